@@ -1,0 +1,160 @@
+"""The one error tree. HTTP status codes are given in `app/http/problems.py` and nowhere else.
+
+    PortalError
+    ├── InvalidRequest          the request is malformed; nothing was tried
+    ├── RuleViolated            well formed, but a business rule forbids it; `errors` lists every violation
+    ├── NotFound                absent, or somebody else's: the same answer
+    ├── Conflict                clashes with the present state
+    ├── NotAuthenticated        no valid session, token or signature
+    ├── NotAllowed              a session without the right
+    ├── RateLimited             too many requests
+    ├── TooLarge                the body exceeds its bound
+    ├── NotReady                this account was never projected yet
+    └── UpstreamError           an upstream could not do its part
+        ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
+        │   └── UpstreamBusy    locked or rate limited: safe to repeat later
+        ├── OutcomeUnknown      sent, but not answered: never repeat blindly, look first
+        ├── UpstreamRejected    answered with a business refusal: repeating gives the same
+        │   └── UpstreamNotFound
+        ├── UpstreamAuthFailed  our own credentials or permissions were refused
+        └── UpstreamMalformed   the answer could not be understood
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+
+class Violation(Struct, frozen=True):
+    """One thing wrong with a request: the field (dotted path), a stable code and a sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+class PortalError(Exception):
+    """Base of every error the portal raises on purpose.
+
+    `code` is stable and documented; `detail` is a friendly sentence with the way forward; neither holds internals.
+    """
+
+    code = "internal_error"
+    detail = "Something went wrong on our side. Please try again later."
+    retry_after_seconds: int | None = None
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        code: str | None = None,
+        errors: Sequence[Violation] = (),
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        self.code = code or self.code
+        self.detail = detail or self.detail
+        self.errors = tuple(errors)
+        self.retry_after_seconds = retry_after_seconds or self.retry_after_seconds
+        super().__init__(f"{self.code}: {self.detail}")
+
+
+class InvalidRequest(PortalError):
+    code = "invalid_request"
+    detail = "The request could not be understood. Check the fields named in errors."
+
+
+class RuleViolated(PortalError):
+    code = "rule_violated"
+    detail = "The request breaks a rule. See errors for each one."
+
+
+class NotFound(PortalError):
+    code = "not_found"
+    detail = "There is nothing here under that id."
+
+
+class Conflict(PortalError):
+    code = "conflict"
+    detail = "The request clashes with the present state. Read it again and retry."
+
+
+class NotAuthenticated(PortalError):
+    code = "not_authenticated"
+    detail = "Please log in."
+
+
+class NotAllowed(PortalError):
+    code = "not_allowed"
+    detail = "You are not allowed to do this."
+
+
+class RateLimited(PortalError):
+    code = "rate_limited"
+    detail = "Too many requests. Please wait a moment and try again."
+    retry_after_seconds = 60
+
+
+class TooLarge(PortalError):
+    code = "body_too_large"
+    detail = "The request body is too large."
+
+
+class NotReady(PortalError):
+    code = "not_ready"
+    detail = "We are still preparing your account. Please try again in a moment."
+    retry_after_seconds = 5
+
+
+class UpstreamError(PortalError):
+    """An upstream could not do its part.
+
+    `upstream` is salesforce, whmcs, freebit or whm; `operation` names the call; `reason` is the vendor's own text for
+    operators' logs and never reaches a customer.
+    """
+
+    code = "upstream_error"
+    detail = "A system we depend on could not complete this. Please try again later."
+    retry_after_seconds = 30
+
+    def __init__(self, upstream: str, operation: str, reason: str = "", *, vendor_code: str = "") -> None:
+        super().__init__(code=self.code)
+        self.upstream = upstream
+        self.operation = operation
+        self.reason = reason
+        self.vendor_code = vendor_code
+        self.args = (f"{type(self).__name__} {upstream} {operation}: {vendor_code} {reason}".strip(),)
+
+
+class UpstreamUnavailable(UpstreamError):
+    code = "upstream_unavailable"
+    detail = "A system we depend on is unavailable. Please try again later."
+
+
+class UpstreamBusy(UpstreamUnavailable):
+    code = "upstream_busy"
+    detail = "A system we depend on is busy. Please try again in a moment."
+
+
+class OutcomeUnknown(UpstreamError):
+    code = "outcome_unknown"
+    detail = "We did not hear back in time. We are checking what happened; please look again in a moment before retrying."
+
+
+class UpstreamRejected(UpstreamError):
+    code = "upstream_rejected"
+    detail = "The request was refused by the system that keeps this record."
+
+
+class UpstreamNotFound(UpstreamRejected):
+    code = "upstream_not_found"
+    detail = "The record does not exist in the system that keeps it."
+
+
+class UpstreamAuthFailed(UpstreamError):
+    code = "upstream_auth_failed"
+    detail = "A system we depend on is unavailable. Please try again later."
+
+
+class UpstreamMalformed(UpstreamError):
+    code = "upstream_malformed"
+    detail = "A system we depend on gave an answer we could not read. Please try again later."

@@ -1,0 +1,45 @@
+"""What happened upstream, in one shape, whatever brought the news.
+
+A `Change` speaks of one upstream record. `kind` says how much it knows:
+
+    full     the whole record as the upstream holds it
+    partial  only the fields that changed (CDC updates); they merge into the mirrored record
+    deleted  the record is gone
+    hint     the record may have changed; it must be read again before anything is believed
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Source = Literal["salesforce", "whmcs", "portal"]
+Kind = Literal["full", "partial", "deleted", "hint"]
+Origin = Literal["cdc", "webhook", "command", "backfill", "reconcile", "refetch", "portal"]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One change of one upstream record.
+
+    Attributes:
+        event_id: deduplicates within `source`; the same event seen twice has the same id.
+        version: milliseconds since the epoch. Salesforce: commit time or SystemModstamp. WHMCS: the instant at which
+            the read began, because it has no usable modification stamp.
+        occurred_at: the upstream's own time of the change, for measuring lag.
+        owner_id: the upstream's owner (Salesforce Account id, WHMCS client id) when the change names it.
+        parent_id: id of the record this one hangs on (an OrderItem's Order), when the change names it.
+        data: the record in the upstream's own field names, REST spelling, ids and money as strings where WHMCS is the
+            source.
+    """
+
+    source: Source
+    object: str
+    record_id: str
+    kind: Kind
+    event_id: str
+    version: int
+    occurred_at: datetime
+    origin: Origin
+    data: dict[str, Any] = {}
+    owner_id: str | None = None
+    parent_id: str | None = None

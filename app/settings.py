@@ -1,0 +1,145 @@
+"""Settings, read once from the environment and never again.
+
+One field is one environment variable of the same name in upper case; `.env.example` lists each with its unit and
+default. A variable `NAME_FILE` may name a file that holds the value instead, so that secrets stay out of the
+environment. A bad or missing setting raises `SettingsError` with one sentence that names it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+
+def note(text: str) -> Meta:
+    """The meaning and unit of a setting, as `.env.example` prints it."""
+    return Meta(description=text)
+
+
+class SettingsError(Exception):
+    """A setting is missing or unusable; the message names it and says what to do."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that differs between installations. Units end the names."""
+
+    database_url: Annotated[str, note("PostgreSQL DSN. `portal up` sets it to an embedded server when it is absent.")]
+    redis_url: Annotated[str, note("Redis URL. `portal up` sets it to an embedded server when it is absent.")]
+    portal_secret: Annotated[str, Meta(min_length=32, description="Key for signing cursors and tokens; 32 characters or more.")]
+
+    api_host: Annotated[str, note("Address the API listens on.")] = "127.0.0.1"
+    api_port: Annotated[int, note("Port the API listens on.")] = 8000
+    api_workers: Annotated[int, note("API worker processes.")] = 1
+    public_url: Annotated[str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")] = (
+        "http://127.0.0.1:8000"
+    )
+    cors_origins: Annotated[str, note("Origins that may call the API from a browser, comma separated.")] = ""
+    trusted_proxies: Annotated[str, note("Addresses whose X-Forwarded-For is believed, comma separated.")] = ""
+    body_limit_bytes: Annotated[int, note("Largest request body accepted, in bytes.")] = 262_144
+    public_rate_per_minute: Annotated[int, note("Requests a minute and address on public routes.")] = 60
+    account_rate_per_minute: Annotated[int, note("Requests a minute and account on account routes.")] = 100
+    auth_rate_per_minute: Annotated[int, note("Requests a minute and address on sign-up and login routes.")] = 20
+    public_max_age_seconds: Annotated[int, note("Browser cache lifetime of the public catalog, in seconds.")] = 60
+    public_shared_max_age_seconds: Annotated[int, note("Shared cache lifetime of the public catalog, in seconds.")] = 300
+    session_idle_seconds: Annotated[int, note("A session unused for this long ends, in seconds.")] = 1_800
+    session_absolute_seconds: Annotated[int, note("A session ends after this long in any case, in seconds.")] = 43_200
+    settle_wait_seconds: Annotated[float, note("How long a command waits for its own change to become visible, in seconds.")] = 2.0
+    log_level: Annotated[str, note("debug, info, warning or error.")] = "info"
+    log_format: Annotated[str, note("json or console.")] = "json"
+
+    ca_file: Annotated[str, note("PEM bundle to trust for upstreams beside the system's; empty for the system's alone.")] = ""
+    salesforce_url: Annotated[str, note("My Domain URL of the org, https.")]
+    salesforce_token_url: Annotated[str, note("OAuth token endpoint of the org.")]
+    salesforce_client_id: Annotated[str, note("Consumer key of the connected app (JWT bearer).")]
+    salesforce_username: Annotated[str, note("Integration user of the org.")]
+    salesforce_private_key_file: Annotated[str, note("PEM private key whose certificate the connected app holds.")]
+    salesforce_pubsub: Annotated[str, note("Pub/Sub API endpoint, host:port.")] = "api.pubsub.salesforce.com:7443"
+    salesforce_pubsub_tls: Annotated[bool, note("Whether the Pub/Sub endpoint speaks TLS.")] = True
+    salesforce_api_version: Annotated[str, note("REST API version.")] = "66.0"
+    salesforce_channel: Annotated[str, note("Change data capture channel.")] = "/data/Portal__chn"
+    salesforce_eligibility_topic: Annotated[str, note("Platform event that announces eligibility results.")] = (
+        "/event/Account_Eligibility_Update__e"
+    )
+    salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
+    salesforce_currency: Annotated[str, note("Currency of the org, ISO 4217.")] = "JPY"
+    salesforce_timeout_seconds: Annotated[float, note("Timeout of one Salesforce REST call, in seconds.")] = 20.0
+    salesforce_concurrency: Annotated[int, note("Salesforce REST calls at once in one process.")] = 8
+
+    whmcs_url: Annotated[str, note("WHMCS system URL.")]
+    whmcs_identifier: Annotated[str, note("WHMCS API credential identifier.")]
+    whmcs_secret: Annotated[str, note("WHMCS API credential secret.")]
+    whmcs_webhook_secrets: Annotated[str, note("Secrets that sign WHMCS webhooks, comma separated, newest first.")]
+    whmcs_time_zone: Annotated[str, note("Time zone of the WHMCS server.")] = "Asia/Tokyo"
+    whmcs_customer_number_field_id: Annotated[int, note("Id of the client custom field `Customer Number`.")] = 198
+    whmcs_payment_method: Annotated[str, note("Gateway given to AddOrder.")] = "mailin"
+    whmcs_read_timeout_seconds: Annotated[float, note("Timeout of a WHMCS read, in seconds.")] = 10.0
+    whmcs_write_timeout_seconds: Annotated[float, note("Timeout of a WHMCS write, in seconds.")] = 30.0
+    whmcs_concurrency: Annotated[int, note("WHMCS calls at once in one process.")] = 6
+
+    freebit_url: Annotated[str, note("Freebit API base URL, up to and without /emptool/api.")]
+    freebit_oem_id: Annotated[str, note("Freebit OEM id.")]
+    freebit_oem_key: Annotated[str, note("Freebit OEM key.")]
+    freebit_timeout_seconds: Annotated[float, note("Timeout of a Freebit call, in seconds.")] = 30.0
+    freebit_poll_seconds: Annotated[float, note("First wait before asking whether an activation is done, in seconds; later waits grow.")] = (
+        60.0
+    )
+
+    whm_url: Annotated[str, note("WHM URL with port.")]
+    whm_user: Annotated[str, note("WHM user, root or a reseller.")]
+    whm_token: Annotated[str, note("WHM API token.")]
+    whm_timeout_seconds: Annotated[float, note("Timeout of a WHM call, in seconds.")] = 120.0
+
+    worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
+    sweep_seconds: Annotated[int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")] = 2
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting.
+
+    Raises:
+        SettingsError: one sentence naming the first setting that is missing or unusable.
+    """
+    source = os.environ if environ is None else environ
+    types = get_type_hints(Settings, include_extras=True)
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        name = field.name.upper()
+        raw = _raw(source, name)
+        if raw is None:
+            if field.required:
+                raise SettingsError(f"{name} is not set: {_meaning(types[field.name])} See .env.example.")
+            continue
+        values[field.name] = _convert(name, raw, types[field.name])
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _raw(source: Mapping[str, str], name: str) -> str | None:
+    path = source.get(f"{name}_FILE")
+    if path and f"{name}_FILE" not in _OWN_NAMES:
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE names a file that cannot be read: {error}.") from error
+    value = source.get(name, "")
+    return value.strip() or None
+
+
+def _convert(name: str, raw: str, kind: object) -> object:
+    try:
+        return msgspec.convert(raw, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        shown = "" if "SECRET" in name or "KEY" in name or "TOKEN" in name else f" (it is {raw!r})"
+        raise SettingsError(f"{name} cannot be used: {error}{shown}. See .env.example.") from error
+
+
+def _meaning(kind: object) -> str:
+    for extra in getattr(kind, "__metadata__", ()):
+        if isinstance(extra, Meta) and extra.description:
+            return extra.description
+    return ""
+
+
+_OWN_NAMES = frozenset(field.name.upper() for field in msgspec.structs.fields(Settings))
