@@ -1,23 +1,23 @@
 """The one error tree. HTTP status codes are given in `app/http/problems.py` and nowhere else.
 
-    PortalError
-    ├── InvalidRequest          the request is malformed; nothing was tried
-    ├── RuleViolated            well formed, but a business rule forbids it; `errors` lists every violation
-    ├── NotFound                absent, or somebody else's: the same answer
-    ├── Conflict                clashes with the present state
-    ├── NotAuthenticated        no valid session, token or signature
-    ├── NotAllowed              a session without the right
-    ├── RateLimited             too many requests
-    ├── TooLarge                the body exceeds its bound
-    ├── NotReady                this account was never projected yet
-    └── UpstreamError           an upstream could not do its part
-        ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
-        │   └── UpstreamBusy    locked or rate limited: safe to repeat later
-        ├── OutcomeUnknown      sent, but not answered: never repeat blindly, look first
-        ├── UpstreamRejected    answered with a business refusal: repeating gives the same
-        │   └── UpstreamNotFound
-        ├── UpstreamAuthFailed  our own credentials or permissions were refused
-        └── UpstreamMalformed   the answer could not be understood
+PortalError
+├── InvalidRequest          the request is malformed; nothing was tried
+├── RuleViolated            well formed, but a business rule forbids it; `errors` lists every violation
+├── NotFound                absent, or somebody else's: the same answer
+├── Conflict                clashes with the present state
+├── NotAuthenticated        no valid session, token or signature
+├── NotAllowed              a session without the right
+├── RateLimited             too many requests
+├── TooLarge                the body exceeds its bound
+├── NotReady                this account was never projected yet
+└── UpstreamError           an upstream could not do its part
+    ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
+    │   └── UpstreamBusy    locked or rate limited: safe to repeat later
+    ├── OutcomeUnknown      sent, but not answered: never repeat blindly, look first
+    ├── UpstreamRejected    answered with a business refusal: repeating gives the same
+    │   └── UpstreamNotFound
+    ├── UpstreamAuthFailed  our own credentials or permissions were refused
+    └── UpstreamMalformed   the answer could not be understood
 """
 
 from collections.abc import Sequence
@@ -137,7 +137,9 @@ class UpstreamBusy(UpstreamUnavailable):
 
 class OutcomeUnknown(UpstreamError):
     code = "outcome_unknown"
-    detail = "We did not hear back in time. We are checking what happened; please look again in a moment before retrying."
+    detail = (
+        "We did not hear back in time. We are checking what happened; please look again in a moment before retrying."
+    )
 
 
 class UpstreamRejected(UpstreamError):

@@ -28,6 +28,8 @@ class Change(Struct, frozen=True, kw_only=True):
         occurred_at: the upstream's own time of the change, for measuring lag.
         owner_id: the upstream's owner (Salesforce Account id, WHMCS client id) when the change names it.
         parent_id: id of the record this one hangs on (an OrderItem's Order), when the change names it.
+        read_at: when the read that gave a full record began; of two full records of one version the later read wins.
+        echo: true when the portal itself made the write that this event reports.
         data: the record in the upstream's own field names, REST spelling, ids and money as strings where WHMCS is the
             source.
     """
@@ -43,3 +45,26 @@ class Change(Struct, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
     owner_id: str | None = None
     parent_id: str | None = None
+    read_at: datetime | None = None
+    echo: bool = False
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One mirrored record: the last whole state of an upstream record, as far as it is known.
+
+    Attributes:
+        version: as in `Change`.
+        occurred_at: the upstream's time of the last change.
+        verified_at: when the record was last known to equal the upstream.
+    """
+
+    source: str
+    object: str
+    record_id: str
+    version: int
+    occurred_at: datetime
+    verified_at: datetime
+    data: dict[str, Any]
+    owner_id: str | None = None
+    parent_id: str | None = None
+    deleted: bool = False

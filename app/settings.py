@@ -28,14 +28,16 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[str, note("PostgreSQL DSN. `portal up` sets it to an embedded server when it is absent.")]
     redis_url: Annotated[str, note("Redis URL. `portal up` sets it to an embedded server when it is absent.")]
-    portal_secret: Annotated[str, Meta(min_length=32, description="Key for signing cursors and tokens; 32 characters or more.")]
+    portal_secret: Annotated[
+        str, Meta(min_length=32, description="Key for signing cursors and tokens; 32 characters or more.")
+    ]
 
     api_host: Annotated[str, note("Address the API listens on.")] = "127.0.0.1"
     api_port: Annotated[int, note("Port the API listens on.")] = 8000
     api_workers: Annotated[int, note("API worker processes.")] = 1
-    public_url: Annotated[str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")] = (
-        "http://127.0.0.1:8000"
-    )
+    public_url: Annotated[
+        str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")
+    ] = "http://127.0.0.1:8000"
     cors_origins: Annotated[str, note("Origins that may call the API from a browser, comma separated.")] = ""
     trusted_proxies: Annotated[str, note("Addresses whose X-Forwarded-For is believed, comma separated.")] = ""
     body_limit_bytes: Annotated[int, note("Largest request body accepted, in bytes.")] = 262_144
@@ -43,14 +45,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     account_rate_per_minute: Annotated[int, note("Requests a minute and account on account routes.")] = 100
     auth_rate_per_minute: Annotated[int, note("Requests a minute and address on sign-up and login routes.")] = 20
     public_max_age_seconds: Annotated[int, note("Browser cache lifetime of the public catalog, in seconds.")] = 60
-    public_shared_max_age_seconds: Annotated[int, note("Shared cache lifetime of the public catalog, in seconds.")] = 300
+    public_shared_max_age_seconds: Annotated[int, note("Shared cache lifetime of the public catalog, in seconds.")] = (
+        300
+    )
     session_idle_seconds: Annotated[int, note("A session unused for this long ends, in seconds.")] = 1_800
     session_absolute_seconds: Annotated[int, note("A session ends after this long in any case, in seconds.")] = 43_200
-    settle_wait_seconds: Annotated[float, note("How long a command waits for its own change to become visible, in seconds.")] = 2.0
+    settle_wait_seconds: Annotated[
+        float, note("How long a command waits for its own change to become visible, in seconds.")
+    ] = 2.0
     log_level: Annotated[str, note("debug, info, warning or error.")] = "info"
     log_format: Annotated[str, note("json or console.")] = "json"
 
-    ca_file: Annotated[str, note("PEM bundle to trust for upstreams beside the system's; empty for the system's alone.")] = ""
+    ca_file: Annotated[
+        str, note("PEM bundle to trust for upstreams beside the system's; empty for the system's alone.")
+    ] = ""
     salesforce_url: Annotated[str, note("My Domain URL of the org, https.")]
     salesforce_token_url: Annotated[str, note("OAuth token endpoint of the org.")]
     salesforce_client_id: Annotated[str, note("Consumer key of the connected app (JWT bearer).")]
@@ -83,9 +91,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     freebit_oem_id: Annotated[str, note("Freebit OEM id.")]
     freebit_oem_key: Annotated[str, note("Freebit OEM key.")]
     freebit_timeout_seconds: Annotated[float, note("Timeout of a Freebit call, in seconds.")] = 30.0
-    freebit_poll_seconds: Annotated[float, note("First wait before asking whether an activation is done, in seconds; later waits grow.")] = (
-        60.0
-    )
+    freebit_poll_seconds: Annotated[
+        float, note("First wait before asking whether an activation is done, in seconds; later waits grow.")
+    ] = 60.0
 
     whm_url: Annotated[str, note("WHM URL with port.")]
     whm_user: Annotated[str, note("WHM user, root or a reseller.")]
@@ -93,7 +101,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM call, in seconds.")] = 120.0
 
     worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
-    sweep_seconds: Annotated[int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")] = 2
+    sweep_seconds: Annotated[
+        int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")
+    ] = 2
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

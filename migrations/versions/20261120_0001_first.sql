@@ -79,7 +79,7 @@ CREATE TABLE portal.commands (
     body_hash bytea NOT NULL,
     state text NOT NULL CHECK (state IN ('running', 'done', 'failed')),
     locked_until timestamptz NOT NULL,
-    entry_id bigint,
+    submission bigint,
     response_status integer,
     response_body bytea,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -116,6 +116,8 @@ CREATE TABLE portal.fulfilment_steps (
 );
 CREATE INDEX fulfilment_steps_order ON portal.fulfilment_steps (order_id, id);
 
+CREATE SEQUENCE ingest.submissions;
+
 CREATE TABLE ingest.inbox (
     id bigserial PRIMARY KEY,
     source text NOT NULL,
@@ -129,7 +131,10 @@ CREATE TABLE ingest.inbox (
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     owner_id text,
     parent_id text,
+    read_at timestamptz,
+    echo boolean NOT NULL DEFAULT false,
     data jsonb NOT NULL DEFAULT '{}',
+    submission bigint NOT NULL,
     lane text NOT NULL CHECK (lane IN ('apply', 'fetch')),
     shard smallint NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
@@ -141,6 +146,8 @@ CREATE TABLE ingest.inbox (
 COMMENT ON TABLE ingest.inbox IS 'Every change, written before it is acknowledged. The row is the truth, a job is only a wake-up.';
 COMMENT ON COLUMN ingest.inbox.lane IS 'apply: pure database work; fetch: the record must be read again upstream first.';
 CREATE INDEX inbox_open ON ingest.inbox (lane, shard, id) WHERE settled_at IS NULL;
+COMMENT ON COLUMN ingest.inbox.submission IS 'One number for all entries of one submit and the re-reads they cause: what a consistency token waits for.';
+CREATE INDEX inbox_submission ON ingest.inbox (submission) WHERE settled_at IS NULL;
 CREATE INDEX inbox_record ON ingest.inbox (source, object, record_id, id);
 
 CREATE TABLE ingest.checkpoints (
@@ -193,6 +200,7 @@ COMMENT ON COLUMN mirror.records.version IS 'Milliseconds. Salesforce: commit ti
 COMMENT ON COLUMN mirror.records.verified_at IS 'When the record was last known to equal the upstream.';
 CREATE INDEX records_owner ON mirror.records (source, owner_id, object);
 CREATE INDEX records_parent ON mirror.records (source, parent_id, object) WHERE parent_id IS NOT NULL;
+CREATE INDEX records_product ON mirror.records ((data ->> 'Product2Id')) WHERE object = 'OrderItem';
 CREATE INDEX records_object ON mirror.records (source, object);
 
 CREATE TABLE read_model.account_versions (
@@ -340,6 +348,16 @@ CREATE TABLE read_model.payment_methods (
     PRIMARY KEY (account_id, payment_method_id)
 );
 COMMENT ON TABLE read_model.payment_methods IS 'Methods stored in WHMCS: type, brand, last four, expiry. Nothing else is ever taken in.';
+
+CREATE TABLE read_model.gateways (
+    account_id uuid NOT NULL,
+    gateway text NOT NULL,
+    name text NOT NULL,
+    version bigint NOT NULL,
+    as_of timestamptz NOT NULL,
+    PRIMARY KEY (account_id, gateway)
+);
+COMMENT ON TABLE read_model.gateways IS 'Payment gateways of the WHMCS installation. account_id is all zeros.';
 
 CREATE TABLE read_model.profiles (
     account_id uuid PRIMARY KEY,

@@ -1,0 +1,61 @@
+"""What the mirror needs to know of a portal account: which upstream owners it stands for, and what to read for them."""
+
+from uuid import UUID
+
+from app.events import Change
+from app.ingest.inbox import Inbox, milliseconds
+from app.ingest.mirror import now
+
+WHMCS_RESOURCES = ("client", "client_invoices", "client_services", "pay_methods")
+
+
+async def link(inbox: Inbox, account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -> int | None:
+    """Bring a linked account's records into the read models.
+
+    What the mirror holds already shows at once; the rest is read from the upstreams by the workers. Returns the
+    submission number to wait for.
+    """
+    at = now()
+    linked = Change(
+        source="portal",
+        object="account",
+        record_id=str(account_id),
+        kind="full",
+        event_id=f"link:{account_id}:{whmcs_client_id}:{salesforce_account_id}",
+        version=milliseconds(at),
+        occurred_at=at,
+        origin="portal",
+        data={"whmcs_client_id": whmcs_client_id, "salesforce_account_id": salesforce_account_id},
+        owner_id=str(account_id),
+    )
+    hints = [whmcs_hint(resource, whmcs_client_id, f"link:{account_id}") for resource in WHMCS_RESOURCES]
+    hints.append(
+        Change(
+            source="salesforce",
+            object="account_history",
+            record_id=salesforce_account_id,
+            kind="hint",
+            event_id=f"link:{account_id}:account_history",
+            version=milliseconds(at),
+            occurred_at=at,
+            origin="portal",
+            owner_id=salesforce_account_id,
+        )
+    )
+    return await inbox.submit([linked, *hints])
+
+
+def whmcs_hint(resource: str, record_id: str, reason: str) -> Change:
+    """A wish to have a WHMCS record or list read again. The same `reason` asks once."""
+    at = now()
+    return Change(
+        source="whmcs",
+        object=resource,
+        record_id=record_id,
+        kind="hint",
+        event_id=f"{reason}:{resource}:{record_id}",
+        version=milliseconds(at),
+        occurred_at=at,
+        origin="portal",
+        owner_id=None if resource in ("invoice", "service") else record_id,
+    )

@@ -1,0 +1,116 @@
+"""Drain one shard of the apply lane: inbox → mirror → read models, a batch at a time.
+
+Inbox mark, mirror write, read-model write, account version and notices commit in one transaction. A batch that fails is
+tried again entry by entry, so that one poisonous entry parks its own record and nobody else's.
+
+Reads: ingest.inbox. Writes: ingest.inbox, mirror.records, ingest.dead_letters and, through `project`, read_model.*.
+"""
+
+import random
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.events import Change, Record
+from app.ingest import inbox, mirror
+from app.ingest.inbox import Entry
+
+BATCH = 500
+ATTEMPTS = 5
+LOCK_SPACE = 0x1B0C
+
+Project = Callable[[Any, Sequence[Record], Sequence[Record]], Awaitable[None]]
+AfterCommit = Callable[[], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wake, after_commit: AfterCommit) -> int:
+    """Apply everything the shard holds; returns how many entries were settled.
+
+    `project(connection, changed, verified)` recomputes the read models inside the batch's transaction; `after_commit`
+    tells Redis and subscribers. A session-level advisory lock keeps a second worker out of the shard.
+    """
+    settled = 0
+    async with pool.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, shard)
+        try:
+            while entries := await inbox.claim(connection, "apply", shard, BATCH):
+                woken = await _apply_or_isolate(connection, entries, project)
+                settled += len(entries)
+                await wake(woken)
+                await after_commit()
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_SPACE, shard)
+    return settled
+
+
+async def _apply_or_isolate(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
+    try:
+        return await _apply(connection, entries, project)
+    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
+        raise  # the database went away: nothing was applied, the sweep comes back
+    except Exception as error:
+        if len(entries) == 1:
+            await fail(connection, entries[0], error)
+            return set()
+        log.warning("batch_failed_trying_each", entries=len(entries), error=repr(error))
+    woken: set[tuple[str, int]] = set()
+    for entry in entries:
+        woken |= await _apply_or_isolate(connection, [entry], project)
+    return woken
+
+
+async def _apply(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
+    async with connection.transaction():
+        done = await mirror.apply(connection, entries)
+        await project(connection, list(done.changed.values()), list(done.verified.values()))
+        woken: set[tuple[str, int]] = set()
+        for entry in done.reread:
+            _, lanes = await inbox.append(connection, [_reread(entry)], submission=entry.submission)
+            woken |= lanes
+        await inbox.settle(connection, done.outcomes)
+    return woken
+
+
+def _reread(entry: Entry) -> Change:
+    """A hint in place of a change that could not be merged without reading the record again."""
+    change = entry.change
+    return Change(
+        source=change.source,
+        object=change.object,
+        record_id=change.record_id,
+        kind="hint",
+        event_id=f"reread:{entry.id}",
+        version=change.version,
+        occurred_at=change.occurred_at,
+        origin="refetch",
+        owner_id=change.owner_id,
+    )
+
+
+async def fail(connection: Any, entry: Entry, error: Exception) -> None:
+    """Try the entry again later, or park its record in the dead letters once its attempts are used up."""
+    where = {"source": entry.change.source, "object": entry.change.object, "record_id": entry.change.record_id}
+    if entry.attempts + 1 < ATTEMPTS:
+        delay_seconds = 2**entry.attempts * random.uniform(0.5, 1.5)
+        log.warning("entry_failed", entry=entry.id, attempt=entry.attempts + 1, error=repr(error), **where)
+        await inbox.postpone(connection, [entry.id], delay_seconds)
+        return
+    log.error("entry_parked", entry=entry.id, error=repr(error), **where)
+    await connection.execute(
+        "INSERT INTO ingest.dead_letters (entry_id, source, object, record_id, error, stack, attempts) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (entry_id) DO UPDATE SET "
+        "error = excluded.error, stack = excluded.stack, attempts = excluded.attempts, parked_at = now(), "
+        "resolution = NULL, resolved_at = NULL",
+        entry.id,
+        entry.change.source,
+        entry.change.object,
+        entry.change.record_id,
+        repr(error),
+        "".join(traceback.format_exception(error)),
+        entry.attempts + 1,
+    )

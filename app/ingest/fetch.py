@@ -1,0 +1,85 @@
+"""Drain one shard of the fetch lane: read again what a hint named, and append what the upstream answered.
+
+A WHMCS webhook only says that something may have changed, a CDC gap event that something did; the worker reads the
+object and puts the answer into the inbox, where it takes the ordinary way. The upstream is called outside any
+transaction. While it is down the hint waits; it is never parked for that.
+
+Reads: ingest.inbox. Writes: ingest.inbox.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.errors import UpstreamError
+from app.events import Change
+from app.ingest import inbox
+from app.ingest.drain import fail
+from app.ingest.fetchers import FETCHERS, Upstreams
+from app.ingest.inbox import Entry
+
+BATCH = 20
+LOCK_SPACE = 0x1B0D
+LONGEST_WAIT_SECONDS = 60
+
+log = structlog.get_logger()
+
+
+async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbox.Wake) -> int:
+    """Read everything the shard's hints name; returns how many hints were handled."""
+    handled = 0
+    async with pool.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, shard)
+        try:
+            while entries := await inbox.claim(connection, "fetch", shard, BATCH):
+                for group in _by_record(entries):
+                    await wake(await _refetch(connection, group, upstreams))
+                handled += len(entries)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_SPACE, shard)
+    return handled
+
+
+def _by_record(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Several hints about one record need one read, as long as it begins after the last of them arrived."""
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.change.source, entry.change.object, entry.change.record_id), []).append(entry)
+    return list(groups.values())
+
+
+async def _refetch(connection: Any, group: Sequence[Entry], upstreams: Upstreams) -> set[tuple[str, int]]:
+    hint = group[-1].change
+    try:
+        changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
+    except UpstreamError as error:
+        wait_seconds = min(2 ** group[0].attempts, LONGEST_WAIT_SECONDS) * random.uniform(0.5, 1.0)
+        log.warning("refetch_postponed", object=hint.object, record_id=hint.record_id, error=str(error))
+        await inbox.postpone(connection, [entry.id for entry in group], wait_seconds)
+        return set()
+    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
+        raise
+    except Exception as error:
+        for entry in group:
+            await fail(connection, entry, error)
+        return set()
+    return await _record(connection, group, changes)
+
+
+async def _record(connection: Any, group: Sequence[Entry], changes: Sequence[Change]) -> set[tuple[str, int]]:
+    """The answer and the settling of its hints commit together; every waiting submission waits for the answer too."""
+    async with connection.transaction():
+        woken: set[tuple[str, int]] = set()
+        for submission in {entry.submission for entry in group}:
+            own = [_for_submission(change, submission) for change in changes]
+            woken |= (await inbox.append(connection, own, submission=submission))[1]
+        await inbox.settle(connection, [(entry.id, "refetched") for entry in group])
+    return woken
+
+
+def _for_submission(change: Change, submission: int) -> Change:
+    fields = {name: getattr(change, name) for name in change.__struct_fields__}
+    return Change(**{**fields, "event_id": f"{change.event_id}:{submission}"})

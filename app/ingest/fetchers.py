@@ -1,0 +1,174 @@
+"""How each kind of record is read again: one function a kind, listed in `FETCHERS`.
+
+Collections (`client_invoices`, `client_services`, `pay_methods`, `account_history`) read a whole list: members come
+back as full records, members that are gone as deletions, and the list itself as a marker whose `verified_at` is the
+list's freshness.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from app.errors import UpstreamNotFound
+from app.events import Change
+from app.ingest.inbox import milliseconds
+from app.ingest.mirror import now
+from app.integrations.salesforce import records as salesforce_records
+from app.integrations.salesforce.client import SalesforceClient
+from app.integrations.salesforce.wire import FIELDS
+from app.integrations.whmcs import records as whmcs_records
+from app.integrations.whmcs.client import Record as WhmcsRecord
+from app.integrations.whmcs.client import WhmcsClient
+
+
+class Upstreams(Struct, frozen=True):
+    """The two systems whose records are mirrored."""
+
+    salesforce: SalesforceClient
+    whmcs: WhmcsClient
+
+
+Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
+
+
+async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """One Salesforce record by id; a missing one is a deletion."""
+    read_at = now()
+    try:
+        record = await upstreams.salesforce.get(hint.object, hint.record_id)
+    except UpstreamNotFound:
+        return [_gone(hint, hint.object, hint.record_id, read_at)]
+    return [salesforce_records.change(hint.object, record, origin="refetch", read_at=read_at)]
+
+
+async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """A Salesforce account with all its orders and items: what a newly linked customer needs."""
+    read_at, account_id = now(), _quoted(hint.record_id)
+    changes: list[Change] = []
+    for name, where in (
+        ("Account", f"Id = {account_id}"),
+        ("Order", f"AccountId = {account_id}"),
+        ("OrderItem", f"Order.AccountId = {account_id}"),
+    ):
+        rows = await upstreams.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE {where}")
+        changes += [salesforce_records.change(name, row, origin="refetch", read_at=read_at) for row in rows]
+    return [*changes, _marker("salesforce", "account_history", hint.record_id, [], read_at)]
+
+
+async def invoice(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """One WHMCS invoice."""
+    return await _whmcs_one(upstreams.whmcs.invoice, hint)
+
+
+async def service(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """One WHMCS service."""
+    return await _whmcs_one(upstreams.whmcs.service, hint)
+
+
+async def client(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """One WHMCS client's profile."""
+    return await _whmcs_one(upstreams.whmcs.client, hint)
+
+
+async def client_invoices(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """All invoices of a WHMCS client."""
+    read_at = now()
+    return await _whmcs_list(connection, hint, "invoice", await upstreams.whmcs.invoices(hint.record_id), read_at)
+
+
+async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """All services of a WHMCS client."""
+    read_at = now()
+    return await _whmcs_list(connection, hint, "service", await upstreams.whmcs.services(hint.record_id), read_at)
+
+
+async def pay_methods(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """All payment methods WHMCS keeps for a client."""
+    read_at = now()
+    return await _whmcs_list(connection, hint, "pay_method", await upstreams.whmcs.pay_methods(hint.record_id), read_at)
+
+
+async def gateways(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """The payment gateways of the installation, the same for everyone."""
+    read_at = now()
+    return await _whmcs_list(connection, hint, "gateway", await upstreams.whmcs.gateways(), read_at)
+
+
+FETCHERS: dict[tuple[str, str], Fetcher] = {
+    ("salesforce", "Account"): salesforce_record,
+    ("salesforce", "Order"): salesforce_record,
+    ("salesforce", "OrderItem"): salesforce_record,
+    ("salesforce", "Product2"): salesforce_record,
+    ("salesforce", "PricebookEntry"): salesforce_record,
+    ("salesforce", "account_history"): account_history,
+    ("whmcs", "client"): client,
+    ("whmcs", "invoice"): invoice,
+    ("whmcs", "client_invoices"): client_invoices,
+    ("whmcs", "service"): service,
+    ("whmcs", "client_services"): client_services,
+    ("whmcs", "pay_methods"): pay_methods,
+    ("whmcs", "gateways"): gateways,
+}
+
+
+async def _whmcs_one(read: Callable[[str], Awaitable[WhmcsRecord]], hint: Change) -> list[Change]:
+    read_at = now()
+    try:
+        record = await read(hint.record_id)
+    except UpstreamNotFound:
+        return [_gone(hint, hint.object, hint.record_id, read_at)]
+    return [whmcs_records.change(record, origin="refetch", read_at=read_at)]
+
+
+async def _whmcs_list(
+    connection: Any, hint: Change, member: str, found: Sequence[WhmcsRecord], read_at: datetime
+) -> list[Change]:
+    known = await connection.fetch(
+        "SELECT record_id FROM mirror.records WHERE source = 'whmcs' AND object = $1 AND NOT deleted "
+        "AND ($2 = 'gateways' OR owner_id = $3)",
+        member,
+        hint.object,
+        hint.record_id,
+    )
+    present = {record.record_id for record in found}
+    changes = [whmcs_records.change(record, origin="refetch", read_at=read_at) for record in found]
+    changes += [_gone(hint, member, row["record_id"], read_at) for row in known if row["record_id"] not in present]
+    return [*changes, _marker("whmcs", hint.object, hint.record_id, sorted(present), read_at)]
+
+
+def _gone(hint: Change, object_name: str, record_id: str, read_at: datetime) -> Change:
+    return Change(
+        source=hint.source,
+        object=object_name,
+        record_id=record_id,
+        kind="deleted",
+        event_id=f"refetch:{object_name}:{record_id}:gone:{milliseconds(read_at)}",
+        version=milliseconds(read_at),
+        occurred_at=read_at,
+        origin="refetch",
+        read_at=read_at,
+    )
+
+
+def _marker(source: Any, object_name: str, owner_id: str, ids: Sequence[str], read_at: datetime) -> Change:
+    return Change(
+        source=source,
+        object=object_name,
+        record_id=owner_id,
+        kind="full",
+        event_id=f"refetch:{object_name}:{owner_id}:{milliseconds(read_at)}",
+        version=milliseconds(read_at),
+        occurred_at=read_at,
+        origin="refetch",
+        data={"ids": list(ids)},
+        owner_id=owner_id,
+        read_at=read_at,
+    )
+
+
+def _quoted(record_id: str) -> str:
+    if not record_id.isalnum():
+        raise ValueError("a Salesforce id has letters and digits only")
+    return f"'{record_id}'"

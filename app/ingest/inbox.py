@@ -1,0 +1,175 @@
+"""The inbox: what happened upstream, recorded before it is acknowledged.
+
+The row is the truth and a job is only a wake-up. Work is sharded by record, because a change does not always name its
+owner: entries of one record keep their order, and owners are serialised later by a lock on their account version.
+
+Writes: ingest.inbox.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from app.events import Change
+
+SHARDS = 16
+LANES = ("apply", "fetch")
+
+Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
+
+_APPEND = """
+INSERT INTO ingest.inbox (source, event_id, object, record_id, kind, origin, version, occurred_at, owner_id, parent_id,
+                          read_at, echo, data, lane, shard, submission)
+SELECT e.*, $16::bigint
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[],
+            $9::text[], $10::text[], $11::timestamptz[], $12::bool[], $13::jsonb[], $14::text[], $15::smallint[]) AS e
+ON CONFLICT (source, event_id) DO NOTHING
+RETURNING lane, shard
+"""
+_OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """An inbox row on its way to the mirror."""
+
+    id: int
+    submission: int
+    attempts: int
+    change: Change
+
+
+def shard_of(change: Change) -> int:
+    """The shard of the record, the same in every process and release."""
+    return zlib.crc32(f"{change.source}:{change.object}:{change.record_id}".encode()) % SHARDS
+
+
+def lane_of(change: Change) -> str:
+    """Hints must be read again upstream first; everything else is pure database work."""
+    return "fetch" if change.kind == "hint" else "apply"
+
+
+async def append(
+    connection: Any, changes: Sequence[Change], *, submission: int | None = None
+) -> tuple[int, set[tuple[str, int]]]:
+    """Append within the caller's transaction; events already known are skipped.
+
+    Returns the submission number and the (lane, shard) pairs to wake once the transaction is committed.
+    """
+    number = submission or await connection.fetchval("SELECT nextval('ingest.submissions')")
+    columns = zip(*(_row(change) for change in changes), strict=True)
+    rows = await connection.fetch(_APPEND, *[list(column) for column in columns], number) if changes else []
+    return number, {(row["lane"], row["shard"]) for row in rows}
+
+
+def _row(change: Change) -> tuple[Any, ...]:
+    return (
+        change.source,
+        change.event_id,
+        change.object,
+        change.record_id,
+        change.kind,
+        change.origin,
+        change.version,
+        change.occurred_at,
+        change.owner_id,
+        change.parent_id,
+        change.read_at,
+        change.echo,
+        change.data,
+        lane_of(change),
+        shard_of(change),
+    )
+
+
+class Inbox:
+    """The inbox as commands, webhooks and the listener use it."""
+
+    def __init__(self, pool: asyncpg.Pool, wake: Wake) -> None:
+        self._pool = pool
+        self.wake = wake
+
+    async def submit(self, changes: Sequence[Change]) -> int | None:
+        """Record changes durably, then wake the workers.
+
+        Returns the submission number to wait for, or None when every event was known already.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            number, woken = await append(connection, changes)
+        await self.wake(woken)
+        return number if woken else None
+
+    async def settled(self, submission: int, timeout_seconds: float) -> bool:
+        """Wait until everything submitted under the number shows in the read models; False when time runs out."""
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        pause_seconds = 0.004
+        while await self._pool.fetchval(_OPEN, submission):
+            if asyncio.get_running_loop().time() >= deadline:
+                return False
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 1.5, 0.1)
+        return True
+
+
+_CLAIM = """
+SELECT i.id, i.submission, i.attempts, i.source, i.event_id, i.object, i.record_id, i.kind, i.origin, i.version,
+       i.occurred_at, i.owner_id, i.parent_id, i.read_at, i.echo, i.data
+FROM ingest.inbox i
+WHERE i.lane = $1 AND i.shard = $2 AND i.settled_at IS NULL AND i.next_attempt_at <= clock_timestamp()
+  AND NOT EXISTS (SELECT FROM ingest.dead_letters d
+                  WHERE d.resolved_at IS NULL
+                    AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
+ORDER BY i.id
+LIMIT $3
+"""
+
+
+async def claim(connection: Any, lane: str, shard: int, limit: int) -> list[Entry]:
+    """The next open entries of a shard in order, without those whose record is parked. The caller holds the shard."""
+    rows = await connection.fetch(_CLAIM, lane, shard, limit)
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Any) -> Entry:
+    fields = dict(row)
+    own = {name: fields.pop(name) for name in ("id", "submission", "attempts")}
+    return Entry(change=Change(**fields), **own)
+
+
+async def settle(connection: Any, outcomes: Sequence[tuple[int, str]]) -> None:
+    """Mark entries as done, with what became of each: applied, unchanged, stale, echo, refetched, discarded."""
+    await connection.execute(
+        "UPDATE ingest.inbox i SET settled_at = clock_timestamp(), outcome = o.outcome "
+        "FROM unnest($1::bigint[], $2::text[]) AS o (id, outcome) WHERE i.id = o.id",
+        [entry_id for entry_id, _ in outcomes],
+        [outcome for _, outcome in outcomes],
+    )
+
+
+async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: float) -> None:
+    """Try these entries again later; counts the attempt."""
+    await connection.execute(
+        "UPDATE ingest.inbox SET attempts = attempts + 1, "
+        "next_attempt_at = clock_timestamp() + $2 * interval '1 second' "
+        "WHERE id = ANY($1::bigint[])",
+        list(entry_ids),
+        delay_seconds,
+    )
+
+
+async def open_shards(connection: Any) -> list[tuple[str, int]]:
+    """Shards with due work: what the sweep wakes again after a lost wake-up."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT lane, shard FROM ingest.inbox "
+        "WHERE settled_at IS NULL AND next_attempt_at <= clock_timestamp()"
+    )
+    return [(row["lane"], row["shard"]) for row in rows]
+
+
+def milliseconds(instant: datetime) -> int:
+    """An aware instant as milliseconds since the epoch."""
+    return int(instant.timestamp() * 1000)

@@ -1,0 +1,161 @@
+"""The mirror: one row per upstream record, the last whole state as far as it is known.
+
+`merge` decides, without touching the database, what one change means for one record. Any order and duplication of the
+same changes ends in the same record:
+
+    newer full      replaces                    newer partial    merges
+    older anything  is dropped (stale): what came later was read or committed later
+
+Salesforce stamps to the second, so equal versions are common. Then a change that contradicts nothing merges; a staff
+change from the feed merges, because events of one record arrive in commit order; of two re-reads the later one wins;
+anything else that contradicts (an echo of our own older write, a batch page, a command's read-back) is settled by
+reading the record again. A partial change of a record we do not hold is read again too.
+
+Reads and writes: mirror.records.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from app.events import Change, Record
+from app.ingest.inbox import Entry
+
+Address = tuple[str, str, str]
+Verdict = Literal["applied", "unchanged", "stale", "echo", "reread"]
+
+_LOAD = """
+SELECT r.source, r.object, r.record_id, r.parent_id, r.owner_id, r.data, r.version, r.deleted,
+       r.occurred_at, r.verified_at
+FROM unnest($1::text[], $2::text[], $3::text[]) AS k (source, object, record_id)
+JOIN mirror.records r USING (source, object, record_id)
+"""
+_STORE = """
+INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, content_hash, deleted,
+                            occurred_at, verified_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bytea[],
+                     $9::bool[], $10::timestamptz[], $11::timestamptz[])
+ON CONFLICT (source, object, record_id) DO UPDATE SET
+    parent_id = excluded.parent_id, owner_id = excluded.owner_id, data = excluded.data, version = excluded.version,
+    content_hash = excluded.content_hash, deleted = excluded.deleted, occurred_at = excluded.occurred_at,
+    verified_at = excluded.verified_at
+"""
+
+
+class Applied(Struct):
+    """What a batch did to the mirror."""
+
+    changed: dict[Address, Record]
+    verified: dict[Address, Record]
+    reread: list[Entry]
+    outcomes: list[tuple[int, str]]
+
+
+def address(of: Change | Record) -> Address:
+    """The mirror's key of a change or record."""
+    return of.source, of.object, of.record_id
+
+
+def merge(current: Record | None, change: Change) -> tuple[Verdict, Record | None]:
+    """What a change means for the record as mirrored; see the rules at the top of this module."""
+    if current is None:
+        return ("reread", None) if change.kind == "partial" else ("applied", _replace(None, change))
+    if change.version < current.version:
+        return ("echo" if change.echo else "stale"), None
+    if change.version == current.version:
+        return _tie(current, change)
+    return _newer(current, change)
+
+
+def _tie(current: Record, change: Change) -> tuple[Verdict, Record | None]:
+    if change.origin == "refetch":
+        older = change.read_at is not None and change.read_at < current.verified_at
+        return ("stale", None) if older else _newer(current, change)
+    agrees = all(current.data.get(name) == value for name, value in change.data.items())
+    if change.echo:
+        return ("echo" if agrees else "reread"), None
+    if change.kind != "full":
+        return _newer(current, change)
+    return _newer(current, change) if agrees else ("reread", None)
+
+
+def _newer(current: Record, change: Change) -> tuple[Verdict, Record]:
+    merged = _replace(current, change)
+    same = merged.data == current.data and merged.deleted == current.deleted
+    return ("unchanged" if same else "applied"), merged
+
+
+def _replace(current: Record | None, change: Change) -> Record:
+    base = current.data if current else {}
+    data = {**base, **change.data} if change.kind == "partial" else (change.data or base)
+    return Record(
+        source=change.source,
+        object=change.object,
+        record_id=change.record_id,
+        parent_id=change.parent_id or (current.parent_id if current else None),
+        owner_id=change.owner_id or (current.owner_id if current else None),
+        data=data,
+        version=change.version,
+        deleted=change.kind == "deleted",
+        occurred_at=change.occurred_at,
+        verified_at=change.read_at or change.occurred_at,
+    )
+
+
+async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
+    """Merge a batch, in order, into the mirror within the caller's transaction."""
+    records = await load(connection, {address(entry.change) for entry in entries})
+    done = Applied(changed={}, verified={}, reread=[], outcomes=[])
+    for entry in entries:
+        where = address(entry.change)
+        verdict, record = merge(records.get(where), entry.change)
+        done.outcomes.append((entry.id, verdict))
+        if verdict == "reread":
+            done.reread.append(entry)
+        if record is not None:
+            records[where] = record
+            (done.changed if verdict == "applied" else done.verified)[where] = record
+    done.changed = {where: records[where] for where in done.changed}
+    done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
+    await store(connection, [*done.changed.values(), *done.verified.values()])
+    return done
+
+
+async def load(connection: Any, addresses: Iterable[Address]) -> dict[Address, Record]:
+    """The mirrored records under these keys, deleted ones included."""
+    keys = list(zip(*sorted(addresses), strict=True)) or [(), (), ()]
+    rows = await connection.fetch(_LOAD, *[list(key) for key in keys])
+    return {(row["source"], row["object"], row["record_id"]): Record(**dict(row)) for row in rows}
+
+
+async def store(connection: Any, records: Sequence[Record]) -> None:
+    """Write whole records; the caller has decided that they are the newest."""
+    if records:
+        columns = zip(*(_columns(record) for record in records), strict=True)
+        await connection.execute(_STORE, *[list(column) for column in columns])
+
+
+def _columns(record: Record) -> tuple[Any, ...]:
+    content = msgspec.json.encode(record.data, order="sorted")
+    return (
+        record.source,
+        record.object,
+        record.record_id,
+        record.parent_id,
+        record.owner_id,
+        record.data,
+        record.version,
+        hashlib.blake2b(content, digest_size=16).digest(),
+        record.deleted,
+        record.occurred_at,
+        record.verified_at,
+    )
+
+
+def now() -> datetime:
+    """The present instant, aware, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,141 @@
+"""Catalog: Product2 with its PricebookEntry in the portal price book → products and one ready answer a category.
+
+Reads: salesforce Product2, PricebookEntry. Writes: read_model.catalog, documents `catalog…`.
+Shown: active, `Portal_Catalog__c`, and actively priced in the portal price book. Orderable: `Portal_Accessible__c` too.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from app.events import Record
+from app.projections.fields import snake
+from app.projections.projector import Document, Group, Projected, Projector
+from app.readmodels.catalog import (
+    CATEGORIES,
+    TABLE,
+    Category,
+    CategorySummary,
+    Product,
+    account_document,
+    public_document,
+)
+from app.readmodels.money import decimal, money
+from app.settings import Settings
+
+CLASSES = {"Service": "service", "Installation": "installation", "Add-on": "add_on", "Activation": "activation"}
+
+
+def projector(settings: Settings) -> Projector:
+    """The catalog of one portal price book in the org's currency."""
+
+    def project(group: Group) -> Projected:
+        prices = {
+            record.data.get("Product2Id"): record
+            for record in group.of("PricebookEntry")
+            if record.data.get("Pricebook2Id") == settings.salesforce_pricebook_id and record.data.get("IsActive")
+        }
+        shown = [
+            (record, prices[record.record_id])
+            for record in group.of("Product2")
+            if record.record_id in prices and record.data.get("IsActive") and record.data.get("Portal_Catalog__c")
+        ]
+        rows = [_row(product, price, settings.salesforce_currency) for product, price in shown]
+        rows.sort(key=lambda row: (row["category"], row["display_order"], row["unit_price"], row["sku"]))
+        return Projected(rows=rows, documents=_documents(rows))
+
+    return Projector(
+        name="catalog",
+        version=1,
+        source="salesforce",
+        scope="global",
+        reads=("Product2", "PricebookEntry"),
+        table=TABLE,
+        project=project,
+    )
+
+
+def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
+    data = product.data
+    category = str(data.get("Product2Categories1__c") or "other").lower()
+    item = Product(
+        sku=data["StockKeepingUnit"],
+        name=data["Name"],
+        description=data.get("Description") or "",
+        category=category,
+        item_class=CLASSES.get(data.get("Item_Class__c") or "", "other"),
+        billing_cycle=(data.get("Billing_Cycle__c") or "Monthly").lower(),
+        price=money(price.data.get("UnitPrice"), currency),
+        orderable=bool(data.get("Portal_Accessible__c")),
+        is_default=bool(data.get("Is_Default__c")),
+        family_only=bool(data.get("SIM_Has_Family_Discount__c")),
+        facts={
+            snake(name): value for name, value in sorted(data.items()) if name.endswith("__c") and value is not None
+        },
+    )
+    return {
+        "sku": item.sku,
+        "salesforce_product_id": product.record_id,
+        "pricebook_entry_id": price.record_id,
+        "category": category,
+        "item_class": item.item_class,
+        "name": item.name,
+        "billing_cycle": item.billing_cycle,
+        "unit_price": decimal(price.data.get("UnitPrice")),
+        "currency": currency,
+        "orderable": item.orderable,
+        "whmcs_product_id": _text(data.get("WH_Product_ID__c")),
+        "display_order": int(data.get("Display_Order__c") or 0),
+        "facts": item.facts,
+        "as_of": max(product.verified_at, price.verified_at),
+        "document": msgspec.json.encode(item),
+    }
+
+
+def _text(value: Any) -> str | None:
+    """An id that Salesforce may hold as a number."""
+    return None if value in (None, "") else str(int(value)) if isinstance(value, float) else str(value)
+
+
+def _documents(rows: Sequence[dict[str, Any]]) -> list[Document]:
+    everyone = [row for row in rows if not _product(row).family_only]
+    documents = [_document(public_document(), {"items": [_summary(name, everyone) for name in CATEGORIES]})]
+    for category in CATEGORIES:
+        documents.append(_document(public_document(category), _category(category, everyone)))
+        documents.append(_document(account_document(category), _category(category, rows)))
+    return documents + [Document(public_document(row["category"], row["sku"]), row["document"]) for row in everyone]
+
+
+def _document(name: str, value: Any) -> Document:
+    return Document(name, msgspec.json.encode(value))
+
+
+def _product(row: dict[str, Any]) -> Product:
+    return msgspec.json.decode(row["document"], type=Product)
+
+
+def _summary(category: str, rows: Sequence[dict[str, Any]]) -> CategorySummary:
+    plans = [row for row in rows if row["category"] == category and row["item_class"] == "service"]
+    cheapest = min((row["unit_price"] for row in plans), default=None)
+    return CategorySummary(
+        category=category,
+        name=CATEGORIES[category],
+        from_price=money(cheapest, plans[0]["currency"]) if cheapest is not None else None,
+        plan_count=len(plans),
+    )
+
+
+def _category(category: str, rows: Sequence[dict[str, Any]]) -> Category:
+    products = [_product(row) for row in rows if row["category"] == category]
+    of_class = {name: [item for item in products if item.item_class == name] for name in CLASSES.values()}
+    regions = dict.fromkeys(item.facts["vpn_region"] for item in products if item.facts.get("vpn_region"))
+    return Category(
+        category=category,
+        name=CATEGORIES[category],
+        plans=of_class["service"],
+        installations=of_class["installation"],
+        activation_fees=of_class["activation"],
+        add_ons=of_class["add_on"],
+        regions=list(regions),
+    )

@@ -1,0 +1,138 @@
+"""Orders: a Salesforce Order with its OrderItems, products named → one row an order.
+
+Reads: salesforce Order, OrderItem; refers to Product2. Writes: read_model.orders.
+"""
+
+from typing import Any
+
+import msgspec
+
+from app.events import Record
+from app.projections.fields import day, instant
+from app.projections.projector import Group, Lookup, Projected, Projector
+from app.readmodels.money import decimal, money
+from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
+from app.settings import Settings
+
+PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
+ADDRESS = {
+    "street": "BillingStreet",
+    "city": "BillingCity",
+    "state": "BillingState",
+    "postcode": "BillingPostalCode",
+    "country": "BillingCountry",
+}
+
+
+def projector(settings: Settings) -> Projector:
+    """Orders in the org's currency."""
+
+    def project(group: Group) -> Projected:
+        roots = group.of("Order")
+        return Projected(rows=[_row(root, group, settings.salesforce_currency) for root in roots])
+
+    return Projector(
+        name="orders",
+        version=1,
+        source="salesforce",
+        scope="record",
+        root="Order",
+        reads=("Order", "OrderItem"),
+        lookups=(Lookup(target="Product2", referrer="OrderItem", field="Product2Id"),),
+        table=TABLE,
+        project=project,
+    )
+
+
+def customer_status(order: dict[str, Any]) -> str:
+    """Review status, activation status and error code of an Order as one state a customer understands (C7)."""
+    review, activation = order.get("Status"), order.get("Activation_Status__c")
+    if review in ("Cancelled", "Rejected"):
+        return str(review).lower()
+    if activation == "Activated" or review == "Processed":
+        return "active"
+    if order.get("Activation_Error_Code__c") == PAYMENT_METHOD_MISSING:
+        return "awaiting_payment_method"
+    if activation == "Failed":
+        return "paused"
+    if activation == "Activating":
+        return "activating"
+    return "approved" if review in ("Approved", "Reactivate") else "in_review"
+
+
+def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
+    data, status = root.data, customer_status(root.data)
+    items = [_item(item, group, currency) for item in group.of("OrderItem")]
+    order = Order(
+        order_id=root.record_id,
+        order_number=data.get("OrderNumber"),
+        status=status,
+        status_text=STATUS_TEXTS[status],
+        review_status=data.get("Status") or "",
+        activation_status=data.get("Activation_Status__c"),
+        reason=_reason(data, status),
+        placed_at=instant(data.get("CreatedDate")),
+        effective_date=day(data.get("EffectiveDate")),
+        total=money(sum(decimal(item.total.amount) for item in items), currency),
+        items=items,
+        address={name: data.get(field) for name, field in ADDRESS.items()},
+        address_changed=bool(data.get("Address_Changed__c")),
+        timeline=_timeline(data, status),
+    )
+    summary = OrderSummary(
+        order_id=order.order_id,
+        order_number=order.order_number,
+        status=status,
+        status_text=order.status_text,
+        placed_at=order.placed_at,
+        total=order.total,
+        item_count=len(items),
+    )
+    return {
+        "order_id": order.order_id,
+        "order_number": order.order_number,
+        "review_status": order.review_status,
+        "activation_status": order.activation_status,
+        "status": status,
+        "placed_at": order.placed_at,
+        "effective_date": order.effective_date,
+        "total_amount": decimal(order.total.amount),
+        "currency": currency,
+        "item_count": len(items),
+        "whmcs_order_id": data.get("WHMCS_Order_ID__c"),
+        "error_code": data.get("Activation_Error_Code__c"),
+        "changed_at": root.occurred_at,
+        "as_of": max(record.verified_at for record in group.records),
+        "summary": msgspec.json.encode(summary),
+        "document": msgspec.json.encode(order),
+    }
+
+
+def _item(item: Record, group: Group, currency: str) -> OrderItem:
+    data = item.data
+    product = group.context.get(data.get("Product2Id") or "")
+    facts = product.data if product else {}
+    quantity = int(data.get("Quantity") or 1)
+    return OrderItem(
+        order_item_id=item.record_id,
+        sku=facts.get("StockKeepingUnit"),
+        name=facts.get("Name") or data.get("Description") or "",
+        billing_cycle=(facts.get("Billing_Cycle__c") or "").lower() or None,
+        quantity=quantity,
+        unit_price=money(data.get("UnitPrice"), currency),
+        total=money(decimal(data.get("UnitPrice")) * quantity, currency),
+        subscription_id=data.get("WHMCS_Service_ID__c"),
+    )
+
+
+def _reason(data: dict[str, Any], status: str) -> OrderReason | None:
+    if status not in ("awaiting_payment_method", "paused"):
+        return None
+    code = "payment_method_missing" if status == "awaiting_payment_method" else "activation_failed"
+    return OrderReason(code, STATUS_TEXTS[status])
+
+
+def _timeline(data: dict[str, Any], status: str) -> list[TimelineEntry]:
+    """What the record itself tells: when it was placed, and since when it is as it is."""
+    steps = [("in_review", instant(data.get("CreatedDate"))), (status, instant(data.get("LastModifiedDate")))]
+    return [TimelineEntry(state, STATUS_TEXTS[state], at) for state, at in dict(steps).items() if at]

@@ -1,0 +1,52 @@
+"""Profile and billing address: the WHMCS client → one row and one ready answer an account.
+
+Reads: whmcs client. Writes: read_model.profiles, document `profile`.
+"""
+
+import msgspec
+
+from app.projections.projector import Document, Group, Projected, Projector
+from app.readmodels.profiles import DOCUMENT, TABLE, Address, Profile
+from app.settings import Settings
+
+
+def projector(settings: Settings) -> Projector:
+    """Profiles."""
+    return Projector(
+        name="profiles",
+        version=1,
+        source="whmcs",
+        scope="owner",
+        reads=("client",),
+        table=TABLE,
+        project=_project,
+    )
+
+
+def _project(group: Group) -> Projected:
+    if not group.records:
+        return Projected()
+    record = group.records[0]
+    data = record.data
+    profile = Profile(
+        email=data["email"],
+        first_name=data["firstname"],
+        last_name=data["lastname"],
+        company=data.get("companyname") or "",
+        phone=data.get("phonenumber") or "",
+        currency=data["currency_code"],
+        address=Address(**{name: data.get(name) or "" for name in Address.__struct_fields__}),
+    )
+    body = msgspec.json.encode(profile)
+    row = {
+        "whmcs_client_id": record.record_id,
+        "email": profile.email,
+        "first_name": profile.first_name,
+        "last_name": profile.last_name,
+        "country": profile.address.country,
+        "currency": profile.currency,
+        "status": data.get("status") or "",
+        "as_of": record.verified_at,
+        "document": body,
+    }
+    return Projected(rows=[row], documents=[Document(DOCUMENT, body)])

@@ -1,0 +1,68 @@
+"""After the commit: copy documents to Redis and tell subscribers, from the notices the commit left.
+
+A notice is deleted once Redis has been told, so a crash in between, or Redis being away, leaves it for the next drain
+or the sweep.
+
+Reads: ingest.notices, read_model.documents. Writes: Redis; deletes from ingest.notices.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.readmodels import documents
+
+BATCH = 1_000
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One slice of one account changed at this account version."""
+
+    id: int
+    account_id: UUID
+    slice: str
+    item_id: str
+    version: int
+
+
+async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
+    """Tell Redis everything it has not heard; returns the notices that were told.
+
+    Several workers may run it at once: they may tell a thing twice, and the version guard makes that harmless.
+    """
+    told: list[Notice] = []
+    while notices := await _waiting(pool):
+        accounts = sorted({notice.account_id for notice in notices})
+        if not await documents.put(redis, await documents.load(pool, accounts)):
+            break
+        if not await _tell(redis, notices):
+            break
+        await pool.execute("DELETE FROM ingest.notices WHERE id = ANY($1::bigint[])", [n.id for n in notices])
+        told += notices
+        if len(notices) < BATCH:
+            break
+    return told
+
+
+async def _waiting(pool: asyncpg.Pool) -> list[Notice]:
+    rows: Sequence[Any] = await pool.fetch(
+        "SELECT id, account_id, slice, item_id, version FROM ingest.notices ORDER BY id LIMIT $1", BATCH
+    )
+    return [Notice(**dict(row)) for row in rows]
+
+
+async def _tell(redis: Redis, notices: Sequence[Notice]) -> bool:
+    try:
+        async with redis.pipeline(transaction=False) as pipe:
+            for notice in notices:
+                event = {"slice": notice.slice, "id": notice.item_id, "version": notice.version}
+                pipe.publish(documents.event_channel(notice.account_id), msgspec.json.encode(event))
+            await pipe.execute()
+    except RedisError:
+        return False
+    return True

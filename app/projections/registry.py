@@ -1,0 +1,32 @@
+"""Every read model there is. A new one is a module and a line here; a test fails when the line is missing."""
+
+from app.projections import (
+    catalog,
+    eligibility,
+    freshness,
+    gateways,
+    invoices,
+    orders,
+    payment_methods,
+    profiles,
+    subscriptions,
+)
+from app.projections.projector import Projector
+from app.settings import Settings
+
+SLICES = (
+    catalog,
+    eligibility,
+    freshness,
+    gateways,
+    invoices,
+    orders,
+    payment_methods,
+    profiles,
+    subscriptions,
+)
+
+
+def projectors(settings: Settings) -> tuple[Projector, ...]:
+    """The projectors of this installation."""
+    return tuple(module.projector(settings) for module in SLICES)

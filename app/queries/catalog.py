@@ -1,0 +1,143 @@
+"""The catalog: the same for everyone, and as one account may have it.
+
+Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility.
+"""
+
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from app.errors import NotFound, NotReady
+from app.queries.store import Answer, Store, etag_of, feed_as_of, with_age
+from app.readmodels import documents
+from app.readmodels.catalog import CATEGORIES, Category, Product, account_document, public_document
+from app.readmodels.table import GLOBAL_ACCOUNT
+
+
+class Availability(Struct, frozen=True):
+    """Whether this account may order a product, and why not."""
+
+    available: bool
+    code: str | None = None
+    reason: str | None = None
+
+
+class AccountProduct(Struct, frozen=True, kw_only=True):
+    """A product and what it means for this account."""
+
+    product: Product
+    availability: Availability
+
+
+class AccountCategory(Struct, frozen=True, kw_only=True):
+    """A category as this account may have it."""
+
+    category: str
+    name: str
+    plans: list[AccountProduct]
+    installations: list[Product]
+    activation_fees: list[Product]
+    add_ons: list[Product]
+    regions: list[str]
+
+
+async def categories(store: Store) -> Answer:
+    """Categories with their from-price."""
+    return await _public(store, public_document())
+
+
+async def category(store: Store, name: str) -> Answer:
+    """Everything a shop page of the category needs.
+
+    Raises:
+        NotFound: no such category.
+    """
+    if name not in CATEGORIES:
+        raise NotFound("There is no such category.", code="category_not_found")
+    return await _public(store, public_document(name))
+
+
+async def product(store: Store, name: str, sku: str) -> Answer:
+    """One product everyone may see.
+
+    Raises:
+        NotFound: no such product, withdrawn, or for some accounts only.
+    """
+    try:
+        return await _public(store, public_document(name, sku))
+    except NotReady:
+        row = await store.pool.fetchrow("SELECT FROM read_model.catalog WHERE account_id = $1 LIMIT 1", GLOBAL_ACCOUNT)
+        if row is None:
+            raise
+    raise NotFound("There is no such product.", code="product_not_found")
+
+
+async def account_categories(store: Store, account_id: UUID) -> Answer:
+    """The categories, for a logged-in customer."""
+    return await categories(store)
+
+
+async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
+    """A category with the variants of this account: family SIM plans, duplicate Internet, eligibility."""
+    if name not in CATEGORIES:
+        raise NotFound("There is no such category.", code="category_not_found")
+    found = await documents.read(store.pool, store.redis, GLOBAL_ACCOUNT, account_document(name))
+    if found is None:
+        raise NotReady
+    base = msgspec.json.decode(found.body, type=Category)
+    facts = await _facts(store, account_id)
+    plans = [AccountProduct(product=item, availability=_availability(item, facts)) for item in base.plans]
+    body = msgspec.json.encode(
+        AccountCategory(
+            category=base.category,
+            name=base.name,
+            plans=[plan for plan in plans if not plan.product.family_only or facts.has_sim],
+            installations=base.installations,
+            activation_fees=base.activation_fees,
+            add_ons=base.add_ons,
+            regions=base.regions,
+        )
+    )
+    as_of = await feed_as_of(store)
+    return Answer(with_age(body, as_of, False), etag_of(body, found.etag), as_of)
+
+
+class _Facts(Struct, frozen=True):
+    has_sim: bool
+    has_internet: bool
+    internet_status: str
+    offering: str | None
+
+
+async def _facts(store: Store, account_id: UUID) -> _Facts:
+    active = await store.pool.fetch(
+        "SELECT DISTINCT category FROM read_model.subscriptions WHERE account_id = $1 AND status = 'active'", account_id
+    )
+    owned = {row["category"] for row in active}
+    row = await store.pool.fetchrow(
+        "SELECT internet_status, internet_offering FROM read_model.eligibility WHERE account_id = $1", account_id
+    )
+    status, offering = (row["internet_status"], row["internet_offering"]) if row else ("not_requested", None)
+    return _Facts("sim" in owned, "internet" in owned, status, offering)
+
+
+def _availability(item: Product, facts: _Facts) -> Availability:
+    if not item.orderable:
+        return Availability(False, "product_not_orderable", "This product cannot be ordered online.")
+    if item.category == "internet" and facts.has_internet:
+        return Availability(False, "duplicate_internet", "You already have an active Internet service.")
+    if item.category == "internet" and facts.internet_status != "eligible":
+        return Availability(False, "not_eligible", "Availability at your address must be confirmed first.")
+    offering = item.facts.get("internet_offering_type")
+    if offering and facts.offering and offering != facts.offering:
+        return Availability(False, "not_eligible", f"Your address can have {facts.offering}.")
+    return Availability(True)
+
+
+async def _public(store: Store, name: str) -> Answer:
+    found = await documents.read(store.pool, store.redis, GLOBAL_ACCOUNT, name)
+    if found is None:
+        raise NotReady("The catalog is being prepared. Please try again in a moment.")
+    body = with_age(found.body, found.as_of, False)
+    return Answer(body, etag_of(body), found.as_of)

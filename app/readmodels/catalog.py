@@ -1,0 +1,83 @@
+"""Catalog: products the portal shows, with their price in the portal price book."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from app.readmodels.money import Money
+from app.readmodels.table import Table
+
+CATEGORIES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Web hosting"}
+"""Category → the name customers read, in display order."""
+
+TABLE = Table(
+    "catalog",
+    "sku",
+    {
+        "account_id": "uuid",
+        "sku": "text",
+        "salesforce_product_id": "text",
+        "pricebook_entry_id": "text",
+        "category": "text",
+        "item_class": "text",
+        "name": "text",
+        "billing_cycle": "text",
+        "unit_price": "numeric",
+        "currency": "text",
+        "orderable": "bool",
+        "whmcs_product_id": "text",
+        "display_order": "int",
+        "facts": "jsonb",
+        "version": "bigint",
+        "as_of": "timestamptz",
+        "document": "bytea",
+    },
+)
+
+
+class Product(Struct, frozen=True, kw_only=True):
+    """One product. Prices exclude consumption tax."""
+
+    sku: str
+    name: str
+    description: str
+    category: str
+    item_class: str
+    billing_cycle: str
+    price: Money
+    tax: str = "excluded"
+    orderable: bool
+    is_default: bool
+    family_only: bool
+    facts: dict[str, Any]
+
+
+class CategorySummary(Struct, frozen=True, kw_only=True):
+    """One line of the storefront's first page; `from_price` is the cheapest plan's monthly price."""
+
+    category: str
+    name: str
+    from_price: Money | None
+    plan_count: int
+
+
+class Category(Struct, frozen=True, kw_only=True):
+    """All a shop page of one category needs."""
+
+    category: str
+    name: str
+    plans: list[Product]
+    installations: list[Product]
+    activation_fees: list[Product]
+    add_ons: list[Product]
+    regions: list[str]
+
+
+def public_document(category: str | None = None, sku: str | None = None) -> str:
+    """Names of the documents that are the same for everyone."""
+    return "/".join(part for part in ("catalog", category, sku) if part)
+
+
+def account_document(category: str) -> str:
+    """Name of the document with the variants that only some accounts may see."""
+    return f"catalog-for-accounts/{category}"

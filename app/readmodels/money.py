@@ -1,0 +1,28 @@
+"""Money as every document shows it: a decimal string and a currency, never a float.
+
+Two decimals at least, as the HTTP contract shows it (`"3278.00"` yen), three where the currency has three.
+"""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from msgspec import Struct
+
+THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+
+
+class Money(Struct, frozen=True):
+    """An amount in a currency."""
+
+    amount: str
+    currency: str
+
+
+def decimal(value: object) -> Decimal:
+    """An upstream's number or money string as a Decimal with cents; absent counts as nothing."""
+    return Decimal(str(value or "0")).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def money(value: object, currency: str) -> Money:
+    """An upstream's number or money string in its currency."""
+    step = Decimal("0.001") if currency in THREE_DECIMALS else Decimal("0.01")
+    return Money(str(Decimal(str(value or "0")).quantize(step, ROUND_HALF_UP)), currency)

@@ -1,0 +1,37 @@
+"""What a read-model table is made of: enough for the projection engine to write it without knowing the slice."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+GLOBAL_ACCOUNT = UUID(int=0)
+"""Owns what is the same for everyone, so that every table leads its key with the owner."""
+
+
+class Table(Struct, frozen=True):
+    """A per-account table. `item` is the rest of the primary key, None where an account has one row."""
+
+    name: str
+    item: str | None
+    columns: Mapping[str, str]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The primary key, owner first."""
+        return ("account_id", self.item) if self.item else ("account_id",)
+
+    def upsert_sql(self) -> str:
+        """Insert or replace many rows given as one array a column, in `columns` order."""
+        names = list(self.columns)
+        arrays = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(self.columns.values(), 1))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in self.keys)
+        return (
+            f"INSERT INTO read_model.{self.name} ({', '.join(names)}) SELECT * FROM unnest({arrays}) "
+            f"ON CONFLICT ({', '.join(self.keys)}) DO UPDATE SET {changes}"
+        )
+
+    def arrays(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+        """The rows as `upsert_sql` wants them."""
+        return [[row[name] for row in rows] for name in self.columns]

@@ -1,0 +1,142 @@
+"""The worker process: drains the inbox into the read models, reads again what hints name, drives fulfilment.
+
+SAQ delivers the wake-ups; a sweep of our own, which needs no Redis, finds what a lost wake-up left behind.
+"""
+
+import asyncio
+import signal
+from functools import partial
+from typing import Any
+
+import structlog
+import uvloop
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from saq import Worker
+from saq.queue.redis import RedisQueue
+
+from app.commands import fulfilment
+from app.commands.context import Context
+from app.ingest import drain, fetch, inbox
+from app.ingest.fetchers import Upstreams
+from app.logs import configure
+from app.projections import engine, publish
+from app.projections.registry import projectors
+from app.resources import Resources, open_resources
+from app.settings import Settings
+
+GRACE_SECONDS = 10
+
+log = structlog.get_logger()
+
+
+class QuietWorker(Worker):
+    """A SAQ worker that leaves the signals to the process, which runs several."""
+
+    SIGNALS = []  # noqa: RUF012
+
+
+class Work:
+    """The jobs of this process; each may run at any time, any number of times."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._upstreams = Upstreams(resources.salesforce, resources.whmcs)
+        self._project = partial(engine.project, projectors(resources.settings))
+        self._context = Context(
+            settings=resources.settings,
+            pool=resources.pool,
+            redis=resources.redis,
+            inbox=resources.inbox,
+            salesforce=resources.salesforce,
+            whmcs=resources.whmcs,
+            freebit=resources.freebit,
+            whm=resources.whm,
+        )
+
+    async def apply(self, job: Any, *, shard: int) -> None:
+        """Drain a shard of changes into mirror and read models."""
+        r = self._resources
+        await drain.drain(r.pool, shard, self._project, r.inbox.wake, self.after_commit)
+
+    async def fetch(self, job: Any, *, shard: int) -> None:
+        """Read again what a shard of hints names."""
+        await fetch.fetch(self._resources.pool, shard, self._upstreams, self._resources.inbox.wake)
+
+    async def fulfil(self, job: Any, *, order_id: str) -> None:
+        """Take an order's fulfilment as far as it goes now."""
+        await fulfilment.run(self._context, order_id)
+
+    async def after_commit(self) -> None:
+        """Tell Redis what changed, and start what a change sets off: approved orders, orders waiting for a card."""
+        told = await publish.publish(self._resources.pool, self._resources.redis)
+        if any(notice.slice == "orders" for notice in told):
+            await self._start_fulfilments()
+        for account_id in {notice.account_id for notice in told if notice.slice == "payment_methods"}:
+            await fulfilment.resume_paused(self._context, account_id)
+
+    async def sweep(self) -> None:
+        """Once: everything that is due and that nobody was told about."""
+        for lane, shard in await inbox.open_shards(self._resources.pool):
+            await (self.apply if lane == "apply" else self.fetch)(None, shard=shard)
+        await self.after_commit()
+        await self._start_fulfilments()
+
+    async def _start_fulfilments(self) -> None:
+        await fulfilment.take_approved(self._resources.pool)
+        for order_id in await fulfilment.due(self._resources.pool):
+            await self._resources.jobs.enqueue("fulfil", order_id, order_id=order_id)
+
+    async def sweep_for_ever(self, every_seconds: float) -> None:
+        """Sweep until cancelled; a failing sweep is logged and tried again."""
+        while True:
+            try:
+                await self.sweep()
+            except Exception:
+                log.exception("sweep_failed")
+            await asyncio.sleep(every_seconds)
+
+
+def run(settings: Settings) -> None:
+    """Work until told to stop."""
+    configure(settings)
+    uvloop.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; running jobs get a grace period, and what they leave is found again."""
+    async with open_resources(settings, pool_size=settings.worker_concurrency * 2 + 8) as resources:
+        work = Work(resources)
+        workers = _workers(settings, work)
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        tasks = [asyncio.create_task(worker.start()) for worker in workers]
+        tasks.append(asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)))
+        log.info("worker_ready", concurrency=settings.worker_concurrency)
+        await stopped.wait()
+        log.info("worker_stopping")
+        for worker in workers:
+            worker.event.set()
+        tasks.pop().cancel()
+        await asyncio.wait(tasks, timeout=GRACE_SECONDS + 2)
+
+
+def _workers(settings: Settings, work: Work) -> list[Worker]:
+    """One SAQ worker a kind of work. Their client waits between attempts, so that Redis being away costs no CPU."""
+    retry = Retry(ExponentialBackoff(cap=2, base=0.1), retries=8)
+    redis = Redis.from_url(settings.redis_url, retry=retry, retry_on_error=[ConnectionError, OSError])
+    kinds = {"apply": work.apply, "fetch": work.fetch, "fulfil": work.fulfil}
+    share = max(settings.worker_concurrency // 2, 1)
+    concurrency = {"apply": share, "fetch": max(share // 2, 1), "fulfil": max(share // 2, 1)}
+    return [
+        QuietWorker(
+            RedisQueue(redis, name=kind),
+            functions=[(kind, function)],
+            concurrency=concurrency[kind],
+            timers={"sweep": 2, "schedule": 1, "worker_info": 10, "abort": 5},
+            shutdown_grace_period_s=GRACE_SECONDS,
+        )
+        for kind, function in kinds.items()
+    ]
