@@ -31,7 +31,7 @@ GRACE_SECONDS = 10
 log = structlog.get_logger()
 
 
-class QuietWorker(Worker):
+class QuietWorker(Worker[Any]):
     """A SAQ worker that leaves the signals to the process, which runs several."""
 
     SIGNALS = []  # noqa: RUF012
@@ -123,7 +123,7 @@ async def serve(settings: Settings) -> None:
         await asyncio.wait(tasks, timeout=GRACE_SECONDS + 2)
 
 
-def _workers(settings: Settings, work: Work) -> list[Worker]:
+def _workers(settings: Settings, work: Work) -> list[Worker[Any]]:
     """One SAQ worker a kind of work. Their client waits between attempts, so that Redis being away costs no CPU."""
     retry = Retry(ExponentialBackoff(cap=2, base=0.1), retries=8)
     redis = Redis.from_url(settings.redis_url, retry=retry, retry_on_error=[ConnectionError, OSError])
@@ -133,7 +133,7 @@ def _workers(settings: Settings, work: Work) -> list[Worker]:
     return [
         QuietWorker(
             RedisQueue(redis, name=kind),
-            functions=[(kind, function)],
+            functions=[(kind, function)],  # type: ignore[list-item]
             concurrency=concurrency[kind],
             timers={"sweep": 2, "schedule": 1, "worker_info": 10, "abort": 5},
             shutdown_grace_period_s=GRACE_SECONDS,

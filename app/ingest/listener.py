@@ -93,7 +93,9 @@ class Listener:
         )
 
     async def _position(self) -> bytes | None:
-        return await self._pool.fetchval("SELECT replay_id FROM ingest.checkpoints WHERE feed = $1", self._topic)
+        return await self._pool.fetchval(  # type: ignore[no-any-return]
+            "SELECT replay_id FROM ingest.checkpoints WHERE feed = $1", self._topic
+        )
 
     async def _forget_position(self) -> None:
         await self._pool.execute("DELETE FROM ingest.checkpoints WHERE feed = $1", self._topic)

@@ -24,6 +24,20 @@ from app.readmodels.catalog import (
 from app.readmodels.money import decimal, money
 from app.settings import Settings
 
+INTERNAL = frozenset(
+    {
+        "portal_catalog",
+        "portal_accessible",
+        "wh_product_id",
+        "wh_product_name",
+        "product2categories1",
+        "item_class",
+        "billing_cycle",
+        "display_order",
+    }
+)
+"""Facts that have a place of their own or are nobody's business outside."""
+
 CLASSES = {"Service": "service", "Installation": "installation", "Add-on": "add_on", "Activation": "activation"}
 
 
@@ -70,9 +84,7 @@ def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
         orderable=bool(data.get("Portal_Accessible__c")),
         is_default=bool(data.get("Is_Default__c")),
         family_only=bool(data.get("SIM_Has_Family_Discount__c")),
-        facts={
-            snake(name): value for name, value in sorted(data.items()) if name.endswith("__c") and value is not None
-        },
+        facts=_facts(data),
     )
     return {
         "sku": item.sku,
@@ -91,6 +103,12 @@ def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
         "as_of": max(product.verified_at, price.verified_at),
         "document": msgspec.json.encode(item),
     }
+
+
+def _facts(data: dict[str, Any]) -> dict[str, Any]:
+    """The product's custom fields that have a value, under their names in snake case."""
+    named = {snake(name): value for name, value in sorted(data.items()) if name.endswith("__c") and value is not None}
+    return {name: value for name, value in named.items() if name not in INTERNAL}
 
 
 def _text(value: Any) -> str | None:

@@ -104,9 +104,10 @@ async def _remove_others(connection: Any, projector: Projector, keep: Mapping[tu
                 [item_id for _, item_id in gone],
             )
         return
+    column = item or "''"
     for (account, _), kept in keep.items():
         await connection.execute(
-            f"DELETE FROM read_model.{table.name} WHERE account_id = $1 AND NOT ({item or "''"} = ANY($2::text[]))",
+            f"DELETE FROM read_model.{table.name} WHERE account_id = $1 AND NOT ({column} = ANY($2::text[]))",
             account,
             kept,
         )

@@ -49,7 +49,8 @@ def event_channel(account_id: UUID) -> str:
 async def read(pool: asyncpg.Pool, redis: Redis, account_id: UUID, name: str) -> Stored | None:
     """The document, from Redis when it is there, from Postgres otherwise."""
     try:
-        version, etag, body, as_of = await redis.hmget(key(account_id, name), "version", "etag", "body", "as_of")  # type: ignore[misc]
+        fields = ["version", "etag", "body", "as_of"]
+        version, etag, body, as_of = await redis.hmget(key(account_id, name), fields)  # type: ignore[misc]
         if body is not None:
             return Stored(account_id, name, int(version), etag.decode(), body, datetime.fromisoformat(as_of.decode()))
     except RedisError as error:
@@ -73,7 +74,7 @@ async def put(redis: Redis, documents: Sequence[Stored]) -> bool:
     try:
         for document in documents:
             values = (str(document.version), document.etag, document.body, document.as_of.isoformat())
-            await redis.eval(_PUT, 1, key(document.account_id, document.name), *values)  # type: ignore[arg-type, misc]
+            await redis.eval(_PUT, 1, key(document.account_id, document.name), *values)  # type: ignore[misc]
     except RedisError as error:
         log.warning("redis_unavailable_copy_postponed", error=repr(error))
         return False
