@@ -1,0 +1,111 @@
+"""An account's invoices, subscriptions and payment methods."""
+
+from typing import Any, Literal
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
+
+from app.commands.context import Actor
+from app.http.orders_read import Cursor, Limit
+from app.http.respond import cursor_for, page_of, respond
+from app.queries import invoices, payment_methods, subscriptions
+
+InvoiceStatus = Literal["draft", "unpaid", "paid", "cancelled", "refunded", "collections", "payment_pending"]
+ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
+
+
+@get("/api/invoices", summary="Invoices", tags=["Billing"])
+async def list_invoices(
+    request: Request[Any, Any, State],
+    actor: Actor,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    status: InvoiceStatus | None = None,
+) -> Response[bytes]:
+    """Newest first, optionally of one status."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    scope = f"invoices:{account_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(request, account_id, lambda: invoices.list_invoices(store, account_id, page, make, status))
+
+
+@get("/api/invoices/{invoice_id:str}", summary="One invoice", tags=["Billing"])
+async def get_invoice(request: Request[Any, Any, State], actor: Actor, invoice_id: str) -> Response[bytes]:
+    """Lines, tax and payments."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: invoices.invoice(store, account_id, invoice_id))
+
+
+@get("/api/subscriptions", summary="Subscriptions", tags=["Subscriptions"])
+async def list_subscriptions(
+    request: Request[Any, Any, State],
+    actor: Actor,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    status: ServiceStatus | None = None,
+) -> Response[bytes]:
+    """Newest first, optionally of one status."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    scope = f"subscriptions:{account_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(
+        request, account_id, lambda: subscriptions.list_subscriptions(store, account_id, page, make, status)
+    )
+
+
+@get("/api/subscriptions/{subscription_id:str}", summary="One subscription", tags=["Subscriptions"])
+async def get_subscription(request: Request[Any, Any, State], actor: Actor, subscription_id: str) -> Response[bytes]:
+    """Status, price, cycle and next due date."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: subscriptions.subscription(store, account_id, subscription_id))
+
+
+@get("/api/subscriptions/{subscription_id:str}/invoices", summary="Invoices of a subscription", tags=["Subscriptions"])
+async def subscription_invoices(
+    request: Request[Any, Any, State], actor: Actor, subscription_id: str, limit: Limit = 25, cursor: Cursor = None
+) -> Response[bytes]:
+    """The invoices that bill this service, newest first."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    await subscriptions.subscription(store, account_id, subscription_id)
+    scope = f"invoices:{account_id}:{subscription_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(
+        request,
+        account_id,
+        lambda: invoices.list_invoices(store, account_id, page, make, subscription_id=subscription_id),
+    )
+
+
+@get("/api/payment-methods", summary="Payment methods", tags=["Billing"])
+async def list_payment_methods(
+    request: Request[Any, Any, State], actor: Actor, limit: Limit = 25, cursor: Cursor = None
+) -> Response[bytes]:
+    """Methods on file in WHMCS: type, brand, last four, expiry."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    scope = f"payment-methods:{account_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(
+        request, account_id, lambda: payment_methods.list_payment_methods(store, account_id, page, make)
+    )
+
+
+@get("/api/payment-gateways", summary="Payment gateways", tags=["Billing"])
+async def list_payment_gateways(request: Request[Any, Any, State], actor: Actor) -> Response[bytes]:
+    """The ways to pay that the company offers."""
+    store = request.app.state.store
+    return await respond(request, actor.account_id_or_refuse(), lambda: payment_methods.gateways(store))
+
+
+ROUTES = (
+    list_invoices,
+    get_invoice,
+    list_subscriptions,
+    get_subscription,
+    subscription_invoices,
+    list_payment_methods,
+    list_payment_gateways,
+)

@@ -1,0 +1,57 @@
+"""A drained inbox: changes in, read models out, over the real database."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from app.events import Change
+from app.ingest import drain
+from app.ingest.inbox import Inbox
+from app.projections import engine
+from app.projections.registry import projectors
+from app.settings import Settings
+
+type_of_feed = Callable[[Sequence[Change]], Awaitable[None]]
+
+
+@pytest.fixture
+async def account(pool: asyncpg.Pool) -> UUID:
+    """A linked account: WHMCS client 1001, Salesforce account 001A."""
+    account_id, user_id = uuid4(), uuid4()
+    await pool.execute(
+        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'hana@example.jp', 'unused')", user_id
+    )
+    await pool.execute(
+        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
+        "VALUES ($1, $2, '1001', '001A', 'C-000001')",
+        account_id,
+        user_id,
+    )
+    return account_id
+
+
+@pytest.fixture
+def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
+    """Submit changes one after the other and drain until nothing is left to apply."""
+
+    async def nobody() -> None:
+        return None
+
+    async def run(changes: Sequence[Change]) -> None:
+        woken: set[tuple[str, int]] = set()
+
+        async def wake(pairs: Iterable[tuple[str, int]]) -> None:
+            woken.update(pairs)
+
+        inbox = Inbox(pool, wake)
+        for change in changes:
+            await inbox.submit([change])
+            while pairs := [pair for pair in woken if pair[0] == "apply"]:
+                woken.difference_update(pairs)
+                for _, shard in pairs:
+                    await drain.drain(pool, shard, partial(engine.project, projectors(settings)), wake, nobody)
+
+    return run

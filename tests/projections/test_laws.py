@@ -1,0 +1,153 @@
+"""What must hold for every projector: the read model is a function of the mirror, not of the way the news came."""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from app import projections
+from app.events import Change
+from app.projections.registry import SLICES
+from app.settings import Settings
+from tests.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, change
+
+Feed = Callable[[Sequence[Change]], Awaitable[None]]
+NOT_SLICES = {"__init__", "engine", "fields", "groups", "projector", "publish", "registry"}
+
+
+def history(settings: Settings) -> list[Change]:
+    """Every slice's records, some of them twice, in whole records so that any order is legitimate."""
+    price = {
+        "Product2Id": "01tA",
+        "Pricebook2Id": settings.salesforce_pricebook_id,
+        "IsActive": True,
+        "UnitPrice": 1480.0,
+    }
+    item = {"Product2Id": "01tA", "Quantity": 2.0, "UnitPrice": 1480.0}
+    return [
+        change("salesforce", "Product2", "01tA", PRODUCT),
+        change("salesforce", "Product2", "01tA", {**PRODUCT, "Name": "SIM 5 GB renewed"}, at=4000),
+        change("salesforce", "PricebookEntry", "01uA", price, parent_id="01tA"),
+        change("salesforce", "Account", "001A", {"Internet_Eligibility__c": "Home 1G"}, owner_id="001A"),
+        change("salesforce", "Order", "801A", ORDER, owner_id="001A"),
+        change("salesforce", "Order", "801A", {**ORDER, "Status": "Approved"}, at=3000, owner_id="001A"),
+        change("salesforce", "OrderItem", "802A", item, parent_id="801A"),
+        change("salesforce", "OrderItem", "802B", item, parent_id="801A"),
+        change("salesforce", "OrderItem", "802B", at=5000, kind="deleted"),
+        change("whmcs", "client", "1001", CLIENT, owner_id="1001"),
+        change("whmcs", "service", "55", SERVICE, owner_id="1001"),
+        change("whmcs", "invoice", "77", INVOICE, owner_id="1001"),
+        change("whmcs", "invoice", "77", {**INVOICE, "status": "Paid", "balance": "0.00"}, at=2000, owner_id="1001"),
+        change("whmcs", "client_invoices", "1001", {"ids": ["77"]}, owner_id="1001"),
+        change("whmcs", "pay_method", "3", CARD, owner_id="1001"),
+        change("whmcs", "pay_method", "4", CARD, owner_id="1001"),
+        change("whmcs", "pay_method", "4", at=6000, kind="deleted"),
+        change("whmcs", "gateway", "mailin", {"displayname": "Bank transfer"}),
+    ]
+
+
+async def state(pool: asyncpg.Pool, settings: Settings) -> dict[str, Any]:
+    """Every read-model row, without the counter that tells how often it was computed."""
+    found: dict[str, Any] = {}
+    for module in SLICES:
+        table = module.projector(settings).table
+        rows = await pool.fetch(f"SELECT * FROM read_model.{table.name} ORDER BY {', '.join(table.keys)}")
+        found[table.name] = [{k: v for k, v in row.items() if k not in ("version", "as_of")} for row in rows]
+    documents = await pool.fetch(
+        "SELECT account_id, name, etag, body FROM read_model.documents ORDER BY account_id, name"
+    )
+    return {**found, "documents": [dict(row) for row in documents]}
+
+
+async def empty(pool: asyncpg.Pool, settings: Settings) -> None:
+    tables = [f"read_model.{module.projector(settings).table.name}" for module in SLICES]
+    await pool.execute(f"TRUNCATE ingest.inbox, mirror.records, read_model.documents, {', '.join(tables)}")
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_order_and_repetition_of_the_same_changes_gives_equal_rows(
+    pool: asyncpg.Pool, settings: Settings, account: UUID, feed: Feed, seed: int
+) -> None:
+    await feed(history(settings))
+    expected = await state(pool, settings)
+    assert [len(expected[name]) for name in ("orders", "invoices", "payment_methods", "catalog")] == [1, 1, 1, 1]
+    await empty(pool, settings)
+    shuffled = history(settings)
+    shuffled += random.Random(seed).sample(history(settings), 6)
+    random.Random(seed).shuffle(shuffled)
+    await feed(shuffled)
+    assert await state(pool, settings) == expected
+
+
+async def test_a_partial_change_after_a_full_one_equals_the_whole_record(
+    pool: asyncpg.Pool, settings: Settings, account: UUID, feed: Feed
+) -> None:
+    await feed([change("salesforce", "Order", "801A", {**ORDER, "Status": "Approved"}, at=1000, owner_id="001A")])
+    expected = await state(pool, settings)
+    await empty(pool, settings)
+    partial = change("salesforce", "Order", "801A", {"Status": "Approved"}, at=1000, kind="partial")
+    await feed([change("salesforce", "Order", "801A", ORDER, owner_id="001A"), partial])
+    left, right = expected["orders"][0], (await state(pool, settings))["orders"][0]
+    assert left["document"] == right["document"]
+
+
+async def test_records_of_an_account_that_is_not_linked_wait_until_it_is(
+    pool: asyncpg.Pool, settings: Settings, feed: Feed
+) -> None:
+    await feed(history(settings))
+    assert await pool.fetchval("SELECT count(*) FROM read_model.orders") == 0
+    user, account_id = UUID(int=7), UUID(int=8)
+    await pool.execute(
+        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'a@example.jp', 'unused')", user
+    )
+    await pool.execute("INSERT INTO portal.id_mappings VALUES ($1, $2, '1001', '001A', 'C-000001')", account_id, user)
+    link = {"whmcs_client_id": "1001", "salesforce_account_id": "001A"}
+    await feed([change("portal", "account", str(account_id), link, origin="portal", owner_id=str(account_id))])
+    assert await pool.fetchval("SELECT count(*) FROM read_model.orders WHERE account_id = $1", account_id) == 1
+    assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE account_id = $1", account_id) == 1
+
+
+async def test_a_read_that_found_nothing_new_raises_no_version_and_tells_nobody(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    await feed([change("whmcs", "service", "55", SERVICE, owner_id="1001")])
+    version = await pool.fetchval("SELECT version FROM read_model.account_versions WHERE account_id = $1", account)
+    await pool.execute("TRUNCATE ingest.notices")
+    await feed([change("whmcs", "service", "55", SERVICE, at=9000, owner_id="1001")])
+    assert (
+        await pool.fetchval("SELECT version FROM read_model.account_versions WHERE account_id = $1", account) == version
+    )
+    assert await pool.fetchval("SELECT count(*) FROM ingest.notices") == 0
+    as_of = await pool.fetchval("SELECT as_of FROM read_model.subscriptions WHERE subscription_id = '55'")
+    assert as_of == change("whmcs", "service", "55", at=9000).occurred_at
+
+
+async def test_one_poisonous_entry_parks_its_own_record_and_nobody_elses(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    poison = change("whmcs", "invoice", "66", {"status": "Unpaid"}, owner_id="1001")
+    await feed([poison, change("whmcs", "invoice", "77", INVOICE, owner_id="1001")])
+    for _ in range(5):
+        await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second'")
+        await feed(
+            [
+                change("whmcs", "invoice", "77", INVOICE, at=1, owner_id="1001"),
+                change("whmcs", "invoice", "66", INVOICE, at=1, owner_id="1001"),
+            ]
+        )
+    letters = await pool.fetch("SELECT record_id, error, stack FROM ingest.dead_letters")
+    assert [letter["record_id"] for letter in letters] == ["66"]
+    assert "KeyError" in letters[0]["error"]
+    assert "Traceback" in letters[0]["stack"]
+    assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE invoice_id = '77'") == 1
+    assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE record_id = '77' AND settled_at IS NULL") == 0
+
+
+def test_every_projection_module_is_registered() -> None:
+    folder = Path(projections.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - NOT_SLICES
+    assert modules == {module.__name__.rsplit(".", 1)[1] for module in SLICES}
