@@ -123,13 +123,20 @@ WHERE i.lane = $1 AND i.shard = $2 AND i.settled_at IS NULL AND i.next_attempt_a
   AND NOT EXISTS (SELECT FROM ingest.dead_letters d
                   WHERE d.resolved_at IS NULL
                     AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
+  AND NOT EXISTS (SELECT FROM ingest.inbox e
+                  WHERE e.settled_at IS NULL AND e.attempts > 0 AND e.next_attempt_at > clock_timestamp()
+                    AND e.lane = i.lane AND e.id < i.id
+                    AND (e.source, e.object, e.record_id) = (i.source, i.object, i.record_id))
 ORDER BY i.id
 LIMIT $3
 """
 
 
 async def claim(connection: Any, lane: str, shard: int, limit: int) -> list[Entry]:
-    """The next open entries of a shard in order, without those whose record is parked. The caller holds the shard."""
+    """The next open entries of a shard in order; the caller holds the shard.
+
+    Left out: records that are parked, and entries behind one of their own record that waits for its next attempt.
+    """
     rows = await connection.fetch(_CLAIM, lane, shard, limit)
     return [_entry(row) for row in rows]
 

@@ -148,6 +148,7 @@ COMMENT ON COLUMN ingest.inbox.lane IS 'apply: pure database work; fetch: the re
 CREATE INDEX inbox_open ON ingest.inbox (lane, shard, id) WHERE settled_at IS NULL;
 COMMENT ON COLUMN ingest.inbox.submission IS 'One number for all entries of one submit and the re-reads they cause: what a consistency token waits for.';
 CREATE INDEX inbox_submission ON ingest.inbox (submission) WHERE settled_at IS NULL;
+CREATE INDEX inbox_postponed ON ingest.inbox (source, object, record_id, id) WHERE settled_at IS NULL AND attempts > 0;
 CREATE INDEX inbox_record ON ingest.inbox (source, object, record_id, id);
 
 CREATE TABLE ingest.checkpoints (

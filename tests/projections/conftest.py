@@ -9,7 +9,7 @@ import pytest
 
 from app.events import Change
 from app.ingest import drain
-from app.ingest.inbox import Inbox
+from app.ingest.inbox import Inbox, open_shards
 from app.projections import engine
 from app.projections.registry import projectors
 from app.settings import Settings
@@ -40,18 +40,14 @@ def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
     async def nobody() -> None:
         return None
 
+    async def wake(pairs: Iterable[tuple[str, int]]) -> None:
+        return None
+
     async def run(changes: Sequence[Change]) -> None:
-        woken: set[tuple[str, int]] = set()
-
-        async def wake(pairs: Iterable[tuple[str, int]]) -> None:
-            woken.update(pairs)
-
-        inbox = Inbox(pool, wake)
         for change in changes:
-            await inbox.submit([change])
-            while pairs := [pair for pair in woken if pair[0] == "apply"]:
-                woken.difference_update(pairs)
-                for _, shard in pairs:
+            await Inbox(pool, wake).submit([change])
+            for lane, shard in await open_shards(pool):
+                if lane == "apply":
                     await drain.drain(pool, shard, partial(engine.project, projectors(settings)), wake, nobody)
 
     return run

@@ -131,20 +131,27 @@ async def test_one_poisonous_entry_parks_its_own_record_and_nobody_elses(
 ) -> None:
     poison = change("whmcs", "invoice", "66", {"status": "Unpaid"}, owner_id="1001")
     await feed([poison, change("whmcs", "invoice", "77", INVOICE, owner_id="1001")])
-    for _ in range(5):
+    for version in range(1, 6):
         await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second'")
-        await feed(
-            [
-                change("whmcs", "invoice", "77", INVOICE, at=1, owner_id="1001"),
-                change("whmcs", "invoice", "66", INVOICE, at=1, owner_id="1001"),
-            ]
-        )
+        await feed([change("whmcs", "invoice", "77", INVOICE, at=version, owner_id="1001")])
     letters = await pool.fetch("SELECT record_id, error, stack FROM ingest.dead_letters")
     assert [letter["record_id"] for letter in letters] == ["66"]
     assert "KeyError" in letters[0]["error"]
     assert "Traceback" in letters[0]["stack"]
     assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE invoice_id = '77'") == 1
     assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE record_id = '77' AND settled_at IS NULL") == 0
+
+
+async def test_while_an_entry_waits_for_its_next_attempt_later_ones_of_its_record_wait_too(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    await feed([change("whmcs", "invoice", "66", {"status": "Unpaid"}, owner_id="1001")])
+    await feed([change("whmcs", "invoice", "66", INVOICE, at=1, owner_id="1001")])
+    assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL") == 2
+    await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second'")
+    await feed([change("whmcs", "gateway", "mailin")])
+    assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL") == 0
+    assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE invoice_id = '66'") == 1
 
 
 def test_every_projection_module_is_registered() -> None:
