@@ -44,8 +44,8 @@ async def store(pool: asyncpg.Pool, redis: Redis) -> Store:
 async def add_invoice(pool: asyncpg.Pool, account_id: UUID, number: int, status: str = "unpaid") -> None:
     body = msgspec.json.encode({"invoice_id": str(number)})
     await pool.execute(
-        "INSERT INTO read_model.invoices (account_id, invoice_id, status, upstream_status, subtotal, tax, credit, total, "
-        "balance, currency, sort_id, version, as_of, summary, document) "
+        "INSERT INTO read_model.invoices (account_id, invoice_id, status, upstream_status, subtotal, tax, credit, "
+        "total, balance, currency, sort_id, version, as_of, summary, document) "
         "VALUES ($1, $2, $3, 'Unpaid', 1, 0, 0, 1, 1, 'JPY', $4, 1, now(), $5, $5)",
         account_id,
         str(number),
