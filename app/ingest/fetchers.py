@@ -34,8 +34,11 @@ Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
 
 
 async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """One Salesforce record by id; a missing one is a deletion."""
+    """One Salesforce record by id; a missing one is a deletion. `*` stands for every record of the object."""
     read_at = now()
+    if hint.record_id == "*":
+        rows = await upstreams.salesforce.query(f"SELECT {', '.join(FIELDS[hint.object])} FROM {hint.object}")
+        return [salesforce_records.change(hint.object, row, origin="refetch", read_at=read_at) for row in rows]
     try:
         record = await upstreams.salesforce.get(hint.object, hint.record_id)
     except UpstreamNotFound:

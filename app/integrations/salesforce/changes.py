@@ -1,0 +1,159 @@
+"""Change events → changes. Pure: a decoded Avro event with its schema in, changes out.
+
+An event's header names the records and the fields; its body holds values under the event's own spelling, which this
+module turns into REST's: `BillingAddress.Street` → `BillingStreet`, epoch milliseconds → date and datetime strings.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.events import Change, Kind
+from app.integrations.salesforce.records import mirrored
+from app.integrations.salesforce.wire import (
+    CLIENT,
+    ELIGIBILITY_EVENT_ACCOUNT_FIELDS,
+    FIELDS,
+    OWNER_FIELD,
+    PARENT_FIELD,
+)
+
+KINDS: dict[str, Kind] = {"CREATE": "full", "UNDELETE": "full", "UPDATE": "partial", "DELETE": "deleted"}
+"""Everything else (GAP_*, SNAPSHOT, what may come) is a hint: the record must be read."""
+WHOLE_ENTITY = "*"
+
+Schema = Mapping[str, Any]
+
+
+def changes_of(event_id: str, schema: Schema, payload: Mapping[str, Any], received_at: datetime) -> list[Change]:
+    """One change a record the event names. Entities that are not mirrored yield nothing."""
+    header = payload.get("ChangeEventHeader")
+    if header is None:
+        return _platform_event(event_id, payload, received_at)
+    entity = header["entityName"]
+    if entity not in FIELDS:
+        return []
+    committed = datetime.fromtimestamp(header["commitTimestamp"] / 1000, UTC)
+    kind = KINDS.get(header["changeType"], "hint")
+    data = _body(schema, payload, kind, header) if kind in ("full", "partial") else {}
+    if _unreadable(schema, header, data):
+        kind, data = "hint", {}
+    return [
+        Change(
+            source="salesforce",
+            object=entity,
+            record_id=record_id,
+            kind=kind,
+            event_id=f"{event_id}:{record_id}",
+            version=int(committed.timestamp()) * 1000,
+            occurred_at=committed,
+            origin="cdc",
+            owner_id=record_id if OWNER_FIELD.get(entity) == "Id" else data.get(OWNER_FIELD.get(entity, "")),
+            parent_id=data.get(PARENT_FIELD.get(entity, "")),
+            echo=f";client={CLIENT}" in header["changeOrigin"],
+            data=data,
+        )
+        for record_id in map(_record_id, header["recordIds"])
+    ]
+
+
+def _record_id(named: str) -> str:
+    """A wildcard (`801*`) and the all-zero id both speak of the whole entity."""
+    return WHOLE_ENTITY if named.endswith("*") or named.startswith("000000000000000") else named
+
+
+def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: datetime) -> list[Change]:
+    """The eligibility event names an account; the account is what must be read."""
+    account_id = next((payload[name] for name in ELIGIBILITY_EVENT_ACCOUNT_FIELDS if payload.get(name)), None)
+    if account_id is None:
+        return []
+    return [
+        Change(
+            source="salesforce",
+            object="Account",
+            record_id=account_id,
+            kind="hint",
+            event_id=f"{event_id}:{account_id}",
+            version=int(received_at.timestamp() * 1000),
+            occurred_at=datetime.fromtimestamp(payload["CreatedDate"] / 1000, UTC),
+            origin="cdc",
+            owner_id=account_id,
+        )
+    ]
+
+
+def _body(schema: Schema, payload: Mapping[str, Any], kind: Kind, header: Mapping[str, Any]) -> dict[str, Any]:
+    changed = set(named_fields(schema, header["changedFields"])) | set(named_fields(schema, header["nulledFields"]))
+    flat: dict[str, Any] = {}
+    for field in schema["fields"][1:]:
+        flat |= _flatten(field, payload.get(field["name"]))
+    if kind == "partial":
+        flat = {name: value for name, value in flat.items() if name in changed}
+    return mirrored(header["entityName"], flat)
+
+
+def _flatten(field: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """A body field in REST's spelling; a compound becomes its parts, absent parts included."""
+    name, record = field["name"], _record_type(field)
+    if record is None:
+        return {name: _value(value, field.get("doc", ""))}
+    parts = value if isinstance(value, Mapping) else {}
+    return {rest_name(name, part["name"]): parts.get(part["name"]) for part in record["fields"]} | (
+        {} if not isinstance(value, str) else {name: value}
+    )
+
+
+def rest_name(compound: str, part: str) -> str:
+    """`BillingAddress`, `Street` → `BillingStreet`; `Name`, `FirstName` → `FirstName`."""
+    return compound.removesuffix("Address") + part if compound.endswith("Address") else part
+
+
+def _value(value: Any, doc: str) -> Any:
+    if value is None:
+        return None
+    if "DateOnly" in doc:
+        return datetime.fromtimestamp(value / 1000, UTC).date().isoformat()
+    if "DateTime" in doc:
+        at = datetime.fromtimestamp(value / 1000, UTC)
+        return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}+0000"
+    return value
+
+
+def named_fields(schema: Schema, bitmaps: Sequence[str]) -> Iterator[str]:
+    """The REST names of the fields that bitmaps name: `0x…` for the record's own, `4-0x…` for parts of field 4.
+
+    Raises:
+        ValueError, IndexError: the bitmap does not fit the schema.
+    """
+    fields = schema["fields"]
+    for bitmap in bitmaps:
+        parent, dash, bits = bitmap.rpartition("-")
+        if not dash:
+            for index in _bits(bits):
+                record = _record_type(fields[index])
+                yield fields[index]["name"]
+                if record:
+                    yield from (rest_name(fields[index]["name"], part["name"]) for part in record["fields"])
+            continue
+        compound = fields[int(parent)]
+        record = _record_type(compound)
+        if record is None:
+            raise ValueError(f"{compound['name']} has no parts")
+        for index in _bits(bits):
+            yield rest_name(compound["name"], record["fields"][index]["name"])
+
+
+def _bits(text: str) -> Iterator[int]:
+    number = int(text, 16)
+    return (index for index in range(number.bit_length()) if number >> index & 1)
+
+
+def _record_type(field: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The nested record of a field's type, if it has one. Bare names were resolved when the schema was parsed."""
+    kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    return next((kind for kind in kinds if isinstance(kind, Mapping) and kind.get("type") == "record"), None)
+
+
+def _unreadable(schema: Schema, header: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Large texts may come as a diff, which is not worth patching: read the record instead."""
+    return any(name in data for name in named_fields(schema, header["diffFields"]))

@@ -1,0 +1,221 @@
+"""Salesforce REST through simple-salesforce, which blocks: calls run in bounded threads with explicit timeouts.
+
+The library is given a token and an instance URL and does no login of its own. A refused token is renewed once and the
+call repeated; nothing else is ever repeated here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import requests
+from msgspec import Struct
+from requests.adapters import HTTPAdapter
+from simple_salesforce.api import Salesforce
+from simple_salesforce.format import format_external_id, format_soql
+
+from app.errors import UpstreamAuthFailed, UpstreamError
+from app.integrations.salesforce import faults
+from app.integrations.salesforce.token import Token, Tokens
+from app.integrations.salesforce.wire import ACCOUNT_NUMBER, CLIENT, FIELDS, USER_AGENT
+from app.settings import Settings
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class Part(Struct, frozen=True):
+    """One request of a composite; `path` begins after `/services/data/vXX.0`, e.g. `/sobjects/Order`."""
+
+    method: str
+    path: str
+    reference_id: str
+    body: dict[str, Any] | None = None
+
+
+class PartResult(Struct, frozen=True):
+    """What became of one part."""
+
+    reference_id: str
+    status: int
+    body: Any
+
+
+class BoundedAdapter(HTTPAdapter):
+    """simple-salesforce passes no timeout; this adapter gives every request one."""
+
+    def __init__(self, timeout_seconds: float, pool_size: int) -> None:
+        self._timeout = (CONNECT_TIMEOUT_SECONDS, timeout_seconds)
+        super().__init__(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
+
+    def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Send with our timeout unless the caller named one."""
+        options["timeout"] = options.get("timeout") or self._timeout
+        return super().send(request, **options)
+
+
+class SalesforceClient:
+    """Typed calls; every vendor error comes out as one of `app.errors`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tokens = Tokens(settings)
+        self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = settings.ca_file or True
+        self._session.headers["User-Agent"] = USER_AGENT
+        adapter = BoundedAdapter(settings.salesforce_timeout_seconds, settings.salesforce_concurrency)
+        self._session.mount("https://", adapter)
+
+    @classmethod
+    async def open(cls, settings: Settings) -> "SalesforceClient":
+        """A client; nothing is called yet."""
+        return cls(settings)
+
+    async def close(self) -> None:
+        """Wait for running calls, then give threads and connections back."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._session.close()
+        await self._tokens.close()
+
+    async def token(self, *, refused: Token | None = None) -> Token:
+        """The current token, or a new one when `refused` is still the one held."""
+        return await self._tokens.get(refused)
+
+    async def query(self, soql: str) -> list[dict[str, Any]]:
+        """All rows of all pages."""
+        return [row async for page in self.pages(soql) for row in page]
+
+    async def pages(self, soql: str) -> AsyncIterator[list[dict[str, Any]]]:
+        """The rows, a page at a time."""
+        answer = await self._call("query", lambda api: api.query(soql))
+        yield [_plain(row) for row in answer["records"]]
+        while not answer["done"]:
+            answer = await self._call("query", partial(_next_page, answer["nextRecordsUrl"]))
+            yield [_plain(row) for row in answer["records"]]
+
+    async def get(self, object_name: str, record_id: str) -> dict[str, Any]:
+        """The mirrored fields of one record.
+
+        Raises:
+            UpstreamNotFound: absent or deleted.
+        """
+        path = f"sobjects/{object_name}/{record_id}"
+        fields = ",".join(FIELDS[object_name])
+        answer: Any = await self._call(f"get:{object_name}", lambda api: api.restful(path, params={"fields": fields}))
+        return _plain(answer)
+
+    async def update(self, object_name: str, record_id: str, fields: dict[str, Any]) -> None:
+        """Change some fields."""
+        await self._call(
+            f"update:{object_name}", lambda api: getattr(api, object_name).update(record_id, fields), write=True
+        )
+
+    async def upsert(self, object_name: str, key_field: str, key: str, fields: dict[str, Any]) -> str:
+        """Create or change the record with this external id; returns its id. Safe to repeat."""
+        path = format_external_id(key_field, key)
+        answer: Any = await self._call(
+            f"upsert:{object_name}",
+            lambda api: api.restful(f"sobjects/{object_name}/{path}", method="PATCH", json=fields),
+            write=True,
+        )
+        return str(answer["id"])
+
+    async def create(self, object_name: str, fields: dict[str, Any]) -> str:
+        """Create a record; returns its id. Not safe to repeat: prefer `upsert` where there is an external id."""
+        answer = await self._call(
+            f"create:{object_name}", lambda api: getattr(api, object_name).create(fields), write=True
+        )
+        return str(answer["id"])
+
+    async def composite(self, parts: Sequence[Part], *, all_or_none: bool = True) -> list[PartResult]:
+        """Several requests as one call and, all or none, one transaction. Parts name earlier ones by `@{ref.id}`.
+
+        Raises:
+            UpstreamRejected: a part was refused and all were rolled back; the reason is that part's.
+        """
+        base = f"/services/data/v{self._settings.salesforce_api_version}"
+        requested = [
+            {"method": part.method, "url": base + part.path, "referenceId": part.reference_id}
+            | ({"body": part.body} if part.body is not None else {})
+            for part in parts
+        ]
+        body = {"allOrNone": all_or_none, "compositeRequest": requested}
+        answer: Any = await self._call(
+            "composite", lambda api: api.restful("composite", method="POST", json=body), write=True
+        )
+        results = [
+            PartResult(part["referenceId"], part["httpStatusCode"], part["body"])
+            for part in answer["compositeResponse"]
+        ]
+        if all_or_none:
+            _raise_refusal(results)
+        return results
+
+    async def account_by_customer_number(self, number: str) -> dict[str, Any] | None:
+        """The account a customer number belongs to."""
+        fields = ", ".join(FIELDS["Account"])
+        rows = await self.query(
+            format_soql(f"SELECT {fields} FROM Account WHERE {ACCOUNT_NUMBER} = {{}} LIMIT 1", number)
+        )
+        return rows[0] if rows else None
+
+    async def _call(self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False) -> T:
+        token = await self._tokens.get()
+        try:
+            return await self._run(operation, call, token, write)
+        except UpstreamAuthFailed:
+            renewed = await self._tokens.get(refused=token)
+            return await self._run(operation, call, renewed, write)
+
+    async def _run(self, operation: str, call: Callable[[Salesforce], T], token: Token, write: bool) -> T:
+        def work() -> T:
+            api = Salesforce(
+                instance_url=token.instance_url,
+                session_id=token.access_token,
+                session=self._session,
+                version=self._settings.salesforce_api_version,
+            )
+            api.headers["Sforce-Call-Options"] = f"client={CLIENT}"
+            return call(api)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except Exception as error:
+            raise faults.from_rest(error, operation, write=write) from error
+
+
+def _next_page(url: str, api: Salesforce) -> Any:
+    return api.query_more(url, identifier_is_url=True)
+
+
+def quote(template: str, *values: object) -> str:
+    """SOQL with values as properly escaped literals."""
+    return str(format_soql(template, *values))
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without the vendor's `attributes`, in parents too."""
+    return {
+        name: _plain(value) if isinstance(value, dict) and "attributes" in value else value
+        for name, value in row.items()
+        if name != "attributes"
+    }
+
+
+def _raise_refusal(results: Sequence[PartResult]) -> None:
+    refused = [result for result in results if result.status >= 400]
+    own: UpstreamError | None = None
+    for result in refused:
+        error = result.body[0] if isinstance(result.body, list) and result.body else {}
+        code, message = error.get("errorCode", ""), error.get("message", "")
+        if own is None or code != "PROCESSING_HALTED":
+            own = faults.of_code(result.status, code, message, f"composite:{result.reference_id}")
+            if code != "PROCESSING_HALTED":
+                break
+    if own is not None:
+        raise own

@@ -1,0 +1,156 @@
+"""The Pub/Sub API over gRPC: one topic's events as batches of changes, with the position each batch covers.
+
+Flow control: 100 events are asked for, and asked for again as they are consumed; keepalives come as empty batches.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgspec
+from msgspec import Struct
+
+from app.errors import UpstreamAuthFailed
+from app.events import Change
+from app.integrations.salesforce import faults
+from app.integrations.salesforce.changes import changes_of
+from app.integrations.salesforce.client import SalesforceClient
+from app.integrations.salesforce.faults import ReplayRejected
+from app.integrations.salesforce.schemas import Schemas
+from app.integrations.salesforce.token import Token
+from app.settings import Settings
+from eventbus import methods
+from eventbus import pubsub_api_pb2 as pb
+
+CREDIT = 100
+TOP_UP_BELOW = 50
+UNARY_TIMEOUT_SECONDS = 20
+OPTIONS = [
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+]
+
+__all__ = ["Batch", "PubSubClient", "ReplayRejected", "Undecodable"]
+
+
+class Undecodable(Struct, frozen=True):
+    """An event that could not be read: kept whole, so that somebody can look at it."""
+
+    replay_id: bytes
+    schema_id: str
+    payload: bytes
+    error: str
+
+
+class Batch(Struct, frozen=True):
+    """What one response brought. No changes and nothing undecodable: a keepalive."""
+
+    changes: list[Change]
+    latest_replay_id: bytes
+    received_at: datetime
+    undecodable: list[Undecodable] = []
+
+
+class PubSubClient:
+    """A channel to the event bus."""
+
+    def __init__(self, settings: Settings, salesforce: SalesforceClient) -> None:
+        self._salesforce = salesforce
+        self._token: Token | None = None
+        target = settings.salesforce_pubsub
+        if settings.salesforce_pubsub_tls:
+            roots = Path(settings.ca_file).read_bytes() if settings.ca_file else None
+            self._channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(roots), OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(target, OPTIONS)
+        self._schemas = Schemas(self._fetch_schema)
+
+    @classmethod
+    async def open(cls, settings: Settings, salesforce: SalesforceClient) -> "PubSubClient":
+        """A client; nothing is called yet."""
+        return cls(settings, salesforce)
+
+    async def close(self) -> None:
+        """End every stream."""
+        await self._channel.close()
+
+    async def subscribe(self, topic: str, replay_id: bytes | None, *, earliest: bool = False) -> AsyncIterator[Batch]:
+        """Everything strictly after `replay_id`; without one, from the tip or from the oldest retained event.
+
+        Raises:
+            ReplayRejected: the position is unknown or too old. Never send it again.
+            UpstreamAuthFailed, UpstreamBusy, UpstreamUnavailable: open again later.
+        """
+        requests: asyncio.Queue[pb.FetchRequest] = asyncio.Queue()
+        requests.put_nowait(_first_request(topic, replay_id, earliest))
+        method = methods.SUBSCRIBE
+        open_stream = self._channel.stream_stream(method.path, method.serialize_request, method.parse_response)
+        call = open_stream(_drain(requests), metadata=await self._metadata())
+        try:
+            response: Any
+            async for response in call:
+                yield await self._batch(response)
+                pending = response.pending_num_requested
+                if pending < TOP_UP_BELOW:
+                    requests.put_nowait(pb.FetchRequest(topic_name=topic, num_requested=CREDIT - pending))
+        except grpc.RpcError as error:
+            raise await self._translated(error, f"subscribe:{topic}") from error
+        finally:
+            call.cancel()
+
+    async def _batch(self, response: Any) -> Batch:
+        received_at = datetime.now(UTC)
+        changes: list[Change] = []
+        broken: list[Undecodable] = []
+        for item in response.events:
+            event = item.event
+            known = await self._schemas.get(event.schema_id)
+            try:
+                changes += changes_of(event.id, known.resolved, known.decode(event.payload), received_at)
+            except (ValueError, IndexError, KeyError, TypeError, EOFError, msgspec.MsgspecError) as error:
+                broken.append(Undecodable(item.replay_id, event.schema_id, event.payload, repr(error)))
+        return Batch(changes, response.latest_replay_id, received_at, broken)
+
+    async def _fetch_schema(self, schema_id: str) -> str:
+        method = methods.GET_SCHEMA
+        call = self._channel.unary_unary(method.path, method.serialize_request, method.parse_response)
+        request = pb.SchemaRequest(schema_id=schema_id)
+        try:
+            answer: Any = await call(request, metadata=await self._metadata(), timeout=UNARY_TIMEOUT_SECONDS)
+        except grpc.RpcError as error:
+            raise await self._translated(error, "schema") from error
+        return str(answer.schema_json)
+
+    async def _metadata(self) -> tuple[tuple[str, str], ...]:
+        token = self._token = await self._salesforce.token()
+        return (
+            ("accesstoken", token.access_token),
+            ("instanceurl", token.instance_url),
+            ("tenantid", token.org_id),
+        )
+
+    async def _translated(self, error: grpc.RpcError, operation: str) -> Exception:
+        """The error as one of ours; a refused token is replaced, so that the next attempt uses a fresh one."""
+        translated = faults.from_grpc(error, operation)
+        if isinstance(translated, UpstreamAuthFailed):
+            await self._salesforce.token(refused=self._token)
+        return translated
+
+
+async def _drain(requests: "asyncio.Queue[pb.FetchRequest]") -> AsyncIterator[pb.FetchRequest]:
+    """The request side must stay open for the life of the stream."""
+    while True:
+        yield await requests.get()
+
+
+def _first_request(topic: str, replay_id: bytes | None, earliest: bool) -> pb.FetchRequest:
+    if replay_id is not None:
+        preset = pb.ReplayPreset.CUSTOM
+    else:
+        preset = pb.ReplayPreset.EARLIEST if earliest else pb.ReplayPreset.LATEST
+    return pb.FetchRequest(topic_name=topic, replay_preset=preset, replay_id=replay_id or b"", num_requested=CREDIT)

@@ -1,0 +1,54 @@
+"""Avro schemas by id. An id never changes its schema, so each is fetched once and kept."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from io import BytesIO
+from typing import Any
+
+import fastavro
+from msgspec import Struct
+
+
+class Known(Struct, frozen=True):
+    """A schema to decode with, and the same with every named type spelled out, to look fields up in."""
+
+    parsed: Any
+    resolved: Mapping[str, Any]
+
+    def decode(self, payload: bytes) -> dict[str, Any]:
+        """Raw Avro binary, no header, by the writer's schema."""
+        event: Any = fastavro.schemaless_reader(BytesIO(payload), self.parsed, None)
+        return dict(event)
+
+
+class Schemas:
+    """A cache over `fetch(schema_id) -> schema JSON`."""
+
+    def __init__(self, fetch: Callable[[str], Awaitable[str]]) -> None:
+        self._fetch = fetch
+        self._known: dict[str, Known] = {}
+
+    async def get(self, schema_id: str) -> Known:
+        """The schema of this id."""
+        if schema_id not in self._known:
+            self._known[schema_id] = parse(await self._fetch(schema_id))
+        return self._known[schema_id]
+
+
+def parse(schema_json: str) -> Known:
+    """A schema from its JSON. Types that are defined once and then named are put back where they are named."""
+    raw = json.loads(schema_json)
+    named: dict[str, Any] = {}
+
+    def spell_out(kind: Any) -> Any:
+        if isinstance(kind, str):
+            return named.get(kind.rpartition(".")[2], kind)
+        if isinstance(kind, list):
+            return [spell_out(each) for each in kind]
+        if kind.get("type") == "record":
+            fields = [{**field, "type": spell_out(field["type"])} for field in kind["fields"]]
+            named[kind["name"]] = {**kind, "fields": fields}
+            return named[kind["name"]]
+        return kind
+
+    return Known(fastavro.parse_schema(raw), spell_out(raw))

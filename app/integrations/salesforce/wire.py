@@ -1,0 +1,111 @@
+"""The company's Salesforce vocabulary: every object and field name that the portal reads or writes stands here."""
+
+USER_AGENT = "customer-portal/0.1"
+CLIENT = "portal"
+"""Sent as `Sforce-Call-Options: client=`; change events then tell our own writes from a staff change."""
+
+ACCOUNT_NUMBER = "SF_Account_No__c"
+ACCOUNT_WHMCS = "WH_Account__c"
+ACCOUNT_PORTAL_STATUS = "Portal_Status__c"
+ACCOUNT_PORTAL_SOURCE = "Portal_Registration_Source__c"
+
+ORDER_KEY = "Portal_Order_Key__c"
+"""External id, unique: what makes creating an order repeatable."""
+ORDER_ACTIVATION = "Activation_Status__c"
+ORDER_ERROR_CODE = "Activation_Error_Code__c"
+ORDER_ERROR_MESSAGE = "Activation_Error_Message__c"
+ORDER_LAST_ATTEMPT = "Activation_Last_Attempt_At__c"
+ORDER_ADDRESS_CHANGED = "Address_Changed__c"
+ORDER_WHMCS = "WHMCS_Order_ID__c"
+ITEM_SERVICE = "WHMCS_Service_ID__c"
+
+_SYSTEM = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp")
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "Account": (
+        *_SYSTEM,
+        "Name",
+        ACCOUNT_NUMBER,
+        ACCOUNT_WHMCS,
+        ACCOUNT_PORTAL_STATUS,
+        "Internet_Eligibility__c",
+        "Internet_Eligibility_Status__c",
+    ),
+    "Order": (
+        *_SYSTEM,
+        "AccountId",
+        "OrderNumber",
+        "Status",
+        "EffectiveDate",
+        "TotalAmount",
+        "Pricebook2Id",
+        "BillingStreet",
+        "BillingCity",
+        "BillingState",
+        "BillingPostalCode",
+        "BillingCountry",
+        "Order_Type__c",
+        ORDER_KEY,
+        ORDER_ACTIVATION,
+        ORDER_ERROR_CODE,
+        ORDER_ERROR_MESSAGE,
+        ORDER_LAST_ATTEMPT,
+        ORDER_ADDRESS_CHANGED,
+        ORDER_WHMCS,
+        "SIM_Type__c",
+        "EID__c",
+        "VPN_Region__c",
+        "Access_Mode__c",
+        "Installation_Type__c",
+        "SIM_Voice_Mail__c",
+        "SIM_Call_Waiting__c",
+        "MNP_Application__c",
+        "MNP_Phone_Number__c",
+    ),
+    "OrderItem": (
+        *_SYSTEM,
+        "OrderId",
+        "Product2Id",
+        "PricebookEntryId",
+        "Quantity",
+        "UnitPrice",
+        "Description",
+        ITEM_SERVICE,
+    ),
+    "Product2": (
+        *_SYSTEM,
+        "Name",
+        "Description",
+        "IsActive",
+        "StockKeepingUnit",
+        "Product2Categories1__c",
+        "Portal_Catalog__c",
+        "Portal_Accessible__c",
+        "Item_Class__c",
+        "Billing_Cycle__c",
+        "WH_Product_ID__c",
+        "WH_Product_Name__c",
+        "Is_Default__c",
+        "Display_Order__c",
+        "Auto_Add__c",
+        "Required_Products__c",
+        "Dependent_Products__c",
+        "Mutually_Exclusive__c",
+        "VPN_Region__c",
+        "Internet_Plan_Tier__c",
+        "Internet_Offering_Type__c",
+        "Internet_Monthly_Price__c",
+        "Internet_Region__c",
+        "Eligibility_Condition__c",
+        "SIM_Data_Size__c",
+        "SIM_Plan_Type__c",
+        "SIM_Has_Family_Discount__c",
+    ),
+    "PricebookEntry": (*_SYSTEM, "Product2Id", "Pricebook2Id", "UnitPrice", "IsActive"),
+}
+"""What is mirrored of each object. MNP identity data (names, birthday) is left out: it goes through and is not kept."""
+
+OWNER_FIELD = {"Account": "Id", "Order": "AccountId"}
+PARENT_FIELD = {"OrderItem": "OrderId", "PricebookEntry": "Product2Id"}
+ELIGIBILITY_EVENT_ACCOUNT_FIELDS = ("Account_Id__c", "AccountId__c", "Account__c")
+"""Unverified which of these the platform event carries; the first that is present counts."""
