@@ -1,0 +1,1 @@
+"""What customers and operators want done: one module a command, each a plain function."""

@@ -1,6 +1,6 @@
 """The Freebit MVNO API: SIM registration and eSIM activation.
 
-Every call is a form with one field `json`. Calls answer before the work is done: accepted is not done, and `detail` tells
+Every call is a form with one field `json`. Calls answer before the work is done: accepted is not done, `detail` tells
 when it is. There is no idempotency key, so whoever repeats must read `detail` first.
 """
 

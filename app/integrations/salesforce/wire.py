@@ -61,6 +61,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "SIM_Call_Waiting__c",
         "MNP_Application__c",
         "MNP_Phone_Number__c",
+        "Domain__c",
     ),
     "OrderItem": (
         *_SYSTEM,
@@ -99,6 +100,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "Eligibility_Condition__c",
         "SIM_Data_Size__c",
         "SIM_Plan_Type__c",
+        "SIM_Plan_Code__c",
         "SIM_Has_Family_Discount__c",
     ),
     "PricebookEntry": (*_SYSTEM, "Product2Id", "Pricebook2Id", "UnitPrice", "IsActive"),

@@ -1,6 +1,6 @@
 """WHM API 1: hosting accounts.
 
-Every call is a POST, because query strings land in access logs. The answer is always HTTP 200; `metadata.result` decides.
+Every call is a POST, because query strings land in access logs. The answer is always HTTP 200; `metadata.result` tells.
 There is no idempotency key: look with `account` before `create_account`, and again after a doubt.
 """
 

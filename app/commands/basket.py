@@ -1,0 +1,67 @@
+"""What a customer wants to order: the body of `POST /api/orders` and `POST /api/orders/check`.
+
+Details that depend on what is ordered (an EID, a region, a reservation number) are optional here; the order rules say
+which are missing, all at once and by field.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Short = Annotated[str, Meta(max_length=100)]
+Required = Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class BasketItem(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One product. Every line becomes one service with a configuration of its own, so the quantity is 1."""
+
+    sku: Annotated[str, Meta(min_length=1, max_length=180, description="As the catalog names it.")]
+    quantity: Annotated[int, Meta(ge=1, le=1, description="Always 1: order again for a second service.")] = 1
+
+
+class NumberTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A mobile number that comes along (MNP). Names must equal those at the present carrier."""
+
+    reservation_number: Annotated[Short, Meta(description="Ten digits, from the present carrier.")] = ""
+    expires_on: Annotated[date | None, Meta(description="Last day of the reservation.")] = None
+    phone_number: Annotated[Short, Meta(description="The number, digits only.")] = ""
+    last_name: Short = ""
+    first_name: Short = ""
+    last_name_kana: Annotated[Short, Meta(description="Full-width katakana.")] = ""
+    first_name_kana: Annotated[Short, Meta(description="Full-width katakana.")] = ""
+    gender: Literal["male", "female", "corporate"] | None = None
+    birthday: date | None = None
+
+
+class Configuration(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How the ordered services shall be set up."""
+
+    sim_type: Annotated[Literal["esim", "physical"] | None, Meta(description="For SIM plans.")] = None
+    eid: Annotated[str | None, Meta(max_length=40, description="The phone's eSIM id, 32 digits; for an eSIM.")] = None
+    mnp: Annotated[NumberTransfer | None, Meta(description="For a number that comes along.")] = None
+    access_mode: Annotated[
+        Literal["ipoe_own_router", "ipoe_home_gateway", "pppoe"] | None, Meta(description="For Internet plans.")
+    ] = None
+    vpn_region: Annotated[str | None, Meta(max_length=40, description="As the catalog lists it; for VPN plans.")] = None
+    domain: Annotated[str | None, Meta(max_length=253, description="Main domain; for hosting plans.")] = None
+
+
+class Address(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A postal address; `country` is ISO 3166 alpha-2."""
+
+    address1: Required
+    address2: Short = ""
+    city: Required
+    state: Required
+    postcode: Annotated[str, Meta(min_length=1, max_length=20)]
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+
+
+class Basket(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Products with their configuration, and where they go."""
+
+    items: Annotated[list[BasketItem], Meta(min_length=1, max_length=20)]
+    configuration: Configuration = field(default_factory=Configuration)
+    address: Annotated[Address | None, Meta(description="When it differs from the billing address on file.")] = None
+    address_confirmed: Annotated[bool, Meta(description="The customer confirmed the installation address.")] = False

@@ -1,0 +1,55 @@
+"""Check a basket without ordering it: every rule it breaks, and what it would cost."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from msgspec import Struct
+
+from app.commands.basket import Basket
+from app.commands.context import Actor, Context, Done
+from app.commands.order_facts import Product, facts_for
+from app.commands.order_rules import violations
+from app.errors import Violation
+from app.readmodels.money import Money, money
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """What the basket costs, tax excluded: each month, once, and at first."""
+
+    monthly: Money
+    one_time: Money
+    first_month: Money
+
+
+class CheckedOrder(Struct, frozen=True, kw_only=True):
+    """Whether the basket could be ordered now, and if not, everything to put right."""
+
+    ok: bool
+    violations: list[Violation]
+    total: Totals
+    tax: str = "excluded"
+
+
+async def check_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
+    """Run the same rules as placing the order does.
+
+    Raises:
+        UpstreamError: WHMCS had to be asked for a payment method or address and could not answer.
+    """
+    facts = await facts_for(ctx, actor, basket)
+    found = violations(basket, facts)
+    chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
+    return Done(CheckedOrder(ok=not found, violations=found, total=totals(chosen, ctx.settings.salesforce_currency)))
+
+
+def totals(products: Iterable[Product], currency: str) -> Totals:
+    """Sums by billing cycle."""
+    monthly, once = Decimal(0), Decimal(0)
+    for product in products:
+        if product.billing_cycle == "onetime":
+            once += product.price
+        else:
+            monthly += product.price
+    return Totals(
+        monthly=money(monthly, currency), one_time=money(once, currency), first_month=money(monthly + once, currency)
+    )

@@ -1,0 +1,81 @@
+"""What a command gets, what it gives back, and how one is registered."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from app.errors import NotAllowed
+from app.ingest.inbox import Inbox
+from app.integrations.freebit.client import FreebitClient
+from app.integrations.salesforce.client import SalesforceClient
+from app.integrations.whm.client import WhmClient
+from app.integrations.whmcs.client import WhmcsClient
+from app.settings import Settings
+
+
+class Context(Struct, frozen=True):
+    """Engines and upstreams."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    redis: Redis
+    inbox: Inbox
+    salesforce: SalesforceClient
+    whmcs: WhmcsClient
+    freebit: FreebitClient
+    whm: WhmClient
+
+
+class Actor(Struct, frozen=True, kw_only=True):
+    """Who acts. Nobody in particular on public routes.
+
+    `command_key` is what makes a command repeatable upstream: the same for every repetition of one request.
+    """
+
+    role: str = "anonymous"
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    account_id: UUID | None = None
+    whmcs_client_id: str = ""
+    salesforce_account_id: str = ""
+    request_id: str = ""
+    address: str = ""
+    command_key: str = ""
+
+    def account_id_or_refuse(self) -> UUID:
+        """The account of the session.
+
+        Raises:
+            NotAllowed: staff have no account of their own.
+        """
+        if self.account_id is None:
+            raise NotAllowed("This needs a customer's session.", code="customer_session_required")
+        return self.account_id
+
+
+class Done(Struct, frozen=True):
+    """A command that succeeded. `submission` is what must settle before its effect shows in queries."""
+
+    result: Any
+    submission: int | None = None
+
+
+Handler = Callable[[Context, Actor, Any], Awaitable[Done]]
+
+
+class Command(Struct, frozen=True):
+    """A registered command.
+
+    Attributes:
+        idempotency_key: whether the caller must send one, or may.
+        replayable: whether the first answer may be kept and given again; false when it holds a secret.
+    """
+
+    name: str
+    handle: Handler
+    idempotency_key: Literal["required", "accepted"] = "accepted"
+    replayable: bool = True

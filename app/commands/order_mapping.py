@@ -1,0 +1,87 @@
+"""From a basket's words to the org's: order type, choices, number transfer, address snapshot."""
+
+from collections.abc import Iterable, Sequence
+
+from app.commands.basket import Address, Configuration, NumberTransfer
+from app.commands.order_facts import KnownAddress, Product
+from app.integrations.salesforce.orders import ESIM, PHYSICAL, Choices, Porting, Snapshot
+
+TYPES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Hosting"}
+"""Catalog category → Order_Type__c. An order with an Internet line is an Internet order, whatever else it has."""
+ACCESS_MODES = {
+    "ipoe_own_router": "IPoE own router",
+    "ipoe_home_gateway": "IPoE home gateway",
+    "pppoe": "PPPoE",
+}
+SIM_TYPES = {"esim": ESIM, "physical": PHYSICAL}
+GENDERS = {"male": "Male", "female": "Female", "corporate": "Corporate/Other"}
+
+
+def order_type(products: Iterable[Product]) -> str:
+    """The org's word for what is ordered."""
+    categories = {product.category for product in products}
+    return next((name for category, name in TYPES.items() if category in categories), "Other")
+
+
+def choices(configuration: Configuration, products: Sequence[Product]) -> Choices:
+    """The configuration as far as it concerns what is ordered; the rest is dropped."""
+    categories = {product.category for product in products}
+    has_sim, has_internet = "sim" in categories, "internet" in categories
+    options = {option for product in products if product.category == "sim" for option in _voice(product)}
+    installations = [product.sku.upper() for product in products if product.item_class == "installation"]
+    plans = [product for product in products if product.category == "internet" and product.item_class == "service"]
+    return Choices(
+        access_mode=ACCESS_MODES.get(configuration.access_mode or "") if has_internet else None,
+        installation_type=next((found for sku in installations if (found := _installment(sku))), None),
+        weekend_install=any("WEEKEND" in sku for sku in installations),
+        plan_tier=next((plan.facts.get("internet_plan_tier") for plan in plans), None),
+        vpn_region=configuration.vpn_region if "vpn" in categories else None,
+        sim_type=SIM_TYPES.get(configuration.sim_type or "") if has_sim else None,
+        eid=configuration.eid if has_sim and configuration.sim_type == "esim" else None,
+        voice_mail="voice_mail" in options,
+        call_waiting="call_waiting" in options,
+        domain=configuration.domain.lower() if configuration.domain and "hosting" in categories else None,
+    )
+
+
+def _installment(sku: str) -> str | None:
+    """How the installation is paid, told from its SKU."""
+    if "WEEKEND" in sku:
+        return None
+    return "12-Month" if "12" in sku else "24-Month" if "24" in sku else "Single"
+
+
+def _voice(product: Product) -> set[str]:
+    """Which voice option an add-on is, told from its SKU."""
+    if product.item_class != "add_on":
+        return set()
+    sku = product.sku.upper().replace("-", "").replace("_", "")
+    return {name for name, word in (("voice_mail", "VOICEMAIL"), ("call_waiting", "WAITING")) if word in sku}
+
+
+def porting(mnp: NumberTransfer | None) -> Porting | None:
+    """A number transfer; the rules made sure that nothing is missing."""
+    if mnp is None or mnp.expires_on is None or mnp.birthday is None:
+        return None
+    return Porting(
+        reservation_number=mnp.reservation_number,
+        expires_on=mnp.expires_on.isoformat(),
+        phone_number=mnp.phone_number,
+        last_name=mnp.last_name,
+        first_name=mnp.first_name,
+        last_name_kana=mnp.last_name_kana,
+        first_name_kana=mnp.first_name_kana,
+        gender=GENDERS[mnp.gender or "corporate"],
+        birthday=mnp.birthday.isoformat(),
+    )
+
+
+def snapshot(address: Address | KnownAddress) -> Snapshot:
+    """The address as the order keeps it."""
+    return Snapshot(
+        street="\n".join(line for line in (address.address1, address.address2) if line),
+        city=address.city,
+        state=address.state,
+        postcode=address.postcode,
+        country=address.country,
+    )

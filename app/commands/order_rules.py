@@ -1,0 +1,174 @@
+"""The order rules: a pure function from a basket and the account's facts to everything that is wrong.
+
+One function a rule, listed in `RULES`; `check` and `place` run the same list.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from app.commands.basket import Basket, NumberTransfer
+from app.commands.order_facts import Facts, Product
+from app.errors import Violation
+
+COVERS = {
+    "Home 10G": ("Home 10G", "Home 1G"),
+    "Home 1G": ("Home 1G",),
+    "Apartment 1G": ("Apartment 1G", "Apartment 100M"),
+}
+"""What an address can have → the plans that may be ordered for it. Anything else covers itself."""
+
+_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.I)
+_KATAKANA = re.compile(r"[゠-ヿ\s]+")
+
+
+def violations(basket: Basket, facts: Facts) -> list[Violation]:
+    """Every rule that the basket breaks, in the order of the table."""
+    return [violation for rule in RULES for violation in rule(basket, facts)]
+
+
+def payment_method(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """A payment method must be on file."""
+    if not facts.has_payment_method:
+        yield Violation(
+            "payment_method", "payment_method_missing", "Please add a payment method first, then order again."
+        )
+
+
+def orderable(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """Only what is active, approved for the portal and priced; family plans beside an active SIM only."""
+    for number, item in enumerate(basket.items):
+        product = facts.products.get(item.sku)
+        field, code = f"items.{number}.sku", "product_not_orderable"
+        if product is None:
+            yield Violation(field, code, f"{item.sku} is not available. Please choose another product.")
+        elif not product.orderable:
+            yield Violation(field, code, f"{product.name} cannot be ordered at present. Please choose another product.")
+        elif product.facts.get("sim_has_family_discount") and not facts.has_active_sim:
+            yield Violation(field, code, f"{product.name} is for families that already have an active SIM with us.")
+
+
+def internet(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """Exactly one plan, an installation, a confirmed address, at an eligible address, and no second line."""
+    chosen = _of(basket, facts, "internet")
+    if not chosen:
+        return
+    plans = _class(chosen, "service")
+    if len(plans) != 1:
+        yield Violation("items", "internet_plan_required", "Please choose exactly one Internet plan.")
+    if not _class(chosen, "installation"):
+        yield Violation("items", "installation_required", "Please choose an installation option.")
+    if not basket.address_confirmed:
+        sentence = "Please confirm the installation address: a technician will visit it."
+        yield Violation("address_confirmed", "address_not_confirmed", sentence)
+    yield from _eligible(plans, facts)
+    if facts.has_internet:
+        sentence = "You already have an Internet service or an open order for one."
+        yield Violation("items", "duplicate_internet", sentence)
+
+
+def _eligible(plans: list[Product], facts: Facts) -> Iterator[Violation]:
+    if facts.internet_status != "eligible":
+        sentence = "We have not confirmed yet that Internet is available at your address. Please ask for a check first."
+        yield Violation("items", "not_eligible", sentence)
+        return
+    offered = COVERS.get(facts.internet_offering or "", (facts.internet_offering,))
+    for plan in plans:
+        needed = plan.facts.get("internet_offering_type")
+        if facts.internet_offering and needed and needed not in offered:
+            yield Violation(
+                "items", "not_eligible", f"{plan.name} is not available at your address; {offered[0]} plans are."
+            )
+
+
+def sim(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """One plan with its activation fee, on an eSIM (with its EID) or a card; a number transfer whole or not at all."""
+    chosen = _of(basket, facts, "sim")
+    if not chosen:
+        return
+    if len(_class(chosen, "service")) != 1:
+        yield Violation("items", "sim_plan_required", "Please choose exactly one SIM plan.")
+    if not _class(chosen, "activation"):
+        yield Violation("items", "activation_fee_required", "Please add the one-time SIM activation fee.")
+    configuration = basket.configuration
+    if configuration.sim_type is None:
+        yield Violation("configuration.sim_type", "sim_type_required", "Please choose an eSIM or a physical SIM.")
+    if configuration.sim_type == "esim" and not re.fullmatch(r"\d{32}", configuration.eid or ""):
+        yield Violation("configuration.eid", "eid_required", "Please give the 32 digits of your phone's EID.")
+    if configuration.mnp is not None:
+        yield from _transfer(configuration.mnp, facts)
+
+
+def _transfer(mnp: NumberTransfer, facts: Facts) -> Iterator[Violation]:
+    held = {
+        "reservation_number": bool(re.fullmatch(r"\d{10}", mnp.reservation_number)),
+        "expires_on": mnp.expires_on is not None and mnp.expires_on >= facts.today,
+        "phone_number": bool(re.fullmatch(r"\d{11,14}", mnp.phone_number)),
+        "last_name": bool(mnp.last_name.strip()),
+        "first_name": bool(mnp.first_name.strip()),
+        "last_name_kana": bool(_KATAKANA.fullmatch(mnp.last_name_kana)),
+        "first_name_kana": bool(_KATAKANA.fullmatch(mnp.first_name_kana)),
+        "gender": mnp.gender is not None,
+        "birthday": mnp.birthday is not None and mnp.birthday < facts.today,
+    }
+    for name, fine in held.items():
+        if not fine:
+            yield Violation(f"configuration.mnp.{name}", "mnp_details_required", TRANSFER_TEXTS[name])
+
+
+TRANSFER_TEXTS = {
+    "reservation_number": "Please give the ten digits of the MNP reservation number.",
+    "expires_on": "Please give the reservation's last day; it must not have passed.",
+    "phone_number": "Please give the number that comes along, digits only.",
+    "last_name": "Please give the account holder's last name, as at the present carrier.",
+    "first_name": "Please give the account holder's first name, as at the present carrier.",
+    "last_name_kana": "Please give the last name in full-width katakana.",
+    "first_name_kana": "Please give the first name in full-width katakana.",
+    "gender": "Please give the account holder's gender, or corporate.",
+    "birthday": "Please give the account holder's date of birth.",
+}
+
+
+def vpn(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """The activation fee and a region that the chosen plan has."""
+    chosen = _of(basket, facts, "vpn")
+    if not chosen:
+        return
+    if not _class(chosen, "activation"):
+        yield Violation("items", "vpn_activation_fee_required", "Please add the one-time VPN activation fee.")
+    regions = {region for plan in chosen if (region := plan.facts.get("vpn_region"))}
+    region = basket.configuration.vpn_region
+    if region is None or (regions and region not in regions):
+        known = f" This plan has: {', '.join(sorted(regions))}." if regions else ""
+        yield Violation("configuration.vpn_region", "vpn_region_required", f"Please choose a VPN region.{known}")
+
+
+def hosting(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """A hosting plan needs a main domain."""
+    if _of(basket, facts, "hosting") and not _DOMAIN.fullmatch(basket.configuration.domain or ""):
+        yield Violation("configuration.domain", "domain_required", "Please give the domain to host, e.g. example.jp.")
+
+
+def address(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """There must be an address to snapshot."""
+    if basket.address is None and facts.address is None:
+        yield Violation("address", "address_required", "Please give the address for this order.")
+
+
+RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (
+    payment_method,
+    orderable,
+    internet,
+    sim,
+    vpn,
+    hosting,
+    address,
+)
+
+
+def _of(basket: Basket, facts: Facts, category: str) -> list[Product]:
+    found = [facts.products.get(item.sku) for item in basket.items]
+    return [product for product in found if product is not None and product.category == category]
+
+
+def _class(products: list[Product], item_class: str) -> list[Product]:
+    return [product for product in products if product.item_class == item_class]

@@ -1,0 +1,171 @@
+"""Place an order: the rules, the address snapshot, then Salesforce order and items in one transaction, for review.
+
+The order bears an external id made of account and idempotency key, so that neither a retry nor a time-out after the
+write makes a second one.
+
+Writes: Salesforce Order, OrderItem.
+"""
+
+import asyncio
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from msgspec import Struct
+
+from app.commands import audit
+from app.commands.basket import Basket
+from app.commands.context import Actor, Context, Done
+from app.commands.exclusive import exclusively
+from app.commands.order_facts import Facts, Product, facts_for
+from app.commands.order_mapping import choices, order_type, porting, snapshot
+from app.commands.order_rules import violations
+from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
+from app.ingest.mirror import now
+from app.integrations.salesforce import orders, records
+
+DUPLICATE = "DUPLICATE_VALUE"
+LOOK_AGAIN_SECONDS = (0.2, 1.0)
+
+log = structlog.get_logger()
+
+
+class PlacedOrder(Struct, frozen=True):
+    """The order's Salesforce id."""
+
+    order_id: str
+
+
+async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
+    """Create the order, or find the one this very request created before.
+
+    Raises:
+        RuleViolated: `order_rules_violated`, with every violation.
+        Conflict: `order_in_progress`, another order of this account is being placed right now.
+        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+    """
+    account_id = actor.account_id_or_refuse()
+    key = hashlib.sha256(f"{account_id}:{actor.command_key}".encode()).hexdigest()
+    async with exclusively(ctx.settings, f"place_order:{account_id}") as mine:
+        if not mine:
+            raise Conflict(
+                "Another order of yours is being placed right now. Please try again in a moment.",
+                code="order_in_progress",
+                retry_after_seconds=2,
+            )
+        order_id = await orders.find(ctx.salesforce, key) or await _place(ctx, actor, basket, key)
+        submission = await _read_back(ctx, order_id)
+    await audit.record(ctx.pool, actor, "place_order", "ok", target=order_id)
+    return Done(PlacedOrder(order_id), submission)
+
+
+async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> str:
+    facts = await facts_for(ctx, actor, basket)
+    await _refuse(ctx, actor, violations(basket, facts))
+    chosen = [facts.products[item.sku] for item in basket.items]
+    prices = await _live_prices(ctx, actor, chosen)
+    return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key))
+
+
+async def _live_prices(ctx: Context, actor: Actor, chosen: Sequence[Product]) -> dict[str, orders.Price]:
+    """Prices as Salesforce has them now; what changed behind the read model's back is refused here."""
+    wants_internet = any(product.category == "internet" for product in chosen)
+    found, open_orders = await asyncio.gather(
+        orders.prices(ctx.salesforce, [product.pricebook_entry_id for product in chosen]),
+        orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id) if wants_internet else _none(),
+    )
+    problems = [
+        Violation(
+            f"items.{number}.sku", "product_not_orderable", f"{product.name} was just withdrawn. Please choose another."
+        )
+        for number, product in enumerate(chosen)
+        if product.pricebook_entry_id not in found or not found[product.pricebook_entry_id].orderable
+    ]
+    if open_orders:
+        problems.append(Violation("items", "duplicate_internet", "You already have an open order for Internet."))
+    await _refuse(ctx, actor, problems)
+    return found
+
+
+async def _none() -> list[tuple[str, str]]:
+    return []
+
+
+async def _refuse(ctx: Context, actor: Actor, problems: Sequence[Violation]) -> None:
+    if not problems:
+        return
+    await audit.record(ctx.pool, actor, "place_order", "refused", codes=sorted({each.code for each in problems}))
+    code = problems[0].code if len({each.code for each in problems}) == 1 else "order_rules_violated"
+    raise RuleViolated("This order cannot be placed yet. See errors for what to put right.", code=code, errors=problems)
+
+
+def _new_order(
+    ctx: Context,
+    actor: Actor,
+    basket: Basket,
+    facts: Facts,
+    chosen: Sequence[Product],
+    prices: dict[str, orders.Price],
+    key: str,
+) -> orders.NewOrder:
+    address = basket.address or facts.address
+    assert address is not None, "the address rule holds"
+    return orders.NewOrder(
+        key=key,
+        account_id=actor.salesforce_account_id,
+        pricebook_id=ctx.settings.salesforce_pricebook_id,
+        effective_on=facts.today,
+        order_type=order_type(chosen),
+        address=snapshot(address),
+        address_changed=facts.address is None or _normal(address) != _normal(facts.address),
+        choices=choices(basket.configuration, chosen),
+        porting=porting(basket.configuration.mnp),
+        items=[
+            orders.NewItem(
+                pricebook_entry_id=product.pricebook_entry_id,
+                quantity=1,
+                unit_price=prices[product.pricebook_entry_id].unit_price,
+            )
+            for product in chosen
+        ],
+    )
+
+
+def _normal(address: Any) -> tuple[str, ...]:
+    """An address as people compare it: width, case and spacing do not matter."""
+    values = (getattr(address, name) for name in ("address1", "address2", "city", "state", "postcode", "country"))
+    return tuple("".join(unicodedata.normalize("NFKC", value).casefold().split()).replace("-", "") for value in values)
+
+
+async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:
+    """Create once. After a doubt the key tells whether it was done; a doubt that stays is the caller's to repeat."""
+    try:
+        return await orders.create(ctx.salesforce, new)
+    except UpstreamRejected as error:
+        if error.vendor_code != DUPLICATE:
+            raise
+        found = await orders.find(ctx.salesforce, key)
+        if found is None:
+            raise
+        return found
+    except OutcomeUnknown:
+        for pause_seconds in LOOK_AGAIN_SECONDS:
+            await asyncio.sleep(pause_seconds)
+            if found := await orders.find(ctx.salesforce, key):
+                log.info("order_found_after_unknown_outcome", order_id=found)
+                return found
+        raise
+
+
+async def _read_back(ctx: Context, order_id: str) -> int | None:
+    """Submit what Salesforce now holds. When it cannot be read the order stands all the same, and its event follows."""
+    read_at = now()
+    try:
+        order, items = await orders.mirrored(ctx.salesforce, order_id)
+    except UpstreamError as error:
+        log.warning("order_not_read_back", order_id=order_id, error=str(error))
+        return None
+    changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
+    return await ctx.inbox.submit([*changes, records.change("Order", order, origin="command", read_at=read_at)])

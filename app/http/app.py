@@ -1,0 +1,77 @@
+"""The front door: every route, the guards before it, and what each request finds behind it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Request
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from app.commands.context import Actor, Context
+from app.http import auth, billing_read, billing_write, catalog, health, orders_read, orders_write, problems, webhooks
+from app.http.access import refuse_unknown_parameters, require_session
+from app.http.openapi import BrowsablePage, JsonDocument
+from app.http.rate_limits import limit_rate
+from app.queries.store import Store
+from app.resources import open_resources
+from app.settings import Settings
+
+ROUTES = (
+    *auth.ROUTES,
+    *catalog.ROUTES,
+    *orders_read.ROUTES,
+    *orders_write.ROUTES,
+    *billing_read.ROUTES,
+    *billing_write.ROUTES,
+    *webhooks.ROUTES,
+    *health.ROUTES,
+)
+
+
+def build(settings: Settings) -> Litestar:
+    """The application; resources open with it and close with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_resources(settings) as r:
+            app.state.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+            app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
+            yield
+
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    return Litestar(
+        route_handlers=list(ROUTES),
+        guards=[require_session, limit_rate, refuse_unknown_parameters],
+        dependencies={"actor": Provide(actor_of)},
+        exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
+        lifespan=[lifespan],
+        cors_config=CORSConfig(allow_origins=origins, allow_credentials=True) if origins else None,
+        request_max_body_size=settings.body_limit_bytes,
+        openapi_config=_openapi(),
+        logging_config=None,
+    )
+
+
+async def actor_of(request: Request[object, object, State]) -> Actor:
+    """Who acts, as the guard found out."""
+    actor: Actor = request.state.actor
+    return actor
+
+
+def _openapi() -> OpenAPIConfig:
+    schemes = {
+        "bearer": SecurityScheme(type="http", scheme="bearer", description="The token that login answers."),
+        "cookie": SecurityScheme(type="apiKey", name="portal_session", security_scheme_in="cookie"),
+    }
+    return OpenAPIConfig(
+        title="Customer portal",
+        version="0.1.0",
+        description="Commands write to the systems of record; queries answer from read models with their age.",
+        path="/schema",
+        render_plugins=[JsonDocument(path="/openapi.json"), BrowsablePage(path="/")],
+        components=Components(security_schemes=schemes),
+        security=[{"bearer": []}, {"cookie": []}],
+    )

@@ -1,0 +1,170 @@
+"""Problem details (RFC 9457), and the only place where an error meets an HTTP status code."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    SerializationException,
+    ValidationException,
+)
+
+from app import errors
+from app.errors import PortalError, Violation
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class MethodNotAllowed(PortalError):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    detail = "This method is not allowed here."
+
+
+STATUS: Mapping[type[PortalError], int] = {
+    MethodNotAllowed: 405,
+    errors.InvalidRequest: 400,
+    errors.NotAuthenticated: 401,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.RuleViolated: 422,
+    errors.RateLimited: 429,
+    errors.NotReady: 503,
+    errors.UpstreamRejected: 502,
+    errors.UpstreamMalformed: 502,
+    errors.UpstreamError: 503,
+    errors.PortalError: 500,
+}
+BILLING_DOWN = "The billing system is unavailable, please try again in a moment."
+_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]+)`")
+_MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+
+log = structlog.get_logger()
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What every error looks like."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[Violation] = []
+    retry_after: int | None = None
+
+
+def status_of(error: PortalError) -> int:
+    """The nearest ancestor in the table decides."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Any exception as a problem. What is not one of ours is logged whole and shown as nothing but a sentence."""
+    known = _known(error)
+    if isinstance(known, errors.UpstreamError):
+        log.warning("upstream_failed", upstream=known.upstream, operation=known.operation, error=str(known))
+    elif status_of(known) == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("unexpected_error", path=request.scope.get("path_template", ""), exc_info=error)
+    return _response(request, known)
+
+
+def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[bytes]:
+    status = status_of(error)
+    code, detail = _billing(error)
+    problem = Problem(
+        type=f"/docs/errors#{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=request.scope.get("request_id", ""),  # type: ignore[typeddict-item]
+        errors=list(error.errors),
+        retry_after=error.retry_after_seconds,
+    )
+    headers = {"Cache-Control": "no-store"}
+    if error.retry_after_seconds:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(msgspec.json.encode(problem), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _billing(error: PortalError) -> tuple[str, str]:
+    """Customers know WHMCS as the billing system; its being away has a code of its own."""
+    away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
+    if away and isinstance(error, errors.UpstreamError) and error.upstream == "whmcs":
+        return "billing_unavailable", BILLING_DOWN
+    return error.code, error.detail
+
+
+def _known(error: Exception) -> PortalError:
+    if isinstance(error, PortalError):
+        return error
+    if isinstance(error, NotFoundException):
+        return errors.NotFound()
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed()
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return errors.TooLarge()
+    if isinstance(error, ValidationException | SerializationException | HTTPException):
+        return _malformed(error)
+    return PortalError()
+
+
+def _malformed(error: Exception) -> PortalError:
+    """The framework wraps msgspec's errors; the innermost one knows what is wrong."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, msgspec.ValidationError):
+            return of_validation(cause)
+        if isinstance(cause, msgspec.DecodeError):
+            return errors.InvalidRequest("The body is not valid JSON.", code="malformed_json")
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, ValidationException):
+        return errors.InvalidRequest(errors=_parameters(error))
+    if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return errors.InvalidRequest()
+    return PortalError()
+
+
+def _parameters(error: ValidationException) -> list[Violation]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        Violation(str(each.get("key", "")), "invalid_parameter", str(each.get("message", "")))
+        for each in extra
+        if isinstance(each, dict)
+    ]
+
+
+def of_validation(error: msgspec.ValidationError) -> PortalError:
+    """msgspec's sentence as field, code and message."""
+    text = str(error)
+    path = (match.group("path") if (match := _PATH.search(text)) else "").strip(".")
+    sentence = _PATH.sub("", text)
+    for pattern, code in ((_UNKNOWN_FIELD, "unknown_field"), (_MISSING_FIELD, "missing_field")):
+        if match := pattern.search(sentence):
+            field = ".".join(part for part in (path, match.group("field")) if part)
+            return errors.InvalidRequest(
+                code=code if code == "unknown_field" else None, errors=[_violation(field, code, sentence)]
+            )
+    return errors.InvalidRequest(errors=[_violation(path, "invalid_value", sentence)])
+
+
+def _violation(field: str, code: str, sentence: str) -> Violation:
+    return Violation(field, code, sentence.rstrip(".") + ".")
+
+
+HANDLERS = {PortalError: answer, HTTPException: answer, Exception: answer}

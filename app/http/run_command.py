@@ -1,0 +1,77 @@
+"""Run a command for a request: idempotency ledger, bounded wait for its own effect, the answer kept for replays."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from litestar import Request, Response
+
+from app.commands import ledger
+from app.commands.context import Actor, Command, Context, Done
+from app.errors import InvalidRequest, Violation
+from app.http.respond import consistency_token
+
+KEY_HEADER = "idempotency-key"
+LONGEST_KEY = 200
+
+Render = Callable[[Done], Awaitable[bytes]]
+
+
+async def run_command(
+    request: Request[Any, Any, Any],
+    command: Command,
+    actor: Actor,
+    body: Any,
+    *,
+    status: int = 200,
+    render: Render | None = None,
+) -> Response[bytes]:
+    """Do what the command says, once.
+
+    `render` turns what was done into the answer, after the change became visible or the wait ran out; without it the
+    command's own result is the answer.
+    """
+    context: Context = request.app.state.context
+    key = _key(request, command)
+    scope = str(actor.account_id or actor.user_id or actor.address)
+    raw = command.name.encode() + request.url.path.encode() + msgspec.json.encode(body)
+    begun = await ledger.begin(
+        context.pool, scope=scope, key=key, name=command.name, account_id=actor.account_id, body=raw
+    )
+    if isinstance(begun, ledger.Replay):
+        return _answer(context, actor, begun.status, begun.body, begun.submission, replayed=True)
+    try:
+        done = await command.handle(context, msgspec.structs.replace(actor, command_key=f"{scope}:{key}"), body)
+        if done.submission is not None:
+            await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
+        answer = await render(done) if render else msgspec.json.encode(done.result)
+    except BaseException:
+        # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
+        await ledger.fail(context.pool, begun)
+        raise
+    if command.replayable:
+        await ledger.finish(context.pool, begun, status, answer, done.submission)
+    else:
+        await ledger.fail(context.pool, begun)
+    return _answer(context, actor, status, answer, done.submission, replayed=False)
+
+
+def _key(request: Request[Any, Any, Any], command: Command) -> str:
+    key = request.headers.get(KEY_HEADER, "").strip()
+    if len(key) > LONGEST_KEY or (not key and command.idempotency_key == "required"):
+        sentence = f"Send an Idempotency-Key of 1 to {LONGEST_KEY} characters, a new one for each new request."
+        problem = Violation("Idempotency-Key", "idempotency_key_required", sentence)
+        raise InvalidRequest(sentence, code="idempotency_key_required", errors=[problem])
+    return key or f"none:{uuid4()}"
+
+
+def _answer(
+    context: Context, actor: Actor, status: int, body: bytes, submission: int | None, *, replayed: bool
+) -> Response[bytes]:
+    headers = {"Cache-Control": "no-store"}
+    if submission is not None and actor.account_id:
+        headers["Consistency-Token"] = consistency_token(context.settings, actor.account_id, submission)
+    if replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(body, status_code=status, media_type="application/json", headers=headers)

@@ -1,0 +1,160 @@
+"""The activation of an order, as Salesforce keeps it: what fulfilment reads of an order and what it writes back."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from app.errors import UpstreamNotFound
+from app.integrations.salesforce import wire
+from app.integrations.salesforce.client import Part, SalesforceClient, quote
+from app.integrations.salesforce.orders import PORTING, Porting
+
+PROCESSED = "Processed"
+APPROVED = frozenset({"Approved", "Reactivate"})
+CREATED, ACTIVATING, ACTIVATED, FAILED = "Created", "Activating", "Activated", "Failed"
+
+_READ = (
+    *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS),
+    *("SIM_Type__c", "EID__c", "SIM_Voice_Mail__c", "SIM_Call_Waiting__c", "Domain__c"),
+    *("MNP_Application__c", *PORTING.values()),
+)
+_LINE = {
+    "sku": "StockKeepingUnit",
+    "name": "Name",
+    "category": "Product2Categories1__c",
+    "item_class": "Item_Class__c",
+    "billing_cycle": "Billing_Cycle__c",
+    "whmcs_product_id": "WH_Product_ID__c",
+    "whmcs_product_name": "WH_Product_Name__c",
+    "sim_plan_type": "SIM_Plan_Type__c",
+    "sim_plan_code": "SIM_Plan_Code__c",
+}
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """An item of an order that is being fulfilled, with what its product says about provisioning."""
+
+    item_id: str
+    sku: str
+    name: str
+    category: str
+    item_class: str
+    billing_cycle: str
+    whmcs_product_id: str
+    whmcs_product_name: str
+    sim_plan_type: str
+    sim_plan_code: str
+    quantity: int
+
+
+class LiveOrder(Struct, frozen=True, kw_only=True):
+    """An order that is being fulfilled, as Salesforce has it now."""
+
+    order_id: str
+    account_id: str
+    status: str
+    activation_status: str | None
+    error_code: str | None
+    sim_type: str | None
+    eid: str
+    voice_mail: bool
+    call_waiting: bool
+    domain: str
+    porting: Porting | None
+    lines: tuple[Line, ...]
+
+
+async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
+    """The order with its items and their products.
+
+    Raises:
+        UpstreamNotFound: deleted.
+    """
+    found = await client.query(quote(f"SELECT {', '.join(_READ)} FROM Order WHERE Id = {{}}", order_id))
+    if not found:
+        raise UpstreamNotFound("salesforce", "query:Order", f"no order {order_id}")
+    products = ", ".join(f"Product2.{field}" for field in _LINE.values())
+    rows = await client.query(
+        quote(f"SELECT Id, Quantity, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id)
+    )
+    order = found[0]
+    porting = Porting(**{name: str(order.get(field) or "") for name, field in PORTING.items()})
+    return LiveOrder(
+        order_id=order["Id"],
+        account_id=order["AccountId"],
+        status=order["Status"],
+        activation_status=order.get(wire.ORDER_ACTIVATION),
+        error_code=order.get(wire.ORDER_ERROR_CODE),
+        sim_type=order.get("SIM_Type__c"),
+        eid=order.get("EID__c") or "",
+        voice_mail=bool(order.get("SIM_Voice_Mail__c")),
+        call_waiting=bool(order.get("SIM_Call_Waiting__c")),
+        domain=order.get("Domain__c") or "",
+        porting=porting if order.get("MNP_Application__c") else None,
+        lines=tuple(_line(row) for row in rows),
+    )
+
+
+def _line(row: dict[str, Any]) -> Line:
+    product = row.get("Product2") or {}
+    values = {name: _text(product.get(field)) for name, field in _LINE.items()}
+    return Line(item_id=row["Id"], quantity=int(row["Quantity"]), **values)
+
+
+async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:
+    """The phone number of the physical SIM that staff assigned to the order."""
+    rows = await client.query(
+        quote("SELECT Phone_Number__c FROM SIM_Inventory__c WHERE Assigned_Order__c = {} LIMIT 1", order_id)
+    )
+    return str(rows[0]["Phone_Number__c"]) if rows and rows[0].get("Phone_Number__c") else None
+
+
+async def begin_activation(client: SalesforceClient, order_id: str) -> None:
+    """Created, then Activating, with earlier errors cleared: one call, two changes."""
+    path = f"/sobjects/Order/{order_id}"
+    clear = {wire.ORDER_ERROR_CODE: None, wire.ORDER_ERROR_MESSAGE: None}
+    await client.composite(
+        [
+            Part("PATCH", path, "created", {wire.ORDER_ACTIVATION: CREATED, **clear}),
+            Part("PATCH", path, "activating", {wire.ORDER_ACTIVATION: ACTIVATING}),
+        ]
+    )
+
+
+async def report_error(
+    client: SalesforceClient, order_id: str, code: str, message: str, *, at: datetime, failed: bool
+) -> None:
+    """Tell staff why the order does not move on; `failed` when it will not by itself."""
+    fields = {
+        wire.ORDER_ERROR_CODE: code[:60],
+        wire.ORDER_ERROR_MESSAGE: message[:255],
+        wire.ORDER_LAST_ATTEMPT: at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if failed:
+        fields[wire.ORDER_ACTIVATION] = FAILED
+    await client.update("Order", order_id, fields)
+
+
+async def complete(
+    client: SalesforceClient, order_id: str, whmcs_order_id: str, services: dict[str, str], *, at: datetime
+) -> None:
+    """Activated and Processed, with the WHMCS ids of the order and of each item; safe to repeat."""
+    fields = {
+        "Status": PROCESSED,
+        wire.ORDER_ACTIVATION: ACTIVATED,
+        wire.ORDER_WHMCS: whmcs_order_id,
+        wire.ORDER_ERROR_CODE: None,
+        wire.ORDER_ERROR_MESSAGE: None,
+        wire.ORDER_LAST_ATTEMPT: at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    parts = [
+        Part("PATCH", f"/sobjects/OrderItem/{item_id}", f"item{number}", {wire.ITEM_SERVICE: service_id})
+        for number, (item_id, service_id) in enumerate(services.items())
+    ]
+    await client.composite([*parts, Part("PATCH", f"/sobjects/Order/{order_id}", "order", fields)])
+
+
+def _text(value: Any) -> str:
+    """Text, or an id that Salesforce holds as a number."""
+    return str(int(value)) if isinstance(value, float) else str(value or "")

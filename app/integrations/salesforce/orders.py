@@ -1,0 +1,192 @@
+"""Orders in Salesforce's own words: how one is created whole, found again by its key, and read back."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from app.integrations.salesforce import wire
+from app.integrations.salesforce.client import Part, SalesforceClient, quote
+from app.integrations.salesforce.wire import FIELDS
+
+PENDING_REVIEW = "Pending Review"
+CLOSED = ("Cancelled", "Rejected", "Processed")
+INTERNET = "Internet"
+ESIM, PHYSICAL = "eSIM", "Physical SIM"
+
+PORTING = {
+    "reservation_number": "MNP_Reservation_Number__c",
+    "expires_on": "MNP_Expiry_Date__c",
+    "phone_number": "MNP_Phone_Number__c",
+    "last_name": "Porting_LastName__c",
+    "first_name": "Porting_FirstName__c",
+    "last_name_kana": "Porting_LastName_Katakana__c",
+    "first_name_kana": "Porting_FirstName_Katakana__c",
+    "gender": "Porting_Gender__c",
+    "birthday": "Porting_DateOfBirth__c",
+}
+_CHOICES = {
+    "access_mode": "Access_Mode__c",
+    "installation_type": "Installation_Type__c",
+    "weekend_install": "Weekend_Install__c",
+    "plan_tier": "Internet_Plan_Tier__c",
+    "vpn_region": "VPN_Region__c",
+    "sim_type": "SIM_Type__c",
+    "eid": "EID__c",
+    "voice_mail": "SIM_Voice_Mail__c",
+    "call_waiting": "SIM_Call_Waiting__c",
+    "domain": "Domain__c",
+}
+_ADDRESS = {
+    "street": "BillingStreet",
+    "city": "BillingCity",
+    "state": "BillingState",
+    "postcode": "BillingPostalCode",
+    "country": "BillingCountry",
+}
+
+
+class Porting(Struct, frozen=True, kw_only=True):
+    """A number transfer. Dates are ISO; gender is Male, Female or Corporate/Other; kana are full-width."""
+
+    reservation_number: str
+    expires_on: str
+    phone_number: str
+    last_name: str
+    first_name: str
+    last_name_kana: str
+    first_name_kana: str
+    gender: str
+    birthday: str
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """The address as it was when the order was placed."""
+
+    street: str
+    city: str
+    state: str
+    postcode: str
+    country: str
+
+
+class Choices(Struct, frozen=True, kw_only=True):
+    """What the customer configured, in the org's picklist words."""
+
+    access_mode: str | None = None
+    installation_type: str | None = None
+    weekend_install: bool = False
+    plan_tier: str | None = None
+    vpn_region: str | None = None
+    sim_type: str | None = None
+    eid: str | None = None
+    voice_mail: bool = False
+    call_waiting: bool = False
+    domain: str | None = None
+
+
+class NewItem(Struct, frozen=True, kw_only=True):
+    """One line of a new order."""
+
+    pricebook_entry_id: str
+    quantity: int
+    unit_price: Decimal
+
+
+class NewOrder(Struct, frozen=True, kw_only=True):
+    """An order to be. `key` is the portal's external id: two orders never share one."""
+
+    key: str
+    account_id: str
+    pricebook_id: str
+    effective_on: date
+    order_type: str
+    address: Snapshot
+    address_changed: bool
+    choices: Choices
+    porting: Porting | None
+    items: Sequence[NewItem]
+
+
+class Price(Struct, frozen=True):
+    """A price book entry as it is now."""
+
+    pricebook_entry_id: str
+    unit_price: Decimal
+    orderable: bool
+
+
+async def create(client: SalesforceClient, new: NewOrder) -> str:
+    """Order and items in one transaction, all or nothing; returns the order's id.
+
+    The external id is unique, so a repetition is refused with `DUPLICATE_VALUE` instead of adding items twice, which an
+    upsert of the order beside plain creates of its items would do.
+    """
+    body = {
+        "AccountId": new.account_id,
+        "Pricebook2Id": new.pricebook_id,
+        "EffectiveDate": new.effective_on.isoformat(),
+        "Status": PENDING_REVIEW,
+        "Order_Type__c": new.order_type,
+        wire.ORDER_KEY: new.key,
+        wire.ORDER_ADDRESS_CHANGED: new.address_changed,
+        "MNP_Application__c": new.porting is not None,
+        **_fields(new.address, _ADDRESS),
+        **_fields(new.choices, _CHOICES),
+        **(_fields(new.porting, PORTING) if new.porting else {}),
+    }
+    parts = [Part("POST", "/sobjects/Order", "order", body)]
+    for number, item in enumerate(new.items):
+        line = {
+            "OrderId": "@{order.id}",
+            "PricebookEntryId": item.pricebook_entry_id,
+            "Quantity": item.quantity,
+            "UnitPrice": float(item.unit_price),
+        }
+        parts.append(Part("POST", "/sobjects/OrderItem", f"item{number}", line))
+    return str((await client.composite(parts))[0].body["id"])
+
+
+async def find(client: SalesforceClient, key: str) -> str | None:
+    """The id of the order with this key."""
+    rows = await client.query(quote(f"SELECT Id FROM Order WHERE {wire.ORDER_KEY} = {{}} LIMIT 1", key))
+    return str(rows[0]["Id"]) if rows else None
+
+
+async def open_internet_orders(client: SalesforceClient, account_id: str) -> list[tuple[str, str]]:
+    """(id, key) of the account's Internet orders that are neither refused nor finished."""
+    soql = (
+        f"SELECT Id, {wire.ORDER_KEY} FROM Order WHERE AccountId = {{}} AND Order_Type__c = {{}} AND Status NOT IN {{}}"
+    )
+    rows = await client.query(quote(soql, account_id, INTERNET, list(CLOSED)))
+    return [(row["Id"], row.get(wire.ORDER_KEY) or "") for row in rows]
+
+
+async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str, Price]:
+    """What these price book entries say now."""
+    soql = (
+        "SELECT Id, UnitPrice, IsActive, Product2.IsActive, Product2.Portal_Accessible__c FROM PricebookEntry "
+        "WHERE Id IN {}"
+    )
+    rows = await client.query(quote(soql, list(entry_ids)))
+    return {row["Id"]: _price(row) for row in rows}
+
+
+def _price(row: dict[str, Any]) -> Price:
+    product = row.get("Product2") or {}
+    orderable = bool(row["IsActive"] and product.get("IsActive") and product.get("Portal_Accessible__c"))
+    return Price(row["Id"], Decimal(str(row["UnitPrice"] or 0)), orderable)
+
+
+async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The order and its items with the fields that the mirror keeps."""
+    order = await client.get("Order", order_id)
+    fields = ", ".join(FIELDS["OrderItem"])
+    return order, await client.query(quote(f"SELECT {fields} FROM OrderItem WHERE OrderId = {{}}", order_id))
+
+
+def _fields(values: Struct, names: dict[str, str]) -> dict[str, Any]:
+    """Struct fields under Salesforce names, absent ones left out."""
+    return {field: getattr(values, name) for name, field in names.items() if getattr(values, name) is not None}

@@ -1,0 +1,113 @@
+"""What the event bus can do to a consumer, on demand: `KINDS` maps each kind to its function.
+
+Each takes the org, who does it, and the request's body, and returns what it did.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.salesforce.changes import header_of, publish
+from sandbox.salesforce.errors import SalesforceError
+from sandbox.salesforce.fields import Field
+from sandbox.salesforce.org import Org
+from sandbox.salesforce.schema import CAPTURED
+
+OVERFLOW_ID = "000000000000000AAA"
+Body = dict[str, Any]
+
+
+@dataclass
+class Staff:
+    """Who is named as the author of simulated events."""
+
+    now_ms: int
+    origin: str
+    user_id: str
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+def _entity(body: Body, default: str = "Order") -> str:
+    name = str(body.get("object", body.get("entity", default)))
+    if name not in CAPTURED:
+        raise SalesforceError("INVALID_INPUT", f"object must be one of {', '.join(CAPTURED)}")
+    return name
+
+
+def _bare(org: Org, staff: Staff, name: str, ids: list[str], kind: str) -> Body:
+    org.commit_number += 1
+    org.revision += 1
+    publish(org, name, header_of(org, name, ids, kind, staff), {}, author_ms=staff.now_ms)
+    org.bus.wake()
+    return {"object": name, "record_ids": ids, "change_type": kind}
+
+
+def gap(org: Org, staff: Staff, body: Body) -> Body:
+    """`object`, `id` or `ids`, `change` (UPDATE): an event that could not be built."""
+    ids = body.get("ids") or ([body["id"]] if body.get("id") else [])
+    if not ids:
+        raise SalesforceError("INVALID_INPUT", "name the record: id or ids")
+    return _bare(org, staff, _entity(body), [str(each) for each in ids], f"GAP_{body.get('change', 'UPDATE')}")
+
+
+def overflow(org: Org, staff: Staff, body: Body) -> Body:
+    """`object`: a transaction too big to be told record by record."""
+    return _bare(org, staff, _entity(body), [OVERFLOW_ID], "GAP_OVERFLOW")
+
+
+def expire_replay(org: Org, staff: Staff, body: Body) -> Body:
+    """Every replay id given out so far becomes unknown; open streams end."""
+    org.revision += 1
+    org.bus.forget()
+    org.bus.abort_streams("service.unavailable")
+    return {"expired": True}
+
+
+def duplicate(org: Org, staff: Staff, body: Body) -> Body:
+    """`topic`, `count` (1): the latest events again, with the same ids and new replay ids."""
+    count = int(body.get("count", 1))
+    chosen = [str(body["topic"])] if body.get("topic") else list(org.bus.topics)
+    repeated = 0
+    for topic in chosen:
+        for event in org.bus.topics[topic].events[-count:]:
+            org.bus.topics[topic].append(event)
+            repeated += 1
+    org.revision += 1
+    org.bus.wake()
+    return {"repeated": repeated}
+
+
+def disconnect(org: Org, staff: Staff, body: Body) -> Body:
+    """`code` (service.unavailable): every open stream ends with this error code."""
+    code = str(body.get("code", "service.unavailable"))
+    streams = len(org.bus.listeners)
+    org.bus.abort_streams(code)
+    return {"streams": streams, "code": code}
+
+
+def silence(org: Org, staff: Staff, body: Body) -> Body:
+    """`seconds` (10): streams stay open but carry nothing, not even keepalives."""
+    seconds = float(body.get("seconds", 10))
+    org.bus.fall_silent(seconds)
+    return {"seconds": seconds}
+
+
+def schema_bump(org: Org, staff: Staff, body: Body) -> Body:
+    """`object`, `field`: an administrator adds a text field, so further events carry a new schema."""
+    name = _entity(body)
+    added = str(body.get("field", f"Added_{len(org.objects[name].fields)}__c"))
+    if added in org.objects[name].by_name:
+        raise SalesforceError("INVALID_INPUT", f"{name} has a field {added} already")
+    return {"object": name, "field": added, "schema_id": org.add_field(name, Field(added, "string")).id}
+
+
+KINDS: dict[str, Callable[[Org, Staff, Body], Body]] = {
+    "gap": gap,
+    "overflow": overflow,
+    "expire_replay": expire_replay,
+    "duplicate": duplicate,
+    "disconnect": disconnect,
+    "silence": silence,
+    "schema_bump": schema_bump,
+}

@@ -1,0 +1,170 @@
+"""The control surface of the org: what staff do by hand, and what the event bus can do to a consumer."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.salesforce.cdc_faults import KINDS, Staff
+from sandbox.salesforce.errors import SalesforceError, not_found
+from sandbox.salesforce.fields import SObject
+from sandbox.salesforce.ids import full_id
+from sandbox.salesforce.org import STAFF_USER, Org
+from sandbox.salesforce.platform_events import announce_eligibility
+from sandbox.salesforce.ports import SalesforceWorld, now_ms
+from sandbox.salesforce.rest_rows import shown
+from sandbox.salesforce.schema_accounts import ELIGIBILITY_FIELDS
+from sandbox.salesforce.transaction import Transaction
+
+STAFF_ORIGIN = "com/salesforce/api/soap/66.0;client=SfdcInternalAPI/"
+VERSION = "66.0"
+MOST_LISTED = 2_000
+
+Handler = Callable[[SalesforceWorld, Request], Awaitable[Any]]
+
+
+def routes(world: SalesforceWorld) -> list[Route]:
+    """The routes, to be mounted under /salesforce."""
+
+    def route(path: str, method: str, handle: Handler) -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                return JSONResponse(await handle(world, request))
+            except SalesforceError as error:
+                return JSONResponse({"errors": error.rest()}, error.status)
+
+        return Route(path, endpoint, methods=[method])
+
+    return [
+        route("/cdc", "POST", _cdc),
+        route("/quota", "PUT", _quota),
+        route("/sessions", "DELETE", _end_sessions),
+        route("/orders/{id}/approve", "POST", _approve),
+        route("/{object}", "POST", _create),
+        route("/{object}", "GET", _list),
+        route("/{object}/{id}", "GET", _get),
+        route("/{object}/{id}", "PATCH", _update),
+        route("/{object}/{id}", "DELETE", _delete),
+        route("/{object}/{id}/undelete", "POST", _undelete),
+    ]
+
+
+def staff_work(world: SalesforceWorld) -> Transaction:
+    """A transaction as if made in the vendor's own user interface."""
+    return Transaction(world.salesforce, now_ms=now_ms(world), origin=STAFF_ORIGIN, user_id=STAFF_USER)
+
+
+def _named(org: Org, word: str) -> SObject:
+    """An object by API name in any case, or by a plain plural (`orders`, `accounts`)."""
+    known = {name.lower(): sobject for name, sobject in org.objects.items()}
+    plural = {f"{name}s": sobject for name, sobject in known.items()} | {
+        "opportunities": known["opportunity"],
+        "products": known["product2"],
+    }
+    found = known.get(word.lower()) or plural.get(word.lower())
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _target(world: SalesforceWorld, request: Request) -> tuple[SObject, str]:
+    sobject = _named(world.salesforce, request.path_params["object"])
+    record_id = full_id(request.path_params["id"])
+    if record_id is None:
+        raise not_found()
+    return sobject, record_id
+
+
+def _row(world: SalesforceWorld, sobject: SObject, record_id: str) -> dict[str, Any]:
+    row = world.salesforce.get(sobject.name, record_id)
+    if row is None:
+        raise not_found()
+    return shown(VERSION, sobject, row)
+
+
+async def _approve(world: SalesforceWorld, request: Request) -> Any:
+    record_id = full_id(request.path_params["id"]) or ""
+    work = staff_work(world)
+    work.update("Order", record_id, {"Status": "Approved"})
+    work.commit()
+    return _row(world, world.salesforce.objects["Order"], record_id)
+
+
+async def _create(world: SalesforceWorld, request: Request) -> Any:
+    sobject, work = _named(world.salesforce, request.path_params["object"]), staff_work(world)
+    try:
+        record_id = work.create(sobject.name, await request.json())
+    except SalesforceError:
+        work.rollback()
+        raise
+    work.commit()
+    return _row(world, sobject, record_id)
+
+
+async def _update(world: SalesforceWorld, request: Request) -> Any:
+    """A staff change; a changed eligibility is also announced, as the org's flow does."""
+    (sobject, record_id), work = _target(world, request), staff_work(world)
+    before = work.must(sobject.name, record_id)
+    try:
+        work.update(sobject.name, record_id, await request.json())
+    except SalesforceError:
+        work.rollback()
+        raise
+    work.commit()
+    after = work.must(sobject.name, record_id)
+    if sobject.name == "Account" and any(before.get(name) != after.get(name) for name in ELIGIBILITY_FIELDS):
+        announce_eligibility(world.salesforce, after, now_ms=work.now_ms, user_id=STAFF_USER)
+    return _row(world, sobject, record_id)
+
+
+async def _delete(world: SalesforceWorld, request: Request) -> Any:
+    (sobject, record_id), work = _target(world, request), staff_work(world)
+    work.delete(sobject.name, record_id)
+    work.commit()
+    return {"id": record_id, "deleted": True}
+
+
+async def _undelete(world: SalesforceWorld, request: Request) -> Any:
+    (sobject, record_id), work = _target(world, request), staff_work(world)
+    work.undelete(sobject.name, record_id)
+    work.commit()
+    return _row(world, sobject, record_id)
+
+
+async def _list(world: SalesforceWorld, request: Request) -> Any:
+    """Rows that are not deleted, newest first; query parameters filter by equality of shown values."""
+    sobject = _named(world.salesforce, request.path_params["object"])
+    table = world.salesforce.tables[sobject.name].values()
+    rows = [shown(VERSION, sobject, row) for row in reversed(table) if not row["IsDeleted"]]
+    for name, value in request.query_params.items():
+        rows = [row for row in rows if str(row.get(name)) == value]
+    return {"total": len(rows), "records": rows[:MOST_LISTED]}
+
+
+async def _get(world: SalesforceWorld, request: Request) -> Any:
+    return _row(world, *_target(world, request))
+
+
+async def _cdc(world: SalesforceWorld, request: Request) -> Any:
+    body = await request.json()
+    kind = KINDS.get(str(body.get("kind")))
+    if kind is None:
+        raise SalesforceError("INVALID_INPUT", f"kind must be one of {', '.join(KINDS)}")
+    return kind(world.salesforce, Staff(now_ms(world), STAFF_ORIGIN, STAFF_USER), body) | {"kind": body["kind"]}
+
+
+async def _quota(world: SalesforceWorld, request: Request) -> Any:
+    """`{"exhausted": true}` makes every REST call answer REQUEST_LIMIT_EXCEEDED."""
+    body = await request.json()
+    quota = world.salesforce.quota
+    quota.exhausted, quota.limit = bool(body.get("exhausted", quota.exhausted)), int(body.get("limit", quota.limit))
+    return {"exhausted": quota.exhausted, "limit": quota.limit, "used": quota.used}
+
+
+async def _end_sessions(world: SalesforceWorld, request: Request) -> Any:
+    """Every access token becomes invalid at once."""
+    ended = len(world.salesforce.sessions)
+    world.salesforce.sessions = {}
+    return {"ended": ended}
