@@ -153,7 +153,13 @@ async def stand(directory: Path, pace: Pace | None = None) -> AsyncIterator[Stan
     connected_app.give_key(world.salesforce, key_file)
     ca_file, cert_file, cert_key = certificate(directory)
     app = Starlette(routes=[Mount("/salesforce", routes=control.routes(world)), Mount("/", rest.app(world))])
-    quiet: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "log_level": "error", "lifespan": "off", "access_log": False}
+    quiet: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "log_level": "error",
+        "lifespan": "off",
+        "access_log": False,
+    }
     servers = [
         uvicorn.Server(uvicorn.Config(app, **quiet)),
         uvicorn.Server(uvicorn.Config(app, ssl_certfile=cert_file, ssl_keyfile=cert_key, **quiet)),

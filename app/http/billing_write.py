@@ -1,4 +1,4 @@
-"""Into WHMCS without another login: pay an invoice, manage payment methods. The links are secrets: never stored here."""
+"""Into WHMCS without another login: pay an invoice, manage payment methods. Links are secrets and never stored."""
 
 from typing import Any
 

@@ -1,13 +1,24 @@
-"""Which certificates upstreams are believed by."""
+"""Which certificates upstreams are believed by: the system's authorities, and those of `ca_file` beside them."""
 
 import ssl
+from pathlib import Path
+
+import certifi
 
 from app.settings import Settings
 
 
 def trusted(settings: Settings) -> ssl.SSLContext:
-    """The system's authorities, and those of `ca_file` beside them. Verification is never off."""
+    """For HTTP. Verification is never off."""
     context = ssl.create_default_context()
     if settings.ca_file:
         context.load_verify_locations(settings.ca_file)
     return context
+
+
+def trusted_pem(settings: Settings) -> bytes | None:
+    """For gRPC, which takes one bundle; nothing means its own default."""
+    if not settings.ca_file:
+        return None
+    system = Path(ssl.get_default_verify_paths().cafile or certifi.where())
+    return system.read_bytes() + b"\n" + Path(settings.ca_file).read_bytes()

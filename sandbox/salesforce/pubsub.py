@@ -1,6 +1,7 @@
 """The org's Pub/Sub API: the gRPC service over the event bus."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -82,8 +83,9 @@ class PubSub:
         """Events of one topic, as far as the client's credit reaches."""
         await self._admit(context, "Subscribe")
         try:
-            async for response in Stream(self.world, self.pace, requests).responses():
-                yield response
+            async with contextlib.aclosing(Stream(self.world, self.pace, requests).responses()) as responses:
+                async for response in responses:
+                    yield response
         except BusError as error:
             await refuse(context, "Subscribe", error)
 

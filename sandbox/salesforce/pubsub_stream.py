@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 import grpc
@@ -45,7 +45,7 @@ class Stream:
         self.half_closed = False
         self.woken = asyncio.Event()
 
-    async def responses(self) -> AsyncIterator[pb.FetchResponse]:
+    async def responses(self) -> AsyncGenerator[pb.FetchResponse, None]:
         """What the client receives, until it hangs up or the stream fails.
 
         Raises:
@@ -55,8 +55,9 @@ class Stream:
         reader = asyncio.create_task(self._read())
         self.bus.listeners.add(self.woken.set)
         try:
-            async for response in self._deliver():
-                yield response
+            async with contextlib.aclosing(self._deliver()) as delivered:
+                async for response in delivered:
+                    yield response
         finally:
             self.bus.listeners.discard(self.woken.set)
             reader.cancel()
@@ -94,7 +95,7 @@ class Stream:
             self.half_closed = True
         self.woken.set()
 
-    async def _deliver(self) -> AsyncIterator[pb.FetchResponse]:
+    async def _deliver(self) -> AsyncGenerator[pb.FetchResponse, None]:
         answered, quiet = time.monotonic(), FIRST_KEEPALIVE_SECONDS
         while not self.half_closed:
             self.woken.clear()

@@ -1,7 +1,8 @@
-"""Fulfilment: from staff's approval to an activated service, as a journaled process that survives any crash.
+"""Fulfilment: from staff's approval in Salesforce to an activated service.
 
-The edge in the projected order state starts it, once an order. Each step looks before it leaps, so running it again does
-nothing twice. What a step learned (upstream ids, chosen names) stands in the journal before the next step begins.
+A process manager journaled in portal.fulfilments: a row an order, one step at a time, resumable after any kill.
+`take_approved` starts orders, `due` names those with something to do, `run` takes one as far as it goes now, and
+`resume_paused` has an account's paused orders looked at again at once.
 """
 
 from app.commands.fulfilment.journal import due, resume_paused, take_approved

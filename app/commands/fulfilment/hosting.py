@@ -1,50 +1,44 @@
-"""Make a hosting account at WHM.
+"""WHM's part: one hosting account a hosting order, under a name chosen once."""
 
-The username is chosen once and journaled before the first call, so a create whose answer was lost is found again and no
-second account is ever made. WHMCS's own module provisions nothing: one writer a service.
-"""
-
+import base64
 import hashlib
-from typing import Any
 
-from app.commands.fulfilment import journal
-from app.commands.fulfilment.outcomes import Pause, Work
-from app.errors import UpstreamRejected
+from app.commands.fulfilment.work import Fail, Next, Outcome, Wait, Work, stamp
+from app.errors import UpstreamRejected, UpstreamUnavailable
 from app.integrations.whm.client import NewHostingAccount
 
-ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+SETTLE_SECONDS = 90.0
+"""A create without an answer often still succeeds; only after so long is its absence believed."""
 
 
-async def make_hosting_account(work: Work) -> dict[str, Any]:
-    """Nothing to do without a hosting plan in the order."""
-    plans = work.of("hosting")
-    if not plans:
-        return {}
-    domain = work.order.get("Domain__c")
-    if not domain:
-        raise Pause("HOSTING_DOMAIN_MISSING", "The order names no domain for the hosting account.")
-    username = work.fulfilment.facts.get("whm_username") or username_for(work.fulfilment.order_id)
-    await journal.remember(work.connection, work.fulfilment, {"whm_username": username})
-    found = await work.ctx.whm.account(username)
-    if found is None:
-        package = str(plans[0].facts.get("whm_package") or plans[0].sku.lower())
-        contact = await _contact(work)
-        await work.ctx.whm.create_account(NewHostingAccount(username, domain, package, contact))
-    elif found.domain != domain:
-        raise UpstreamRejected(
-            "whm", "createacct", f"{username} exists for another domain", vendor_code="username_taken"
-        )
-    return {"whm_username": username}
+async def hosting(work: Work) -> Outcome:
+    """The order's account, found by its exact name or created."""
+    plan = work.plan("Hosting")
+    if plan is None:
+        return Next()
+    whm, domain = work.ctx.whm, work.order.domain
+    name = work.job.facts.get("hosting_username")
+    if name is None:
+        name = username(work.order.order_id)
+        await work.remember(hosting_username=name)
+    found = await whm.account(name)
+    if found is not None:
+        if found.domain == domain:
+            return Next()
+        return Fail("HOSTING_NAME_TAKEN", f"The account {name} exists already for another domain.")
+    asked = work.seconds_since("hosting_asked_at")
+    if asked is not None and asked < SETTLE_SECONDS:
+        return Wait(min(SETTLE_SECONDS - asked, 15.0))
+    await work.remember(hosting_asked_at=stamp())
+    try:
+        await whm.create_account(NewHostingAccount(name, domain, plan.whmcs_product_name or plan.sku, work.email))
+    except (UpstreamUnavailable, UpstreamRejected):
+        await work.remember(hosting_asked_at=None)
+        raise
+    return Next()
 
 
-def username_for(order_id: str) -> str:
-    """Eight letters from the order id: deterministic, and unique in the eight that WHM compares."""
+def username(order_id: str) -> str:
+    """Eight characters made from the order's id: a letter first, then lower-case letters and digits."""
     digest = hashlib.sha256(order_id.encode()).digest()
-    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:8])
-
-
-async def _contact(work: Work) -> str:
-    email = await work.ctx.pool.fetchval(
-        "SELECT email FROM read_model.profiles WHERE account_id = $1", work.fulfilment.account_id
-    )
-    return str(email or "")
+    return "c" + base64.b32encode(digest).decode().lower()[:7]

@@ -3,52 +3,74 @@
 Reads: read_model.orders. Writes: portal.fulfilments, portal.fulfilment_steps.
 """
 
-from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 
 from app.commands.context import Context
+from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, Wait
 
 FIRST_STEP = "check_payment"
-RECHECK_PAUSED_SECONDS = 180
+NOT_APPROVED = "ORDER_NOT_APPROVED"
+
+_TAKE = """
+INSERT INTO portal.fulfilments (order_id, account_id, state, step)
+SELECT order_id, account_id, 'running', $1 FROM read_model.orders
+WHERE review_status = 'Approved' AND activation_status IS DISTINCT FROM 'Activated'
+ON CONFLICT (order_id) DO UPDATE SET state = 'running', next_attempt_at = now() + interval '5 seconds', attempt = 0,
+    error_code = NULL, error_message = NULL, finished_at = NULL
+WHERE portal.fulfilments.state = 'failed' AND portal.fulfilments.error_code = $2
+RETURNING order_id
+"""
+_BEGIN = """
+UPDATE portal.fulfilments SET attempt = attempt + 1, updated_at = now()
+WHERE order_id = $1 AND state IN ('running', 'paused') AND next_attempt_at <= now()
+RETURNING order_id, account_id, step, attempt, error_code, facts
+"""
+_SETTLE = """
+WITH step AS (
+    INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail) VALUES ($1, $2, $3, $4, $5)
+)
+UPDATE portal.fulfilments SET state = $6, step = $7, attempt = $8, error_code = $9,
+    error_message = CASE WHEN $9 = error_code THEN coalesce($10, error_message) ELSE $10 END,
+    next_attempt_at = now() + $11 * interval '1 second', facts = facts || $12, updated_at = now(),
+    finished_at = CASE WHEN $6 IN ('done', 'failed') THEN now() END
+WHERE order_id = $1
+"""
 
 
-class Fulfilment(Struct, kw_only=True):
-    """One order's fulfilment as it stands."""
+class Position(Struct, frozen=True, kw_only=True):
+    """Where an order stands after a try; due again in so many seconds."""
 
-    order_id: str
-    account_id: UUID
-    whmcs_client_id: str
+    state: str
     step: str
-    attempt: int
-    facts: dict[str, Any]
+    attempt: int = 0
+    code: str | None = None
+    message: str | None = None
+    seconds: float = 0.0
 
 
 async def take_approved(pool: asyncpg.Pool) -> list[str]:
-    """Begin the fulfilment of every approved order that has none; once an order, whatever brought the news (C8)."""
-    rows = await pool.fetch(
-        "INSERT INTO portal.fulfilments (order_id, account_id, state, step) "
-        "SELECT order_id, account_id, 'running', $1 FROM read_model.orders "
-        "WHERE review_status = 'Approved' AND activation_status IS DISTINCT FROM 'Activated' "
-        "ON CONFLICT (order_id) DO NOTHING RETURNING order_id",
-        FIRST_STEP,
-    )
-    return [row["order_id"] for row in rows]
+    """Start the fulfilment of every approved order that has none; returns their ids.
+
+    An order whose approval had been withdrawn when it was looked at starts again once it is approved again.
+    """
+    return [row["order_id"] for row in await pool.fetch(_TAKE, FIRST_STEP, NOT_APPROVED)]
 
 
 async def due(pool: asyncpg.Pool) -> list[str]:
-    """Orders whose next attempt is due."""
+    """Orders with something to do now, the longest waiting first."""
     rows = await pool.fetch(
         "SELECT order_id FROM portal.fulfilments WHERE state IN ('running', 'paused') AND next_attempt_at <= now() "
-        "ORDER BY next_attempt_at LIMIT 100"
+        "ORDER BY next_attempt_at LIMIT 500"
     )
     return [row["order_id"] for row in rows]
 
 
 async def resume_paused(ctx: Context, account_id: UUID) -> list[str]:
-    """The cause of a pause may be gone (a payment method was added): look again now."""
+    """Have the account's paused orders looked at again at once; returns their ids."""
     rows = await ctx.pool.fetch(
         "UPDATE portal.fulfilments SET next_attempt_at = now() WHERE account_id = $1 AND state = 'paused' "
         "RETURNING order_id",
@@ -57,76 +79,47 @@ async def resume_paused(ctx: Context, account_id: UUID) -> list[str]:
     return [row["order_id"] for row in rows]
 
 
-async def load(connection: Any, order_id: str) -> Fulfilment | None:
-    """The fulfilment, if it is due to run."""
-    row = await connection.fetchrow(
-        "SELECT f.order_id, f.account_id, m.whmcs_client_id, f.step, f.attempt, f.facts FROM portal.fulfilments f "
-        "JOIN portal.id_mappings m ON m.account_id = f.account_id "
-        "WHERE f.order_id = $1 AND f.state IN ('running', 'paused') AND f.next_attempt_at <= now()",
-        order_id,
-    )
-    return Fulfilment(**dict(row)) if row else None
+async def begin(pool: asyncpg.Pool, order_id: str) -> Job | None:
+    """The order's next step, its try counted before it is made; None when nothing is due."""
+    row = await pool.fetchrow(_BEGIN, order_id)
+    return Job(**dict(row)) if row else None
 
 
-async def advance(connection: Any, fulfilment: Fulfilment, next_step: str | None, learned: dict[str, Any]) -> None:
-    """A step is done: what it learned and where to go on, in one transaction."""
-    async with connection.transaction():
-        await _note(connection, fulfilment, "done", learned)
-        fulfilment.facts |= learned
-        await connection.execute(
-            "UPDATE portal.fulfilments SET step = $2, state = $3, attempt = 0, facts = $4, error_code = NULL, "
-            "error_message = NULL, updated_at = now(), finished_at = CASE WHEN $3 = 'done' THEN now() END "
-            "WHERE order_id = $1",
-            fulfilment.order_id,
-            next_step or "done",
-            "running" if next_step else "done",
-            fulfilment.facts,
-        )
-    fulfilment.step, fulfilment.attempt = next_step or "done", 0
-
-
-async def remember(connection: Any, fulfilment: Fulfilment, learned: dict[str, Any]) -> None:
-    """Store what must be known before an upstream is called."""
-    fulfilment.facts |= learned
-    await connection.execute(
-        "UPDATE portal.fulfilments SET facts = $2, updated_at = now() WHERE order_id = $1",
-        fulfilment.order_id,
-        fulfilment.facts,
-    )
-
-
-async def wait(connection: Any, fulfilment: Fulfilment, seconds: float, *, counts: bool, reason: str) -> None:
-    """Go on with the same step later; `counts` says whether it was a failed attempt."""
-    await _note(connection, fulfilment, "waiting", {"reason": reason})
-    await connection.execute(
-        "UPDATE portal.fulfilments SET attempt = attempt + $2, state = 'running', "
-        "next_attempt_at = now() + $3 * interval '1 second', updated_at = now() WHERE order_id = $1",
-        fulfilment.order_id,
-        int(counts),
-        seconds,
-    )
-
-
-async def stop(connection: Any, fulfilment: Fulfilment, state: str, code: str, message: str) -> None:
-    """Pause until the cause goes away, or fail until staff act."""
-    await _note(connection, fulfilment, state, {"code": code})
-    await connection.execute(
-        "UPDATE portal.fulfilments SET state = $2, error_code = $3, error_message = $4, updated_at = now(), "
-        "next_attempt_at = now() + $5 * interval '1 second' WHERE order_id = $1",
-        fulfilment.order_id,
-        state,
-        code,
-        message,
-        RECHECK_PAUSED_SECONDS,
-    )
-
-
-async def _note(connection: Any, fulfilment: Fulfilment, outcome: str, detail: dict[str, Any]) -> None:
-    await connection.execute(
-        "INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail) VALUES ($1, $2, $3, $4, $5)",
-        fulfilment.order_id,
-        fulfilment.step,
-        fulfilment.attempt,
-        outcome,
+async def settle(pool: asyncpg.Pool, job: Job, outcome: Outcome, next_step: str | None) -> None:
+    """Record what became of a try and where the order goes from here; `next_step` None means after the last."""
+    to, detail = _position(job, outcome, next_step), msgspec.structs.asdict(outcome)
+    await pool.execute(
+        _SETTLE,
+        job.order_id,
+        job.step,
+        job.attempt,
+        type(outcome).__name__.lower(),
         detail,
+        to.state,
+        to.step,
+        to.attempt,
+        to.code,
+        to.message,
+        to.seconds,
+        outcome.facts if isinstance(outcome, Next) else {},
     )
+
+
+def _position(job: Job, outcome: Outcome, next_step: str | None) -> Position:
+    match outcome:
+        case Next():
+            return Position(state="running" if next_step else "done", step=next_step or job.step)
+        case Wait():
+            return Position(state="running", step=job.step, code=job.error_code, seconds=outcome.seconds)
+        case Retry():
+            return Position(
+                state="running", step=job.step, attempt=job.attempt, code=job.error_code, seconds=outcome.seconds
+            )
+        case Pause():
+            return Position(
+                state="paused", step=job.step, code=outcome.code, message=outcome.message, seconds=outcome.seconds
+            )
+        case Fail():
+            return Position(
+                state="failed", step=job.step, attempt=job.attempt, code=outcome.code, message=outcome.message
+            )

@@ -1,83 +1,104 @@
-"""Drive one order's fulfilment: step after step, until it is done or must wait.
+"""Runs one order's fulfilment as far as it goes now.
 
-An advisory lock keeps two workers from running one order. Retry, pause or fail is decided here and nowhere else.
+Whatever happens within a step ends in one of five outcomes, and the journal moves only with them; a kill in between
+leaves the step to be run again. An advisory lock an order keeps two workers from running the same one.
 """
 
 import random
+import time
 
 import structlog
 
 from app.commands.context import Context
-from app.commands.fulfilment import journal, order
-from app.commands.fulfilment.journal import Fulfilment
-from app.commands.fulfilment.outcomes import NotYet, Pause, Work
-from app.commands.fulfilment.steps import STEPS
-from app.errors import OutcomeUnknown, UpstreamError, UpstreamRejected, UpstreamUnavailable
+from app.commands.exclusive import exclusively
+from app.commands.fulfilment import journal
+from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
+from app.commands.fulfilment.work import Fail, Job, Outcome, Pause, Retry, Work
+from app.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
+from app.ingest.mirror import now
+from app.integrations.salesforce import activation
 
-LOCK_SPACE = 0xF1F
-MOST_ATTEMPTS = 3
-FIRST_RETRY_SECONDS = 5
-OUTAGE_RETRY_SECONDS = 15
+TRIES = 3
+FIRST_RETRY_SECONDS = 5.0
+UNREACHABLE_SECONDS = 60.0
+"""How often an order that waits for an upstream to come back is tried again."""
 
 log = structlog.get_logger()
 
 
 async def run(ctx: Context, order_id: str) -> None:
-    """Take the order as far as it goes now. Anybody may ask at any time."""
-    async with ctx.pool.acquire() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", LOCK_SPACE, order_id):
-            return
-        try:
-            if fulfilment := await journal.load(connection, order_id):
-                await _advance(ctx, connection, fulfilment)
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1, hashtext($2))", LOCK_SPACE, order_id)
+    """Do every step that can be done now; returns when the order is done, waits, is paused or has failed."""
+    async with exclusively(ctx.settings, f"fulfilment:{order_id}") as mine:
+        while mine and (job := await journal.begin(ctx.pool, order_id)):
+            began = time.monotonic()
+            outcome = await _reported(ctx, job, await _attempt(ctx, job))
+            await journal.settle(ctx.pool, job, outcome, after(job.step))
+            log.info(
+                "fulfilment_step",
+                order_id=order_id,
+                step=job.step,
+                attempt=job.attempt,
+                outcome=type(outcome).__name__.lower(),
+                code=getattr(outcome, "code", None),
+                duration_ms=round((time.monotonic() - began) * 1000),
+            )
 
 
-async def _advance(ctx: Context, connection: object, fulfilment: Fulfilment) -> None:
-    names = [name for name, _ in STEPS]
+async def _attempt(ctx: Context, job: Job) -> Outcome:
     try:
-        found, lines = await order.read(ctx, fulfilment.order_id)
-        work = Work(ctx, connection, fulfilment, found, lines)
-        for index in range(names.index(fulfilment.step), len(STEPS)):
-            learned = await STEPS[index][1](work)
-            following = names[index + 1] if index + 1 < len(names) else None
-            await journal.advance(connection, fulfilment, following, learned)
-        log.info("order_fulfilled", order_id=fulfilment.order_id)
-    except NotYet as waiting:
-        await journal.wait(connection, fulfilment, waiting.seconds, counts=False, reason=str(waiting))
-    except Pause as pause:
-        await _stop(ctx, connection, fulfilment, "paused", pause.code, pause.message)
-    except UpstreamRejected as error:
-        await _stop(ctx, connection, fulfilment, "failed", *_for_staff(fulfilment, error))
+        work = await _work(ctx, job)
+        if job.step in BEFORE_ANY_EFFECT and work.order.status not in activation.APPROVED:
+            return Fail(journal.NOT_APPROVED, f"The order is {work.order.status}.")
+        return await STEPS[job.step](work)
     except UpstreamError as error:
-        await _retry_or_fail(ctx, connection, fulfilment, error)
+        log.warning("fulfilment_step_failed", order_id=job.order_id, step=job.step, error=str(error))
+        return _verdict(job, error)
+    except Exception as error:
+        log.exception("fulfilment_step_broken", order_id=job.order_id, step=job.step)
+        if job.attempt < TRIES:
+            return _again(job, type(error).__name__)
+        return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why.")
 
 
-async def _retry_or_fail(ctx: Context, connection: object, fulfilment: Fulfilment, error: UpstreamError) -> None:
-    """An upstream that is down is waited for, as long as it takes; a step that keeps failing otherwise is staff's."""
-    log.warning("fulfilment_step_failed", order_id=fulfilment.order_id, step=fulfilment.step, error=str(error))
-    if isinstance(error, UpstreamUnavailable):
-        seconds = OUTAGE_RETRY_SECONDS * random.uniform(0.2, 1.0)
-        await journal.wait(connection, fulfilment, seconds, counts=False, reason=str(error))
-    elif fulfilment.attempt + 1 < MOST_ATTEMPTS or isinstance(error, OutcomeUnknown):
-        seconds = FIRST_RETRY_SECONDS * 2 ** min(fulfilment.attempt, 5) * random.uniform(0.5, 1.5)
-        await journal.wait(connection, fulfilment, seconds, counts=True, reason=str(error))
-    else:
-        await _stop(ctx, connection, fulfilment, "failed", *_for_staff(fulfilment, error))
+async def _work(ctx: Context, job: Job) -> Work:
+    owner = await ctx.pool.fetchrow(
+        "SELECT m.whmcs_client_id, u.email FROM portal.id_mappings m JOIN portal.users u ON u.id = m.user_id "
+        "WHERE m.account_id = $1",
+        job.account_id,
+    )
+    order = await activation.live(ctx.salesforce, job.order_id)
+    return Work(ctx=ctx, job=job, order=order, whmcs_client_id=owner["whmcs_client_id"], email=owner["email"])
 
 
-def _for_staff(fulfilment: Fulfilment, error: UpstreamError) -> tuple[str, str]:
-    code = f"{error.upstream}_{fulfilment.step}_{error.vendor_code or 'FAILED'}".upper()
-    return code, f"{error.upstream} {error.operation}: {error.reason}"
+def _verdict(job: Job, error: UpstreamError) -> Outcome:
+    """A refusal will be repeated, so staff must act; everything else may pass: a few tries, then a pause that ends by
+    itself when the upstream is back."""
+    if isinstance(error, UpstreamRejected):
+        return Fail(f"{error.upstream.upper()}_REJECTED", f"{error.operation}: {error.reason}")
+    if job.attempt < TRIES:
+        return _again(job, str(error)[:200])
+    code = f"{error.upstream.upper()}_UNAVAILABLE"
+    if job.error_code not in (None, code):
+        return Retry(UNREACHABLE_SECONDS, str(error)[:200])  # it is paused already, and for a reason people can act on
+    return Pause(code, f"{error.operation} could not be done; tried again every minute.", UNREACHABLE_SECONDS)
 
 
-async def _stop(ctx: Context, connection: object, fulfilment: Fulfilment, state: str, code: str, message: str) -> None:
-    """Journal it first; the order in Salesforce is told next, and again at every look while Salesforce is away."""
-    log.warning("fulfilment_stopped", order_id=fulfilment.order_id, state=state, code=code)
+def _again(job: Job, reason: str) -> Retry:
+    return Retry(FIRST_RETRY_SECONDS * 2 ** (job.attempt - 1) * random.uniform(0.8, 1.2), reason)
+
+
+async def _reported(ctx: Context, job: Job, outcome: Outcome) -> Outcome:
+    """Write a pause or failure on the order, once. When even that fails, the step is tried again instead."""
+    if not isinstance(outcome, Pause | Fail) or outcome.code in (job.error_code, journal.NOT_APPROVED):
+        return outcome
+    failed = isinstance(outcome, Fail)
     try:
-        await order.write_error(ctx, fulfilment.order_id, code, message, failed=state == "failed")
+        await activation.report_error(
+            ctx.salesforce, job.order_id, outcome.code, outcome.message, at=now(), failed=failed
+        )
+    except UpstreamNotFound:
+        return outcome  # deleted: there is nobody to tell
     except UpstreamError as error:
-        await journal.wait(connection, fulfilment, FIRST_RETRY_SECONDS, counts=False, reason=str(error))
-        return
-    await journal.stop(connection, fulfilment, state, code, message)
+        log.warning("fulfilment_error_not_reported", order_id=job.order_id, error=str(error))
+        return Retry(UNREACHABLE_SECONDS / 2, f"{outcome.code} could not be reported")
+    return outcome

@@ -1,90 +1,115 @@
-"""Activate a SIM at Freebit. Accepted is not done: the line is asked for until it is in service.
+"""Freebit's part: a SIM line asked for once, then watched until it is in service."""
 
-Freebit has no idempotency key. The journal says `sim_asked` before the activation is sent; after a doubt the line is
-looked up by its number or, for an eSIM whose number Freebit assigns, by what the journal learned.
-"""
-
-from typing import Any
-
-from app.commands.fulfilment import journal
-from app.commands.fulfilment.outcomes import Line, NotYet, Pause, Work
-from app.errors import OutcomeUnknown
+from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Wait, Work, stamp
+from app.errors import UpstreamRejected, UpstreamUnavailable
 from app.integrations.freebit.client import EsimActivation, Mnp
+from app.integrations.salesforce.activation import Line, assigned_sim
+from app.integrations.salesforce.orders import ESIM, Porting
 
 SIM_KINDS = {"DataOnly": "E2", "DataSmsVoice": "E0", "VoiceOnly": "E0"}
-LONGEST_POLL_SECONDS = 600.0
+GENDERS = {"Male": "M", "Female": "W"}
+CORPORATE = "C"
+SETTLE_SECONDS = 60.0
+"""A request without an answer may still be worked on; only after so long is its absence believed."""
+SLOWEST_POLL = 10
+DEADLINE_SECONDS = 7_200.0
 
 
-async def activate_sim(work: Work) -> dict[str, Any]:
-    """Nothing to do without a SIM plan in the order."""
-    plans = work.of("sim")
-    if not plans:
-        return {}
-    facts = work.fulfilment.facts
-    if not facts.get("sim_accepted"):
-        await _ask(work, plans[0])
-    return await _wait_until_active(work)
+async def sim(work: Work) -> Outcome:
+    """Ask for the line, or find it asked for; then poll, because accepted is not done."""
+    plan = work.plan("SIM")
+    if plan is None:
+        return Next()
+    if "sim_accepted_at" not in work.job.facts:
+        return await _ask(work, plan)
+    return await _watch(work, plan)
 
 
-async def _ask(work: Work, plan: Line) -> None:
-    """Send the activation once."""
-    data, facts, freebit = work.order, work.fulfilment.facts, work.ctx.freebit
-    account = facts.get("sim_account") or data.get("MNP_Phone_Number__c") or data.get("MVNO_Account_Number__c")
-    if facts.get("sim_asked"):
-        if not account:
-            raise Pause("SIM_ACTIVATION_UNCLEAR", "Freebit did not answer the activation. Look the EID up at Freebit.")
-        if await freebit.detail(account):
-            await journal.remember(work.connection, work.fulfilment, {"sim_accepted": True, "sim_account": account})
-            return
-    plan_code = str(plan.facts.get("sim_plan_code") or plan.sku)
-    await journal.remember(work.connection, work.fulfilment, {"sim_asked": True})
-    if data.get("SIM_Type__c") == "Physical SIM":
-        if not account:
-            await journal.remember(work.connection, work.fulfilment, {"sim_asked": False})
-            raise Pause("SIM_NOT_ASSIGNED", "No physical SIM is assigned to this order yet.")
-        await freebit.register_sim(account, plan_code)
-    else:
-        account = await _activate_esim(work, plan, plan_code) or account
-    await journal.remember(work.connection, work.fulfilment, {"sim_accepted": True, "sim_account": account})
-
-
-async def _activate_esim(work: Work, plan: Line, plan_code: str) -> str | None:
-    data = work.order
-    kind = SIM_KINDS.get(str(plan.facts.get("sim_plan_type")), "E2")
-    request = EsimActivation(eid=data.get("EID__c") or "", plan_code=plan_code, sim_kind=kind, mnp=_mnp(data))
+async def _ask(work: Work, plan: Line) -> Outcome:
+    order = work.order
+    is_esim = order.sim_type == ESIM
+    if order.porting and not is_esim:
+        return Fail("SIM_TRANSFER_BY_HAND", "A number transfer onto a physical SIM is done by hand in Freebit.")
+    if not plan.sim_plan_code:
+        return Fail("SIM_PLAN_CODE_MISSING", f"The product {plan.sku} has no SIM_Plan_Code__c.")
+    number = order.porting.phone_number if order.porting else None
+    if not is_esim:
+        number = await assigned_sim(work.ctx.salesforce, order.order_id)
+        if number is None:
+            return Pause("SIM_NOT_ASSIGNED", "Assign a SIM of the inventory to this order; activation then goes on.")
+    if number and (line := await work.ctx.freebit.detail(number)) and line.eid in ("", order.eid):
+        return await _accepted(work, number)
+    if (unanswered := _unanswered(work, number)) is not None:
+        return unanswered
+    await work.remember(sim_asked_at=stamp())
     try:
-        return await work.ctx.freebit.activate_esim(request)
-    except OutcomeUnknown:
+        given = await _send(work, plan, number)
+    except (UpstreamUnavailable, UpstreamRejected):
+        await work.remember(sim_asked_at=None)
         raise
-    except Exception:
-        await journal.remember(work.connection, work.fulfilment, {"sim_asked": False})  # answered: nothing was done
-        raise
+    if given is None:
+        return Fail(
+            "SIM_NUMBER_UNKNOWN", "Freebit accepted the eSIM without naming its number; see its completion file."
+        )
+    return await _accepted(work, given)
 
 
-async def _wait_until_active(work: Work) -> dict[str, Any]:
-    facts = work.fulfilment.facts
-    account = facts.get("sim_account")
-    if not account:
-        raise Pause("SIM_NUMBER_UNKNOWN", "Freebit accepted the eSIM but has not told its number yet.")
-    line = await work.ctx.freebit.detail(account)
-    if line and line.active:
-        return {"sim_active": True}
-    looks = int(facts.get("sim_looks", 0))
-    await journal.remember(work.connection, work.fulfilment, {"sim_looks": looks + 1})
-    raise NotYet(min(work.ctx.settings.freebit_poll_seconds * 1.5**looks, LONGEST_POLL_SECONDS))
-
-
-def _mnp(data: dict[str, Any]) -> Mnp | None:
-    if not data.get("MNP_Application__c"):
+def _unanswered(work: Work, number: str | None) -> Outcome | None:
+    """An earlier request without an answer, whose line does not show. Without a number there is nothing to look by."""
+    asked = work.seconds_since("sim_asked_at")
+    if asked is None:
         return None
+    if number is None:
+        eid = work.order.eid[-4:]
+        return Fail("SIM_OUTCOME_UNKNOWN", f"The eSIM request (EID …{eid}) was not answered. Look in Freebit first.")
+    return Wait(SETTLE_SECONDS - asked) if asked < SETTLE_SECONDS else None
+
+
+async def _send(work: Work, plan: Line, number: str | None) -> str | None:
+    freebit, order = work.ctx.freebit, work.order
+    if order.sim_type == ESIM:
+        kind = SIM_KINDS.get(plan.sim_plan_type, "E2")
+        mnp = _mnp(order.porting) if order.porting else None
+        return await freebit.activate_esim(
+            EsimActivation(eid=order.eid, plan_code=plan.sim_plan_code, sim_kind=kind, account=number, mnp=mnp)
+        )
+    assert number is not None, "a physical SIM has its number"
+    await freebit.register_sim(number, plan.sim_plan_code)
+    return number
+
+
+async def _accepted(work: Work, number: str) -> Outcome:
+    await work.remember(sim_account=number, sim_accepted_at=stamp(), sim_polls=0)
+    return Wait(work.ctx.settings.freebit_poll_seconds)
+
+
+async def _watch(work: Work, plan: Line) -> Outcome:
+    freebit, order, facts = work.ctx.freebit, work.order, work.job.facts
+    line = await freebit.detail(facts["sim_account"])
+    if line is not None and line.active:
+        if plan.sim_plan_type != "DataOnly" and (order.voice_mail or order.call_waiting):
+            # Sends every option each time, so a repetition changes nothing.
+            await freebit.register_voice_options(
+                line.account, voice_mail=order.voice_mail, call_waiting=order.call_waiting
+            )
+        return Next()
+    waited = work.seconds_since("sim_accepted_at") or 0.0
+    if waited > max(DEADLINE_SECONDS, 20 * work.ctx.settings.freebit_poll_seconds):
+        return Fail("SIM_ACTIVATION_SLOW", f"Freebit has not activated {facts['sim_account'][-4:]:0>4} for two hours.")
+    polls = int(facts.get("sim_polls", 0)) + 1
+    await work.remember(sim_polls=polls)
+    return Wait(work.ctx.settings.freebit_poll_seconds * min(1.5**polls, SLOWEST_POLL))
+
+
+def _mnp(porting: Porting) -> Mnp:
     return Mnp(
-        phone_number=data["MNP_Phone_Number__c"],
-        reservation_number=data["MNP_Reservation_Number__c"],
-        expires_on=data["MNP_Expiry_Date__c"],
-        lastname=data["Porting_LastName__c"],
-        firstname=data["Porting_FirstName__c"],
-        lastname_kana=data["Porting_LastName_Katakana__c"],
-        firstname_kana=data["Porting_FirstName_Katakana__c"],
-        gender=data["Porting_Gender__c"],
-        birthday=data["Porting_DateOfBirth__c"],
+        phone_number=porting.phone_number,
+        reservation_number=porting.reservation_number,
+        expires_on=porting.expires_on,
+        lastname=porting.last_name,
+        firstname=porting.first_name,
+        lastname_kana=porting.last_name_kana,
+        firstname_kana=porting.first_name_kana,
+        gender=GENDERS.get(porting.gender, CORPORATE),
+        birthday=porting.birthday,
     )

@@ -5,7 +5,7 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import phpserialize
+import phpserialize3 as phpserialize
 
 NULL_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00", "", None})
 

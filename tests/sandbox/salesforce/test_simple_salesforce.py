@@ -32,7 +32,7 @@ async def test_a_query_follows_parents_and_children(salesforce):
     soql = format_soql(
         "SELECT Id, AccountId, Account.Name, (SELECT Id, UnitPrice, Product2.Name FROM OrderItems) FROM Order "
         "WHERE AccountId = {} ORDER BY CreatedDate DESC",
-        account_id(1),
+        account_id(7),
     )
     found = await using(salesforce, lambda sf: sf.query_all(soql))
     assert found["totalSize"] == 2
@@ -124,7 +124,11 @@ async def test_a_bad_query_is_refused_by_code(salesforce, soql, code):
         ("SF_Account_No__c IN ('C-000001', 'c-000002') AND IsDeleted = false", 2),
         ("NOT (SF_Account_No__c != 'C-000003')", 1),
         ("SF_Account_No__c LIKE 'C-00000_' AND (WH_Account__c = null OR SF_Account_No__c = 'C-000001')", 4),
-        ("SF_Account_No__c = 'C-000001' AND CreatedDate >= 2026-01-05T01:00:00Z AND CreatedDate < 2026-01-06T00:00:00Z", 1),
+        (
+            "SF_Account_No__c = 'C-000001' AND CreatedDate >= 2026-01-05T01:00:00Z "
+            "AND CreatedDate < 2026-01-06T00:00:00Z",
+            1,
+        ),
         ("Id IN (SELECT AccountId FROM Order WHERE Status = 'Processed') AND SF_Account_No__c = 'C-000003'", 0),
         ("SF_Account_No__c = 'C-000001' AND Name NOT IN ('Somebody else')", 1),
     ],

@@ -1,0 +1,30 @@
+"""Migrations, through advanced-alchemy's Alembic commands."""
+
+from pathlib import Path
+
+from advanced_alchemy.alembic.commands import AlembicCommands
+from advanced_alchemy.config import AlembicAsyncConfig, SQLAlchemyAsyncConfig
+
+import migrations
+
+
+def commands(database_url: str) -> AlembicCommands:
+    """Alembic over asyncpg for one database."""
+    _, rest = database_url.split("://", 1)
+    config = SQLAlchemyAsyncConfig(
+        connection_string=f"postgresql+asyncpg://{rest}",
+        alembic_config=AlembicAsyncConfig(
+            script_location=str(Path(migrations.__file__).parent), version_table_name="portal_migrations"
+        ),
+    )
+    return AlembicCommands(sqlalchemy_config=config)
+
+
+def up(database_url: str, revision: str = "head") -> None:
+    """Bring the database to a revision, from wherever it is."""
+    commands(database_url).upgrade(revision)
+
+
+def down(database_url: str, revision: str = "base") -> None:
+    """Take migrations back."""
+    commands(database_url).downgrade(revision)

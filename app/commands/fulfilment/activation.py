@@ -1,0 +1,32 @@
+"""What Salesforce is told: activation begins, activation is complete."""
+
+from datetime import UTC, datetime
+
+from app.commands.fulfilment.work import Next, Outcome, Work
+from app.ingest.accounts import whmcs_hint
+from app.ingest.mirror import now
+from app.integrations.salesforce import activation, orders, records
+
+
+async def announce(work: Work) -> Outcome:
+    """Created → Activating, earlier errors cleared."""
+    if work.order.activation_status != activation.ACTIVATING or work.order.error_code:
+        await activation.begin_activation(work.ctx.salesforce, work.order.order_id)
+    return Next()
+
+
+async def complete(work: Work) -> Outcome:
+    """Activated and Processed with the WHMCS ids; then the read models are told, not left to find out."""
+    facts, order = work.job.facts, work.order
+    services = dict(zip((line.item_id for line in order.lines), facts.get("service_ids", ()), strict=False))
+    await activation.complete(
+        work.ctx.salesforce, order.order_id, facts["whmcs_order_id"], services, at=datetime.now(UTC)
+    )
+    read_at = now()
+    record, items = await orders.mirrored(work.ctx.salesforce, order.order_id)
+    changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
+    changes.append(records.change("Order", record, origin="command", read_at=read_at))
+    reason = f"fulfilled:{order.order_id}"
+    changes += [whmcs_hint(name, work.whmcs_client_id, reason) for name in ("client_services", "client_invoices")]
+    await work.ctx.inbox.submit(changes)
+    return Next()

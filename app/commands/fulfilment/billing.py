@@ -1,0 +1,69 @@
+"""WHMCS's part: a payment method on file, the order added once, and accepted."""
+
+from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Wait, Work, stamp
+from app.errors import UpstreamRejected, UpstreamUnavailable
+from app.integrations.whmcs.client import NewOrder, OrderLine
+
+PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
+PRODUCT_NOT_MAPPED = "PRODUCT_NOT_MAPPED"
+SETTLE_SECONDS = 20.0
+"""An AddOrder without an answer may still be running; only after so long is its absence believed."""
+PENDING = "Pending"
+
+
+async def check_payment(work: Work) -> Outcome:
+    """Whether the customer can be charged, asked live: approval may be days after ordering."""
+    if await work.ctx.whmcs.pay_methods(work.whmcs_client_id):
+        return Next()
+    return Pause(
+        PAYMENT_METHOD_MISSING, "The customer has no payment method on file. Activation goes on when one is added."
+    )
+
+
+async def whmcs_order(work: Work) -> Outcome:
+    """The WHMCS order that names this Salesforce order, found or added."""
+    ctx, order = work.ctx, work.order
+    found = await ctx.whmcs.find_order(work.whmcs_client_id, order.order_id)
+    if found is None:
+        sent = work.seconds_since("add_order_sent_at")
+        if sent is not None and sent < SETTLE_SECONDS:
+            return Wait(SETTLE_SECONDS - sent)
+        unmapped = [line.sku for line in order.lines if not line.whmcs_product_id]
+        if unmapped or not order.lines:
+            return Fail(PRODUCT_NOT_MAPPED, f"No WHMCS product for: {', '.join(unmapped) or 'an order without items'}.")
+        await work.remember(add_order_sent_at=stamp())
+        try:
+            found = await ctx.whmcs.add_order(_new_order(work))
+        except (UpstreamUnavailable, UpstreamRejected):
+            await work.remember(add_order_sent_at=None)
+            raise
+    return Next({"whmcs_order_id": found.order_id, "service_ids": list(found.service_ids)})
+
+
+def _new_order(work: Work) -> NewOrder:
+    lines = [
+        OrderLine(
+            pid=line.whmcs_product_id,
+            billing_cycle=line.billing_cycle.lower() or "monthly",
+            qty=line.quantity,
+            domain=work.order.domain if line.category == "Hosting" else "",
+        )
+        for line in work.order.lines
+    ]
+    return NewOrder(
+        whmcs_client_id=work.whmcs_client_id,
+        salesforce_order_id=work.order.order_id,
+        lines=lines,
+        payment_method=work.ctx.settings.whmcs_payment_method,
+    )
+
+
+async def accept(work: Work) -> Outcome:
+    """Accept the order; one that was accepted before is as good."""
+    try:
+        await work.ctx.whmcs.accept_order(work.job.facts["whmcs_order_id"])
+    except UpstreamRejected:
+        found = await work.ctx.whmcs.find_order(work.whmcs_client_id, work.order.order_id)
+        if found is None or found.status == PENDING:
+            raise
+    return Next()

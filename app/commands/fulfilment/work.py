@@ -1,0 +1,92 @@
+"""What a fulfilment step gets and what it may answer."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.commands.context import Context
+from app.integrations.salesforce.activation import Line, LiveOrder
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A fulfilment as journaled. `facts` holds what earlier steps learned; `attempt` counts this step's tries."""
+
+    order_id: str
+    account_id: UUID
+    step: str
+    attempt: int
+    error_code: str | None
+    facts: dict[str, Any]
+
+
+class Work(Struct, kw_only=True):
+    """One order being fulfilled: the journal's facts, the order as Salesforce has it now, and whose it is."""
+
+    ctx: Context
+    job: Job
+    order: LiveOrder
+    whmcs_client_id: str
+    email: str
+
+    async def remember(self, **facts: Any) -> None:
+        """Journal facts at once: before a call that must not be repeated blindly, or right after one."""
+        await self.ctx.pool.execute(
+            "UPDATE portal.fulfilments SET facts = facts || $2, updated_at = now() WHERE order_id = $1",
+            self.order.order_id,
+            facts,
+        )
+        self.job.facts.update(facts)
+
+    def plan(self, category: str) -> Line | None:
+        """The order's service line of a Salesforce category."""
+        lines = (line for line in self.order.lines if line.category == category and line.item_class == "Service")
+        return next(lines, None)
+
+    def seconds_since(self, fact: str) -> float | None:
+        """How long ago a journaled instant was; None when it is not set."""
+        at = self.job.facts.get(fact)
+        return (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() if at else None
+
+
+class Next(Struct, frozen=True):
+    """Done; go on."""
+
+    facts: dict[str, Any] = {}
+
+
+class Wait(Struct, frozen=True):
+    """Nothing is wrong; the same step again in so many seconds."""
+
+    seconds: float
+
+
+class Retry(Struct, frozen=True):
+    """It did not work this time; the same step again in so many seconds."""
+
+    seconds: float
+    reason: str
+
+
+class Pause(Struct, frozen=True):
+    """Waits for a cause to go away: looked at again every so many seconds, or when somebody says so."""
+
+    code: str
+    message: str
+    seconds: float = 120.0
+
+
+class Fail(Struct, frozen=True):
+    """Staff must act."""
+
+    code: str
+    message: str
+
+
+Outcome = Next | Wait | Retry | Pause | Fail
+
+
+def stamp() -> str:
+    """The present instant as facts keep it."""
+    return datetime.now(UTC).isoformat()

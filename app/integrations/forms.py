@@ -1,0 +1,115 @@
+"""Forms over HTTP, as WHMCS, Freebit and WHM want them: one POST, bounded in time, in size and in number.
+
+What matters to whoever made a write is whether it was sent. A connection that was never made is `UpstreamUnavailable`;
+anything that went wrong later is `OutcomeUnknown` for a write and `UpstreamUnavailable` for a read.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+from msgspec import Struct
+
+from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamMalformed, UpstreamUnavailable
+from app.integrations.tls import trusted
+from app.settings import Settings
+
+USER_AGENT = "customer-portal/0.1"
+CONNECT_TIMEOUT_SECONDS = 5.0
+LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
+TIMED_OUT = "timeout"
+NO_SLOT = "no_slot"
+"""Vendor codes of our own making, for failures that asking again at once would only make worse."""
+
+
+class Answer(Struct, frozen=True):
+    """What came back, whatever its status."""
+
+    status: int
+    content: bytes
+
+
+class Forms:
+    """One upstream's connections."""
+
+    def __init__(
+        self, upstream: str, settings: Settings, *, concurrency: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._upstream = upstream
+        self._slots = asyncio.Semaphore(concurrency)
+        # No cookies: a session that one customer's call opened must not carry into the next customer's.
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        self._http = httpx.AsyncClient(
+            verify=trusted(settings),
+            trust_env=False,
+            follow_redirects=False,
+            cookies=no_cookies,
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            headers={"User-Agent": USER_AGENT, **(headers or {})},
+        )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def post(
+        self, operation: str, url: str, fields: Mapping[str, str], *, write: bool, timeout_seconds: float
+    ) -> Answer:
+        """Send one form; any status is an answer.
+
+        Raises:
+            UpstreamBusy: no slot became free in `timeout_seconds`; nothing was sent.
+            UpstreamUnavailable: not reached, or a read that was not answered in time.
+            OutcomeUnknown: a write that was sent and not answered.
+            UpstreamMalformed: the answer to a read is larger than the bound.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise UpstreamBusy(self._upstream, operation, "no free slot", vendor_code=NO_SLOT) from error
+        try:
+            return await self._send(operation, url, fields, write, timeout_seconds)
+        finally:
+            self._slots.release()
+
+    async def _send(
+        self, operation: str, url: str, fields: Mapping[str, str], write: bool, timeout_seconds: float
+    ) -> Answer:
+        connect = min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)
+        timeout = httpx.Timeout(timeout_seconds, connect=connect)
+        try:
+            # httpx bounds each read; only a deadline over the whole bounds an answer that drips.
+            async with asyncio.timeout(timeout_seconds + connect):
+                async with self._http.stream("POST", url, data=dict(fields), timeout=timeout) as response:
+                    return Answer(response.status_code, await self._body(operation, response, write))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise UpstreamUnavailable(self._upstream, operation, repr(error)) from error
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise self._unanswered(write)(self._upstream, operation, repr(error), vendor_code=TIMED_OUT) from error
+        except httpx.HTTPError as error:
+            raise self._unanswered(write)(self._upstream, operation, repr(error)) from error
+
+    async def _body(self, operation: str, response: httpx.Response, write: bool) -> bytes:
+        content = bytearray()
+        async for chunk in response.aiter_bytes():
+            content += chunk
+            if len(content) > LARGEST_ANSWER_BYTES:
+                kind = OutcomeUnknown if write else UpstreamMalformed
+                raise kind(self._upstream, operation, f"more than {LARGEST_ANSWER_BYTES} bytes")
+        return bytes(content)
+
+    @staticmethod
+    def _unanswered(write: bool) -> type[UpstreamError]:
+        return OutcomeUnknown if write else UpstreamUnavailable
+
+
+def of_status(upstream: str, operation: str, status: int, *, write: bool) -> UpstreamError | None:
+    """What a 5xx or 429 means, nothing for other statuses. 503 and 429 say that the request was not taken in; behind
+    any other 5xx a write may have been done, because PHP and proxies fail after the work as well as before."""
+    if status in (429, 503):
+        return UpstreamBusy(upstream, operation, f"HTTP {status}")
+    if status >= 500:
+        return (OutcomeUnknown if write else UpstreamUnavailable)(upstream, operation, f"HTTP {status}")
+    return None

@@ -1,0 +1,152 @@
+"""Real engines for every test: Postgres and Redis from wheels (or those that DATABASE_URL and REDIS_URL name), the real
+migrations, and the sandbox as a process of its own."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from app.cli import embedded, migrate
+from app.cli.processes import Spec, Supervisor
+from app.db import open_pool
+from app.settings import Settings, load
+
+SANDBOX_SECONDS = 20
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(database URL, Redis URL), migrated from zero."""
+    supervisor = Supervisor(print)
+    home = tmp_path_factory.mktemp("engines")
+    urls = []
+    for variable, prepare in (("DATABASE_URL", embedded.postgres), ("REDIS_URL", embedded.redis)):
+        if url := os.environ.get(variable):
+            urls.append(url)
+            continue
+        engine = prepare(home)
+        log = home / f"{engine.name}.log"
+        supervisor.start(Spec(engine.name, engine.argv, dict(os.environ), log, engine.user, engine.stop_signal))
+        embedded.wait_until_reachable(engine)
+        urls.append(engine.url)
+    migrate.up(urls[0])
+    yield urls[0], urls[1]
+    supervisor.stop()
+
+
+@pytest.fixture(scope="session")
+def sandbox_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The sandbox as a process, and what it says of itself."""
+    home = tmp_path_factory.mktemp("sandbox")
+    state_file = home / "state.json"
+    argv = [sys.executable, "-m", "sandbox", "--state-file", str(state_file), "--dir", str(home)]
+    supervisor = Supervisor(print)
+    child = supervisor.start(Spec("sandbox", argv, dict(os.environ), home / "sandbox.log"))
+    state = _wait_for(state_file, child.process)
+    yield state
+    supervisor.stop()
+
+
+def _wait_for(state_file: Path, process: Any) -> dict[str, Any]:
+    import time
+
+    deadline = time.monotonic() + SANDBOX_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if state_file.exists():
+            found: dict[str, Any] = json.loads(state_file.read_text())
+            return found
+        time.sleep(0.05)
+    log = state_file.parent / "sandbox.log"
+    raise RuntimeError(f"the sandbox did not start: {log.read_text()[-2000:]}")
+
+
+class Sandbox:
+    """The sandbox of this test: its state, and its control surface."""
+
+    def __init__(self, state: dict[str, Any], control: httpx.AsyncClient) -> None:
+        self.state = state
+        self.control = control
+
+    async def fault(self, upstream: str, kind: str, operation: str = "*", count: int = 1, **more: Any) -> None:
+        """Script a fault."""
+        body = {"upstream": upstream, "operation": operation, "kind": kind, "count": count, **more}
+        (await self.control.post("/faults", json=body)).raise_for_status()
+
+    async def clear_faults(self) -> None:
+        """Everything works again."""
+        (await self.control.delete("/faults")).raise_for_status()
+
+    async def calls(self, upstream: str = "") -> list[dict[str, Any]]:
+        """What the upstreams were asked."""
+        response = await self.control.get("/calls", params={"upstream": upstream} if upstream else {})
+        found: list[dict[str, Any]] = response.json()["calls"]
+        return found
+
+    def customer(self, *, with_whmcs: bool) -> dict[str, Any]:
+        """A sample customer who has a WHMCS client, or has none and can sign up."""
+        customers: list[dict[str, Any]] = self.state["customers"]
+        return next(each for each in customers if bool(each["whmcs_client_id"]) == with_whmcs)
+
+
+@pytest.fixture
+async def sandbox(sandbox_state: dict[str, Any]) -> AsyncIterator[Sandbox]:
+    """The sandbox, back at its seed and without faults."""
+    async with httpx.AsyncClient(base_url=sandbox_state["control_url"], timeout=10) as control:
+        (await control.delete("/faults")).raise_for_status()
+        (await control.post("/reset")).raise_for_status()
+        (await control.delete("/calls")).raise_for_status()
+        yield Sandbox(sandbox_state, control)
+
+
+@pytest.fixture(scope="session")
+def settings(engines: tuple[str, str]) -> Settings:
+    """Settings that start, with upstreams that nobody answers at."""
+    required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
+    environment = dict.fromkeys(required, "x" * 32)
+    return load({**environment, "DATABASE_URL": engines[0], "REDIS_URL": engines[1]})
+
+
+@pytest.fixture(scope="session")
+def sandbox_settings(engines: tuple[str, str], sandbox_state: dict[str, Any]) -> Settings:
+    """Settings of a portal that talks to the sandbox."""
+    from app.cli.environment import of_sandbox
+
+    environment = {"DATABASE_URL": engines[0], "REDIS_URL": engines[1], "PORTAL_SECRET": "s" * 32}
+    return load({**of_sandbox(sandbox_state), **environment, "FREEBIT_POLL_SECONDS": "0.2"})
+
+
+@pytest.fixture(scope="session")
+async def session_pool(engines: tuple[str, str]) -> AsyncIterator[asyncpg.Pool]:
+    """One pool for all tests."""
+    pool = await open_pool(engines[0])
+    yield pool
+    await asyncio.wait_for(pool.close(), 10)
+
+
+@pytest.fixture
+async def pool(session_pool: asyncpg.Pool) -> asyncpg.Pool:
+    """The pool, with every table empty: inbox, checkpoints and cursors included."""
+    tables = await session_pool.fetch(
+        "SELECT schemaname || '.' || tablename AS name FROM pg_tables "
+        "WHERE schemaname IN ('portal', 'ingest', 'mirror', 'read_model')"
+    )
+    await session_pool.execute(f"TRUNCATE {', '.join(row['name'] for row in tables)} RESTART IDENTITY CASCADE")
+    return session_pool
+
+
+@pytest.fixture
+async def redis(engines: tuple[str, str]) -> AsyncIterator[Redis]:
+    """An empty Redis."""
+    client = Redis.from_url(engines[1])
+    await client.flushdb()
+    yield client
+    await client.aclose()
