@@ -1,11 +1,25 @@
 """The API process's root."""
 
+import ctypes
+import signal
+
 from litestar import Litestar
 
 from app import settings
 from app.http.app import build
+from app.logs import configure
+
+_PR_SET_PDEATHSIG = 1
 
 
 def create_app() -> Litestar:
     """The ASGI application, from the environment."""
-    return build(settings.load())
+    _end_with_parent()
+    loaded = settings.load()
+    configure(loaded)
+    return build(loaded)
+
+
+def _end_with_parent() -> None:
+    """The server forks its workers; one whose parent was killed must not keep the port."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -2,116 +2,57 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
+from sandbox.calls import Calls
+from sandbox.clock import Clock
+from sandbox.faults import Fault, Faults
 from sandbox.salesforce import connected_app, control, rest, seed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.org import INTEGRATION_USER, ORG_ID, Org
 from sandbox.salesforce.pubsub import PubSub
 from sandbox.salesforce.pubsub_stream import Pace
 from sandbox.salesforce.sessions import open_session
+from sandbox.seed.people import people
+from sandbox.seed.products import products
+from sandbox.tls import certificates
 
 PRICEBOOK_ID = seed.PORTAL_PRICEBOOK_ID
-
-
-@dataclass(frozen=True)
-class Somebody:
-    """A sample person."""
-
-    number: int
-    first_name: str = "Hanako"
-    last_name: str = "Sato"
-    phone: str = "03-1234-5678"
-    address1: str = "1-2-3 Shibuya"
-    city: str = "Shibuya-ku"
-    state: str = "Tokyo"
-    postcode: str = "150-0002"
-    country: str = "JP"
-
-    @property
-    def customer_number(self) -> str:
-        return f"C-{self.number:06d}"
-
-    @property
-    def email(self) -> str:
-        return f"person{self.number}@example.com"
-
-    @property
-    def has_whmcs(self) -> bool:
-        return self.number % 3 != 0
-
-
-@dataclass(frozen=True)
-class Goods:
-    """A sample product."""
-
-    sku: str
-    name: str
-    price: int
-    whmcs_pid: str
-    category: str = "Internet"
-    item_class: str = "Service"
-    billing_cycle: str = "Monthly"
-    fields: dict[str, Any] = field(default_factory=dict)
-
-
-PEOPLE = [Somebody(number) for number in range(1, 13)]
-PRODUCTS = [
-    Goods("INTERNET-SILVER-HOME-1G", "Internet Silver", 4_800, "181", fields={"Internet_Plan_Tier__c": "Silver"}),
-    Goods("INTERNET-GOLD-HOME-1G", "Internet Gold", 5_600, "182", fields={"Internet_Plan_Tier__c": "Gold"}),
-    Goods("INTERNET-INSTALL-SINGLE", "Installation", 22_800, "242", item_class="Installation", billing_cycle="Onetime"),
-]
-
-
-@dataclass
-class Scripted:
-    """A fault that the next call of an operation meets."""
-
-    operation: str
-    kind: str
-    seconds: float = 0.0
-    status: int = 503
+DATA = "/services/data/v66.0"
+PEOPLE = people(60)
+PRODUCTS = products()
 
 
 class World:
-    """Just enough of a world for one upstream; it is its own calls log, fault book and clock."""
+    """Just enough of a world for one upstream, with a small seed."""
 
     def __init__(self) -> None:
         self.salesforce = Org()
         seed.seed(self.salesforce, PEOPLE, PRODUCTS)
-        self.operations: list[str] = []
-        self.scripted: list[Scripted] = []
-        self.calls = self.faults = self.clock = self
+        self.clock, self.faults = Clock(), Faults()
+        self.calls = Calls(self.clock)
 
-    def record(self, upstream: str, operation: str, *, user_agent: str = "", detail: str = "") -> None:
-        self.operations.append(operation)
+    def script(self, operation: str, kind: str, **more: Any) -> None:
+        """A fault for the next call of an operation."""
+        self.faults.add(Fault("salesforce", operation, kind, **more))
 
-    def take(self, upstream: str, operation: str) -> list[Scripted]:
-        hit = [fault for fault in self.scripted if fault.operation == operation]
-        self.scripted = [fault for fault in self.scripted if fault not in hit]
-        return hit
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
+    def operations(self) -> set[str]:
+        """What the org was asked so far."""
+        return {call["operation"] for call in self.calls.listed("salesforce")["calls"]}
 
 
 @dataclass
@@ -126,7 +67,6 @@ class Stand:
     tls: str
     ca_file: Path
     key_file: Path
-    streams: list[Any] = field(default_factory=list)
 
     @property
     def org(self) -> Org:
@@ -147,11 +87,11 @@ class Stand:
 
 @contextlib.asynccontextmanager
 async def stand(directory: Path, pace: Pace | None = None) -> AsyncIterator[Stand]:
-    """A running stand-in with twelve customers; everything it started is stopped."""
+    """A running stand-in with sixty customers; everything it started is stopped."""
     world = World()
     key_file = directory / "salesforce.pem"
     connected_app.give_key(world.salesforce, key_file)
-    ca_file, cert_file, cert_key = certificate(directory)
+    files = certificates(directory)
     app = Starlette(routes=[Mount("/salesforce", routes=control.routes(world)), Mount("/", rest.app(world))])
     quiet: dict[str, Any] = {
         "host": "127.0.0.1",
@@ -162,11 +102,11 @@ async def stand(directory: Path, pace: Pace | None = None) -> AsyncIterator[Stan
     }
     servers = [
         uvicorn.Server(uvicorn.Config(app, **quiet)),
-        uvicorn.Server(uvicorn.Config(app, ssl_certfile=cert_file, ssl_keyfile=cert_key, **quiet)),
+        uvicorn.Server(uvicorn.Config(app, ssl_certfile=files.certificate_file, ssl_keyfile=files.key_file, **quiet)),
     ]
     bus = grpc.aio.server()
     PubSub(world, pace or Pace(keepalive_seconds=0.5)).add_to(bus)
-    credentials = grpc.ssl_server_credentials([(cert_key.read_bytes(), cert_file.read_bytes())])
+    credentials = grpc.ssl_server_credentials([(files.key_file.read_bytes(), files.certificate_file.read_bytes())])
     plain, tls = bus.add_insecure_port("127.0.0.1:0"), bus.add_secure_port("127.0.0.1:0", credentials)
     await bus.start()
     running = [asyncio.create_task(server._serve()) for server in servers]
@@ -181,7 +121,7 @@ async def stand(directory: Path, pace: Pace | None = None) -> AsyncIterator[Stan
             control=f"http://127.0.0.1:{ports[0]}/salesforce",
             plain=f"127.0.0.1:{plain}",
             tls=f"localhost:{tls}",
-            ca_file=ca_file,
+            ca_file=files.ca_file,
             key_file=key_file,
         )
     finally:
@@ -189,41 +129,6 @@ async def stand(directory: Path, pace: Pace | None = None) -> AsyncIterator[Stan
         for server in servers:
             server.should_exit = server.force_exit = True
         await asyncio.gather(*running)
-
-
-def certificate(directory: Path) -> tuple[Path, Path, Path]:
-    """A certificate for loopback: the authority's file, the server's, and the server's key."""
-    now = datetime.now(UTC)
-    authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-
-    def signed(subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(authority)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if not ca:
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return builder.sign(authority_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    plain = serialization.NoEncryption()
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    files = {
-        "ca.pem": signed(authority, authority_key, ca=True),
-        "server.pem": signed(subject, server_key, ca=False),
-        "server-key.pem": server_key.private_bytes(encoding, form, plain),
-    }
-    for name, content in files.items():
-        (directory / name).write_bytes(content)
-    return directory / "ca.pem", directory / "server.pem", directory / "server-key.pem"
 
 
 def trusting(stand: Stand) -> ssl.SSLContext:
@@ -262,6 +167,12 @@ class Subscriber:
         while len(found) < count:
             found += (await self.next(seconds)).events
         return found
+
+    async def settled(self) -> "Subscriber":
+        """Itself after its first keepalive: from here on it hears everything."""
+        while (await self.next()).events:
+            continue
+        return self
 
     async def failure(self, seconds: float = 5.0) -> tuple[grpc.StatusCode, dict[str, str]]:
         """How the stream ended: its status and trailers."""

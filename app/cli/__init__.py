@@ -1,8 +1,5 @@
 """The `portal` command."""
 
-import click
+from app.cli.commands import main
 
-
-@click.group()
-def main() -> None:
-    """The customer portal: one API in front of Salesforce, WHMCS, Freebit and WHM."""
+__all__ = ["main"]

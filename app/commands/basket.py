@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 Short = Annotated[str, Meta(max_length=100)]
+Upto40 = Annotated[str, Meta(max_length=40)]
+Domain = Annotated[str, Meta(max_length=253)]
 Required = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
@@ -38,13 +40,13 @@ class Configuration(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """How the ordered services shall be set up."""
 
     sim_type: Annotated[Literal["esim", "physical"] | None, Meta(description="For SIM plans.")] = None
-    eid: Annotated[str | None, Meta(max_length=40, description="The phone's eSIM id, 32 digits; for an eSIM.")] = None
+    eid: Annotated[Upto40 | None, Meta(description="The phone's eSIM id, 32 digits; for an eSIM.")] = None
     mnp: Annotated[NumberTransfer | None, Meta(description="For a number that comes along.")] = None
     access_mode: Annotated[
         Literal["ipoe_own_router", "ipoe_home_gateway", "pppoe"] | None, Meta(description="For Internet plans.")
     ] = None
-    vpn_region: Annotated[str | None, Meta(max_length=40, description="As the catalog lists it; for VPN plans.")] = None
-    domain: Annotated[str | None, Meta(max_length=253, description="Main domain; for hosting plans.")] = None
+    vpn_region: Annotated[Upto40 | None, Meta(description="As the catalog lists it; for VPN plans.")] = None
+    domain: Annotated[Domain | None, Meta(description="Main domain; for hosting plans.")] = None
 
 
 class Address(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -10,9 +10,12 @@ import structlog
 from msgspec import Struct
 from redis.exceptions import RedisError
 
+from app.commands import sign_up_journal
 from app.commands.context import Actor, Context, Done
+from app.integrations.salesforce import wire
 
 KEPT_SECONDS = 30
+KEPT_FIELDS = ("Id", "Name", wire.ACCOUNT_NUMBER, wire.ACCOUNT_WHMCS)
 
 log = structlog.get_logger()
 
@@ -24,29 +27,34 @@ class CheckCustomerNumber(Struct, forbid_unknown_fields=True):
 
 
 class CustomerNumberChecked(Struct, frozen=True):
-    """Whether it can sign up; `reason` is why not."""
+    """Whether it can sign up; `reason` is why not: `already_registered` means log in, or link the billing account."""
 
     can_sign_up: bool
     reason: Literal["unknown", "already_registered"] | None
 
 
 async def check_customer_number(ctx: Context, actor: Actor, request: CheckCustomerNumber) -> Done:
-    """Look the number up in Salesforce and among the portal's own accounts."""
-    number = request.customer_number.strip()
-    registered = await ctx.pool.fetchval("SELECT 1 FROM portal.id_mappings WHERE customer_number = $1", number)
-    if registered:
+    """Look the number up in Salesforce and among the portal's own accounts. A sign-up left half done may go on."""
+    account = await account_of(ctx, request.customer_number.strip())
+    if account is None:
+        return Done(CustomerNumberChecked(False, "unknown"))
+    registered = account[wire.ACCOUNT_WHMCS] or await ctx.pool.fetchval(
+        "SELECT 1 FROM portal.id_mappings WHERE salesforce_account_id = $1", account["Id"]
+    )
+    if registered and not await sign_up_journal.is_open(ctx.pool, account[wire.ACCOUNT_NUMBER]):
         return Done(CustomerNumberChecked(False, "already_registered"))
-    account = await account_of(ctx, number)
-    return Done(CustomerNumberChecked(account is not None, None if account else "unknown"))
+    return Done(CustomerNumberChecked(True, None))
 
 
 async def account_of(ctx: Context, number: str, *, fresh: bool = False) -> dict[str, Any] | None:
     """The Salesforce account with this number; `fresh` asks Salesforce even when the answer is at hand."""
-    key = f"portal:customer-number:{number}"
+    if not _plausible(number):
+        return None
+    key = f"portal:customer-number:{number.upper()}"
     if not fresh and (kept := await _kept(ctx, key)) is not None:
         return kept or None
-    account = await ctx.salesforce.account_by_customer_number(number) if _plausible(number) else None
-    slim = {name: account.get(name) for name in ("Id", "Name", "Portal_Status__c")} if account else {}
+    account = await ctx.salesforce.account_by_customer_number(number)
+    slim = {name: account.get(name) for name in KEPT_FIELDS} if account else {}
     try:
         await ctx.redis.set(key, msgspec.json.encode(slim), ex=KEPT_SECONDS)
     except RedisError as error:

@@ -8,12 +8,15 @@ Writes: portal.commands.
 """
 
 import hashlib
+import hmac
+from datetime import datetime
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
 from msgspec import Struct
 
-from app.errors import Conflict, RuleViolated
+from app.errors import Conflict, NotFound, RuleViolated
 
 LOCK_SECONDS = 120
 KEPT_HOURS = 24
@@ -25,39 +28,55 @@ ON CONFLICT (scope, idempotency_key) DO UPDATE SET state = 'running', locked_unt
 WHERE portal.commands.name = excluded.name AND portal.commands.body_hash = excluded.body_hash
   AND (portal.commands.state = 'failed'
        OR (portal.commands.state = 'running' AND portal.commands.locked_until < now()))
-RETURNING id
+RETURNING id, locked_until
 """
 
 
 class Replay(Struct, frozen=True):
     """The first answer."""
 
+    id: UUID
     status: int
     body: bytes
     submission: int | None
 
 
 class Running(Struct, frozen=True):
-    """This caller holds the key and must finish or fail it."""
+    """This caller holds the key and must finish or fail it. `locked_until` tells it from one that took the key over."""
 
     id: UUID
+    locked_until: datetime
+
+
+class CommandState(Struct, frozen=True, kw_only=True):
+    """How far a command is. A failed one may be sent again under its key."""
+
+    command_id: UUID
+    name: str
+    state: Literal["running", "done", "failed"]
+    status: int | None
+    submission: int | None
+    started_at: datetime
+    finished_at: datetime | None
 
 
 async def begin(
-    pool: asyncpg.Pool, *, scope: str, key: str, name: str, account_id: UUID | None, body: bytes
+    pool: asyncpg.Pool, *, secret: str, scope: str, key: str, name: str, account_id: UUID | None, body: bytes
 ) -> Running | Replay:
     """Take the key, or get the answer it already has.
+
+    Of the body only a keyed hash is kept: it may hold a password, which a plain hash would give away to guessing.
 
     Raises:
         RuleViolated: `idempotency_key_reused`, another body under the same key.
         Conflict: `command_in_progress`.
     """
-    digest = hashlib.sha256(body).digest()
-    taken = await pool.fetchval(_BEGIN, uuid4(), scope, key, name, account_id, digest, LOCK_SECONDS)
+    digest = hmac.digest(secret.encode(), body, hashlib.sha256)
+    taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digest, LOCK_SECONDS)
     if taken is not None:
-        return Running(taken)
+        return Running(taken["id"], taken["locked_until"])
     row = await pool.fetchrow(
-        "SELECT name, body_hash, state, response_status, response_body, submission FROM portal.commands "
+        "SELECT id, name, body_hash, state, response_status, response_body, submission FROM portal.commands "
         "WHERE scope = $1 AND idempotency_key = $2",
         scope,
         key,
@@ -73,32 +92,59 @@ async def begin(
             code="command_in_progress",
             retry_after_seconds=2,
         )
-    return Replay(row["response_status"], row["response_body"], row["submission"])
+    return Replay(row["id"], row["response_status"], row["response_body"], row["submission"])
 
 
 async def finish(pool: asyncpg.Pool, running: Running, status: int, body: bytes, submission: int | None) -> None:
     """Keep the first answer."""
     await pool.execute(
         "UPDATE portal.commands SET state = 'done', response_status = $2, response_body = $3, submission = $4, "
-        "finished_at = now() WHERE id = $1",
+        "finished_at = now() WHERE id = $1 AND locked_until = $5",
         running.id,
         status,
         body,
         submission,
+        running.locked_until,
     )
 
 
 async def fail(pool: asyncpg.Pool, running: Running) -> None:
     """Free the key, so that the same request may be tried again."""
     await pool.execute(
-        "UPDATE portal.commands SET state = 'failed', finished_at = now() WHERE id = $1 AND state = 'running'",
+        "UPDATE portal.commands SET state = 'failed', finished_at = now() "
+        "WHERE id = $1 AND state = 'running' AND locked_until = $2",
         running.id,
+        running.locked_until,
+    )
+
+
+async def forget(pool: asyncpg.Pool, running: Running) -> None:
+    """Keep nothing: the answer holds a secret, and the key only kept two from running at once."""
+    await pool.execute(
+        "DELETE FROM portal.commands WHERE id = $1 AND locked_until = $2", running.id, running.locked_until
     )
 
 
 async def forget_old(pool: asyncpg.Pool) -> None:
     """Drop answers that are past their promise."""
     await pool.execute(
-        "DELETE FROM portal.commands WHERE created_at < now() - $1 * interval '1 hour' AND state <> 'running'",
+        "DELETE FROM portal.commands WHERE created_at < now() - $1 * interval '1 hour' AND locked_until < now()",
         KEPT_HOURS,
     )
+
+
+async def state(pool: asyncpg.Pool, scope: str, id_or_key: str) -> CommandState:
+    """What became of a command, by its id or by the key it was sent with.
+
+    Raises:
+        NotFound: unknown, forgotten, or somebody else's.
+    """
+    row = await pool.fetchrow(
+        "SELECT id AS command_id, name, state, response_status AS status, submission, created_at AS started_at, "
+        "finished_at FROM portal.commands WHERE scope = $1 AND (id::text = $2 OR idempotency_key = $2) LIMIT 1",
+        scope,
+        id_or_key,
+    )
+    if row is None:
+        raise NotFound
+    return CommandState(**dict(row))

@@ -9,8 +9,8 @@ Writes: Salesforce Order, OrderItem.
 import asyncio
 import hashlib
 import unicodedata
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import structlog
 from msgspec import Struct
@@ -55,50 +55,60 @@ async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
-        order_id = await orders.find(ctx.salesforce, key) or await _place(ctx, actor, basket, key)
+        order_id = await _place(ctx, actor, basket, key)
         submission = await _read_back(ctx, order_id)
     await audit.record(ctx.pool, actor, "place_order", "ok", target=order_id)
     return Done(PlacedOrder(order_id), submission)
 
 
 async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> str:
+    """The order under this key: found when this very request made it before, else created if every rule holds."""
     facts = await facts_for(ctx, actor, basket)
-    await _refuse(ctx, actor, violations(basket, facts))
+    if problems := violations(basket, facts):
+        # A repetition may break rules only because its first run succeeded.
+        return await orders.find(ctx.salesforce, key) or await _refuse(ctx, actor, problems)
     chosen = [facts.products[item.sku] for item in basket.items]
-    prices = await _live_prices(ctx, actor, chosen)
+    found, prices, open_orders = await asyncio.gather(
+        orders.find(ctx.salesforce, key),
+        orders.prices(ctx.salesforce, [product.pricebook_entry_id for product in chosen]),
+        _open_internet_orders(ctx, actor, chosen),
+    )
+    if found is not None:
+        return found
+    if problems := _behind_our_back(chosen, prices, open_orders):
+        await _refuse(ctx, actor, problems)
     return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key))
 
 
-async def _live_prices(ctx: Context, actor: Actor, chosen: Sequence[Product]) -> dict[str, orders.Price]:
-    """Prices as Salesforce has them now; what changed behind the read model's back is refused here."""
-    wants_internet = any(product.category == "internet" for product in chosen)
-    found, open_orders = await asyncio.gather(
-        orders.prices(ctx.salesforce, [product.pricebook_entry_id for product in chosen]),
-        orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id) if wants_internet else _none(),
-    )
-    problems = [
-        Violation(
-            f"items.{number}.sku", "product_not_orderable", f"{product.name} was just withdrawn. Please choose another."
-        )
-        for number, product in enumerate(chosen)
-        if product.pricebook_entry_id not in found or not found[product.pricebook_entry_id].orderable
-    ]
+async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[Product]) -> list[str]:
+    if not any(product.category == "internet" for product in chosen):
+        return []
+    return await orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id)
+
+
+def _behind_our_back(
+    chosen: Sequence[Product], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
+) -> list[Violation]:
+    """What changed in Salesforce that the read model has not heard of yet."""
+    problems = []
+    for number, product in enumerate(chosen):
+        price = prices.get(product.pricebook_entry_id)
+        if price is None or not price.orderable:
+            sentence = f"{product.name} was just withdrawn. Please choose another product."
+            problems.append(Violation(f"items.{number}.sku", "product_not_orderable", sentence))
     if open_orders:
         problems.append(Violation("items", "duplicate_internet", "You already have an open order for Internet."))
-    await _refuse(ctx, actor, problems)
-    return found
+    return problems
 
 
-async def _none() -> list[tuple[str, str]]:
-    return []
-
-
-async def _refuse(ctx: Context, actor: Actor, problems: Sequence[Violation]) -> None:
-    if not problems:
-        return
-    await audit.record(ctx.pool, actor, "place_order", "refused", codes=sorted({each.code for each in problems}))
-    code = problems[0].code if len({each.code for each in problems}) == 1 else "order_rules_violated"
-    raise RuleViolated("This order cannot be placed yet. See errors for what to put right.", code=code, errors=problems)
+async def _refuse(ctx: Context, actor: Actor, problems: Sequence[Violation]) -> NoReturn:
+    codes = sorted({each.code for each in problems})
+    await audit.record(ctx.pool, actor, "place_order", "refused", codes=codes)
+    raise RuleViolated(
+        "This order cannot be placed yet. See errors for what to put right.",
+        code=codes[0] if len(codes) == 1 else "order_rules_violated",
+        errors=problems,
+    )
 
 
 def _new_order(
@@ -107,7 +117,7 @@ def _new_order(
     basket: Basket,
     facts: Facts,
     chosen: Sequence[Product],
-    prices: dict[str, orders.Price],
+    prices: Mapping[str, orders.Price],
     key: str,
 ) -> orders.NewOrder:
     address = basket.address or facts.address

@@ -1,6 +1,7 @@
 """Who may come in. Deny by default: a route is open only when it is named here, everything else needs a session.
 
-Also refused at the door: unknown query parameters, and unsafe methods by cookie without the CSRF token.
+Also refused at the door: unknown query parameters, bodies that are not JSON, and unsafe methods by cookie without the
+CSRF token.
 """
 
 import hashlib
@@ -14,53 +15,81 @@ from app.commands import sessions
 from app.commands.context import Actor, Context
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from app.http.addresses import client_address
+from app.http.problems import UnsupportedMediaType
 from app.settings import Settings
 
-OPEN = (
-    "/api/public/",
-    "/api/auth/customer-number/check",
-    "/api/auth/signup",
-    "/api/auth/login",
-    "/api/health/",
-    "/webhooks/",
-    "/metrics",
-    "/schema",
+OPEN = frozenset(
+    {
+        "/api/auth/customer-number/check",
+        "/api/auth/signup",
+        "/api/auth/login",
+        "/webhooks/whmcs",
+        "/api/health/live",
+        "/api/health/ready",
+        "/api/health/services/cache",
+        "/metrics",
+        "/schema",
+        "/schema/openapi.json",
+    }
 )
-"""Routes without a session. Those under /api/public never even look at one, so that their bytes are everybody's."""
+"""Routes without a session."""
+PUBLIC = "/api/public/"
+"""Routes that never even look at a session, so that their bytes are everybody's."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 COOKIE = "portal_session"
 CSRF_HEADER = "x-csrf-token"
+WIRED = frozenset({"request", "actor", "data"})
+"""What handlers ask for beside query and path parameters."""
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+def is_open(path: str) -> bool:
+    """Whether a route needs no session."""
+    return path.startswith(PUBLIC) or path.rstrip("/") in OPEN
+
+
+async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Find out who asks and put it where `actor` finds it; nobody on open routes and without a valid session."""
+    context: Context = connection.app.state.context
+    address = client_address(connection, context.settings)
+    request_id = str(connection.scope.get("request_id", ""))
+    token, by_cookie = ("", False) if is_open(connection.scope["path"]) else _token(connection)
+    actor = await sessions.find(context.pool, context.settings, token, request_id, address) if token else None
+    connection.state.actor = actor or Actor(request_id=request_id, address=address)
+    connection.state.by_cookie = by_cookie
+
+
+async def require_session(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let in who has a session."""
+    actor: Actor = connection.state.actor
+    if is_open(connection.scope["path"]):
+        return
+    if actor.session_id is None:
+        raise NotAuthenticated
+    if connection.state.by_cookie and connection.scope.get("method") not in SAFE_METHODS:
+        context: Context = connection.app.state.context
+        _require_csrf(context.settings, actor, connection.headers.get(CSRF_HEADER, ""))
+
+
+async def require_json(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Bodies are JSON and say so. What a webhook sends is judged by its signature."""
+    has_body = connection.headers.get("content-length", "0") != "0" or "transfer-encoding" in connection.headers
+    kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and connection.scope["path"].startswith("/api/") and kind != "application/json":
+        raise UnsupportedMediaType
 
 
 async def refuse_unknown_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
     """A mistyped filter must not silently give the unfiltered list."""
     known = {
-        parameter.alias if (parameter := field.kwarg_definition) and getattr(parameter, "query", None) else name
+        getattr(field.kwarg_definition, "query", None) or name
         for name, field in handler.parsed_fn_signature.parameters.items()
     }
-    unknown = sorted(set(connection.query_params) - known)
+    unknown = sorted(set(connection.query_params) - (known - WIRED - set(connection.path_params)))
     if unknown:
         problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
         raise InvalidRequest("The request names an unknown query parameter.", code="unknown_parameter", errors=problems)
-
-
-async def require_session(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Let in who has a session, and put who it is where `actor` finds it."""
-    context: Context = connection.app.state.context
-    address = client_address(connection, context.settings)
-    request_id: str = connection.scope.get("request_id", "")  # type: ignore[call-overload]
-    if any(connection.scope["path"].startswith(prefix) for prefix in OPEN):
-        connection.state.actor = Actor(request_id=request_id, address=address)
-        return
-    token, by_cookie = _token(connection)
-    actor = await sessions.find(context.pool, context.settings, token, request_id, address) if token else None
-    if actor is None:
-        raise NotAuthenticated
-    if by_cookie and connection.scope["method"] not in SAFE_METHODS:  # type: ignore[typeddict-item]
-        _require_csrf(context.settings, actor, connection.headers.get(CSRF_HEADER, ""))
-    connection.state.actor = actor
 
 
 def _token(connection: Connection) -> tuple[str, bool]:
@@ -76,5 +105,5 @@ def csrf_token(settings: Settings, session_id: object) -> str:
 
 
 def _require_csrf(settings: Settings, actor: Actor, given: str) -> None:
-    if not hmac.compare_digest(given, csrf_token(settings, actor.session_id)):
+    if not hmac.compare_digest(given.encode(), csrf_token(settings, actor.session_id).encode()):
         raise NotAllowed("The X-CSRF-Token header is missing or wrong.", code="csrf_token_invalid")

@@ -8,13 +8,25 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from app.commands.context import Actor, Context
-from app.http import auth, billing_read, billing_write, catalog, health, orders_read, orders_write, problems, webhooks
-from app.http.access import refuse_unknown_parameters, require_session
+from app.http import (
+    auth,
+    billing_read,
+    billing_write,
+    catalog,
+    commands,
+    health,
+    orders_read,
+    orders_write,
+    problems,
+    webhooks,
+)
+from app.http.access import identify, refuse_unknown_parameters, require_json, require_session
+from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
-from app.http.rate_limits import limit_rate
+from app.http.rate_limits import Counters, limit_rate
 from app.queries.store import Store
 from app.resources import open_resources
 from app.settings import Settings
@@ -26,8 +38,19 @@ ROUTES = (
     *orders_write.ROUTES,
     *billing_read.ROUTES,
     *billing_write.ROUTES,
+    *commands.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
+)
+
+READABLE_HEADERS = (
+    *("X-Request-Id", "ETag", "Consistency", "Consistency-Token", "Command-Id", "Idempotency-Replayed"),
+    *("RateLimit", "RateLimit-Policy", "Retry-After"),
+)
+"""What a browser lets scripts of an allowed origin read."""
+SENDABLE_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "Consistency-Token", "Prefer", "X-CSRF-Token"),
+    *("X-Request-Id", "If-None-Match", "Cache-Control"),
 )
 
 
@@ -38,20 +61,34 @@ def build(settings: Settings) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_resources(settings) as r:
             app.state.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+            app.state.counters = Counters(r.redis)
             app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
             yield
 
-    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
-    return Litestar(
+    app = Litestar(
         route_handlers=list(ROUTES),
-        guards=[require_session, limit_rate, refuse_unknown_parameters],
+        guards=[identify, limit_rate, require_session, require_json, refuse_unknown_parameters],
         dependencies={"actor": Provide(actor_of)},
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
         lifespan=[lifespan],
-        cors_config=CORSConfig(allow_origins=origins, allow_credentials=True) if origins else None,
+        cors_config=_cors(settings),
         request_max_body_size=settings.body_limit_bytes,
         openapi_config=_openapi(),
         logging_config=None,
+    )
+    app.asgi_handler = Frame(app.asgi_handler)  # type: ignore[arg-type, assignment]
+    return app
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=origins,
+        allow_credentials=True,
+        allow_headers=list(SENDABLE_HEADERS),
+        expose_headers=list(READABLE_HEADERS),
     )
 
 
@@ -62,7 +99,7 @@ async def actor_of(request: Request[object, object, State]) -> Actor:
 
 
 def _openapi() -> OpenAPIConfig:
-    schemes = {
+    schemes: dict[str, SecurityScheme | Reference] = {
         "bearer": SecurityScheme(type="http", scheme="bearer", description="The token that login answers."),
         "cookie": SecurityScheme(type="apiKey", name="portal_session", security_scheme_in="cookie"),
     }

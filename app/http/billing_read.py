@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery
 
-from app.commands.context import Actor
+from app.http.inputs import Caller
 from app.http.orders_read import Cursor, Limit
 from app.http.respond import cursor_for, page_of, respond
 from app.queries import invoices, payment_methods, subscriptions
@@ -17,10 +18,10 @@ ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancell
 @get("/api/invoices", summary="Invoices", tags=["Billing"])
 async def list_invoices(
     request: Request[Any, Any, State],
-    actor: Actor,
+    actor: Caller,
     limit: Limit = 25,
     cursor: Cursor = None,
-    status: InvoiceStatus | None = None,
+    status: FromQuery[InvoiceStatus | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
@@ -31,7 +32,7 @@ async def list_invoices(
 
 
 @get("/api/invoices/{invoice_id:str}", summary="One invoice", tags=["Billing"])
-async def get_invoice(request: Request[Any, Any, State], actor: Actor, invoice_id: str) -> Response[bytes]:
+async def get_invoice(request: Request[Any, Any, State], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
     """Lines, tax and payments."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: invoices.invoice(store, account_id, invoice_id))
@@ -40,10 +41,10 @@ async def get_invoice(request: Request[Any, Any, State], actor: Actor, invoice_i
 @get("/api/subscriptions", summary="Subscriptions", tags=["Subscriptions"])
 async def list_subscriptions(
     request: Request[Any, Any, State],
-    actor: Actor,
+    actor: Caller,
     limit: Limit = 25,
     cursor: Cursor = None,
-    status: ServiceStatus | None = None,
+    status: FromQuery[ServiceStatus | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
@@ -56,7 +57,9 @@ async def list_subscriptions(
 
 
 @get("/api/subscriptions/{subscription_id:str}", summary="One subscription", tags=["Subscriptions"])
-async def get_subscription(request: Request[Any, Any, State], actor: Actor, subscription_id: str) -> Response[bytes]:
+async def get_subscription(
+    request: Request[Any, Any, State], actor: Caller, subscription_id: FromPath[str]
+) -> Response[bytes]:
     """Status, price, cycle and next due date."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: subscriptions.subscription(store, account_id, subscription_id))
@@ -64,7 +67,11 @@ async def get_subscription(request: Request[Any, Any, State], actor: Actor, subs
 
 @get("/api/subscriptions/{subscription_id:str}/invoices", summary="Invoices of a subscription", tags=["Subscriptions"])
 async def subscription_invoices(
-    request: Request[Any, Any, State], actor: Actor, subscription_id: str, limit: Limit = 25, cursor: Cursor = None
+    request: Request[Any, Any, State],
+    actor: Caller,
+    subscription_id: FromPath[str],
+    limit: Limit = 25,
+    cursor: Cursor = None,
 ) -> Response[bytes]:
     """The invoices that bill this service, newest first."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
@@ -81,7 +88,7 @@ async def subscription_invoices(
 
 @get("/api/payment-methods", summary="Payment methods", tags=["Billing"])
 async def list_payment_methods(
-    request: Request[Any, Any, State], actor: Actor, limit: Limit = 25, cursor: Cursor = None
+    request: Request[Any, Any, State], actor: Caller, limit: Limit = 25, cursor: Cursor = None
 ) -> Response[bytes]:
     """Methods on file in WHMCS: type, brand, last four, expiry."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
@@ -94,7 +101,7 @@ async def list_payment_methods(
 
 
 @get("/api/payment-gateways", summary="Payment gateways", tags=["Billing"])
-async def list_payment_gateways(request: Request[Any, Any, State], actor: Actor) -> Response[bytes]:
+async def list_payment_gateways(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
     """The ways to pay that the company offers."""
     store = request.app.state.store
     return await respond(request, actor.account_id_or_refuse(), lambda: payment_methods.gateways(store))

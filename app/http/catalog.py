@@ -4,8 +4,9 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
+from litestar.params import FromPath
 
-from app.commands.context import Actor
+from app.http.inputs import Caller
 from app.http.respond import NEVER_STORED, PRIVATE, public_cache, respond
 from app.queries import catalog, profile
 
@@ -18,7 +19,7 @@ async def public_services(request: Request[Any, Any, State]) -> Response[bytes]:
 
 
 @get("/api/public/services/{category:str}", summary="One category", tags=["Catalog"])
-async def public_category(request: Request[Any, Any, State], category: str) -> Response[bytes]:
+async def public_category(request: Request[Any, Any, State], category: FromPath[str]) -> Response[bytes]:
     """`internet`, `sim`, `vpn` or `hosting`: plans, installations, activation fees, add-ons, regions."""
     state = request.app.state
     cache = public_cache(state.context.settings)
@@ -26,7 +27,9 @@ async def public_category(request: Request[Any, Any, State], category: str) -> R
 
 
 @get("/api/public/services/{category:str}/{sku:str}", summary="One product", tags=["Catalog"])
-async def public_product(request: Request[Any, Any, State], category: str, sku: str) -> Response[bytes]:
+async def public_product(
+    request: Request[Any, Any, State], category: FromPath[str], sku: FromPath[str]
+) -> Response[bytes]:
     """A product everyone may see; withdrawn ones are not found."""
     state = request.app.state
     cache = public_cache(state.context.settings)
@@ -34,7 +37,7 @@ async def public_product(request: Request[Any, Any, State], category: str, sku: 
 
 
 @get("/api/account/services", summary="Categories, for a customer", tags=["Catalog"])
-async def account_services(request: Request[Any, Any, State], actor: Actor) -> Response[bytes]:
+async def account_services(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
     """The categories as the session's account sees them."""
     store = request.app.state.store
     account_id = actor.account_id_or_refuse()
@@ -42,7 +45,9 @@ async def account_services(request: Request[Any, Any, State], actor: Actor) -> R
 
 
 @get("/api/account/services/{category:str}", summary="One category, for a customer", tags=["Catalog"])
-async def account_category(request: Request[Any, Any, State], actor: Actor, category: str) -> Response[bytes]:
+async def account_category(
+    request: Request[Any, Any, State], actor: Caller, category: FromPath[str]
+) -> Response[bytes]:
     """With eligibility and account-only variants, and why something is not available."""
     store = request.app.state.store
     account_id = actor.account_id_or_refuse()
@@ -52,21 +57,21 @@ async def account_category(request: Request[Any, Any, State], actor: Actor, cate
 
 
 @get("/api/account/eligibility", summary="Eligibility", tags=["Account"])
-async def account_eligibility(request: Request[Any, Any, State], actor: Actor) -> Response[bytes]:
+async def account_eligibility(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
     """Current state per category, as staff found it out with the carrier."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: profile.eligibility(store, account_id), PRIVATE)
 
 
 @get("/api/account/profile", summary="Profile", tags=["Account"])
-async def account_profile(request: Request[Any, Any, State], actor: Actor) -> Response[bytes]:
+async def account_profile(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
     """Who the customer is and the billing address, as WHMCS knows them."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: profile.profile(store, account_id), PRIVATE)
 
 
 @get("/api/account/address", summary="Billing address", tags=["Account"])
-async def account_address(request: Request[Any, Any, State], actor: Actor) -> Response[bytes]:
+async def account_address(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
     """The billing address alone."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: profile.address(store, account_id), PRIVATE)

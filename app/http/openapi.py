@@ -1,4 +1,4 @@
-"""The OpenAPI document, and a page to browse it that needs nothing from outside."""
+"""The OpenAPI document as it is served, and a page to browse it that needs nothing from outside."""
 
 import html
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ import msgspec
 from litestar import Request
 from litestar.enums import MediaType
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+
+from app.http.openapi_document import complete
 
 METHODS = ("get", "post", "put", "patch", "delete")
 STYLE = """
@@ -26,6 +28,10 @@ pre { overflow-x: auto; background: #8881; border-radius: .4rem; padding: .6rem 
 class JsonDocument(JsonRenderPlugin):
     """The document itself."""
 
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The completed document."""
+        return msgspec.json.encode(complete(openapi_schema))
+
 
 class BrowsablePage(OpenAPIRenderPlugin):
     """Every route with its parameters, bodies and answers, on one page without scripts."""
@@ -34,7 +40,7 @@ class BrowsablePage(OpenAPIRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The page."""
-        return page(openapi_schema).encode()
+        return page(complete(openapi_schema)).encode()
 
 
 def page(document: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, Parameter
 
-from app.commands.context import Actor
+from app.http.inputs import Caller
 from app.http.respond import cursor_for, page_of, respond
 from app.queries import orders
 
@@ -20,10 +20,10 @@ Status = Literal[
 @get("/api/orders", summary="Orders", tags=["Orders"])
 async def list_orders(
     request: Request[Any, Any, State],
-    actor: Actor,
+    actor: Caller,
     limit: Limit = 25,
     cursor: Cursor = None,
-    status: Status | None = None,
+    status: FromQuery[Status | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
@@ -34,7 +34,7 @@ async def list_orders(
 
 
 @get("/api/orders/{order_id:str}", summary="One order", tags=["Orders"])
-async def get_order(request: Request[Any, Any, State], actor: Actor, order_id: str) -> Response[bytes]:
+async def get_order(request: Request[Any, Any, State], actor: Caller, order_id: FromPath[str]) -> Response[bytes]:
     """Status, items, address snapshot, timeline, and a reason when it is paused."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: orders.order(store, account_id, order_id))

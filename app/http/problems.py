@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 import msgspec
 import structlog
 from litestar import Request, Response
@@ -29,6 +30,21 @@ class MethodNotAllowed(PortalError):
     detail = "This method is not allowed here."
 
 
+class UnsupportedMediaType(PortalError):
+    """A body that is not JSON. A form of another site can send anything but JSON without asking us first."""
+
+    code = "unsupported_media_type"
+    detail = "Send the body as application/json."
+
+
+class Unavailable(PortalError):
+    """Our own database cannot be reached."""
+
+    code = "temporarily_unavailable"
+    detail = "We cannot answer at the moment. Please try again in a few seconds."
+    retry_after_seconds = 5
+
+
 STATUS: Mapping[type[PortalError], int] = {
     MethodNotAllowed: 405,
     errors.InvalidRequest: 400,
@@ -37,17 +53,29 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    UnsupportedMediaType: 415,
     errors.RuleViolated: 422,
     errors.RateLimited: 429,
     errors.NotReady: 503,
+    Unavailable: 503,
     errors.UpstreamRejected: 502,
     errors.UpstreamMalformed: 502,
     errors.UpstreamError: 503,
     errors.PortalError: 500,
 }
+WITHOUT_DATABASE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
+"""What asyncpg raises while Postgres is away."""
 BILLING_DOWN = "The billing system is unavailable, please try again in a moment."
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]+)`")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
+_BODY = re.compile(r"^\.?data(\.|$)")  # the framework's name for the body
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 
 log = structlog.get_logger()
@@ -76,7 +104,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     known = _known(error)
     if isinstance(known, errors.UpstreamError):
         log.warning("upstream_failed", upstream=known.upstream, operation=known.operation, error=str(known))
-    elif status_of(known) == HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif isinstance(known, Unavailable) or status_of(known) == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("unexpected_error", path=request.scope.get("path_template", ""), exc_info=error)
     return _response(request, known)
 
@@ -90,7 +118,7 @@ def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[b
         status=status,
         detail=detail,
         code=code,
-        request_id=request.scope.get("request_id", ""),  # type: ignore[typeddict-item]
+        request_id=str(request.scope.get("request_id", "")),
         errors=list(error.errors),
         retry_after=error.retry_after_seconds,
     )
@@ -113,6 +141,8 @@ def _billing(error: PortalError) -> tuple[str, str]:
 def _known(error: Exception) -> PortalError:
     if isinstance(error, PortalError):
         return error
+    if isinstance(error, WITHOUT_DATABASE):
+        return Unavailable()
     if isinstance(error, NotFoundException):
         return errors.NotFound()
     if isinstance(error, MethodNotAllowedException):
@@ -152,7 +182,7 @@ def _parameters(error: ValidationException) -> list[Violation]:
 def of_validation(error: msgspec.ValidationError) -> PortalError:
     """msgspec's sentence as field, code and message."""
     text = str(error)
-    path = (match.group("path") if (match := _PATH.search(text)) else "").strip(".")
+    path = _BODY.sub("", match.group("path") if (match := _PATH.search(text)) else "")
     sentence = _PATH.sub("", text)
     for pattern, code in ((_UNKNOWN_FIELD, "unknown_field"), (_MISSING_FIELD, "missing_field")):
         if match := pattern.search(sentence):

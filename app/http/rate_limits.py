@@ -9,15 +9,18 @@ from typing import Any
 import structlog
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.commands.context import Context
+from app.commands.context import Actor, Context
 from app.errors import RateLimited
-from app.http.addresses import client_address
+from app.http.access import is_open
 from app.settings import Settings
 
 WINDOW_SECONDS = 60
 MOST_LOCAL_KEYS = 10_000
+REDIS_REST_SECONDS = 5
+"""After a failure Redis is left alone this long, so that its time-outs do not slow every request."""
 UNLIMITED = ("/api/health/", "/metrics", "/webhooks/")
 
 _COUNT = """
@@ -25,9 +28,30 @@ local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return n
 """
-_local: dict[str, int] = {}
 
 log = structlog.get_logger()
+
+
+class Counters:
+    """How often each key was seen in the present window."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._resting_until = 0.0
+        self._local: dict[str, int] = {}
+
+    async def count(self, key: str) -> int:
+        """Count once more."""
+        if time.monotonic() >= self._resting_until:
+            try:
+                return int(await self._redis.eval(_COUNT, 1, key, str(WINDOW_SECONDS)))  # type: ignore[misc]
+            except (RedisError, OSError) as error:
+                log.warning("redis_unavailable_rate_counted_locally", error=repr(error))
+                self._resting_until = time.monotonic() + REDIS_REST_SECONDS
+        if len(self._local) >= MOST_LOCAL_KEYS:
+            self._local.clear()
+        self._local[key] = self._local.get(key, 0) + 1
+        return self._local[key]
 
 
 async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -36,41 +60,27 @@ async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
     Raises:
         RateLimited: with the seconds until the window ends.
     """
-    context: Context = connection.app.state.context
-    path, scope = connection.scope["path"], connection.scope
-    address = client_address(connection, context.settings)
+    path = connection.scope["path"]
     if path.startswith(UNLIMITED):
         return
-    policy, limit, subject = _class_of(path, context.settings, address, connection)
+    context: Context = connection.app.state.context
+    policy, limit, subject = _class_of(path, context.settings, connection.state.actor)
     now = int(time.time())
     left_seconds = WINDOW_SECONDS - now % WINDOW_SECONDS
-    used = await _count(context, f"portal:rate:{policy}:{subject}:{now // WINDOW_SECONDS}")
-    remaining = max(limit - used, 0)
-    scope["extra_headers"] = (  # type: ignore[typeddict-unknown-key]
+    counters: Counters = connection.app.state.counters
+    used = await counters.count(f"portal:rate:{policy}:{subject}:{now // WINDOW_SECONDS}")
+    connection.scope["extra_headers"] = (  # type: ignore[typeddict-unknown-key]
         (b"ratelimit-policy", f'"{policy}";q={limit};w={WINDOW_SECONDS}'.encode()),
-        (b"ratelimit", f'"{policy}";r={remaining};t={left_seconds}'.encode()),
+        (b"ratelimit", f'"{policy}";r={max(limit - used, 0)};t={left_seconds}'.encode()),
     )
     if used > limit:
         raise RateLimited(retry_after_seconds=left_seconds)
 
 
-def _class_of(
-    path: str, settings: Settings, address: str, connection: ASGIConnection[Any, Any, Any, Any]
-) -> tuple[str, int, str]:
-    if path.startswith("/api/auth/"):
-        return "auth", settings.auth_rate_per_minute, address
-    if path.startswith(("/api/public/", "/schema")):
-        return "public", settings.public_rate_per_minute, address
-    actor = getattr(connection.state, "actor", None)
-    return "account", settings.account_rate_per_minute, str(actor.account_id or actor.user_id) if actor else address
-
-
-async def _count(context: Context, key: str) -> int:
-    try:
-        return int(await context.redis.eval(_COUNT, 1, key, str(WINDOW_SECONDS)))  # type: ignore[misc]
-    except RedisError as error:
-        log.warning("redis_unavailable_rate_counted_locally", error=repr(error))
-    if len(_local) > MOST_LOCAL_KEYS:
-        _local.clear()
-    _local[key] = _local.get(key, 0) + 1
-    return _local[key]
+def _class_of(path: str, settings: Settings, actor: Actor) -> tuple[str, int, str]:
+    """Requests that should have a session and have none count against their address."""
+    if is_open(path) and path.startswith("/api/auth/"):
+        return "auth", settings.auth_rate_per_minute, actor.address
+    if actor.user_id is None:
+        return "public", settings.public_rate_per_minute, actor.address
+    return "account", settings.account_rate_per_minute, str(actor.account_id or actor.user_id)

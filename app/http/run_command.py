@@ -1,8 +1,7 @@
 """Run a command for a request: idempotency ledger, bounded wait for its own effect, the answer kept for replays."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from litestar import Request, Response
@@ -27,34 +26,55 @@ async def run_command(
     status: int = 200,
     render: Render | None = None,
 ) -> Response[bytes]:
-    """Do what the command says, once.
+    """Do what the command says; once, when the caller sent a key.
 
     `render` turns what was done into the answer, after the change became visible or the wait ran out; without it the
     command's own result is the answer.
     """
     context: Context = request.app.state.context
     key = _key(request, command)
-    scope = str(actor.account_id or actor.user_id or actor.address)
-    raw = command.name.encode() + request.url.path.encode() + msgspec.json.encode(body)
+    if not key:
+        answer, submission = await _run(context, command, actor, body, render)
+        return _answer(context, actor, status, answer, submission)
+    scope = scope_of(actor)
     begun = await ledger.begin(
-        context.pool, scope=scope, key=key, name=command.name, account_id=actor.account_id, body=raw
+        context.pool,
+        secret=context.settings.portal_secret,
+        scope=scope,
+        key=key,
+        name=command.name,
+        account_id=actor.account_id,
+        body=request.url.path.encode() + b"\0" + msgspec.json.encode(body),
     )
     if isinstance(begun, ledger.Replay):
-        return _answer(context, actor, begun.status, begun.body, begun.submission, replayed=True)
+        headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
+        return _answer(context, actor, begun.status, begun.body, begun.submission, headers)
     try:
-        done = await command.handle(context, msgspec.structs.replace(actor, command_key=f"{scope}:{key}"), body)
-        if done.submission is not None:
-            await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
-        answer = await render(done) if render else msgspec.json.encode(done.result)
+        actor = msgspec.structs.replace(actor, command_key=f"{scope}:{key}")
+        answer, submission = await _run(context, command, actor, body, render)
     except BaseException:
         # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
         await ledger.fail(context.pool, begun)
         raise
     if command.replayable:
-        await ledger.finish(context.pool, begun, status, answer, done.submission)
+        await ledger.finish(context.pool, begun, status, answer, submission)
     else:
-        await ledger.fail(context.pool, begun)
-    return _answer(context, actor, status, answer, done.submission, replayed=False)
+        await ledger.forget(context.pool, begun)
+    return _answer(context, actor, status, answer, submission, {"Command-Id": str(begun.id)})
+
+
+def scope_of(actor: Actor) -> str:
+    """Whose keys these are: two callers may use the same key for different things."""
+    return str(actor.account_id or actor.user_id or actor.address)
+
+
+async def _run(
+    context: Context, command: Command, actor: Actor, body: Any, render: Render | None
+) -> tuple[bytes, int | None]:
+    done = await command.handle(context, actor, body)
+    if done.submission is not None:
+        await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
+    return (await render(done) if render else msgspec.json.encode(done.result)), done.submission
 
 
 def _key(request: Request[Any, Any, Any], command: Command) -> str:
@@ -63,15 +83,18 @@ def _key(request: Request[Any, Any, Any], command: Command) -> str:
         sentence = f"Send an Idempotency-Key of 1 to {LONGEST_KEY} characters, a new one for each new request."
         problem = Violation("Idempotency-Key", "idempotency_key_required", sentence)
         raise InvalidRequest(sentence, code="idempotency_key_required", errors=[problem])
-    return key or f"none:{uuid4()}"
+    return key
 
 
 def _answer(
-    context: Context, actor: Actor, status: int, body: bytes, submission: int | None, *, replayed: bool
+    context: Context,
+    actor: Actor,
+    status: int,
+    body: bytes,
+    submission: int | None,
+    extra: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", **(extra or {})}
     if submission is not None and actor.account_id:
         headers["Consistency-Token"] = consistency_token(context.settings, actor.account_id, submission)
-    if replayed:
-        headers["Idempotency-Replayed"] = "true"
     return Response(body, status_code=status, media_type="application/json", headers=headers)

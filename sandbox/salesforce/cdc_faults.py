@@ -45,7 +45,8 @@ def _bare(org: Org, staff: Staff, name: str, ids: list[str], kind: str) -> Body:
 
 def gap(org: Org, staff: Staff, body: Body) -> Body:
     """`object`, `id` or `ids`, `change` (UPDATE): an event that could not be built."""
-    ids = body.get("ids") or ([body["id"]] if body.get("id") else [])
+    one = body.get("id") or body.get("record_id")
+    ids = body.get("ids") or body.get("record_ids") or ([one] if one else [])
     if not ids:
         raise SalesforceError("INVALID_INPUT", "name the record: id or ids")
     return _bare(org, staff, _entity(body), [str(each) for each in ids], f"GAP_{body.get('change', 'UPDATE')}")

@@ -34,6 +34,8 @@ def routes(world: SalesforceWorld) -> list[Route]:
                 return JSONResponse(await handle(world, request))
             except SalesforceError as error:
                 return JSONResponse({"errors": error.rest()}, error.status)
+            except ValueError as error:
+                return JSONResponse({"errors": [{"errorCode": "INVALID_INPUT", "message": str(error)}]}, 400)
 
         return Route(path, endpoint, methods=[method])
 

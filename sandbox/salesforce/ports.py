@@ -19,7 +19,7 @@ class Fault(Protocol):
 
     @property
     def kind(self) -> str:
-        """latency, status, timeout_after_write or down."""
+        """latency, status, timeout_after_write or down; others mean nothing here."""
 
     @property
     def seconds(self) -> float:

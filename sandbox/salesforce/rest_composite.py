@@ -13,6 +13,7 @@ MOST_PARTS = 25
 
 _REFERENCE = re.compile(r"@\{([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[\d+\])+)\}")
 _STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]")
+_BRACES = re.compile("%7[BD]", re.IGNORECASE)  # some clients quote the braces of a reference in a url
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Dispatch = Callable[[Call], Reply]
@@ -69,7 +70,7 @@ def _shown(name: str, reply: Reply) -> dict[str, Any]:
 
 def _part(call: Call, part: dict[str, Any], replies: dict[str, Reply], dispatch: Dispatch) -> Reply:
     try:
-        url = str(_resolve(part.get("url", ""), replies))
+        url = str(_resolve(_BRACES.sub(lambda match: unquote(match[0]), str(part.get("url", ""))), replies))
         body = _resolve(part.get("body"), replies)
     except LookupError as missing:
         return _halted(f"Invalid reference specified. No value for {missing.args[0]} found.")

@@ -60,7 +60,9 @@ class Product(Protocol):
     @property
     def price(self) -> int: ...
     @property
-    def whmcs_pid(self) -> Any: ...
+    def whmcs_pid(self) -> int: ...
+    @property
+    def description(self) -> str: ...
     @property
     def fields(self) -> Mapping[str, Any]: ...
 
@@ -83,6 +85,7 @@ def _product(work: Transaction, position: int, product: Product) -> str:
     row: Row = {
         "Name": product.name,
         "ProductCode": product.sku,
+        "Description": product.description or None,
         "StockKeepingUnit": product.sku,
         "IsActive": True,
         "Product2Categories1__c": product.category,

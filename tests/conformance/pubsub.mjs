@@ -9,58 +9,53 @@ const quiet = { debug() {}, info() {}, warn: console.error, error: console.error
 const channel = '/data/Portal__chn';
 const eligibility = '/event/Account_Eligibility_Update__e';
 
-const client = new PubSubApiClient(
-    {
-        authType: 'oauth-jwt-bearer',
-        loginUrl,
-        clientId,
-        username,
-        privateKey: readFileSync(keyFile, 'utf8'),
-        pubSubEndpoint,
-        rejectUnauthorizedSsl: false,
-    },
-    quiet,
-);
-await client.connect();
+async function connected() {
+    const privateKey = readFileSync(keyFile, 'utf8');
+    const address = { pubSubEndpoint, rejectUnauthorizedSsl: false };
+    const login = { authType: 'oauth-jwt-bearer', loginUrl, clientId, username, privateKey };
+    const client = new PubSubApiClient({ ...login, ...address }, quiet);
+    await client.connect();
+    return client;
+}
 
-const connection = new jsforce.Connection({ loginUrl, version: '66.0', oauth2: { loginUrl, clientId, clientSecret } });
-await connection.authorize({ grant_type: 'client_credentials' });
-
-// An inbox that can be awaited for the next event.
+// What a subscription received, to be awaited.
 function inbox() {
     const events = [];
+    let alive = false;
     let wake = () => {};
     const callback = (subscription, type, data) => {
         if (type === 'event') events.push(data);
         if (type === 'error') console.error(data);
-        if (type === 'grpcKeepalive') callback.ready = true;
+        if (type === 'grpcKeepAlive') alive = true;
         wake();
     };
     const until = async (condition) => {
-        while (!condition(events, callback)) await new Promise((resolve) => (wake = resolve));
+        while (!condition()) await new Promise((resolve) => (wake = resolve));
         return events;
     };
-    return { callback, until };
+    return { callback, listening: () => until(() => alive), first: (count) => until(() => events.length >= count) };
 }
 
-const live = inbox();
-await client.subscribe(channel, live.callback, 20);
-await live.until((_, callback) => callback.ready);
+const client = await connected();
+const resuming = await connected();
+const connection = new jsforce.Connection({ loginUrl, version: '66.0', oauth2: { loginUrl, clientId, clientSecret } });
+await connection.authorize({ grant_type: 'client_credentials' });
 
+const live = inbox();
+client.subscribe(channel, live.callback, 20);
+await live.listening();
 const account = connection.sobject('Account');
 const made = await account.create({ Name: 'Conformance', Phone: '1', BillingCity: 'Osaka' });
 await account.update({ Id: made.id, Phone: null, BillingCity: 'Kobe', Type: 'Customer' });
-const [created, updated] = await live.until((events) => events.length >= 2);
+const [created, updated] = await live.first(2);
 
 const resumed = inbox();
-await client.subscribeFromReplayId('/data/AccountChangeEvent', resumed.callback, 20, 1).catch(() => {});
-const refused = inbox();
-client.subscribeFromReplayId(channel, refused.callback, 20, created.replayId);
-const [again] = await refused.until((events) => events.length >= 1);
+resuming.subscribeFromReplayId(channel, resumed.callback, 20, created.replayId);
+const [again] = await resumed.first(1);
 
 const announced = inbox();
-await client.subscribe(eligibility, announced.callback, 5);
-await announced.until((_, callback) => callback.ready);
+client.subscribe(eligibility, announced.callback, 5);
+await announced.listening();
 const published = await client.publish(eligibility, {
     CreatedDate: Date.now(),
     CreatedById: '0055h0000000001AAA',
@@ -69,20 +64,20 @@ const published = await client.publish(eligibility, {
     Internet_Eligibility_Status__c: null,
     Id_Verification_Status__c: null,
 });
-const [announcement] = await announced.until((events) => events.length >= 1);
+const [announcement] = await announced.first(1);
 
+const headers = [created, updated].map((event) => event.payload.ChangeEventHeader);
 console.log(
     JSON.stringify({
-        types: [created, updated].map((event) => event.payload.ChangeEventHeader.changeType),
-        ids: [created, updated].map((event) => event.payload.ChangeEventHeader.recordIds[0] === made.id),
+        types: headers.map((header) => header.changeType),
+        ids: headers.map((header) => header.recordIds[0] === made.id),
         name: created.payload.Name,
-        changed: updated.payload.ChangeEventHeader.changedFields,
-        nulled: updated.payload.ChangeEventHeader.nulledFields,
+        changed: headers[1].changedFields,
+        nulled: headers[1].nulledFields,
         phone: updated.payload.Phone,
         resumed: again.id === updated.id,
         published: published.error ?? null,
         announced: announcement.payload.Account_Id__c === made.id,
     }),
 );
-client.close();
 process.exit(0);

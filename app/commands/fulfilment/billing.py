@@ -6,6 +6,7 @@ from app.integrations.whmcs.client import NewOrder, OrderLine
 
 PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
 PRODUCT_NOT_MAPPED = "PRODUCT_NOT_MAPPED"
+ORDER_INCOMPLETE = "WHMCS_ORDER_INCOMPLETE"
 SETTLE_SECONDS = 20.0
 """An AddOrder without an answer may still be running; only after so long is its absence believed."""
 PENDING = "Pending"
@@ -37,6 +38,9 @@ async def whmcs_order(work: Work) -> Outcome:
         except (UpstreamUnavailable, UpstreamRejected):
             await work.remember(add_order_sent_at=None)
             raise
+    if len(found.service_ids) < len(order.lines):
+        made = f"WHMCS order {found.order_id} has {len(found.service_ids)} services for {len(order.lines)} items."
+        return Fail(ORDER_INCOMPLETE, f"{made} A product is missing there.")
     return Next({"whmcs_order_id": found.order_id, "service_ids": list(found.service_ids)})
 
 

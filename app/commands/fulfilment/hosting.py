@@ -1,4 +1,7 @@
-"""WHM's part: one hosting account a hosting order, under a name chosen once."""
+"""WHM's part: one hosting account a hosting order, under a name chosen once.
+
+The package on the server bears the product's SKU in lower case.
+"""
 
 import base64
 import hashlib
@@ -31,7 +34,7 @@ async def hosting(work: Work) -> Outcome:
         return Wait(min(SETTLE_SECONDS - asked, 15.0))
     await work.remember(hosting_asked_at=stamp())
     try:
-        await whm.create_account(NewHostingAccount(name, domain, plan.whmcs_product_name or plan.sku, work.email))
+        await whm.create_account(NewHostingAccount(name, domain, plan.sku.lower(), work.email))
     except (UpstreamUnavailable, UpstreamRejected):
         await work.remember(hosting_asked_at=None)
         raise

@@ -4,12 +4,10 @@ Every call is a form with one field `json`. Calls answer before the work is done
 when it is. There is no idempotency key, so whoever repeats must read `detail` first.
 """
 
-import asyncio
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import msgspec
 from msgspec import Struct
 
@@ -23,11 +21,12 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from app.integrations.tls import trusted
+from app.integrations.forms import Answer, Forms, of_status
+from app.integrations.shared import Shared
 from app.settings import Settings
 
 FREEBIT = "freebit"
-USER_AGENT = "customer-portal/0.1"
+CONCURRENCY = 4
 PATHS = {
     "auth": "authOem/",
     "esim": "mvno/esim/addAcnt/",
@@ -36,10 +35,18 @@ PATHS = {
     "detail": "mvno/getDetail/",
 }
 """Unverified in part; the only place that spells them. The trailing slash matters."""
-AUTH_CODES = frozenset({"401", "403"})
-BUSY_CODES = frozenset({"409", "423"})
-ABSENT_CODES = frozenset({"404"})
-AUTH_KEY_LIFETIME = timedelta(minutes=50)
+SUCCESS = "100"
+RESULTS: dict[str, type[UpstreamError]] = {
+    "401": UpstreamAuthFailed,
+    "403": UpstreamAuthFailed,
+    "404": UpstreamNotFound,
+    "409": UpstreamBusy,
+    "423": UpstreamBusy,
+    "429": UpstreamBusy,
+    "503": UpstreamBusy,
+}
+"""Unverified: what a resultCode means. Other codes of 500 and more are trouble of theirs, the rest a plain refusal."""
+AUTH_KEY_SECONDS = 50 * 60
 ON, OFF = "10", "20"
 ACTIVE_STATES = frozenset({"active", "in_service", "10"})
 
@@ -77,20 +84,21 @@ class LineDetail(Struct, frozen=True):
     plan_code: str
 
 
+class AuthKey(Struct, frozen=True):
+    """What every call carries; good until an instant of the monotonic clock."""
+
+    text: str
+    good_until_seconds: float
+
+
 class FreebitClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock = asyncio.Lock()
-        self._auth_key, self._auth_until = "", datetime.min.replace(tzinfo=UTC)
         self._base = settings.freebit_url.rstrip("/") + "/emptool/api/"
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(settings.freebit_timeout_seconds, connect=5.0),
-            verify=trusted(settings),
-            trust_env=False,
-            headers={"User-Agent": USER_AGENT},
-        )
+        self._forms = Forms(FREEBIT, settings, concurrency=CONCURRENCY)
+        self._keys = Shared(self._log_in, lambda key: time.monotonic() < key.good_until_seconds)
 
     @classmethod
     async def open(cls, settings: Settings) -> "FreebitClient":
@@ -99,7 +107,8 @@ class FreebitClient:
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._http.aclose()
+        await self._keys.close()
+        await self._forms.close()
 
     async def activate_esim(self, new: EsimActivation) -> str | None:
         """Ask for an eSIM line; returns the number when Freebit assigns one now. Accepted is not done."""
@@ -116,7 +125,8 @@ class FreebitClient:
         if new.mnp:
             request["mnp"] = _mnp(new.mnp)
         answer = await self._call("esim", request, write=True)
-        return answer.get("account") or request.get("account")
+        number = answer.get("account") or request.get("account")
+        return str(number) if number else None
 
     async def register_sim(self, account: str, plan_code: str) -> None:
         """Ask for a physical SIM's line to be registered; takes up to ten minutes."""
@@ -136,69 +146,68 @@ class FreebitClient:
             answer = await self._call("detail", request, write=False)
         except UpstreamNotFound:
             return None
-        rows = answer.get("responseDatas") or []
-        if not rows:
-            return None
-        row = rows[0]
-        state = str(row.get("state") or row.get("status") or "").lower()
-        return LineDetail(account, state in ACTIVE_STATES, str(row.get("eid") or ""), str(row.get("planCode") or ""))
+        return _line(account, answer.get("responseDatas"))
 
     async def _call(self, operation: str, request: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
         """One call; a refused key is renewed once and the call repeated."""
-        key = await self._key()
+        key = await self._keys.get()
         try:
-            return await self._post(operation, {**request, "authKey": key}, write=write)
+            return await self._post(operation, {**request, "authKey": key.text}, write=write)
         except UpstreamAuthFailed:
-            renewed = await self._key(refused=key)
-            return await self._post(operation, {**request, "authKey": renewed}, write=write)
+            renewed = await self._keys.get(refused=key)
+            return await self._post(operation, {**request, "authKey": renewed.text}, write=write)
 
-    async def _key(self, refused: str = "") -> str:
-        async with self._lock:
-            if self._auth_key in ("", refused) or datetime.now(UTC) >= self._auth_until:
-                login = {"oemId": self._settings.freebit_oem_id, "oemKey": self._settings.freebit_oem_key}
-                answer = await self._post("auth", login, write=False)
-                self._auth_key = str(answer.get("authKey", ""))
-                self._auth_until = datetime.now(UTC) + AUTH_KEY_LIFETIME
-            return self._auth_key
+    async def _log_in(self) -> AuthKey:
+        login = {"oemId": self._settings.freebit_oem_id, "oemKey": self._settings.freebit_oem_key}
+        answer = await self._post("auth", login, write=False)
+        key = answer.get("authKey")
+        if not isinstance(key, str) or not key:
+            raise UpstreamMalformed(FREEBIT, "auth", "success without authKey")
+        return AuthKey(key, time.monotonic() + AUTH_KEY_SECONDS)
 
     async def _post(self, operation: str, request: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
         form = {"json": msgspec.json.encode(request).decode()}
-        try:
-            response = await self._http.post(self._base + PATHS[operation], data=form)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise UpstreamUnavailable(FREEBIT, operation, repr(error)) from error
-        except httpx.HTTPError as error:
-            raise (OutcomeUnknown if write else UpstreamUnavailable)(FREEBIT, operation, repr(error)) from error
-        return _answer(operation, response, write)
+        seconds = self._settings.freebit_timeout_seconds
+        url = self._base + PATHS[operation]
+        answer = await self._forms.post(operation, url, form, write=write, timeout_seconds=seconds)
+        return _understood(operation, answer, write)
 
 
-def _answer(operation: str, response: httpx.Response, write: bool) -> dict[str, Any]:
-    """Decide by resultCode, which comes as number or string, then by HTTP status."""
+def _understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
+    """Decide by resultCode, which comes as number or string, and without one by HTTP status."""
     try:
-        body = msgspec.json.decode(response.content, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        if response.status_code >= 500:
-            raise UpstreamUnavailable(FREEBIT, operation, f"HTTP {response.status_code}") from error
-        kind = OutcomeUnknown if write and response.status_code == 200 else UpstreamMalformed
-        raise kind(FREEBIT, operation, f"HTTP {response.status_code}: not a JSON object") from error
+        body: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        body = {}
     code = str(body.get("resultCode", ""))
-    if code == "100":
+    if code == SUCCESS:
         return body
-    raise _refusal(operation, code, body.get("status") or {}, response.status_code)
+    if code:
+        raise _refusal(operation, code, body.get("status"))
+    if failure := of_status(FREEBIT, operation, answer.status, write=write):
+        raise failure
+    kind = OutcomeUnknown if write and answer.status == 200 else UpstreamMalformed
+    raise kind(FREEBIT, operation, f"HTTP {answer.status} without a resultCode")
 
 
-def _refusal(operation: str, code: str, status: Mapping[str, Any], http_status: int) -> UpstreamError:
-    kind: type[UpstreamError] = UpstreamRejected
-    if code in AUTH_CODES:
-        kind = UpstreamAuthFailed
-    elif code in BUSY_CODES:
-        kind = UpstreamBusy
-    elif code in ABSENT_CODES:
-        kind = UpstreamNotFound
-    elif code.startswith("5") or http_status >= 500:
-        kind = UpstreamUnavailable
-    vendor_code = f"{code}-{status.get('statusCode', '')}"
-    return kind(FREEBIT, operation, str(status.get("message", "")), vendor_code=vendor_code)
+def _refusal(operation: str, code: str, status: Any) -> UpstreamError:
+    detail = status if isinstance(status, Mapping) else {}
+    kind = RESULTS.get(code) or (UpstreamUnavailable if code.startswith("5") else UpstreamRejected)
+    vendor_code = f"{code}-{detail.get('statusCode', '')}"
+    return kind(FREEBIT, operation, str(detail.get("message", "")), vendor_code=vendor_code)
+
+
+def _line(account: str, rows: Any) -> LineDetail | None:
+    """The first entry, which is the only one honoured; another line's is none of ours."""
+    if not rows:
+        return None
+    if not isinstance(rows, list) or not isinstance(rows[0], Mapping):
+        raise UpstreamMalformed(FREEBIT, "detail", "responseDatas is not a list of objects")
+    row = rows[0]
+    if str(row.get("account") or account) != account:
+        raise UpstreamMalformed(FREEBIT, "detail", "another line than the one asked for")
+    state = str(row.get("state") or row.get("status") or "").lower()
+    return LineDetail(account, state in ACTIVE_STATES, str(row.get("eid") or ""), str(row.get("planCode") or ""))
 
 
 def _mnp(mnp: Mnp) -> dict[str, str]:

@@ -4,6 +4,7 @@ An event's header names the records and the fields; its body holds values under 
 module turns into REST's: `BillingAddress.Street` → `BillingStreet`, epoch milliseconds → date and datetime strings.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from app.integrations.salesforce.wire import (
 KINDS: dict[str, Kind] = {"CREATE": "full", "UNDELETE": "full", "UPDATE": "partial", "DELETE": "deleted"}
 """Everything else (GAP_*, SNAPSHOT, what may come) is a hint: the record must be read."""
 WHOLE_ENTITY = "*"
+OUR_ORIGIN = re.compile(rf";client={re.escape(CLIENT)}(?:[/;]|$)")
 
 Schema = Mapping[str, Any]
 
@@ -50,7 +52,7 @@ def changes_of(event_id: str, schema: Schema, payload: Mapping[str, Any], receiv
             origin="cdc",
             owner_id=record_id if OWNER_FIELD.get(entity) == "Id" else data.get(OWNER_FIELD.get(entity, "")),
             parent_id=data.get(PARENT_FIELD.get(entity, "")),
-            echo=f";client={CLIENT}" in header["changeOrigin"],
+            echo=OUR_ORIGIN.search(header["changeOrigin"]) is not None,
             data=data,
         )
         for record_id in map(_record_id, header["recordIds"])

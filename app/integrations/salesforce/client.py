@@ -10,19 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-import requests
 from msgspec import Struct
-from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce
 from simple_salesforce.format import format_external_id, format_soql
 
-from app.errors import UpstreamAuthFailed, UpstreamError
+from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamError
+from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import faults
+from app.integrations.salesforce.session import session
 from app.integrations.salesforce.token import Token, Tokens
-from app.integrations.salesforce.wire import ACCOUNT_NUMBER, CLIENT, FIELDS, USER_AGENT
+from app.integrations.salesforce.wire import ACCOUNT_NUMBER, CLIENT, FIELDS
 from app.settings import Settings
-
-CONNECT_TIMEOUT_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -44,32 +42,15 @@ class PartResult(Struct, frozen=True):
     body: Any
 
 
-class BoundedAdapter(HTTPAdapter):
-    """simple-salesforce passes no timeout; this adapter gives every request one."""
-
-    def __init__(self, timeout_seconds: float, pool_size: int) -> None:
-        self._timeout = (CONNECT_TIMEOUT_SECONDS, timeout_seconds)
-        super().__init__(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
-
-    def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Send with our timeout unless the caller named one."""
-        options["timeout"] = options.get("timeout") or self._timeout
-        return super().send(request, **options)
-
-
 class SalesforceClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tokens = Tokens(settings)
+        self._slots = asyncio.Semaphore(settings.salesforce_concurrency)
         self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = settings.ca_file or True
-        self._session.headers["User-Agent"] = USER_AGENT
-        adapter = BoundedAdapter(settings.salesforce_timeout_seconds, settings.salesforce_concurrency)
-        self._session.mount("https://", adapter)
+        self._session = session(settings)
 
     @classmethod
     async def open(cls, settings: Settings) -> "SalesforceClient":
@@ -78,7 +59,7 @@ class SalesforceClient:
 
     async def close(self) -> None:
         """Wait for running calls, then give threads and connections back."""
-        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._session.close()
         await self._tokens.close()
 
@@ -168,7 +149,9 @@ class SalesforceClient:
         token = await self._tokens.get()
         try:
             return await self._run(operation, call, token, write)
-        except UpstreamAuthFailed:
+        except UpstreamAuthFailed as error:
+            if error.vendor_code not in faults.STALE_TOKEN:
+                raise
             renewed = await self._tokens.get(refused=token)
             return await self._run(operation, call, renewed, write)
 
@@ -183,10 +166,22 @@ class SalesforceClient:
             api.headers["Sforce-Call-Options"] = f"client={CLIENT}"
             return call(api)
 
+        await self._slot(operation)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # The slot is the thread's: a caller that is cancelled leaves before its thread does.
+        running.add_done_callback(lambda _: self._slots.release())
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.shield(running)
         except Exception as error:
             raise faults.from_rest(error, operation, write=write) from error
+
+    async def _slot(self, operation: str) -> None:
+        """Wait for a free thread, no longer than a call may take."""
+        try:
+            async with asyncio.timeout(self._settings.salesforce_timeout_seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise UpstreamBusy(faults.SALESFORCE, operation, "no free thread", vendor_code=NO_SLOT) from error
 
 
 def _next_page(url: str, api: Salesforce) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import requests
 from simple_salesforce.exceptions import SalesforceError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from app.errors import (
     OutcomeUnknown,
@@ -19,10 +20,13 @@ from app.errors import (
 
 SALESFORCE = "salesforce"
 BUSY = frozenset({"UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "TXN_SECURITY_METERING_ERROR"})
-REFUSED_CREDENTIALS = frozenset(
-    {"INVALID_SESSION_ID", "INVALID_AUTH_HEADER", "API_DISABLED_FOR_ORG", "INSUFFICIENT_ACCESS_OR_READONLY"}
-)
+STALE_TOKEN = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
+"""A new token may help; the other refusals of our credentials need an administrator."""
+NOT_PERMITTED = frozenset({"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INSUFFICIENT_ACCESS_OR_READONLY"})
 ABSENT = frozenset({"NOT_FOUND", "ENTITY_IS_DELETED", "MALFORMED_ID"})
+TOO_MUCH = ("limit.exceeded", "limit.triggered", "protection.triggered")
+BUS_DENIES = (".meta.permission", "cannot.subscribe", "tenant.license")
+BUS_REFUSES = ("topic.not.found", "validation.empty", "schema.validation.failed", "invalid", "mismatch")
 
 
 class ReplayRejected(UpstreamError):
@@ -36,54 +40,77 @@ def from_rest(error: Exception, operation: str, *, write: bool) -> UpstreamError
     if isinstance(error, UpstreamError):
         return error
     if isinstance(error, SalesforceError):
-        return _answered(getattr(error, "status", 0), getattr(error, "content", None), operation)
-    if isinstance(error, requests.exceptions.JSONDecodeError | requests.exceptions.InvalidJSONError):
-        return UpstreamMalformed(SALESFORCE, operation, repr(error))
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError) or _never_sent(error):
-        return UpstreamUnavailable(SALESFORCE, operation, repr(error))
+        return _answered(error, operation, write)
+    unanswered = OutcomeUnknown if write else UpstreamUnavailable
+    if isinstance(error, requests.exceptions.JSONDecodeError):  # a success whose body was spoiled on the way
+        return (OutcomeUnknown if write else UpstreamMalformed)(SALESFORCE, operation, repr(error))
     if isinstance(error, requests.exceptions.RequestException | OSError):
-        kind = OutcomeUnknown if write else UpstreamUnavailable
-        return kind(SALESFORCE, operation, repr(error))
+        return (UpstreamUnavailable if _never_sent(error) else unanswered)(SALESFORCE, operation, repr(error))
     return UpstreamMalformed(SALESFORCE, operation, repr(error))
 
 
 def _never_sent(error: Exception) -> bool:
-    """Whether the connection was never made; urllib3 says so only in the reason it wraps."""
-    return isinstance(error, requests.exceptions.ConnectionError) and "NewConnectionError" in repr(error)
+    """Whether no connection was made: name, address, handshake or the request itself was the trouble."""
+    if isinstance(
+        error,
+        requests.exceptions.ConnectTimeout
+        | requests.exceptions.ProxyError
+        | requests.exceptions.InvalidURL
+        | requests.exceptions.InvalidSchema
+        | requests.exceptions.MissingSchema
+        | requests.exceptions.InvalidHeader
+        | requests.exceptions.InvalidJSONError
+        | requests.exceptions.URLRequired,
+    ):
+        return True
+    if isinstance(error, requests.exceptions.SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" in repr(error)
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)  # the former includes failed name resolution
 
 
-def _answered(status: int, content: Any, operation: str) -> UpstreamError:
+def _answered(error: SalesforceError, operation: str, write: bool) -> UpstreamError:
+    status, content = getattr(error, "status", 0), getattr(error, "content", None)
     first = content[0] if isinstance(content, list) and content and isinstance(content[0], dict) else {}
-    return of_code(status, first.get("errorCode") or "", first.get("message") or str(content)[:300], operation)
+    code, message = first.get("errorCode") or "", first.get("message") or str(content)[:300]
+    if write and not code and isinstance(status, int) and status >= 500 and status != 503:
+        return OutcomeUnknown(SALESFORCE, operation, f"HTTP {status}: {message}")
+    return of_code(status, code, message, operation)
 
 
-def of_code(status: int, code: str, message: str, operation: str) -> UpstreamError:
+def of_code(status: Any, code: str, message: str, operation: str) -> UpstreamError:
     """What an answered refusal means, by error code first and status second."""
+    number = status if isinstance(status, int) else 0
     kind: type[UpstreamError] = UpstreamRejected
-    if code in BUSY or status in (420, 429):
+    if code in BUSY or number in (420, 429):
         kind = UpstreamBusy
-    elif code in REFUSED_CREDENTIALS or status == 401:
+    elif code in STALE_TOKEN | NOT_PERMITTED or number == 401:
         kind = UpstreamAuthFailed
-    elif code in ABSENT or status == 404:
+    elif code in ABSENT or number == 404:
         kind = UpstreamNotFound
-    elif status >= 500:
+    elif number >= 500:
         kind = UpstreamUnavailable
     return kind(SALESFORCE, operation, message, vendor_code=code)
 
 
 def from_grpc(error: grpc.RpcError, operation: str) -> UpstreamError:
-    """What an ended stream means: by the `error-code` trailer, because the gRPC status is too coarse."""
+    """What an ended call means: by the `error-code` trailer, because the gRPC status is too coarse."""
     trailers = dict(getattr(error, "trailing_metadata", lambda: ())() or ())
     code = str(trailers.get("error-code", ""))
     details = getattr(error, "details", lambda: "")() or ""
-    if ".replayid." in code or "Replay ID validation failed" in details:
-        return ReplayRejected(SALESFORCE, operation, details, vendor_code=code)
-    if ".auth." in code or _status(error) == grpc.StatusCode.UNAUTHENTICATED:
-        return UpstreamAuthFailed(SALESFORCE, operation, details, vendor_code=code)
-    if "limit" in code or "protection" in code:
-        return UpstreamBusy(SALESFORCE, operation, details, vendor_code=code)
-    return UpstreamUnavailable(SALESFORCE, operation, details, vendor_code=code)
+    return _bus_error(code, details, getattr(error, "code", lambda: None)())(
+        SALESFORCE, operation, details, vendor_code=code
+    )
 
 
-def _status(error: grpc.RpcError) -> Any:
-    return getattr(error, "code", lambda: None)()
+def _bus_error(code: str, details: str, status: Any) -> type[UpstreamError]:
+    if ".replayid." in code or "Replay ID validation failed" in details:  # the text, for a proxy that drops trailers
+        return ReplayRejected
+    if ".auth." in code or status == grpc.StatusCode.UNAUTHENTICATED or any(part in code for part in BUS_DENIES):
+        return UpstreamAuthFailed
+    if any(part in code for part in TOO_MUCH) or status == grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return UpstreamBusy
+    if any(part in code for part in BUS_REFUSES):
+        return UpstreamRejected
+    return UpstreamUnavailable

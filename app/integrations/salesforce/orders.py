@@ -1,5 +1,6 @@
 """Orders in Salesforce's own words: how one is created whole, found again by its key, and read back."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -155,13 +156,10 @@ async def find(client: SalesforceClient, key: str) -> str | None:
     return str(rows[0]["Id"]) if rows else None
 
 
-async def open_internet_orders(client: SalesforceClient, account_id: str) -> list[tuple[str, str]]:
-    """(id, key) of the account's Internet orders that are neither refused nor finished."""
-    soql = (
-        f"SELECT Id, {wire.ORDER_KEY} FROM Order WHERE AccountId = {{}} AND Order_Type__c = {{}} AND Status NOT IN {{}}"
-    )
-    rows = await client.query(quote(soql, account_id, INTERNET, list(CLOSED)))
-    return [(row["Id"], row.get(wire.ORDER_KEY) or "") for row in rows]
+async def open_internet_orders(client: SalesforceClient, account_id: str) -> list[str]:
+    """Ids of the account's Internet orders that are neither refused nor finished."""
+    soql = "SELECT Id FROM Order WHERE AccountId = {} AND Order_Type__c = {} AND Status NOT IN {}"
+    return [row["Id"] for row in await client.query(quote(soql, account_id, INTERNET, list(CLOSED)))]
 
 
 async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str, Price]:
@@ -182,9 +180,12 @@ def _price(row: dict[str, Any]) -> Price:
 
 async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The order and its items with the fields that the mirror keeps."""
-    order = await client.get("Order", order_id)
     fields = ", ".join(FIELDS["OrderItem"])
-    return order, await client.query(quote(f"SELECT {fields} FROM OrderItem WHERE OrderId = {{}}", order_id))
+    order, items = await asyncio.gather(
+        client.get("Order", order_id),
+        client.query(quote(f"SELECT {fields} FROM OrderItem WHERE OrderId = {{}}", order_id)),
+    )
+    return order, items
 
 
 def _fields(values: Struct, names: dict[str, str]) -> dict[str, Any]:

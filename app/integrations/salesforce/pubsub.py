@@ -6,28 +6,30 @@ Flow control: 100 events are asked for, and asked for again as they are consumed
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import grpc
-import msgspec
 from msgspec import Struct
 
-from app.errors import UpstreamAuthFailed
+from app.errors import UpstreamAuthFailed, UpstreamError, UpstreamMalformed, UpstreamRejected, UpstreamUnavailable
 from app.events import Change
 from app.integrations.salesforce import faults
 from app.integrations.salesforce.changes import changes_of
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.faults import ReplayRejected
-from app.integrations.salesforce.schemas import Schemas
+from app.integrations.salesforce.schemas import SCHEMA, Schemas
 from app.integrations.salesforce.token import Token
+from app.integrations.tls import trusted_pem
 from app.settings import Settings
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
 
 CREDIT = 100
-TOP_UP_BELOW = 50
+TOP_UP_AT = 50
 UNARY_TIMEOUT_SECONDS = 20
+EVENT = "event"
+UNREADABLE = frozenset({EVENT, SCHEMA})
+"""Operations whose refusal speaks of one event; others, such as the token's, must not make events look broken."""
 OPTIONS = [
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -64,8 +66,8 @@ class PubSubClient:
         self._token: Token | None = None
         target = settings.salesforce_pubsub
         if settings.salesforce_pubsub_tls:
-            roots = Path(settings.ca_file).read_bytes() if settings.ca_file else None
-            self._channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(roots), OPTIONS)
+            credentials = grpc.ssl_channel_credentials(trusted_pem(settings))
+            self._channel = grpc.aio.secure_channel(target, credentials, OPTIONS)
         else:
             self._channel = grpc.aio.insecure_channel(target, OPTIONS)
         self._schemas = Schemas(self._fetch_schema)
@@ -84,8 +86,10 @@ class PubSubClient:
 
         Raises:
             ReplayRejected: the position is unknown or too old. Never send it again.
-            UpstreamAuthFailed, UpstreamBusy, UpstreamUnavailable: open again later.
+            UpstreamRejected: the topic is unknown, which only configuration can change.
+            UpstreamAuthFailed, UpstreamBusy, UpstreamUnavailable: open again later. A stream never just ends.
         """
+        operation = f"subscribe:{topic}"
         requests: asyncio.Queue[pb.FetchRequest] = asyncio.Queue()
         requests.put_nowait(_first_request(topic, replay_id, earliest))
         method = methods.SUBSCRIBE
@@ -96,25 +100,35 @@ class PubSubClient:
             async for response in call:
                 yield await self._batch(response)
                 pending = response.pending_num_requested
-                if pending < TOP_UP_BELOW:
+                if pending <= TOP_UP_AT:
                     requests.put_nowait(pb.FetchRequest(topic_name=topic, num_requested=CREDIT - pending))
         except grpc.RpcError as error:
-            raise await self._translated(error, f"subscribe:{topic}") from error
+            raise await self._translated(error, operation) from error
         finally:
             call.cancel()
+        raise UpstreamUnavailable(faults.SALESFORCE, operation, "the server ended the stream")
 
     async def _batch(self, response: Any) -> Batch:
         received_at = datetime.now(UTC)
         changes: list[Change] = []
         broken: list[Undecodable] = []
         for item in response.events:
-            event = item.event
-            known = await self._schemas.get(event.schema_id)
             try:
-                changes += changes_of(event.id, known.resolved, known.decode(event.payload), received_at)
-            except (ValueError, IndexError, KeyError, TypeError, EOFError, msgspec.MsgspecError) as error:
-                broken.append(Undecodable(item.replay_id, event.schema_id, event.payload, repr(error)))
+                changes += await self._changes(item.event, received_at)
+            except (UpstreamMalformed, UpstreamRejected) as error:
+                if error.operation not in UNREADABLE:
+                    raise
+                event = item.event
+                broken.append(Undecodable(item.replay_id, event.schema_id, event.payload, error.reason))
         return Batch(changes, response.latest_replay_id, received_at, broken)
+
+    async def _changes(self, event: Any, received_at: datetime) -> list[Change]:
+        """The changes of one event; a schema that cannot be fetched for now ends the stream instead of losing it."""
+        known = await self._schemas.get(event.schema_id)
+        try:
+            return changes_of(event.id, known.resolved, known.decode(event.payload), received_at)
+        except Exception as error:  # whatever bytes do to a decoder: this one event must not stop the others
+            raise UpstreamMalformed(faults.SALESFORCE, EVENT, repr(error)) from error
 
     async def _fetch_schema(self, schema_id: str) -> str:
         method = methods.GET_SCHEMA
@@ -123,7 +137,7 @@ class PubSubClient:
         try:
             answer: Any = await call(request, metadata=await self._metadata(), timeout=UNARY_TIMEOUT_SECONDS)
         except grpc.RpcError as error:
-            raise await self._translated(error, "schema") from error
+            raise await self._translated(error, SCHEMA) from error
         return str(answer.schema_json)
 
     async def _metadata(self) -> tuple[tuple[str, str], ...]:
@@ -134,7 +148,7 @@ class PubSubClient:
             ("tenantid", token.org_id),
         )
 
-    async def _translated(self, error: grpc.RpcError, operation: str) -> Exception:
+    async def _translated(self, error: grpc.RpcError, operation: str) -> UpstreamError:
         """The error as one of ours; a refused token is replaced, so that the next attempt uses a fresh one."""
         translated = faults.from_grpc(error, operation)
         if isinstance(translated, UpstreamAuthFailed):

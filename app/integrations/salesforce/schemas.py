@@ -8,6 +8,11 @@ from typing import Any
 import fastavro
 from msgspec import Struct
 
+from app.errors import UpstreamMalformed
+from app.integrations.salesforce.faults import SALESFORCE
+
+SCHEMA = "schema"
+
 
 class Known(Struct, frozen=True):
     """A schema to decode with, and the same with every named type spelled out, to look fields up in."""
@@ -29,9 +34,17 @@ class Schemas:
         self._known: dict[str, Known] = {}
 
     async def get(self, schema_id: str) -> Known:
-        """The schema of this id."""
+        """The schema of this id.
+
+        Raises:
+            UpstreamMalformed: what `fetch` gave is no Avro schema; and whatever `fetch` raises.
+        """
         if schema_id not in self._known:
-            self._known[schema_id] = parse(await self._fetch(schema_id))
+            schema_json = await self._fetch(schema_id)
+            try:
+                self._known[schema_id] = parse(schema_json)
+            except Exception as error:  # fastavro raises many kinds; none of them must stop the stream
+                raise UpstreamMalformed(SALESFORCE, SCHEMA, repr(error)) from error
         return self._known[schema_id]
 
 

@@ -2,19 +2,22 @@
 
 import asyncio
 import time
+from pathlib import Path
+from typing import Any
 
-import httpx
 import jwt
 import msgspec
 from msgspec import Struct
 
-from app.errors import UpstreamAuthFailed, UpstreamMalformed, UpstreamUnavailable
-from app.integrations.salesforce.wire import USER_AGENT
-from app.integrations.tls import trusted
+from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamMalformed
+from app.integrations.forms import Forms, of_status
+from app.integrations.salesforce.faults import SALESFORCE
+from app.integrations.shared import Shared
 from app.settings import Settings
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS = 180
+OPERATION = "token"
 
 
 class Token(Struct, frozen=True):
@@ -30,56 +33,69 @@ class Tokens:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock = asyncio.Lock()
-        self._token: Token | None = None
-        self._http = httpx.AsyncClient(
-            timeout=settings.salesforce_timeout_seconds,
-            verify=trusted(settings),
-            trust_env=False,
-            headers={"User-Agent": USER_AGENT},
-        )
+        self._forms = Forms(SALESFORCE, settings, concurrency=1)
+        self._shared = Shared(self._fetch)
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._http.aclose()
+        await self._shared.close()
+        await self._forms.close()
 
     async def get(self, refused: Token | None = None) -> Token:
         """The token; a new one when `refused` is still the one held.
 
         Raises:
-            UpstreamAuthFailed, UpstreamUnavailable, UpstreamMalformed
+            UpstreamAuthFailed: the private key cannot be used, or the org refuses it.
+            UpstreamUnavailable, UpstreamBusy, UpstreamMalformed
         """
-        async with self._lock:
-            if self._token is None or self._token == refused:
-                self._token = await self._fetch()
-            return self._token
+        return await self._shared.get(refused)
 
     async def _fetch(self) -> Token:
-        form = {"grant_type": GRANT, "assertion": self._assertion()}
-        try:
-            response = await self._http.post(self._settings.salesforce_token_url, data=form)
-        except httpx.HTTPError as error:
-            raise UpstreamUnavailable("salesforce", "token", repr(error)) from error
-        if response.status_code >= 500:
-            raise UpstreamUnavailable("salesforce", "token", f"HTTP {response.status_code}")
-        try:
-            answer = msgspec.json.decode(response.content, type=dict[str, str])
-        except msgspec.DecodeError as error:
-            raise UpstreamMalformed("salesforce", "token", f"HTTP {response.status_code}: not a JSON object") from error
-        if response.status_code != 200:
-            reason = answer.get("error_description", "")
-            raise UpstreamAuthFailed("salesforce", "token", reason, vendor_code=answer.get("error", ""))
-        access = answer["access_token"]
-        return Token(access, answer["instance_url"], access.partition("!")[0])
-
-    def _assertion(self) -> str:
         settings = self._settings
-        url = httpx.URL(settings.salesforce_token_url)
+        form = {"grant_type": GRANT, "assertion": await self._assertion()}
+        answer = await self._forms.post(
+            OPERATION,
+            settings.salesforce_token_url,
+            form,
+            write=False,
+            timeout_seconds=settings.salesforce_timeout_seconds,
+        )
+        if failure := of_status(SALESFORCE, OPERATION, answer.status, write=False):
+            raise failure
+        return _token(answer.status, answer.content)
+
+    async def _assertion(self) -> str:
+        settings = self._settings
         claims = {
             "iss": settings.salesforce_client_id,
             "sub": settings.salesforce_username,
-            "aud": f"{url.scheme}://{url.netloc.decode()}",
+            "aud": _audience(settings.salesforce_token_url),
             "exp": int(time.time()) + ASSERTION_SECONDS,
         }
-        with open(settings.salesforce_private_key_file) as key:
-            return jwt.encode(claims, key.read(), algorithm="RS256")
+        try:
+            key = await asyncio.to_thread(Path(settings.salesforce_private_key_file).read_text)
+            return jwt.encode(claims, key, algorithm="RS256")
+        except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
+            # Only the kind of error: its text may quote the key.
+            reason = f"the private key file cannot be used: {type(error).__name__}"
+            raise UpstreamAuthFailed(SALESFORCE, OPERATION, reason) from None
+
+
+def _token(status: int, content: bytes) -> Token:
+    try:
+        body: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise UpstreamMalformed(SALESFORCE, OPERATION, f"HTTP {status}: not a JSON object") from error
+    if status != 200:
+        kind = UpstreamBusy if body.get("error") == "rate_limit_exceeded" else UpstreamAuthFailed
+        reason, code = str(body.get("error_description", "")), str(body.get("error", ""))
+        raise kind(SALESFORCE, OPERATION, reason, vendor_code=code)
+    access, url = body.get("access_token"), body.get("instance_url")
+    if not isinstance(access, str) or not isinstance(url, str):
+        raise UpstreamMalformed(SALESFORCE, OPERATION, "no access_token or instance_url")
+    return Token(access, url, access.partition("!")[0])
+
+
+def _audience(token_url: str) -> str:
+    """The login host, `scheme://host[:port]`."""
+    return "/".join(token_url.split("/")[:3])

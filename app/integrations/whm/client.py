@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import msgspec
 from msgspec import Struct
 
@@ -20,24 +19,30 @@ from app.errors import (
     UpstreamMalformed,
     UpstreamNotFound,
     UpstreamRejected,
-    UpstreamUnavailable,
 )
-from app.integrations.tls import trusted
+from app.integrations.forms import Answer, Forms, of_status
 from app.settings import Settings
 
 WHM = "whm"
-USER_AGENT = "customer-portal/0.1"
+CONCURRENCY = 4
+USERNAME_TAKEN, DOMAIN_TAKEN = "username_taken", "domain_taken"
 
 _PREFIX = re.compile(r"API failure:\s*|\(XID \w+\)\s*")
 PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
-    (re.compile(r"access denied|permission denied|function not found", re.I), UpstreamAuthFailed, "refused"),
+    (
+        re.compile(r"access denied|permission denied|function not found|token .*(invalid|expired)", re.I),
+        UpstreamAuthFailed,
+        "refused",
+    ),
+    (re.compile(r"(package|plan).*(does not exist|could not be found)", re.I), UpstreamRejected, "package_missing"),
+    (re.compile(r"do not have access to an account named|do not own", re.I), UpstreamRejected, "other_owner"),
     (re.compile(r"do not have a user named|does not exist|no such account", re.I), UpstreamNotFound, "absent"),
     (
         re.compile(r"username.*(already exists|is taken)|already exists.*username", re.I),
         UpstreamRejected,
-        "username_taken",
+        USERNAME_TAKEN,
     ),
-    (re.compile(r"already exists|already setup", re.I), UpstreamRejected, "domain_taken"),
+    (re.compile(r"already exists|already set ?up", re.I), UpstreamRejected, DOMAIN_TAKEN),
     (re.compile(r"limit", re.I), UpstreamBusy, "capacity"),
 )
 """Reasons are sentences and change between versions; first match wins, the rest is a plain refusal."""
@@ -68,15 +73,9 @@ class WhmClient:
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.whm_url.rstrip("/") + "/json-api/"
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(settings.whm_timeout_seconds, connect=5.0),
-            verify=trusted(settings),
-            trust_env=False,
-            headers={
-                "User-Agent": USER_AGENT,
-                "Authorization": f"whm {settings.whm_user}:{settings.whm_token}",
-            },
-        )
+        self._timeout_seconds = settings.whm_timeout_seconds
+        authorization = {"Authorization": f"whm {settings.whm_user}:{settings.whm_token}"}
+        self._forms = Forms(WHM, settings, concurrency=CONCURRENCY, headers=authorization)
 
     @classmethod
     async def open(cls, settings: Settings) -> "WhmClient":
@@ -85,14 +84,15 @@ class WhmClient:
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._http.aclose()
+        await self._forms.close()
 
     async def account(self, username: str) -> HostingAccount | None:
         """The account of exactly this name, or nothing."""
         search = {"searchtype": "user", "search": username, "searchmethod": "exact"}
         data = await self._call("listaccts", search, write=False)
-        rows = [row for row in data.get("acct") or [] if row.get("user") == username]
-        return _account(rows[0]) if rows else None
+        found = data.get("acct")
+        rows = found if isinstance(found, list) else []
+        return next((_account(row) for row in rows if isinstance(row, dict) and row.get("user") == username), None)
 
     async def create_account(self, new: NewHostingAccount) -> None:
         """Create an account of a package. Limits are the package's; the password is generated and never shown."""
@@ -110,32 +110,39 @@ class WhmClient:
         return str((await self._call("version", {}, write=False)).get("version", ""))
 
     async def _call(self, function: str, params: Mapping[str, str], *, write: bool) -> dict[str, Any]:
-        try:
-            response = await self._http.post(self._base + function, data={**params, "api.version": "1"})
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise UpstreamUnavailable(WHM, function, repr(error)) from error
-        except httpx.HTTPError as error:
-            raise (OutcomeUnknown if write else UpstreamUnavailable)(WHM, function, repr(error)) from error
-        return _answer(function, response, write)
+        form = {**params, "api.version": "1"}
+        answer = await self._forms.post(
+            function, self._base + function, form, write=write, timeout_seconds=self._timeout_seconds
+        )
+        return _understood(function, answer, write)
 
 
-def _answer(function: str, response: httpx.Response, write: bool) -> dict[str, Any]:
-    status = response.status_code
-    if status in (401, 403):
-        raise UpstreamAuthFailed(WHM, function, f"HTTP {status}")
-    if status >= 500:
-        raise (OutcomeUnknown if write else UpstreamUnavailable)(WHM, function, f"HTTP {status}")
+def _understood(function: str, answer: Answer, write: bool) -> dict[str, Any]:
+    if answer.status in (401, 403):
+        raise UpstreamAuthFailed(WHM, function, f"HTTP {answer.status}")
+    if failure := of_status(WHM, function, answer.status, write=write):
+        raise failure
     try:
-        body = msgspec.json.decode(response.content, type=dict[str, Any])
-        metadata = body["metadata"]
-        named, result = metadata["command"], metadata["result"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise UpstreamMalformed(WHM, function, f"HTTP {status}: no metadata") from error
-    if named != function:
-        raise UpstreamMalformed(WHM, function, f"answered for {named}")
-    if str(result) == "1":
-        return body.get("data") or {}
-    raise _refusal(function, str(metadata.get("reason", "")))
+        body: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        body = {}
+    metadata = body.get("metadata")
+    if not isinstance(metadata, Mapping) or metadata.get("command") != function:
+        raise _unlike_an_answer(function, answer.status, body, write)
+    if str(metadata.get("result")) != "1":
+        raise _refusal(function, str(metadata.get("reason", "")))
+    data = body.get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write: bool) -> UpstreamError:
+    """Refusals from before the function ran have another shape; anything else may hide a finished write."""
+    older = body.get("cpanelresult")
+    message = older.get("error") if isinstance(older, Mapping) else body.get("statusmsg")
+    if message:
+        return _refusal(function, str(message))
+    kind = OutcomeUnknown if write and status == 200 else UpstreamMalformed
+    return kind(WHM, function, f"HTTP {status}: no metadata of {function}")
 
 
 def _refusal(function: str, reason: str) -> UpstreamError:

@@ -1,6 +1,8 @@
 """The wall: WHMCS tells errors apart by sentence only. One table of patterns, one place to change when they change."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.errors import (
     UpstreamAuthFailed,
@@ -9,33 +11,58 @@ from app.errors import (
     UpstreamMalformed,
     UpstreamNotFound,
     UpstreamRejected,
-    UpstreamUnavailable,
 )
 
 WHMCS = "whmcs"
+EMAIL_TAKEN = "email_taken"
+NOT_PENDING = "not_pending"
 
-_REFUSED = re.compile(r"invalid ip|credentials|authentication failed|access denied|invalid permissions", re.I)
-_ABSENT = re.compile(r"\b(client|invoice|service|order|user|pay method)\b.*\bnot found|^invalid client_id", re.I)
-_LOCKED = re.compile(r"\block(ed)?\b|try again|too many", re.I)
+PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
+    (
+        re.compile(r"invalid ip|credentials|authentication failed|access denied|invalid permissions", re.I),
+        UpstreamAuthFailed,
+        "refused",
+    ),
+    (
+        re.compile(r"api function not found|command not found|api action could not be found", re.I),
+        UpstreamAuthFailed,
+        "",
+    ),
+    (re.compile(r"status not pending", re.I), UpstreamRejected, NOT_PENDING),
+    (
+        re.compile(r"duplicate email|not available for use|already exists with that email", re.I),
+        UpstreamRejected,
+        EMAIL_TAKEN,
+    ),
+    (
+        re.compile(r"\b(client|invoice|service|order|user|pay method)\b.*\bnot found|^invalid client_id", re.I),
+        UpstreamNotFound,
+        "absent",
+    ),
+    (re.compile(r"\block(ed)?\b|try again|too many", re.I), UpstreamBusy, "busy"),
+)
+"""First match wins; a sentence that none knows is a plain refusal."""
 
 
 def of_message(action: str, message: str) -> UpstreamError:
     """An answered business error."""
-    if _REFUSED.search(message):
-        return UpstreamAuthFailed(WHMCS, action, message)
-    if _ABSENT.search(message):
-        return UpstreamNotFound(WHMCS, action, message)
-    if _LOCKED.search(message):
-        return UpstreamBusy(WHMCS, action, message)
+    for pattern, kind, code in PATTERNS:
+        if pattern.search(message):
+            return kind(WHMCS, action, message, vendor_code=code)
     return UpstreamRejected(WHMCS, action, message)
 
 
-def of_status(action: str, status: int, message: str) -> UpstreamError:
-    """An HTTP status other than 200. WHMCS uses 403 for credentials, permissions and its address list."""
+def of_other_status(action: str, status: int, message: str) -> UpstreamError:
+    """An HTTP status below 500 other than 200. WHMCS uses 403 for credentials, permissions and its address list."""
     if status in (401, 403):
         return UpstreamAuthFailed(WHMCS, action, message or f"HTTP {status}")
-    if status in (429, 503):
-        return UpstreamBusy(WHMCS, action, f"HTTP {status}")
-    if status >= 500:
-        return UpstreamUnavailable(WHMCS, action, f"HTTP {status}")
     return UpstreamMalformed(WHMCS, action, f"HTTP {status}")
+
+
+@contextmanager
+def understood(action: str) -> Iterator[None]:
+    """Whatever goes wrong while a record is taken apart means that the answer was not as documented."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UpstreamMalformed(WHMCS, action, f"an unexpected record: {error!r}") from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.events import Change, Origin
 from app.integrations.whmcs.wire import as_list, identifier, moment, picked, text
@@ -103,6 +103,11 @@ def invoice(detail: Mapping[str, Any], currency: str) -> Record:
     data["items"] = [_item(item) for item in as_list(detail.get("items"), "item")]
     data["transactions"] = [_transaction(each) for each in as_list(detail.get("transactions"), "transaction")]
     return Record("invoice", invoice_id, owner, data)
+
+
+def with_currency(record: Record, currency: str) -> Record:
+    """An invoice whose currency became known later."""
+    return structs.replace(record, data={**record.data, "currencycode": currency})
 
 
 def _item(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import phpserialize3 as phpserialize
+import phpserialize3
 
-NULL_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00", "", None})
+NULL_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00", ""})
 
 
 def form(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -28,20 +28,18 @@ def form(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 def serialized(values: Mapping[int, str]) -> str:
     """A map as WHMCS wants custom fields: base64 over PHP's serialisation."""
-    return base64.b64encode(phpserialize.dumps(dict(values))).decode()
+    return base64.b64encode(phpserialize3.dumps(dict(values)).encode()).decode()
 
 
 def as_list(value: Any, singular: str) -> list[dict[str, Any]]:
     """A collection, however WHMCS wrapped it: `{"invoice": [...]}`, `""`, `{}`, a bare object, or numbered keys."""
     if isinstance(value, Mapping) and singular in value:
         value = value[singular]
+    if isinstance(value, Mapping) and value and all(str(key).isdigit() for key in value):
+        value = [value[key] for key in sorted(value, key=int)]
     if isinstance(value, list):
         return [item for item in value if isinstance(item, dict)]
-    if not value or isinstance(value, str):
-        return []
-    if all(str(key).isdigit() for key in value):
-        return [value[key] for key in sorted(value, key=int)]
-    return [dict(value)]
+    return [dict(value)] if value and isinstance(value, Mapping) else []
 
 
 def text(value: Any) -> str:
@@ -50,13 +48,24 @@ def text(value: Any) -> str:
 
 
 def identifier(value: Any) -> str:
-    """An id, which may come as number or string."""
-    return "" if value in (None, "") else str(int(value))
+    """An id or a count, which may come as number or string; "" for none.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    plain = "" if value is None else str(value).strip()
+    return str(int(plain)) if plain else ""
+
+
+def csv(value: str) -> tuple[str, ...]:
+    """A comma-separated list, possibly empty."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def moment(value: Any) -> str | None:
     """A date or datetime as `YYYY-MM-DD[ HH:MM:SS]`; WHMCS's zero dates are nothing."""
-    return None if value in NULL_DATES else str(value)
+    plain = "" if value is None else str(value).strip()
+    return None if plain in NULL_DATES else plain
 
 
 def picked(source: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:

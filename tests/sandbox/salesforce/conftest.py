@@ -1,11 +1,13 @@
-"""One running stand-in for all tests of the Salesforce sandbox."""
+"""One running stand-in for all tests of the Salesforce sandbox, and clients of it."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc.aio
+import httpx
 import pytest_asyncio
 
-from tests.salesforce_stand import Stand, stand
+from tests.salesforce_stand import DATA, Stand, Subscriber, stand
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -18,3 +20,32 @@ async def salesforce(tmp_path_factory) -> AsyncIterator[Stand]:
 async def channel(salesforce) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(salesforce.plain) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def rest(salesforce) -> AsyncIterator[httpx.AsyncClient]:
+    """The REST API as the portal calls it."""
+    headers = {"Authorization": f"Bearer {salesforce.token()}", "Sforce-Call-Options": "client=portal"}
+    async with httpx.AsyncClient(base_url=salesforce.http + DATA, headers=headers) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def staff(salesforce) -> AsyncIterator[httpx.AsyncClient]:
+    """The control surface."""
+    async with httpx.AsyncClient(base_url=salesforce.control) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def open_stream(salesforce, channel):
+    """Opens streams, by default of everything captured and with full credit."""
+    opened = []
+
+    def open_one(**first: Any) -> Subscriber:
+        opened.append(Subscriber(channel, salesforce.metadata()))
+        return opened[-1].ask(**{"topic_name": "/data/Portal__chn", "num_requested": 100} | first)
+
+    yield open_one
+    for stream in opened:
+        await stream.close()

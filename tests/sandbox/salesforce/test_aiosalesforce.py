@@ -50,5 +50,5 @@ async def test_it_understands_a_refusal(client):
 async def test_it_understands_a_composite(client):
     async with client.composite(all_or_none=True) as composite:
         made = composite.sobject.create("Account", {"Name": "Composite"})
-        read = composite.sobject.get("Account", made.reference.id)
+        read = composite.sobject.get("Account", str(made.reference.id))
     assert read.record["Name"] == "Composite"

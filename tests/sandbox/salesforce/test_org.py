@@ -85,3 +85,13 @@ def test_a_custom_price_needs_a_standard_one_and_is_unique(org):
     again = {name: entry[name] for name in ("Product2Id", "Pricebook2Id", "UnitPrice")}
     with pytest.raises(SalesforceError, match="DUPLICATE_VALUE"):
         change.create("PricebookEntry", again)
+
+
+def test_a_case_is_numbered_closed_and_commented_by_the_org(org):
+    change = work(org)
+    made = change.create("Case", {"Subject": "Help", "Origin": "Portal Website", "Comments": "Said on the phone"})
+    change.update("Case", made, {"Status": "Closed"})
+    row = change.must("Case", made)
+    comments = change.children("CaseComment", "ParentId", made)
+    assert (row["CaseNumber"], row["IsClosed"], row["Comments"]) == ("00000001", True, None)
+    assert [comment["CommentBody"] for comment in comments] == ["Said on the phone"]

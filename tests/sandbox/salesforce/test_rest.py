@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from sandbox.salesforce import connected_app
 from sandbox.salesforce.org import Org
-from tests.salesforce_stand import PRICEBOOK_ID, Scripted, account_id, new_key, trusting
+from tests.salesforce_stand import PRICEBOOK_ID, account_id, new_key, trusting
 
 DATA = "/services/data/v66.0"
 
@@ -190,18 +190,18 @@ async def test_a_parent_may_be_named_by_its_external_id(client):
 
 async def test_a_scripted_hang_does_the_work_and_never_answers(salesforce, client):
     key = new_key()
-    salesforce.world.scripted.append(Scripted("sobjects.upsert:Order", "timeout_after_write"))
+    salesforce.world.script("sobjects.upsert:Order", "timeout_after_write")
     order = {"AccountId": account_id(1), "EffectiveDate": "2026-02-01", "Status": "Pending Review"}
     url = f"{DATA}/sobjects/Order/Portal_Order_Key__c/{key}"
     with pytest.raises(httpx.ReadTimeout):
         await client.patch(url, json=order, timeout=0.3)
     assert (await client.get(url)).json()["Status"] == "Pending Review"
-    assert "sobjects.upsert:Order" in salesforce.world.operations
+    assert "sobjects.upsert:Order" in salesforce.world.operations()
 
 
 @pytest.mark.parametrize(("kind", "status"), [("down", 503), ("status", 500)])
 async def test_a_scripted_failure_answers_its_status(salesforce, client, kind, status):
-    salesforce.world.scripted.append(Scripted("limits", kind, status=status))
+    salesforce.world.script("limits", kind, status=status)
     assert (await client.get(f"{DATA}/limits")).status_code == status
     assert (await client.get(f"{DATA}/limits")).status_code == 200
 

@@ -15,7 +15,10 @@ from simple_salesforce.exceptions import (
 )
 from simple_salesforce.format import format_soql
 
-from tests.salesforce_stand import Stand, account_id, new_key
+from tests.salesforce_stand import PEOPLE, PRODUCTS, Stand, account_id, new_key
+
+NEWCOMER = next(person.customer_number for person in reversed(PEOPLE) if not person.has_whmcs)
+"""Somebody who never ordered."""
 
 
 def client(stand: Stand, token: str | None = None) -> Salesforce:
@@ -36,9 +39,10 @@ async def test_a_query_follows_parents_and_children(salesforce):
     )
     found = await using(salesforce, lambda sf: sf.query_all(soql))
     assert found["totalSize"] == 2
-    assert found["records"][0]["Account"]["Name"] == "Sato Hanako"
+    person = PEOPLE[6]
+    assert found["records"][0]["Account"]["Name"] == f"{person.last_name} {person.first_name}"
     items = found["records"][0]["OrderItems"]["records"]
-    assert items[0]["Product2"]["Name"].startswith("In")
+    assert items[0]["Product2"]["Name"] in {product.name for product in PRODUCTS}
 
 
 async def test_a_row_can_be_created_read_changed_and_deleted(salesforce):
@@ -123,13 +127,19 @@ async def test_a_bad_query_is_refused_by_code(salesforce, soql, code):
     [
         ("SF_Account_No__c IN ('C-000001', 'c-000002') AND IsDeleted = false", 2),
         ("NOT (SF_Account_No__c != 'C-000003')", 1),
-        ("SF_Account_No__c LIKE 'C-00000_' AND (WH_Account__c = null OR SF_Account_No__c = 'C-000001')", 4),
+        (
+            "SF_Account_No__c LIKE 'C-00004_' AND (WH_Account__c = null OR SF_Account_No__c = 'C-000040')",
+            sum(person.number == 40 or not person.has_whmcs for person in PEOPLE[39:49]),
+        ),
         (
             "SF_Account_No__c = 'C-000001' AND CreatedDate >= 2026-01-05T01:00:00Z "
             "AND CreatedDate < 2026-01-06T00:00:00Z",
             1,
         ),
-        ("Id IN (SELECT AccountId FROM Order WHERE Status = 'Processed') AND SF_Account_No__c = 'C-000003'", 0),
+        (
+            f"Id IN (SELECT AccountId FROM Order WHERE Status = 'Processed') AND SF_Account_No__c = '{NEWCOMER}'",
+            0,
+        ),
         ("SF_Account_No__c = 'C-000001' AND Name NOT IN ('Somebody else')", 1),
     ],
 )

@@ -1,0 +1,111 @@
+"""What `portal` can do: the processes, the migrations, and the demo."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from app import settings
+from app.settings import Settings, SettingsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """The customer portal: one API in front of Salesforce, WHMCS, Freebit and WHM.
+
+    Try `portal demo` first. `portal up` starts everything on this machine and keeps it running; `portal api`, `worker`
+    and `cdc` are the processes of a real installation, configured by the environment (see .env.example).
+    """
+
+
+def _settings() -> Settings:
+    """The settings, or one clear sentence and exit status 2."""
+    try:
+        return settings.load()
+    except SettingsError as error:
+        click.echo(f"portal: {error}", err=True)
+        sys.exit(2)
+
+
+@main.command()
+@click.option("--state-file", type=click.Path(path_type=Path), help="Where to write URLs, credentials and customers.")
+@click.option("--no-sandbox", is_flag=True, help="Talk to the upstreams that the environment names.")
+def up(state_file: Path | None, no_sandbox: bool) -> None:
+    """Start engines, sandbox, worker, listener and API, and keep them running. Ctrl-C stops them."""
+    from app.cli.running import run_until_stopped
+
+    run_until_stopped(state_file, sandbox=not no_sandbox)
+
+
+@main.command()
+@click.option("--exit", "leave", is_flag=True, help="Stop after the journey instead of staying up.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the timeline.")
+def demo(leave: bool, as_json: bool) -> None:
+    """Live the whole journey as one new customer: sign up, order, activation, invoice, payment."""
+    from app.cli.demo import run_demo
+
+    sys.exit(run_demo(leave=leave, as_json=as_json))
+
+
+@main.command()
+def api() -> None:
+    """Serve the HTTP API."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    loaded = _settings()
+    Granian(
+        "app.asgi:create_app",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=loaded.api_host,
+        port=loaded.api_port,
+        workers=loaded.api_workers,
+        log_enabled=False,
+    ).serve()
+
+
+@main.command()
+def worker() -> None:
+    """Apply the inbox to the read models, read again what hints name, and drive fulfilment."""
+    from app.worker import run
+
+    run(_settings())
+
+
+@main.command()
+def cdc() -> None:
+    """Follow Salesforce's change events. Several may run; one leads."""
+    from app.listener import run
+
+    run(_settings())
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sandbox(arguments: tuple[str, ...]) -> None:
+    """Run the stand-ins of the four upstreams alone (portal sandbox --help)."""
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606
+
+
+@main.command()
+@click.argument("direction", type=click.Choice(["up", "down"]), default="up")
+@click.option("--revision", help="Where to stop; the newest going up, nothing at all going down.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def migrate(direction: str, revision: str | None, as_json: bool) -> None:
+    """Bring the database's tables up to date, or take migrations back. Needs DATABASE_URL alone."""
+    from app.cli import migrate as migrations
+
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        click.echo("portal: DATABASE_URL is not set: it names the database to migrate. See .env.example.", err=True)
+        sys.exit(2)
+    target = revision or ("head" if direction == "up" else "base")
+    started = time.monotonic()
+    (migrations.up if direction == "up" else migrations.down)(url, target)
+    took_ms = round((time.monotonic() - started) * 1000)
+    line = {"direction": direction, "revision": target, "took_ms": took_ms}
+    click.echo(json.dumps(line) if as_json else f"Migrated {direction} to {target} in {took_ms} ms.")

@@ -1,0 +1,176 @@
+"""`portal up`: embedded engines, migrations, sandbox, worker, listener and API, each as a child, until told to stop.
+
+What DATABASE_URL and REDIS_URL name is used instead of the embedded engines. Everything lives under PORTAL_HOME
+(`.portal` in the working folder unless set), logs included.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import httpx
+
+from app.cli import embedded, migrate
+from app.cli.embedded import Engine
+from app.cli.environment import of_sandbox
+from app.cli.processes import Spec, Supervisor
+from app.cli.sample_users import register_samples
+from app.settings import load
+
+READY_SECONDS = 60
+STAFF = {"email": "staff@example.jp", "password": "staff of the sample portal 7"}
+
+Say = Callable[[str], None]
+
+
+class UpError(Exception):
+    """The stack did not come up; the message says why and what to do."""
+
+
+def home() -> Path:
+    """Where this project keeps its engines' data, logs and state."""
+    return Path(os.environ.get("PORTAL_HOME", ".portal")).resolve()
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder; a second stack in it is told about the first.
+
+    Raises:
+        UpError
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as lock:
+        _take(lock, folder)
+        yield
+
+
+def _take(lock: TextIO, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        raise UpError(
+            f"Another portal is running in {folder} (process {lock.read().strip() or 'unknown'}). "
+            "Stop it, or set PORTAL_HOME to another folder to run a second one beside it."
+        ) from error
+    lock.seek(0)
+    lock.truncate()
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+class Stack:
+    """Everything that `portal up` runs, and what it tells others about it."""
+
+    def __init__(self, say: Say, *, sandbox: bool = True) -> None:
+        self._say = say
+        self._with_sandbox = sandbox
+        self._home = home()
+        self._supervisor = Supervisor(say)
+        self._environment = dict(os.environ)
+        self.state: dict[str, Any] = {}
+
+    def start(self, state_file: Path | None = None) -> dict[str, Any]:
+        """Start everything; returns and writes the state once the API is ready.
+
+        Raises:
+            UpError, EngineError, SettingsError
+        """
+        for variable, prepare in (("DATABASE_URL", embedded.postgres), ("REDIS_URL", embedded.redis)):
+            if not self._environment.get(variable):
+                self._environment[variable] = self._engine(prepare(self._home))
+        self._defaults()
+        migrate.up(self._environment["DATABASE_URL"])
+        self._say("database migrated")
+        if self._with_sandbox:
+            self.state |= self._sandbox()
+        settings = load(self._environment)
+        for name in ("worker", "cdc", "api"):
+            self._child(name, [sys.executable, "-m", "app.cli", name])
+        self._wait_for_api()
+        self.state |= {"api_url": self.api_url, "database_url": settings.database_url, "redis_url": settings.redis_url}
+        if self._with_sandbox:
+            registered = asyncio.run(register_samples(settings, self.state["customers"], STAFF))
+            for customer in self.state["customers"]:
+                customer["portal"] = customer["customer_number"] in registered
+            self.state["staff"] = STAFF
+        self._supervisor.watch()
+        self.state["processes"] = self._supervisor.pids()
+        _write(state_file or self._home / "state.json", self.state)
+        return self.state
+
+    def stop(self) -> None:
+        """Stop exactly what was started, last first."""
+        self._supervisor.stop()
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers."""
+        return f"http://{self._environment['API_HOST']}:{self._environment['API_PORT']}"
+
+    def _engine(self, engine: Engine) -> str:
+        log = self._home / "logs" / f"{engine.name}.log"
+        self._supervisor.start(Spec(engine.name, engine.argv, dict(os.environ), log, engine.user, engine.stop_signal))
+        embedded.wait_until_reachable(engine)
+        self._say(f"{engine.name} started")
+        return engine.url
+
+    def _child(self, name: str, argv: list[str]) -> None:
+        self._supervisor.start(Spec(name, argv, self._environment, self._home / "logs" / f"{name}.log"))
+
+    def _defaults(self) -> None:
+        """A free port, and a secret of this folder's own."""
+        environment = self._environment
+        environment.setdefault("API_HOST", "127.0.0.1")
+        environment.setdefault("API_PORT", str(embedded.free_port()))
+        environment.setdefault("PUBLIC_URL", self.api_url)
+        secret = self._home / "secret"
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(secrets.token_urlsafe(48))
+        environment.setdefault("PORTAL_SECRET", secret.read_text())
+
+    def _sandbox(self) -> dict[str, Any]:
+        folder = self._home / "sandbox"
+        state_file = folder / "state.json"
+        state_file.unlink(missing_ok=True)
+        argv = [sys.executable, "-m", "sandbox", "--state-file", str(state_file), "--dir", str(folder)]
+        self._child("sandbox", [*argv, "--webhook-url", f"{self.api_url}/webhooks/whmcs"])
+        deadline = time.monotonic() + READY_SECONDS
+        while not state_file.exists():
+            if time.monotonic() > deadline:
+                raise UpError(f"The sandbox did not start; see {self._home / 'logs' / 'sandbox.log'}.")
+            time.sleep(0.05)
+        state: dict[str, Any] = json.loads(state_file.read_text())
+        self._environment = {**of_sandbox(state), **self._environment}
+        self._say("sandbox started: Salesforce, WHMCS, Freebit and WHM stand-ins")
+        return state
+
+    def _wait_for_api(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{self.api_url}/api/health/ready", timeout=2).status_code == 200:
+                    self._say(f"api ready at {self.api_url}")
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
+        raise UpError(f"The API did not become ready; see {self._home / 'logs' / 'api.log'}.")
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(state, indent=2))
+    fresh.replace(path)

@@ -1,0 +1,27 @@
+"""Portal users as commands and answers know them.
+
+Reads: portal.users.
+"""
+
+from uuid import UUID
+
+import asyncpg
+from msgspec import Struct
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """A portal user."""
+
+    user_id: UUID
+    email: str
+    first_name: str
+    last_name: str
+    role: str
+
+
+async def user_of(pool: asyncpg.Pool, user_id: UUID) -> User:
+    """The user behind a session."""
+    row = await pool.fetchrow(
+        "SELECT id AS user_id, email, first_name, last_name, role FROM portal.users WHERE id = $1", user_id
+    )
+    return User(**dict(row))

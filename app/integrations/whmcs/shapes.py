@@ -1,0 +1,49 @@
+"""What the portal asks WHMCS to make, and the orders it gets back."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+
+class NewClient(Struct, frozen=True, kw_only=True):
+    """What AddClient needs. The portal's password is not WHMCS's: a random one is set there."""
+
+    email: str
+    password: str
+    firstname: str
+    lastname: str
+    phonenumber: str
+    address1: str
+    address2: str
+    city: str
+    state: str
+    postcode: str
+    country: str
+    customer_number: str
+
+
+class OrderLine(Struct, frozen=True, kw_only=True):
+    """One product of an order; `billing_cycle` in WHMCS's request words: monthly, onetime, annually."""
+
+    pid: str
+    billing_cycle: str
+    qty: int = 1
+    domain: str = ""
+
+
+class NewOrder(Struct, frozen=True, kw_only=True):
+    """What AddOrder needs; no invoice and no mail (C30)."""
+
+    whmcs_client_id: str
+    salesforce_order_id: str
+    lines: Sequence[OrderLine]
+    payment_method: str
+
+
+class WhmcsOrder(Struct, frozen=True):
+    """An order as WHMCS has it; `service_ids` in the order of its lines."""
+
+    order_id: str
+    service_ids: tuple[str, ...]
+    invoice_id: str | None
+    status: str

@@ -1,0 +1,56 @@
+"""The log of what each upstream was asked, by whom: the proof that a query asked nobody."""
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sandbox.clock import Clock
+
+KEPT_CALLS = 20_000
+READS = ("get", "query", "token", "pubsub", "sobjects.get", "sobjects.read", "version", "list", "auth", "mvno/get")
+"""How the names of operations begin that change nothing."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call; `number` counts from 1 since the log was last emptied."""
+
+    number: int
+    at: str
+    upstream: str
+    operation: str
+    user_agent: str
+    detail: str
+
+
+class Calls:
+    """The latest calls, the oldest dropped first; the total counts all of them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: deque[Call] = deque(maxlen=KEPT_CALLS)
+        self._number = 0
+        self.writes = 0
+        """How many calls may have changed something: what persistence watches."""
+
+    def record(self, upstream: str, operation: str, *, user_agent: str = "", detail: str = "") -> None:
+        """Note one call. `detail` must hold no secret and no personal data."""
+        self._number += 1
+        self.writes += not operation.lower().startswith(READS)
+        at = self._clock.now().isoformat(timespec="milliseconds")
+        self._kept.append(Call(self._number, at, upstream, operation, user_agent, detail))
+
+    def listed(self, upstream: str = "", operation: str = "") -> dict[str, Any]:
+        """The calls to an upstream (all when empty), oldest first, and how many there were."""
+        found = [
+            asdict(call)
+            for call in self._kept
+            if upstream in ("", call.upstream) and operation.lower() in ("", call.operation.lower())
+        ]
+        total = len(found) if upstream or operation else self._number
+        return {"total": total, "calls": found}
+
+    def clear(self) -> None:
+        """Start the log anew."""
+        self._kept.clear()
+        self._number = 0

@@ -1,0 +1,145 @@
+"""Invoice arithmetic and what happens when money arrives."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+from sandbox.clock import Clock
+from sandbox.whmcs.cycles import MONTHS, months_later, parse_date
+from sandbox.whmcs.install import CARD_GATEWAY, TAX_PERCENT, Install
+from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Item, PayMethod, Service, Transaction
+
+DECLINED_LAST_FOUR = "0002"
+"""A card that ends so is refused by the gateway."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What follows from an invoice's lines and payments."""
+
+    subtotal: Decimal
+    tax: Decimal
+    total: Decimal
+    balance: Decimal
+
+
+def totals(install: Install, invoice: Invoice) -> Totals:
+    """Tax-exclusive prices: `total` is lines plus tax minus credit, `balance` what is still to be paid of it."""
+    subtotal = sum((item.amount for item in invoice.items), ZERO)
+    taxed = sum((item.amount for item in invoice.items if item.taxed), ZERO)
+    tax = (taxed * invoice.taxrate / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    total = subtotal + tax - invoice.credit
+    paid = sum((each.amountin - each.amountout for each in payments(install, invoice)), ZERO)
+    return Totals(subtotal, tax, total, total - paid)
+
+
+def payments(install: Install, invoice: Invoice) -> list[Transaction]:
+    """The transactions of an invoice, oldest first."""
+    return [each for each in install.transactions.values() if each.invoiceid == invoice.id]
+
+
+def pay_methods(install: Install, client_id: int) -> list[PayMethod]:
+    """What a client has on file, oldest first."""
+    return [each for each in install.pay_methods.values() if each.clientid == client_id]
+
+
+def new_invoice(
+    install: Install, clock: Clock, client: Client, items: list[Item], *, due: date, gateway: str, status: str = "Unpaid"
+) -> Invoice:
+    """Make an invoice; hooks are the caller's business."""
+    rate = Decimal("0.000") if client.taxexempt else TAX_PERCENT
+    now, today = str(clock.local()), clock.today().isoformat()
+    invoice = Invoice(
+        install.new_id("invoice"), client.id, today, due.isoformat(), status, gateway, now, now, rate, items=items
+    )
+    install.invoices[invoice.id] = invoice
+    install.changed()
+    return invoice
+
+
+def service_items(install: Install, service: Service, cycle_start: date) -> list[Item]:
+    """The line that bills one cycle of a service."""
+    product = install.products.get(service.pid)
+    name = product.name if product else "Unknown Product"
+    first = service.nextinvoicedate == service.regdate
+    amount = service.firstpaymentamount if first else service.recurringamount
+    months = MONTHS.get(service.billingcycle, 0)
+    text = f"{name} - {service.domain}" if service.domain else name
+    if months:
+        last = date.fromordinal(months_later(cycle_start, months).toordinal() - 1)
+        text += f" ({cycle_start:%d/%m/%Y} - {last:%d/%m/%Y})"
+    return [Item(install.new_id("item"), text, amount, "Hosting", service.id)]
+
+
+def advance(service: Service) -> None:
+    """Note that the cycle at `nextinvoicedate` is billed."""
+    start, months = parse_date(service.nextinvoicedate), MONTHS.get(service.billingcycle, 0)
+    anchor = parse_date(service.regdate)
+    if start is None or not months:
+        service.nextinvoicedate = NO_DATE
+        return
+    service.nextinvoicedate = months_later(start, months, anchor.day if anchor else 0).isoformat()
+
+
+def receive(
+    install: Install, clock: Clock, invoice: Invoice, amount: Decimal, *, gateway: str, transid: str, date_text: str = ""
+) -> bool:
+    """Book a payment with its hooks; whether the invoice is paid now. What is too much becomes credit."""
+    balance = totals(install, invoice).balance
+    now = date_text or str(clock.local())
+    payment = Transaction(
+        install.new_id("transaction"), invoice.userid, invoice.id, gateway, now, "Invoice Payment", amount, transid
+    )
+    install.transactions[payment.id] = payment
+    invoice.updated_at = str(clock.local())
+    install.log(clock, f"Added Invoice Payment - Invoice ID: {invoice.id}", invoice.userid)
+    install.fire(clock, "AddInvoicePayment", "invoice", invoice.id, invoice.userid)
+    if amount > balance:
+        add_credit(install, clock, invoice.userid, amount - balance, f"Invoice #{invoice.id} Overpayment", invoice.id)
+    if amount >= balance and invoice.status != "Paid":
+        settle(install, clock, invoice, now)
+    return invoice.status == "Paid"
+
+
+def settle(install: Install, clock: Clock, invoice: Invoice, paid_at: str) -> None:
+    """Mark as paid: services are renewed, waiting upgrades take effect, InvoicePaid fires last."""
+    invoice.status, invoice.datepaid, invoice.updated_at = "Paid", paid_at, str(clock.local())
+    for item in invoice.items:
+        service = install.services.get(item.relid) if item.type == "Hosting" else None
+        if service is not None and service.nextinvoicedate != NO_DATE:
+            service.nextduedate = service.nextinvoicedate
+    for upgrade in install.upgrades.values():
+        if upgrade.invoiceid == invoice.id and upgrade.status == "Pending":
+            take_effect(install, clock, upgrade.id)
+    install.fire(clock, "InvoicePaid", "invoice", invoice.id, invoice.userid)
+
+
+def take_effect(install: Install, clock: Clock, upgrade_id: int) -> None:
+    """The service becomes what it was upgraded to."""
+    upgrade = install.upgrades[upgrade_id]
+    service, product = install.services[upgrade.serviceid], install.products[upgrade.newproductid]
+    service.pid, service.recurringamount, service.billingcycle = product.pid, product.price, upgrade.billingcycle
+    upgrade.status = "Completed"
+    install.fire(clock, "AfterProductUpgrade", "service", service.id, service.clientid)
+
+
+def add_credit(
+    install: Install, clock: Clock, client_id: int, amount: Decimal, description: str, relid: int = 0
+) -> None:
+    """Change a client's credit balance. No hook tells of it."""
+    entry = CreditEntry(install.new_id("credit"), client_id, clock.today().isoformat(), description, amount, relid)
+    install.credits[entry.id] = entry
+    install.clients[client_id].credit += amount
+    install.changed()
+
+
+def charge_card(
+    install: Install, clock: Clock, invoice: Invoice, last_four: str, transid: str
+) -> bool:
+    """Try a card for the whole balance; whether the gateway took it."""
+    invoice.last_capture_attempt = str(clock.local())
+    install.changed()
+    if last_four == DECLINED_LAST_FOUR:
+        return False
+    balance = totals(install, invoice).balance
+    return receive(install, clock, invoice, balance, gateway=CARD_GATEWAY, transid=transid)

@@ -1,0 +1,35 @@
+"""Billing cycles: request words, response words, months."""
+
+import calendar
+from datetime import date
+
+from sandbox.whmcs.state import NO_DATE
+
+CYCLES = {
+    "free": ("Free Account", 0),
+    "onetime": ("One Time", 0),
+    "monthly": ("Monthly", 1),
+    "quarterly": ("Quarterly", 3),
+    "semiannually": ("Semi-Annually", 6),
+    "annually": ("Annually", 12),
+    "biennially": ("Biennially", 24),
+    "triennially": ("Triennially", 36),
+}
+MONTHS = {shown: months for shown, months in CYCLES.values()}
+
+
+def shown(word: str) -> str | None:
+    """The response word of a request word, however it is spelt."""
+    key = word.lower().replace(" ", "").replace("-", "").removesuffix("account")
+    return CYCLES[key][0] if key in CYCLES else None
+
+
+def months_later(day: date, months: int, anchor: int = 0) -> date:
+    """The same day some months later, the last of a shorter month at most; `anchor` is the day to come back to."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(anchor or day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def parse_date(text: str) -> date | None:
+    """A stored date; None for the zero date."""
+    return None if not text or text.startswith(NO_DATE) else date.fromisoformat(text[:10])

@@ -1,0 +1,82 @@
+"""How PHP reads a form, and its serialisation format."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from sandbox.whmcs.errors import Refused
+
+MAX_INPUT_VARS = 1_000
+MOST_NESTED = 64
+_KEY = re.compile(r"\[([^\]]*)\]")
+
+
+def parse(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """`$_POST`: brackets nest, `[]` appends, a later duplicate wins, everything past the limit is silently dropped."""
+    fields: dict[str, Any] = {}
+    for count, (name, value) in enumerate(pairs):
+        if count >= MAX_INPUT_VARS:
+            break
+        head, bracket, _ = name.partition("[")
+        if not head:
+            continue
+        keys = _KEY.findall(name[len(head) :]) if bracket else []
+        _put(fields, [re.sub(r"[ .]", "_", head.lstrip()), *keys[:MOST_NESTED]], value)
+    return fields
+
+
+def _put(target: dict[str, Any], keys: list[str], value: str) -> None:
+    for key in keys[:-1]:
+        place = _slot(target, key)
+        if not isinstance(target.get(place), dict):
+            target[place] = {}
+        target = target[place]
+    target[_slot(target, keys[-1])] = value
+
+
+def _slot(target: dict[str, Any], key: str) -> str:
+    if key:
+        return key
+    return str(max((int(each) for each in target if each.isdigit()), default=-1) + 1)
+
+
+def unserialized(text: str, parameter: str) -> dict[Any, Any]:
+    """A map given as base64 over PHP's serialisation. Objects are refused."""
+    try:
+        value, rest = _read(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError, IndexError, RecursionError) as error:
+        raise Refused(f"Invalid serialized value for {parameter}") from error
+    if rest or not isinstance(value, dict):
+        raise Refused(f"Invalid serialized value for {parameter}")
+    return value
+
+
+def _read(data: bytes) -> tuple[Any, bytes]:
+    """One value and what follows it. Lengths count bytes."""
+    tag = data[:1]
+    if tag == b"N":
+        return None, _after(data, b"N;")
+    if tag in (b"i", b"d", b"b"):
+        text, _, rest = data[2:].partition(b";")
+        return {b"i": int, b"d": float, b"b": lambda given: given == b"1"}[tag](text), rest  # type: ignore[operator]
+    size_text, _, rest = data[2:].partition(b":")
+    size = int(size_text)
+    if tag == b"s":
+        text = rest[1 : size + 1]
+        return text.decode(), _after(rest[size + 1 :], b'";')
+    if tag != b"a":
+        raise ValueError("only arrays and scalars are read")
+    rest = _after(rest, b"{")
+    found: dict[Any, Any] = {}
+    for _ in range(size):
+        key, rest = _read(rest)
+        found[key], rest = _read(rest)
+    return found, _after(rest, b"}")
+
+
+def _after(data: bytes, expected: bytes) -> bytes:
+    if not data.startswith(expected):
+        raise ValueError(f"expected {expected!r}")
+    return data[len(expected) :]

@@ -1,0 +1,156 @@
+"""One WHMCS installation: its tables, settings and the spool of its webhook hook file. Pure data, pickled as it is."""
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+from sandbox.clock import Clock
+from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.state import (
+    CancelRequest,
+    Client,
+    CreditEntry,
+    Invoice,
+    LogEntry,
+    Order,
+    PayMethod,
+    Product,
+    Service,
+    SsoToken,
+    Transaction,
+    Upgrade,
+    User,
+    Webhook,
+)
+
+CUSTOMER_NUMBER_FIELD = 198
+CUSTOM_FIELDS = {198: "Customer Number", 201: "Date of Birth", 202: "Gender", 203: "Nationality"}
+SERVICE_FIELDS = {301: "OpportunityId"}
+GATEWAYS = {"mailin": "Mail In Payment", "stripe": "Credit Card", "banktransfer": "Bank Transfer"}
+CARD_GATEWAY = "stripe"
+TAX_PERCENT = Decimal("10.000")
+MOST_SPOOLED = 20_000
+MOST_LOGGED = 5_000
+
+FIRST_IDS = {
+    "client": 3_001,
+    "user": 8_001,
+    "service": 20_001,
+    "invoice": 60_001,
+    "item": 1,
+    "transaction": 1,
+    "pay_method": 1,
+    "order": 5_001,
+    "cancel_request": 1,
+    "credit": 1,
+    "upgrade": 1,
+    "log": 1,
+}
+
+
+@dataclass
+class Access:
+    """Who may call the API, and what."""
+
+    identifier: str = "sandboxIdentifier000000000000000"
+    secret: str = "sandboxSecret0000000000000000000"
+    access_key: str = "sandbox-access-key"
+    allowed_ips: set[str] = field(default_factory=lambda: {"127.0.0.1", "::1"})
+    api_access: bool = True
+    denied_actions: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Install:
+    """All tables by id. `revision` counts changes, so that a snapshot knows whether there is anything new."""
+
+    system_url: str = ""
+    webhook_url: str = ""
+    webhook_secret: str = "whsec_sandbox_0123456789abcdef"
+    version: str = "8.13.1-release.1"
+    access: Access = field(default_factory=Access)
+    clients: dict[int, Client] = field(default_factory=dict)
+    users: dict[int, User] = field(default_factory=dict)
+    products: dict[int, Product] = field(default_factory=dict)
+    services: dict[int, Service] = field(default_factory=dict)
+    invoices: dict[int, Invoice] = field(default_factory=dict)
+    transactions: dict[int, Transaction] = field(default_factory=dict)
+    pay_methods: dict[int, PayMethod] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    cancel_requests: dict[int, CancelRequest] = field(default_factory=dict)
+    credits: dict[int, CreditEntry] = field(default_factory=dict)
+    upgrades: dict[int, Upgrade] = field(default_factory=dict)
+    activity: list[LogEntry] = field(default_factory=list)
+    tokens: dict[str, SsoToken] = field(default_factory=dict)
+    sessions: dict[str, int] = field(default_factory=dict)
+    spool: list[Webhook] = field(default_factory=list)
+    next_ids: dict[str, int] = field(default_factory=lambda: dict(FIRST_IDS))
+    revision: int = 0
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+    """Woken when the spool has news; not part of the data."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "listeners": []}
+
+    def new_id(self, series: str) -> int:
+        """The next number of a table."""
+        self.next_ids[series] += 1
+        return self.next_ids[series] - 1
+
+    def changed(self) -> None:
+        """Say that something was written."""
+        self.revision += 1
+
+    def client(self, client_id: int, message: str = "Client ID Not Found") -> Client:
+        """A client by id, or a refusal in the action's own words."""
+        found = self.clients.get(client_id)
+        if found is None:
+            raise Refused(message)
+        return found
+
+    def client_by_email(self, email: str) -> Client | None:
+        """The client with this address."""
+        return next((each for each in self.clients.values() if each.email.lower() == email.lower()), None)
+
+    def invoice(self, invoice_id: int, message: str = "Invoice ID Not Found") -> Invoice:
+        """An invoice by id, or a refusal."""
+        found = self.invoices.get(invoice_id)
+        if found is None:
+            raise Refused(message)
+        return found
+
+    def service(self, service_id: int, message: str = "Service ID Not Found") -> Service:
+        """A service by id, or a refusal."""
+        found = self.services.get(service_id)
+        if found is None:
+            raise Refused(message)
+        return found
+
+    def log(self, clock: Clock, description: str, client_id: int = 0) -> None:
+        """A line in the activity log."""
+        at = str(clock.local())
+        self.activity.append(LogEntry(self.new_id("log"), client_id, at, description))
+        del self.activity[:-MOST_LOGGED]
+
+    def fire(self, clock: Clock, event: str, object_name: str, record_id: object, client_id: int) -> None:
+        """A hook point was reached: the hook file spools a notice, if it knows where to send it."""
+        self.changed()
+        if not self.webhook_url:
+            return
+        occurred_at = clock.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        notice = Webhook(
+            f"msg_{secrets.token_hex(12)}", event, object_name, str(record_id), str(client_id), occurred_at
+        )
+        self.spool.append(notice)
+        del self.spool[:-MOST_SPOOLED]
+        for wake in self.listeners:
+            wake()
+
+
+def page_of(rows: Iterable[Any], start: int, limit: int) -> tuple[int, list[Any]]:
+    """How many rows there are, and those of one page."""
+    everything = list(rows)
+    return len(everything), everything[start : start + limit]

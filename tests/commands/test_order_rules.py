@@ -1,0 +1,216 @@
+"""The order rules, pure: each kept and each broken."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.commands.basket import Basket
+from app.commands.check_order import totals
+from app.commands.order_facts import Facts, KnownAddress, Product
+from app.commands.order_rules import violations
+
+TODAY = date(2026, 6, 1)
+HOME = KnownAddress(address1="1-2-3 Shibuya", city="Shibuya-ku", state="Tokyo", postcode="150-0002", country="JP")
+EID = "89049032000000000000000000000001"
+MNP: dict[str, Any] = {
+    "reservation_number": "1234567890",
+    "expires_on": "2026-06-10",
+    "phone_number": "09012345678",
+    "last_name": "佐藤",
+    "first_name": "花",
+    "last_name_kana": "サトウ",
+    "first_name_kana": "ハナ",
+    "gender": "female",
+    "birthday": "1990-04-01",
+}
+
+
+def product(sku: str, category: str, item_class: str = "service", *, price: int = 1_000, **more: Any) -> Product:
+    fields: dict[str, Any] = {"billing_cycle": "monthly", "orderable": True, "facts": {}, **more}
+    return Product(
+        sku=sku,
+        name=sku.title(),
+        category=category,
+        item_class=item_class,
+        price=Decimal(price),
+        currency="JPY",
+        pricebook_entry_id=f"01u{sku}",
+        **fields,
+    )
+
+
+CATALOG = {
+    each.sku: each
+    for each in (
+        product("NET-GOLD", "internet", facts={"internet_offering_type": "Home 1G"}),
+        product("NET-10G", "internet", facts={"internet_offering_type": "Home 10G"}),
+        product("NET-INSTALL", "internet", "installation", billing_cycle="onetime", price=22_800),
+        product("SIM-5", "sim"),
+        product("SIM-5-FAMILY", "sim", facts={"sim_has_family_discount": True}),
+        product("SIM-FEE", "sim", "activation", billing_cycle="onetime"),
+        product("SIM-VOICEMAIL", "sim", "add_on"),
+        product("VPN-LONDON", "vpn", facts={"vpn_region": "UK-London"}),
+        product("VPN-FEE", "vpn", "activation"),
+        product("HOST-BASIC", "hosting"),
+        product("SIM-OLD", "sim", orderable=False),
+    )
+}
+FACTS = Facts(
+    products=CATALOG,
+    has_payment_method=True,
+    has_active_sim=False,
+    has_internet=False,
+    internet_status="eligible",
+    internet_offering="Home 1G",
+    address=HOME,
+    today=TODAY,
+)
+INTERNET = ("NET-GOLD", "NET-INSTALL")
+ESIM = {"sim_type": "esim", "eid": EID}
+
+
+def basket(*skus: str, configuration: dict[str, Any] | None = None, **more: Any) -> Basket:
+    body = {"items": [{"sku": sku} for sku in skus], "configuration": configuration or {}, **more}
+    return msgspec.convert(body, Basket, strict=False)
+
+
+def codes(wanted: Basket, **facts: Any) -> list[str]:
+    return [each.code for each in violations(wanted, msgspec.structs.replace(FACTS, **facts))]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        basket(*INTERNET, address_confirmed=True),
+        basket("SIM-5", "SIM-FEE", "SIM-VOICEMAIL", configuration=ESIM),
+        basket("SIM-5", "SIM-FEE", configuration={"sim_type": "physical"}),
+        basket("SIM-5", "SIM-FEE", configuration={**ESIM, "mnp": MNP}),
+        basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "UK-London"}),
+        basket("HOST-BASIC", configuration={"domain": "example.jp"}),
+        basket(*INTERNET, "SIM-5", "SIM-FEE", configuration=ESIM, address_confirmed=True),
+    ],
+)
+def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
+    assert codes(wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "facts", "expected"),
+    [
+        (
+            basket("HOST-BASIC", configuration={"domain": "a.jp"}),
+            {"has_payment_method": False},
+            "payment_method_missing",
+        ),
+        (basket("SIM-5", "SIM-FEE", "GONE", configuration=ESIM), {}, "product_not_orderable"),
+        (basket("SIM-OLD", "SIM-FEE", configuration=ESIM), {}, "product_not_orderable"),
+        (basket("SIM-5-FAMILY", "SIM-FEE", configuration=ESIM), {}, "product_not_orderable"),
+        (basket("NET-INSTALL", address_confirmed=True), {}, "internet_plan_required"),
+        (basket("NET-GOLD", *INTERNET, address_confirmed=True), {}, "internet_plan_required"),
+        (basket("NET-GOLD", address_confirmed=True), {}, "installation_required"),
+        (basket(*INTERNET), {}, "address_not_confirmed"),
+        (basket(*INTERNET, address_confirmed=True), {"internet_status": "checking"}, "not_eligible"),
+        (basket(*INTERNET, address_confirmed=True), {"internet_status": None}, "not_eligible"),
+        (basket("NET-10G", "NET-INSTALL", address_confirmed=True), {}, "not_eligible"),
+        (basket(*INTERNET, address_confirmed=True), {"has_internet": True}, "duplicate_internet"),
+        (basket("SIM-FEE", configuration=ESIM), {}, "sim_plan_required"),
+        (basket("SIM-5", configuration=ESIM), {}, "activation_fee_required"),
+        (basket("SIM-5", "SIM-FEE"), {}, "sim_type_required"),
+        (basket("SIM-5", "SIM-FEE", configuration={"sim_type": "esim", "eid": "123"}), {}, "eid_required"),
+        (basket("VPN-LONDON", configuration={"vpn_region": "UK-London"}), {}, "vpn_activation_fee_required"),
+        (basket("VPN-LONDON", "VPN-FEE"), {}, "vpn_region_required"),
+        (basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "USA-SF"}), {}, "vpn_region_required"),
+        (basket("HOST-BASIC"), {}, "domain_required"),
+        (basket("HOST-BASIC", configuration={"domain": "no spaces.jp"}), {}, "domain_required"),
+        (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"address": None}, "address_required"),
+    ],
+)
+def test_each_rule_speaks_up_alone(wanted: Basket, facts: dict[str, Any], expected: str) -> None:
+    assert codes(wanted, **facts) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("reservation_number", "12345"),
+        ("expires_on", (TODAY - timedelta(days=1)).isoformat()),
+        ("expires_on", None),
+        ("phone_number", "090-1234-5678"),
+        ("last_name", " "),
+        ("first_name", ""),
+        ("last_name_kana", "さとう"),
+        ("first_name_kana", "Hana"),
+        ("gender", None),
+        ("birthday", None),
+    ],
+)
+def test_a_number_transfer_names_the_detail_that_is_missing(name: str, value: str | None) -> None:
+    wanted = basket("SIM-5", "SIM-FEE", configuration={**ESIM, "mnp": {**MNP, name: value}})
+
+    found = violations(wanted, FACTS)
+
+    assert [(each.field, each.code) for each in found] == [(f"configuration.mnp.{name}", "mnp_details_required")]
+
+
+def test_a_number_transfer_may_use_its_last_day() -> None:
+    mnp = {**MNP, "expires_on": TODAY.isoformat()}
+
+    assert codes(basket("SIM-5", "SIM-FEE", configuration={**ESIM, "mnp": mnp})) == []
+
+
+def test_every_violation_is_told_not_only_the_first() -> None:
+    wanted = basket("NET-GOLD", "SIM-5", "GONE")
+
+    found = codes(wanted, has_payment_method=False, internet_status="not_requested")
+
+    assert found == [
+        "payment_method_missing",
+        "product_not_orderable",
+        "installation_required",
+        "address_not_confirmed",
+        "not_eligible",
+        "activation_fee_required",
+        "sim_type_required",
+    ]
+
+
+def test_a_ten_gigabit_address_can_have_one_gigabit_too() -> None:
+    assert codes(basket(*INTERNET, address_confirmed=True), internet_offering="Home 10G") == []
+
+
+def test_a_family_plan_is_open_to_who_has_an_active_sim() -> None:
+    assert codes(basket("SIM-5-FAMILY", "SIM-FEE", configuration=ESIM), has_active_sim=True) == []
+
+
+def test_every_sentence_is_one_for_people() -> None:
+    found = violations(basket("NET-GOLD", "SIM-5", "GONE"), msgspec.structs.replace(FACTS, address=None))
+
+    assert all(each.message[0].isupper() and each.message.rstrip().endswith((".", "first.")) for each in found)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"items": []},
+        {"items": [{"sku": "SIM-5", "quantity": 2}]},
+        {"items": [{"sku": "SIM-5"}], "discount": 100},
+        {"items": [{"sku": "SIM-5"}], "configuration": {"colour": "red"}},
+        {"items": [{"sku": "SIM-5"}], "address": {"city": "Tokyo"}},
+    ],
+)
+def test_a_malformed_basket_is_refused_before_any_rule(body: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(body, Basket)
+
+
+def test_totals_tell_monthly_from_one_time() -> None:
+    found = totals([CATALOG["NET-GOLD"], CATALOG["NET-INSTALL"]], "JPY")
+
+    assert (found.monthly.amount, found.one_time.amount, found.first_month.amount) == (
+        "1000.00",
+        "22800.00",
+        "23800.00",
+    )

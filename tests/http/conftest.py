@@ -1,0 +1,124 @@
+"""The whole API in this event loop, over the real engines; its upstreams answer nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar
+from redis.asyncio import Redis
+
+from app.commands import passwords
+from app.http.app import build
+from app.settings import Settings
+
+PASSWORD = "paper crane lantern 24"
+
+type_of_serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+type_of_add_customer = Callable[[str], Awaitable[UUID]]
+type_of_log_in = Callable[[httpx.AsyncClient, str], Awaitable[dict[str, str]]]
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
+    """The API, open for as long as the block runs. A task of its own holds it, because it must be closed by the task
+    that opened it, and fixtures are not."""
+    app, opened, wanted_no_more = build(settings), asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with app.lifespan():
+            opened.set()
+            await wanted_no_more.wait()
+
+    holder = asyncio.create_task(hold())
+    waiter = asyncio.create_task(opened.wait())
+    await asyncio.wait([holder, waiter], return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    if holder.done():
+        await holder
+    transport = httpx.ASGITransport(app, client=("203.0.113.7", 50_000))  # type: ignore[arg-type]
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://portal.test") as client:
+            yield app, client
+    finally:
+        wanted_no_more.set()
+        await holder
+
+
+@pytest.fixture
+def serve(pool: asyncpg.Pool, redis: Redis) -> type_of_serve:
+    """Serve an API of given settings; the caller's address is 203.0.113.7."""
+
+    @asynccontextmanager
+    async def started(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+        async with served(settings) as (_, client):
+            yield client
+
+    return started
+
+
+@pytest.fixture
+async def running(
+    settings: Settings, pool: asyncpg.Pool, redis: Redis
+) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
+    """The application and a client of it."""
+    generous = msgspec.structs.replace(settings, auth_rate_per_minute=1000, public_rate_per_minute=1000)
+    async with served(generous) as found:
+        yield found
+
+
+@pytest.fixture
+def api(running: tuple[Litestar, httpx.AsyncClient]) -> httpx.AsyncClient:
+    """A client of the API, not logged in."""
+    return running[1]
+
+
+@pytest.fixture(scope="session")
+async def password_hash() -> str:
+    """The hash of PASSWORD."""
+    return await passwords.hashed(PASSWORD)
+
+
+@pytest.fixture
+def add_customer(pool: asyncpg.Pool, password_hash: str) -> type_of_add_customer:
+    """Make a signed-up customer by name; returns the account id."""
+
+    async def add(name: str) -> UUID:
+        user_id, account_id = uuid4(), uuid4()
+        await pool.execute(
+            "INSERT INTO portal.users (id, email, password_hash, first_name) VALUES ($1, $2, $3, $4)",
+            user_id,
+            f"{name}@example.jp",
+            password_hash,
+            name.title(),
+        )
+        await pool.execute(
+            "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, "
+            "customer_number) VALUES ($1, $2, $3, $4, $5)",
+            account_id,
+            user_id,
+            f"client-{name}",
+            f"account-{name}",
+            f"number-{name}",
+        )
+        return account_id
+
+    return add
+
+
+@pytest.fixture
+def log_in() -> type_of_log_in:
+    """Log a customer in; returns what login answered."""
+
+    async def run(client: httpx.AsyncClient, name: str) -> dict[str, str]:
+        response = await client.post("/api/auth/login", json={"email": f"{name}@example.jp", "password": PASSWORD})
+        assert response.status_code == 200, response.text
+        client.cookies.clear()
+        found: dict[str, str] = response.json()
+        return found
+
+    return run

@@ -1,0 +1,56 @@
+"""Upstreams on real sockets: scripted ones for what can go wrong, the Salesforce stand-in for the real protocol."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.settings import Settings
+from tests.integrations.scripted import Upstream, scripted
+from tests.salesforce_stand import PRICEBOOK_ID, Stand, stand
+
+NOWHERE = "https://127.0.0.1:9"
+
+
+def settings(**given: Any) -> Settings:
+    """Settings that reach nothing unless told."""
+    defaults: dict[str, Any] = {
+        "database_url": "postgresql://nowhere",
+        "redis_url": "redis://nowhere",
+        "portal_secret": "s" * 32,
+        "salesforce_url": NOWHERE,
+        "salesforce_token_url": f"{NOWHERE}/services/oauth2/token",
+        "salesforce_client_id": "portal-client",
+        "salesforce_username": "portal@example.com",
+        "salesforce_private_key_file": "/nonexistent",
+        "salesforce_pricebook_id": PRICEBOOK_ID,
+        "whmcs_url": NOWHERE,
+        "whmcs_identifier": "identifier",
+        "whmcs_secret": "whmcs-secret",
+        "whmcs_webhook_secrets": "webhook-secret",
+        "freebit_url": NOWHERE,
+        "freebit_oem_id": "oem",
+        "freebit_oem_key": "oem-key",
+        "whm_url": NOWHERE,
+        "whm_user": "reseller",
+        "whm_token": "whm-token",
+    }
+    return Settings(**(defaults | given))
+
+
+@pytest.fixture(scope="session")
+def make_settings() -> Callable[..., Settings]:
+    return settings
+
+
+@pytest_asyncio.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    async with scripted() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def salesforce(tmp_path_factory) -> AsyncIterator[Stand]:
+    async with stand(tmp_path_factory.mktemp("salesforce")) as running:
+        yield running

@@ -1,0 +1,137 @@
+"""The WHM client: HTTP 200 for everything, sentences for errors, and answers with passwords in them."""
+
+import pytest
+import pytest_asyncio
+
+from app.errors import (
+    OutcomeUnknown,
+    UpstreamAuthFailed,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamNotFound,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from app.integrations.whm.client import NewHostingAccount, WhmClient
+from tests.integrations.conftest import settings
+from tests.integrations.scripted import Reply
+
+NEW = NewHostingAccount("cabc1234", "a.example.jp", "basic", "a@example.com")
+
+
+def answer(command, result=1, reason="OK", data=None, **metadata):
+    body = {"metadata": {"command": command, "result": result, "reason": reason, "version": 1, **metadata}}
+    return Reply(body | ({"data": data} if data is not None else {}))
+
+
+@pytest_asyncio.fixture
+async def whm(upstream):
+    made = await WhmClient.open(settings(whm_url=upstream.url + "/", whm_timeout_seconds=0.4))
+    yield made
+    await made.close()
+
+
+async def test_an_account_is_created_by_post_without_asking_for_the_password(whm, upstream):
+    upstream.will(answer("createacct", data={"ip": "192.0.2.1"}))
+    await whm.create_account(NEW)
+    (asked,) = upstream.asked
+    assert (asked.method, asked.path) == ("POST", "/json-api/createacct")
+    assert asked.headers["authorization"] == "whm reseller:whm-token"
+    assert asked.form == {
+        "username": "cabc1234",
+        "domain": "a.example.jp",
+        "plan": "basic",
+        "contactemail": "a@example.com",
+        "showpass": "n",
+        "api.version": "1",
+    }
+
+
+async def test_only_the_account_of_exactly_that_name_is_found(whm, upstream):
+    rows = [{"user": "bobby", "domain": "b.jp"}, {"user": "bob", "domain": "a.jp", "suspended": "1", "plan": "basic"}]
+    upstream.will(answer("listaccts", data={"acct": rows}))
+    found = await whm.account("bob")
+    assert found is not None
+    assert (found.domain, found.suspended, found.plan) == ("a.jp", True, "basic")
+    assert upstream.forms()[0]["searchmethod"] == "exact"
+    assert await whm.account("bo") is None
+    upstream.will(answer("listaccts", data={"acct": []}))
+    assert await whm.account("bob") is None
+
+
+async def test_the_version_is_a_probe(whm, upstream):
+    upstream.will(answer("version", data={"version": "11.138.0.1"}))
+    assert await whm.version() == "11.138.0.1"
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "code"),
+    [
+        ("API failure: (XID 3y67mz) a group for that username already exists", UpstreamRejected, "username_taken"),
+        ("(XID ab12) Sorry, a passwd entry for that username already exists.", UpstreamRejected, "username_taken"),
+        ("The domain “a.jp” already exists in the userdata.", UpstreamRejected, "domain_taken"),
+        ("A DNS entry for a.jp already exists.", UpstreamRejected, "domain_taken"),
+        ("Sorry, that's an invalid domain.", UpstreamRejected, ""),
+        ("The package “gold” does not exist.", UpstreamRejected, "package_missing"),
+        ("You do not have a user named “bob”.", UpstreamNotFound, "absent"),
+        ("You do not have access to an account named “bob”.", UpstreamRejected, "other_owner"),
+        ("Permission denied", UpstreamAuthFailed, "refused"),
+        ("You have reached your account limit", UpstreamBusy, "capacity"),
+    ],
+)
+async def test_reasons_are_told_apart_by_pattern(whm, upstream, reason, kind, code):
+    upstream.will(answer("createacct", 0, reason))
+    with pytest.raises(UpstreamError) as raised:
+        await whm.create_account(NEW)
+    assert (type(raised.value), raised.value.vendor_code) == (kind, code)
+    assert "XID" not in raised.value.reason
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply({"cpanelresult": {"error": "Access denied"}}),
+        Reply({"statusmsg": "Permission denied", "status": 0}),
+        Reply("<html>login</html>", 401),
+        Reply("", 403),
+    ],
+)
+async def test_a_refusal_at_the_door_has_another_shape_and_the_same_meaning(whm, upstream, reply):
+    upstream.will(reply)
+    with pytest.raises(UpstreamAuthFailed):
+        await whm.create_account(NEW)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(drop=True), Reply(hang=2), Reply("", 500), Reply("<html>"), Reply({"result": []}), answer("listaccts")],
+    ids=["dropped", "silent", "500", "html", "api-0", "other-command"],
+)
+async def test_a_create_with_a_doubtful_answer_is_sent_once_and_left_open(whm, upstream, reply):
+    upstream.will(reply)
+    with pytest.raises(OutcomeUnknown):
+        await whm.create_account(NEW)
+    assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(drop=True), UpstreamUnavailable),
+        (Reply("", 500), UpstreamUnavailable),
+        (Reply("<html>"), UpstreamMalformed),
+    ],
+)
+async def test_a_read_with_a_doubtful_answer_may_be_repeated(whm, upstream, reply, kind):
+    upstream.will(reply)
+    with pytest.raises(kind):
+        await whm.account("bob")
+
+
+async def test_no_error_shows_the_token_or_the_servers_log(whm, upstream):
+    raw = "Password: hunter2"
+    upstream.will(answer("createacct", 0, "Sorry, that's an invalid domain.", output={"raw": raw}))
+    with pytest.raises(UpstreamRejected) as raised:
+        await whm.create_account(NEW)
+    assert not any(secret in repr(raised.value) + str(raised.value) for secret in ("hunter2", "whm-token"))

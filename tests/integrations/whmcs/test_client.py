@@ -1,0 +1,320 @@
+"""The WHMCS client against an upstream that answers as real ones have been seen to."""
+
+import pytest
+import pytest_asyncio
+
+from app.errors import (
+    OutcomeUnknown,
+    UpstreamAuthFailed,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamNotFound,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from app.integrations.whmcs.client import NewClient, NewOrder, OrderLine, WhmcsClient
+from tests.integrations.conftest import settings
+from tests.integrations.scripted import Reply
+
+HTML = "<html><body>Oops! Something went wrong</body></html>"
+
+
+def success(**fields):
+    return Reply({"result": "success", **fields})
+
+
+def refused(message, status=200):
+    return Reply({"result": "error", "message": message}, status)
+
+
+@pytest_asyncio.fixture
+async def whmcs(upstream):
+    made = await WhmcsClient.open(
+        settings(whmcs_url=upstream.url, whmcs_read_timeout_seconds=0.4, whmcs_write_timeout_seconds=0.4)
+    )
+    yield made
+    await made.close()
+
+
+ORDER = NewOrder(
+    whmcs_client_id="1001",
+    salesforce_order_id="801000000000001AAA",
+    lines=[OrderLine(pid="181", billing_cycle="monthly"), OrderLine(pid="9", billing_cycle="onetime", domain="a.jp")],
+    payment_method="mailin",
+)
+PERSON = NewClient(
+    **dict.fromkeys(
+        ("firstname", "lastname", "phonenumber", "address1", "address2", "city", "state", "postcode", "country"), "x"
+    ),
+    email="a@example.com",
+    password="a-long-random-one",
+    customer_number="C-000001",
+)
+
+
+async def test_credentials_travel_in_the_body_of_a_post(whmcs, upstream):
+    upstream.will(success())
+    await whmcs.call("WhmcsDetails")
+    (asked,) = upstream.asked
+    assert (asked.method, asked.path) == ("POST", "/includes/api.php")
+    assert asked.form["secret"] == "whmcs-secret"
+    assert (asked.form["action"], asked.form["responsetype"]) == ("WhmcsDetails", "json")
+    assert asked.headers["user-agent"] == "customer-portal/0.1"
+
+
+@pytest.mark.parametrize("reply", [Reply(HTML, 500), Reply(HTML), Reply(drop=True), Reply("", 502), Reply(HTML, 503)])
+async def test_a_read_is_repeated_over_a_passing_trouble(whmcs, upstream, reply):
+    upstream.will(reply, success(clientid="1"))
+    assert (await whmcs.call("GetCredits"))["clientid"] == "1"
+    assert len(upstream.asked) == 2
+
+
+async def test_a_read_is_repeated_twice_at_most(whmcs, upstream):
+    upstream.will(Reply(HTML, 500))
+    with pytest.raises(UpstreamUnavailable):
+        await whmcs.call("GetCredits")
+    assert len(upstream.asked) == 3
+
+
+async def test_a_slow_read_is_not_repeated(whmcs, upstream):
+    upstream.will(Reply(hang=2))
+    with pytest.raises(UpstreamUnavailable):
+        await whmcs.call("GetCredits")
+    assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(HTML, 500),
+        Reply("", 504),
+        Reply(HTML),
+        Reply("PHP Notice: x {}"),
+        Reply(""),
+        Reply('{"result":"succ'),
+        Reply(drop=True),
+        Reply(hang=2),
+        Reply({"result": "success"}),
+        Reply({"warning": "missing payment information"}),
+        success(orderid=0),
+        success(orderid="abc"),
+    ],
+    ids=["500", "504", "html", "notice", "empty", "truncated", "dropped", "silent", "no-id", "warning", "zero", "word"],
+)
+async def test_a_write_is_sent_once_and_its_doubtful_answer_leaves_the_outcome_open(whmcs, upstream, reply):
+    upstream.will(reply)
+    with pytest.raises(OutcomeUnknown):
+        await whmcs.add_order(ORDER)
+    assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize(("status", "kind"), [(503, UpstreamBusy), (429, UpstreamBusy), (403, UpstreamAuthFailed)])
+async def test_a_write_that_was_turned_away_at_the_door_may_be_repeated(whmcs, upstream, status, kind):
+    upstream.will(Reply(HTML, status))
+    with pytest.raises(kind):
+        await whmcs.add_order(ORDER)
+    assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "code"),
+    [
+        ("Invalid IP 192.0.2.1", UpstreamAuthFailed, "refused"),
+        ("Invalid or missing credentials", UpstreamAuthFailed, "refused"),
+        ('Invalid Permissions: API action "addorder" is not allowed', UpstreamAuthFailed, "refused"),
+        ("Client ID Not Found", UpstreamNotFound, "absent"),
+        ("Client Not Found", UpstreamNotFound, "absent"),
+        ("Invoice ID Not Found", UpstreamNotFound, "absent"),
+        ("Service ID not found", UpstreamNotFound, "absent"),
+        ("Invalid client_id", UpstreamNotFound, "absent"),
+        ("Order ID not found or Status not Pending", UpstreamRejected, "not_pending"),
+        ("A user already exists with that email address", UpstreamRejected, "email_taken"),
+        ("The email address entered is not available for use.", UpstreamRejected, "email_taken"),
+        ("Duplicate Email Address", UpstreamRejected, "email_taken"),
+        ("No items added to cart so order cannot proceed", UpstreamRejected, ""),
+        ("Invalid Payment Method. Valid options include mailin", UpstreamRejected, ""),
+        ("Lock wait timeout exceeded; try again", UpstreamBusy, "busy"),
+    ],
+)
+async def test_a_sentence_is_all_that_tells_errors_apart(whmcs, upstream, message, kind, code):
+    upstream.will(refused(message))
+    with pytest.raises(UpstreamError) as raised:
+        await whmcs.call("X", write=True)
+    assert (type(raised.value), raised.value.vendor_code, raised.value.reason) == (kind, code, message)
+
+
+async def test_a_forbidden_answer_stops_at_once(whmcs, upstream):
+    upstream.will(refused("Invalid IP 192.0.2.1", 403))
+    with pytest.raises(UpstreamAuthFailed):
+        await whmcs.call("GetCredits")
+    assert len(upstream.asked) == 1
+
+
+async def test_success_may_be_spelled_status_and_a_status_of_business_is_not_an_outcome(whmcs, upstream):
+    upstream.will(Reply({"status": "success"}))
+    await whmcs.call("GetPermissionsList")
+    upstream.will(Reply({"result": "success", "status": "Unpaid"}))
+    await whmcs.call("GetInvoice")
+    upstream.will(Reply({"status": "Unpaid"}))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.call("GetInvoice")
+
+
+async def test_no_error_shows_a_credential(whmcs, upstream):
+    for reply in (Reply(HTML, 500), Reply(drop=True), refused("Invalid or missing credentials")):
+        upstream.will(reply)
+        with pytest.raises(UpstreamError) as raised:
+            await whmcs.validate_login("a@example.com", "customer-password")
+        shown = repr(raised.value) + str(raised.value) + repr(raised.value.__cause__)
+        assert not any(secret in shown for secret in ("whmcs-secret", "customer-password", "a@example.com"))
+
+
+def service(number, client="1001"):
+    return {"id": str(number), "clientid": client, "orderid": "1", "pid": "181", "status": "Active"}
+
+
+async def test_every_page_is_read_though_the_install_gives_fewer_rows_than_asked(whmcs, upstream):
+    rows = [service(number) for number in range(1, 61)]
+
+    def page(asked):
+        start = int(asked.form["limitstart"])
+        return success(totalresults="60", products={"product": rows[start : start + 25]})
+
+    upstream.will().answer = page
+    found = await whmcs.services("1001")
+    assert [each.record_id for each in found] == [str(number) for number in range(1, 61)]
+    assert [form["limitstart"] for form in upstream.forms()] == ["0", "25", "50"]
+
+
+async def test_a_list_that_never_ends_is_given_up(whmcs, upstream):
+    upstream.will(success(totalresults=10**6, products={"product": [service(1)]}))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.services("1001")
+    assert len(upstream.asked) == 100
+
+
+async def test_a_filter_that_was_ignored_lets_nobody_elses_record_through(whmcs, upstream):
+    upstream.will(success(totalresults=2, products={"product": [service(1, "2002"), service(2, "1001")]}))
+    assert [each.record_id for each in await whmcs.services("1001")] == ["2"]
+    assert (await whmcs.service("2")).record_id == "2"
+    with pytest.raises(UpstreamNotFound):
+        await whmcs.service("3")
+    upstream.will(success(client={"id": 2002, "email": "b@example.com"}))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.client("1001")
+    assert await whmcs.client_id_by_email("a@example.com") is None
+    upstream.will(success(clientid="2002", paymethods=[{"id": 1}]))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.pay_methods("1001")
+    marked = {"id": "1", "userid": "2002", "status": "Pending", "notes": "sfOrderId=801A", "invoiceid": "0"}
+    upstream.will(success(totalresults=1, orders={"order": [marked]}))
+    assert await whmcs.find_order("1001", "801A") is None
+
+
+async def test_a_record_without_an_id_is_malformed_not_a_crash(whmcs, upstream):
+    upstream.will(success(totalresults=1, products={"product": [{"name": "x"}]}))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.services("1001")
+
+
+def invoices(asked):
+    row = {"userid": "1001", "currencycode": "JPY"}
+    if asked.form["action"] == "GetInvoices":
+        rows = [{**row, "id": number} for number in (1, 2, 3)] + [{**row, "id": 4, "userid": "2002"}]
+        return success(totalresults=4, invoices={"invoice": rows})
+    if asked.form["action"] == "GetClientsDetails":
+        return success(client={"id": 1001, "email": "a@example.com", "currency_code": "JPY"})
+    if asked.form["invoiceid"] == "2":
+        return refused("Invoice ID Not Found")
+    return success(invoiceid=int(asked.form["invoiceid"]), userid=1001, total="100.00", transactions="", items="")
+
+
+async def test_invoices_come_in_full_and_one_deleted_meanwhile_is_left_out(whmcs, upstream):
+    upstream.will().answer = invoices
+    found = await whmcs.invoices("1001")
+    assert [(each.record_id, each.data["currencycode"]) for each in found] == [("1", "JPY"), ("3", "JPY")]
+
+
+async def test_a_single_invoice_takes_its_currency_from_its_client(whmcs, upstream):
+    upstream.will().answer = invoices
+    assert (await whmcs.invoice("1")).data["currencycode"] == "JPY"
+    with pytest.raises(UpstreamNotFound):
+        await whmcs.invoice("2")
+
+
+async def test_an_order_goes_out_marked_without_invoice_or_mail(whmcs, upstream):
+    upstream.will(success(orderid=5, serviceids="7,8", invoiceid="0"))
+    made = await whmcs.add_order(ORDER)
+    assert (made.order_id, made.service_ids, made.invoice_id) == ("5", ("7", "8"), None)
+    (form,) = upstream.forms()
+    assert [form[name] for name in ("pid[0]", "pid[1]", "billingcycle[1]", "domain[0]", "domain[1]")] == [
+        "181",
+        "9",
+        "onetime",
+        "",
+        "a.jp",
+    ]
+    assert form["notes"] == "sfOrderId=801000000000001AAA"
+    assert (form["noinvoice"], form["noinvoiceemail"], form["noemail"]) == ("1", "1", "1")
+
+
+async def test_an_order_is_found_again_by_its_mark(whmcs, upstream):
+    lines = [{"type": "product", "relid": "7"}, {"type": "domain", "relid": "9"}]
+    row = {"id": 5, "userid": "1001", "status": "Active", "invoiceid": "", "lineitems": {"lineitem": lines}}
+    other = {"id": 4, "userid": "1001", "status": "Active", "notes": None}
+    rows = {"order": [other, {**row, "notes": "sfOrderId=801A\nby phone"}]}
+    upstream.will(success(totalresults=2, orders=rows))
+    found = await whmcs.find_order("1001", "801A")
+    assert found is not None
+    assert (found.order_id, found.service_ids, found.status, found.invoice_id) == ("5", ("7",), "Active", None)
+    assert await whmcs.find_order("1001", "801B") is None
+
+
+async def test_accepting_says_outright_that_nothing_is_set_up_or_mailed(whmcs, upstream):
+    upstream.will(success())
+    await whmcs.accept_order("5")
+    (form,) = upstream.forms()
+    assert (form["orderid"], form["autosetup"], form["sendemail"]) == ("5", "0", "0")
+
+
+async def test_a_client_is_added_with_its_customer_number_and_no_mail(whmcs, upstream):
+    upstream.will(success(clientid=1301))
+    assert await whmcs.add_client(PERSON) == "1301"
+    (form,) = upstream.forms()
+    assert (form["password2"], form["noemail"]) == ("a-long-random-one", "1")
+    assert not {"password", "customer_number"} & set(form)
+
+
+async def test_an_update_cannot_be_turned_to_another_client_by_a_field(whmcs, upstream):
+    upstream.will(success(clientid=1001))
+    await whmcs.update_client("1001", {"city": "Osaka", "clientid": "2002"})
+    assert upstream.forms()[0]["clientid"] == "1001"
+
+
+async def test_a_wrong_password_is_a_no_and_silence_is_not(whmcs, upstream):
+    upstream.will(refused("Email or Password Invalid"))
+    assert await whmcs.validate_login("a@example.com", "x") is False
+    assert len(upstream.asked) == 1
+    upstream.will(success(userid=1, twoFactorEnabled="true"))
+    assert await whmcs.validate_login("a@example.com", "x") is True
+    upstream.will(Reply(hang=2))
+    with pytest.raises(UpstreamUnavailable):
+        await whmcs.validate_login("a@example.com", "x")
+    assert len(upstream.asked) == 1
+
+
+async def test_a_sign_on_link_without_an_address_is_malformed(whmcs, upstream):
+    upstream.will(success(redirect_url="https://w/oauth/singlesignon.php?access_token=t"))
+    link = await whmcs.sso_link("1001", destination="sso:custom_redirect", path="viewinvoice.php?id=1")
+    assert link.endswith("access_token=t")
+    assert upstream.forms()[0]["sso_redirect_path"] == "viewinvoice.php?id=1"
+    upstream.will(success(access_token="t"))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.sso_link("1001", destination="clientarea:invoices")
+
+
+async def test_gateways_and_pay_methods_may_be_none(whmcs, upstream):
+    upstream.will(success(paymentmethods="", paymethods="", clientid="1001"))
+    assert await whmcs.gateways() == []
+    assert await whmcs.pay_methods("1001") == []

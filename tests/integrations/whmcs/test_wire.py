@@ -1,0 +1,87 @@
+"""WHMCS's dialect: forms out, whatever shape comes back in."""
+
+import base64
+
+import phpserialize3
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.integrations.whmcs.wire import as_list, csv, form, identifier, moment, serialized, text
+
+
+def test_lists_and_maps_become_php_arrays_and_absent_values_are_left_out():
+    params = {"pid": [1, 7], "prefs": {"general": True, "domain": False}, "note": None, "qty": 0, "name": "é&="}
+    assert form(params) == {"pid[0]": "1", "pid[1]": "7", "prefs[general]": "1", "qty": "0", "name": "é&="}
+
+
+def test_parallel_lists_stay_aligned_even_where_a_value_is_empty():
+    assert form({"pid": ["1", "2"], "domain": ["", "a.jp"]}) == {
+        "pid[0]": "1",
+        "pid[1]": "2",
+        "domain[0]": "",
+        "domain[1]": "a.jp",
+    }
+
+
+def test_custom_fields_count_bytes_not_characters():
+    assert base64.b64decode(serialized({198: "東京"})) == 'a:1:{i:198;s:6:"東京";}'.encode()
+
+
+@given(st.dictionaries(st.integers(1, 999), st.text(max_size=20)))
+def test_what_is_serialised_comes_back(values):
+    back = phpserialize3.loads(base64.b64decode(serialized(values)))
+    assert back == values
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"item": [{"id": 1}]},
+        {"item": {"id": 1}},
+        {"item": {"0": {"id": 1}}},
+        [{"id": 1}],
+        {"id": 1},
+        {"3": {"id": 1}},
+    ],
+)
+def test_a_collection_of_one_is_a_list_of_one_however_it_is_wrapped(value):
+    assert as_list(value, "item") == [{"id": 1}]
+
+
+@pytest.mark.parametrize("value", ["", None, [], {}, {"item": []}, {"item": ""}, {"item": None}, [[]], "0", 0, False])
+def test_an_empty_collection_is_an_empty_list_however_it_is_written(value):
+    assert as_list(value, "item") == []
+
+
+def test_an_array_with_gaps_keeps_its_numeric_order():
+    assert as_list({"item": {"10": {"id": 10}, "2": {"id": 2}}}, "item") == [{"id": 2}, {"id": 10}]
+
+
+@pytest.mark.parametrize(("raw", "plain"), [("a &amp; b", "a & b"), ("O&#039;Neil", "O'Neil"), (None, ""), (5, "5")])
+def test_entities_are_decoded(raw, plain):
+    assert text(raw) == plain
+
+
+def test_entities_are_decoded_exactly_once():
+    assert text("&amp;lt;") == "&lt;"
+
+
+@pytest.mark.parametrize(("raw", "plain"), [(1, "1"), ("1", "1"), (" 12 ", "12"), (0, "0"), ("0", "0"), (None, "")])
+def test_ids_are_text_whatever_they_came_as(raw, plain):
+    assert identifier(raw) == plain
+
+
+@pytest.mark.parametrize("raw", ["x", "1.5", {}, []])
+def test_what_is_no_id_is_refused(raw):
+    with pytest.raises((ValueError, TypeError)):
+        identifier(raw)
+
+
+@pytest.mark.parametrize("raw", ["0000-00-00", "0000-00-00 00:00:00", "", None, " "])
+def test_zero_dates_are_no_dates(raw):
+    assert moment(raw) is None
+
+
+def test_a_comma_separated_list_may_be_empty():
+    assert (csv(""), csv("5"), csv("5, 6,")) == ((), ("5",), ("5", "6"))
