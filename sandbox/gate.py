@@ -1,47 +1,88 @@
-"""What every HTTP call to WHMCS, Freebit and WHM goes through: the calls log and scripted faults."""
+"""What every call to WHMCS, Freebit and WHM goes through: the calls log, and scripted faults around the work."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from sandbox.faults import DOWN, EMPTY, GARBAGE, LATENCY, RESET, TIMEOUT, TIMEOUT_AFTER_WRITE
+from sandbox import faults
+from sandbox.faults import Fault
+from sandbox.ports import World
 
 HANG_SECONDS = 300.0
+ABORT = "sandbox.abort"
+"""The extension of an HTTP scope that closes the connection without an answer."""
+DOWN_PAGE = "<html><body><h1>503 Service Unavailable</h1></body></html>"
+NOTICE = "<br />\n<b>Notice</b>: Undefined variable: brand in <b>/var/www/includes/hooks/brand.php</b> on line <b>12</b>"
+
+
+class Unanswered(Exception):
+    """The connection ends without an answer."""
 
 
 async def answer(
-    world: Any, upstream: str, request: Request, operation: str, work: Callable[[], Awaitable[Response]]
+    world: World, request: Request, upstream: str, operation: str, work: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """Log the call, apply its faults around `work`, and answer."""
-    world.calls.record(upstream, operation, user_agent=request.headers.get("user-agent", ""))
-    hang = False
-    for fault in world.faults.take(upstream, operation):
-        if fault.kind == LATENCY:
-            await asyncio.sleep(fault.seconds)
-        elif fault.kind == TIMEOUT_AFTER_WRITE:
-            hang = True
-        elif fault.kind in (TIMEOUT, RESET):
-            await _until_gone(request)
-            return Response(status_code=504)
-        elif fault.kind in (GARBAGE, EMPTY):
-            return HTMLResponse(
-                "<html><body>Oops! Something went wrong.</body></html>" if fault.kind == GARBAGE else ""
-            )
-        else:
-            return HTMLResponse(
-                "<html><body>Service unavailable</body></html>", 503 if fault.kind == DOWN else fault.status
-            )
+    """Log the call, meet the faults scripted for it, do the work, answer as the faults allow."""
+    agent = request.headers.get("user-agent", "")
+    world.calls.record(upstream, operation, user_agent=agent, detail=f"{request.method} {request.url.path}")
+    taken = world.faults.take(upstream, operation)
+    if (instead := await _before(request, taken)) is not None:
+        return instead
     response = await work()
-    if hang:
-        await _until_gone(request)
+    return await _after(request, taken, response)
+
+
+@asynccontextmanager
+async def applied(world: World, upstream: str, operation: str) -> AsyncIterator[list[Fault]]:
+    """For work that is not one HTTP request: latency is waited for, the other faults are the caller's business."""
+    taken = world.faults.take(upstream, operation)
+    await _delay(taken)
+    yield taken
+
+
+async def _delay(taken: Sequence[Fault]) -> None:
+    for fault in taken:
+        if fault.kind == faults.LATENCY:
+            await asyncio.sleep(fault.seconds)
+
+
+async def _before(request: Request, taken: Sequence[Fault]) -> Response | None:
+    """Faults that keep the work from being done."""
+    kinds = {fault.kind: fault for fault in taken}
+    if faults.DOWN in kinds:
+        return HTMLResponse(DOWN_PAGE, 503, {"connection": "close"})
+    await _delay(taken)
+    if faults.STATUS in kinds:
+        status = kinds[faults.STATUS].status
+        return HTMLResponse(f"<html><body><h1>Error {status}</h1></body></html>", status)
+    if faults.TIMEOUT in kinds:
+        await until_gone(request)
+    if faults.RESET in kinds:
+        abort(request)
+    return None
+
+
+async def _after(request: Request, taken: Sequence[Fault], response: Response) -> Response:
+    """Faults that spoil the answer to work that is done."""
+    kinds = {fault.kind for fault in taken}
+    if faults.TIMEOUT_AFTER_WRITE in kinds:
+        await until_gone(request)
+    if faults.GARBAGE in kinds:
+        return Response(NOTICE.encode() + bytes(response.body), response.status_code, media_type="text/html")
+    if faults.EMPTY in kinds:
+        return Response(b"", response.status_code)
     return response
 
 
-async def _until_gone(request: Request) -> None:
-    """The work is done, and nobody is told: say nothing until the client gives up."""
+async def until_gone(request: Request) -> None:
+    """Say nothing until the client gives up.
+
+    Raises:
+        Unanswered: always.
+    """
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -50,4 +91,17 @@ async def _until_gone(request: Request) -> None:
     try:
         await asyncio.wait_for(gone(), HANG_SECONDS)
     except TimeoutError:
-        return
+        pass
+    abort(request)
+
+
+def abort(request: Request) -> None:
+    """Cut the connection.
+
+    Raises:
+        Unanswered: always.
+    """
+    cut = request.scope.get("extensions", {}).get(ABORT)
+    if cut is not None:
+        cut()
+    raise Unanswered

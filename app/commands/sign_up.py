@@ -68,7 +68,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
 
     Raises:
         InvalidRequest: weak password.
-        RuleViolated: `customer_number_unknown`.
+        RuleViolated: `customer_number_unknown`, `details_refused`.
         Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
         UpstreamError: try again; what was done is found again.
     """
@@ -147,13 +147,16 @@ async def _added(ctx: Context, request: SignUp) -> str:
     new = NewClient(**_details(request), password=secrets.token_urlsafe(24), customer_number=request.customer_number)
     try:
         return await ctx.whmcs.add_client(new)
-    except UpstreamRejected:
+    except UpstreamRejected as error:
         # WHMCS takes an address once: an unanswered AddClient may have been carried out after we looked.
         if own := await _unheard_of(ctx, request.email, request.customer_number):
             return own
         if await ctx.whmcs.client_id_by_email(request.email):
             raise _must_link() from None
-        raise
+        raise RuleViolated(
+            "The billing system refused these details. Please check name, address and phone number.",
+            code="details_refused",
+        ) from error
 
 
 async def _unheard_of(ctx: Context, email: str, customer_number: str) -> str | None:

@@ -108,6 +108,7 @@ def _openapi() -> OpenAPIConfig:
         version="0.1.0",
         description="Commands write to the systems of record; queries answer from read models with their age.",
         path="/schema",
+        use_handler_docstrings=True,
         render_plugins=[JsonDocument(path="/openapi.json"), BrowsablePage(path="/")],
         components=Components(security_schemes=schemes),
         security=[{"bearer": []}, {"cookie": []}],

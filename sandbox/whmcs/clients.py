@@ -1,12 +1,15 @@
-"""Actions on clients, users and payment methods."""
+"""Actions that write clients: AddClient, UpdateClient, CloseClient; and ValidateLogin."""
 
+import hashlib
 import re
+import secrets
 from typing import Any
 
-from sandbox.whmcs.errors import ApiError
-from sandbox.whmcs.forms import unserialized
-from sandbox.whmcs.hooks import fire
-from sandbox.whmcs.install import CUSTOMER_NUMBER_FIELD, GATEWAYS, Client, Install, PayMethod, money
+from sandbox.whmcs.call import Action, Call
+from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.install import CARD_GATEWAY, GATEWAYS, Install
+from sandbox.whmcs.params import Params
+from sandbox.whmcs.state import Client, User
 
 REQUIRED = {
     "firstname": "first name",
@@ -18,158 +21,151 @@ REQUIRED = {
     "postcode": "postcode",
     "phonenumber": "phone number",
 }
-PROFILE = (*REQUIRED, "companyname", "address2", "country")
+PROFILE = (*REQUIRED, "country", "companyname", "address2", "tax_id", "language", "notes")
+STATUSES = ("Active", "Inactive", "Closed")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
-def found(world: Any, params: dict[str, Any], name: str = "clientid") -> Client:
-    """The client that a parameter names."""
-    install: Install = world.whmcs
-    raw = str(params.get(name, ""))
-    client = install.clients.get(int(raw)) if raw.isdigit() else None
-    if client is None:
-        raise ApiError("Client ID Not Found")
-    return client
-
-
-def add_client(world: Any, params: dict[str, Any]) -> dict[str, Any]:
+def add_client(call: Call) -> dict[str, Any]:
     """AddClient."""
-    install: Install = world.whmcs
-    for name, words in REQUIRED.items():
-        if not params.get(name):
-            raise ApiError(f"You did not enter your {words}")
-    if not re.fullmatch(r"[A-Z]{2}", params.get("country", "")):
-        raise ApiError("Valid country required")
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", params["email"]):
-        raise ApiError("The email address you entered was not valid")
-    if install.by_email(params["email"]):
-        raise ApiError("A user already exists with that email address")
-    client_id = next(install.next_client)
-    fields = {name: str(params.get(name, "")) for name in PROFILE}
-    custom = unserialized(str(params.get("customfields", "")))
-    install.clients[client_id] = Client(client_id, fields, str(params.get("password2", "")), custom)
-    fire(world, "ClientAdd", "client", client_id, client_id)
-    return {"clientid": client_id}
+    install, params = call.install, call.params
+    owner = _owner(call)
+    if not params.flag("skipvalidation"):
+        _validate(params)
+    email = params.text("email").strip()
+    if install.client_by_email(email):
+        raise Refused("The email address entered is not available for use.")
+    custom = _custom_fields(params)
+    if owner is None:
+        if any(user.email.lower() == email.lower() for user in install.users.values()):
+            raise Refused("A user already exists with that email address")
+        owner = add_user(install, params, call.now)
+    fields = {name: params.text(name).strip() for name in PROFILE}
+    client = Client(
+        id=install.new_id("client"),
+        owner_user_id=owner.id,
+        datecreated=call.today.isoformat(),
+        customfields=custom,
+        **fields,
+    )
+    install.clients[client.id] = client
+    call.log(f"Created Client {client.firstname} {client.lastname} - Client ID: {client.id}", client.id)
+    call.fire("ClientAdd", "client", client.id, client.id)
+    return {"clientid": client.id, "owner_id": owner.id}
 
 
-def update_client(world: Any, params: dict[str, Any]) -> dict[str, Any]:
+def add_user(install: Install, params: Params, now: str) -> User:
+    """The login that comes with a new client."""
+    user = User(
+        install.new_id("user"),
+        params.text("firstname"),
+        params.text("lastname"),
+        params.text("email").strip(),
+        password_hash(params.text("password2")),
+        now,
+    )
+    install.users[user.id] = user
+    return user
+
+
+def update_client(call: Call) -> dict[str, Any]:
     """UpdateClient."""
-    client = found(world, params)
-    client.fields |= {name: str(params[name]) for name in PROFILE if name in params}
-    client.status = str(params.get("status", client.status))
-    client.custom |= unserialized(str(params.get("customfields", "")))
-    fire(world, "ClientEdit", "client", client.id, client.id)
+    install, params = call.install, call.params
+    client = install.clients.get(params.number("clientid")) or install.client_by_email(params.text("clientemail"))
+    if client is None:
+        raise Refused("Client ID Not Found")
+    email = params.text("email").strip()
+    if email:
+        holder = install.client_by_email(email)
+        if holder is not None and holder.id != client.id:
+            raise Refused("Duplicate Email Address")
+        if not _EMAIL.fullmatch(email):
+            raise Refused("The email address entered is not valid")
+    custom = _custom_fields(params)
+    status = params.text("status")
+    if status and status not in STATUSES:
+        raise Refused("Invalid Status")
+    _apply(client, params)
+    client.customfields |= custom
+    call.log(f"Client Profile Modified - Client ID: {client.id}", client.id)
+    call.fire("ClientEdit", "client", client.id, client.id)
     return {"clientid": str(client.id)}
 
 
-def get_client(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetClientsDetails; the record is nested, and spread over the root as old versions did."""
-    install: Install = world.whmcs
-    if not params.get("clientid") and not params.get("email"):
-        raise ApiError("Either clientid Or email Is Required")
-    client = install.by_email(params["email"]) if params.get("email") else None
-    if params.get("clientid"):
-        client = install.clients.get(int(params["clientid"]))
-    if client is None:
-        raise ApiError("Client Not Found")
-    shown = details(client)
-    return {**shown, "client": shown}
+def _apply(client: Client, params: Params) -> None:
+    """An empty value means not provided."""
+    for name in PROFILE:
+        if value := params.text(name).strip():
+            setattr(client, name, value)
+    client.status = params.text("status") or client.status
+    client.defaultgateway = params.text("paymentmethod") or client.defaultgateway
+    if params.given("taxexempt"):
+        client.taxexempt = params.flag("taxexempt")
 
 
-def details(client: Client) -> dict[str, Any]:
-    """A client as WHMCS shows it, with its several names for the same id."""
-    ids = {"id": client.id, "userid": client.id, "client_id": client.id, "owner_user_id": client.id}
-    return {
-        **ids,
-        **client.fields,
-        "fullname": f"{client.fields['firstname']} {client.fields['lastname']}",
-        "fullstate": client.fields["state"],
-        "countrycode": client.fields["country"],
-        "currency": 1,
-        "currency_code": "JPY",
-        "status": client.status,
-        "credit": money(client.credit),
-        "defaultgateway": "",
-        "groupid": 0,
-        "allowSingleSignOn": int(client.allow_sso),
-        "lastlogin": "No Login Logged",
-        "customfields": [{"id": number, "value": value} for number, value in client.custom.items()],
-        "customfields1": client.custom.get(CUSTOMER_NUMBER_FIELD, ""),
-        "email_preferences": {"general": "1", "invoice": "1", "support": "1", "product": "1", "domain": "1"},
-    }
+def close_client(call: Call) -> dict[str, Any]:
+    """CloseClient: its invoices are cancelled, its services end."""
+    client = call.install.client(call.params.number("clientid"))
+    client.status = "Closed"
+    for invoice in call.install.invoices.values():
+        if invoice.userid == client.id and invoice.status == "Unpaid":
+            invoice.status, invoice.date_cancelled = "Cancelled", call.now
+    for service in call.install.services.values():
+        if service.clientid == client.id and service.status in ("Active", "Pending", "Suspended"):
+            service.status = "Terminated" if service.status == "Active" else "Cancelled"
+    call.fire("ClientClose", "client", client.id, client.id)
+    return {"clientid": str(client.id)}
 
 
-def get_clients(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetClients."""
-    wanted = str(params.get("search", "")).lower()
-    rows = [each for each in world.whmcs.clients.values() if each.fields["email"].lower().startswith(wanted)]
-    start, limit = int(params.get("limitstart") or 0), int(params.get("limitnum") or 25)
-    shown = [
-        {
-            "id": str(each.id),
-            **{name: each.fields[name] for name in ("firstname", "lastname", "email")},
-            "status": each.status,
-        }
-        for each in rows[start : start + limit]
-    ]
-    counts = {"totalresults": str(len(rows)), "startnumber": start, "numreturned": len(shown)}
-    return {**counts, "clients": {"client": shown}}
+def validate_login(call: Call) -> dict[str, Any]:
+    """ValidateLogin: whose login it is."""
+    email, password = call.params.text("email"), call.params.text("password2")
+    user = next((each for each in call.install.users.values() if each.email.lower() == email.lower()), None)
+    if user is None or not secrets.compare_digest(user.password_hash, password_hash(password)):
+        raise Refused("Email or Password Invalid")
+    call.log(f"User Login - User ID: {user.id}")
+    call.install.changed()
+    return {"userid": user.id, "passwordhash": secrets.token_hex(20), "twoFactorEnabled": False}
 
 
-def validate_login(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """ValidateLogin."""
-    client = world.whmcs.by_email(str(params.get("email", "")))
-    if client is None or client.password != params.get("password2"):
-        raise ApiError("Email or Password Invalid")
-    return {"userid": client.id, "passwordhash": "0" * 40, "twoFactorEnabled": "false"}
+def password_hash(password: str) -> str:
+    """Good enough for a stand-in whose passwords everybody knows."""
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
-def get_pay_methods(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetPayMethods: a flat list, with a token that no caller should keep, and a localised date."""
-    if not params.get("clientid"):
-        raise ApiError("Client ID Is Required")
-    try:
-        client = found(world, params)
-    except ApiError as error:
-        raise ApiError("Client Not Found") from error
-    shown = [_method(method) for method in world.whmcs.methods_of(client.id)]
-    return {"clientid": str(client.id), "paymethods": shown}
+def default_gateway(client: Client) -> str:
+    """What a client's invoices are paid with."""
+    return client.defaultgateway if client.defaultgateway in GATEWAYS else CARD_GATEWAY
 
 
-def _method(method: PayMethod) -> dict[str, Any]:
-    return {
-        "id": method.id,
-        "type": "RemoteCreditCard",
-        "description": f"{method.brand}-{method.last_four}",
-        "gateway_name": "stripe",
-        "contact_type": "Client",
-        "contact_id": method.client_id,
-        "card_last_four": method.last_four,
-        "expiry_date": method.expiry,
-        "card_type": method.brand,
-        "remote_token": f'{{"customer":"cus_{method.id}"}}',
-        "last_updated": method.updated_at.strftime("%d/%m/%Y %H:%M"),
-    }
+def _owner(call: Call) -> User | None:
+    if not call.params.text("owner_user_id"):
+        return None
+    owner = call.install.users.get(call.params.number("owner_user_id"))
+    if owner is None:
+        raise Refused("Invalid Owner User ID")
+    return owner
 
 
-def add_pay_method(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """AddPayMethod: this install's gateways tokenise in the browser, so cards cannot be sent here."""
-    found(world, params)
-    raise ApiError("No Local Credit Card Payment Gateways Enabled")
+def _validate(params: Params) -> None:
+    for name, words in REQUIRED.items():
+        if not params.text(name).strip():
+            raise Refused(f"You did not enter your {words}")
+    if not _EMAIL.fullmatch(params.text("email").strip()):
+        raise Refused("The email address you entered was not valid")
+    if not re.fullmatch(r"[A-Z]{2}", params.text("country")):
+        raise Refused("Valid country required")
+    if not params.text("owner_user_id") and not params.text("password2"):
+        raise Refused("You did not enter your password")
 
 
-def get_gateways(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetPaymentMethods."""
-    shown = [{"module": module, "displayname": name} for module, name in GATEWAYS.items()]
-    return {"totalresults": len(shown), "paymentmethods": {"paymentmethod": shown}}
+def _custom_fields(params: Params) -> dict[int, str]:
+    return {int(key): str(value) for key, value in params.serialized("customfields").items() if str(key).isdigit()}
 
 
-ACTIONS = {
-    "addclient": add_client,
-    "updateclient": update_client,
-    "getclientsdetails": get_client,
-    "getclients": get_clients,
-    "validatelogin": validate_login,
-    "getpaymethods": get_pay_methods,
-    "addpaymethod": add_pay_method,
-    "getpaymentmethods": get_gateways,
+ACTIONS: dict[str, Action] = {
+    "AddClient": add_client,
+    "UpdateClient": update_client,
+    "CloseClient": close_client,
+    "ValidateLogin": validate_login,
 }

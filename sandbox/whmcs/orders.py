@@ -1,281 +1,236 @@
-"""Actions on orders, services and products."""
+"""Actions on orders: AddOrder, AcceptOrder, CancelOrder, PendingOrder, GetOrders."""
 
-from calendar import monthrange
-from datetime import date, datetime
+import secrets
 from decimal import Decimal
 from typing import Any
 
-from sandbox.whmcs.clients import found
-from sandbox.whmcs.errors import ApiError
-from sandbox.whmcs.forms import listed
-from sandbox.whmcs.hooks import fire
-from sandbox.whmcs.install import GATEWAYS, Install, Order, Product, Service, local, money
-from sandbox.whmcs.invoices import issue
+from sandbox.whmcs import cycles, forms
+from sandbox.whmcs.billing import advance, new_invoice, service_items, totals
+from sandbox.whmcs.call import Action, Call, escaped, money
+from sandbox.whmcs.client_reads import shown
+from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.install import GATEWAYS, Install, page_of
+from sandbox.whmcs.state import NO_DATE, Client, Order, Product, Service
 
-CYCLES = {"monthly": "Monthly", "quarterly": "Quarterly", "annually": "Annually", "onetime": "One Time"}
-MONTHS = {"Monthly": 1, "Quarterly": 3, "Annually": 12}
+ARRAYS = ("pid", "qty", "domain", "billingcycle", "customfields", "configoptions", "priceoverride", "hostname")
+MOST_OF_ONE = 50
+NOT_PENDING = "Order ID not found or Status not Pending"
 
 
-def add_order(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """AddOrder: parallel arrays; the order stays pending until it is accepted."""
-    install: Install = world.whmcs
-    client = found(world, params)
+def add_order(call: Call) -> dict[str, Any]:
+    """AddOrder: order and services stay Pending until accepted. Nothing about it is idempotent."""
+    params, install = call.params, call.install
+    client = install.client(params.number("clientid"))
     if client.status == "Closed":
-        raise ApiError("Unable to add order when client status is Closed")
-    if params.get("paymentmethod") not in GATEWAYS:
-        raise ApiError(f"Invalid Payment Method. Valid options include {', '.join(GATEWAYS)}")
-    if "pid" in params and not isinstance(params["pid"], dict):
-        raise ApiError("Expecting parameter 'pid' to be an array")
-    products = [install.products[int(pid)] for pid in listed(params.get("pid")) if int(pid) in install.products]
-    if not products:
-        raise ApiError("No items added to cart so order cannot proceed")
-    order_id = next(install.next_id)
-    services = [_service(world, client.id, order_id, index, product, params) for index, product in enumerate(products)]
-    amount = sum((service.first_amount for service in services), Decimal(0))
-    order = Order(
-        order_id,
-        9_000_000_000 + order_id,
-        client.id,
-        local(world.clock.now()),
-        str(params.get("notes", "")),
-        str(params["paymentmethod"]),
-        [service.id for service in services],
-        amount,
-    )
-    install.orders[order_id] = order
-    if not params.get("noinvoice"):
-        lines = [("Hosting", each.id, each.name, each.first_amount) for each in services]
-        order.invoice_id = issue(world, client.id, lines).id
-        for service in services:
-            service.invoiced = True
-    ids = ",".join(str(number) for number in order.service_ids)
-    return {"orderid": order_id, "serviceids": ids, "addonids": "", "domainids": "", "invoiceid": order.invoice_id}
+        raise Refused("Unable to add order when client status is Closed")
+    gateway = params.text("paymentmethod")
+    if gateway not in GATEWAYS:
+        raise Refused(f"Invalid Payment Method. Valid options include {','.join(GATEWAYS)}")
+    arrays = {name: params.array(name) for name in ARRAYS}
+    lines = [
+        (key, product)
+        for key, pid in sorted(arrays["pid"].items(), key=lambda item: int(item[0]) if item[0].isdecimal() else 0)
+        if (product := install.products.get(int(pid) if str(pid).isdecimal() else 0))
+    ]
+    if not lines:
+        raise Refused("No items added to cart so order cannot proceed")
+    drafts = [(product, _line(arrays, key, product)) for key, product in lines]
+    ordernum = int(secrets.randbelow(9 * 10**9) + 10**9)
+    order = Order(install.new_id("order"), ordernum, client.id, call.now, gateway, Decimal("0.00"))
+    order.notes, order.promocode, order.ipaddress = params.text("notes"), params.text("promocode"), call.address
+    for product, line in drafts:
+        for _ in range(line.quantity):
+            _add_service(call, order, product, line)
+    install.orders[order.id] = order
+    if not params.flag("noinvoice"):
+        _invoice(call, order, client)
+    install.changed()
+    call.log(f"New Order Placed - Order ID: {order.id}", client.id)
+    ids = ",".join(str(each) for each in order.service_ids)
+    answer = {"orderid": order.id, "productids": ids, "serviceids": ids, "addonids": "", "domainids": ""}
+    return answer | {"invoiceid": order.invoiceid}
 
 
-def _service(
-    world: Any, client_id: int, order_id: int, index: int, product: Product, params: dict[str, Any]
-) -> Service:
-    cycles, domains = listed(params.get("billingcycle")), listed(params.get("domain"))
-    asked = cycles[index] if index < len(cycles) else "monthly"
-    cycle = CYCLES.get(asked.lower(), "Monthly") if product.recurring else "One Time"
-    today = local(world.clock.now(), seconds=False)
-    service = Service(
-        next(world.whmcs.next_id),
-        client_id,
-        order_id,
-        product.pid,
-        product.name,
-        product.group,
-        domains[index] if index < len(domains) else "",
+class _Line:
+    def __init__(self, quantity: int, domain: str, cycle: str, price: Decimal, fields: dict[int, str]) -> None:
+        self.quantity, self.domain, self.cycle, self.price, self.fields = quantity, domain, cycle, price, fields
+
+
+def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product) -> _Line:
+    quantity = str(arrays["qty"].get(key, "1"))
+    word = str(arrays["billingcycle"].get(key, "")) or ("onetime" if product.paytype == "onetime" else "monthly")
+    cycle = cycles.shown(word)
+    if cycle is None:
+        raise Refused(f"Invalid Billing Cycle {word}")
+    if product.paytype == "onetime":
+        cycle = "One Time"
+    override = str(arrays["priceoverride"].get(key, ""))
+    for name in ("configoptions",):
+        if text := str(arrays[name].get(key, "")):
+            forms.unserialized(text, name)
+    text = str(arrays["customfields"].get(key, ""))
+    fields = forms.unserialized(text, "customfields") if text else {}
+    return _Line(
+        min(MOST_OF_ONE, int(quantity)) if quantity.isdecimal() and int(quantity) else 1,
+        str(arrays["domain"].get(key, "")),
         cycle,
-        product.price,
-        product.price if product.recurring else Decimal(0),
-        today,
-        following(today, cycle),
+        Decimal(override) if override.replace(".", "", 1).isdecimal() else product.price,
+        {int(number): str(value) for number, value in fields.items() if str(number).isdigit()},
     )
-    world.whmcs.services[service.id] = service
-    return service
 
 
-def following(day: str, cycle: str) -> str:
-    """The due date after this one: calendar months, never days."""
-    if cycle not in MONTHS:
-        return "0000-00-00"
-    start = date.fromisoformat(day)
-    month = start.month - 1 + MONTHS[cycle]
-    year, month = start.year + month // 12, month % 12 + 1
-    return date(year, month, min(start.day, monthrange(year, month)[1])).isoformat()
+def _add_service(call: Call, order: Order, product: Product, line: _Line) -> None:
+    today = call.today.isoformat()
+    recurring = line.price if cycles.MONTHS[line.cycle] else Decimal("0.00")
+    service = Service(
+        id=call.install.new_id("service"),
+        clientid=order.userid,
+        orderid=order.id,
+        pid=product.pid,
+        regdate=today,
+        billingcycle=line.cycle,
+        firstpaymentamount=line.price,
+        recurringamount=recurring,
+        paymentmethod=order.paymentmethod,
+        nextduedate=today if recurring else NO_DATE,
+        nextinvoicedate=today,
+        domain=line.domain,
+        customfields=line.fields,
+    )
+    call.install.services[service.id] = service
+    order.service_ids.append(service.id)
+    order.amount += service.firstpaymentamount
 
 
-def _pending(world: Any, params: dict[str, Any]) -> Order:
-    raw = str(params.get("orderid", ""))
-    order: Order | None = world.whmcs.orders.get(int(raw)) if raw.isdigit() else None
+def _invoice(call: Call, order: Order, client: Client) -> None:
+    items = []
+    for service in _services(call.install, order):
+        items += service_items(call.install, service, call.today)
+        advance(service)
+    invoice = new_invoice(call.install, call.clock, client, items, due=call.today, gateway=order.paymentmethod)
+    order.invoiceid = invoice.id
+    call.fire("InvoiceCreation", "invoice", invoice.id, client.id)
+    call.fire("InvoiceCreated", "invoice", invoice.id, client.id)
+
+
+def accept_order(call: Call) -> dict[str, Any]:
+    """AcceptOrder: AcceptOrder fires before the change, then every service that became active tells of itself."""
+    order = _pending(call)
+    call.fire("AcceptOrder", "order", order.id, order.userid)
+    order.status = "Active"
+    for service in _services(call.install, order):
+        if service.status != "Pending":
+            continue
+        if service.regdate == service.nextinvoicedate:
+            service.regdate = service.nextinvoicedate = call.today.isoformat()
+        service.status = "Active"
+        with_module = bool(call.install.products[service.pid].module) and call.params.flag("autosetup")
+        call.fire("AfterModuleCreate" if with_module else "ServiceEdit", "service", service.id, service.clientid)
+    call.log(f"Order Accepted - Order ID: {order.id}", order.userid)
+    return {}
+
+
+def cancel_order(call: Call) -> dict[str, Any]:
+    """CancelOrder: fires before the change."""
+    order = _pending(call)
+    call.fire("CancelOrder", "order", order.id, order.userid)
+    order.status = "Cancelled"
+    for service in _services(call.install, order):
+        service.status = "Cancelled"
+    invoice = call.install.invoices.get(order.invoiceid)
+    if invoice is not None and invoice.status == "Unpaid":
+        invoice.status, invoice.date_cancelled = "Cancelled", call.now
+    return {}
+
+
+def pending_order(call: Call) -> dict[str, Any]:
+    """PendingOrder: the order and its services go back to Pending."""
+    order = call.install.orders.get(call.params.number("orderid"))
+    if order is None:
+        raise Refused("Order ID Not Found")
+    call.fire("PendingOrder", "order", order.id, order.userid)
+    order.status = "Pending"
+    for service in _services(call.install, order):
+        service.status = "Pending"
+    return {}
+
+
+def _pending(call: Call) -> Order:
+    order = call.install.orders.get(call.params.number("orderid"))
     if order is None or order.status != "Pending":
-        raise ApiError("Order ID not found or Status not Pending")
+        raise Refused(NOT_PENDING)
     return order
 
 
-def accept_order(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """AcceptOrder: the services become active; each fires its own hook."""
-    order = _pending(world, params)
-    fire(world, "AcceptOrder", "order", order.id, order.client_id)
-    order.status = "Active"
-    for service_id in order.service_ids:
-        service = world.whmcs.services[service_id]
-        service.status = "Active"
-        fire(world, "AfterModuleCreate", "service", service.id, service.client_id)
-    return {}
+def _services(install: Install, order: Order) -> list[Service]:
+    return [install.services[each] for each in order.service_ids if each in install.services]
 
 
-def cancel_order(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """CancelOrder."""
-    order = _pending(world, params)
-    order.status = "Cancelled"
-    for service_id in order.service_ids:
-        world.whmcs.services[service_id].status = "Cancelled"
-    fire(world, "CancelOrder", "order", order.id, order.client_id)
-    return {}
-
-
-def get_orders(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetOrders, newest first."""
-    install: Install = world.whmcs
-    rows = [o for o in install.orders.values() if str(params.get("userid", o.client_id)) == str(o.client_id)]
-    rows = [o for o in rows if str(params.get("id", o.id)) == str(o.id)]
-    rows.sort(key=lambda order: order.id, reverse=True)
-    start, limit = int(params.get("limitstart") or 0), int(params.get("limitnum") or 25)
-    shown = [_order(install, order) for order in rows[start : start + limit]]
-    counts = {"totalresults": str(len(rows)), "startnumber": start, "numreturned": len(shown)}
-    return {**counts, "orders": {"order": shown}} if shown else {**counts, "orders": ""}
-
-
-def _order(install: Install, order: Order) -> dict[str, Any]:
-    services = [install.services[number] for number in order.service_ids]
-    lines = [
-        {
-            "type": "product",
-            "relid": str(service.id),
-            "producttype": "Other Product/Service",
-            "product": f"{service.group} - {service.name}",
-            "domain": service.domain,
-            "billingcycle": service.cycle,
-            "amount": money(service.first_amount),
-            "status": service.status,
-        }
-        for service in services
+def get_orders(call: Call) -> dict[str, Any]:
+    """GetOrders: newest first; without any the key is absent."""
+    params, install = call.params, call.install
+    wanted, owner, status = params.number("id"), params.number("userid"), params.text("status")
+    found = [
+        order
+        for order in reversed(install.orders.values())
+        if wanted in (0, order.id) and owner in (0, order.userid) and status in ("", order.status)
     ]
+    start, limit = params.window()
+    total, rows = page_of(found, start, limit)
+    answer: dict[str, Any] = {"totalresults": total, "startnumber": start, "numreturned": len(rows)}
+    return answer | ({"orders": {"order": [_row(install, order) for order in rows]}} if rows else {})
+
+
+def _row(install: Install, order: Order) -> dict[str, Any]:
+    client, invoice = install.clients[order.userid], install.invoices.get(order.invoiceid)
+    status = "" if invoice is None else "Paid" if totals(install, invoice).balance <= 0 else "Unpaid"
     return {
-        "id": str(order.id),
-        "ordernum": order.number,
-        "userid": str(order.client_id),
+        "id": order.id,
+        "ordernum": order.ordernum,
+        "userid": order.userid,
+        "contactid": 0,
+        "requestor_id": client.owner_user_id,
+        "admin_requestor_id": 0,
         "date": order.date,
+        "nameservers": "",
+        "transfersecret": "",
+        "renewals": "",
+        "promocode": order.promocode,
+        "orderdata": "",
         "amount": money(order.amount),
-        "paymentmethod": order.payment_method,
-        "invoiceid": str(order.invoice_id),
+        "paymentmethod": order.paymentmethod,
+        "paymentmethodname": GATEWAYS.get(order.paymentmethod, order.paymentmethod),
+        "invoiceid": order.invoiceid,
         "status": order.status,
-        "notes": order.notes,
-        "paymentstatus": "",
-        "lineitems": {"lineitem": lines},
+        "ipaddress": order.ipaddress,
+        "fraudmodule": "",
+        "notes": escaped(order.notes),
+        "paymentstatus": status,
+        "name": escaped(f"{client.firstname} {client.lastname}"),
+        "currencyprefix": "¥",
+        "currencysuffix": " JPY",
+        "lineitems": {"lineitem": [_item(install, service) for service in _services(install, order)]},
     }
 
 
-def get_services(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetClientsProducts: everything as strings, with the service's password in clear."""
-    rows = list(world.whmcs.services.values())
-    for name, attribute in (("clientid", "client_id"), ("serviceid", "id"), ("pid", "pid")):
-        if params.get(name):
-            rows = [row for row in rows if str(getattr(row, attribute)) == str(params[name])]
-    start, limit = int(params.get("limitstart") or 0), int(params.get("limitnum") or 25)
-    shown = [_shown(row) for row in rows[start : start + limit]]
-    counts = {"totalresults": len(rows), "startnumber": start, "numreturned": len(shown)}
-    return {**counts, "products": {"product": shown} if shown else ""}
-
-
-def _shown(service: Service) -> dict[str, Any]:
+def _item(install: Install, service: Service) -> dict[str, Any]:
+    product = install.products[service.pid]
     return {
-        "id": str(service.id),
-        "clientid": str(service.client_id),
-        "orderid": str(service.order_id),
-        "pid": str(service.pid),
-        "regdate": service.registered,
-        "name": service.name,
-        "groupname": service.group,
+        "type": "product",
+        "relid": service.id,
+        "producttype": "Hosting Account" if product.module == "cpanel" else "Other Product/Service",
+        "product": f"{product.groupname} - {product.name}",
         "domain": service.domain,
-        "firstpaymentamount": money(service.first_amount),
-        "recurringamount": money(service.amount),
-        "paymentmethod": "stripe",
-        "paymentmethodname": GATEWAYS["stripe"],
-        "billingcycle": service.cycle,
-        "nextduedate": service.next_due,
+        "billingcycle": service.billingcycle,
+        "amount": shown(service.firstpaymentamount),
         "status": service.status,
-        "username": f"user{service.id}",
-        "password": "clear-text-service-password",
-        "suspensionreason": "",
-        "lastupdate": "0000-00-00 00:00:00",
-        "customfields": {"customfield": []},
-        "configoptions": {"configoption": []},
     }
 
 
-def get_products(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetProducts; a cycle that is not offered costs -1.00."""
-    wanted = set(str(params.get("pid", "")).split(",")) - {""}
-    shown = [
-        {
-            "pid": str(product.pid),
-            "gid": "1",
-            "type": "other",
-            "name": product.name,
-            "paytype": "recurring" if product.recurring else "onetime",
-            "pricing": {"JPY": {"prefix": "¥", "suffix": "", "monthly": money(product.price), "quarterly": "-1.00"}},
-        }
-        for product in world.whmcs.products.values()
-        if not wanted or str(product.pid) in wanted
-    ]
-    return {"totalresults": len(shown), "products": {"product": shown}}
-
-
-def _service_of(world: Any, params: dict[str, Any]) -> Service:
-    raw = str(params.get("serviceid") or params.get("accountid") or "")
-    service: Service | None = world.whmcs.services.get(int(raw)) if raw.isdigit() else None
-    if service is None:
-        raise ApiError("Service ID Not Found")
-    return service
-
-
-def update_service(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """UpdateClientProduct: the database alone."""
-    service = _service_of(world, params)
-    service.status = str(params.get("status", service.status))
-    if params.get("recurringamount"):
-        service.amount = Decimal(str(params["recurringamount"]))
-    fire(world, "ServiceEdit", "service", service.id, service.client_id)
-    return {"serviceid": str(service.id)}
-
-
-def module(status: str, event: str) -> Any:
-    """Module actions end in a status and a hook."""
-
-    def act(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-        service = _service_of(world, params)
-        service.status = status
-        fire(world, event, "service", service.id, service.client_id)
-        return {}
-
-    return act
-
-
-def add_cancel_request(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """AddCancelRequest; a second one is refused."""
-    service = _service_of(world, params)
-    if any(request["relid"] == str(service.id) for request in world.whmcs.cancel_requests):
-        raise ApiError("Existing Cancellation Request Exists")
-    moment: datetime = world.clock.now()
-    kind = params.get("type", "Immediate")
-    request = {"id": str(next(world.whmcs.next_id)), "date": local(moment), "relid": str(service.id), "type": kind}
-    world.whmcs.cancel_requests.append({**request, "reason": params.get("reason", "")})
-    fire(world, "CancellationRequest", "service", service.id, service.client_id)
-    return {"serviceid": str(service.id), "userid": str(service.client_id)}
-
-
-def get_cancelled(world: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """GetCancelledPackages."""
-    rows = world.whmcs.cancel_requests
-    return {"totalresults": len(rows), "packages": {"package": rows}}
-
-
-ACTIONS = {
-    "addorder": add_order,
-    "acceptorder": accept_order,
-    "cancelorder": cancel_order,
-    "getorders": get_orders,
-    "getclientsproducts": get_services,
-    "getproducts": get_products,
-    "updateclientproduct": update_service,
-    "addcancelrequest": add_cancel_request,
-    "getcancelledpackages": get_cancelled,
-    "modulecreate": module("Active", "AfterModuleCreate"),
-    "modulesuspend": module("Suspended", "AfterModuleSuspend"),
-    "moduleunsuspend": module("Active", "AfterModuleUnsuspend"),
-    "moduleterminate": module("Terminated", "AfterModuleTerminate"),
+ACTIONS: dict[str, Action] = {
+    "AddOrder": add_order,
+    "AcceptOrder": accept_order,
+    "CancelOrder": cancel_order,
+    "PendingOrder": pending_order,
+    "GetOrders": get_orders,
 }

@@ -157,8 +157,8 @@ def key_file(folder: Any) -> Any:
 
 async def add_invoice(pool: asyncpg.Pool, account_id: UUID, invoice_id: str) -> None:
     await pool.execute(
-        "INSERT INTO read_model.invoices (account_id, invoice_id, status, upstream_status, subtotal, tax, credit, total, "
-        "balance, currency, sort_id, version, as_of, summary, document) "
+        "INSERT INTO read_model.invoices (account_id, invoice_id, status, upstream_status, subtotal, tax, credit, "
+        "total, balance, currency, sort_id, version, as_of, summary, document) "
         "VALUES ($1, $2, 'unpaid', 'Unpaid', 1, 0, 0, 1, 1, 'JPY', 1, 1, now(), '{}', '{}')",
         account_id,
         invoice_id,

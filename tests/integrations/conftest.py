@@ -1,9 +1,8 @@
 """Upstreams on real sockets: scripted ones for what can go wrong, the Salesforce stand-in for the real protocol."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from app.settings import Settings
@@ -37,11 +36,6 @@ def settings(**given: Any) -> Settings:
         "whm_token": "whm-token",
     }
     return Settings(**(defaults | given))
-
-
-@pytest.fixture(scope="session")
-def make_settings() -> Callable[..., Settings]:
-    return settings
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,7 @@
 """WHMCS's part: a payment method on file, the order added once, and accepted."""
 
-from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Wait, Work, stamp
-from app.errors import UpstreamRejected, UpstreamUnavailable
+from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
+from app.errors import UpstreamRejected
 from app.integrations.whmcs.client import NewOrder, OrderLine
 
 PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
@@ -35,7 +35,7 @@ async def whmcs_order(work: Work) -> Outcome:
         await work.remember(add_order_sent_at=stamp())
         try:
             found = await ctx.whmcs.add_order(_new_order(work))
-        except (UpstreamUnavailable, UpstreamRejected):
+        except NOTHING_DONE:
             await work.remember(add_order_sent_at=None)
             raise
     if len(found.service_ids) < len(order.lines):

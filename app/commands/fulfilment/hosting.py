@@ -6,8 +6,7 @@ The package on the server bears the product's SKU in lower case.
 import base64
 import hashlib
 
-from app.commands.fulfilment.work import Fail, Next, Outcome, Wait, Work, stamp
-from app.errors import UpstreamRejected, UpstreamUnavailable
+from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Wait, Work, stamp
 from app.integrations.whm.client import NewHostingAccount
 
 SETTLE_SECONDS = 90.0
@@ -35,7 +34,7 @@ async def hosting(work: Work) -> Outcome:
     await work.remember(hosting_asked_at=stamp())
     try:
         await whm.create_account(NewHostingAccount(name, domain, plan.sku.lower(), work.email))
-    except (UpstreamUnavailable, UpstreamRejected):
+    except NOTHING_DONE:
         await work.remember(hosting_asked_at=None)
         raise
     return Next()

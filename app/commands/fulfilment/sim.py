@@ -1,7 +1,6 @@
 """Freebit's part: a SIM line asked for once, then watched until it is in service."""
 
-from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Wait, Work, stamp
-from app.errors import UpstreamRejected, UpstreamUnavailable
+from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.integrations.freebit.client import EsimActivation, Mnp
 from app.integrations.salesforce.activation import Line, assigned_sim
 from app.integrations.salesforce.orders import ESIM, Porting
@@ -44,7 +43,7 @@ async def _ask(work: Work, plan: Line) -> Outcome:
     await work.remember(sim_asked_at=stamp())
     try:
         given = await _send(work, plan, number)
-    except (UpstreamUnavailable, UpstreamRejected):
+    except NOTHING_DONE:
         await work.remember(sim_asked_at=None)
         raise
     if given is None:

@@ -7,7 +7,11 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.commands.context import Context
+from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.integrations.salesforce.activation import Line, LiveOrder
+
+NOTHING_DONE = (UpstreamUnavailable, UpstreamRejected, UpstreamAuthFailed)
+"""Errors after which a write is known not to have happened; any other leaves a doubt."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import faults
 from app.integrations.salesforce.session import session
 from app.integrations.salesforce.token import Token, Tokens
-from app.integrations.salesforce.wire import ACCOUNT_NUMBER, CLIENT, FIELDS
+from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS
 from app.settings import Settings
 
 T = TypeVar("T")
@@ -163,7 +163,6 @@ class SalesforceClient:
                 session=self._session,
                 version=self._settings.salesforce_api_version,
             )
-            api.headers["Sforce-Call-Options"] = f"client={CLIENT}"
             return call(api)
 
         await self._slot(operation)

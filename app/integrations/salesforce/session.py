@@ -8,7 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from app.integrations.forms import CONNECT_TIMEOUT_SECONDS
-from app.integrations.salesforce.wire import USER_AGENT
+from app.integrations.salesforce.wire import CLIENT, USER_AGENT
 from app.integrations.tls import trusted
 from app.settings import Settings
 
@@ -39,6 +39,7 @@ def session(settings: Settings) -> requests.Session:
     # An environment variable such as REQUESTS_CA_BUNDLE would otherwise override what is verified against.
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    made.headers["User-Agent"] = USER_AGENT
+    # On the session, because the library builds headers of its own for single records and would leave it out there.
+    made.headers.update({"User-Agent": USER_AGENT, "Sforce-Call-Options": f"client={CLIENT}"})
     made.mount("https://", BoundedAdapter(settings))
     return made

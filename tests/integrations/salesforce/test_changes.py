@@ -27,17 +27,6 @@ KINDS = [
     *("CREATE", "UPDATE", "DELETE", "UNDELETE"),
     *("GAP_CREATE", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW", "SNAPSHOT"),
 ]
-    "CREATE",
-    "UPDATE",
-    "DELETE",
-    "UNDELETE",
-    "GAP_CREATE",
-    "GAP_UPDATE",
-    "GAP_DELETE",
-    "GAP_UNDELETE",
-    "GAP_OVERFLOW",
-    "SNAPSHOT",
-]
 HEADER = {
     "name": "ChangeEventHeader",
     "type": {

@@ -1,0 +1,100 @@
+"""`portal demo`: everything up, then the journey with a timeline."""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from typing import Any
+
+import click
+from rich.console import Console
+
+from app.cli.embedded import EngineError
+from app.cli.journey import Journey
+from app.cli.running import ready_text, say, stop_signals
+from app.cli.timeline import Printer, Step, Summary
+from app.cli.timeline import as_json as timeline_json
+from app.cli.up import Stack, UpError, home, only_one
+from app.cli.visitor import JourneyError
+from app.settings import SettingsError
+
+
+def run_demo(*, leave: bool, as_json: bool) -> int:
+    """Start, live the journey, stay up unless told to leave; returns the exit status: 0 when everything held."""
+    stopped = stop_signals()
+    quiet = as_json
+    stack = Stack((lambda line: None) if quiet else say)
+    try:
+        with only_one(home()):
+            try:
+                return _live(stack, stopped, leave=leave, as_json=as_json)
+            finally:
+                stack.stop()
+    except (UpError, EngineError, SettingsError) as error:
+        click.echo(f"portal: {error}", err=True)
+        return 1
+
+
+def _live(stack: Stack, stopped: Any, *, leave: bool, as_json: bool) -> int:
+    console = Console(highlight=False)
+    began = time.monotonic()
+    state = stack.start()
+    start_ms = (time.monotonic() - began) * 1000
+    printer = Printer(console)
+    if not as_json:
+        console.print("\n[bold]One new customer, from sign-up to a paid invoice[/bold]\n")
+
+    def tell(step: Step) -> None:
+        if not as_json:
+            printer.step(step)
+
+    journey = Journey(state, tell)
+    problem = ""
+    try:
+        asyncio.run(journey.live())
+    except JourneyError as error:
+        problem = str(error)
+    summary = _summary(journey, problem, start_ms)
+    if as_json:
+        sys.stdout.write(json.dumps(timeline_json(journey.steps, summary)) + "\n")
+        sys.stdout.flush()
+    else:
+        printer.summary(summary)
+    if not leave and not problem:
+        click.echo(_next(state), err=as_json)
+        stopped.wait()
+    return 0 if summary.held else 1
+
+
+def _summary(journey: Journey, problem: str, start_ms: float) -> Summary:
+    lags = sorted(step.lag_ms for step in journey.steps if step.lag_ms is not None)
+    return Summary(
+        held=not problem and journey.upstream_calls == 0,
+        problem=problem,
+        journey_ms=journey.steps[-1].at_ms if journey.steps else 0.0,
+        start_ms=start_ms,
+        lag_min_ms=lags[0] if lags else None,
+        lag_median_ms=statistics.median(lags) if lags else None,
+        lag_max_ms=lags[-1] if lags else None,
+        queries=journey.queries,
+        upstream_calls_by_queries=journey.upstream_calls,
+    )
+
+
+def _next(state: dict[str, Any]) -> str:
+    """What to try while it stays up."""
+    api, control = state["api_url"], state["control_url"]
+    customer = next(each for each in state["customers"] if each["portal"])
+    body = json.dumps({"email": customer["email"], "password": customer["password"]})
+    down = json.dumps({"upstream": "whmcs", "kind": "down"})
+    lines = [
+        ready_text(state, home() / "state.json"),
+        "",
+        "Try next:",
+        f"  curl {api}/api/public/services/internet",
+        f"  curl -X POST {api}/api/auth/login -H 'content-type: application/json' -d '{body}'",
+        f"  curl -X POST {control}/faults -d '{down}'   # take WHMCS down: every query still answers",
+        f"  curl -X DELETE {control}/faults",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""A customer with a browser: calls the public API, opens the pages that single sign-on links lead to."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+
+POLL_SECONDS = 0.005
+PATIENCE_SECONDS = 30.0
+
+
+class JourneyError(Exception):
+    """The journey did not hold; the message says where."""
+
+
+class Visitor:
+    """One customer at the API, in WHMCS's pages, and (for staff's and the cron's part) at the sandbox's controls."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        context = ssl.create_default_context(cafile=state["ca_file"])
+        self.api = httpx.AsyncClient(base_url=state["api_url"], timeout=30, trust_env=False)
+        self.pages = httpx.AsyncClient(verify=context, timeout=30, follow_redirects=True, trust_env=False)
+        self.control = httpx.AsyncClient(base_url=state["control_url"], timeout=30, trust_env=False)
+
+    async def close(self) -> None:
+        """Leave."""
+        for client in (self.api, self.pages, self.control):
+            await client.aclose()
+
+    async def get(self, path: str, *, expect: int = 200) -> Any:
+        """A query's answer."""
+        return await self._call("GET", path, expect=expect)
+
+    async def post(self, path: str, body: Any = None, *, expect: int = 200, key: str = "") -> Any:
+        """A command's answer."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._call("POST", path, json=body, headers=headers, expect=expect)
+
+    async def _call(self, method: str, path: str, *, expect: int, **options: Any) -> Any:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                response = await self.api.request(method, path, **options)
+            except httpx.TransportError:
+                response = None  # the API is being restarted: a patient customer tries again
+            if response is not None and response.status_code == expect:
+                return response.json() if response.content else None
+            again = response is None or response.status_code in (409, 502, 503)
+            if not again or time.monotonic() > deadline:
+                told = "no answer" if response is None else f"{response.status_code} {response.text[:300]}"
+                raise JourneyError(f"{method} {path} should answer {expect}: {told}")
+            await asyncio.sleep(0.2)
+
+    async def visible(self, path: str, shows: Callable[[Any], bool]) -> tuple[Any, float]:
+        """Ask until the answer shows something; returns it and the instant (monotonic seconds) it did."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                response = await self.api.get(path)
+                if response.status_code == 200 and shows(response.json()):
+                    return response.json(), time.monotonic()
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(POLL_SECONDS)
+        raise JourneyError(f"GET {path} did not show what it should within {PATIENCE_SECONDS:.0f} s")
+
+    async def submit_page(self, url: str, form: dict[str, str]) -> float:
+        """Open a link as a browser would, and send its form; returns the instant the page had done it."""
+        page = await self.pages.get(url)
+        if page.status_code != 200:
+            raise JourneyError(f"the billing page answered {page.status_code}")
+        done = await self.pages.post(urljoin(str(page.url), str(page.url)), data=form)
+        if done.status_code != 200:
+            raise JourneyError(f"the billing page answered {done.status_code} to the form")
+        return time.monotonic()
+
+    async def staff(self, path: str, body: Any = None) -> tuple[Any, float]:
+        """Something staff or WHMCS's cron do; returns the answer and the instant it was committed."""
+        response = await self.control.post(path, json=body or {})
+        if response.status_code >= 400:
+            raise JourneyError(f"{path} answered {response.status_code}: {response.text[:200]}")
+        return response.json(), time.monotonic()

@@ -1,0 +1,49 @@
+"""WHMCS's daily run, as far as the stand-in does it: bill active services whose cycle has no invoice yet."""
+
+from collections.abc import Collection
+from datetime import date
+
+from sandbox.clock import Clock
+from sandbox.whmcs.billing import advance, new_invoice, service_items
+from sandbox.whmcs.clients import default_gateway
+from sandbox.whmcs.cycles import parse_date
+from sandbox.whmcs.install import Install
+from sandbox.whmcs.state import Invoice, Item, Service
+
+MOST_CYCLES = 24
+"""How far a service that was forgotten is caught up in one run."""
+
+
+def generate(
+    install: Install, clock: Clock, *, client_id: int = 0, service_ids: Collection[int] = ()
+) -> list[Invoice]:
+    """One invoice a client and cycle start, with the lines of all its services; one-time products are billed once."""
+    made = []
+    for (owner, start), services in sorted(_due(install, clock.today(), client_id, service_ids).items()):
+        client = install.clients[owner]
+        items: list[Item] = []
+        for service in services:
+            items += service_items(install, service, start)
+            advance(service)
+        invoice = new_invoice(install, clock, client, items, due=max(start, clock.today()), gateway=default_gateway(client))
+        install.log(clock, f"Created Invoice - Invoice ID: {invoice.id}", owner)
+        install.fire(clock, "InvoiceCreation", "invoice", invoice.id, owner)
+        install.fire(clock, "InvoiceCreated", "invoice", invoice.id, owner)
+        made.append(invoice)
+    if made and any(_due(install, clock.today(), client_id, service_ids)):
+        made += generate(install, clock, client_id=client_id, service_ids=service_ids)
+    return made
+
+
+def _due(
+    install: Install, today: date, client_id: int, service_ids: Collection[int]
+) -> dict[tuple[int, date], list[Service]]:
+    """Services that lack the invoice of a cycle that has begun, by client and the cycle's first day."""
+    due: dict[tuple[int, date], list[Service]] = {}
+    for service in install.services.values():
+        start = parse_date(service.nextinvoicedate)
+        if service.status != "Active" or start is None or start > today:
+            continue
+        if client_id in (0, service.clientid) and (not service_ids or service.id in service_ids):
+            due.setdefault((service.clientid, start), []).append(service)
+    return due

@@ -1,0 +1,289 @@
+"""The Salesforce client, over TLS, against the stand-in and against an org that misbehaves."""
+
+import asyncio
+
+import pytest
+
+from app.errors import (
+    OutcomeUnknown,
+    UpstreamAuthFailed,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamNotFound,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from app.integrations.salesforce.client import Part, SalesforceClient, quote
+from app.integrations.salesforce.wire import FIELDS
+from tests.integrations.salesforce.conftest import settings_of
+from tests.integrations.scripted import Reply
+from tests.salesforce_stand import account_id, new_key
+
+SKU = "INTERNET-SILVER-HOME-1G"
+PORTAL_FIELD = "Portal_Status__c"
+
+
+def order_of(stand, number, key):
+    entry = stand.entry(SKU)
+    price = stand.org.get("PricebookEntry", entry)
+    fields = {
+        "AccountId": account_id(number),
+        "EffectiveDate": "2026-02-01",
+        "Status": "Pending Review",
+        "Pricebook2Id": price["Pricebook2Id"],
+        "Portal_Order_Key__c": key,
+    }
+    line = {"OrderId": "@{order.id}", "PricebookEntryId": entry, "Quantity": 1, "UnitPrice": 4800}
+    return [Part("POST", "/sobjects/Order", "order", fields), Part("POST", "/sobjects/OrderItem", "item0", line)]
+
+
+async def test_a_customer_number_finds_its_account_with_every_mirrored_field(client):
+    account = await client.account_by_customer_number("C-000007")
+    assert account is not None
+    assert account["Id"] == account_id(7)
+    assert set(account) == set(FIELDS["Account"])
+
+
+@pytest.mark.parametrize("number", ["C-999999", "' OR Name != '", "C-000007' --", "\\"])
+async def test_no_text_a_customer_types_escapes_its_quotes(client, number):
+    assert await client.account_by_customer_number(number) is None
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+async def test_every_mirrored_field_can_be_read(client, name):
+    (row,) = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} LIMIT 1")
+    assert await client.get(name, row["Id"]) == row
+
+
+async def test_a_query_follows_every_page(client, salesforce):
+    total = len([row for row in salesforce.org.tables["Account"].values() if not row["IsDeleted"]])
+    client._session.headers["Sforce-Query-Options"] = "batchSize=200"
+    pages = [page async for page in client.pages("SELECT Id FROM PricebookEntry")]
+    assert len({row["Id"] for page in pages for row in page}) == sum(len(page) for page in pages)
+    assert len(await client.query("SELECT Id FROM Account")) == total
+
+
+@pytest.mark.parametrize("write", ["update", "create", "upsert", "composite"])
+async def test_every_kind_of_write_names_the_portal(org, write):
+    org.rest = [Reply({"id": "001A", "success": True, "compositeResponse": []})]
+    writes = {
+        "update": lambda: org.client.update("Account", "001A", {}),
+        "create": lambda: org.client.create("Account", {}),
+        "upsert": lambda: org.client.upsert("Order", "Portal_Order_Key__c", "k/1", {}),
+        "composite": lambda: org.client.composite([]),
+    }
+    await writes[write]()
+    (asked,) = org.calls()
+    assert asked.headers["sforce-call-options"] == "client=portal"
+    assert asked.headers["user-agent"] == "customer-portal/0.1"
+
+
+async def test_the_next_page_is_asked_of_the_same_org(org):
+    first = {"done": False, "nextRecordsUrl": "/services/data/v66.0/query/01g-2000", "records": [{"Id": "1"}]}
+    org.rest = [Reply(first), Reply({"done": True, "records": [{"Id": "2", "attributes": {"type": "Account"}}]})]
+    assert await org.client.query("SELECT Id FROM Account") == [{"Id": "1"}, {"Id": "2"}]
+    assert org.calls()[1].path == "/services/data/v66.0/query/01g-2000"
+
+
+async def test_a_parent_row_loses_the_vendors_attributes_too(client):
+    rows = await client.query(quote("SELECT Id, Account.Name FROM Order WHERE AccountId = {} LIMIT 1", account_id(7)))
+    assert set(rows[0]) == {"Id", "Account"}
+    assert set(rows[0]["Account"]) == {"Name"}
+
+
+async def test_an_absent_record_is_not_found(client):
+    with pytest.raises(UpstreamNotFound):
+        await client.get("Order", "801000000000999AAA")
+    with pytest.raises(UpstreamNotFound):
+        await client.update("Account", "001000000000999AAA", {PORTAL_FIELD: "Active"})
+
+
+async def test_an_update_is_made_in_the_portals_name(client, salesforce):
+    await client.update("Account", account_id(9), {PORTAL_FIELD: "Active"})
+    assert salesforce.org.get("Account", account_id(9))[PORTAL_FIELD] == "Active"
+    calls = salesforce.world.calls.listed("salesforce")["calls"]
+    assert any(call["user_agent"] == "customer-portal/0.1" for call in calls)
+
+
+async def test_an_upsert_repeated_is_the_same_record(client):
+    key = new_key()
+    fields = {"AccountId": account_id(9), "EffectiveDate": "2026-02-01", "Status": "Draft"}
+    first = await client.upsert("Order", "Portal_Order_Key__c", key, fields)
+    assert await client.upsert("Order", "Portal_Order_Key__c", key, {"Status": "Draft"}) == first
+
+
+async def test_a_composite_makes_order_and_items_together(client, salesforce):
+    order, item = await client.composite(order_of(salesforce, 9, new_key()))
+    assert (order.status, item.status) == (201, 201)
+    assert salesforce.org.get("OrderItem", item.body["id"])["OrderId"] == order.body["id"]
+
+
+async def test_a_refused_part_undoes_all_and_gives_its_own_reason(client, salesforce):
+    key = new_key()
+    order, item = order_of(salesforce, 9, key)
+    broken = Part(item.method, item.path, item.reference_id, {**item.body, "PricebookEntryId": "01u000000000999AAA"})
+    with pytest.raises(UpstreamRejected) as refused:
+        await client.composite([order, broken])
+    assert refused.value.operation == "composite:item0"
+    assert refused.value.vendor_code not in ("", "PROCESSING_HALTED")
+    assert await client.query(quote("SELECT Id FROM Order WHERE Portal_Order_Key__c = {}", key)) == []
+
+
+async def test_the_same_key_again_is_a_duplicate_by_its_code(client, salesforce):
+    parts = order_of(salesforce, 9, new_key())
+    await client.composite(parts)
+    with pytest.raises(UpstreamRejected) as refused:
+        await client.composite(parts)
+    assert refused.value.vendor_code == "DUPLICATE_VALUE"
+
+
+async def test_a_token_that_expired_is_renewed_and_the_call_repeated_once(client, salesforce):
+    before = await client.token()
+    salesforce.org.sessions.clear()
+    assert await client.account_by_customer_number("C-000007") is not None
+    assert await client.token() != before
+
+
+async def test_many_calls_that_meet_an_expired_token_renew_it_once(org):
+    expired = Reply([{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or invalid"}], 401)
+    org.rest = [expired, expired, Reply({"done": True, "records": []})]
+    await asyncio.gather(*(org.client.query("SELECT Id FROM Order") for _ in range(2)))
+    assert org.tokens == 2
+
+
+async def test_a_token_that_stays_refused_is_not_renewed_for_ever(org):
+    org.rest = [Reply([{"errorCode": "INVALID_SESSION_ID", "message": "no"}], 401)]
+    with pytest.raises(UpstreamAuthFailed):
+        await org.client.query("SELECT Id FROM Order")
+    assert (org.tokens, len(org.calls())) == (2, 2)
+
+
+async def test_a_missing_permission_is_no_reason_to_renew_the_token(org):
+    org.rest = [Reply([{"errorCode": "INSUFFICIENT_ACCESS_OR_READONLY", "message": "no"}], 403)]
+    with pytest.raises(UpstreamAuthFailed):
+        await org.client.update("Account", "001A", {})
+    assert (org.tokens, len(org.calls())) == (1, 1)
+
+
+async def test_an_org_that_is_down_is_unavailable_for_reads_and_writes(client, salesforce):
+    await client.token()
+    salesforce.world.script("*", "down", count=2)
+    with pytest.raises(UpstreamUnavailable):
+        await client.query("SELECT Id FROM Account")
+    with pytest.raises(UpstreamUnavailable):
+        await client.update("Account", account_id(9), {PORTAL_FIELD: "Active"})
+
+
+async def test_a_write_that_was_done_and_not_answered_has_an_unknown_outcome(salesforce):
+    impatient = await SalesforceClient.open(settings_of(salesforce, salesforce_timeout_seconds=0.5))
+    await impatient.token()
+    key = new_key()
+    salesforce.world.script("*", "timeout_after_write")
+    with pytest.raises(OutcomeUnknown):
+        await impatient.composite(order_of(salesforce, 9, key))
+    assert len(await impatient.query(quote("SELECT Id FROM Order WHERE Portal_Order_Key__c = {}", key))) == 1
+    await impatient.close()
+
+
+async def test_a_slow_read_is_unavailable(org):
+    org.rest = [Reply(hang=2)]
+    with pytest.raises(UpstreamUnavailable):
+        await org.client.query("SELECT Id FROM Account")
+    assert len(org.calls()) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(drop=True), Reply(hang=2), Reply("<html>", 500), Reply("<html>", 502), Reply("<html>"), Reply('{"compo')],
+    ids=["dropped", "silent", "500", "502", "html", "truncated"],
+)
+async def test_a_write_with_a_doubtful_answer_is_sent_once_and_left_open(org, reply):
+    org.rest = [reply]
+    with pytest.raises(OutcomeUnknown):
+        await org.client.composite([Part("POST", "/sobjects/Order", "order", {})])
+    assert len(org.calls()) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(drop=True), UpstreamUnavailable),
+        (Reply("<html>", 500), UpstreamUnavailable),
+        (Reply("<html>"), UpstreamMalformed),
+        (Reply("", 401), UpstreamAuthFailed),
+        (Reply([{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "no"}], 403), UpstreamBusy),
+        (Reply([{"errorCode": "MALFORMED_QUERY", "message": "no"}], 400), UpstreamRejected),
+    ],
+)
+async def test_a_read_with_a_doubtful_answer_says_what_it_means(org, reply, kind):
+    org.rest = [reply]
+    with pytest.raises(UpstreamError) as raised:
+        await org.client.query("SELECT Id FROM Account")
+    assert type(raised.value) is kind
+
+
+async def test_a_call_that_finds_no_free_thread_is_busy_and_was_never_sent(org):
+    org.rest = [Reply({"done": True, "records": []})]
+    await org.client.query("SELECT Id FROM Account")
+    for _ in range(2):
+        await org.client._slots.acquire()
+    with pytest.raises(UpstreamBusy):
+        await org.client.update("Account", "001A", {})
+    assert len(org.calls()) == 1
+
+
+async def test_a_caller_who_leaves_keeps_its_thread_counted_until_the_thread_is_done(org):
+    org.rest = [Reply({"done": True, "records": []}), Reply({"done": True, "records": []}, hang=0.3)]
+    await org.client.query("SELECT Id FROM Account")
+    left = asyncio.ensure_future(org.client.query("SELECT Id FROM Account"))
+    await asyncio.sleep(0.1)
+    left.cancel()
+    assert org.client._slots._value == 1
+    await asyncio.sleep(0.4)
+    assert org.client._slots._value == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply({"error": "invalid_grant", "error_description": "user hasn't approved"}, 400), UpstreamAuthFailed),
+        (Reply({"error": "invalid_client"}, 401), UpstreamAuthFailed),
+        (Reply({"error": "rate_limit_exceeded"}, 400), UpstreamBusy),
+        (Reply("<html>", 500), UpstreamUnavailable),
+        (Reply("<html>"), UpstreamMalformed),
+        (Reply({"access_token": 5}), UpstreamMalformed),
+        (Reply(hang=2), UpstreamUnavailable),
+        (Reply(drop=True), UpstreamUnavailable),
+    ],
+)
+async def test_a_write_without_a_token_was_never_sent(org, reply, kind):
+    org.token_reply = reply
+    with pytest.raises(UpstreamError) as raised:
+        await org.client.update("Account", "001A", {})
+    assert type(raised.value) is kind
+    assert org.calls() == []
+
+
+async def test_a_key_file_that_cannot_be_used_is_said_without_its_content(salesforce, tmp_path):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----\n")
+    for path in (broken, tmp_path / "missing.pem"):
+        made = await SalesforceClient.open(settings_of(salesforce, salesforce_private_key_file=str(path)))
+        with pytest.raises(UpstreamAuthFailed) as raised:
+            await made.token()
+        assert "private key file" in raised.value.reason
+        assert "SECRET" not in repr(raised.value) + repr(raised.value.__cause__)
+        await made.close()
+
+
+async def test_an_org_whose_certificate_is_not_trusted_is_unavailable(salesforce):
+    made = await SalesforceClient.open(settings_of(salesforce))
+    token = await made.token()
+    stranger = await SalesforceClient.open(settings_of(salesforce, ca_file=""))
+    with pytest.raises(UpstreamUnavailable):
+        await stranger.token()
+    with pytest.raises(UpstreamUnavailable):
+        await stranger._run("x", lambda api: api.query("SELECT Id FROM Account"), token, True)
+    await stranger.close()
+    await made.close()
