@@ -137,6 +137,7 @@ def _workers(settings: Settings, work: Work) -> list[Worker[Any]]:
             concurrency=concurrency[kind],
             timers={"sweep": 2, "schedule": 1, "worker_info": 10, "abort": 5},
             shutdown_grace_period_s=GRACE_SECONDS,
+            dequeue_timeout=1.0,
         )
         for kind, function in kinds.items()
     ]

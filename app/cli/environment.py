@@ -26,5 +26,9 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "WHM_URL": whm["url"],
         "WHM_USER": whm["user"],
         "WHM_TOKEN": whm["token"],
+        # The stand-ins work in seconds what the real ones do in minutes, and the demo measures by asking all the time.
         "FREEBIT_POLL_SECONDS": "0.5",
+        "PUBLIC_RATE_PER_MINUTE": "6000",
+        "ACCOUNT_RATE_PER_MINUTE": "60000",
+        "AUTH_RATE_PER_MINUTE": "600",
     }

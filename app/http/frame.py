@@ -28,6 +28,8 @@ SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 )
+PROBES = ("/api/health/", "/metrics")
+"""Asked every few seconds by machines; logged at debug unless they fail."""
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger()
@@ -74,4 +76,5 @@ def _observe(scope: Scope, status: int, seconds: float) -> None:
     route, method = scope.get("path_template") or "unknown", scope["method"]
     REQUESTS.labels(method, route, status).inc()
     SECONDS.labels(method, route).observe(seconds)
-    log.info("http_request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2))
+    write = log.debug if status < 500 and route.startswith(PROBES) else log.info
+    write("http_request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2))
