@@ -1,8 +1,8 @@
 """What every call to WHMCS, Freebit and WHM goes through: the calls log, and scripted faults around the work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -35,14 +35,6 @@ async def answer(
     return await _after(request, taken, response)
 
 
-@asynccontextmanager
-async def applied(world: World, upstream: str, operation: str) -> AsyncIterator[list[Fault]]:
-    """For work that is not one HTTP request: latency is waited for, the other faults are the caller's business."""
-    taken = world.faults.take(upstream, operation)
-    await _delay(taken)
-    yield taken
-
-
 async def _delay(taken: Sequence[Fault]) -> None:
     for fault in taken:
         if fault.kind == faults.LATENCY:
@@ -61,7 +53,7 @@ async def _before(request: Request, taken: Sequence[Fault]) -> Response | None:
     if faults.TIMEOUT in kinds:
         await until_gone(request)
     if faults.RESET in kinds:
-        abort(request)
+        await abort(request)
     return None
 
 
@@ -88,14 +80,12 @@ async def until_gone(request: Request) -> None:
         while (await request.receive())["type"] != "http.disconnect":
             continue
 
-    try:
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(gone(), HANG_SECONDS)
-    except TimeoutError:
-        pass
-    abort(request)
+    await abort(request)
 
 
-def abort(request: Request) -> None:
+async def abort(request: Request) -> None:
     """Cut the connection.
 
     Raises:
@@ -104,4 +94,6 @@ def abort(request: Request) -> None:
     cut = request.scope.get("extensions", {}).get(ABORT)
     if cut is not None:
         cut()
+        # The server notes the loss on a later turn of the loop; until then it would try to answer with a 500.
+        await asyncio.sleep(0.01)
     raise Unanswered

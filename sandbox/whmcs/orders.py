@@ -123,6 +123,7 @@ def accept_order(call: Call) -> dict[str, Any]:
             continue
         if service.regdate == service.nextinvoicedate:
             service.regdate = service.nextinvoicedate = call.today.isoformat()
+            service.nextduedate = service.regdate if service.recurringamount else NO_DATE
         service.status = "Active"
         with_module = bool(call.install.products[service.pid].module) and call.params.flag("autosetup")
         call.fire("AfterModuleCreate" if with_module else "ServiceEdit", "service", service.id, service.clientid)

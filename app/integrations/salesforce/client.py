@@ -14,7 +14,7 @@ from msgspec import Struct
 from simple_salesforce.api import Salesforce
 from simple_salesforce.format import format_external_id, format_soql
 
-from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamError
+from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamBusy, UpstreamError
 from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import faults
 from app.integrations.salesforce.session import session
@@ -104,14 +104,14 @@ class SalesforceClient:
             lambda api: api.restful(f"sobjects/{object_name}/{path}", method="PATCH", json=fields),
             write=True,
         )
-        return str(answer["id"])
+        return str(_member(answer, "id", "upsert"))
 
     async def create(self, object_name: str, fields: dict[str, Any]) -> str:
         """Create a record; returns its id. Not safe to repeat: prefer `upsert` where there is an external id."""
         answer = await self._call(
             f"create:{object_name}", lambda api: getattr(api, object_name).create(fields), write=True
         )
-        return str(answer["id"])
+        return str(_member(answer, "id", "create"))
 
     async def composite(self, parts: Sequence[Part], *, all_or_none: bool = True) -> list[PartResult]:
         """Several requests as one call and, all or none, one transaction. Parts name earlier ones by `@{ref.id}`.
@@ -131,7 +131,7 @@ class SalesforceClient:
         )
         results = [
             PartResult(part["referenceId"], part["httpStatusCode"], part["body"])
-            for part in answer["compositeResponse"]
+            for part in _member(answer, "compositeResponse", "composite")
         ]
         if all_or_none:
             _raise_refusal(results)
@@ -181,6 +181,13 @@ class SalesforceClient:
                 await self._slots.acquire()
         except TimeoutError as error:
             raise UpstreamBusy(faults.SALESFORCE, operation, "no free thread", vendor_code=NO_SLOT) from error
+
+
+def _member(answer: Any, name: str, operation: str) -> Any:
+    """A write that was answered with success, but not in the documented shape, may have been done."""
+    if not isinstance(answer, dict) or name not in answer:
+        raise OutcomeUnknown(faults.SALESFORCE, operation, f"success without {name}")
+    return answer[name]
 
 
 def _next_page(url: str, api: Salesforce) -> Any:

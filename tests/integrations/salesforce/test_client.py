@@ -195,8 +195,17 @@ async def test_a_slow_read_is_unavailable(org):
 
 @pytest.mark.parametrize(
     "reply",
-    [Reply(drop=True), Reply(hang=2), Reply("<html>", 500), Reply("<html>", 502), Reply("<html>"), Reply('{"compo')],
-    ids=["dropped", "silent", "500", "502", "html", "truncated"],
+    [
+        Reply(drop=True),
+        Reply(hang=2),
+        Reply("<html>", 500),
+        Reply("<html>", 502),
+        Reply("<html>"),
+        Reply('{"compo'),
+        Reply({}),
+        Reply([]),
+    ],
+    ids=["dropped", "silent", "500", "502", "html", "truncated", "empty-object", "list"],
 )
 async def test_a_write_with_a_doubtful_answer_is_sent_once_and_left_open(org, reply):
     org.rest = [reply]

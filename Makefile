@@ -1,0 +1,50 @@
+# The customer portal. `make` alone prints this list.
+
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test check fix lock openapi
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.runtime ## .venv with the locked dependencies and the `portal` command
+
+demo: .venv/.runtime ## everything up, then the whole customer journey; ARGS="--exit --json" passes through
+	$(BIN)/portal demo $(ARGS)
+
+test: check ## what CI runs: check, then the whole suite; ARGS="-k name" passes through
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/.dev ## format, lint, types, import contracts; writes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: .venv/.dev ## format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+openapi: .venv/.dev ## write docs/openapi.json anew
+	$(BIN)/python -m app.cli openapi > docs/openapi.json
+
+lock: .venv/.dev ## lock the dependencies anew, with hashes
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra setup pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra setup --extra dev pyproject.toml -o requirements-dev.txt
+
+.venv/.runtime: requirements.txt pyproject.toml
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@test -e .venv/.dev || $(BIN)/pip install -q --require-hashes -r requirements.txt
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt pyproject.toml
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch .venv/.runtime $@

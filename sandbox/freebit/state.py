@@ -1,0 +1,66 @@
+"""What the Freebit stand-in knows: lines, keys, and how long its asynchronous work takes."""
+
+from dataclasses import dataclass, field
+
+ACTIVE, ACTIVATING, CANCELLED = "active", "activating", "cancelled"
+
+
+@dataclass
+class Line:
+    """One mobile line. Times are epoch seconds; a change is done once its time has come."""
+
+    account: str
+    plan_code: str
+    kind: str
+    done_at: float
+    eid: str = ""
+    product_number: str = ""
+    sim_kind: str = ""
+    contract_line: str = "4G"
+    talk_option: dict[str, str] = field(default_factory=dict)
+    voice_done_at: float = 0.0
+    locked_until: float = 0.0
+    cancel_at: float | None = None
+
+    def state(self, now: float) -> str:
+        """In which state it is at an instant."""
+        if self.cancel_at is not None and now >= self.cancel_at:
+            return CANCELLED
+        return ACTIVE if now >= self.done_at else ACTIVATING
+
+
+@dataclass
+class Queued:
+    """A semi-black SIM that waits for its activation."""
+
+    account: str
+    plan_code: str
+    product_number: str
+    state: str = "10"
+
+
+@dataclass
+class Freebit:
+    """The whole service. `delay_seconds` is how long asynchronous work takes after it was accepted."""
+
+    oem_id: str = "PASI"
+    oem_key: str = "sandboxOemKey0000000000000000000"
+    key_seconds: float = 3_000.0
+    delay_seconds: float = 1.0
+    auth_keys: dict[str, float] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
+    queued: dict[str, Queued] = field(default_factory=dict)
+    next_number: int = 1
+    answers: int = 0
+    revision: int = 0
+
+    def new_account(self) -> str:
+        """A phone number that no line has."""
+        while (number := f"070{30_000_000 + self.next_number:08d}") in self.lines:
+            self.next_number += 1
+        self.next_number += 1
+        return number
+
+    def changed(self) -> None:
+        """Say that something was written."""
+        self.revision += 1
