@@ -1,51 +1,129 @@
-"""`python -m sandbox`: wire-level stand-ins for Salesforce, WHMCS, Freebit and WHM, for development, demo and tests."""
+"""`python -m sandbox`: wire-level stand-ins for Salesforce, WHMCS, Freebit and WHM in one process."""
 
 import argparse
 import asyncio
+import contextlib
+import gc
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sandbox import serve, state_file
-from sandbox.persistence import Persistence
-from sandbox.tls import certificates
-from sandbox.whmcs.hooks import send_for_ever
+import grpc
+import grpc.aio
+from starlette.types import ASGIApp
+
+from sandbox import control, state_file, tls
+from sandbox.freebit import app as freebit
+from sandbox.persistence import Durable, Snapshots
+from sandbox.salesforce import rest
+from sandbox.salesforce.pubsub import PubSub
+from sandbox.serve import Server, stop_all
+from sandbox.sockets import Ports
+from sandbox.whm import app as whm
+from sandbox.whmcs import app as whmcs
+from sandbox.whmcs.hooks import Delivery
 from sandbox.world import World
+
+GRPC_OPTIONS = (("grpc.so_reuseport", 0),)
 
 
 def main() -> None:
-    """Run until told to stop."""
+    """Parse the arguments and run until told to stop."""
     parser = argparse.ArgumentParser(prog="sandbox", description=__doc__)
-    parser.add_argument(
-        "--state-file", type=Path, required=True, help="written when ready: URLs, credentials, customers"
-    )
-    parser.add_argument("--dir", type=Path, required=True, help="folder for certificates, keys and the world's state")
-    parser.add_argument("--webhook-url", default="", help="where WHMCS's webhooks go")
-    parser.add_argument("--seed-customers", type=int, default=300, help="how many sample customers (default 300)")
-    asyncio.run(run(parser.parse_args()))
+    parser.add_argument("--state-file", type=Path, required=True, help="JSON file to write when everything listens")
+    parser.add_argument("--dir", type=Path, required=True, help="directory for data, keys and ports")
+    parser.add_argument("--webhook-url", default="", help="where WHMCS's hook file sends its webhooks")
+    parser.add_argument("--seed-customers", type=int, default=300, help="how many sample customers there are")
+    options = parser.parse_args()
+    options.dir = options.dir.resolve()
+    options.dir.mkdir(parents=True, exist_ok=True)
+    options.state_file.unlink(missing_ok=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run(options))
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Start, write the state file, serve until SIGTERM or SIGINT, save."""
-    directory: Path = options.dir.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
-    options.state_file.unlink(missing_ok=True)
-    files, ports = certificates(directory), serve.Ports(directory / "ports.json")
-    world = World(options.seed_customers, directory / "salesforce.key")
-    world.seed()
-    world.webhook_target = options.webhook_url
-    persistence = Persistence(world, directory / "world.pickle")
-    persistence.load()
-    listeners = await serve.start(world, ports, files)
-    world.whmcs_url = f"https://localhost:{ports.get('whmcs-https')}"
-    background = [asyncio.create_task(send_for_ever(world)), asyncio.create_task(persistence.save_for_ever())]
-    state_file.write(options.state_file, world, ports, files)
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()
-    persistence.save()
-    for task in [*background, *listeners]:
+    """Start everything, say where it is, and wait for SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    directory: Path = options.dir
+    files, private_key, ports = tls.prepare(directory), directory / "salesforce.pem", Ports(directory / "ports.json")
+    world = World(options.seed_customers, private_key)
+    snapshots = Snapshots(world, directory)
+    snapshots.load()
+    if options.webhook_url:
+        world.whmcs.webhook_url = options.webhook_url
+    delivery = Delivery(world)
+    world.whmcs.listeners.append(delivery.wake)
+    servers = _servers(world, snapshots, delivery, files, ports)
+    world.whmcs.system_url = f"https://localhost:{servers['whmcs'].port}"
+    async with _bus(world, files, ports) as bus, _running(list(servers.values())):
+        ports.save()
+        await snapshots.flush()
+        numbers = {name: server.port for name, server in servers.items()} | bus
+        described = state_file.describe(world, numbers, ca_file=files.authority, private_key=private_key)
+        state_file.write(options.state_file, described)
+        # What the seed made lives as long as the process; the collector need not look at it again.
+        gc.freeze()
+        tasks = [asyncio.create_task(delivery.run()), asyncio.create_task(snapshots.run())]
+        await _until(stop, tasks)
+    await snapshots.flush()
+
+
+def _servers(
+    world: World, snapshots: Snapshots, delivery: Delivery, files: tls.Files, ports: Ports
+) -> dict[str, Server]:
+    """Every listener by its name; `_http` for the plain ones."""
+    apps: dict[str, ASGIApp] = {
+        "salesforce": rest.app(world),
+        "whmcs": whmcs.app(world),
+        "freebit": freebit.app(world),
+        "whm": whm.app(world),
+    }
+    control_app = Durable(control.app(world, delivery), snapshots)
+    servers = {"control": Server(control_app, ports.listening("control"))}
+    for name, app in apps.items():
+        safe = Durable(app, snapshots)
+        servers[name] = Server(safe, ports.listening(name), files)
+        servers[f"{name}_http"] = Server(safe, ports.listening(f"{name}_http"))
+    return servers
+
+
+@contextlib.asynccontextmanager
+async def _running(servers: list[Server]) -> AsyncIterator[None]:
+    for server in servers:
+        await server.start()
+    try:
+        yield
+    finally:
+        await stop_all(servers)
+
+
+@contextlib.asynccontextmanager
+async def _bus(world: World, files: tls.Files, ports: Ports) -> AsyncIterator[dict[str, int]]:
+    """The Pub/Sub API, over TLS and plain; yields its ports."""
+    server = grpc.aio.server(options=GRPC_OPTIONS)
+    PubSub(world).add_to(server)
+    pair = (files.key.read_bytes(), files.certificate.read_bytes())
+    numbers = {"pubsub": ports.number("pubsub"), "pubsub_plain": ports.number("pubsub_plain")}
+    server.add_secure_port(f"127.0.0.1:{numbers['pubsub']}", grpc.ssl_server_credentials([pair]))
+    server.add_insecure_port(f"127.0.0.1:{numbers['pubsub_plain']}")
+    await server.start()
+    try:
+        yield numbers
+    finally:
+        await server.stop(0.2)
+
+
+async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Until told to stop, or until a background task failed, which is raised."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in (waiting, *tasks):
         task.cancel()
+    for task in done:
+        task.result()
 
 
 if __name__ == "__main__":

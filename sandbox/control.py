@@ -1,74 +1,108 @@
-"""The control surface: seed, faults, calls, and what staff do, on a port of its own."""
+"""The control surface: what staff, customers and fate do to the upstreams, by plain HTTP on loopback."""
 
+import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 
-from sandbox import faults as script
-from sandbox.salesforce import control as salesforce
-from sandbox.whmcs import control as whmcs
-from sandbox.whmcs.control import shown
+from sandbox import faults
+from sandbox.faults import BadFault
+from sandbox.freebit import control as freebit_control
+from sandbox.salesforce import control as salesforce_control
+from sandbox.whm import control as whm_control
+from sandbox.whmcs import control as whmcs_control
+from sandbox.whmcs.hooks import Delivery
 from sandbox.world import World
 
-
-def app(world: World) -> Starlette:
-    """The routes of design and demo."""
-
-    def changed() -> None:
-        world.calls.writes += 1
-
-    async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def reset(request: Request) -> Response:
-        world.reset()
-        changed()
-        return JSONResponse({"status": "reset"})
-
-    async def faults(request: Request) -> Response:
-        if request.method == "DELETE":
-            world.faults.clear()
-        elif request.method == "POST":
-            try:
-                world.faults.add(script.parse(await request.json()))
-            except script.BadFault as error:
-                return JSONResponse({"error": str(error)}, 422)
-        return JSONResponse({"faults": world.faults.listed()})
-
-    async def calls(request: Request) -> Response:
-        if request.method == "DELETE":
-            world.calls.clear()
-        asked = request.query_params
-        return JSONResponse(world.calls.listed(asked.get("upstream", ""), asked.get("operation", "")))
-
-    async def lines(request: Request) -> Response:
-        return JSONResponse({"items": [_plain(line) for line in world.freebit.lines.values()]})
-
-    async def accounts(request: Request) -> Response:
-        return JSONResponse({"items": [_plain(account) for account in world.whm.accounts.values()]})
-
-    async def watched(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
-            changed()
-        await inner(scope, receive, send)
-
-    inner = Starlette(
-        routes=[
-            Route("/health", health),
-            Route("/reset", reset, methods=["POST"]),
-            Route("/faults", faults, methods=["GET", "POST", "DELETE"]),
-            Route("/calls", calls, methods=["GET", "DELETE"]),
-            Mount("/salesforce", routes=salesforce.routes(world)),
-            Mount("/whmcs", routes=whmcs.routes(world)),
-            Route("/freebit/lines", lines),
-            Route("/whm/accounts", accounts),
-        ]
-    )
-    return Starlette(routes=[Mount("/", app=watched)])
+Handler = Callable[[World, Request], Awaitable[Any]]
 
 
-def _plain(record: Any) -> dict[str, Any]:
-    return shown(record)
+def app(world: World, delivery: Delivery) -> Starlette:
+    """All of it."""
+
+    def route(path: str, method: str, handle: Handler) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return JSONResponse(await handle(world, request))
+
+        return Route(path, endpoint, methods=[method])
+
+    routes: list[BaseRoute] = [
+        route("/health", "GET", _health),
+        route("/reset", "POST", _reset),
+        route("/clock", "GET", _clock),
+        route("/clock", "PUT", _set_clock),
+        route("/faults", "GET", _faults),
+        route("/faults", "POST", _add_fault),
+        route("/faults", "DELETE", _clear_faults),
+        route("/calls", "GET", _calls),
+        route("/calls", "DELETE", _clear_calls),
+        Mount("/salesforce", routes=salesforce_control.routes(world)),
+        Mount("/whmcs", routes=whmcs_control.routes(world, delivery)),
+        Mount("/freebit", routes=freebit_control.routes(world)),
+        Mount("/whm", routes=whm_control.routes(world)),
+    ]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _refusal, json.JSONDecodeError: _no_json})
+
+
+async def _health(world: World, request: Request) -> Any:
+    return {"status": "ok", "now": world.clock.now().isoformat()}
+
+
+async def _reset(world: World, request: Request) -> Any:
+    world.reset()
+    return {"reset": True}
+
+
+async def _clock(world: World, request: Request) -> Any:
+    return {"now": world.clock.now().isoformat(), "offset_seconds": world.clock.offset_seconds}
+
+
+async def _set_clock(world: World, request: Request) -> Any:
+    """`offset_seconds` from the machine's time, or `advance_seconds` from where it is."""
+    body = await request.json()
+    try:
+        offset = float(body.get("offset_seconds", world.clock.offset_seconds))
+        world.clock.offset_seconds = offset + float(body.get("advance_seconds", 0))
+    except (TypeError, ValueError) as error:
+        raise HTTPException(422, "offset_seconds and advance_seconds are numbers of seconds.") from error
+    return await _clock(world, request)
+
+
+async def _faults(world: World, request: Request) -> Any:
+    return {"faults": world.faults.listed()}
+
+
+async def _add_fault(world: World, request: Request) -> Any:
+    try:
+        world.faults.add(faults.parse(await request.json()))
+    except BadFault as error:
+        raise HTTPException(422, str(error)) from error
+    return await _faults(world, request)
+
+
+async def _clear_faults(world: World, request: Request) -> Any:
+    world.faults.clear()
+    return await _faults(world, request)
+
+
+async def _calls(world: World, request: Request) -> Any:
+    return world.calls.listed(request.query_params.get("upstream", ""), request.query_params.get("operation", ""))
+
+
+async def _clear_calls(world: World, request: Request) -> Any:
+    world.calls.clear()
+    return world.calls.listed()
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _no_json(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "The body must be JSON."}, 400)

@@ -15,7 +15,9 @@ HANG_SECONDS = 300.0
 ABORT = "sandbox.abort"
 """The extension of an HTTP scope that closes the connection without an answer."""
 DOWN_PAGE = "<html><body><h1>503 Service Unavailable</h1></body></html>"
-NOTICE = "<br />\n<b>Notice</b>: Undefined variable: brand in <b>/var/www/includes/hooks/brand.php</b> on line <b>12</b>"
+NOTICE = (
+    "<br />\n<b>Notice</b>: Undefined variable: brand in <b>/var/www/includes/hooks/brand.php</b> on line <b>12</b>"
+)
 
 
 class Unanswered(Exception):

@@ -1,72 +1,80 @@
-"""What an outside program must know to use the sandbox, as JSON."""
+"""What an outside program needs to drive the sandbox, as one JSON file that appears when everything listens."""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sandbox.salesforce.ids import make_id
-from sandbox.salesforce.org import USERNAME
 from sandbox.salesforce.seed import PORTAL_PRICEBOOK_ID
-from sandbox.seed.people import Person, people
-from sandbox.serve import Ports
-from sandbox.tls import Certificates
-from sandbox.whmcs.seed import FIRST_CLIENT
+from sandbox.seed.people import Person
 from sandbox.world import World
 
 
-def write(path: Path, world: World, ports: Ports, files: Certificates) -> None:
-    """Write the file whole or not at all: its presence says that the sandbox is ready."""
-    org = world.salesforce
-    https = {
-        name: f"https://localhost:{ports.get(f'{name}-https')}" for name in ("salesforce", "whmcs", "freebit", "whm")
-    }
-    state = {
-        "control_url": f"http://127.0.0.1:{ports.get('control')}",
-        "ca_file": str(files.ca_file),
+def describe(world: World, ports: dict[str, int], *, ca_file: Path, private_key: Path) -> dict[str, Any]:
+    """Addresses and credentials. `ports` are by upstream, `_http` for the plain ones."""
+    org, access = world.salesforce.app, world.whmcs.access
+    salesforce = f"https://localhost:{ports['salesforce']}"
+    return {
+        "control_url": f"http://127.0.0.1:{ports['control']}",
+        "ca_file": str(ca_file),
         "salesforce": {
-            "url": https["salesforce"],
-            "http_url": f"http://127.0.0.1:{ports.get('salesforce-http')}",
-            "pubsub": f"localhost:{ports.get('pubsub-tls')}",
-            "pubsub_plain": f"127.0.0.1:{ports.get('pubsub-plain')}",
-            "token_url": f"{https['salesforce']}/services/oauth2/token",
-            "client_id": org.app.client_id,
-            "client_secret": org.app.client_secret,
-            "private_key_file": str(world.private_key),
-            "username": USERNAME,
+            "url": salesforce,
+            "http_url": f"http://127.0.0.1:{ports['salesforce_http']}",
+            "pubsub": f"localhost:{ports['pubsub']}",
+            "pubsub_plain": f"127.0.0.1:{ports['pubsub_plain']}",
+            "token_url": f"{salesforce}/services/oauth2/token",
+            "client_id": org.client_id,
+            "client_secret": org.client_secret,
+            "private_key_file": str(private_key),
+            "username": org.username,
             "pricebook_id": PORTAL_PRICEBOOK_ID,
         },
         "whmcs": {
-            "url": https["whmcs"],
-            "identifier": world.whmcs.identifier,
-            "secret": world.whmcs.secret,
+            "url": f"https://localhost:{ports['whmcs']}",
+            "http_url": f"http://127.0.0.1:{ports['whmcs_http']}",
+            "identifier": access.identifier,
+            "secret": access.secret,
             "webhook_secret": world.whmcs.webhook_secret,
         },
-        "freebit": {"url": https["freebit"], "oem_id": world.freebit.oem_id, "oem_key": world.freebit.oem_key},
-        "whm": {"url": https["whm"], "user": world.whm.user, "token": world.whm.token},
-        "customers": [_customer(person) for person in people(world.customers)],
+        "freebit": {
+            "url": f"https://localhost:{ports['freebit']}",
+            "http_url": f"http://127.0.0.1:{ports['freebit_http']}",
+            "oem_id": world.freebit.oem_id,
+            "oem_key": world.freebit.oem_key,
+        },
+        "whm": {
+            "url": f"https://localhost:{ports['whm']}",
+            "http_url": f"http://127.0.0.1:{ports['whm_http']}",
+            "user": world.whm.user,
+            "token": world.whm.token,
+        },
+        "customers": customers(world.people),
     }
-    fresh = path.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps(state, indent=2))
-    fresh.replace(path)
+
+
+def customers(people: Sequence[Person]) -> list[dict[str, Any]]:
+    """The sample customers; ids as text, `whmcs_client_id` null for who can sign up."""
+    return [_customer(person) for person in people]
 
 
 def _customer(person: Person) -> dict[str, Any]:
+    names = ("customer_number", "email", "password", "first_name", "last_name", "phone")
+    place = ("address1", "city", "state", "postcode", "country")
     return {
-        "customer_number": person.customer_number,
-        "email": person.email,
-        "password": person.password,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "phone": person.phone,
-        "address": {
-            "address1": person.address1,
-            "city": person.city,
-            "state": person.state,
-            "postcode": person.postcode,
-            "country": person.country,
-        },
-        "whmcs_client_id": str(FIRST_CLIENT + person.number) if person.has_whmcs else None,
+        **{name: getattr(person, name) for name in names},
+        "address": {name: getattr(person, name) for name in place},
+        "whmcs_client_id": str(person.whmcs_client_id) if person.has_whmcs else None,
         "salesforce_account_id": make_id("001", person.number),
         "has_payment_method": person.has_card,
     }
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Write it whole or not at all; it holds credentials, so only the owner reads it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(json.dumps(state, indent=1, ensure_ascii=False))
+    os.replace(temporary, path)

@@ -1,65 +1,79 @@
-"""The world: four upstreams, the time, the calls log and the script of faults."""
+"""Everything the sandbox holds, and how it came about: the seed, and the way back to it."""
 
-import asyncio
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sandbox.calls import Calls
 from sandbox.clock import Clock
 from sandbox.faults import Faults
-from sandbox.freebit.network import Freebit
+from sandbox.freebit.state import Freebit
 from sandbox.salesforce import connected_app
 from sandbox.salesforce import seed as salesforce_seed
 from sandbox.salesforce.org import Org
-from sandbox.seed.people import people
+from sandbox.seed import billing, network
+from sandbox.seed.people import Person, people
 from sandbox.seed.products import products
-from sandbox.whm.server import Whm
-from sandbox.whmcs import seed as whmcs_seed
+from sandbox.whm.state import Whm
 from sandbox.whmcs.install import Install
 
-PARTS = ("salesforce", "whmcs", "freebit", "whm")
-"""What is persisted, and what a reset brings back."""
+
+@dataclass
+class Data:
+    """The four upstreams' own data: what is kept over restarts and replaced by a reset."""
+
+    salesforce: Org
+    whmcs: Install
+    freebit: Freebit
+    whm: Whm
+
+
+SECTIONS = tuple(Data.__dataclass_fields__)
 
 
 class World:
-    """Everything in one process and one event loop, so nothing needs a lock."""
+    """The upstreams' data with calls log, faults and clock."""
 
     def __init__(self, customers: int, private_key: Path) -> None:
-        self.customers = customers
-        self.private_key = private_key
         self.clock = Clock()
         self.calls = Calls(self.clock)
         self.faults = Faults()
-        self.webhook_target = ""
-        self.whmcs_url = ""
-        self.hooks_waiting = asyncio.Event()
-        self.salesforce, self.whmcs, self.freebit, self.whm = Org(), Install(), Freebit(), Whm()
-        self._seed = b""
-        self.keep: Any = None
-        """What must live as long as the world: the gRPC server."""
+        self.people: list[Person] = people(customers)
+        self._private_key = private_key
+        data = self._seeded()
+        self._seed = {name: pickle.dumps(getattr(data, name)) for name in SECTIONS}
+        self.salesforce, self.whmcs, self.freebit, self.whm = data.salesforce, data.whmcs, data.freebit, data.whm
 
-    def seed(self) -> None:
-        """Fill everything, and remember how it was."""
-        goods, persons = products(), people(self.customers)
-        connected_app.give_key(self.salesforce, self.private_key)
-        salesforce_seed.seed(self.salesforce, persons, goods)
-        whmcs_seed.seed(self, persons, goods)
-        self._seed = self.snapshot()
+    def _seeded(self) -> Data:
+        goods = products()
+        data = Data(Org(), Install(), Freebit(), Whm())
+        salesforce_seed.seed(data.salesforce, self.people, goods)
+        connected_app.give_key(data.salesforce, self._private_key)
+        billing.seed(data.whmcs, self.clock, self.people, goods)
+        network.seed_freebit(data.freebit, self.people, goods)
+        network.seed_whm(data.whm, self.people, goods)
+        return data
+
+    def section(self, name: str) -> Org | Install | Freebit | Whm:
+        """One upstream's data."""
+        found: Org | Install | Freebit | Whm = getattr(self, name)
+        return found
+
+    def replace(self, sections: dict[str, Org | Install | Freebit | Whm]) -> None:
+        """Other data for some upstreams. WHMCS's address, its webhook target and who listens stay."""
+        for name, data in sections.items():
+            if isinstance(data, Install):
+                data.system_url, data.webhook_url = self.whmcs.system_url, self.whmcs.webhook_url
+                data.listeners = self.whmcs.listeners
+            setattr(self, name, data)
 
     def reset(self) -> None:
-        """Back to the seed. Feeds that listen stay connected and find the bus begun anew."""
-        self.restore(self._seed)
-        self.faults.clear()
+        """Back to the seed. Replay ids from before mean nothing any more; faults, calls and the clock start anew."""
         self.clock.offset_seconds = 0.0
-
-    def snapshot(self) -> bytes:
-        """All parts as bytes."""
-        return pickle.dumps({name: getattr(self, name) for name in PARTS}, protocol=5)
-
-    def restore(self, state: bytes) -> None:
-        """All parts from bytes that `snapshot` gave."""
-        parts: dict[str, Any] = pickle.loads(state)  # noqa: S301  our own file
-        for name, part in parts.items():
-            setattr(self, name, part)
-        self.hooks_waiting.set()
+        old = self.salesforce
+        self.replace({name: pickle.loads(data) for name, data in self._seed.items()})  # noqa: S301 our own bytes
+        self.salesforce.take_over(old)
+        self.faults.clear()
+        self.calls.clear()
+        for wake in self.whmcs.listeners:
+            wake()

@@ -92,6 +92,14 @@ def sandbox(arguments: tuple[str, ...]) -> None:
 
 
 @main.command()
+def openapi() -> None:
+    """Print the OpenAPI document, as `/schema/openapi.json` serves it."""
+    from app.cli.document import openapi_document
+
+    click.echo(openapi_document())
+
+
+@main.command()
 @click.argument("direction", type=click.Choice(["up", "down"]), default="up")
 @click.option("--revision", help="Where to stop; the newest going up, nothing at all going down.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -30,6 +30,9 @@ READS = (
     "/api/payment-gateways",
 )
 
+ROUNDS = 3
+"""A worker's own call may fall among the reads by chance; what a query asks would be asked every time."""
+
 Tell = Callable[[Step], None]
 
 
@@ -185,18 +188,21 @@ class Journey:
     async def read_everything(self) -> None:
         """Every query of the journey, while the sandbox counts what the upstreams are asked."""
         paths = (*READS, f"/api/orders/{self.order_id}", f"/api/invoices/{self.invoice_id}")
-        await self._settle()
-        await self.visitor.control.delete("/calls")
-        for path in paths:
-            await self.visitor.get(path)
-        response = await self.visitor.control.get("/calls")
-        asked = [call for call in response.json()["calls"] if not call["operation"].startswith("pubsub.")]
+        for _ in range(ROUNDS):
+            asked = await self._asked_by(paths)
+            if not asked:
+                break
         self.queries, self.upstream_calls = len(paths), len(asked)
         self.say("customer", f"reads everything: {len(paths)} queries, {len(asked)} upstream calls")
         if asked:
             names = sorted({f"{call['upstream']} {call['operation']}" for call in asked})
             raise JourneyError(f"queries must not call upstreams, but these were asked: {', '.join(names)}")
 
-    async def _settle(self) -> None:
-        """Let the workers finish re-reading, so that only what the queries cause is counted."""
+    async def _asked_by(self, paths: tuple[str, ...]) -> list[dict[str, Any]]:
+        """What the upstreams were asked while these were read, once the workers had nothing left to do."""
         await self.visitor.visible("/api/health/services/cache", lambda answer: answer["inbox"]["waiting"] == 0)
+        await self.visitor.control.delete("/calls")
+        for path in paths:
+            await self.visitor.get(path)
+        response = await self.visitor.control.get("/calls")
+        return [call for call in response.json()["calls"] if not call["operation"].startswith("pubsub.")]

@@ -3,9 +3,8 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urljoin
 
 import httpx
 
@@ -15,6 +14,18 @@ PATIENCE_SECONDS = 30.0
 
 class JourneyError(Exception):
     """The journey did not hold; the message says where."""
+
+
+async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Ask until somebody answers: the one who is asked may just be starting again."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await ask()
+        except httpx.TransportError as error:
+            if time.monotonic() > deadline:
+                raise JourneyError(f"nobody answered: {error!r}") from error
+            await asyncio.sleep(0.1)
 
 
 class Visitor:
@@ -70,17 +81,17 @@ class Visitor:
 
     async def submit_page(self, url: str, form: dict[str, str]) -> float:
         """Open a link as a browser would, and send its form; returns the instant the page had done it."""
-        page = await self.pages.get(url)
+        page = await patiently(lambda: self.pages.get(url))
         if page.status_code != 200:
             raise JourneyError(f"the billing page answered {page.status_code}")
-        done = await self.pages.post(urljoin(str(page.url), str(page.url)), data=form)
+        done = await patiently(lambda: self.pages.post(str(page.url), data=form))
         if done.status_code != 200:
             raise JourneyError(f"the billing page answered {done.status_code} to the form")
         return time.monotonic()
 
     async def staff(self, path: str, body: Any = None) -> tuple[Any, float]:
         """Something staff or WHMCS's cron do; returns the answer and the instant it was committed."""
-        response = await self.control.post(path, json=body or {})
+        response = await patiently(lambda: self.control.post(path, json=body or {}))
         if response.status_code >= 400:
             raise JourneyError(f"{path} answered {response.status_code}: {response.text[:200]}")
         return response.json(), time.monotonic()

@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from app.errors import Conflict, NotFound, RuleViolated
 
-LOCK_SECONDS = 120
+LOCK_SECONDS = 20
+"""How long a dead runner's key stays taken. A slow one may be overtaken: every command also guards itself."""
 KEPT_HOURS = 24
 
 _BEGIN = """

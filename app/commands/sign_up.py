@@ -151,8 +151,8 @@ async def _added(ctx: Context, request: SignUp) -> str:
         # WHMCS takes an address once: an unanswered AddClient may have been carried out after we looked.
         if own := await _unheard_of(ctx, request.email, request.customer_number):
             return own
-        if await ctx.whmcs.client_id_by_email(request.email):
-            raise _must_link() from None
+        if error.vendor_code == "email_taken":
+            raise _must_link() from error
         raise RuleViolated(
             "The billing system refused these details. Please check name, address and phone number.",
             code="details_refused",

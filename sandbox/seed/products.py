@@ -71,8 +71,8 @@ def _internet() -> Iterator[Product]:
         ("INTERNET-ADDON-HOME-PHONE", "Internet home phone", ADD_ON, MONTHLY, 450, 246),
         ("INTERNET-ADDON-HOME-PHONE-INSTALL", "Internet home phone installation", INSTALLATION, ONETIME, 1_000, 247),
     ):
-        extra = {"Required_Products__c": "INTERNET-ADDON-HOME-PHONE"} if pid == 247 else {}
-        yield Product(sku, name, INTERNET, item_class, cycle, price, pid, extra | {"Is_Default__c": pid == 242})
+        needs = {"Required_Products__c": "INTERNET-ADDON-HOME-PHONE"} if pid == 247 else {}
+        yield Product(sku, name, INTERNET, item_class, cycle, price, pid, needs | {"Is_Default__c": pid == 242})
 
 
 def _sim() -> Iterator[Product]:

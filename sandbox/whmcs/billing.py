@@ -44,7 +44,14 @@ def pay_methods(install: Install, client_id: int) -> list[PayMethod]:
 
 
 def new_invoice(
-    install: Install, clock: Clock, client: Client, items: list[Item], *, due: date, gateway: str, status: str = "Unpaid"
+    install: Install,
+    clock: Clock,
+    client: Client,
+    items: list[Item],
+    *,
+    due: date,
+    gateway: str,
+    status: str = "Unpaid",
 ) -> Invoice:
     """Make an invoice; hooks are the caller's business."""
     rate = Decimal("0.000") if client.taxexempt else TAX_PERCENT
@@ -82,7 +89,14 @@ def advance(service: Service) -> None:
 
 
 def receive(
-    install: Install, clock: Clock, invoice: Invoice, amount: Decimal, *, gateway: str, transid: str, date_text: str = ""
+    install: Install,
+    clock: Clock,
+    invoice: Invoice,
+    amount: Decimal,
+    *,
+    gateway: str,
+    transid: str,
+    date_text: str = "",
 ) -> bool:
     """Book a payment with its hooks; whether the invoice is paid now. What is too much becomes credit."""
     balance = totals(install, invoice).balance
@@ -133,9 +147,7 @@ def add_credit(
     install.changed()
 
 
-def charge_card(
-    install: Install, clock: Clock, invoice: Invoice, last_four: str, transid: str
-) -> bool:
+def charge_card(install: Install, clock: Clock, invoice: Invoice, last_four: str, transid: str) -> bool:
     """Try a card for the whole balance; whether the gateway took it."""
     invoice.last_capture_attempt = str(clock.local())
     install.changed()

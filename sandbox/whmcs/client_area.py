@@ -1,140 +1,111 @@
-"""The client area a customer's browser sees: single sign-on, an invoice that can be paid, cards that can be added."""
+"""The client area: single sign-on redemption, an invoice with its payment form, payment methods, an overview."""
 
-import html
 import re
 import secrets
-from typing import Any
-from urllib.parse import parse_qsl
+from collections.abc import Callable
+from urllib.parse import parse_qs
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
 
-from sandbox import gate
-from sandbox.whmcs import api
-from sandbox.whmcs.hooks import fire
-from sandbox.whmcs.install import Install, Invoice, PayMethod, money
-from sandbox.whmcs.invoices import pay
+from sandbox.clock import Clock
+from sandbox.ports import World
+from sandbox.whmcs import pages
+from sandbox.whmcs.billing import charge_card, pay_methods, totals
+from sandbox.whmcs.install import Install
+from sandbox.whmcs.instruments import store_card
+from sandbox.whmcs.state import Client, Invoice
 
 COOKIE = "WHMCSsandbox"
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;width:100%}td,th{border-top:1px solid #ccc;padding:.4rem;text-align:left}"
-    "button{padding:.5rem 1.2rem}.paid{color:#187a3a}.due{color:#a33}"
-)
+SHOWN_INVOICES = 20
+SPENT = "This link has been used already or has expired. Please open it again from the portal."
+_CARD = re.compile(r"\d{12,19}")
+_EXPIRY = re.compile(r"(0[1-9]|1[0-2])/?(\d\d)")
+
+Form = dict[str, str]
+Page = Callable[[Install, Clock, Client, Request, Form], Response]
 
 
-def app(world: Any) -> Starlette:
-    """API and client area of the install."""
-
-    def page(path: str, name: str, show: Any) -> Route:
-        async def endpoint(request: Request) -> Response:
-            async def work() -> Response:
-                answer: Response = await show(world, request)
-                return answer
-
-            return await gate.answer(world, "whmcs", request, f"page:{name}", work)
-
-        return Route(path, endpoint, methods=["GET", "POST"])
-
-    async def call(request: Request) -> Response:
-        return await api.endpoint(world, request)
-
-    return Starlette(
-        routes=[
-            Route("/includes/api.php", call, methods=["POST"]),
-            page("/oauth/singlesignon.php", "sso", _redeem),
-            page("/viewinvoice.php", "invoice", _invoice),
-            page("/index.php/account/paymentmethods", "paymentmethods", _methods),
-            page("/clientarea.php", "clientarea", _home),
-        ]
-    )
+async def form_of(request: Request) -> Form:
+    """The fields of a posted form, the last of each name."""
+    body = (await request.body()).decode("utf-8", "replace")
+    return {name: values[-1].strip() for name, values in parse_qs(body, keep_blank_values=True).items()}
 
 
-def _html(title: str, body: str, status: int = 200) -> HTMLResponse:
-    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
-    return HTMLResponse(f"{head}<h1>{title}</h1>{body}</html>", status)
-
-
-async def _redeem(world: Any, request: Request) -> Response:
-    install: Install = world.whmcs
-    found = install.sso_tokens.pop(request.query_params.get("access_token", ""), None)
-    if found is None or found[2] < world.clock.now():
-        return _html("Link expired", "<p>This link was used already or is too old. Please ask for a new one.</p>", 403)
-    session = secrets.token_hex(16)
-    install.browser_sessions[session] = found[0]
-    response = RedirectResponse(f"/{found[1]}", 302)
-    response.set_cookie(COOKIE, session, httponly=True, secure=True, samesite="lax")
+def redeem(world: World, request: Request) -> Response:
+    """`/oauth/singlesignon.php`: a token opens a session once and leads to where it was made for."""
+    install = world.whmcs
+    token = install.tokens.pop(request.query_params.get("access_token", ""), None)
+    install.changed()
+    client = install.clients.get(token.clientid) if token else None
+    if token is None or token.expires_at <= world.clock.now().timestamp():
+        return HTMLResponse(pages.page("Link no longer valid", pages.note(SPENT)), 403)
+    if client is None or client.status == "Closed":
+        return HTMLResponse(pages.page("Account closed", pages.note("This account is closed.")), 403)
+    session = secrets.token_urlsafe(24)
+    install.sessions[session] = client.id
+    response = RedirectResponse(f"/{token.path}", 302)
+    response.set_cookie(COOKIE, session, httponly=True, samesite="lax", secure=request.url.scheme == "https")
     return response
 
 
-def _who(world: Any, request: Request) -> int | None:
-    client_id: int | None = world.whmcs.browser_sessions.get(request.cookies.get(COOKIE, ""))
-    return client_id
+def with_session(page: Page) -> Callable[[World, Request, Form], Response]:
+    """A page for the client whose session the cookie names; anybody else is told to come by the portal."""
+
+    def handle(world: World, request: Request, form: Form) -> Response:
+        client_id = world.whmcs.sessions.get(request.cookies.get(COOKIE, ""), 0)
+        client = world.whmcs.clients.get(client_id)
+        if client is None:
+            text = "Please open this page from the portal."
+            return HTMLResponse(pages.page("Please sign in", pages.note(text)), 403)
+        return page(world.whmcs, world.clock, client, request, form)
+
+    return handle
 
 
-async def _form(request: Request) -> dict[str, str]:
-    return dict(parse_qsl((await request.body()).decode()))
+def invoice(install: Install, clock: Clock, client: Client, request: Request, form: Form) -> Response:
+    """`/viewinvoice.php?id=N`; a POST pays it."""
+    text = request.query_params.get("id", "")
+    found = install.invoices.get(int(text)) if text.isdecimal() else None
+    if found is None or found.userid != client.id:
+        return HTMLResponse(pages.page("Not found", pages.note("There is no such invoice.")), 404)
+    message = _pay(install, clock, found, form) if request.method == "POST" and form.get("pay") else ""
+    methods = pay_methods(install, client.id)
+    return HTMLResponse(pages.invoice_page(found, totals(install, found), methods, message))
 
 
-async def _invoice(world: Any, request: Request) -> Response:
-    install: Install = world.whmcs
-    client_id, number = _who(world, request), request.query_params.get("id", "")
-    invoice = install.invoices.get(int(number)) if number.isdigit() else None
-    if client_id is None or invoice is None or invoice.client_id != client_id:
-        return _html("Please log in", "<p>This page needs you to be logged in.</p>", 403)
-    form = await _form(request) if request.method == "POST" else {}
-    if form.get("pay") and invoice.status == "Unpaid":
-        if not install.methods_of(client_id) and not form.get("card_number"):
-            return _html(f"Invoice #{invoice.id}", "<p>Please give a card.</p>", 400)
-        pay(world, invoice)
-    return _html(f"Invoice #{invoice.id}", _invoice_body(invoice, bool(install.methods_of(client_id))))
-
-
-def _invoice_body(invoice: Invoice, has_card: bool) -> str:
-    rows = "".join(f"<tr><td>{html.escape(item.description)}<td>¥{money(item.amount)}</tr>" for item in invoice.items)
-    table = (
-        f"<table>{rows}<tr><td>Tax<td>¥{money(invoice.tax)}</tr><tr><th>Total<th>¥{money(invoice.total)}</tr></table>"
-    )
+def _pay(install: Install, clock: Clock, invoice: Invoice, form: Form) -> str:
+    """Charge the given card or the one on file; what the customer is told."""
     if invoice.status != "Unpaid":
-        return f"<p class=paid>{invoice.status}</p>{table}"
-    card = "" if has_card else "<label>Card <input name=card_number></label> "
-    button = f"<form method=post action='/viewinvoice.php?id={invoice.id}'>{card}<input type=hidden name=pay value=1>"
-    pay_button = f"{button}<button>Pay ¥{money(invoice.balance)}</button></form>"
-    return f"<p class=due>Unpaid, due {invoice.due}</p>{table}{pay_button}"
+        return "This invoice is not open any more."
+    number = form.get("card_number", "").replace(" ", "").replace("-", "")
+    methods = pay_methods(install, invoice.userid)
+    if number and not _CARD.fullmatch(number):
+        return "This is not a card number."
+    if not number and not methods:
+        return "There is no card on file. Please give a card number."
+    last_four = number[-4:] or methods[0].card_last_four
+    paid = charge_card(install, clock, invoice, last_four, f"ch_{secrets.token_hex(8)}")
+    return "Thank you, your payment was received." if paid else "The card was declined. Nothing was charged."
 
 
-async def _methods(world: Any, request: Request) -> Response:
-    install: Install = world.whmcs
-    client_id = _who(world, request)
-    if client_id is None:
-        return _html("Please log in", "<p>This page needs you to be logged in.</p>", 403)
-    form = await _form(request) if request.method == "POST" else {}
-    if form.get("card_number"):
-        digits = re.sub(r"\D", "", form["card_number"])
-        if len(digits) < 12 or not re.fullmatch(r"\d{2}/\d{2}", form.get("expiry", "")):
-            return _html("Payment methods", "<p>Please check the card number and its expiry (MM/YY).</p>", 400)
-        add_method(world, client_id, digits, form["expiry"])
-    rows = "".join(f"<tr><td>{m.brand}<td>•••• {m.last_four}<td>{m.expiry}</tr>" for m in install.methods_of(client_id))
-    add = (
-        "<form method=post><label>Card number <input name=card_number></label> "
-        "<label>Expiry <input name=expiry placeholder=MM/YY></label> <button>Add card</button></form>"
-    )
-    return _html("Payment methods", f"<table>{rows}</table>{add}")
+def payment_methods(install: Install, clock: Clock, client: Client, request: Request, form: Form) -> Response:
+    """`/index.php/account/paymentmethods`; a POST adds a card, of which the number is forgotten at once."""
+    message = ""
+    if request.method == "POST":
+        number, expiry = form.get("card_number", "").replace(" ", ""), _EXPIRY.fullmatch(form.get("expiry", ""))
+        if not _CARD.fullmatch(number) or expiry is None:
+            message = "Please give a card number and its expiry as MM/YY."
+        else:
+            card = store_card(install, clock, client.id, number, f"{expiry[1]}/{expiry[2]}", silent=False)
+            message = f"The {card.card_type} ending in {card.card_last_four} was added."
+    return HTMLResponse(pages.methods_page(pay_methods(install, client.id), message))
 
 
-def add_method(world: Any, client_id: int, digits: str, expiry: str, *, silent: bool = False) -> PayMethod:
-    """Store a card: brand and last four, nothing else."""
-    brand = {"4": "Visa", "5": "MasterCard", "3": "JCB"}.get(digits[:1], "Card")
-    method = PayMethod(next(world.whmcs.next_id), client_id, brand, digits[-4:], expiry, world.clock.now())
-    world.whmcs.pay_methods[method.id] = method
-    if not silent:
-        fire(world, "CCUpdate", "pay_method", "", client_id)
-    return method
-
-
-async def _home(world: Any, request: Request) -> Response:
-    if _who(world, request) is None:
-        return _html("Please log in", "<p>This page needs you to be logged in.</p>", 403)
-    return _html("Client area", "<p>Welcome back.</p>")
+def home(install: Install, clock: Clock, client: Client, request: Request, form: Form) -> Response:
+    """`/clientarea.php`."""
+    bills = [each for each in reversed(install.invoices.values()) if each.userid == client.id][:SHOWN_INVOICES]
+    services = [
+        (each, install.products.get(each.pid)) for each in install.services.values() if each.clientid == client.id
+    ]
+    return HTMLResponse(pages.home_page(client.firstname, bills, services))

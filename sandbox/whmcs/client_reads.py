@@ -75,7 +75,7 @@ def _details(install: Install, client: Client) -> dict[str, Any]:
     fields = [{"id": number, "value": client.customfields.get(number, "")} for number in CUSTOM_FIELDS]
     texts = {name: escaped(getattr(client, name)) for name in ESCAPED}
     return {
-        **{name: client.id for name in ("userid", "id", "client_id")},
+        **dict.fromkeys(("userid", "id", "client_id"), client.id),
         "owner_user_id": client.owner_user_id,
         "uuid": f"00000000-0000-4000-8000-{client.id:012d}",
         **texts,

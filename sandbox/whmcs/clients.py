@@ -40,7 +40,7 @@ def add_client(call: Call) -> dict[str, Any]:
         if any(user.email.lower() == email.lower() for user in install.users.values()):
             raise Refused("A user already exists with that email address")
         owner = add_user(install, params, call.now)
-    fields = {name: params.text(name).strip() for name in PROFILE}
+    fields: dict[str, Any] = {name: params.text(name).strip() for name in PROFILE}
     client = Client(
         id=install.new_id("client"),
         owner_user_id=owner.id,

@@ -1,133 +1,190 @@
-"""What staff, customers and the daily cron do in WHMCS; with `"silent": true` no hook tells of it."""
+"""The control surface of WHMCS: what staff and customers do there, with its hooks or, by `"silent": true`, without."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.whmcs.client_area import add_method
-from sandbox.whmcs.errors import ApiError
-from sandbox.whmcs.hooks import fire
-from sandbox.whmcs.invoices import bill, pay
+from sandbox.ports import World
+from sandbox.whmcs import cron
+from sandbox.whmcs.billing import receive, totals
+from sandbox.whmcs.call import money
+from sandbox.whmcs.hooks import Delivery
+from sandbox.whmcs.install import Install
+from sandbox.whmcs.instruments import store_card
+from sandbox.whmcs.staff import change
+from sandbox.whmcs.state import Client, Invoice
 
-TABLES = {
-    "clients": ("client", "clients"),
-    "invoices": ("invoice", "invoices"),
-    "services": ("service", "services"),
-    "orders": ("order", "orders"),
-    "pay-methods": ("pay_method", "pay_methods"),
-}
-EVENTS = {"client": "ClientEdit", "invoice": "UpdateInvoiceTotal", "service": "ServiceEdit", "order": "PendingOrder"}
-
-Handler = Callable[[Any, Request, dict[str, Any]], Awaitable[Any]]
+Handler = Callable[[World, Request], Awaitable[Any]]
+SECRET = frozenset({"password_hash"})
+MOST_LISTED = 2_000
 
 
-def routes(world: Any) -> list[Route]:
+def routes(world: World, delivery: Delivery) -> list[Route]:
     """The routes, to be mounted under /whmcs."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
-            raw = await request.body()
-            try:
-                body = await request.json() if raw else {}
-                return JSONResponse(await handle(world, request, body))
-            except KeyError as missing:
-                return JSONResponse({"error": f"there is no {missing}"}, 404)
-            except ApiError as error:
-                return JSONResponse({"error": str(error)}, 409)
+            return JSONResponse(await handle(world, request))
 
         return Route(path, endpoint, methods=[method])
 
+    async def webhooks(_: World, request: Request) -> Any:
+        spooled = [asdict(each) for each in world.whmcs.spool]
+        return {"target": world.whmcs.webhook_url, "spooled": spooled, "sent": list(delivery.history)}
+
+    async def target(_: World, request: Request) -> Any:
+        url = (await request.json()).get("url") or ""
+        if not isinstance(url, str) or not (url == "" or url.startswith(("http://", "https://"))):
+            raise HTTPException(422, "url must be an http or https address.")
+        world.whmcs.webhook_url = url
+        world.whmcs.changed()
+        delivery.wake()
+        return {"url": url}
+
     return [
+        route("/webhooks", "GET", webhooks),
+        route("/webhook-target", "PUT", target),
         route("/cron", "POST", _cron),
-        route("/webhook-target", "PUT", _target),
-        route("/invoices/{id:int}/pay", "POST", _pay),
-        route("/clients/{id:int}/pay-methods", "POST", _add_method),
+        route("/access", "PUT", _access),
+        route("/invoices/{id}/pay", "POST", _pay),
+        route("/clients/{id}/pay-methods", "POST", _add_card),
         route("/{object}", "GET", _list),
-        route("/{object}/{id:int}", "GET", _get),
-        route("/{object}/{id:int}", "PATCH", _change),
-        route("/{object}/{id:int}", "DELETE", _delete),
+        route("/{object}/{id}", "GET", _get),
+        route("/{object}/{id}", "PATCH", _change),
+        route("/{object}/{id}", "DELETE", _delete),
     ]
 
 
-def _table(world: Any, request: Request) -> tuple[str, dict[int, Any]]:
-    word = request.path_params["object"]
-    kind, name = TABLES.get(word) or TABLES[f"{word}s"]
-    return kind, getattr(world.whmcs, name)
+async def _cron(world: World, request: Request) -> Any:
+    """`client_id` bills one client only."""
+    body = await _body(request)
+    only = str(body.get("client_id") or 0)
+    made = cron.generate(world.whmcs, world.clock, client_id=int(only) if only.isdecimal() else 0)
+    return {"invoices": [{"id": str(invoice.id), "client_id": str(invoice.userid)} for invoice in made]}
 
 
-def shown(record: Any) -> dict[str, Any]:
-    """A record as JSON, totals of invoices included."""
-    values = {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(record).items()}
-    for name in ("subtotal", "tax", "total", "balance"):
-        if hasattr(record, name):
-            values[name] = str(getattr(record, name))
-    values.pop("password", None)
-    return _plain(values)  # type: ignore[no-any-return]
+async def _access(world: World, request: Request) -> Any:
+    """`allowed_ips`, `denied_actions`, `api_access`: who may call the API."""
+    access, body = world.whmcs.access, await request.json()
+    access.allowed_ips = set(body.get("allowed_ips", access.allowed_ips))
+    access.denied_actions = {str(each).lower() for each in body.get("denied_actions", access.denied_actions)}
+    access.api_access = bool(body.get("api_access", access.api_access))
+    world.whmcs.changed()
+    return {"allowed_ips": sorted(access.allowed_ips), "denied_actions": sorted(access.denied_actions)}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+async def _pay(world: World, request: Request) -> Any:
+    """A payment that staff book, or the bank; `amount` is the balance unless given."""
+    body, invoice = await _body(request), _record(world.whmcs, "invoices", request)
+    if invoice.status == "Cancelled":
+        raise HTTPException(409, "The invoice is cancelled.")
+    balance = totals(world.whmcs, invoice).balance
+    try:
+        amount = Decimal(str(body.get("amount", balance))).quantize(Decimal("0.01"))
+    except InvalidOperation as error:
+        raise HTTPException(422, "amount must be a decimal number.") from error
+    gateway, transid = str(body.get("gateway", invoice.paymentmethod)), str(body.get("transid", f"pay_{invoice.id}"))
+    with world.whmcs.hooks_off(bool(body.get("silent"))):
+        receive(world.whmcs, world.clock, invoice, amount, gateway=gateway, transid=transid)
+    return shown(world.whmcs, invoice)
 
 
-async def _cron(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    made = bill(world, int(body["client_id"]) if body.get("client_id") else None)
-    return {"invoices": [{"id": str(invoice.id), "client_id": str(invoice.client_id)} for invoice in made]}
+async def _add_card(world: World, request: Request) -> Any:
+    """A card added in the client area. The reference calls the hook unreliable: `silent` leaves it out."""
+    body, client = await _body(request), _record(world.whmcs, "clients", request)
+    number, expiry = str(body.get("card_number", "4242424242424242")), str(body.get("expiry", "12/30"))
+    method = store_card(world.whmcs, world.clock, client.id, number, expiry, silent=bool(body.get("silent")))
+    return shown(world.whmcs, method)
 
 
-async def _target(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    world.webhook_target = body["url"]
-    world.hooks_waiting.set()
-    return {"url": world.webhook_target}
+async def _list(world: World, request: Request) -> Any:
+    """Newest first; query parameters filter by equality of shown values."""
+    rows = [shown(world.whmcs, each) for each in reversed(list(_table(world.whmcs, request).values()))]
+    for name, value in request.query_params.items():
+        rows = [row for row in rows if str(row.get(name)) == value]
+    return {"total": len(rows), "records": rows[:MOST_LISTED]}
 
 
-async def _pay(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    invoice = world.whmcs.invoices[request.path_params["id"]]
-    amount = Decimal(str(body["amount"])) if body.get("amount") else None
-    pay(world, invoice, amount, silent=bool(body.get("silent")))
-    return shown(invoice)
+async def _get(world: World, request: Request) -> Any:
+    return shown(world.whmcs, _record(world.whmcs, request.path_params["object"], request))
 
 
-async def _add_method(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    client = world.whmcs.clients[request.path_params["id"]]
-    number, expiry = body.get("card_number", "4242424242424242"), body.get("expiry", "12/30")
-    return shown(add_method(world, client.id, number, expiry, silent=bool(body.get("silent"))))
+async def _change(world: World, request: Request) -> Any:
+    """A staff change of plain fields."""
+    body, name = await _body(request), _plain(request.path_params["object"])
+    record = _record(world.whmcs, name, request)
+    silent = bool(body.pop("silent", False))
+    try:
+        with world.whmcs.hooks_off(silent):
+            change(world.whmcs, world.clock, name, record, body)
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from error
+    return shown(world.whmcs, record)
 
 
-async def _list(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    _, table = _table(world, request)
-    owner = request.query_params.get("client_id")
-    rows = [row for row in table.values() if not owner or str(getattr(row, "client_id", row.id)) == owner]
-    return {"items": [shown(row) for row in rows]}
+async def _delete(world: World, request: Request) -> Any:
+    """Deletions have no hook. With a client goes everything that is its own."""
+    record = _record(world.whmcs, request.path_params["object"], request)
+    key = request.path_params["id"]
+    del _table(world.whmcs, request)[int(key)]
+    if isinstance(record, Client):
+        world.whmcs.forget(record)
+    world.whmcs.changed()
+    return {"id": key, "deleted": True}
 
 
-async def _get(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    return shown(_table(world, request)[1][request.path_params["id"]])
+async def _body(request: Request) -> dict[str, Any]:
+    body = await request.json() if await request.body() else {}
+    if not isinstance(body, dict):
+        raise HTTPException(422, "The body must be a JSON object.")
+    return body
 
 
-async def _change(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    kind, table = _table(world, request)
-    record, silent = table[request.path_params["id"]], bool(body.pop("silent", False))
-    for name, value in body.items():
-        if kind == "client" and name in record.fields:
-            record.fields[name] = str(value)
-        elif hasattr(record, name):
-            setattr(record, name, Decimal(str(value)) if isinstance(getattr(record, name), Decimal) else value)
-        else:
-            raise KeyError(name)
-    if not silent:
-        fire(world, EVENTS.get(kind, "ClientEdit"), kind, record.id, getattr(record, "client_id", record.id))
-    return shown(record)
+def _plain(word: str) -> str:
+    """`pay-methods`, `pay_methods` and `pay_method` are one table."""
+    name = word.lower().replace("-", "_")
+    return name if name.endswith("s") else name + "s"
 
 
-async def _delete(world: Any, request: Request, body: dict[str, Any]) -> Any:
-    """Deleting announces nothing, as in WHMCS."""
-    return shown(_table(world, request)[1].pop(request.path_params["id"]))
+def _table(install: Install, request: Request) -> dict[int, Any]:
+    return _tables(install, _plain(request.path_params["object"]))
+
+
+def _tables(install: Install, name: str) -> dict[int, Any]:
+    names = ("clients", "users", "products", "services", "invoices", "transactions", "pay_methods", "orders")
+    if name not in (*names, "cancel_requests", "credits", "upgrades"):
+        raise HTTPException(404, f"There is no table {name}; there are {', '.join(names)}.")
+    found: dict[int, Any] = getattr(install, name)
+    return found
+
+
+def _record(install: Install, word: str, request: Request) -> Any:
+    text = request.path_params["id"]
+    found = _tables(install, _plain(word)).get(int(text) if text.isdecimal() else 0)
+    if found is None:
+        raise HTTPException(404, f"There is no {word} {text}.")
+    return found
+
+
+def shown(install: Install, record: Any) -> dict[str, Any]:
+    """A record as JSON: ids as text, money as decimal strings, an invoice with its totals, no secrets."""
+    row = {key: value for key, value in asdict(record).items() if key not in SECRET}
+    if isinstance(record, Invoice):
+        row |= asdict(totals(install, record))
+    key = "pid" if "pid" in row and "clientid" not in row else "id"
+    plain: dict[str, Any] = _plainly(row)
+    return plain | {"id": str(row[key])}
+
+
+def _plainly(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return money(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plainly(each) for key, each in value.items()}
+    return [_plainly(each) for each in value] if isinstance(value, list) else value

@@ -14,9 +14,7 @@ MOST_CYCLES = 24
 """How far a service that was forgotten is caught up in one run."""
 
 
-def generate(
-    install: Install, clock: Clock, *, client_id: int = 0, service_ids: Collection[int] = ()
-) -> list[Invoice]:
+def generate(install: Install, clock: Clock, *, client_id: int = 0, service_ids: Collection[int] = ()) -> list[Invoice]:
     """One invoice a client and cycle start, with the lines of all its services; one-time products are billed once."""
     made = []
     for (owner, start), services in sorted(_due(install, clock.today(), client_id, service_ids).items()):
@@ -25,7 +23,9 @@ def generate(
         for service in services:
             items += service_items(install, service, start)
             advance(service)
-        invoice = new_invoice(install, clock, client, items, due=max(start, clock.today()), gateway=default_gateway(client))
+        invoice = new_invoice(
+            install, clock, client, items, due=max(start, clock.today()), gateway=default_gateway(client)
+        )
         install.log(clock, f"Created Invoice - Invoice ID: {invoice.id}", owner)
         install.fire(clock, "InvoiceCreation", "invoice", invoice.id, owner)
         install.fire(clock, "InvoiceCreated", "invoice", invoice.id, owner)

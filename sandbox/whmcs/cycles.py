@@ -15,7 +15,7 @@ CYCLES = {
     "biennially": ("Biennially", 24),
     "triennially": ("Triennially", 36),
 }
-MONTHS = {shown: months for shown, months in CYCLES.values()}
+MONTHS: dict[str, int] = dict(CYCLES.values())
 
 
 def shown(word: str) -> str | None:

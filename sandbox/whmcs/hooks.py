@@ -1,85 +1,138 @@
-"""What WHMCS's hooks tell, and how the hook file sends it: signed webhooks from a spool, in order, with retries."""
+"""Delivery of what the hook file spooled: signed webhooks, one after another, with back-off while the target is away.
+
+The first webhook that cannot be delivered holds the others up, so that order is kept; faults drop, double or reverse.
+"""
 
 import asyncio
 import base64
 import hashlib
 import hmac
 import json
-import uuid
-from datetime import UTC
+import time
+from collections import deque
+from dataclasses import asdict
 from typing import Any
 
 import httpx
 
-from sandbox.whmcs.install import Hook, Install
+from sandbox import faults
+from sandbox.ports import World
+from sandbox.whmcs.install import Install
+from sandbox.whmcs.state import Webhook
 
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 3.0
+UPSTREAM = "whmcs"
+USER_AGENT = "whmcs-hooks/1.0"
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+MOST_ATTEMPTS = 120
+MOST_REFUSALS = 5
 TIMEOUT_SECONDS = 3.0
-MOST_SPOOLED = 10_000
+HELD_SECONDS = 2.0
+KEPT = 1_000
 
 
-def fire(world: Any, event: str, kind: str, object_id: object, client_id: object) -> None:
-    """Spool a hook, unless a fault loses it; the sender does the rest."""
-    install: Install = world.whmcs
-    hook = Hook(uuid.uuid4().hex, event, kind, str(object_id or ""), str(client_id or ""), world.clock.now())
-    copies = [hook]
-    for fault in world.faults.take_webhook("whmcs", event):
-        if fault.kind == "drop_webhook":
+class Delivery:
+    """Sends the spool of the world's WHMCS; `history` is what became of the latest webhooks."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._woken = asyncio.Event()
+        self._held: list[Webhook] = []
+        self.history: deque[dict[str, Any]] = deque(maxlen=KEPT)
+
+    def wake(self) -> None:
+        """There is something to send, or another target."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, connect=1.0)
+        headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
+        async with httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False) as http:
+            while True:
+                self._woken.clear()
+                install = self._world.whmcs
+                if install.spool and install.webhook_url:
+                    await self._next(http, install)
+                elif not await self._wait(HELD_SECONDS if self._held else None):
+                    await self._release(http, install)
+
+    async def _wait(self, seconds: float | None) -> bool:
+        try:
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _next(self, http: httpx.AsyncClient, install: Install) -> None:
+        """Take the spool's head; it leaves the spool once it is delivered, given up or held."""
+        webhook = install.spool[0]
+        if webhook.attempts:
+            await self._send_until_done(http, install, webhook)
             return
-        if fault.kind == "duplicate_webhook":
-            copies.append(hook)
-        if fault.kind == "reorder_webhooks":
-            install.outbox[:0] = [hook]
-            copies = []
-    install.outbox.extend(copies)
-    del install.outbox[:-MOST_SPOOLED]
-    world.hooks_waiting.set()
+        taken = {fault.kind: fault for fault in self._world.faults.take_webhook(UPSTREAM, webhook.event)}
+        if faults.DROP in taken:
+            self._done(install, webhook, "dropped")
+        elif faults.REORDER in taken:
+            self._done(install, webhook, "held")
+            self._held.append(webhook)
+            if not taken[faults.REORDER].count:
+                await self._release(http, install)
+        else:
+            if faults.DUPLICATE in taken:
+                await self._post(http, install, webhook)
+            await self._send_until_done(http, install, webhook)
+
+    async def _release(self, http: httpx.AsyncClient, install: Install) -> None:
+        """Send what was held, last one first."""
+        held, self._held = self._held, []
+        for webhook in reversed(held):
+            await self._send_until_done(http, install, webhook)
+
+    async def _send_until_done(self, http: httpx.AsyncClient, install: Install, webhook: Webhook) -> None:
+        while install is self._world.whmcs and install.webhook_url:
+            status = await self._post(http, install, webhook)
+            webhook.attempts += 1
+            if 200 <= status < 300:
+                self._done(install, webhook, "delivered")
+                return
+            if webhook.attempts >= (MOST_REFUSALS if 400 <= status < 500 else MOST_ATTEMPTS):
+                self._done(install, webhook, f"given up ({status})")
+                return
+            pause = min(FIRST_PAUSE_SECONDS * 2 ** min(webhook.attempts, 10), LONGEST_PAUSE_SECONDS)
+            self._woken.clear()
+            await self._wait(pause)
+
+    def _done(self, install: Install, webhook: Webhook, outcome: str) -> None:
+        if install.spool and install.spool[0] is webhook:
+            install.spool.pop(0)
+        install.changed()
+        self.history.append({**asdict(webhook), "outcome": outcome})
+
+    async def _post(self, http: httpx.AsyncClient, install: Install, webhook: Webhook) -> int:
+        """One attempt: the HTTP status, 0 for no answer."""
+        body = content(webhook)
+        headers = signed(install.webhook_secret, webhook.id, int(time.time()), body)
+        try:
+            return (await http.post(install.webhook_url, content=body, headers=headers)).status_code
+        except httpx.HTTPError:
+            return 0
 
 
-def signed(install: Install, hook: Hook, timestamp: int) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a webhook."""
-    occurred = hook.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    envelope = {
-        "event": hook.event,
-        "object": hook.object,
-        "id": hook.object_id,
-        "client_id": hook.client_id or None,
-        "occurred_at": occurred,
+def content(webhook: Webhook) -> bytes:
+    """The body: which object may have changed."""
+    body = {
+        "event": webhook.event,
+        "object": webhook.object,
+        "id": webhook.record_id,
+        "client_id": webhook.client_id,
+        "occurred_at": webhook.occurred_at,
     }
-    body = json.dumps(envelope).encode()
-    content = f"{hook.id}.{timestamp}.".encode() + body
-    signature = base64.b64encode(hmac.digest(install.webhook_secret.encode(), content, hashlib.sha256)).decode()
-    return body, {
-        "content-type": "application/json",
-        "webhook-id": hook.id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{signature}",
-    }
+    return json.dumps(body).encode()
 
 
-async def send_for_ever(world: Any) -> None:
-    """Send the spool to the target. While nobody answers there it stays, and is tried later and later."""
-    pause_seconds = FIRST_RETRY_SECONDS
-    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
-        while True:
-            await world.hooks_waiting.wait()
-            install: Install = world.whmcs
-            if not world.webhook_target or not install.outbox:
-                world.hooks_waiting.clear()
-                continue
-            if await _send(http, world, install.outbox[0]):
-                install.outbox.pop(0)
-                pause_seconds = FIRST_RETRY_SECONDS
-            else:
-                await asyncio.sleep(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, LONGEST_RETRY_SECONDS)
-
-
-async def _send(http: httpx.AsyncClient, world: Any, hook: Hook) -> bool:
-    body, headers = signed(world.whmcs, hook, int(world.clock.now().timestamp()))
-    try:
-        response = await http.post(world.webhook_target, content=body, headers=headers)
-    except httpx.HTTPError:
-        return False
-    return response.status_code < 500 and response.status_code != 429
+def signed(secret: str, webhook_id: str, stamp: int, body: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks."""
+    mac = hmac.digest(secret.encode(), f"{webhook_id}.{stamp}.".encode() + body, hashlib.sha256)
+    signature = f"v1,{base64.b64encode(mac).decode()}"
+    return {"webhook-id": webhook_id, "webhook-timestamp": str(stamp), "webhook-signature": signature}

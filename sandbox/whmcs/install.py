@@ -1,7 +1,8 @@
 """One WHMCS installation: its tables, settings and the spool of its webhook hook file. Pure data, pickled as it is."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from decimal import Decimal
@@ -92,6 +93,9 @@ class Install:
     listeners: list[Callable[[], None]] = field(default_factory=list)
     """Woken when the spool has news; not part of the data."""
 
+    muted: bool = False
+    """Hooks fire nothing while this is set: changes behind WHMCS's back."""
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "listeners": []}
 
@@ -103,6 +107,15 @@ class Install:
     def changed(self) -> None:
         """Say that something was written."""
         self.revision += 1
+
+    @contextmanager
+    def hooks_off(self, off: bool) -> Iterator[None]:
+        """Changes inside reach no hook when `off`."""
+        self.muted = off
+        try:
+            yield
+        finally:
+            self.muted = False
 
     def client(self, client_id: int, message: str = "Client ID Not Found") -> Client:
         """A client by id, or a refusal in the action's own words."""
@@ -129,6 +142,18 @@ class Install:
             raise Refused(message)
         return found
 
+    def forget(self, client: Client) -> None:
+        """Drop what belonged to a client that was deleted, its login included."""
+        self.users.pop(client.owner_user_id, None)
+        by_client: tuple[dict[int, Any], ...] = (self.services, self.pay_methods)
+        for table in by_client:
+            for key in [key for key, row in table.items() if row.clientid == client.id]:
+                del table[key]
+        by_user: tuple[dict[int, Any], ...] = (self.invoices, self.orders, self.transactions)
+        for owned in by_user:
+            for key in [key for key, row in owned.items() if row.userid == client.id]:
+                del owned[key]
+
     def log(self, clock: Clock, description: str, client_id: int = 0) -> None:
         """A line in the activity log."""
         at = str(clock.local())
@@ -138,7 +163,7 @@ class Install:
     def fire(self, clock: Clock, event: str, object_name: str, record_id: object, client_id: int) -> None:
         """A hook point was reached: the hook file spools a notice, if it knows where to send it."""
         self.changed()
-        if not self.webhook_url:
+        if self.muted or not self.webhook_url:
             return
         occurred_at = clock.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         notice = Webhook(

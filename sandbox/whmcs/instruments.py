@@ -12,7 +12,14 @@ from sandbox.whmcs.install import CARD_GATEWAY, GATEWAYS, Install
 from sandbox.whmcs.state import PayMethod
 
 TYPES = {"CreditCard": ("CreditCard", "RemoteCreditCard"), "BankAccount": ("BankAccount", "RemoteBankAccount")}
-BRANDS = {"4": "Visa", "5": "MasterCard", "2": "MasterCard", "37": "American Express", "34": "American Express", "35": "JCB"}
+BRANDS = {
+    "4": "Visa",
+    "5": "MasterCard",
+    "2": "MasterCard",
+    "37": "American Express",
+    "34": "American Express",
+    "35": "JCB",
+}
 
 
 def get_pay_methods(call: Call) -> dict[str, Any]:

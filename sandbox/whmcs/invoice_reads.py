@@ -151,7 +151,13 @@ def get_credits(call: Call) -> dict[str, Any]:
     """GetCredits."""
     client = call.install.client(call.params.number("clientid"))
     rows = [
-        {"id": each.id, "date": each.date, "description": each.description, "amount": money(each.amount), "relid": each.relid}
+        {
+            "id": each.id,
+            "date": each.date,
+            "description": each.description,
+            "amount": money(each.amount),
+            "relid": each.relid,
+        }
         for each in call.install.credits.values()
         if each.clientid == client.id
     ]

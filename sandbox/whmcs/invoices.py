@@ -24,7 +24,9 @@ def create_invoice(call: Call) -> dict[str, Any]:
     client = call.install.client(params.number("userid"))
     draft = params.flag("draft") or params.text("status") == "Draft"
     if draft and params.flag("sendinvoice"):
-        raise Refused("Cannot create and send a draft invoice in a single API request. Please create and send separately.")
+        raise Refused(
+            "Cannot create and send a draft invoice in a single API request. Please create and send separately."
+        )
     status = "Draft" if draft else params.text("status") or "Unpaid"
     if status not in STATUSES:
         raise Refused(f"Invalid status {status}")

@@ -37,7 +37,9 @@ def get_products(call: Call) -> dict[str, Any]:
 def _product(product: Product) -> dict[str, Any]:
     slug = product.name.lower().replace(" ", "-")
     cycle_names = ("monthly", "quarterly", "semiannually", "annually", "biennially", "triennially")
-    prices: dict[str, str] = {f"{name[0]}setupfee": "0.00" for name in cycle_names} | dict.fromkeys(cycle_names, "-1.00")
+    prices: dict[str, str] = {f"{name[0]}setupfee": "0.00" for name in cycle_names} | dict.fromkeys(
+        cycle_names, "-1.00"
+    )
     prices["monthly"] = money(product.price)
     return {
         "pid": product.pid,
@@ -140,8 +142,8 @@ def update_client_product(call: Call) -> dict[str, Any]:
         if value := params.text(name):
             setattr(service, stored, value)
     for name in params.array("unset").values():
-        if stored := TEXTS.get(str(name)):
-            setattr(service, stored, "")
+        if str(name) in TEXTS:
+            setattr(service, TEXTS[str(name)], "")
     service.status = status or service.status
     service.pid = params.number("pid") or service.pid
     service.paymentmethod = params.text("paymentmethod") or service.paymentmethod

@@ -12,6 +12,7 @@ from app.integrations.whm.client import NewHostingAccount, WhmClient
 from app.integrations.whmcs.client import NewClient, NewOrder, OrderLine, WhmcsClient
 from tests.integrations.conftest import settings
 
+PACKAGE = "default"
 SALESFORCE_ORDER = "8015h0000000077AAA"
 
 
@@ -244,7 +245,8 @@ async def test_a_physical_sim_is_registered_once(freebit):
 
 
 async def test_a_sim_that_was_registered_without_an_answer_shows_in_detail(freebit, sandbox):
-    await sandbox.fault("freebit", "timeout_after_write", "master/addAcnt/")
+    await freebit.detail("08099990002")  # logs in, so that the next call is the registration
+    await sandbox.fault("freebit", "timeout_after_write")
     with pytest.raises(OutcomeUnknown):
         await freebit.register_sim("08099990002", "P")
     assert await freebit.detail("08099990002") is not None
@@ -261,12 +263,12 @@ async def test_freebit_being_down_is_unavailable(freebit, sandbox):
 
 async def test_a_hosting_account_is_created_found_and_not_created_twice(whm, sandbox):
     assert await whm.version()
-    new = NewHostingAccount("cabcdefg", "shop.example.jp", "hosting-basic", "a@example.com")
+    new = NewHostingAccount("cabcdefg", "shop.example.jp", PACKAGE, "a@example.com")
     assert await whm.account(new.username) is None
     await whm.create_account(new)
     found = await whm.account(new.username)
     assert found is not None
-    assert (found.domain, found.plan, found.suspended) == ("shop.example.jp", "hosting-basic", False)
+    assert (found.domain, found.plan, found.suspended) == ("shop.example.jp", PACKAGE, False)
     assert await whm.account("cabc") is None
     with pytest.raises(UpstreamRejected) as refused:
         await whm.create_account(new)
@@ -274,7 +276,7 @@ async def test_a_hosting_account_is_created_found_and_not_created_twice(whm, san
 
 
 async def test_a_hosting_account_made_without_an_answer_is_found_by_its_name(whm, sandbox):
-    new = NewHostingAccount("cunknown", "late.example.jp", "hosting-basic", "a@example.com")
+    new = NewHostingAccount("cunknown", "late.example.jp", PACKAGE, "a@example.com")
     await sandbox.fault("whm", "timeout_after_write", "createacct")
     with pytest.raises(OutcomeUnknown):
         await whm.create_account(new)
@@ -286,4 +288,4 @@ async def test_whm_being_down_is_unavailable(whm, sandbox):
     with pytest.raises(UpstreamUnavailable):
         await whm.version()
     with pytest.raises(UpstreamUnavailable):
-        await whm.create_account(NewHostingAccount("cdown", "d.example.jp", "hosting-basic", "a@example.com"))
+        await whm.create_account(NewHostingAccount("cdown", "d.example.jp", PACKAGE, "a@example.com"))

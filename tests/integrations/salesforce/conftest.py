@@ -10,8 +10,8 @@ import pytest_asyncio
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.pubsub import PubSubClient
 from app.settings import Settings
-from sandbox.tls import certificates
 from tests.integrations.conftest import settings
+from tests.integrations.salesforce.certificates import self_signed
 from tests.integrations.scripted import Asked, Reply, Upstream, scripted
 from tests.salesforce_stand import Stand
 
@@ -70,14 +70,14 @@ class Org:
 
 @pytest_asyncio.fixture
 async def org(salesforce, tmp_path) -> AsyncIterator[Org]:
-    files = certificates(tmp_path)
+    certificate_file, key_file = self_signed(tmp_path)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(files.certificate_file, files.key_file)
+    tls.load_cert_chain(certificate_file, key_file)
     async with scripted(tls) as upstream:
         made = await SalesforceClient.open(
             settings_of(
                 salesforce,
-                ca_file=str(files.ca_file),
+                ca_file=str(certificate_file),
                 salesforce_token_url=f"{upstream.url}/services/oauth2/token",
                 salesforce_timeout_seconds=0.5,
                 salesforce_concurrency=2,

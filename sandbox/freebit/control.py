@@ -1,0 +1,84 @@
+"""The control surface of Freebit: its lines, how long its work takes, and the end of its keys."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.freebit.state import ACTIVATING, ACTIVE, Line
+from sandbox.ports import World
+
+FAR_SECONDS = 10 * 365 * 86_400.0
+Handler = Callable[[World, Request], Awaitable[Any]]
+
+
+def routes(world: World) -> list[Route]:
+    """The routes, to be mounted under /freebit."""
+
+    def route(path: str, method: str, handle: Handler) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return JSONResponse(await handle(world, request))
+
+        return Route(path, endpoint, methods=[method])
+
+    return [
+        route("/lines", "GET", _lines),
+        route("/lines/{account}", "GET", _line),
+        route("/lines/{account}", "PATCH", _change),
+        route("/settings", "PUT", _settings),
+        route("/keys", "DELETE", _expire_keys),
+    ]
+
+
+def _shown(world: World, line: Line) -> dict[str, Any]:
+    return asdict(line) | {"state": line.state(world.clock.now().timestamp())}
+
+
+def _named(world: World, request: Request) -> Line:
+    line = world.freebit.lines.get(request.path_params["account"])
+    if line is None:
+        raise HTTPException(404, "There is no such line.")
+    return line
+
+
+async def _lines(world: World, request: Request) -> Any:
+    rows = [_shown(world, line) for line in reversed(list(world.freebit.lines.values()))]
+    for name, value in request.query_params.items():
+        rows = [row for row in rows if str(row.get(name)) == value]
+    return {"total": len(rows), "records": rows}
+
+
+async def _line(world: World, request: Request) -> Any:
+    return _shown(world, _named(world, request))
+
+
+async def _change(world: World, request: Request) -> Any:
+    """`state` active: its work is done now; activating: it never gets done by itself."""
+    line, state = _named(world, request), (await request.json()).get("state")
+    if state not in (ACTIVE, ACTIVATING):
+        raise HTTPException(422, "state must be active or activating.")
+    line.done_at = world.clock.now().timestamp() + (0.0 if state == ACTIVE else FAR_SECONDS)
+    world.freebit.changed()
+    return _shown(world, line)
+
+
+async def _settings(world: World, request: Request) -> Any:
+    """`delay_seconds` of asynchronous work, `key_seconds` of an authKey's life."""
+    freebit, body = world.freebit, await request.json()
+    try:
+        freebit.delay_seconds = float(body.get("delay_seconds", freebit.delay_seconds))
+        freebit.key_seconds = float(body.get("key_seconds", freebit.key_seconds))
+    except (TypeError, ValueError) as error:
+        raise HTTPException(422, "delay_seconds and key_seconds are numbers.") from error
+    freebit.changed()
+    return {"delay_seconds": freebit.delay_seconds, "key_seconds": freebit.key_seconds}
+
+
+async def _expire_keys(world: World, request: Request) -> Any:
+    ended, world.freebit.auth_keys = len(world.freebit.auth_keys), {}
+    world.freebit.changed()
+    return {"ended": ended}

@@ -1,0 +1,49 @@
+"""Ports on loopback, remembered in a file so that a restarted sandbox comes back where it was."""
+
+import json
+import random
+import socket
+from pathlib import Path
+
+LOWEST, HIGHEST = 20_000, 31_999
+"""Below what the system hands out to outgoing connections: nobody takes our ports while we are away."""
+ATTEMPTS = 200
+
+
+class Ports:
+    """Port numbers by name."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+
+    def listening(self, name: str) -> socket.socket:
+        """A bound socket: on the port of this name, or on a free one when it has none or somebody else took it."""
+        bound = _bound(self._known[name]) if name in self._known else None
+        for _ in range(ATTEMPTS):
+            if bound is not None:
+                self._known[name] = bound.getsockname()[1]
+                return bound
+            bound = _bound(random.randint(LOWEST, HIGHEST))
+        raise OSError(f"no free port between {LOWEST} and {HIGHEST}")
+
+    def number(self, name: str) -> int:
+        """A port for a server that binds by itself."""
+        with self.listening(name) as probe:
+            return int(probe.getsockname()[1])
+
+    def save(self) -> None:
+        """Remember them."""
+        self._file.write_text(json.dumps(self._known, indent=1))
+
+
+def _bound(port: int) -> socket.socket | None:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("127.0.0.1", port))
+        made.listen(512)
+    except OSError:
+        made.close()
+        return None
+    return made

@@ -1,0 +1,45 @@
+"""The control surface of WHM: its accounts, and what its token may do."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.ports import World
+from sandbox.whm.state import Account
+
+Handler = Callable[[World, Request], Awaitable[Any]]
+
+
+def routes(world: World) -> list[Route]:
+    """The routes, to be mounted under /whm."""
+
+    def route(path: str, method: str, handle: Handler) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return JSONResponse(await handle(world, request))
+
+        return Route(path, endpoint, methods=[method])
+
+    return [route("/accounts", "GET", _accounts), route("/denied", "PUT", _denied)]
+
+
+def _shown(account: Account) -> dict[str, Any]:
+    row = asdict(account) | {"suspended": account.suspended}
+    return {key: value for key, value in row.items() if key != "password"}
+
+
+async def _accounts(world: World, request: Request) -> Any:
+    rows = [_shown(account) for account in reversed(list(world.whm.accounts.values()))]
+    for name, value in request.query_params.items():
+        rows = [row for row in rows if str(row.get(name)) == value]
+    return {"total": len(rows), "records": rows}
+
+
+async def _denied(world: World, request: Request) -> Any:
+    """`functions`: what the token may not call."""
+    world.whm.denied = {str(each) for each in (await request.json()).get("functions", [])}
+    world.whm.changed()
+    return {"functions": sorted(world.whm.denied)}

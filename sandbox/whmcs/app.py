@@ -1,0 +1,46 @@
+"""WHMCS over HTTP: the API, single sign-on and the client area; the same application serves http and https."""
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox import gate
+from sandbox.ports import World
+from sandbox.whmcs import api, client_area
+from sandbox.whmcs.client_area import Form
+
+PAGES: tuple[tuple[str, str, Callable[[World, Request, Form], Response]], ...] = (
+    ("/viewinvoice.php", "page.viewinvoice", client_area.with_session(client_area.invoice)),
+    (
+        "/index.php/account/paymentmethods",
+        "page.paymentmethods",
+        client_area.with_session(client_area.payment_methods),
+    ),
+    ("/clientarea.php", "page.clientarea", client_area.with_session(client_area.home)),
+    ("/oauth/singlesignon.php", "page.singlesignon", lambda world, request, form: client_area.redeem(world, request)),
+)
+
+
+def app(world: World) -> Starlette:
+    """The whole installation."""
+
+    async def call(request: Request) -> Response:
+        return await api.endpoint(world, request)
+
+    routes = [Route("/includes/api.php", call, methods=["POST"])]
+    return Starlette(routes=routes + [_page(world, *each) for each in PAGES])
+
+
+def _page(world: World, path: str, operation: str, handle: Callable[[World, Request, Form], Response]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        form = await client_area.form_of(request)
+
+        async def work() -> Response:
+            return handle(world, request, form)
+
+        return await gate.answer(world, request, api.UPSTREAM, operation, work)
+
+    return Route(path, endpoint, methods=["GET", "POST"])

@@ -1,0 +1,37 @@
+"""`portal demo`, as a newcomer runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_the_demo_reaches_the_end_of_the_journey(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "demo", "--exit", "--json"],
+        env={**environment, "PORTAL_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, told["summary"]["problem"]
+    assert told["summary"]["held"] is True
+    assert told["summary"]["upstream_calls_by_queries"] == 0
+    assert told["summary"]["queries"] >= 12
+    whats = " ".join(step["what"] for step in told["timeline"])
+    for word in (
+        "signs up",
+        "refuses the order",
+        "adds a card",
+        "orders",
+        "approve",
+        "fulfils",
+        "issues invoice",
+        "pays",
+    ):
+        assert word in whats
+    assert not any(word in done.stdout for word in ("access_token=", "Bearer ", "4242424242424242"))
