@@ -48,7 +48,7 @@ async def run(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     directory: Path = options.dir
-    files, private_key, ports = tls.prepare(directory), directory / "salesforce.pem", Ports(directory / "ports.json")
+    files, private_key, ports = tls.certificates(directory), directory / "salesforce.pem", Ports(directory / "ports.json")
     world = World(options.seed_customers, private_key)
     snapshots = Snapshots(world, directory)
     snapshots.load()
@@ -62,7 +62,7 @@ async def run(options: argparse.Namespace) -> None:
         ports.save()
         await snapshots.flush()
         numbers = {name: server.port for name, server in servers.items()} | bus
-        described = state_file.describe(world, numbers, ca_file=files.authority, private_key=private_key)
+        described = state_file.describe(world, numbers, ca_file=files.ca_file, private_key=private_key)
         state_file.write(options.state_file, described)
         # What the seed made lives as long as the process; the collector need not look at it again.
         gc.freeze()
@@ -72,7 +72,7 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def _servers(
-    world: World, snapshots: Snapshots, delivery: Delivery, files: tls.Files, ports: Ports
+    world: World, snapshots: Snapshots, delivery: Delivery, files: tls.Certificates, ports: Ports
 ) -> dict[str, Server]:
     """Every listener by its name; `_http` for the plain ones."""
     apps: dict[str, ASGIApp] = {
@@ -101,11 +101,11 @@ async def _running(servers: list[Server]) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _bus(world: World, files: tls.Files, ports: Ports) -> AsyncIterator[dict[str, int]]:
+async def _bus(world: World, files: tls.Certificates, ports: Ports) -> AsyncIterator[dict[str, int]]:
     """The Pub/Sub API, over TLS and plain; yields its ports."""
     server = grpc.aio.server(options=GRPC_OPTIONS)
     PubSub(world).add_to(server)
-    pair = (files.key.read_bytes(), files.certificate.read_bytes())
+    pair = (files.key_file.read_bytes(), files.certificate_file.read_bytes())
     numbers = {"pubsub": ports.number("pubsub"), "pubsub_plain": ports.number("pubsub_plain")}
     server.add_secure_port(f"127.0.0.1:{numbers['pubsub']}", grpc.ssl_server_credentials([pair]))
     server.add_insecure_port(f"127.0.0.1:{numbers['pubsub_plain']}")

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sandbox.gate import ABORT
-from sandbox.tls import Files
+from sandbox.tls import Certificates
 
 KEEP_ALIVE_SECONDS = 120
 GRACE_SECONDS = 1
@@ -28,7 +28,7 @@ class Protocol(HttpToolsProtocol):
 class Server:
     """One listener. Signals are the process's business, not its."""
 
-    def __init__(self, app: ASGIApp, sock: socket.socket, files: Files | None = None) -> None:
+    def __init__(self, app: ASGIApp, sock: socket.socket, files: Certificates | None = None) -> None:
         self.port = int(sock.getsockname()[1])
         self._socket = sock
         self._config = uvicorn.Config(
@@ -42,8 +42,8 @@ class Server:
             date_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            ssl_certfile=files.certificate if files else None,
-            ssl_keyfile=files.key if files else None,
+            ssl_certfile=files.certificate_file if files else None,
+            ssl_keyfile=files.key_file if files else None,
         )
         self._server = uvicorn.Server(self._config)
 

@@ -60,11 +60,14 @@ class World:
         return found
 
     def replace(self, sections: dict[str, Org | Install | Freebit | Whm]) -> None:
-        """Other data for some upstreams. WHMCS's address, its webhook target and who listens stay."""
+        """Other data for some upstreams. The address of WHMCS, its webhook target, who listens, and
+        the key of the connected app stay."""
         for name, data in sections.items():
             if isinstance(data, Install):
                 data.system_url, data.webhook_url = self.whmcs.system_url, self.whmcs.webhook_url
                 data.listeners = self.whmcs.listeners
+            if isinstance(data, Org):
+                data.app = self.salesforce.app
             setattr(self, name, data)
 
     def reset(self) -> None:

@@ -27,6 +27,7 @@ from app.errors import Conflict, InvalidRequest, RuleViolated, UpstreamRejected,
 from app.ingest import accounts
 from app.integrations.salesforce import wire
 from app.integrations.whmcs.client import NewClient
+from app.integrations.whmcs.faults import EMAIL_TAKEN
 
 Short = Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -151,7 +152,7 @@ async def _added(ctx: Context, request: SignUp) -> str:
         # WHMCS takes an address once: an unanswered AddClient may have been carried out after we looked.
         if own := await _unheard_of(ctx, request.email, request.customer_number):
             return own
-        if error.vendor_code == "email_taken":
+        if error.vendor_code == EMAIL_TAKEN:
             raise _must_link() from error
         raise RuleViolated(
             "The billing system refused these details. Please check name, address and phone number.",

@@ -38,7 +38,9 @@ class Me(Struct, frozen=True, kw_only=True):
     status_code=200,
     summary="Can this number sign up?",
     tags=["Sign-up"],
-    responses={200: ResponseSpec(CustomerNumberChecked, description="Whether it can, or why not.")},
+    responses={
+        200: ResponseSpec(CustomerNumberChecked, generate_examples=False, description="Whether it can, or why not.")
+    },
 )
 async def check_number(
     request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CheckCustomerNumber]
@@ -52,7 +54,7 @@ async def check_number(
     status_code=201,
     summary="Sign up",
     tags=["Sign-up"],
-    responses={201: ResponseSpec(SignedUp, description="Signed up; log in next.")},
+    responses={201: ResponseSpec(SignedUp, generate_examples=False, description="Signed up; log in next.")},
 )
 async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[SignUp]) -> Response[bytes]:
     """Makes the billing client and the portal user. After a failure the same request finishes what was begun."""
@@ -64,7 +66,9 @@ async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
     status_code=200,
     summary="Log in",
     tags=["Sessions"],
-    responses={200: ResponseSpec(LoggedIn, description="A new session; also set as a cookie.")},
+    responses={
+        200: ResponseSpec(LoggedIn, generate_examples=False, description="A new session; also set as a cookie.")
+    },
 )
 async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LogIn]) -> Response[bytes]:
     """Answers a bearer token and sets the same session as a cookie."""
@@ -91,7 +95,11 @@ async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[Non
     "/api/auth/me",
     summary="Who am I",
     tags=["Sessions"],
-    responses={200: ResponseSpec(Me, description="The user of this session, and the account it acts for.")},
+    responses={
+        200: ResponseSpec(
+            Me, generate_examples=False, description="The user of this session, and the account it acts for."
+        )
+    },
 )
 async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
     """The user of this session, and the account it acts for."""

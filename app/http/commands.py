@@ -36,7 +36,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     "/api/commands/{command_id:str}",
     summary="What became of a command",
     tags=["Commands"],
-    responses={200: ResponseSpec(CommandStatus, description="The state of the command.")},
+    responses={200: ResponseSpec(CommandStatus, generate_examples=False, description="The state of the command.")},
 )
 async def command_state(
     request: Request[Any, Any, Any],

@@ -1,0 +1,49 @@
+"""The document tells a caller everything, and the page shows it without the internet."""
+
+import re
+
+import httpx
+
+from app.http.openapi_document import operations
+
+
+async def test_every_operation_has_a_summary_a_tag_and_its_problems(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/schema/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    assert len(list(operations(document))) >= 25
+    for path, method, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert operation["tags"], where
+        assert operation["description"], where
+        for status, answer in operation["responses"].items():
+            assert answer["description"], (where, status)
+            assert "X-Request-Id" in answer["headers"], (where, status)
+            if status >= "400":
+                assert list(answer["content"]) == ["application/problem+json"], (where, status)
+                assert answer["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+
+
+async def test_references_lead_somewhere(api: httpx.AsyncClient) -> None:
+    response = await api.get("/schema/openapi.json")
+    schemas = response.json()["components"]["schemas"]
+    used = set(re.findall(r'"#/components/schemas/([^"]+)"', response.text))
+    assert used
+    assert used <= set(schemas)
+
+
+async def test_the_idempotency_key_is_documented_where_it_is_required(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/schema/openapi.json")).json()
+    headers = {each["name"]: each for each in document["paths"]["/api/orders"]["post"]["parameters"]}
+    assert headers["Idempotency-Key"]["required"] is True
+    assert document["paths"]["/api/public/services"]["get"]["security"] == []
+
+
+async def test_the_page_names_every_route_and_loads_nothing_from_elsewhere(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/schema/openapi.json")).json()
+    page = await api.get("/schema")
+    assert page.headers["content-type"].startswith("text/html")
+    for path in document["paths"]:
+        assert f"<code>{path}</code>" in page.text
+    assert not re.search(r"(src|href)=['\"]?(https?:)?//", page.text)
+    assert "<script" not in page.text

@@ -1,0 +1,44 @@
+"""The documents say what the code does."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CODE = re.compile(
+    r"""\bcode(?:: str)?\s*=\s*"([a-z_]{4,})"|Violation\(\s*[^"()]*?f?"[^"]*",\s*"([a-z_]+)"|"([a-z_]+_required)","""
+)
+DOCUMENTED = re.compile(r"^\| `([a-z_]+)` \|", re.M)
+
+
+def codes_in_source() -> set[str]:
+    """Every stable code that the API can answer, as far as it is spelled as a literal."""
+    found: set[str] = set()
+    for room in ("http", "commands", "queries", "ingest", "integrations/whmcs"):
+        for path in (ROOT / "app" / room).rglob("*.py"):
+            found |= {next(filter(None, groups)) for groups in CODE.findall(path.read_text())}
+    errors = re.findall(r'^    code = "([a-z_]+)"', (ROOT / "app" / "errors.py").read_text(), re.M)
+    return found | set(errors)
+
+
+def test_every_error_code_is_documented() -> None:
+    documented = set(DOCUMENTED.findall((ROOT / "docs" / "errors.md").read_text()))
+    assert codes_in_source() - documented == set()
+
+
+def test_no_documented_error_code_is_dead() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
+    documented = DOCUMENTED.findall((ROOT / "docs" / "errors.md").read_text())
+    assert [code for code in documented if f'"{code}"' not in text] == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} → {target}"
+
+
+def test_the_readme_names_only_commands_that_exist() -> None:
+    from app.cli import main
+
+    named = set(re.findall(r"`portal ([a-z]+)`", (ROOT / "README.md").read_text()))
+    assert named <= set(main.commands)
