@@ -3,6 +3,7 @@
 import msgspec
 
 from app.http.app import build
+from app.http.openapi_document import complete
 from app.settings import Settings, load
 
 
@@ -10,5 +11,5 @@ def openapi_document() -> str:
     """The document as indented JSON, the same on every machine."""
     required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
     application = build(load(dict.fromkeys(required, "x" * 32)))
-    document = msgspec.json.encode(application.openapi_schema.to_schema(), order="sorted", enc_hook=str)
+    document = msgspec.json.encode(complete(application.openapi_schema.to_schema()), order="sorted", enc_hook=str)
     return msgspec.json.format(document, indent=2).decode()

