@@ -16,7 +16,7 @@ from redis.backoff import ExponentialBackoff
 from saq import Worker
 from saq.queue.redis import RedisQueue
 
-from app.commands import fulfilment
+from app.commands import fulfilment, ledger
 from app.commands.context import Context
 from app.ingest import drain, fetch, inbox
 from app.ingest.fetchers import Upstreams
@@ -26,7 +26,7 @@ from app.projections.registry import projectors
 from app.resources import Resources, open_resources
 from app.settings import Settings
 
-GRACE_SECONDS = 10
+GRACE_SECONDS = 3
 
 log = structlog.get_logger()
 
@@ -82,6 +82,7 @@ class Work:
             await (self.apply if lane == "apply" else self.fetch)(None, shard=shard)
         await self.after_commit()
         await self._start_fulfilments()
+        await ledger.forget_old(self._resources.pool)
 
     async def _start_fulfilments(self) -> None:
         await fulfilment.take_approved(self._resources.pool)

@@ -48,7 +48,11 @@ async def run(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     directory: Path = options.dir
-    files, private_key, ports = tls.certificates(directory), directory / "salesforce.pem", Ports(directory / "ports.json")
+    files, private_key, ports = (
+        tls.certificates(directory),
+        directory / "salesforce.pem",
+        Ports(directory / "ports.json"),
+    )
     world = World(options.seed_customers, private_key)
     snapshots = Snapshots(world, directory)
     snapshots.load()

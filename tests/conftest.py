@@ -4,7 +4,9 @@ migrations, and the sandbox as a process of its own."""
 import asyncio
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,13 @@ SANDBOX_SECONDS = 20
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """(database URL, Redis URL), migrated from zero."""
+def engines() -> Iterator[tuple[str, str]]:
+    """(database URL, Redis URL), migrated from zero.
+
+    In a folder of their own: pytest locks its folders against other users, and under root Postgres is one.
+    """
     supervisor = Supervisor(print)
-    home = tmp_path_factory.mktemp("engines")
+    home = Path(tempfile.mkdtemp(prefix="portal-engines-"))
     urls = []
     for variable, prepare in (("DATABASE_URL", embedded.postgres), ("REDIS_URL", embedded.redis)):
         if url := os.environ.get(variable):
@@ -41,6 +46,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     migrate.up(urls[0])
     yield urls[0], urls[1]
     supervisor.stop()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

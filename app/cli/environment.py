@@ -3,6 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
+# The stand-ins work in seconds what the real ones do in minutes, and the demo measures by asking all the time.
+PACE = {
+    "FREEBIT_POLL_SECONDS": "0.5",
+    "PUBLIC_RATE_PER_MINUTE": "6000",
+    "ACCOUNT_RATE_PER_MINUTE": "60000",
+    "AUTH_RATE_PER_MINUTE": "600",
+}
+
+
+def beside_sandbox(state: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment, but talking to the sandbox: names of real upstreams in it must never be used by mistake."""
+    upstreams = of_sandbox(state)
+    kept = {name: value for name, value in own.items() if name.removesuffix("_FILE") not in upstreams}
+    direct = ",".join(filter(None, (own.get("NO_PROXY") or own.get("no_proxy"), "localhost", "127.0.0.1")))
+    return {
+        **upstreams,
+        **kept,
+        **{name: own[name] for name in PACE if name in own},
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }
+
 
 def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
     """Settings that the sandbox's state file answers."""
@@ -26,9 +48,5 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "WHM_URL": whm["url"],
         "WHM_USER": whm["user"],
         "WHM_TOKEN": whm["token"],
-        # The stand-ins work in seconds what the real ones do in minutes, and the demo measures by asking all the time.
-        "FREEBIT_POLL_SECONDS": "0.5",
-        "PUBLIC_RATE_PER_MINUTE": "6000",
-        "ACCOUNT_RATE_PER_MINUTE": "60000",
-        "AUTH_RATE_PER_MINUTE": "600",
+        **PACE,
     }

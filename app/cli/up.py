@@ -5,6 +5,7 @@ What DATABASE_URL and REDIS_URL name is used instead of the embedded engines. Ev
 """
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -12,7 +13,6 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +20,7 @@ import httpx
 
 from app.cli import embedded, migrate
 from app.cli.embedded import Engine
-from app.cli.environment import of_sandbox
+from app.cli.environment import beside_sandbox
 from app.cli.processes import Spec, Supervisor
 from app.cli.sample_users import register_samples
 from app.settings import load
@@ -40,7 +40,7 @@ def home() -> Path:
     return Path(os.environ.get("PORTAL_HOME", ".portal")).resolve()
 
 
-@contextmanager
+@contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder; a second stack in it is told about the first.
 
@@ -75,8 +75,9 @@ class Stack:
         self._say = say
         self._with_sandbox = sandbox
         self._home = home()
-        self._supervisor = Supervisor(say)
+        self._supervisor = Supervisor(say, self._restarted)
         self._environment = dict(os.environ)
+        self._state_file: Path | None = None
         self.state: dict[str, Any] = {}
 
     def start(self, state_file: Path | None = None) -> dict[str, Any]:
@@ -85,6 +86,7 @@ class Stack:
         Raises:
             UpError, EngineError, SettingsError
         """
+        self._supervisor.watch()
         for variable, prepare in (("DATABASE_URL", embedded.postgres), ("REDIS_URL", embedded.redis)):
             if not self._environment.get(variable):
                 self._environment[variable] = self._engine(prepare(self._home))
@@ -103,14 +105,20 @@ class Stack:
             for customer in self.state["customers"]:
                 customer["portal"] = customer["customer_number"] in registered
             self.state["staff"] = STAFF
-        self._supervisor.watch()
-        self.state["processes"] = self._supervisor.pids()
-        _write(state_file or self._home / "state.json", self.state)
+            self._wait_for_read_models()
+        self._state_file = state_file or self._home / "state.json"
+        self._restarted()
         return self.state
 
     def stop(self) -> None:
         """Stop exactly what was started, last first."""
         self._supervisor.stop()
+
+    def _restarted(self) -> None:
+        """The state file names the processes that run now."""
+        if self._state_file:
+            self.state["processes"] = self._supervisor.pids()
+            _write(self._state_file, self.state)
 
     @property
     def api_url(self) -> str:
@@ -151,21 +159,32 @@ class Stack:
                 raise UpError(f"The sandbox did not start; see {self._home / 'logs' / 'sandbox.log'}.")
             time.sleep(0.05)
         state: dict[str, Any] = json.loads(state_file.read_text())
-        self._environment = {**of_sandbox(state), **self._environment}
+        self._environment = beside_sandbox(state, self._environment)
         self._say("sandbox started: Salesforce, WHMCS, Freebit and WHM stand-ins")
         return state
 
     def _wait_for_api(self) -> None:
+        if self._get("/api/health/ready") is None:
+            raise UpError(f"The API did not become ready; see {self._home / 'logs' / 'api.log'}.")
+        self._say(f"api ready at {self.api_url}")
+
+    def _wait_for_read_models(self) -> None:
+        """The catalog and the sample customers stand in the read models. Not a condition of running."""
+        filled = self._get("/api/public/services", lambda body: bool(body["items"]))
+        applied = filled and self._get("/api/health/services/cache", lambda body: body["inbox"]["waiting"] == 0)
+        self._say("read models filled" if applied else "read models are still being filled")
+
+    def _get(self, path: str, shows: Callable[[Any], bool] = lambda body: True) -> Any:
+        """What the API answers once it shows something; None when it does not within READY_SECONDS."""
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self.api_url}/api/health/ready", timeout=2).status_code == 200:
-                    self._say(f"api ready at {self.api_url}")
-                    return
-            except httpx.HTTPError:
-                pass
-            time.sleep(0.05)
-        raise UpError(f"The API did not become ready; see {self._home / 'logs' / 'api.log'}.")
+        with httpx.Client(base_url=self.api_url, timeout=2, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(httpx.HTTPError):
+                    response = client.get(path)
+                    if response.status_code == 200 and shows(response.json()):
+                        return response.json()
+                time.sleep(0.05)
+        return None
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:

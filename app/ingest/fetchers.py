@@ -99,6 +99,11 @@ async def gateways(upstreams: Upstreams, connection: Any, hint: Change) -> list[
     return await _whmcs_list(connection, hint, "gateway", await upstreams.whmcs.gateways(), read_at)
 
 
+async def undecodable(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """An event of the bus that could not be read. Nothing can be asked again; it parks until somebody looks."""
+    raise ValueError(f"event of schema {hint.data.get('schema_id')} cannot be read: {hint.data.get('error')}")
+
+
 FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("salesforce", "Account"): salesforce_record,
     ("salesforce", "Order"): salesforce_record,
@@ -106,6 +111,7 @@ FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("salesforce", "Product2"): salesforce_record,
     ("salesforce", "PricebookEntry"): salesforce_record,
     ("salesforce", "account_history"): account_history,
+    ("salesforce", "undecodable"): undecodable,
     ("whmcs", "client"): client,
     ("whmcs", "invoice"): invoice,
     ("whmcs", "client_invoices"): client_invoices,

@@ -7,6 +7,7 @@ Writes: ingest.inbox, ingest.checkpoints, ingest.dead_letters, read_model.feeds.
 """
 
 import asyncio
+import base64
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,9 +16,10 @@ import asyncpg
 import structlog
 
 from app.errors import UpstreamError
+from app.events import Change
 from app.ingest import inbox
 from app.ingest.inbox import Inbox
-from app.integrations.salesforce.pubsub import Batch, PubSubClient, ReplayRejected
+from app.integrations.salesforce.pubsub import Batch, PubSubClient, ReplayRejected, Undecodable
 
 LEADER_LOCK = 0x1B0E
 SILENCE_SECONDS = 330
@@ -69,14 +71,29 @@ class Listener:
 
     async def record(self, batch: Batch) -> None:
         """Events and the position that covers them, in one transaction; then wake the workers."""
+        changes = [*batch.changes, *(self._kept(broken, batch) for broken in batch.undecodable)]
         async with self._pool.acquire() as connection, connection.transaction():
             woken: set[tuple[str, int]] = set()
-            if batch.changes:
-                _, woken = await inbox.append(connection, batch.changes)
+            if changes:
+                _, woken = await inbox.append(connection, changes)
             await self._advance(connection, batch)
         await self._inbox.wake(woken)
-        for broken in batch.undecodable:
-            log.error("event_undecodable", topic=self._topic, schema_id=broken.schema_id, error=broken.error)
+
+    def _kept(self, broken: Undecodable, batch: Batch) -> Change:
+        """An event that cannot be read goes into the inbox whole, and from there to the dead letters."""
+        log.error("event_undecodable", topic=self._topic, schema_id=broken.schema_id, error=broken.error)
+        payload = base64.b64encode(broken.payload).decode()
+        return Change(
+            source="salesforce",
+            object="undecodable",
+            record_id=broken.replay_id.hex(),
+            kind="hint",
+            event_id=f"undecodable:{self._topic}:{broken.replay_id.hex()}",
+            version=inbox.milliseconds(batch.received_at),
+            occurred_at=batch.received_at,
+            origin="cdc",
+            data={"schema_id": broken.schema_id, "error": broken.error, "payload": payload},
+        )
 
     async def _advance(self, connection: Any, batch: Batch) -> None:
         await connection.execute(

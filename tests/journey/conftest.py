@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,9 +56,9 @@ def _is(process: psutil.Process, name: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A portal of its own for each module."""
-    home = tmp_path_factory.mktemp("portal")
+def running() -> Iterator[Running]:
+    """A portal of its own for each module, in a folder that the database's system user can reach."""
+    home = Path(tempfile.mkdtemp(prefix="portal-"))
     state_file = home / "state.json"
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     process = subprocess.Popen(
@@ -72,6 +74,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         process.wait(30)
     finally:
         process.kill()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _state(process: subprocess.Popen[bytes], state_file: Path) -> dict[str, Any]:

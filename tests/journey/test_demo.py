@@ -2,16 +2,29 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 
-def test_the_demo_reaches_the_end_of_the_journey(tmp_path: Path) -> None:
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder that the database's system user can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="portal-demo-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_demo_reaches_the_end_of_the_journey(home: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", "demo", "--exit", "--json"],
-        env={**environment, "PORTAL_HOME": str(tmp_path)},
+        env={**environment, "PORTAL_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=120,
