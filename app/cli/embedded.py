@@ -20,6 +20,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.cli.processes import identity
+
 INITDB_SECONDS = 60
 READY_SECONDS = 30
 SUPERUSER = "portal"
@@ -140,7 +142,7 @@ def _initialise(binaries: Path, data: Path, password_file: Path, user: str | Non
         *("--auth-local=reject", "--auth-host=scram-sha-256", f"--pwfile={password_file}"),
     ]
     done = subprocess.run(
-        command, user=user, cwd="/", capture_output=True, text=True, timeout=INITDB_SECONDS, check=False
+        command, **identity(user), cwd="/", capture_output=True, text=True, timeout=INITDB_SECONDS, check=False
     )
     if done.returncode:
         raise EngineError(f"initdb failed in {fresh}: {done.stderr.strip()[-500:]}")

@@ -59,7 +59,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                user=self.spec.user,
+                **identity(self.spec.user),
                 process_group=0,
                 preexec_fn=lambda: _die_with(parent, stop_signal),
             )

@@ -6,16 +6,24 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery
 
-from app.http.inputs import Caller
+from app.http.inputs import Caller, answers
 from app.http.orders_read import Cursor, Limit
 from app.http.respond import cursor_for, page_of, respond
 from app.queries import invoices, payment_methods, subscriptions
+from app.queries.answers import (
+    InvoiceAnswer,
+    Invoices,
+    PaymentGateways,
+    PaymentMethods,
+    SubscriptionAnswer,
+    Subscriptions,
+)
 
 InvoiceStatus = Literal["draft", "unpaid", "paid", "cancelled", "refunded", "collections", "payment_pending"]
 ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
 
 
-@get("/api/invoices", summary="Invoices", tags=["Billing"])
+@get("/api/invoices", summary="Invoices", tags=["Billing"], responses=answers(Invoices, "A page of invoices."))
 async def list_invoices(
     request: Request[Any, Any, State],
     actor: Caller,
@@ -31,14 +39,24 @@ async def list_invoices(
     return await respond(request, account_id, lambda: invoices.list_invoices(store, account_id, page, make, status))
 
 
-@get("/api/invoices/{invoice_id:str}", summary="One invoice", tags=["Billing"])
+@get(
+    "/api/invoices/{invoice_id:str}",
+    summary="One invoice",
+    tags=["Billing"],
+    responses=answers(InvoiceAnswer, "The invoice."),
+)
 async def get_invoice(request: Request[Any, Any, State], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
     """Lines, tax and payments."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: invoices.invoice(store, account_id, invoice_id))
 
 
-@get("/api/subscriptions", summary="Subscriptions", tags=["Subscriptions"])
+@get(
+    "/api/subscriptions",
+    summary="Subscriptions",
+    tags=["Subscriptions"],
+    responses=answers(Subscriptions, "A page of subscriptions."),
+)
 async def list_subscriptions(
     request: Request[Any, Any, State],
     actor: Caller,
@@ -56,7 +74,12 @@ async def list_subscriptions(
     )
 
 
-@get("/api/subscriptions/{subscription_id:str}", summary="One subscription", tags=["Subscriptions"])
+@get(
+    "/api/subscriptions/{subscription_id:str}",
+    summary="One subscription",
+    tags=["Subscriptions"],
+    responses=answers(SubscriptionAnswer, "The subscription."),
+)
 async def get_subscription(
     request: Request[Any, Any, State], actor: Caller, subscription_id: FromPath[str]
 ) -> Response[bytes]:
@@ -65,7 +88,12 @@ async def get_subscription(
     return await respond(request, account_id, lambda: subscriptions.subscription(store, account_id, subscription_id))
 
 
-@get("/api/subscriptions/{subscription_id:str}/invoices", summary="Invoices of a subscription", tags=["Subscriptions"])
+@get(
+    "/api/subscriptions/{subscription_id:str}/invoices",
+    summary="Invoices of a subscription",
+    tags=["Subscriptions"],
+    responses=answers(Invoices, "A page of invoices."),
+)
 async def subscription_invoices(
     request: Request[Any, Any, State],
     actor: Caller,
@@ -86,7 +114,12 @@ async def subscription_invoices(
     )
 
 
-@get("/api/payment-methods", summary="Payment methods", tags=["Billing"])
+@get(
+    "/api/payment-methods",
+    summary="Payment methods",
+    tags=["Billing"],
+    responses=answers(PaymentMethods, "A page of payment methods."),
+)
 async def list_payment_methods(
     request: Request[Any, Any, State], actor: Caller, limit: Limit = 25, cursor: Cursor = None
 ) -> Response[bytes]:
@@ -100,7 +133,12 @@ async def list_payment_methods(
     )
 
 
-@get("/api/payment-gateways", summary="Payment gateways", tags=["Billing"])
+@get(
+    "/api/payment-gateways",
+    summary="Payment gateways",
+    tags=["Billing"],
+    responses=answers(PaymentGateways, "The gateways."),
+)
 async def list_payment_gateways(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
     """The ways to pay that the company offers."""
     store = request.app.state.store

@@ -6,9 +6,10 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, Parameter
 
-from app.http.inputs import Caller
+from app.http.inputs import Caller, answers
 from app.http.respond import cursor_for, page_of, respond
 from app.queries import orders
+from app.queries.answers import OrderAnswer, Orders
 
 Limit = Annotated[int, Parameter(ge=1, le=100, description="Items a page.")]
 Cursor = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
@@ -17,7 +18,7 @@ Status = Literal[
 ]
 
 
-@get("/api/orders", summary="Orders", tags=["Orders"])
+@get("/api/orders", summary="Orders", tags=["Orders"], responses=answers(Orders, "A page of orders."))
 async def list_orders(
     request: Request[Any, Any, State],
     actor: Caller,
@@ -33,7 +34,7 @@ async def list_orders(
     return await respond(request, account_id, lambda: orders.list_orders(store, account_id, page, make, status))
 
 
-@get("/api/orders/{order_id:str}", summary="One order", tags=["Orders"])
+@get("/api/orders/{order_id:str}", summary="One order", tags=["Orders"], responses=answers(OrderAnswer, "The order."))
 async def get_order(request: Request[Any, Any, State], actor: Caller, order_id: FromPath[str]) -> Response[bytes]:
     """Status, items, address snapshot, timeline, and a reason when it is paused."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()

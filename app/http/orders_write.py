@@ -7,21 +7,35 @@ from litestar import Request, Response, post
 from litestar.params import JSONBody
 
 from app.commands.basket import Basket
+from app.commands.check_order import CheckedOrder
 from app.commands.context import Done
 from app.commands.registry import CHECK_ORDER, PLACE_ORDER
 from app.errors import NotFound, NotReady
-from app.http.inputs import Caller
+from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
 from app.queries import orders
+from app.queries.answers import OrderAnswer
 
 
-@post("/api/orders/check", status_code=200, summary="Check a basket", tags=["Orders"])
+@post(
+    "/api/orders/check",
+    status_code=200,
+    summary="Check a basket",
+    tags=["Orders"],
+    responses=answers(CheckedOrder, "Whether it can be ordered."),
+)
 async def check(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Basket]) -> Response[bytes]:
     """Orders nothing. Answers every rule the basket breaks, and what it would cost."""
     return await run_command(request, CHECK_ORDER, actor, data)
 
 
-@post("/api/orders", status_code=201, summary="Place an order", tags=["Orders"])
+@post(
+    "/api/orders",
+    status_code=201,
+    summary="Place an order",
+    tags=["Orders"],
+    responses=answers(OrderAnswer, "The order.", status=201),
+)
 async def place(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Basket]) -> Response[bytes]:
     """Sends the order for review and answers it as the read model now shows it.
 

@@ -64,10 +64,14 @@ def list_accounts(whm: Whm, clock: Clock, params: Params) -> Outcome:
     """listaccts: the search is a regular expression unless told otherwise."""
     kind = {"package": "plan"}.get(params.get("searchtype", "user"), params.get("searchtype", "user"))
     search, exact = params.get("search", ""), params.get("searchmethod") == "exact"
+    try:
+        pattern = re.compile(search)
+    except re.error as error:
+        raise Failed(f"Invalid search expression: {error}") from error
     rows = []
     for account in whm.accounts.values():
         value = str(getattr(account, kind, ""))
-        if not search or (value == search if exact else re.search(search, value)):
+        if not search or (value == search if exact else pattern.search(value)):
             rows.append(_row(account))
     wanted = {each for each in params.get("want", "").split(",") if each}
     rows = [{key: value for key, value in row.items() if not wanted or key in wanted} for row in rows]

@@ -192,6 +192,20 @@ class Desk:
         """The fulfilment as journaled."""
         return await self.pool.fetchrow("SELECT * FROM portal.fulfilments WHERE order_id = $1", order_id)
 
+    async def assert_whole(self, actor: Actor, order_id: str) -> None:
+        """The order is activated everywhere, and exactly once."""
+        [order] = [each for each in await self.salesforce_orders(actor) if each["Id"] == order_id]
+        [billed] = await self.whmcs_orders(actor, order_id)
+        assert (order["Status"], order["Activation_Status__c"]) == ("Processed", "Activated")
+        assert order["Activation_Error_Code__c"] is None
+        assert order["WHMCS_Order_ID__c"] == str(billed["id"])
+        assert billed["status"] == "Active"
+        items = await self.salesforce_items(order_id)
+        services = {str(service.record_id) for service in await self.resources.whmcs.services(actor.whmcs_client_id)}
+        linked = {item["WHMCS_Service_ID__c"] for item in items}
+        assert len(linked) == len(items)
+        assert linked <= services
+
     async def salesforce_orders(self, actor: Actor) -> list[dict[str, Any]]:
         """The customer's orders in Salesforce that the portal placed."""
         fields = (
@@ -218,7 +232,7 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def impatient_settings(sandbox_settings: Settings) -> Settings:
-    """Time-outs short enough for tests that run into them."""
+    """Short time-outs."""
     return msgspec.structs.replace(
         sandbox_settings,
         salesforce_timeout_seconds=1.5,

@@ -2,12 +2,10 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from app.commands import fulfilment
-from app.commands.fulfilment.hosting import username
 from app.commands.fulfilment.steps import STEPS
 
 LEARNED = {
@@ -18,32 +16,6 @@ LEARNED = {
     "complete": (),
 }
 """Step → the facts that it journals when it is through; a kill just before leaves the order without them."""
-MNP = {
-    "reservation_number": "1234567890",
-    "expires_on": "2099-01-01",
-    "phone_number": "09099990001",
-    "last_name": "佐藤",
-    "first_name": "花",
-    "last_name_kana": "サトウ",
-    "first_name_kana": "ハナ",
-    "gender": "female",
-    "birthday": "1990-04-01",
-}
-
-
-async def whole(desk: Any, actor: Any, order_id: str) -> None:
-    """The order is activated everywhere, and exactly once."""
-    [order] = [each for each in await desk.salesforce_orders(actor) if each["Id"] == order_id]
-    [billed] = await desk.whmcs_orders(actor, order_id)
-    assert (order["Status"], order["Activation_Status__c"]) == ("Processed", "Activated")
-    assert order["Activation_Error_Code__c"] is None
-    assert order["WHMCS_Order_ID__c"] == str(billed["id"])
-    assert billed["status"] == "Active"
-    items = await desk.salesforce_items(order_id)
-    services = {str(service.record_id) for service in await desk.resources.whmcs.services(actor.whmcs_client_id)}
-    linked = {item["WHMCS_Service_ID__c"] for item in items}
-    assert len(linked) == len(items)
-    assert linked <= services
 
 
 async def test_an_approved_order_is_activated_everywhere_and_read_at_once(desk: Any) -> None:
@@ -52,7 +24,7 @@ async def test_an_approved_order_is_activated_everywhere_and_read_at_once(desk: 
 
     assert await desk.fulfil(order_id) == "done"
 
-    await whole(desk, actor, order_id)
+    await desk.assert_whole(actor, order_id)
     await desk.settle()
     row = await desk.pool.fetchrow("SELECT status, document FROM read_model.orders WHERE order_id = $1", order_id)
     assert row["status"] == "active"
@@ -96,7 +68,7 @@ async def test_an_unanswered_add_order_is_found_and_never_repeated(desk: Any) ->
     assert await desk.fulfil(order_id) == "done"
 
     assert (unsure["state"], unsure["step"]) == ("running", "whmcs_order")
-    await whole(desk, actor, order_id)
+    await desk.assert_whole(actor, order_id)
     assert [call["operation"] for call in await desk.sandbox.calls("whmcs")].count("AddOrder") == 1
 
 
@@ -114,7 +86,7 @@ async def test_a_doubtful_add_order_is_not_repeated_until_it_cannot_be_running_a
 
     await desk.hurry(order_id)
     assert await desk.fulfil(order_id) == "done"
-    await whole(desk, actor, order_id)
+    await desk.assert_whole(actor, order_id)
 
 
 async def test_a_missing_card_pauses_the_order_and_a_new_one_resumes_it(desk: Any) -> None:
@@ -144,7 +116,7 @@ async def test_a_missing_card_pauses_the_order_and_a_new_one_resumes_it(desk: An
     assert await fulfilment.resume_paused(desk.context, actor.account_id) == [order_id]
     assert await fulfilment.due(desk.pool) == [order_id]
     assert await desk.fulfil(order_id) == "done"
-    await whole(desk, actor, order_id)
+    await desk.assert_whole(actor, order_id)
 
 
 @pytest.mark.parametrize("category", ["vpn", "sim", "hosting"])
@@ -172,7 +144,7 @@ async def test_a_kill_after_any_step_s_effect_repeats_nothing(desk: Any, categor
         assert len(await desk.whmcs_orders(actor, order_id)) == 1
     else:
         assert ended == "done"
-        await whole(desk, actor, order_id)
+        await desk.assert_whole(actor, order_id)
     operations = [call["operation"] for call in await desk.sandbox.calls()]
     assert operations.count("AddOrder") == 1
     assert operations.count("createacct") == (category == "hosting")
@@ -188,69 +160,7 @@ async def test_two_workers_never_run_one_order(desk: Any) -> None:
 
     operations = [call["operation"] for call in await desk.sandbox.calls("whmcs")]
     assert (operations.count("AddOrder"), operations.count("AcceptOrder")) == (1, 1)
-    await whole(desk, actor, order_id)
-
-
-async def test_an_esim_is_watched_until_it_is_in_service(desk: Any) -> None:
-    actor = await desk.customer()
-    order_id = await desk.ordered("sim", actor)
-
-    await fulfilment.run(desk.context, order_id)
-    waiting = await desk.journal(order_id)
-    assert await desk.fulfil(order_id) == "done"
-
-    assert (waiting["state"], waiting["step"]) == ("running", "sim")
-    line = await desk.resources.freebit.detail(waiting["facts"]["sim_account"])
-    assert line is not None
-    assert line.active
-    await whole(desk, actor, order_id)
-
-
-async def test_a_number_that_comes_along_is_found_again_after_a_lost_answer(desk: Any) -> None:
-    actor = await desk.customer()
-    configuration = {"sim_type": "esim", "eid": "89049032000000000000000000000077", "mnp": MNP}
-    order_id = await desk.ordered("sim", actor, configuration=configuration)
-    await desk.sandbox.fault("freebit", "timeout_after_write", "mvno/esim/addAcnt/")
-
-    assert await desk.fulfil(order_id) == "done"
-
-    await whole(desk, actor, order_id)
-    line = await desk.resources.freebit.detail(MNP["phone_number"])
-    assert line is not None
-    assert line.eid == configuration["eid"]
-    asked = [call for call in await desk.sandbox.calls("freebit") if "esim/addAcnt" in call["operation"]]
-    assert len(asked) == 1
-
-
-async def test_a_physical_sim_waits_for_staff_to_assign_one(desk: Any) -> None:
-    actor = await desk.customer()
-    order_id = await desk.ordered("sim", actor, configuration={"sim_type": "physical"})
-
-    assert await desk.fulfil(order_id) == "paused"
-    [order] = await desk.salesforce_orders(actor)
-    assert order["Activation_Error_Code__c"] == "SIM_NOT_ASSIGNED"
-
-    fields = {"Name": "AX0000000000001", "Phone_Number__c": "08055550001", "Assigned_Order__c": order_id}
-    await desk.resources.salesforce.create("SIM_Inventory__c", fields)
-    await fulfilment.resume_paused(desk.context, actor.account_id)
-    assert await desk.fulfil(order_id) == "done"
-    await whole(desk, actor, order_id)
-
-
-async def test_an_unanswered_hosting_account_is_found_under_its_name(desk: Any) -> None:
-    actor = await desk.customer()
-    basket = await desk.basket("hosting")
-    order_id = await desk.place(actor, basket)
-    await desk.approve(order_id)
-    await desk.sandbox.fault("whm", "timeout_after_write", "createacct")
-
-    assert await desk.fulfil(order_id) == "done"
-
-    account = await desk.resources.whm.account(username(order_id))
-    assert account is not None
-    assert account.domain == basket.configuration.domain
-    assert [call["operation"] for call in await desk.sandbox.calls("whm")].count("createacct") == 1
-    await whole(desk, actor, order_id)
+    await desk.assert_whole(actor, order_id)
 
 
 async def test_a_refusal_stops_the_order_with_a_code_for_staff(desk: Any) -> None:
@@ -281,7 +191,7 @@ async def test_an_upstream_that_is_away_pauses_the_order_until_it_is_back(desk: 
     await desk.sandbox.clear_faults()
     await desk.hurry(order_id)
     assert await desk.fulfil(order_id) == "done"
-    await whole(desk, actor, order_id)
+    await desk.assert_whole(actor, order_id)
 
 
 async def test_tries_keep_their_distance(desk: Any) -> None:
@@ -315,12 +225,4 @@ async def test_an_approval_taken_back_starts_nothing_until_it_is_given_again(des
     await desk.approve(order_id)
     await desk.hurry(order_id)
     assert await desk.fulfil(order_id) == "done"
-    await whole(desk, actor, order_id)
-
-
-def test_a_username_suits_whm_and_is_always_the_same() -> None:
-    names = {username(uuid4().hex) for _ in range(200)}
-
-    assert len(names) == 200
-    assert all(len(name) == 8 and name.isalnum() and name.islower() and name[0].isalpha() for name in names)
-    assert username("8015h000000000DAAQ") == username("8015h000000000DAAQ")
+    await desk.assert_whole(actor, order_id)

@@ -5,12 +5,29 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 
 from app.cli.journey import READS
 from app.cli.visitor import Visitor
+from app.queries import answers
 from tests.journey.conftest import Running
 
+SHAPES: dict[str, Any] = {
+    "/api/public/services": answers.Categories,
+    "/api/public/services/sim": answers.CategoryAnswer,
+    "/api/public/services/sim/SIM-DATA-5GB": answers.ProductAnswer,
+    "/api/account/services": answers.Categories,
+    "/api/account/services/internet": answers.AccountCategoryAnswer,
+    "/api/account/eligibility": answers.EligibilityAnswer,
+    "/api/account/profile": answers.ProfileAnswer,
+    "/api/account/address": answers.AddressAnswer,
+    "/api/orders": answers.Orders,
+    "/api/invoices": answers.Invoices,
+    "/api/subscriptions": answers.Subscriptions,
+    "/api/payment-methods": answers.PaymentMethods,
+    "/api/payment-gateways": answers.PaymentGateways,
+}
 UPSTREAMS = ("salesforce", "whmcs", "freebit", "whm")
 
 
@@ -50,6 +67,11 @@ async def test_every_query_answers_with_every_upstream_down(customer: Visitor) -
         answer = await customer.get(path)
         assert answer.get("items") == before[path].get("items"), path
         assert answer["as_of"]
+
+
+async def test_every_query_answers_in_the_shape_that_the_api_describes(customer: Visitor) -> None:
+    for path, shape in SHAPES.items():
+        msgspec.convert(await customer.get(path), shape)
 
 
 async def test_a_command_answers_with_a_clear_problem_and_the_same_request_succeeds_later(customer: Visitor) -> None:

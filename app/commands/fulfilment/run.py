@@ -7,6 +7,7 @@ leaves the step to be run again. An advisory lock an order keeps two workers fro
 import random
 import time
 
+import msgspec
 import structlog
 
 from app.commands.context import Context
@@ -29,9 +30,11 @@ log = structlog.get_logger()
 async def run(ctx: Context, order_id: str) -> None:
     """Do every step that can be done now; returns when the order is done, waits, is paused or has failed."""
     async with exclusively(ctx.settings, f"fulfilment:{order_id}") as mine:
+        work: Work | None = None
         while mine and (job := await journal.begin(ctx.pool, order_id)):
             began = time.monotonic()
-            outcome = await _reported(ctx, job, await _attempt(ctx, job))
+            attempted, work = await _attempt(ctx, job, work)
+            outcome = await _reported(ctx, job, attempted)
             await journal.settle(ctx.pool, job, outcome, after(job.step))
             log.info(
                 "fulfilment_step",
@@ -44,23 +47,26 @@ async def run(ctx: Context, order_id: str) -> None:
             )
 
 
-async def _attempt(ctx: Context, job: Job) -> Outcome:
+async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, Work | None]:
+    """One try of the job's step; the order is read once a run, and handed on to the next step."""
     try:
-        work = await _work(ctx, job)
+        work = await _work(ctx, job, work)
         if job.step in BEFORE_ANY_EFFECT and work.order.status not in activation.APPROVED:
-            return Fail(journal.NOT_APPROVED, f"The order is {work.order.status}.")
-        return await STEPS[job.step](work)
+            return Fail(journal.NOT_APPROVED, f"The order is {work.order.status}."), work
+        return await STEPS[job.step](work), work
     except UpstreamError as error:
         log.warning("fulfilment_step_failed", order_id=job.order_id, step=job.step, error=str(error))
-        return _verdict(job, error)
+        return _verdict(job, error), work
     except Exception as error:
         log.exception("fulfilment_step_broken", order_id=job.order_id, step=job.step)
         if job.attempt < TRIES:
-            return _again(job, type(error).__name__)
-        return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why.")
+            return _again(job, type(error).__name__), work
+        return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why."), work
 
 
-async def _work(ctx: Context, job: Job) -> Work:
+async def _work(ctx: Context, job: Job, known: Work | None) -> Work:
+    if known is not None:
+        return msgspec.structs.replace(known, job=job)
     owner = await ctx.pool.fetchrow(
         "SELECT m.whmcs_client_id, u.email FROM portal.id_mappings m JOIN portal.users u ON u.id = m.user_id "
         "WHERE m.account_id = $1",

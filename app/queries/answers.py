@@ -1,0 +1,127 @@
+"""The shapes of query answers, for the API's description: documents with their age, and lists of them."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from app.queries.catalog import AccountCategory
+from app.readmodels.catalog import Category, CategorySummary, Product
+from app.readmodels.eligibility import Eligibility
+from app.readmodels.gateways import Gateway
+from app.readmodels.invoices import Invoice, InvoiceSummary
+from app.readmodels.orders import Order, OrderSummary
+from app.readmodels.payment_methods import PaymentMethod
+from app.readmodels.profiles import Address, Profile
+from app.readmodels.subscriptions import Subscription
+
+
+class Aged(Struct, kw_only=True, frozen=True):
+    """When the data was last known to equal its source, and whether that is longer ago than it should be."""
+
+    as_of: datetime
+    stale: bool
+
+
+class Listed(Aged, kw_only=True, frozen=True):
+    """A page; send `next_cursor` back as `cursor` for the one after it."""
+
+    next_cursor: str | None
+
+
+class Categories(Aged, kw_only=True, frozen=True):
+    """The storefront's first page."""
+
+    items: list[CategorySummary]
+
+
+class CategoryAnswer(Category, kw_only=True, frozen=True):
+    """A category with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class ProductAnswer(Product, kw_only=True, frozen=True):
+    """A product with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class AccountCategoryAnswer(AccountCategory, kw_only=True, frozen=True):
+    """A category as one account may have it, with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class EligibilityAnswer(Eligibility, kw_only=True, frozen=True):
+    """Eligibility with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class ProfileAnswer(Profile, kw_only=True, frozen=True):
+    """Profile with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class AddressAnswer(Address, kw_only=True, frozen=True):
+    """Billing address with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class Orders(Listed, kw_only=True, frozen=True):
+    """A page of orders."""
+
+    items: list[OrderSummary]
+
+
+class OrderAnswer(Order, kw_only=True, frozen=True):
+    """An order with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class Invoices(Listed, kw_only=True, frozen=True):
+    """A page of invoices."""
+
+    items: list[InvoiceSummary]
+
+
+class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
+    """An invoice with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class Subscriptions(Listed, kw_only=True, frozen=True):
+    """A page of subscriptions."""
+
+    items: list[Subscription]
+
+
+class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
+    """A subscription with its age."""
+
+    as_of: datetime
+    stale: bool
+
+
+class PaymentMethods(Listed, kw_only=True, frozen=True):
+    """A page of payment methods."""
+
+    items: list[PaymentMethod]
+
+
+class PaymentGateways(Listed, kw_only=True, frozen=True):
+    """All gateways."""
+
+    items: list[Gateway]

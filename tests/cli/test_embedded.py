@@ -1,0 +1,99 @@
+"""The engines from wheels: private, durable, on loopback."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from redis.asyncio import Redis
+
+from app.cli import embedded
+from app.cli.embedded import Engine
+from app.cli.processes import Child, Spec, Supervisor
+
+
+class Engines:
+    """Starts engines in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.supervisor = Supervisor(print)
+
+    def start(self, engine: Engine) -> Child:
+        log = self.folder / f"{engine.name}.log"
+        spec = Spec(engine.name, engine.argv, dict(os.environ), log, engine.user, engine.stop_signal)
+        child = self.supervisor.start(spec)
+        embedded.wait_until_reachable(engine)
+        return child
+
+
+@pytest.fixture
+def engines(tmp_path: Path) -> Iterator[Engines]:
+    engines = Engines(tmp_path)
+    yield engines
+    engines.supervisor.stop()
+
+
+def listens_at(pid: int) -> set[str]:
+    return {each.laddr.ip for each in psutil.Process(pid).net_connections() if each.status == psutil.CONN_LISTEN}
+
+
+async def test_what_postgres_committed_survives_kill_nine(engines: Engines) -> None:
+    engine = embedded.postgres(engines.folder)
+    child = engines.start(engine)
+    connection = await asyncpg.connect(engine.url)
+    assert await connection.fetchval("SHOW server_version_num") >= "180000"
+    assert await connection.fetchval("SHOW fsync") == "on"
+    assert await connection.fetchval("SHOW synchronous_commit") == "on"
+    await connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    connection.terminate()
+    os.kill(child.process.pid, signal.SIGKILL)
+    child.process.wait()
+    again = embedded.postgres(engines.folder)
+    engines.start(again)
+    connection = await asyncpg.connect(again.url)
+    assert await connection.fetchval("SELECT value FROM kept") == 7
+    await connection.close()
+
+
+async def test_postgres_asks_for_a_password_that_nobody_else_can_read(engines: Engines) -> None:
+    engine = embedded.postgres(engines.folder)
+    child = engines.start(engine)
+    password = (engines.folder / "postgres.password").read_text()
+    assert (engines.folder / "postgres.password").stat().st_mode & 0o077 == 0
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(engine.url.replace(password, "guessed"))
+    assert listens_at(child.process.pid) == {"127.0.0.1"}
+
+
+def test_half_of_a_data_directory_is_made_anew(engines: Engines) -> None:
+    half = engines.folder / "postgres.new"
+    half.mkdir()
+    (half / "PG_VERSION").write_text("18\n")
+    engines.start(embedded.postgres(engines.folder))
+    assert not half.exists()
+
+
+async def test_redis_answers_on_loopback_and_keeps_nothing(engines: Engines) -> None:
+    engine = embedded.redis(engines.folder)
+    child = engines.start(engine)
+    client = Redis.from_url(engine.url)
+    await client.set("a", "b")
+    await client.aclose()
+    engines.supervisor.stop()
+    assert not list(engines.folder.glob("*.rdb"))
+    again = embedded.redis(engines.folder)
+    child = engines.start(again)
+    client = Redis.from_url(again.url)
+    assert await client.get("a") is None
+    await client.aclose()
+    assert listens_at(child.process.pid) == {"127.0.0.1"}
+
+
+def test_an_engine_that_cannot_start_says_where_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "READY_SECONDS", 0.2)
+    with pytest.raises(embedded.EngineError, match=r"redis did not come up.*log"):
+        embedded.wait_until_reachable(embedded.redis(tmp_path))
