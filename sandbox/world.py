@@ -60,22 +60,24 @@ class World:
         return found
 
     def replace(self, sections: dict[str, Org | Install | Freebit | Whm]) -> None:
-        """Other data for some upstreams. The address of WHMCS, its webhook target, who listens, and
-        the key of the connected app stay."""
+        """Other data for some upstreams. Who listens, and the key of the connected app, stay."""
         for name, data in sections.items():
             if isinstance(data, Install):
-                data.system_url, data.webhook_url = self.whmcs.system_url, self.whmcs.webhook_url
                 data.listeners = self.whmcs.listeners
             if isinstance(data, Org):
                 data.app = self.salesforce.app
             setattr(self, name, data)
 
     def reset(self) -> None:
-        """Back to the seed. Replay ids from before mean nothing any more; faults, calls and the clock start anew."""
+        """Back to the seed. Replay ids from before mean nothing any more; faults, calls and the clock start anew.
+
+        WHMCS keeps its address and its webhook target.
+        """
         self.clock.offset_seconds = 0.0
-        old = self.salesforce
+        old, address, target = self.salesforce, self.whmcs.system_url, self.whmcs.webhook_url
         self.replace({name: pickle.loads(data) for name, data in self._seed.items()})  # noqa: S301 our own bytes
         self.salesforce.take_over(old)
+        self.whmcs.system_url, self.whmcs.webhook_url = address, target
         self.faults.clear()
         self.calls.clear()
         for wake in self.whmcs.listeners:

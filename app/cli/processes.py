@@ -38,6 +38,11 @@ class Spec(Struct, frozen=True):
     stop_signal: int = signal.SIGTERM
 
 
+def identity(user: str | None) -> dict[str, Any]:
+    """How a child becomes another user whole: with its group, and without root's other groups."""
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+
+
 class Child:
     """One process that should run, and how often it had to be started again."""
 

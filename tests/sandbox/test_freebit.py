@@ -103,7 +103,7 @@ def test_a_new_esim_gets_a_number_at_once_and_is_in_service_later(freebit: Freeb
 def test_how_long_an_activation_takes_is_ours_to_say(freebit: Freebit, control: httpx.Client) -> None:
     control.put("/freebit/settings", json={"delay_seconds": 3600}).raise_for_status()
     account = freebit.call("mvno/esim/addAcnt", **freebit.esim())["account"]
-    control.put("/clock", json={"advance_seconds": 3500})
+    control.put("/clock", json={"advance_seconds": 2900})
     assert freebit.line(account)["state"] == "activating"
     control.patch(f"/freebit/lines/{account}", json={"state": "active"}).raise_for_status()
     assert freebit.line(account)["state"] == "active"
