@@ -20,7 +20,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.cli.processes import identity
+from app.cli.processes import group_of
 
 INITDB_SECONDS = 60
 READY_SECONDS = 30
@@ -142,7 +142,14 @@ def _initialise(binaries: Path, data: Path, password_file: Path, user: str | Non
         *("--auth-local=reject", "--auth-host=scram-sha-256", f"--pwfile={password_file}"),
     ]
     done = subprocess.run(
-        command, **identity(user), cwd="/", capture_output=True, text=True, timeout=INITDB_SECONDS, check=False
+        command,
+        user=user,
+        group=group_of(user),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=INITDB_SECONDS,
+        check=False,
     )
     if done.returncode:
         raise EngineError(f"initdb failed in {fresh}: {done.stderr.strip()[-500:]}")

@@ -7,6 +7,7 @@ even `kill -9` of the supervisor leaves nothing behind.
 import contextlib
 import ctypes
 import os
+import pwd
 import signal
 import subprocess
 import threading
@@ -38,9 +39,9 @@ class Spec(Struct, frozen=True):
     stop_signal: int = signal.SIGTERM
 
 
-def identity(user: str | None) -> dict[str, Any]:
-    """How a child becomes another user whole: with its group, and without root's other groups."""
-    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+def group_of(user: str | None) -> int | None:
+    """The group a child of another user belongs to; with root's it would be kept out where others may pass."""
+    return pwd.getpwnam(user).pw_gid if user else None
 
 
 class Child:
@@ -64,7 +65,9 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                **identity(self.spec.user),
+                user=self.spec.user,
+                group=group_of(self.spec.user),
+                extra_groups=[] if self.spec.user else None,
                 process_group=0,
                 preexec_fn=lambda: _die_with(parent, stop_signal),
             )
