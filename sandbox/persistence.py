@@ -18,7 +18,7 @@ from sandbox.gate import Unanswered
 from sandbox.world import SECTIONS, World
 
 IDLE_SECONDS = 0.25
-MOST_LOAD = 0.25
+MOST_LOAD = 0.4
 """At most this share of the time goes into snapshots, however many changes there are."""
 
 

@@ -108,6 +108,7 @@ class Stack:
             self._wait_for_read_models()
         self._state_file = state_file or self._home / "state.json"
         self._restarted()
+        (self._home / "lock").write_text(f"{os.getpid()} at {self.api_url}")
         return self.state
 
     def stop(self) -> None:

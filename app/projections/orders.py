@@ -79,15 +79,6 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         address_changed=bool(data.get("Address_Changed__c")),
         timeline=_timeline(data, status),
     )
-    summary = OrderSummary(
-        order_id=order.order_id,
-        order_number=order.order_number,
-        status=status,
-        status_text=order.status_text,
-        placed_at=order.placed_at,
-        total=order.total,
-        item_count=len(items),
-    )
     return {
         "order_id": order.order_id,
         "order_number": order.order_number,
@@ -103,9 +94,14 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         "error_code": data.get("Activation_Error_Code__c"),
         "changed_at": root.occurred_at,
         "as_of": max(record.verified_at for record in group.records),
-        "summary": msgspec.json.encode(summary),
+        "summary": msgspec.json.encode(_summary(order)),
         "document": msgspec.json.encode(order),
     }
+
+
+def _summary(order: Order) -> OrderSummary:
+    same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}
+    return OrderSummary(**same, item_count=len(order.items))
 
 
 def _item(item: Record, group: Group, currency: str) -> OrderItem:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,10 +32,12 @@ class Engines:
 
 
 @pytest.fixture
-def engines(tmp_path: Path) -> Iterator[Engines]:
-    engines = Engines(tmp_path)
-    yield engines
-    engines.supervisor.stop()
+def engines() -> Iterator[Engines]:
+    """Not in pytest's own folder: another run of pytest closes that to the user that Postgres runs as under root."""
+    with tempfile.TemporaryDirectory(prefix="portal-engines-") as folder:
+        engines = Engines(Path(folder))
+        yield engines
+        engines.supervisor.stop()
 
 
 def listens_at(pid: int) -> set[str]:
