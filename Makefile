@@ -13,7 +13,7 @@ help: ## print this list
 setup: .venv/.runtime ## .venv with the locked dependencies and the `portal` command
 
 demo: .venv/.runtime ## everything up, then the whole customer journey; ARGS="--exit --json" passes through
-	$(BIN)/portal demo $(ARGS)
+	@$(BIN)/portal demo $(ARGS)
 
 test: check ## what CI runs: check, then the whole suite; ARGS="-k name" passes through
 	$(BIN)/pytest $(ARGS)
@@ -37,14 +37,19 @@ lock: .venv/.dev ## lock the dependencies anew, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra setup --extra dev pyproject.toml -o requirements-dev.txt
 
-.venv/.runtime: requirements.txt pyproject.toml
-	@test -d .venv || $(PYTHON) -m venv .venv
-	@test -e .venv/.dev || $(BIN)/pip install -q --require-hashes -r requirements.txt
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.runtime: requirements.txt pyproject.toml | .venv/bin/pip
+	@echo "Installing the locked dependencies into .venv" >&2
+	@$(BIN)/pip install -q --require-hashes -r $(if $(wildcard .venv/.dev),requirements-dev.txt,requirements.txt)
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/.dev: requirements-dev.txt pyproject.toml
-	@test -d .venv || $(PYTHON) -m venv .venv
+.venv/.dev: requirements-dev.txt pyproject.toml | .venv/bin/pip
+	@echo "Installing the locked dependencies, tools included, into .venv" >&2
 	@$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.runtime $@

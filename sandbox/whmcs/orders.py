@@ -1,6 +1,7 @@
 """Actions on orders: AddOrder, AcceptOrder, CancelOrder, PendingOrder, GetOrders."""
 
 import secrets
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -51,9 +52,13 @@ def add_order(call: Call) -> dict[str, Any]:
     return answer | {"invoiceid": order.invoiceid}
 
 
+@dataclass(frozen=True)
 class _Line:
-    def __init__(self, quantity: int, domain: str, cycle: str, price: Decimal, fields: dict[int, str]) -> None:
-        self.quantity, self.domain, self.cycle, self.price, self.fields = quantity, domain, cycle, price, fields
+    quantity: int
+    domain: str
+    cycle: str
+    price: Decimal
+    fields: dict[int, str]
 
 
 def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product) -> _Line:
@@ -65,9 +70,8 @@ def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product) -> _Lin
     if product.paytype == "onetime":
         cycle = "One Time"
     override = str(arrays["priceoverride"].get(key, ""))
-    for name in ("configoptions",):
-        if text := str(arrays[name].get(key, "")):
-            forms.unserialized(text, name)
+    if options := str(arrays["configoptions"].get(key, "")):
+        forms.unserialized(options, "configoptions")
     text = str(arrays["customfields"].get(key, ""))
     fields = forms.unserialized(text, "customfields") if text else {}
     return _Line(

@@ -1,6 +1,6 @@
 """ModuleCreate, ModuleSuspend, ModuleUnsuspend, ModuleTerminate, and UpgradeProduct."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -71,9 +71,11 @@ def upgrade_product(call: Call) -> dict[str, Any]:
     return answer if calculating else answer | _order(call, service, product, cycle, quote.price)
 
 
+@dataclass(frozen=True)
 class _Quote:
-    def __init__(self, days: int, total: int, price: Decimal) -> None:
-        self.days, self.total, self.price = days, total, price
+    days: int
+    total: int
+    price: Decimal
 
 
 def _quote(today: date, service: Service, product: Product) -> _Quote:
@@ -115,8 +117,7 @@ _COMMANDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Unsuspend", "Active", ("Suspended",)),
     ("Terminate", "Terminated", ("Active", "Suspended")),
 )
-_MODULE: Callable[..., Action] = _module
 ACTIONS: dict[str, Action] = {
-    **{f"Module{command}": _MODULE(command, status, allowed) for command, status, allowed in _COMMANDS},
+    **{f"Module{command}": _module(command, status, allowed) for command, status, allowed in _COMMANDS},
     "UpgradeProduct": upgrade_product,
 }

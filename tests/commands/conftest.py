@@ -22,13 +22,6 @@ from app.settings import Settings
 from app.worker import Work
 
 SETTLE_SECONDS = 15
-ADDRESS = {
-    "address1": "9-9-9 Minato",
-    "city": "Yokohama",
-    "state": "Kanagawa",
-    "postcode": "231-0001",
-    "country": "JP",
-}
 EID = "89049032000000000000000000000001"
 
 
@@ -84,8 +77,8 @@ class Desk:
 
     async def link(self, customer: dict[str, Any], internet: str | None) -> Actor:
         """The portal account of a sandbox customer; `internet` is what its address can have."""
-        account_id, user_id = uuid4(), uuid4()
-        client_id, salesforce_id = str(customer["whmcs_client_id"]), customer["salesforce_account_id"]
+        account_id, user_id, client_id = uuid4(), uuid4(), str(customer["whmcs_client_id"])
+        salesforce_id = customer["salesforce_account_id"]
         if internet is not None:
             fields = {"Internet_Eligibility__c": internet, "Internet_Eligibility_Status__c": "Eligible"}
             await self.resources.salesforce.update("Account", salesforce_id, fields)

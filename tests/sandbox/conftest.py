@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -82,8 +83,6 @@ def script(control: httpx.Client, upstream: str, kind: str, **more: Any) -> None
 
 def browser(stand: Stand, upstream: str, **options: Any) -> httpx.Client:
     """A client that trusts the sandbox's authority."""
-    import ssl
-
     context = ssl.create_default_context(cafile=stand.state["ca_file"])
     return httpx.Client(base_url=stand.state[upstream]["url"], verify=context, timeout=3, trust_env=False, **options)
 
@@ -175,13 +174,6 @@ def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
     """What the signature header must say."""
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
-
-
-def in_a_thread(work: Callable[[], Any]) -> threading.Thread:
-    """Run something beside the test."""
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
 
 
 def group_exists(pid: int) -> bool:
