@@ -67,8 +67,10 @@ WITHOUT_DATABASE = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the connection broke in the middle of an operation
     ConnectionError,
 )
 """What asyncpg raises while Postgres is away."""
@@ -104,7 +106,9 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     known = _known(error)
     if isinstance(known, errors.UpstreamError):
         log.warning("upstream_failed", upstream=known.upstream, operation=known.operation, error=str(known))
-    elif isinstance(known, Unavailable) or status_of(known) == HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif isinstance(known, Unavailable):
+        log.error("database_unavailable", path=request.scope.get("path_template", ""), error=repr(error))
+    elif status_of(known) == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("unexpected_error", path=request.scope.get("path_template", ""), exc_info=error)
     return _response(request, known)
 

@@ -18,7 +18,7 @@ from app.events import Change, Record
 from app.ingest import inbox, mirror
 from app.ingest.inbox import Entry
 
-BATCH = 500
+BATCH = 250
 ATTEMPTS = 5
 LOCK_SPACE = 0x1B0C
 

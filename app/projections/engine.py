@@ -2,8 +2,9 @@
 
 For every projector: which groups do the changed records touch, whose accounts are they, lock those accounts in order,
 load each group whole, compute, write. Computing is pure, so any order or repetition of the same changes ends in the
-same rows. The lock is the account's version row: two shards that touch one account take turns, and the later one sees
-what the earlier one wrote.
+same rows. Two shards that touch one group or one account take turns, and the later one sees what the earlier one wrote:
+first by a lock on the group and its owner, taken before anything is looked up, because a child whose parent is not
+committed yet knows no account; then by the account's version row.
 
 Reads: mirror.records, portal.id_mappings. Writes: read_model.*, ingest.notices.
 """
@@ -28,6 +29,7 @@ async def project(
 
     `verified` records did not change: their rows learn that they are true as of now, and nobody is notified.
     """
+    await groups.lock(connection, projectors, [*changed, *verified])
     plans = {projector.name: await _plan(connection, projector, [*changed, *verified]) for projector in projectors}
     accounts = {account for plan in plans.values() for _, account in plan.values()}
     if not accounts:

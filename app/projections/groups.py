@@ -7,7 +7,7 @@ Reads: mirror.records, portal.id_mappings.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,44 @@ async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) ->
         list(set(owner_ids)),
     )
     return {row["owner_id"]: row["account_id"] for row in rows}
+
+
+async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
+    """Take turns with every other transaction that touches one of these groups or owners, until this one commits.
+
+    All locks are taken at once and in one order for everybody, before anything is read: whoever comes second sees what
+    the first one committed, be it a parent, a child, a record referred to, or the link of an account. Those who refer
+    to a record share its lock, so that two orders of one product need not wait for each other.
+    """
+    keys: dict[str, bool] = {}
+    for record in records:
+        for key, shared in _lock_keys(projectors, record):
+            keys[key] = keys.get(key, True) and shared
+    await connection.execute(
+        "SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(hashtextextended(key, 0)) "
+        "ELSE pg_advisory_xact_lock(hashtextextended(key, 0)) END "
+        "FROM unnest($1::text[], $2::bool[]) AS k (key, shared)",
+        sorted(keys),
+        [keys[key] for key in sorted(keys)],
+    )
+
+
+def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tuple[str, bool]]:
+    """(key, shared) of everything a record belongs to or refers to."""
+    if record.owner_id:
+        yield f"{record.source}:{record.owner_id}", False
+    if (record.source, record.object) == ("portal", "account"):
+        yield f"salesforce:{record.data['salesforce_account_id']}", False
+        yield f"whmcs:{record.data['whmcs_client_id']}", False
+    for projector in projectors:
+        if projector.source == record.source and projector.scope == "record":
+            if record.object in projector.reads:
+                yield f"{projector.root}:{_root_id(projector, record)}", False
+            for lookup in projector.lookups:
+                if record.object == lookup.target:
+                    yield f"{lookup.target}:{record.record_id}", False
+                elif record.object == lookup.referrer and record.data.get(lookup.field):
+                    yield f"{lookup.target}:{record.data[lookup.field]}", True
 
 
 async def touched(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[GroupKey]:
