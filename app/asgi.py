@@ -22,4 +22,5 @@ def create_app() -> Litestar:
 
 def _end_with_parent() -> None:
     """The server forks its workers; one whose parent was killed must not keep the port."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if prctl := getattr(ctypes.CDLL(None), "prctl", None):  # Linux alone has it
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -145,7 +145,7 @@ def _billing(error: PortalError) -> tuple[str, str]:
 def _known(error: Exception) -> PortalError:
     if isinstance(error, PortalError):
         return error
-    if isinstance(error, WITHOUT_DATABASE):
+    if isinstance(error, WITHOUT_DATABASE) and not isinstance(error, ValueError):
         return Unavailable()
     if isinstance(error, NotFoundException):
         return errors.NotFound()
