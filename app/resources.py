@@ -13,6 +13,7 @@ from saq.queue.redis import RedisQueue
 from app.db import open_pool
 from app.ingest.inbox import Inbox, Wake
 from app.integrations.freebit.client import FreebitClient
+from app.integrations.salesforce.cases import SalesforceCases
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
@@ -64,6 +65,8 @@ class Resources(Struct):
     whmcs: WhmcsClient
     freebit: FreebitClient
     whm: WhmClient
+    cases: SalesforceCases
+    """The port through which the support-case queries read Salesforce live."""
 
 
 @asynccontextmanager
@@ -84,4 +87,6 @@ async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIte
         stack.push_async_callback(whm.close)
         jobs = Jobs(redis)
         inbox = Inbox(pool, jobs.waker())
-        yield Resources(settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm)
+        yield Resources(
+            settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, SalesforceCases(salesforce)
+        )

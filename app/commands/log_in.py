@@ -4,29 +4,15 @@ Writes: portal.sessions, portal.audit. Attempts are counted in Redis per address
 looked at, so that many at once do not slip through; without Redis the route's rate limit still holds.
 """
 
-import hashlib
 from datetime import datetime
 from typing import Annotated
 
-import structlog
 from msgspec import Meta, Struct
-from redis.exceptions import RedisError
 
-from app.commands import audit, passwords, sessions
+from app.commands import attempts, audit, passwords, sessions
 from app.commands.context import Actor, Context, Done
 from app.commands.users import User
-from app.errors import NotAuthenticated, RateLimited
-
-MOST_FAILURES = 5
-WINDOW_SECONDS = 900
-
-_ATTEMPT = """
-local n = redis.call('INCR', KEYS[1])
-if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return {n, redis.call('TTL', KEYS[1])}
-"""
-
-log = structlog.get_logger()
+from app.errors import NotAuthenticated
 
 
 class LogIn(Struct, forbid_unknown_fields=True):
@@ -53,14 +39,7 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> D
         RateLimited: `too_many_attempts`.
     """
     email = request.email.strip().lower()
-    counter = _counter(email, actor.address)
-    if left_seconds := await _blocked_for(ctx, counter):
-        await audit.record(ctx.pool, actor, "log_in", "blocked")
-        raise RateLimited(
-            "Too many failed attempts. Please wait before you try again.",
-            code="too_many_attempts",
-            retry_after_seconds=left_seconds,
-        )
+    await attempts.count(ctx, actor, "log_in", email)
     row = await ctx.pool.fetchrow(
         "SELECT u.id, u.email, u.first_name, u.last_name, u.role, u.password_hash, m.account_id "
         "FROM portal.users u LEFT JOIN portal.id_mappings m ON m.user_id = u.id WHERE lower(u.email) = $1",
@@ -69,7 +48,7 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> D
     if not await passwords.matches(row["password_hash"] if row else None, request.password):
         await audit.record(ctx.pool, actor, "log_in", "refused", user_id=row["id"] if row else None)
         raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
-    await _forget(ctx, counter)
+    await attempts.forget(ctx, actor, "log_in", email)
     opened = await sessions.open_session(ctx.pool, ctx.settings, row["id"], actor.address, agent)
     await audit.record(ctx.pool, actor, "log_in", "ok", user_id=row["id"], account_id=row["account_id"])
     user = User(user_id=row["id"], **{name: row[name] for name in ("email", "first_name", "last_name", "role")})
@@ -81,26 +60,3 @@ async def log_out(ctx: Context, actor: Actor) -> None:
     if actor.session_id:
         await sessions.revoke(ctx.pool, actor.session_id)
         await audit.record(ctx.pool, actor, "log_out", "ok")
-
-
-def _counter(email: str, address: str) -> str:
-    digest = hashlib.sha256(f"{email}\0{address}".encode()).hexdigest()[:32]
-    return f"portal:login-failures:{digest}"
-
-
-async def _blocked_for(ctx: Context, counter: str) -> int:
-    """Count this attempt; the seconds to wait when it is one too many, otherwise 0."""
-    try:
-        found = ctx.redis.eval(_ATTEMPT, 1, counter, str(WINDOW_SECONDS))
-        attempts, left_seconds = await found  # type: ignore[misc]
-    except RedisError as error:
-        log.warning("redis_unavailable_attempt_not_counted", error=repr(error))
-        return 0
-    return max(int(left_seconds), 1) if int(attempts) > MOST_FAILURES else 0
-
-
-async def _forget(ctx: Context, counter: str) -> None:
-    try:
-        await ctx.redis.delete(counter)
-    except RedisError as error:
-        log.warning("redis_unavailable_attempts_not_forgotten", error=repr(error))

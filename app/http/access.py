@@ -23,6 +23,8 @@ OPEN = frozenset(
         "/api/auth/customer-number/check",
         "/api/auth/signup",
         "/api/auth/login",
+        "/api/auth/link",
+        "/api/auth/link/complete",
         "/webhooks/whmcs",
         "/api/health/live",
         "/api/health/ready",

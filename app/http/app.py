@@ -12,9 +12,11 @@ from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from app.commands.context import Actor, Context
 from app.http import (
+    account_write,
     auth,
     billing_read,
     billing_write,
+    cases,
     catalog,
     commands,
     health,
@@ -33,11 +35,13 @@ from app.settings import Settings
 
 ROUTES = (
     *auth.ROUTES,
+    *account_write.ROUTES,
     *catalog.ROUTES,
     *orders_read.ROUTES,
     *orders_write.ROUTES,
     *billing_read.ROUTES,
     *billing_write.ROUTES,
+    *cases.ROUTES,
     *commands.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
@@ -61,6 +65,7 @@ def build(settings: Settings) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_resources(settings) as r:
             app.state.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+            app.state.cases = r.cases
             app.state.counters = Counters(r.redis)
             app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
             yield

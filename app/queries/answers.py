@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from app.queries.cases import Case
 from app.queries.catalog import AccountCategory
 from app.readmodels.catalog import Category, CategorySummary, Product
 from app.readmodels.eligibility import Eligibility
@@ -119,6 +120,19 @@ class PaymentMethods(Listed, kw_only=True, frozen=True):
     """A page of payment methods."""
 
     items: list[PaymentMethod]
+
+
+class Cases(Listed, kw_only=True, frozen=True):
+    """The account's support cases."""
+
+    items: list[Case]
+
+
+class CaseAnswer(Case, kw_only=True, frozen=True):
+    """A support case with its age."""
+
+    as_of: datetime
+    stale: bool
 
 
 class PaymentGateways(Listed, kw_only=True, frozen=True):

@@ -42,6 +42,20 @@ CREATE TABLE portal.signups (
 );
 COMMENT ON TABLE portal.signups IS 'Journal of sign-ups, so that a retry finishes what a crash left and never makes a second WHMCS client.';
 
+CREATE TABLE portal.link_tokens (
+    token_hash bytea PRIMARY KEY,
+    email text NOT NULL,
+    first_name text NOT NULL,
+    last_name text NOT NULL,
+    whmcs_client_id text NOT NULL,
+    salesforce_account_id text NOT NULL,
+    salesforce_account_name text NOT NULL,
+    customer_number text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    used_at timestamptz
+);
+COMMENT ON TABLE portal.link_tokens IS 'Single-use proofs that somebody owns a billing client; the token itself is never stored.';
+
 CREATE TABLE portal.sessions (
     id uuid PRIMARY KEY,
     token_hash bytea NOT NULL UNIQUE,
