@@ -40,7 +40,8 @@ async def test_the_next_page_is_asked_of_the_same_org(org):
 
 
 async def test_many_calls_that_meet_an_expired_token_renew_it_once(org):
-    expired = Reply([{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or invalid"}], 401)
+    # Answered only after both were asked: otherwise the repetition of the first could draw the refusal of the second.
+    expired = Reply([{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or invalid"}], 401, hang=0.4)
     org.rest = [expired, expired, Reply({"done": True, "records": []})]
     await asyncio.gather(*(org.client.query("SELECT Id FROM Order") for _ in range(2)))
     assert org.tokens == 2
