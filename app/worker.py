@@ -4,6 +4,7 @@ SAQ delivers the wake-ups; a sweep of our own, which needs no Redis, finds what 
 """
 
 import asyncio
+import itertools
 import signal
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ from app.resources import Resources, open_resources
 from app.settings import Settings
 
 GRACE_SECONDS = 3
+SWEEPS_BETWEEN_CLEANINGS = 300
 
 log = structlog.get_logger()
 
@@ -71,10 +73,10 @@ class Work:
     async def after_commit(self) -> None:
         """Tell Redis what changed, and start what a change sets off: approved orders, orders waiting for a card."""
         told = await publish.publish(self._resources.pool, self._resources.redis)
-        if any(notice.slice == "orders" for notice in told):
-            await self._start_fulfilments()
         for account_id in {notice.account_id for notice in told if notice.slice == "payment_methods"}:
             await fulfilment.resume_paused(self._context, account_id)
+        if any(notice.slice in ("orders", "payment_methods") for notice in told):
+            await self._start_fulfilments()
 
     async def sweep(self) -> None:
         """Once: everything that is due and that nobody was told about."""
@@ -82,7 +84,6 @@ class Work:
             await (self.apply if lane == "apply" else self.fetch)(None, shard=shard)
         await self.after_commit()
         await self._start_fulfilments()
-        await ledger.forget_old(self._resources.pool)
 
     async def _start_fulfilments(self) -> None:
         await fulfilment.take_approved(self._resources.pool)
@@ -91,9 +92,11 @@ class Work:
 
     async def sweep_for_ever(self, every_seconds: float) -> None:
         """Sweep until cancelled; a failing sweep is logged and tried again."""
-        while True:
+        for number in itertools.count():
             try:
                 await self.sweep()
+                if number % SWEEPS_BETWEEN_CLEANINGS == 0:
+                    await ledger.forget_old(self._resources.pool)
             except Exception:
                 log.exception("sweep_failed")
             await asyncio.sleep(every_seconds)

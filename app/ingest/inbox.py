@@ -18,7 +18,6 @@ from msgspec import Struct
 from app.events import Change
 
 SHARDS = 16
-LANES = ("apply", "fetch")
 
 Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
 

@@ -10,9 +10,6 @@ from sandbox.whmcs.cycles import parse_date
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.state import Invoice, Item, Service
 
-MOST_CYCLES = 24
-"""How far a service that was forgotten is caught up in one run."""
-
 
 def generate(install: Install, clock: Clock, *, client_id: int = 0, service_ids: Collection[int] = ()) -> list[Invoice]:
     """One invoice a client and cycle start, with the lines of all its services; one-time products are billed once."""

@@ -142,6 +142,16 @@ async def test_one_poisonous_entry_parks_its_own_record_and_nobody_elses(
     assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE record_id = '77' AND settled_at IS NULL") == 0
 
 
+async def test_a_value_the_database_cannot_take_is_the_entrys_fault_and_blocks_nobody(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    records = [change("whmcs", "service", f"{number}", SERVICE, owner_id="1001") for number in range(40)]
+    poison = change("whmcs", "invoice", "9" * 30, INVOICE, owner_id="1001")
+    await feed([poison, *records])
+    assert await pool.fetchval("SELECT count(*) FROM read_model.subscriptions") == 40
+    assert await pool.fetchval("SELECT attempts FROM ingest.inbox WHERE object = 'invoice'") == 1
+
+
 async def test_while_an_entry_waits_for_its_next_attempt_later_ones_of_its_record_wait_too(
     pool: asyncpg.Pool, account: UUID, feed: Feed
 ) -> None:
