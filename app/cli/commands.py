@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from app import settings
-from app.settings import Settings, SettingsError
+from app.cli.loaded import load_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -19,15 +18,6 @@ def main() -> None:
     Try `portal demo` first. `portal up` starts everything on this machine and keeps it running; `portal api`, `worker`
     and `cdc` are the processes of a real installation, configured by the environment (see .env.example).
     """
-
-
-def _settings() -> Settings:
-    """The settings, or one clear sentence and exit status 2."""
-    try:
-        return settings.load()
-    except SettingsError as error:
-        click.echo(f"portal: {error}", err=True)
-        sys.exit(2)
 
 
 @main.command()
@@ -56,7 +46,7 @@ def api() -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
-    loaded = _settings()
+    loaded = load_settings()
     Granian(
         "app.asgi:create_app",
         factory=True,
@@ -73,7 +63,7 @@ def worker() -> None:
     """Apply the inbox to the read models, read again what hints name, and drive fulfilment."""
     from app.worker import run
 
-    run(_settings())
+    run(load_settings())
 
 
 @main.command()
@@ -81,7 +71,7 @@ def cdc() -> None:
     """Follow Salesforce's change events. Several may run; one leads."""
     from app.listener import run
 
-    run(_settings())
+    run(load_settings())
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -117,3 +107,10 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
     took_ms = round((time.monotonic() - started) * 1000)
     line = {"direction": direction, "revision": target, "took_ms": took_ms}
     click.echo(json.dumps(line) if as_json else f"Migrated {direction} to {target} in {took_ms} ms.")
+
+
+OPERATIONS: tuple[click.Command, ...] = ()
+"""Operators' commands, each in a module of its own."""
+
+for operation in OPERATIONS:
+    main.add_command(operation)

@@ -1,9 +1,9 @@
 """After the commit: copy documents to Redis and tell subscribers, from the notices the commit left.
 
-A notice is deleted once Redis has been told, so a crash in between, or Redis being away, leaves it for the next drain
-or the sweep.
+A notice is marked once Redis has been told, so a crash in between, or Redis being away, leaves it for the next drain or
+the sweep. Told notices stay for a while: event streams resume from them.
 
-Reads: ingest.notices, read_model.documents. Writes: Redis; deletes from ingest.notices.
+Reads: ingest.notices, read_model.documents. Writes: Redis, ingest.notices.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,10 @@ async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
             break
         if not await _tell(redis, notices):
             break
-        await pool.execute("DELETE FROM ingest.notices WHERE id = ANY($1::bigint[])", [n.id for n in notices])
+        await pool.execute(
+            "UPDATE ingest.notices SET told_at = clock_timestamp() WHERE id = ANY($1::bigint[])",
+            [n.id for n in notices],
+        )
         told += notices
         if len(notices) < BATCH:
             break
@@ -51,7 +54,8 @@ async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
 
 async def _waiting(pool: asyncpg.Pool) -> list[Notice]:
     rows: Sequence[Any] = await pool.fetch(
-        "SELECT id, account_id, slice, item_id, version FROM ingest.notices ORDER BY id LIMIT $1", BATCH
+        "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1",
+        BATCH,
     )
     return [Notice(**dict(row)) for row in rows]
 

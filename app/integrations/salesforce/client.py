@@ -71,9 +71,9 @@ class SalesforceClient:
         """All rows of all pages."""
         return [row async for page in self.pages(soql) for row in page]
 
-    async def pages(self, soql: str) -> AsyncIterator[list[dict[str, Any]]]:
-        """The rows, a page at a time."""
-        answer = await self._call("query", lambda api: api.query(soql))
+    async def pages(self, soql: str, *, deleted: bool = False) -> AsyncIterator[list[dict[str, Any]]]:
+        """The rows, a page at a time; `deleted` counts the rows in the recycle bin too."""
+        answer = await self._call("query", lambda api: api.query(soql, include_deleted=deleted))
         yield [_plain(row) for row in answer["records"]]
         while not answer["done"]:
             answer = await self._call("query", partial(_next_page, answer["nextRecordsUrl"]))
