@@ -25,3 +25,22 @@ async def open_pool(database_url: str, *, size: int = 10) -> asyncpg.Pool:
         command_timeout=30,
         server_settings={"application_name": "portal"},
     )
+
+
+OUTAGES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shut down, crashed, cancelled by an administrator
+    asyncpg.InsufficientResourcesError,  # too many connections, out of locks, memory or disk
+    asyncpg.TransactionRollbackError,  # deadlock, serialization
+    asyncpg.LockNotAvailableError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the connection broke in the middle of an operation
+    OSError,  # refused, reset, timed out
+)
+"""What asyncpg raises when the database, not the data, is the trouble."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether trying the same again later may work. A value that cannot be encoded is an `InterfaceError` too, but a
+    `ValueError` besides, and the data's fault."""
+    return isinstance(error, OUTAGES) and not isinstance(error, ValueError)

@@ -10,6 +10,7 @@ PortalError
 ├── RateLimited             too many requests
 ├── TooLarge                the body exceeds its bound
 ├── NotReady                this account was never projected yet
+├── OutdatedRelease         a newer release has changed the read models; this process must not feed them any more
 └── UpstreamError           an upstream could not do its part
     ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
     │   └── UpstreamBusy    locked or rate limited: safe to repeat later
@@ -103,6 +104,11 @@ class NotReady(PortalError):
     code = "not_ready"
     detail = "We are still preparing your account. Please try again in a moment."
     retry_after_seconds = 5
+
+
+class OutdatedRelease(PortalError):
+    code = "outdated_release"
+    detail = "A newer release feeds the read models. Stop this process."
 
 
 class UpstreamError(PortalError):

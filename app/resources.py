@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
 from app.db import open_pool
+from app.ingest.bell import Bell
 from app.ingest.inbox import Inbox, Wake
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.salesforce.cases import SalesforceCases
@@ -86,7 +87,10 @@ async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIte
         whm = await WhmClient.open(settings)
         stack.push_async_callback(whm.close)
         jobs = Jobs(redis)
-        inbox = Inbox(pool, jobs.waker())
+        bell = Bell()
+        bell.listen(settings.database_url)
+        stack.push_async_callback(bell.close)
+        inbox = Inbox(pool, jobs.waker(), bell)
         yield Resources(
             settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, SalesforceCases(salesforce)
         )

@@ -23,7 +23,7 @@ from app.ingest import drain, fetch, inbox
 from app.ingest.fetchers import Upstreams
 from app.logs import configure
 from app.projections import engine, publish
-from app.projections.registry import projectors
+from app.projections.registry import with_previous
 from app.resources import Resources, open_resources
 from app.settings import Settings
 
@@ -45,7 +45,7 @@ class Work:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._upstreams = Upstreams(resources.salesforce, resources.whmcs)
-        self._project = partial(engine.project, projectors(resources.settings))
+        self._project = partial(engine.project, with_previous(resources.settings))
         self._context = Context(
             settings=resources.settings,
             pool=resources.pool,
@@ -82,6 +82,7 @@ class Work:
         """Once: everything that is due and that nobody was told about."""
         for lane, shard in await inbox.open_shards(self._resources.pool):
             await (self.apply if lane == "apply" else self.fetch)(None, shard=shard)
+        await inbox.forget_pending(self._resources.pool)
         await self.after_commit()
         await self._start_fulfilments()
 

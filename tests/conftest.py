@@ -143,7 +143,7 @@ async def pool(session_pool: asyncpg.Pool) -> asyncpg.Pool:
     """The pool, with every table empty: inbox, checkpoints and cursors included."""
     tables = await session_pool.fetch(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables "
-        "WHERE schemaname IN ('portal', 'ingest', 'mirror', 'read_model')"
+        "WHERE schemaname IN ('portal', 'ingest', 'mirror', 'read_model', 'generations') AND tablename <> 'generations'"
     )
     await session_pool.execute(f"TRUNCATE {', '.join(row['name'] for row in tables)} RESTART IDENTITY CASCADE")
     return session_pool

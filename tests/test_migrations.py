@@ -4,7 +4,7 @@ import asyncpg
 
 from app.cli import migrate
 
-SCHEMAS = {"portal", "ingest", "mirror", "read_model"}
+SCHEMAS = {"portal", "ingest", "mirror", "read_model", "generations"}
 
 
 async def schemas(url: str) -> set[str]:
@@ -37,7 +37,7 @@ async def test_every_table_and_schema_tells_analysts_what_it_is(engines: tuple[s
     connection = await asyncpg.connect(engines[0])
     silent = await connection.fetch(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = 'read_model' AND c.relkind = 'r' AND obj_description(c.oid) IS NULL"
+        "WHERE n.nspname = 'read_model' AND c.relkind IN ('r', 'v') AND obj_description(c.oid) IS NULL"
     )
     await connection.close()
     assert [row["relname"] for row in silent] == []

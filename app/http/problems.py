@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import asyncpg
 import msgspec
 import structlog
 from litestar import Request, Response
@@ -18,6 +17,7 @@ from litestar.exceptions import (
 )
 
 from app import errors
+from app.db import is_outage
 from app.errors import PortalError, Violation
 
 MEDIA_TYPE = "application/problem+json"
@@ -63,17 +63,6 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.UpstreamError: 503,
     errors.PortalError: 500,
 }
-WITHOUT_DATABASE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the connection broke in the middle of an operation
-    ConnectionError,
-)
-"""What asyncpg raises while Postgres is away."""
 BILLING_DOWN = "The billing system is unavailable, please try again in a moment."
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]+)`")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
@@ -145,7 +134,7 @@ def _billing(error: PortalError) -> tuple[str, str]:
 def _known(error: Exception) -> PortalError:
     if isinstance(error, PortalError):
         return error
-    if isinstance(error, WITHOUT_DATABASE) and not isinstance(error, ValueError):
+    if is_outage(error):
         return Unavailable()
     if isinstance(error, NotFoundException):
         return errors.NotFound()

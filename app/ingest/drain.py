@@ -6,6 +6,7 @@ tried again entry by entry, so that one poisonous entry parks its own record and
 Reads: ingest.inbox. Writes: ingest.inbox, mirror.records, ingest.dead_letters and, through `project`, read_model.*.
 """
 
+import asyncio
 import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,11 +15,15 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app.db import is_outage
+from app.errors import OutdatedRelease
 from app.events import Change, Record
 from app.ingest import inbox, mirror
 from app.ingest.inbox import Entry
 
 BATCH = 250
+BUDGET_SECONDS = 5
+"""How long one job drains; what is left is woken again, so that no job outlives its time limit."""
 ATTEMPTS = 5
 LOCK_SPACE = 0x1B0C
 
@@ -35,10 +40,14 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
     tells Redis and subscribers. A session-level advisory lock keeps a second worker out of the shard.
     """
     settled = 0
+    ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
     async with pool.acquire() as connection:
         await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, shard)
         try:
             while entries := await inbox.claim(connection, "apply", shard, BATCH):
+                if asyncio.get_running_loop().time() > ends_at:
+                    await wake({("apply", shard)})
+                    break
                 woken = await _apply_or_isolate(connection, entries, project)
                 settled += len(entries)
                 await wake(woken)
@@ -51,9 +60,11 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
 async def _apply_or_isolate(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
     try:
         return await _apply(connection, entries, project)
-    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
-        raise  # the database went away: nothing was applied, the sweep comes back
+    except OutdatedRelease:
+        raise
     except Exception as error:
+        if is_outage(error):
+            raise  # no fault of the entries: nothing was applied, the sweep comes back
         if len(entries) == 1:
             await fail(connection, entries[0], error)
             return set()
@@ -67,12 +78,13 @@ async def _apply_or_isolate(connection: Any, entries: Sequence[Entry], project: 
 async def _apply(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
     async with connection.transaction():
         done = await mirror.apply(connection, entries)
-        await project(connection, list(done.changed.values()), list(done.verified.values()))
+        await project(connection, [*done.changed.values(), *done.left], list(done.verified.values()))
         woken: set[tuple[str, int]] = set()
         for entry in done.reread:
             _, lanes = await inbox.append(connection, [_reread(entry)], submission=entry.submission)
             woken |= lanes
-        await inbox.settle(connection, done.outcomes)
+        awaited = {entry.submission for entry in entries if entry.change.origin in inbox.AWAITED}
+        await inbox.settle(connection, done.outcomes, awaited)
     return woken
 
 

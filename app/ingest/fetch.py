@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app.db import is_outage
 from app.errors import UpstreamError
 from app.events import Change
 from app.ingest import inbox
@@ -60,9 +61,9 @@ async def _refetch(connection: Any, group: Sequence[Entry], upstreams: Upstreams
         log.warning("refetch_postponed", object=hint.object, record_id=hint.record_id, error=str(error))
         await inbox.postpone(connection, [entry.id for entry in group], wait_seconds)
         return set()
-    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
-        raise
     except Exception as error:
+        if is_outage(error):
+            raise
         for entry in group:
             await fail(connection, entry, error)
         return set()
@@ -76,7 +77,8 @@ async def _record(connection: Any, group: Sequence[Entry], changes: Sequence[Cha
         for submission in {entry.submission for entry in group}:
             own = [_for_submission(change, submission) for change in changes]
             woken |= (await inbox.append(connection, own, submission=submission))[1]
-        await inbox.settle(connection, [(entry.id, "refetched") for entry in group])
+        submissions = {entry.submission for entry in group}
+        await inbox.settle(connection, [(entry.id, "refetched") for entry in group], submissions)
     return woken
 
 

@@ -7,17 +7,23 @@ Writes: ingest.inbox.
 """
 
 import asyncio
+import contextlib
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
 
 from app.events import Change
+from app.ingest.bell import Bell, ring
 
 SHARDS = 16
+FALLBACK_SECONDS = 0.25
+AWAITED = frozenset({"command", "portal", "refetch"})
+"""Origins whose submissions somebody may wait for; nobody waits for a page or a change event."""
 
 Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
 
@@ -29,6 +35,14 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
             $9::text[], $10::text[], $11::timestamptz[], $12::bool[], $13::jsonb[], $14::text[], $15::smallint[]) AS e
 ON CONFLICT (source, event_id) DO NOTHING
 RETURNING lane, shard
+"""
+_PEND = """
+INSERT INTO read_model.pending (account_id, slice, item_id, submission, summary, document)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+"""
+_CONFIRM = """
+DELETE FROM read_model.pending p WHERE submission = ANY($1::bigint[])
+AND NOT EXISTS (SELECT FROM ingest.inbox i WHERE i.submission = p.submission AND i.settled_at IS NULL)
 """
 _OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
 
@@ -85,33 +99,61 @@ def _row(change: Change) -> tuple[Any, ...]:
     )
 
 
+class Pending(Struct, frozen=True, kw_only=True):
+    """Something a command has made upstream, to be shown under its final id until an event or a re-read confirms it.
+
+    `summary` and `document` are complete JSON objects, as the slice's list and detail show them.
+    """
+
+    account_id: UUID
+    slice: str
+    item_id: str
+    summary: bytes
+    document: bytes
+
+
 class Inbox:
     """The inbox as commands, webhooks and the listener use it."""
 
-    def __init__(self, pool: asyncpg.Pool, wake: Wake) -> None:
+    def __init__(self, pool: asyncpg.Pool, wake: Wake, bell: Bell | None = None) -> None:
         self._pool = pool
+        self._bell = bell or Bell()
         self.wake = wake
 
-    async def submit(self, changes: Sequence[Change]) -> int | None:
-        """Record changes durably, then wake the workers.
+    async def submit(self, changes: Sequence[Change], *, pending: Sequence[Pending] = ()) -> int | None:
+        """Record changes durably, and what they are about to make visible; then wake the workers.
 
         Returns the submission number to wait for, or None when every event was known already.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             number, woken = await append(connection, changes)
+            if pending and woken:
+                await connection.executemany(_PEND, [_pending_row(each, number) for each in pending])
         await self.wake(woken)
         return number if woken else None
 
     async def settled(self, submission: int, timeout_seconds: float) -> bool:
-        """Wait until everything submitted under the number shows in the read models; False when time runs out."""
+        """Wait until everything submitted under the number shows in the read models; False when time runs out.
+
+        Workers ring the bell for it; the database is asked now and then all the same, and often while the bell is out
+        of order.
+        """
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         pause_seconds = 0.004
-        while await self._pool.fetchval(_OPEN, submission):
-            if asyncio.get_running_loop().time() >= deadline:
-                return False
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(pause_seconds * 1.5, 0.1)
+        with self._bell.expect(submission) as rung:
+            while await self._pool.fetchval(_OPEN, submission):
+                left_seconds = deadline - asyncio.get_running_loop().time()
+                if left_seconds <= 0:
+                    return False
+                pause_seconds = FALLBACK_SECONDS if self._bell.works else min(pause_seconds * 1.5, 0.1)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(rung.wait(), min(pause_seconds, left_seconds))
+                rung.clear()
         return True
+
+
+def _pending_row(each: Pending, submission: int) -> tuple[Any, ...]:
+    return each.account_id, each.slice, each.item_id, submission, each.summary, each.document
 
 
 _CLAIM = """
@@ -146,13 +188,27 @@ def _entry(row: Any) -> Entry:
     return Entry(change=Change(**fields), **own)
 
 
-async def settle(connection: Any, outcomes: Sequence[tuple[int, str]]) -> None:
-    """Mark entries as done, with what became of each: applied, unchanged, stale, echo, refetched, discarded."""
+async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
+    """Mark entries as done, with what became of each: applied, unchanged, stale, echo, refetched, discarded.
+
+    Whoever waits for one of the submissions is told at commit, and what was pending on them is pending no longer.
+    """
     await connection.execute(
         "UPDATE ingest.inbox i SET settled_at = clock_timestamp(), outcome = o.outcome "
         "FROM unnest($1::bigint[], $2::text[]) AS o (id, outcome) WHERE i.id = o.id",
         [entry_id for entry_id, _ in outcomes],
         [outcome for _, outcome in outcomes],
+    )
+    if awaited := sorted(set(submissions)):
+        await connection.execute(_CONFIRM, awaited)
+        await ring(connection, awaited)
+
+
+async def forget_pending(connection: Any) -> None:
+    """Drop what is pending on nothing any more: two workers may each have left the last of it to the other."""
+    await connection.execute(
+        "DELETE FROM read_model.pending p WHERE created_at < clock_timestamp() - interval '10 seconds' AND NOT EXISTS "
+        "(SELECT FROM ingest.inbox i WHERE i.submission = p.submission AND i.settled_at IS NULL)"
     )
 
 

@@ -47,10 +47,17 @@ ON CONFLICT (source, object, record_id) DO UPDATE SET
 
 
 class Applied(Struct):
-    """What a batch did to the mirror."""
+    """What a batch did to the mirror.
+
+    Attributes:
+        left: records as they were before they went to another owner or parent, whose rows must learn of it too.
+        reread: entries that only a new read of their record can settle.
+        outcomes: (entry id, what became of it).
+    """
 
     changed: dict[Address, Record]
     verified: dict[Address, Record]
+    left: list[Record]
     reread: list[Entry]
     outcomes: list[tuple[int, str]]
 
@@ -85,7 +92,7 @@ def _tie(current: Record, change: Change) -> tuple[Verdict, Record | None]:
 
 def _newer(current: Record, change: Change) -> tuple[Verdict, Record]:
     merged = _replace(current, change)
-    same = merged.data == current.data and merged.deleted == current.deleted
+    same = merged.data == current.data and merged.deleted == current.deleted and not _moved(current, merged)
     return ("unchanged" if same else "applied"), merged
 
 
@@ -109,7 +116,8 @@ def _replace(current: Record | None, change: Change) -> Record:
 async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
     """Merge a batch, in order, into the mirror within the caller's transaction."""
     records = await load(connection, {address(entry.change) for entry in entries})
-    done = Applied(changed={}, verified={}, reread=[], outcomes=[])
+    before = dict(records)
+    done = Applied(changed={}, verified={}, left=[], reread=[], outcomes=[])
     for entry in entries:
         where = address(entry.change)
         verdict, record = merge(records.get(where), entry.change)
@@ -121,8 +129,13 @@ async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
             (done.changed if verdict == "applied" else done.verified)[where] = record
     done.changed = {where: records[where] for where in done.changed}
     done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
+    done.left = [old for where, old in before.items() if _moved(old, done.changed.get(where))]
     await store(connection, [*done.changed.values(), *done.verified.values()])
     return done
+
+
+def _moved(old: Record, new: Record | None) -> bool:
+    return new is not None and (old.owner_id, old.parent_id) != (new.owner_id, new.parent_id)
 
 
 async def load(connection: Any, addresses: Iterable[Address]) -> dict[Address, Record]:

@@ -67,6 +67,7 @@ def projector(settings: Settings) -> Projector:
         reads=("Product2", "PricebookEntry"),
         table=TABLE,
         project=project,
+        documents=True,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from app.events import Record
+from app.projections.generations import LOCK_KEY
 from app.projections.projector import Group, Projector
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -19,12 +20,15 @@ Accounts = Mapping[str, UUID]
 GroupKey = tuple[str, str]
 """(upstream owner id or empty, root record id or empty)."""
 
+OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
+"""Upstream → the column of portal.id_mappings that names its owner."""
+
 _COLUMNS = "source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at, verified_at"
 
 
 async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) -> Accounts:
     """Upstream owner id → portal account, for those that are linked."""
-    column = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}[source]
+    column = OWNER_COLUMN[source]
     rows = await connection.fetch(
         f"SELECT {column} AS owner_id, account_id FROM portal.id_mappings WHERE {column} = ANY($1::text[])",
         list(set(owner_ids)),
@@ -32,14 +36,15 @@ async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) ->
     return {row["owner_id"]: row["account_id"] for row in rows}
 
 
-async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
+async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> set[str]:
     """Take turns with every other transaction that touches one of these groups or owners, until this one commits.
 
     All locks are taken at once and in one order for everybody, before anything is read: whoever comes second sees what
     the first one committed, be it a parent, a child, a record referred to, or the link of an account. Those who refer
-    to a record share its lock, so that two orders of one product need not wait for each other.
+    to a record share its lock, so that two orders of one product need not wait for each other; all share the lock that
+    a generation needs to begin or end. Returns the keys that are held now.
     """
-    keys: dict[str, bool] = {}
+    keys: dict[str, bool] = {LOCK_KEY: True}
     for record in records:
         for key, shared in _lock_keys(projectors, record):
             keys[key] = keys.get(key, True) and shared
@@ -50,6 +55,12 @@ async def lock(connection: Any, projectors: Sequence[Projector], records: Sequen
         sorted(keys),
         [keys[key] for key in sorted(keys)],
     )
+    return set(keys)
+
+
+def keys_of(projectors: Sequence[Projector], records: Iterable[Record]) -> set[str]:
+    """The lock keys of these records."""
+    return {key for record in records for key, _ in _lock_keys(projectors, record)}
 
 
 def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tuple[str, bool]]:
@@ -76,8 +87,7 @@ async def touched(connection: Any, projector: Projector, changed: Sequence[Recor
     linked = [record for record in changed if record.object == "account" and record.source == "portal"]
     if projector.scope == "global":
         return {("", "")} if any(record.object in projector.reads for record in mine) else set()
-    owner_field = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}[projector.source]
-    owners = {record.data[owner_field] for record in linked}
+    owners = {record.data[OWNER_COLUMN[projector.source]] for record in linked}
     if projector.scope == "owner":
         owners |= {record.owner_id for record in mine if record.object in projector.reads and record.owner_id}
         return {(owner, "") for owner in owners}

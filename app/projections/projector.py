@@ -69,12 +69,14 @@ class Projector(Struct, frozen=True):
 
     Attributes:
         name: cursor, log field and freshness resource: never rename.
-        version: raise it when `project` changes its output, so that the slice is rebuilt and ETags change.
+        version: raise it when `project` changes its output: the slice is then rebuilt beside the serving generation.
+            Keep the old function as `previous` in the slice's module while its generation is to stay fed.
         source: the upstream whose records it reads.
         root: the object whose id is the row's item id (scope record).
         reads: every object whose change recomputes the group it belongs to.
         owner_context: objects of the same owner that the rows draw on; their change recomputes all the owner's groups.
         lookups: objects referred to by id; their change recomputes every group that refers to them.
+        documents: whether `project` yields documents.
     """
 
     name: str
@@ -87,3 +89,4 @@ class Projector(Struct, frozen=True):
     root: str = ""
     owner_context: tuple[str, ...] = ()
     lookups: tuple[Lookup, ...] = ()
+    documents: bool = False

@@ -30,3 +30,9 @@ SLICES = (
 def projectors(settings: Settings) -> tuple[Projector, ...]:
     """The projectors of this installation."""
     return tuple(module.projector(settings) for module in SLICES)
+
+
+def with_previous(settings: Settings) -> tuple[Projector, ...]:
+    """The projectors, and the one before where a slice still keeps it (`previous` in its module) to feed its rows."""
+    kept = [module.previous(settings) for module in SLICES if hasattr(module, "previous")]
+    return (*projectors(settings), *kept)

@@ -22,11 +22,20 @@ if held > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'etag', ARGV[2], 'body', ARGV[3], 'as_of', ARGV[4])
 return 1
 """
-_SELECT = "SELECT account_id, name, version, etag, body, as_of FROM read_model.documents "
+_SELECT = """
+SELECT d.account_id, d.name, (g.epoch::bigint << 32) + d.version AS version, d.etag, d.body, d.as_of
+FROM read_model.documents d JOIN read_model.generations g USING (slice, generation)
+WHERE g.state = 'serving' AND d.account_id = ANY($1::uuid[])
+"""
 
 
 class Stored(Struct, frozen=True):
-    """A document as it is kept."""
+    """A document as it is kept.
+
+    Attributes:
+        version: grows with every change of the account and, above that, with every change of the serving generation.
+        body: empty when the document is gone.
+    """
 
     account_id: UUID
     name: str
@@ -52,20 +61,21 @@ async def read(pool: asyncpg.Pool, redis: Redis, account_id: UUID, name: str) ->
         fields = ["version", "etag", "body", "as_of"]
         version, etag, body, as_of = await redis.hmget(key(account_id, name), fields)  # type: ignore[misc]
         if body is not None:
-            return Stored(account_id, name, int(version), etag.decode(), body, datetime.fromisoformat(as_of.decode()))
+            held = Stored(account_id, name, int(version), etag.decode(), body, datetime.fromisoformat(as_of.decode()))
+            return held if body else None
     except RedisError as error:
         log.warning("redis_unavailable_reading_postgres", error=repr(error))
-    row = await pool.fetchrow(_SELECT + "WHERE account_id = $1 AND name = $2", account_id, name)
+    row = await pool.fetchrow(_SELECT + "AND d.name = $2", [account_id], name)
     if row is None:
         return None
     stored = Stored(**dict(row))
     await put(redis, [stored])
-    return stored
+    return stored if stored.body else None
 
 
 async def load(pool: asyncpg.Pool, accounts: Sequence[UUID]) -> list[Stored]:
     """Every document of these accounts, from Postgres."""
-    rows = await pool.fetch(_SELECT + "WHERE account_id = ANY($1::uuid[])", list(accounts))
+    rows = await pool.fetch(_SELECT, list(accounts))
     return [Stored(**dict(row)) for row in rows]
 
 

@@ -1,4 +1,7 @@
-"""What a read-model table is made of: enough for the projection engine to write it without knowing the slice."""
+"""What a read-model table is made of: enough for the projection engine to write it without knowing the slice.
+
+Queries and analysts read the view `read_model.<name>`; each generation of the slice has a table of its own behind it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,13 +25,17 @@ class Table(Struct, frozen=True):
         """The primary key, owner first."""
         return ("account_id", self.item) if self.item else ("account_id",)
 
-    def upsert_sql(self) -> str:
+    def relation(self, generation: int) -> str:
+        """The table of one generation."""
+        return f"generations.{self.name}_{generation}"
+
+    def upsert_sql(self, generation: int) -> str:
         """Insert or replace many rows given as one array a column, in `columns` order."""
         names = list(self.columns)
         arrays = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(self.columns.values(), 1))
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in self.keys)
         return (
-            f"INSERT INTO read_model.{self.name} ({', '.join(names)}) SELECT * FROM unnest({arrays}) "
+            f"INSERT INTO {self.relation(generation)} ({', '.join(names)}) SELECT * FROM unnest({arrays}) "
             f"ON CONFLICT ({', '.join(self.keys)}) DO UPDATE SET {changes}"
         )
 

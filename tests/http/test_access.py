@@ -115,7 +115,7 @@ async def test_public_bytes_are_the_same_for_everyone(
     session = await log_in(api, "hana")
     await pool.execute("INSERT INTO read_model.feeds VALUES ('/data/Portal__chn', now())")
     await pool.execute(
-        "INSERT INTO read_model.documents VALUES ($1, $2, 1, '\"tag\"', '{\"items\":[]}', now())",
+        "INSERT INTO read_model.documents VALUES ($1, $2, 1, '\"tag\"', '{\"items\":[]}', now(), 'catalog', 1)",
         GLOBAL_ACCOUNT,
         public_document(),
     )

@@ -1,0 +1,204 @@
+"""Generations of a slice: which exist, which serves, and the steps from one to the next.
+
+    filling ──► ready ──► serving ──► retired ──► dropped
+                             ▲───────────┘ rollback
+
+All that exist are fed by every commit, so that the serving one can change at any moment, in either direction. A
+generation is fed by the projector of its own version. A process that meets a generation newer than its code stops
+feeding altogether (`OutdatedRelease`), because what it left out could never be told from what is right.
+
+Reads and writes: read_model.generations; makes and drops generations.*; replaces the views read_model.*.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+from app.errors import Conflict, OutdatedRelease
+from app.projections.projector import Projector
+
+LOCK_KEY = "generations"
+"""Held shared by every commit that feeds, exclusively for the instant in which a generation begins or ends."""
+SWAP_ATTEMPTS = 60
+
+log = structlog.get_logger()
+
+
+class Generation(Struct, frozen=True, kw_only=True):
+    """A row of read_model.generations."""
+
+    slice: str
+    generation: int
+    projector_version: int
+    state: str
+    epoch: int
+    cursor: str
+    filled: int
+    expected: int
+    report: dict[str, Any]
+    started_at: datetime
+    served_at: datetime | None
+    retired_at: datetime | None
+
+
+class Target(Struct, frozen=True):
+    """Where the rows of a projector go."""
+
+    projector: Projector
+    generation: int
+    serving: bool
+
+
+async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]:
+    """What to feed. The caller holds `LOCK_KEY`, shared, so that the list stays true until it commits.
+
+    A generation whose projector is no longer part of the release is fed by the present one while it serves, and left
+    alone once retired.
+
+    Raises:
+        OutdatedRelease: a newer release has begun a generation that this one cannot feed.
+    """
+    rows = await connection.fetch("SELECT slice, generation, projector_version, state FROM read_model.generations")
+    by_version = {(projector.name, projector.version): projector for projector in projectors}
+    newest = {projector.name: projector for projector in sorted(projectors, key=lambda each: each.version)}
+    targets = []
+    for row in rows:
+        if row["slice"] not in newest:
+            continue
+        if row["projector_version"] > newest[row["slice"]].version:
+            raise OutdatedRelease(f"{row['slice']} is at projector version {row['projector_version']}")
+        projector = by_version.get((row["slice"], row["projector_version"]))
+        serving = row["state"] == "serving"
+        if projector or serving:
+            targets.append(Target(projector or newest[row["slice"]], row["generation"], serving))
+    return targets
+
+
+async def existing(connection: Any, name: str | None = None) -> list[Generation]:
+    """Every generation, or those of one slice, oldest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM read_model.generations WHERE $1::text IS NULL OR slice = $1 ORDER BY slice, generation", name
+    )
+    return [Generation(**dict(row)) for row in rows]
+
+
+async def serving(connection: Any, name: str) -> Generation:
+    """The generation that answers."""
+    return next(each for each in await existing(connection, name) if each.state == "serving")
+
+
+async def begin(pool: asyncpg.Pool, projector: Projector) -> Generation:
+    """A new empty generation, fed by every commit from this moment on."""
+    async with pool.acquire() as connection, connection.transaction():
+        await _alone(connection)
+        known = await existing(connection, projector.name)
+        current = next(each for each in known if each.state == "serving")
+        number = known[-1].generation + 1
+        table = projector.table
+        await connection.execute(
+            f"CREATE TABLE {table.relation(number)} (LIKE {table.relation(current.generation)} INCLUDING ALL)"
+        )
+        row = await connection.fetchrow(
+            "INSERT INTO read_model.generations (slice, generation, projector_version, state) "
+            "VALUES ($1, $2, $3, 'filling') RETURNING *",
+            projector.name,
+            number,
+            projector.version,
+        )
+    return Generation(**dict(row))
+
+
+async def serve(pool: asyncpg.Pool, projector: Projector, generation: int) -> float:
+    """Let a generation answer from now on; returns for how many seconds readers had to wait at most.
+
+    The view is replaced in one transaction. Readers are never made to queue behind a long query of an analyst: the lock
+    is given up after a moment and asked for again.
+
+    Raises:
+        Conflict: a long query kept the view busy the whole time.
+    """
+    for _ in range(SWAP_ATTEMPTS):
+        started = asyncio.get_running_loop().time()
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                await _swap(connection, projector, generation)
+            return asyncio.get_running_loop().time() - started
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(random.uniform(0.2, 1.0))
+    raise Conflict(f"A long query holds read_model.{projector.name}. End it and swap again.", code="view_busy")
+
+
+async def _swap(connection: Any, projector: Projector, generation: int) -> None:
+    await connection.execute("SET LOCAL lock_timeout = '300ms'")
+    table = projector.table
+    await connection.execute(
+        f"CREATE OR REPLACE VIEW read_model.{table.name} AS SELECT * FROM {table.relation(generation)}"
+    )
+    await connection.execute(
+        "UPDATE read_model.generations SET state = 'retired', retired_at = now() "
+        "WHERE slice = $1 AND state = 'serving'",
+        projector.name,
+    )
+    await connection.execute(
+        "UPDATE read_model.generations SET state = 'serving', served_at = now(), retired_at = NULL, "
+        "epoch = 1 + (SELECT max(epoch) FROM read_model.generations WHERE slice = $1) "
+        "WHERE slice = $1 AND generation = $2",
+        projector.name,
+        generation,
+    )
+    await connection.execute(
+        "INSERT INTO ingest.notices (account_id, slice, item_id, version) "
+        "SELECT DISTINCT d.account_id, d.slice, '', v.version FROM read_model.documents d "
+        "JOIN read_model.account_versions v USING (account_id) WHERE d.slice = $1",
+        projector.name,
+    )
+
+
+async def mark(connection: Any, generation: Generation, **columns: Any) -> None:
+    """Note progress or an outcome in the generation's row; `columns` are column names and values."""
+    sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 3))
+    await connection.execute(
+        f"UPDATE read_model.generations SET {sets} WHERE slice = $1 AND generation = $2",
+        generation.slice,
+        generation.generation,
+        *columns.values(),
+    )
+
+
+async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> None:
+    """End a generation that does not serve.
+
+    Raises:
+        Conflict: it serves, or a long query holds its table.
+    """
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '3s'")
+            await _alone(connection)
+            gone = await connection.fetchval(
+                "DELETE FROM read_model.generations WHERE slice = $1 AND generation = $2 AND state <> 'serving' "
+                "RETURNING generation",
+                projector.name,
+                generation,
+            )
+            if gone is None:
+                raise Conflict(
+                    "A generation that serves, or does not exist, cannot be dropped.", code="generation_serves"
+                )
+            await connection.execute(
+                "DELETE FROM read_model.documents WHERE slice = $1 AND generation = $2", projector.name, generation
+            )
+            await connection.execute(f"DROP TABLE {projector.table.relation(generation)}")
+    except asyncpg.LockNotAvailableError as error:
+        raise Conflict("The generation is being read. Try again in a moment.", code="view_busy") from error
+
+
+async def _alone(connection: Any) -> None:
+    """Wait for every commit that feeds, and hold back new ones, until this transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", LOCK_KEY)
