@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from app.cli.loaded import load_settings
+from app.cli.rebuild import rebuild
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -109,7 +110,7 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
     click.echo(json.dumps(line) if as_json else f"Migrated {direction} to {target} in {took_ms} ms.")
 
 
-OPERATIONS: tuple[click.Command, ...] = ()
+OPERATIONS: tuple[click.Command, ...] = (rebuild,)
 """Operators' commands, each in a module of its own."""
 
 for operation in OPERATIONS:

@@ -16,18 +16,15 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.events import Record
-from app.projections import generations, groups, rows, vacated
+from app.projections import generations, groups, rows, vacated, versions
 from app.projections.projector import Projector
-
-Plan = dict[groups.GroupKey, tuple[str, UUID]]
-"""Group → its upstream owner and that owner's account."""
 
 
 class Work(Struct):
     """What a commit means for one projector: groups to compute, and items that left their account."""
 
     projector: Projector
-    plan: Plan
+    plan: groups.Plan
     left: set[vacated.Item]
 
 
@@ -42,20 +39,20 @@ async def project(
     await groups.lock(connection, projectors, [*changed, *verified])
     targets = await generations.live(connection, projectors)
     feeding = {(each.projector.name, each.projector.version): each.projector for each in targets}.values()
-    works = [await _work(connection, projector, changed) for projector in feeding]
+    works = [await _work(connection, each, changed) for each in feeding]
     seen = [Work(each, await _plan(connection, each, verified), set()) for each in feeding] if verified else []
     touched = {account for work in works for account in _accounts(work)}
     accounts = {account for work in seen for account in _accounts(work)} | touched
     if not accounts:
         return
-    versions = await _versions(connection, accounts, touched)
+    held = await versions.hold(connection, accounts, touched)
     for work in _merged(works, seen):
-        into = [each.generation for each in targets if each.projector is work.projector]
-        computed = rows.compute(work.projector, await groups.load(connection, work.projector, work.plan), versions)
-        for generation in into:
-            await vacated.remove(connection, work.projector, generation, work.left)
-            await rows.write(connection, work.projector, generation, computed)
-    await _notify(connection, works, versions)
+        computed = rows.compute(work.projector, await groups.load(connection, work.projector, work.plan), held)
+        for target in targets:
+            if target.projector is work.projector:
+                await vacated.remove(connection, work.projector, target.generation, work.left)
+                await rows.write(connection, work.projector, target.generation, computed)
+    await _notify(connection, works, held)
 
 
 async def _work(connection: Any, projector: Projector, changed: Sequence[Record]) -> Work:
@@ -63,15 +60,9 @@ async def _work(connection: Any, projector: Projector, changed: Sequence[Record]
     return Work(projector, plan, await vacated.find(connection, projector, changed, plan))
 
 
-async def _plan(connection: Any, projector: Projector, records: Sequence[Record]) -> Plan:
+async def _plan(connection: Any, projector: Projector, records: Sequence[Record]) -> groups.Plan:
     keys = await groups.touched(connection, projector, records)
-    if not keys:
-        return {}
-    if projector.scope == "global":
-        return dict(groups.GLOBAL_OWNER)
-    owners = await groups.owners_of(connection, projector, keys)
-    accounts = await groups.accounts_of(connection, projector.source, owners.values())
-    return {key: (owner, accounts[owner]) for key, owner in owners.items() if owner in accounts}
+    return await groups.plan(connection, projector, keys) if keys else {}
 
 
 def _accounts(work: Work) -> set[UUID]:
@@ -87,21 +78,7 @@ def _merged(works: Sequence[Work], seen: Sequence[Work]) -> Iterable[Work]:
             yield Work(work.projector, plan, work.left)
 
 
-async def _versions(connection: Any, accounts: set[UUID], raised: set[UUID]) -> Mapping[UUID, int]:
-    """Raise the versions of accounts that change, and hold all their rows, in one order for everybody."""
-    ordered = sorted(accounts)
-    found = await connection.fetch(
-        "INSERT INTO read_model.account_versions AS v (account_id, version) "
-        "SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS a (account_id, step) ORDER BY account_id "
-        "ON CONFLICT (account_id) DO UPDATE SET version = v.version + excluded.version, changed_at = "
-        "CASE WHEN excluded.version = 0 THEN v.changed_at ELSE now() END RETURNING account_id, version",
-        ordered,
-        [int(account in raised) for account in ordered],
-    )
-    return {row["account_id"]: row["version"] for row in found}
-
-
-async def _notify(connection: Any, works: Sequence[Work], versions: Mapping[UUID, int]) -> None:
+async def _notify(connection: Any, works: Sequence[Work], held: Mapping[UUID, int]) -> None:
     told = {
         (account, work.projector.name, item)
         for work in works
@@ -115,5 +92,5 @@ async def _notify(connection: Any, works: Sequence[Work], versions: Mapping[UUID
             accounts,
             slices,
             items,
-            [versions[account] for account in accounts],
+            [held[account] for account in accounts],
         )

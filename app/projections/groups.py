@@ -20,6 +20,9 @@ Accounts = Mapping[str, UUID]
 GroupKey = tuple[str, str]
 """(upstream owner id or empty, root record id or empty)."""
 
+Plan = Mapping[GroupKey, tuple[str, UUID]]
+"""Group → its upstream owner and that owner's account."""
+
 OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
 """Upstream → the column of portal.id_mappings that names its owner."""
 
@@ -36,13 +39,13 @@ async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) ->
     return {row["owner_id"]: row["account_id"] for row in rows}
 
 
-async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> set[str]:
+async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
     """Take turns with every other transaction that touches one of these groups or owners, until this one commits.
 
     All locks are taken at once and in one order for everybody, before anything is read: whoever comes second sees what
     the first one committed, be it a parent, a child, a record referred to, or the link of an account. Those who refer
     to a record share its lock, so that two orders of one product need not wait for each other; all share the lock that
-    a generation needs to begin or end. Returns the keys that are held now.
+    a generation needs to begin or end.
     """
     keys: dict[str, bool] = {LOCK_KEY: True}
     for record in records:
@@ -55,12 +58,6 @@ async def lock(connection: Any, projectors: Sequence[Projector], records: Sequen
         sorted(keys),
         [keys[key] for key in sorted(keys)],
     )
-    return set(keys)
-
-
-def keys_of(projectors: Sequence[Projector], records: Iterable[Record]) -> set[str]:
-    """The lock keys of these records."""
-    return {key for record in records for key, _ in _lock_keys(projectors, record)}
 
 
 def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tuple[str, bool]]:
@@ -131,7 +128,16 @@ async def _roots_referring(connection: Any, projector: Projector, changed: Seque
     return roots
 
 
-async def owners_of(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> dict[GroupKey, str]:
+async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> Plan:
+    """Whose these groups are; those of nobody who is linked are left out."""
+    if projector.scope == "global":
+        return GLOBAL_OWNER
+    owners = await _owners_of(connection, projector, keys)
+    accounts = await accounts_of(connection, projector.source, owners.values())
+    return {key: (owner, accounts[owner]) for key, owner in owners.items() if owner in accounts}
+
+
+async def _owners_of(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> dict[GroupKey, str]:
     """The upstream owner of each group; a root that is not mirrored yet has none and is left out."""
     if projector.scope != "record":
         return {key: key[0] for key in keys}
@@ -145,7 +151,7 @@ async def owners_of(connection: Any, projector: Projector, keys: Iterable[GroupK
     return {("", row["record_id"]): row["owner_id"] for row in rows}
 
 
-async def load(connection: Any, projector: Projector, keys: Mapping[GroupKey, tuple[str, UUID]]) -> list[Group]:
+async def load(connection: Any, projector: Projector, keys: Plan) -> list[Group]:
     """The groups with all their records, given each key's owner and account."""
     if projector.scope == "record":
         return await _load_by_root(connection, projector, keys)
@@ -166,9 +172,7 @@ async def load(connection: Any, projector: Projector, keys: Mapping[GroupKey, tu
     ]
 
 
-async def _load_by_root(
-    connection: Any, projector: Projector, keys: Mapping[GroupKey, tuple[str, UUID]]
-) -> list[Group]:
+async def _load_by_root(connection: Any, projector: Projector, keys: Plan) -> list[Group]:
     children = [name for name in projector.reads if name != projector.root]
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM mirror.records WHERE source = $1 AND NOT deleted "
@@ -217,4 +221,4 @@ async def _context(
     return {row["record_id"]: Record(**dict(row)) for row in rows}
 
 
-GLOBAL_OWNER = {("", ""): ("", GLOBAL_ACCOUNT)}
+GLOBAL_OWNER: Plan = {("", ""): ("", GLOBAL_ACCOUNT)}

@@ -52,6 +52,16 @@ async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
     return told
 
 
+async def copy_slice(pool: asyncpg.Pool, redis: Redis, slice_name: str) -> None:
+    """Copy every document of a slice to Redis at once, after another generation of it began to serve."""
+    rows = await pool.fetch(
+        "SELECT DISTINCT account_id FROM read_model.documents WHERE slice = $1 ORDER BY account_id", slice_name
+    )
+    accounts = [row["account_id"] for row in rows]
+    for start in range(0, len(accounts), BATCH):
+        await documents.put(redis, await documents.load(pool, accounts[start : start + BATCH]))
+
+
 async def _waiting(pool: asyncpg.Pool) -> list[Notice]:
     rows: Sequence[Any] = await pool.fetch(
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1",

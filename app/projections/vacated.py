@@ -6,7 +6,7 @@ record as it was, or the rows themselves, can tell; without this a merged custom
 Reads: portal.id_mappings, mirror.records. Writes: generations.*, read_model.documents.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +18,7 @@ Item = tuple[UUID, str]
 """(account, item id)."""
 
 
-async def find(
-    connection: Any, projector: Projector, changed: Sequence[Record], plan: Mapping[groups.GroupKey, tuple[str, UUID]]
-) -> set[Item]:
+async def find(connection: Any, projector: Projector, changed: Sequence[Record], plan: groups.Plan) -> set[Item]:
     """Items of a slice of scope record that these changes took away from an account."""
     if projector.scope != "record":
         return set()

@@ -25,8 +25,10 @@ NOT_SLICES = {
     "projector",
     "publish",
     "registry",
+    "rebuild",
     "rows",
     "vacated",
+    "versions",
 }
 
 

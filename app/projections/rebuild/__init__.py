@@ -1,0 +1,216 @@
+"""Rebuild a read model without a pause: fill a new generation from the mirror, compare it, let it serve.
+
+    begin ──► fill ──► compare ──► serve            (or stay `ready` when it differs too much)
+
+The old generation serves until the last step and is fed until it is dropped, so `rollback` is one call. A rebuild that
+was stopped, or whose process died, goes on where it was when it is asked for again.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+from msgspec import Struct
+
+from app.errors import Conflict, NotFound
+from app.events import Record
+from app.projections import engine, generations
+from app.projections.generations import Generation
+from app.projections.projector import Projector
+from app.projections.rebuild import compare, fill
+from app.projections.rebuild.compare import Comparison
+from app.projections.rebuild.pace import Pace
+
+REBUILD_LOCK = 0x1B0F
+THRESHOLD = 0.01
+KEEP = timedelta(hours=24)
+"""How long a retired generation is fed, and so how long a rollback is possible."""
+
+Progress = Callable[[int, int], None]
+"""Told (steps done, steps expected) after each chunk."""
+
+log = structlog.get_logger()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What a rebuild came to."""
+
+    slice: str
+    generation: int
+    serving: bool
+    comparison: Comparison
+    filled: int
+    fill_seconds: float
+    swap_seconds: float | None = None
+    refusal: str | None = None
+
+
+async def rebuild(
+    pool: asyncpg.Pool,
+    projector: Projector,
+    *,
+    on_progress: Progress = lambda done, expected: None,
+    threshold: float = THRESHOLD,
+    swap: bool = True,
+    pace: Pace | None = None,
+) -> Outcome:
+    """Fill and compare a new generation, or the one that was begun, and let it serve.
+
+    It does not serve when more than `threshold` of the rows would disappear or, with the projector's version unchanged,
+    read differently; nor when `swap` is false.
+
+    Raises:
+        Conflict: somebody else rebuilds this slice right now.
+    """
+    async with _only_one(pool, projector.name):
+        generation = await _open(pool, projector)
+        started = datetime.now(UTC)
+        filled = await _fill(pool, projector, generation, on_progress, pace or Pace())
+        fill_seconds = (datetime.now(UTC) - started).total_seconds()
+        async with pool.acquire() as connection:
+            serving = await generations.serving(connection, projector.name)
+            found = await compare.compare(connection, projector, serving.generation, generation.generation)
+            await generations.mark(connection, generation, state="ready", report=msgspec.to_builtins(found))
+        same_code = serving.projector_version == projector.version
+        refusal = _refusal(found, threshold, same_code) if swap else "it was asked not to swap"
+        swap_seconds = None if refusal else await generations.serve(pool, projector, generation.generation)
+        log.info("rebuilt", slice=projector.name, generation=generation.generation, refusal=refusal)
+        return Outcome(
+            slice=projector.name,
+            generation=generation.generation,
+            serving=refusal is None,
+            comparison=found,
+            filled=filled,
+            fill_seconds=fill_seconds,
+            swap_seconds=swap_seconds,
+            refusal=refusal,
+        )
+
+
+async def _open(pool: asyncpg.Pool, projector: Projector) -> Generation:
+    """The generation that was begun and not finished, or a new one."""
+    async with pool.acquire() as connection:
+        for each in await generations.existing(connection, projector.name):
+            if each.state in ("filling", "ready") and each.projector_version == projector.version:
+                return each
+    return await generations.begin(pool, projector)
+
+
+async def _fill(
+    pool: asyncpg.Pool, projector: Projector, generation: Generation, on_progress: Progress, pace: Pace
+) -> int:
+    async with pool.acquire() as connection:
+        expected = await fill.expected(connection, projector)
+        await generations.mark(connection, generation, expected=expected)
+    done = generation.filled
+    on_progress(done, expected)
+    async for done in pace.paced(fill.fill(pool, projector, generation)):
+        on_progress(done, max(expected, done))
+    return done
+
+
+def _refusal(found: Comparison, threshold: float, same_code: bool) -> str | None:
+    if found.share_removed > threshold:
+        return f"{found.removed} rows would disappear, more than {threshold:.1%}"
+    if same_code and found.share_changed > threshold:
+        return f"{found.changed} rows would read differently, more than {threshold:.1%}, though the code is the same"
+    return None
+
+
+async def rollback(pool: asyncpg.Pool, projectors: Sequence[Projector], name: str) -> int:
+    """Let the generation serve that served before; returns its number.
+
+    Raises:
+        NotFound: there is none that was fed all the time.
+    """
+    known = {(each.name, each.version): each for each in projectors}
+    async with pool.acquire() as connection:
+        past = [each for each in await generations.existing(connection, name) if each.state == "retired"]
+    for each in sorted(past, key=lambda each: each.retired_at or each.started_at, reverse=True):
+        if projector := known.get((name, each.projector_version)):
+            await generations.serve(pool, projector, each.generation)
+            return each.generation
+    raise NotFound(
+        "There is no earlier generation that this release still feeds. Deploy the release before, then rebuild.",
+        code="no_earlier_generation",
+    )
+
+
+async def rebuild_account(pool: asyncpg.Pool, projectors: Sequence[Projector], account_id: UUID) -> int:
+    """Compute everything of one account anew, in place, and drop what no record accounts for; returns its version.
+
+    Raises:
+        NotFound: there is no such linked account.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(
+            "SELECT whmcs_client_id, salesforce_account_id FROM portal.id_mappings WHERE account_id = $1", account_id
+        )
+        if row is None:
+            raise NotFound("There is no linked account with this id.", code="account_not_found")
+        at = datetime.now(UTC)
+        link = Record(
+            source="portal",
+            object="account",
+            record_id=str(account_id),
+            version=0,
+            occurred_at=at,
+            verified_at=at,
+            data=dict(row),
+            owner_id=str(account_id),
+        )
+        await engine.project(projectors, connection, [link], [])
+        return int(
+            await connection.fetchval(
+                "SELECT version FROM read_model.account_versions WHERE account_id = $1", account_id
+            )
+        )
+
+
+async def due(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> list[Projector]:
+    """Slices whose projector's version was raised: each needs a rebuild, which nobody has to ask for."""
+    async with pool.acquire() as connection:
+        known = await generations.existing(connection)
+    serving = {each.slice: each.projector_version for each in known if each.state == "serving"}
+    refused = {(each.slice, each.projector_version) for each in known if each.state == "ready"}  # a person decides
+    return [
+        each
+        for each in projectors
+        if each.version > serving.get(each.name, each.version) and (each.name, each.version) not in refused
+    ]
+
+
+async def drop_old(pool: asyncpg.Pool, projectors: Sequence[Projector], keep: timedelta = KEEP) -> list[str]:
+    """Drop generations that nobody will go back to; returns their names."""
+    slices = {each.name: each for each in projectors}
+    dropped = []
+    async with pool.acquire() as connection:
+        known = await generations.existing(connection)
+    for each in known:
+        if each.slice in slices and _past_use(each, slices[each.slice], keep):
+            await generations.drop(pool, slices[each.slice], each.generation)
+            dropped.append(f"{each.slice}_{each.generation}")
+    return dropped
+
+
+def _past_use(generation: Generation, projector: Projector, keep: timedelta) -> bool:
+    """Retired long enough, or begun by a release that has gone before it was done."""
+    if generation.state == "retired":
+        return datetime.now(UTC) - (generation.retired_at or generation.started_at) > keep
+    return generation.state != "serving" and generation.projector_version < projector.version
+
+
+@asynccontextmanager
+async def _only_one(pool: asyncpg.Pool, name: str) -> AsyncIterator[Any]:
+    async with pool.acquire() as connection:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", REBUILD_LOCK, name):
+            raise Conflict(f"{name} is being rebuilt by another process.", code="rebuild_in_progress")
+        try:
+            yield connection
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1, hashtext($2))", REBUILD_LOCK, name)

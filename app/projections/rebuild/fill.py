@@ -1,0 +1,86 @@
+"""Fill a generation from the mirror, a slice of the work at a time, while live changes feed it too.
+
+Each chunk is one transaction that holds its accounts as a live commit does, computes their groups from the mirror as it
+is then, and moves the cursor. So a chunk and a live change never overwrite each other with something older, and a fill
+that was stopped goes on where it was. No upstream is asked anything.
+
+Reads: mirror.records, portal.id_mappings. Writes: generations.*, read_model.documents, read_model.generations.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+
+from app.projections import generations, groups, rows, versions
+from app.projections.generations import Generation
+from app.projections.projector import Projector
+
+CHUNK = 200
+
+
+class Moved(Exception):
+    """A group went to another account in the instant before it was held."""
+
+
+async def expected(connection: Any, projector: Projector) -> int:
+    """How many steps a whole fill takes: roots, owners, or one."""
+    if projector.scope == "global":
+        return 1
+    if projector.scope == "owner":
+        return int(await connection.fetchval("SELECT count(*) FROM portal.id_mappings"))
+    return int(
+        await connection.fetchval(
+            "SELECT count(*) FROM mirror.records WHERE source = $1 AND object = $2", projector.source, projector.root
+        )
+    )
+
+
+async def fill(pool: asyncpg.Pool, projector: Projector, generation: Generation) -> AsyncIterator[int]:
+    """Fill from the generation's cursor to the end; yields how many steps are done, after each chunk."""
+    cursor, filled = generation.cursor, generation.filled
+    while keys := await _next(pool, projector, cursor):
+        with contextlib.suppress(Moved):
+            async with pool.acquire() as connection, connection.transaction():
+                await _fill_chunk(connection, projector, generation.generation, keys)
+                await generations.mark(connection, generation, cursor=keys[-1] or "all", filled=filled + len(keys))
+            cursor, filled = keys[-1] or "all", filled + len(keys)
+            yield filled
+
+
+async def _next(connection: Any, projector: Projector, cursor: str) -> list[str]:
+    """The next keys behind the cursor: root ids, owner ids, or the one group of everybody."""
+    if projector.scope == "global":
+        return [""] if not cursor else []
+    if projector.scope == "owner":
+        column = groups.OWNER_COLUMN[projector.source]
+        found = await connection.fetch(
+            f"SELECT {column} AS key FROM portal.id_mappings WHERE {column} > $1 ORDER BY 1 LIMIT $2", cursor, CHUNK
+        )
+    else:
+        found = await connection.fetch(
+            "SELECT record_id AS key FROM mirror.records WHERE source = $1 AND object = $2 AND record_id > $3 "
+            "ORDER BY record_id LIMIT $4",
+            projector.source,
+            projector.root,
+            cursor,
+            CHUNK,
+        )
+    return [row["key"] for row in found]
+
+
+async def _fill_chunk(connection: Any, projector: Projector, generation: int, keys: Sequence[str]) -> None:
+    """Compute some groups while their accounts are held, so that nobody else projects them meanwhile.
+
+    Raises:
+        Moved: a group changed its account before that was held; the chunk must be tried again.
+    """
+    wanted = [("", key) if projector.scope == "record" else (key, "") for key in keys]
+    plan = await groups.plan(connection, projector, wanted)
+    held = await versions.hold(connection, {account for _, account in plan.values()})
+    if await groups.plan(connection, projector, wanted) != plan:
+        raise Moved
+    if plan:
+        computed = rows.compute(projector, await groups.load(connection, projector, plan), held)
+        await rows.write(connection, projector, generation, computed)

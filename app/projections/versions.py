@@ -1,0 +1,25 @@
+"""The version of each account: raised by every commit that changes what it sees, and the lock that orders them.
+
+Writes: read_model.account_versions.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+
+async def hold(connection: Any, accounts: Collection[UUID], raised: Collection[UUID] = ()) -> Mapping[UUID, int]:
+    """Keep everybody else from projecting these accounts until the transaction ends; returns their versions.
+
+    Those in `raised` get the next version. Rows are taken in one order by everybody, so that nobody waits in a circle.
+    """
+    ordered = sorted(accounts)
+    found = await connection.fetch(
+        "INSERT INTO read_model.account_versions AS v (account_id, version) "
+        "SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS a (account_id, step) ORDER BY account_id "
+        "ON CONFLICT (account_id) DO UPDATE SET version = v.version + excluded.version, changed_at = "
+        "CASE WHEN excluded.version = 0 THEN v.changed_at ELSE now() END RETURNING account_id, version",
+        ordered,
+        [int(account in raised) for account in ordered],
+    )
+    return {row["account_id"]: row["version"] for row in found}
