@@ -4,7 +4,6 @@ SAQ delivers the wake-ups; a sweep of our own, which needs no Redis, finds what 
 """
 
 import asyncio
-import itertools
 import signal
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ from redis.backoff import ExponentialBackoff
 from saq import Worker
 from saq.queue.redis import RedisQueue
 
-from app.commands import fulfilment, ledger
+from app.commands import fulfilment
 from app.commands.context import Context
 from app.ingest import drain, fetch, inbox
 from app.ingest.fetchers import Upstreams
@@ -26,9 +25,9 @@ from app.projections import engine, publish
 from app.projections.registry import with_previous
 from app.resources import Resources, open_resources
 from app.settings import Settings
+from app.upkeep import keep_up
 
 GRACE_SECONDS = 3
-SWEEPS_BETWEEN_CLEANINGS = 300
 
 log = structlog.get_logger()
 
@@ -93,11 +92,9 @@ class Work:
 
     async def sweep_for_ever(self, every_seconds: float) -> None:
         """Sweep until cancelled; a failing sweep is logged and tried again."""
-        for number in itertools.count():
+        while True:
             try:
                 await self.sweep()
-                if number % SWEEPS_BETWEEN_CLEANINGS == 0:
-                    await ledger.forget_old(self._resources.pool)
             except Exception:
                 log.exception("sweep_failed")
             await asyncio.sleep(every_seconds)
@@ -118,14 +115,18 @@ async def serve(settings: Settings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         tasks = [asyncio.create_task(worker.start()) for worker in workers]
-        tasks.append(asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)))
+        background = [
+            asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
+            asyncio.create_task(keep_up(resources)),
+        ]
         log.info("worker_ready", concurrency=settings.worker_concurrency)
         await stopped.wait()
         log.info("worker_stopping")
         for worker in workers:
             worker.event.set()
-        tasks.pop().cancel()
-        await asyncio.wait(tasks, timeout=GRACE_SECONDS + 2)
+        for task in background:
+            task.cancel()
+        await asyncio.wait([*tasks, *background], timeout=GRACE_SECONDS + 2)
 
 
 def _workers(settings: Settings, work: Work) -> list[Worker[Any]]:

@@ -1,28 +1,27 @@
 """`portal rebuild`: read models anew from the mirror, while they serve."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import click
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app.cli.loaded import load_settings
-from app.errors import PortalError
+from app.cli.operate import operate
 from app.projections import generations, publish
 from app.projections import rebuild as rebuilding
 from app.projections.projector import Projector
 from app.projections.rebuild.compare import Difference, differences
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
-from app.resources import Resources, open_resources
+from app.resources import Resources
 
 Answer = dict[str, Any]
 
@@ -66,19 +65,10 @@ def rebuild(name: str | None, every: bool, account: UUID | None, as_json: bool, 
         chosen = list(named.values()) if every else [named[name or ""]]
         return {"rebuilt": [await _rebuild(resources, each, options) for each in chosen]}
 
-    answer = asyncio.run(_with_resources(work))
+    answer = operate(work)
     click.echo(json.dumps(answer, default=str)) if as_json else _show(answer)
     if any(not each["serving"] and not options["diff"] for each in answer.get("rebuilt", [])):
         sys.exit(1)
-
-
-async def _with_resources(work: Callable[[Resources], Awaitable[Answer]]) -> Answer:
-    async with open_resources(load_settings(), pool_size=4) as resources:
-        try:
-            return await work(resources)
-        except PortalError as error:
-            click.echo(f"portal: {error.detail}", err=True)
-            sys.exit(1)
 
 
 async def _account(resources: Resources, account: UUID) -> Answer:
@@ -88,7 +78,8 @@ async def _account(resources: Resources, account: UUID) -> Answer:
 
 async def _list(resources: Resources) -> Answer:
     async with resources.pool.acquire() as connection:
-        return {"generations": msgspec.to_builtins(await generations.existing(connection))}
+        found = await generations.existing(connection)
+    return {"generations": [msgspec.structs.asdict(each) for each in found]}
 
 
 async def _rebuild(resources: Resources, projector: Projector, options: dict[str, Any]) -> Answer:
@@ -160,10 +151,11 @@ def _show(answer: Answer) -> None:
 
 
 def _generations(found: list[Answer]) -> Table:
-    table = Table("read model", "generation", "version", "state", "filled", "served since", "retired")
+    headings = ("read model", "generation", "version", "state", "filled", "since")
+    table = Table(*headings, box=SIMPLE_HEAD)
     for each in found:
         filled = f"{each['filled']}/{each['expected']}" if each["expected"] else ""
-        times = [str(each[name] or "")[:19] for name in ("served_at", "retired_at")]
+        since = each["retired_at"] or each["served_at"] or each["started_at"]
         numbers = (str(each["generation"]), str(each["projector_version"]), each["state"], filled)
-        table.add_row(each["slice"], *numbers, *times)
+        table.add_row(each["slice"], *numbers, f"{since:%Y-%m-%d %H:%M:%S}")
     return table

@@ -29,6 +29,7 @@ def projector(settings: Settings) -> Projector:
         reads=("Account",),
         table=TABLE,
         project=_project,
+        documents=True,
     )
 
 

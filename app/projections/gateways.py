@@ -20,6 +20,7 @@ def projector(settings: Settings) -> Projector:
         reads=("gateway",),
         table=TABLE,
         project=_project,
+        documents=True,
     )
 
 

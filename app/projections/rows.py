@@ -33,7 +33,11 @@ class Computed(Struct, frozen=True):
 
 
 def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUID, int]) -> Computed:
-    """Run the projector over groups; `versions` are the accounts' versions that the rows will carry."""
+    """Run the projector over groups; `versions` are the accounts' versions that the rows will carry.
+
+    Raises:
+        ValueError: it yields documents and does not say so, which would leave withdrawn ones in place.
+    """
     rows: list[dict[str, Any]] = []
     kept: dict[tuple[UUID, str], list[str]] = {}
     documents: list[Ready] = []
@@ -44,6 +48,8 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
         rows += [{**row, "account_id": group.account_id, "version": version} for row in done.rows]
         kept[group.account_id, group.item_id] = [str(row[item]) if item else "" for row in done.rows]
         as_of = max((record.verified_at for record in group.records), default=None)
+        if done.documents and not projector.documents:
+            raise ValueError(f"projector {projector.name} yields documents: declare documents=True")
         if as_of:
             documents += [Ready(group.account_id, group.item_id, document, as_of) for document in done.documents]
     return Computed(rows, kept, documents, versions)

@@ -131,7 +131,7 @@ async def rollback(pool: asyncpg.Pool, projectors: Sequence[Projector], name: st
     known = {(each.name, each.version): each for each in projectors}
     async with pool.acquire() as connection:
         past = [each for each in await generations.existing(connection, name) if each.state == "retired"]
-    for each in sorted(past, key=lambda each: each.retired_at or each.started_at, reverse=True):
+    for each in sorted(past, key=_retired_at, reverse=True):
         if projector := known.get((name, each.projector_version)):
             await generations.serve(pool, projector, each.generation)
             return each.generation
@@ -191,18 +191,24 @@ async def drop_old(pool: asyncpg.Pool, projectors: Sequence[Projector], keep: ti
     dropped = []
     async with pool.acquire() as connection:
         known = await generations.existing(connection)
+    newest = {each.slice: each.retired_at for each in sorted(known, key=_retired_at) if each.state == "retired"}
     for each in known:
-        if each.slice in slices and _past_use(each, slices[each.slice], keep):
+        last = each.retired_at == newest.get(each.slice)
+        if each.slice in slices and _past_use(each, slices[each.slice], keep, last=last):
             await generations.drop(pool, slices[each.slice], each.generation)
             dropped.append(f"{each.slice}_{each.generation}")
     return dropped
 
 
-def _past_use(generation: Generation, projector: Projector, keep: timedelta) -> bool:
-    """Retired long enough, or begun by a release that has gone before it was done."""
+def _past_use(generation: Generation, projector: Projector, keep: timedelta, *, last: bool) -> bool:
+    """Retired long enough or not the last to retire; or begun by a release that has gone before it was done."""
     if generation.state == "retired":
-        return datetime.now(UTC) - (generation.retired_at or generation.started_at) > keep
+        return not last or datetime.now(UTC) - _retired_at(generation) > keep
     return generation.state != "serving" and generation.projector_version < projector.version
+
+
+def _retired_at(generation: Generation) -> datetime:
+    return generation.retired_at or generation.started_at
 
 
 @asynccontextmanager

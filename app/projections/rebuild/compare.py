@@ -1,9 +1,9 @@
-"""Compare a generation with the serving one: how many rows are missing, new or different, and which.
+"""Compare a generation with the serving one: how many rows and documents are missing, new or different, and which.
 
 One statement sees both at one instant, and both are fed by the same commits, so live changes make no difference.
 Counters and ages (`version`, `as_of`) are left out; they tell when a row was computed, not what it says.
 
-Reads: generations.*.
+Reads: generations.*, read_model.documents.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 1_800
 
 
 class Comparison(Struct, frozen=True):
-    """Rows of the serving generation against those of the new one."""
+    """Rows and documents of the serving generation against those of the new one."""
 
     same: int
     changed: int
@@ -47,12 +47,21 @@ class Difference(Struct, frozen=True):
 
 
 async def compare(connection: Any, projector: Projector, old: int, new: int) -> Comparison:
-    """Every row of both generations, by the hash of its content."""
+    """Everything in both generations, by the hash of its content."""
+    rows = await _count(connection, _both(projector.table, old, new))
+    if not projector.documents:
+        return rows
+    documents = await _count(connection, _documents(projector.name, old, new))
+    sums = {name: getattr(rows, name) + getattr(documents, name) for name in Comparison.__struct_fields__}
+    return Comparison(**sums)
+
+
+async def _count(connection: Any, both: str) -> Comparison:
     row = await connection.fetchrow(
         "SELECT count(*) FILTER (WHERE o.content = n.content) AS same, "
         "count(*) FILTER (WHERE o.content <> n.content) AS changed, "
         "count(*) FILTER (WHERE o.content IS NULL) AS added, count(*) FILTER (WHERE n.content IS NULL) AS removed "
-        f"FROM {_both(projector.table, old, new)}",
+        f"FROM {both}",
         timeout=TIMEOUT_SECONDS,
     )
     return Comparison(**dict(row))
@@ -75,6 +84,12 @@ def _both(table: Table, old: int, new: int, *, whole: bool = False) -> str:
     return (
         f"({_hashed(table, old, whole)}) o FULL JOIN ({_hashed(table, new, whole)}) n USING ({', '.join(table.keys)})"
     )
+
+
+def _documents(slice_name: str, old: int, new: int) -> str:
+    one = "SELECT account_id, name, md5(body) AS content FROM read_model.documents WHERE slice = '{}' AND body <> '' "
+    sides = [one.format(slice_name) + f"AND generation = {generation}" for generation in (old, new)]
+    return f"({sides[0]}) o FULL JOIN ({sides[1]}) n USING (account_id, name)"
 
 
 def _hashed(table: Table, generation: int, whole: bool) -> str:

@@ -1,0 +1,78 @@
+"""Chores of the worker: what must be done now and then, by one worker at a time, and never in anybody's way."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+from app.commands import ledger
+from app.projections import publish, rebuild
+from app.projections.rebuild.pace import Pace
+from app.projections.registry import projectors
+from app.resources import Resources
+
+CHORE_LOCK = 0x1B10
+REBUILD_SHARE = 0.3
+"""Part of the time that a rebuild nobody asked for may work."""
+
+log = structlog.get_logger()
+
+
+class Chore(Struct, frozen=True):
+    """Something to do every so often; `name` is its lock too."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Resources], Awaitable[None]]
+
+
+async def clean(resources: Resources) -> None:
+    """Forget what nobody needs any more."""
+    await ledger.forget_old(resources.pool)
+
+
+async def rebuild_raised(resources: Resources) -> None:
+    """Rebuild slices whose projector's version this release has raised; drop generations nobody will go back to."""
+    known = projectors(resources.settings)
+    for projector in await rebuild.due(resources.pool, known):
+        outcome = await rebuild.rebuild(resources.pool, projector, pace=Pace(REBUILD_SHARE))
+        if outcome.serving:
+            await publish.copy_slice(resources.pool, resources.redis, projector.name)
+        else:
+            log.error("rebuild_needs_a_decision", slice=projector.name, refusal=outcome.refusal)
+    for dropped in await rebuild.drop_old(resources.pool, known):
+        log.info("generation_dropped", generation=dropped)
+
+
+CHORES = (
+    Chore("clean", 600, clean),
+    Chore("rebuild", 30, rebuild_raised),
+)
+
+
+async def keep_up(resources: Resources, chores: tuple[Chore, ...] = CHORES) -> None:
+    """Do every chore in its own rhythm until cancelled."""
+    await asyncio.gather(*(_do_for_ever(resources, chore) for chore in chores))
+
+
+async def _do_for_ever(resources: Resources, chore: Chore) -> None:
+    while True:
+        try:
+            await _do_alone(resources.pool, chore.name, partial(chore.run, resources))
+        except Exception:
+            log.exception("chore_failed", chore=chore.name)
+        await asyncio.sleep(chore.every_seconds * random.uniform(0.8, 1.2))
+
+
+async def _do_alone(pool: asyncpg.Pool, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    async with pool.acquire() as connection:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", CHORE_LOCK, name):
+            return
+        try:
+            await run()
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1, hashtext($2))", CHORE_LOCK, name)
