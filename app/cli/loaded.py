@@ -13,18 +13,20 @@ from app.cli.up import home
 from app.settings import Settings, SettingsError
 
 
-def load_settings() -> Settings:
-    """The settings, or one clear sentence and exit status 2. Logs go to stderr from here on.
-
-    Without DATABASE_URL they are those of the stack that `portal up` runs in this folder, if there is one.
-    """
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings, or one clear sentence and exit status 2. Logs go to stderr from here on."""
     try:
-        loaded = settings.load(_of_running_stack() or os.environ)
+        loaded = settings.load(environ)
     except SettingsError as error:
         click.echo(f"portal: {error}", err=True)
         sys.exit(2)
     logs.configure(loaded)
     return loaded
+
+
+def load_operator_settings() -> Settings:
+    """The same, for a command that works on what runs: without DATABASE_URL, on what `portal up` runs in this folder."""
+    return load_settings(_of_running_stack())
 
 
 def _of_running_stack() -> Mapping[str, str] | None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from app.cli.loaded import load_settings
+from app.cli.loaded import load_operator_settings
 from app.db import is_outage
 from app.errors import PortalError
 from app.resources import Resources, open_resources
@@ -32,5 +32,5 @@ def operate(work: Callable[[Resources], Awaitable[T]], *, pool_size: int = 4) ->
 
 
 async def _operate(work: Callable[[Resources], Awaitable[T]], pool_size: int) -> T:
-    async with open_resources(load_settings(), pool_size=pool_size) as resources:
+    async with open_resources(load_operator_settings(), pool_size=pool_size) as resources:
         return await work(resources)
