@@ -25,7 +25,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def load_operator_settings() -> Settings:
-    """The same, for a command that works on what runs: without DATABASE_URL, on what `portal up` runs in this folder."""
+    """The same for a command that works on what runs; without DATABASE_URL on what `portal up` runs in this folder."""
     return load_settings(_of_running_stack())
 
 
