@@ -22,7 +22,10 @@ from app.commands.exclusive import exclusively
 from app.commands.order_facts import Facts, Product, facts_for
 from app.commands.order_mapping import choices, order_type, porting, snapshot
 from app.commands.order_rules import violations
+from app.commands.pending_order import pending_order
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
+from app.ingest.accounts import account_history_hint
+from app.ingest.inbox import Pending
 from app.ingest.mirror import now
 from app.integrations.salesforce import orders, records
 
@@ -55,18 +58,19 @@ async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
-        order_id = await _place(ctx, actor, basket, key)
-        submission = await _read_back(ctx, order_id)
+        order_id, facts = await _place(ctx, actor, basket, key)
+        pending = pending_order(actor, order_id, basket, facts, ctx.settings.salesforce_currency)
+        submission = await _read_back(ctx, actor, order_id, pending)
     await audit.record(ctx.pool, actor, "place_order", "ok", target=order_id)
     return Done(PlacedOrder(order_id), submission)
 
 
-async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> str:
+async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[str, Facts]:
     """The order under this key: found when this very request made it before, else created if every rule holds."""
     facts = await facts_for(ctx, actor, basket)
     if problems := violations(basket, facts):
         # A repetition may break rules only because its first run succeeded.
-        return await orders.find(ctx.salesforce, key) or await _refuse(ctx, actor, problems)
+        return await orders.find(ctx.salesforce, key) or await _refuse(ctx, actor, problems), facts
     chosen = [facts.products[item.sku] for item in basket.items]
     found, prices, open_orders = await asyncio.gather(
         orders.find(ctx.salesforce, key),
@@ -74,10 +78,10 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> str:
         _open_internet_orders(ctx, actor, chosen),
     )
     if found is not None:
-        return found
+        return found, facts
     if problems := _behind_our_back(chosen, prices, open_orders):
         await _refuse(ctx, actor, problems)
-    return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key))
+    return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
 
 
 async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[Product]) -> list[str]:
@@ -169,13 +173,16 @@ async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:
         raise
 
 
-async def _read_back(ctx: Context, order_id: str) -> int | None:
-    """Submit what Salesforce now holds. When it cannot be read the order stands all the same, and its event follows."""
+async def _read_back(ctx: Context, actor: Actor, order_id: str, pending: Pending) -> int | None:
+    """Submit what Salesforce now holds. When it cannot be read, a worker reads it as soon as that works: the order
+    stands all the same, and shows as pending until then."""
     read_at = now()
     try:
         order, items = await orders.mirrored(ctx.salesforce, order_id)
     except UpstreamError as error:
         log.warning("order_not_read_back", order_id=order_id, error=str(error))
-        return None
+        wish = account_history_hint(actor.salesforce_account_id, f"order:{order_id}:{read_at.isoformat()}")
+        return await ctx.inbox.submit([wish], pending=[pending])
     changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
-    return await ctx.inbox.submit([*changes, records.change("Order", order, origin="command", read_at=read_at)])
+    changes.append(records.change("Order", order, origin="command", read_at=read_at))
+    return await ctx.inbox.submit(changes, pending=[pending])

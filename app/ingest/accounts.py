@@ -29,20 +29,24 @@ async def link(inbox: Inbox, account_id: UUID, whmcs_client_id: str, salesforce_
         owner_id=str(account_id),
     )
     hints = [whmcs_hint(resource, whmcs_client_id, f"link:{account_id}") for resource in WHMCS_RESOURCES]
-    hints.append(
-        Change(
-            source="salesforce",
-            object="account_history",
-            record_id=salesforce_account_id,
-            kind="hint",
-            event_id=f"link:{account_id}:account_history",
-            version=milliseconds(at),
-            occurred_at=at,
-            origin="portal",
-            owner_id=salesforce_account_id,
-        )
-    )
+    hints.append(account_history_hint(salesforce_account_id, f"link:{account_id}"))
     return await inbox.submit([linked, *hints])
+
+
+def account_history_hint(salesforce_account_id: str, reason: str) -> Change:
+    """A wish to have a Salesforce account read again with its orders and items. The same `reason` asks once."""
+    at = now()
+    return Change(
+        source="salesforce",
+        object="account_history",
+        record_id=salesforce_account_id,
+        kind="hint",
+        event_id=f"{reason}:account_history",
+        version=milliseconds(at),
+        occurred_at=at,
+        origin="portal",
+        owner_id=salesforce_account_id,
+    )
 
 
 def whmcs_hint(resource: str, record_id: str, reason: str) -> Change:

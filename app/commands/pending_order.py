@@ -1,0 +1,73 @@
+"""An order as its customer sees it from the moment Salesforce took it until the read model shows it.
+
+The shape is the read model's own with `pending: true`; what only Salesforce knows (the order number, the items' ids) is
+still empty.
+"""
+
+import msgspec
+
+from app.commands.basket import Basket
+from app.commands.context import Actor
+from app.commands.order_facts import Facts, Product
+from app.ingest.inbox import Pending
+from app.ingest.mirror import now
+from app.readmodels.money import money
+from app.readmodels.orders import STATUS_TEXTS, Order, OrderItem, OrderSummary, TimelineEntry
+
+STATUS = "in_review"
+REVIEW_STATUS = "Pending Review"
+MARK = b',"pending":true}'
+
+
+def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, currency: str) -> Pending:
+    """What to show for an order that was just placed; prices as the catalog had them."""
+    at, text = now(), STATUS_TEXTS[STATUS]
+    chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
+    address = msgspec.to_builtins(basket.address or facts.address)
+    order = Order(
+        order_id=order_id,
+        order_number=None,
+        status=STATUS,
+        status_text=text,
+        review_status=REVIEW_STATUS,
+        activation_status=None,
+        reason=None,
+        placed_at=at,
+        effective_date=facts.today,
+        total=money(sum(product.price for product in chosen), currency),
+        items=[_item(product, currency) for product in chosen],
+        address={
+            "street": " ".join(filter(None, (address.get("address1"), address.get("address2")))),
+            **{name: address.get(name) for name in ("city", "state", "postcode", "country")},
+        }
+        if address
+        else {},
+        address_changed=False,
+        timeline=[TimelineEntry(STATUS, text, at)],
+    )
+    same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}
+    summary = OrderSummary(**same, item_count=len(order.items))
+    return Pending(
+        account_id=actor.account_id_or_refuse(),
+        slice="orders",
+        item_id=order_id,
+        summary=_marked(summary),
+        document=_marked(order),
+    )
+
+
+def _item(product: Product, currency: str) -> OrderItem:
+    return OrderItem(
+        order_item_id="",
+        sku=product.sku,
+        name=product.name,
+        billing_cycle=product.billing_cycle,
+        quantity=1,
+        unit_price=money(product.price, currency),
+        total=money(product.price, currency),
+        subscription_id=None,
+    )
+
+
+def _marked(shape: Order | OrderSummary) -> bytes:
+    return msgspec.json.encode(shape)[:-1] + MARK
