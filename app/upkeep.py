@@ -10,14 +10,15 @@ import structlog
 from msgspec import Struct
 
 from app.commands import ledger
-from app.projections import publish, rebuild
+from app.projections import fanout, publish, rebuild
 from app.projections.rebuild.pace import Pace
-from app.projections.registry import projectors
+from app.projections.registry import projectors, with_previous
 from app.resources import Resources
 
 CHORE_LOCK = 0x1B10
+FANOUT_SHARE = 0.3
 REBUILD_SHARE = 0.3
-"""Part of the time that a rebuild nobody asked for may work."""
+"""Part of the time that work nobody waits for may take."""
 
 log = structlog.get_logger()
 
@@ -48,7 +49,14 @@ async def rebuild_raised(resources: Resources) -> None:
         log.info("generation_dropped", generation=dropped)
 
 
+async def fan_out(resources: Resources) -> None:
+    """Compute the many rows that refer to a changed record."""
+    async for size in Pace(FANOUT_SHARE).paced(fanout.run(resources.pool, with_previous(resources.settings))):
+        log.info("fanned_out", groups=size)
+
+
 CHORES = (
+    Chore("fanout", 1, fan_out),
     Chore("clean", 600, clean),
     Chore("rebuild", 30, rebuild_raised),
 )

@@ -46,13 +46,40 @@ async def project(
     if not accounts:
         return
     held = await versions.hold(connection, accounts, touched)
-    for work in _merged(works, seen):
+    await _write(connection, targets, _merged(works, seen), held)
+    await _notify(connection, works, held)
+
+
+async def recompute(
+    connection: Any, projectors: Sequence[Projector], projector: Projector, keys: Sequence[groups.GroupKey]
+) -> None:
+    """Compute these groups of one slice again, in every generation, as if all their records had changed.
+
+    Raises:
+        Moved: one of them went to another account in the instant before that was held; try again.
+    """
+    await groups.lock(connection, projectors, [])
+    targets = await generations.live(connection, projectors)
+    feeding = {each.projector.version: each.projector for each in targets if each.projector.name == projector.name}
+    plan = await groups.plan(connection, projector, keys)
+    accounts = {account for _, account in plan.values()}
+    held = await versions.hold(connection, accounts, accounts)
+    if await groups.plan(connection, projector, keys) != plan:
+        raise groups.Moved
+    works = [Work(each, plan, set()) for each in feeding.values()]
+    await _write(connection, targets, works, held)
+    await _notify(connection, works, held)
+
+
+async def _write(
+    connection: Any, targets: Sequence[generations.Target], works: Iterable[Work], held: Mapping[UUID, int]
+) -> None:
+    for work in works:
         computed = rows.compute(work.projector, await groups.load(connection, work.projector, work.plan), held)
         for target in targets:
             if target.projector is work.projector:
                 await vacated.remove(connection, work.projector, target.generation, work.left)
                 await rows.write(connection, work.projector, target.generation, computed)
-    await _notify(connection, works, held)
 
 
 async def _work(connection: Any, projector: Projector, changed: Sequence[Record]) -> Work:

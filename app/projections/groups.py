@@ -14,6 +14,7 @@ from uuid import UUID
 from app.events import Record
 from app.projections.generations import LOCK_KEY
 from app.projections.projector import Group, Projector
+from app.projections.referring import roots_referring
 from app.readmodels.table import GLOBAL_ACCOUNT
 
 Accounts = Mapping[str, UUID]
@@ -22,6 +23,11 @@ GroupKey = tuple[str, str]
 
 Plan = Mapping[GroupKey, tuple[str, UUID]]
 """Group → its upstream owner and that owner's account."""
+
+
+class Moved(Exception):
+    """A group went to another account in the instant before that was held."""
+
 
 OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
 """Upstream → the column of portal.id_mappings that names its owner."""
@@ -91,7 +97,7 @@ async def touched(connection: Any, projector: Projector, changed: Sequence[Recor
     owners |= {r.owner_id for r in mine if r.object in projector.owner_context and r.owner_id}
     roots = {_root_id(projector, record) for record in mine if record.object in projector.reads}
     roots |= await _roots_of_owners(connection, projector, owners)
-    roots |= await _roots_referring(connection, projector, mine)
+    roots |= await roots_referring(connection, projector, mine)
     return {("", root) for root in roots if root}
 
 
@@ -109,23 +115,6 @@ async def _roots_of_owners(connection: Any, projector: Projector, owners: set[st
         list(owners),
     )
     return {row["record_id"] for row in rows}
-
-
-async def _roots_referring(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[str]:
-    roots: set[str] = set()
-    for lookup in projector.lookups:
-        ids = [record.record_id for record in changed if record.object == lookup.target]
-        if ids:
-            rows = await connection.fetch(
-                "SELECT DISTINCT parent_id FROM mirror.records "
-                "WHERE source = $1 AND object = $2 AND data ->> $3 = ANY($4::text[])",
-                projector.source,
-                lookup.referrer,
-                lookup.field,
-                ids,
-            )
-            roots |= {row["parent_id"] for row in rows}
-    return roots
 
 
 async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> Plan:

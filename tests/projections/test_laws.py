@@ -19,6 +19,7 @@ Feed = Callable[[Sequence[Change]], Awaitable[None]]
 NOT_SLICES = {
     "__init__",
     "engine",
+    "fanout",
     "fields",
     "generations",
     "groups",
@@ -26,6 +27,7 @@ NOT_SLICES = {
     "publish",
     "registry",
     "rebuild",
+    "referring",
     "rows",
     "vacated",
     "versions",

@@ -20,10 +20,6 @@ from app.projections.projector import Projector
 CHUNK = 200
 
 
-class Moved(Exception):
-    """A group went to another account in the instant before it was held."""
-
-
 async def expected(connection: Any, projector: Projector) -> int:
     """How many steps a whole fill takes: roots, owners, or one."""
     if projector.scope == "global":
@@ -41,7 +37,7 @@ async def fill(pool: asyncpg.Pool, projector: Projector, generation: Generation)
     """Fill from the generation's cursor to the end; yields how many steps are done, after each chunk."""
     cursor, filled = generation.cursor, generation.filled
     while keys := await _next(pool, projector, cursor):
-        with contextlib.suppress(Moved):
+        with contextlib.suppress(groups.Moved):
             async with pool.acquire() as connection, connection.transaction():
                 await _fill_chunk(connection, projector, generation.generation, keys)
                 await generations.mark(connection, generation, cursor=keys[-1] or "all", filled=filled + len(keys))
@@ -80,7 +76,7 @@ async def _fill_chunk(connection: Any, projector: Projector, generation: int, ke
     plan = await groups.plan(connection, projector, wanted)
     held = await versions.hold(connection, {account for _, account in plan.values()})
     if await groups.plan(connection, projector, wanted) != plan:
-        raise Moved
+        raise groups.Moved
     if plan:
         computed = rows.compute(projector, await groups.load(connection, projector, plan), held)
         await rows.write(connection, projector, generation, computed)

@@ -1,0 +1,38 @@
+"""One record that a thousand rows refer to: computed again in the background, so that it starves nobody.
+
+A renamed product touches every order that ever named it. A few are computed in the commit that renames it; very many
+are left to a worker, a chunk at a time, each holding its accounts only for as long as it takes.
+
+Reads: mirror.records, ingest.fanouts. Writes: ingest.fanouts and, through the engine, the slice's rows.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+
+from app.projections import engine, referring
+from app.projections.projector import Projector
+
+
+async def run(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> AsyncIterator[int]:
+    """Work off every fan-out that waits; yields the size of each chunk. One worker at a time does this."""
+    slices = {projector.name: projector for projector in projectors}
+    while wish := await pool.fetchrow("SELECT * FROM ingest.fanouts ORDER BY requested_at LIMIT 1"):
+        async with pool.acquire() as connection, connection.transaction():
+            size = await _chunk(connection, projectors, slices[wish["slice"]], wish)
+        yield size
+
+
+async def _chunk(connection: Any, projectors: Sequence[Projector], projector: Projector, wish: Any) -> int:
+    lookup = next(each for each in projector.lookups if each.target == wish["object"])
+    roots = await referring.some(connection, projector, lookup, wish["record_id"], wish["cursor"], referring.AT_ONCE)
+    # A record that changed again meanwhile has begun its fan-out anew: then the cursor is not ours to move.
+    same = "WHERE (slice, object, record_id, requested_at) = ($1, $2, $3, $4)"
+    this = [wish[name] for name in ("slice", "object", "record_id", "requested_at")]
+    if roots:
+        await engine.recompute(connection, projectors, projector, [("", root) for root in roots])
+        await connection.execute(f"UPDATE ingest.fanouts SET cursor = $5 {same}", *this, roots[-1])
+    else:
+        await connection.execute(f"DELETE FROM ingest.fanouts {same}", *this)
+    return len(roots)

@@ -1,0 +1,54 @@
+"""Which roots refer to a record by its id: those of a few at once, those of very many in the background.
+
+Reads: mirror.records. Writes: ingest.fanouts.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.events import Record
+from app.projections.projector import Lookup, Projector
+
+AT_ONCE = 200
+"""How many groups one changed record may touch within its own commit; also the size of a chunk of the rest."""
+
+
+async def roots_referring(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[str]:
+    """The roots that refer to changed records. Where they are too many none are, and the wish is noted instead."""
+    found: set[str] = set()
+    for lookup in projector.lookups:
+        for record in changed:
+            if record.object == lookup.target:
+                roots = await some(connection, projector, lookup, record.record_id, "", AT_ONCE + 1)
+                if len(roots) > AT_ONCE:
+                    await _postpone(connection, projector, record)
+                else:
+                    found |= set(roots)
+    return found
+
+
+async def some(
+    connection: Any, projector: Projector, lookup: Lookup, record_id: str, cursor: str, limit: int
+) -> list[str]:
+    """The next roots behind the cursor, in order, that refer to the record."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT parent_id FROM mirror.records "
+        f"WHERE source = $1 AND object = '{lookup.referrer}' AND data ->> '{lookup.field}' = $2 AND parent_id > $3 "
+        "ORDER BY parent_id LIMIT $4",
+        projector.source,
+        record_id,
+        cursor,
+        limit,
+    )
+    return [row["parent_id"] for row in rows]
+
+
+async def _postpone(connection: Any, projector: Projector, record: Record) -> None:
+    """Again from the start, if one was under way: what it had done is out of date."""
+    await connection.execute(
+        "INSERT INTO ingest.fanouts (slice, object, record_id) VALUES ($1, $2, $3) "
+        "ON CONFLICT (slice, object, record_id) DO UPDATE SET cursor = '', requested_at = clock_timestamp()",
+        projector.name,
+        record.object,
+        record.record_id,
+    )
