@@ -100,6 +100,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_token: Annotated[str, note("WHM API token.")]
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM call, in seconds.")] = 120.0
 
+    inbox_retention_days: Annotated[
+        int, note("How long settled changes are kept, in days; 5 at least, because events may be repeated for three.")
+    ] = 14
     worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
     sweep_seconds: Annotated[
         int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")
