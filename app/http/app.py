@@ -31,6 +31,7 @@ from app.http.doorbells import Doorbells
 from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
+from app.ingest.verification import Verifications
 from app.queries.store import Store
 from app.resources import open_resources
 from app.settings import Settings
@@ -71,6 +72,7 @@ def build(settings: Settings) -> Litestar:
             app.state.cases = r.cases
             app.state.counters = Counters(r.redis)
             app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
+            app.state.verifications = Verifications(r.inbox, r.pool)
             app.state.doorbells = doorbells = Doorbells(
                 r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
             )

@@ -48,9 +48,9 @@ class Doorbells:
         """End every stream and stop listening."""
         self.closing = True
         self._ring_all()
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        while self._task and not self._task.done():
+            self._task.cancel()  # the Redis client may take one cancellation for its own time-out
+            await asyncio.wait([self._task], timeout=0.2)
 
     def refuse_if_full(self, account_id: UUID) -> None:
         """Before a stream begins, because afterwards nothing can be refused any more.
@@ -93,7 +93,7 @@ class Doorbells:
                 rung.set()  # what came before the subscription took hold
 
     async def _listen_for_ever(self) -> None:
-        while True:
+        while not self.closing:
             try:
                 async with self._redis.pubsub() as pubsub:
                     await self._listen(pubsub)
@@ -110,7 +110,7 @@ class Doorbells:
         self._ring_all()
         clock = asyncio.get_running_loop().time
         heard_at = asked_at = clock()
-        while clock() - heard_at < SILENCE_SECONDS:
+        while not self.closing and clock() - heard_at < SILENCE_SECONDS:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=LOOK_SECONDS)
             if message is not None:
                 heard_at = clock()
