@@ -105,6 +105,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox_retention_days: Annotated[
         int, note("How long settled changes are kept, in days; 5 at least, because events may be repeated for three.")
     ] = 14
+    reconcile_seconds: Annotated[
+        int, note("How often the workers compare the upstreams with the mirror, in seconds; 0 for never.")
+    ] = 300
+    reconcile_whmcs_clients: Annotated[int, note("WHMCS customers whose lists one comparison reads.")] = 20
     worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
     sweep_seconds: Annotated[
         int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")
