@@ -29,6 +29,7 @@ from app.http.access import identify, refuse_unknown_parameters, require_json, r
 from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
+from app.ingest.door import Door
 from app.queries.store import Store
 from app.resources import open_resources
 from app.settings import Settings
@@ -67,6 +68,7 @@ def build(settings: Settings) -> Litestar:
             app.state.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
             app.state.cases = r.cases
             app.state.counters = Counters(r.redis)
+            app.state.door = Door(r.pool, settings.inbox_high_water)
             app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
             yield
 
