@@ -10,6 +10,7 @@ import structlog
 from msgspec import Struct
 
 from app.commands import ledger
+from app.ingest import retention
 from app.projections import fanout, publish, rebuild
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
@@ -34,6 +35,7 @@ class Chore(Struct, frozen=True):
 async def clean(resources: Resources) -> None:
     """Forget what nobody needs any more."""
     await ledger.forget_old(resources.pool)
+    await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days)
 
 
 async def rebuild_raised(resources: Resources) -> None:
