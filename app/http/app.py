@@ -30,6 +30,7 @@ from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
 from app.ingest.door import Door
+from app.ingest.metrics import Metrics
 from app.queries.store import Store
 from app.resources import open_resources
 from app.settings import Settings
@@ -69,6 +70,8 @@ def build(settings: Settings) -> Litestar:
             app.state.cases = r.cases
             app.state.counters = Counters(r.redis)
             app.state.door = Door(r.pool, settings.inbox_high_water)
+            feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
+            app.state.metrics = Metrics(r.pool, feeds)
             app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
             yield
 
