@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from app.cli.dead_letters import dead_letters
+from app.cli.explain import explain
 from app.cli.lag import lag
 from app.cli.loaded import load_settings
 from app.cli.rebuild import rebuild
@@ -112,7 +113,7 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
     click.echo(json.dumps(line) if as_json else f"Migrated {direction} to {target} in {took_ms} ms.")
 
 
-OPERATIONS: tuple[click.Command, ...] = (rebuild, dead_letters, lag)
+OPERATIONS: tuple[click.Command, ...] = (rebuild, dead_letters, explain, lag)
 """Operators' commands, each in a module of its own."""
 
 for operation in OPERATIONS:
