@@ -8,12 +8,10 @@ from litestar import Request, Response, post
 
 from app.commands.context import Context
 from app.errors import InvalidRequest, NotFound, RuleViolated
-from app.ingest.door import BODY_SECONDS, Door
+from app.ingest.door import BODY_SECONDS, LARGEST_BYTES, Door
 from app.ingest.inbox import Inbox
 from app.ingest.receive import receive_salesforce, receive_whmcs, takes_salesforce
 from app.settings import Settings
-
-LARGEST_BYTES = 262_144
 
 Receive = Callable[[Inbox, Door, Settings, Mapping[str, str], bytes], Awaitable[int]]
 
@@ -49,7 +47,7 @@ async def salesforce_webhook(request: Request[Any, Any, Any]) -> Response[None]:
 async def _taken_in(request: Request[Any, Any, Any], receive: Receive) -> Response[None]:
     context: Context = request.app.state.context
     door: Door = request.app.state.door
-    async with door.admitted():
+    async with door.admitted(request.headers.get("content-length", "")):
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await request.body()

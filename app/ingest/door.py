@@ -1,7 +1,8 @@
 """How much the inbox takes from webhooks at once. A burst is bounded here and by the senders' retries, not by memory.
 
-Refused before a body is read: when too many requests are inside already, or when more waits to be read again upstream
-than can be done soon. Only a few inserts run at once, so that webhooks never take every database connection.
+Refused before a body is read: when the bodies inside already are as much as may be in memory, or when more waits to be
+read again upstream than can be done soon. Only a few inserts run at once, so that webhooks never take every database
+connection.
 """
 
 import asyncio
@@ -12,8 +13,12 @@ import asyncpg
 
 from app.errors import Overloaded
 
-MOST_AT_ONCE = 64
-"""Requests whose bodies may be in memory, each at most 256 KiB."""
+LARGEST_BYTES = 262_144
+"""A body that does not say its size counts as this large; a larger one is refused."""
+MOST_BYTES = 16 * 1024 * 1024
+"""Of bodies in memory at once."""
+LEAST_BYTES = 16 * 1024
+"""What a request costs beside its body."""
 MOST_INSERTS = 4
 BODY_SECONDS = 10
 INSERT_SECONDS = 5
@@ -30,25 +35,27 @@ class Door:
     def __init__(self, pool: asyncpg.Pool, high_water: int) -> None:
         self._pool = pool
         self._high_water = high_water
-        self._inside = 0
+        self._bytes = 0
         self._inserts = asyncio.Semaphore(MOST_INSERTS)
         self._full = False
         self._look_at = 0.0
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """Be inside for as long as the block runs.
+    async def admitted(self, content_length: str) -> AsyncIterator[None]:
+        """Be inside for as long as the block runs, with a body of the size that the header says.
 
         Raises:
             Overloaded: full at the moment; the sender tries again.
         """
-        if self._inside >= MOST_AT_ONCE or await self._is_full():
+        size = min(int(content_length), LARGEST_BYTES) if content_length.isdecimal() else LARGEST_BYTES
+        cost = max(size, LEAST_BYTES)
+        if await self._is_full() or self._bytes + cost > MOST_BYTES:
             raise Overloaded
-        self._inside += 1
+        self._bytes += cost
         try:
             yield
         finally:
-            self._inside -= 1
+            self._bytes -= cost
 
     @asynccontextmanager
     async def inserting(self) -> AsyncIterator[asyncpg.Connection]:
