@@ -10,6 +10,7 @@ PortalError
 ├── RateLimited             too many requests
 ├── TooLarge                the body exceeds its bound
 ├── NotReady                this account was never projected yet
+├── Overloaded              more has come in than can be worked off; the sender tries again
 ├── OutdatedRelease         a newer release has changed the read models; this process must not feed them any more
 └── UpstreamError           an upstream could not do its part
     ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
@@ -109,6 +110,12 @@ class NotReady(PortalError):
 class OutdatedRelease(PortalError):
     code = "outdated_release"
     detail = "A newer release feeds the read models. Stop this process."
+
+
+class Overloaded(PortalError):
+    code = "inbox_full"
+    detail = "More has come in than we can take at the moment. Please send it again in a few seconds."
+    retry_after_seconds = 5
 
 
 class UpstreamError(PortalError):

@@ -78,6 +78,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     salesforce_timeout_seconds: Annotated[float, note("Timeout of one Salesforce REST call, in seconds.")] = 20.0
     salesforce_concurrency: Annotated[int, note("Salesforce REST calls at once in one process.")] = 8
 
+    salesforce_webhook_secrets: Annotated[
+        str,
+        note(
+            "Secrets that sign webhooks of an org that pushes, comma separated, newest first; empty: there is no route."
+        ),
+    ] = ""
+
     whmcs_url: Annotated[str, note("WHMCS system URL.")]
     whmcs_identifier: Annotated[str, note("WHMCS API credential identifier.")]
     whmcs_secret: Annotated[str, note("WHMCS API credential secret.")]
@@ -102,9 +109,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_token: Annotated[str, note("WHM API token.")]
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM call, in seconds.")] = 120.0
 
-    inbox_retention_days: Annotated[
-        int, note("How long settled changes are kept, in days; 5 at least, because events may be repeated for three.")
-    ] = 14
     reconcile_seconds: Annotated[
         int, note("How often the workers compare the upstreams with the mirror, in seconds; 0 for never.")
     ] = 300
@@ -113,6 +117,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     sweep_seconds: Annotated[
         int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")
     ] = 2
+    inbox_high_water: Annotated[
+        int, note("Changes waiting to be read again upstream above which webhooks are told to come back later.")
+    ] = 50_000
+    inbox_retention_days: Annotated[
+        int,
+        Meta(
+            ge=4,
+            description="How long settled changes are kept, in days; at least 4: the event bus repeats 72 hours.",
+        ),
+    ] = 14
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

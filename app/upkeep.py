@@ -38,8 +38,7 @@ class Chore(Struct, frozen=True):
 async def clean(resources: Resources) -> None:
     """Forget what nobody needs any more."""
     await ledger.forget_old(resources.pool)
-    forgotten = await retention.forget_old(resources.pool, resources.settings.inbox_retention_days)
-    log.info("forgotten", **{name.replace(".", "_"): count for name, count in forgotten.items() if count})
+    await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days)
 
 
 async def rebuild_raised(resources: Resources) -> None:

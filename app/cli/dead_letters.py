@@ -1,89 +1,140 @@
-"""`portal dead-letters`: changes that could not be applied, and what to do with them."""
+"""`portal dead-letters`: what could not be applied, why, and what to do with it."""
 
 import getpass
-import json
+from collections.abc import Sequence
+from typing import Any
 
 import click
 import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.cli.operate import operate
 from app.ingest import dead_letters as letters
-from app.ingest.dead_letters import DeadLetter
+from app.ingest import resolve
+from app.ingest.dead_letters import DeadLetter, ParkedAccount
+from app.ingest.operators import Operator
+from app.ingest.resolve import Resolved
 from app.resources import Resources
 
-AsJson = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-MASK = "•••"
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group("dead-letters", invoke_without_command=True)
 @click.pass_context
-@AsJson
-def dead_letters(ctx: click.Context, as_json: bool) -> None:
-    """List changes that failed five times. Their records wait; every other record moves on.
+def dead_letters(context: click.Context) -> None:
+    """Changes that kept failing, and the records parked behind them. Without a command: list.
 
-    Mend the cause, then `retry`; or `discard` a change for good, and the next one of its record is applied.
+    A change that fails five times parks its record: its later changes wait, every other record moves on. Mend the
+    cause, then `retry`; or `discard` a change that can never be applied.
     """
-    if ctx.invoked_subcommand:
-        return
-    found = operate(lambda resources: letters.open_letters(resources.pool))
+    if context.invoked_subcommand is None:
+        context.invoke(list_letters)
+
+
+@dead_letters.command("list")
+@click.option("--resolved", is_flag=True, help="Those that were retried or discarded, newest first.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, letters.MOST))
+@AS_JSON
+def list_letters(resolved: bool = False, limit: int = 100, as_json: bool = False) -> None:
+    """What is parked, oldest first, and whose answers it holds back."""
+
+    async def work(resources: Resources) -> tuple[list[DeadLetter], list[ParkedAccount]]:
+        found = await letters.listed(resources.pool, resolved=resolved, limit=limit)
+        return found, await letters.parked_accounts(resources.pool)
+
+    found, accounts = operate(work)
     if as_json:
-        click.echo(json.dumps([_plain(each, reveal=False) for each in found], default=str))
-        return
-    table = Table("id", "record", "origin", "parked", "waiting", "error", box=SIMPLE_HEAD)
-    for each in found:
-        name = f"{each.source} {each.object} {each.record_id}"
-        parked = f"{each.parked_at:%m-%d %H:%M:%S}"
-        table.add_row(str(each.id), name, each.origin, parked, str(each.waiting), each.error[:80])
-    Console().print(table if found else "No dead letters.")
+        _print_json({"dead_letters": found, "parked_accounts": accounts})
+    elif not found:
+        click.echo("No dead letters." if not resolved else "None were resolved.")
+    else:
+        Console().print(_table(found))
+        click.echo(f"Accounts held back: {len(accounts)}. `portal dead-letters show ID` tells more.")
 
 
 @dead_letters.command()
-@click.argument("letter_id", type=int, metavar="ID")
-@click.option("--reveal", is_flag=True, help="Show the change's own values, which may be personal data.")
-@AsJson
+@click.argument("letter_id", type=int)
+@click.option("--reveal", is_flag=True, help="Show personal data too; that is written into the audit log.")
+@AS_JSON
 def show(letter_id: int, reveal: bool, as_json: bool) -> None:
-    """Show one with its stack and the fields of its change."""
-    found = operate(lambda resources: letters.letter(resources.pool, letter_id))
-    plain = _plain(found, reveal=reveal)
+    """One dead letter: the error, its stack, what the change said."""
+    found = operate(lambda r: letters.one(r.pool, letter_id, _operator(), reveal=reveal))
+    _print_json(found) if as_json else _show(found)
+
+
+@dead_letters.command()
+@click.argument("ids", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every open dead letter.")
+@AS_JSON
+def retry(ids: Sequence[int], every: bool, as_json: bool) -> None:
+    """Try again, at once and with fresh attempts, together with what else is parked of the same records."""
+    if bool(ids) == every:
+        raise click.UsageError("Name the dead letters to retry, or say --all.")
+
+    async def work(resources: Resources) -> Resolved:
+        chosen = await letters.open_ids(resources.pool) if every else ids
+        return await resolve.retry(resources.pool, resources.inbox.wake, chosen, _operator())
+
+    _tell(operate(work), "retried", as_json)
+
+
+@dead_letters.command()
+@click.argument("ids", type=int, nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why it may be lost; kept in the audit log.")
+@AS_JSON
+def discard(ids: Sequence[int], reason: str, as_json: bool) -> None:
+    """Give these changes up for good; later changes of their records move on."""
+    done = operate(lambda r: resolve.discard(r.pool, r.inbox.wake, ids, _operator(), reason))
+    _tell(done, "discarded", as_json)
+
+
+def _operator() -> Operator:
+    return Operator(name=getpass.getuser())
+
+
+def _tell(done: Resolved, what: str, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(plain, default=str))
+        _print_json({what: done.ids, "already_resolved": done.already})
         return
-    stack = plain.pop("stack")
-    for name, value in plain.items():
-        click.echo(f"{name}: {value}")
-    click.echo(stack)
+    named = ", ".join(map(str, done.ids))
+    click.echo(f"{len(done.ids)} {what}{': ' + named if named else ''}.")
+    if done.already:
+        click.echo(f"Resolved before, left as they are: {', '.join(map(str, done.already))}.")
 
 
-@dead_letters.command()
-@click.argument("letter_ids", type=int, nargs=-1, metavar="ID...")
-@click.option("--all", "every", is_flag=True, help="Every open one.")
-def retry(letter_ids: tuple[int, ...], every: bool) -> None:
-    """Try parked changes again, with all their attempts."""
-
-    async def work(resources: Resources) -> int:
-        ids = [each.id for each in await letters.open_letters(resources.pool, 10_000)] if every else list(letter_ids)
-        return await letters.retry(resources.pool, resources.inbox.wake, ids, getpass.getuser())
-
-    click.echo(f"{operate(work)} will be tried again.")
+def _print_json(answer: Any) -> None:
+    click.echo(msgspec.json.encode(answer).decode())
 
 
-@dead_letters.command()
-@click.argument("letter_ids", type=int, nargs=-1, required=True, metavar="ID...")
-@click.option("--reason", required=True, help="Why; it is kept in the audit.")
-def discard(letter_ids: tuple[int, ...], reason: str) -> None:
-    """Give parked changes up; later changes of their records go on."""
+def _table(found: Sequence[DeadLetter]) -> Table:
+    table = Table("id", "record", "change", "attempts", "waiting", "parked at", "error", box=SIMPLE_HEAD)
+    for each in found:
+        table.add_row(
+            str(each.id),
+            escape(f"{each.source} {each.object} {each.record_id}"),
+            f"{each.kind or '–'} by {each.origin or '–'}",
+            str(each.attempts),
+            str(each.waiting),
+            f"{each.parked_at:%Y-%m-%d %H:%M:%S}" + (f" ({each.resolution})" if each.resolution else ""),
+            escape(each.error if len(each.error) <= 120 else each.error[:119] + "…"),
+        )
+    return table
 
-    async def work(resources: Resources) -> int:
-        return await letters.discard(resources.pool, resources.inbox.wake, letter_ids, getpass.getuser(), reason)
 
-    click.echo(f"{operate(work)} discarded.")
-
-
-def _plain(found: DeadLetter, *, reveal: bool) -> dict[str, object]:
-    plain = msgspec.structs.asdict(found)
-    if not reveal:
-        plain["data"] = dict.fromkeys(found.data, MASK)
-    return plain
+def _show(letter: DeadLetter) -> None:
+    state = f"{letter.resolution} at {letter.resolved_at:%Y-%m-%d %H:%M:%S}" if letter.resolution else "open"
+    console = Console(markup=False, highlight=False)
+    console.print(f"Dead letter {letter.id}, {state}: {letter.source} {letter.object} {letter.record_id}")
+    console.print(f"  parked at {letter.parked_at:%Y-%m-%d %H:%M:%S} after {letter.attempts} attempts")
+    console.print(f"  entry {letter.entry_id}: {letter.kind} by {letter.origin}, version {letter.version}")
+    console.print(f"  later changes of the record that wait: {letter.waiting}")
+    console.print(f"\n{letter.error}\n\n{letter.stack}")
+    for heading, data in (("The change says", letter.data), ("The record as last applied", letter.mirrored)):
+        if data:
+            console.print(heading)
+            console.print(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+    if not letter.resolution:
+        console.print(f"\nMend the cause, then `portal dead-letters retry {letter.id}`.")

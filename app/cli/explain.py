@@ -1,64 +1,90 @@
-"""`portal explain`: what made a row."""
+"""`portal explain`: why a read model shows what it shows."""
 
 import json
 
 import click
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.tree import Tree
 
 from app.cli.operate import operate
-from app.errors import InvalidRequest
-from app.projections.explain import Explanation
-from app.projections.explain import explain as find
-from app.projections.registry import projectors
+from app.projections.explain import MOST_ENTRIES
+from app.projections.explain import explain as explained
+from app.projections.explain.shapes import Entry, Explanation, Source
+from app.projections.registry import SLICES, projectors
 from app.resources import Resources
+
+RESOURCES = tuple(module.__name__.rsplit(".", 1)[1] for module in SLICES)
 
 
 @click.command()
-@click.argument("resource")
+@click.argument("resource", type=click.Choice(RESOURCES), metavar="RESOURCE")
 @click.argument("item_id", metavar="ID")
+@click.option("--entries", default=MOST_ENTRIES, show_default=True, help="How many of the newest to show per record.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def explain(resource: str, item_id: str, as_json: bool) -> None:
-    """Show what made a row of read model RESOURCE: records, changes, versions and times, in order.
+def explain(resource: str, item_id: str, entries: int, as_json: bool) -> None:
+    """Which records and changes made the row of RESOURCE under the upstream ID, in order, and what is odd about it.
 
-    ID is the upstream's: an order or invoice id; where a customer has one row, the WHMCS client or Salesforce account.
+    \b
+    orders           Salesforce order id          invoices         WHMCS invoice id
+    subscriptions    WHMCS service id             profiles         WHMCS client id
+    payment_methods  pay method or client id      eligibility      Salesforce account id
+    catalog          SKU or Salesforce product id
     """
 
     async def work(resources: Resources) -> Explanation:
         named = {each.name: each for each in projectors(resources.settings)}
-        if resource not in named:
-            raise InvalidRequest(f"There is no read model {resource!r}. There are: {', '.join(named)}.")
         async with resources.pool.acquire() as connection:
-            return await find(connection, named[resource], item_id)
+            return await explained(connection, named[resource], item_id, most_entries=entries)
 
     found = operate(work)
-    click.echo(json.dumps(msgspec.to_builtins(found), default=str)) if as_json else _show(found)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(found)))
+    else:
+        Console(highlight=False).print(tree(found))
 
 
-def _show(found: Explanation) -> None:
-    console = Console()
-    console.print(f"[bold]{found.slice} {found.item_id}[/bold]  account {found.account_id or '—'}")
-    for name, value in found.row.items():
-        console.print(f"  {name}: {value}", highlight=False)
-    records = Table("record", "role", "version", "changed", "verified", title="Made of", box=SIMPLE_HEAD)
-    for each in found.sources:
-        name = f"{each.object} {each.record_id}{' (deleted)' if each.deleted else ''}"
-        records.add_row(name, each.role, str(each.version), _time(each.occurred_at), _time(each.verified_at))
-    changes = Table(
-        "entry", "record", "origin", "kind", "version", "received", "became", title="Changes", box=SIMPLE_HEAD
-    )
-    for step in found.steps:
-        became = step.outcome or ("parked" if step.parked else f"waits, {step.attempts} attempts")
-        name = f"{step.object} {step.record_id}"
-        changes.add_row(
-            str(step.entry_id), name, step.origin, step.kind, str(step.version), _time(step.received_at), became
-        )
-    console.print(records, changes)
+def tree(found: Explanation) -> Tree:
+    """The explanation as a person reads it: remarks first, then the row, then what it was made of."""
+    owner = f", owner {found.owner_id}" if found.owner_id else ""
+    account = f", account {found.account_id}" if found.account_id else ""
+    top = Tree(f"[bold]{escape(f'{found.resource} {found.item_id}')}[/bold]{escape(owner + account)}")
     for remark in found.remarks:
-        console.print(f"  {remark}")
+        top.add(f"[yellow]![/yellow] {escape(remark)}")
+    served = f"generation {found.generation}, projector version {found.generation_version}"
+    for row in found.rows:
+        as_of = f", as of {row.as_of:%Y-%m-%d %H:%M:%S}" if row.as_of else ""
+        top.add(escape(f"row {row.item_id} of account {row.account_id}: version {row.version}{as_of} ({served})"))
+    if not found.rows:
+        top.add(f"no row ({served})")
+    for source in found.sources:
+        _add(top, source)
+    return top
 
 
-def _time(value: object) -> str:
-    return f"{value:%m-%d %H:%M:%S}"
+def _add(top: Tree, source: Source) -> None:
+    branch = top.add(escape(f"{source.role}: {source.source} {source.object} {source.record_id}  {_state(source)}"))
+    if source.earlier:
+        branch.add(f"… {source.earlier} earlier")
+    letters = {letter.entry_id: letter for letter in source.letters}
+    for entry in source.entries:
+        letter = letters.get(entry.id)
+        note = f"  dead letter {letter.id} ({letter.resolution or 'open'})" if letter else ""
+        branch.add(escape(_line(entry) + note))
+
+
+def _state(source: Source) -> str:
+    record = source.record
+    if record is None:
+        return "not mirrored"
+    times = f"occurred {record.occurred_at:%Y-%m-%d %H:%M:%S}, verified {record.verified_at:%Y-%m-%d %H:%M:%S}"
+    return f"version {record.version}, {times}" + (", deleted" if record.deleted else "")
+
+
+def _line(entry: Entry) -> str:
+    echo = ", echo of our own write" if entry.echo else ""
+    settled = f"settled {entry.settled_at:%H:%M:%S.%f}: {entry.outcome}" if entry.settled_at else "open"
+    tries = f", {entry.attempts} failed attempts" if entry.attempts else ""
+    received = f"received {entry.received_at:%Y-%m-%d %H:%M:%S.%f}"
+    return f"#{entry.id} {entry.kind} by {entry.origin}{echo}, version {entry.version}, {received}, {settled}{tries}"

@@ -1,51 +1,121 @@
-"""`portal lag`: how far behind the read models are."""
+"""`portal lag`: how far behind the portal is, in time and in count."""
 
-import json
-import time
+import asyncio
+from datetime import timedelta
 
 import click
 import msgspec
+from msgspec import Struct
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from app.cli.operate import operate
-from app.ingest.lag import Lag, measure
+from app.ingest.latency import Latency, latencies
+from app.ingest.measure import measure
+from app.ingest.measures import MOST_COUNTED, Measures, concerns
+from app.resources import Resources
+
+
+class Lag(Struct, frozen=True, kw_only=True):
+    """One look. `status` is `ok` or `degraded`, and `concerns` says why."""
+
+    status: str
+    concerns: list[str]
+    measures: Measures
+    latencies: list[Latency]
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Again every two seconds, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def lag(watch: bool, as_json: bool) -> None:
-    """Show how far behind the read models are: feeds, inbox, delays, drift, what is parked.
+@click.option("--watch", is_flag=True, help="Look again every two seconds until Ctrl-C.")
+@click.option("--minutes", default=15, show_default=True, type=click.IntRange(1, 1440), help="Window of the latencies.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (one a line with --watch).")
+def lag(watch: bool, minutes: int, as_json: bool) -> None:
+    """How far behind the read models are: feeds, inbox, latencies, dead letters, notices, canary.
 
-    A feed is as old as its last answer, keepalives counted, so a dead one never looks like one that is up to date.
+    A feed that is dead or was never heard shows as such and makes the status `degraded`; it never looks like zero lag.
     """
-    while True:
-        found = operate(lambda resources: measure(resources.pool))
-        click.echo(json.dumps(msgspec.to_builtins(found), default=str)) if as_json else _show(found)
-        if not watch:
-            return
-        time.sleep(2)
+    window = timedelta(minutes=minutes)
+
+    async def work(resources: Resources) -> None:
+        if as_json or not watch:
+            while True:
+                found = await look(resources, window)
+                click.echo(msgspec.json.encode(found).decode()) if as_json else Console().print(_shown(found, minutes))
+                if not watch:
+                    return
+                await asyncio.sleep(2)
+        with Live(console=Console(), auto_refresh=False) as live:
+            while True:
+                live.update(_shown(await look(resources, window), minutes), refresh=True)
+                await asyncio.sleep(2)
+
+    operate(work)
 
 
-def _show(found: Lag) -> None:
-    feeds = Table("feed", "state", "silent", "last event", "leader", "error", box=SIMPLE_HEAD)
-    for feed in found.feeds:
-        last = f"{feed.last_event_at:%m-%d %H:%M:%S}" if feed.last_event_at else "—"
-        feeds.add_row(feed.feed, feed.state, f"{feed.silent_seconds:.0f} s", last, feed.leader or "—", feed.error or "")
-    lanes = Table("lane", "open", "oldest", "settled in the last minute", box=SIMPLE_HEAD)
-    for lane in found.lanes:
-        lanes.add_row(lane.lane, str(lane.open), f"{lane.oldest_seconds:.1f} s", str(lane.settled_last_minute))
-    delays = Table("origin", "changes", "p50", "p99", box=SIMPLE_HEAD)
-    for delay in found.delays:
-        delays.add_row(delay.origin, str(delay.changes), f"{delay.p50_ms:.0f} ms", f"{delay.p99_ms:.0f} ms")
-    drift = Table("reconciled", "checked", "differing", "at", box=SIMPLE_HEAD)
-    for each in found.drift:
-        at = f"{each.checked_at:%m-%d %H:%M:%S}"
-        drift.add_row(f"{each.source} {each.object}", str(each.checked), str(each.differing), at)
-    console = Console()
-    for table in (feeds, lanes, delays, drift):
-        if table.rows:
-            console.print(table)
-    console.print(f"dead letters {found.dead_letters} · untold notices {found.untold} · fan-outs {found.fanouts}")
+async def look(resources: Resources, window: timedelta) -> Lag:
+    """Measure once."""
+    settings = resources.settings
+    feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
+    measured = await measure(resources.pool, feeds)
+    found = list(concerns(measured))
+    return Lag(
+        status="degraded" if found else "ok",
+        concerns=found,
+        measures=measured,
+        latencies=await latencies(resources.pool, window),
+    )
+
+
+def _shown(found: Lag, minutes: int) -> Group:
+    m = found.measures
+    counts = f"dead letters {m.dead_letters.count}   notices not told {m.notices_untold.count}"
+    return Group(
+        f"{m.at:%Y-%m-%d %H:%M:%S} UTC   [bold]{found.status}[/bold]   {counts}",
+        *(f"[yellow]![/yellow] {escape(sentence)}" for sentence in found.concerns),
+        _feeds(m),
+        _lanes(found),
+        _latencies(found.latencies, minutes),
+    )
+
+
+def _feeds(m: Measures) -> Table:
+    table = Table("feed", "state", "answered", "last event", "position kept", "canary", "leader", box=SIMPLE_HEAD)
+    canaries = {each.feed: each for each in m.canaries}
+    for feed in m.feeds:
+        canary = canaries.get(feed.feed)
+        took = "" if canary is None else "missing" if canary.took_seconds is None else _seconds(canary.took_seconds)
+        ages = (_ago(feed.age_seconds), _ago(feed.last_event_age_seconds), _ago(feed.position_age_seconds))
+        table.add_row(escape(feed.feed), feed.state, *ages, took, escape(feed.leader or ""))
+    return table
+
+
+def _lanes(found: Lag) -> Table:
+    table = Table("lane", "open", "oldest open", "settled last minute", box=SIMPLE_HEAD)
+    for lane in found.measures.lanes:
+        rate = sum(each.last_minute for each in found.latencies if each.lane == lane.lane)
+        count = f"{lane.open:,}" + ("+" if lane.open == MOST_COUNTED else "")
+        table.add_row(lane.lane, count, _seconds(lane.oldest_seconds) if lane.open else "", f"{rate:,}")
+    return table
+
+
+def _latencies(found: list[Latency], minutes: int) -> Table:
+    title = f"settled within {minutes} min"
+    table = Table("origin", "lane", title, "since upstream p50", "p99", "since received p50", "p99", box=SIMPLE_HEAD)
+    for each in found:
+        lag = (_seconds(each.lag_p50_seconds), _seconds(each.lag_p99_seconds))
+        wait = (_seconds(each.wait_p50_seconds), _seconds(each.wait_p99_seconds))
+        table.add_row(each.origin, each.lane, f"{each.settled:,}", *lag, *wait)
+    return table
+
+
+def _ago(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{_seconds(seconds)} ago"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.0f} ms" if abs(seconds) < 1 else f"{seconds:,.1f} s"

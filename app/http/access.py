@@ -26,6 +26,7 @@ OPEN = frozenset(
         "/api/auth/link",
         "/api/auth/link/complete",
         "/webhooks/whmcs",
+        "/webhooks/salesforce",
         "/api/health/live",
         "/api/health/ready",
         "/api/health/services/cache",

@@ -31,6 +31,8 @@ from app.http.doorbells import Doorbells
 from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
+from app.ingest.door import Door
+from app.ingest.metrics import Metrics
 from app.ingest.verification import Verifications
 from app.queries.store import Store
 from app.resources import open_resources
@@ -71,6 +73,9 @@ def build(settings: Settings) -> Litestar:
             app.state.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
             app.state.cases = r.cases
             app.state.counters = Counters(r.redis)
+            app.state.door = Door(r.pool, settings.inbox_high_water)
+            feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
+            app.state.metrics = Metrics(r.pool, feeds)
             app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
             app.state.verifications = Verifications(r.inbox, r.pool)
             app.state.doorbells = doorbells = Doorbells(

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from app.commands.context import Context
+from app.ingest.metrics import Metrics
 
 
 @get("/api/health/live", summary="Is the process alive?", tags=["Health"])
@@ -49,9 +50,10 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/metrics", summary="Prometheus metrics", include_in_schema=False)
-async def metrics() -> Response[bytes]:
-    """Everything this process counts."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Everything this process counts, and how far behind the portal is."""
+    measures: Metrics = request.app.state.metrics
+    return Response(generate_latest() + await measures.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _postgres(context: Context) -> bool:

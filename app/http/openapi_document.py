@@ -103,6 +103,10 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
         found.add(404)
     if "requestBody" in operation or path.startswith("/webhooks/"):
         found |= {413, 422}
+    if path.startswith("/webhooks/"):
+        found.add(409)
+    if path == "/webhooks/salesforce":
+        found.add(404)
     if "requestBody" in operation:
         found.add(415)
     if method != "get" and path.startswith("/api/"):

@@ -57,6 +57,7 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.RuleViolated: 422,
     errors.RateLimited: 429,
     errors.NotReady: 503,
+    errors.Overloaded: 503,
     Unavailable: 503,
     errors.UpstreamRejected: 502,
     errors.UpstreamMalformed: 502,

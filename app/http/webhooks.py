@@ -1,14 +1,19 @@
-"""The door for WHMCS's webhooks."""
+"""The doors for webhooks: WHMCS's, and those of a Salesforce org that pushes instead of streaming."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from litestar import Request, Response, post
 
 from app.commands.context import Context
-from app.errors import InvalidRequest, RuleViolated
-from app.ingest.receive import receive_whmcs
+from app.errors import InvalidRequest, NotFound, RuleViolated
+from app.ingest.door import BODY_SECONDS, LARGEST_BYTES, Door
+from app.ingest.inbox import Inbox
+from app.ingest.receive import receive_salesforce, receive_whmcs, takes_salesforce
+from app.settings import Settings
 
-LARGEST_BYTES = 262_144
+Receive = Callable[[Inbox, Door, Settings, Mapping[str, str], bytes], Awaitable[int]]
 
 
 @post(
@@ -19,15 +24,41 @@ LARGEST_BYTES = 262_144
     request_max_body_size=LARGEST_BYTES,
 )
 async def whmcs_webhook(request: Request[Any, Any, Any]) -> Response[None]:
-    """Standard Webhooks signature; 202 means it is in the inbox. Repetitions are absorbed."""
+    """Standard Webhooks signature; 202 means it is in the inbox. Repetitions are absorbed; 503 asks to come back."""
+    return await _taken_in(request, receive_whmcs)
+
+
+@post(
+    "/webhooks/salesforce",
+    status_code=202,
+    summary="Salesforce webhook",
+    tags=["Inbound"],
+    request_max_body_size=LARGEST_BYTES,
+)
+async def salesforce_webhook(request: Request[Any, Any, Any]) -> Response[None]:
+    """For orgs that push instead of stream: `{"event", "object", "id", "occurred_at"}`, signed the same way. 404 unless
+    a secret is configured."""
     context: Context = request.app.state.context
-    body = await request.body()
-    try:
-        await receive_whmcs(context.inbox, context.settings, dict(request.headers), body)
-    except InvalidRequest as error:
-        # The contract answers 422, so that a sender tells it from a request that never was a webhook.
-        raise RuleViolated(error.detail, code=error.code) from error
+    if not takes_salesforce(context.settings):
+        raise NotFound
+    return await _taken_in(request, receive_salesforce)
+
+
+async def _taken_in(request: Request[Any, Any, Any], receive: Receive) -> Response[None]:
+    context: Context = request.app.state.context
+    door: Door = request.app.state.door
+    async with door.admitted(request.headers.get("content-length", "")):
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.body()
+        except TimeoutError as error:
+            raise InvalidRequest("The body did not arrive in time. Please send it again.") from error
+        try:
+            await receive(context.inbox, door, context.settings, dict(request.headers), body)
+        except InvalidRequest as error:
+            # The contract answers 422, so that a sender tells it from a request that never was a webhook.
+            raise RuleViolated(error.detail, code=error.code) from error
     return Response(None, status_code=202)
 
 
-ROUTES = (whmcs_webhook,)
+ROUTES = (whmcs_webhook, salesforce_webhook)

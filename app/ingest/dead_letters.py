@@ -1,29 +1,42 @@
-"""Dead letters: changes that could not be applied, kept with error and stack; their record waits, nobody else does.
+"""Dead letters: entries that kept failing, and the records parked behind them. To decide about them: `resolve`.
 
-Reads and writes: ingest.dead_letters, ingest.inbox. Writes: portal.audit.
+Personal data in the entry, and where it shows up in error and stack, is hidden unless asked for, which is audited.
+
+Reads: ingest.dead_letters, ingest.inbox, mirror.records, read_model.parked. Writes: portal.audit.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 
 from app.errors import NotFound
-from app.ingest import inbox
+from app.ingest.masking import masked, masked_text
+from app.ingest.operators import Operator, audit
 
-_LIST = """
+MOST = 500
+
+_SELECT = """
 SELECT d.id, d.entry_id, d.source, d.object, d.record_id, d.error, d.stack, d.attempts, d.parked_at, d.resolution,
-       d.resolved_at, i.origin, i.kind, i.version, i.event_id, i.data,
-       (SELECT count(*) FROM ingest.inbox w WHERE w.settled_at IS NULL AND w.id > d.entry_id
-        AND (w.source, w.object, w.record_id) = (d.source, d.object, d.record_id)) AS waiting
-FROM ingest.dead_letters d JOIN ingest.inbox i ON i.id = d.entry_id
+       d.resolved_at, i.kind, i.origin, i.version, i.occurred_at, i.received_at, i.data, r.data AS mirrored,
+       (SELECT count(*) FROM ingest.inbox w
+        WHERE w.settled_at IS NULL AND (w.source, w.object, w.record_id) = (d.source, d.object, d.record_id)
+          AND w.id > d.entry_id) AS waiting
+FROM ingest.dead_letters d LEFT JOIN ingest.inbox i ON i.id = d.entry_id
+LEFT JOIN mirror.records r ON (r.source, r.object, r.record_id) = (d.source, d.object, d.record_id)
 """
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A parked change. `waiting` counts later changes of the same record that wait behind it."""
+    """A parked entry. What comes from the inbox is None once the entry was cleaned away after its resolution.
+
+    Attributes:
+        data: what the entry says; `mirrored` is the record as it was last applied, if it ever was.
+        waiting: later entries of the same record that cannot be applied before it.
+    """
 
     id: int
     entry_id: int
@@ -36,69 +49,73 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     parked_at: datetime
     resolution: str | None
     resolved_at: datetime | None
-    origin: str
-    kind: str
-    version: int
-    event_id: str
-    data: dict[str, Any]
+    kind: str | None
+    origin: str | None
+    version: int | None
+    occurred_at: datetime | None
+    received_at: datetime | None
+    data: Any
+    mirrored: Any
     waiting: int
 
 
-async def open_letters(pool: asyncpg.Pool, limit: int = 100) -> list[DeadLetter]:
-    """Those that nobody has dealt with, oldest first."""
-    rows = await pool.fetch(f"{_LIST} WHERE d.resolved_at IS NULL ORDER BY d.id LIMIT $1", limit)
-    return [DeadLetter(**dict(row)) for row in rows]
+class ParkedAccount(Struct, frozen=True):
+    """An account with records whose newest changes are not applied: its answers are as of `since` at best."""
+
+    account_id: UUID
+    since: datetime
+    records: int
 
 
-async def letter(pool: asyncpg.Pool, letter_id: int) -> DeadLetter:
-    """One, dealt with or not.
+async def listed(pool: asyncpg.Pool, *, resolved: bool = False, limit: int = 100) -> list[DeadLetter]:
+    """Open dead letters, oldest first, or those resolved, newest first; at most 500, personal data hidden."""
+    where = (
+        "WHERE d.resolved_at IS NOT NULL ORDER BY d.resolved_at DESC, d.id"
+        if resolved
+        else "WHERE d.resolved_at IS NULL ORDER BY d.id"
+    )
+    rows = await pool.fetch(f"{_SELECT} {where} LIMIT $1", min(limit, MOST))
+    return [_hidden(DeadLetter(**dict(row))) for row in rows]
+
+
+async def one(pool: asyncpg.Pool, letter_id: int, operator: Operator, *, reveal: bool = False) -> DeadLetter:
+    """One dead letter with everything. Looking at personal data (`reveal`) is audited.
 
     Raises:
         NotFound
     """
-    row = await pool.fetchrow(f"{_LIST} WHERE d.id = $1", letter_id)
+    row = await pool.fetchrow(f"{_SELECT} WHERE d.id = $1", letter_id)
     if row is None:
-        raise NotFound(f"There is no dead letter {letter_id}. `portal dead-letters` lists them.", code="no_dead_letter")
-    return DeadLetter(**dict(row))
+        raise NotFound(f"There is no dead letter {letter_id}.")
+    letter = DeadLetter(**dict(row))
+    if not reveal:
+        return _hidden(letter)
+    await audit(pool, operator, "dead_letter.reveal", [f"dead_letter:{letter.id}"])
+    return letter
 
 
-async def retry(pool: asyncpg.Pool, wake: inbox.Wake, letter_ids: Sequence[int], who: str) -> int:
-    """Let the parked changes be tried again, with all their attempts; returns how many were open."""
-    async with pool.acquire() as connection, connection.transaction():
-        entries = await _resolve(connection, letter_ids, "retried", who)
-        rows = await connection.fetch(
-            "UPDATE ingest.inbox SET attempts = 0, next_attempt_at = clock_timestamp() "
-            "WHERE id = ANY($1::bigint[]) AND settled_at IS NULL RETURNING lane, shard",
-            entries,
-        )
-    await wake({(row["lane"], row["shard"]) for row in rows})
-    return len(entries)
+async def open_ids(pool: asyncpg.Pool) -> list[int]:
+    """All that nobody has decided about."""
+    return [row["id"] for row in await pool.fetch("SELECT id FROM ingest.dead_letters WHERE resolved_at IS NULL")]
 
 
-async def discard(pool: asyncpg.Pool, wake: inbox.Wake, letter_ids: Sequence[int], who: str, reason: str) -> int:
-    """Give the parked changes up, so that later ones of their records go on; returns how many were open."""
-    async with pool.acquire() as connection, connection.transaction():
-        entries = await _resolve(connection, letter_ids, "discarded", who, reason)
-        rows = await connection.fetch(
-            "SELECT DISTINCT lane, shard, submission FROM ingest.inbox WHERE id = ANY($1::bigint[])", entries
-        )
-        outcomes = [(entry_id, "discarded") for entry_id in entries]
-        await inbox.settle(connection, outcomes, {row["submission"] for row in rows})
-    await wake({(row["lane"], row["shard"]) for row in rows})
-    return len(entries)
-
-
-async def _resolve(
-    connection: Any, letter_ids: Sequence[int], resolution: str, who: str, reason: str = ""
-) -> list[int]:
-    rows = await connection.fetch(
-        "UPDATE ingest.dead_letters SET resolution = $2, resolved_at = now() "
-        "WHERE id = ANY($1::bigint[]) AND resolved_at IS NULL RETURNING id, entry_id",
-        list(letter_ids),
-        resolution,
+async def parked_accounts(pool: asyncpg.Pool) -> list[ParkedAccount]:
+    """Whose answers are held back by a dead letter, longest first."""
+    rows = await pool.fetch(
+        "SELECT account_id, min(parked_at) AS since, count(DISTINCT (source, object, record_id)) AS records "
+        "FROM read_model.parked GROUP BY account_id ORDER BY since"
     )
-    await connection.executemany(
-        "INSERT INTO portal.audit (action, outcome, target, detail) VALUES ('dead_letter', $1, $2, $3)",
-        [(resolution, str(row["id"]), {"who": who, "reason": reason}) for row in rows],
+    return [ParkedAccount(**dict(row)) for row in rows]
+
+
+def _hidden(letter: DeadLetter) -> DeadLetter:
+    known = [letter.data, letter.mirrored]
+    if letter.data is None:  # cleaned away: what in the error is personal can no longer be told
+        return msgspec.structs.replace(letter, error=letter.error.partition("(")[0], stack="", mirrored=None)
+    return msgspec.structs.replace(
+        letter,
+        error=masked_text(letter.error, known),
+        stack=masked_text(letter.stack, known),
+        data=masked(letter.data),
+        mirrored=masked(letter.mirrored),
     )
-    return [row["entry_id"] for row in rows]

@@ -1,22 +1,84 @@
-"""Webhooks at the door: verify, decode, record. Acknowledged means recorded."""
+"""Webhooks at the door: verify, decode, record. Acknowledged means recorded.
 
-from collections.abc import Mapping
+A sender that never got its 202 sends again: the same id and body is acknowledged and recorded once. The same id with
+another body is refused, because one of the two would be lost in silence. A hook that WHMCS runs before it stores the
+change is looked into twice: at once, and again a little later.
 
+Writes: ingest.inbox.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from app.errors import Conflict
+from app.events import Change
+from app.ingest import inbox
+from app.ingest.door import Door
 from app.ingest.inbox import Inbox
 from app.ingest.mirror import now
-from app.integrations.whmcs import webhook
+from app.integrations import signed_webhook
+from app.integrations.salesforce import webhook as salesforce_webhook
+from app.integrations.whmcs import webhook as whmcs_webhook
 from app.settings import Settings
 
+LATER_SECONDS = 10
 
-async def receive_whmcs(inbox: Inbox, settings: Settings, headers: Mapping[str, str], body: bytes) -> int:
+_OTHER_BODY = "SELECT data ->> 'body' <> $3 FROM ingest.inbox WHERE source = $1 AND event_id = $2"
+_LATER = (
+    "UPDATE ingest.inbox SET next_attempt_at = clock_timestamp() + $3 * interval '1 second' "
+    "WHERE source = $1 AND event_id = $2"
+)
+
+
+async def receive_whmcs(box: Inbox, door: Door, settings: Settings, headers: Mapping[str, str], body: bytes) -> int:
     """Record what a WHMCS webhook says may have changed; returns how many records it names.
 
     Raises:
         NotAuthenticated: forged, expired or unsigned.
         InvalidRequest: signed, but not understood.
+        Conflict: `webhook_replayed`, the id was used for another body.
+        Overloaded: not now.
     """
-    secrets = [secret.strip() for secret in settings.whmcs_webhook_secrets.split(",") if secret.strip()]
-    webhook_id = webhook.verify(headers, body, secrets, now())
-    changes = webhook.decode(webhook_id, body)
-    await inbox.submit(changes)
+    secrets = signed_webhook.secrets_of(settings.whmcs_webhook_secrets)
+    heard = whmcs_webhook.decode(signed_webhook.verify(headers, body, secrets, now()), body)
+    await _record(box, door, heard.changes, body, again=heard.early)
+    return len(heard.changes)
+
+
+def takes_salesforce(settings: Settings) -> bool:
+    """Whether this installation has an org that pushes."""
+    return bool(signed_webhook.secrets_of(settings.salesforce_webhook_secrets))
+
+
+async def receive_salesforce(
+    box: Inbox, door: Door, settings: Settings, headers: Mapping[str, str], body: bytes
+) -> int:
+    """The same for an org that pushes instead of streaming; it raises the same."""
+    secrets = signed_webhook.secrets_of(settings.salesforce_webhook_secrets)
+    changes = salesforce_webhook.decode(signed_webhook.verify(headers, body, secrets, now()), body)
+    await _record(box, door, changes, body, again=False)
     return len(changes)
+
+
+async def _record(box: Inbox, door: Door, changes: Sequence[Change], body: bytes, *, again: bool) -> None:
+    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+    woken: set[tuple[str, int]] = set()
+    async with door.inserting() as connection:
+        for change in changes:
+            hint = msgspec.structs.replace(change, data={"body": digest})
+            _, pairs = await inbox.append(connection, [hint])
+            if not pairs and await connection.fetchval(_OTHER_BODY, change.source, change.event_id, digest):
+                raise Conflict("This webhook id was used for another body.", code="webhook_replayed")
+            if pairs and again:
+                await _look_again_later(connection, hint)
+            woken |= pairs
+    await box.wake(woken)
+
+
+async def _look_again_later(connection: Any, hint: Change) -> None:
+    later = msgspec.structs.replace(hint, event_id=f"{hint.event_id}:again")
+    await inbox.append(connection, [later])
+    await connection.execute(_LATER, later.source, later.event_id, LATER_SECONDS)

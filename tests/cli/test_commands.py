@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("up", "demo", "api", "worker", "cdc", "sandbox", "migrate")
+COMMANDS = ("up", "demo", "api", "worker", "cdc", "sandbox", "migrate", "rebuild", "dead-letters", "explain", "lag")
 
 
 def portal(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

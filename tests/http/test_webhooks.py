@@ -11,6 +11,9 @@ import httpx
 import msgspec
 import pytest
 
+from app.ingest import door
+from app.settings import Settings
+
 SECRET = "x" * 32
 BODY = msgspec.json.encode(
     {
@@ -87,3 +90,90 @@ async def test_a_signed_webhook_that_makes_no_sense_changes_nothing(
     response = await send(api, body, signed(body))
     assert (response.status_code, response.json()["code"]) == (422, "webhook_malformed")
     assert await inbox(pool) == []
+
+
+async def test_a_used_id_with_another_body_is_refused(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    assert (await send(api, BODY, signed(BODY))).status_code == 202
+    other = BODY.replace(b'"12"', b'"13"')
+    response = await send(api, other, signed(other))
+    assert (response.status_code, response.json()["code"]) == (409, "webhook_replayed")
+    assert [row["record_id"] for row in await inbox(pool)] == ["12"]
+
+
+async def test_a_repetition_signed_anew_is_the_same_webhook(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    """A sender that lost our 202 signs again with a later timestamp."""
+    assert (await send(api, BODY, signed(BODY, age_seconds=200))).status_code == 202
+    assert (await send(api, BODY, signed(BODY))).status_code == 202
+    assert len(await inbox(pool)) == 1
+
+
+async def test_both_secrets_are_good_while_they_are_rotated(serve: Any, settings: Settings, pool: asyncpg.Pool) -> None:
+    rotating = msgspec.structs.replace(settings, whmcs_webhook_secrets=f"{'n' * 32}, {SECRET}")
+    async with serve(rotating) as api:
+        for number, secret in enumerate(("n" * 32, SECRET)):
+            headers = signed(BODY, secret=secret, webhook_id=f"msg_{number}")
+            assert (await send(api, BODY, headers)).status_code == 202
+    assert len(await inbox(pool)) == 2
+
+
+async def test_a_hook_that_runs_before_the_change_is_stored_is_looked_into_again_later(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    """Lesson: a webhook arrives before the change is stored, and what is read at once is the old state."""
+    body = BODY.replace(b"InvoicePaid", b"PreInvoiceAutomaticCancellation")
+    for _ in range(2):
+        assert (await send(api, body, signed(body))).status_code == 202
+    waits = await pool.fetch(
+        "SELECT record_id, extract(epoch FROM next_attempt_at - received_at)::int AS seconds FROM ingest.inbox "
+        "ORDER BY id"
+    )
+    assert [tuple(row) for row in waits] == [("12", 0), ("12", 10)]
+
+
+async def test_while_too_much_waits_to_be_read_again_webhooks_are_told_to_come_back(
+    serve: Any, settings: Settings, pool: asyncpg.Pool
+) -> None:
+    async with serve(msgspec.structs.replace(settings, inbox_high_water=2)) as api:
+        for number in range(3):
+            headers = signed(BODY, webhook_id=f"msg_{number}")
+            assert (await send(api, BODY, headers)).status_code == 202
+    async with serve(msgspec.structs.replace(settings, inbox_high_water=2)) as api:
+        refused = await send(api, BODY, signed(BODY, webhook_id="msg_9"))
+        assert (refused.status_code, refused.json()["code"]) == (503, "inbox_full")
+        assert int(refused.headers["Retry-After"]) > 0
+    await pool.execute("UPDATE ingest.inbox SET settled_at = now(), outcome = 'refetched'")
+    async with serve(msgspec.structs.replace(settings, inbox_high_water=2)) as api:
+        assert (await send(api, BODY, signed(BODY, webhook_id="msg_9"))).status_code == 202
+
+
+async def test_an_insert_that_takes_too_long_is_not_waited_for(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "INSERT_SECONDS", 0.2)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE ingest.inbox IN EXCLUSIVE MODE")
+        refused = await send(api, BODY, signed(BODY))
+        assert (refused.status_code, refused.json()["code"]) == (503, "inbox_full")
+    assert (await send(api, BODY, signed(BODY))).status_code == 202
+    assert len(await inbox(pool)) == 1
+
+
+SALESFORCE = msgspec.json.encode(
+    {"event": "updated", "object": "Order", "id": "801000000000001AAA", "occurred_at": "2026-11-20T00:00:00Z"}
+)
+
+
+async def test_an_org_that_pushes_is_believed_by_its_own_secret(
+    serve: Any, settings: Settings, pool: asyncpg.Pool
+) -> None:
+    async with serve(msgspec.structs.replace(settings, salesforce_webhook_secrets="f" * 32)) as api:
+        for secret, status in ((SECRET, 401), ("f" * 32, 202)):
+            headers = signed(SALESFORCE, secret=secret)
+            response = await api.post("/webhooks/salesforce", content=SALESFORCE, headers=headers)
+            assert response.status_code == status
+    assert [tuple(row) for row in await inbox(pool)] == [("Order", "801000000000001AAA", "hint", None)]
+
+
+async def test_without_a_secret_there_is_no_route_for_a_pushing_org(api: httpx.AsyncClient) -> None:
+    response = await api.post("/webhooks/salesforce", content=SALESFORCE, headers=signed(SALESFORCE, secret=""))
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")

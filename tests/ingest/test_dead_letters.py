@@ -1,119 +1,164 @@
-"""A change that cannot be applied parks its own record, and an operator decides."""
+"""Dead letters: one poisoned record parks itself and nobody else; people can look, retry and discard."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from uuid import UUID
+import re
+from typing import Any
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from app.errors import NotFound
-from app.events import Change
-from app.ingest import dead_letters, retention
-from app.projections.explain import explain
-from app.projections.registry import projectors
-from app.settings import Settings
-from tests.changes import INVOICE, change
+from app.ingest import dead_letters, resolve
+from app.ingest.operators import Operator
+from tests.changes import change
+from tests.ingest.parking import Stand
 
-Feed = Callable[[Sequence[Change]], Awaitable[None]]
-POISON = {**INVOICE, "total": "a lot"}
-
-
-async def wake(pairs: object) -> None:
-    return None
+ME = Operator(name="hana")
+POISON = {"note": "poison", "email": "taro@example.jp", "status": "Unpaid", "total": "12.00", "phone": "0312345678"}
 
 
 @pytest.fixture
-async def parked(pool: asyncpg.Pool, account: UUID, feed: Feed) -> int:
-    """Invoice 77 was fine, then came a change that no projector can read; another waits behind it."""
-    await feed([change("whmcs", "invoice", "77", INVOICE, owner_id="1001")])
-    poison = change("whmcs", "invoice", "77", POISON, at=2000, owner_id="1001")
-    await feed([poison])
-    for _ in range(4):
-        await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() WHERE settled_at IS NULL")
-        await feed([change("whmcs", "invoice", "78", {**INVOICE, "total": "1.00"}, at=3000, owner_id="1001")])
-    await feed([change("whmcs", "invoice", "77", {**INVOICE, "status": "Paid"}, at=4000, owner_id="1001")])
-    return int(await pool.fetchval("SELECT id FROM ingest.dead_letters WHERE resolved_at IS NULL"))
+def stand(pool: asyncpg.Pool) -> Stand:
+    return Stand(pool)
 
 
-async def status(pool: asyncpg.Pool, invoice_id: str) -> str | None:
-    where = "SELECT status FROM read_model.invoices WHERE invoice_id = $1"
-    return await pool.fetchval(where, invoice_id)  # type: ignore[no-any-return]
+async def outcomes(pool: asyncpg.Pool) -> list[tuple[str, str | None]]:
+    rows = await pool.fetch("SELECT record_id, outcome FROM ingest.inbox ORDER BY id")
+    return [(row["record_id"], row["outcome"]) for row in rows]
 
 
-async def test_a_poisoned_record_waits_and_every_other_moves_on(pool: asyncpg.Pool, parked: int) -> None:
-    (letter,) = await dead_letters.open_letters(pool)
-    assert (letter.object, letter.record_id, letter.waiting, letter.attempts) == ("invoice", "77", 1, 5)
-    assert "a lot" in letter.error or "ConversionSyntax" in letter.error
-    assert "Traceback" in letter.stack
-    assert await status(pool, "77") == "unpaid"
-    assert await status(pool, "78") == "unpaid"
-    row = await pool.fetchrow("SELECT source, record_id FROM read_model.parked")
-    assert tuple(row) == ("whmcs", "77")
+async def actions(pool: asyncpg.Pool) -> list[Any]:
+    return [tuple(row) for row in await pool.fetch("SELECT action, target, detail FROM portal.audit ORDER BY id")]
 
 
-async def test_a_discarded_change_lets_the_next_one_through(pool: asyncpg.Pool, parked: int, feed: Feed) -> None:
-    assert await dead_letters.discard(pool, wake, [parked], "an operator", "WHMCS sent nonsense") == 1
-    await feed([])
-    await feed([change("whmcs", "invoice", "79", INVOICE, owner_id="1001")])
-    assert await status(pool, "77") == "paid"
-    assert await pool.fetchval("SELECT count(*) FROM read_model.parked") == 0
-    audit = await pool.fetchrow("SELECT outcome, target, detail FROM portal.audit WHERE action = 'dead_letter'")
-    assert (audit["outcome"], audit["target"]) == ("discarded", str(parked))
-    assert audit["detail"]["reason"] == "WHMCS sent nonsense"
-    assert await dead_letters.discard(pool, wake, [parked], "an operator", "again") == 0
+async def test_poison_parks_its_own_record_with_error_and_stack_while_others_move_on(stand: Stand) -> None:
+    """Lesson: one poison message blocks everybody, or is skipped in silence."""
+    await stand.park(change("whmcs", "invoice", "1", POISON), change("whmcs", "invoice", "2", {"note": "good"}))
+    await stand.inbox.submit([change("whmcs", "invoice", "1", {"note": "good"}, at=1)])
+    await stand.drain()
+    assert await outcomes(stand.pool) == [("1", None), ("2", "applied"), ("1", None)]
+    (letter,) = await dead_letters.listed(stand.pool)
+    assert (letter.source, letter.object, letter.record_id, letter.attempts) == ("whmcs", "invoice", "1", 5)
+    assert letter.waiting == 1
+    assert "Poisoned" in letter.error
+    assert "in project" in letter.stack
 
 
-async def test_a_retry_has_all_its_attempts_again(pool: asyncpg.Pool, parked: int, feed: Feed) -> None:
-    assert await dead_letters.retry(pool, wake, [parked], "an operator") == 1
-    entry = await pool.fetchrow(
-        "SELECT attempts, settled_at FROM ingest.inbox WHERE id = (SELECT entry_id FROM ingest.dead_letters)"
-    )
-    assert tuple(entry) == (0, None)
-    await pool.execute("UPDATE ingest.inbox SET data = $1 WHERE settled_at IS NULL AND record_id = '77'", INVOICE)
-    await feed([change("whmcs", "invoice", "79", INVOICE, owner_id="1001")])
-    assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL") == 0
-    assert (await dead_letters.letter(pool, parked)).resolution == "retried"
+async def test_personal_data_is_hidden_until_somebody_asks_for_it_and_that_is_audited(stand: Stand) -> None:
+    await stand.park(change("whmcs", "invoice", "1", POISON))
+    (letter,) = await dead_letters.listed(stand.pool)
+    plain = await dead_letters.one(stand.pool, letter.id, ME)
+    for shown in (letter, plain):
+        text = f"{shown.error}{shown.stack}{shown.data}"
+        assert not re.search(r"taro|0312345678", text)
+        assert (shown.data["status"], shown.data["total"]) == ("Unpaid", "12.00")
+    assert await actions(stand.pool) == []
+    revealed = await dead_letters.one(stand.pool, letter.id, ME, reveal=True)
+    assert revealed.data == POISON
+    assert "taro@example.jp" in revealed.error
+    assert await actions(stand.pool) == [("dead_letter.reveal", f"dead_letter:{letter.id}", {"operator": "hana"})]
 
 
-async def test_an_unknown_letter_is_said_in_a_sentence(pool: asyncpg.Pool) -> None:
-    with pytest.raises(NotFound, match="no dead letter 5"):
-        await dead_letters.letter(pool, 5)
+async def test_retry_once_the_cause_is_mended_applies_the_record_in_order(stand: Stand) -> None:
+    await stand.park(change("whmcs", "invoice", "1", POISON))
+    await stand.inbox.submit([change("whmcs", "invoice", "1", {"note": "newer"}, at=1)])
+    (letter,) = await dead_letters.listed(stand.pool)
+    stand.poisonous.clear()
+    stand.woken.clear()
+    done = await resolve.retry(stand.pool, stand.wake, [letter.id], ME)
+    assert (done.ids, done.already) == ([letter.id], [])
+    assert stand.woken
+    await stand.drain()
+    assert await outcomes(stand.pool) == [("1", "applied"), ("1", "applied")]
+    assert await stand.pool.fetchval("SELECT data ->> 'note' FROM mirror.records") == "newer"
+    assert [action for action, _, _ in await actions(stand.pool)] == ["dead_letter.retry"]
 
 
-async def test_an_explanation_tells_the_records_and_every_change(
-    pool: asyncpg.Pool, parked: int, settings: Settings
-) -> None:
-    projector = next(each for each in projectors(settings) if each.name == "invoices")
-    async with pool.acquire() as connection:
-        found = await explain(connection, projector, "77")
-        with pytest.raises(NotFound):
-            await explain(connection, projector, "404")
-    assert [(each.object, each.record_id, each.role) for each in found.sources] == [("invoice", "77", "root")]
-    assert [step.outcome for step in found.steps] == ["applied", None, None]
-    assert [step.parked for step in found.steps] == [False, True, False]
-    assert found.row["status"] == "unpaid"
-    assert any("parked" in remark for remark in found.remarks)
+async def test_what_is_retried_too_early_is_parked_again_after_fresh_attempts(stand: Stand) -> None:
+    await stand.park(change("whmcs", "invoice", "1", POISON))
+    (letter,) = await dead_letters.listed(stand.pool)
+    await resolve.retry(stand.pool, stand.wake, [letter.id], ME)
+    assert await dead_letters.listed(stand.pool) == []
+    await stand.park()
+    (again,) = await dead_letters.listed(stand.pool)
+    assert (again.id, again.attempts) == (letter.id, 5)
 
 
-async def test_retention_never_forgets_what_is_not_settled(pool: asyncpg.Pool, parked: int, feed: Feed) -> None:
+async def test_discarding_lets_later_changes_move_on_and_waiters_go(stand: Stand) -> None:
+    await stand.park(change("whmcs", "invoice", "1", POISON))
+    number = await stand.inbox.submit([change("whmcs", "invoice", "1", {"note": "later"}, at=1)])
+    (letter,) = await dead_letters.listed(stand.pool)
+    poisoned = await stand.pool.fetchval("SELECT submission FROM ingest.inbox ORDER BY id LIMIT 1")
+    assert not await stand.inbox.settled(poisoned, 0.05)
+    await resolve.discard(stand.pool, stand.wake, [letter.id], ME, "never a real invoice")
+    assert await stand.inbox.settled(poisoned, 1)
+    await stand.drain()
+    assert number is not None
+    assert await stand.inbox.settled(number, 1)
+    assert await outcomes(stand.pool) == [("1", "discarded"), ("1", "applied")]
+    assert await actions(stand.pool) == [
+        (
+            "dead_letter.discard",
+            f"dead_letter:{letter.id}",
+            {"operator": "hana", "reason": "never a real invoice"},
+        )
+    ]
+
+
+async def test_deciding_twice_changes_nothing_more(stand: Stand) -> None:
+    await stand.park(change("whmcs", "invoice", "1", POISON))
+    (letter,) = await dead_letters.listed(stand.pool)
+    await resolve.discard(stand.pool, stand.wake, [letter.id], ME, "first")
+    before = (await outcomes(stand.pool), await actions(stand.pool))
+    for done in (
+        await resolve.discard(stand.pool, stand.wake, [letter.id], ME, "second"),
+        await resolve.retry(stand.pool, stand.wake, [letter.id], ME),
+    ):
+        assert (done.ids, done.already, done.woken) == ([], [letter.id], set())
+    assert (await outcomes(stand.pool), await actions(stand.pool)) == before
+
+
+async def test_retrying_one_retries_all_that_is_parked_of_its_record(stand: Stand) -> None:
+    """Two entries of one record can fail in one batch; one open letter would keep the other's record parked."""
+    await stand.park(change("whmcs", "invoice", "1", POISON), change("whmcs", "invoice", "1", POISON, at=1))
+    found = await dead_letters.listed(stand.pool)
+    stand.poisonous.clear()
+    await resolve.retry(stand.pool, stand.wake, [found[0].id], ME)
+    assert await dead_letters.listed(stand.pool) == []
+    await stand.drain()
+    assert None not in [outcome for _, outcome in await outcomes(stand.pool)]
+
+
+async def test_an_unknown_id_is_said_and_nothing_is_done(stand: Stand) -> None:
+    await stand.park(change("whmcs", "invoice", "1", POISON))
+    (letter,) = await dead_letters.listed(stand.pool)
+    with pytest.raises(NotFound, match="999"):
+        await resolve.retry(stand.pool, stand.wake, [letter.id, 999], ME)
+    with pytest.raises(NotFound, match="999"):
+        await dead_letters.one(stand.pool, 999, ME)
+    assert len(await dead_letters.listed(stand.pool)) == 1
+
+
+async def test_accounts_that_are_held_back_are_named(stand: Stand) -> None:
+    account_id = await _linked(stand.pool, "1001")
+    await _linked(stand.pool, "1002")
+    await stand.park(change("whmcs", "invoice", "1", POISON, owner_id="1001"))
+    (parked,) = await dead_letters.parked_accounts(stand.pool)
+    assert (parked.account_id, parked.records) == (account_id, 1)
+
+
+async def _linked(pool: asyncpg.Pool, client_id: str) -> UUID:
+    account_id, user_id = uuid4(), uuid4()
     await pool.execute(
-        "UPDATE ingest.inbox SET received_at = now() - interval '1 year', "
-        "settled_at = CASE WHEN settled_at IS NULL THEN NULL ELSE now() - interval '1 year' END"
+        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'unused')", user_id, f"{client_id}@x.jp"
     )
-    await pool.execute("UPDATE ingest.notices SET created_at = now() - interval '1 year'")
-    untold = await pool.fetchval("SELECT count(*) FROM ingest.notices")
-    deleted = await retention.forget_old(pool, 1)
-    assert deleted["ingest.inbox"] > 0
-    left = await pool.fetch("SELECT record_id, settled_at FROM ingest.inbox ORDER BY id")
-    assert [tuple(row) for row in left] == [("77", None), ("77", None)]
-    assert await pool.fetchval("SELECT count(*) FROM ingest.notices") == untold
-    await pool.execute("UPDATE ingest.notices SET told_at = now() - interval '2 days'")
-    assert (await retention.forget_old(pool, 1))["ingest.notices"] == untold
-
-
-async def test_retention_keeps_event_ids_for_as_long_as_events_may_be_repeated(
-    pool: asyncpg.Pool, account: UUID, feed: Feed
-) -> None:
-    await feed([change("whmcs", "invoice", "77", INVOICE, owner_id="1001")])
-    await pool.execute("UPDATE ingest.inbox SET settled_at = now() - interval '4 days'")
-    assert (await retention.forget_old(pool, 0))["ingest.inbox"] == 0
+    await pool.execute(
+        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        account_id,
+        user_id,
+        client_id,
+        f"001{client_id}",
+        f"C-{client_id}",
+    )
+    return account_id

@@ -1,0 +1,116 @@
+"""How far behind the portal is, in time and in count; `measure` asks, `concerns` judges.
+
+A feed that does not answer has an age that grows; one that never answered has no age at all, and is named all the same:
+neither can be taken for being up to date.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec import Struct
+
+MOST_COUNTED = 100_000
+"""Counts stop here: more than this is "very many", and counting on would cost what it measures."""
+SILENT_SECONDS = 360
+"""The event bus lets something be heard every 270 s, if only that there is nothing new."""
+LATE_SECONDS = 60
+
+
+class Feed(Struct, frozen=True, kw_only=True):
+    """A feed. Ages are None when it never answered, or never brought an event."""
+
+    feed: str
+    state: str
+    leader: str | None = None
+    error: str | None = None
+    age_seconds: float | None = None
+    last_event_age_seconds: float | None = None
+    position_age_seconds: float | None = None
+
+
+class Lane(Struct, frozen=True, kw_only=True):
+    """The open entries of a lane, parked ones included; at most `MOST_COUNTED` are counted.
+
+    `oldest_seconds` leaves out what is parked, and what is to be looked at only later.
+    """
+
+    lane: str
+    open: int
+    oldest_seconds: float = 0.0
+
+
+class Drift(Struct, frozen=True, kw_only=True):
+    """What the last reconciliation of an object found."""
+
+    source: str
+    object: str
+    checked: int
+    differing: int
+    age_seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """Differing of checked."""
+        return self.differing / self.checked if self.checked else 0.0
+
+
+class Canary(Struct, frozen=True, kw_only=True):
+    """The last harmless change sent through a feed; `took_seconds` is None until it shows."""
+
+    feed: str
+    sent_age_seconds: float
+    took_seconds: float | None
+
+
+class Generation(Struct, frozen=True, kw_only=True):
+    """A generation of a slice."""
+
+    slice: str
+    generation: int
+    projector_version: int
+    state: str
+
+
+class Backlog(Struct, frozen=True):
+    """How many wait, and since when the oldest."""
+
+    count: int
+    oldest_seconds: float
+
+
+class Measures(Struct, frozen=True, kw_only=True):
+    """Everything, as of one moment."""
+
+    at: datetime
+    feeds: list[Feed]
+    lanes: list[Lane]
+    dead_letters: Backlog
+    notices_untold: Backlog
+    drift: list[Drift]
+    canaries: list[Canary]
+    generations: list[Generation]
+
+
+def concerns(measured: Measures) -> Iterator[str]:
+    """What somebody should look at, each in one sentence; nothing when all is well."""
+    for feed in measured.feeds:
+        yield from _of_feed(feed)
+    for canary in measured.canaries:
+        if canary.took_seconds is None and canary.sent_age_seconds > LATE_SECONDS:
+            yield f"The canary of {canary.feed} was sent {canary.sent_age_seconds:.0f} s ago and does not show."
+    for lane in measured.lanes:
+        if lane.oldest_seconds > LATE_SECONDS:
+            yield f"The {lane.lane} lane is {lane.oldest_seconds:.0f} s behind, with {lane.open} open entries."
+    if measured.notices_untold.oldest_seconds > LATE_SECONDS:
+        yield f"Redis was not told of {measured.notices_untold.count} changes. Is it reachable, and a worker running?"
+    if count := measured.dead_letters.count:
+        yield f"{count} dead letters hold records back: `portal dead-letters`."
+
+
+def _of_feed(feed: Feed) -> Iterator[str]:
+    if feed.age_seconds is None:
+        yield f"The feed {feed.feed} has never answered. Is `portal cdc` running?"
+    elif feed.age_seconds > SILENT_SECONDS:
+        yield f"The feed {feed.feed} has not answered for {feed.age_seconds:.0f} s. Is `portal cdc` running?"
+    elif feed.state != "live":
+        yield f"The feed {feed.feed} is {feed.state}{': ' + feed.error if feed.error else ''}."

@@ -1,0 +1,46 @@
+"""Webhooks of an org that pushes instead of streaming (an outbound flow or Apex callout): ids that may have changed."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from app.errors import InvalidRequest
+from app.events import Change
+from app.integrations.salesforce.wire import FIELDS
+
+
+class Notice(Struct, frozen=True):
+    """The body of a webhook. `id` is the record's 18-character id."""
+
+    event: str
+    object: str
+    id: Annotated[str, Meta(pattern="^[A-Za-z0-9]{18}$")]
+    occurred_at: Annotated[datetime, Meta(tz=True)]
+
+
+def decode(webhook_id: str, body: bytes) -> list[Change]:
+    """The record to read again; nothing when its object is not mirrored.
+
+    Raises:
+        InvalidRequest: `webhook_malformed`.
+    """
+    try:
+        notice = msgspec.json.decode(body, type=Notice)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
+    if notice.object not in FIELDS:
+        return []
+    return [
+        Change(
+            source="salesforce",
+            object=notice.object,
+            record_id=notice.id,
+            kind="hint",
+            event_id=f"webhook:{webhook_id}",
+            version=int(notice.occurred_at.timestamp() * 1000),
+            occurred_at=notice.occurred_at.astimezone(UTC),
+            origin="webhook",
+        )
+    ]

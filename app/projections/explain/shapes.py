@@ -1,0 +1,91 @@
+"""The shapes of an explanation: a read model's row, the mirrored records it was made of, and what came in for them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A row as it is served. `as_of` is None for slices whose rows have none."""
+
+    account_id: UUID
+    item_id: str
+    version: int | None
+    as_of: datetime | None
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What came in for a record, and what became of it. Open while `settled_at` is None."""
+
+    id: int
+    origin: str
+    kind: str
+    version: int
+    echo: bool
+    received_at: datetime
+    settled_at: datetime | None
+    outcome: str | None
+    attempts: int
+    next_attempt_at: datetime
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """A dead letter of a record, open while `resolution` is None; the whole of it: `portal dead-letters show ID`."""
+
+    id: int
+    entry_id: int
+    parked_at: datetime
+    resolution: str | None
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """What the mirror knows of a record, but for its data."""
+
+    parent_id: str | None
+    owner_id: str | None
+    version: int
+    occurred_at: datetime
+    verified_at: datetime
+    deleted: bool
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """A record that takes part in the row, mirrored or not.
+
+    Attributes:
+        role: root, child, referred to, of the owner, member (of the owner's or the installation's group), or list (a
+            whole-list read that found it).
+        record: its mirrored state without its data; None when nothing is mirrored.
+        entries: newest last; `earlier` more came in before them.
+    """
+
+    role: str
+    source: str
+    object: str
+    record_id: str
+    record: State | None
+    entries: list[Entry]
+    earlier: int
+    letters: list[Letter]
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """Why a read model shows what it shows.
+
+    Attributes:
+        generation: the generation that serves, with the projector version that feeds it; `projector_version` is the
+            release's own.
+        remarks: one sentence for each thing that is not as it should be.
+    """
+
+    resource: str
+    item_id: str
+    owner_id: str | None
+    account_id: UUID | None
+    generation: int
+    generation_version: int
+    projector_version: int
+    rows: list[Row]
+    sources: list[Source]
+    remarks: list[str]

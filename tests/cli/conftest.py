@@ -1,0 +1,33 @@
+"""`portal …` as an operator runs it, over the engines and the sandbox of these tests."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.cli.environment import of_sandbox
+
+type_of_portal = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def portal(engines: tuple[str, str], sandbox_state: dict[str, Any], pool: asyncpg.Pool) -> type_of_portal:
+    """Runs `portal …` with the settings of this test."""
+    environment = {
+        **os.environ,
+        **of_sandbox(sandbox_state),
+        "DATABASE_URL": engines[0],
+        "REDIS_URL": engines[1],
+        "PORTAL_SECRET": "s" * 32,
+        "COLUMNS": "200",
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "app.cli", *arguments]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
+
+    return run

@@ -1,0 +1,81 @@
+"""`portal dead-letters`, `explain` and `lag` as an operator sees them."""
+
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.changes import INVOICE, change
+from tests.ingest.parking import Stand
+
+
+@pytest.fixture
+async def parked(pool: asyncpg.Pool) -> Stand:
+    """One parked invoice, and a later change of it that waits."""
+    stand = Stand(pool)
+    await stand.park(change("whmcs", "invoice", "77", {**INVOICE, "note": "poison", "email": "taro@example.jp"}))
+    await stand.inbox.submit([change("whmcs", "invoice", "77", INVOICE, at=1)])
+    return stand
+
+
+def answered(told: Any) -> Any:
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)
+
+
+async def test_dead_letters_are_listed_shown_and_retried(portal: Any, parked: Stand) -> None:
+    (letter,) = answered(portal("dead-letters", "list", "--json"))["dead_letters"]
+    assert (letter["record_id"], letter["waiting"], letter["attempts"]) == ("77", 1, 5)
+    told = portal("dead-letters")
+    assert "whmcs invoice 77" in told.stdout
+    assert "taro@example.jp" not in told.stdout
+    shown = portal("dead-letters", "show", "1")
+    assert "Poisoned" in shown.stdout
+    assert "taro@example.jp" not in shown.stdout
+    assert "taro@example.jp" in portal("dead-letters", "show", "1", "--reveal").stdout
+    assert answered(portal("dead-letters", "retry", "--all", "--json")) == {"retried": [1], "already_resolved": []}
+    assert answered(portal("dead-letters", "retry", "1", "--json")) == {"retried": [], "already_resolved": [1]}
+    rows = await parked.pool.fetch("SELECT action, detail ->> 'operator' AS name FROM portal.audit ORDER BY id")
+    assert [row["action"] for row in rows] == ["dead_letter.reveal", "dead_letter.retry"]
+    assert all(row["name"] for row in rows)
+    assert "No dead letters." in portal("dead-letters").stdout
+
+
+async def test_discarding_needs_a_reason_and_keeps_it(portal: Any, parked: Stand) -> None:
+    assert portal("dead-letters", "discard", "1").returncode == 2
+    assert "1 discarded: 1." in portal("dead-letters", "discard", "1", "--reason", "never real").stdout
+    assert await parked.pool.fetchval("SELECT detail ->> 'reason' FROM portal.audit") == "never real"
+    assert "discarded" in portal("dead-letters", "list", "--resolved").stdout
+
+
+async def test_an_unknown_dead_letter_is_said_in_a_sentence(portal: Any, parked: Stand) -> None:
+    for arguments in (("show", "9"), ("retry", "9")):
+        told = portal("dead-letters", *arguments)
+        assert told.returncode == 1
+        assert "There is no dead letter 9" in told.stderr
+        assert "Traceback" not in told.stderr
+    assert portal("dead-letters", "retry").returncode == 2
+
+
+async def test_explain_shows_the_tree_and_what_is_odd(portal: Any, parked: Stand) -> None:
+    told = portal("explain", "invoices", "77")
+    assert told.returncode == 0, told.stderr
+    assert "is parked since" in told.stdout
+    assert "#1 full by cdc" in told.stdout
+    found = answered(portal("explain", "invoices", "77", "--json"))
+    assert [entry["id"] for entry in found["sources"][0]["entries"]] == [1, 2]
+    refused = portal("explain", "invoces", "77")
+    assert refused.returncode == 2
+    assert "invoices" in refused.stderr
+
+
+async def test_lag_names_what_is_behind_and_a_feed_that_was_never_heard(portal: Any, parked: Stand) -> None:
+    found = answered(portal("lag", "--json"))
+    assert found["status"] == "degraded"
+    assert found["measures"]["dead_letters"]["count"] == 1
+    assert {feed["state"] for feed in found["measures"]["feeds"]} == {"never"}
+    told = portal("lag")
+    assert told.returncode == 0, told.stderr
+    assert "has never answered" in told.stdout
+    assert "degraded" in told.stdout

@@ -1,0 +1,52 @@
+"""A projector that cannot digest what is poisonous, so that tests can park records."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+
+from app.events import Change, Record
+from app.ingest import drain
+from app.ingest.inbox import Inbox, open_shards
+
+DUE = "UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second' WHERE settled_at IS NULL"
+
+
+class Poisoned(ValueError):
+    """What poison raises, quoting the value as a careless projector would."""
+
+
+class Stand:
+    """An inbox and its drain; `poisonous` names the values of `note` that cannot be projected."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        self.poisonous = {"poison"}
+        self.woken: list[tuple[str, int]] = []
+        self.inbox = Inbox(pool, self.wake)
+
+    async def wake(self, pairs: Iterable[tuple[str, int]]) -> None:
+        """Remember who was woken."""
+        self.woken += pairs
+
+    async def project(self, connection: Any, changed: Sequence[Record], verified: Sequence[Record]) -> None:
+        """Refuse what is poisonous."""
+        for record in changed:
+            if record.data.get("note") in self.poisonous:
+                raise Poisoned(f"cannot digest {record.data['note']!r} of {record.data.get('email')!r}")
+
+    async def told(self) -> None:
+        """Nobody is."""
+
+    async def drain(self) -> None:
+        """Apply what is due."""
+        for lane, shard in await open_shards(self.pool):
+            if lane == "apply":
+                await drain.drain(self.pool, shard, self.project, self.wake, self.told)
+
+    async def park(self, *changes: Change) -> None:
+        """Submit and drain until every attempt is used up."""
+        await self.inbox.submit(changes)
+        for _ in range(drain.ATTEMPTS):
+            await self.pool.execute(DUE)
+            await self.drain()

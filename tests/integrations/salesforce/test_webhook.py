@@ -1,0 +1,32 @@
+"""What a webhook of a pushing org means."""
+
+import json
+
+import pytest
+
+from app.errors import InvalidRequest
+from app.integrations.salesforce.webhook import decode
+
+ORDER = "801000000000001AAA"
+
+
+def notice(**fields):
+    body = {"event": "updated", "object": "Order", "id": ORDER, "occurred_at": "2026-02-01T12:00:00Z"}
+    return json.dumps(body | fields).encode()
+
+
+def test_a_webhook_is_a_hint_to_read_again():
+    (change,) = decode("w1", notice())
+    assert (change.source, change.object, change.record_id) == ("salesforce", "Order", ORDER)
+    assert (change.kind, change.origin, change.event_id) == ("hint", "webhook", "webhook:w1")
+
+
+def test_an_object_that_is_not_mirrored_yields_nothing():
+    assert decode("w1", notice(object="Task")) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", notice(id="801' OR Id != '"), notice(id="1"), notice(occurred_at="now")])
+def test_a_body_that_is_not_as_agreed_is_malformed(body):
+    with pytest.raises(InvalidRequest) as refused:
+        decode("w1", body)
+    assert refused.value.code == "webhook_malformed"
