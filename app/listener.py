@@ -2,13 +2,17 @@
 
 import asyncio
 import signal
+from datetime import datetime
 
 import structlog
 import uvloop
 
 from app.ingest.accounts import whmcs_hint
-from app.ingest.backfill import Backfill
-from app.ingest.listener import Listener, lead
+from app.ingest.backfill import OBJECTS, Backfill
+from app.ingest.canary import Canary
+from app.ingest.leader import lead
+from app.ingest.listener import Listener
+from app.ingest.resync import resync
 from app.integrations.salesforce.pubsub import PubSubClient
 from app.logs import configure
 from app.resources import Resources, open_resources
@@ -47,15 +51,43 @@ async def _lead_for_ever(resources: Resources, pubsub: PubSubClient) -> None:
 
 
 async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
-    settings = resources.settings
+    settings, pool, box = resources.settings, resources.pool, resources.inbox
 
-    async def fill() -> None:
-        """A snapshot; the stream that follows starts at the oldest retained event, so nothing falls in between."""
-        run = Backfill(resources.pool, resources.inbox)
-        async for step in run.salesforce(resources.salesforce):
+    async def make_up(since: datetime | None) -> None:
+        """What changed since then; a snapshot when nothing is known. The stream that follows starts at the oldest
+        retained event, so nothing falls in between."""
+        if since is not None:
+            async for name, count in resync(box, resources.salesforce, OBJECTS, since):
+                log.info("resync_page", object=name, records=count, since=since.isoformat())
+            return
+        async for step in Backfill(pool, box).salesforce(resources.salesforce):
             log.info("backfill_page", part=step.name, done=step.done, total=step.total)
-        await resources.inbox.submit([whmcs_hint("gateways", "all", "first-fill")])
+        await box.submit([whmcs_hint("gateways", "all", "first-fill")])
 
-    changes = Listener(resources.pool, resources.inbox, pubsub, settings.salesforce_channel, resync=fill)
-    eligibility = Listener(resources.pool, resources.inbox, pubsub, settings.salesforce_eligibility_topic)
-    await asyncio.gather(changes.listen_for_ever(), eligibility.listen_for_ever())
+    silence = settings.cdc_silence_seconds
+    changes = Listener(pool, box, pubsub, settings.salesforce_channel, make_up, silence)
+    eligibility = Listener(pool, box, pubsub, settings.salesforce_eligibility_topic, None, silence)
+    work = [changes.listen_for_ever(), eligibility.listen_for_ever()]
+    if settings.salesforce_canary_account_id:
+        work.append(_watch(resources, changes))
+    async with asyncio.TaskGroup() as group:
+        for each in work:
+            group.create_task(each)
+
+
+async def _watch(resources: Resources, changes: Listener) -> None:
+    """The canary, for as long as this process leads."""
+    settings = resources.settings
+    canary = Canary(
+        resources.pool,
+        resources.salesforce,
+        settings.salesforce_channel,
+        settings.salesforce_canary_account_id,
+        patience_seconds=settings.canary_patience_seconds,
+    )
+
+    async def alarm() -> None:
+        await changes.feed.tell("stalled", "the canary did not come back")
+        changes.renew()
+
+    await canary.sing_for_ever(settings.canary_seconds, alarm)

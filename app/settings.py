@@ -73,6 +73,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     salesforce_eligibility_topic: Annotated[str, note("Platform event that announces eligibility results.")] = (
         "/event/Account_Eligibility_Update__e"
     )
+    salesforce_canary_account_id: Annotated[
+        str, note("Account that belongs to nobody, written now and then to see that change events arrive; empty: none.")
+    ] = ""
+    canary_seconds: Annotated[float, note("How often the canary account is written, in seconds.")] = 30.0
+    canary_patience_seconds: Annotated[
+        float, note("A feed that does not bring the canary back within so many seconds delivers nothing.")
+    ] = 30.0
+    cdc_silence_seconds: Annotated[
+        float, note("A change feed without any answer for so many seconds is opened anew; keepalives come within 270.")
+    ] = 330.0
     salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
     salesforce_currency: Annotated[str, note("Currency of the org, ISO 4217.")] = "JPY"
     salesforce_timeout_seconds: Annotated[float, note("Timeout of one Salesforce REST call, in seconds.")] = 20.0

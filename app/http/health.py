@@ -1,6 +1,5 @@
-"""Health and metrics. Terse, because anybody may ask."""
+"""Health and metrics. Terse, because anybody may ask; `portal lag` tells operators the rest."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -10,7 +9,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from app.commands.context import Context
+from app.ingest.measure import measure
+from app.ingest.measures import concerns
 from app.ingest.metrics import Metrics
+
+PUBLIC = ("feed", "state", "age_seconds", "last_event_age_seconds", "position_age_seconds")
+"""What anybody may know of a feed: not who leads, nor what it complained of."""
 
 
 @get("/api/health/live", summary="Is the process alive?", tags=["Health"])
@@ -30,20 +34,23 @@ async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @get("/api/health/services/cache", summary="Are change events arriving?", tags=["Health"])
 async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """When each change feed last answered, and how much of the inbox is not applied yet. A dead feed grows old here."""
+    """Every change feed with its state and the age of its last answer, what the inbox holds, what is parked, what the
+    last comparison with the upstreams found. A dead feed grows old here; it never looks like one that is up to date."""
     context: Context = request.app.state.context
-    feeds = await context.pool.fetch("SELECT feed, as_of FROM read_model.feeds ORDER BY feed")
-    waiting, oldest = await context.pool.fetchrow(
-        "SELECT count(*), min(received_at) FROM ingest.inbox WHERE settled_at IS NULL"
-    )
-    now = datetime.now(UTC)
+    settings = context.settings
+    found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+    worries = list(concerns(found))
     body = {
-        "feeds": [
-            {"feed": row["feed"], "last_answer_age_seconds": round((now - row["as_of"]).total_seconds(), 1)}
-            for row in feeds
-        ],
-        "inbox": {"waiting": waiting, "oldest_age_seconds": round((now - oldest).total_seconds(), 1) if oldest else 0},
-        "parked": await context.pool.fetchval("SELECT count(*) FROM ingest.dead_letters WHERE resolved_at IS NULL"),
+        "status": "degraded" if worries else "ok",
+        "feeds": [{name: getattr(feed, name) for name in PUBLIC} for feed in found.feeds],
+        "canaries": msgspec.to_builtins(found.canaries),
+        "inbox": {
+            "waiting": sum(lane.open for lane in found.lanes),
+            "oldest_age_seconds": max(lane.oldest_seconds for lane in found.lanes),
+        },
+        "parked": found.dead_letters.count,
+        "untold": found.notices_untold.count,
+        "drift": msgspec.to_builtins(found.drift),
         "redis": await _redis(context),
     }
     return _json(body, 200)

@@ -13,8 +13,10 @@ from msgspec import Struct
 
 from app.errors import UpstreamNotFound
 from app.events import Change
+from app.ingest import inbox
 from app.ingest.inbox import milliseconds
 from app.ingest.mirror import now
+from app.ingest.resync import changed_since, deleted_since
 from app.integrations.salesforce import records as salesforce_records
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.wire import FIELDS
@@ -34,16 +36,26 @@ Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
 
 
 async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """One Salesforce record by id; a missing one is a deletion. `*` stands for every record of the object."""
+    """One Salesforce record by id; a missing one is a deletion. `*` stands for a transaction too big to be told: then
+    whatever changed around its commit is read, a page at a time, straight into the inbox."""
     read_at = now()
     if hint.record_id == "*":
-        rows = await upstreams.salesforce.query(f"SELECT {', '.join(FIELDS[hint.object])} FROM {hint.object}")
-        return [salesforce_records.change(hint.object, row, origin="refetch", read_at=read_at) for row in rows]
+        await _overflow(upstreams, connection, hint)
+        return []
     try:
         record = await upstreams.salesforce.get(hint.object, hint.record_id)
     except UpstreamNotFound:
         return [_gone(hint, hint.object, hint.record_id, read_at)]
     return [salesforce_records.change(hint.object, record, origin="refetch", read_at=read_at)]
+
+
+async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None:
+    for pages in (
+        changed_since(upstreams.salesforce, hint.object, hint.occurred_at),
+        deleted_since(upstreams.salesforce, hint.object, hint.occurred_at),
+    ):
+        async for page in pages:
+            await inbox.append(connection, page)  # the sweep wakes the shards: there may be very many
 
 
 async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:

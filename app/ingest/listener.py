@@ -1,47 +1,62 @@
 """Listen to Salesforce: every batch of change events goes into the inbox together with the position it covers.
 
-One listener leads, told by an advisory lock; others wait and take over when its connection ends. The stream is opened
-again after any failure, later each time; a rejected position is never sent again but answered with a resync.
+The stream is opened again after any failure, later each time. A stream that says nothing at all, not even a keepalive,
+is given up by a watchdog. A rejected position is never sent again: what changed since it was good is read anew, and the
+stream goes on at the oldest event that the bus retains; what comes twice is dropped by its id.
 
-Writes: ingest.inbox, ingest.checkpoints, ingest.dead_letters, read_model.feeds.
+The bus is asked for a hundred events at a time and for more only once those are in Postgres, so a slow database slows
+the stream and fills no memory.
+
+Writes: ingest.inbox, ingest.checkpoints, read_model.feeds, ingest.progress.
 """
 
 import asyncio
 import base64
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 
 import asyncpg
 import structlog
 
-from app.errors import UpstreamError
+from app.db import is_outage
+from app.errors import UpstreamError, UpstreamRejected
 from app.events import Change
 from app.ingest import inbox
+from app.ingest.feed_state import FeedState
 from app.ingest.inbox import Inbox
 from app.integrations.salesforce.pubsub import Batch, PubSubClient, ReplayRejected, Undecodable
 
-LEADER_LOCK = 0x1B0E
 SILENCE_SECONDS = 330
 """Keepalives come within 270 s; a stream silent for longer is dead, whatever the socket says."""
 LONGEST_PAUSE_SECONDS = 30
 
-Resync = Callable[[], Awaitable[None]]
+Resync = Callable[[datetime | None], Awaitable[None]]
+"""Reads what changed since an instant; everything, when there is none."""
 
 log = structlog.get_logger()
+
+
+class Silent(Exception):
+    """The stream did not even send a keepalive."""
 
 
 class Listener:
     """Follows one topic."""
 
     def __init__(
-        self, pool: asyncpg.Pool, box: Inbox, pubsub: PubSubClient, topic: str, resync: Resync | None = None
+        self,
+        pool: asyncpg.Pool,
+        box: Inbox,
+        pubsub: PubSubClient,
+        topic: str,
+        resync: Resync | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
-        self._pool = pool
-        self._inbox = box
-        self._pubsub = pubsub
-        self._topic = topic
-        self._resync = resync
+        self._pool, self._inbox, self._pubsub = pool, box, pubsub
+        self._topic, self._resync, self._silence_seconds = topic, resync, silence_seconds
+        self._renew = asyncio.Event()
+        self.feed = FeedState(pool, topic)
 
     async def listen_for_ever(self) -> None:
         """Subscribe, and subscribe again after any failure, with growing jittered pauses."""
@@ -50,33 +65,72 @@ class Listener:
             try:
                 async for _ in self._batches():
                     failures = 0
-            except ReplayRejected as error:
-                log.error("replay_position_rejected_resyncing", topic=self._topic, error=str(error))
-                await self._forget_position()
-            except (UpstreamError, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("feed_interrupted", topic=self._topic, error=repr(error))
+            except Exception as error:
+                await self._explain(error)
             failures += 1
-            await asyncio.sleep(min(2 ** min(failures, 6) * 0.25, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.5))
+            await asyncio.sleep(min(2 ** min(failures, 7) * 0.25, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.5))
 
-    async def _batches(self) -> Any:
-        position = await self._position()
-        if position is None and self._resync:
-            await self._resync()
+    def renew(self) -> None:
+        """Give the present stream up and open another: somebody knows that it delivers nothing."""
+        self._renew.set()
+
+    async def _explain(self, error: Exception) -> None:
+        """What ends a stream is logged and shows in the feed's state; only what nobody foresaw has a stack."""
+        if isinstance(error, ReplayRejected):
+            log.error("replay_position_rejected_resyncing", topic=self._topic, error=str(error))
+            await self.feed.reject()
+            return
+        if isinstance(error, UpstreamRejected):
+            log.error("topic_refused_check_the_configuration", topic=self._topic, error=str(error))
+        elif isinstance(error, (UpstreamError, Silent)) or is_outage(error):
+            log.warning("feed_interrupted", topic=self._topic, error=repr(error))
+        else:
+            log.exception("feed_broken", topic=self._topic)
+        try:
+            await self.feed.tell("stalled" if isinstance(error, Silent) else "connecting", repr(error)[:300])
+        except Exception as unreachable:
+            log.warning("feed_state_not_told", error=repr(unreachable))
+
+    async def _batches(self) -> AsyncIterator[Batch]:
+        position = await self.feed.position()
+        await self._make_up(position)
         # Without a position: everything the bus retains. Whatever changed during the resync is in there.
         stream = self._pubsub.subscribe(self._topic, position, earliest=position is None).__aiter__()
+        self._renew.clear()
         while True:
-            batch = await asyncio.wait_for(anext(stream), SILENCE_SECONDS)
+            batch = await self._next(stream)
             await self.record(batch)
             yield batch
+
+    async def _make_up(self, position: bytes | None) -> None:
+        since = await self.feed.gap_since()
+        if self._resync and (since or position is None):
+            await self.feed.tell("resyncing")
+            await self._resync(since)
+            await self.feed.closed_gap()
+
+    async def _next(self, stream: AsyncIterator[Batch]) -> Batch:
+        """The next batch, unless the stream stays silent or is to be renewed."""
+        coming = asyncio.ensure_future(anext(stream))
+        renewed = asyncio.ensure_future(self._renew.wait())
+        try:
+            await asyncio.wait([coming, renewed], timeout=self._silence_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                raise Silent(f"nothing for {self._silence_seconds} s" if not renewed.done() else "asked to renew")
+            return coming.result()
+        finally:
+            for task in (coming, renewed):
+                task.cancel()
 
     async def record(self, batch: Batch) -> None:
         """Events and the position that covers them, in one transaction; then wake the workers."""
         changes = [*batch.changes, *(self._kept(broken, batch) for broken in batch.undecodable)]
+        newest = max((change.occurred_at for change in batch.changes), default=None)
         async with self._pool.acquire() as connection, connection.transaction():
             woken: set[tuple[str, int]] = set()
             if changes:
                 _, woken = await inbox.append(connection, changes)
-            await self._advance(connection, batch)
+            await self.feed.advance(connection, batch.latest_replay_id, batch.received_at, newest)
         await self._inbox.wake(woken)
 
     def _kept(self, broken: Undecodable, batch: Batch) -> Change:
@@ -94,41 +148,3 @@ class Listener:
             origin="cdc",
             data={"schema_id": broken.schema_id, "error": broken.error, "payload": payload},
         )
-
-    async def _advance(self, connection: Any, batch: Batch) -> None:
-        await connection.execute(
-            "INSERT INTO ingest.checkpoints (feed, replay_id, committed_at) VALUES ($1, $2, now()) "
-            "ON CONFLICT (feed) DO UPDATE SET replay_id = excluded.replay_id, committed_at = now()",
-            self._topic,
-            batch.latest_replay_id,
-        )
-        await connection.execute(
-            "INSERT INTO read_model.feeds (feed, as_of) VALUES ($1, $2) "
-            "ON CONFLICT (feed) DO UPDATE SET as_of = greatest(read_model.feeds.as_of, excluded.as_of)",
-            self._topic,
-            batch.received_at,
-        )
-
-    async def _position(self) -> bytes | None:
-        return await self._pool.fetchval(  # type: ignore[no-any-return]
-            "SELECT replay_id FROM ingest.checkpoints WHERE feed = $1", self._topic
-        )
-
-    async def _forget_position(self) -> None:
-        await self._pool.execute("DELETE FROM ingest.checkpoints WHERE feed = $1", self._topic)
-
-
-async def lead(pool: asyncpg.Pool, work: Callable[[], Awaitable[None]]) -> None:
-    """Run `work` while holding the leader lock; wait for it as long as another listener leads."""
-    async with pool.acquire() as connection:
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
-            await asyncio.sleep(1)
-        log.info("listener_leads")
-        task = asyncio.ensure_future(work())
-        try:
-            while not task.done():
-                await asyncio.wait([task], timeout=2)
-                await connection.fetchval("SELECT 1")  # the lock lives and dies with this connection
-            await task
-        finally:
-            task.cancel()

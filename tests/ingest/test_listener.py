@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from app.ingest.listener import Listener, lead
+from app.ingest.canary import Canary
+from app.ingest.leader import lead
+from app.ingest.listener import Listener
+from app.ingest.resync import resync
 from app.integrations.salesforce.pubsub import Batch, PubSubClient, Undecodable
 from app.resources import Resources, open_resources
 from app.settings import Settings
+from app.worker import Work
 
 PATIENCE_SECONDS = 15
 
@@ -32,11 +36,14 @@ async def pubsub(resources: Resources) -> AsyncIterator[PubSubClient]:
     await client.close()
 
 
-def listener(resources: Resources, pubsub: PubSubClient, resyncs: list[int]) -> Listener:
-    async def resync() -> None:
-        resyncs.append(1)
+def listener(
+    resources: Resources, pubsub: PubSubClient, resyncs: list[datetime | None], silence_seconds: float = 330
+) -> Listener:
+    async def resync(since: datetime | None) -> None:
+        resyncs.append(since)
 
-    return Listener(resources.pool, resources.inbox, pubsub, resources.settings.salesforce_channel, resync)
+    topic = resources.settings.salesforce_channel
+    return Listener(resources.pool, resources.inbox, pubsub, topic, resync, silence_seconds)
 
 
 async def until(pool: asyncpg.Pool, question: str, *values: object) -> Any:
@@ -53,7 +60,7 @@ APPROVED = "SELECT data FROM ingest.inbox WHERE object = 'Order' AND origin = 'c
 async def test_an_approval_arrives_with_the_position_that_covers_it(
     sandbox: Any, resources: Resources, pubsub: PubSubClient
 ) -> None:
-    resyncs: list[int] = []
+    resyncs: list[datetime | None] = []
     task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_for_ever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds")
@@ -62,7 +69,7 @@ async def test_an_approval_arrives_with_the_position_that_covers_it(
         await until(resources.pool, APPROVED, order_id)
         position = await resources.pool.fetchval("SELECT replay_id FROM ingest.checkpoints")
         assert len(position) == 10
-        assert resyncs == [1]
+        assert resyncs == [None]
     finally:
         task.cancel()
 
@@ -72,13 +79,17 @@ async def test_a_rejected_position_is_dropped_and_answered_with_a_resync(
 ) -> None:
     topic = resources.settings.salesforce_channel
     await resources.pool.execute(
-        "INSERT INTO ingest.checkpoints (feed, replay_id) VALUES ($1, $2)", topic, b"\x7f" + bytes(9)
+        "INSERT INTO ingest.checkpoints (feed, replay_id, committed_at) VALUES ($1, $2, now() - interval '2 hours')",
+        topic,
+        b"\x7f" + bytes(9),
     )
-    resyncs: list[int] = []
+    good_at = await resources.pool.fetchval("SELECT committed_at FROM ingest.checkpoints")
+    resyncs: list[datetime | None] = []
     task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_for_ever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds")
-        assert resyncs == [1]
+        assert resyncs == [good_at], "only what changed since it was good"
+        assert await resources.pool.fetchval("SELECT count(*) FROM ingest.progress") == 0
         assert await resources.pool.fetchval("SELECT replay_id FROM ingest.checkpoints") != b"\x7f" + bytes(9)
     finally:
         task.cancel()
@@ -115,3 +126,98 @@ async def test_one_listener_leads_and_another_takes_over(resources: Resources) -
         while leading != ["first", "second"]:
             await asyncio.sleep(0.05)
     second.cancel()
+
+
+async def test_a_crash_in_the_middle_of_a_resync_begins_it_again(
+    sandbox: Any, resources: Resources, pubsub: PubSubClient
+) -> None:
+    topic = resources.settings.salesforce_channel
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    await resources.pool.execute("INSERT INTO ingest.checkpoints VALUES ($1, $2, $3)", topic, b"\x7f" + bytes(9), at)
+    crashing = listener(resources, pubsub, [])
+    await crashing.feed.reject()
+    resyncs: list[datetime | None] = []
+    task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_for_ever())
+    try:
+        await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
+        assert resyncs == [at]
+    finally:
+        task.cancel()
+
+
+async def test_a_stream_without_any_sign_of_life_is_given_up_and_shows_as_stalled(
+    sandbox: Any, resources: Resources, pubsub: PubSubClient
+) -> None:
+    one = listener(resources, pubsub, [], silence_seconds=0.5)
+    task = asyncio.create_task(one.listen_for_ever())
+    try:
+        await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
+        as_of = await resources.pool.fetchval("SELECT as_of FROM read_model.feeds")
+        (await sandbox.control.post("/salesforce/cdc", json={"kind": "silence", "on": True})).raise_for_status()
+        error = await until(resources.pool, "SELECT error FROM read_model.feeds WHERE state = 'stalled'")
+        assert "Silent" in error
+        assert await resources.pool.fetchval("SELECT as_of FROM read_model.feeds") <= as_of + timedelta(seconds=2)
+    finally:
+        task.cancel()
+
+
+async def test_a_token_that_is_revoked_in_the_middle_is_replaced_and_nothing_is_missed(
+    sandbox: Any, resources: Resources, pubsub: PubSubClient
+) -> None:
+    task = asyncio.create_task(listener(resources, pubsub, []).listen_for_ever())
+    try:
+        await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
+        (await sandbox.control.request("DELETE", "/salesforce/sessions")).raise_for_status()
+        body = {"kind": "disconnect", "code": "sfdc.platform.eventbus.grpc.service.auth.error"}
+        await sandbox.control.post("/salesforce/cdc", json=body)
+        order_id = (await sandbox.control.get("/salesforce/orders")).json()["records"][0]["Id"]
+        await sandbox.control.patch(f"/salesforce/orders/{order_id}", json={"Description": "while away"})
+        await until(resources.pool, APPROVED, order_id)
+    finally:
+        task.cancel()
+
+
+@pytest.mark.parametrize("kind", ["duplicate", "disconnect", "schema_bump"])
+async def test_whatever_the_bus_does_the_next_change_arrives_once(
+    sandbox: Any, resources: Resources, pubsub: PubSubClient, kind: str
+) -> None:
+    task = asyncio.create_task(listener(resources, pubsub, []).listen_for_ever())
+    try:
+        await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
+        (await sandbox.control.post("/salesforce/cdc", json={"kind": kind, "object": "Order"})).raise_for_status()
+        order_id = (await sandbox.control.get("/salesforce/orders")).json()["records"][1]["Id"]
+        await sandbox.control.patch(f"/salesforce/orders/{order_id}", json={"Description": kind})
+        await until(resources.pool, APPROVED, order_id)
+        await sandbox.control.post("/salesforce/cdc", json={"kind": "duplicate", "count": 3})
+        await asyncio.sleep(0.5)
+        count = "SELECT count(*) FROM ingest.inbox WHERE origin = 'cdc' AND record_id = $1"
+        assert await resources.pool.fetchval(count, order_id) == 1
+    finally:
+        task.cancel()
+
+
+async def test_the_canary_comes_back_by_the_feed_and_is_missed_when_it_does_not(
+    sandbox: Any, resources: Resources, pubsub: PubSubClient
+) -> None:
+    topic = resources.settings.salesforce_channel
+    account_id = (await resources.salesforce.query("SELECT Id FROM Account ORDER BY Id LIMIT 1"))[0]["Id"]
+    work = Work(resources)
+    fill = [whole async for whole in resync(resources.inbox, resources.salesforce, ["Account"], datetime.now(UTC))]
+    assert fill
+    canary = Canary(resources.pool, resources.salesforce, topic, account_id, patience_seconds=6)
+    tasks = [
+        asyncio.create_task(listener(resources, pubsub, []).listen_for_ever()),
+        asyncio.create_task(work.sweep_for_ever(0.1)),
+    ]
+    try:
+        await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
+        took = await canary.sing()
+        assert took is not None
+        assert await resources.pool.fetchval("SELECT seen_at > sent_at FROM ingest.canaries")
+        (await sandbox.control.post("/salesforce/cdc", json={"kind": "silence", "on": True})).raise_for_status()
+        missed = Canary(resources.pool, resources.salesforce, topic, account_id, patience_seconds=1)
+        assert await missed.sing() is None
+        assert await resources.pool.fetchval("SELECT seen_at FROM ingest.canaries") is None
+    finally:
+        for task in tasks:
+            task.cancel()

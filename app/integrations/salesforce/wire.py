@@ -9,6 +9,9 @@ ACCOUNT_WHMCS = "WH_Account__c"
 ACCOUNT_PORTAL_STATUS = "Portal_Status__c"
 ACCOUNT_PORTAL_SOURCE = "Portal_Registration_Source__c"
 
+ACCOUNT_CANARY = "Portal_Canary__c"
+"""Written on one account that belongs to nobody, to see that its change event arrives."""
+
 ORDER_KEY = "Portal_Order_Key__c"
 """External id, unique: what makes creating an order repeatable."""
 ORDER_ACTIVATION = "Activation_Status__c"
@@ -28,6 +31,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         ACCOUNT_NUMBER,
         ACCOUNT_WHMCS,
         ACCOUNT_PORTAL_STATUS,
+        ACCOUNT_CANARY,
         "Internet_Eligibility__c",
         "Internet_Eligibility_Status__c",
     ),
