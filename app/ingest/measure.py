@@ -17,8 +17,8 @@ QUERY_SECONDS = 5
 
 _FEEDS = """
 SELECT f.feed, f.state, f.leader, f.error, greatest(extract(epoch FROM now() - f.as_of), 0)::float8 AS age_seconds,
-       greatest(extract(epoch FROM now() - f.last_event_at), 0)::float8 AS last_event_age_seconds,
-       greatest(extract(epoch FROM now() - c.committed_at), 0)::float8 AS position_age_seconds
+       extract(epoch FROM now() - f.last_event_at)::float8 AS last_event_age_seconds,
+       extract(epoch FROM now() - c.committed_at)::float8 AS position_age_seconds
 FROM read_model.feeds f LEFT JOIN ingest.checkpoints c USING (feed) ORDER BY f.feed
 """
 _OPEN = """
