@@ -6,8 +6,8 @@ import signal
 import structlog
 import uvloop
 
-from app.ingest import backfill
 from app.ingest.accounts import whmcs_hint
+from app.ingest.backfill import Backfill
 from app.ingest.listener import Listener, lead
 from app.integrations.salesforce.pubsub import PubSubClient
 from app.logs import configure
@@ -51,8 +51,9 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
 
     async def fill() -> None:
         """A snapshot; the stream that follows starts at the oldest retained event, so nothing falls in between."""
-        async for name, count in backfill.salesforce(resources.inbox, resources.salesforce):
-            log.info("backfill_page", object=name, records=count)
+        run = Backfill(resources.pool, resources.inbox)
+        async for step in run.salesforce(resources.salesforce):
+            log.info("backfill_page", part=step.name, done=step.done, total=step.total)
         await resources.inbox.submit([whmcs_hint("gateways", "all", "first-fill")])
 
     changes = Listener(resources.pool, resources.inbox, pubsub, settings.salesforce_channel, resync=fill)

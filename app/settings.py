@@ -48,6 +48,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_shared_max_age_seconds: Annotated[int, note("Shared cache lifetime of the public catalog, in seconds.")] = (
         300
     )
+    event_streams: Annotated[int, note("Event streams open at once in one API process.")] = 10_000
+    event_streams_per_account: Annotated[int, note("Event streams open at once for one account, in one process.")] = 8
     session_idle_seconds: Annotated[int, note("A session unused for this long ends, in seconds.")] = 1_800
     session_absolute_seconds: Annotated[int, note("A session ends after this long in any case, in seconds.")] = 43_200
     settle_wait_seconds: Annotated[
@@ -107,6 +109,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_token: Annotated[str, note("WHM API token.")]
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM call, in seconds.")] = 120.0
 
+    inbox_retention_days: Annotated[
+        int,
+        Meta(
+            ge=5,
+            description="How long settled changes are kept, in days; 5 at least, as events may be repeated for three.",
+        ),
+    ] = 14
+    reconcile_seconds: Annotated[
+        int, note("How often the workers compare the upstreams with the mirror, in seconds; 0 for never.")
+    ] = 300
+    reconcile_whmcs_clients: Annotated[int, note("WHMCS customers whose lists one comparison reads.")] = 20
     worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
     sweep_seconds: Annotated[
         int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")
@@ -114,13 +127,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox_high_water: Annotated[
         int, note("Changes waiting to be read again upstream above which webhooks are told to come back later.")
     ] = 50_000
-    inbox_retention_days: Annotated[
-        int,
-        Meta(
-            ge=4,
-            description="How long settled changes are kept, in days; at least 4: the event bus repeats 72 hours.",
-        ),
-    ] = 14
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

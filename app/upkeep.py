@@ -7,10 +7,13 @@ from functools import partial
 
 import asyncpg
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.commands import ledger
+from app.errors import UpstreamError
 from app.ingest import retention
+from app.ingest.fetchers import Upstreams
+from app.ingest.reconcile import Reconcile
 from app.projections import fanout, publish, rebuild
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
@@ -57,6 +60,17 @@ async def fan_out(resources: Resources) -> None:
         log.info("fanned_out", groups=size)
 
 
+async def reconcile(resources: Resources) -> None:
+    """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
+    run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
+    for part in (run.salesforce(), run.whmcs(resources.settings.reconcile_whmcs_clients)):
+        try:
+            async for found in part:
+                log.info("reconciled", **structs.asdict(found))
+        except UpstreamError as error:
+            log.warning("reconcile_postponed", error=str(error))
+
+
 CHORES = (
     Chore("fanout", 1, fan_out),
     Chore("clean", 600, clean),
@@ -64,8 +78,11 @@ CHORES = (
 )
 
 
-async def keep_up(resources: Resources, chores: tuple[Chore, ...] = CHORES) -> None:
+async def keep_up(resources: Resources) -> None:
     """Do every chore in its own rhythm until cancelled."""
+    chores = [*CHORES]
+    if every_seconds := resources.settings.reconcile_seconds:
+        chores.append(Chore("reconcile", every_seconds, reconcile))
     await asyncio.gather(*(_do_for_ever(resources, chore) for chore in chores))
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from app.cli.backfill import backfill
 from app.cli.dead_letters import dead_letters
 from app.cli.explain import explain
 from app.cli.lag import lag
 from app.cli.loaded import load_settings
 from app.cli.rebuild import rebuild
+from app.cli.reconcile import reconcile
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -113,7 +115,7 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
     click.echo(json.dumps(line) if as_json else f"Migrated {direction} to {target} in {took_ms} ms.")
 
 
-OPERATIONS: tuple[click.Command, ...] = (rebuild, dead_letters, explain, lag)
+OPERATIONS: tuple[click.Command, ...] = (backfill, reconcile, rebuild, lag, dead_letters, explain)
 """Operators' commands, each in a module of its own."""
 
 for operation in OPERATIONS:

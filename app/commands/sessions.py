@@ -80,6 +80,18 @@ async def find(pool: asyncpg.Pool, settings: Settings, token: str, request_id: s
     )
 
 
+async def is_open(pool: asyncpg.Pool, settings: Settings, session_id: UUID | None) -> bool:
+    """Whether a session is neither revoked nor expired nor idle. Asking is no use of it."""
+    return bool(
+        await pool.fetchval(
+            "SELECT EXISTS (SELECT FROM portal.sessions WHERE id = $1 AND revoked_at IS NULL AND expires_at > now() "
+            "AND last_seen_at > now() - $2 * interval '1 second')",
+            session_id,
+            settings.session_idle_seconds,
+        )
+    )
+
+
 async def revoke(pool: asyncpg.Pool, session_id: UUID) -> None:
     """End a session at once, in every process."""
     await pool.execute("UPDATE portal.sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL", session_id)

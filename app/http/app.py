@@ -19,6 +19,7 @@ from app.http import (
     cases,
     catalog,
     commands,
+    events,
     health,
     orders_read,
     orders_write,
@@ -26,11 +27,13 @@ from app.http import (
     webhooks,
 )
 from app.http.access import identify, refuse_unknown_parameters, require_json, require_session
+from app.http.doorbells import Doorbells
 from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
+from app.ingest.verification import Verifications
 from app.queries.store import Store
 from app.resources import open_resources
 from app.settings import Settings
@@ -45,6 +48,7 @@ ROUTES = (
     *billing_write.ROUTES,
     *cases.ROUTES,
     *commands.ROUTES,
+    *events.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
 )
@@ -56,7 +60,7 @@ READABLE_HEADERS = (
 """What a browser lets scripts of an allowed origin read."""
 SENDABLE_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "Consistency-Token", "Prefer", "X-CSRF-Token"),
-    *("X-Request-Id", "If-None-Match", "Cache-Control"),
+    *("X-Request-Id", "If-None-Match", "Cache-Control", "Last-Event-ID"),
 )
 
 
@@ -73,7 +77,15 @@ def build(settings: Settings) -> Litestar:
             feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
             app.state.metrics = Metrics(r.pool, feeds)
             app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
-            yield
+            app.state.verifications = Verifications(r.inbox, r.pool)
+            app.state.doorbells = doorbells = Doorbells(
+                r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
+            )
+            doorbells.open()
+            try:
+                yield
+            finally:
+                await doorbells.close()
 
     app = Litestar(
         route_handlers=list(ROUTES),

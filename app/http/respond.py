@@ -1,8 +1,10 @@
 """From a query's answer to a response: bounded wait for one's own write, validators, caching headers, and the wish to
 have stale data verified."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -11,10 +13,8 @@ from litestar.datastructures import State
 
 from app.errors import PortalError
 from app.http.signed import seal, unseal
-from app.ingest.accounts import whmcs_hint
-from app.ingest.inbox import Inbox
 from app.queries.page import Page
-from app.queries.store import Answer, Verify
+from app.queries.store import Answer, Source
 from app.settings import Settings
 
 PRIVATE = "private, no-cache"
@@ -22,6 +22,7 @@ NEVER_STORED = "private, no-store"
 DEFAULT_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 10.0
 
+_MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})")
 _WAIT = re.compile(r"\bwait=(\d+(?:\.\d+)?)")
 
 log = structlog.get_logger()
@@ -41,23 +42,54 @@ def consistency_token(settings: Settings, account_id: object, submission: int) -
 async def respond(
     request: Request[Any, Any, State], account_id: object, query: Callable[[], Awaitable[Answer]], cache: str = PRIVATE
 ) -> Response[bytes]:
-    """Run a query and answer with its bytes, or with 304 when the caller holds them already."""
+    """Run a query and answer with its bytes, or with 304 when the caller holds them already.
+
+    Stale data is answered at once and verified by a worker. Who sends `Cache-Control: max-age=N` waits, as long
+    as `Prefer: wait` allows, until it was verified within N seconds; `as_of` says how that went.
+    """
     consistency = await _wait_for_own_write(request, account_id)
     answer = await query()
-    await _ask_to_verify(request.app.state.context.inbox, answer.verify)
+    wanted_seconds = _max_age_seconds(request)
+    wishes = [each for each in answer.sources if each.past_bound or _older(each, wanted_seconds)]
+    if wishes and await _verified(request, wishes, wait=wanted_seconds is not None):
+        answer = await query()
     headers = {"ETag": answer.etag, "Cache-Control": cache}
     if consistency:
         headers["Consistency"] = consistency
-    if answer.etag in _held(request):
+    if answer.etag in held(request):
         return Response(b"", status_code=304, headers=headers)
     return Response(answer.body, media_type="application/json", headers=headers)
+
+
+def _max_age_seconds(request: Request[Any, Any, State]) -> float | None:
+    directives = request.headers.get("cache-control", "").lower()
+    found = _MAX_AGE.search(directives)
+    return float(found.group(1)) if found else 0.0 if "no-cache" in directives else None
+
+
+def _older(source: Source, wanted_seconds: float | None) -> bool:
+    return wanted_seconds is not None and (datetime.now(UTC) - source.as_of).total_seconds() > wanted_seconds
+
+
+async def _verified(request: Request[Any, Any, State], wishes: Sequence[Source], *, wait: bool) -> bool:
+    """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
+    context = request.app.state.context
+    try:
+        asked = await request.app.state.verifications.ask([(w.resource, w.record_id, w.as_of) for w in wishes])
+    except PortalError as error:
+        log.warning("verification_not_asked", error=repr(error))
+        return False
+    if not wait or not asked:
+        return False
+    seconds = _wait_seconds(request)
+    return all(await asyncio.gather(*(context.inbox.settled(number, seconds) for number in asked)))
 
 
 def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:
     """The page a caller asks for; `scope` binds cursors to one list of one account."""
     settings: Settings = request.app.state.context.settings
     after = unseal(settings.portal_secret, f"cursor:{scope}", cursor, "cursor") if cursor else None
-    return Page(limit, after)
+    return Page(limit, after, frozenset(held(request)))
 
 
 def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str], str]:
@@ -66,9 +98,10 @@ def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str],
     return lambda after: seal(settings.portal_secret, f"cursor:{scope}", after)
 
 
-def _held(request: Request[Any, Any, State]) -> set[str]:
-    held = request.headers.get("if-none-match", "")
-    return {tag.strip().removeprefix("W/") for tag in held.split(",") if tag.strip()}
+def held(request: Request[Any, Any, State]) -> set[str]:
+    """The validators of what the caller has already."""
+    tags = request.headers.get("if-none-match", "").split(",")
+    return {tag.strip().removeprefix("W/") for tag in tags if tag.strip()}
 
 
 async def _wait_for_own_write(request: Request[Any, Any, State], account_id: object) -> str | None:
@@ -78,17 +111,9 @@ async def _wait_for_own_write(request: Request[Any, Any, State], account_id: obj
     context = request.app.state.context
     purpose = f"consistency:{account_id}"
     submission = int(unseal(context.settings.portal_secret, purpose, token, "Consistency-Token"))
+    return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
+
+
+def _wait_seconds(request: Request[Any, Any, State]) -> float:
     asked = _WAIT.search(request.headers.get("prefer", ""))
-    wait_seconds = min(float(asked.group(1)) if asked else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
-    return "reached" if await context.inbox.settled(submission, wait_seconds) else "pending"
-
-
-async def _ask_to_verify(inbox: Inbox, wishes: tuple[Verify, ...]) -> None:
-    """One re-read per state of the data: everybody who sees the same `as_of` asks for the same thing."""
-    if not wishes:
-        return
-    hints = [whmcs_hint(wish.resource, wish.record_id, f"verify:{wish.as_of.isoformat()}") for wish in wishes]
-    try:
-        await inbox.submit(hints)
-    except PortalError as error:
-        log.warning("verification_not_asked", error=repr(error))
+    return min(float(asked.group(1)) if asked else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)

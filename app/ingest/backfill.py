@@ -1,27 +1,147 @@
-"""Fill the mirror from Salesforce: every record of every mirrored object, a page at a time, through the inbox.
+"""Fill the mirror: every record of Salesforce, and everything that linked customers have in WHMCS.
 
-Runs while live events flow: a page is only as new as its records' SystemModstamp, so an older page never overwrites a
-newer event.
+Runs while live events flow: a page is only as new as its records' SystemModstamp, and a WHMCS list as the instant at
+which its reading began, so an older page never overwrites a newer event. Pages go through the inbox with the position
+they end at, in one transaction; a run that was stopped goes on there. When the inbox is full, the next page waits.
 
-Writes: ingest.inbox.
+Reads: Salesforce by id, WHMCS through the fetch lane; portal.id_mappings. Writes: ingest.inbox, ingest.progress.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
+import asyncpg
+from msgspec import Struct
+
+from app.events import Change
+from app.ingest import inbox, progress
+from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.inbox import Inbox
 from app.ingest.mirror import now
 from app.integrations.salesforce import records
-from app.integrations.salesforce.client import SalesforceClient
+from app.integrations.salesforce.client import SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
 
 OBJECTS = ("Product2", "PricebookEntry", "Account", "Order", "OrderItem")
 """Parents before children, and the catalog first, because everybody sees it."""
+PAGE = 2_000
+ACCOUNTS_A_PAGE = 100
+HIGH_WATER = 20_000
+OWNED = {"Account": "Id", "Order": "AccountId", "OrderItem": "Order.AccountId"}
+"""Object → the field that names its account; these are read for linked accounts first."""
 
 
-async def salesforce(inbox: Inbox, client: SalesforceClient) -> AsyncIterator[tuple[str, int]]:
-    """Submit all records; yields (object, records of the page) as it goes."""
-    for name in OBJECTS:
-        read_at = now()
-        async for page in client.pages(f"SELECT {', '.join(FIELDS[name])} FROM {name} ORDER BY Id"):
-            await inbox.submit([records.change(name, row, origin="backfill", read_at=read_at) for row in page])
-            yield name, len(page)
+class Step(Struct, frozen=True):
+    """How far one part of the run has come."""
+
+    name: str
+    done: int
+    total: int
+
+
+class Backfill:
+    """One run, or the rest of one."""
+
+    def __init__(self, pool: asyncpg.Pool, box: Inbox, *, calls_per_second: float = 0) -> None:
+        self._pool, self._inbox = pool, box
+        self._pause_seconds = 1 / calls_per_second if calls_per_second else 0.0
+
+    async def salesforce(
+        self, client: SalesforceClient, objects: Sequence[str] = OBJECTS, *, restart: bool = False
+    ) -> AsyncIterator[Step]:
+        """Every record of these objects, those of linked accounts first; tells after each page."""
+        await self._begin("salesforce", restart=restart)
+        if set(objects) >= OWNED.keys():
+            async for step in self._linked(client):
+                yield step
+        for name in objects:
+            async for step in self._object(client, name):
+                yield step
+        await self._end("salesforce")
+
+    async def whmcs(self, *, restart: bool = False) -> AsyncIterator[Step]:
+        """What every linked customer has. Others are read when they link."""
+        await self._begin("whmcs", restart=restart)
+        operation = "backfill:whmcs:clients"
+        state = await progress.load(self._pool, operation)
+        total = await self._pool.fetchval("SELECT count(*) FROM portal.id_mappings")
+        done, cursor, run = state.get("done", 0), state.get("cursor", ""), state.get("run") or now().isoformat()
+        while clients := await self._next_linked("whmcs_client_id", cursor, 25):
+            hints = [whmcs_hint(each, client, f"backfill:{run}") for client in clients for each in WHMCS_RESOURCES]
+            done, cursor = done + len(clients), clients[-1]
+            await self._record(hints, operation, {"done": done, "cursor": cursor, "run": run})
+            yield Step("clients", done, max(total, done))
+            await self._breathe(calls=len(hints))
+        await self._record([whmcs_hint("gateways", "all", f"backfill:{run}")], operation, {"done": done, "run": run})
+        await self._end("whmcs")
+
+    async def _object(self, client: SalesforceClient, name: str) -> AsyncIterator[Step]:
+        operation = f"backfill:salesforce:{name}"
+        state = await progress.load(self._pool, operation)
+        if state.get("finished"):
+            return
+        total = await client.count(name)
+        done, cursor = state.get("done", 0), state.get("cursor", "")
+        while True:
+            read_at = now()
+            where = quote("WHERE Id > {}", cursor) if cursor else ""
+            rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id LIMIT {PAGE}")
+            done, cursor = done + len(rows), rows[-1]["Id"] if rows else cursor
+            changes = [records.change(name, row, origin="backfill", read_at=read_at) for row in rows]
+            state = {"done": done, "cursor": cursor, "finished": len(rows) < PAGE}
+            await self._record(changes, operation, state)
+            yield Step(name, done, max(total, done))
+            if state["finished"]:
+                return
+            await self._breathe(calls=1)
+
+    async def _linked(self, client: SalesforceClient) -> AsyncIterator[Step]:
+        operation = "backfill:salesforce:linked"
+        state = await progress.load(self._pool, operation)
+        total = await self._pool.fetchval("SELECT count(*) FROM portal.id_mappings")
+        done, cursor = state.get("done", 0), state.get("cursor", "")
+        while accounts := await self._next_linked("salesforce_account_id", cursor, ACCOUNTS_A_PAGE):
+            read_at = now()
+            changes: list[Change] = []
+            for name, owner in OWNED.items():
+                where = quote(f"WHERE {owner} IN {{}}", accounts)
+                rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where}")
+                changes += [records.change(name, row, origin="backfill", read_at=read_at) for row in rows]
+            done, cursor = done + len(accounts), accounts[-1]
+            await self._record(changes, operation, {"done": done, "cursor": cursor})
+            yield Step("linked accounts", done, max(total, done))
+            await self._breathe(calls=len(OWNED))
+
+    async def _next_linked(self, column: str, cursor: str, limit: int) -> list[str]:
+        rows = await self._pool.fetch(
+            f"SELECT {column} AS id FROM portal.id_mappings WHERE {column} > $1 ORDER BY 1 LIMIT $2", cursor, limit
+        )
+        return [row["id"] for row in rows]
+
+    async def _record(self, changes: Sequence[Change], operation: str, state: dict[str, Any]) -> None:
+        """A page and the position it ends at, together."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            woken: set[tuple[str, int]] = set()
+            for start in range(0, len(changes), 500):
+                woken |= (await inbox.append(connection, changes[start : start + 500]))[1]
+            await progress.save(connection, operation, state)
+        await self._inbox.wake(woken)
+
+    async def _breathe(self, *, calls: int) -> None:
+        """Keep the budget of calls, and let the workers catch up."""
+        await asyncio.sleep(self._pause_seconds * calls)
+        while await inbox.open_up_to(self._pool, HIGH_WATER) >= HIGH_WATER:
+            await asyncio.sleep(0.5)
+
+    async def _begin(self, source: str, *, restart: bool) -> None:
+        """Go on with a run that was stopped; begin a new one after one that was finished."""
+        state = await progress.load(self._pool, f"backfill:{source}")
+        if restart or state.get("finished_at"):
+            await progress.forget(self._pool, f"backfill:{source}")
+            state = {}
+        await progress.save(self._pool, f"backfill:{source}", {"started_at": now(), **state})
+
+    async def _end(self, source: str) -> None:
+        state = await progress.load(self._pool, f"backfill:{source}")
+        await progress.save(self._pool, f"backfill:{source}", {**state, "finished_at": now()})

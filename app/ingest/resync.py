@@ -27,17 +27,31 @@ async def resync(
 
     Yields (object, records of the page) as it goes.
     """
-    stamp = (since - OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     for name in objects:
-        read_at = now()
-        window = f"SystemModstamp >= {stamp}"
-        async for page in client.pages(f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE {window} ORDER BY Id"):
-            await inbox.submit([records.change(name, row, origin="reconcile", read_at=read_at) for row in page])
-            yield name, len(page)
-        gone = f"SELECT Id, SystemModstamp FROM {name} WHERE IsDeleted = true AND {window}"
-        async for page in client.pages(gone, deleted=True):
-            await inbox.submit([_gone(name, row["Id"], row["SystemModstamp"], read_at) for row in page])
-            yield name, len(page)
+        for pages in (changed_since(client, name, since), deleted_since(client, name, since)):
+            async for page in pages:
+                await inbox.submit(page)
+                yield name, len(page)
+
+
+async def changed_since(client: SalesforceClient, name: str, since: datetime) -> AsyncIterator[list[Change]]:
+    """Pages of whole records whose SystemModstamp lies in the window."""
+    read_at = now()
+    soql = f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE SystemModstamp >= {_stamp(since)} ORDER BY Id"
+    async for page in client.pages(soql):
+        yield [records.change(name, row, origin="reconcile", read_at=read_at) for row in page]
+
+
+async def deleted_since(client: SalesforceClient, name: str, since: datetime) -> AsyncIterator[list[Change]]:
+    """Pages of deletions in the window; the recycle bin keeps them for 15 days."""
+    read_at = now()
+    gone = f"SELECT Id, SystemModstamp FROM {name} WHERE IsDeleted = true AND SystemModstamp >= {_stamp(since)}"
+    async for page in client.pages(gone, deleted=True):
+        yield [_gone(name, row["Id"], row["SystemModstamp"], read_at) for row in page]
+
+
+def _stamp(since: datetime) -> str:
+    return (since - OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _gone(name: str, record_id: str, modified: str, read_at: datetime) -> Change:

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from app.errors import NotFound, NotReady
-from app.queries.store import Answer, Store, etag_of, feed_as_of, with_age
+from app.queries.standing import feed_as_of
+from app.queries.store import Answer, Store, etag_of, with_age
 from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Category, Product, account_document, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT

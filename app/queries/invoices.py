@@ -1,15 +1,16 @@
 """An account's invoices.
 
-Reads: read_model.invoices, read_model.freshness.
+Reads: read_model.invoices and what `standing` reads.
 """
 
 from uuid import UUID
 
-from app.errors import NotFound
-from app.queries import page
-from app.queries.store import Answer, Store, Verify, client_of, etag_of, past_bound, verified_at, with_age
+from app.queries import detail, page
+from app.queries.standing import of_whmcs
+from app.queries.store import Answer, Store
 
 LISTING = page.Listing("invoices", "sort_id", "bigint")
+INVOICE = detail.Detail("invoices", "invoice_id", "invoice", "invoice_not_found", "Invoice not found.")
 STATUSES = ("draft", "unpaid", "paid", "cancelled", "refunded", "collections", "payment_pending")
 
 
@@ -22,15 +23,12 @@ async def list_invoices(
     subscription_id: str | None = None,
 ) -> Answer:
     """Newest first. Drafts are WHMCS's own affair and are left out unless asked for."""
-    as_of = await verified_at(store, account_id, "client_invoices")
     where: list[tuple[str, object]] = [("status = {}", status)] if status else [("status <> {}", "draft")]
     if subscription_id:
         lines = "convert_from(document, 'UTF8')::jsonb @> jsonb_build_object('items', jsonb_build_array({}))"
         where.append((lines.format("jsonb_build_object('subscription_id', {}::text)"), subscription_id))
-    complete = await page.answer(store, account_id, LISTING, which, cursor, where)
-    if not past_bound("client_invoices", as_of):
-        return complete(as_of, ())
-    return complete(as_of, (Verify("client_invoices", await client_of(store, account_id), as_of),))
+    standing = await of_whmcs(store, account_id, "invoices", "client_invoices")
+    return await page.answer(store, account_id, LISTING, standing, which, cursor, where)
 
 
 async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
@@ -39,15 +37,4 @@ async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     Raises:
         NotFound: absent, or another account's.
     """
-    row = await store.pool.fetchrow(
-        "SELECT document, as_of FROM read_model.invoices WHERE account_id = $1 AND invoice_id = $2",
-        account_id,
-        invoice_id,
-    )
-    if row is None:
-        raise NotFound("Invoice not found.", code="invoice_not_found")
-    stale = past_bound("invoice", row["as_of"])
-    verify = (Verify("invoice", invoice_id, row["as_of"]),) if stale else ()
-    return Answer(
-        with_age(row["document"], row["as_of"], stale), etag_of(row["document"], 1), row["as_of"], stale, verify
-    )
+    return await detail.whmcs(store, account_id, INVOICE, invoice_id)

@@ -1,30 +1,31 @@
 """One page of an account's list: keyset over the row's own order, stable while rows are inserted."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
-from app.queries.store import Answer, Store, Verify, etag_of, with_age
+from app.queries.standing import Standing
+from app.queries.store import Answer, Store, answered, etag_of
 
 
 class Page(Struct, frozen=True):
-    """Which part of a list. `after` is the sort key of the last item of the page before."""
+    """Which part of a list. `after` is the sort key of the last item of the page before; `held` are the validators of
+    what the caller has already."""
 
     limit: int = 25
     after: str | None = None
+    held: frozenset[str] = frozenset()
 
 
 class Listing(Struct, frozen=True):
-    """How a list is read: its table, the order, and what filters the caller may name."""
+    """How a list is read: its slice, the order, and the column that shows an item."""
 
-    table: str
+    slice: str
     sort: str
     sort_type: str
     body: str = "summary"
-    projector_version: int = 1
 
 
 Cursor = Callable[[str], str]
@@ -35,23 +36,27 @@ async def answer(
     store: Store,
     account_id: UUID,
     listing: Listing,
+    standing: Standing,
     page: Page,
     cursor: Cursor,
     where: Sequence[tuple[str, Any]] = (),
-) -> Callable[[datetime, tuple[Verify, ...]], Answer]:
-    """Read a page; returns a function that completes the answer once its age is known.
+    first: Sequence[bytes] = (),
+) -> Answer:
+    """A page, or only its validator when the caller holds that: then the list is not even read.
 
-    `where` holds (condition with `{}` for its parameter, value); conditions are literals of the calling query.
+    `where` holds (condition with `{}` for its parameter, value); conditions are literals of the calling query. `first`
+    are items that stand before all others on the first page.
     """
+    stale = standing.source.past_bound or standing.parked_at is not None
+    filters = [f"{condition}={value}" for condition, value in where]
+    etag = etag_of(listing.slice, *standing.revision, page.limit, page.after, stale, *filters, *first)
+    if etag in page.held:
+        return Answer(b"", etag, standing.source.as_of, stale, (standing.source,))
     items, after = await _fetch(store, account_id, listing, page, where)
     token = b'"' + cursor(after).encode() + b'"' if after is not None else b"null"
-    body = b'{"items":[' + b",".join(items) + b'],"next_cursor":' + token + b"}"
-
-    def complete(as_of: datetime, verify: tuple[Verify, ...] = ()) -> Answer:
-        stale = bool(verify)
-        return Answer(with_age(body, as_of, stale), etag_of(body, listing.projector_version), as_of, stale, verify)
-
-    return complete
+    shown = items if page.after else [*first, *items]
+    body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + b"}"
+    return answered(body, etag, standing.source, parked_at=standing.parked_at)
 
 
 async def _fetch(
@@ -65,7 +70,7 @@ async def _fetch(
         values.append(value)
         conditions.append(condition.format(f"${len(values)}"))
     rows = await store.pool.fetch(
-        f"SELECT {listing.body} AS body, ({listing.sort})::text AS sort FROM read_model.{listing.table} "
+        f"SELECT {listing.body} AS body, ({listing.sort})::text AS sort FROM read_model.{listing.slice} "
         f"WHERE {' AND '.join(conditions)} ORDER BY {listing.sort} DESC LIMIT {int(page.limit) + 1}",
         *values,
     )

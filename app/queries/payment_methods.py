@@ -1,13 +1,14 @@
 """An account's payment methods, and the gateways there are.
 
-Reads: read_model.payment_methods, read_model.freshness, document `payment-gateways`.
+Reads: read_model.payment_methods, document `payment-gateways` and what `standing` reads.
 """
 
 from uuid import UUID
 
 from app.errors import NotReady
 from app.queries import page
-from app.queries.store import Answer, Store, Verify, client_of, past_bound, verified_at, with_age
+from app.queries.standing import of_whmcs
+from app.queries.store import Answer, Source, Store, answered
 from app.readmodels import documents
 from app.readmodels.gateways import DOCUMENT
 from app.readmodels.table import GLOBAL_ACCOUNT
@@ -17,11 +18,8 @@ LISTING = page.Listing("payment_methods", "sort_id", "bigint", body="document")
 
 async def list_payment_methods(store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor) -> Answer:
     """Newest first."""
-    as_of = await verified_at(store, account_id, "pay_methods")
-    complete = await page.answer(store, account_id, LISTING, which, cursor)
-    if not past_bound("pay_methods", as_of):
-        return complete(as_of, ())
-    return complete(as_of, (Verify("pay_methods", await client_of(store, account_id), as_of),))
+    standing = await of_whmcs(store, account_id, "payment_methods", "pay_methods")
+    return await page.answer(store, account_id, LISTING, standing, which, cursor)
 
 
 async def gateways(store: Store) -> Answer:
@@ -29,7 +27,5 @@ async def gateways(store: Store) -> Answer:
     found = await documents.read(store.pool, store.redis, GLOBAL_ACCOUNT, DOCUMENT)
     if found is None:
         raise NotReady
-    stale = past_bound("gateways", found.as_of)
-    verify = (Verify("gateways", "all", found.as_of),) if stale else ()
     body = found.body[:-1] + b',"next_cursor":null}'
-    return Answer(with_age(body, found.as_of, stale), found.etag, found.as_of, stale, verify)
+    return answered(body, found.etag, Source("gateways", "all", found.as_of))

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from app.errors import NotReady
-from app.queries.store import Answer, Store, Verify, client_of, etag_of, feed_as_of, past_bound, with_age
+from app.queries.standing import of_salesforce
+from app.queries.store import Answer, Source, Store, answered, etag_of
 from app.readmodels import documents
 from app.readmodels.eligibility import DOCUMENT as ELIGIBILITY
 from app.readmodels.profiles import DOCUMENT as PROFILE
@@ -18,16 +19,14 @@ from app.readmodels.profiles import Profile
 async def profile(store: Store, account_id: UUID) -> Answer:
     """Who the customer is, as WHMCS knows it."""
     found = await _profile(store, account_id)
-    stale, verify = await _age(store, found)
-    return Answer(with_age(found.body, found.as_of, stale), found.etag, found.as_of, stale, verify)
+    return answered(found.body, found.etag, await _source(store, found))
 
 
 async def address(store: Store, account_id: UUID) -> Answer:
     """The billing address alone."""
     found = await _profile(store, account_id)
-    stale, verify = await _age(store, found)
     body = msgspec.json.encode(msgspec.json.decode(found.body, type=Profile).address)
-    return Answer(with_age(body, found.as_of, stale), etag_of(body, found.etag), found.as_of, stale, verify)
+    return answered(body, etag_of(body, found.etag), await _source(store, found))
 
 
 async def eligibility(store: Store, account_id: UUID) -> Answer:
@@ -35,8 +34,8 @@ async def eligibility(store: Store, account_id: UUID) -> Answer:
     found = await documents.read(store.pool, store.redis, account_id, ELIGIBILITY)
     if found is None:
         raise NotReady
-    as_of = max(found.as_of, await feed_as_of(store))
-    return Answer(with_age(found.body, as_of, False), found.etag, as_of)
+    source = (await of_salesforce(store, account_id, "eligibility")).source
+    return answered(found.body, found.etag, msgspec.structs.replace(source, as_of=max(found.as_of, source.as_of)))
 
 
 async def _profile(store: Store, account_id: UUID) -> documents.Stored:
@@ -46,7 +45,8 @@ async def _profile(store: Store, account_id: UUID) -> documents.Stored:
     return found
 
 
-async def _age(store: Store, found: documents.Stored) -> tuple[bool, tuple[Verify, ...]]:
-    if not past_bound("client", found.as_of):
-        return False, ()
-    return True, (Verify("client", await client_of(store, found.account_id), found.as_of),)
+async def _source(store: Store, found: documents.Stored) -> Source:
+    client_id = await store.pool.fetchval(
+        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", found.account_id
+    )
+    return Source("client", str(client_id), found.as_of)

@@ -2,14 +2,12 @@
 
 import hashlib
 from datetime import UTC, datetime
-from uuid import UUID
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from app.errors import NotReady
 from app.readmodels.freshness import BOUND_SECONDS
 
 
@@ -22,33 +20,45 @@ class Store(Struct, frozen=True):
     """Name of the change feed that event-driven answers are as fresh as."""
 
 
-class Verify(Struct, frozen=True):
-    """A wish to have a WHMCS record or list read again, because an answer drawn from it is past its bound."""
+class Source(Struct, frozen=True):
+    """What an answer was drawn from: reading it again, which a worker can be asked to do, verifies the answer.
+
+    Attributes:
+        resource: a WHMCS record or list as `BOUND_SECONDS` names them, or Salesforce's `account_history`.
+        record_id: the upstream's id of the record, or of the list's owner.
+        as_of: when it was last known to equal the upstream.
+    """
 
     resource: str
     record_id: str
     as_of: datetime
+
+    @property
+    def past_bound(self) -> bool:
+        """Whether it is older than it may grow unverified. What events keep current has no bound."""
+        bound_seconds = BOUND_SECONDS.get(self.resource)
+        return bound_seconds is not None and (datetime.now(UTC) - self.as_of).total_seconds() > bound_seconds
 
 
 class Answer(Struct, frozen=True):
     """A ready answer.
 
     Attributes:
-        body: JSON, complete.
-        etag: strong validator over content and projector version.
+        body: JSON, complete; empty when the caller holds it already.
+        etag: validator over content and projector version.
         as_of: when the data was last known to equal its source.
-        stale: whether that is longer ago than the resource's bound.
-        verify: what a worker should read again because of it.
+        stale: whether that is longer ago than the resource's bound, or a change of it could not be applied.
+        sources: what it was drawn from.
     """
 
     body: bytes
     etag: str
     as_of: datetime
     stale: bool = False
-    verify: tuple[Verify, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
-def etag_of(*parts: bytes | str | int) -> str:
+def etag_of(*parts: bytes | str | int | None) -> str:
     """A validator over everything an answer depends on."""
     digest = hashlib.blake2b(digest_size=12)
     for part in parts:
@@ -63,42 +73,8 @@ def with_age(document: bytes, as_of: datetime, stale: bool) -> bytes:
     return document[:-1] + (b"," if len(document) > 2 else b"") + age[1:]
 
 
-def past_bound(resource: str, as_of: datetime) -> bool:
-    """Whether data of a resource is older than it may grow unverified."""
-    return (datetime.now(UTC) - as_of).total_seconds() > BOUND_SECONDS[resource]
-
-
-async def client_of(store: Store, account_id: UUID) -> str:
-    """The WHMCS client id of an account."""
-    found = await store.pool.fetchval(
-        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", account_id
-    )
-    if found is None:
-        raise NotReady
-    return str(found)
-
-
-async def verified_at(store: Store, account_id: UUID, resource: str) -> datetime:
-    """When a whole WHMCS list of the account was last read.
-
-    Raises:
-        NotReady: never yet, so an empty list would be a lie.
-    """
-    at = await store.pool.fetchval(
-        "SELECT verified_at FROM read_model.freshness WHERE account_id = $1 AND resource = $2", account_id, resource
-    )
-    if at is None:
-        raise NotReady
-    return at  # type: ignore[no-any-return]
-
-
-async def feed_as_of(store: Store) -> datetime:
-    """When the change feed last answered, keepalives counted.
-
-    Raises:
-        NotReady: it never did.
-    """
-    at = await store.pool.fetchval("SELECT as_of FROM read_model.feeds WHERE feed = $1", store.catalog_feed)
-    if at is None:
-        raise NotReady
-    return at  # type: ignore[no-any-return]
+def answered(document: bytes, etag: str, source: Source, *, parked_at: datetime | None = None) -> Answer:
+    """A document with its age. A change of it that could not be applied makes it as old as that change."""
+    as_of = min(source.as_of, parked_at) if parked_at else source.as_of
+    stale = source.past_bound or parked_at is not None
+    return Answer(with_age(document, as_of, stale), etag, as_of, stale, (source,))

@@ -19,5 +19,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX ingest.inbox_settled")
     op.execute("DROP VIEW read_model.parked")
     op.execute("DROP TABLE ingest.fanouts")

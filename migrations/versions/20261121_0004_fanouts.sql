@@ -21,3 +21,5 @@ JOIN portal.id_mappings m
 WHERE d.resolved_at IS NULL;
 
 COMMENT ON VIEW read_model.parked IS 'Accounts with a change that could not be applied: their answers are only as fresh as parked_at.';
+
+CREATE INDEX inbox_settled ON ingest.inbox (settled_at) WHERE settled_at IS NOT NULL;

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from app.errors import NotFound, NotReady
 from app.queries import invoices, orders, payment_methods, profile, subscriptions
 from app.queries.page import Page
-from app.queries.store import Store
+from app.queries.store import Answer, Store
 
 FEED = "/data/Portal__chn"
 HANA, KENJI = uuid4(), uuid4()
@@ -96,7 +96,7 @@ async def test_past_its_bound_an_answer_says_so_and_names_what_to_verify(store: 
     await store.pool.execute("UPDATE read_model.freshness SET verified_at = $1", old)
     answer = await invoices.list_invoices(store, HANA, Page(), lambda after: after)
     assert answer.stale
-    assert [(wish.resource, wish.record_id) for wish in answer.verify] == [("client_invoices", "1000")]
+    assert [(each.resource, each.record_id) for each in answer.sources] == [("client_invoices", "1000")]
     body = msgspec.json.decode(answer.body)
     assert body["stale"] is True
     assert datetime.fromisoformat(body["as_of"]) == old
@@ -104,16 +104,76 @@ async def test_past_its_bound_an_answer_says_so_and_names_what_to_verify(store: 
 
 async def test_within_its_bound_nothing_is_asked_for(store: Store) -> None:
     answer = await invoices.list_invoices(store, HANA, Page(), lambda after: after)
-    assert (answer.stale, answer.verify) == (False, ())
+    assert not answer.stale
+    assert not any(source.past_bound for source in answer.sources)
 
 
-async def test_the_etag_follows_content_and_not_age(store: Store) -> None:
-    first = await invoices.list_invoices(store, HANA, Page(), lambda after: after)
+async def test_the_etag_of_a_list_follows_the_account_and_not_its_age(store: Store) -> None:
+    first = await listed(store)
     await store.pool.execute("UPDATE read_model.freshness SET verified_at = now() - interval '10 seconds'")
-    second = await invoices.list_invoices(store, HANA, Page(), lambda after: after)
-    await add_invoice(store.pool, HANA, 7)
-    third = await invoices.list_invoices(store, HANA, Page(), lambda after: after)
-    assert first.etag == second.etag != third.etag
+    second = await listed(store)
+    await store.pool.execute("INSERT INTO read_model.account_versions (account_id, version) VALUES ($1, 1)", HANA)
+    third = await listed(store)
+    await store.pool.execute("UPDATE read_model.generations SET epoch = epoch + 1 WHERE slice = 'invoices'")
+    fourth = await listed(store)
+    await store.pool.execute("UPDATE read_model.generations SET epoch = epoch - 1 WHERE slice = 'invoices'")
+    assert first.etag == second.etag
+    assert len({first.etag, third.etag, fourth.etag, (await listed(store, Page(limit=2))).etag}) == 4
+
+
+async def test_a_list_the_caller_holds_is_not_even_read(store: Store) -> None:
+    etag = (await listed(store)).etag
+    answer = await listed(store, Page(held=frozenset({etag})))
+    assert (answer.etag, answer.body) == (etag, b"")
+
+
+async def test_a_parked_change_makes_the_answer_as_old_as_itself(store: Store) -> None:
+    await store.pool.execute(
+        "WITH entry AS (INSERT INTO ingest.inbox (source, event_id, object, record_id, kind, origin, version, "
+        "occurred_at, owner_id, submission, lane, shard) VALUES ('whmcs', 'e', 'invoice', '5', 'full', 'refetch', 1, "
+        "now(), '1000', 1, 'apply', 1) RETURNING id) "
+        "INSERT INTO ingest.dead_letters (entry_id, source, object, record_id, error, stack, attempts, parked_at) "
+        "SELECT id, 'whmcs', 'invoice', '5', 'e', 's', 5, now() - interval '1 hour' FROM entry"
+    )
+    parked_at = await store.pool.fetchval("SELECT parked_at FROM ingest.dead_letters")
+    answer = await listed(store)
+    assert (answer.as_of, answer.stale) == (parked_at, True)
+    assert (await invoices.invoice(store, HANA, "5")).stale
+    assert not (await invoices.invoice(store, HANA, "4")).stale
+    kenji = await invoices.list_invoices(store, KENJI, Page(), lambda after: after)
+    assert not kenji.stale
+
+
+async def listed(store: Store, page: Page = Page()) -> Answer:  # noqa: B008
+    return await invoices.list_invoices(store, HANA, page, lambda after: after)
+
+
+@pytest.fixture
+async def pending(store: Store) -> str:
+    """An order of Hana's that Salesforce took and no event has confirmed."""
+    await store.pool.execute(
+        "INSERT INTO read_model.pending (account_id, slice, item_id, submission, summary, document) "
+        "VALUES ($1, 'orders', '801P', 1, $2, $3)",
+        HANA,
+        b'{"order_id":"801P","pending":true}',
+        b'{"order_id":"801P","pending":true,"items":[]}',
+    )
+    return "801P"
+
+
+async def test_a_pending_order_stands_first_in_the_list_and_has_a_page_of_its_own(store: Store, pending: str) -> None:
+    shown = msgspec.json.decode((await orders.list_orders(store, HANA, Page(), lambda after: after)).body)
+    assert shown["items"][0] == {"order_id": pending, "pending": True}
+    assert msgspec.json.decode((await orders.order(store, HANA, pending)).body)["pending"] is True
+    paid = await orders.list_orders(store, HANA, Page(), lambda after: after, status="active")
+    assert msgspec.json.decode(paid.body)["items"] == []
+
+
+async def test_a_pending_order_is_its_own_accounts_alone(store: Store, pending: str) -> None:
+    with pytest.raises(NotFound):
+        await orders.order(store, KENJI, pending)
+    shown = msgspec.json.decode((await orders.list_orders(store, KENJI, Page(), lambda after: after)).body)
+    assert shown["items"] == []
 
 
 async def test_drafts_are_left_out_unless_asked_for(store: Store) -> None:

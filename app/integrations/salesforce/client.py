@@ -79,6 +79,11 @@ class SalesforceClient:
             answer = await self._call("query", partial(_next_page, answer["nextRecordsUrl"]))
             yield [_plain(row) for row in answer["records"]]
 
+    async def count(self, object_name: str) -> int:
+        """How many records of an object there are now."""
+        answer = await self._call("query", lambda api: api.query(f"SELECT COUNT() FROM {object_name}"))
+        return int(answer["totalSize"])
+
     async def get(self, object_name: str, record_id: str) -> dict[str, Any]:
         """The mirrored fields of one record.
 

@@ -8,19 +8,17 @@ from app.integrations.salesforce.wire import FIELDS, OWNER_FIELD, PARENT_FIELD
 
 
 def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at: datetime) -> Change:
-    """The whole record, as of its SystemModstamp.
-
-    Backfill pages of an unchanged record are one event; read-backs and re-reads are one event each.
-    """
+    """The whole record, as of its SystemModstamp. Every reading is an event of its own: the same version read again may
+    heal what was damaged or missed."""
     modified = datetime.fromisoformat(record["SystemModstamp"]).astimezone(UTC)
     version = int(modified.timestamp()) * 1000
-    once = "" if origin in ("backfill", "reconcile") else f":{int(read_at.timestamp() * 1_000_000)}"
+    reading = int(read_at.timestamp() * 1_000_000)
     return Change(
         source="salesforce",
         object=object_name,
         record_id=record["Id"],
         kind="full",
-        event_id=f"{origin}:{object_name}:{record['Id']}:{version}{once}",
+        event_id=f"{origin}:{object_name}:{record['Id']}:{version}:{reading}",
         version=version,
         occurred_at=modified,
         origin=origin,

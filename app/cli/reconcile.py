@@ -1,0 +1,60 @@
+"""`portal reconcile`: find what no event announced."""
+
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import click
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.operate import operate
+from app.errors import NotFound
+from app.ingest.accounts import WHMCS_RESOURCES
+from app.ingest.fetchers import Upstreams
+from app.ingest.reconcile import Finding, Reconcile
+from app.resources import Resources
+
+
+@click.command()
+@click.argument("source", type=click.Choice(["salesforce", "whmcs", "all"]), default="all")
+@click.option("--since", type=click.DateTime(), help="UTC; instead of where the last run left off.")
+@click.option("--clients", default=20, show_default=True, help="WHMCS customers to read, longest unread first.")
+@click.option("--account", type=click.UUID, help="Only what this portal account has in WHMCS.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def reconcile(source: str, since: datetime | None, clients: int, account: UUID | None, as_json: bool) -> None:
+    """Compare the upstreams with the mirror and heal what differs, through the inbox.
+
+    The workers do this by themselves every RECONCILE_SECONDS; drift is what was found, of what was looked at.
+    """
+
+    async def work(resources: Resources) -> list[Finding]:
+        run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
+        if account:
+            return await _one_account(resources, run, account)
+        found: list[Finding] = []
+        if source in ("salesforce", "all"):
+            found += [each async for each in run.salesforce(since.replace(tzinfo=UTC) if since else None)]
+        if source in ("whmcs", "all"):
+            found += [each async for each in run.whmcs(clients)]
+        return found
+
+    found = operate(work)
+    if as_json:
+        click.echo(json.dumps({"findings": msgspec.to_builtins(found)}))
+        return
+    table = Table("source", "object", "checked", "differing", "took", box=SIMPLE_HEAD)
+    for each in found:
+        table.add_row(each.source, each.object, str(each.checked), str(each.differing), f"{each.took_seconds} s")
+    Console().print(table)
+
+
+async def _one_account(resources: Resources, run: Reconcile, account: UUID) -> list[Finding]:
+    client_id = await resources.pool.fetchval(
+        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", account
+    )
+    if client_id is None:
+        raise NotFound("There is no linked account with this id.", code="account_not_found")
+    return [await run.whmcs_resource(resource, [client_id]) for resource in WHMCS_RESOURCES]

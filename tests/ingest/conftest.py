@@ -1,0 +1,5 @@
+"""The linked account and the drained inbox, as the tests of projections have them."""
+
+from tests.projections.conftest import account, feed
+
+__all__ = ["account", "feed"]
