@@ -119,6 +119,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_token: Annotated[str, note("WHM API token.")]
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM call, in seconds.")] = 120.0
 
+    inbox_retention_days: Annotated[
+        int,
+        Meta(
+            ge=5,
+            description="How long settled changes are kept, in days; 5 at least, as events may be repeated for three.",
+        ),
+    ] = 14
     reconcile_seconds: Annotated[
         int, note("How often the workers compare the upstreams with the mirror, in seconds; 0 for never.")
     ] = 300
@@ -130,13 +137,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox_high_water: Annotated[
         int, note("Changes waiting to be read again upstream above which webhooks are told to come back later.")
     ] = 50_000
-    inbox_retention_days: Annotated[
-        int,
-        Meta(
-            ge=4,
-            description="How long settled changes are kept, in days; at least 4: the event bus repeats 72 hours.",
-        ),
-    ] = 14
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -66,6 +66,7 @@ class World:
                 data.listeners = self.whmcs.listeners
             if isinstance(data, Org):
                 data.app = self.salesforce.app
+                data.catch_up()
             setattr(self, name, data)
 
     def reset(self) -> None:

@@ -24,14 +24,15 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 @click.group("dead-letters", invoke_without_command=True)
 @click.pass_context
-def dead_letters(context: click.Context) -> None:
+@AS_JSON
+def dead_letters(context: click.Context, as_json: bool) -> None:
     """Changes that kept failing, and the records parked behind them. Without a command: list.
 
     A change that fails five times parks its record: its later changes wait, every other record moves on. Mend the
     cause, then `retry`; or `discard` a change that can never be applied.
     """
     if context.invoked_subcommand is None:
-        context.invoke(list_letters)
+        context.invoke(list_letters, as_json=as_json)
 
 
 @dead_letters.command("list")

@@ -71,13 +71,14 @@ async def look(resources: Resources, window: timedelta) -> Lag:
 
 def _shown(found: Lag, minutes: int) -> Group:
     m = found.measures
-    counts = f"dead letters {m.dead_letters.count}   notices not told {m.notices_untold.count}"
+    counts = f"dead letters {m.dead_letters.count} · not told {m.notices_untold.count} · fan-outs {m.fanouts.count}"
     return Group(
         f"{m.at:%Y-%m-%d %H:%M:%S} UTC   [bold]{found.status}[/bold]   {counts}",
         *(f"[yellow]![/yellow] {escape(sentence)}" for sentence in found.concerns),
         _feeds(m),
         _lanes(found),
         _latencies(found.latencies, minutes),
+        *([_drift(m)] if m.drift else []),
     )
 
 
@@ -108,6 +109,14 @@ def _latencies(found: list[Latency], minutes: int) -> Table:
         lag = (_seconds(each.lag_p50_seconds), _seconds(each.lag_p99_seconds))
         wait = (_seconds(each.wait_p50_seconds), _seconds(each.wait_p99_seconds))
         table.add_row(each.origin, each.lane, f"{each.settled:,}", *lag, *wait)
+    return table
+
+
+def _drift(m: Measures) -> Table:
+    table = Table("reconciled", "checked", "differing", "when", box=SIMPLE_HEAD)
+    for each in m.drift:
+        counts = (f"{each.checked:,}", f"{each.differing:,}")
+        table.add_row(f"{each.source} {each.object}", *counts, _ago(each.age_seconds))
     return table
 
 

@@ -86,7 +86,7 @@ async def one(pool: asyncpg.Pool, letter_id: int, operator: Operator, *, reveal:
     """
     row = await pool.fetchrow(f"{_SELECT} WHERE d.id = $1", letter_id)
     if row is None:
-        raise NotFound(f"There is no dead letter {letter_id}.")
+        raise NotFound(f"There is no dead letter {letter_id}. `portal dead-letters` lists them.", code="no_dead_letter")
     letter = DeadLetter(**dict(row))
     if not reveal:
         return _hidden(letter)

@@ -12,7 +12,7 @@ import asyncpg
 from msgspec import Struct
 
 NEWEST = 200_000
-UNTIMED = ("backfill", "reconcile")
+UNTIMED = ("backfill", "reconcile", "refetch")
 """Origins whose records changed upstream long before anybody asked for them."""
 
 _LATENCY = """

@@ -17,8 +17,8 @@ QUERY_SECONDS = 5
 
 _FEEDS = """
 SELECT f.feed, f.state, f.leader, f.error, greatest(extract(epoch FROM now() - f.as_of), 0)::float8 AS age_seconds,
-       greatest(extract(epoch FROM now() - f.last_event_at), 0)::float8 AS last_event_age_seconds,
-       greatest(extract(epoch FROM now() - c.committed_at), 0)::float8 AS position_age_seconds
+       extract(epoch FROM now() - f.last_event_at)::float8 AS last_event_age_seconds,
+       extract(epoch FROM now() - c.committed_at)::float8 AS position_age_seconds
 FROM read_model.feeds f LEFT JOIN ingest.checkpoints c USING (feed) ORDER BY f.feed
 """
 _OPEN = """
@@ -47,6 +47,10 @@ _UNTOLD = """
 SELECT count(*) AS untold, extract(epoch FROM now() - min(created_at))::float8 AS oldest_seconds
 FROM (SELECT created_at FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1) AS counted
 """
+_FANOUTS = """
+SELECT count(*) AS fanouts, extract(epoch FROM now() - min(requested_at))::float8 AS oldest_seconds
+FROM (SELECT requested_at FROM ingest.fanouts LIMIT $1) AS counted
+"""
 _DRIFT = """
 SELECT DISTINCT ON (source, object) source, object, checked, differing,
        greatest(extract(epoch FROM now() - checked_at), 0)::float8 AS age_seconds
@@ -73,12 +77,14 @@ async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures
         lanes = await rows(_OPEN, LANES, MOST_COUNTED)
         (parked,) = await rows(_PARKED, MOST_COUNTED)
         (untold,) = await rows(_UNTOLD, MOST_COUNTED)
+        (fanouts,) = await rows(_FANOUTS, MOST_COUNTED)
         return Measures(
             at=at,
             feeds=[*feeds, *_never(expected_feeds, feeds)],
             lanes=[Lane(**row, oldest_seconds=oldest.get(row["lane"], 0.0)) for row in lanes],
             dead_letters=Backlog(parked["dead_letters"], parked["oldest_seconds"] or 0.0),
             notices_untold=Backlog(untold["untold"], untold["oldest_seconds"] or 0.0),
+            fanouts=Backlog(fanouts["fanouts"], fanouts["oldest_seconds"] or 0.0),
             drift=[Drift(**row) for row in await rows(_DRIFT)],
             canaries=[Canary(**row) for row in await rows(_CANARIES)],
             generations=[Generation(**row) for row in await rows(_GENERATIONS)],

@@ -79,13 +79,14 @@ class Backlog(Struct, frozen=True):
 
 
 class Measures(Struct, frozen=True, kw_only=True):
-    """Everything, as of one moment."""
+    """Everything, as of one moment. `fanouts` are changed records whose many rows are computed in the background."""
 
     at: datetime
     feeds: list[Feed]
     lanes: list[Lane]
     dead_letters: Backlog
     notices_untold: Backlog
+    fanouts: Backlog
     drift: list[Drift]
     canaries: list[Canary]
     generations: list[Generation]

@@ -100,6 +100,7 @@ def _of_read_models(m: Measures) -> Iterator[Metric]:
     yield _gauge("drift_ratio", "Differing of checked records, last reconciliation.", ratios, "source", "object")
     yield _gauge("notices_untold", "Changes Redis was not told of.", [((), m.notices_untold.count)])
     yield _gauge("notices_oldest_untold_seconds", "Age of the oldest of them.", [((), m.notices_untold.oldest_seconds)])
+    yield _gauge("fanouts_open", "Changed records whose many rows are not computed yet.", [((), m.fanouts.count)])
     found = [((x.slice, str(x.generation), x.state, str(x.projector_version)), 1.0) for x in m.generations]
     labels = ("slice", "generation", "state", "projector_version")
     yield _gauge("projection_generation", "1 for each generation of a read model.", found, *labels)

@@ -75,7 +75,8 @@ async def discard(
 async def _exist(connection: Any, ids: Sequence[int]) -> None:
     rows = await connection.fetch("SELECT id FROM ingest.dead_letters WHERE id = ANY($1::bigint[])", list(ids))
     if missing := sorted(set(ids) - {row["id"] for row in rows}):
-        raise NotFound(f"There is no dead letter {', '.join(map(str, missing))}. Nothing was done.")
+        named = ", ".join(map(str, missing))
+        raise NotFound(f"There is no dead letter {named}. Nothing was done.", code="no_dead_letter")
 
 
 async def _of_same_records(connection: Any, ids: Sequence[int]) -> list[int]:

@@ -1,7 +1,8 @@
 """Forget what nobody needs any more, in small batches and for a bounded time a run.
 
-Never forgotten: an inbox entry that is not settled, one that an open dead letter names, one settled within the
-retention (so that an event the bus repeats, for 72 hours, is still known), a notice that was not told.
+Never forgotten: an inbox entry that is not settled, one that a dead letter names (an open one stays for ever, a
+resolved one for 90 days), one settled within the retention (so that an event the bus repeats, for 72 hours, is still
+known), a notice that was not told.
 
 Deletes from: ingest.inbox, ingest.notices, ingest.dead_letters, ingest.drift, portal.sessions, portal.link_tokens.
 """
@@ -25,7 +26,7 @@ WITH page AS (
 ), old AS (
     SELECT i.id FROM ingest.inbox i JOIN page USING (id)
     WHERE i.settled_at < clock_timestamp() - $2::interval
-      AND NOT EXISTS (SELECT FROM ingest.dead_letters d WHERE d.entry_id = i.id AND d.resolved_at IS NULL)
+      AND NOT EXISTS (SELECT FROM ingest.dead_letters d WHERE d.entry_id = i.id)
     FOR UPDATE OF i SKIP LOCKED
 ), gone AS (
     DELETE FROM ingest.inbox i USING old WHERE i.id = old.id RETURNING i.id
@@ -67,7 +68,7 @@ async def clean(
         gone[rule.table] = await _repeat(partial(_by_rule, pool, rule, batch), batch, ends_at)
     gone["ingest.inbox"] = await _inbox(pool, timedelta(days=inbox_days), ends_at, batch)
     if forgotten := {table: count for table, count in gone.items() if count}:
-        log.info("forgotten", **forgotten)
+        log.info("forgotten", **{table.replace(".", "_"): count for table, count in forgotten.items()})
     return gone
 
 

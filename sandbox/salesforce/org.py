@@ -96,6 +96,16 @@ class Org:
         self.revision += 1
         return self.schemas[name]
 
+    def catch_up(self) -> None:
+        """Add the fields that a newer release of the stand-in knows and this org's data does not."""
+        for name, current in OBJECTS.items():
+            for extra in current.fields:
+                if extra.name not in self.objects[name].by_name:
+                    self.objects[name] = self.objects[name].extended(extra)
+                    if name in CAPTURED:
+                        self._register(name, change_schema(self.objects[name]))
+                    self.revision += 1
+
     def take_over(self, old: "Org") -> None:
         """Stand in for an org from now on, as a reset does with a copy of the seed.
 

@@ -27,6 +27,7 @@ def answered(told: Any) -> Any:
 async def test_dead_letters_are_listed_shown_and_retried(portal: Any, parked: Stand) -> None:
     (letter,) = answered(portal("dead-letters", "list", "--json"))["dead_letters"]
     assert (letter["record_id"], letter["waiting"], letter["attempts"]) == ("77", 1, 5)
+    assert answered(portal("dead-letters", "--json"))["dead_letters"] == [letter]
     told = portal("dead-letters")
     assert "whmcs invoice 77" in told.stdout
     assert "taro@example.jp" not in told.stdout

@@ -33,7 +33,8 @@ class Stand:
         """Refuse what is poisonous."""
         for record in changed:
             if record.data.get("note") in self.poisonous:
-                raise Poisoned(f"cannot digest {record.data['note']!r} of {record.data.get('email')!r}")
+                whose = f"{record.data.get('email')} ({record.data.get('lastname')})"
+                raise Poisoned(f"cannot digest {record.data['note']!r} of {whose}")
 
     async def told(self) -> None:
         """Nobody is."""

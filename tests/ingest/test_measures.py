@@ -69,6 +69,16 @@ async def test_an_idle_feed_that_answers_is_well_and_a_stalled_one_is_not(pool: 
     assert (await look(pool))[1] == [f"The feed {FEED} is stalled: unreachable."]
 
 
+async def test_a_feed_that_never_brought_an_event_does_not_seem_to_have_brought_one_just_now(
+    pool: asyncpg.Pool,
+) -> None:
+    await heard(pool, 1)
+    await pool.execute("UPDATE read_model.feeds SET last_event_at = NULL")
+    measured, _, text = await look(pool)
+    assert [(feed.last_event_age_seconds, feed.position_age_seconds) for feed in measured.feeds] == [(None, None)]
+    assert b"feed_last_event_age_seconds{" not in text
+
+
 async def test_lag_is_measured_in_count_and_in_time_and_parked_records_apart(stand: Stand) -> None:
     await heard(stand.pool, 1)
     await stand.park(change("whmcs", "invoice", "1", {"note": "poison"}))

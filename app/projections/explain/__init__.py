@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from app.errors import NotFound
 from app.events import Record
 from app.projections import generations
 from app.projections.explain.remarks import remarks
@@ -48,9 +49,17 @@ async def explain(
     """Explain the rows of a slice that an upstream id stands for.
 
     `most_entries` are shown of each record, the newest.
+
+    Raises:
+        NotFound: neither row, record, pending thing nor change of that id is known.
     """
     found = await find(connection, projector, item_id)
     serving = await generations.serving(connection, projector.name)
+    sources = await _sources(connection, projector, found, most_entries)
+    under_way = await _under_way(connection, projector, item_id, found)
+    if not (found.rows or under_way or any(source.record or source.entries for source in sources)):
+        sentence = f"Nothing is known of {projector.name} {item_id}. Is it the upstream's id?"
+        raise NotFound(sentence, code="nothing_to_explain")
     explanation = Explanation(
         resource=projector.name,
         item_id=item_id,
@@ -60,11 +69,10 @@ async def explain(
         generation_version=serving.projector_version,
         projector_version=projector.version,
         rows=[_row(projector, row) for row in found.rows],
-        sources=await _sources(connection, projector, found, most_entries),
+        sources=sources,
         remarks=[],
     )
-    odd = [*remarks(projector, explanation), *await _under_way(connection, projector, item_id, found)]
-    return msgspec.structs.replace(explanation, remarks=odd)
+    return msgspec.structs.replace(explanation, remarks=[*remarks(projector, explanation), *under_way])
 
 
 def _row(projector: Projector, row: Mapping[str, Any]) -> Row:

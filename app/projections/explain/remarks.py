@@ -21,9 +21,6 @@ def remarks(projector: Projector, found: Explanation) -> Iterator[str]:
 def _of_row(projector: Projector, found: Explanation) -> Iterator[str]:
     roots = [source for source in found.sources if source.role in ("root", "member")]
     mirrored = [source for source in roots if source.record]
-    if not mirrored and not found.rows and not any(source.entries for source in roots):
-        yield f"Nothing is known of {found.item_id!r}: it is not mirrored and nothing came in for it. Is it its id?"
-        return
     if not mirrored:
         yield "It is not mirrored (yet)."
     elif all(source.record and source.record.deleted for source in mirrored):
