@@ -87,6 +87,8 @@ async def keep_up(resources: Resources) -> None:
 
 
 async def _do_for_ever(resources: Resources, chore: Chore) -> None:
+    """Not at once: whoever starts, starts for a reason that comes first."""
+    await asyncio.sleep(chore.every_seconds * random.uniform(0.1, 0.3))
     while True:
         try:
             await _do_alone(resources.pool, chore.name, partial(chore.run, resources))
