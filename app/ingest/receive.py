@@ -24,7 +24,8 @@ from app.integrations.salesforce import webhook as salesforce_webhook
 from app.integrations.whmcs import webhook as whmcs_webhook
 from app.settings import Settings
 
-LATER_SECONDS = 10
+LATER_SECONDS = 2
+"""WHMCS stores within the request that runs the hook."""
 
 _OTHER_BODY = "SELECT data ->> 'body' <> $3 FROM ingest.inbox WHERE source = $1 AND event_id = $2"
 _LATER = (
