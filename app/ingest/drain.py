@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from app.db import is_outage
-from app.errors import OutdatedRelease
+from app.errors import ReleaseMismatch
 from app.events import Change, Record
 from app.ingest import inbox, mirror
 from app.ingest.inbox import Entry
@@ -60,7 +60,7 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
 async def _apply_or_isolate(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
     try:
         return await _apply(connection, entries, project)
-    except OutdatedRelease:
+    except ReleaseMismatch:
         raise
     except Exception as error:
         if is_outage(error):

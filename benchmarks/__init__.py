@@ -1,0 +1,1 @@
+"""Benchmarks: ours against a named baseline, alternating in one run on one machine. `python -m benchmarks --help`."""

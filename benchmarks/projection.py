@@ -1,0 +1,132 @@
+"""Projection: events a second from the inbox to the committed read model.
+
+Against a raw loop, on one connection with the same batch, that claims, upserts mirror and read model with rows made
+beforehand, and marks; and against a projection of the same events with the `eventsourcing` library.
+"""
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+import asyncpg
+
+from app.events import Change
+from app.ingest import drain, inbox
+from app.projections import engine
+from app.projections.registry import projectors
+from benchmarks import ground
+from benchmarks.report import Result, compared
+
+WORKERS = 4
+_CLAIM = "SELECT * FROM ingest.inbox WHERE lane = 'apply' AND shard = $1 AND settled_at IS NULL ORDER BY id LIMIT $2"
+_MIRROR = """
+INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, content_hash, deleted,
+                            occurred_at, verified_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bytea[],
+                     $9::bool[], $10::timestamptz[], $11::timestamptz[])
+ON CONFLICT (source, object, record_id) DO UPDATE SET data = excluded.data, version = excluded.version,
+    content_hash = excluded.content_hash, occurred_at = excluded.occurred_at, verified_at = excluded.verified_at
+"""
+_ROWS = """
+INSERT INTO bench.rows
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::bigint[], $6::bytea[], $7::bytea[])
+ON CONFLICT (account_id, item_id) DO UPDATE SET status = excluded.status, total = excluded.total,
+    version = excluded.version, summary = excluded.summary, document = excluded.document
+"""
+_MARK = "UPDATE ingest.inbox SET settled_at = clock_timestamp(), outcome = 'applied' WHERE id = ANY($1::bigint[])"
+SUMMARY, DOCUMENT = b"s" * 330, b"d" * 900
+"""As long as an order's and an invoice's are on average."""
+
+
+async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
+    """Alternating rounds over the same events."""
+    stream = ground.events(2_000 if quick else 20_000)
+    ours, parallel, raw = [], [], []
+    async with ground.pool(url) as pool:
+        await _table(pool)
+        for _ in range(rounds):
+            await _filled(pool, stream)
+            ours.append(len(stream) / await _ours(pool, url, 1))
+            accounts = await _filled(pool, stream)
+            raw.append(len(stream) / await _raw(pool, accounts[0]))
+            await _filled(pool, stream)
+            parallel.append(len(stream) / await _ours(pool, url, WORKERS))
+    results = [
+        compared("projection", "events/s", ours, raw, "raw asyncpg loop, one connection each", 0.5),
+        compared("projection, 4 at once", "events/s", parallel, raw, "the same raw loop, one connection", None),
+    ]
+    return [*results, await _library(url, ours, rounds, quick)]
+
+
+async def _table(pool: asyncpg.Pool) -> None:
+    await pool.execute("CREATE SCHEMA IF NOT EXISTS bench")
+    await pool.execute(
+        "CREATE TABLE IF NOT EXISTS bench.rows (account_id uuid, item_id text, status text, total numeric, "
+        "version bigint, summary bytea, document bytea, PRIMARY KEY (account_id, item_id))"
+    )
+
+
+async def _filled(pool: asyncpg.Pool, stream: list[Change]) -> list[Any]:
+    accounts = await ground.clean(pool)
+    await pool.execute("TRUNCATE bench.rows")
+    async with pool.acquire() as connection:
+        for start in range(0, len(stream), 500):
+            await inbox.append(connection, stream[start : start + 500])
+    await pool.execute("ANALYZE")
+    return accounts
+
+
+async def _ours(pool: asyncpg.Pool, url: str, workers: int) -> float:
+    async def nothing(*_: object) -> None:
+        return None
+
+    project = partial(engine.project, projectors(ground.settings(url)))
+    shards = iter(range(inbox.SHARDS))
+
+    async def work() -> None:
+        for shard in shards:
+            await drain.drain(pool, shard, project, nothing, nothing)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(workers)))
+    took = time.perf_counter() - started
+    outcomes = await pool.fetch("SELECT outcome, count(*) FROM ingest.inbox GROUP BY outcome")
+    assert [row["outcome"] for row in outcomes] == ["applied"], outcomes
+    made = "SELECT (SELECT count(*) FROM read_model.orders) + (SELECT count(*) FROM read_model.invoices)"
+    assert await pool.fetchval(made) * 2 == outcomes[0]["count"]
+    return took
+
+
+async def _raw(pool: asyncpg.Pool, account: Any) -> float:
+    async with pool.acquire() as connection:
+        started = time.perf_counter()
+        for shard in range(inbox.SHARDS):
+            while entries := await connection.fetch(_CLAIM, shard, drain.BATCH):
+                async with connection.transaction():
+                    last = {(e["source"], e["object"], e["record_id"]): e for e in entries}.values()
+                    await connection.execute(_MIRROR, *_mirror_columns(last))
+                    await connection.execute(_ROWS, *_row_columns(last, account))
+                    await connection.execute(_MARK, [entry["id"] for entry in entries])
+        return time.perf_counter() - started
+
+
+def _mirror_columns(entries: Any) -> list[list[Any]]:
+    names = ("source", "object", "record_id", "parent_id", "owner_id", "data", "version")
+    more = [[b"0" * 16] * len(entries), [False] * len(entries), *[[e["occurred_at"] for e in entries]] * 2]
+    return [*([e[name] for e in entries] for name in names), *more]
+
+
+def _row_columns(entries: Any, account: Any) -> list[list[Any]]:
+    """Rows as they are, made beforehand; only their keys are the events'."""
+    count = len(entries)
+    ids = [f"{e['object']}:{e['record_id']}" for e in entries]
+    return [[account] * count, ids, ["x"] * count, [1] * count, [1] * count, [SUMMARY] * count, [DOCUMENT] * count]
+
+
+async def _library(url: str, ours: list[float], rounds: int, quick: bool) -> Result:
+    """In a thread, because the library blocks."""
+    from benchmarks import library
+
+    found = await asyncio.to_thread(library.rates, url, min(rounds, 5), 500 if quick else 4_000)
+    return compared("projection", "events/s", ours, found, "eventsourcing library's Postgres projection", 5)
