@@ -1,11 +1,11 @@
 """`python -m benchmarks [NAME…]`: run benchmarks and print their table."""
 
-import asyncio
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import click
+import uvloop
 
 from benchmarks import ground
 from benchmarks.report import Result, show
@@ -29,7 +29,7 @@ def main(names: tuple[str, ...], json_file: Path | None, rounds: int, minutes: f
             module = import_module(f"benchmarks.{name}")
             options = {"minutes": minutes} if name == "memory" else {}
             work = module.run(url, rounds=1 if quick else rounds, quick=quick, **options)
-            results += asyncio.run(work)
+            results += uvloop.run(work)
     show(results, json_file, " ".join(["python -m benchmarks", *sys.argv[1:]]))
     if not quick and any(each.holds is False for each in results):
         sys.exit(1)

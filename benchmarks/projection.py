@@ -23,12 +23,12 @@ from benchmarks.report import Result, compared
 WORKERS = 4
 _CLAIM = "SELECT * FROM ingest.inbox WHERE lane = 'apply' AND shard = $1 AND settled_at IS NULL ORDER BY id LIMIT $2"
 _MIRROR = """
-INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, content_hash, deleted,
-                            occurred_at, verified_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bytea[],
-                     $9::bool[], $10::timestamptz[], $11::timestamptz[])
+INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at,
+                            verified_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bool[],
+                     $9::timestamptz[], $10::timestamptz[])
 ON CONFLICT (source, object, record_id) DO UPDATE SET data = excluded.data, version = excluded.version,
-    content_hash = excluded.content_hash, occurred_at = excluded.occurred_at, verified_at = excluded.verified_at
+    occurred_at = excluded.occurred_at, verified_at = excluded.verified_at
 """
 _MARK = "UPDATE ingest.inbox SET settled_at = clock_timestamp(), outcome = 'applied' WHERE id = ANY($1::bigint[])"
 SUMMARY, DOCUMENT = b"s" * 330, b"d" * 900
@@ -118,7 +118,7 @@ async def _raw(pool: asyncpg.Pool, made: Rows) -> float:
 
 def _mirror_columns(entries: Any) -> list[list[Any]]:
     names = ("source", "object", "record_id", "parent_id", "owner_id", "data", "version")
-    more = [[b"0" * 16] * len(entries), [False] * len(entries), *[[e["occurred_at"] for e in entries]] * 2]
+    more = [[False] * len(entries), *[[e["occurred_at"] for e in entries]] * 2]
     return [*([e[name] for e in entries] for name in names), *more]
 
 

@@ -9,6 +9,7 @@ Writes: ingest.inbox.
 import asyncio
 import contextlib
 import zlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -193,12 +194,15 @@ async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissio
 
     Whoever waits for one of the submissions is told at commit, and what was pending on them is pending no longer.
     """
-    await connection.execute(
-        "UPDATE ingest.inbox i SET settled_at = clock_timestamp(), outcome = o.outcome "
-        "FROM unnest($1::bigint[], $2::text[]) AS o (id, outcome) WHERE i.id = o.id",
-        [entry_id for entry_id, _ in outcomes],
-        [outcome for _, outcome in outcomes],
-    )
+    by_outcome: dict[str, list[int]] = defaultdict(list)
+    for entry_id, outcome in outcomes:
+        by_outcome[outcome].append(entry_id)
+    for outcome, entry_ids in by_outcome.items():
+        await connection.execute(
+            "UPDATE ingest.inbox SET settled_at = clock_timestamp(), outcome = $2 WHERE id = ANY($1::bigint[])",
+            entry_ids,
+            outcome,
+        )
     if awaited := sorted(set(submissions)):
         await connection.execute(_CONFIRM, awaited)
         await ring(connection, awaited)

@@ -14,12 +14,10 @@ reading the record again. A partial change of a record we do not hold is read ag
 Reads and writes: mirror.records.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from app.events import Change, Record
@@ -32,16 +30,19 @@ _LOAD = """
 SELECT r.source, r.object, r.record_id, r.parent_id, r.owner_id, r.data, r.version, r.deleted,
        r.occurred_at, r.verified_at
 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (source, object, record_id)
-JOIN mirror.records r USING (source, object, record_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM mirror.records m WHERE (m.source, m.object, m.record_id) = (k.source, k.object, k.record_id) LIMIT 1
+) AS r
 """
+# LATERAL with a LIMIT is looked up key by key. As a plain join, a plan made while the table was empty reads all of it.
 _STORE = """
-INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, content_hash, deleted,
-                            occurred_at, verified_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bytea[],
-                     $9::bool[], $10::timestamptz[], $11::timestamptz[])
+INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at,
+                            verified_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bool[],
+                     $9::timestamptz[], $10::timestamptz[])
 ON CONFLICT (source, object, record_id) DO UPDATE SET
     parent_id = excluded.parent_id, owner_id = excluded.owner_id, data = excluded.data, version = excluded.version,
-    content_hash = excluded.content_hash, deleted = excluded.deleted, occurred_at = excluded.occurred_at,
+    deleted = excluded.deleted, occurred_at = excluded.occurred_at,
     verified_at = excluded.verified_at
 """
 
@@ -153,7 +154,6 @@ async def store(connection: Any, records: Sequence[Record]) -> None:
 
 
 def _columns(record: Record) -> tuple[Any, ...]:
-    content = msgspec.json.encode(record.data, order="sorted")
     return (
         record.source,
         record.object,
@@ -162,7 +162,6 @@ def _columns(record: Record) -> tuple[Any, ...]:
         record.owner_id,
         record.data,
         record.version,
-        hashlib.blake2b(content, digest_size=16).digest(),
         record.deleted,
         record.occurred_at,
         record.verified_at,

@@ -28,6 +28,8 @@ DROP INDEX mirror.records_owner;
 
 DROP INDEX mirror.records_parent;
 
-CREATE INDEX records_owner ON mirror.records (owner_id, object);
+CREATE INDEX records_owner ON mirror.records (owner_id, object) WHERE owner_id IS NOT NULL;
 
 CREATE INDEX records_parent ON mirror.records (parent_id, object) WHERE parent_id IS NOT NULL;
+
+ALTER TABLE mirror.records DROP COLUMN content_hash;

@@ -150,7 +150,7 @@ async def test_a_record_that_is_gone_without_a_trace_is_found_by_its_id(
     await desk.settle()
     await desk.pool.execute(
         f"INSERT INTO mirror.records SELECT source, object, '{GONE}', parent_id, owner_id, data, version, "
-        "content_hash, deleted, occurred_at, now() - interval '1 hour' FROM mirror.records "
+        "deleted, occurred_at, now() - interval '1 hour' FROM mirror.records "
         "WHERE object = 'Product2' LIMIT 1"
     )
     found = {each.object: each async for each in run.salesforce()}
