@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check fix lock openapi
+.PHONY: help setup demo test check fix bench lock openapi
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ fix: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: .venv/.bench ## the benchmarks, with a table; ARGS="projection --json file" passes through
+	$(BIN)/python -m benchmarks $(ARGS)
+
 openapi: .venv/.dev ## write docs/openapi.json anew
 	$(BIN)/python -m app.cli openapi > docs/openapi.json
 
@@ -36,6 +39,8 @@ lock: .venv/.dev ## lock the dependencies anew, with hashes
 		--extra setup pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra setup --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra setup --extra dev --extra bench pyproject.toml -c requirements-dev.txt -o requirements-bench.txt
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -53,3 +58,8 @@ lock: .venv/.dev ## lock the dependencies anew, with hashes
 	@$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.runtime $@
+
+.venv/.bench: requirements-bench.txt .venv/.dev
+	@echo "Installing what the benchmarks are measured against" >&2
+	@$(BIN)/pip install -q --require-hashes -r requirements-bench.txt
+	@touch $@

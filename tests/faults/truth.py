@@ -1,0 +1,118 @@
+"""What every read model must be: computed afresh, in a database of its own, from the upstreams' own state."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from app.cli import migrate
+from app.db import open_pool
+from app.events import Change
+from app.ingest import drain
+from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
+from app.ingest.backfill import OBJECTS
+from app.ingest.fetchers import FETCHERS, Upstreams
+from app.ingest.inbox import Inbox, open_shards
+from app.ingest.mirror import now
+from app.integrations.salesforce import records
+from app.integrations.salesforce.wire import FIELDS
+from app.projections import engine
+from app.projections.registry import projectors
+from app.resources import Resources
+
+AGES = frozenset({"version", "as_of", "verified_at", "changed_at"})
+"""When a row was computed or last verified, not what it says."""
+
+
+async def differences(running: Resources) -> list[str]:
+    """Every row that is not as it must be, as sentences; none when all is well."""
+    url = running.settings.database_url.rsplit("/", 1)[0] + "/truth"
+    await running.pool.execute("DROP DATABASE IF EXISTS truth")
+    await running.pool.execute("CREATE DATABASE truth")
+    await asyncio.to_thread(migrate.up, url)
+    fresh = await open_pool(url)
+    try:
+        await _project(running, fresh)
+        found: list[str] = []
+        for projector in projectors(running.settings):
+            expected = await _rows(fresh, projector.table.name)
+            held = await _rows(running.pool, projector.table.name)
+            found += _compared(projector.table.name, expected, held)
+        return found
+    finally:
+        await fresh.close()
+
+
+async def _project(running: Resources, fresh: asyncpg.Pool) -> None:
+    for table in ("users", "id_mappings"):
+        rows = await running.pool.fetch(f"SELECT * FROM portal.{table}")
+        names = list(rows[0].keys())
+        slots = ", ".join(f"${n}" for n in range(1, len(names) + 1))
+        values = [tuple(row.values()) for row in rows]
+        await fresh.executemany(f"INSERT INTO portal.{table} ({', '.join(names)}) VALUES ({slots})", values)
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    box = Inbox(fresh, nothing)
+    for changes in await _everything(running):
+        await box.submit(changes)
+    project = partial(engine.project, projectors(running.settings))
+    while shards := await open_shards(fresh):
+        for _, shard in shards:
+            await drain.drain(fresh, shard, project, nothing, nothing)
+
+
+async def _everything(running: Resources) -> list[Sequence[Change]]:
+    """Every record of the upstreams that the mirror is made of, read now."""
+    read_at, found = now(), []
+    for name in OBJECTS:
+        rows = await running.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name}")
+        found.append([records.change(name, row, origin="backfill", read_at=read_at) for row in rows])
+    upstreams = Upstreams(running.salesforce, running.whmcs)
+    clients = await running.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")
+    hints = [whmcs_hint(resource, row["id"], "truth") for row in clients for resource in WHMCS_RESOURCES]
+    async with running.pool.acquire() as connection:
+        for hint in [*hints, whmcs_hint("gateways", "all", "truth")]:
+            changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
+            found.append([each for each in changes if each.kind != "deleted"])
+    return found
+
+
+async def _rows(pool: asyncpg.Pool, table: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    rows = await pool.fetch(f"SELECT * FROM read_model.{table}")
+    keys = [name for name in (rows[0].keys() if rows else ()) if name in KEYS]
+    return {tuple(str(row[key]) for key in keys): _said(row) for row in rows}
+
+
+KEYS = (
+    "account_id",
+    "sku",
+    "order_id",
+    "invoice_id",
+    "subscription_id",
+    "payment_method_id",
+    "gateway",
+    "resource",
+)
+
+
+def _said(row: Any) -> dict[str, Any]:
+    return {
+        name: msgspec.json.decode(value) if isinstance(value, bytes) else value
+        for name, value in row.items()
+        if name not in AGES
+    }
+
+
+def _compared(table: str, expected: dict[Any, dict[str, Any]], held: dict[Any, dict[str, Any]]) -> list[str]:
+    found = [f"{table} {key}: missing" for key in expected.keys() - held.keys()]
+    found += [f"{table} {key}: should not be there" for key in held.keys() - expected.keys()]
+    for key in expected.keys() & held.keys():
+        for name, value in expected[key].items():
+            if held[key].get(name) != value:
+                found.append(f"{table} {key} {name}: {held[key].get(name)!r} instead of {value!r}")
+    return found
