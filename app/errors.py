@@ -11,7 +11,7 @@ PortalError
 ├── TooLarge                the body exceeds its bound
 ├── NotReady                this account was never projected yet
 ├── Overloaded              more has come in than can be worked off; the sender tries again
-├── OutdatedRelease         a newer release has changed the read models; this process must not feed them any more
+├── ReleaseMismatch         this release and the read models in the database do not fit; the process must not feed them
 └── UpstreamError           an upstream could not do its part
     ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
     │   └── UpstreamBusy    locked or rate limited: safe to repeat later
@@ -107,9 +107,9 @@ class NotReady(PortalError):
     retry_after_seconds = 5
 
 
-class OutdatedRelease(PortalError):
-    code = "outdated_release"
-    detail = "A newer release feeds the read models. Stop this process."
+class ReleaseMismatch(PortalError):
+    code = "release_mismatch"
+    detail = "This release and the read models in the database do not fit. Migrate, or stop this process."
 
 
 class Overloaded(PortalError):

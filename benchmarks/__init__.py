@@ -1,1 +1,1 @@
-"""Benchmarks: ours and a baseline, alternating in one run over the same engines. `make bench`."""
+"""Benchmarks: ours against a named baseline, alternating in one run on one machine. `python -m benchmarks --help`."""

@@ -1,121 +1,130 @@
-"""Events/s from inbox to committed read model: our drain against the raw floor.
+"""Projection: events a second from the inbox to the committed read model.
 
-The events stand in the inbox when the clock starts. Telling Redis comes after the commit and is not part of it.
+Against a raw loop on one connection, with the same batches, that claims, upserts the same mirrored records and the same
+rows into clones of the same tables, all made beforehand, and marks; and against a projection of the same events with
+the `eventsourcing` library.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import asyncpg
 
 from app.events import Change
-from app.ingest import drain
-from app.ingest.inbox import SHARDS
+from app.ingest import drain, inbox
 from app.projections import engine
-from app.projections.registry import with_previous
-from app.settings import Settings
-from benchmarks import events, raw, stage
-from benchmarks.options import Options
-from benchmarks.rounds import Row, alternate, compare
+from app.projections.registry import projectors
+from app.readmodels import invoices, orders
+from benchmarks import ground
+from benchmarks.report import Result, compared
+
+WORKERS = 4
+_CLAIM = "SELECT * FROM ingest.inbox WHERE lane = 'apply' AND shard = $1 AND settled_at IS NULL ORDER BY id LIMIT $2"
+_MIRROR = """
+INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, content_hash, deleted,
+                            occurred_at, verified_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bytea[],
+                     $9::bool[], $10::timestamptz[], $11::timestamptz[])
+ON CONFLICT (source, object, record_id) DO UPDATE SET data = excluded.data, version = excluded.version,
+    content_hash = excluded.content_hash, occurred_at = excluded.occurred_at, verified_at = excluded.verified_at
+"""
+_MARK = "UPDATE ingest.inbox SET settled_at = clock_timestamp(), outcome = 'applied' WHERE id = ANY($1::bigint[])"
+SUMMARY, DOCUMENT = b"s" * 330, b"d" * 900
+"""As long as an order's and an invoice's are on average: what the library's view stores."""
+TABLES = {"Order": orders.TABLE, "invoice": invoices.TABLE}
+CLONE = 99
+Rows = dict[tuple[str, str], dict[str, Any]]
+"""(object, root id) → the row."""
 
 
-async def run(pool: asyncpg.Pool, settings: Settings, options: Options, say: Callable[[str], None]) -> list[Row]:
-    """Two rows: one connection against one connection, and as many shards at a time as a worker drains."""
-    bench = Projection(pool, settings, options)
-    await bench.prepare()
-    sides = {"ours": bench.ours, "ours, concurrent": bench.concurrent, "raw": bench.floor}
-    rates = await alternate(sides, options.rounds, say)
-    return [
-        compare("projection", "events/s", 0.5, rates, "ours", "raw"),
-        compare("projection, all shards", "events/s", 0.5, rates, "ours, concurrent", "raw"),
+async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
+    """Alternating rounds over the same events."""
+    stream = ground.events(2_000 if quick else 20_000)
+    alone, several, raw = [], [], []
+    async with ground.pool(url) as pool:
+        for _ in range(rounds):
+            await _filled(pool, stream)
+            alone.append(len(stream) / await _ours(pool, url, 1))
+            rows = await _made_beforehand(pool)
+            await _filled(pool, stream)
+            raw.append(len(stream) / await _raw(pool, rows))
+            await _filled(pool, stream)
+            several.append(len(stream) / await _ours(pool, url, WORKERS))
+    results = [
+        compared("projection, one connection", "events/s", alone, raw, "raw asyncpg loop, one connection", 0.5),
+        compared("projection, as a worker runs it", "events/s", several, raw, "the same raw loop", 0.5),
     ]
+    return [*results, await _library(url, alone, rounds, quick)]
 
 
-class Projection:
-    """The events of a run, and its sides."""
+async def _made_beforehand(pool: asyncpg.Pool) -> Rows:
+    """The rows as the product made them, and empty clones of their tables for the raw loop."""
+    made: Rows = {}
+    for object_name, table in TABLES.items():
+        await pool.execute(f"DROP TABLE IF EXISTS {table.relation(CLONE)}")
+        await pool.execute(f"CREATE TABLE {table.relation(CLONE)} (LIKE {table.relation(1)} INCLUDING ALL)")
+        for row in await pool.fetch(f"SELECT * FROM {table.relation(1)}"):
+            made[object_name, row[table.item]] = dict(row)
+    return made
 
-    def __init__(self, pool: asyncpg.Pool, settings: Settings, options: Options) -> None:
-        self._pool = pool
-        self._settings = settings
-        self._accounts = options.accounts
-        self._changes: Sequence[Change] = events.mixed(options.accounts)
-        self._project = partial(engine.project, with_previous(settings))
 
-    async def prepare(self) -> None:
-        """One run of ours outside the count: it warms everything up and shows the floor what to write."""
-        await self.ours()
-        connection = await raw.connect(self._settings.database_url)
-        self._known = await raw.learn(connection)
-        await connection.close()
+async def _filled(pool: asyncpg.Pool, stream: list[Change]) -> None:
+    await ground.clean(pool)
+    async with pool.acquire() as connection:
+        for start in range(0, len(stream), 500):
+            await inbox.append(connection, stream[start : start + 500])
+    await pool.execute("ANALYZE")
 
-    async def stage(self) -> None:
-        """Empty tables, products mirrored, every event waiting."""
-        await stage.empty(self._pool)
-        await stage.link(self._pool, self._accounts)
-        await stage.load(self._pool, events.products())
-        await self._drain(1)
-        await stage.load(self._pool, self._changes)
-        await stage.settle_disk(self._pool)
 
-    async def ours(self) -> float:
-        """Our drain and engine, one shard at a time on one connection."""
-        return await self._timed(1)
+async def _ours(pool: asyncpg.Pool, url: str, workers: int) -> float:
+    async def nothing(*_: object) -> None:
+        return None
 
-    async def concurrent(self) -> float:
-        """Our drain and engine, as many shards at a time as a worker process takes."""
-        return await self._timed(max(self._settings.worker_concurrency // 2, 1))
+    project = partial(engine.project, projectors(ground.settings(url)))
+    shards = iter(range(inbox.SHARDS))
 
-    async def _timed(self, at_once: int) -> float:
-        await self.stage()
+    async def work() -> None:
+        for shard in shards:
+            await drain.drain(pool, shard, project, nothing, nothing)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(workers)))
+    took = time.perf_counter() - started
+    outcomes = await pool.fetch("SELECT outcome, count(*) FROM ingest.inbox GROUP BY outcome")
+    assert [row["outcome"] for row in outcomes] == ["applied"], outcomes
+    made = "SELECT (SELECT count(*) FROM read_model.orders) + (SELECT count(*) FROM read_model.invoices)"
+    assert await pool.fetchval(made) * 2 == outcomes[0]["count"]
+    return took
+
+
+async def _raw(pool: asyncpg.Pool, made: Rows) -> float:
+    statements = {name: table.upsert_sql(CLONE) for name, table in TABLES.items()}
+    async with pool.acquire() as connection:
         started = time.perf_counter()
-        await self._drain(at_once)
-        seconds = time.perf_counter() - started
-        await self._check()
-        return len(self._changes) / seconds
-
-    async def _drain(self, at_once: int) -> None:
-        gate = asyncio.Semaphore(at_once)
-
-        async def one(shard: int) -> None:
-            async with gate:
-                while await drain.drain(self._pool, shard, self._project, _wake, _nothing):
-                    pass
-
-        await asyncio.gather(*(one(shard) for shard in range(SHARDS)))
-
-    async def floor(self) -> float:
-        """The raw loop, one connection."""
-        await self.stage()
-        connection = await raw.connect(self._settings.database_url)
-        try:
-            started = time.perf_counter()
-            await raw.project(connection, self._known)
-            seconds = time.perf_counter() - started
-        finally:
-            await connection.close()
-        await self._check()
-        return len(self._changes) / seconds
-
-    async def _check(self) -> None:
-        """A fast wrong answer is not a figure.
-
-        Raises:
-            RuntimeError: entries are open, or rows are missing or not as they should be.
-        """
-        left = await stage.open_entries(self._pool)
-        orders = await self._pool.fetchval(
-            "SELECT count(*) FROM read_model.orders WHERE status = 'active' AND item_count = 2"
-        )
-        paid = await self._pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE status = 'paid'")
-        if (left, orders, paid) != (0, self._accounts * 4, self._accounts * 8):
-            raise RuntimeError(f"wrong result: {left} entries open, {orders} orders active, {paid} invoices paid")
+        for shard in range(inbox.SHARDS):
+            while entries := await connection.fetch(_CLAIM, shard, drain.BATCH):
+                async with connection.transaction():
+                    last = {(e["source"], e["object"], e["record_id"]): e for e in entries}.values()
+                    await connection.execute(_MIRROR, *_mirror_columns(last))
+                    for name, table in TABLES.items():
+                        roots = {e["record_id"] if e["object"] == name else e["parent_id"] for e in last}
+                        rows = [made[name, root] for root in roots if (name, root) in made]
+                        await connection.execute(statements[name], *table.arrays(rows))
+                    await connection.execute(_MARK, [entry["id"] for entry in entries])
+        return time.perf_counter() - started
 
 
-async def _wake(pairs: object) -> None:
-    return None
+def _mirror_columns(entries: Any) -> list[list[Any]]:
+    names = ("source", "object", "record_id", "parent_id", "owner_id", "data", "version")
+    more = [[b"0" * 16] * len(entries), [False] * len(entries), *[[e["occurred_at"] for e in entries]] * 2]
+    return [*([e[name] for e in entries] for name in names), *more]
 
 
-async def _nothing() -> None:
-    return None
+async def _library(url: str, ours: list[float], rounds: int, quick: bool) -> Result:
+    """In a thread, because the library blocks."""
+    from benchmarks import library
+
+    found = await asyncio.to_thread(library.rates, url, min(rounds, 5), 500 if quick else 4_000)
+    return compared("projection", "events/s", ours, found, "eventsourcing library's Postgres projection", 5)

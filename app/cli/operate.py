@@ -24,6 +24,8 @@ def operate(work: Callable[[Resources], Awaitable[T]], *, pool_size: int = 4) ->
     except KeyboardInterrupt:
         click.echo("portal: stopped; the same command goes on where this was.", err=True)
         sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; nobody is left to tell
     except Exception as error:
         if not is_outage(error):
             raise

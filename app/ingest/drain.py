@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from app.db import is_outage
-from app.errors import OutdatedRelease
+from app.errors import ReleaseMismatch
 from app.events import Change, Record
 from app.ingest import inbox, mirror
 from app.ingest.inbox import Entry
@@ -26,6 +26,13 @@ BUDGET_SECONDS = 5
 """How long one job drains; what is left is woken again, so that no job outlives its time limit."""
 ATTEMPTS = 5
 LOCK_SPACE = 0x1B0C
+
+_HOLD = """
+SELECT pg_advisory_lock($1, $2), set_config('enable_seqscan', 'off', false),
+       set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)
+"""
+"""Everything on this path is found by its key. A plan made while a table was small must not read all of it once it has
+grown; the pool resets the settings when the connection goes back."""
 
 Project = Callable[[Any, Sequence[Record], Sequence[Record]], Awaitable[None]]
 AfterCommit = Callable[[], Awaitable[None]]
@@ -42,7 +49,7 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
     settled = 0
     ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
     async with pool.acquire() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, shard)
+        await connection.execute(_HOLD, LOCK_SPACE, shard)
         try:
             while entries := await inbox.claim(connection, "apply", shard, BATCH):
                 if asyncio.get_running_loop().time() > ends_at:
@@ -60,19 +67,33 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
 async def _apply_or_isolate(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
     try:
         return await _apply(connection, entries, project)
-    except OutdatedRelease:
-        raise
     except Exception as error:
-        if is_outage(error):
-            raise  # no fault of the entries: nothing was applied, the sweep comes back
-        if len(entries) == 1:
-            await fail(connection, entries[0], error)
-            return set()
+        _raise_unless_theirs(error)
         log.warning("batch_failed_trying_each", entries=len(entries), error=repr(error))
+    return await _apply_each(connection, entries, project)
+
+
+async def _apply_each(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
+    """One by one. Behind an entry that fails, those of its record wait: applied out of order they would make it stale,
+    and what it alone says would be lost."""
     woken: set[tuple[str, int]] = set()
+    held: set[mirror.Address] = set()
     for entry in entries:
-        woken |= await _apply_or_isolate(connection, [entry], project)
+        if mirror.address(entry.change) in held:
+            continue
+        try:
+            woken |= await _apply(connection, [entry], project)
+        except Exception as error:
+            _raise_unless_theirs(error)
+            await fail(connection, entry, error)
+            held.add(mirror.address(entry.change))
     return woken
+
+
+def _raise_unless_theirs(error: Exception) -> None:
+    """When the database or the release is the trouble nothing was applied, and no entry shall pay for it."""
+    if isinstance(error, ReleaseMismatch) or is_outage(error):
+        raise error
 
 
 async def _apply(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:

@@ -5,7 +5,7 @@
 
 All that exist are fed by every commit, so that the serving one can change at any moment, in either direction. A
 generation is fed by the projector of its own version. A process that meets a generation newer than its code stops
-feeding altogether (`OutdatedRelease`), because what it left out could never be told from what is right.
+feeding altogether (`ReleaseMismatch`), because what it left out could never be told from what is right.
 
 Reads and writes: read_model.generations; makes and drops generations.*; replaces the views read_model.*.
 """
@@ -20,7 +20,7 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
-from app.errors import Conflict, OutdatedRelease
+from app.errors import Conflict, ReleaseMismatch
 from app.projections.projector import Projector
 
 LOCK_KEY = "generations"
@@ -62,7 +62,7 @@ async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]
     alone once retired.
 
     Raises:
-        OutdatedRelease: a newer release has begun a generation that this one cannot feed.
+        ReleaseMismatch: a newer release has begun a generation that this one cannot feed, or none serves yet.
     """
     rows = await connection.fetch("SELECT slice, generation, projector_version, state FROM read_model.generations")
     by_version = {(projector.name, projector.version): projector for projector in projectors}
@@ -72,11 +72,13 @@ async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]
         if row["slice"] not in newest:
             continue
         if row["projector_version"] > newest[row["slice"]].version:
-            raise OutdatedRelease(f"{row['slice']} is at projector version {row['projector_version']}")
+            raise ReleaseMismatch(f"{row['slice']} is at projector version {row['projector_version']}")
         projector = by_version.get((row["slice"], row["projector_version"]))
         serving = row["state"] == "serving"
         if projector or serving:
             targets.append(Target(projector or newest[row["slice"]], row["generation"], serving))
+    if missing := newest.keys() - {target.projector.name for target in targets if target.serving}:
+        raise ReleaseMismatch(f"No generation of {', '.join(sorted(missing))} serves. Run `portal migrate`.")
     return targets
 
 

@@ -1,4 +1,7 @@
-"""Fan-outs in the background, and which accounts have a parked change."""
+"""Fan-outs in the background, which accounts have a parked change, and indexes that cannot be mistaken for the key.
+
+An index that begins like the primary key is chosen in its place by a plan made while the table was empty, and reads all
+records of an object instead of one."""
 
 from pathlib import Path
 
@@ -19,5 +22,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX mirror.records_owner")
+    op.execute("DROP INDEX mirror.records_parent")
+    op.execute("CREATE INDEX records_owner ON mirror.records (source, owner_id, object)")
+    op.execute(
+        "CREATE INDEX records_parent ON mirror.records (source, parent_id, object) WHERE parent_id IS NOT NULL"
+    )
+    op.execute("CREATE INDEX records_object ON mirror.records (source, object)")
     op.execute("DROP VIEW read_model.parked")
     op.execute("DROP TABLE ingest.fanouts")

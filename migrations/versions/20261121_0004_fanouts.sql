@@ -21,3 +21,13 @@ JOIN portal.id_mappings m
 WHERE d.resolved_at IS NULL;
 
 COMMENT ON VIEW read_model.parked IS 'Accounts with a change that could not be applied: their answers are only as fresh as parked_at.';
+
+DROP INDEX mirror.records_object;
+
+DROP INDEX mirror.records_owner;
+
+DROP INDEX mirror.records_parent;
+
+CREATE INDEX records_owner ON mirror.records (owner_id, object);
+
+CREATE INDEX records_parent ON mirror.records (parent_id, object) WHERE parent_id IS NOT NULL;

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from app.errors import NotFound
-from app.events import Change
+from app.events import Change, Record
 from app.ingest import dead_letters, resolve, retention
 from app.ingest.operators import Operator
 from app.projections.explain import explain
@@ -120,3 +120,38 @@ async def test_retention_keeps_event_ids_for_as_long_as_events_may_be_repeated(
     await feed([change("whmcs", "invoice", "77", INVOICE, owner_id="1001")])
     await pool.execute("UPDATE ingest.inbox SET settled_at = now() - interval '4 days'")
     assert (await retention.clean(pool, inbox_days=5))["ingest.inbox"] == 0
+
+
+async def test_what_follows_a_failed_change_of_its_record_waits_for_it(
+    pool: asyncpg.Pool, account: UUID, settings: Settings
+) -> None:
+    """Applied out of order, the later change would make the failed one stale, and what it alone said would be lost."""
+    from functools import partial
+
+    from app.ingest import drain
+    from app.ingest.inbox import Inbox, shard_of
+    from app.projections import engine
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    broken = True
+
+    async def project(connection: object, changed: Sequence[Record], verified: Sequence[Record]) -> None:
+        if broken and any(record.data.get("note") == "poison" for record in changed):
+            raise ValueError("poison")
+        await partial(engine.project, projectors(settings))(connection, changed, verified)
+
+    whole = change("salesforce", "Account", "001A", {"Name": "a", "Phone": "1"}, owner_id="001A")
+    first = change("salesforce", "Account", "001A", {"note": "poison", "Name": "b"}, at=1001, kind="partial")
+    then = change("salesforce", "Account", "001A", {"Phone": "2"}, at=1002, kind="partial")
+    box, shard = Inbox(pool, nothing), shard_of(whole)
+    await box.submit([whole])
+    await drain.drain(pool, shard, project, nothing, nothing)
+    await box.submit([first, then])
+    await drain.drain(pool, shard, project, nothing, nothing)
+    broken = False
+    await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() WHERE settled_at IS NULL")
+    await drain.drain(pool, shard, project, nothing, nothing)
+    data = await pool.fetchval("SELECT data FROM mirror.records WHERE record_id = '001A'")
+    assert (data["Name"], data["Phone"]) == ("b", "2")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from app.errors import Conflict, NotFound, OutdatedRelease
+from app.errors import Conflict, NotFound, ReleaseMismatch
 from app.events import Change
 from app.ingest import drain
 from app.ingest.inbox import Inbox, open_shards
@@ -87,7 +87,7 @@ async def test_a_worker_of_an_older_release_stops_feeding_and_loses_nothing(
     old = of(settings, "payment_methods")
     new = msgspec.structs.replace(old, version=2, project=with_note)
     await generations.begin(pool, new)
-    with pytest.raises(OutdatedRelease):
+    with pytest.raises(ReleaseMismatch):
         await drained(pool, [change("whmcs", "pay_method", "4", CARD, owner_id="1001")], old)
     assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL AND attempts = 0") == 1
     await drained(pool, [], new)
@@ -194,3 +194,15 @@ async def test_every_slice_can_be_rebuilt(
     assert outcome.serving
     assert outcome.comparison == compare.Comparison(same=count, changed=0, added=0, removed=0)
     assert count
+
+
+async def test_a_database_that_was_not_migrated_is_refused_loudly_instead_of_projecting_nothing(
+    pool: asyncpg.Pool, account: UUID, settings: Settings
+) -> None:
+    await pool.execute("UPDATE read_model.generations SET slice = 'elsewhere' WHERE slice = 'invoices'")
+    try:
+        with pytest.raises(ReleaseMismatch, match="invoices"):
+            await drained(pool, invoices(1), *projectors(settings))
+    finally:
+        await pool.execute("UPDATE read_model.generations SET slice = 'invoices' WHERE slice = 'elsewhere'")
+    assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL AND attempts = 0") == 1
