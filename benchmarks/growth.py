@@ -3,6 +3,7 @@
 Every size has a database of its own in the one engine, so that rounds alternate between the sizes.
 """
 
+import asyncio
 import statistics
 import time
 from contextlib import AsyncExitStack
@@ -32,8 +33,6 @@ EVENTS = 4_000
 
 async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
     """One row: the cost at the largest size against that at the smallest."""
-    import asyncio
-
     sizes, count = (QUICK_SIZES, 400) if quick else (SIZES, EVENTS)
     costs: dict[int, list[float]] = {size: [] for size in sizes}
     async with AsyncExitStack() as stack:
@@ -83,7 +82,7 @@ async def _round(pool: asyncpg.Pool, url: str, size: int, count: int, number: in
     for shard in range(inbox.SHARDS):
         await drain.drain(pool, shard, project, _nothing, _nothing)
     seconds = time.perf_counter() - started
-    await _check(pool)
+    await _check(pool, count, number)
     return seconds / len(stream) * 1e6
 
 
@@ -91,10 +90,16 @@ async def _nothing(*_: object) -> None:
     return None
 
 
-async def _check(pool: asyncpg.Pool) -> None:
+async def _check(pool: asyncpg.Pool, count: int, number: int) -> None:
+    """A fast wrong answer is not a figure.
+
+    Raises:
+        RuntimeError: an event was not applied, or a row does not show it.
+    """
     wrong = await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE outcome IS DISTINCT FROM 'applied'")
-    if wrong:
-        raise RuntimeError(f"{wrong} events were not applied: the figure would mean nothing")
+    rows = await pool.fetchval("SELECT count(*) FROM read_model.orders WHERE whmcs_order_id LIKE $1", f"{number}-%")
+    if wrong or rows != min(count // 4, TOUCHED * RECORDS_PER_ACCOUNT // 2):
+        raise RuntimeError(f"{wrong} events were not applied, {rows} rows show their change")
 
 
 def _stream(size: int, count: int, number: int) -> list[Change]:

@@ -27,6 +27,7 @@ class Staff:
         self.sent_at: dict[int, float] = {}
         self.answered_at: dict[int, float] = {}
         self.late_seconds = 0.0
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
         """Stop working."""
@@ -56,8 +57,12 @@ class Staff:
         return self.orders[number % len(self.orders)]
 
     async def _change(self, number: int) -> None:
+        """Changes of one order take turns: sent side by side, they may be committed in another order than their
+        numbers', and the last number would never show."""
+        order = self.order_of(number)
         self.sent_at[number] = time.monotonic()
-        await self._call("PATCH", f"/salesforce/Order/{self.order_of(number)}", {FIELD: str(number)})
+        async with self._turns.setdefault(order, asyncio.Lock()):
+            await self._call("PATCH", f"/salesforce/Order/{order}", {FIELD: str(number)})
         self.answered_at[number] = time.monotonic()
 
     async def _call(self, method: str, path: str, body: dict[str, Any]) -> Any:
