@@ -9,21 +9,21 @@ FIRST_INVOICE = 100_000_000
 """Ids of bulk invoices begin here, above those of the streams of events."""
 
 _INVOICES = """
-INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, content_hash, occurred_at, verified_at)
-SELECT 'whmcs', 'invoice', ($1::bigint + n)::text, (1000 + n % $2 + 1)::text, $3::jsonb, 1, decode(md5(n::text), 'hex'),
+INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, occurred_at, verified_at)
+SELECT 'whmcs', 'invoice', ($1::bigint + n)::text, (1000 + n % $2 + 1)::text, $3::jsonb, 1,
        '2026-10-01', '2026-10-01'
 FROM generate_series(0, $4::bigint - 1) AS n
 """
 INVOICES_OF_THESE = """
-INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, content_hash, occurred_at, verified_at)
+INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, occurred_at, verified_at)
 SELECT 'whmcs', 'invoice', ($1::bigint + n)::text, ($2::text[])[1 + n % cardinality($2)], $3::jsonb, 1,
-       decode(md5(n::text), 'hex'), '2026-10-01', '2026-10-01'
+       '2026-10-01', '2026-10-01'
 FROM generate_series(0, $4::bigint - 1) AS n
 """
 _ORDERS = """
-INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, content_hash, occurred_at, verified_at)
+INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, occurred_at, verified_at)
 SELECT 'salesforce', 'Order', '801B' || lpad(n::text, 9, '0'), '001' || lpad((n % $1 + 1)::text, 5, '0'), $2::jsonb, 1,
-       decode(md5(n::text), 'hex'), '2026-10-01', '2026-10-01'
+       '2026-10-01', '2026-10-01'
 FROM generate_series(0, $3::bigint - 1) AS n
 """
 _INVOICE_ROWS = """
