@@ -1,7 +1,9 @@
 """Lag: from the upstream's commit to the read model a query answers from, over the real path and real processes.
 
-The clock of a change starts at the commit timestamp that its change event carries (milliseconds, one machine's clock)
-and stops when a poll (every 2 ms) of the view that queries read shows it.
+The clock of a change starts when it is sent to the upstream, so the upstream's own work is in it, and stops when a poll
+(every 2 ms) of the view that queries read shows it. The change events' own stamp is no clock: it tells whole seconds.
+On two cores the stand-in for Salesforce, which writes every change to disk, takes about 140 changes a second; the rate
+stays below that, or its queue would be measured.
 """
 
 import asyncio
@@ -13,23 +15,19 @@ import asyncpg
 
 from benchmarks.report import Result
 from benchmarks.stack import running
-from benchmarks.staff import FIELD, Staff
+from benchmarks.staff import Staff
 
-PER_SECOND = 200
-SECONDS = 30
+PER_SECOND = 100
+SECONDS = 20
 WARM_UP_SECONDS = 3
 POLL_SECONDS = 0.002
 PATIENCE_SECONDS = 30
 P50_MS, P99_MS = 25, 150
 
 Seen = dict[int, float]
-"""Number of a change → the instant (seconds since the epoch) at which it showed."""
+"""Number of a change → the instant (monotonic seconds) at which it showed."""
 
 _SEEN = "SELECT order_id, whmcs_order_id FROM read_model.orders WHERE order_id = ANY($1::text[])"
-_COMMITTED = """
-SELECT (data ->> $1)::int AS number, extract(epoch FROM occurred_at)::float8 AS at FROM ingest.inbox
-WHERE object = 'Order' AND kind = 'partial' AND origin = 'cdc' AND data ? $1
-"""
 
 
 async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
@@ -46,11 +44,10 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
                 last = await staff.change(rate, seconds, first=first) - 1
                 took = time.monotonic() - began
                 await _until_seen(seen, first, last)
-            committed = {row["number"]: row["at"] for row in await connection.fetch(_COMMITTED, FIELD)}
         finally:
             await staff.close()
             await connection.close()
-    return _results(staff, seen, committed, range(first, last + 1), took)
+    return _results(staff, seen, range(first, last + 1), took)
 
 
 @contextlib.asynccontextmanager
@@ -74,7 +71,7 @@ async def _polled(connection: Any, staff: Staff, seen: Seen) -> Any:
 async def _look(connection: Any, staff: Staff, seen: Seen) -> None:
     """A number that shows makes every earlier change of the same order visible too."""
     rows = await connection.fetch(_SEEN, list(staff.orders))
-    now = time.time()
+    now = time.monotonic()
     for row in rows:
         number = int(row["whmcs_order_id"] or 0)
         while number > 0 and number not in seen:
@@ -90,8 +87,8 @@ async def _until_seen(seen: Seen, first: int, last: int) -> None:
         await asyncio.sleep(0.05)
 
 
-def _results(staff: Staff, seen: Seen, committed: dict[int, float], numbers: range, took: float) -> list[Result]:
-    lags = sorted((seen[number] - committed[number]) * 1000 for number in numbers)
+def _results(staff: Staff, seen: Seen, numbers: range, took: float) -> list[Result]:
+    lags = sorted((seen[number] - staff.sent_at[number]) * 1000 for number in numbers)
     sandbox = sorted((staff.answered_at[number] - staff.sent_at[number]) * 1000 for number in numbers)
     told = (
         f"{len(numbers)} changes, {len(numbers) / took:.0f}/s reached; slowest {lags[-1]:.0f} ms; the sandbox took "
@@ -103,7 +100,7 @@ def _results(staff: Staff, seen: Seen, committed: dict[int, float], numbers: ran
             name=f"lag, p{share * 100:.0f}",
             unit="ms",
             ours=_at(lags, share),
-            against="from the commit's timestamp to visible",
+            against="from the request upstream to visible",
             bar=bar,
             at_most=True,
             detail=told if share == 0.5 else "",

@@ -35,7 +35,7 @@ Answer = dict[str, Any]
     "--threshold", default=rebuilding.THRESHOLD, show_default=True, help="Share of rows that may go or change."
 )
 @click.option(
-    "--share", default=0.5, show_default=True, type=click.FloatRange(0.01, 1), help="Part of the time to work."
+    "--share", default=0.3, show_default=True, type=click.FloatRange(0.01, 1), help="Part of the time to work."
 )
 @click.option("--rollback", is_flag=True, help="Let the generation before serve again; it was fed all the time.")
 @click.option("--drop", type=int, help="Drop this generation, which does not serve.")
