@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from app.ingest import leader
 from app.ingest.canary import Canary
 from app.ingest.leader import lead
 from app.ingest.listener import Listener
@@ -126,6 +127,30 @@ async def test_one_listener_leads_and_another_takes_over(resources: Resources) -
         while leading != ["first", "second"]:
             await asyncio.sleep(0.05)
     second.cancel()
+
+
+async def test_a_leader_that_is_frozen_loses_its_lead(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leader, "FROZEN_SECONDS", 1)
+    monkeypatch.setattr(leader, "PROVE_SECONDS", 60)  # as if it were stopped, with its socket open
+    leading: list[str] = []
+
+    async def first() -> None:
+        leading.append("frozen")
+        await asyncio.sleep(60)
+
+    async def second() -> None:
+        leading.append("awake")
+        await asyncio.sleep(60)
+
+    tasks = [asyncio.create_task(lead(resources.pool, first))]
+    await asyncio.sleep(0.3)
+    tasks.append(asyncio.create_task(lead(resources.pool, second)))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while "awake" not in leading:
+            await asyncio.sleep(0.05)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_crash_in_the_middle_of_a_resync_begins_it_again(
