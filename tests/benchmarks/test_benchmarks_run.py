@@ -11,7 +11,7 @@ import pytest
 
 ROWS = {
     "ingest": {"ingest"},
-    "projection": {"projection, one connection", "projection, as a worker runs it"},
+    "projection": {"projection, one connection", "projection, 4 connections at once"},
     "growth": {"growth"},
     "rebuild": {"rebuild", "queries beside a rebuild"},
     "lag": {"lag, p50", "lag, p99"},
