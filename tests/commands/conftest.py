@@ -16,6 +16,7 @@ from app.commands.context import Actor, Context
 from app.commands.place_order import place_order
 from app.events import Change
 from app.ingest import accounts
+from app.ingest.backfill import Backfill
 from app.ingest.mirror import now
 from app.resources import Resources, open_resources
 from app.settings import Settings
@@ -37,7 +38,9 @@ class Desk:
 
     async def open(self) -> None:
         """The catalog as Salesforce has it."""
-        await self.resources.inbox.submit([self.hint("Product2", "*"), self.hint("PricebookEntry", "*")])
+        fill = Backfill(self.pool, self.resources.inbox)
+        async for _ in fill.salesforce(self.resources.salesforce, ("Product2", "PricebookEntry")):
+            pass
         await self.settle()
 
     def hint(self, object_name: str, record_id: str) -> Change:
