@@ -78,8 +78,8 @@ class Child:
         if self._due_at is not None:
             if time.monotonic() >= self._due_at:
                 self._due_at = None
-                self.restarts += 1
                 self.process = self._start()
+                self.restarts += 1  # last: whoever sees the count sees the new process
             return None
         if self.process.poll() is None:
             return None
