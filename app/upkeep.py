@@ -11,9 +11,9 @@ from msgspec import Struct, structs
 
 from app.commands import ledger
 from app.errors import UpstreamError
-from app.ingest import retention
-from app.ingest.fetchers import Upstreams
+from app.ingest import merges, retention
 from app.ingest.reconcile import Reconcile
+from app.ingest.upstreams import Upstreams
 from app.projections import fanout, publish, rebuild
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
@@ -60,6 +60,12 @@ async def fan_out(resources: Resources) -> None:
         log.info("fanned_out", groups=size)
 
 
+async def follow_merges(resources: Resources) -> None:
+    """Ask what became of linked customers that are gone upstream."""
+    if asked := await merges.look(resources.pool, resources.inbox):
+        log.info("customers_gone_upstream", asked=asked)
+
+
 async def reconcile(resources: Resources) -> None:
     """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
@@ -74,6 +80,7 @@ async def reconcile(resources: Resources) -> None:
 CHORES = (
     Chore("fanout", 1, fan_out),
     Chore("clean", 600, clean),
+    Chore("merges", 10, follow_merges),
     Chore("rebuild", 30, rebuild_raised),
 )
 

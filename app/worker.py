@@ -19,7 +19,7 @@ from saq.queue.redis import RedisQueue
 from app.commands import fulfilment
 from app.commands.context import Context
 from app.ingest import drain, fetch, inbox
-from app.ingest.fetchers import Upstreams
+from app.ingest.upstreams import Upstreams
 from app.logs import configure
 from app.projections import engine, publish
 from app.projections.registry import with_previous

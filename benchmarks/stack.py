@@ -24,7 +24,8 @@ State = dict[str, Any]
 
 @contextmanager
 def running() -> Iterator[State]:
-    """A stack of its own in a temporary folder, engines included.
+    """A stack of its own in a temporary folder, engines included. The sandbox keeps nothing on disk: what it costs to
+    stand in for Salesforce is not ours to measure.
 
     Raises:
         RuntimeError: it did not come up.
@@ -35,7 +36,7 @@ def running() -> Iterator[State]:
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "up", "--state-file", str(state_file)],
-            env={**own, "PORTAL_HOME": str(home)},
+            env={**own, "PORTAL_HOME": str(home), "SANDBOX_VOLATILE": "1"},
             stdout=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,6 +35,8 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, required=True, help="directory for data, keys and ports")
     parser.add_argument("--webhook-url", default="", help="where WHMCS's hook file sends its webhooks")
     parser.add_argument("--seed-customers", type=int, default=300, help="how many sample customers there are")
+    volatile = "keep nothing on disk: faster, and a restart begins at the seed (or set SANDBOX_VOLATILE=1)"
+    parser.add_argument("--volatile", action="store_true", default=bool(os.getenv("SANDBOX_VOLATILE")), help=volatile)
     options = parser.parse_args()
     options.dir = options.dir.resolve()
     options.dir.mkdir(parents=True, exist_ok=True)
@@ -54,7 +57,7 @@ async def run(options: argparse.Namespace) -> None:
         Ports(directory / "ports.json"),
     )
     world = World(options.seed_customers, private_key)
-    snapshots = Snapshots(world, directory)
+    snapshots = Snapshots(world, directory, volatile=options.volatile)
     snapshots.load()
     if options.webhook_url:
         world.whmcs.webhook_url = options.webhook_url

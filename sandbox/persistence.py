@@ -23,10 +23,11 @@ MOST_LOAD = 0.4
 
 
 class Snapshots:
-    """The world's data in files of one directory."""
+    """The world's data in files of one directory; volatile, nothing is ever written."""
 
-    def __init__(self, world: World, directory: Path) -> None:
+    def __init__(self, world: World, directory: Path, *, volatile: bool = False) -> None:
         self._world = world
+        self._volatile = volatile
         self._directory = directory
         self._written: dict[str, tuple[object, int]] = {}
         self._lock = asyncio.Lock()
@@ -58,7 +59,7 @@ class Snapshots:
 
     async def flush(self) -> None:
         """Return when everything that has changed until now is in a file."""
-        if not self._dirty():
+        if self._volatile or not self._dirty():
             return
         if self._next is None:
             self._next = asyncio.create_task(self._write())

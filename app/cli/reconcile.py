@@ -13,8 +13,8 @@ from rich.table import Table
 from app.cli.operate import operate
 from app.errors import NotFound
 from app.ingest.accounts import WHMCS_RESOURCES
-from app.ingest.fetchers import Upstreams
 from app.ingest.reconcile import Finding, Reconcile
+from app.ingest.upstreams import Upstreams
 from app.resources import Resources
 
 

@@ -15,22 +15,26 @@ async def link(inbox: Inbox, account_id: UUID, whmcs_client_id: str, salesforce_
     What the mirror holds already shows at once; the rest is read from the upstreams by the workers. Returns the
     submission number to wait for.
     """
-    at = now()
-    linked = Change(
+    return await inbox.submit(linked(account_id, whmcs_client_id, salesforce_account_id))
+
+
+def linked(account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -> list[Change]:
+    """What a link means: the owners an account stands for from now on, and the wish to read everything they have."""
+    at, reason = now(), f"link:{account_id}"
+    link = Change(
         source="portal",
         object="account",
         record_id=str(account_id),
         kind="full",
-        event_id=f"link:{account_id}:{whmcs_client_id}:{salesforce_account_id}",
+        event_id=f"{reason}:{whmcs_client_id}:{salesforce_account_id}",
         version=milliseconds(at),
         occurred_at=at,
         origin="portal",
         data={"whmcs_client_id": whmcs_client_id, "salesforce_account_id": salesforce_account_id},
         owner_id=str(account_id),
     )
-    hints = [whmcs_hint(resource, whmcs_client_id, f"link:{account_id}") for resource in WHMCS_RESOURCES]
-    hints.append(account_history_hint(salesforce_account_id, f"link:{account_id}"))
-    return await inbox.submit([linked, *hints])
+    hints = [whmcs_hint(resource, whmcs_client_id, reason) for resource in WHMCS_RESOURCES]
+    return [link, *hints, account_history_hint(salesforce_account_id, reason)]
 
 
 def account_history_hint(salesforce_account_id: str, reason: str) -> Change:

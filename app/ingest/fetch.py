@@ -19,8 +19,9 @@ from app.errors import UpstreamError
 from app.events import Change
 from app.ingest import inbox
 from app.ingest.drain import fail
-from app.ingest.fetchers import FETCHERS, Upstreams
+from app.ingest.fetchers import FETCHERS
 from app.ingest.inbox import Entry
+from app.ingest.upstreams import Upstreams
 
 BATCH = 20
 LOCK_SPACE = 0x1B0D

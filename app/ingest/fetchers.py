@@ -9,28 +9,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-
 from app.errors import UpstreamNotFound
 from app.events import Change
-from app.ingest import inbox
+from app.ingest import inbox, merges
 from app.ingest.inbox import milliseconds
 from app.ingest.mirror import now
 from app.ingest.resync import changed_since, deleted_since
+from app.ingest.upstreams import Upstreams
 from app.integrations.salesforce import records as salesforce_records
-from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.wire import FIELDS
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs.client import Record as WhmcsRecord
-from app.integrations.whmcs.client import WhmcsClient
-
-
-class Upstreams(Struct, frozen=True):
-    """The two systems whose records are mirrored."""
-
-    salesforce: SalesforceClient
-    whmcs: WhmcsClient
-
 
 Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
 
@@ -123,8 +112,10 @@ FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("salesforce", "Product2"): salesforce_record,
     ("salesforce", "PricebookEntry"): salesforce_record,
     ("salesforce", "account_history"): account_history,
+    ("salesforce", "merge"): merges.salesforce,
     ("salesforce", "undecodable"): undecodable,
     ("whmcs", "client"): client,
+    ("whmcs", "merge"): merges.whmcs,
     ("whmcs", "invoice"): invoice,
     ("whmcs", "client_invoices"): client_invoices,
     ("whmcs", "service"): service,

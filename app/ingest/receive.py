@@ -69,7 +69,7 @@ async def _record(box: Inbox, door: Door, changes: Sequence[Change], body: bytes
     woken: set[tuple[str, int]] = set()
     async with door.inserting() as connection:
         for change in changes:
-            hint = msgspec.structs.replace(change, data={"body": digest})
+            hint = msgspec.structs.replace(change, data={**change.data, "body": digest})
             _, pairs = await inbox.append(connection, [hint])
             if not pairs and await connection.fetchval(_OTHER_BODY, change.source, change.event_id, digest):
                 raise Conflict("This webhook id was used for another body.", code="webhook_replayed")

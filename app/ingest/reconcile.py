@@ -21,10 +21,11 @@ from app.events import Change
 from app.ingest import inbox, mirror, progress
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.backfill import OBJECTS
-from app.ingest.fetchers import FETCHERS, Upstreams
+from app.ingest.fetchers import FETCHERS
 from app.ingest.inbox import Inbox
 from app.ingest.mirror import now
 from app.ingest.resync import changed_since, deleted_since
+from app.ingest.upstreams import Upstreams
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import quote
 from app.integrations.salesforce.wire import FIELDS

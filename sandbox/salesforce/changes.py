@@ -10,7 +10,7 @@ from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import CAPTURED, CHANNELS, entity_topic
 from sandbox.salesforce.values import Row
 
-UNTOLD = frozenset({"Id", "IsDeleted", "SystemModstamp", "DeletedWith"})
+UNTOLD = frozenset({"Id", "IsDeleted", "SystemModstamp", "DeletedWith", "MasterRecordId"})
 _UNSIGNED_CREATES = frozenset({"CreatedById", "CreatedDate", "LastModifiedById", "LastModifiedDate"})
 
 

@@ -44,6 +44,7 @@ def routes(world: SalesforceWorld) -> list[Route]:
         route("/quota", "PUT", _quota),
         route("/sessions", "DELETE", _end_sessions),
         route("/orders/{id}/approve", "POST", _approve),
+        route("/accounts/{id}/merge", "POST", _merge),
         route("/{object}", "POST", _create),
         route("/{object}", "GET", _list),
         route("/{object}/{id}", "GET", _get),
@@ -92,6 +93,15 @@ async def _approve(world: SalesforceWorld, request: Request) -> Any:
     work.update("Order", record_id, {"Status": "Approved"})
     work.commit()
     return _row(world, world.salesforce.objects["Order"], record_id)
+
+
+async def _merge(world: SalesforceWorld, request: Request) -> Any:
+    """`{"into": ID}`: staff merge this account into another; `"tell_children": true` also announces what moves."""
+    body, loser_id = await request.json(), full_id(request.path_params["id"]) or ""
+    master_id, work = full_id(str(body.get("into"))) or "", staff_work(world)
+    work.merge("Account", master_id, loser_id, tell_children=bool(body.get("tell_children")))
+    work.commit()
+    return _row(world, world.salesforce.objects["Account"], master_id)
 
 
 async def _create(world: SalesforceWorld, request: Request) -> Any:

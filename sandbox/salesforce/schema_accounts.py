@@ -47,6 +47,7 @@ ACCOUNT = SObject(
         text("SF_Account_No__c", 40, external_id=True),
         text("WH_Account__c"),
         text("Portal_Canary__c", 32),
+        Field("MasterRecordId", "id", length=18, writable=False, in_events=False),
         pick("Portal_Status__c", "Not Yet", "Active", restricted=True),
         pick("Portal_Registration_Source__c", "New Signup", "Migrated", restricted=True),
         Field("Portal_Last_SignIn__c", "datetime"),

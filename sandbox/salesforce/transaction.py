@@ -94,6 +94,22 @@ class Transaction:
                 self._delete(child, each, with_id=with_id)
         self._write(name, row["Id"], row | {"IsDeleted": True, "DeletedWith": with_id} | self._modified())
 
+    def merge(self, name: str, master_id: str, loser_id: str, *, tell_children: bool) -> None:
+        """Make one row of two: what was the loser's is the master's, and the loser is in the bin with its name.
+
+        Whether the rows that change hands have change events of their own is not documented; `tell_children` decides.
+        """
+        self.must(name, master_id)
+        loser = self.must(name, loser_id)
+        for child, field_name in self.org.objects[name].children.values():
+            for row in self.children(child, field_name, loser_id):
+                moved = row | {field_name: master_id} | self._modified()
+                before = self.org.put(child, row["Id"], moved)
+                if tell_children:
+                    self.touches.append(Touch(child, row["Id"], before))
+        gone = {"IsDeleted": True, "DeletedWith": loser_id, "MasterRecordId": master_id}
+        self._write(name, loser_id, loser | gone | self._modified())
+
     def undelete(self, name: str, record_id: str) -> None:
         """Bring a row back, with everything that was deleted together with it."""
         row = self.org.get(name, record_id)

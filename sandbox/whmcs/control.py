@@ -54,6 +54,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/access", "PUT", _access),
         route("/invoices/{id}/pay", "POST", _pay),
         route("/clients/{id}/pay-methods", "POST", _add_card),
+        route("/clients/{id}/merge", "POST", _merge),
         route("/{object}", "GET", _list),
         route("/{object}/{id}", "GET", _get),
         route("/{object}/{id}", "PATCH", _change),
@@ -101,6 +102,18 @@ async def _add_card(world: World, request: Request) -> Any:
     number, expiry = str(body.get("card_number", "4242424242424242")), str(body.get("expiry", "12/30"))
     method = store_card(world.whmcs, world.clock, client.id, number, expiry, silent=bool(body.get("silent")))
     return shown(world.whmcs, method)
+
+
+async def _merge(world: World, request: Request) -> Any:
+    """`{"into": ID}`: staff merge this client into another."""
+    body, gone = await _body(request), _record(world.whmcs, "clients", request)
+    into = world.whmcs.clients.get(int(str(body.get("into"))) if str(body.get("into")).isdecimal() else 0)
+    if into is None or into is gone:
+        raise HTTPException(422, "into must be another client.")
+    with world.whmcs.hooks_off(bool(body.get("silent"))):
+        world.whmcs.merge(gone, into)
+        world.whmcs.fire(world.clock, "AfterClientMerge", "client", gone.id, into.id, merged_into=str(into.id))
+    return shown(world.whmcs, into)
 
 
 async def _list(world: World, request: Request) -> Any:

@@ -128,6 +128,8 @@ def content(webhook: Webhook) -> bytes:
         "client_id": webhook.client_id,
         "occurred_at": webhook.occurred_at,
     }
+    if webhook.merged_into:
+        body["merged_into"] = webhook.merged_into
     return json.dumps(body).encode()
 
 

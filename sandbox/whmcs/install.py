@@ -154,13 +154,29 @@ class Install:
             for key in [key for key, row in owned.items() if row.userid == client.id]:
                 del owned[key]
 
+    def merge(self, gone: Client, into: Client) -> None:
+        """Give everything of one client to another, and drop the first. Its custom fields are lost."""
+        by_client: tuple[dict[int, Any], ...] = (self.services, self.pay_methods)
+        for table in by_client:
+            for row in table.values():
+                row.clientid = into.id if row.clientid == gone.id else row.clientid
+        by_user: tuple[dict[int, Any], ...] = (self.invoices, self.orders, self.transactions)
+        for owned in by_user:
+            for row in owned.values():
+                row.userid = into.id if row.userid == gone.id else row.userid
+        into.credit += gone.credit
+        del self.clients[gone.id]
+        self.changed()
+
     def log(self, clock: Clock, description: str, client_id: int = 0) -> None:
         """A line in the activity log."""
         at = str(clock.local())
         self.activity.append(LogEntry(self.new_id("log"), client_id, at, description))
         del self.activity[:-MOST_LOGGED]
 
-    def fire(self, clock: Clock, event: str, object_name: str, record_id: object, client_id: int) -> None:
+    def fire(
+        self, clock: Clock, event: str, object_name: str, record_id: object, client_id: int, *, merged_into: str = ""
+    ) -> None:
         """A hook point was reached: the hook file spools a notice, if it knows where to send it."""
         self.changed()
         if self.muted or not self.webhook_url:
@@ -169,6 +185,7 @@ class Install:
         notice = Webhook(
             f"msg_{secrets.token_hex(12)}", event, object_name, str(record_id), str(client_id), occurred_at
         )
+        notice.merged_into = merged_into
         self.spool.append(notice)
         del self.spool[:-MOST_SPOOLED]
         for wake in self.listeners:

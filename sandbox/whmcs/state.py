@@ -242,3 +242,4 @@ class Webhook:
     client_id: str
     occurred_at: str
     attempts: int = 0
+    merged_into: str = ""

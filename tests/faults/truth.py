@@ -14,9 +14,10 @@ from app.events import Change
 from app.ingest import drain
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.backfill import OBJECTS
-from app.ingest.fetchers import FETCHERS, Upstreams
+from app.ingest.fetchers import FETCHERS
 from app.ingest.inbox import Inbox, open_shards
 from app.ingest.mirror import now
+from app.ingest.upstreams import Upstreams
 from app.integrations.salesforce import records
 from app.integrations.salesforce.wire import FIELDS
 from app.projections import engine

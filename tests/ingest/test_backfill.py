@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 
 from app.ingest import backfill
 from app.ingest.backfill import Backfill
-from app.ingest.fetchers import Upstreams
 from app.ingest.mirror import now
 from app.ingest.reconcile import Reconcile
+from app.ingest.upstreams import Upstreams
 from app.integrations.salesforce import records
 from app.integrations.salesforce.wire import FIELDS
 from app.resources import Resources, open_resources

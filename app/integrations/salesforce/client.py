@@ -150,6 +150,15 @@ class SalesforceClient:
         )
         return rows[0] if rows else None
 
+    async def merged_into(self, object_name: str, record_id: str) -> str | None:
+        """The record that a deleted one became when staff merged the two, or None: it was just deleted, or is not.
+
+        The recycle bin remembers it as MasterRecordId for 15 days.
+        """
+        soql = format_soql(f"SELECT MasterRecordId FROM {object_name} WHERE IsDeleted = true AND Id = {{}}", record_id)
+        rows = [row async for page in self.pages(soql, deleted=True) for row in page]
+        return rows[0]["MasterRecordId"] if rows else None
+
     async def _call(self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False) -> T:
         token = await self._tokens.get()
         try:

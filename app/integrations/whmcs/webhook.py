@@ -28,6 +28,8 @@ class Notice(Struct, frozen=True):
     id: str
     client_id: str | None
     occurred_at: Annotated[datetime, Meta(tz=True)]
+    merged_into: str | None = None
+    """Of AfterClientMerge: the client that `id` became."""
 
 
 class Heard(Struct, frozen=True):
@@ -47,25 +49,30 @@ def decode(webhook_id: str, body: bytes) -> Heard:
         notice = msgspec.json.decode(body, type=Notice)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
-    changes = [
-        Change(
-            source="whmcs",
-            object=object_name,
-            record_id=record_id,
-            kind="hint",
-            event_id=f"webhook:{webhook_id}",
-            version=int(notice.occurred_at.timestamp() * 1000),
-            occurred_at=notice.occurred_at.astimezone(UTC),
-            origin="webhook",
-            owner_id=notice.client_id or None,
-        )
-        for object_name, record_id in _records(notice)
-    ]
+    changes = [_change(webhook_id, place, notice, named) for place, named in enumerate(_records(notice))]
     return Heard(changes, notice.event in EARLY)
 
 
+def _change(webhook_id: str, place: int, notice: Notice, named: tuple[str, str]) -> Change:
+    object_name, record_id = named
+    return Change(
+        source="whmcs",
+        object=object_name,
+        record_id=record_id,
+        kind="hint",
+        event_id=f"webhook:{webhook_id}:{object_name}" if place else f"webhook:{webhook_id}",
+        version=int(notice.occurred_at.timestamp() * 1000),
+        occurred_at=notice.occurred_at.astimezone(UTC),
+        origin="webhook",
+        data={"into": notice.merged_into} if object_name == "merge" else {},
+        owner_id=notice.client_id or None,
+    )
+
+
 def _records(notice: Notice) -> list[tuple[str, str]]:
-    """At most one. An order makes or changes services that only the client's list knows."""
+    """What to read again. An order makes or changes services that only the client's list knows."""
+    if notice.object == "client" and notice.id and notice.merged_into:
+        return [("client", notice.id), ("merge", notice.id)]
     if notice.object in RECORD_OF and notice.id:
         return [(RECORD_OF[notice.object], notice.id)]
     if notice.object == "pay_method" and notice.client_id:
