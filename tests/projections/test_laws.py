@@ -13,7 +13,7 @@ from app import projections
 from app.events import Change
 from app.projections.registry import SLICES
 from app.settings import Settings
-from tests.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, change
+from tests.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, T0, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 NOT_SLICES = {
@@ -102,16 +102,62 @@ async def test_any_order_and_repetition_of_the_same_changes_gives_equal_rows(
     assert await state(pool, settings) == expected
 
 
-async def test_a_partial_change_after_a_full_one_equals_the_whole_record(
-    pool: asyncpg.Pool, settings: Settings, account: UUID, feed: Feed
+def told_in_part(old: Change) -> tuple[Change, Change]:
+    """An event that names only some fields, and the whole record as it is after that."""
+    names = sorted(old.data)
+    part = {name: old.data[name] for name in names[::2]}
+    owned = {"owner_id": old.owner_id, "parent_id": old.parent_id}
+    partial = change(old.source, old.object, old.record_id, part, at=20_000, kind="partial")
+    whole = change(old.source, old.object, old.record_id, old.data, at=20_000, origin="backfill", **owned)
+    return partial, whole
+
+
+@hypothesis.settings(
+    max_examples=12, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(data=st.data())
+async def test_parts_and_whole_records_of_one_state_in_any_order_give_equal_rows(
+    pool: asyncpg.Pool, settings: Settings, account: UUID, feed: Feed, data: st.DataObject
 ) -> None:
-    await feed([change("salesforce", "Order", "801A", {**ORDER, "Status": "Approved"}, at=1000, owner_id="001A")])
+    last = {(each.source, each.object, each.record_id): each for each in history(settings) if each.kind == "full"}
+    first = [
+        change(o.source, o.object, o.record_id, o.data, owner_id=o.owner_id, parent_id=o.parent_id)
+        for o in last.values()
+    ]
+    pairs = [told_in_part(each) for each in last.values() if each.source == "salesforce"]
+    await empty(pool, settings)
+    await feed([*first, *(whole for _, whole in pairs)])
     expected = await state(pool, settings)
     await empty(pool, settings)
-    partial = change("salesforce", "Order", "801A", {"Status": "Approved"}, at=1000, kind="partial")
-    await feed([change("salesforce", "Order", "801A", ORDER, owner_id="001A"), partial])
-    left, right = expected["orders"][0], (await state(pool, settings))["orders"][0]
-    assert left["document"] == right["document"]
+    await feed(first)
+    news = [each for pair in pairs for each in pair]
+    await feed(data.draw(st.permutations(news)))
+    assert await state(pool, settings) == expected
+
+
+@hypothesis.settings(
+    max_examples=8, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(data=st.data())
+async def test_what_is_deleted_stays_away_whatever_older_news_come_late(
+    pool: asyncpg.Pool, settings: Settings, account: UUID, feed: Feed, data: st.DataObject
+) -> None:
+    whole = history(settings)
+    parts = [told_in_part(each)[0] for each in whole if each.source == "salesforce" and each.kind == "full"]
+    records = {(each.source, each.object, each.record_id) for each in whole}
+    deletions = [change(*key, at=30_000, kind="deleted") for key in sorted(records)]
+    late = data.draw(st.lists(st.sampled_from([*whole, *parts]), max_size=12), label="late")
+    await empty(pool, settings)
+    await feed([*whole, *deletions])
+    gone = await state(pool, settings)
+    assert not any(gone[module.projector(settings).table.name] for module in SLICES)
+    await feed(
+        [
+            change(o.source, o.object, o.record_id, o.data, at=o.version - T0, kind=o.kind, owner_id=o.owner_id)
+            for o in late
+        ]
+    )
+    assert await state(pool, settings) == gone
 
 
 async def test_records_of_an_account_that_is_not_linked_wait_until_it_is(
