@@ -8,10 +8,13 @@ environment. A bad or missing setting raises `SettingsError` with one sentence t
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
+
+SECRET_WORDS = ("SECRET", "KEY", "TOKEN", "PASSWORD")
+"""A setting whose name has one of these is never printed."""
 
 
 def note(text: str) -> Meta:
@@ -44,6 +47,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_rate_per_minute: Annotated[int, note("Requests a minute and address on public routes.")] = 60
     account_rate_per_minute: Annotated[int, note("Requests a minute and account on account routes.")] = 100
     auth_rate_per_minute: Annotated[int, note("Requests a minute and address on sign-up and login routes.")] = 20
+    staff_rate_per_minute: Annotated[int, note("Requests a minute and member of staff.")] = 200
+    payment_rate_per_minute: Annotated[int, note("Payment and payment-method links a minute and account.")] = 10
+    requests_at_once: Annotated[
+        int, note("Requests one API process works on at once; event streams are not counted.")
+    ] = 512
+    admin_networks: Annotated[
+        str, note("Networks that may reach /api/admin, comma separated, e.g. 10.0.0.0/8; empty: all.")
+    ] = ""
+    webhook_networks: Annotated[str, note("Networks that may send webhooks, comma separated; empty: all.")] = ""
     public_max_age_seconds: Annotated[int, note("Browser cache lifetime of the public catalog, in seconds.")] = 60
     public_shared_max_age_seconds: Annotated[int, note("Shared cache lifetime of the public catalog, in seconds.")] = (
         300
@@ -52,6 +64,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     event_streams_per_account: Annotated[int, note("Event streams open at once for one account, in one process.")] = 8
     session_idle_seconds: Annotated[int, note("A session unused for this long ends, in seconds.")] = 1_800
     session_absolute_seconds: Annotated[int, note("A session ends after this long in any case, in seconds.")] = 43_200
+    password_reset_url: Annotated[
+        str,
+        note(
+            "Page of the frontend that takes a new password, {token} for the token; empty: PUBLIC_URL/reset-password."
+        ),
+    ] = ""
+    password_reset_seconds: Annotated[int, note("A mailed reset token is good for this long, in seconds.")] = 1_800
+    smtp_host: Annotated[str, note("Mail server; empty: mails wait, and the log says so.")] = ""
+    smtp_port: Annotated[int, note("Port of the mail server.")] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"], note("starttls, tls, or none on a trusted network.")
+    ] = "starttls"
+    smtp_username: Annotated[str, note("User of the mail server; empty: no login.")] = ""
+    smtp_password: Annotated[str, note("Password of the mail server's user.")] = ""
+    smtp_timeout_seconds: Annotated[float, note("Timeout of one mail, in seconds.")] = 15.0
+    mail_from: Annotated[str, note("Sender of the portal's mails.")] = "no-reply@portal.invalid"
     settle_wait_seconds: Annotated[
         float, note("How long a command waits for its own change to become visible, in seconds.")
     ] = 2.0
@@ -174,7 +202,7 @@ def _convert(name: str, raw: str, kind: object) -> object:
     try:
         return msgspec.convert(raw, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        shown = "" if "SECRET" in name or "KEY" in name or "TOKEN" in name else f" (it is {raw!r})"
+        shown = "" if any(word in name for word in SECRET_WORDS) else f" (it is {raw!r})"
         raise SettingsError(f"{name} cannot be used: {error}{shown}. See .env.example.") from error
 
 

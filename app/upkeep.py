@@ -9,12 +9,13 @@ import asyncpg
 import structlog
 from msgspec import Struct, structs
 
-from app.commands import ledger
+from app.commands import ledger, mail
 from app.errors import UpstreamError
 from app.ingest import merges, retention
 from app.ingest.reconcile import Reconcile
 from app.ingest.upstreams import Upstreams
 from app.projections import fanout, publish, rebuild
+from app.projections.rebuild import asked
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
 from app.resources import Resources
@@ -42,10 +43,12 @@ async def clean(resources: Resources) -> None:
 
 
 async def rebuild_raised(resources: Resources) -> None:
-    """Rebuild slices whose projector's version this release has raised; drop generations nobody will go back to."""
+    """Rebuild slices whose projector's version this release has raised, or for which somebody asked; drop generations
+    nobody will go back to."""
     known = projectors(resources.settings)
-    for projector in await rebuild.due(resources.pool, known):
+    for projector in [*await rebuild.due(resources.pool, known), *await asked.asked(resources.pool, known)]:
         outcome = await rebuild.rebuild(resources.pool, projector, pace=Pace(REBUILD_SHARE))
+        await asked.done(resources.pool, projector.name)
         if outcome.serving:
             await publish.copy_slice(resources.pool, resources.redis, projector.name)
         else:
@@ -66,6 +69,11 @@ async def follow_merges(resources: Resources) -> None:
         log.info("customers_gone_upstream", asked=asked)
 
 
+async def send_mail(resources: Resources) -> None:
+    """Send the mails that were asked for."""
+    await mail.send_due(resources.pool, resources.settings)
+
+
 async def reconcile(resources: Resources) -> None:
     """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
@@ -80,6 +88,7 @@ async def reconcile(resources: Resources) -> None:
 CHORES = (
     Chore("fanout", 1, fan_out),
     Chore("clean", 600, clean),
+    Chore("mail", 1, send_mail),
     Chore("merges", 10, follow_merges),
     Chore("rebuild", 30, rebuild_raised),
 )

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from sandbox import control, state_file, tls
 from sandbox.freebit import app as freebit
 from sandbox.persistence import Durable, Snapshots
+from sandbox.postbox import Postbox
 from sandbox.salesforce import rest
 from sandbox.salesforce.pubsub import PubSub
 from sandbox.serve import Server, stop_all
@@ -61,14 +62,15 @@ async def run(options: argparse.Namespace) -> None:
     snapshots.load()
     if options.webhook_url:
         world.whmcs.webhook_url = options.webhook_url
-    delivery = Delivery(world)
+    delivery, postbox = Delivery(world), Postbox()
     world.whmcs.listeners.append(delivery.wake)
-    servers = _servers(world, snapshots, delivery, files, ports)
+    servers = _servers(world, snapshots, delivery, postbox, files, ports)
     world.whmcs.system_url = f"https://localhost:{servers['whmcs'].port}"
-    async with _bus(world, files, ports) as bus, _running(list(servers.values())):
+    mail = ports.listening("smtp")
+    async with _bus(world, files, ports) as bus, postbox.listening(mail), _running(list(servers.values())):
         ports.save()
         await snapshots.flush()
-        numbers = {name: server.port for name, server in servers.items()} | bus
+        numbers = {name: server.port for name, server in servers.items()} | bus | {"smtp": int(mail.getsockname()[1])}
         described = state_file.describe(world, numbers, ca_file=files.ca_file, private_key=private_key)
         state_file.write(options.state_file, described)
         # What the seed made lives as long as the process; the collector need not look at it again.
@@ -79,7 +81,7 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def _servers(
-    world: World, snapshots: Snapshots, delivery: Delivery, files: tls.Certificates, ports: Ports
+    world: World, snapshots: Snapshots, delivery: Delivery, postbox: Postbox, files: tls.Certificates, ports: Ports
 ) -> dict[str, Server]:
     """Every listener by its name; `_http` for the plain ones."""
     apps: dict[str, ASGIApp] = {
@@ -88,7 +90,7 @@ def _servers(
         "freebit": freebit.app(world),
         "whm": whm.app(world),
     }
-    control_app = Durable(control.app(world, delivery), snapshots)
+    control_app = Durable(control.app(world, delivery, postbox), snapshots)
     servers = {"control": Server(control_app, ports.listening("control"))}
     for name, app in apps.items():
         safe = Durable(app, snapshots)

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from sandbox import faults
 from sandbox.faults import BadFault
 from sandbox.freebit import control as freebit_control
+from sandbox.postbox import Postbox
 from sandbox.salesforce import control as salesforce_control
 from sandbox.whm import control as whm_control
 from sandbox.whmcs import control as whmcs_control
@@ -22,7 +23,7 @@ from sandbox.world import World
 Handler = Callable[[World, Request], Awaitable[Any]]
 
 
-def app(world: World, delivery: Delivery) -> Starlette:
+def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
     """All of it."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
@@ -44,6 +45,7 @@ def app(world: World, delivery: Delivery) -> Starlette:
         Mount("/salesforce", routes=salesforce_control.routes(world)),
         Mount("/whmcs", routes=whmcs_control.routes(world, delivery)),
         Mount("/freebit", routes=freebit_control.routes(world)),
+        Mount("/mail", routes=postbox.routes()),
         Mount("/whm", routes=whm_control.routes(world)),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _refusal, json.JSONDecodeError: _no_json})

@@ -50,6 +50,7 @@ def describe(world: World, ports: dict[str, int], *, ca_file: Path, private_key:
             "user": world.whm.user,
             "token": world.whm.token,
         },
+        "smtp": {"host": "127.0.0.1", "port": ports["smtp"]},
         "customers": customers(world.people),
     }
 

@@ -15,6 +15,7 @@ from app.cli.lag import lag
 from app.cli.loaded import load_settings
 from app.cli.rebuild import rebuild
 from app.cli.reconcile import reconcile
+from app.cli.staff import forget_second_factor, staff
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -115,7 +116,16 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
     click.echo(json.dumps(line) if as_json else f"Migrated {direction} to {target} in {took_ms} ms.")
 
 
-OPERATIONS: tuple[click.Command, ...] = (backfill, reconcile, rebuild, lag, dead_letters, explain)
+OPERATIONS: tuple[click.Command, ...] = (
+    backfill,
+    reconcile,
+    rebuild,
+    lag,
+    dead_letters,
+    explain,
+    staff,
+    forget_second_factor,
+)
 """Operators' commands, each in a module of its own."""
 
 for operation in OPERATIONS:

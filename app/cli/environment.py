@@ -9,6 +9,7 @@ PACE = {
     "PUBLIC_RATE_PER_MINUTE": "6000",
     "ACCOUNT_RATE_PER_MINUTE": "60000",
     "AUTH_RATE_PER_MINUTE": "600",
+    "PAYMENT_RATE_PER_MINUTE": "600",
 }
 
 
@@ -48,5 +49,8 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "WHM_URL": whm["url"],
         "WHM_USER": whm["user"],
         "WHM_TOKEN": whm["token"],
+        "SMTP_HOST": state["smtp"]["host"],
+        "SMTP_PORT": str(state["smtp"]["port"]),
+        "SMTP_SECURITY": "none",
         **PACE,
     }

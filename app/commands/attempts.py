@@ -1,9 +1,14 @@
-"""Failed attempts at proving who one is, counted in Redis per action, e-mail address and caller's address.
+"""Attempts at proving who one is, counted before they are made, so that many at once are counted too.
 
-Without Redis they are not counted, and the route's rate limit still holds.
+Three counts a quarter of an hour: of one address for one e-mail, of one address for all, and of everybody for one
+e-mail. The last never locks a customer out: who comes from an address that this user has logged in from before is not
+held up by what others do, everybody else gets one attempt every half minute, and a password reset is always open.
+
+Counted in Redis, for all processes together; while it is away, in this process.
 """
 
 import hashlib
+import time
 
 import structlog
 from redis.exceptions import RedisError
@@ -12,47 +17,108 @@ from app.commands import audit
 from app.commands.context import Actor, Context
 from app.errors import RateLimited
 
-MOST_FAILURES = 5
+MOST_OF_PAIR = 5
+MOST_OF_ADDRESS = 100
+MOST_OF_EMAIL = 30
 WINDOW_SECONDS = 900
+SLOW_SECONDS = 30
+KNOWN_DAYS = 30
+"""For how long after a login an address counts as the user's own."""
+MOST_LOCAL = 10_000
 
-_ATTEMPT = """
-local n = redis.call('INCR', KEYS[1])
-if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return {n, redis.call('TTL', KEYS[1])}
+_COUNT = """
+local found = {}
+for i, key in ipairs(KEYS) do
+  found[i] = redis.call('INCR', key)
+  if found[i] == 1 then redis.call('EXPIRE', key, ARGV[i]) end
+end
+return {redis.call('TTL', KEYS[1]), unpack(found)}
+"""
+_FORGET = """
+redis.call('DEL', KEYS[1])
+for i = 2, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('DECR', KEYS[i]) end end
+"""
+_KNOWN = """
+SELECT EXISTS (SELECT FROM portal.sessions s JOIN portal.users u ON u.id = s.user_id
+               WHERE lower(u.email) = $1 AND s.address = $2 AND s.created_at > now() - $3 * interval '1 day')
 """
 
 log = structlog.get_logger()
 
 
-async def count(ctx: Context, actor: Actor, action: str, email: str) -> None:
-    """Count this attempt before it is made, so that many at once are counted too.
+class _Local:
+    """The same counts without Redis: (how many, when the window ends) by key."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[int, float]] = {}
+
+    def count(self, keys: list[str], seconds: list[int]) -> list[int]:
+        now = time.monotonic()
+        if len(self._counts) > MOST_LOCAL:
+            self._counts.clear()
+        for key, window in zip(keys, seconds, strict=True):
+            used, ends = self._counts.get(key, (0, 0.0))
+            self._counts[key] = (used + 1, ends) if ends > now else (1, now + window)
+        return [int(self._counts[keys[0]][1] - now) + 1, *(self._counts[key][0] for key in keys)]
+
+    def forget(self, keys: list[str]) -> None:
+        for key in keys:
+            self._counts.pop(key, None)
+
+
+_LOCAL = _Local()
+
+
+async def count(ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False) -> None:
+    """Count this attempt; `everywhere` makes no difference between addresses.
 
     Raises:
         RateLimited: `too_many_attempts`.
     """
-    try:
-        found = ctx.redis.eval(_ATTEMPT, 1, _key(action, email, actor.address), str(WINDOW_SECONDS))
-        attempts, left_seconds = await found  # type: ignore[misc]
-    except RedisError as error:
-        log.warning("redis_unavailable_attempt_not_counted", error=repr(error))
+    keys = _keys(action, email, email if everywhere else actor.address)
+    left_seconds, of_pair, of_address, of_email = await _counted(ctx, keys, [WINDOW_SECONDS] * 3)
+    if of_pair > MOST_OF_PAIR:
+        await _refuse(ctx, actor, action, left_seconds)
+    if of_address <= MOST_OF_ADDRESS and of_email <= MOST_OF_EMAIL:
         return
-    if int(attempts) > MOST_FAILURES:
-        await audit.record(ctx.pool, actor, action, "blocked")
-        raise RateLimited(
-            "Too many failed attempts. Please wait before you try again.",
-            code="too_many_attempts",
-            retry_after_seconds=max(int(left_seconds), 1),
-        )
+    if await ctx.pool.fetchval(_KNOWN, email, actor.address, KNOWN_DAYS):
+        return
+    if of_address > MOST_OF_ADDRESS:
+        await _refuse(ctx, actor, action, left_seconds)
+    left_seconds, turns = await _counted(ctx, [f"{keys[2]}:turn"], [SLOW_SECONDS])
+    if turns > 1:
+        await _refuse(ctx, actor, action, left_seconds)
 
 
-async def forget(ctx: Context, actor: Actor, action: str, email: str) -> None:
-    """It succeeded: start counting anew."""
+async def forget(ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False) -> None:
+    """It succeeded: it was no failure."""
+    keys = _keys(action, email, email if everywhere else actor.address)
+    _LOCAL.forget(keys)
     try:
-        await ctx.redis.delete(_key(action, email, actor.address))
-    except RedisError as error:
+        await ctx.redis.eval(_FORGET, len(keys), *keys)  # type: ignore[misc]
+    except (RedisError, OSError) as error:
         log.warning("redis_unavailable_attempts_not_forgotten", error=repr(error))
 
 
-def _key(action: str, email: str, address: str) -> str:
-    digest = hashlib.sha256(f"{email}\0{address}".encode()).hexdigest()[:32]
-    return f"portal:failures:{action}:{digest}"
+async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[int]:
+    """Seconds until the first key's window ends, and each key's count."""
+    try:
+        found = await ctx.redis.eval(_COUNT, len(keys), *keys, *map(str, seconds))  # type: ignore[misc]
+        return [int(each) for each in found]
+    except (RedisError, OSError) as error:
+        log.warning("redis_unavailable_attempts_counted_locally", error=repr(error))
+        return _LOCAL.count(keys, seconds)
+
+
+async def _refuse(ctx: Context, actor: Actor, action: str, left_seconds: int) -> None:
+    await audit.record(ctx.pool, actor, action, "too_many_attempts")
+    raise RateLimited(
+        "Too many failed attempts. Please wait before you try again, or reset your password.",
+        code="too_many_attempts",
+        retry_after_seconds=max(left_seconds, 1),
+    )
+
+
+def _keys(action: str, email: str, address: str) -> list[str]:
+    named = (f"{email}\0{address}", f"address\0{address}", f"email\0{email}")
+    return [f"portal:attempts:{action}:{hashlib.sha256(each.encode()).hexdigest()[:32]}" for each in named]

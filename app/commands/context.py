@@ -33,10 +33,12 @@ class Context(Struct, frozen=True):
 class Actor(Struct, frozen=True, kw_only=True):
     """Who acts. Nobody in particular on public routes.
 
-    `command_key` is what makes a command repeatable upstream: the same for every repetition of one request.
+    `mfa` says that a second factor was proven in this session. `command_key` is what makes a command repeatable
+    upstream: the same for every repetition of one request.
     """
 
     role: str = "anonymous"
+    mfa: bool = False
     user_id: UUID | None = None
     session_id: UUID | None = None
     account_id: UUID | None = None

@@ -20,12 +20,18 @@ from app.commands.customer_numbers import account_of
 from app.commands.sessions import digest
 from app.commands.sign_up import SignedUp
 from app.commands.users import User
-from app.errors import Conflict, InvalidRequest, NotAuthenticated, RuleViolated, UpstreamError, Violation
+from app.errors import Conflict, InvalidRequest, NotAuthenticated, RuleViolated, UpstreamError
 from app.ingest import accounts
 from app.integrations.salesforce import wire
 from app.integrations.whmcs.client import Record
 
 TOKEN_SECONDS = 900
+
+_OFFERED = "SELECT * FROM portal.link_tokens WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now()"
+_USE = (
+    "UPDATE portal.link_tokens SET used_at = now() "
+    "WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now() RETURNING true"
+)
 
 log = structlog.get_logger()
 
@@ -120,17 +126,13 @@ async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Do
         InvalidRequest: weak password, or `link_token_invalid`: used, expired or never issued.
         Conflict: `account_exists`.
     """
-    if weakness := passwords.weakness(request.new_password):
-        raise InvalidRequest(
-            "Please choose another password.", errors=[Violation("new_password", "weak_password", weakness)]
-        )
-    row = await ctx.pool.fetchrow(
-        "UPDATE portal.link_tokens SET used_at = now() "
-        "WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now() RETURNING *",
-        digest(request.link_token),
-    )
+    row = await ctx.pool.fetchrow(_OFFERED, digest(request.link_token))
     if row is None:
-        raise InvalidRequest("This link has expired or was used. Please link again.", code="link_token_invalid")
+        raise _invalid_link()
+    personal = (row["email"], row["first_name"], row["last_name"])
+    passwords.refuse_weak(request.new_password, "new_password", personal=personal)
+    if not await ctx.pool.fetchval(_USE, digest(request.link_token)):
+        raise _invalid_link()
     names = {name: row[name] for name in ("email", "first_name", "last_name")}
     user = User(user_id=uuid4(), role="customer", **names)
     account_id = await sign_up_journal.store(
@@ -145,6 +147,10 @@ async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Do
     await _tell_salesforce(ctx, row)
     await audit.record(ctx.pool, actor, "complete_link", "ok", user_id=user.user_id, account_id=account_id)
     return Done(SignedUp(user, account_id), submission)
+
+
+def _invalid_link() -> InvalidRequest:
+    return InvalidRequest("This link has expired or was used. Please link again.", code="link_token_invalid")
 
 
 async def _tell_salesforce(ctx: Context, row: Any) -> None:

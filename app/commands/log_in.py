@@ -1,15 +1,15 @@
 """Log in and out.
 
-Writes: portal.sessions, portal.audit. Attempts are counted in Redis per address and e-mail, before the password is
-looked at, so that many at once do not slip through; without Redis the route's rate limit still holds.
+Writes: portal.sessions, portal.users (a hash of older parameters), portal.audit.
 """
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from app.commands import attempts, audit, passwords, sessions
+from app.commands import attempts, audit, passwords, second_factor, sessions
 from app.commands.context import Actor, Context, Done
 from app.commands.users import User
 from app.errors import NotAuthenticated
@@ -20,6 +20,8 @@ class LogIn(Struct, forbid_unknown_fields=True):
 
     email: Annotated[str, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=1024)]
+    code: Annotated[str, Meta(max_length=30)] = ""
+    """Of the authenticator app, or a recovery code; needed when login answers `mfa_required`."""
 
 
 class LoggedIn(Struct, frozen=True, kw_only=True):
@@ -35,7 +37,7 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> D
     """Begin a session. An unknown address and a wrong password take the same work and give the same answer.
 
     Raises:
-        NotAuthenticated: `invalid_credentials`.
+        NotAuthenticated: `invalid_credentials`, `mfa_required`, `mfa_code_invalid`.
         RateLimited: `too_many_attempts`.
     """
     email = request.email.strip().lower()
@@ -49,14 +51,27 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> D
         await audit.record(ctx.pool, actor, "log_in", "refused", user_id=row["id"] if row else None)
         raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
     await attempts.forget(ctx, actor, "log_in", email)
-    opened = await sessions.open_session(ctx.pool, ctx.settings, row["id"], actor.address, agent)
-    await audit.record(ctx.pool, actor, "log_in", "ok", user_id=row["id"], account_id=row["account_id"])
+    mfa = await second_factor.require(ctx, actor, row["id"], request.code)
+    await _rehash_outdated(ctx, row["id"], row["password_hash"], request.password)
+    opened = await sessions.open_session(ctx.pool, ctx.settings, row["id"], actor.address, agent, mfa=mfa)
+    await audit.record(ctx.pool, actor, "log_in", "ok", user_id=row["id"], account_id=row["account_id"], mfa=mfa)
     user = User(user_id=row["id"], **{name: row[name] for name in ("email", "first_name", "last_name", "role")})
     return Done((opened, user))
+
+
+async def _rehash_outdated(ctx: Context, user_id: UUID, stored: str, password: str) -> None:
+    """The one moment at which a hash of older parameters can be replaced."""
+    if passwords.is_outdated(stored):
+        await ctx.pool.execute(
+            "UPDATE portal.users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
+            user_id,
+            stored,
+            await passwords.hashed(password),
+        )
 
 
 async def log_out(ctx: Context, actor: Actor) -> None:
     """End this session."""
     if actor.session_id:
-        await sessions.revoke(ctx.pool, actor.session_id)
+        await sessions.revoke(ctx.pool, actor.session_id, user_id=actor.user_id)
         await audit.record(ctx.pool, actor, "log_out", "ok")

@@ -1,6 +1,8 @@
 """Every command by name: what can be done here, on one screen."""
 
 from app.commands.change_address import change_address
+from app.commands.change_password import change_password
+from app.commands.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
 from app.commands.check_order import check_order
 from app.commands.context import Command
 from app.commands.create_payment_link import create_payment_link
@@ -9,12 +11,22 @@ from app.commands.customer_numbers import check_customer_number
 from app.commands.link_account import complete_link, link_account
 from app.commands.open_case import open_case
 from app.commands.place_order import place_order
+from app.commands.reset_password import forgot_password, reset_password
+from app.commands.revoke_sessions import revoke_session, revoke_sessions
 from app.commands.sign_up import sign_up
 
 CHECK_CUSTOMER_NUMBER = Command("check_customer_number", check_customer_number, replayable=False)
 SIGN_UP = Command("sign_up", sign_up)
 LINK_ACCOUNT = Command("link_account", link_account, replayable=False)
 COMPLETE_LINK = Command("complete_link", complete_link)
+FORGOT_PASSWORD = Command("forgot_password", forgot_password, replayable=False)
+RESET_PASSWORD = Command("reset_password", reset_password, replayable=False)
+CHANGE_PASSWORD = Command("change_password", change_password, replayable=False)
+ENROL_SECOND_FACTOR = Command("enrol_second_factor", enrol_second_factor, replayable=False)
+CONFIRM_SECOND_FACTOR = Command("confirm_second_factor", confirm_second_factor, replayable=False)
+DISABLE_SECOND_FACTOR = Command("disable_second_factor", disable_second_factor, replayable=False)
+REVOKE_SESSION = Command("revoke_session", revoke_session)
+REVOKE_SESSIONS = Command("revoke_sessions", revoke_sessions)
 CHANGE_ADDRESS = Command("change_address", change_address)
 OPEN_CASE = Command("open_case", open_case)
 CHECK_ORDER = Command("check_order", check_order, replayable=False)
@@ -27,6 +39,14 @@ COMMANDS = (
     SIGN_UP,
     LINK_ACCOUNT,
     COMPLETE_LINK,
+    FORGOT_PASSWORD,
+    RESET_PASSWORD,
+    CHANGE_PASSWORD,
+    ENROL_SECOND_FACTOR,
+    CONFIRM_SECOND_FACTOR,
+    DISABLE_SECOND_FACTOR,
+    REVOKE_SESSION,
+    REVOKE_SESSIONS,
     CHANGE_ADDRESS,
     OPEN_CASE,
     CHECK_ORDER,

@@ -1,11 +1,12 @@
 """Sessions: opaque 256-bit tokens of which only the SHA-256 is kept.
 
-Reads and writes: portal.sessions, portal.users, portal.id_mappings.
+Reads: portal.id_mappings. Reads and writes: portal.sessions, portal.users. Writes: portal.password_resets.
 """
 
 import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -15,7 +16,7 @@ from app.commands.context import Actor
 from app.settings import Settings
 
 _FIND = """
-SELECT s.id, s.user_id, u.role, m.account_id, m.whmcs_client_id, m.salesforce_account_id
+SELECT s.id, s.user_id, s.mfa, u.role, m.account_id, m.whmcs_client_id, m.salesforce_account_id
 FROM portal.sessions s
 JOIN portal.users u ON u.id = s.user_id
 LEFT JOIN portal.id_mappings m ON m.user_id = s.user_id
@@ -39,20 +40,36 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def open_session(pool: asyncpg.Pool, settings: Settings, user_id: UUID, address: str, agent: str) -> Opened:
-    """Begin a session."""
+class Session(Struct, frozen=True, kw_only=True):
+    """One place where a user is logged in. `current` is the one that asks."""
+
+    session_id: UUID
+    current: bool
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+    mfa: bool
+
+
+async def open_session(
+    pool: asyncpg.Pool, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
+) -> Opened:
+    """Begin a session; `mfa` says that a second factor was proven."""
     opened = Opened(
         uuid4(), secrets.token_urlsafe(32), datetime.now(UTC) + timedelta(seconds=settings.session_absolute_seconds)
     )
     await pool.execute(
-        "INSERT INTO portal.sessions (id, token_hash, user_id, expires_at, address, user_agent) "
-        "VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO portal.sessions (id, token_hash, user_id, expires_at, address, user_agent, mfa) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
         opened.id,
         digest(opened.token),
         user_id,
         opened.expires_at,
         address,
         agent[:200],
+        mfa,
     )
     return opened
 
@@ -70,6 +87,7 @@ async def find(pool: asyncpg.Pool, settings: Settings, token: str, request_id: s
     )
     return Actor(
         role=row["role"],
+        mfa=row["mfa"],
         user_id=row["user_id"],
         session_id=row["id"],
         account_id=row["account_id"],
@@ -92,6 +110,58 @@ async def is_open(pool: asyncpg.Pool, settings: Settings, session_id: UUID | Non
     )
 
 
-async def revoke(pool: asyncpg.Pool, session_id: UUID) -> None:
-    """End a session at once, in every process."""
-    await pool.execute("UPDATE portal.sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL", session_id)
+_LIVE = "revoked_at IS NULL AND expires_at > now() AND last_seen_at > now() - $2 * interval '1 second'"
+
+
+async def live(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> list[Session]:
+    """The caller's sessions that are neither revoked nor over, the latest used first."""
+    rows = await pool.fetch(
+        "SELECT id AS session_id, id = $3 AS current, created_at, last_seen_at, expires_at, "
+        "coalesce(address, '') AS address, coalesce(user_agent, '') AS user_agent, mfa "
+        f"FROM portal.sessions WHERE user_id = $1 AND {_LIVE} ORDER BY last_seen_at DESC",
+        actor.user_id,
+        settings.session_idle_seconds,
+        actor.session_id,
+    )
+    return [Session(**dict(row)) for row in rows]
+
+
+async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> bool:
+    """End a session of this user at once, in every process; whether there was one to end."""
+    return bool(
+        await connection.fetchval(
+            "UPDATE portal.sessions SET revoked_at = now() "
+            "WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING true",
+            session_id,
+            user_id,
+        )
+    )
+
+
+async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None) -> int:
+    """End every session of a user, except perhaps one; returns how many."""
+    rows = await connection.fetch(
+        "UPDATE portal.sessions SET revoked_at = now() "
+        "WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2 RETURNING id",
+        user_id,
+        but,
+    )
+    return len(rows)
+
+
+async def mark_mfa(connection: Any, session_id: UUID | None) -> None:
+    """A second factor was proven within the session."""
+    await connection.execute("UPDATE portal.sessions SET mfa = true WHERE id = $1", session_id)
+
+
+async def set_password(connection: Any, user_id: UUID, password_hash: str, *, but: UUID | None = None) -> None:
+    """Store a new hash; sessions, except perhaps one, and reset tokens that were mailed end with the old password."""
+    await connection.execute(
+        "UPDATE portal.users SET password_hash = $2, password_changed_at = now(), updated_at = now() WHERE id = $1",
+        user_id,
+        password_hash,
+    )
+    await connection.execute(
+        "UPDATE portal.password_resets SET used_at = now() WHERE user_id = $1 AND used_at IS NULL", user_id
+    )
+    await revoke_all(connection, user_id, but=but)

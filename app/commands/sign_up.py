@@ -23,7 +23,7 @@ from app.commands.customer_numbers import account_of
 from app.commands.exclusive import exclusively
 from app.commands.sign_up_journal import Journal, Stored
 from app.commands.users import User
-from app.errors import Conflict, InvalidRequest, RuleViolated, UpstreamRejected, Violation
+from app.errors import Conflict, RuleViolated, UpstreamRejected
 from app.ingest import accounts
 from app.integrations.salesforce import wire
 from app.integrations.whmcs.client import NewClient
@@ -73,10 +73,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
         UpstreamError: try again; what was done is found again.
     """
-    if weakness := passwords.weakness(request.password):
-        raise InvalidRequest(
-            "Please choose another password.", errors=[Violation("password", "weak_password", weakness)]
-        )
+    passwords.refuse_weak(request.password, "password", personal=(request.email, request.first_name, request.last_name))
     account = await account_of(ctx, request.customer_number.strip(), fresh=True)
     if account is None:
         raise RuleViolated(

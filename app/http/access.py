@@ -1,4 +1,4 @@
-"""Who may come in. Deny by default: a route is open only when it is named here, everything else needs a session.
+"""The door: who asks, and whether `app/http/roles.py` lets them in.
 
 Also refused at the door: unknown query parameters, bodies that are not JSON, and unsafe methods by cookie without the
 CSRF token.
@@ -11,34 +11,16 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from app.commands import sessions
+from app.commands import audit, sessions
 from app.commands.context import Actor, Context
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from app.http.addresses import client_address
 from app.http.problems import UnsupportedMediaType
+from app.http.roles import CUSTOMER, Rule, rule_of
 from app.settings import Settings
 
-OPEN = frozenset(
-    {
-        "/api/auth/customer-number/check",
-        "/api/auth/signup",
-        "/api/auth/login",
-        "/api/auth/link",
-        "/api/auth/link/complete",
-        "/webhooks/whmcs",
-        "/webhooks/salesforce",
-        "/api/health/live",
-        "/api/health/ready",
-        "/api/health/services/cache",
-        "/metrics",
-        "/schema",
-        "/schema/openapi.json",
-    }
-)
-"""Routes without a session."""
-PUBLIC = "/api/public/"
-"""Routes that never even look at a session, so that their bytes are everybody's."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ADMIN = "/api/admin/"
 COOKIE = "portal_session"
 CSRF_HEADER = "x-csrf-token"
 WIRED = frozenset({"request", "actor", "data"})
@@ -47,32 +29,53 @@ WIRED = frozenset({"request", "actor", "data"})
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-def is_open(path: str) -> bool:
-    """Whether a route needs no session."""
-    return path.startswith(PUBLIC) or path.rstrip("/") in OPEN
-
-
 async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
     """Find out who asks and put it where `actor` finds it; nobody on open routes and without a valid session."""
     context: Context = connection.app.state.context
     address = client_address(connection, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
-    token, by_cookie = ("", False) if is_open(connection.scope["path"]) else _token(connection)
+    rule = rule_of(connection.scope["path"])
+    token, by_cookie = ("", False) if rule and rule.blind else _token(connection)
     actor = await sessions.find(context.pool, context.settings, token, request_id, address) if token else None
     connection.state.actor = actor or Actor(request_id=request_id, address=address)
     connection.state.by_cookie = by_cookie
 
 
-async def require_session(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Let in who has a session."""
-    actor: Actor = connection.state.actor
-    if is_open(connection.scope["path"]):
+async def require_right(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let in whom `app/http/roles.py` lets in; what members of staff reach of others is audited.
+
+    Raises:
+        NotAuthenticated: no session, or one that has ended.
+        NotAllowed: `not_allowed`, `customer_session_required`, `second_factor_required`, `csrf_token_invalid`.
+    """
+    rule, actor = rule_of(connection.scope["path"]), connection.state.actor
+    if rule is None:
+        raise NotAllowed
+    if rule.roles is None:
         return
     if actor.session_id is None:
         raise NotAuthenticated
+    context: Context = connection.app.state.context
     if connection.state.by_cookie and connection.scope.get("method") not in SAFE_METHODS:
-        context: Context = connection.app.state.context
         _require_csrf(context.settings, actor, connection.headers.get(CSRF_HEADER, ""))
+    await _require_role(context, rule, actor, connection)
+
+
+async def _require_role(context: Context, rule: Rule, actor: Actor, connection: Connection) -> None:
+    staffs_own = not rule.roles <= CUSTOMER if rule.roles else False
+    allowed = actor.role in (rule.roles or ())
+    if connection.scope["path"].startswith(ADMIN):
+        outcome = "ok" if allowed and actor.mfa else "refused"
+        target = f"{connection.scope.get('method', '')} {connection.scope['path']}"
+        await audit.record(context.pool, actor, "staff_access", outcome, target=target)
+    if not allowed and not staffs_own and actor.role != "customer":
+        raise NotAllowed("This needs a customer's session.", code="customer_session_required")
+    if not allowed:
+        raise NotAllowed
+    if actor.role != "customer" and rule.second_factor and not actor.mfa:
+        raise NotAllowed(
+            "Members of staff need a second factor. Set one up, then log in with it.", code="second_factor_required"
+        )
 
 
 async def require_json(connection: Connection, handler: BaseRouteHandler) -> None:

@@ -13,7 +13,11 @@ from litestar.openapi.spec import Components, Reference, SecurityScheme
 from app.commands.context import Actor, Context
 from app.http import (
     account_write,
+    admin,
     auth,
+    auth_passwords,
+    auth_second_factor,
+    auth_sessions,
     billing_read,
     billing_write,
     cases,
@@ -21,16 +25,19 @@ from app.http import (
     commands,
     events,
     health,
+    networks,
     orders_read,
     orders_write,
     problems,
     webhooks,
 )
-from app.http.access import identify, refuse_unknown_parameters, require_json, require_session
+from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
+from app.http.bounds import Bounds
 from app.http.doorbells import Doorbells
 from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
+from app.http.roles import refuse_uncovered
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
 from app.ingest.verification import Verifications
@@ -40,6 +47,9 @@ from app.settings import Settings
 
 ROUTES = (
     *auth.ROUTES,
+    *auth_sessions.ROUTES,
+    *auth_passwords.ROUTES,
+    *auth_second_factor.ROUTES,
     *account_write.ROUTES,
     *catalog.ROUTES,
     *orders_read.ROUTES,
@@ -49,6 +59,7 @@ ROUTES = (
     *cases.ROUTES,
     *commands.ROUTES,
     *events.ROUTES,
+    *admin.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
 )
@@ -66,6 +77,8 @@ SENDABLE_HEADERS = (
 
 def build(settings: Settings) -> Litestar:
     """The application; resources open with it and close with it."""
+
+    networks.check(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -89,7 +102,7 @@ def build(settings: Settings) -> Litestar:
 
     app = Litestar(
         route_handlers=list(ROUTES),
-        guards=[identify, limit_rate, require_session, require_json, refuse_unknown_parameters],
+        guards=[networks.refuse_networks, identify, limit_rate, require_right, require_json, refuse_unknown_parameters],
         dependencies={"actor": Provide(actor_of)},
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
         lifespan=[lifespan],
@@ -98,7 +111,8 @@ def build(settings: Settings) -> Litestar:
         openapi_config=_openapi(),
         logging_config=None,
     )
-    app.asgi_handler = Frame(app.asgi_handler)  # type: ignore[arg-type, assignment]
+    refuse_uncovered(app)
+    app.asgi_handler = Frame(Bounds(app.asgi_handler, settings.requests_at_once))  # type: ignore[arg-type, assignment]
     return app
 
 

@@ -9,7 +9,7 @@ from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from app.commands import log_in
+from app.commands import log_in, second_factor
 from app.commands.context import Context
 from app.commands.customer_numbers import CheckCustomerNumber, CustomerNumberChecked
 from app.commands.log_in import LoggedIn, LogIn
@@ -25,11 +25,17 @@ LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
 class Me(Struct, frozen=True, kw_only=True):
-    """The user of a session. `account_id` is null for staff; `csrf_token` as at login."""
+    """The user of a session. `account_id` is null for staff; `csrf_token` as at login.
+
+    `second_factor_on`: logging in needs a code. `second_factor_proven`: in this session one was given; members of staff
+    get nowhere without.
+    """
 
     user: User
     account_id: UUID | None
     csrf_token: str
+    second_factor_on: bool
+    second_factor_proven: bool
 
 
 @post(
@@ -66,7 +72,8 @@ async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
     responses=answers(LoggedIn, "A new session; also set as a cookie."),
 )
 async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LogIn]) -> Response[bytes]:
-    """Answers a bearer token and sets the same session as a cookie."""
+    """Answers a bearer token and sets the same session as a cookie. 401 `mfa_required` asks for the same again with
+    `code`."""
     context: Context = request.app.state.context
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
     opened, user = done.result
@@ -97,8 +104,15 @@ async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
     context: Context = request.app.state.context
     assert actor.user_id is not None
     user = await user_of(context.pool, actor.user_id)
-    token = csrf_token(context.settings, actor.session_id)
-    return _json(Me(user=user, account_id=actor.account_id, csrf_token=token))
+    enrolled = await second_factor.is_enrolled(context.pool, actor.user_id)
+    body = Me(
+        user=user,
+        account_id=actor.account_id,
+        csrf_token=csrf_token(context.settings, actor.session_id),
+        second_factor_on=enrolled,
+        second_factor_proven=actor.mfa,
+    )
+    return _json(body)
 
 
 def _cookie(settings: Settings, value: str, max_age_seconds: int) -> Cookie:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from app.commands.registry import COMMANDS
-from app.http.access import is_open
 from app.http.problems import MEDIA_TYPE, Problem
+from app.http.roles import is_open
 
 METHODS = ("get", "post", "put", "patch", "delete")
 KEYED = {"/api/auth/signup": "sign_up", "/api/orders": "place_order"}

@@ -37,6 +37,28 @@ class UnsupportedMediaType(PortalError):
     detail = "Send the body as application/json."
 
 
+class QueryTooLong(PortalError):
+    """Nothing here needs a query string of this length."""
+
+    code = "query_too_long"
+    detail = "The query string is too long."
+
+
+class HeadersTooLarge(PortalError):
+    """Nothing here needs so many or so large headers."""
+
+    code = "headers_too_large"
+    detail = "The request's headers are too large. Clear the cookies of this site and try again."
+
+
+class Busy(PortalError):
+    """As many requests as may be at once are being worked on."""
+
+    code = "server_busy"
+    detail = "We are very busy at the moment. Please try again in a few seconds."
+    retry_after_seconds = 2
+
+
 class Unavailable(PortalError):
     """Our own database cannot be reached."""
 
@@ -53,11 +75,14 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    QueryTooLong: 414,
     UnsupportedMediaType: 415,
     errors.RuleViolated: 422,
     errors.RateLimited: 429,
+    HeadersTooLarge: 431,
     errors.NotReady: 503,
     errors.Overloaded: 503,
+    Busy: 503,
     Unavailable: 503,
     errors.UpstreamRejected: 502,
     errors.UpstreamMalformed: 502,
@@ -104,6 +129,12 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 
 
 def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[bytes]:
+    status, headers, body = rendered(error, str(request.scope.get("request_id", "")))
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the answer to an error."""
     status = status_of(error)
     code, detail = _billing(error)
     problem = Problem(
@@ -112,7 +143,7 @@ def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[b
         status=status,
         detail=detail,
         code=code,
-        request_id=str(request.scope.get("request_id", "")),
+        request_id=request_id,
         errors=list(error.errors),
         retry_after=error.retry_after_seconds,
     )
@@ -121,7 +152,7 @@ def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[b
         headers["Retry-After"] = str(error.retry_after_seconds)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(msgspec.json.encode(problem), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return status, headers, msgspec.json.encode(problem)
 
 
 def _billing(error: PortalError) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""Rate limits: per address on public and auth routes, per account elsewhere; one window a minute, counted in Redis.
+"""Rate limits: per address on public and auth routes, per account elsewhere, stricter where it is about payment; one
+window a minute, counted in Redis.
 
 Without Redis the count is kept in the process, bounded, so that limits weaken but never vanish.
 """
@@ -14,13 +15,16 @@ from redis.exceptions import RedisError
 
 from app.commands.context import Actor, Context
 from app.errors import RateLimited
-from app.http.access import is_open
+from app.http.roles import is_open
 from app.settings import Settings
 
 WINDOW_SECONDS = 60
 MOST_LOCAL_KEYS = 10_000
 REDIS_REST_SECONDS = 5
 """After a failure Redis is left alone this long, so that its time-outs do not slow every request."""
+PROOFS = ("/api/auth/password/", "/api/auth/mfa/")
+"""Routes on which a secret is proven, whoever is logged in."""
+PAYING = ("/api/invoices/", "/api/payment-methods/")
 UNLIMITED = ("/api/health/", "/metrics", "/webhooks/")
 
 _COUNT = """
@@ -79,8 +83,12 @@ async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
 
 def _class_of(path: str, settings: Settings, actor: Actor) -> tuple[str, int, str]:
     """Requests that should have a session and have none count against their address."""
-    if is_open(path) and path.startswith("/api/auth/"):
+    if path.startswith("/api/auth/") and (is_open(path) or path.startswith(PROOFS)):
         return "auth", settings.auth_rate_per_minute, actor.address
     if actor.user_id is None:
         return "public", settings.public_rate_per_minute, actor.address
+    if actor.role != "customer":
+        return "staff", settings.staff_rate_per_minute, str(actor.user_id)
+    if path.startswith(PAYING) and path.endswith(("/payment-link", "/link", "/pay")):
+        return "payment", settings.payment_rate_per_minute, str(actor.account_id)
     return "account", settings.account_rate_per_minute, str(actor.account_id or actor.user_id)

@@ -63,6 +63,12 @@ async def run_command(
     return _answer(context, actor, status, answer, submission, {"Command-Id": str(begun.id)})
 
 
+async def run_silently(request: Request[Any, Any, Any], command: Command, actor: Actor, body: Any) -> Response[None]:
+    """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
+    await command.handle(request.app.state.context, actor, body)
+    return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
+
+
 def scope_of(actor: Actor) -> str:
     """Whose keys these are: two callers may use the same key for different things."""
     return str(actor.account_id or actor.user_id or actor.address)

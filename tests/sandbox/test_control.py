@@ -25,7 +25,7 @@ def test_the_state_file_names_everything_and_only_its_owner_reads_it(stand: Stan
     file = stand.home / "state.json"
     assert file.stat().st_mode & 0o077 == 0
     state = json.loads(file.read_text())
-    assert set(state) == {"control_url", "ca_file", "salesforce", "whmcs", "freebit", "whm", "customers"}
+    assert set(state) == {"control_url", "ca_file", "salesforce", "whmcs", "freebit", "whm", "smtp", "customers"}
     for upstream in ("salesforce", "whmcs", "freebit", "whm"):
         assert state[upstream]["url"].startswith("https://localhost:")
     assert Path(state["salesforce"]["private_key_file"]).stat().st_mode & 0o077 == 0

@@ -1,0 +1,95 @@
+"""Turn the second factor on and off. On takes two steps, so that nobody is locked out by a code that never worked.
+
+Reads and writes: portal.totp, portal.recovery_codes. Writes: portal.sessions, portal.mails, portal.audit.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.commands import audit, mail, second_factor, sessions
+from app.commands.change_password import Secret, require_password
+from app.commands.context import Actor, Context, Done
+from app.errors import Conflict, NotAllowed
+
+Code = Annotated[str, Meta(min_length=6, max_length=30)]
+
+
+class EnrolSecondFactor(Struct, forbid_unknown_fields=True):
+    """The password, because a stolen session must not take the account over."""
+
+    password: Secret
+
+
+class ConfirmSecondFactor(Struct, forbid_unknown_fields=True):
+    """The code that the app shows now."""
+
+    code: Code
+
+
+class DisableSecondFactor(Struct, forbid_unknown_fields=True):
+    """Both factors; a recovery code will do."""
+
+    password: Secret
+    code: Code
+
+
+class SecondFactorOn(Struct, frozen=True):
+    """Each code replaces the app once. They are shown now and never again."""
+
+    recovery_codes: list[str]
+
+
+async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFactor) -> Done:
+    """Offer a secret for an authenticator app; it counts once a code of it was confirmed.
+
+    Raises:
+        NotAllowed: `password_wrong`.
+        Conflict: `mfa_already_on`.
+    """
+    email, *_ = await require_password(ctx, actor, request.password)
+    assert actor.user_id is not None
+    enrolment = await second_factor.offer(ctx, actor.user_id, email)
+    if enrolment is None:
+        raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
+    await audit.record(ctx.pool, actor, "enrol_second_factor", "ok")
+    return Done(enrolment)
+
+
+async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSecondFactor) -> Done:
+    """Put the offered secret in force. This session goes on, every other ends.
+
+    Raises:
+        NotAuthenticated: `mfa_code_invalid`.
+        Conflict: `mfa_already_on`.
+    """
+    assert actor.user_id is not None
+    if await second_factor.is_enrolled(ctx.pool, actor.user_id):
+        raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
+    await second_factor.check(ctx, actor, actor.user_id, request.code, recovery=False)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        codes = await second_factor.put_in_force(connection, actor.user_id)
+        await sessions.revoke_all(connection, actor.user_id, but=actor.session_id)
+        await sessions.mark_mfa(connection, actor.session_id)
+        await mail.ask_user(connection, "mfa_enabled", actor.user_id)
+    await audit.record(ctx.pool, actor, "confirm_second_factor", "ok")
+    return Done(SecondFactorOn(codes))
+
+
+async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSecondFactor) -> Done:
+    """Turn it off. Staff may not.
+
+    Raises:
+        NotAllowed: `password_wrong`, `mfa_needed_by_staff`.
+        NotAuthenticated: `mfa_code_invalid`.
+    """
+    if actor.role != "customer":
+        raise NotAllowed("Members of staff need a second factor.", code="mfa_needed_by_staff")
+    await require_password(ctx, actor, request.password)
+    assert actor.user_id is not None
+    await second_factor.check(ctx, actor, actor.user_id, request.code)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        await second_factor.remove(connection, actor.user_id)
+        await mail.ask_user(connection, "mfa_disabled", actor.user_id)
+    await audit.record(ctx.pool, actor, "disable_second_factor", "ok")
+    return Done(None)

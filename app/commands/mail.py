@@ -1,0 +1,158 @@
+"""Mails the portal sends: asked for in the transaction that has the reason, written and sent by a worker.
+
+A request says what kind of mail goes where and nothing else: the same row is written for an address we know and for one
+we do not, and a token exists only in the mail itself.
+
+Reads: portal.users. Reads and writes: portal.mails. Writes: portal.password_resets.
+"""
+
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from app.commands.sessions import digest
+from app.errors import UpstreamError, UpstreamRejected
+from app.integrations.mail import Mail, send
+from app.settings import Settings
+
+Kind = Literal["password_reset", "password_changed", "mfa_enabled", "mfa_disabled", "invitation"]
+
+BATCH = 20
+MOST_ATTEMPTS = 12
+LONGEST_WAIT_SECONDS = 3_600
+RESETS_AN_HOUR = 3
+"""To one user; more would only fill a mailbox."""
+INVITATION_SECONDS = 3 * 24 * 3_600
+
+_DUE = """
+SELECT id, kind, recipient, attempts FROM portal.mails
+WHERE finished_at IS NULL AND next_attempt_at <= clock_timestamp()
+ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+_USER = "SELECT id, email, first_name FROM portal.users WHERE lower(email) = lower($1)"
+_FINISH = "UPDATE portal.mails SET finished_at = now(), outcome = $2, error = $3, attempts = attempts + 1 WHERE id = $1"
+_LATER = (
+    "UPDATE portal.mails SET attempts = attempts + 1, error = $2, "
+    "next_attempt_at = clock_timestamp() + $3 * interval '1 second' WHERE id = $1"
+)
+
+log = structlog.get_logger()
+
+
+async def ask(connection: Any, kind: Kind, recipient: str) -> None:
+    """Have a mail sent once the caller's transaction is committed."""
+    await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
+
+
+async def ask_user(connection: Any, kind: Kind, user_id: UUID | None) -> None:
+    """The same, to a user's own address."""
+    await connection.execute(
+        "INSERT INTO portal.mails (kind, recipient) SELECT $1, email FROM portal.users WHERE id = $2", kind, user_id
+    )
+
+
+async def send_due(pool: asyncpg.Pool, settings: Settings) -> int:
+    """Send what is due, each in a transaction of its own; returns how many were looked at."""
+    for number in range(BATCH):
+        async with pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_DUE)
+            if row is None:
+                return number
+            await _one(connection, settings, row)
+    return BATCH
+
+
+async def _one(connection: Any, settings: Settings, row: Any) -> None:
+    user = await connection.fetchrow(_USER, row["recipient"])
+    mail = await WRITERS[row["kind"]](connection, settings, user) if user else None
+    if mail is None:
+        await connection.execute(_FINISH, row["id"], "nobody", None)
+        return
+    try:
+        await send(settings, mail)
+    except UpstreamRejected as error:
+        await connection.execute(_FINISH, row["id"], "given_up", str(error))
+        log.error("mail_given_up", mail=row["id"], kind=row["kind"], error=str(error))
+    except UpstreamError as error:
+        await _postpone(connection, row, error)
+    else:
+        await connection.execute(_FINISH, row["id"], "sent", None)
+
+
+async def _postpone(connection: Any, row: Any, error: UpstreamError) -> None:
+    if row["attempts"] + 1 >= MOST_ATTEMPTS:
+        await connection.execute(_FINISH, row["id"], "given_up", str(error))
+        log.error("mail_given_up", mail=row["id"], kind=row["kind"], error=str(error))
+        return
+    wait_seconds = min(2 ** row["attempts"] * 2, LONGEST_WAIT_SECONDS) * random.uniform(0.5, 1.0)
+    await connection.execute(_LATER, row["id"], str(error), wait_seconds)
+    log.warning("mail_postponed", mail=row["id"], kind=row["kind"], error=str(error))
+
+
+async def _token(connection: Any, user: Any, life_seconds: int) -> str:
+    """A reset token; those mailed before stay good until one of them is used."""
+    token = secrets.token_urlsafe(32)
+    await connection.execute(
+        "INSERT INTO portal.password_resets (token_hash, user_id, expires_at) VALUES ($1, $2, $3)",
+        digest(token),
+        user["id"],
+        datetime.now(UTC) + timedelta(seconds=life_seconds),
+    )
+    return token
+
+
+def _link(settings: Settings, token: str) -> str:
+    page = settings.password_reset_url or settings.public_url + "/reset-password?token={token}"
+    return page.replace("{token}", token)
+
+
+async def _password_reset(connection: Any, settings: Settings, user: Any) -> Mail | None:
+    lately = await connection.fetchval(
+        "SELECT count(*) FROM portal.password_resets WHERE user_id = $1 AND created_at > now() - interval '1 hour'",
+        user["id"],
+    )
+    if lately >= RESETS_AN_HOUR:
+        return None
+    link = _link(settings, await _token(connection, user, settings.password_reset_seconds))
+    minutes = settings.password_reset_seconds // 60
+    text = f"Choose a new password here. The link works once, for {minutes} minutes:\n\n{link}\n\n"
+    return _mail(
+        user, "Reset your password", text + "If you did not ask for this, ignore this mail: nothing has changed."
+    )
+
+
+async def _invitation(connection: Any, settings: Settings, user: Any) -> Mail:
+    link = _link(settings, await _token(connection, user, INVITATION_SECONDS))
+    text = f"You have been given access to the customer portal. Choose a password within three days:\n\n{link}\n\n"
+    return _mail(user, "Your access to the customer portal", text + "Then set up your authenticator app.")
+
+
+def _notice(subject: str, text: str) -> "Writer":
+    async def write(connection: Any, settings: Settings, user: Any) -> Mail:
+        warning = "If this was not you, reset your password at once and contact support."
+        return _mail(user, subject, f"{text}\n\n{warning}")
+
+    return write
+
+
+def _mail(user: Any, subject: str, text: str) -> Mail:
+    greeting = f"Dear {user['first_name']},\n\n" if user["first_name"] else ""
+    return Mail(user["email"], subject, f"{greeting}{text}\n")
+
+
+Writer = Callable[[Any, Settings, Any], Awaitable[Mail | None]]
+WRITERS: Mapping[str, Writer] = {
+    "password_reset": _password_reset,
+    "invitation": _invitation,
+    "password_changed": _notice(
+        "Your password was changed", "Your password was changed, and all other sessions were ended."
+    ),
+    "mfa_enabled": _notice("Your second factor is on", "From now on logging in asks for a code of your app as well."),
+    "mfa_disabled": _notice("Your second factor is off", "From now on your password alone is enough to log in."),
+}

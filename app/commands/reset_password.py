@@ -1,0 +1,80 @@
+"""A forgotten password: a single-use link goes to the user's mailbox, and whoever holds it sets a new one.
+
+Asking takes the same work and gives the same answer for every address. A reset ends every session and opens a lockout;
+it does not replace the second factor.
+
+Reads and writes: portal.password_resets. Writes: portal.mails, portal.users, portal.sessions, portal.audit.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.commands import attempts, audit, mail, passwords, sessions
+from app.commands.context import Actor, Context, Done
+from app.errors import InvalidRequest
+
+_USER = """
+SELECT r.user_id, u.email, u.first_name, u.last_name
+FROM portal.password_resets r JOIN portal.users u ON u.id = r.user_id
+WHERE r.token_hash = $1 AND r.used_at IS NULL AND r.expires_at > now()
+"""
+_USE = (
+    "UPDATE portal.password_resets SET used_at = now() "
+    "WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now() RETURNING true"
+)
+
+
+class ForgotPassword(Struct, forbid_unknown_fields=True):
+    """Who forgot."""
+
+    email: Annotated[str, Meta(max_length=254)]
+
+
+class ResetPassword(Struct, forbid_unknown_fields=True):
+    """The token of the mailed link, and the password to set."""
+
+    token: Annotated[str, Meta(max_length=200)]
+    new_password: Annotated[str, Meta(max_length=1024)]
+
+
+async def forgot_password(ctx: Context, actor: Actor, request: ForgotPassword) -> Done:
+    """Have a link mailed, if there is such a user.
+
+    Raises:
+        RateLimited: `too_many_attempts`.
+    """
+    email = request.email.strip().lower()
+    await attempts.count(ctx, actor, "forgot_password", email)
+    await mail.ask(ctx.pool, "password_reset", email)
+    await audit.record(ctx.pool, actor, "forgot_password", "ok")
+    return Done(None)
+
+
+async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> Done:
+    """Set a new password by a mailed token.
+
+    Raises:
+        InvalidRequest: `reset_token_invalid`: used, expired or never issued; `weak_password`.
+    """
+    hashed_token = sessions.digest(request.token)
+    user = await ctx.pool.fetchrow(_USER, hashed_token)
+    if user is None:
+        raise _invalid()
+    personal = (user["email"], user["first_name"], user["last_name"])
+    passwords.refuse_weak(request.new_password, "new_password", personal=personal)
+    password_hash = await passwords.hashed(request.new_password)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        if not await connection.fetchval(_USE, hashed_token):
+            raise _invalid()
+        await sessions.set_password(connection, user["user_id"], password_hash)
+        await mail.ask(connection, "password_changed", user["email"])
+    await attempts.forget(ctx, actor, "log_in", user["email"])
+    await audit.record(ctx.pool, actor, "reset_password", "ok", user_id=user["user_id"])
+    return Done(None)
+
+
+def _invalid() -> InvalidRequest:
+    return InvalidRequest(
+        "This link has expired or was used already. Please ask for a new one.", code="reset_token_invalid"
+    )

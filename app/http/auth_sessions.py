@@ -1,0 +1,55 @@
+"""Where am I logged in, and log out elsewhere."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, delete, get
+from litestar.params import PathParameter
+from msgspec import Struct
+
+from app.commands import sessions
+from app.commands.context import Context
+from app.commands.registry import REVOKE_SESSION, REVOKE_SESSIONS
+from app.commands.sessions import Session
+from app.http.inputs import Caller, answers
+from app.http.run_command import run_silently
+
+
+class Sessions(Struct, frozen=True):
+    """Where the user is logged in, the latest used first."""
+
+    items: list[Session]
+
+
+@get(
+    "/api/auth/sessions",
+    summary="Where am I logged in?",
+    tags=["Sessions"],
+    responses=answers(Sessions, "Every session that goes on."),
+)
+async def list_sessions(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+    """Sessions that are neither revoked nor over."""
+    context: Context = request.app.state.context
+    body = Sessions(await sessions.live(context.pool, context.settings, actor))
+    headers = {"Cache-Control": "private, no-store"}
+    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+
+
+@delete("/api/auth/sessions/{session_id:uuid}", status_code=204, summary="End a session", tags=["Sessions"])
+async def end_session(
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    session_id: Annotated[UUID, PathParameter(description="From the list of sessions.")],
+) -> Response[None]:
+    """Ends one of the caller's own sessions at once, in every process."""
+    return await run_silently(request, REVOKE_SESSION, actor, session_id)
+
+
+@delete("/api/auth/sessions", status_code=204, summary="Log out everywhere", tags=["Sessions"])
+async def end_sessions(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
+    """Ends every session of the caller, this one too."""
+    return await run_silently(request, REVOKE_SESSIONS, actor, None)
+
+
+ROUTES = (list_sessions, end_session, end_sessions)

@@ -1,0 +1,53 @@
+"""What is refused before anything is looked at: endless query strings and headers, and more requests at once than help.
+
+Bodies are bounded by the framework while they are read, event streams by `app/http/doorbells.py`.
+"""
+
+from app.errors import PortalError
+from app.http.frame import Application, Receive, Scope, Send
+from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, QueryTooLong, rendered
+
+LONGEST_QUERY = 4_096
+LARGEST_HEADERS = 16_384
+MOST_HEADERS = 64
+UNCOUNTED = ("/api/events", "/api/health/", "/metrics")
+"""Streams stay for hours, and a busy process must still be able to say that it lives."""
+
+
+class Bounds:
+    """Wraps the application. `at_once`: requests one process works on at the same time."""
+
+    def __init__(self, application: Application, at_once: int) -> None:
+        self._application = application
+        self._at_once = at_once
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or refuse it."""
+        if scope["type"] != "http" or scope["path"].startswith(UNCOUNTED):
+            await self._application(scope, receive, send)
+            return
+        if error := self._refused(scope):
+            await _refuse(scope, send, error)
+            return
+        self._running += 1
+        try:
+            await self._application(scope, receive, send)
+        finally:
+            self._running -= 1
+
+    def _refused(self, scope: Scope) -> PortalError | None:
+        if len(scope["query_string"]) > LONGEST_QUERY:
+            return QueryTooLong()
+        headers = scope["headers"]
+        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
+            return HeadersTooLarge()
+        return Busy() if self._running >= self._at_once else None
+
+
+async def _refuse(scope: Scope, send: Send, error: PortalError) -> None:
+    status, headers, body = rendered(error, str(scope.get("request_id", "")))
+    sent = {**headers, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
+    pairs = [(name.lower().encode(), value.encode()) for name, value in sent.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,68 @@
+"""Mail through an SMTP server, one connection a message; smtplib blocks, so it runs in a thread."""
+
+import asyncio
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+
+from msgspec import Struct
+
+from app.errors import UpstreamRejected, UpstreamUnavailable
+from app.integrations.tls import trusted
+from app.settings import Settings
+
+MAIL = "mail"
+
+
+class Mail(Struct, frozen=True):
+    """A plain text mail."""
+
+    recipient: str
+    subject: str
+    text: str
+
+
+async def send(settings: Settings, mail: Mail) -> None:
+    """Hand it to the server.
+
+    Raises:
+        UpstreamUnavailable: no server is configured, or it was not reached or is busy; try again later.
+        UpstreamRejected: it will never take this mail.
+    """
+    if not settings.smtp_host:
+        raise UpstreamUnavailable(MAIL, "send", "SMTP_HOST is not set")
+    try:
+        await asyncio.to_thread(_send, settings, _message(settings, mail))
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        kind = UpstreamRejected if all(code >= 500 for code in codes) else UpstreamUnavailable
+        raise kind(MAIL, "send", f"recipient refused ({codes})") from None  # the vendor's text names the recipient
+    except (smtplib.SMTPException, OSError) as error:
+        raise UpstreamUnavailable(MAIL, "send", type(error).__name__) from error
+
+
+def _message(settings: Settings, mail: Mail) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = settings.mail_from, mail.recipient, mail.subject
+    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=settings.mail_from.partition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(mail.text)
+    return message
+
+
+def _send(settings: Settings, message: EmailMessage) -> None:
+    context = trusted(settings)
+    with _connected(settings, context) as server:
+        if settings.smtp_security == "starttls":
+            server.starttls(context=context)
+        if settings.smtp_username:
+            server.login(settings.smtp_username, settings.smtp_password)
+        server.send_message(message)
+
+
+def _connected(settings: Settings, context: ssl.SSLContext) -> smtplib.SMTP:
+    host, port, seconds = settings.smtp_host, settings.smtp_port, settings.smtp_timeout_seconds
+    if settings.smtp_security == "tls":
+        return smtplib.SMTP_SSL(host, port, timeout=seconds, context=context)
+    return smtplib.SMTP(host, port, timeout=seconds)

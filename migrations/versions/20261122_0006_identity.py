@@ -1,0 +1,28 @@
+"""Second factors, password resets, mail to send, and an audit log that refuses to be rewritten."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).with_suffix(".sql")
+
+
+def upgrade() -> None:
+    for statement in SQL.read_text().split(";\n\n"):
+        if statement.strip():
+            op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute("DROP INDEX portal.audit_account")
+    op.execute("DROP TRIGGER append_only ON portal.audit")
+    op.execute("DROP FUNCTION portal.refuse_to_rewrite")
+    for table in ("mails", "password_resets", "recovery_codes", "totp"):
+        op.execute(f"DROP TABLE portal.{table}")
+    op.execute("ALTER TABLE portal.sessions DROP COLUMN mfa")
+    op.execute("ALTER TABLE portal.users DROP COLUMN password_changed_at")

@@ -1,0 +1,211 @@
+"""A forgotten password, a changed one: by mail, once, and every other session ends."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+
+from app.commands import mail, passwords
+from app.settings import Settings
+from tests.http.conftest import PASSWORD
+
+NEW = "glass harbour violin 77"
+HANA = "hana@example.jp"
+
+
+@pytest.fixture
+async def mailed(sandbox: Any, sandbox_settings: Settings, settings: Settings) -> Settings:
+    """Settings whose mails end in the sandbox's postbox, emptied."""
+    await sandbox.control.delete("/mail/")
+    names = ("smtp_host", "smtp_port", "smtp_security")
+    return msgspec.structs.replace(
+        settings, auth_rate_per_minute=1000, **{name: getattr(sandbox_settings, name) for name in names}
+    )
+
+
+@pytest.fixture
+async def api(serve: Any, mailed: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with serve(mailed) as client:
+        yield client
+
+
+def bearer(session: dict[str, str]) -> dict[str, str]:
+    return {"authorization": f"Bearer {session['token']}"}
+
+
+async def forgot(api: httpx.AsyncClient, email: str) -> httpx.Response:
+    return await api.post("/api/auth/password/forgot", json={"email": email}, headers={"x-request-id": "same"})
+
+
+async def reset(api: httpx.AsyncClient, token: str, new_password: str = NEW) -> httpx.Response:
+    return await api.post("/api/auth/password/reset", json={"token": token, "new_password": new_password})
+
+
+async def mails(sandbox: Any, to: str = HANA) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = (await sandbox.control.get("/mail/", params={"to": to})).json()["mails"]
+    return found
+
+
+async def mailed_token(sandbox: Any, pool: asyncpg.Pool, mailed: Settings) -> str:
+    await mail.send_due(pool, mailed)
+    found = re.search(r"token=([\w-]{43})\b", (await mails(sandbox))[0]["text"])
+    assert found
+    return found.group(1)
+
+
+async def logs_in(api: httpx.AsyncClient, password: str) -> bool:
+    response = await api.post("/api/auth/login", json={"email": HANA, "password": password})
+    api.cookies.clear()
+    return response.status_code == 200
+
+
+async def test_the_answer_is_the_same_for_an_address_nobody_has(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any
+) -> None:
+    await add_customer("hana")
+    known, unknown = await forgot(api, HANA), await forgot(api, "nobody@example.jp")
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content) == (204, b"")
+    assert dict(known.headers) == {**unknown.headers, "ratelimit": known.headers["ratelimit"]}
+    assert await mail.send_due(pool, mailed) == 2
+    assert [each["subject"] for each in await mails(sandbox)] == ["Reset your password"]
+    assert await mails(sandbox, "nobody@example.jp") == []
+    outcomes = await pool.fetch("SELECT recipient, outcome FROM portal.mails ORDER BY id")
+    assert [tuple(row) for row in outcomes] == [(HANA, "sent"), ("nobody@example.jp", "nobody")]
+
+
+async def test_a_mailed_link_sets_a_password_once_and_ends_every_session(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any, log_in: Any
+) -> None:
+    await add_customer("hana")
+    session = await log_in(api, "hana")
+    await forgot(api, HANA)
+    token = await mailed_token(sandbox, pool, mailed)
+    assert token not in await pool.fetchval("SELECT string_agg(r::text, '') FROM portal.password_resets r")
+    assert (await reset(api, token)).status_code == 204
+    assert (await api.get("/api/auth/me", headers=bearer(session))).status_code == 401
+    assert [await logs_in(api, PASSWORD), await logs_in(api, NEW)] == [False, True]
+    again = await reset(api, token, "another long sentence 1")
+    assert (again.status_code, again.json()["code"]) == (400, "reset_token_invalid")
+    await mail.send_due(pool, mailed)
+    assert (await mails(sandbox))[0]["subject"] == "Your password was changed"
+
+
+async def test_a_weak_password_does_not_use_the_link_up(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any
+) -> None:
+    await add_customer("hana")
+    await forgot(api, HANA)
+    token = await mailed_token(sandbox, pool, mailed)
+    for weak in ("short", "password1234", "hanahanahana", "hana@example.jp"):
+        response = await reset(api, token, weak)
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "weak_password")
+        assert response.json()["errors"][0]["field"] == "new_password"
+    assert (await reset(api, token)).status_code == 204
+
+
+async def test_a_link_is_good_for_a_while_only(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any
+) -> None:
+    await add_customer("hana")
+    await forgot(api, HANA)
+    token = await mailed_token(sandbox, pool, mailed)
+    await pool.execute("UPDATE portal.password_resets SET expires_at = now()")
+    assert (await reset(api, token)).json()["code"] == "reset_token_invalid"
+    assert (await reset(api, "made up")).json()["code"] == "reset_token_invalid"
+
+
+async def test_using_one_link_ends_the_others(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any
+) -> None:
+    await add_customer("hana")
+    tokens = []
+    for _ in range(2):
+        await forgot(api, HANA)
+        tokens.append(await mailed_token(sandbox, pool, mailed))
+    assert (await reset(api, tokens[0])).status_code == 204
+    assert (await reset(api, tokens[1])).json()["code"] == "reset_token_invalid"
+
+
+async def test_a_mailbox_is_not_filled(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any
+) -> None:
+    await add_customer("hana")
+    for _ in range(5):
+        await forgot(api, HANA)
+    await mail.send_due(pool, mailed)
+    assert len(await mails(sandbox)) == mail.RESETS_AN_HOUR
+
+
+async def test_a_reset_opens_a_lockout(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any
+) -> None:
+    await add_customer("hana")
+    for _ in range(6):
+        await logs_in(api, "wrong wrong wrong")
+    assert not await logs_in(api, PASSWORD)
+    await forgot(api, HANA)
+    await reset(api, await mailed_token(sandbox, pool, mailed))
+    assert await logs_in(api, NEW)
+
+
+async def test_a_mail_waits_while_the_server_is_away_and_is_given_up_when_it_refuses(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any
+) -> None:
+    await add_customer("hana")
+    await forgot(api, HANA)
+    await mail.send_due(pool, msgspec.structs.replace(mailed, smtp_port=9))
+    row = await pool.fetchrow("SELECT attempts, finished_at, next_attempt_at > now() AS later FROM portal.mails")
+    assert (row["attempts"], row["finished_at"], row["later"]) == (1, None, True)
+    await pool.execute("UPDATE portal.mails SET next_attempt_at = now()")
+    await mail.send_due(pool, mailed)
+    assert len(await mails(sandbox)) == 1
+    await pool.execute(
+        "UPDATE portal.mails SET finished_at = NULL, next_attempt_at = now(), attempts = $1", mail.MOST_ATTEMPTS - 1
+    )
+    await sandbox.control.put("/mail/refusal", json={"answer": "451 try later"})
+    await mail.send_due(pool, mailed)
+    assert await pool.fetchval("SELECT outcome FROM portal.mails") == "given_up"
+
+
+async def test_changing_the_password_ends_the_other_sessions(
+    api: httpx.AsyncClient, sandbox: Any, pool: asyncpg.Pool, mailed: Settings, add_customer: Any, log_in: Any
+) -> None:
+    await add_customer("hana")
+    here, elsewhere = await log_in(api, "hana"), await log_in(api, "hana")
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    assert (await api.post("/api/auth/password/change", json=body, headers=bearer(here))).status_code == 204
+    assert (await api.get("/api/auth/me", headers=bearer(here))).status_code == 200
+    assert (await api.get("/api/auth/me", headers=bearer(elsewhere))).status_code == 401
+    assert [await logs_in(api, PASSWORD), await logs_in(api, NEW)] == [False, True]
+
+
+async def test_changing_the_password_needs_the_present_one(
+    api: httpx.AsyncClient, add_customer: Any, log_in: Any
+) -> None:
+    await add_customer("hana")
+    session = await log_in(api, "hana")
+    statuses = []
+    for _ in range(7):
+        body = {"current_password": "wrong wrong wrong", "new_password": NEW}
+        response = await api.post("/api/auth/password/change", json=body, headers=bearer(session))
+        statuses.append((response.status_code, response.json()["code"]))
+    assert statuses == [(403, "password_wrong")] * 5 + [(429, "too_many_attempts")] * 2
+
+
+async def test_a_hash_of_older_parameters_is_replaced_at_login(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, add_customer: Any
+) -> None:
+    from argon2 import PasswordHasher
+
+    await add_customer("hana")
+    old = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    await pool.execute("UPDATE portal.users SET password_hash = $1", old)
+    assert await logs_in(api, PASSWORD)
+    stored = await pool.fetchval("SELECT password_hash FROM portal.users")
+    assert stored != old
+    assert not passwords.is_outdated(stored)
+    assert await logs_in(api, PASSWORD)

@@ -1,0 +1,67 @@
+"""Where am I logged in: the list, ending one, ending all, at once and in every process."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from app.settings import Settings
+
+
+def bearer(session: dict[str, Any]) -> dict[str, str]:
+    return {"authorization": f"Bearer {session['token']}"}
+
+
+async def me(api: httpx.AsyncClient, session: dict[str, Any]) -> int:
+    return (await api.get("/api/auth/me", headers=bearer(session))).status_code
+
+
+async def listed(api: httpx.AsyncClient, session: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await api.get("/api/auth/sessions", headers=bearer(session))).json()["items"]
+    return found
+
+
+async def test_a_user_sees_their_own_sessions_only(api: httpx.AsyncClient, add_customer: Any, log_in: Any) -> None:
+    await add_customer("hana")
+    await add_customer("kenji")
+    first, second, other = await log_in(api, "hana"), await log_in(api, "hana"), await log_in(api, "kenji")
+    found = await listed(api, second)
+    assert len(found) == 2
+    assert [each["current"] for each in found] == [True, False]
+    assert {each["address"] for each in found} == {"203.0.113.7"}
+    assert not any(first["token"] in str(each) or "token" in each for each in found)
+    assert len(await listed(api, other)) == 1
+
+
+async def test_ending_one_ends_it_at_once_in_every_process(
+    api: httpx.AsyncClient, serve: Any, settings: Settings, add_customer: Any, log_in: Any
+) -> None:
+    await add_customer("hana")
+    here, elsewhere = await log_in(api, "hana"), await log_in(api, "hana")
+    target = next(each for each in await listed(api, here) if not each["current"])
+    async with serve(settings) as another_process:
+        assert await me(another_process, elsewhere) == 200
+        ended = await api.delete(f"/api/auth/sessions/{target['session_id']}", headers=bearer(here))
+        assert ended.status_code == 204
+        assert await me(another_process, elsewhere) == 401
+        assert await me(another_process, here) == 200
+    again = await api.delete(f"/api/auth/sessions/{target['session_id']}", headers=bearer(here))
+    assert again.status_code == 404
+
+
+async def test_nobody_ends_somebody_elses(api: httpx.AsyncClient, add_customer: Any, log_in: Any) -> None:
+    await add_customer("hana")
+    await add_customer("kenji")
+    hana, kenji = await log_in(api, "hana"), await log_in(api, "kenji")
+    target = (await listed(api, kenji))[0]["session_id"]
+    for wrong in (target, uuid4()):
+        response = await api.delete(f"/api/auth/sessions/{wrong}", headers={**bearer(hana), "x-request-id": "same"})
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert await me(api, kenji) == 200
+
+
+async def test_ending_all_ends_this_one_too(api: httpx.AsyncClient, add_customer: Any, log_in: Any) -> None:
+    await add_customer("hana")
+    sessions = [await log_in(api, "hana") for _ in range(3)]
+    assert (await api.delete("/api/auth/sessions", headers=bearer(sessions[0]))).status_code == 204
+    assert [await me(api, each) for each in sessions] == [401] * 3
