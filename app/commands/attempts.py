@@ -13,7 +13,6 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
-from app.commands import audit
 from app.commands.context import Actor, Context
 from app.errors import RateLimited
 
@@ -78,16 +77,16 @@ async def count(ctx: Context, actor: Actor, action: str, email: str, *, everywhe
     keys = _keys(action, email, email if everywhere else actor.address)
     left_seconds, of_pair, of_address, of_email = await _counted(ctx, keys, [WINDOW_SECONDS] * 3)
     if of_pair > MOST_OF_PAIR:
-        await _refuse(ctx, actor, action, left_seconds)
+        raise _refusal(left_seconds)
     if of_address <= MOST_OF_ADDRESS and of_email <= MOST_OF_EMAIL:
         return
     if await ctx.pool.fetchval(_KNOWN, email, actor.address, KNOWN_DAYS):
         return
     if of_address > MOST_OF_ADDRESS:
-        await _refuse(ctx, actor, action, left_seconds)
+        raise _refusal(left_seconds)
     left_seconds, turns = await _counted(ctx, [f"{keys[2]}:turn"], [SLOW_SECONDS])
     if turns > 1:
-        await _refuse(ctx, actor, action, left_seconds)
+        raise _refusal(left_seconds)
 
 
 async def forget(ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False) -> None:
@@ -110,9 +109,8 @@ async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[in
         return _LOCAL.count(keys, seconds)
 
 
-async def _refuse(ctx: Context, actor: Actor, action: str, left_seconds: int) -> None:
-    await audit.record(ctx.pool, actor, action, "too_many_attempts")
-    raise RateLimited(
+def _refusal(left_seconds: int) -> RateLimited:
+    return RateLimited(
         "Too many failed attempts. Please wait before you try again, or reset your password.",
         code="too_many_attempts",
         retry_after_seconds=max(left_seconds, 1),

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
-from app.commands.context import Actor
+from app.commands.context import Actor, Command, Context, Done
+from app.errors import PortalError
 
 
 async def record(
@@ -34,4 +35,25 @@ async def record(
         actor.request_id,
         actor.address,
         detail,
+    )
+
+
+async def audited(ctx: Context, actor: Actor, command: Command, request: Any) -> Done:
+    """Run a command; what it did, or why not, stands in the audit log. It raises what the command raises."""
+    try:
+        done = await command.handle(ctx, actor, request)
+    except PortalError as error:
+        if command.changes:
+            await refused(ctx, actor, command.name, error)
+        raise
+    if command.changes:
+        about = {"user_id": done.user_id, "account_id": done.account_id}
+        await record(ctx.pool, actor, command.name, "ok", target=done.target, **about)
+    return done
+
+
+async def refused(ctx: Context, actor: Actor, action: str, error: PortalError, *, user_id: UUID | None = None) -> None:
+    """Append one entry about what was not done, with the codes of why."""
+    await record(
+        ctx.pool, actor, action, error.code, user_id=user_id, errors=sorted({each.code for each in error.errors})
     )

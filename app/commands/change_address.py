@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from msgspec.structs import asdict
 
-from app.commands import audit
 from app.commands.context import Actor, Context, Done
 from app.commands.sign_up import Address
 from app.integrations.whmcs import records
@@ -20,5 +19,4 @@ async def change_address(ctx: Context, actor: Actor, request: Address) -> Done:
     read_at = datetime.now(UTC)
     client = await ctx.whmcs.client(actor.whmcs_client_id)
     submission = await ctx.inbox.submit([records.change(client, origin="command", read_at=read_at)])
-    await audit.record(ctx.pool, actor, "change_address", "ok")
     return Done(request, submission)

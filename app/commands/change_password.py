@@ -1,13 +1,13 @@
 """Change the password: who knows the present one sets another, and every other session ends.
 
-Reads and writes: portal.users. Writes: portal.sessions, portal.password_resets, portal.mails, portal.audit.
+Reads and writes: portal.users. Writes: portal.sessions, portal.password_resets, portal.mails.
 """
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands import attempts, audit, mail, passwords, sessions
+from app.commands import attempts, mail, passwords, sessions
 from app.commands.context import Actor, Context, Done
 from app.errors import NotAllowed
 
@@ -36,7 +36,6 @@ async def change_password(ctx: Context, actor: Actor, request: ChangePassword) -
     async with ctx.pool.acquire() as connection, connection.transaction():
         await sessions.set_password(connection, actor.user_id, password_hash, but=actor.session_id)
         await mail.ask(connection, "password_changed", user[0])
-    await audit.record(ctx.pool, actor, "change_password", "ok")
     return Done(None)
 
 
@@ -52,7 +51,6 @@ async def require_password(ctx: Context, actor: Actor, password: str) -> tuple[s
     )
     await attempts.count(ctx, actor, "password", str(actor.user_id))
     if not await passwords.matches(row["password_hash"], password):
-        await audit.record(ctx.pool, actor, "password", "refused")
         raise NotAllowed("The present password is wrong.", code="password_wrong")
     await attempts.forget(ctx, actor, "password", str(actor.user_id))
     return row["email"], row["first_name"], row["last_name"]

@@ -1,13 +1,13 @@
 """Turn the second factor on and off. On takes two steps, so that nobody is locked out by a code that never worked.
 
-Reads and writes: portal.totp, portal.recovery_codes. Writes: portal.sessions, portal.mails, portal.audit.
+Reads and writes: portal.totp, portal.recovery_codes. Writes: portal.sessions, portal.mails.
 """
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands import audit, mail, second_factor, sessions
+from app.commands import mail, second_factor, sessions
 from app.commands.change_password import Secret, require_password
 from app.commands.context import Actor, Context, Done
 from app.errors import Conflict, NotAllowed
@@ -52,7 +52,6 @@ async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFa
     enrolment = await second_factor.offer(ctx, actor.user_id, email)
     if enrolment is None:
         raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
-    await audit.record(ctx.pool, actor, "enrol_second_factor", "ok")
     return Done(enrolment)
 
 
@@ -72,7 +71,6 @@ async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSeco
         await sessions.revoke_all(connection, actor.user_id, but=actor.session_id)
         await sessions.mark_mfa(connection, actor.session_id)
         await mail.ask_user(connection, "mfa_enabled", actor.user_id)
-    await audit.record(ctx.pool, actor, "confirm_second_factor", "ok")
     return Done(SecondFactorOn(codes))
 
 
@@ -91,5 +89,4 @@ async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSeco
     async with ctx.pool.acquire() as connection, connection.transaction():
         await second_factor.remove(connection, actor.user_id)
         await mail.ask_user(connection, "mfa_disabled", actor.user_id)
-    await audit.record(ctx.pool, actor, "disable_second_factor", "ok")
     return Done(None)

@@ -60,10 +60,17 @@ class Actor(Struct, frozen=True, kw_only=True):
 
 
 class Done(Struct, frozen=True):
-    """A command that succeeded. `submission` is what must settle before its effect shows in queries."""
+    """A command that succeeded.
+
+    `submission` is what must settle before its effect shows in queries. The rest is for the audit log: what it was done
+    to, and for whom, when that is not the caller.
+    """
 
     result: Any
     submission: int | None = None
+    target: str = ""
+    user_id: UUID | None = None
+    account_id: UUID | None = None
 
 
 Handler = Callable[[Context, Actor, Any], Awaitable[Done]]
@@ -75,9 +82,11 @@ class Command(Struct, frozen=True):
     Attributes:
         idempotency_key: whether the caller must send one, or may.
         replayable: whether the first answer may be kept and given again; false when it holds a secret.
+        changes: whether it changes anything, and so stands in the audit log.
     """
 
     name: str
     handle: Handler
     idempotency_key: Literal["required", "accepted"] = "accepted"
     replayable: bool = True
+    changes: bool = True

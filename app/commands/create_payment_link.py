@@ -2,7 +2,6 @@
 
 from msgspec import Struct
 
-from app.commands import audit
 from app.commands.context import Actor, Context, Done
 from app.errors import Conflict, NotFound
 from app.integrations.whmcs.links import INVOICE_PATH, LIFETIME_SECONDS, REDIRECT
@@ -48,5 +47,4 @@ async def create_payment_link(ctx: Context, actor: Actor, request: PayInvoice) -
         raise Conflict(NOT_PAYABLE[status], code="invoice_not_payable")
     path = INVOICE_PATH.format(invoice_id=request.invoice_id)
     url = await ctx.whmcs.sso_link(actor.whmcs_client_id, destination=REDIRECT, path=path)
-    await audit.record(ctx.pool, actor, "create_payment_link", "ok", target=request.invoice_id)
-    return Done(Link(url))
+    return Done(Link(url), target=request.invoice_id)

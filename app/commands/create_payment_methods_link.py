@@ -1,6 +1,5 @@
 """Make a single-use link to where the customer manages payment methods in WHMCS. Never stored, never logged."""
 
-from app.commands import audit
 from app.commands.context import Actor, Context, Done
 from app.commands.create_payment_link import Link
 from app.integrations.whmcs.links import PAYMENT_METHODS_PATH, REDIRECT
@@ -14,5 +13,4 @@ async def create_payment_methods_link(ctx: Context, actor: Actor, request: None)
     """
     actor.account_id_or_refuse()
     url = await ctx.whmcs.sso_link(actor.whmcs_client_id, destination=REDIRECT, path=PAYMENT_METHODS_PATH)
-    await audit.record(ctx.pool, actor, "create_payment_methods_link", "ok")
     return Done(Link(url))

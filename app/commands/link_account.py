@@ -3,7 +3,7 @@
 Two steps. The first proves who it is and gives a short-lived, single-use link token; the second sets the password and
 makes user and id mapping.
 
-Writes: portal.link_tokens, portal.users, portal.id_mappings, Salesforce Account, portal.audit.
+Writes: portal.link_tokens, portal.users, portal.id_mappings, Salesforce Account.
 """
 
 import secrets
@@ -14,7 +14,7 @@ from uuid import uuid4
 import structlog
 from msgspec import Meta, Struct
 
-from app.commands import attempts, audit, passwords, sign_up_journal
+from app.commands import attempts, passwords, sign_up_journal
 from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
 from app.commands.sessions import digest
@@ -69,7 +69,6 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
     email = request.email.strip().lower()
     await attempts.count(ctx, actor, "link_account", email)
     if not await ctx.whmcs.validate_login(email, request.password):
-        await audit.record(ctx.pool, actor, "link_account", "refused")
         raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
     await attempts.forget(ctx, actor, "link_account", email)
     client = await ctx.whmcs.client_by_email(email)
@@ -86,8 +85,7 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
         )
     await _refuse_linked(ctx, client, account["Id"])
     token = await _offer(ctx, email, client, account)
-    await audit.record(ctx.pool, actor, "link_account", "ok", target=client.record_id)
-    return Done(LinkOffered(token))
+    return Done(LinkOffered(token), target=client.record_id)
 
 
 async def _refuse_linked(ctx: Context, client: Record, salesforce_account_id: str) -> None:
@@ -145,8 +143,7 @@ async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Do
     )
     submission = await accounts.link(ctx.inbox, account_id, row["whmcs_client_id"], row["salesforce_account_id"])
     await _tell_salesforce(ctx, row)
-    await audit.record(ctx.pool, actor, "complete_link", "ok", user_id=user.user_id, account_id=account_id)
-    return Done(SignedUp(user, account_id), submission)
+    return Done(SignedUp(user, account_id), submission, user_id=user.user_id, account_id=account_id)
 
 
 def _invalid_link() -> InvalidRequest:

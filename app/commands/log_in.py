@@ -4,7 +4,7 @@ Writes: portal.sessions, portal.users (a hash of older parameters), portal.audit
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -12,7 +12,12 @@ from msgspec import Meta, Struct
 from app.commands import attempts, audit, passwords, second_factor, sessions
 from app.commands.context import Actor, Context, Done
 from app.commands.users import User
-from app.errors import NotAuthenticated
+from app.errors import NotAuthenticated, PortalError
+
+_USER = """
+SELECT u.id, u.email, u.first_name, u.last_name, u.role, u.password_hash, m.account_id
+FROM portal.users u LEFT JOIN portal.id_mappings m ON m.user_id = u.id WHERE lower(u.email) = $1
+"""
 
 
 class LogIn(Struct, forbid_unknown_fields=True):
@@ -41,22 +46,27 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> D
         RateLimited: `too_many_attempts`.
     """
     email = request.email.strip().lower()
-    await attempts.count(ctx, actor, "log_in", email)
-    row = await ctx.pool.fetchrow(
-        "SELECT u.id, u.email, u.first_name, u.last_name, u.role, u.password_hash, m.account_id "
-        "FROM portal.users u LEFT JOIN portal.id_mappings m ON m.user_id = u.id WHERE lower(u.email) = $1",
-        email,
-    )
-    if not await passwords.matches(row["password_hash"] if row else None, request.password):
-        await audit.record(ctx.pool, actor, "log_in", "refused", user_id=row["id"] if row else None)
-        raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
-    await attempts.forget(ctx, actor, "log_in", email)
-    mfa = await second_factor.require(ctx, actor, row["id"], request.code)
+    row = await ctx.pool.fetchrow(_USER, email)
+    user_id, account_id = (row["id"], row["account_id"]) if row else (None, None)
+    try:
+        mfa = await _prove(ctx, actor, email, row, request)
+    except PortalError as error:
+        await audit.refused(ctx, actor, "log_in", error, user_id=user_id)
+        raise
     await _rehash_outdated(ctx, row["id"], row["password_hash"], request.password)
     opened = await sessions.open_session(ctx.pool, ctx.settings, row["id"], actor.address, agent, mfa=mfa)
-    await audit.record(ctx.pool, actor, "log_in", "ok", user_id=row["id"], account_id=row["account_id"], mfa=mfa)
+    await audit.record(ctx.pool, actor, "log_in", "ok", user_id=user_id, account_id=account_id, mfa=mfa)
     user = User(user_id=row["id"], **{name: row[name] for name in ("email", "first_name", "last_name", "role")})
     return Done((opened, user))
+
+
+async def _prove(ctx: Context, actor: Actor, email: str, row: Any, request: LogIn) -> bool:
+    """Password first, then the second factor if there is one; whether there is."""
+    await attempts.count(ctx, actor, "log_in", email)
+    if not await passwords.matches(row["password_hash"] if row else None, request.password):
+        raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
+    await attempts.forget(ctx, actor, "log_in", email)
+    return await second_factor.require(ctx, actor, row["id"], request.code)
 
 
 async def _rehash_outdated(ctx: Context, user_id: UUID, stored: str, password: str) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from app.commands import audit
 from app.commands.context import Actor, Context, Done
 from app.integrations.salesforce.cases import SalesforceCases
 
@@ -28,9 +27,8 @@ class CaseOpened(Struct, frozen=True):
 
 async def open_case(ctx: Context, actor: Actor, request: OpenCase) -> Done:
     """Open it, or find the one that the same words opened within the hour."""
-    account_id = actor.account_id_or_refuse()
+    actor.account_id_or_refuse()
     case_id = await SalesforceCases(ctx.salesforce).opened(
         actor.salesforce_account_id, request.subject, request.description, request.priority.title()
     )
-    await audit.record(ctx.pool, actor, "open_case", "ok", target=case_id, account_id=account_id)
-    return Done(CaseOpened(case_id))
+    return Done(CaseOpened(case_id), target=case_id)

@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 import structlog
 from msgspec import Struct
 
-from app.commands import audit
 from app.commands.basket import Basket
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
@@ -61,8 +60,7 @@ async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
         order_id, facts = await _place(ctx, actor, basket, key)
         pending = pending_order(actor, order_id, basket, facts, ctx.settings.salesforce_currency)
         submission = await _read_back(ctx, actor, order_id, pending)
-    await audit.record(ctx.pool, actor, "place_order", "ok", target=order_id)
-    return Done(PlacedOrder(order_id), submission)
+    return Done(PlacedOrder(order_id), submission, target=order_id)
 
 
 async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[str, Facts]:
@@ -107,7 +105,6 @@ def _behind_our_back(
 
 async def _refuse(ctx: Context, actor: Actor, problems: Sequence[Violation]) -> NoReturn:
     codes = sorted({each.code for each in problems})
-    await audit.record(ctx.pool, actor, "place_order", "refused", codes=codes)
     raise RuleViolated(
         "This order cannot be placed yet. See errors for what to put right.",
         code=codes[0] if len(codes) == 1 else "order_rules_violated",

@@ -15,7 +15,7 @@ from app.commands.reset_password import forgot_password, reset_password
 from app.commands.revoke_sessions import revoke_session, revoke_sessions
 from app.commands.sign_up import sign_up
 
-CHECK_CUSTOMER_NUMBER = Command("check_customer_number", check_customer_number, replayable=False)
+CHECK_CUSTOMER_NUMBER = Command("check_customer_number", check_customer_number, replayable=False, changes=False)
 SIGN_UP = Command("sign_up", sign_up)
 LINK_ACCOUNT = Command("link_account", link_account, replayable=False)
 COMPLETE_LINK = Command("complete_link", complete_link)
@@ -29,7 +29,7 @@ REVOKE_SESSION = Command("revoke_session", revoke_session)
 REVOKE_SESSIONS = Command("revoke_sessions", revoke_sessions)
 CHANGE_ADDRESS = Command("change_address", change_address)
 OPEN_CASE = Command("open_case", open_case)
-CHECK_ORDER = Command("check_order", check_order, replayable=False)
+CHECK_ORDER = Command("check_order", check_order, replayable=False, changes=False)
 PLACE_ORDER = Command("place_order", place_order, "required")
 CREATE_PAYMENT_LINK = Command("create_payment_link", create_payment_link, replayable=False)
 CREATE_PAYMENT_METHODS_LINK = Command("create_payment_methods_link", create_payment_methods_link, replayable=False)

@@ -3,14 +3,14 @@
 Asking takes the same work and gives the same answer for every address. A reset ends every session and opens a lockout;
 it does not replace the second factor.
 
-Reads and writes: portal.password_resets. Writes: portal.mails, portal.users, portal.sessions, portal.audit.
+Reads and writes: portal.password_resets. Writes: portal.mails, portal.users, portal.sessions.
 """
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands import attempts, audit, mail, passwords, sessions
+from app.commands import attempts, mail, passwords, sessions
 from app.commands.context import Actor, Context, Done
 from app.errors import InvalidRequest
 
@@ -47,7 +47,6 @@ async def forgot_password(ctx: Context, actor: Actor, request: ForgotPassword) -
     email = request.email.strip().lower()
     await attempts.count(ctx, actor, "forgot_password", email)
     await mail.ask(ctx.pool, "password_reset", email)
-    await audit.record(ctx.pool, actor, "forgot_password", "ok")
     return Done(None)
 
 
@@ -70,8 +69,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
         await sessions.set_password(connection, user["user_id"], password_hash)
         await mail.ask(connection, "password_changed", user["email"])
     await attempts.forget(ctx, actor, "log_in", user["email"])
-    await audit.record(ctx.pool, actor, "reset_password", "ok", user_id=user["user_id"])
-    return Done(None)
+    return Done(None, user_id=user["user_id"])
 
 
 def _invalid() -> InvalidRequest:

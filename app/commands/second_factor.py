@@ -16,7 +16,7 @@ from uuid import UUID
 import pyotp
 from msgspec import Struct
 
-from app.commands import attempts, audit, sealed
+from app.commands import attempts, sealed
 from app.commands.context import Actor, Context
 from app.errors import NotAuthenticated
 
@@ -89,7 +89,6 @@ async def check(ctx: Context, actor: Actor, user_id: UUID, code: str, *, recover
     await attempts.count(ctx, actor, "mfa", str(user_id), everywhere=True)
     plain = code.replace(" ", "").replace("-", "").upper()
     if not (await _is_present(ctx, user_id, plain) or (recovery and await _is_recovery(ctx.pool, user_id, plain))):
-        await audit.record(ctx.pool, actor, "mfa", "refused", user_id=user_id)
         raise NotAuthenticated(
             "This code is wrong, or was used already. Wait for the next one.", code="mfa_code_invalid"
         )

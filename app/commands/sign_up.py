@@ -6,7 +6,7 @@ idempotency: the journal says `adding` before AddClient is sent, and only then m
 number be taken for the one that an unanswered AddClient made. Any other existing client must be linked, which asks for
 its password.
 
-Writes: Salesforce Account, WHMCS client, portal.users, portal.id_mappings, portal.signups, portal.audit.
+Writes: Salesforce Account, WHMCS client, portal.users, portal.id_mappings, portal.signups.
 """
 
 import secrets
@@ -17,7 +17,7 @@ import structlog
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
-from app.commands import audit, passwords, sign_up_journal
+from app.commands import passwords, sign_up_journal
 from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
 from app.commands.exclusive import exclusively
@@ -105,8 +105,8 @@ async def _sign_up(ctx: Context, actor: Actor, request: SignUp, account: dict[st
     submission = await accounts.link(ctx.inbox, known.account_id, known.whmcs_client_id, account["Id"])
     await _tell_salesforce(ctx, account, known.whmcs_client_id)
     await sign_up_journal.reach(ctx.pool, number, "done", email=known.user.email, whmcs_client_id=known.whmcs_client_id)
-    await audit.record(ctx.pool, actor, "sign_up", "ok", user_id=known.user.user_id, account_id=known.account_id)
-    return Done(SignedUp(known.user, known.account_id), submission)
+    result = SignedUp(known.user, known.account_id)
+    return Done(result, submission, user_id=known.user.user_id, account_id=known.account_id)
 
 
 async def _refuse_duplicate(ctx: Context, request: SignUp, known: Stored | None) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request, Response
 
 from app.commands import ledger
+from app.commands.audit import audited
 from app.commands.context import Actor, Command, Context, Done
 from app.errors import InvalidRequest, Violation
 from app.http.respond import consistency_token
@@ -65,7 +66,7 @@ async def run_command(
 
 async def run_silently(request: Request[Any, Any, Any], command: Command, actor: Actor, body: Any) -> Response[None]:
     """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
-    await command.handle(request.app.state.context, actor, body)
+    await audited(request.app.state.context, actor, command, body)
     return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
 
 
@@ -77,7 +78,7 @@ def scope_of(actor: Actor) -> str:
 async def _run(
     context: Context, command: Command, actor: Actor, body: Any, render: Render | None
 ) -> tuple[bytes, int | None]:
-    done = await command.handle(context, actor, body)
+    done = await audited(context, actor, command, body)
     if done.submission is not None:
         await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
     return (await render(done) if render else msgspec.json.encode(done.result)), done.submission

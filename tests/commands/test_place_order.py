@@ -7,9 +7,11 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from app.commands.audit import audited
 from app.commands.check_order import check_order
 from app.commands.context import Actor
 from app.commands.place_order import place_order
+from app.commands.registry import PLACE_ORDER
 from app.errors import Conflict, OutcomeUnknown, PortalError, RuleViolated, UpstreamUnavailable
 
 ELSEWHERE = {
@@ -99,11 +101,12 @@ async def test_without_a_payment_method_nothing_is_ordered(desk: Any) -> None:
     basket = await desk.basket("vpn")
 
     with pytest.raises(RuleViolated) as refused:
-        await place_order(desk.context, actor, basket)
+        await audited(desk.context, actor, PLACE_ORDER, basket)
 
     assert refused.value.code == "payment_method_missing"
     assert await desk.salesforce_orders(actor) == []
-    assert await desk.pool.fetchval("SELECT outcome FROM portal.audit WHERE action = 'place_order'") == "refused"
+    audit = await desk.pool.fetchrow("SELECT outcome, detail FROM portal.audit WHERE action = 'place_order'")
+    assert (audit["outcome"], audit["detail"]) == ("payment_method_missing", {"errors": ["payment_method_missing"]})
 
 
 async def test_a_card_added_without_notice_is_believed_at_once(desk: Any) -> None:

@@ -77,7 +77,7 @@ async def test_every_attempt_is_audited_without_its_password(
     rows = await pool.fetch(
         "SELECT action, outcome, account_id, request_id, address, a::text AS whole FROM portal.audit a ORDER BY id"
     )
-    assert [(row["action"], row["outcome"]) for row in rows] == [("log_in", "refused"), ("log_in", "ok")]
+    assert [(row["action"], row["outcome"]) for row in rows] == [("log_in", "invalid_credentials"), ("log_in", "ok")]
     assert rows[1]["account_id"] == account_id
     assert {row["request_id"] for row in rows} == {"same"}
     assert {row["address"] for row in rows} == {"203.0.113.7"}
