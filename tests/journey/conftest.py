@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ START_SECONDS = 60
 
 
 class Running:
-    """The stack, its state file, and its processes by name."""
+    """The stack, its state file, its folder, and its processes by name."""
 
-    def __init__(self, process: subprocess.Popen[bytes], state: dict[str, Any]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], state: dict[str, Any], home: Path) -> None:
         self.process = process
         self.state = state
+        self.home = home
 
     def pid(self, name: str) -> int:
         """The present process of a part, once it runs; it changes with every restart."""
@@ -57,24 +59,33 @@ def _is(process: psutil.Process, name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    """A portal of its own for each module, in a folder that the database's system user can reach."""
+    """A portal of its own for each module."""
+    with stack() as started:
+        yield started
+
+
+@contextmanager
+def stack(**extra: str) -> Iterator[Running]:
+    """A portal in a folder of its own that the database's system user can reach; `extra` joins its environment."""
     home = Path(tempfile.mkdtemp(prefix="portal-"))
     state_file = home / "state.json"
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "up", "--state-file", str(state_file)],
-        env={**environment, "PORTAL_HOME": str(home)},
+        env={**environment, **extra, "PORTAL_HOME": str(home)},
         stdout=subprocess.DEVNULL,
         stderr=(home / "up.log").open("wb"),
         start_new_session=True,
     )
-    yield Running(process, _state(process, state_file))
-    process.send_signal(signal.SIGTERM)
     try:
-        process.wait(30)
+        yield Running(process, _state(process, state_file), home)
     finally:
-        process.kill()
-        shutil.rmtree(home, ignore_errors=True)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _state(process: subprocess.Popen[bytes], state_file: Path) -> dict[str, Any]:
