@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check fix bench lock openapi
+.PHONY: help setup demo test check audit fix bench fuzz lock openapi
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,11 +18,14 @@ demo: .venv/.runtime ## everything up, then the whole customer journey; ARGS="--
 test: check ## what CI runs: check, then the whole suite; ARGS="-k name" passes through
 	$(BIN)/pytest $(ARGS)
 
-check: .venv/.dev ## format, lint, types, import contracts; writes nothing
+check: .venv/.dev audit ## format, lint, types, import contracts, known vulnerabilities; writes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: .venv/.dev ## known vulnerabilities of the locked dependencies; says so where nobody can be asked
+	@$(BIN)/python -m tests.audit
 
 fix: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -30,6 +33,9 @@ fix: .venv/.dev ## format and mend what can be mended
 
 bench: .venv/.bench ## the benchmarks, with a table; ARGS="projection --json file" passes through
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: .venv/.fuzz ## call every route with everything for 10 minutes; ARGS="--minutes 30" passes through
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 openapi: .venv/.dev ## write docs/openapi.json anew
 	$(BIN)/python -m app.cli openapi > docs/openapi.json
@@ -41,6 +47,8 @@ lock: .venv/.dev ## lock the dependencies anew, with hashes
 		--extra setup --extra dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra setup --extra dev --extra bench pyproject.toml -c requirements-dev.txt -o requirements-bench.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra setup --extra dev --extra fuzz pyproject.toml -c requirements-dev.txt -o requirements-fuzz.txt
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -58,6 +66,11 @@ lock: .venv/.dev ## lock the dependencies anew, with hashes
 	@$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.runtime $@
+
+.venv/.fuzz: requirements-fuzz.txt .venv/.dev
+	@echo "Installing what calls every route" >&2
+	@$(BIN)/pip install -q --require-hashes -r requirements-fuzz.txt
+	@touch $@
 
 .venv/.bench: requirements-bench.txt .venv/.dev
 	@echo "Installing what the benchmarks are measured against" >&2

@@ -42,7 +42,7 @@ def running() -> Iterator[State]:
             start_new_session=True,
         )
     try:
-        yield _state(process, state_file)
+        yield _state(process, state_file) | {"home": str(home)}
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -38,6 +38,7 @@ from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
 from app.http.roles import refuse_uncovered
+from app.http.strict_request import StrictRequest
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
 from app.ingest.verification import Verifications
@@ -106,6 +107,7 @@ def build(settings: Settings) -> Litestar:
         dependencies={"actor": Provide(actor_of)},
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
         lifespan=[lifespan],
+        request_class=StrictRequest,
         cors_config=_cors(settings),
         request_max_body_size=settings.body_limit_bytes,
         openapi_config=_openapi(),

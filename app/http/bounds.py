@@ -3,7 +3,7 @@
 Bodies are bounded by the framework while they are read, event streams by `app/http/doorbells.py`.
 """
 
-from app.errors import PortalError
+from app.errors import InvalidRequest, PortalError
 from app.http.frame import Application, Receive, Scope, Send
 from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, QueryTooLong, rendered
 
@@ -37,6 +37,8 @@ class Bounds:
             self._running -= 1
 
     def _refused(self, scope: Scope) -> PortalError | None:
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return InvalidRequest("The address contains a NUL character, which no text here has.")
         if len(scope["query_string"]) > LONGEST_QUERY:
             return QueryTooLong()
         headers = scope["headers"]

@@ -5,16 +5,53 @@ from typing import Any
 import asyncpg
 import msgspec
 from litestar import Request, Response, get
+from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from app.commands.context import Context
+from app.http.inputs import answers
 from app.ingest.measure import measure
-from app.ingest.measures import concerns
+from app.ingest.measures import Canary, Drift, concerns
 from app.ingest.metrics import Metrics
 
-PUBLIC = ("feed", "state", "age_seconds", "last_event_age_seconds", "position_age_seconds")
-"""What anybody may know of a feed: not who leads, nor what it complained of."""
+
+class Ready(Struct, frozen=True):
+    """`status` is ok or unavailable; without Redis it is ok."""
+
+    status: str
+    postgres: bool
+    redis: bool
+
+
+class FeedHealth(Struct, frozen=True, kw_only=True):
+    """What anybody may know of a feed: not who leads, nor what it complained of. Ages in seconds; None is never."""
+
+    feed: str
+    state: str
+    age_seconds: float
+    last_event_age_seconds: float | None
+    position_age_seconds: float | None
+
+
+class InboxHealth(Struct, frozen=True):
+    """What has come in and waits."""
+
+    waiting: int
+    oldest_age_seconds: float
+
+
+class CacheHealth(Struct, frozen=True, kw_only=True):
+    """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes not told to Redis yet."""
+
+    status: str
+    feeds: list[FeedHealth]
+    canaries: list[Canary]
+    inbox: InboxHealth
+    parked: int
+    untold: int
+    drift: list[Drift]
+    redis: bool
 
 
 @get("/api/health/live", summary="Is the process alive?", tags=["Health"])
@@ -23,36 +60,43 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/api/health/ready", summary="Can it serve?", tags=["Health"])
+@get(
+    "/api/health/ready",
+    summary="Can it serve?",
+    tags=["Health"],
+    responses=answers(Ready, "It can."),
+)
 async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
     """503 without Postgres. Without Redis it serves, slower."""
     context: Context = request.app.state.context
     postgres, redis = await _postgres(context), await _redis(context)
-    body = {"status": "ok" if postgres else "unavailable", "postgres": postgres, "redis": redis}
-    return _json(body, 200 if postgres else 503)
+    return _json(Ready("ok" if postgres else "unavailable", postgres, redis), 200 if postgres else 503)
 
 
-@get("/api/health/services/cache", summary="Are change events arriving?", tags=["Health"])
+@get(
+    "/api/health/services/cache",
+    summary="Are change events arriving?",
+    tags=["Health"],
+    responses=answers(CacheHealth, "Feeds, inbox, drift."),
+)
 async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Every change feed with its state and the age of its last answer, what the inbox holds, what is parked, what the
     last comparison with the upstreams found. A dead feed grows old here; it never looks like one that is up to date."""
     context: Context = request.app.state.context
     settings = context.settings
     found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
-    worries = list(concerns(found))
-    body = {
-        "status": "degraded" if worries else "ok",
-        "feeds": [{name: getattr(feed, name) for name in PUBLIC} for feed in found.feeds],
-        "canaries": msgspec.to_builtins(found.canaries),
-        "inbox": {
-            "waiting": sum(lane.open for lane in found.lanes),
-            "oldest_age_seconds": max(lane.oldest_seconds for lane in found.lanes),
-        },
-        "parked": found.dead_letters.count,
-        "untold": found.notices_untold.count,
-        "drift": msgspec.to_builtins(found.drift),
-        "redis": await _redis(context),
-    }
+    body = CacheHealth(
+        status="degraded" if list(concerns(found)) else "ok",
+        feeds=[
+            FeedHealth(**{name: getattr(feed, name) for name in FeedHealth.__struct_fields__}) for feed in found.feeds
+        ],
+        canaries=list(found.canaries),
+        inbox=InboxHealth(sum(lane.open for lane in found.lanes), max(lane.oldest_seconds for lane in found.lanes)),
+        parked=found.dead_letters.count,
+        untold=found.notices_untold.count,
+        drift=list(found.drift),
+        redis=await _redis(context),
+    )
     return _json(body, 200)
 
 

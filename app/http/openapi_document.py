@@ -11,8 +11,10 @@ from app.http.problems import MEDIA_TYPE, Problem
 from app.http.roles import is_open
 
 METHODS = ("get", "post", "put", "patch", "delete")
-KEYED = {"/api/auth/signup": "sign_up", "/api/orders": "place_order"}
+KEYED = {"post /api/auth/signup": "sign_up", "post /api/orders": "place_order"}
 """Commands whose first answer is kept under the caller's Idempotency-Key."""
+PROVING = frozenset({"/api/auth/login", "/api/auth/link"})
+"""Open routes on which who one is must be proven."""
 MEANINGS = {
     400: "The request could not be understood: malformed JSON, an unknown field or query parameter, a bad value.",
     401: "No valid session, credentials or signature.",
@@ -20,9 +22,11 @@ MEANINGS = {
     404: "Absent, or somebody else's: the same answer.",
     409: "Clashes with the present state, or the same request is still being worked on.",
     413: "The body is too large.",
+    414: "The query string is too long.",
     415: "The body is not application/json.",
     422: "Well formed, but a rule forbids it; `errors` names each one.",
     429: "Too many requests.",
+    431: "The headers are too large.",
     500: "Our mistake; `request_id` finds it in our logs.",
     502: "An upstream refused the request, or its answer made no sense.",
     503: "Try again later: an upstream or our database is away, or the account is still being prepared.",
@@ -46,12 +50,34 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     whole = deepcopy(document)
     schemas, parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     whole.setdefault("components", {}).setdefault("schemas", {}).update(parts)
+    _close_inputs(whole)
     for path, method, operation in operations(whole):
         _parameters(path, method, operation)
         _responses(path, method, operation, schemas[0])
         if is_open(path):
             operation["security"] = []
     return whole
+
+
+def _close_inputs(document: dict[str, Any]) -> None:
+    """Bodies name no unknown field; the framework's document leaves that open."""
+    schemas = document["components"]["schemas"]
+    waiting = [operation.get("requestBody") for _, _, operation in operations(document)]
+    seen: set[str] = set()
+    while waiting:
+        for name in _named(waiting.pop()) - seen:
+            seen.add(name)
+            if schemas[name].get("type") == "object":
+                schemas[name]["additionalProperties"] = False
+            waiting.append(schemas[name])
+
+
+def _named(part: Any) -> set[str]:
+    """The components that a part of the document refers to."""
+    if isinstance(part, dict):
+        own = {part["$ref"].rsplit("/", 1)[1]} if isinstance(part.get("$ref"), str) else set()
+        return own.union(*(_named(each) for each in part.values()))
+    return set().union(*(_named(each) for each in part)) if isinstance(part, list) else set()
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -64,8 +90,8 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 def _parameters(path: str, method: str, operation: dict[str, Any]) -> None:
     wanted = [_REQUEST_ID]
-    if path in KEYED:
-        command = next(each for each in COMMANDS if each.name == KEYED[path])
+    if f"{method} {path}" in KEYED:
+        command = next(each for each in COMMANDS if each.name == KEYED[f"{method} {path}"])
         wanted.append((*_KEY, command.idempotency_key == "required"))
     if method == "get" and path.startswith("/api/") and not path.startswith(("/api/health/", "/api/auth/")):
         wanted += _QUERY_HEADERS[2:] if is_open(path) else _QUERY_HEADERS
@@ -83,19 +109,21 @@ def _responses(path: str, method: str, operation: dict[str, Any], problem: dict[
             "content": {MEDIA_TYPE: {"schema": problem}},
         }
     for status, answer in answers.items():
+        if status == "204":
+            answer.pop("content", None)
         headers = answer.setdefault("headers", {})
         headers.update({name: _header(meaning) for name, meaning in _HEADERS.items()})
         if status in ("429", "503"):
             headers["Retry-After"] = _header("Seconds to wait before trying again.")
-        if path in KEYED and status.startswith("2"):
+        if f"{method} {path}" in KEYED and status.startswith("2"):
             headers["Idempotency-Replayed"] = _header("`true` when this is the first answer again.")
             headers["Command-Id"] = _header("Ask `/api/commands/{command_id}` what became of it.")
             headers["Consistency-Token"] = _header("Send it with a query to see this command's effect.")
 
 
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
-    found = {400, 429, 500, 503}
-    if not is_open(path) or path == "/api/auth/login" or path.startswith("/webhooks/"):
+    found = {400, 414, 429, 431, 500, 503}
+    if not is_open(path) or path in PROVING or path.startswith("/webhooks/"):
         found.add(401)
     if not is_open(path):
         found.add(403)

@@ -29,6 +29,22 @@ async def test_malformed_json_is_named_so(api: httpx.AsyncClient) -> None:
     problem(response, 400, "malformed_json")
 
 
+async def test_values_are_taken_as_they_are(api: httpx.AsyncClient, add_customer: Any, log_in: Any) -> None:
+    await add_customer("hana")
+    headers = {"authorization": f"Bearer {(await log_in(api, 'hana'))['token']}"}
+    for wrong in (0, "true", None):
+        body = {"items": [{"sku": "SIM-5GB"}], "address_confirmed": wrong}
+        response = await api.post("/api/orders/check", json=body, headers=headers)
+        assert problem(response, 400, "invalid_request")["errors"][0]["field"] == "address_confirmed"
+
+
+@pytest.mark.parametrize("path", ["/api/public/services/a%00b", "/api/public/services/sim?x=%00"])
+async def test_a_nul_character_is_refused_wherever_it_stands(api: httpx.AsyncClient, path: str) -> None:
+    problem(await api.get(path), 400, "invalid_request")
+    response = await api.post(LOGIN, json={"email": "a\0@b.jp", "password": "x"})
+    problem(response, 400, "invalid_request")
+
+
 async def test_an_unknown_field_is_refused_and_named(api: httpx.AsyncClient) -> None:
     response = await api.post(LOGIN, json={"email": "a@b.jp", "password": "x", "is_admin": True})
     assert problem(response, 400, "unknown_field")["errors"][0]["field"] == "is_admin"

@@ -1,0 +1,102 @@
+"""`make fuzz`: every route of the OpenAPI document, called with what fits it and what does not, on a running portal.
+
+Looks for 5xx of our own, answers the document does not promise, wrong input that is let in, and routes that forget who
+asks. Three callers: a customer, an operator, and nobody. Left out of the checks: that everything which fits the
+document is accepted, because tokens, ids and order rules cannot be written into one; and methods that are not
+documented, which the framework answers.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pyotp
+
+from benchmarks.stack import State, members, running
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+PASSWORD = "glass harbour violin 77"
+OPERATOR = "operator@example.jp"
+LEFT_OUT_CHECKS = ("positive_data_acceptance", "unsupported_method", "allow_header_conformance")
+ENDING = ("/api/auth/logout", "/api/auth/sessions", "/api/auth/sessions/{session_id}", "/api/auth/password/change")
+"""They end the very session that asks."""
+ENDLESS = ("/api/events",)
+LOCKING = ("/api/auth/mfa/enrol", "/api/auth/mfa/confirm", "/api/auth/mfa/disable")
+
+
+def main() -> None:
+    """Run, and exit with 1 when anything was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int)
+    options = parser.parse_args()
+    seconds = options.minutes * 60
+    os.environ["LOG_LEVEL"] = "warning"
+    with running() as state:
+        customer = _run(state, _customer(state), seconds * 0.7, ["--exclude-path-regex", "^/api/admin/"], options.seed)
+        operator = _run(state, _operator(state), seconds * 0.15, ["--include-path-regex", "^/api/admin/"], options.seed)
+        nobody = _run(state, "nobody", seconds * 0.15, ["--exclude-path-regex", "^/(webhooks|metrics)"], options.seed)
+    sys.exit(max(customer, operator, nobody))
+
+
+def _run(state: State, token: str, seconds: float, which: list[str], seed: int | None) -> int:
+    tool = Path(sys.executable).with_name("schemathesis")
+    argv = [
+        str(tool),
+        "--config-file",
+        str(CONFIG),
+        "run",
+        f"{state['api_url']}/schema/openapi.json",
+        "--checks",
+        "all",
+        *which,
+    ]
+    argv += ["--exclude-checks", ",".join(LEFT_OUT_CHECKS), "--max-time", str(int(seconds))]
+    # One worker: Python 3.11 cannot parse source in two threads at once, which the tool does.
+    argv += ["--workers", "1", "--warnings", "off", "--continue-on-failure"]
+    argv += [each for path in (*ENDING, *ENDLESS, *LOCKING) for each in ("--exclude-path", path)]
+    argv += ["--header", f"Authorization: Bearer {token}"]
+    argv += ["--seed", str(seed)] if seed else []
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "PYTHONPATH": os.getcwd()}
+    return subprocess.run(argv, env={**os.environ, **hooks}, check=False).returncode
+
+
+def _customer(state: State) -> str:
+    body = {"email": members(state)[0]["email"], "password": members(state)[0]["password"]}
+    answer = httpx.post(f"{state['api_url']}/api/auth/login", json=body, timeout=30).raise_for_status()
+    return str(answer.json()["token"])
+
+
+def _operator(state: State) -> str:
+    """A member of staff as one comes into being: invited, by mail, with a second factor."""
+    environment = {**os.environ, "PORTAL_HOME": state["home"]}
+    argv = [sys.executable, "-m", "app.cli", "staff", "add", OPERATOR, "--role", "operator"]
+    subprocess.run(argv, env=environment, check=True)
+    with httpx.Client(base_url=state["api_url"], timeout=30) as api:
+        body = {"token": _invitation(state), "new_password": PASSWORD}
+        api.post("/api/auth/password/reset", json=body).raise_for_status()
+        login = api.post("/api/auth/login", json={"email": OPERATOR, "password": PASSWORD}).raise_for_status()
+        api.cookies.clear()
+        api.headers["Authorization"] = f"Bearer {login.json()['token']}"
+        secret = api.post("/api/auth/mfa/enrol", json={"password": PASSWORD}).raise_for_status().json()["secret"]
+        api.post("/api/auth/mfa/confirm", json={"code": pyotp.TOTP(secret).now()}).raise_for_status()
+        return str(login.json()["token"])
+
+
+def _invitation(state: State) -> str:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        mails = httpx.get(f"{state['control_url']}/mail/", params={"to": OPERATOR}).json()["mails"]
+        if mails:
+            return str(re.findall(r"token=([\w-]+)", mails[0]["text"])[0])
+        time.sleep(0.2)
+    raise RuntimeError("no invitation came")
+
+
+if __name__ == "__main__":
+    main()

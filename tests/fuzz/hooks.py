@@ -1,0 +1,13 @@
+"""What no HTTP client sends: control characters within a header. The server refuses them before there is a request."""
+
+from typing import Any
+
+import schemathesis
+
+
+@schemathesis.hook
+def filter_headers(context: Any, headers: dict[str, Any] | None) -> bool:
+    """Whether a header set can be sent at all."""
+    return all(
+        isinstance(value, str) and all(" " <= each <= "~" for each in value) for value in (headers or {}).values()
+    )
