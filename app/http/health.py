@@ -42,7 +42,7 @@ class InboxHealth(Struct, frozen=True):
 
 
 class CacheHealth(Struct, frozen=True, kw_only=True):
-    """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes not told to Redis yet."""
+    """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes Redis lacks."""
 
     status: str
     feeds: list[FeedHealth]
