@@ -5,6 +5,7 @@ PortalError
 ├── RuleViolated            well formed, but a business rule forbids it; `errors` lists every violation
 ├── NotFound                absent, or somebody else's: the same answer
 ├── Conflict                clashes with the present state
+├── Outdated                the caller decided on a state that is not the present one any more
 ├── NotAuthenticated        no valid session, token or signature
 ├── NotAllowed              a session without the right
 ├── RateLimited             too many requests
@@ -78,6 +79,11 @@ class NotFound(PortalError):
 class Conflict(PortalError):
     code = "conflict"
     detail = "The request clashes with the present state. Read it again and retry."
+
+
+class Outdated(PortalError):
+    code = "precondition_failed"
+    detail = "This was changed meanwhile. Read it again, look at what changed, and send your change once more."
 
 
 class NotAuthenticated(PortalError):

@@ -1,22 +1,33 @@
 """Change the billing address: WHMCS is authoritative, so the write goes there, and what it then holds is read back.
 
+Salesforce keeps no address of a portal customer but the copies that orders take.
+
 Writes: WHMCS client.
 """
 
-from datetime import UTC, datetime
-
+from msgspec import Struct
 from msgspec.structs import asdict
 
+from app.commands import postal
+from app.commands.client_edit import edit
 from app.commands.context import Actor, Context, Done
 from app.commands.sign_up import Address
-from app.integrations.whmcs import records
+from app.readmodels import profiles
 
 
-async def change_address(ctx: Context, actor: Actor, request: Address) -> Done:
-    """Replace the address. Old orders keep the address they were placed with. Safe to repeat."""
-    actor.account_id_or_refuse()
-    await ctx.whmcs.update_client(actor.whmcs_client_id, asdict(request))
-    read_at = datetime.now(UTC)
-    client = await ctx.whmcs.client(actor.whmcs_client_id)
-    submission = await ctx.inbox.submit([records.change(client, origin="command", read_at=read_at)])
-    return Done(request, submission)
+class ChangeAddress(Struct):
+    """The new address, and the one that the caller decided on, if it said so."""
+
+    address: Address
+    expected: profiles.Address | None = None
+
+
+async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> Done:
+    """Replace the address. Old orders keep the address they were placed with. Safe to repeat.
+
+    Raises:
+        RuleViolated: `address_invalid`.
+        Outdated: `precondition_failed`.
+    """
+    address = postal.checked(profiles.Address(**asdict(request.address)))
+    return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address))

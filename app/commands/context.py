@@ -62,12 +62,13 @@ class Actor(Struct, frozen=True, kw_only=True):
 class Done(Struct, frozen=True):
     """A command that succeeded.
 
-    `submission` is what must settle before its effect shows in queries. The rest is for the audit log: what it was done
-    to, and for whom, when that is not the caller.
+    `submission` is what must settle before its effect shows in queries; `shows` is whether it does by now. The rest is
+    for the audit log: what it was done to, and for whom, when that is not the caller.
     """
 
     result: Any
     submission: int | None = None
+    shows: bool = True
     target: str = ""
     user_id: UUID | None = None
     account_id: UUID | None = None

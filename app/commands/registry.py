@@ -2,6 +2,7 @@
 
 from app.commands.change_address import change_address
 from app.commands.change_password import change_password
+from app.commands.change_profile import change_profile
 from app.commands.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
 from app.commands.check_order import check_order
 from app.commands.context import Command
@@ -28,6 +29,7 @@ DISABLE_SECOND_FACTOR = Command("disable_second_factor", disable_second_factor, 
 REVOKE_SESSION = Command("revoke_session", revoke_session)
 REVOKE_SESSIONS = Command("revoke_sessions", revoke_sessions)
 CHANGE_ADDRESS = Command("change_address", change_address)
+CHANGE_PROFILE = Command("change_profile", change_profile)
 OPEN_CASE = Command("open_case", open_case)
 CHECK_ORDER = Command("check_order", check_order, replayable=False, changes=False)
 PLACE_ORDER = Command("place_order", place_order, "required")
@@ -48,6 +50,7 @@ COMMANDS = (
     REVOKE_SESSION,
     REVOKE_SESSIONS,
     CHANGE_ADDRESS,
+    CHANGE_PROFILE,
     OPEN_CASE,
     CHECK_ORDER,
     PLACE_ORDER,

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
-from app.commands import passwords, sign_up_journal
+from app.commands import passwords, postal, sign_up_journal
 from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
 from app.commands.exclusive import exclusively
@@ -28,6 +28,7 @@ from app.ingest import accounts
 from app.integrations.salesforce import wire
 from app.integrations.whmcs.client import NewClient
 from app.integrations.whmcs.faults import EMAIL_TAKEN
+from app.readmodels import profiles
 
 Short = Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -69,11 +70,12 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
 
     Raises:
         InvalidRequest: weak password.
-        RuleViolated: `customer_number_unknown`, `details_refused`.
+        RuleViolated: `customer_number_unknown`, `address_invalid`, `details_refused`.
         Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
         UpstreamError: try again; what was done is found again.
     """
     passwords.refuse_weak(request.password, "password", personal=(request.email, request.first_name, request.last_name))
+    request = replace(request, address=_checked(request.address))
     account = await account_of(ctx, request.customer_number.strip(), fresh=True)
     if account is None:
         raise RuleViolated(
@@ -90,6 +92,10 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
                 retry_after_seconds=5,
             )
         return await _sign_up(ctx, actor, request, account)
+
+
+def _checked(address: Address) -> Address:
+    return Address(**asdict(postal.checked(profiles.Address(**asdict(address)), within="address.")))
 
 
 async def _sign_up(ctx: Context, actor: Actor, request: SignUp, account: dict[str, Any]) -> Done:

@@ -1,22 +1,35 @@
-"""Linking a billing account, and changing the billing address."""
+"""Linking a billing account; changing profile and billing address."""
 
+import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from litestar import Request, Response, post, put
-from litestar.params import JSONBody
+from litestar import Request, Response, patch, post, put
+from litestar.params import HeaderParameter, JSONBody
 
+from app.commands.change_address import ChangeAddress
+from app.commands.change_profile import ChangeProfile, ProfileChange
 from app.commands.context import Done
 from app.commands.link_account import CompleteLink, LinkAccount, LinkOffered
-from app.commands.registry import CHANGE_ADDRESS, COMPLETE_LINK, LINK_ACCOUNT
+from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, COMPLETE_LINK, LINK_ACCOUNT
 from app.commands.sign_up import Address, SignedUp
-from app.errors import NotReady
+from app.errors import NotReady, Outdated
 from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
 from app.queries import profile
-from app.queries.answers import AddressAnswer
-from app.queries.store import with_age
+from app.queries.answers import AddressAnswer, ProfileAnswer
+from app.queries.store import Answer, with_age
+from app.readmodels import profiles
+
+T = TypeVar("T")
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match", description="The ETag you hold; 412 when it is not the present one.", max_length=500
+    ),
+]
 
 
 @post(
@@ -50,17 +63,69 @@ async def complete(request: Request[Any, Any, Any], actor: Caller, data: JSONBod
     tags=["Account"],
     responses=answers(AddressAnswer, "The address as it is now."),
 )
-async def put_address(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Address]) -> Response[bytes]:
-    """Written to the billing system, and visible in the answer."""
-    account_id = actor.account_id_or_refuse()
+async def put_address(
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Address], if_match: IfMatch = None
+) -> Response[bytes]:
+    """Written to the billing system, and visible in the answer. With `If-Match`, only if nobody changed it since."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+
+    async def prepare() -> ChangeAddress:
+        return ChangeAddress(
+            data, await _expected(if_match, lambda: profile.address(store, account_id), profiles.Address)
+        )
 
     async def render(done: Done) -> bytes:
-        try:
-            return (await profile.address(request.app.state.store, account_id)).body
-        except NotReady:  # the read model is behind: what was written is what WHMCS holds now
-            return with_age(msgspec.json.encode(done.result), datetime.now(UTC), False)
+        return await _now(done, lambda: profile.address(store, account_id), done.result.address)
 
-    return await run_command(request, CHANGE_ADDRESS, actor, data, render=render)
+    body = (data, if_match)
+    return await run_command(request, CHANGE_ADDRESS, actor, body, render=render, prepare=prepare)
 
 
-ROUTES = (link, complete, put_address)
+@patch(
+    "/api/account/profile",
+    status_code=200,
+    summary="Change the profile",
+    tags=["Account"],
+    responses=answers(ProfileAnswer, "The profile as it is now."),
+)
+async def patch_profile(
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ProfileChange], if_match: IfMatch = None
+) -> Response[bytes]:
+    """Name, company and phone, written to the billing system. With `If-Match`, only if nobody changed it since."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+
+    async def prepare() -> ChangeProfile:
+        return ChangeProfile(
+            data, await _expected(if_match, lambda: profile.profile(store, account_id), profiles.Profile)
+        )
+
+    async def render(done: Done) -> bytes:
+        return await _now(done, lambda: profile.profile(store, account_id), done.result)
+
+    body = (data, if_match)
+    return await run_command(request, CHANGE_PROFILE, actor, body, render=render, prepare=prepare)
+
+
+async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]], kind: type[T]) -> T | None:
+    """What the caller decided on, as the validator it sent names it.
+
+    Raises:
+        Outdated: the validator is not that of the present state.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    answer = await read()
+    if answer.etag not in {each.strip() for each in if_match.split(",")}:
+        raise Outdated
+    return msgspec.json.decode(answer.body, type=kind)
+
+
+async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) -> bytes:
+    """The read model's answer; while that is behind, what was written is what WHMCS holds now."""
+    if done.shows:
+        with contextlib.suppress(NotReady):
+            return (await read()).body
+    return with_age(msgspec.json.encode(written), datetime.now(UTC), False)
+
+
+ROUTES = (link, complete, put_address, patch_profile)

@@ -74,6 +74,7 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Outdated: 412,
     errors.TooLarge: 413,
     QueryTooLong: 414,
     UnsupportedMediaType: 415,

@@ -16,6 +16,7 @@ KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 200
 
 Render = Callable[[Done], Awaitable[bytes]]
+Prepare = Callable[[], Awaitable[Any]]
 
 
 async def run_command(
@@ -26,16 +27,18 @@ async def run_command(
     *,
     status: int = 200,
     render: Render | None = None,
+    prepare: Prepare | None = None,
 ) -> Response[bytes]:
     """Do what the command says; once, when the caller sent a key.
 
     `render` turns what was done into the answer, after the change became visible or the wait ran out; without it the
-    command's own result is the answer.
+    command's own result is the answer. `prepare` makes the command's request of the body, and is not asked for what was
+    done already.
     """
     context: Context = request.app.state.context
     key = _key(request, command)
     if not key:
-        answer, submission = await _run(context, command, actor, body, render)
+        answer, submission = await _run(context, command, actor, await prepare() if prepare else body, render)
         return _answer(context, actor, status, answer, submission)
     scope = scope_of(actor)
     begun = await ledger.begin(
@@ -52,7 +55,7 @@ async def run_command(
         return _answer(context, actor, begun.status, begun.body, begun.submission, headers)
     try:
         actor = msgspec.structs.replace(actor, command_key=f"{scope}:{key}")
-        answer, submission = await _run(context, command, actor, body, render)
+        answer, submission = await _run(context, command, actor, await prepare() if prepare else body, render)
     except BaseException:
         # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
         await ledger.fail(context.pool, begun)
@@ -80,7 +83,8 @@ async def _run(
 ) -> tuple[bytes, int | None]:
     done = await audited(context, actor, command, body)
     if done.submission is not None:
-        await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
+        shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
+        done = msgspec.structs.replace(done, shows=shows)
     return (await render(done) if render else msgspec.json.encode(done.result)), done.submission
 
 

@@ -6,7 +6,7 @@ Reads: whmcs client. Writes: read_model.profiles, document `profile`.
 import msgspec
 
 from app.projections.projector import Document, Group, Projected, Projector
-from app.readmodels.profiles import DOCUMENT, TABLE, Address, Profile
+from app.readmodels.profiles import DOCUMENT, TABLE, profile_of
 from app.settings import Settings
 
 
@@ -29,15 +29,7 @@ def _project(group: Group) -> Projected:
         return Projected()
     record = group.records[0]
     data = record.data
-    profile = Profile(
-        email=data["email"],
-        first_name=data["firstname"],
-        last_name=data["lastname"],
-        company=data.get("companyname") or "",
-        phone=data.get("phonenumber") or "",
-        currency=data["currency_code"],
-        address=Address(**{name: data.get(name) or "" for name in Address.__struct_fields__}),
-    )
+    profile = profile_of(data)
     body = msgspec.json.encode(profile)
     row = {
         "whmcs_client_id": record.record_id,

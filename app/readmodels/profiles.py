@@ -1,5 +1,8 @@
 """Profile and billing address: the WHMCS client, which is authoritative for both."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
 from app.readmodels.table import Table
@@ -46,3 +49,16 @@ class Profile(Struct, frozen=True, kw_only=True):
     phone: str
     currency: str
     address: Address
+
+
+def profile_of(client: Mapping[str, Any]) -> Profile:
+    """The profile that a WHMCS client's record says."""
+    return Profile(
+        email=client["email"],
+        first_name=client["firstname"],
+        last_name=client["lastname"],
+        company=client.get("companyname") or "",
+        phone=client.get("phonenumber") or "",
+        currency=client["currency_code"],
+        address=Address(**{name: client.get(name) or "" for name in Address.__struct_fields__}),
+    )

@@ -50,6 +50,7 @@ WHO = {
     "get /api/account/services/{category}": CUSTOMERS,
     "get /api/account/eligibility": CUSTOMERS,
     "get /api/account/profile": CUSTOMERS,
+    "patch /api/account/profile": CUSTOMERS,
     "get /api/account/address": CUSTOMERS,
     "put /api/account/address": CUSTOMERS,
     "get /api/orders": CUSTOMERS,

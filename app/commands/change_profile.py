@@ -1,0 +1,57 @@
+"""Change name, company or phone: WHMCS is authoritative, so the write goes there, and what it then holds is read back.
+
+Salesforce holds none of these of a portal customer; an order takes its own copy of the address. The e-mail address is
+not changed here: it is what the customer logs in with, and where WHMCS sends bills.
+
+Writes: WHMCS client.
+"""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from app.commands.client_edit import edit
+from app.commands.context import Actor, Context, Done
+from app.errors import InvalidRequest, Violation
+from app.readmodels.profiles import Profile
+
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Phone = Annotated[str, Meta(pattern=r"^[+0-9() -]{6,30}$")]
+WHMCS_NAMES = {
+    "first_name": "firstname",
+    "last_name": "lastname",
+    "company": "companyname",
+    "phone": "phonenumber",
+}
+
+
+class ProfileChange(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is left out stays as it is. WHMCS takes an empty company for none given, so one cannot be emptied here."""
+
+    first_name: Name | UnsetType = UNSET
+    last_name: Name | UnsetType = UNSET
+    company: Name | UnsetType = UNSET
+    phone: Phone | UnsetType = UNSET
+
+
+class ChangeProfile(Struct):
+    """A change, and the profile that the caller decided on, if it said so."""
+
+    change: ProfileChange
+    expected: Profile | None = None
+
+
+async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> Done:
+    """Change some fields. Safe to repeat.
+
+    Raises:
+        InvalidRequest: nothing is changed, or a name is blank.
+        Outdated: `precondition_failed`.
+    """
+    given = {name: " ".join(value.split()) for name, value in asdict(request.change).items() if value is not UNSET}
+    blank = [Violation(name, "field_empty", "Please fill this in.") for name, value in given.items() if not value]
+    if blank or not given:
+        raise InvalidRequest("Name at least one field to change, and leave none blank.", errors=blank)
+    fields = {WHMCS_NAMES[name]: value for name, value in given.items()}
+    return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile))
