@@ -21,6 +21,7 @@ MEANINGS = {
     403: "The session may not do this, or the CSRF token is missing.",
     404: "Absent, or somebody else's: the same answer.",
     409: "Clashes with the present state, or the same request is still being worked on.",
+    412: "`If-Match` names a state that is not the present one.",
     413: "The body is too large.",
     414: "The query string is too long.",
     415: "The body is not application/json.",
@@ -133,6 +134,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
         found |= {413, 422}
     if path.startswith("/webhooks/"):
         found.add(409)
+    if any(each.get("name") == "If-Match" for each in operation.get("parameters", [])):
+        found.add(412)
     if path == "/webhooks/salesforce":
         found.add(404)
     if "requestBody" in operation:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_HARMLESS = re.compile(
+HARMLESS = re.compile(
     r"id|ids|relid|\w+_ids?|\w+Id|WHMCS_\w+_ID__c|\w*[Ss]tatus(__c)?|\w+Error_Code__c"
     r"|date|datepaid|\w*duedate|regdate|\w+Date|SystemModstamp"
     r"|(sub)?total|TotalAmount|tax2?|taxrate|taxed|credit|balance|\w*amount(in|out)?|UnitPrice|currency(_?code)?"
     r"|[Qq]uantity|billingcycle|type|object|schema_id|error"
 )
+"""Names whose values say nothing of a person."""
 _EMAIL = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
 _SHORTEST_IN_TEXT = 3
 """Shorter values are not looked for in errors: they would hide half of the sentence."""
@@ -24,7 +25,7 @@ def masked(data: Any, name: str = "") -> Any:
         return {key: masked(value, str(key)) for key, value in data.items()}
     if isinstance(data, list):
         return [masked(value, name) for value in data]
-    if data is None or isinstance(data, bool) or _HARMLESS.fullmatch(name):
+    if data is None or isinstance(data, bool) or HARMLESS.fullmatch(name):
         return data
     return _mask(str(data))
 

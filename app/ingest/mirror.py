@@ -14,13 +14,14 @@ reading the record again. A partial change of a record we do not hold is read ag
 Reads and writes: mirror.records.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from app.events import Change, Record
+from app.ingest import erased
 from app.ingest.inbox import Entry
 
 Address = tuple[str, str, str]
@@ -131,8 +132,28 @@ async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
     done.changed = {where: records[where] for where in done.changed}
     done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
     done.left = [old for where, old in before.items() if _moved(old, done.changed.get(where))]
+    await _without_the_erased(connection, entries, records, done)
     await store(connection, [*done.changed.values(), *done.verified.values()])
     return done
+
+
+async def _without_the_erased(
+    connection: Any, entries: Sequence[Entry], records: Mapping[Address, Record], done: Applied
+) -> None:
+    """Of erased customers only what is no person reaches the mirror, and the inbox keeps no more."""
+    owners = {entry.id: _owner(entry.change, records.get(address(entry.change))) for entry in entries}
+    gone = await erased.among(connection, owners.values())
+    if not gone:
+        return
+    for held in (done.changed, done.verified):
+        for where, record in held.items():
+            if (record.source, record.owner_id) in gone:
+                held[where] = erased.without_person_of(record)
+    await erased.forget_payloads(connection, [number for number, owner in owners.items() if owner in gone])
+
+
+def _owner(change: Change, record: Record | None) -> tuple[str, str | None]:
+    return change.source, change.owner_id or (record.owner_id if record else None)
 
 
 def _moved(old: Record, new: Record | None) -> bool:

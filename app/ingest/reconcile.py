@@ -18,7 +18,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.events import Change
-from app.ingest import inbox, mirror, progress
+from app.ingest import erased, inbox, mirror, progress
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.backfill import OBJECTS
 from app.ingest.fetchers import FETCHERS
@@ -158,6 +158,9 @@ async def differing_from(connection: Any, changes: Sequence[Change]) -> list[Cha
     """Those of these whole records that the mirror holds otherwise, though nothing in flight explains it."""
     held = await mirror.load(connection, {mirror.address(change) for change in changes})
     suspects = [change for change in changes if not _agrees(held.get(mirror.address(change)), change)]
+    if suspects:
+        plain = await erased.stripped(connection, suspects)
+        suspects = [change for change in plain if not _agrees(held.get(mirror.address(change)), change)]
     if not suspects:
         return []
     rows = await connection.fetch(

@@ -1,0 +1,92 @@
+"""`portal export-customer` and `portal erase-customer`."""
+
+import getpass
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from app.cli.operate import operate
+from app.ingest.operators import Operator
+from app.personal_data import subject as subjects
+from app.personal_data.erase import erase
+from app.personal_data.export import export
+from app.personal_data.subject import Subject
+from app.resources import Resources
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+LEFT_UPSTREAM = """Not done, because it is not ours:
+  WHMCS       client {0.whmcs_client_id}: --upstream writes over name and address; tickets, e-mails and notes by hand;
+              close the client once its invoices need not be kept any more
+  Salesforce  account {0.salesforce_account_id}: --upstream writes over the name; cases, contacts and files by hand
+  backups     of our database: they hold the data until they are overwritten"""
+
+
+@click.command("export-customer")
+@click.argument("email")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The archive to write.")
+@AS_JSON
+def export_customer(email: str, output: Path | None, as_json: bool) -> None:
+    """Everything the portal holds of the customer who logs in with EMAIL, as one zip of JSON files. It is audited."""
+
+    async def work(resources: Resources) -> tuple[Path, dict[str, int]]:
+        found = await subjects.find(resources.pool, email)
+        file = output or Path(f"customer-{found.customer_number}.zip")
+        with _progress(as_json) as tell:
+            return file, await export(resources.pool, found, _operator(), file, tell)
+
+    file, counts = operate(work)
+    if as_json:
+        click.echo(json.dumps({"file": str(file), "rows": counts}))
+    else:
+        click.echo(f"{sum(counts.values())} rows of {len(counts)} tables are in {file}, readable by you alone.")
+
+
+@click.command("erase-customer")
+@click.argument("email")
+@click.option("--upstream", is_flag=True, help="Also write over name and address in WHMCS and Salesforce.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@AS_JSON
+def erase_customer(email: str, upstream: bool, yes: bool, as_json: bool) -> None:
+    """Erase the personal data of the customer who logs in with EMAIL, everywhere in the portal and for good.
+
+    Amounts, dates and states of invoices and orders stay. Nothing that WHMCS or Salesforce send later brings the data
+    back. A run that was stopped goes on when asked again. It is audited.
+    """
+    if not yes:
+        click.confirm(f"Erase everything personal of {email}? This cannot be undone", abort=True, err=True)
+
+    async def work(resources: Resources) -> Subject:
+        found = await subjects.being_erased(resources.pool, email) or await subjects.find(resources.pool, email)
+        with _progress(as_json) as tell:
+            await erase(resources, found, _operator(), tell, upstream=upstream)
+        return found
+
+    found = operate(work)
+    if as_json:
+        click.echo(json.dumps({"erased": str(found.account_id), "upstream": upstream}))
+        return
+    click.echo(
+        "Erased: sign-in, mirror, inbox, read models, Redis." + (" WHMCS and Salesforce too." if upstream else "")
+    )
+    click.echo(LEFT_UPSTREAM.format(found))
+
+
+@contextmanager
+def _progress(silent: bool) -> Iterator[Callable[[str, int, int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as shown:
+        task = shown.add_task("begins", total=None)
+
+        def tell(name: str, done: int, total: int) -> None:
+            shown.update(task, description=name, completed=done, total=total)
+
+        yield tell
+
+
+def _operator() -> Operator:
+    return Operator(name=getpass.getuser())

@@ -1,0 +1,129 @@
+"""Everything the portal holds of a customer, as one archive: a JSON file a table, and a manifest.
+
+Left out are secrets (hashes of passwords and tokens) and nothing else. What WHMCS, Salesforce and Freebit hold is
+theirs to tell; the manifest says under which ids.
+
+Reads: portal.*, mirror.records, ingest.inbox, ingest.dead_letters, read_model.*. Writes: portal.audit.
+"""
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import asyncpg
+import msgspec
+
+from app.ingest.operators import Operator, audit
+from app.personal_data.subject import Subject
+
+Tell = Callable[[str, int, int], None]
+"""Told (name, files written, files in all) after each."""
+
+SECRETS = ("password_hash", "token_hash", "secret", "code_hash", "body_hash", "email_hash")
+
+_OWNED = "owner_id IN ($2, $3)"
+_MIRRORED = f"(source, object, record_id) IN (SELECT source, object, record_id FROM mirror.records WHERE {_OWNED})"
+_TABLES = {
+    "portal/users": ("portal.users", "id = $1"),
+    "portal/id_mappings": ("portal.id_mappings", "user_id = $1"),
+    "portal/sessions": ("portal.sessions", "user_id = $1"),
+    "portal/second_factor": ("portal.totp", "user_id = $1"),
+    "portal/password_resets": ("portal.password_resets", "user_id = $1"),
+    "portal/signups": ("portal.signups", "customer_number = $5"),
+    "portal/link_tokens": ("portal.link_tokens", "whmcs_client_id = $2"),
+    "portal/mails": ("portal.mails", "lower(recipient) = lower($6)"),
+    "portal/commands": ("portal.commands", "account_id = $4"),
+    "portal/fulfilments": ("portal.fulfilments", "account_id = $4"),
+    "portal/audit": ("portal.audit", "user_id = $1 OR account_id = $4"),
+    "mirror/records": (
+        "mirror.records",
+        f"{_OWNED} OR parent_id IN (SELECT p.record_id FROM mirror.records p WHERE p.{_OWNED})",
+    ),
+    "ingest/inbox": (
+        "ingest.inbox",
+        f"{_OWNED} OR {_MIRRORED}",
+    ),
+    "ingest/dead_letters": (
+        "ingest.dead_letters",
+        _MIRRORED,
+    ),
+}
+_READ_MODELS = """
+SELECT c.table_name AS name FROM information_schema.columns c
+WHERE c.table_schema = 'read_model' AND c.column_name = 'account_id' ORDER BY 1
+"""
+
+
+async def export(pool: asyncpg.Pool, subject: Subject, operator: Operator, file: Path, tell: Tell) -> dict[str, int]:
+    """Write the archive, readable by its owner alone; rows by file."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        tables = dict(_TABLES)
+        for row in await connection.fetch(_READ_MODELS):
+            tables[f"read_model/{row['name']}"] = (f"read_model.{row['name']}", "account_id = $4")
+        with _private(file) as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
+            counts: dict[str, int] = {}
+            for number, (name, (table, where)) in enumerate(tables.items(), 1):
+                rows = await _rows(connection, table, where, subject)
+                archive.writestr(f"{name}.json", msgspec.json.format(msgspec.json.encode(rows), indent=1))
+                counts[name] = len(rows)
+                tell(name, number, len(tables))
+            archive.writestr("manifest.json", _manifest(subject, counts))
+    await audit(pool, operator, "customer.export", [str(subject.account_id)], rows=str(sum(counts.values())))
+    return counts
+
+
+def _private(file: Path) -> IO[bytes]:
+    """A file that nobody else could read even while it was made."""
+    file.unlink(missing_ok=True)
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+async def _rows(connection: Any, table: str, where: str, subject: Subject) -> list[dict[str, Any]]:
+    """Every placeholder is named once, so that each table may use those it needs."""
+    keys = (
+        "WITH keys AS (SELECT $1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text) "
+        f"SELECT * FROM {table} WHERE {where}"
+    )
+    rows = await connection.fetch(
+        keys,
+        subject.user_id,
+        subject.whmcs_client_id,
+        subject.salesforce_account_id,
+        subject.account_id,
+        subject.customer_number,
+        subject.email,
+    )
+    return [dict(_shown(row)) for row in rows]
+
+
+def _shown(row: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if name not in SECRETS:
+            yield name, _readable(value)
+
+
+def _readable(value: Any) -> Any:
+    """Ready answers are stored as bytes of JSON."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return value.hex()
+
+
+def _manifest(subject: Subject, counts: dict[str, int]) -> bytes:
+    body = {
+        "made_at": datetime.now(UTC),
+        "subject": subject,
+        "rows": counts,
+        "not_in_here": {
+            "WHMCS": f"client {subject.whmcs_client_id}: invoices, tickets, e-mails, payment tokens",
+            "Salesforce": f"account {subject.salesforce_account_id}: orders, cases, documents",
+            "secrets": "hashes of passwords and tokens are of no use to anybody and stay here",
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(body), indent=1)

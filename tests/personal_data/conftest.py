@@ -1,0 +1,81 @@
+"""A linked customer of the sandbox with everything: orders, invoices, services, a card, a session, an audit trail."""
+
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from app.commands import sessions
+from app.ingest import accounts
+from app.ingest.operators import Operator
+from app.personal_data import subject as subjects
+from app.personal_data.subject import Subject
+from app.resources import Resources, open_resources
+from app.settings import Settings
+from app.worker import Work
+
+OPERATOR = Operator(name="test")
+
+
+@pytest.fixture
+async def resources(
+    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
+) -> AsyncIterator[Resources]:
+    async with open_resources(sandbox_settings, pool_size=12) as opened:
+        yield opened
+
+
+STREET = "77-7 Nowhere Else"
+
+
+@pytest.fixture
+async def person(sandbox: Any) -> dict[str, Any]:
+    """A customer at an address that is nobody else's, in WHMCS and on every order."""
+    found: dict[str, Any] = copy.deepcopy(sandbox.customer(with_whmcs=True))
+    found["address"]["address1"] = STREET
+    body = {"address1": STREET, "silent": True}
+    await sandbox.control.patch(f"/whmcs/clients/{found['whmcs_client_id']}", json=body)
+    query = {"AccountId": found["salesforce_account_id"]}
+    for order in (await sandbox.control.get("/salesforce/orders", params=query)).json()["records"]:
+        await sandbox.control.patch(f"/salesforce/orders/{order['Id']}", json={"BillingStreet": STREET})
+    return found
+
+
+@pytest.fixture
+async def subject(resources: Resources, person: dict[str, Any]) -> Subject:
+    user_id, account_id = uuid4(), uuid4()
+    await resources.pool.execute(
+        "INSERT INTO portal.users (id, email, first_name, last_name, password_hash) VALUES ($1, $2, $3, $4, 'hash')",
+        user_id,
+        person["email"],
+        person["first_name"],
+        person["last_name"],
+    )
+    ids = person["whmcs_client_id"], person["salesforce_account_id"]
+    await resources.pool.execute(
+        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        account_id,
+        user_id,
+        *ids,
+        person["customer_number"],
+    )
+    await sessions.open_session(resources.pool, resources.settings, user_id, "203.0.113.7", "browser")
+    await resources.pool.execute(
+        "INSERT INTO portal.audit (action, outcome, user_id, address) VALUES ('log_in', 'ok', $1, '203.0.113.7')",
+        user_id,
+    )
+    await accounts.link(resources.inbox, account_id, *ids)
+    await settle(resources)
+    return await subjects.find(resources.pool, person["email"])
+
+
+async def settle(resources: Resources) -> None:
+    """Until the workers have nothing left to do."""
+    work = Work(resources)
+    for _ in range(4):
+        await work.sweep()
