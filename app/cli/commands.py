@@ -13,6 +13,7 @@ from app.cli.dead_letters import dead_letters
 from app.cli.explain import explain
 from app.cli.lag import lag
 from app.cli.loaded import load_settings
+from app.cli.personal_data import erase_customer, export_customer
 from app.cli.rebuild import rebuild
 from app.cli.reconcile import reconcile
 from app.cli.staff import forget_second_factor, staff
@@ -117,14 +118,8 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
 
 
 OPERATIONS: tuple[click.Command, ...] = (
-    backfill,
-    reconcile,
-    rebuild,
-    lag,
-    dead_letters,
-    explain,
-    staff,
-    forget_second_factor,
+    *(backfill, reconcile, rebuild, lag, dead_letters, explain),
+    *(staff, forget_second_factor, export_customer, erase_customer),
 )
 """Operators' commands, each in a module of its own."""
 
