@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from msgspec import Struct, structs
 
-from app.commands import ledger, mail
+from app.commands import ledger, mail, tell_salesforce
 from app.errors import UpstreamError
 from app.ingest import merges, retention
 from app.ingest.reconcile import Reconcile
@@ -74,6 +74,11 @@ async def send_mail(resources: Resources) -> None:
     await mail.send_due(resources.pool, resources.settings)
 
 
+async def tell(resources: Resources) -> None:
+    """Tell Salesforce of customers it was not told of, and of sign-ins."""
+    await tell_salesforce.catch_up(resources.pool, resources.salesforce)
+
+
 async def reconcile(resources: Resources) -> None:
     """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
@@ -89,6 +94,7 @@ CHORES = (
     Chore("fanout", 1, fan_out),
     Chore("clean", 600, clean),
     Chore("mail", 1, send_mail),
+    Chore("salesforce", 60, tell),
     Chore("merges", 10, follow_merges),
     Chore("rebuild", 30, rebuild_raised),
 )

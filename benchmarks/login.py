@@ -63,7 +63,8 @@ async def _flooded(state: State, reader: httpx.AsyncClient, seconds: float) -> t
     async def stranger(api: httpx.AsyncClient) -> None:
         nonlocal judged
         while True:
-            judged += (await _login(api, f"{random.random()}@example.jp")).status_code == 401
+            response = await _login(api, f"{random.random()}@example.jp")
+            judged += response.status_code == httpx.codes.UNAUTHORIZED
 
     limits = httpx.Limits(max_connections=AT_ONCE)
     async with httpx.AsyncClient(base_url=state["api_url"], timeout=60, trust_env=False, limits=limits) as api:

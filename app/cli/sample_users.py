@@ -23,8 +23,8 @@ async def register_samples(settings: Settings, customers: list[dict[str, Any]], 
             ids = (str(customer["whmcs_client_id"]), customer["salesforce_account_id"])
             await resources.pool.execute(
                 "INSERT INTO portal.id_mappings "
-                "(account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                "(account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number, told_at) "
+                "VALUES ($1, $2, $3, $4, $5, now()) ON CONFLICT DO NOTHING",
                 account_id,
                 user_id,
                 *ids,

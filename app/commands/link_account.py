@@ -19,6 +19,7 @@ from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
 from app.commands.sessions import digest
 from app.commands.sign_up import SignedUp
+from app.commands.tell_salesforce import registered
 from app.commands.users import User
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, RuleViolated, UpstreamError
 from app.ingest import accounts
@@ -152,12 +153,8 @@ def _invalid_link() -> InvalidRequest:
 
 async def _tell_salesforce(ctx: Context, row: Any) -> None:
     """Mark the account portal-active. The customer is linked whether or not Salesforce hears of it now."""
-    fields = {
-        wire.ACCOUNT_PORTAL_STATUS: "Active",
-        wire.ACCOUNT_PORTAL_SOURCE: "Migrated",
-        wire.ACCOUNT_WHMCS: f"#{row['whmcs_client_id']} - {row['salesforce_account_name']}"[:255],
-    }
+    account = {"Id": row["salesforce_account_id"], "Name": row["salesforce_account_name"]}
     try:
-        await ctx.salesforce.update("Account", row["salesforce_account_id"], fields)
+        await registered(ctx.pool, ctx.salesforce, account, row["whmcs_client_id"], signed_up=False)
     except UpstreamError as error:
-        log.error("salesforce_not_told_of_link", salesforce_account_id=row["salesforce_account_id"], error=str(error))
+        log.warning("salesforce_told_of_link_later", salesforce_account_id=account["Id"], error=str(error))

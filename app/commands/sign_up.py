@@ -22,6 +22,7 @@ from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
 from app.commands.exclusive import exclusively
 from app.commands.sign_up_journal import Journal, Stored
+from app.commands.tell_salesforce import registered
 from app.commands.users import User
 from app.errors import Conflict, RuleViolated, UpstreamRejected
 from app.ingest import accounts
@@ -208,12 +209,7 @@ async def _store(ctx: Context, request: SignUp, salesforce_account_id: str, whmc
 
 async def _tell_salesforce(ctx: Context, account: dict[str, Any], whmcs_client_id: str) -> None:
     """Mark the account portal-active. A refusal does not undo a sign-up: it is for staff to see."""
-    fields = {
-        wire.ACCOUNT_PORTAL_STATUS: "Active",
-        wire.ACCOUNT_PORTAL_SOURCE: "New Signup",
-        wire.ACCOUNT_WHMCS: f"#{whmcs_client_id} - {account.get('Name') or ''}"[:255],
-    }
     try:
-        await ctx.salesforce.update("Account", account["Id"], fields)
+        await registered(ctx.pool, ctx.salesforce, account, whmcs_client_id, signed_up=True)
     except UpstreamRejected as error:
         log.error("salesforce_refused_portal_status", salesforce_account_id=account["Id"], error=str(error))

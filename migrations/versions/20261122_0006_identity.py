@@ -24,5 +24,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION portal.refuse_to_rewrite")
     for table in ("mails", "password_resets", "recovery_codes", "totp"):
         op.execute(f"DROP TABLE portal.{table}")
+    op.execute("DROP INDEX portal.sessions_created")
+    op.execute("ALTER TABLE portal.id_mappings DROP COLUMN told_at, DROP COLUMN sign_in_told_at")
     op.execute("ALTER TABLE portal.sessions DROP COLUMN mfa")
     op.execute("ALTER TABLE portal.users DROP COLUMN password_changed_at")

@@ -67,3 +67,15 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON portal.audit
     FOR EACH ROW EXECUTE FUNCTION portal.refuse_to_rewrite();
 
 CREATE INDEX audit_account ON portal.audit (account_id, id);
+
+ALTER TABLE portal.id_mappings ADD COLUMN told_at timestamptz;
+
+ALTER TABLE portal.id_mappings ADD COLUMN sign_in_told_at timestamptz;
+
+COMMENT ON COLUMN portal.id_mappings.told_at IS 'When Salesforce was told that the account is in the portal.';
+
+COMMENT ON COLUMN portal.id_mappings.sign_in_told_at IS 'The last sign-in that Salesforce was told of.';
+
+CREATE INDEX id_mappings_untold ON portal.id_mappings (linked_at) WHERE told_at IS NULL;
+
+CREATE INDEX sessions_created ON portal.sessions (created_at);

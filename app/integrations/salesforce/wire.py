@@ -7,6 +7,7 @@ CLIENT = "portal"
 ACCOUNT_NUMBER = "SF_Account_No__c"
 ACCOUNT_WHMCS = "WH_Account__c"
 ACCOUNT_PORTAL_STATUS = "Portal_Status__c"
+ACCOUNT_LAST_SIGN_IN = "Portal_Last_SignIn__c"
 ACCOUNT_PORTAL_SOURCE = "Portal_Registration_Source__c"
 
 ACCOUNT_CANARY = "Portal_Canary__c"

@@ -1,0 +1,93 @@
+"""What Salesforce is told of a portal customer: that the account is in the portal, with which WHMCS client, and when
+somebody last signed in.
+
+Sign-up and linking tell it at once; a worker tells what they could not, and the sign-ins, a few at a time.
+
+Reads: portal.sessions, portal.signups, portal.erasures, mirror.records. Reads and writes: portal.id_mappings. Writes:
+Salesforce Account, portal.signups.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.errors import UpstreamError
+from app.integrations.salesforce import wire
+from app.integrations.salesforce.client import SalesforceClient
+
+AT_ONCE = 20
+LATER_SECONDS = 60
+"""The command that stored a mapping has so long to tell it by itself."""
+
+_UNTOLD = """
+SELECT m.account_id, m.whmcs_client_id, m.salesforce_account_id, m.customer_number, m.linked_at,
+       s.customer_number IS NOT NULL AS signed_up, r.data ->> 'Name' AS name
+FROM portal.id_mappings m
+LEFT JOIN portal.signups s ON s.customer_number = m.customer_number
+LEFT JOIN mirror.records r ON (r.source, r.object, r.record_id) = ('salesforce', 'Account', m.salesforce_account_id)
+WHERE m.told_at IS NULL AND m.linked_at < now() - $1 * interval '1 second'
+  AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id)
+ORDER BY m.linked_at LIMIT $2
+"""
+_SIGN_INS = """
+SELECT m.account_id, m.salesforce_account_id, max(s.created_at) AS signed_in_at
+FROM portal.sessions s JOIN portal.id_mappings m ON m.user_id = s.user_id
+WHERE s.created_at > now() - interval '1 day' AND s.created_at > coalesce(m.sign_in_told_at, '-infinity')
+  AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id)
+GROUP BY 1, 2 ORDER BY 3 LIMIT $1
+"""
+_TOLD = "UPDATE portal.id_mappings SET told_at = now() WHERE salesforce_account_id = $1"
+_SIGN_IN_TOLD = "UPDATE portal.id_mappings SET sign_in_told_at = $2 WHERE account_id = $1"
+_FINISHED = (
+    "UPDATE portal.signups SET step = 'done', finished_at = now() WHERE customer_number = $1 AND finished_at IS NULL"
+)
+
+log = structlog.get_logger()
+
+
+async def registered(
+    pool: asyncpg.Pool, salesforce: SalesforceClient, account: Any, whmcs_client_id: str, *, signed_up: bool
+) -> None:
+    """Say that an account is in the portal. `account` has Salesforce's `Id` and `Name`. Safe to repeat.
+
+    Raises:
+        UpstreamError
+    """
+    fields = {
+        wire.ACCOUNT_PORTAL_STATUS: "Active",
+        wire.ACCOUNT_PORTAL_SOURCE: "New Signup" if signed_up else "Migrated",
+        wire.ACCOUNT_WHMCS: f"#{whmcs_client_id} - {account['Name'] or ''}"[:255],
+    }
+    await salesforce.update("Account", account["Id"], fields)
+    await pool.execute(_TOLD, account["Id"])
+
+
+async def catch_up(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
+    """Say what was not said yet; returns how many accounts were told something. What Salesforce refuses is logged."""
+    told = 0
+    for row in await pool.fetch(_UNTOLD, LATER_SECONDS, AT_ONCE):
+        account = {"Id": row["salesforce_account_id"], "Name": row["name"]}
+        try:
+            await registered(pool, salesforce, account, row["whmcs_client_id"], signed_up=row["signed_up"])
+        except UpstreamError as error:
+            log.warning("salesforce_not_told", account_id=str(row["account_id"]), error=str(error))
+            continue
+        await pool.execute(_FINISHED, row["customer_number"])
+        told += 1
+    return told + await _sign_ins(pool, salesforce)
+
+
+async def _sign_ins(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
+    rows = await pool.fetch(_SIGN_INS, AT_ONCE)
+    for number, row in enumerate(rows):
+        at: datetime = row["signed_in_at"]
+        stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        try:
+            await salesforce.update("Account", row["salesforce_account_id"], {wire.ACCOUNT_LAST_SIGN_IN: stamp})
+        except UpstreamError as error:
+            log.warning("salesforce_not_told_of_sign_in", account_id=str(row["account_id"]), error=str(error))
+            return number
+        await pool.execute(_SIGN_IN_TOLD, row["account_id"], at)
+    return len(rows)
