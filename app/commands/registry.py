@@ -12,6 +12,7 @@ from app.commands.customer_numbers import check_customer_number
 from app.commands.link_account import complete_link, link_account
 from app.commands.open_case import open_case
 from app.commands.place_order import place_order
+from app.commands.request_eligibility import request_eligibility
 from app.commands.reset_password import forgot_password, reset_password
 from app.commands.revoke_sessions import revoke_session, revoke_sessions
 from app.commands.sign_up import sign_up
@@ -30,6 +31,7 @@ REVOKE_SESSION = Command("revoke_session", revoke_session)
 REVOKE_SESSIONS = Command("revoke_sessions", revoke_sessions)
 CHANGE_ADDRESS = Command("change_address", change_address)
 CHANGE_PROFILE = Command("change_profile", change_profile)
+REQUEST_ELIGIBILITY = Command("request_eligibility", request_eligibility)
 OPEN_CASE = Command("open_case", open_case)
 CHECK_ORDER = Command("check_order", check_order, replayable=False, changes=False)
 PLACE_ORDER = Command("place_order", place_order, "required")
@@ -51,6 +53,7 @@ COMMANDS = (
     REVOKE_SESSIONS,
     CHANGE_ADDRESS,
     CHANGE_PROFILE,
+    REQUEST_ELIGIBILITY,
     OPEN_CASE,
     CHECK_ORDER,
     PLACE_ORDER,

@@ -13,15 +13,17 @@ from app.commands.change_address import ChangeAddress
 from app.commands.change_profile import ChangeProfile, ProfileChange
 from app.commands.context import Done
 from app.commands.link_account import CompleteLink, LinkAccount, LinkOffered
-from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, COMPLETE_LINK, LINK_ACCOUNT
+from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, COMPLETE_LINK, LINK_ACCOUNT, REQUEST_ELIGIBILITY
+from app.commands.request_eligibility import RequestEligibility
 from app.commands.sign_up import Address, SignedUp
 from app.errors import NotReady, Outdated
 from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
 from app.queries import profile
-from app.queries.answers import AddressAnswer, ProfileAnswer
+from app.queries.answers import AddressAnswer, EligibilityAnswer, ProfileAnswer
 from app.queries.store import Answer, with_age
 from app.readmodels import profiles
+from app.readmodels.eligibility import TEXTS, Eligibility, Internet
 
 T = TypeVar("T")
 IfMatch = Annotated[
@@ -106,6 +108,24 @@ async def patch_profile(
     return await run_command(request, CHANGE_PROFILE, actor, body, render=render, prepare=prepare)
 
 
+@post(
+    "/api/account/eligibility/request",
+    status_code=200,
+    summary="Ask for an availability check",
+    tags=["Account"],
+    responses=answers(EligibilityAnswer, "What is known now: being checked."),
+)
+async def ask_eligibility(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+    """For the address on file. An agent asks the carrier; the answer shows by itself. Asking twice is asking once."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    checking = Eligibility(Internet("checking", TEXTS["checking"], None))
+
+    async def render(done: Done) -> bytes:
+        return await _now(done, lambda: profile.eligibility(store, account_id), checking)
+
+    return await run_command(request, REQUEST_ELIGIBILITY, actor, RequestEligibility(), render=render)
+
+
 async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]], kind: type[T]) -> T | None:
     """What the caller decided on, as the validator it sent names it.
 
@@ -128,4 +148,4 @@ async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) 
     return with_age(msgspec.json.encode(written), datetime.now(UTC), False)
 
 
-ROUTES = (link, complete, put_address, patch_profile)
+ROUTES = (link, complete, put_address, patch_profile, ask_eligibility)

@@ -10,6 +10,10 @@ ACCOUNT_PORTAL_STATUS = "Portal_Status__c"
 ACCOUNT_LAST_SIGN_IN = "Portal_Last_SignIn__c"
 ACCOUNT_PORTAL_SOURCE = "Portal_Registration_Source__c"
 
+ACCOUNT_ELIGIBILITY_STATUS = "Internet_Eligibility_Status__c"
+ACCOUNT_ELIGIBILITY_ASKED_AT = "Internet_Eligibility_Request_Date__c"
+ACCOUNT_ELIGIBILITY_CASE = "Internet_Eligibility_Case_Id__c"
+
 ACCOUNT_CANARY = "Portal_Canary__c"
 """Written on one account that belongs to nobody, to see that its change event arrives."""
 
@@ -34,7 +38,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         ACCOUNT_PORTAL_STATUS,
         ACCOUNT_CANARY,
         "Internet_Eligibility__c",
-        "Internet_Eligibility_Status__c",
+        ACCOUNT_ELIGIBILITY_STATUS,
     ),
     "Order": (
         *_SYSTEM,

@@ -1,0 +1,76 @@
+"""The availability check in Salesforce's own words: an Opportunity, a Case for the agent, and what the Account says."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from app.errors import OutcomeUnknown
+from app.integrations.salesforce import wire
+from app.integrations.salesforce.cases import ORIGIN
+from app.integrations.salesforce.client import Part, SalesforceClient, quote
+
+PENDING = "Pending"
+STAGE = "Introduction"
+OPPORTUNITY_NAME = "Internet"
+CLOSES_AFTER = timedelta(days=90)
+"""Salesforce wants a date by which an opportunity is expected to close; agents set the real one."""
+
+
+async def status(client: SalesforceClient, account_id: str) -> str:
+    """What Salesforce says now; empty when nobody ever asked."""
+    return str((await client.get("Account", account_id)).get(wire.ACCOUNT_ELIGIBILITY_STATUS) or "")
+
+
+async def ask(client: SalesforceClient, account_id: str, address: str, today: date) -> None:
+    """Open the check, all or nothing. A doubt is settled by looking: the account says whether it was opened.
+
+    Raises:
+        OutcomeUnknown: and nothing to be seen; safe to repeat, as whoever repeats it looks first.
+    """
+    parts = [*await _opportunity(client, account_id, today), _case(account_id, address)]
+    parts.append(_pending(account_id))
+    try:
+        await client.composite(parts)
+    except OutcomeUnknown:
+        if await status(client, account_id) != PENDING:
+            raise
+
+
+async def _opportunity(client: SalesforceClient, account_id: str, today: date) -> list[Part]:
+    """The open one of this account under the reference `opportunity`, found or created."""
+    soql = "SELECT Id FROM Opportunity WHERE AccountId = {} AND StageName = {} AND IsClosed = false LIMIT 1"
+    found = await client.query(quote(soql, account_id, STAGE))
+    if found:
+        return [Part("GET", f"/sobjects/Opportunity/{found[0]['Id']}", "opportunity")]
+    fields: dict[str, Any] = {
+        "Name": OPPORTUNITY_NAME,
+        "AccountId": account_id,
+        "StageName": STAGE,
+        "CloseDate": (today + CLOSES_AFTER).isoformat(),
+        "Opportunity_Source__c": "Portal",
+    }
+    return [Part("POST", "/sobjects/Opportunity", "created", fields), _read_created()]
+
+
+def _read_created() -> Part:
+    return Part("GET", "/sobjects/Opportunity/@{created.id}", "opportunity")
+
+
+def _case(account_id: str, address: str) -> Part:
+    fields = {
+        "AccountId": account_id,
+        "Opportunity__c": "@{opportunity.Id}",
+        "Subject": "Internet availability check",
+        "Description": f"Please check availability with the carrier for:\n{address}",
+        "Origin": ORIGIN,
+        "Status": "New",
+    }
+    return Part("POST", "/sobjects/Case", "case", fields)
+
+
+def _pending(account_id: str) -> Part:
+    fields = {
+        wire.ACCOUNT_ELIGIBILITY_STATUS: PENDING,
+        wire.ACCOUNT_ELIGIBILITY_ASKED_AT: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        wire.ACCOUNT_ELIGIBILITY_CASE: "@{case.id}",
+    }
+    return Part("PATCH", f"/sobjects/Account/{account_id}", "account", fields)
