@@ -86,7 +86,7 @@ async def list_dead_letters(
 async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -> Response[bytes]:
     """At once, with everything else that is parked of the same record. Safe to repeat."""
     context: Context = request.app.state.context
-    done = await resolve.retry(context.pool, context.inbox.wake, [letter_id], _operator(actor))
+    done = await resolve.retry(context.pool, context.inbox.wake, [letter_id], operator_of(actor))
     return _json(_decided(done))
 
 
@@ -102,7 +102,7 @@ async def discard(
 ) -> Response[bytes]:
     """For good; later changes of the record move on."""
     context: Context = request.app.state.context
-    operator = _operator(actor)
+    operator = operator_of(actor)
     done = await resolve.discard(context.pool, context.inbox.wake, [letter_id], operator, data.reason)
     return _json(_decided(done))
 
@@ -165,7 +165,8 @@ async def explain(
     return _json(found)
 
 
-def _operator(actor: Actor) -> Operator:
+def operator_of(actor: Actor) -> Operator:
+    """Who decides, for the audit log."""
     return Operator(user_id=actor.user_id, request_id=actor.request_id, address=actor.address)
 
 

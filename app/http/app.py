@@ -14,6 +14,7 @@ from app.commands.context import Actor, Context
 from app.http import (
     account_write,
     admin,
+    admin_fulfilments,
     auth,
     auth_passwords,
     auth_second_factor,
@@ -61,6 +62,7 @@ ROUTES = (
     *commands.ROUTES,
     *events.ROUTES,
     *admin.ROUTES,
+    *admin_fulfilments.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
 )

@@ -10,10 +10,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from app.commands.context import Context
+from app.commands.fulfilment import overview
+from app.db import is_outage
 from app.http.inputs import answers
 from app.ingest.measure import measure
 from app.ingest.measures import Canary, Drift, concerns
 from app.ingest.metrics import Metrics
+
+FULFILMENTS = "# HELP portal_fulfilments Orders on their way to an activated service\n# TYPE portal_fulfilments gauge\n"
 
 
 class Ready(Struct, frozen=True):
@@ -104,7 +108,20 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Everything this process counts, and how far behind the portal is."""
     measures: Metrics = request.app.state.metrics
-    return Response(generate_latest() + await measures.text(), media_type=CONTENT_TYPE_LATEST)
+    told = await _fulfilments(request.app.state.context)
+    return Response(generate_latest() + await measures.text() + told, media_type=CONTENT_TYPE_LATEST)
+
+
+async def _fulfilments(context: Context) -> bytes:
+    """By state and error; absent while the database is away."""
+    try:
+        found = await overview.counts(context.pool)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return b""
+    lines = [f'portal_fulfilments{{state="{each.state}",error="{each.error_code}"}} {each.count}\n' for each in found]
+    return (FULFILMENTS + "".join(lines)).encode()
 
 
 async def _postgres(context: Context) -> bool:

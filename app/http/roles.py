@@ -54,6 +54,7 @@ RULES = (
     Rule("/api/commands/", SIGNED_IN),
     Rule("/api/admin/dead-letters", OPERATOR),
     Rule("/api/admin/projections", OPERATOR),
+    Rule("/api/admin/fulfilments", OPERATOR),
     Rule("/api/admin/accounts/", OPERATOR | SUPPORT),
 )
 

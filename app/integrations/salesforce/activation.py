@@ -11,6 +11,7 @@ from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.orders import PORTING, Porting
 
 PROCESSED = "Processed"
+CANCELLED = "Cancelled"
 APPROVED = frozenset({"Approved", "Reactivate"})
 CREATED, ACTIVATING, ACTIVATED, FAILED = "Created", "Activating", "Activated", "Failed"
 
@@ -153,6 +154,18 @@ async def complete(
         for number, (item_id, service_id) in enumerate(services.items())
     ]
     await client.composite([*parts, Part("PATCH", f"/sobjects/Order/{order_id}", "order", fields)])
+
+
+async def cancelled(client: SalesforceClient, order_id: str, reason: str, *, at: datetime) -> None:
+    """Staff cancelled it: the order says so, and why."""
+    fields = {
+        "Status": CANCELLED,
+        wire.ORDER_ACTIVATION: FAILED,
+        wire.ORDER_ERROR_CODE: "CANCELLED_BY_STAFF",
+        wire.ORDER_ERROR_MESSAGE: reason[:255],
+        wire.ORDER_LAST_ATTEMPT: at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    await client.update("Order", order_id, fields)
 
 
 def _text(value: Any) -> str:

@@ -105,6 +105,10 @@ class WhmClient:
         }
         await self._call("createacct", params, write=True)
 
+    async def remove_account(self, username: str) -> None:
+        """Remove an account with everything in it. There is no way back."""
+        await self._call("removeacct", {"username": username}, write=True)
+
     async def version(self) -> str:
         """WHM's version: the cheapest probe of address and token."""
         return str((await self._call("version", {}, write=False)).get("version", ""))

@@ -187,6 +187,18 @@ class WhmcsClient:
         """
         await self.call("AcceptOrder", {"orderid": order_id, "autosetup": "0", "sendemail": "0"}, write=True)
 
+    async def cancel_order(self, order_id: str) -> None:
+        """Cancel a pending order with its services and its unpaid invoice.
+
+        Raises:
+            UpstreamRejected: with vendor code `not_pending` when it is accepted, cancelled already, or absent.
+        """
+        await self.call("CancelOrder", {"orderid": order_id, "noemail": True}, write=True)
+
+    async def cancel_service(self, service_id: str) -> None:
+        """Mark a service as cancelled in WHMCS; whatever provides it is not told. Safe to repeat."""
+        await self.call("UpdateClientProduct", {"serviceid": service_id, "status": "Cancelled"}, write=True)
+
     async def sso_link(self, whmcs_client_id: str, *, destination: str, path: str | None = None) -> str:
         """A single-use link into WHMCS, good for at most 60 s. Hand it to the customer; never store or log it."""
         action = "CreateSsoToken"

@@ -1,0 +1,107 @@
+"""`portal fulfilments`: the provisioning queue, and what staff decide about it."""
+
+import getpass
+from typing import Any
+
+import click
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.operate import operate
+from app.commands.context import Context
+from app.commands.fulfilment import decide, overview
+from app.commands.fulfilment.overview import Fulfilment, FulfilmentStory
+from app.ingest.operators import Operator
+from app.resources import Resources
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@AS_JSON
+def fulfilments(context: click.Context, as_json: bool) -> None:
+    """Orders on their way from approval to activated service. Without a command: those that are not over.
+
+    A paused order goes on by itself once its cause is gone; a failed one needs staff: mend the cause, then `retry`, or
+    `cancel` it.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_fulfilments, as_json=as_json)
+
+
+@fulfilments.command("list")
+@click.option("--state", type=click.Choice(overview.STATES), help="Only these, the latest first.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, overview.MOST))
+@AS_JSON
+def list_fulfilments(state: str | None = None, limit: int = 100, as_json: bool = False) -> None:
+    """Step, attempt, age and error of each order, the oldest first."""
+    found = operate(lambda r: overview.listed(r.pool, state, limit))
+    if as_json:
+        _print_json({"fulfilments": found})
+    elif not found:
+        click.echo("Nothing is waiting to be fulfilled." if state is None else f"None are {state}.")
+    else:
+        Console().print(_table(found))
+
+
+@fulfilments.command()
+@click.argument("order_id")
+@AS_JSON
+def show(order_id: str, as_json: bool) -> None:
+    """Everything that was tried for an order."""
+    _tell(operate(lambda r: overview.one(r.pool, order_id)), as_json)
+
+
+@fulfilments.command()
+@click.argument("order_id")
+@AS_JSON
+def retry(order_id: str, as_json: bool) -> None:
+    """Try again at once, with fresh attempts; what is done stays done."""
+    _tell(operate(lambda r: decide.retry(_context(r), _operator(), order_id)), as_json)
+
+
+@fulfilments.command()
+@click.argument("order_id")
+@click.option("--reason", required=True, help="It stands in the audit log and on the order in Salesforce.")
+@AS_JSON
+def cancel(order_id: str, reason: str, as_json: bool) -> None:
+    """Undo what was done upstream and cancel the order. Not once Freebit was asked for a line."""
+    _tell(operate(lambda r: decide.cancel(_context(r), _operator(), order_id, reason)), as_json)
+
+
+def _table(found: list[Fulfilment]) -> Table:
+    table = Table("order", "state", "step", "attempt", "age", "error", "next try", box=SIMPLE_HEAD)
+    for each in found:
+        error = f"{each.error_code}: {each.error_message or ''}" if each.error_code else ""
+        due = f"{each.next_attempt_at:%H:%M:%S}" if each.state in ("running", "paused") else ""
+        age = f"{each.age_seconds / 3600:.1f} h" if each.age_seconds > 3600 else f"{each.age_seconds:.0f} s"
+        table.add_row(each.order_id, each.state, each.step, str(each.attempt), age, escape(error), due)
+    return table
+
+
+def _tell(story: FulfilmentStory, as_json: bool) -> None:
+    if as_json:
+        _print_json(story)
+        return
+    Console().print(_table([story.fulfilment]))
+    tried = Table("at", "step", "attempt", "outcome", "detail", box=SIMPLE_HEAD)
+    for each in story.tried:
+        detail = ", ".join(f"{name} {value}" for name, value in each.detail.items() if value)
+        tried.add_row(f"{each.at:%m-%d %H:%M:%S}", each.step, str(each.attempt), each.outcome, escape(detail))
+    Console().print(tried)
+
+
+def _context(r: Resources) -> Context:
+    return Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+
+
+def _operator() -> Operator:
+    return Operator(name=getpass.getuser())
+
+
+def _print_json(body: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())

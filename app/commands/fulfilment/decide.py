@@ -1,0 +1,127 @@
+"""What staff decide about a fulfilment: try it again, or cancel it and undo what was done.
+
+    step            undone by
+    whmcs_order     CancelOrder, with the services and the unpaid invoice
+    accept          its services marked Cancelled in WHMCS
+    hosting         the account is removed, which was made for this order alone
+    sim             not at all: a line that Freebit was asked for is cancelled by hand there, and a number may be lost
+
+Each undoing looks first and may be repeated, so a cancellation that was stopped goes on when it is asked for again.
+
+Reads: portal.id_mappings. Reads and writes: portal.fulfilments. Writes: portal.fulfilment_steps, portal.audit, WHM
+account, WHMCS order and services, Salesforce Order.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from app.commands.context import Context
+from app.commands.exclusive import exclusively
+from app.commands.fulfilment import overview
+from app.commands.fulfilment.overview import FulfilmentStory
+from app.errors import Conflict, UpstreamNotFound
+from app.ingest.operators import Operator, audit
+from app.integrations.salesforce import activation
+
+PENDING, GONE = "Pending", "Cancelled"
+
+_RETRY = """
+UPDATE portal.fulfilments SET state = 'running', attempt = 0, next_attempt_at = now(), error_code = NULL,
+    error_message = NULL, finished_at = NULL, updated_at = now()
+WHERE order_id = $1 AND state IN ('paused', 'failed', 'running') RETURNING true
+"""
+_CANCELLED = """
+UPDATE portal.fulfilments SET state = 'cancelled', error_code = 'CANCELLED_BY_STAFF', error_message = $2,
+    finished_at = now(), updated_at = now() WHERE order_id = $1
+"""
+_STEP = (
+    "INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail) VALUES ($1, $2, 1, 'undone', $3)"
+)
+
+
+async def retry(ctx: Context, operator: Operator, order_id: str) -> FulfilmentStory:
+    """Try the present step again at once, with fresh attempts. What is done stays done.
+
+    Raises:
+        NotFound: `no_fulfilment`.
+        Conflict: `fulfilment_over`, it is done or cancelled.
+    """
+    await overview.one(ctx.pool, order_id)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        if not await connection.fetchval(_RETRY, order_id):
+            raise Conflict("This order is done or cancelled; there is nothing to try.", code="fulfilment_over")
+        await audit(connection, operator, "fulfilment.retry", [order_id])
+    return await overview.one(ctx.pool, order_id)
+
+
+async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentStory:
+    """Undo what was done and say so in Salesforce. Cancelling twice is cancelling once.
+
+    Raises:
+        NotFound: `no_fulfilment`.
+        Conflict: `fulfilment_over`, `fulfilment_past_cancelling`, `fulfilment_busy`.
+        UpstreamError: ask again; what was undone stays undone.
+    """
+    async with exclusively(ctx.settings, f"fulfilment:{order_id}") as mine:
+        if not mine:
+            sentence = "A worker is at this order just now. Please try again in a moment."
+            raise Conflict(sentence, code="fulfilment_busy", retry_after_seconds=5)
+        story = await overview.one(ctx.pool, order_id)
+        if story.fulfilment.state == "cancelled":
+            return story
+        _refuse_too_late(story)
+        await _undo_hosting(ctx, story)
+        await _undo_billing(ctx, story)
+        await _tell(ctx, order_id, reason)
+        async with ctx.pool.acquire() as connection, connection.transaction():
+            await connection.execute(_CANCELLED, order_id, reason)
+            await audit(connection, operator, "fulfilment.cancel", [order_id], reason=reason)
+    return await overview.one(ctx.pool, order_id)
+
+
+def _refuse_too_late(story: FulfilmentStory) -> None:
+    if story.fulfilment.state == "done":
+        raise Conflict("This order is activated. Cancel the service instead.", code="fulfilment_over")
+    if story.facts.get("sim_asked_at"):
+        sentence = (
+            "Freebit was asked for this order's line. Cancel it there, then close the order in Salesforce by hand."
+        )
+        raise Conflict(sentence, code="fulfilment_past_cancelling")
+
+
+async def _undo_hosting(ctx: Context, story: FulfilmentStory) -> None:
+    """An account of the chosen name is this order's only if it was made for its domain."""
+    name = story.facts.get("hosting_username")
+    found = await ctx.whm.account(name) if name else None
+    if found is None:
+        return
+    order = await activation.live(ctx.salesforce, story.fulfilment.order_id)
+    if found.domain == order.domain:
+        await ctx.whm.remove_account(found.username)
+        await _note(ctx, story, "hosting", {"removed": found.username})
+
+
+async def _undo_billing(ctx: Context, story: FulfilmentStory) -> None:
+    client_id = await ctx.pool.fetchval(
+        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", story.fulfilment.account_id
+    )
+    found = await ctx.whmcs.find_order(client_id, story.fulfilment.order_id)
+    if found is None or found.status == GONE:
+        return
+    if found.status == PENDING:
+        await ctx.whmcs.cancel_order(found.order_id)
+    else:
+        for service_id in found.service_ids:
+            await ctx.whmcs.cancel_service(service_id)
+    await _note(ctx, story, "whmcs_order", {"order": found.order_id, "was": found.status})
+
+
+async def _tell(ctx: Context, order_id: str, reason: str) -> None:
+    try:
+        await activation.cancelled(ctx.salesforce, order_id, reason, at=datetime.now(UTC))
+    except UpstreamNotFound:
+        return  # deleted: there is nobody to tell
+
+
+async def _note(ctx: Context, story: FulfilmentStory, step: str, detail: dict[str, Any]) -> None:
+    await ctx.pool.execute(_STEP, story.fulfilment.order_id, step, detail)

@@ -1,0 +1,101 @@
+"""The queue of fulfilments as staff see it: where each order stands, since when, and what was tried.
+
+Reads: portal.fulfilments, portal.fulfilment_steps.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from msgspec import Struct
+
+from app.errors import NotFound
+
+STATES = ("running", "paused", "failed", "done", "cancelled")
+OPEN = ("running", "paused", "failed")
+MOST = 500
+
+_COLUMNS = """
+SELECT order_id, account_id, state, step, attempt, error_code, error_message, next_attempt_at, started_at, updated_at,
+       finished_at, extract(epoch FROM now() - started_at)::float8 AS age_seconds FROM portal.fulfilments
+"""
+
+
+class Fulfilment(Struct, frozen=True, kw_only=True):
+    """One order. `attempt` counts tries of this step; `age_seconds` since its approval was seen."""
+
+    order_id: str
+    account_id: UUID
+    state: str
+    step: str
+    attempt: int
+    error_code: str | None
+    error_message: str | None
+    next_attempt_at: datetime
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    age_seconds: float
+
+
+class Tried(Struct, frozen=True, kw_only=True):
+    """One try of a step, and what became of it."""
+
+    step: str
+    attempt: int
+    outcome: str
+    detail: dict[str, Any]
+    at: datetime
+
+
+class FulfilmentStory(Struct, frozen=True, kw_only=True):
+    """An order with everything that was tried, oldest first, and what was learned: upstream ids, no secrets."""
+
+    fulfilment: Fulfilment
+    facts: dict[str, Any]
+    tried: list[Tried]
+
+
+class Count(Struct, frozen=True):
+    """How many orders are in a state for a reason."""
+
+    state: str
+    error_code: str
+    count: int
+
+
+async def listed(pool: asyncpg.Pool, state: str | None = None, limit: int = 100) -> list[Fulfilment]:
+    """Those that are not over, the oldest first; or those of one state, the latest first."""
+    where, value = ("state = ANY($1)", list(OPEN)) if state is None else ("state = ANY($1)", [state])
+    order = "started_at" if state is None else "updated_at DESC"
+    rows = await pool.fetch(f"{_COLUMNS} WHERE {where} ORDER BY {order}, order_id LIMIT $2", value, min(limit, MOST))
+    return [Fulfilment(**dict(row)) for row in rows]
+
+
+async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentStory:
+    """An order with its tries.
+
+    Raises:
+        NotFound: `no_fulfilment`.
+    """
+    row = await pool.fetchrow(f"{_COLUMNS} WHERE order_id = $1", order_id)
+    if row is None:
+        raise NotFound("Nothing was ever fulfilled for this order. Is it approved in Salesforce?", code="no_fulfilment")
+    facts = await pool.fetchval("SELECT facts FROM portal.fulfilments WHERE order_id = $1", order_id)
+    tried = await pool.fetch(
+        "SELECT step, attempt, outcome, detail, at FROM portal.fulfilment_steps WHERE order_id = $1 ORDER BY id",
+        order_id,
+    )
+    return FulfilmentStory(
+        fulfilment=Fulfilment(**dict(row)), facts=facts, tried=[Tried(**dict(each)) for each in tried]
+    )
+
+
+async def counts(pool: asyncpg.Pool) -> list[Count]:
+    """By state and error, of those that are not over."""
+    rows = await pool.fetch(
+        "SELECT state, coalesce(error_code, '') AS error_code, count(*) AS count FROM portal.fulfilments "
+        "WHERE state IN ('running', 'paused', 'failed') GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    return [Count(**dict(row)) for row in rows]

@@ -1,0 +1,95 @@
+"""The provisioning queue, for operators."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
+from msgspec import Meta, Struct
+
+from app.commands.context import Context
+from app.commands.fulfilment import decide, overview
+from app.commands.fulfilment.overview import Count, Fulfilment, FulfilmentStory
+from app.http.admin import operator_of
+from app.http.inputs import Caller, answers
+
+State = Literal["running", "paused", "failed", "done", "cancelled"]
+OrderId = Annotated[str, PathParameter(max_length=18, description="Salesforce's id of the order.")]
+
+
+class Fulfilments(Struct, frozen=True):
+    """The queue, and how many there are of each kind."""
+
+    items: list[Fulfilment]
+    counts: list[Count]
+
+
+class CancelFulfilment(Struct, forbid_unknown_fields=True):
+    """Why; it stands in the audit log and on the order in Salesforce."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+@get(
+    "/api/admin/fulfilments",
+    summary="The provisioning queue",
+    tags=["Operators"],
+    responses=answers(Fulfilments, "Orders with step, attempt, age and error."),
+)
+async def list_fulfilments(
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    in_state: Annotated[State | None, QueryParameter(description="Left out: all that are not over.")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=overview.MOST)] = 100,
+) -> Response[bytes]:
+    """The oldest first; those of one state the latest first."""
+    context: Context = request.app.state.context
+    return _json(Fulfilments(await overview.listed(context.pool, in_state, limit), await overview.counts(context.pool)))
+
+
+@get(
+    "/api/admin/fulfilments/{order_id:str}",
+    summary="One order's fulfilment",
+    tags=["Operators"],
+    responses=answers(FulfilmentStory, "Everything that was tried."),
+)
+async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_id: OrderId) -> Response[bytes]:
+    """Every step, attempt and outcome, with the upstream ids learned on the way."""
+    context: Context = request.app.state.context
+    return _json(await overview.one(context.pool, order_id))
+
+
+@post(
+    "/api/admin/fulfilments/{order_id:str}/retry",
+    status_code=200,
+    summary="Try a fulfilment again",
+    tags=["Operators"],
+    responses=answers(FulfilmentStory, "It is tried again."),
+)
+async def retry(request: Request[Any, Any, Any], actor: Caller, order_id: OrderId) -> Response[bytes]:
+    """At once, with fresh attempts; steps that are done stay done. Safe to repeat."""
+    context: Context = request.app.state.context
+    return _json(await decide.retry(context, operator_of(actor), order_id))
+
+
+@post(
+    "/api/admin/fulfilments/{order_id:str}/cancel",
+    status_code=200,
+    summary="Cancel a fulfilment",
+    tags=["Operators"],
+    responses=answers(FulfilmentStory, "What was done is undone."),
+)
+async def cancel(
+    request: Request[Any, Any, Any], actor: Caller, order_id: OrderId, data: JSONBody[CancelFulfilment]
+) -> Response[bytes]:
+    """Undoes hosting and billing, and says so in Salesforce. Not once Freebit was asked for a line."""
+    context: Context = request.app.state.context
+    return _json(await decide.cancel(context, operator_of(actor), order_id, data.reason))
+
+
+def _json(body: Struct) -> Response[bytes]:
+    headers = {"Cache-Control": "private, no-store"}
+    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+
+
+ROUTES = (list_fulfilments, get_fulfilment, retry, cancel)
