@@ -1,20 +1,21 @@
 """The company's main job, lived by one new customer through the public API.
 
-Sign up → browse → be refused without a payment method → add a card on WHMCS's page → order → staff approve in
-Salesforce → fulfilment → WHMCS bills → pay on WHMCS's page → read everything.
+Sign up → browse → be refused without a payment method → add a card on WHMCS's page → order a SIM that keeps its number
+→ the card goes → staff approve in Salesforce → fulfilment waits for a card, gets one and goes on → WHMCS bills → pay on
+WHMCS's page → ask for an availability check → order Internet, a VPN and hosting → read everything.
 """
 
-import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from app.cli.sim_basket import SKUS, sim_basket
 from app.cli.timeline import Step
+from app.cli.tour import Tour
 from app.cli.visitor import JourneyError, Visitor
 
 PASSWORD = "a lantern for every platform"  # noqa: S105  the sample customer's
-SKUS = ("SIM-VOICE-10GB", "SIM-ACTIVATION-FEE")
 READS = (
     "/api/public/services",
     "/api/public/services/sim",
@@ -44,6 +45,7 @@ class Journey:
         self.visitor = Visitor(state)
         self.steps: list[Step] = []
         self._tell = tell
+        self._basket = sim_basket()
         self._began = time.monotonic()
         self.order_id = ""
         self.invoice_id = ""
@@ -61,8 +63,10 @@ class Journey:
             await self.browse()
             await self.add_card()
             await self.order()
+            await self.lose_card()
             await self.approve()
             await self.bill_and_pay()
+            await self.take_tour()
             await self.read_everything()
         finally:
             await self.visitor.close()
@@ -119,30 +123,25 @@ class Journey:
         cheapest = min(sim["plans"], key=lambda plan: float(plan["price"]["amount"]))
         what = f"browses SIM plans: {len(sim['plans'])} of them, from {cheapest['price']['amount']} yen a month"
         self.say("customer", what, took_ms=took)
-        basket = self._basket()
-        refused = await self.visitor.post("/api/orders", basket, expect=422, key=str(uuid4()))
+        refused = await self.visitor.post("/api/orders", self._basket, expect=422, key=str(uuid4()))
         codes = [error["code"] for error in refused["errors"]]
         if codes != ["payment_method_missing"]:
             raise JourneyError(f"an order without a payment method should be refused for that alone, not {codes}")
         self.say("portal", f"refuses the order for now: {refused['errors'][0]['message']}")
 
-    def _basket(self) -> dict[str, Any]:
-        self._eid = getattr(self, "_eid", "".join(secrets.choice("0123456789") for _ in range(32)))
-        items = [{"sku": sku} for sku in SKUS]
-        return {"items": items, "configuration": {"sim_type": "esim", "eid": self._eid}}
-
     async def add_card(self) -> None:
         """On WHMCS's own page; no card number ever reaches the portal."""
+        held = {each["payment_method_id"] for each in (await self.visitor.get("/api/payment-methods"))["items"]}
         link = await self.visitor.post("/api/payment-methods/link")
         committed = await self.visitor.submit_page(link["url"], {"card_number": "4242424242424242", "expiry": "12/30"})
-        found, seen = await self.visitor.visible("/api/payment-methods", lambda answer: bool(answer["items"]))
-        card = found["items"][0]
+        found, seen = await self.visitor.visible("/api/payment-methods", lambda answer: bool(_new(answer, held)))
+        card = _new(found, held)[0]
         what = f"adds a card on WHMCS's page: {card['brand']} ···{card['last_four']}"
         self.say("customer", what, wrote="WHMCS pay method", lag_ms=(seen - committed) * 1000)
 
     async def order(self) -> None:
         """Placed in Salesforce for review, and at once in the customer's own list."""
-        placed, took = await self._timed(self.visitor.post("/api/orders", self._basket(), expect=201, key=str(uuid4())))
+        placed, took = await self._timed(self.visitor.post("/api/orders", self._basket, expect=201, key=str(uuid4())))
         self.order_id = placed["order_id"]
         await self.visitor.visible(
             "/api/orders", lambda answer: any(each["order_id"] == self.order_id for each in answer["items"])
@@ -151,8 +150,14 @@ class Journey:
         wrote = "Salesforce Order and OrderItems, in one transaction, with the address of today"
         self.say("customer", f"orders {SKUS[0]}: order {number}, {total} yen without tax", wrote=wrote, took_ms=took)
 
+    async def lose_card(self) -> None:
+        """Between ordering and approval the card goes: days may lie between the two."""
+        card = (await self.visitor.get("/api/payment-methods"))["items"][0]["payment_method_id"]
+        await self.visitor.staff_delete(f"/whmcs/pay-methods/{card}")
+        self.say("billing", "the card expires and is removed, which WHMCS tells nobody", wrote="WHMCS pay method")
+
     async def approve(self) -> None:
-        """Staff approve in Salesforce; the change event starts fulfilment."""
+        """Staff approve in Salesforce; the change event starts fulfilment, which waits for a card and then goes on."""
         _, committed = await self.visitor.staff(f"/salesforce/orders/{self.order_id}/approve")
         path = f"/api/orders/{self.order_id}"
         seen_states: list[str] = []
@@ -164,6 +169,12 @@ class Journey:
 
         _, seen = await self.visitor.visible(path, moved)
         self.say("staff", "approve the order in Salesforce", wrote="Order.Status", lag_ms=(seen - committed) * 1000)
+        paused, _ = await self.visitor.visible(path, lambda a: moved(a) and a["status"] == "awaiting_payment_method")
+        self.say(
+            "portal", f"asks WHMCS for a card and finds none: “{paused['status_text']}”", wrote="Order: the reason"
+        )
+        await self.add_card()
+        committed = time.monotonic()
         _, done = await self.visitor.visible(path, lambda answer: moved(answer) and answer["status"] == "active")
         wrote = "WHMCS order accepted · Freebit eSIM line · Salesforce Order: Activated, Processed"
         what = f"fulfils it: {' → '.join(state for state in seen_states if state != 'in_review')}"
@@ -184,6 +195,11 @@ class Journey:
         path = f"/api/invoices/{self.invoice_id}"
         _, seen = await self.visitor.visible(path, lambda answer: answer["status"] == "paid")
         self.say("customer", "pays on WHMCS's page", wrote="WHMCS payment", lag_ms=(seen - committed) * 1000)
+
+    async def take_tour(self) -> None:
+        """Internet, a VPN and hosting."""
+        tour = Tour(self.visitor, self.say)
+        await tour.take()
 
     async def read_everything(self) -> None:
         """Every query of the journey, while the sandbox counts what the upstreams are asked."""
@@ -206,3 +222,7 @@ class Journey:
             await self.visitor.get(path)
         response = await self.visitor.control.get("/calls")
         return [call for call in response.json()["calls"] if not call["operation"].startswith("pubsub.")]
+
+
+def _new(answer: Any, held: set[str]) -> list[Any]:
+    return [each for each in answer["items"] if each["payment_method_id"] not in held]

@@ -91,7 +91,18 @@ class Visitor:
 
     async def staff(self, path: str, body: Any = None) -> tuple[Any, float]:
         """Something staff or WHMCS's cron do; returns the answer and the instant it was committed."""
-        response = await patiently(lambda: self.control.post(path, json=body or {}))
+        return await self._control("POST", path, body)
+
+    async def staff_change(self, path: str, body: Any) -> tuple[Any, float]:
+        """The same for a change of fields."""
+        return await self._control("PATCH", path, body)
+
+    async def staff_delete(self, path: str) -> tuple[Any, float]:
+        """The same for what is taken away."""
+        return await self._control("DELETE", path, None)
+
+    async def _control(self, method: str, path: str, body: Any) -> tuple[Any, float]:
+        response = await patiently(lambda: self.control.request(method, path, json=body or {}))
         if response.status_code >= 400:
             raise JourneyError(f"{path} answered {response.status_code}: {response.text[:200]}")
         return response.json(), time.monotonic()

@@ -38,6 +38,13 @@ def test_the_demo_reaches_the_end_of_the_journey(home: Path) -> None:
     whats = " ".join(step["what"] for step in told["timeline"])
     for word in (
         "signs up",
+        "the card expires",
+        "Awaiting payment method",
+        "awaiting_payment_method → activating → active",
+        "Internet is available",
+        "orders Internet",
+        "orders a VPN",
+        "orders hosting",
         "refuses the order",
         "adds a card",
         "orders",
