@@ -1,0 +1,80 @@
+"""Every upstream call of a fulfilment × what an upstream can do to it. In the end the customer has one order, one
+service and one line or account each, or none and a clear reason; and once the cause is gone, staff need not repair
+anything but say `retry`.
+
+The whole matrix is long: `make test` draws a seeded slice, `FULFILMENT_MATRIX=all` runs everything.
+"""
+
+import os
+import random
+from itertools import product
+from typing import Any
+
+import pytest
+
+from app.commands.fulfilment import decide, overview
+from app.ingest.operators import Operator
+from tests.commands.conftest import EID
+
+AYA = Operator(name="aya")
+CALLS = {
+    "vpn": ("whmcs:GetPayMethods", "salesforce:composite", "whmcs:GetOrders", "whmcs:AddOrder", "whmcs:AcceptOrder"),
+    "sim": ("whmcs:AddOrder", "freebit:mvno/esim/addAcnt", "freebit:mvno/getDetail", "freebit:*"),
+    "hosting": ("whmcs:AddOrder", "whm:listaccts", "whm:createacct"),
+}
+KINDS = ("refused", "down", "timeout_after_write", "garbage", "reset", "timeout")
+SALESFORCE_KINDS = ("refused", "down", "timeout_after_write")
+SLICE, SEED = 14, 20261121
+BY_HAND = {"SIM_OUTCOME_UNKNOWN", "SIM_NUMBER_UNKNOWN"}
+"""A new eSIM whose answer got lost: Freebit gave it a number that nobody knows, so a person must look."""
+
+
+def matrix() -> list[tuple[str, str, str]]:
+    whole = [
+        (category, call, kind)
+        for category, calls in CALLS.items()
+        for call, kind in product(calls, KINDS)
+        if not call.startswith("salesforce") or kind in SALESFORCE_KINDS
+    ]
+    if os.environ.get("FULFILMENT_MATRIX") == "all":
+        return whole
+    return random.Random(SEED).sample(whole, SLICE)
+
+
+@pytest.mark.parametrize(("category", "call", "kind"), matrix())
+async def test_the_books_balance_whatever_happens_to_a_call(desk: Any, category: str, call: str, kind: str) -> None:
+    actor = await desk.customer()
+    order_id = await desk.ordered(category, actor)
+    upstream, operation = call.split(":")
+    fault = {"status": 500} if kind == "refused" else {}
+    await desk.sandbox.fault(upstream, "status" if kind == "refused" else kind, operation=operation, count=2, **fault)
+    state = await desk.fulfil(order_id)
+    left = (await desk.sandbox.control.get("/faults")).json()["faults"]
+    assert sum(each["count"] for each in left) < 2, "the fault never met a call"
+    await _balanced(desk, actor, order_id, category)
+    await desk.sandbox.clear_faults()
+    if state != "done":
+        story = await overview.one(desk.pool, order_id)
+        assert story.fulfilment.error_code, "a stopped order says why"
+        if story.fulfilment.error_code in BY_HAND:
+            return
+        await decide.retry(desk.context, AYA, order_id)
+        await desk.hurry(order_id)
+        state = await desk.fulfil(order_id)
+        if state == "failed" and (await overview.one(desk.pool, order_id)).fulfilment.error_code in BY_HAND:
+            return
+    assert state == "done", await overview.one(desk.pool, order_id)
+    await desk.assert_whole(actor, order_id)
+    await _balanced(desk, actor, order_id, category)
+
+
+async def _balanced(desk: Any, actor: Any, order_id: str, category: str) -> None:
+    """At most one of everything, at any time."""
+    assert len(await desk.whmcs_orders(actor, order_id)) <= 1
+    story = await overview.one(desk.pool, order_id)
+    if category == "hosting" and (name := story.facts.get("hosting_username")):
+        accounts = (await desk.sandbox.control.get("/whm/accounts")).json()["records"]
+        assert sum(each["user"] == name for each in accounts) <= 1
+    if category == "sim":
+        lines = (await desk.sandbox.control.get("/freebit/lines")).json()["records"]
+        assert sum(each["eid"] == EID for each in lines) <= 1
