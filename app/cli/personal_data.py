@@ -16,14 +16,16 @@ from app.personal_data import subject as subjects
 from app.personal_data.erase import erase
 from app.personal_data.export import export
 from app.personal_data.subject import Subject
+from app.personal_data.upstream import CLOSE_STEP, UPSTREAM_STEPS
 from app.resources import Resources
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-LEFT_UPSTREAM = """Not done, because it is not ours:
-  WHMCS       client {0.whmcs_client_id}: --upstream writes over name and address; tickets, e-mails and notes by hand;
-              close the client once its invoices need not be kept any more
-  Salesforce  account {0.salesforce_account_id}: --upstream writes over the name; cases, contacts and files by hand
+BY_HAND = """Left to do by hand, because it is not ours:
+  WHMCS       client {0.whmcs_client_id}: {1}the login (user) of the same address; tickets, e-mails, contacts
+  Salesforce  account {0.salesforce_account_id}: {2}addresses on orders; cases, contacts, files
   backups     of our database: they hold the data until they are overwritten"""
+BY_OPTION = "{} (--upstream does it); "
+CLOSED = "still open (--upstream --close closes it); "
 
 
 @click.command("export-customer")
@@ -49,31 +51,44 @@ def export_customer(email: str, output: Path | None, as_json: bool) -> None:
 @click.command("erase-customer")
 @click.argument("email")
 @click.option("--upstream", is_flag=True, help="Also write over name and address in WHMCS and Salesforce.")
+@click.option("--close", is_flag=True, help="With --upstream: close the WHMCS client, its open invoices and services.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @AS_JSON
-def erase_customer(email: str, upstream: bool, yes: bool, as_json: bool) -> None:
+def erase_customer(email: str, upstream: bool, close: bool, yes: bool, as_json: bool) -> None:
     """Erase the personal data of the customer who logs in with EMAIL, everywhere in the portal and for good.
 
     Amounts, dates and states of invoices and orders stay. Nothing that WHMCS or Salesforce send later brings the data
     back. A run that was stopped goes on when asked again. It is audited.
     """
+    if close and not upstream:
+        raise click.UsageError("--close is done upstream: add --upstream.")
+    steps = {**(UPSTREAM_STEPS if upstream else {}), **(CLOSE_STEP if close else {})}
     if not yes:
-        click.confirm(f"Erase everything personal of {email}? This cannot be undone", abort=True, err=True)
+        where = "here, in WHMCS and in Salesforce" if upstream else "here"
+        ended = ", cancel their open invoices and end their services" if close else ""
+        click.confirm(
+            f"Erase everything personal of {email} {where}{ended}? This cannot be undone", abort=True, err=True
+        )
 
     async def work(resources: Resources) -> Subject:
-        found = await subjects.being_erased(resources.pool, email) or await subjects.find(resources.pool, email)
+        found = await subjects.to_erase(resources.pool, email, list(steps))
         with _progress(as_json) as tell:
-            await erase(resources, found, _operator(), tell, upstream=upstream)
+            await erase(resources, found, _operator(), tell, upstream=steps)
         return found
 
     found = operate(work)
     if as_json:
-        click.echo(json.dumps({"erased": str(found.account_id), "upstream": upstream}))
+        click.echo(json.dumps({"erased": str(found.account_id), "upstream": upstream, "closed": close}))
         return
     click.echo(
         "Erased: sign-in, mirror, inbox, read models, Redis." + (" WHMCS and Salesforce too." if upstream else "")
     )
-    click.echo(LEFT_UPSTREAM.format(found))
+    click.echo(_by_hand(found, upstream=upstream, close=close))
+
+
+def _by_hand(found: Subject, *, upstream: bool, close: bool) -> str:
+    profile = "" if upstream else BY_OPTION.format("name and address")
+    return BY_HAND.format(found, profile + ("" if close else CLOSED), "" if upstream else BY_OPTION.format("the name"))
 
 
 @contextmanager

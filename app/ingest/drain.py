@@ -18,7 +18,7 @@ import structlog
 from app.db import is_outage
 from app.errors import ReleaseMismatch
 from app.events import Change, Record
-from app.ingest import inbox, mirror
+from app.ingest import erased, inbox, mirror
 from app.ingest.inbox import Entry
 
 BATCH = 250
@@ -133,6 +133,9 @@ async def fail(connection: Any, entry: Entry, error: Exception) -> None:
         log.warning("entry_failed", entry=entry.id, attempt=entry.attempts + 1, error=repr(error), **where)
         await inbox.postpone(connection, [entry.id], delay_seconds)
         return
+    if entry.change.kind != "hint" and await erased.owns(connection, entry.change):
+        await _give_up(connection, entry)
+        return
     log.error("entry_parked", entry=entry.id, error=repr(error), **where)
     await connection.execute(
         "INSERT INTO ingest.dead_letters (entry_id, source, object, record_id, error, stack, attempts) "
@@ -147,3 +150,11 @@ async def fail(connection: Any, entry: Entry, error: Exception) -> None:
         "".join(traceback.format_exception(error)),
         entry.attempts + 1,
     )
+
+
+async def _give_up(connection: Any, entry: Entry) -> None:
+    """A change of an erased customer is not parked: it would keep what it says. The next re-read makes up for it."""
+    log.error("entry_of_erased_customer_given_up", entry=entry.id)
+    async with connection.transaction():
+        await inbox.settle(connection, [(entry.id, "discarded")], [entry.submission])
+        await erased.forget_payloads(connection, [entry.id])

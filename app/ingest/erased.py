@@ -3,7 +3,7 @@
 An allow-list decides what stays: ids, states, amounts, dates, and the few words an invoice or order is nothing without.
 So a field nobody thought of is erased too. Since the mirror never holds the rest again, no rebuild can bring it back.
 
-Reads: portal.erased_owners. Writes: ingest.inbox.
+Reads: portal.erased_owners, mirror.records. Writes: portal.erased_owners, ingest.inbox.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +24,16 @@ KEPT = {
 }
 """Beside what is harmless by its name: which goods, which bill."""
 
+_OWNED = """
+SELECT EXISTS (SELECT FROM portal.erased_owners e WHERE e.source = $1 AND e.owner_id IN (
+    $2, (SELECT owner_id FROM mirror.records WHERE (source, object, record_id) = ($1, $3, $4)),
+    (SELECT owner_id FROM mirror.records WHERE (source, object, record_id) = ($1, 'Order', $5))))
+"""
+_BECAME = """
+INSERT INTO portal.erased_owners (source, owner_id, account_id)
+SELECT source, $3, account_id FROM portal.erased_owners WHERE (source, owner_id) = ($1, $2)
+ON CONFLICT (source, owner_id) DO UPDATE SET account_id = excluded.account_id RETURNING owner_id
+"""
 _ERASED = """
 SELECT e.source, e.owner_id FROM unnest($1::text[], $2::text[]) AS k (source, owner_id)
 JOIN portal.erased_owners e USING (source, owner_id)
@@ -59,6 +69,19 @@ async def stripped(connection: Any, changes: Sequence[Change]) -> list[Change]:
 def without_person_of(taken: Taken) -> Taken:
     """A change or record whose data is nobody's."""
     return replace(taken, data=without_person(taken.object, taken.data))
+
+
+async def owns(connection: Any, change: Change) -> bool:
+    """Whether a change is of an erased customer, whatever it takes to find out; too dear for every change."""
+    found: bool = await connection.fetchval(
+        _OWNED, change.source, change.owner_id, change.object, change.record_id, change.parent_id
+    )
+    return found
+
+
+async def became(connection: Any, source: str, owner_id: str, into: str) -> bool:
+    """Staff merged an owner into another. If it was erased the other is from now on; whether that is so."""
+    return bool(await connection.fetchval(_BECAME, source, owner_id, into))
 
 
 async def forget_payloads(connection: Any, entry_ids: Sequence[int]) -> None:

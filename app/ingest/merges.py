@@ -4,7 +4,9 @@ A merge shows as the deletion of the one that is gone. Salesforce remembers what
 where that got lost, an invoice or service that had been its and is somebody else's now does. Both are fetchers of the
 hint `merge`, so that a merge is retried while an upstream is away, and parked where somebody has to decide.
 
-Reads: ingest.inbox, mirror.records. Reads and writes: portal.id_mappings. Writes: portal.audit.
+Whom an erased customer is merged into is erased as well, unless that one has a portal account of their own.
+
+Reads: ingest.inbox. Reads and writes: portal.id_mappings, mirror.records. Writes: portal.audit, portal.erased_owners.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,7 +16,7 @@ import asyncpg
 
 from app.errors import UpstreamNotFound
 from app.events import Change
-from app.ingest import accounts
+from app.ingest import accounts, erased, stripping
 from app.ingest.inbox import Inbox
 from app.ingest.mirror import now
 from app.ingest.upstreams import Upstreams
@@ -112,6 +114,12 @@ SELECT 'follow_merge', 'ok', account_id, $2, jsonb_build_object('source', $4::te
 """
 
 
+_HELD = """
+SELECT m.{column} AS owner_id, EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id) AS erased
+FROM portal.id_mappings m WHERE m.{column} = ANY($1::text[])
+"""
+
+
 async def _follow(connection: Any, hint: Change, into: str, customer_number: str | None) -> list[Change]:
     """Move the mapping, if anybody is linked, and read all that the one left has. Safe to repeat from anywhere.
 
@@ -119,14 +127,16 @@ async def _follow(connection: Any, hint: Change, into: str, customer_number: str
         MergeConflict: both have a portal account.
     """
     column = OWNER_COLUMN[hint.source]
-    held = await connection.fetch(
-        f"SELECT {column} AS owner_id FROM portal.id_mappings WHERE {column} = ANY($1::text[])", [hint.record_id, into]
-    )
+    held = await connection.fetch(_HELD.format(column=column), [hint.record_id, into])
     if len(held) == 2:
+        if any(row["erased"] for row in held if row["owner_id"] == hint.record_id):
+            return []
         raise MergeConflict(
             f"{hint.source} {hint.record_id} was merged into {into}, and both have a portal account. "
             "Close one of the two accounts, then retry this entry."
         )
+    if await erased.became(connection, hint.source, hint.record_id, into):
+        await stripping.strip(connection, [into])
     await connection.execute(_MOVE.format(column=column), hint.record_id, into, customer_number, hint.source)
     row = await connection.fetchrow(
         f"SELECT account_id, whmcs_client_id, salesforce_account_id FROM portal.id_mappings WHERE {column} = $1", into

@@ -94,8 +94,7 @@ def _tie(current: Record, change: Change) -> tuple[Verdict, Record | None]:
 
 def _newer(current: Record, change: Change) -> tuple[Verdict, Record]:
     merged = _replace(current, change)
-    same = merged.data == current.data and merged.deleted == current.deleted and not _moved(current, merged)
-    return ("unchanged" if same else "applied"), merged
+    return ("unchanged" if _same(current, merged) else "applied"), merged
 
 
 def _replace(current: Record | None, change: Change) -> Record:
@@ -132,24 +131,32 @@ async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
     done.changed = {where: records[where] for where in done.changed}
     done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
     done.left = [old for where, old in before.items() if _moved(old, done.changed.get(where))]
-    await _without_the_erased(connection, entries, records, done)
+    await _without_the_erased(connection, entries, before, done)
     await store(connection, [*done.changed.values(), *done.verified.values()])
     return done
 
 
 async def _without_the_erased(
-    connection: Any, entries: Sequence[Entry], records: Mapping[Address, Record], done: Applied
+    connection: Any, entries: Sequence[Entry], before: Mapping[Address, Record], done: Applied
 ) -> None:
     """Of erased customers only what is no person reaches the mirror, and the inbox keeps no more."""
-    owners = {entry.id: _owner(entry.change, records.get(address(entry.change))) for entry in entries}
+    merged = {**before, **done.changed, **done.verified}
+    owners = {entry.id: _owner(entry.change, merged.get(address(entry.change))) for entry in entries}
     gone = await erased.among(connection, owners.values())
     if not gone:
         return
-    for held in (done.changed, done.verified):
-        for where, record in held.items():
-            if (record.source, record.owner_id) in gone:
-                held[where] = erased.without_person_of(record)
+    for where in [*done.changed, *done.verified]:
+        if (merged[where].source, merged[where].owner_id) in gone:
+            done.changed.pop(where, None)
+            done.verified.pop(where, None)
+            plain = erased.without_person_of(merged[where])
+            # What was stripped is no change, and what was not is one, whatever the unstripped records compare to.
+            (done.verified if _same(before.get(where), plain) else done.changed)[where] = plain
     await erased.forget_payloads(connection, [number for number, owner in owners.items() if owner in gone])
+
+
+def _same(old: Record | None, new: Record) -> bool:
+    return old is not None and (old.data, old.deleted) == (new.data, new.deleted) and not _moved(old, new)
 
 
 def _owner(change: Change, record: Record | None) -> tuple[str, str | None]:

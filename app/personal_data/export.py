@@ -16,41 +16,45 @@ from typing import IO, Any
 import asyncpg
 import msgspec
 
+from app.errors import InvalidRequest
+from app.ingest import stripping
 from app.ingest.operators import Operator, audit
 from app.personal_data.subject import Subject
 
 Tell = Callable[[str, int, int], None]
 """Told (name, files written, files in all) after each."""
 
+PART = ".part"
+"""What a file is called until it is whole."""
 SECRETS = ("password_hash", "token_hash", "secret", "code_hash", "body_hash", "email_hash")
 
-_OWNED = "owner_id IN ($2, $3)"
-_MIRRORED = f"(source, object, record_id) IN (SELECT source, object, record_id FROM mirror.records WHERE {_OWNED})"
-_TABLES = {
+
+def _of_owners(sql: str) -> str:
+    return sql.replace("$1", "$2")
+
+
+TABLES = {
     "portal/users": ("portal.users", "id = $1"),
     "portal/id_mappings": ("portal.id_mappings", "user_id = $1"),
     "portal/sessions": ("portal.sessions", "user_id = $1"),
     "portal/second_factor": ("portal.totp", "user_id = $1"),
+    "portal/recovery_codes": ("portal.recovery_codes", "user_id = $1"),
     "portal/password_resets": ("portal.password_resets", "user_id = $1"),
-    "portal/signups": ("portal.signups", "customer_number = $5"),
-    "portal/link_tokens": ("portal.link_tokens", "whmcs_client_id = $2"),
-    "portal/mails": ("portal.mails", "lower(recipient) = lower($6)"),
-    "portal/commands": ("portal.commands", "account_id = $4"),
-    "portal/fulfilments": ("portal.fulfilments", "account_id = $4"),
-    "portal/audit": ("portal.audit", "user_id = $1 OR account_id = $4"),
-    "mirror/records": (
-        "mirror.records",
-        f"{_OWNED} OR parent_id IN (SELECT p.record_id FROM mirror.records p WHERE p.{_OWNED})",
+    "portal/signups": ("portal.signups", "customer_number = $4"),
+    "portal/link_tokens": ("portal.link_tokens", "whmcs_client_id = ANY($2)"),
+    "portal/mails": ("portal.mails", "lower(recipient) = lower($5)"),
+    "portal/commands": ("portal.commands", "account_id = $3"),
+    "portal/fulfilments": ("portal.fulfilments", "account_id = $3"),
+    "portal/fulfilment_steps": (
+        "portal.fulfilment_steps",
+        "order_id IN (SELECT f.order_id FROM portal.fulfilments f WHERE f.account_id = $3)",
     ),
-    "ingest/inbox": (
-        "ingest.inbox",
-        f"{_OWNED} OR {_MIRRORED}",
-    ),
-    "ingest/dead_letters": (
-        "ingest.dead_letters",
-        _MIRRORED,
-    ),
+    "portal/audit": ("portal.audit", "user_id = $1 OR account_id = $3 OR target = $3::text"),
+    "mirror/records": ("mirror.records", f"(source, object, record_id) IN ({_of_owners(stripping.MIRRORED)})"),
+    "ingest/inbox": ("ingest.inbox", f"id IN ({_of_owners(stripping.ENTRIES)})"),
+    "ingest/dead_letters": ("ingest.dead_letters", f"id IN ({_of_owners(stripping.LETTERS)})"),
 }
+"""File → (table, condition). The read models come on top, whichever there are."""
 _READ_MODELS = """
 SELECT c.table_name AS name FROM information_schema.columns c
 WHERE c.table_schema = 'read_model' AND c.column_name = 'account_id' ORDER BY 1
@@ -58,11 +62,28 @@ WHERE c.table_schema = 'read_model' AND c.column_name = 'account_id' ORDER BY 1
 
 
 async def export(pool: asyncpg.Pool, subject: Subject, operator: Operator, file: Path, tell: Tell) -> dict[str, int]:
-    """Write the archive, readable by its owner alone; rows by file."""
+    """Write the archive, readable by its owner alone and there only once it is whole; rows by file.
+
+    Raises:
+        InvalidRequest: `output_not_writable`.
+    """
+    part = file.with_name(file.name + PART)
+    try:
+        counts = await _write(pool, subject, part, tell)
+        part.replace(file)
+    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        sentence = f"{file} cannot be written: {error.strerror}. Name another file with --output."
+        raise InvalidRequest(sentence, code="output_not_writable") from error
+    await audit(pool, operator, "customer.export", [str(subject.account_id)], rows=str(sum(counts.values())))
+    return counts
+
+
+async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, tell: Tell) -> dict[str, int]:
+    """As of one instant."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        tables = dict(_TABLES)
+        tables = dict(TABLES)
         for row in await connection.fetch(_READ_MODELS):
-            tables[f"read_model/{row['name']}"] = (f"read_model.{row['name']}", "account_id = $4")
+            tables[f"read_model/{row['name']}"] = (f"read_model.{row['name']}", "account_id = $3")
         with _private(file) as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
             counts: dict[str, int] = {}
             for number, (name, (table, where)) in enumerate(tables.items(), 1):
@@ -71,7 +92,6 @@ async def export(pool: asyncpg.Pool, subject: Subject, operator: Operator, file:
                 counts[name] = len(rows)
                 tell(name, number, len(tables))
             archive.writestr("manifest.json", _manifest(subject, counts))
-    await audit(pool, operator, "customer.export", [str(subject.account_id)], rows=str(sum(counts.values())))
     return counts
 
 
@@ -83,18 +103,14 @@ def _private(file: Path) -> IO[bytes]:
 
 async def _rows(connection: Any, table: str, where: str, subject: Subject) -> list[dict[str, Any]]:
     """Every placeholder is named once, so that each table may use those it needs."""
-    keys = (
-        "WITH keys AS (SELECT $1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text) "
-        f"SELECT * FROM {table} WHERE {where}"
-    )
     rows = await connection.fetch(
-        keys,
+        f"WITH keys AS (SELECT $1::uuid, $2::text[], $3::uuid, $4::text, $5::text) SELECT * FROM {table} WHERE {where}",
         subject.user_id,
-        subject.whmcs_client_id,
-        subject.salesforce_account_id,
+        subject.owner_ids,
         subject.account_id,
         subject.customer_number,
         subject.email,
+        timeout=stripping.LONGEST_SECONDS,
     )
     return [dict(_shown(row)) for row in rows]
 

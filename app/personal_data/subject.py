@@ -1,10 +1,10 @@
 """Whose data it is: the ids under which everything of a customer is found.
 
-Reads: portal.users, portal.id_mappings, portal.erasures.
+Reads: portal.users, portal.id_mappings, portal.audit, portal.erasures.
 """
 
 import hashlib
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,12 @@ from app.errors import NotFound
 
 
 class Subject(Struct, frozen=True, kw_only=True):
-    """A customer; `email` is as the portal has it."""
+    """A customer.
+
+    Attributes:
+        email: as the portal has it.
+        former_whmcs, former_salesforce: whom staff merged into the present ones; their last records are here still.
+    """
 
     user_id: UUID
     account_id: UUID
@@ -22,12 +27,34 @@ class Subject(Struct, frozen=True, kw_only=True):
     whmcs_client_id: str
     salesforce_account_id: str
     customer_number: str
+    former_whmcs: Sequence[str] = ()
+    former_salesforce: Sequence[str] = ()
+
+    @property
+    def owners(self) -> list[tuple[str, str]]:
+        """(source, owner id) of all that is theirs upstream, or was."""
+        whmcs = [("whmcs", each) for each in (self.whmcs_client_id, *self.former_whmcs)]
+        return [*whmcs, *(("salesforce", each) for each in (self.salesforce_account_id, *self.former_salesforce))]
+
+    @property
+    def owner_ids(self) -> list[str]:
+        """The same, without the sources: a WHMCS id is never a Salesforce id."""
+        return [owner_id for _, owner_id in self.owners]
 
 
-_FIND = """
-SELECT u.id AS user_id, u.email, m.account_id, m.whmcs_client_id, m.salesforce_account_id, m.customer_number
+_FORMER = """ARRAY(SELECT DISTINCT a.detail ->> 'was' FROM portal.audit a WHERE a.account_id = m.account_id
+      AND a.action = 'follow_merge' AND a.detail ->> 'source' = '{source}') AS former_{source}"""
+_FIND = f"""
+SELECT u.id AS user_id, u.email, m.account_id, m.whmcs_client_id, m.salesforce_account_id, m.customer_number,
+       {_FORMER.format(source="whmcs")},
+       {_FORMER.format(source="salesforce")}
 FROM portal.users u JOIN portal.id_mappings m ON m.user_id = u.id
 """
+_UNFINISHED = f"{_FIND} JOIN portal.erasures e ON e.user_id = u.id WHERE e.email_hash = $1 AND e.finished_at IS NULL"
+_NOT_UPSTREAM = (
+    f"{_FIND} JOIN portal.erasures e ON e.user_id = u.id "
+    "WHERE e.email_hash = $1 AND NOT e.steps @> $2::text[] ORDER BY e.requested_at DESC LIMIT 1"
+)
 
 
 async def find(connection: Any, email: str) -> Subject:
@@ -38,28 +65,45 @@ async def find(connection: Any, email: str) -> Subject:
     """
     row = await connection.fetchrow(f"{_FIND} WHERE lower(u.email) = $1", plain(email))
     if row is None:
-        if at := await erased_at(connection, email):
-            raise NotFound(f"This customer's data was erased on {at:%Y-%m-%d}.", code="no_such_customer")
-        sentence = "No customer logs in with this address. Who never signed up is in WHMCS and Salesforce alone."
+        if sentence := await _erased(connection, email):
+            raise NotFound(sentence, code="no_such_customer")
+        sentence = (
+            "No customer logs in with this address. Look for it in WHMCS and Salesforce: who never signed up has no "
+            "data of the portal's own, only the mirror's copy of their Salesforce records."
+        )
         raise NotFound(sentence, code="no_such_customer")
     return Subject(**dict(row))
 
 
-async def being_erased(connection: Any, email: str) -> Subject | None:
-    """Somebody whose erasure was begun under this address and is not finished."""
+async def _erased(connection: Any, email: str) -> str | None:
+    """When an erasure under this address was finished, and what is left to do, if one was."""
     row = await connection.fetchrow(
-        f"{_FIND} JOIN portal.erasures e ON e.user_id = u.id WHERE e.email_hash = $1 AND e.finished_at IS NULL",
+        "SELECT finished_at, steps FROM portal.erasures WHERE email_hash = $1 AND finished_at IS NOT NULL "
+        "ORDER BY finished_at DESC LIMIT 1",
         hashed(email),
     )
-    return Subject(**dict(row)) if row else None
+    if row is None:
+        return None
+    left = [name for name in ("whmcs", "salesforce") if name not in row["steps"]]
+    more = "; `portal erase-customer EMAIL --upstream` does it in WHMCS and Salesforce" if left else ""
+    return f"This customer's data was erased on {row['finished_at']:%Y-%m-%d}. Nothing is left to do here{more}."
 
 
-async def erased_at(connection: Any, email: str) -> datetime | None:
-    """When an erasure under this address was finished, if one was."""
-    found: datetime | None = await connection.fetchval(
-        "SELECT max(finished_at) FROM portal.erasures WHERE email_hash = $1", hashed(email)
-    )
-    return found
+async def to_erase(connection: Any, email: str, upstream_steps: Sequence[str]) -> Subject:
+    """Somebody whose erasure was begun under this address and is not finished; else who logs in with it; else somebody
+    who was erased here, but not upstream, if there are steps to do there.
+
+    Raises:
+        NotFound: `no_such_customer`.
+    """
+    if row := await connection.fetchrow(_UNFINISHED, hashed(email)):
+        return Subject(**dict(row))
+    try:
+        return await find(connection, email)
+    except NotFound:
+        if row := await connection.fetchrow(_NOT_UPSTREAM, hashed(email), list(upstream_steps)):
+            return Subject(**dict(row))
+        raise
 
 
 def plain(email: str) -> str:

@@ -15,9 +15,9 @@ type_of_portal = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def portal(engines: tuple[str, str], sandbox_state: dict[str, Any], pool: asyncpg.Pool) -> type_of_portal:
-    """Runs `portal …` with the settings of this test."""
-    environment = {
+def environment(engines: tuple[str, str], sandbox_state: dict[str, Any], pool: asyncpg.Pool) -> dict[str, str]:
+    """The settings of this test."""
+    return {
         **os.environ,
         **of_sandbox(sandbox_state),
         "DATABASE_URL": engines[0],
@@ -25,6 +25,11 @@ def portal(engines: tuple[str, str], sandbox_state: dict[str, Any], pool: asyncp
         "PORTAL_SECRET": "s" * 32,
         "COLUMNS": "200",
     }
+
+
+@pytest.fixture
+def portal(environment: dict[str, str]) -> type_of_portal:
+    """Runs `portal …` with the settings of this test."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "app.cli", *arguments]

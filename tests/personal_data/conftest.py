@@ -10,7 +10,9 @@ import pytest
 from redis.asyncio import Redis
 
 from app.commands import sessions
+from app.events import Change
 from app.ingest import accounts
+from app.ingest.mirror import now
 from app.ingest.operators import Operator
 from app.personal_data import subject as subjects
 from app.personal_data.subject import Subject
@@ -79,3 +81,35 @@ async def settle(resources: Resources) -> None:
     work = Work(resources)
     for _ in range(4):
         await work.sweep()
+
+
+async def merged_from(resources: Resources, subject: Subject, client_id: str, data: dict[str, Any]) -> None:
+    """A WHMCS client, mirrored still, that staff merged into the subject's."""
+    await resources.pool.execute(
+        "INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, deleted, occurred_at, "
+        "verified_at) VALUES ('whmcs', 'client', $1, $1, $2, 1, true, now(), now())",
+        client_id,
+        data,
+    )
+    await resources.pool.execute(
+        "INSERT INTO portal.audit (action, outcome, account_id, target, detail) "
+        "VALUES ('follow_merge', 'ok', $1, $2, $3)",
+        subject.account_id,
+        subject.whmcs_client_id,
+        {"source": "whmcs", "was": client_id},
+    )
+
+
+def news(source: Any, object_name: str, record_id: str, data: dict[str, Any], **more: Any) -> Change:
+    """A change of a whole record, as the upstream would send it now."""
+    at = now()
+    fields: dict[str, Any] = {"kind": "full", "origin": "cdc", "read_at": at, "event_id": str(uuid4()), **more}
+    return Change(
+        source=source,
+        object=object_name,
+        record_id=record_id,
+        version=int(at.timestamp() * 1000),
+        occurred_at=at,
+        data=data,
+        **fields,
+    )

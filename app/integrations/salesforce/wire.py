@@ -14,6 +14,19 @@ ACCOUNT_ELIGIBILITY_STATUS = "Internet_Eligibility_Status__c"
 ACCOUNT_ELIGIBILITY_ASKED_AT = "Internet_Eligibility_Request_Date__c"
 ACCOUNT_ELIGIBILITY_CASE = "Internet_Eligibility_Case_Id__c"
 
+ACCOUNT_PERSONAL = (
+    "Phone",
+    "Fax",
+    "Website",
+    "Description",
+    *(
+        f"{kind}{part}"
+        for kind in ("Billing", "Shipping")
+        for part in ("Street", "City", "State", "PostalCode", "Country")
+    ),
+)
+"""What else an account says of a person: emptied by an erasure, never read."""
+
 ACCOUNT_CANARY = "Portal_Canary__c"
 """Written on one account that belongs to nobody, to see that its change event arrives."""
 

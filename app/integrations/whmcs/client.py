@@ -83,6 +83,10 @@ class WhmcsClient:
         """Change profile or address fields, in WHMCS's names."""
         await self.call("UpdateClient", {**fields, "clientid": whmcs_client_id}, write=True)
 
+    async def close_client(self, whmcs_client_id: str) -> None:
+        """Close a client: unpaid invoices are cancelled, services end. Safe to repeat."""
+        await self.call("CloseClient", {"clientid": whmcs_client_id}, write=True)
+
     async def invoices(self, whmcs_client_id: str) -> list[Record]:
         """All invoices of a client, in full. One that is deleted meanwhile is left out."""
         action = "GetInvoices"

@@ -1,0 +1,141 @@
+"""The steps of an erasure within the portal, in order. Each may be repeated.
+
+Reads and writes: portal.*, mirror.records, ingest.inbox, ingest.dead_letters, read_model.*, generations.*, Redis.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from app.errors import Conflict
+from app.ingest import resolve, stripping
+from app.ingest.operators import Operator
+from app.personal_data.subject import Subject
+from app.projections import generations, publish, rebuild
+from app.projections.registry import with_previous
+from app.readmodels import documents
+from app.resources import Resources
+
+NOBODY = "erased-{}@erased.invalid"
+QUIET_SECONDS = 60
+"""How long transactions that began before the erasure may take."""
+
+Step = Callable[[Resources, Subject], Awaitable[Any]]
+
+
+async def sign_in(resources: Resources, subject: Subject) -> None:
+    """Every way to log in, and what the portal itself wrote down of the customer."""
+    async with resources.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL portal.erasing = 'on'")
+        for statement, value in (
+            ("DELETE FROM portal.sessions WHERE user_id = $1", subject.user_id),
+            ("DELETE FROM portal.totp WHERE user_id = $1", subject.user_id),
+            ("DELETE FROM portal.recovery_codes WHERE user_id = $1", subject.user_id),
+            ("DELETE FROM portal.password_resets WHERE user_id = $1", subject.user_id),
+            ("DELETE FROM portal.mails WHERE lower(recipient) = lower($1)", subject.email),
+            ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
+            ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),
+            ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
+            ("UPDATE portal.fulfilments SET facts = '{}', error_message = NULL WHERE account_id = $1", None),
+            (
+                "UPDATE portal.fulfilment_steps SET detail = '{}' WHERE order_id IN (SELECT order_id FROM "
+                "portal.fulfilments WHERE account_id = $1)",
+                None,
+            ),
+            ("UPDATE portal.audit SET address = NULL WHERE user_id = $1", subject.user_id),
+            ("UPDATE portal.audit SET address = NULL WHERE account_id = $1", None),
+        ):
+            await connection.execute(statement, value or subject.account_id)
+        await connection.execute(
+            "UPDATE portal.users SET email = $2, first_name = '', last_name = '', password_hash = 'erased' "
+            "WHERE id = $1",
+            subject.user_id,
+            NOBODY.format(subject.user_id),
+        )
+
+
+async def quiet(resources: Resources, subject: Subject) -> None:
+    """Wait for whoever may not see yet that the erasure was written down, and may write what they read before.
+
+    Raises:
+        Conflict: `erasure_unfinished`.
+    """
+    written = await resources.pool.fetchval("SELECT clock_timestamp()")
+    try:
+        async with asyncio.timeout(QUIET_SECONDS):
+            while await resources.pool.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name = 'portal' AND xact_start < $1)",
+                written,
+            ):
+                await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        sentence = (
+            f"A transaction of the portal has run for more than {QUIET_SECONDS} seconds and may hold old data. Look "
+            "for it in pg_stat_activity, then run the same command again; what is done stays done."
+        )
+        raise Conflict(sentence, code="erasure_unfinished") from error
+
+
+async def held(resources: Resources, subject: Subject) -> None:
+    """Mirror, dead letters and inbox. What is parked is given up: nobody would mend it."""
+    given_up = await stripping.strip(resources.pool, subject.owner_ids)
+    if given_up:
+        by = Operator(name="erase-customer")
+        await resolve.discard(resources.pool, resources.inbox.wake, given_up, by, "erasure of personal data")
+        await stripping.inbox(resources.pool, subject.owner_ids)
+
+
+async def read_models(resources: Resources, subject: Subject) -> None:
+    """Computed anew from the stripped mirror; taken out of generations that this release does not feed."""
+    account_id, projectors = subject.account_id, with_previous(resources.settings)
+    await resources.pool.execute("DELETE FROM read_model.pending WHERE account_id = $1", account_id)
+    await rebuild.rebuild_account(resources.pool, projectors, account_id)
+    async with resources.pool.acquire() as connection, connection.transaction():
+        fed = {(each.projector.name, each.generation) for each in await generations.live(connection, projectors)}
+        for each in await generations.existing(connection):
+            if (each.slice, each.generation) not in fed:
+                table = f"generations.{each.slice}_{each.generation}"
+                await connection.execute(f"DELETE FROM {table} WHERE account_id = $1", account_id)
+                await connection.execute(
+                    "DELETE FROM read_model.documents WHERE (account_id, slice, generation) = ($1, $2, $3)",
+                    account_id,
+                    each.slice,
+                    each.generation,
+                )
+
+
+async def redis(resources: Resources, subject: Subject) -> None:
+    """Every copy is dropped, also of what nothing writes any more; then the stripped ones take their places, so that a
+    reader who comes late with an older one finds a newer one there.
+
+    Raises:
+        Conflict: `erasure_unfinished`.
+    """
+    account_id = subject.account_id
+    try:
+        await publish.publish(resources.pool, resources.redis)
+        found = [name async for name in resources.redis.scan_iter(documents.key(account_id, "*"), count=1_000)]
+        found.append(f"portal:customer-number:{subject.customer_number.upper()}".encode())
+        await resources.redis.delete(*found)
+        if await documents.put(resources.redis, await documents.load(resources.pool, [account_id])):
+            return
+        cause: Exception | None = None
+    except (RedisError, OSError) as error:
+        cause = error
+    sentence = "Redis cannot be reached and may hold copies. Ask again once it is back; what is done stays done."
+    raise Conflict(sentence, code="erasure_unfinished") from cause
+
+
+STEPS: dict[str, Step] = {
+    "sign-in": sign_in,
+    "quiet": quiet,
+    "mirror and inbox": held,
+    "read models": read_models,
+    "redis": redis,
+    "stragglers": sign_in,
+}
+"""Requests that were inside when the erasure began may have ended with a session, an answer or an address written down:
+hence once more, at the end, what was done at the beginning."""

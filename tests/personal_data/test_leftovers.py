@@ -1,0 +1,116 @@
+"""What an erasure could easily leave behind: parked changes, journals, generations, late copies."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from app.events import Change
+from app.ingest import drain, inbox
+from app.personal_data.subject import Subject
+from app.resources import Resources
+from tests.personal_data.conftest import news, settle
+from tests.personal_data.test_erase import erased, leaks
+
+
+async def park(resources: Resources, change: Change) -> None:
+    """As if it had failed so often that it was parked."""
+    await resources.inbox.submit([change])
+    row = await resources.pool.fetchrow("SELECT id FROM ingest.inbox WHERE event_id = $1", change.event_id)
+    entry = inbox.Entry(id=row["id"], submission=1, attempts=drain.ATTEMPTS, change=change)
+    error = ValueError(f"cannot digest {json.dumps(change.data)}")
+    async with resources.pool.acquire() as connection:
+        await drain.fail(connection, entry, error)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_parked_changes_keep_nothing(
+    resources: Resources, subject: Subject, person: dict[str, Any], known: bool
+) -> None:
+    key = ("whmcs", "client", subject.whmcs_client_id) if known else ("whmcs", "pay_method", "99901")
+    mine = {"email": person["email"], "phonenumber": person["phone"], "currency_code": "JPY"}
+    mine |= {"firstname": "", "lastname": "", "type": "CreditCard"}
+    await park(resources, news(*key, mine, owner_id=subject.whmcs_client_id))
+    await resources.inbox.submit([news(*key, mine, owner_id=subject.whmcs_client_id)])
+    assert await resources.pool.fetchval("SELECT count(*) FROM ingest.dead_letters WHERE resolved_at IS NULL") == 1
+    await erased(resources, subject)
+    assert await leaks(resources, person) == []
+    await settle(resources)
+    assert await leaks(resources, person) == []
+    assert await resources.pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL") == 0
+
+
+async def test_a_change_that_cannot_be_applied_after_the_erasure_keeps_nothing(
+    resources: Resources, subject: Subject, person: dict[str, Any]
+) -> None:
+    await erased(resources, subject)
+    data = {"email": person["email"], "phonenumber": person["phone"]}
+    await park(resources, news("whmcs", "invoice", "99902", data, owner_id=subject.whmcs_client_id))
+    assert await leaks(resources, person) == []
+    assert await resources.pool.fetchval("SELECT count(*) FROM ingest.dead_letters WHERE resolved_at IS NULL") == 0
+
+
+async def test_journals_of_provisioning_keep_nothing(
+    resources: Resources, subject: Subject, person: dict[str, Any]
+) -> None:
+    await resources.pool.execute(
+        "INSERT INTO portal.fulfilments (order_id, account_id, state, step, error_message, facts) "
+        "VALUES ('801B', $1, 'done', 'sim', $2, $3)",
+        subject.account_id,
+        f"no line {person['phone']}",
+        {"sim_account": person["phone"]},
+    )
+    await resources.pool.execute(
+        "INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail) "
+        "VALUES ('801B', 'sim', 1, 'next', $1)",
+        {"facts": {"sim_account": person["phone"]}},
+    )
+    await erased(resources, subject)
+    assert await leaks(resources, person) == []
+
+
+async def test_a_generation_that_nobody_feeds_keeps_nothing(
+    resources: Resources, subject: Subject, person: dict[str, Any]
+) -> None:
+    pool = resources.pool
+    await pool.execute("CREATE TABLE generations.profiles_0 AS SELECT * FROM read_model.profiles")
+    await pool.execute(
+        "INSERT INTO read_model.generations (slice, generation, projector_version, state, retired_at) "
+        "VALUES ('profiles', 0, 0, 'retired', now())"
+    )
+    try:
+        await erased(resources, subject)
+        assert await leaks(resources, person) == []
+    finally:
+        await pool.execute("DELETE FROM read_model.generations WHERE slice = 'profiles' AND generation = 0")
+        await pool.execute("DROP TABLE generations.profiles_0")
+
+
+async def test_a_session_that_began_while_the_customer_was_being_erased_ends(
+    resources: Resources, subject: Subject, person: dict[str, Any]
+) -> None:
+    await erased(resources, subject)
+    await resources.pool.execute(
+        "INSERT INTO portal.sessions (id, token_hash, user_id, expires_at, address) "
+        "VALUES ($1, 'x', $2, now() + interval '1 hour', '203.0.113.7')",
+        uuid4(),
+        subject.user_id,
+    )
+    await resources.pool.execute(
+        "UPDATE portal.erasures SET finished_at = NULL, steps = array_remove(steps, 'stragglers')"
+    )
+    await erased(resources, subject)
+    assert await leaks(resources, person) == []
+
+
+async def test_a_copy_that_arrives_late_does_not_replace_the_empty_one(
+    resources: Resources, subject: Subject, person: dict[str, Any]
+) -> None:
+    from app.readmodels import documents
+
+    before = await documents.load(resources.pool, [subject.account_id])
+    assert any(person["email"].encode() in each.body for each in before)
+    await erased(resources, subject)
+    await documents.put(resources.redis, before)
+    assert await leaks(resources, person) == []

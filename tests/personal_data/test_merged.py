@@ -1,0 +1,69 @@
+"""Erasure and merges upstream: who became this customer, and what this customer became."""
+
+from typing import Any
+from uuid import uuid4
+
+from app.ingest import merges
+from app.personal_data import subject as subjects
+from app.personal_data.subject import Subject
+from app.resources import Resources
+from tests.personal_data.conftest import merged_from, news, settle
+from tests.personal_data.test_erase import erased, leaks
+
+
+async def test_the_customer_that_was_merged_into_this_one_goes_too(
+    resources: Resources, subject: Subject, person: dict[str, Any]
+) -> None:
+    await merged_from(resources, subject, "99903", {"email": person["email"], "firstname": "Hana"})
+    found = await subjects.find(resources.pool, person["email"])
+    await erased(resources, found)
+    assert await leaks(resources, person) == []
+
+
+async def test_whom_staff_merge_the_erased_into_afterwards_is_erased_as_well(
+    resources: Resources, subject: Subject, person: dict[str, Any], sandbox: Any
+) -> None:
+    others = [each for each in sandbox.state["customers"] if each["whmcs_client_id"]]
+    other = next(each for each in others if each["email"] != person["email"])
+    mine = {"Name": person["email"], "SF_Account_No__c": other["customer_number"]}
+    into = other["salesforce_account_id"]
+    await resources.inbox.submit([news("salesforce", "Account", into, mine, owner_id=into)])
+    await settle(resources)
+    await erased(resources, subject)
+    gone = subject.salesforce_account_id
+    (await sandbox.control.post(f"/salesforce/accounts/{gone}/merge", json={"into": into})).raise_for_status()
+    (await sandbox.control.patch(f"/salesforce/accounts/{into}", json={"Name": person["email"]})).raise_for_status()
+    await resources.inbox.submit([news("salesforce", "Account", gone, {}, kind="deleted")])
+    await settle(resources)
+    await merges.look(resources.pool, resources.inbox)
+    await settle(resources)
+    assert await leaks(resources, person) == []
+    name = await resources.pool.fetchval("SELECT data ->> 'Name' FROM mirror.records WHERE record_id = $1", into)
+    assert name == ""
+
+
+async def test_whoever_has_an_account_of_their_own_stays_whole_when_the_erased_is_merged_into_them(
+    resources: Resources, subject: Subject, person: dict[str, Any], sandbox: Any
+) -> None:
+    others = [each for each in sandbox.state["customers"] if each["whmcs_client_id"]]
+    other = next(each for each in others if each["email"] != person["email"])
+    user_id, account_id, into = uuid4(), uuid4(), other["salesforce_account_id"]
+    await resources.pool.execute("INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'o@x', 'x')", user_id)
+    await resources.pool.execute(
+        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
+        "VALUES ($1, $2, '99904', $3, 'C-99904')",
+        account_id,
+        user_id,
+        into,
+    )
+    await erased(resources, subject)
+    gone = subject.salesforce_account_id
+    (await sandbox.control.post(f"/salesforce/accounts/{gone}/merge", json={"into": into})).raise_for_status()
+    await resources.inbox.submit([news("salesforce", "Account", gone, {}, kind="deleted")])
+    await settle(resources)
+    await merges.look(resources.pool, resources.inbox)
+    await settle(resources)
+    outcome = await resources.pool.fetchval("SELECT outcome FROM ingest.inbox WHERE object = 'merge'")
+    assert outcome == "refetched"
+    kept = await resources.pool.fetchval("SELECT count(*) FROM portal.erased_owners WHERE owner_id = $1", into)
+    assert kept == 0
