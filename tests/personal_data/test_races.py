@@ -5,10 +5,13 @@ from typing import Any
 
 import asyncpg
 
-from app.ingest import stripping
+from app.ingest import accounts, stripping
 from app.personal_data.steps import quiet
 from app.personal_data.subject import Subject
+from app.projections import rebuild
+from app.projections.registry import projectors
 from app.resources import Resources
+from tests.personal_data.conftest import settle
 from tests.personal_data.test_erase import erased, leaks
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'portal'"
@@ -72,4 +75,35 @@ async def test_done_twice_is_done_once(resources: Resources, subject: Subject, p
     await resources.pool.execute("UPDATE portal.erasures SET steps = '{}', finished_at = NULL")
     await erased(resources, subject)
     assert await resources.pool.fetchval(state) == before
+    assert await leaks(resources, person) == []
+
+
+async def test_reading_the_erased_again_changes_nothing_for_anybody(resources: Resources, subject: Subject) -> None:
+    await erased(resources, subject)
+    await settle(resources)
+    version = "SELECT version FROM read_model.account_versions WHERE account_id = $1"
+    before = await resources.pool.fetchval(version, subject.account_id)
+    hints = [accounts.whmcs_hint(each, subject.whmcs_client_id, "again") for each in accounts.WHMCS_RESOURCES]
+    await resources.inbox.submit(hints)
+    await settle(resources)
+    outcomes = await resources.pool.fetch("SELECT outcome FROM ingest.inbox WHERE event_id LIKE 'again:%'")
+    assert {row["outcome"] for row in outcomes} == {"refetched"}
+    assert await resources.pool.fetchval(version, subject.account_id) == before
+
+
+async def test_what_slipped_in_is_stripped_when_it_is_read_again(
+    resources: Resources, subject: Subject, person: dict[str, Any]
+) -> None:
+    await erased(resources, subject)
+    client = await resources.whmcs.client(subject.whmcs_client_id)
+    await resources.pool.execute(
+        "UPDATE mirror.records SET data = $2 WHERE object = 'client' AND record_id = $1",
+        subject.whmcs_client_id,
+        client.data,
+    )
+    await rebuild.rebuild_account(resources.pool, projectors(resources.settings), subject.account_id)
+    await settle(resources)
+    assert await leaks(resources, person)
+    await resources.inbox.submit([accounts.whmcs_hint("client", subject.whmcs_client_id, "again")])
+    await settle(resources)
     assert await leaks(resources, person) == []
