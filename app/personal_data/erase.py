@@ -75,12 +75,15 @@ async def _begin(resources: Resources, subject: Subject, operator: Operator) -> 
 
 async def _refuse_open_orders(connection: Any, subject: Subject) -> None:
     open_orders = await connection.fetch(
-        "SELECT order_id FROM portal.fulfilments WHERE account_id = $1 AND state IN ('running', 'paused')",
+        "SELECT order_id FROM portal.fulfilments WHERE account_id = $1 AND (state IN ('running', 'paused') "
+        "OR (state = 'failed' AND NOT facts ? 'sim_asked_at'))",  # past that, nobody can cancel it from here
         subject.account_id,
     )
     if open_orders:
         named = ", ".join(row["order_id"] for row in open_orders)
-        sentence = f"Being provisioned: {named}. Finish or cancel that in Salesforce first."
+        sentence = (
+            f"Being provisioned, or failed at it: {named}. Let it finish, or `portal fulfilments cancel` it first."
+        )
         raise Conflict(sentence, code="fulfilment_open")
 
 

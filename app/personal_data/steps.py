@@ -22,6 +22,14 @@ NOBODY = "erased-{}@erased.invalid"
 QUIET_SECONDS = 60
 """How long transactions that began before the erasure may take."""
 
+_FULFILMENTS = """
+UPDATE portal.fulfilments SET facts = '{}', error_message = NULL,
+    error_code = CASE state WHEN 'failed' THEN 'CUSTOMER_ERASED' ELSE error_code END,
+    state = CASE state WHEN 'failed' THEN 'cancelled' ELSE state END
+WHERE account_id = $1
+"""
+"""Without its facts a failed order must not be tried again: it would not know what it asked for before."""
+
 Step = Callable[[Resources, Subject], Awaitable[Any]]
 
 
@@ -38,7 +46,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
             ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),
             ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
-            ("UPDATE portal.fulfilments SET facts = '{}', error_message = NULL WHERE account_id = $1", None),
+            (_FULFILMENTS, None),
             (
                 "UPDATE portal.fulfilment_steps SET detail = '{}' WHERE order_id IN (SELECT order_id FROM "
                 "portal.fulfilments WHERE account_id = $1)",

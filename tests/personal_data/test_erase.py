@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.commands.context import Context
+from app.commands.fulfilment import decide
 from app.errors import Conflict, NotFound
 from app.ingest import accounts
 from app.ingest.erased import without_person
@@ -140,15 +142,36 @@ async def test_a_run_that_was_stopped_goes_on_under_the_same_address(
         await subjects.to_erase(resources.pool, person["email"], [])
 
 
-async def test_an_order_that_is_being_provisioned_comes_first(resources: Resources, subject: Subject) -> None:
+@pytest.mark.parametrize("state", ["running", "paused", "failed"])
+async def test_an_order_that_is_being_provisioned_comes_first(
+    resources: Resources, subject: Subject, state: str
+) -> None:
     await resources.pool.execute(
-        "INSERT INTO portal.fulfilments (order_id, account_id, state, step) VALUES ('801A', $1, 'running', 'sim')",
+        "INSERT INTO portal.fulfilments (order_id, account_id, state, step) VALUES ('801A', $1, $2, 'sim')",
         subject.account_id,
+        state,
     )
     with pytest.raises(Conflict, match="801A") as refused:
         await erased(resources, subject)
     assert refused.value.code == "fulfilment_open"
     assert await resources.pool.fetchval("SELECT count(*) FROM portal.erasures") == 0
+
+
+async def test_a_failed_order_that_nobody_can_cancel_is_never_tried_again(
+    resources: Resources, subject: Subject
+) -> None:
+    await resources.pool.execute(
+        "INSERT INTO portal.fulfilments (order_id, account_id, state, step, facts) "
+        "VALUES ('801A', $1, 'failed', 'sim', $2)",
+        subject.account_id,
+        {"sim_asked_at": "2026-11-21T00:00:00Z", "sim_account": "0700"},
+    )
+    await erased(resources, subject)
+    r = resources
+    context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+    with pytest.raises(Conflict) as refused:
+        await decide.retry(context, OPERATOR, "801A")
+    assert refused.value.code == "fulfilment_over"
 
 
 def test_a_field_nobody_thought_of_is_erased() -> None:
