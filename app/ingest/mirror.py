@@ -21,7 +21,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from app.events import Change, Record
-from app.ingest import erased
+from app.ingest import erased, stages
 from app.ingest.inbox import Entry
 
 Address = tuple[str, str, str]
@@ -126,6 +126,8 @@ async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
         if verdict == "reread":
             done.reread.append(entry)
         if record is not None:
+            if stage := stages.reached(records.get(where), record):
+                records[address(stage)] = done.changed[address(stage)] = stage
             records[where] = record
             (done.changed if verdict == "applied" else done.verified)[where] = record
     done.changed = {where: records[where] for where in done.changed}

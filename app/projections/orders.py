@@ -1,8 +1,10 @@
 """Orders: a Salesforce Order with its OrderItems, products named → one row an order.
 
-Reads: salesforce Order, OrderItem; refers to Product2. Writes: read_model.orders.
+Reads: salesforce Order, OrderItem, and the OrderStages kept of it; refers to Product2. Writes: read_model.orders.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,6 +17,8 @@ from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderRe
 from app.settings import Settings
 
 PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
+LONGEST_TIMELINE = 50
+"""Entries; of an order that paused more often than that the beginning is cut off."""
 ADDRESS = {
     "street": "BillingStreet",
     "city": "BillingCity",
@@ -37,7 +41,7 @@ def projector(settings: Settings) -> Projector:
         source="salesforce",
         scope="record",
         root="Order",
-        reads=("Order", "OrderItem"),
+        reads=("Order", "OrderItem", "OrderStage"),
         lookups=(Lookup(target="Product2", referrer="OrderItem", field="Product2Id"),),
         table=TABLE,
         project=project,
@@ -77,7 +81,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         items=items,
         address={name: data.get(field) for name, field in ADDRESS.items()},
         address_changed=bool(data.get("Address_Changed__c")),
-        timeline=_timeline(data, status),
+        timeline=_timeline(data, status, group.of("OrderStage")),
     )
     return {
         "order_id": order.order_id,
@@ -128,7 +132,13 @@ def _reason(data: dict[str, Any], status: str) -> OrderReason | None:
     return OrderReason(code, STATUS_TEXTS[status])
 
 
-def _timeline(data: dict[str, Any], status: str) -> list[TimelineEntry]:
-    """What the record itself tells: when it was placed, and since when it is as it is."""
-    steps = [("in_review", instant(data.get("CreatedDate"))), (status, instant(data.get("LastModifiedDate")))]
-    return [TimelineEntry(state, STATUS_TEXTS[state], at) for state, at in dict(steps).items() if at]
+def _timeline(data: dict[str, Any], status: str, stages: Sequence[Record]) -> list[TimelineEntry]:
+    """When it was placed, then every state it was seen to enter; of an order never seen to move, the one it is in."""
+    seen: list[tuple[str, datetime | None]] = [
+        (customer_status(stage.data), stage.occurred_at) for stage in sorted(stages, key=lambda each: each.version)
+    ]
+    steps: list[tuple[str, datetime | None]] = [("in_review", instant(data.get("CreatedDate")))]
+    for state, at in seen or [(status, instant(data.get("LastModifiedDate")))]:
+        if state != steps[-1][0]:
+            steps.append((state, at))
+    return [TimelineEntry(state, STATUS_TEXTS[state], at) for state, at in steps[-LONGEST_TIMELINE:] if at]

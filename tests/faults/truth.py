@@ -103,10 +103,17 @@ KEYS = (
 
 def _said(row: Any) -> dict[str, Any]:
     return {
-        name: msgspec.json.decode(value) if isinstance(value, bytes) else value
+        name: _seen_once(msgspec.json.decode(value)) if isinstance(value, bytes) else value
         for name, value in row.items()
         if name not in AGES
     }
+
+
+def _seen_once(document: dict[str, Any]) -> dict[str, Any]:
+    """What an order passed through only those can tell who watched; where it is now everybody can."""
+    if "timeline" in document:
+        document["timeline"] = document["timeline"][-1]["state"]
+    return document
 
 
 def _compared(table: str, expected: dict[Any, dict[str, Any]], held: dict[Any, dict[str, Any]]) -> list[str]:
