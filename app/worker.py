@@ -130,12 +130,16 @@ async def serve(settings: Settings) -> None:
 
 
 def _workers(settings: Settings, work: Work) -> list[Worker[Any]]:
-    """One SAQ worker a kind of work. Their client waits between attempts, so that Redis being away costs no CPU."""
+    """One SAQ worker a kind of work. Their client waits between attempts, so that Redis being away costs no CPU.
+
+    Fulfilments do little but wait for upstreams, some of which take a minute: a few slow ones must not hold up the
+    rest. How much an upstream is asked at once is bounded by its client.
+    """
     retry = Retry(ExponentialBackoff(cap=2, base=0.1), retries=8)
     redis = Redis.from_url(settings.redis_url, retry=retry, retry_on_error=[ConnectionError, OSError])
     kinds = {"apply": work.apply, "fetch": work.fetch, "fulfil": work.fulfil}
     share = max(settings.worker_concurrency // 2, 1)
-    concurrency = {"apply": share, "fetch": max(share // 2, 1), "fulfil": max(share // 2, 1)}
+    concurrency = {"apply": share, "fetch": max(share // 2, 1), "fulfil": settings.worker_concurrency}
     return [
         QuietWorker(
             RedisQueue(redis, name=kind),

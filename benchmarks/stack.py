@@ -66,7 +66,9 @@ async def logged_in(state: State, customer: dict[str, Any]) -> httpx.AsyncClient
     """A client of the API with the customer's session; the caller closes it."""
     client = httpx.AsyncClient(base_url=state["api_url"], timeout=30, trust_env=False)
     body = {"email": customer["email"], "password": customer["password"]}
-    (await client.post("/api/auth/login", json=body)).raise_for_status()
+    answer = (await client.post("/api/auth/login", json=body)).raise_for_status()
+    client.cookies.clear()
+    client.headers["authorization"] = f"Bearer {answer.json()['token']}"
     return client
 
 

@@ -15,6 +15,7 @@ ROWS = {
     "growth": {"growth"},
     "rebuild": {"rebuild", "queries beside a rebuild"},
     "lag": {"lag, p50", "lag, p99"},
+    "activation": {f"approved to activated, {name}" for name in ("vpn", "hosting", "sim")},
     "memory": {"memory, api", "memory, worker", "memory, cdc"},
 }
 

@@ -11,7 +11,7 @@ from app.commands.fulfilment.steps import STEPS
 LEARNED = {
     "whmcs_order": ("whmcs_order_id", "service_ids"),
     "accept": (),
-    "sim": ("sim_accepted_at", "sim_account", "sim_polls"),
+    "sim": ("sim_accepted_at", "sim_account"),
     "hosting": (),
     "complete": (),
 }

@@ -62,6 +62,11 @@ class Victims:
 @pytest.fixture
 def environment(running: Running) -> dict[str, str]:
     """Settings of the running stack."""
+    return environment_of(running)
+
+
+def environment_of(running: Running) -> dict[str, str]:
+    """What one more process of a running stack needs to be told."""
     state = running.state
     own = {
         **os.environ,

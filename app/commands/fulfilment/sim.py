@@ -11,6 +11,8 @@ CORPORATE = "C"
 SETTLE_SECONDS = 60.0
 """A request without an answer may still be worked on; only after so long is its absence believed."""
 SLOWEST_POLL = 10
+POLL_SHARE = 0.15
+"""Of the time waited so far: asked that often, an activation is noticed late by a seventh of what it took at most."""
 DEADLINE_SECONDS = 7_200.0
 
 
@@ -78,7 +80,7 @@ async def _send(work: Work, plan: Line, number: str | None) -> str | None:
 
 
 async def _accepted(work: Work, number: str) -> Outcome:
-    await work.remember(sim_account=number, sim_accepted_at=stamp(), sim_polls=0)
+    await work.remember(sim_account=number, sim_accepted_at=stamp())
     return Wait(work.ctx.settings.freebit_poll_seconds)
 
 
@@ -95,9 +97,11 @@ async def _watch(work: Work, plan: Line) -> Outcome:
     waited = work.seconds_since("sim_accepted_at") or 0.0
     if waited > max(DEADLINE_SECONDS, 20 * work.ctx.settings.freebit_poll_seconds):
         return Fail("SIM_ACTIVATION_SLOW", f"Freebit has not activated {facts['sim_account'][-4:]:0>4} for two hours.")
-    polls = int(facts.get("sim_polls", 0)) + 1
-    await work.remember(sim_polls=polls)
-    return Wait(work.ctx.settings.freebit_poll_seconds * min(1.5**polls, SLOWEST_POLL))
+    return Wait(_poll_seconds(waited, work.ctx.settings.freebit_poll_seconds))
+
+
+def _poll_seconds(waited: float, shortest: float) -> float:
+    return min(max(waited * POLL_SHARE, shortest), shortest * SLOWEST_POLL)
 
 
 def _mnp(porting: Porting) -> Mnp:

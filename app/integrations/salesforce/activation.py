@@ -1,5 +1,6 @@
 """The activation of an order, as Salesforce keeps it: what fulfilment reads of an order and what it writes back."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -72,13 +73,15 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
     Raises:
         UpstreamNotFound: deleted.
     """
-    found = await client.query(quote(f"SELECT {', '.join(_READ)} FROM Order WHERE Id = {{}}", order_id))
+    products = ", ".join(f"Product2.{field}" for field in _LINE.values())
+    found, rows = await asyncio.gather(
+        client.query(quote(f"SELECT {', '.join(_READ)} FROM Order WHERE Id = {{}}", order_id)),
+        client.query(
+            quote(f"SELECT Id, Quantity, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id)
+        ),
+    )
     if not found:
         raise UpstreamNotFound("salesforce", "query:Order", f"no order {order_id}")
-    products = ", ".join(f"Product2.{field}" for field in _LINE.values())
-    rows = await client.query(
-        quote(f"SELECT Id, Quantity, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id)
-    )
     order = found[0]
     porting = Porting(**{name: str(order.get(field) or "") for name, field in PORTING.items()})
     return LiveOrder(
