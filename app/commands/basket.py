@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 Short = Annotated[str, Meta(max_length=100)]
 Upto40 = Annotated[str, Meta(max_length=40)]
 Domain = Annotated[str, Meta(max_length=253)]
+PromoCode = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[\w.-]+$")]
 Required = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
@@ -66,4 +67,5 @@ class Basket(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     items: Annotated[list[BasketItem], Meta(min_length=1, max_length=20)]
     configuration: Configuration = field(default_factory=Configuration)
     address: Annotated[Address | None, Meta(description="When it differs from the billing address on file.")] = None
+    promo_code: Annotated[PromoCode | None, Meta(description="A promotion code; one an order.")] = None
     address_confirmed: Annotated[bool, Meta(description="The customer confirmed the installation address.")] = False

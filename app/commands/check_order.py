@@ -10,6 +10,7 @@ from app.commands.context import Actor, Context, Done
 from app.commands.order_facts import Product, facts_for
 from app.commands.order_rules import violations
 from app.errors import Violation
+from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, Promotion
 from app.readmodels.money import Money, money
 
 
@@ -22,11 +23,15 @@ class Totals(Struct, frozen=True, kw_only=True):
 
 
 class CheckedOrder(Struct, frozen=True, kw_only=True):
-    """Whether the basket could be ordered now, and if not, everything to put right."""
+    """Whether the basket could be ordered now, and if not, everything to put right.
+
+    `promotion` says what the code gives; the total is without it, because billing alone can tell its worth.
+    """
 
     ok: bool
     violations: list[Violation]
     total: Totals
+    promotion: str | None
     tax: str = "excluded"
 
 
@@ -39,7 +44,23 @@ async def check_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
     facts = await facts_for(ctx, actor, basket)
     found = violations(basket, facts)
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
-    return Done(CheckedOrder(ok=not found, violations=found, total=totals(chosen, ctx.settings.salesforce_currency)))
+    total = totals(chosen, ctx.settings.salesforce_currency)
+    given = None if any(each.field == "promo_code" for each in found) else facts.promotion
+    return Done(
+        CheckedOrder(ok=not found, violations=found, total=total, promotion=worth(given, total.monthly.currency))
+    )
+
+
+def worth(given: Promotion | None, currency: str) -> str | None:
+    """A promotion as a customer reads it."""
+    if given is None:
+        return None
+    when = "every bill" if given.recurring else "the first bill"
+    if given.kind == PERCENTAGE:
+        return f"{given.code}: {given.value.normalize():f} % off {when}."
+    if given.kind == FIXED:
+        return f"{given.code}: {given.value.normalize():f} {currency} off {when}."
+    return f"{given.code} will be taken into account on {when}."
 
 
 def totals(products: Iterable[Product], currency: str) -> Totals:

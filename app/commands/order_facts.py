@@ -16,6 +16,7 @@ from msgspec import Struct
 from app.commands.basket import Basket
 from app.commands.context import Actor, Context
 from app.ingest.accounts import whmcs_hint
+from app.integrations.whmcs.promotions import Promotion, promotion
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
@@ -23,8 +24,10 @@ OPEN = ("in_review", "approved", "activating", "awaiting_payment_method", "pause
 """Customer statuses of orders that are still on their way."""
 
 _PRODUCTS = """
-SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, orderable, pricebook_entry_id, facts
-FROM read_model.catalog WHERE sku = ANY($1::text[])
+SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, orderable, pricebook_entry_id,
+       whmcs_product_id, facts, coalesce(d -> 'requires', '[]') AS requires, coalesce(d -> 'excludes', '[]') AS excludes
+FROM read_model.catalog, LATERAL (SELECT convert_from(document, 'UTF8')::jsonb) AS said (d)
+WHERE sku = ANY($1::text[])
 """
 _ACCOUNT = """
 SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS profile_as_of,
@@ -58,6 +61,9 @@ class Product(Struct, frozen=True, kw_only=True):
     currency: str
     orderable: bool
     pricebook_entry_id: str
+    whmcs_product_id: str | None = None
+    requires: list[str] = []
+    excludes: list[str] = []
     facts: dict[str, Any] = {}
 
 
@@ -88,11 +94,12 @@ class Facts(Struct, frozen=True, kw_only=True):
     internet_status: str | None
     internet_offering: str | None
     address: KnownAddress | None
+    promotion: Promotion | None = None
     today: date
 
 
 async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
-    """The facts, verified with WHMCS where the read model has none or is past its bound.
+    """The facts, verified with WHMCS where the read model has none or is past its bound; a promotion code always.
 
     Raises:
         UpstreamError: WHMCS had to be asked and could not answer.
@@ -108,6 +115,7 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
         internet_status=row["internet_status"],
         internet_offering=row["internet_offering"],
         address=await _address(ctx, actor, account_id, row),
+        promotion=await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None,
         today=datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date(),
     )
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from app.commands.basket import Address, Configuration, NumberTransfer
+from msgspec import convert
+
+from app.commands import postal
+from app.commands.basket import Basket, Configuration, NumberTransfer
 from app.commands.order_facts import KnownAddress, Product
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Choices, Porting, Snapshot
+from app.readmodels.profiles import Address
 
 TYPES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Hosting"}
 """Catalog category → Order_Type__c. An order with an Internet line is an Internet order, whatever else it has."""
@@ -74,6 +78,17 @@ def porting(mnp: NumberTransfer | None) -> Porting | None:
         gender=GENDERS[mnp.gender or "corporate"],
         birthday=mnp.birthday.isoformat(),
     )
+
+
+def ordered_address(basket: Basket) -> Address | None:
+    """The address given with the order, in its usual spelling; None when the one on file shall be used.
+
+    Raises:
+        RuleViolated: `address_invalid`, with what is wrong by field.
+    """
+    if basket.address is None:
+        return None
+    return postal.checked(convert(basket.address, Address, from_attributes=True), within="address.")
 
 
 def snapshot(address: Address | KnownAddress) -> Snapshot:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from app.commands.basket import Basket, NumberTransfer
 from app.commands.order_facts import Facts, Product
-from app.errors import Violation
+from app.commands.order_mapping import ordered_address
+from app.errors import RuleViolated, Violation
 
 COVERS = {
     "Home 10G": ("Home 10G", "Home 1G"),
@@ -149,9 +150,50 @@ def hosting(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def address(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """There must be an address to snapshot."""
+    """There must be an address to snapshot, and one that is given must be one that can be found."""
     if basket.address is None and facts.address is None:
         yield Violation("address", "address_required", "Please give the address for this order.")
+    try:
+        ordered_address(basket)
+    except RuleViolated as wrong:
+        yield from wrong.errors
+
+
+def combinations(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """What the catalog says must, or must not, be ordered together."""
+    chosen = {item.sku: facts.products[item.sku] for item in basket.items if item.sku in facts.products}
+    for product in chosen.values():
+        for sku in product.requires:
+            if sku not in chosen:
+                yield Violation("items", "required_product_missing", f"{product.name} is ordered with {sku} only.")
+        for sku in product.excludes:
+            if sku in chosen:
+                sentence = f"{product.name} cannot be ordered together with {chosen[sku].name}."
+                yield Violation("items", "products_exclude_each_other", sentence)
+
+
+def promotion(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """A promotion code that can be used today, for something in the basket."""
+    if basket.promo_code is None:
+        return
+    if problem := _promotion_problem(basket, facts):
+        yield Violation("promo_code", "promo_code_invalid", f"{basket.promo_code}: {problem}")
+
+
+def _promotion_problem(basket: Basket, facts: Facts) -> str | None:
+    found = facts.promotion
+    if found is None:
+        return "there is no such promotion code. Please check its spelling or leave it out."
+    if found.starts_on and facts.today < found.starts_on:
+        return f"this promotion begins on {found.starts_on.isoformat()}."
+    if found.expires_on and facts.today > found.expires_on:
+        return f"this promotion ended on {found.expires_on.isoformat()}."
+    if found.max_uses and found.uses >= found.max_uses:
+        return "this promotion is used up."
+    chosen = {product.whmcs_product_id for item in basket.items if (product := facts.products.get(item.sku))}
+    if found.product_ids and not found.product_ids & chosen:
+        return "this promotion is for other products than these."
+    return None
 
 
 RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (
@@ -161,7 +203,9 @@ RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (
     sim,
     vpn,
     hosting,
+    combinations,
     address,
+    promotion,
 )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from app.commands.basket import Basket
 from app.commands.context import Actor
 from app.commands.order_facts import Facts, Product
+from app.commands.order_mapping import ordered_address
 from app.ingest.inbox import Pending
 from app.ingest.mirror import now
 from app.readmodels.money import money
@@ -23,7 +24,7 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
     """What to show for an order that was just placed; prices as the catalog had them."""
     at, text = now(), STATUS_TEXTS[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
-    address = msgspec.to_builtins(basket.address or facts.address)
+    address = msgspec.to_builtins(ordered_address(basket) or facts.address)
     order = Order(
         order_id=order_id,
         order_number=None,
@@ -43,6 +44,7 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
         if address
         else {},
         address_changed=False,
+        promo_code=basket.promo_code,
         timeline=[TimelineEntry(STATUS, text, at)],
     )
     same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}

@@ -14,12 +14,13 @@ from typing import Any, NoReturn
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.commands.basket import Basket
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
 from app.commands.order_facts import Facts, Product, facts_for
-from app.commands.order_mapping import choices, order_type, porting, snapshot
+from app.commands.order_mapping import choices, order_type, ordered_address, porting, snapshot
 from app.commands.order_rules import violations
 from app.commands.pending_order import pending_order
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
@@ -121,7 +122,7 @@ def _new_order(
     prices: Mapping[str, orders.Price],
     key: str,
 ) -> orders.NewOrder:
-    address = basket.address or facts.address
+    address = ordered_address(basket) or facts.address
     assert address is not None, "the address rule holds"
     return orders.NewOrder(
         key=key,
@@ -131,7 +132,7 @@ def _new_order(
         order_type=order_type(chosen),
         address=snapshot(address),
         address_changed=facts.address is None or _normal(address) != _normal(facts.address),
-        choices=choices(basket.configuration, chosen),
+        choices=replace(choices(basket.configuration, chosen), promo_code=basket.promo_code),
         porting=porting(basket.configuration.mnp),
         items=[
             orders.NewItem(

@@ -4,12 +4,14 @@ Reads: salesforce Product2, PricebookEntry. Writes: read_model.catalog, document
 Shown: active, `Portal_Catalog__c`, and actively priced in the portal price book. Orderable: `Portal_Accessible__c` too.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from app.events import Record
+from app.projections.bundles import bundles
 from app.projections.fields import snake
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.catalog import (
@@ -34,10 +36,14 @@ INTERNAL = frozenset(
         "item_class",
         "billing_cycle",
         "display_order",
+        "auto_add",
+        "required_products",
+        "mutually_exclusive",
     }
 )
 """Facts that have a place of their own or are nobody's business outside."""
 
+BULLETS = "-*•・"
 CLASSES = {"Service": "service", "Installation": "installation", "Add-on": "add_on", "Activation": "activation"}
 
 
@@ -61,7 +67,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="catalog",
-        version=1,
+        version=2,
         source="salesforce",
         scope="global",
         reads=("Product2", "PricebookEntry"),
@@ -73,11 +79,13 @@ def projector(settings: Settings) -> Projector:
 
 def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
     data = product.data
+    description, features = described(data.get("Description"))
     category = str(data.get("Product2Categories1__c") or "other").lower()
     item = Product(
         sku=data["StockKeepingUnit"],
         name=data["Name"],
-        description=data.get("Description") or "",
+        description=description,
+        features=features,
         category=category,
         item_class=CLASSES.get(data.get("Item_Class__c") or "", "other"),
         billing_cycle=(data.get("Billing_Cycle__c") or "Monthly").lower(),
@@ -85,6 +93,9 @@ def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
         orderable=bool(data.get("Portal_Accessible__c")),
         is_default=bool(data.get("Is_Default__c")),
         family_only=bool(data.get("SIM_Has_Family_Discount__c")),
+        added_automatically=bool(data.get("Auto_Add__c")),
+        requires=listed(data.get("Required_Products__c")),
+        excludes=listed(data.get("Mutually_Exclusive__c")),
         facts=_facts(data),
     )
     return {
@@ -115,6 +126,18 @@ def _facts(data: dict[str, Any]) -> dict[str, Any]:
 def _text(value: Any) -> str | None:
     """An id that Salesforce may hold as a number."""
     return None if value in (None, "") else str(int(value)) if isinstance(value, float) else str(value)
+
+
+def listed(text: str | None) -> list[str]:
+    """SKUs as staff write several into one field: by commas, semicolons or lines."""
+    return [each.strip() for each in re.split(r"[,;\n]", text or "") if each.strip()]
+
+
+def described(text: str | None) -> tuple[str, list[str]]:
+    """A description and the features listed in it: its lines that begin with a bullet."""
+    lines = [line.strip() for line in (text or "").splitlines()]
+    features = [line.lstrip(BULLETS).strip() for line in lines if line.startswith(tuple(BULLETS))]
+    return "\n".join(line for line in lines if line and not line.startswith(tuple(BULLETS))), features
 
 
 def _documents(rows: Sequence[dict[str, Any]]) -> list[Document]:
@@ -157,4 +180,5 @@ def _category(category: str, rows: Sequence[dict[str, Any]]) -> Category:
         activation_fees=of_class["activation"],
         add_ons=of_class["add_on"],
         regions=list(regions),
+        bundles=bundles(products),
     )

@@ -37,7 +37,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="orders",
-        version=1,
+        version=2,
         source="salesforce",
         scope="record",
         root="Order",
@@ -81,6 +81,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         items=items,
         address={name: data.get(field) for name, field in ADDRESS.items()},
         address_changed=bool(data.get("Address_Changed__c")),
+        promo_code=data.get("Promo_Code__c"),
         timeline=_timeline(data, status, group.of("OrderStage")),
     )
     return {

@@ -12,7 +12,7 @@ from app.errors import NotFound, NotReady
 from app.queries.standing import feed_as_of
 from app.queries.store import Answer, Store, etag_of, with_age
 from app.readmodels import documents
-from app.readmodels.catalog import CATEGORIES, Category, Product, account_document, public_document
+from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
 
 
@@ -41,6 +41,7 @@ class AccountCategory(Struct, frozen=True, kw_only=True):
     activation_fees: list[Product]
     add_ons: list[Product]
     regions: list[str]
+    bundles: list[Bundle]
 
 
 async def categories(store: Store) -> Answer:
@@ -88,16 +89,18 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
         raise NotReady
     base = msgspec.json.decode(found.body, type=Category)
     facts = await _facts(store, account_id)
+    family = {item.sku for item in base.plans if item.family_only}
     plans = [AccountProduct(product=item, availability=_availability(item, facts)) for item in base.plans]
     body = msgspec.json.encode(
         AccountCategory(
             category=base.category,
             name=base.name,
-            plans=[plan for plan in plans if not plan.product.family_only or facts.has_sim],
+            plans=[plan for plan in plans if facts.has_sim or plan.product.sku not in family],
             installations=base.installations,
             activation_fees=base.activation_fees,
             add_ons=base.add_ons,
             regions=base.regions,
+            bundles=[each for each in base.bundles if facts.has_sim or each.plan not in family],
         )
     )
     as_of = await feed_as_of(store)

@@ -36,7 +36,11 @@ TABLE = Table(
 
 
 class Product(Struct, frozen=True, kw_only=True):
-    """One product. Prices exclude consumption tax."""
+    """One product. Prices exclude consumption tax.
+
+    `requires` and `excludes` are SKUs that must, or must not, be ordered with it; `added_automatically` is what a shop
+    puts into the basket by itself, such as an activation fee.
+    """
 
     sku: str
     name: str
@@ -49,6 +53,10 @@ class Product(Struct, frozen=True, kw_only=True):
     orderable: bool
     is_default: bool
     family_only: bool
+    features: list[str]
+    added_automatically: bool
+    requires: list[str]
+    excludes: list[str]
     facts: dict[str, Any]
 
 
@@ -61,6 +69,21 @@ class CategorySummary(Struct, frozen=True, kw_only=True):
     plan_count: int
 
 
+class Bundle(Struct, frozen=True, kw_only=True):
+    """A plan with what belongs to it, as SKUs, and what that comes to at least.
+
+    `activation_fees` come with it, `installations` are the ways it can be installed and paid for, `add_ons` are
+    optional. The two prices are of the plan with its fees and the installation that costs least at first.
+    """
+
+    plan: str
+    activation_fees: list[str]
+    installations: list[str]
+    add_ons: list[str]
+    monthly: Money
+    one_time: Money
+
+
 class Category(Struct, frozen=True, kw_only=True):
     """All a shop page of one category needs."""
 
@@ -71,6 +94,7 @@ class Category(Struct, frozen=True, kw_only=True):
     activation_fees: list[Product]
     add_ons: list[Product]
     regions: list[str]
+    bundles: list[Bundle]
 
 
 def public_document(category: str | None = None, sku: str | None = None) -> str:

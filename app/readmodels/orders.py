@@ -102,4 +102,5 @@ class Order(Struct, frozen=True, kw_only=True):
     items: list[OrderItem]
     address: dict[str, Any]
     address_changed: bool
+    promo_code: str | None = None
     timeline: list[TimelineEntry]

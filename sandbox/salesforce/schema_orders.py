@@ -111,6 +111,7 @@ _CHOICES = (
     check("SIM_Voice_Mail__c"),
     check("SIM_Call_Waiting__c"),
     text("Domain__c"),
+    text("Promo_Code__c", 50),
 )
 
 _PORTING = (

@@ -3,21 +3,29 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sandbox.clock import TOKYO, Clock
 from sandbox.seed.history import PastOrder, history
 from sandbox.seed.people import Person
-from sandbox.seed.products import HOSTING, ONETIME, SIM, Product
+from sandbox.seed.products import HOSTING, ONETIME, SIM, VPN, Product
 from sandbox.whmcs.billing import totals
 from sandbox.whmcs.clients import password_hash
 from sandbox.whmcs.cycles import months_later
 from sandbox.whmcs.install import CARD_GATEWAY, CUSTOMER_NUMBER_FIELD, Install
-from sandbox.whmcs.state import Client, Invoice, Item, Order, PayMethod, Service, Transaction, User
+from sandbox.whmcs.state import Client, Invoice, Item, Order, PayMethod, Promotion, Service, Transaction, User
 from sandbox.whmcs.state import Product as WhmcsProduct
 
 FIRST_USER, FIRST_SERVICE, FIRST_INVOICE = 6_000, 10_000, 40_000
 SHOWN_CYCLES = 3
 DUE_DAYS = 14
+PROMOTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("WELCOME10", "Percentage", "10.00", {"recurring": True}),
+    ("VPN500", "Fixed Amount", "500.00", {}),
+    ("SUMMER2024", "Percentage", "25.00", {"startdate": "2024-06-01", "expirationdate": "2024-08-31"}),
+    ("ONLYONCE", "Fixed Amount", "100.00", {"maxuses": 1, "uses": 1}),
+)
+"""Two that can be used, the second for VPN only; one that is over, one that is used up."""
 CARDS = (("Visa", "4242"), ("MasterCard", "4444"), ("JCB", "0505"), ("American Express", "8431"))
 
 
@@ -26,6 +34,10 @@ def seed(install: Install, clock: Clock, people: Sequence[Person], products: Seq
     groups = list(dict.fromkeys(product.category for product in products))
     for product in products:
         install.products[product.whmcs_pid] = _product(product, groups.index(product.category) + 1)
+    vpn = tuple(product.whmcs_pid for product in products if product.category == VPN)
+    for number, (code, kind, value, more) in enumerate(PROMOTIONS, start=1):
+        scope = vpn if code.startswith("VPN") else ()
+        install.promotions[number] = Promotion(number, code, kind, Decimal(value), appliesto=scope, **more)
     hashes = {password: password_hash(password) for password in {person.password for person in people}}
     for person in people:
         if person.has_whmcs:

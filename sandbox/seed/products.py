@@ -54,7 +54,7 @@ def _internet() -> Iterator[Product]:
                     "Internet_Monthly_Price__c": base + extra,
                     "Is_Default__c": tier == "Gold",
                 },
-                f"{tier} support on a {line} fibre line.",
+                f"{tier} support on a {line} fibre line.\n- Up to {line.split()[-1]}bps\n- IPv6 and IPv4",
             )
     for sku, name, item_class, cycle, price, pid in (
         ("INTERNET-INSTALL-SINGLE", "Internet installation, paid at once", INSTALLATION, ONETIME, 22_800, 242),
@@ -95,7 +95,7 @@ def _sim() -> Iterator[Product]:
                         "SIM_Plan_Code__c": f"PASI_{word}_{size}",
                         "SIM_Has_Family_Discount__c": family,
                     },
-                    f"{label}, {size} a month.",
+                    f"{label}, {size} a month.\n- {size} at full speed\n- eSIM or card",
                 )
     for sku, name, item_class, cycle, price, number in (
         ("SIM-ADDON-VOICE-MAIL", "SIM voice mail", ADD_ON, MONTHLY, 300, 331),
@@ -118,5 +118,5 @@ def _vpn() -> Iterator[Product]:
 def _hosting() -> Iterator[Product]:
     for step, (plan, price, space) in enumerate(HOSTING_PLANS):
         about, sku = {"Is_Default__c": plan == "Basic"}, f"HOSTING-{plan}".upper()
-        text = f"Web hosting with {space} of space."
+        text = f"Web hosting with {space} of space.\n- {space} for pages and mail\n- Free TLS certificates\n- Control panel"
         yield Product(sku, f"Hosting {plan}", HOSTING, SERVICE, MONTHLY, price, 501 + step, about, text)

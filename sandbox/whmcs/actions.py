@@ -8,6 +8,7 @@ from sandbox.whmcs import (
     invoices,
     orders,
     payments,
+    promotions,
     provisioning,
     services,
     system,
@@ -24,6 +25,7 @@ _FAMILIES = (
     services,
     provisioning,
     orders,
+    promotions,
     system,
 )
 ACTIONS: dict[str, tuple[str, Action]] = {

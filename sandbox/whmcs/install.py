@@ -19,6 +19,7 @@ from sandbox.whmcs.state import (
     Order,
     PayMethod,
     Product,
+    Promotion,
     Service,
     SsoToken,
     Transaction,
@@ -81,6 +82,7 @@ class Install:
     transactions: dict[int, Transaction] = field(default_factory=dict)
     pay_methods: dict[int, PayMethod] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
+    promotions: dict[int, Promotion] = field(default_factory=dict)
     cancel_requests: dict[int, CancelRequest] = field(default_factory=dict)
     credits: dict[int, CreditEntry] = field(default_factory=dict)
     upgrades: dict[int, Upgrade] = field(default_factory=dict)

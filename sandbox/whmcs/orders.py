@@ -1,11 +1,11 @@
 """Actions on orders: AddOrder, AcceptOrder, CancelOrder, PendingOrder, GetOrders."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from sandbox.whmcs import cycles, forms
+from sandbox.whmcs import cycles, forms, promotions
 from sandbox.whmcs.billing import advance, new_invoice, service_items, totals
 from sandbox.whmcs.call import Action, Call, escaped, money
 from sandbox.whmcs.client_reads import shown
@@ -39,9 +39,13 @@ def add_order(call: Call) -> dict[str, Any]:
     ordernum = int(secrets.randbelow(9 * 10**9) + 10**9)
     order = Order(install.new_id("order"), ordernum, client.id, call.now, gateway, Decimal("0.00"))
     order.notes, order.promocode, order.ipaddress = params.text("notes"), params.text("promocode"), call.address
+    promotion = promotions.valid(install, order.promocode, call.today.isoformat())
+    if promotion is not None:
+        promotion.uses += 1
     for product, line in drafts:
+        first, later = promotions.discounted(promotion, product, line.price)
         for _ in range(line.quantity):
-            _add_service(call, order, product, line)
+            _add_service(call, order, product, replace(line, price=first, later_price=later))
     install.orders[order.id] = order
     if not params.flag("noinvoice"):
         _invoice(call, order, client)
@@ -59,6 +63,7 @@ class _Line:
     cycle: str
     price: Decimal
     fields: dict[int, str]
+    later_price: Decimal = Decimal("0.00")
 
 
 def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product) -> _Line:
@@ -85,7 +90,7 @@ def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product) -> _Lin
 
 def _add_service(call: Call, order: Order, product: Product, line: _Line) -> None:
     today = call.today.isoformat()
-    recurring = line.price if cycles.MONTHS[line.cycle] else Decimal("0.00")
+    recurring = line.later_price if cycles.MONTHS[line.cycle] else Decimal("0.00")
     service = Service(
         id=call.install.new_id("service"),
         clientid=order.userid,

@@ -177,6 +177,22 @@ class Order:
 
 
 @dataclass
+class Promotion:
+    """A code that makes things cheaper. `value` is percent or money by `type`; `appliesto` empty is everything."""
+
+    id: int
+    code: str
+    type: str
+    value: Decimal
+    recurring: bool = False
+    appliesto: tuple[int, ...] = ()
+    startdate: str = "0000-00-00"
+    expirationdate: str = "0000-00-00"
+    maxuses: int = 0
+    uses: int = 0
+
+
+@dataclass
 class CancelRequest:
     """A request to cancel a service."""
 

@@ -40,6 +40,25 @@ async def test_an_approved_order_is_activated_everywhere_and_read_at_once(desk: 
     assert services == 2
 
 
+async def test_services_are_billed_at_the_order_s_prices_and_with_its_promotion(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await desk.place(actor, await desk.basket("vpn", promo_code="welcome10"))
+    [plan, *_] = await desk.salesforce_items(order_id)
+    await desk.resources.salesforce.update("OrderItem", plan["Id"], {"UnitPrice": 2_222})
+    await desk.approve(order_id)
+
+    assert await desk.fulfil(order_id) == "done"
+
+    items = {each["WHMCS_Service_ID__c"]: each["UnitPrice"] for each in await desk.salesforce_items(order_id)}
+    assert 2_222 in items.values()
+    services = await desk.resources.whmcs.services(actor.whmcs_client_id)
+    billed = {each.record_id: float(each.data["firstpaymentamount"]) for each in services if each.record_id in items}
+    assert billed == {service_id: pytest.approx(price * 0.9) for service_id, price in items.items()}
+    await desk.settle()
+    document = await desk.pool.fetchval("SELECT document FROM read_model.orders WHERE order_id = $1", order_id)
+    assert b'"promo_code":"welcome10"' in document
+
+
 async def test_an_order_that_nobody_approved_is_left_alone(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.place(actor, await desk.basket("vpn"))

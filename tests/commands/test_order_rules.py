@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from app.commands.basket import Basket
-from app.commands.check_order import totals
+from app.commands.check_order import totals, worth
 from app.commands.order_facts import Facts, KnownAddress, Product
 from app.commands.order_rules import violations
+from app.integrations.whmcs.promotions import Promotion
 
 TODAY = date(2026, 6, 1)
 HOME = KnownAddress(address1="1-2-3 Shibuya", city="Shibuya-ku", state="Tokyo", postcode="150-0002", country="JP")
@@ -54,7 +55,10 @@ CATALOG = {
         product("SIM-VOICEMAIL", "sim", "add_on"),
         product("VPN-LONDON", "vpn", facts={"vpn_region": "UK-London"}),
         product("VPN-FEE", "vpn", "activation"),
-        product("HOST-BASIC", "hosting"),
+        product("HOST-BASIC", "hosting", whmcs_product_id="501", excludes=["HOST-PRO"]),
+        product("HOST-PRO", "hosting"),
+        product("NET-PHONE", "internet", "add_on"),
+        product("NET-PHONE-INSTALL", "internet", "installation", requires=["NET-PHONE"]),
         product("SIM-OLD", "sim", orderable=False),
     )
 }
@@ -70,6 +74,9 @@ FACTS = Facts(
 )
 INTERNET = ("NET-GOLD", "NET-INSTALL")
 ESIM = {"sim_type": "esim", "eid": EID}
+
+
+OTHER_HOME = {"address1": "6-10-1", "city": "Minato-ku", "state": "Tokyo", "postcode": "1060032", "country": "JP"}
 
 
 def basket(*skus: str, configuration: dict[str, Any] | None = None, **more: Any) -> Basket:
@@ -90,6 +97,8 @@ def codes(wanted: Basket, **facts: Any) -> list[str]:
         basket("SIM-5", "SIM-FEE", configuration={**ESIM, "mnp": MNP}),
         basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "UK-London"}),
         basket("HOST-BASIC", configuration={"domain": "example.jp"}),
+        basket(*INTERNET, "NET-PHONE", "NET-PHONE-INSTALL", address_confirmed=True),
+        basket("HOST-BASIC", configuration={"domain": "example.jp"}, address=OTHER_HOME),
         basket(*INTERNET, "SIM-5", "SIM-FEE", configuration=ESIM, address_confirmed=True),
     ],
 )
@@ -126,6 +135,13 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
         (basket("HOST-BASIC"), {}, "domain_required"),
         (basket("HOST-BASIC", configuration={"domain": "no spaces.jp"}), {}, "domain_required"),
         (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"address": None}, "address_required"),
+        (
+            basket("HOST-BASIC", configuration={"domain": "a.jp"}, address={**OTHER_HOME, "postcode": "12"}),
+            {},
+            "postcode_invalid",
+        ),
+        (basket(*INTERNET, "NET-PHONE-INSTALL", address_confirmed=True), {}, "required_product_missing"),
+        (basket("HOST-BASIC", "HOST-PRO", configuration={"domain": "a.jp"}), {}, "products_exclude_each_other"),
     ],
 )
 def test_each_rule_speaks_up_alone(wanted: Basket, facts: dict[str, Any], expected: str) -> None:
@@ -204,6 +220,59 @@ def test_every_sentence_is_one_for_people() -> None:
 def test_a_malformed_basket_is_refused_before_any_rule(body: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(body, Basket)
+
+
+TEN_PERCENT = Promotion(
+    code="TEN",
+    kind="Percentage",
+    value=Decimal("10.00"),
+    recurring=True,
+    product_ids=frozenset(),
+    starts_on=None,
+    expires_on=None,
+    max_uses=0,
+    uses=7,
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, None),
+        ({"starts_on": TODAY, "expires_on": TODAY, "max_uses": 8}, None),
+        ({"product_ids": frozenset({"501", "502"})}, None),
+        ({"starts_on": TODAY + timedelta(days=1)}, "begins on 2026-06-02"),
+        ({"expires_on": TODAY - timedelta(days=1)}, "ended on 2026-05-31"),
+        ({"max_uses": 7}, "used up"),
+        ({"product_ids": frozenset({"401"})}, "other products"),
+    ],
+)
+def test_a_promotion_code_counts_within_its_bounds(changed: dict[str, Any], said: str | None) -> None:
+    wanted = basket("HOST-BASIC", configuration={"domain": "a.jp"}, promo_code="TEN")
+    facts = msgspec.structs.replace(FACTS, promotion=msgspec.structs.replace(TEN_PERCENT, **changed))
+
+    found = violations(wanted, facts)
+
+    assert [each.code for each in found] == ([] if said is None else ["promo_code_invalid"])
+    assert said is None or said in found[0].message
+
+
+def test_an_unknown_promotion_code_is_told() -> None:
+    wanted = basket("HOST-BASIC", configuration={"domain": "a.jp"}, promo_code="NONE")
+
+    assert codes(wanted) == ["promo_code_invalid"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "TEN: 10 % off every bill."),
+        ({"kind": "Fixed Amount", "value": Decimal("500.00"), "recurring": False}, "TEN: 500 JPY off the first bill."),
+        ({"kind": "Free Setup"}, "TEN will be taken into account on every bill."),
+    ],
+)
+def test_a_promotion_says_what_it_is_worth(changed: dict[str, Any], said: str) -> None:
+    assert worth(msgspec.structs.replace(TEN_PERCENT, **changed), "JPY") == said
 
 
 def test_totals_tell_monthly_from_one_time() -> None:

@@ -54,7 +54,7 @@ def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
 
 
 @pytest.fixture
-async def first_generations(pool: asyncpg.Pool) -> AsyncIterator[None]:
+async def first_generations(pool: asyncpg.Pool, settings: Settings) -> AsyncIterator[None]:
     """Leave every slice as the migrations made it."""
     yield
     await pool.execute("DROP VIEW IF EXISTS read_model.of_an_analyst")
@@ -63,4 +63,9 @@ async def first_generations(pool: asyncpg.Pool) -> AsyncIterator[None]:
         await pool.execute(f"CREATE OR REPLACE VIEW read_model.{name} AS SELECT * FROM generations.{name}_1")
         await pool.execute(f"DROP TABLE generations.{name}_{row['generation']}")
     await pool.execute("DELETE FROM read_model.generations WHERE generation > 1")
-    await pool.execute("UPDATE read_model.generations SET state = 'serving', epoch = 1, projector_version = 1")
+    for each in projectors(settings):
+        await pool.execute(
+            "UPDATE read_model.generations SET state = 'serving', epoch = 1, projector_version = $2 WHERE slice = $1",
+            each.name,
+            each.version,
+        )

@@ -111,7 +111,7 @@ async def test_copies_of_documents_follow_the_generation_in_both_directions(
         done = old.project(group)
         return Projected(done.rows, [msgspec.structs.replace(each, body=b'{"new":1}') for each in done.documents])
 
-    new = msgspec.structs.replace(old, version=2, project=louder)
+    new = msgspec.structs.replace(old, version=old.version + 1, project=louder)
     before = await documents.read(pool, redis, GLOBAL_ACCOUNT, public_document())
     assert (await rebuild.rebuild(pool, new)).serving
     await publish.publish(pool, redis)

@@ -18,6 +18,7 @@ from tests.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, T0, ch
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 NOT_SLICES = {
     "__init__",
+    "bundles",
     "engine",
     "fanout",
     "fields",

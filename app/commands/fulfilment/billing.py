@@ -34,7 +34,7 @@ async def whmcs_order(work: Work) -> Outcome:
             return Fail(PRODUCT_NOT_MAPPED, f"No WHMCS product for: {', '.join(unmapped) or 'an order without items'}.")
         await work.remember(add_order_sent_at=stamp())
         try:
-            found = await ctx.whmcs.add_order(_new_order(work))
+            found = await ctx.whmcs.add_order(_new_order(work, priced=await _same_currency(work)))
         except NOTHING_DONE:
             await work.remember(add_order_sent_at=None)
             raise
@@ -44,13 +44,22 @@ async def whmcs_order(work: Work) -> Outcome:
     return Next({"whmcs_order_id": found.order_id, "service_ids": list(found.service_ids)})
 
 
-def _new_order(work: Work) -> NewOrder:
+async def _same_currency(work: Work) -> bool:
+    """Whether the client is billed in the price book's currency; in any other WHMCS has prices of its own."""
+    currency = await work.ctx.pool.fetchval(
+        "SELECT currency FROM read_model.profiles WHERE account_id = $1", work.job.account_id
+    )
+    return bool(currency == work.ctx.settings.salesforce_currency)
+
+
+def _new_order(work: Work, *, priced: bool) -> NewOrder:
     lines = [
         OrderLine(
             pid=line.whmcs_product_id,
             billing_cycle=line.billing_cycle.lower() or "monthly",
             qty=line.quantity,
             domain=work.order.domain if line.category == "Hosting" else "",
+            price=line.unit_price if priced else None,
         )
         for line in work.order.lines
     ]
@@ -59,6 +68,7 @@ def _new_order(work: Work) -> NewOrder:
         salesforce_order_id=work.order.order_id,
         lines=lines,
         payment_method=work.ctx.settings.whmcs_payment_method,
+        promo_code=work.order.promo_code,
     )
 
 

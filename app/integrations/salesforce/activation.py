@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ CREATED, ACTIVATING, ACTIVATED, FAILED = "Created", "Activating", "Activated", "
 
 _READ = (
     *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS),
-    *("SIM_Type__c", "EID__c", "SIM_Voice_Mail__c", "SIM_Call_Waiting__c", "Domain__c"),
+    *("SIM_Type__c", "EID__c", "SIM_Voice_Mail__c", "SIM_Call_Waiting__c", "Domain__c", "Promo_Code__c"),
     *("MNP_Application__c", *PORTING.values()),
 )
 _LINE = {
@@ -48,6 +49,7 @@ class Line(Struct, frozen=True, kw_only=True):
     sim_plan_type: str
     sim_plan_code: str
     quantity: int
+    unit_price: Decimal
 
 
 class LiveOrder(Struct, frozen=True, kw_only=True):
@@ -63,6 +65,7 @@ class LiveOrder(Struct, frozen=True, kw_only=True):
     voice_mail: bool
     call_waiting: bool
     domain: str
+    promo_code: str
     porting: Porting | None
     lines: tuple[Line, ...]
 
@@ -77,7 +80,9 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
     found, rows = await asyncio.gather(
         client.query(quote(f"SELECT {', '.join(_READ)} FROM Order WHERE Id = {{}}", order_id)),
         client.query(
-            quote(f"SELECT Id, Quantity, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id)
+            quote(
+                f"SELECT Id, Quantity, UnitPrice, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id
+            )
         ),
     )
     if not found:
@@ -95,6 +100,7 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
         voice_mail=bool(order.get("SIM_Voice_Mail__c")),
         call_waiting=bool(order.get("SIM_Call_Waiting__c")),
         domain=order.get("Domain__c") or "",
+        promo_code=order.get("Promo_Code__c") or "",
         porting=porting if order.get("MNP_Application__c") else None,
         lines=tuple(_line(row) for row in rows),
     )
@@ -103,7 +109,8 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
 def _line(row: dict[str, Any]) -> Line:
     product = row.get("Product2") or {}
     values = {name: _text(product.get(field)) for name, field in _LINE.items()}
-    return Line(item_id=row["Id"], quantity=int(row["Quantity"]), **values)
+    price = Decimal(str(row["UnitPrice"] or 0))
+    return Line(item_id=row["Id"], quantity=int(row["Quantity"]), unit_price=price, **values)
 
 
 async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:

@@ -39,6 +39,7 @@ _CHOICES = {
     "voice_mail": "SIM_Voice_Mail__c",
     "call_waiting": "SIM_Call_Waiting__c",
     "domain": "Domain__c",
+    "promo_code": "Promo_Code__c",
 }
 _ADDRESS = {
     "street": "BillingStreet",
@@ -86,6 +87,7 @@ class Choices(Struct, frozen=True, kw_only=True):
     voice_mail: bool = False
     call_waiting: bool = False
     domain: str | None = None
+    promo_code: str | None = None
 
 
 class NewItem(Struct, frozen=True, kw_only=True):

@@ -84,6 +84,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "MNP_Application__c",
         "MNP_Phone_Number__c",
         "Domain__c",
+        "Promo_Code__c",
     ),
     "OrderItem": (
         *_SYSTEM,

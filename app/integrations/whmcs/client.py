@@ -173,6 +173,8 @@ class WhmcsClient:
             "billingcycle": [line.billing_cycle for line in order.lines],
             "qty": [line.qty for line in order.lines],
             "domain": [line.domain for line in order.lines],
+            "priceoverride": ["" if line.price is None else f"{line.price:.2f}" for line in order.lines],
+            "promocode": order.promo_code or None,
             "notes": f"{MARKER}{order.salesforce_order_id}",
             "noinvoice": True,
             "noinvoiceemail": True,

@@ -1,6 +1,7 @@
 """What the portal asks WHMCS to make, and the orders it gets back."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -23,12 +24,14 @@ class NewClient(Struct, frozen=True, kw_only=True):
 
 
 class OrderLine(Struct, frozen=True, kw_only=True):
-    """One product of an order; `billing_cycle` in WHMCS's request words: monthly, onetime, annually."""
+    """One product of an order; `billing_cycle` in WHMCS's request words: monthly, onetime, annually. `price` in the
+    client's currency stands in for WHMCS's own."""
 
     pid: str
     billing_cycle: str
     qty: int = 1
     domain: str = ""
+    price: Decimal | None = None
 
 
 class NewOrder(Struct, frozen=True, kw_only=True):
@@ -38,6 +41,7 @@ class NewOrder(Struct, frozen=True, kw_only=True):
     salesforce_order_id: str
     lines: Sequence[OrderLine]
     payment_method: str
+    promo_code: str = ""
 
 
 class WhmcsOrder(Struct, frozen=True):

@@ -1,0 +1,20 @@
+"""The catalog tells bundles and features, orders their promotion code: a new installation begins with both."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).with_suffix(".sql")
+
+
+def upgrade() -> None:
+    op.execute(SQL.read_text())
+
+
+def downgrade() -> None:
+    op.execute("UPDATE read_model.generations SET projector_version = 1 WHERE slice IN ('catalog', 'orders')")
