@@ -70,11 +70,13 @@ class Work:
         await fulfilment.run(self._context, order_id)
 
     async def after_commit(self) -> None:
-        """Tell Redis what changed, and start what a change sets off: approved orders, orders waiting for a card."""
+        """Tell Redis what changed, and start what it sets off: orders approved, or waiting for a card or money."""
         told = await publish.publish(self._resources.pool, self._resources.redis)
-        for account_id in {notice.account_id for notice in told if notice.slice == "payment_methods"}:
-            await fulfilment.resume_paused(self._context, account_id)
-        if any(notice.slice in ("orders", "payment_methods") for notice in told):
+        resumed: list[str] = []
+        for name, code in fulfilment.RESUMED_BY.items():
+            accounts = {notice.account_id for notice in told if notice.slice == name}
+            resumed += await fulfilment.resume_paused(self._resources.pool, accounts, code)
+        if resumed or any(notice.slice == "orders" for notice in told):
             await self._start_fulfilments()
 
     async def sweep(self) -> None:

@@ -20,12 +20,13 @@ from app.integrations.whmcs.promotions import Promotion, promotion
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
-OPEN = ("in_review", "approved", "activating", "awaiting_payment_method", "paused")
+OPEN = ("in_review", "approved", "activating", "awaiting_payment_method", "awaiting_payment", "paused")
 """Customer statuses of orders that are still on their way."""
 
 _PRODUCTS = """
 SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, orderable, pricebook_entry_id,
-       whmcs_product_id, facts, coalesce(d -> 'requires', '[]') AS requires, coalesce(d -> 'excludes', '[]') AS excludes
+       whmcs_product_id, facts, coalesce((d -> 'instant')::bool, false) AS instant,
+       coalesce(d -> 'requires', '[]') AS requires, coalesce(d -> 'excludes', '[]') AS excludes
 FROM read_model.catalog, LATERAL (SELECT convert_from(document, 'UTF8')::jsonb) AS said (d)
 WHERE sku = ANY($1::text[])
 """
@@ -62,6 +63,7 @@ class Product(Struct, frozen=True, kw_only=True):
     orderable: bool
     pricebook_entry_id: str
     whmcs_product_id: str | None = None
+    instant: bool = False
     requires: list[str] = []
     excludes: list[str] = []
     facts: dict[str, Any] = {}

@@ -134,6 +134,7 @@ def _new_order(
         address_changed=facts.address is None or _normal(address) != _normal(facts.address),
         choices=replace(choices(basket.configuration, chosen), promo_code=basket.promo_code),
         porting=porting(basket.configuration.mnp),
+        instant=all(product.instant for product in chosen),
         items=[
             orders.NewItem(
                 pricebook_entry_id=product.pricebook_entry_id,

@@ -14,7 +14,15 @@ from app.queries.answers import OrderAnswer, Orders
 Limit = Annotated[int, Parameter(ge=1, le=100, description="Items a page.")]
 Cursor = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
 Status = Literal[
-    "in_review", "approved", "activating", "awaiting_payment_method", "paused", "active", "cancelled", "rejected"
+    "in_review",
+    "approved",
+    "activating",
+    "awaiting_payment_method",
+    "awaiting_payment",
+    "paused",
+    "active",
+    "cancelled",
+    "rejected",
 ]
 
 

@@ -37,12 +37,15 @@ INTERNAL = frozenset(
         "billing_cycle",
         "display_order",
         "auto_add",
+        "portal_instant",
         "required_products",
         "mutually_exclusive",
     }
 )
 """Facts that have a place of their own or are nobody's business outside."""
 
+INSTANT = frozenset({"hosting"})
+"""Categories whose products may be activated without staff's review (C11)."""
 BULLETS = "-*•・"
 CLASSES = {"Service": "service", "Installation": "installation", "Add-on": "add_on", "Activation": "activation"}
 
@@ -94,6 +97,7 @@ def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
         is_default=bool(data.get("Is_Default__c")),
         family_only=bool(data.get("SIM_Has_Family_Discount__c")),
         added_automatically=bool(data.get("Auto_Add__c")),
+        instant=category in INSTANT and bool(data.get("Portal_Instant__c")),
         requires=listed(data.get("Required_Products__c")),
         excludes=listed(data.get("Mutually_Exclusive__c")),
         facts=_facts(data),

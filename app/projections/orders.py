@@ -16,7 +16,13 @@ from app.readmodels.money import decimal, money
 from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.settings import Settings
 
-PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
+AWAITING = {"PAYMENT_METHOD_MISSING": "awaiting_payment_method", "PAYMENT_PENDING": "awaiting_payment"}
+"""Error codes that the customer can end → the status."""
+REASONS = {
+    "awaiting_payment_method": "payment_method_missing",
+    "awaiting_payment": "payment_pending",
+    "paused": "activation_failed",
+}
 LONGEST_TIMELINE = 50
 """Entries; of an order that paused more often than that the beginning is cut off."""
 ADDRESS = {
@@ -55,8 +61,8 @@ def customer_status(order: dict[str, Any]) -> str:
         return str(review).lower()
     if activation == "Activated" or review == "Processed":
         return "active"
-    if order.get("Activation_Error_Code__c") == PAYMENT_METHOD_MISSING:
-        return "awaiting_payment_method"
+    if awaited := AWAITING.get(order.get("Activation_Error_Code__c") or ""):
+        return awaited
     if activation == "Failed":
         return "paused"
     if activation == "Activating":
@@ -127,10 +133,7 @@ def _item(item: Record, group: Group, currency: str) -> OrderItem:
 
 
 def _reason(data: dict[str, Any], status: str) -> OrderReason | None:
-    if status not in ("awaiting_payment_method", "paused"):
-        return None
-    code = "payment_method_missing" if status == "awaiting_payment_method" else "activation_failed"
-    return OrderReason(code, STATUS_TEXTS[status])
+    return OrderReason(REASONS[status], STATUS_TEXTS[status]) if status in REASONS else None
 
 
 def _timeline(data: dict[str, Any], status: str, stages: Sequence[Record]) -> list[TimelineEntry]:

@@ -19,6 +19,7 @@ STATUSES = (
     "approved",
     "activating",
     "awaiting_payment_method",
+    "awaiting_payment",
     "paused",
     "active",
     "cancelled",

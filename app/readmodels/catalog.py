@@ -39,7 +39,8 @@ class Product(Struct, frozen=True, kw_only=True):
     """One product. Prices exclude consumption tax.
 
     `requires` and `excludes` are SKUs that must, or must not, be ordered with it; `added_automatically` is what a shop
-    puts into the basket by itself, such as an activation fee.
+    puts into the basket by itself, such as an activation fee. What is `instant` is activated as soon as its invoice is
+    paid, without staff's review.
     """
 
     sku: str
@@ -55,6 +56,7 @@ class Product(Struct, frozen=True, kw_only=True):
     family_only: bool
     features: list[str]
     added_automatically: bool
+    instant: bool
     requires: list[str]
     excludes: list[str]
     facts: dict[str, Any]

@@ -13,6 +13,7 @@ STATUS_TEXTS = {
     "approved": "Your order is approved. Activation starts shortly.",
     "activating": "We are activating your service.",
     "awaiting_payment_method": "Awaiting payment method. Please add one and we will continue by ourselves.",
+    "awaiting_payment": "Awaiting payment. Please pay the invoice and we will continue by ourselves.",
     "paused": "Activation is paused. Our staff are looking into it; you need not do anything.",
     "active": "Your service is active.",
     "cancelled": "This order was cancelled.",

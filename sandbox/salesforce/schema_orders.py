@@ -33,6 +33,7 @@ PRODUCT = SObject(
         pick("Product2Categories1__c", "Internet", "SIM", "VPN", "Hosting", "Other"),
         check("Portal_Catalog__c"),
         check("Portal_Accessible__c"),
+        check("Portal_Instant__c"),
         pick("Item_Class__c", "Service", "Installation", "Add-on", "Activation"),
         pick("Billing_Cycle__c", "Monthly", "Onetime"),
         Field("WH_Product_ID__c", "double"),
@@ -112,6 +113,7 @@ _CHOICES = (
     check("SIM_Call_Waiting__c"),
     text("Domain__c"),
     text("Promo_Code__c", 50),
+    check("Portal_Instant__c"),
 )
 
 _PORTING = (

@@ -117,6 +117,7 @@ def _vpn() -> Iterator[Product]:
 
 def _hosting() -> Iterator[Product]:
     for step, (plan, price, space) in enumerate(HOSTING_PLANS):
-        about, sku = {"Is_Default__c": plan == "Basic"}, f"HOSTING-{plan}".upper()
-        text = f"Web hosting with {space} of space.\n- {space} for pages and mail\n- Free TLS certificates\n- Control panel"
+        about = {"Is_Default__c": plan == "Basic", "Portal_Instant__c": plan == "Business"}
+        sku = f"HOSTING-{plan}".upper()
+        text = f"Web hosting with {space} of space.\n- {space} for pages and mail\n- Free TLS certificates"
         yield Product(sku, f"Hosting {plan}", HOSTING, SERVICE, MONTHLY, price, 501 + step, about, text)

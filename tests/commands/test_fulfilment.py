@@ -132,7 +132,7 @@ async def test_a_missing_card_pauses_the_order_and_a_new_one_resumes_it(desk: An
         f"/whmcs/clients/{actor.whmcs_client_id}/pay-methods", json={"silent": True}
     )
     response.raise_for_status()
-    assert await fulfilment.resume_paused(desk.context, actor.account_id) == [order_id]
+    assert await fulfilment.resume_paused(desk.pool, [actor.account_id], "PAYMENT_METHOD_MISSING") == [order_id]
     assert await fulfilment.due(desk.pool) == [order_id]
     assert await desk.fulfil(order_id) == "done"
     await desk.assert_whole(actor, order_id)

@@ -60,9 +60,56 @@ async def test_a_physical_sim_waits_for_staff_to_assign_one(desk: Any) -> None:
 
     fields = {"Name": "AX0000000000001", "Phone_Number__c": "08055550001", "Assigned_Order__c": order_id}
     await desk.resources.salesforce.create("SIM_Inventory__c", fields)
-    await fulfilment.resume_paused(desk.context, actor.account_id)
+    await fulfilment.resume_paused(desk.pool, [actor.account_id], "SIM_NOT_ASSIGNED")
     assert await desk.fulfil(order_id) == "done"
     await desk.assert_whole(actor, order_id)
+
+
+async def instant_order(desk: Any, actor: Any) -> str:
+    """A hosting order that needs no review, placed and fulfilled as far as it goes."""
+    order_id = await desk.place(actor, await desk.basket("hosting", items=[{"sku": "HOSTING-BUSINESS"}]))
+    await fulfilment.take_approved(desk.pool)
+    assert await desk.fulfil(order_id) == "paused"
+    return str(order_id)
+
+
+async def test_instant_hosting_needs_no_review_but_its_invoice_paid(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await instant_order(desk, actor)
+    assert [call["operation"] for call in await desk.sandbox.calls("whm")] == []
+    await desk.news(order_id)
+    row = await desk.pool.fetchrow("SELECT status, document FROM read_model.orders WHERE order_id = $1", order_id)
+    assert row["status"] == "awaiting_payment"
+    assert b'"code":"payment_pending"' in row["document"]
+
+    invoice_id = (await desk.journal(order_id))["facts"]["invoice_id"]
+    (await desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/pay")).raise_for_status()
+    await fulfilment.resume_paused(desk.pool, [actor.account_id], "PAYMENT_PENDING")
+    assert await desk.fulfil(order_id) == "done"
+
+    await desk.assert_whole(actor, order_id)
+    assert [call["operation"] for call in await desk.sandbox.calls("whm")].count("createacct") == 1
+
+
+async def test_an_instant_order_whose_invoice_was_cancelled_goes_to_staff(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await instant_order(desk, actor)
+    invoice_id = (await desk.journal(order_id))["facts"]["invoice_id"]
+    body = {"status": "Cancelled"}
+    (await desk.sandbox.control.patch(f"/whmcs/invoices/{invoice_id}", json=body)).raise_for_status()
+    await fulfilment.resume_paused(desk.pool, [actor.account_id], "PAYMENT_PENDING")
+
+    assert await desk.fulfil(order_id) == "failed"
+    assert (await desk.journal(order_id))["error_code"] == "INVOICE_NOT_PAYABLE"
+
+
+async def test_a_basket_that_is_not_all_instant_is_reviewed(desk: Any) -> None:
+    actor = await desk.customer()
+    items = [{"sku": "HOSTING-BUSINESS"}, {"sku": "VPN-GLOBAL"}, {"sku": "VPN-ACTIVATION-FEE"}]
+    configuration = {"domain": "both.example", "vpn_region": "Global"}
+    await desk.place(actor, await desk.basket("hosting", items=items, configuration=configuration))
+
+    assert await fulfilment.take_approved(desk.pool) == []
 
 
 async def test_an_unanswered_hosting_account_is_found_under_its_name(desk: Any) -> None:

@@ -2,10 +2,13 @@
 
 A process manager journaled in portal.fulfilments: a row an order, one step at a time, resumable after any kill.
 `take_approved` starts orders, `due` names those with something to do, `run` takes one as far as it goes now, and
-`resume_paused` has an account's paused orders looked at again at once.
+`resume_paused` has paused orders looked at again at once; `RESUMED_BY` names the read models whose news end a pause.
 """
 
+from app.commands.fulfilment.billing import PAYMENT_METHOD_MISSING, PAYMENT_PENDING
 from app.commands.fulfilment.journal import due, resume_paused, take_approved
 from app.commands.fulfilment.run import run
 
-__all__ = ["due", "resume_paused", "run", "take_approved"]
+RESUMED_BY = {"payment_methods": PAYMENT_METHOD_MISSING, "invoices": PAYMENT_PENDING}
+
+__all__ = ["RESUMED_BY", "due", "resume_paused", "run", "take_approved"]

@@ -2,6 +2,7 @@
 
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.errors import UpstreamRejected
+from app.integrations.salesforce import activation
 from app.integrations.whmcs.client import NewOrder, OrderLine
 
 PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
@@ -10,6 +11,11 @@ ORDER_INCOMPLETE = "WHMCS_ORDER_INCOMPLETE"
 SETTLE_SECONDS = 20.0
 """An AddOrder without an answer may still be running; only after so long is its absence believed."""
 PENDING = "Pending"
+PAYMENT_PENDING = "PAYMENT_PENDING"
+PAYMENT_LOOK_SECONDS = 900.0
+"""How often an invoice is looked at that nobody said was paid."""
+PAID = "Paid"
+UNPAID = frozenset({"Draft", "Unpaid", "Overdue", "Payment Pending", "Collections"})
 
 
 async def check_payment(work: Work) -> Outcome:
@@ -41,7 +47,13 @@ async def whmcs_order(work: Work) -> Outcome:
     if len(found.service_ids) < len(order.lines):
         made = f"WHMCS order {found.order_id} has {len(found.service_ids)} services for {len(order.lines)} items."
         return Fail(ORDER_INCOMPLETE, f"{made} A product is missing there.")
-    return Next({"whmcs_order_id": found.order_id, "service_ids": list(found.service_ids)})
+    return Next(
+        {
+            "whmcs_order_id": found.order_id,
+            "service_ids": list(found.service_ids),
+            "invoice_id": found.invoice_id,
+        }
+    )
 
 
 async def _same_currency(work: Work) -> bool:
@@ -69,7 +81,24 @@ def _new_order(work: Work, *, priced: bool) -> NewOrder:
         lines=lines,
         payment_method=work.ctx.settings.whmcs_payment_method,
         promo_code=work.order.promo_code,
+        invoiced=work.order.instant,
     )
+
+
+async def payment(work: Work) -> Outcome:
+    """An instant order is paid before anything is provided; others are billed by their cycle (C11, C30)."""
+    invoice_id = work.job.facts.get("invoice_id")
+    if not work.order.instant or not invoice_id:
+        return Next()
+    status = (await work.ctx.whmcs.invoice(invoice_id)).data["status"]
+    if status == PAID:
+        if work.order.error_code:
+            await activation.begin_activation(work.ctx.salesforce, work.order.order_id)
+        return Next()
+    if status in UNPAID:
+        message = f"Invoice {invoice_id} is not paid yet. Activation goes on when it is."
+        return Pause(PAYMENT_PENDING, message, PAYMENT_LOOK_SECONDS)
+    return Fail("INVOICE_NOT_PAYABLE", f"Invoice {invoice_id} is {status}, so the order was never paid.")
 
 
 async def accept(work: Work) -> Outcome:

@@ -3,13 +3,13 @@
 Reads: read_model.orders. Writes: portal.fulfilments, portal.fulfilment_steps.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.commands.context import Context
 from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, Wait
 
 FIRST_STEP = "check_payment"
@@ -69,12 +69,15 @@ async def due(pool: asyncpg.Pool) -> list[str]:
     return [row["order_id"] for row in rows]
 
 
-async def resume_paused(ctx: Context, account_id: UUID) -> list[str]:
-    """Have the account's paused orders looked at again at once; returns their ids."""
-    rows = await ctx.pool.fetch(
-        "UPDATE portal.fulfilments SET next_attempt_at = now() WHERE account_id = $1 AND state = 'paused' "
-        "RETURNING order_id",
-        account_id,
+async def resume_paused(pool: asyncpg.Pool, accounts: Collection[UUID], code: str) -> list[str]:
+    """Have the orders of these accounts that are paused for this reason looked at again at once; returns their ids."""
+    if not accounts:
+        return []
+    rows = await pool.fetch(
+        "UPDATE portal.fulfilments SET next_attempt_at = now() "
+        "WHERE account_id = ANY($1::uuid[]) AND state = 'paused' AND error_code = $2 RETURNING order_id",
+        list(accounts),
+        code,
     )
     return [row["order_id"] for row in rows]
 

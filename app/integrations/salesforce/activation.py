@@ -18,7 +18,7 @@ APPROVED = frozenset({"Approved", "Reactivate"})
 CREATED, ACTIVATING, ACTIVATED, FAILED = "Created", "Activating", "Activated", "Failed"
 
 _READ = (
-    *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS),
+    *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS, wire.ORDER_INSTANT),
     *("SIM_Type__c", "EID__c", "SIM_Voice_Mail__c", "SIM_Call_Waiting__c", "Domain__c", "Promo_Code__c"),
     *("MNP_Application__c", *PORTING.values()),
 )
@@ -66,6 +66,7 @@ class LiveOrder(Struct, frozen=True, kw_only=True):
     call_waiting: bool
     domain: str
     promo_code: str
+    instant: bool
     porting: Porting | None
     lines: tuple[Line, ...]
 
@@ -101,6 +102,7 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
         call_waiting=bool(order.get("SIM_Call_Waiting__c")),
         domain=order.get("Domain__c") or "",
         promo_code=order.get("Promo_Code__c") or "",
+        instant=bool(order.get(wire.ORDER_INSTANT)),
         porting=porting if order.get("MNP_Application__c") else None,
         lines=tuple(_line(row) for row in rows),
     )

@@ -12,7 +12,7 @@ from app.integrations.salesforce import wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
 
-PENDING_REVIEW = "Pending Review"
+PENDING_REVIEW, APPROVED = "Pending Review", "Approved"
 CLOSED = ("Cancelled", "Rejected", "Processed")
 INTERNET = "Internet"
 ESIM, PHYSICAL = "eSIM", "Physical SIM"
@@ -99,7 +99,8 @@ class NewItem(Struct, frozen=True, kw_only=True):
 
 
 class NewOrder(Struct, frozen=True, kw_only=True):
-    """An order to be. `key` is the portal's external id: two orders never share one."""
+    """An order to be. `key` is the portal's external id: two orders never share one. An `instant` order is approved as
+    it is placed (C11)."""
 
     key: str
     account_id: str
@@ -110,6 +111,7 @@ class NewOrder(Struct, frozen=True, kw_only=True):
     address_changed: bool
     choices: Choices
     porting: Porting | None
+    instant: bool
     items: Sequence[NewItem]
 
 
@@ -136,6 +138,7 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
         wire.ORDER_KEY: new.key,
         wire.ORDER_ADDRESS_CHANGED: new.address_changed,
         "MNP_Application__c": new.porting is not None,
+        wire.ORDER_INSTANT: new.instant,
         **_fields(new.address, _ADDRESS),
         **_fields(new.choices, _CHOICES),
         **(_fields(new.porting, PORTING) if new.porting else {}),
@@ -149,6 +152,8 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
             "UnitPrice": float(item.unit_price),
         }
         parts.append(Part("POST", "/sobjects/OrderItem", f"item{number}", line))
+    if new.instant:
+        parts.append(Part("PATCH", "/sobjects/Order/@{order.id}", "approved", {"Status": APPROVED}))
     return str((await client.composite(parts))[0].body["id"])
 
 

@@ -38,6 +38,7 @@ ORDER_ERROR_MESSAGE = "Activation_Error_Message__c"
 ORDER_LAST_ATTEMPT = "Activation_Last_Attempt_At__c"
 ORDER_ADDRESS_CHANGED = "Address_Changed__c"
 ORDER_WHMCS = "WHMCS_Order_ID__c"
+ORDER_INSTANT = "Portal_Instant__c"
 ITEM_SERVICE = "WHMCS_Service_ID__c"
 
 _SYSTEM = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp")
@@ -105,6 +106,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "Product2Categories1__c",
         "Portal_Catalog__c",
         "Portal_Accessible__c",
+        "Portal_Instant__c",
         "Item_Class__c",
         "Billing_Cycle__c",
         "WH_Product_ID__c",

@@ -164,7 +164,8 @@ class WhmcsClient:
             return next((_order(row) for row in own if marker in text(row.get("notes"))), None)
 
     async def add_order(self, order: NewOrder) -> WhmcsOrder:
-        """Place an order without invoice or mail. Not idempotent: look by `find_order` first and after a doubt."""
+        """Place an order; without invoice or mail unless it is to be paid first. Not idempotent: look by `find_order`
+        first and after a doubt."""
         action = "AddOrder"
         params: dict[str, object] = {
             "clientid": order.whmcs_client_id,
@@ -176,8 +177,8 @@ class WhmcsClient:
             "priceoverride": ["" if line.price is None else f"{line.price:.2f}" for line in order.lines],
             "promocode": order.promo_code or None,
             "notes": f"{MARKER}{order.salesforce_order_id}",
-            "noinvoice": True,
-            "noinvoiceemail": True,
+            "noinvoice": not order.invoiced,
+            "noinvoiceemail": not order.invoiced,
             "noemail": True,
         }
         body = await self.call(action, params, write=True)

@@ -35,13 +35,14 @@ class OrderLine(Struct, frozen=True, kw_only=True):
 
 
 class NewOrder(Struct, frozen=True, kw_only=True):
-    """What AddOrder needs; no invoice and no mail (C30)."""
+    """What AddOrder needs. No invoice and no mail, unless it is `invoiced`: to be paid before it is provided (C30)."""
 
     whmcs_client_id: str
     salesforce_order_id: str
     lines: Sequence[OrderLine]
     payment_method: str
     promo_code: str = ""
+    invoiced: bool = False
 
 
 class WhmcsOrder(Struct, frozen=True):
