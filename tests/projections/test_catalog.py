@@ -23,6 +23,7 @@ def product(sku: str, item_class: str = "service", price: int = 1_000, **more: A
         family_only=False,
         features=[],
         added_automatically=item_class == "activation",
+        instant=False,
         facts={},
         **fields,
     )
