@@ -31,6 +31,30 @@ def test_no_documented_error_code_is_dead() -> None:
     assert [code for code in documented if f'"{code}"' not in text] == []
 
 
+def test_every_code_that_fulfilment_writes_is_listed_and_no_other() -> None:
+    listed = {
+        code
+        for row in (ROOT / "docs" / "fulfilment.md").read_text().split("## Codes")[1].splitlines()
+        for code in re.findall(r"`([A-Z_]+)`", row.split(" | ")[0])
+    }
+    sources = [*(ROOT / "app" / "commands" / "fulfilment").rglob("*.py")]
+    sources.append(ROOT / "app" / "integrations" / "salesforce" / "activation.py")
+    written = {code for path in sources for code in re.findall(r'"([A-Z]{3,}(?:_[A-Z]+)+)"', path.read_text())} - {
+        "RESUMED_BY"
+    }
+    made = {
+        f"{name}_{end}" for name in ("SALESFORCE", "WHMCS", "FREEBIT", "WHM") for end in ("UNAVAILABLE", "REJECTED")
+    }
+    assert written | made == listed
+
+
+def test_the_steps_of_fulfilment_are_told_in_order() -> None:
+    from app.commands.fulfilment.steps import STEPS
+
+    table = (ROOT / "docs" / "fulfilment.md").read_text().split("## Steps")[1].split("## Codes")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \|", table, re.M) == list(STEPS)
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):

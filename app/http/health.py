@@ -18,6 +18,13 @@ from app.ingest.measures import Canary, Drift, concerns
 from app.ingest.metrics import Metrics
 
 FULFILMENTS = "# HELP portal_fulfilments Orders on their way to an activated service\n# TYPE portal_fulfilments gauge\n"
+ACTIVATED = (
+    "# HELP portal_activation_seconds From approval to activated, of the last 24 hours\n"
+    "# TYPE portal_activation_seconds summary\n"
+)
+PAUSES = (
+    "# HELP portal_fulfilment_pauses Orders that paused in the last 24 hours\n# TYPE portal_fulfilment_pauses gauge\n"
+)
 
 
 class Ready(Struct, frozen=True):
@@ -113,14 +120,19 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 async def _fulfilments(context: Context) -> bytes:
-    """By state and error; absent while the database is away."""
+    """By state and error, and how the last day went; absent while the database is away."""
     try:
-        found = await overview.counts(context.pool)
+        found, pace = await overview.counts(context.pool), await overview.pace(context.pool)
     except Exception as error:
         if not is_outage(error):
             raise
         return b""
     lines = [f'portal_fulfilments{{state="{each.state}",error="{each.error_code}"}} {each.count}\n' for each in found]
+    seconds = {"0.5": pace.p50_seconds, "0.95": pace.p95_seconds}
+    lines.append(ACTIVATED)
+    lines += [f'portal_activation_seconds{{quantile="{q}"}} {value:.3f}\n' for q, value in seconds.items() if value]
+    lines.append(f"portal_activation_seconds_count {pace.activated}\n{PAUSES}")
+    lines += [f'portal_fulfilment_pauses{{error="{code}"}} {count}\n' for code, count in pace.pauses.items()]
     return (FULFILMENTS + "".join(lines)).encode()
 
 

@@ -1,4 +1,5 @@
-"""The catalog tells bundles and features, orders their promotion code: a new installation begins with both."""
+"""The catalog tells bundles and features, orders their promotion code: a new installation begins with both. What the
+metrics of fulfilment look at."""
 
 from pathlib import Path
 
@@ -13,8 +14,11 @@ SQL = Path(__file__).with_suffix(".sql")
 
 
 def upgrade() -> None:
-    op.execute(SQL.read_text())
+    for statement in SQL.read_text().split(";\n\n"):
+        if statement.strip():
+            op.execute(statement)
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX portal.fulfilments_done, portal.fulfilment_pauses")
     op.execute("UPDATE read_model.generations SET projector_version = 1 WHERE slice IN ('catalog', 'orders')")

@@ -1,5 +1,8 @@
 """What Prometheus scrapes."""
 
+from uuid import uuid4
+
+import asyncpg
 import httpx
 
 
@@ -10,3 +13,27 @@ async def test_metrics_tell_of_this_process_and_of_how_far_behind_the_portal_is(
     assert "portal_http_requests_total" in text
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
+
+
+async def test_metrics_tell_how_long_activation_took_and_why_orders_paused(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    for number, seconds in enumerate((2, 4, 6)):
+        await pool.execute(
+            "INSERT INTO portal.fulfilments (order_id, account_id, state, step, started_at, finished_at) "
+            "VALUES ($1, $2, 'done', 'complete', now() - $3 * interval '1 second', now())",
+            f"order {number}",
+            uuid4(),
+            seconds,
+        )
+    for attempt in (1, 2):
+        await pool.execute(
+            "INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail) "
+            "VALUES ('order 0', 'check_payment', $1, 'pause', $2)",
+            attempt,
+            {"code": "PAYMENT_METHOD_MISSING"},
+        )
+    text = (await api.get("/metrics")).text
+    assert 'portal_activation_seconds{quantile="0.5"} 4.000' in text
+    assert "portal_activation_seconds_count 3" in text
+    assert 'portal_fulfilment_pauses{error="PAYMENT_METHOD_MISSING"} 1' in text

@@ -22,6 +22,18 @@ SELECT order_id, account_id, state, step, attempt, error_code, error_message, ne
 """
 
 
+_PACE = """
+SELECT count(*) AS activated,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - started_at)) AS p50_seconds,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - started_at)) AS p95_seconds
+FROM portal.fulfilments WHERE state = 'done' AND finished_at > now() - interval '1 day'
+"""
+_PAUSES = """
+SELECT detail ->> 'code' AS code, count(DISTINCT order_id) AS count FROM portal.fulfilment_steps
+WHERE outcome = 'pause' AND at > now() - interval '1 day' GROUP BY 1 ORDER BY 1
+"""
+
+
 class Fulfilment(Struct, frozen=True, kw_only=True):
     """One order. `attempt` counts tries of this step; `age_seconds` since its approval was seen."""
 
@@ -65,6 +77,16 @@ class Count(Struct, frozen=True):
     count: int
 
 
+class Pace(Struct, frozen=True, kw_only=True):
+    """How the last day went: orders activated, seconds from approval to activated (None without any), and how many
+    orders paused for which reason."""
+
+    activated: int
+    p50_seconds: float | None
+    p95_seconds: float | None
+    pauses: dict[str, int]
+
+
 async def listed(pool: asyncpg.Pool, state: str | None = None, limit: int = 100) -> list[Fulfilment]:
     """Those that are not over, the oldest first; or those of one state, the latest first."""
     where, value = ("state = ANY($1)", list(OPEN)) if state is None else ("state = ANY($1)", [state])
@@ -90,6 +112,13 @@ async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentStory:
     return FulfilmentStory(
         fulfilment=Fulfilment(**dict(row)), facts=facts, tried=[Tried(**dict(each)) for each in tried]
     )
+
+
+async def pace(pool: asyncpg.Pool) -> Pace:
+    """The last 24 hours."""
+    row = await pool.fetchrow(_PACE)
+    pauses = await pool.fetch(_PAUSES)
+    return Pace(**dict(row), pauses={each["code"]: each["count"] for each in pauses})
 
 
 async def counts(pool: asyncpg.Pool) -> list[Count]:
