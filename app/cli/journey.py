@@ -2,7 +2,7 @@
 
 Sign up → browse → be refused without a payment method → add a card on WHMCS's page → order a SIM that keeps its number
 → the card goes → staff approve in Salesforce → fulfilment waits for a card, gets one and goes on → WHMCS bills → pay on
-WHMCS's page → ask for an availability check → order Internet, a VPN and hosting → read everything.
+WHMCS's page → ask for an availability check → order Internet, a VPN, hosting, and hosting at once → read everything.
 """
 
 import time

@@ -1,4 +1,7 @@
-"""What else a customer orders: Internet after a check of the address, a VPN, hosting; each until it is active."""
+"""What else a customer orders: Internet after a check of the address, a VPN, hosting; each until it is active.
+
+Hosting twice: once reviewed by staff, once at once, which begins with its invoice.
+"""
 
 from typing import Any
 from uuid import uuid4
@@ -9,6 +12,8 @@ OFFERING = "Home 1G"
 INTERNET = ("INTERNET-GOLD-HOME-1G", "INTERNET-INSTALL-SINGLE")
 VPN = ("VPN-UK-LONDON", "VPN-ACTIVATION-FEE")
 HOSTING = ("HOSTING-PRO",)
+INSTANT = ("HOSTING-BUSINESS",)
+RISE = 100
 
 
 class Tour:
@@ -20,15 +25,17 @@ class Tour:
         self.order_ids: list[str] = []
 
     async def take(self) -> None:
-        """All three.
+        """All of them.
 
         Raises:
             JourneyError: at the first thing that did not hold.
         """
         await self._check_address()
         await self._order("Internet", INTERNET, {"access_mode": "ipoe_own_router"}, confirmed=True)
+        await self._raise_price(VPN[0])
         await self._order("a VPN", VPN, {"vpn_region": "UK-London"})
-        await self._order("hosting", HOSTING, {"domain": f"demo-{uuid4().hex[:8]}.example.jp"})
+        await self._order("hosting", HOSTING, {"domain": _domain()})
+        await self._buy_at_once()
 
     async def _check_address(self) -> None:
         """Refused at first; then an agent finds out, and the answer comes by itself."""
@@ -70,6 +77,39 @@ class Tour:
         what = f"orders {name}: {skus[0]}, {placed['total']['amount']} yen without tax; approved and active"
         self._tell("customer", what, wrote="Salesforce Order, WHMCS order, services", took_ms=took)
 
+    async def _raise_price(self, sku: str) -> None:
+        """A price changes in Salesforce, and the shop window follows."""
+        path = f"/api/public/services/vpn/{sku}"
+        price = float((await self._visitor.get(path))["price"]["amount"]) + RISE
+        [product] = (await self._visitor.control.get(f"/salesforce/Product2?StockKeepingUnit={sku}")).json()["records"]
+        entries = (await self._visitor.control.get(f"/salesforce/PricebookEntry?Product2Id={product['Id']}")).json()
+        for entry in entries["records"]:
+            fields = {"UnitPrice": price}
+            _, committed = await self._visitor.staff_change(f"/salesforce/PricebookEntry/{entry['Id']}", fields)
+        _, seen = await self._visitor.visible(path, lambda answer: float(answer["price"]["amount"]) == price)
+        what = f"raise the price of {sku} to {price:.0f} yen"
+        self._tell("staff", what, wrote="PricebookEntry", lag_ms=(seen - committed) * 1000)
+
+    async def _buy_at_once(self) -> None:
+        """Hosting that needs no review: the invoice comes first, and paying it activates."""
+        basket = self._basket(INSTANT, {"domain": _domain()}, confirmed=False)
+        placed = await self._visitor.post("/api/orders", basket, expect=201, key=str(uuid4()))
+        path = f"/api/orders/{placed['order_id']}"
+        waiting, _ = await self._visitor.visible(path, lambda answer: answer["status"] == "awaiting_payment")
+        self.order_ids.append(placed["order_id"])
+        what = f"orders hosting at once: {INSTANT[0]}; no review, “{waiting['status_text']}”"
+        self._tell("customer", what, wrote="Salesforce Order, approved; WHMCS order with its invoice")
+        found, _ = await self._visitor.visible("/api/invoices?status=unpaid", lambda answer: bool(answer["items"]))
+        link = await self._visitor.post(f"/api/invoices/{found['items'][0]['invoice_id']}/payment-link")
+        paid = await self._visitor.submit_page(link["url"], {"pay": "1"})
+        _, active = await self._visitor.visible(path, lambda answer: answer["status"] == "active")
+        wrote = "WHMCS payment · WHM account · Salesforce Order: Activated"
+        self._tell("customer", "pays, and the hosting is active", wrote=wrote, took_ms=(active - paid) * 1000)
+
     def _basket(self, skus: tuple[str, ...], configuration: dict[str, Any], *, confirmed: bool) -> dict[str, Any]:
         items = [{"sku": sku} for sku in skus]
         return {"items": items, "configuration": configuration, "address_confirmed": confirmed}
+
+
+def _domain() -> str:
+    return f"demo-{uuid4().hex[:8]}.example.jp"

@@ -45,6 +45,8 @@ def test_the_demo_reaches_the_end_of_the_journey(home: Path) -> None:
         "orders Internet",
         "orders a VPN",
         "orders hosting",
+        "raise the price",
+        "the hosting is active",
         "refuses the order",
         "adds a card",
         "orders",
