@@ -58,10 +58,11 @@ def show(order_id: str, as_json: bool) -> None:
 
 @fulfilments.command()
 @click.argument("order_id")
+@click.option("--force", is_flag=True, help="Go on without a payment method on file.")
 @AS_JSON
-def retry(order_id: str, as_json: bool) -> None:
+def retry(order_id: str, force: bool, as_json: bool) -> None:
     """Try again at once, with fresh attempts; what is done stays done."""
-    _tell(operate(lambda r: decide.retry(_context(r), _operator(), order_id)), as_json)
+    _tell(operate(lambda r: decide.retry(_context(r), _operator(), order_id, force=force)), as_json)
 
 
 @fulfilments.command()

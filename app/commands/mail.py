@@ -21,7 +21,7 @@ from app.errors import UpstreamError, UpstreamRejected
 from app.integrations.mail import Mail, send
 from app.settings import Settings
 
-Kind = Literal["password_reset", "password_changed", "mfa_enabled", "mfa_disabled", "invitation"]
+Kind = Literal["password_reset", "password_changed", "mfa_enabled", "mfa_disabled", "invitation", "service_active"]
 
 BATCH = 20
 MOST_ATTEMPTS = 12
@@ -133,6 +133,11 @@ async def _invitation(connection: Any, settings: Settings, user: Any) -> Mail:
     return _mail(user, "Your access to the customer portal", text + "Then set up your authenticator app.")
 
 
+async def _service_active(connection: Any, settings: Settings, user: Any) -> Mail:
+    text = f"What you ordered is active. You find it among your services:\n\n{settings.public_url}"
+    return _mail(user, "Your service is active", text)
+
+
 def _notice(subject: str, text: str) -> "Writer":
     async def write(connection: Any, settings: Settings, user: Any) -> Mail:
         warning = "If this was not you, reset your password at once and contact support."
@@ -150,6 +155,7 @@ Writer = Callable[[Any, Settings, Any], Awaitable[Mail | None]]
 WRITERS: Mapping[str, Writer] = {
     "password_reset": _password_reset,
     "invitation": _invitation,
+    "service_active": _service_active,
     "password_changed": _notice(
         "Your password was changed", "Your password was changed, and all other sessions were ended."
     ),

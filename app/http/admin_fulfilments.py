@@ -66,10 +66,15 @@ async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_i
     tags=["Operators"],
     responses=answers(FulfilmentStory, "It is tried again."),
 )
-async def retry(request: Request[Any, Any, Any], actor: Caller, order_id: OrderId) -> Response[bytes]:
+async def retry(
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    order_id: OrderId,
+    force: Annotated[bool, QueryParameter(description="Go on without a payment method on file.")] = False,
+) -> Response[bytes]:
     """At once, with fresh attempts; steps that are done stay done. Safe to repeat."""
     context: Context = request.app.state.context
-    return _json(await decide.retry(context, operator_of(actor), order_id))
+    return _json(await decide.retry(context, operator_of(actor), order_id, force=force))
 
 
 @post(

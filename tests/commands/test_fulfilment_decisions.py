@@ -35,11 +35,40 @@ async def test_the_queue_tells_step_error_and_every_try(desk: Any) -> None:
     [listed] = await overview.listed(desk.pool)
     assert (listed.order_id, listed.step, listed.account_id) == (order_id, "accept", actor.account_id)
     story = await overview.one(desk.pool, order_id)
-    assert [each.step for each in story.tried][:4] == ["check_payment", "announce", "whmcs_order", "accept"]
+    assert [each.step for each in story.tried][:4] == ["check_payment", "announce", "whmcs_order", "payment"]
     assert story.tried[-1].outcome in ("retry", "pause")
     assert [(each.state, each.count) for each in await overview.counts(desk.pool)] == [(listed.state, 1)]
     with pytest.raises(NotFound):
         await overview.one(desk.pool, "801000000000000AAA")
+
+
+async def test_staff_may_waive_the_payment_method_and_it_stands_in_the_log(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await desk.ordered("vpn", actor)
+    for method in await desk.resources.whmcs.pay_methods(actor.whmcs_client_id):
+        (await desk.sandbox.control.delete(f"/whmcs/pay-methods/{method.record_id}")).raise_for_status()
+    assert await desk.fulfil(order_id) == "paused"
+    await decide.retry(desk.context, AYA, order_id)
+    assert await desk.fulfil(order_id) == "paused"
+
+    await decide.retry(desk.context, AYA, order_id, force=True)
+    assert await desk.fulfil(order_id) == "done"
+
+    await desk.assert_whole(actor, order_id)
+    details = await desk.pool.fetch("SELECT detail FROM portal.audit WHERE action = 'fulfilment.retry' ORDER BY id")
+    assert [each["detail"].get("payment") for each in details] == [None, "waived"]
+
+
+async def test_the_customer_is_told_by_mail_once(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await desk.ordered("vpn", actor)
+    assert await desk.fulfil(order_id) == "done"
+    await desk.pool.execute("UPDATE portal.fulfilments SET state = 'running', step = 'complete'")
+    assert await desk.fulfil(order_id) == "done"
+
+    [mail] = await desk.pool.fetch("SELECT kind, recipient FROM portal.mails")
+    email = await desk.pool.fetchval("SELECT email FROM portal.users WHERE id = $1", actor.user_id)
+    assert (mail["kind"], mail["recipient"]) == ("service_active", email)
 
 
 async def test_a_failed_order_is_tried_again_from_where_it_stopped(desk: Any) -> None:

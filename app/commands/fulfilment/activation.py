@@ -1,11 +1,17 @@
-"""What Salesforce is told: activation begins, activation is complete."""
+"""What Salesforce is told: activation begins, activation is complete; of the latter the customer is, by mail."""
 
 from datetime import UTC, datetime
 
+from app.commands import mail
 from app.commands.fulfilment.work import Next, Outcome, Work
 from app.ingest.accounts import whmcs_hint
 from app.ingest.mirror import now
 from app.integrations.salesforce import activation, orders, records
+
+_MAILED = """
+UPDATE portal.fulfilments SET facts = facts || '{"mailed": true}' WHERE order_id = $1 AND NOT facts ? 'mailed'
+RETURNING true
+"""
 
 
 async def announce(work: Work) -> Outcome:
@@ -29,4 +35,11 @@ async def complete(work: Work) -> Outcome:
     reason = f"fulfilled:{order.order_id}"
     changes += [whmcs_hint(name, work.whmcs_client_id, reason) for name in ("client_services", "client_invoices")]
     await work.ctx.inbox.submit(changes)
+    await _mail_once(work)
     return Next()
+
+
+async def _mail_once(work: Work) -> None:
+    async with work.ctx.pool.acquire() as connection, connection.transaction():
+        if await connection.fetchval(_MAILED, work.order.order_id):
+            await mail.ask(connection, "service_active", work.email)

@@ -19,8 +19,8 @@ UNPAID = frozenset({"Draft", "Unpaid", "Overdue", "Payment Pending", "Collection
 
 
 async def check_payment(work: Work) -> Outcome:
-    """Whether the customer can be charged, asked live: approval may be days after ordering."""
-    if await work.ctx.whmcs.pay_methods(work.whmcs_client_id):
+    """Whether the customer can be charged, asked live: approval may be days after ordering. Staff may waive it."""
+    if work.job.facts.get("payment_waived") or await work.ctx.whmcs.pay_methods(work.whmcs_client_id):
         return Next()
     return Pause(
         PAYMENT_METHOD_MISSING, "The customer has no payment method on file. Activation goes on when one is added."

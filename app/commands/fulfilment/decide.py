@@ -27,7 +27,8 @@ PENDING, GONE = "Pending", "Cancelled"
 
 _RETRY = """
 UPDATE portal.fulfilments SET state = 'running', attempt = 0, next_attempt_at = now(), error_code = NULL,
-    error_message = NULL, finished_at = NULL, updated_at = now()
+    error_message = NULL, finished_at = NULL, updated_at = now(),
+    facts = facts || CASE WHEN $2 THEN '{"payment_waived": true}'::jsonb ELSE '{}' END
 WHERE order_id = $1 AND state IN ('paused', 'failed', 'running') RETURNING true
 """
 _CANCELLED = """
@@ -39,8 +40,11 @@ _STEP = (
 )
 
 
-async def retry(ctx: Context, operator: Operator, order_id: str) -> FulfilmentStory:
+async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool = False) -> FulfilmentStory:
     """Try the present step again at once, with fresh attempts. What is done stays done.
+
+    Args:
+        force: go on without a payment method on file (F3-075). An instant order's invoice must be paid all the same.
 
     Raises:
         NotFound: `no_fulfilment`.
@@ -48,9 +52,9 @@ async def retry(ctx: Context, operator: Operator, order_id: str) -> FulfilmentSt
     """
     await overview.one(ctx.pool, order_id)
     async with ctx.pool.acquire() as connection, connection.transaction():
-        if not await connection.fetchval(_RETRY, order_id):
+        if not await connection.fetchval(_RETRY, order_id, force):
             raise Conflict("This order is done or cancelled; there is nothing to try.", code="fulfilment_over")
-        await audit(connection, operator, "fulfilment.retry", [order_id])
+        await audit(connection, operator, "fulfilment.retry", [order_id], **({"payment": "waived"} if force else {}))
     return await overview.one(ctx.pool, order_id)
 
 
