@@ -92,7 +92,7 @@ def build(settings: Settings) -> Litestar:
             app.state.door = Door(r.pool, settings.inbox_high_water)
             feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
             app.state.metrics = Metrics(r.pool, feeds)
-            app.state.store = Store(r.pool, r.redis, settings.salesforce_channel)
+            app.state.store = Store(r.pool, r.redis, settings.salesforce_channel, settings.whmcs_time_zone)
             app.state.verifications = Verifications(r.inbox, r.pool)
             app.state.doorbells = doorbells = Doorbells(
                 r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams

@@ -1,11 +1,13 @@
 """An account's invoices, subscriptions and payment methods."""
 
-from typing import Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 
+from app.errors import InvalidRequest, Violation
 from app.http.inputs import Caller, answers
 from app.http.orders_read import Cursor, Limit
 from app.http.respond import cursor_for, page_of, respond
@@ -19,7 +21,12 @@ from app.queries.answers import (
     Subscriptions,
 )
 
-InvoiceStatus = Literal["draft", "unpaid", "paid", "cancelled", "refunded", "collections", "payment_pending"]
+InvoiceStatus = Literal[
+    "draft", "unpaid", "overdue", "paid", "cancelled", "refunded", "collections", "payment_pending", "unknown"
+]
+InvoiceSort = Literal["issued_on", "-issued_on", "due_on", "-due_on", "total", "-total"]
+IssuedFrom = Annotated[date | None, QueryParameter(name="from", description="Issued on this day or later.")]
+IssuedTo = Annotated[date | None, QueryParameter(name="to", description="Issued on this day or earlier.")]
 ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
 
 
@@ -30,13 +37,19 @@ async def list_invoices(
     limit: Limit = 25,
     cursor: Cursor = None,
     status: FromQuery[InvoiceStatus | None] = None,
+    issued_from: IssuedFrom = None,
+    issued_to: IssuedTo = None,
+    sort: FromQuery[InvoiceSort | None] = None,
 ) -> Response[bytes]:
-    """Newest first, optionally of one status."""
+    """Newest first unless sorted otherwise. `overdue` is every unpaid one whose due day has passed where you are."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"invoices:{account_id}"
+    if issued_from and issued_to and issued_from > issued_to:
+        raise InvalidRequest(errors=[Violation("to", "invalid_parameter", "`to` lies before `from`.")])
+    wanted = invoices.Wanted(status=status, issued_from=issued_from, issued_to=issued_to, sort=sort)
+    scope = f"invoices:{account_id}:{sort or ''}"
     page = page_of(request, scope, limit, cursor)
     make = cursor_for(request, scope)
-    return await respond(request, account_id, lambda: invoices.list_invoices(store, account_id, page, make, status))
+    return await respond(request, account_id, lambda: invoices.list_invoices(store, account_id, page, make, wanted))
 
 
 @get(
@@ -46,7 +59,7 @@ async def list_invoices(
     responses=answers(InvoiceAnswer, "The invoice."),
 )
 async def get_invoice(request: Request[Any, Any, State], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
-    """Lines, tax and payments."""
+    """Lines, taxes, credit, payments and refunds. The lines always come to the total."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     return await respond(request, account_id, lambda: invoices.invoice(store, account_id, invoice_id))
 
@@ -104,14 +117,11 @@ async def subscription_invoices(
     """The invoices that bill this service, newest first."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     await subscriptions.subscription(store, account_id, subscription_id)
-    scope = f"invoices:{account_id}:{subscription_id}"
+    wanted = invoices.Wanted(subscription_id=subscription_id)
+    scope = f"invoices:{account_id}:of:{subscription_id}"
     page = page_of(request, scope, limit, cursor)
     make = cursor_for(request, scope)
-    return await respond(
-        request,
-        account_id,
-        lambda: invoices.list_invoices(store, account_id, page, make, subscription_id=subscription_id),
-    )
+    return await respond(request, account_id, lambda: invoices.list_invoices(store, account_id, page, make, wanted))
 
 
 @get(

@@ -3,7 +3,6 @@
 Reads: whmcs invoice. Writes: read_model.invoices.
 """
 
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,10 +10,13 @@ import msgspec
 
 from app.events import Record
 from app.projections.fields import day, local_instant
+from app.projections.invoice_lines import Sums, is_collective, items, payments, refunds, sums, tax_lines
 from app.projections.projector import Group, Projected, Projector
-from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceItem, InvoiceSummary, Payment
-from app.readmodels.money import decimal, money
+from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceSummary
+from app.readmodels.money import money
 from app.settings import Settings
+
+SUMS = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
 
 
 def projector(settings: Settings) -> Projector:
@@ -26,7 +28,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="invoices",
-        version=1,
+        version=2,
         source="whmcs",
         scope="record",
         root="invoice",
@@ -37,37 +39,19 @@ def projector(settings: Settings) -> Projector:
 
 
 def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
-    data, currency = record.data, record.data["currencycode"]
-    invoice = Invoice(
-        invoice_id=record.record_id,
-        number=data.get("invoicenum") or record.record_id,
-        status=STATUSES.get(data["status"], "unknown"),
-        issued_on=day(data.get("date")),
-        due_on=day(data.get("duedate")),
-        paid_at=local_instant(data.get("datepaid"), zone),
-        items=[_item(item, currency) for item in data["items"]],
-        payments=[_payment(payment, currency, zone) for payment in data["transactions"]],
-        subtotal=money(data["subtotal"], currency),
-        tax=money(_tax(data), currency),
-        tax_rate_percent=str(data.get("taxrate") or "0"),
-        credit=money(data["credit"], currency),
-        total=money(data["total"], currency),
-        balance=money(data["balance"], currency),
-    )
+    data, come_to = record.data, sums(record.data)
+    invoice = _invoice(record, come_to, zone)
     return {
         "invoice_id": invoice.invoice_id,
         "invoice_number": data.get("invoicenum"),
         "status": invoice.status,
         "upstream_status": data["status"],
+        "collective": invoice.collective,
         "issued_on": invoice.issued_on,
         "due_on": invoice.due_on,
         "paid_at": invoice.paid_at,
-        "subtotal": decimal(data["subtotal"]),
-        "tax": _tax(data),
-        "credit": decimal(data["credit"]),
-        "total": decimal(data["total"]),
-        "balance": decimal(data["balance"]),
-        "currency": currency,
+        **{name: getattr(come_to, name) for name in SUMS},
+        "currency": data["currencycode"],
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
         "summary": msgspec.json.encode(_summary(invoice)),
@@ -75,28 +59,27 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
+def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
+    data = record.data
+    return Invoice(
+        invoice_id=record.record_id,
+        number=data.get("invoicenum") or record.record_id,
+        status=STATUSES.get(data["status"], "unknown"),
+        collective=is_collective(data["items"]),
+        issued_on=day(data.get("date")),
+        due_on=day(data.get("duedate")),
+        paid_at=local_instant(data.get("datepaid"), zone),
+        charge_attempted_at=local_instant(data.get("last_capture_attempt"), zone),
+        items=items(data, come_to.adjustment),
+        tax_lines=tax_lines(data),
+        payments=payments(data, zone),
+        refunds=refunds(data, zone),
+        prices_include_tax=come_to.prices_include_tax,
+        tax_rate_percent=str(data.get("taxrate") or "0"),
+        **{name: money(getattr(come_to, name), data["currencycode"]) for name in SUMS},
+    )
+
+
 def _summary(invoice: Invoice) -> InvoiceSummary:
     names = InvoiceSummary.__struct_fields__
     return InvoiceSummary(**{name: getattr(invoice, name) for name in names})
-
-
-def _tax(data: dict[str, Any]) -> Decimal:
-    return decimal(data.get("tax")) + decimal(data.get("tax2"))
-
-
-def _item(item: dict[str, Any], currency: str) -> InvoiceItem:
-    return InvoiceItem(
-        description=item["description"],
-        amount=money(item["amount"], currency),
-        taxed=item["taxed"] in ("1", True),
-        subscription_id=item["relid"] if item["type"] == "Hosting" else None,
-    )
-
-
-def _payment(payment: dict[str, Any], currency: str, zone: ZoneInfo) -> Payment:
-    return Payment(
-        paid_at=local_instant(payment.get("date"), zone),
-        gateway=payment.get("gateway") or "",
-        amount=money(payment.get("amountin"), currency),
-        refunded=money(payment.get("amountout"), currency),
-    )

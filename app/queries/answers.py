@@ -90,15 +90,22 @@ class OrderAnswer(Order, kw_only=True, frozen=True):
     stale: bool
 
 
+class ListedInvoice(InvoiceSummary, kw_only=True, frozen=True):
+    """An invoice in a list, and whether it is unpaid after its due day."""
+
+    overdue: bool
+
+
 class Invoices(Listed, kw_only=True, frozen=True):
     """A page of invoices."""
 
-    items: list[InvoiceSummary]
+    items: list[ListedInvoice]
 
 
 class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
-    """An invoice with its age."""
+    """An invoice with its age, and whether it is unpaid after its due day."""
 
+    overdue: bool
     as_of: datetime
     stale: bool
 

@@ -1,34 +1,91 @@
 """An account's invoices.
 
+*Overdue* is told when it is asked for: unpaid, and due before the customer's today. No event comes at midnight.
+
 Reads: read_model.invoices and what `standing` reads.
 """
 
+from datetime import date
+from typing import Any
 from uuid import UUID
 
-from app.queries import detail, page
-from app.queries.standing import of_whmcs
-from app.queries.store import Answer, Store
+from msgspec import Struct, structs
 
-LISTING = page.Listing("invoices", "sort_id", "bigint")
-INVOICE = detail.Detail("invoices", "invoice_id", "invoice", "invoice_not_found", "Invoice not found.")
-STATUSES = ("draft", "unpaid", "paid", "cancelled", "refunded", "collections", "payment_pending")
+from app.errors import NotFound
+from app.queries import page
+from app.queries.calendar import today
+from app.queries.standing import of_whmcs
+from app.queries.store import Answer, Source, Store, answered, etag_of
+
+STATUSES = ("draft", "unpaid", "overdue", "paid", "cancelled", "refunded", "collections", "payment_pending", "unknown")
+NEWEST = page.Listing("invoices", "sort_id", "bigint")
+_ISSUED = ("coalesce(issued_on, 'epoch'::date)", "date")
+_DUE = ("coalesce(due_on, 'infinity'::date)", "date")
+_TOTAL = ("total", "numeric")
+SORTS = {
+    "issued_on": structs.replace(NEWEST, lead=_ISSUED, descending=False),
+    "-issued_on": structs.replace(NEWEST, lead=_ISSUED),
+    "due_on": structs.replace(NEWEST, lead=_DUE, descending=False),
+    "-due_on": structs.replace(NEWEST, lead=_DUE),
+    "total": structs.replace(NEWEST, lead=_TOTAL, descending=False),
+    "-total": structs.replace(NEWEST, lead=_TOTAL),
+}
+"""By name; a minus means descending. Without a name: newest first by number."""
+
+_OVERDUE = "status = 'unpaid' AND due_on < DATE '{today}'"
+_TOLD = """
+overlay({column} PLACING CASE WHEN {overdue} THEN ',"overdue":true}}'::bytea ELSE ',"overdue":false}}' END
+        FROM length({column}))
+"""
+_DETAIL = """
+SELECT t.document, t.as_of, t.status, t.due_on, (SELECT country FROM read_model.profiles WHERE account_id = $1),
+       (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at
+FROM read_model.invoices t WHERE t.account_id = $1 AND t.invoice_id = $2
+"""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which invoices: of one status, issued from one day to another, billing one subscription; and in which order."""
+
+    status: str | None = None
+    issued_from: date | None = None
+    issued_to: date | None = None
+    subscription_id: str | None = None
+    sort: str | None = None
+
+
+ALL = Wanted()
 
 
 async def list_invoices(
-    store: Store,
-    account_id: UUID,
-    which: page.Page,
-    cursor: page.Cursor,
-    status: str | None = None,
-    subscription_id: str | None = None,
+    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, wanted: Wanted = ALL
 ) -> Answer:
-    """Newest first. Drafts are WHMCS's own affair and are left out unless asked for."""
-    where: list[tuple[str, object]] = [("status = {}", status)] if status else [("status <> {}", "draft")]
-    if subscription_id:
-        lines = "convert_from(document, 'UTF8')::jsonb @> jsonb_build_object('items', jsonb_build_array({}))"
-        where.append((lines.format("jsonb_build_object('subscription_id', {}::text)"), subscription_id))
+    """Newest first unless sorted otherwise.
+
+    Drafts are WHMCS's own affair and are left out unless asked for; so are, always, bills that only collect others, as
+    WHMCS itself does not show them.
+    """
     standing = await of_whmcs(store, account_id, "invoices", "client_invoices")
-    return await page.answer(store, account_id, LISTING, standing, which, cursor, where)
+    overdue = _OVERDUE.format(today=today(standing.country, store.time_zone))
+    listing = SORTS.get(wanted.sort or "", NEWEST)
+    listing = structs.replace(listing, body=_TOLD.format(column="summary", overdue=overdue))
+    return await page.answer(store, account_id, listing, standing, which, cursor, _where(wanted, overdue))
+
+
+def _where(wanted: Wanted, overdue: str) -> list[tuple[str, Any]]:
+    where: list[tuple[str, Any]] = [("collective = {}", False)]
+    if wanted.status == "overdue":
+        where.append((f"({overdue}) = {{}}", True))
+    else:
+        where.append(("status = {}", wanted.status) if wanted.status else ("status <> {}", "draft"))
+    if wanted.issued_from:
+        where.append(("issued_on >= {}", wanted.issued_from))
+    if wanted.issued_to:
+        where.append(("issued_on <= {}", wanted.issued_to))
+    if wanted.subscription_id:
+        lines = "convert_from(document, 'UTF8')::jsonb @> jsonb_build_object('items', jsonb_build_array({}))"
+        where.append((lines.format("jsonb_build_object('subscription_id', {}::text)"), wanted.subscription_id))
+    return where
 
 
 async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
@@ -37,4 +94,10 @@ async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     Raises:
         NotFound: absent, or another account's.
     """
-    return await detail.whmcs(store, account_id, INVOICE, invoice_id)
+    row = await store.pool.fetchrow(_DETAIL, account_id, invoice_id)
+    if row is None:
+        raise NotFound("Invoice not found.", code="invoice_not_found")
+    late = row["status"] == "unpaid" and bool(row["due_on"]) and row["due_on"] < today(row["country"], store.time_zone)
+    document = row["document"][:-1] + (b',"overdue":true}' if late else b',"overdue":false}')
+    source = Source("invoice", invoice_id, row["as_of"])
+    return answered(document, etag_of(document), source, parked_at=row["parked_at"])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from app.queries.standing import Standing
@@ -20,12 +21,22 @@ class Page(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """How a list is read: its slice, the order, and the column that shows an item."""
+    """How a list is read: its slice, the order, and the column or expression that shows an item.
+
+    `sort` tells items apart. `lead`, an expression without NULLs and its type, orders them before that.
+    """
 
     slice: str
     sort: str
     sort_type: str
     body: str = "summary"
+    lead: tuple[str, str] | None = None
+    descending: bool = True
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """The order as (expression, type)."""
+        return [*([self.lead] if self.lead else []), (self.sort, self.sort_type)]
 
 
 Cursor = Callable[[str], str]
@@ -49,11 +60,12 @@ async def answer(
     """
     stale = standing.source.past_bound or standing.parked_at is not None
     filters = [f"{condition}={value}" for condition, value in where]
-    etag = etag_of(listing.slice, *standing.revision, page.limit, page.after, stale, *filters, *first)
+    shape = (listing.slice, listing.body, str(listing.keys), listing.descending)
+    etag = etag_of(*shape, *standing.revision, page.limit, page.after, stale, *filters, *first)
     if etag in page.held:
         return Answer(b"", etag, standing.source.as_of, stale, (standing.source,))
     items, after = await _fetch(store, account_id, listing, page, where)
-    token = b'"' + cursor(after).encode() + b'"' if after is not None else b"null"
+    token = msgspec.json.encode(cursor(after) if after is not None else None)
     shown = items if page.after else [*first, *items]
     body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + b"}"
     return answered(body, etag, standing.source, parked_at=standing.parked_at)
@@ -64,15 +76,34 @@ async def _fetch(
 ) -> tuple[list[bytes], str | None]:
     conditions: list[str] = ["account_id = $1"]
     values: list[Any] = [account_id]
-    if page.after is not None:
-        where = [(f"{listing.sort} < {{}}::text::{listing.sort_type}", page.after), *where]
     for condition, value in where:
         values.append(value)
         conditions.append(condition.format(f"${len(values)}"))
+    if page.after is not None:
+        conditions.append(_behind(listing, len(values)))
+        values += _keys(listing, page.after)
+    direction = "DESC" if listing.descending else "ASC"
+    order = ", ".join(f"{expression} {direction}" for expression, _ in listing.keys)
+    texts = ", ".join(f"({expression})::text" for expression, _ in listing.keys)
     rows = await store.pool.fetch(
-        f"SELECT {listing.body} AS body, ({listing.sort})::text AS sort FROM read_model.{listing.slice} "
-        f"WHERE {' AND '.join(conditions)} ORDER BY {listing.sort} DESC LIMIT {int(page.limit) + 1}",
+        f"SELECT {listing.body} AS body, ARRAY[{texts}] AS keys FROM read_model.{listing.slice} "
+        f"WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT {int(page.limit) + 1}",
         *values,
     )
     shown = rows[: page.limit]
-    return [row["body"] for row in shown], shown[-1]["sort"] if len(rows) > page.limit else None
+    return [row["body"] for row in shown], _after(listing, shown[-1]["keys"]) if len(rows) > page.limit else None
+
+
+def _behind(listing: Listing, given: int) -> str:
+    """The condition of the rows behind the cursor, whose values follow `given` others."""
+    left = ", ".join(expression for expression, _ in listing.keys)
+    right = ", ".join(f"${given + n}::text::{kind}" for n, (_, kind) in enumerate(listing.keys, 1))
+    return f"({left}) {'<' if listing.descending else '>'} ({right})"
+
+
+def _after(listing: Listing, keys: Sequence[str]) -> str:
+    return msgspec.json.encode(list(keys)).decode() if listing.lead else keys[0]
+
+
+def _keys(listing: Listing, after: str) -> list[str]:
+    return msgspec.json.decode(after, type=list[str]) if listing.lead else [after]

@@ -1,6 +1,6 @@
 """How things stand with one slice of one account: whose it is upstream, how fresh, at which version. One round trip.
 
-Reads: portal.id_mappings, read_model.freshness, account_versions, generations, feeds, parked.
+Reads: portal.id_mappings, read_model.freshness, account_versions, generations, feeds, parked, profiles.
 """
 
 from datetime import datetime
@@ -13,13 +13,14 @@ from app.queries.store import Source, Store
 
 _STANDING = """
 SELECT m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, g.epoch, g.projector_version,
-       coalesce(v.version, 0) AS version,
+       coalesce(v.version, 0) AS version, p.country,
        (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.source = $4) AS parked_at
 FROM portal.id_mappings m
 LEFT JOIN read_model.freshness f ON f.account_id = m.account_id AND f.resource = $3
 LEFT JOIN read_model.feeds e ON e.feed = $5
 LEFT JOIN read_model.account_versions v ON v.account_id = m.account_id
 LEFT JOIN read_model.generations g ON g.slice = $2 AND g.state = 'serving'
+LEFT JOIN read_model.profiles p ON p.account_id = m.account_id
 WHERE m.account_id = $1
 """
 
@@ -31,12 +32,14 @@ class Standing(Struct, frozen=True):
         source: what a whole list of it is drawn from.
         revision: changes whenever any list of the slice may read differently, at the cost of no list at all.
         parked_at: since when a change of the account's could not be applied.
+        country: of the billing address, where it is known.
     """
 
     source: Source
     revision: tuple[int, int, int]
     parked_at: datetime | None
     whmcs_client_id: str
+    country: str | None
 
 
 async def of_whmcs(store: Store, account_id: UUID, slice_name: str, resource: str) -> Standing:
@@ -65,7 +68,8 @@ async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> Stan
 
 def _standing(row: dict[str, object], source: Source) -> Standing:
     revision = tuple(int(str(row[name])) for name in ("version", "epoch", "projector_version"))
-    return Standing(source, revision, row["parked_at"], str(row["whmcs_client_id"]))  # type: ignore[arg-type]
+    ids = str(row["whmcs_client_id"]), row["country"]
+    return Standing(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]
 
 
 async def feed_as_of(store: Store) -> datetime:

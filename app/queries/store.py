@@ -19,6 +19,9 @@ class Store(Struct, frozen=True):
     catalog_feed: str
     """Name of the change feed that event-driven answers are as fresh as."""
 
+    time_zone: str = "Asia/Tokyo"
+    """Where the billing system is: whose day it is for customers of countries with several time zones."""
+
 
 class Source(Struct, frozen=True):
     """What an answer was drawn from: reading it again, which a worker can be asked to do, verifies the answer.

@@ -1,4 +1,11 @@
-"""Invoices: WHMCS invoices with their lines and payments."""
+"""Invoices: WHMCS invoices with their lines, tax, credit, payments and refunds.
+
+Whatever WHMCS says, these hold for every row and document:
+
+    subtotal = the lines, or the lines without tax where prices include it
+    total    = subtotal + tax - credit
+    balance  = total - paid + refunded
+"""
 
 from datetime import date, datetime
 
@@ -16,6 +23,7 @@ STATUSES = {
     "Collections": "collections",
     "Payment Pending": "payment_pending",
 }
+"""WHMCS's words, all of them (C7b). *Overdue* is none of them: nothing happens at midnight, so it is told by date."""
 
 TABLE = Table(
     "invoices",
@@ -26,6 +34,7 @@ TABLE = Table(
         "invoice_number": "text",
         "status": "text",
         "upstream_status": "text",
+        "collective": "bool",
         "issued_on": "date",
         "due_on": "date",
         "paid_at": "timestamptz",
@@ -33,6 +42,8 @@ TABLE = Table(
         "tax": "numeric",
         "credit": "numeric",
         "total": "numeric",
+        "paid": "numeric",
+        "refunded": "numeric",
         "balance": "numeric",
         "currency": "text",
         "sort_id": "bigint",
@@ -45,21 +56,49 @@ TABLE = Table(
 
 
 class InvoiceItem(Struct, frozen=True, kw_only=True):
-    """One line; `subscription_id` when it bills a service."""
+    """One line.
+
+    Attributes:
+        kind: service, setup, addon, domain, upgrade, discount, late_fee, funds, invoice, item, adjustment or other.
+        subscription_id: the service that it bills, sets up or discounts.
+        invoice_id: the invoice that it pays, on a bill for several invoices.
+    """
 
     description: str
     amount: Money
     taxed: bool
+    kind: str
     subscription_id: str | None
+    invoice_id: str | None
+
+
+class TaxLine(Struct, frozen=True, kw_only=True):
+    """One of the two taxes that an invoice may carry."""
+
+    rate_percent: str
+    amount: Money
 
 
 class Payment(Struct, frozen=True, kw_only=True):
-    """Money received or given back."""
+    """Money received; `refunded` is how much of it was given back."""
 
+    payment_id: str
     paid_at: datetime | None
     gateway: str
+    reference: str
     amount: Money
     refunded: Money
+
+
+class Refund(Struct, frozen=True, kw_only=True):
+    """Money given back; `payment_id` is of the payment it was, where WHMCS says."""
+
+    refund_id: str
+    refunded_at: datetime | None
+    gateway: str
+    reference: str
+    amount: Money
+    payment_id: str | None
 
 
 class InvoiceSummary(Struct, frozen=True, kw_only=True):
@@ -75,19 +114,33 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
-    """An invoice in full."""
+    """An invoice in full.
+
+    Attributes:
+        collective: a bill that only collects other invoices, so that several are paid at once; its balance is theirs.
+        prices_include_tax: whether the lines hold the tax already.
+        credit: what the account had in credit and was used for this invoice.
+        charge_attempted_at: when the method on file was last charged for it, in vain while it is unpaid.
+    """
 
     invoice_id: str
     number: str
     status: str
+    collective: bool
     issued_on: date | None
     due_on: date | None
     paid_at: datetime | None
+    charge_attempted_at: datetime | None
     items: list[InvoiceItem]
+    tax_lines: list[TaxLine]
     payments: list[Payment]
+    refunds: list[Refund]
+    prices_include_tax: bool
     subtotal: Money
     tax: Money
     tax_rate_percent: str
     credit: Money
     total: Money
+    paid: Money
+    refunded: Money
     balance: Money

@@ -66,7 +66,7 @@ async def test_a_raised_version_is_due_and_both_versions_are_fed_until_the_old_o
     pool: asyncpg.Pool, account: UUID, feed: Feed, settings: Settings
 ) -> None:
     old = of(settings, "payment_methods")
-    new = msgspec.structs.replace(old, version=2, project=with_note)
+    new = msgspec.structs.replace(old, version=old.version + 1, project=with_note)
     await feed([change("whmcs", "pay_method", "3", CARD, owner_id="1001")])
     assert await rebuild.due(pool, [old]) == []
     assert await rebuild.due(pool, [new]) == [new]
@@ -85,7 +85,7 @@ async def test_a_worker_of_an_older_release_stops_feeding_and_loses_nothing(
     pool: asyncpg.Pool, account: UUID, feed: Feed, settings: Settings
 ) -> None:
     old = of(settings, "payment_methods")
-    new = msgspec.structs.replace(old, version=2, project=with_note)
+    new = msgspec.structs.replace(old, version=old.version + 1, project=with_note)
     await generations.begin(pool, new)
     with pytest.raises(ReleaseMismatch):
         await drained(pool, [change("whmcs", "pay_method", "4", CARD, owner_id="1001")], old)

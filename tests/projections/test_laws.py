@@ -24,6 +24,7 @@ NOT_SLICES = {
     "fields",
     "generations",
     "groups",
+    "invoice_lines",
     "projector",
     "publish",
     "registry",

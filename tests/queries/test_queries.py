@@ -179,7 +179,7 @@ async def test_a_pending_order_is_its_own_accounts_alone(store: Store, pending: 
 async def test_drafts_are_left_out_unless_asked_for(store: Store) -> None:
     await add_invoice(store.pool, HANA, 8, status="draft")
     assert "8" not in (await ids(store, HANA, Page()))[0]
-    answer = await invoices.list_invoices(store, HANA, Page(), lambda after: after, status="draft")
+    answer = await invoices.list_invoices(store, HANA, Page(), lambda after: after, invoices.Wanted(status="draft"))
     assert [item["invoice_id"] for item in msgspec.json.decode(answer.body)["items"]] == ["8"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from app.events import Change, Origin
-from app.integrations.whmcs.wire import as_list, identifier, moment, picked, text
+from app.integrations.whmcs.wire import as_list, identifier, is_true, moment, picked, text
 
 CLIENT = (
     "email",
@@ -36,6 +36,7 @@ INVOICE = (
     "tax2",
     "total",
     "taxrate",
+    "taxrate2",
     "status",
     "paymentmethod",
 )
@@ -98,6 +99,7 @@ def invoice(detail: Mapping[str, Any], currency: str) -> Record:
     invoice_id, owner = identifier(detail.get("invoiceid") or detail.get("id")), identifier(detail.get("userid"))
     data: dict[str, Any] = {"id": invoice_id, "userid": owner, **picked(detail, INVOICE)}
     data |= {name: moment(detail.get(name)) for name in ("date", "duedate", "datepaid")}
+    data["last_capture_attempt"] = moment(detail.get("lastcaptureattempt"))
     data["currencycode"] = currency
     data["balance"] = text(detail.get("balance") or "0.00")
     data["items"] = [_item(item) for item in as_list(detail.get("items"), "item")]
@@ -111,14 +113,15 @@ def with_currency(record: Record, currency: str) -> Record:
 
 
 def _item(item: Mapping[str, Any]) -> dict[str, Any]:
-    taxed = "1" if str(item.get("taxed")) in ("1", "True", "true") else "0"
+    taxed = "1" if is_true(item.get("taxed")) else "0"
     ids = {"id": identifier(item.get("id")), "relid": identifier(item.get("relid"))}
     return {**ids, **picked(item, ("type", "description", "amount")), "taxed": taxed}
 
 
 def _transaction(each: Mapping[str, Any]) -> dict[str, Any]:
     kept = picked(each, ("gateway", "description", "amountin", "fees", "amountout", "transid"))
-    return {"id": identifier(each.get("id")), **kept, "date": moment(each.get("date"))}
+    ids = {name: identifier(each.get(name)) for name in ("id", "refundid")}
+    return {**ids, **kept, "date": moment(each.get("date"))}
 
 
 def service(row: Mapping[str, Any]) -> Record:

@@ -57,6 +57,11 @@ def identifier(value: Any) -> str:
     return str(int(plain)) if plain else ""
 
 
+def is_true(value: Any) -> bool:
+    """A yes, in any of the ways WHMCS says it."""
+    return str(value).strip().lower() in ("1", "true", "on", "yes")
+
+
 def csv(value: str) -> tuple[str, ...]:
     """A comma-separated list, possibly empty."""
     return tuple(part.strip() for part in value.split(",") if part.strip())

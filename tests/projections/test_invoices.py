@@ -1,0 +1,159 @@
+"""An invoice's sums agree with its lines and payments, whatever WHMCS says; each kind of line and money is named."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import hypothesis
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from app.events import Record
+from app.projections.invoices import projector
+from app.projections.projector import Group
+from app.readmodels.invoices import STATUSES, Invoice
+from app.settings import Settings
+from tests.changes import INVOICE
+
+AT = datetime(2026, 2, 1, tzinfo=UTC)
+CENTS = st.decimals(-10_000_000, 10_000_000, places=2).map(str)
+SOME = st.decimals(0, 10_000_000, places=2).map(str)
+TYPES = st.sampled_from(["Hosting", "Setup", "PromoHosting", "Invoice", "DomainRegister", "LateFee", "", "New in 2030"])
+LINES = st.fixed_dictionaries(
+    {
+        "id": st.just("1"),
+        "type": TYPES,
+        "relid": st.sampled_from(["0", "55"]),
+        "description": st.text(max_size=5),
+        "amount": CENTS,
+        "taxed": st.sampled_from(["0", "1"]),
+    }
+)
+MONEY = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["1", "2", "3"]),
+        "refundid": st.sampled_from(["", "0", "1", "2"]),
+        "gateway": st.just("stripe"),
+        "transid": st.just("t"),
+        "date": st.none(),
+        "amountin": SOME,
+        "amountout": SOME,
+    }
+)
+ANYTHING = st.fixed_dictionaries(
+    {
+        **dict.fromkeys(("subtotal", "tax", "tax2", "credit", "total", "balance"), CENTS),
+        "items": st.lists(LINES, max_size=4),
+        "transactions": st.lists(MONEY, max_size=4),
+        "currencycode": st.sampled_from(["JPY", "USD", "KWD"]),
+    }
+)
+
+
+def shown(settings: Settings, **data: Any) -> tuple[Invoice, dict[str, Any]]:
+    """The document and the row of an invoice."""
+    record = Record(
+        source="whmcs",
+        object="invoice",
+        record_id="77",
+        version=1,
+        occurred_at=AT,
+        verified_at=AT,
+        data={**INVOICE, **data},
+        owner_id="1001",
+    )
+    group = Group(account_id=UUID(int=1), item_id="77", records=[record], context={})
+    [row] = projector(settings).project(group).rows
+    return msgspec.json.decode(row["document"], type=Invoice), dict(row)
+
+
+def amount(money: Any) -> Decimal:
+    return Decimal(money.amount)
+
+
+@hypothesis.given(data=ANYTHING)
+@hypothesis.settings(max_examples=300, deadline=None)
+def test_the_sums_agree_with_the_lines_whatever_whmcs_says(settings: Settings, data: dict[str, Any]) -> None:
+    invoice, row = shown(settings, **data)
+    lines = sum((amount(item.amount) for item in invoice.items), Decimal())
+    within = amount(invoice.tax) if invoice.prices_include_tax else Decimal()
+    assert lines == amount(invoice.subtotal) + within
+    assert amount(invoice.total) == amount(invoice.subtotal) + amount(invoice.tax) - amount(invoice.credit)
+    assert amount(invoice.balance) == amount(invoice.total) - amount(invoice.paid) + amount(invoice.refunded)
+    assert amount(invoice.tax) == sum((amount(line.amount) for line in invoice.tax_lines), Decimal())
+    assert amount(invoice.paid) == sum((amount(each.amount) for each in invoice.payments), Decimal())
+    assert amount(invoice.refunded) == sum((amount(each.amount) for each in invoice.refunds), Decimal())
+    assert amount(invoice.total) == Decimal(data["total"]), "the total is WHMCS's own: it is what is asked for"
+    names = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
+    assert all(row[name] == amount(getattr(invoice, name)) for name in names)
+
+
+def test_a_plain_invoice_gets_no_adjustment(settings: Settings) -> None:
+    invoice, _ = shown(settings)
+    assert [item.kind for item in invoice.items] == ["service"]
+    assert invoice.items[0].subscription_id == "55"
+    assert (invoice.subtotal.amount, invoice.tax.amount, invoice.total.amount) == ("1480.00", "148.00", "1628.00")
+    assert [(line.rate_percent, line.amount.amount) for line in invoice.tax_lines] == [("10.000", "148.00")]
+
+
+def test_prices_that_include_tax_are_known_by_their_sums(settings: Settings) -> None:
+    line = {**INVOICE["items"][0], "amount": "1628.00"}
+    invoice, _ = shown(settings, items=[line])
+    assert invoice.prices_include_tax
+    assert [item.amount.amount for item in invoice.items] == ["1628.00"]
+    assert invoice.subtotal.amount == "1480.00"
+
+
+def test_two_taxes_are_two_lines(settings: Settings) -> None:
+    invoice, _ = shown(settings, tax="80.00", tax2="30.00", taxrate="8.000", taxrate2="3.000", total="1590.00")
+    lines = [(line.rate_percent, line.amount.amount) for line in invoice.tax_lines]
+    assert lines == [("8.000", "80.00"), ("3.000", "30.00")]
+    assert invoice.tax.amount == "110.00"
+
+
+def test_lines_that_do_not_come_to_the_total_say_so(settings: Settings) -> None:
+    invoice, _ = shown(settings, total="1728.00")
+    assert [(item.kind, item.description, item.amount.amount) for item in invoice.items][1:] == [
+        ("adjustment", "Adjustment", "100.00")
+    ]
+
+
+def test_a_refund_is_told_apart_from_the_payment_it_gives_back(settings: Settings) -> None:
+    paid = {"id": "5", "refundid": "0", "gateway": "stripe", "transid": "ch_1", "date": "2026-01-10 10:00:00"}
+    back = {**paid, "id": "6", "refundid": "5", "transid": "re_1", "date": "2026-01-12 10:00:00"}
+    money = [{**paid, "amountin": "1628.00", "amountout": "0.00"}, {**back, "amountin": "0.00", "amountout": "628.00"}]
+    invoice, _ = shown(settings, status="Refunded", transactions=money, balance="628.00")
+    [payment], [refund] = invoice.payments, invoice.refunds
+    assert (payment.payment_id, payment.amount.amount, payment.refunded.amount) == ("5", "1628.00", "628.00")
+    assert payment.paid_at == datetime(2026, 1, 10, 1, tzinfo=UTC), "WHMCS's clock is in Tokyo"
+    assert (refund.payment_id, refund.amount.amount, refund.reference) == ("5", "628.00", "re_1")
+    assert (invoice.paid.amount, invoice.refunded.amount, invoice.balance.amount) == ("1628.00", "628.00", "628.00")
+
+
+def test_a_bill_for_several_invoices_is_told_apart(settings: Settings) -> None:
+    lines = [{**INVOICE["items"][0], "type": "Invoice", "relid": number} for number in ("71", "72")]
+    invoice, row = shown(settings, items=lines, tax="0.00", total="2960.00")
+    assert invoice.collective
+    assert row["collective"]
+    assert [item.invoice_id for item in invoice.items] == ["71", "72"]
+    assert not shown(settings)[1]["collective"]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [*STATUSES.items(), ("Held By Aliens", "unknown")])
+def test_every_status_of_whmcs_has_a_word_and_is_kept_as_it_was(settings: Settings, theirs: str, ours: str) -> None:
+    invoice, row = shown(settings, status=theirs)
+    assert (invoice.status, row["status"], row["upstream_status"]) == (ours, ours, theirs)
+
+
+def test_amounts_are_in_the_currency_of_the_client(settings: Settings) -> None:
+    for currency, text in (("JPY", "1628.00"), ("USD", "1628.00"), ("KWD", "1628.000")):
+        invoice, row = shown(settings, currencycode=currency)
+        assert (invoice.total.amount, invoice.total.currency, row["currency"]) == (text, currency, currency)
+
+
+def test_a_charge_in_vain_shows_when_it_was(settings: Settings) -> None:
+    invoice, _ = shown(settings, last_capture_attempt="2026-01-20 09:00:00")
+    assert invoice.charge_attempted_at == datetime(2026, 1, 20, tzinfo=UTC)
+    assert shown(settings)[0].charge_attempted_at is None
