@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from sandbox import gate
 from sandbox.ports import World
-from sandbox.whmcs import api, client_area
+from sandbox.whmcs import api, client_area, pdf
 from sandbox.whmcs.client_area import Form
 
 PAGES: tuple[tuple[str, str, Callable[[World, Request, Form], Response]], ...] = (
@@ -20,6 +20,7 @@ PAGES: tuple[tuple[str, str, Callable[[World, Request, Form], Response]], ...] =
         client_area.with_session(client_area.payment_methods),
     ),
     ("/clientarea.php", "page.clientarea", client_area.with_session(client_area.home)),
+    ("/dl.php", "page.download", client_area.with_session(pdf.download)),
     ("/oauth/singlesignon.php", "page.singlesignon", lambda world, request, form: client_area.redeem(world, request)),
 )
 

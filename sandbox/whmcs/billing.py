@@ -9,6 +9,8 @@ from sandbox.whmcs.cycles import MONTHS, months_later, parse_date
 from sandbox.whmcs.install import CARD_GATEWAY, TAX_PERCENT, Install
 from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Item, PayMethod, Service, Transaction
 
+COLLECTED = "Invoice"
+"""The type of a line that stands for another invoice, by whose number it is paid."""
 DECLINED_LAST_FOUR = "0002"
 """A card that ends so is refused by the gateway."""
 
@@ -119,6 +121,11 @@ def settle(install: Install, clock: Clock, invoice: Invoice, paid_at: str) -> No
     """Mark as paid: services are renewed, waiting upgrades take effect, InvoicePaid fires last."""
     invoice.status, invoice.datepaid, invoice.updated_at = "Paid", paid_at, str(clock.local())
     for item in invoice.items:
+        collected = install.invoices.get(item.relid) if item.type == COLLECTED else None
+        if collected is not None and collected.status == "Unpaid":
+            # As the vendor says: the originals get credit and are paid, and show no transaction of their own.
+            collected.credit += totals(install, collected).balance
+            settle(install, clock, collected, paid_at)
         service = install.services.get(item.relid) if item.type == "Hosting" else None
         if service is not None and service.nextinvoicedate != NO_DATE:
             service.nextduedate = service.nextinvoicedate

@@ -14,6 +14,7 @@ from sandbox.whmcs import pages
 from sandbox.whmcs.billing import charge_card, pay_methods, totals
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.instruments import store_card
+from sandbox.whmcs.mass_payment import is_collective, mass_payment
 from sandbox.whmcs.state import Client, Invoice
 
 COOKIE = "WHMCSsandbox"
@@ -103,8 +104,11 @@ def payment_methods(install: Install, clock: Clock, client: Client, request: Req
 
 
 def home(install: Install, clock: Clock, client: Client, request: Request, form: Form) -> Response:
-    """`/clientarea.php`."""
-    bills = [each for each in reversed(install.invoices.values()) if each.userid == client.id][:SHOWN_INVOICES]
+    """`/clientarea.php`, with its page for paying several invoices."""
+    if request.query_params.get("action") == "masspay":
+        return mass_payment(install, clock, client, request, form)
+    own = (each for each in reversed(install.invoices.values()) if each.userid == client.id)
+    bills = [each for each in own if not is_collective(each)][:SHOWN_INVOICES]
     services = [
         (each, install.products.get(each.pid)) for each in install.services.values() if each.clientid == client.id
     ]

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.whmcs.billing import totals
 from sandbox.whmcs.call import Action, Call, escaped, money
 from sandbox.whmcs.errors import Refused
-from sandbox.whmcs.install import CUSTOM_FIELDS, Install, page_of
+from sandbox.whmcs.install import CURRENCIES, CUSTOM_FIELDS, Install, page_of
 from sandbox.whmcs.state import Client, User
 
 ESCAPED = ("firstname", "lastname", "companyname", "address1", "address2", "city", "state", "notes")
@@ -94,8 +94,8 @@ def _details(install: Install, client: Client) -> dict[str, Any]:
         "tax_id": client.tax_id,
         "email_preferences": dict.fromkeys(("general", "invoice", "support", "product", "domain", "affiliate"), "1"),
         "billingcid": 0,
-        "currency": 1,
-        "currency_code": "JPY",
+        "currency": CURRENCIES[client.currency][0],
+        "currency_code": client.currency,
         "defaultgateway": client.defaultgateway,
         "groupid": 0,
         "status": client.status,

@@ -17,7 +17,7 @@ from sandbox.whmcs.call import money
 from sandbox.whmcs.hooks import Delivery
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.instruments import store_card
-from sandbox.whmcs.staff import change
+from sandbox.whmcs.staff import change, refund
 from sandbox.whmcs.state import Client, Invoice
 
 Handler = Callable[[World, Request], Awaitable[Any]]
@@ -52,7 +52,9 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/webhook-target", "PUT", target),
         route("/cron", "POST", _cron),
         route("/access", "PUT", _access),
+        route("/gateways", "PUT", _gateways),
         route("/invoices/{id}/pay", "POST", _pay),
+        route("/invoices/{id}/refund", "POST", _refund),
         route("/clients/{id}/pay-methods", "POST", _add_card),
         route("/clients/{id}/merge", "POST", _merge),
         route("/{object}", "GET", _list),
@@ -93,6 +95,24 @@ async def _pay(world: World, request: Request) -> Any:
     gateway, transid = str(body.get("gateway", invoice.paymentmethod)), str(body.get("transid", f"pay_{invoice.id}"))
     with world.whmcs.hooks_off(bool(body.get("silent"))):
         receive(world.whmcs, world.clock, invoice, amount, gateway=gateway, transid=transid)
+    return shown(world.whmcs, invoice)
+
+
+async def _gateways(world: World, request: Request) -> Any:
+    """Which gateways there are, by module and name. No hook tells of a change."""
+    world.whmcs.gateways = {str(module): str(name) for module, name in (await _body(request)).items()}
+    world.whmcs.changed()
+    return world.whmcs.gateways
+
+
+async def _refund(world: World, request: Request) -> Any:
+    """Staff give back the first payment of a paid invoice; `amount` is all of it unless given."""
+    body, invoice = await _body(request), _record(world.whmcs, "invoices", request)
+    with world.whmcs.hooks_off(bool(body.get("silent"))):
+        try:
+            refund(world.whmcs, world.clock, invoice, body.get("amount"))
+        except ValueError as error:
+            raise HTTPException(409, str(error)) from error
     return shown(world.whmcs, invoice)
 
 

@@ -32,6 +32,8 @@ CUSTOMER_NUMBER_FIELD = 198
 CUSTOM_FIELDS = {198: "Customer Number", 201: "Date of Birth", 202: "Gender", 203: "Nationality"}
 SERVICE_FIELDS = {301: "OpportunityId"}
 GATEWAYS = {"mailin": "Mail In Payment", "stripe": "Credit Card", "banktransfer": "Bank Transfer"}
+CURRENCIES = {"JPY": (1, "¥", " JPY", 4), "USD": (2, "$", " USD", 2)}
+"""Code → id, prefix, suffix, format."""
 CARD_GATEWAY = "stripe"
 TAX_PERCENT = Decimal("10.000")
 MOST_SPOOLED = 20_000
@@ -89,6 +91,7 @@ class Install:
     activity: list[LogEntry] = field(default_factory=list)
     tokens: dict[str, SsoToken] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
+    gateways: dict[str, str] = field(default_factory=lambda: dict(GATEWAYS))
     spool: list[Webhook] = field(default_factory=list)
     next_ids: dict[str, int] = field(default_factory=lambda: dict(FIRST_IDS))
     revision: int = 0
@@ -100,6 +103,10 @@ class Install:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "listeners": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A snapshot of an earlier release lacks what came later."""
+        self.__dict__.update({**Install().__dict__, **state})
 
     def new_id(self, series: str) -> int:
         """The next number of a table."""

@@ -8,7 +8,7 @@ from sandbox.clock import Clock
 from sandbox.whmcs.billing import pay_methods
 from sandbox.whmcs.call import Action, Call, escaped
 from sandbox.whmcs.errors import Refused
-from sandbox.whmcs.install import CARD_GATEWAY, GATEWAYS, Install
+from sandbox.whmcs.install import CARD_GATEWAY, Install
 from sandbox.whmcs.state import PayMethod
 
 TYPES = {"CreditCard": ("CreditCard", "RemoteCreditCard"), "BankAccount": ("BankAccount", "RemoteBankAccount")}
@@ -119,7 +119,7 @@ def delete_pay_method(call: Call) -> dict[str, Any]:
 
 def get_payment_methods(call: Call) -> dict[str, Any]:
     """GetPaymentMethods: the gateways."""
-    rows = [{"module": module, "displayname": name} for module, name in GATEWAYS.items()]
+    rows = [{"module": module, "displayname": name} for module, name in call.install.gateways.items()]
     return {"totalresults": len(rows), "paymentmethods": {"paymentmethod": rows}}
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.whmcs.billing import pay_methods, payments, totals
 from sandbox.whmcs.call import Action, Call, escaped, money
-from sandbox.whmcs.install import CARD_GATEWAY, Install, page_of
+from sandbox.whmcs.install import CARD_GATEWAY, CURRENCIES, Install, page_of
 from sandbox.whmcs.state import Invoice, Transaction
 
 ORDERS = {"id": "id", "invoicenumber": "id", "date": "date", "duedate": "duedate", "status": "status"}
@@ -61,9 +61,9 @@ def _row(install: Install, invoice: Invoice) -> dict[str, Any]:
         "notes": invoice.notes,
         "created_at": invoice.created_at,
         "updated_at": invoice.updated_at,
-        "currencycode": "JPY",
-        "currencyprefix": "¥",
-        "currencysuffix": " JPY",
+        "currencycode": client.currency,
+        "currencyprefix": CURRENCIES[client.currency][1],
+        "currencysuffix": CURRENCIES[client.currency][2],
     }
 
 
@@ -130,7 +130,7 @@ def transaction(each: Transaction) -> dict[str, str]:
         "rate": "1.00000",
         "transid": each.transid,
         "invoiceid": str(each.invoiceid),
-        "refundid": "0",
+        "refundid": str(each.refundid),
     }
 
 

@@ -10,7 +10,6 @@ from sandbox.whmcs.call import Action, Call
 from sandbox.whmcs.clients import default_gateway
 from sandbox.whmcs.cycles import parse_date
 from sandbox.whmcs.errors import Refused
-from sandbox.whmcs.install import GATEWAYS
 from sandbox.whmcs.state import Invoice, Item
 
 STATUSES = ("Draft", "Unpaid", "Paid", "Cancelled", "Refunded", "Collections", "Payment Pending")
@@ -97,7 +96,7 @@ def _change_fields(call: Call, invoice: Invoice) -> None:
             setattr(invoice, name, params.text(name))
     invoice.credit = params.money("credit", invoice.credit)
     gateway = params.text("paymentmethod")
-    if gateway in GATEWAYS and gateway != invoice.paymentmethod:
+    if gateway in call.install.gateways and gateway != invoice.paymentmethod:
         invoice.paymentmethod = gateway
         call.fire("InvoiceChangeGateway", "invoice", invoice.id, invoice.userid)
     invoice.updated_at = call.now

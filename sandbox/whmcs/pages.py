@@ -72,6 +72,16 @@ def _payment_form(invoice: Invoice, methods: list[PayMethod]) -> str:
     )
 
 
+def mass_payment_page(chosen: Iterable[tuple[Invoice, Totals]], query: str) -> str:
+    """Several invoices, and the form that makes one bill of them."""
+    rows = [(f"#{invoice.id}", invoice.duedate, shown(sums.balance)) for invoice, sums in chosen]
+    form = (
+        f'<form method="post" action="/clientarea.php?{escape(query)}" id="masspay">'
+        f'<input type="hidden" name="geninvoice" value="true"><button>Make payment</button></form>'
+    )
+    return page("Mass payment", table(("Invoice", "Due", "Balance"), rows), form)
+
+
 def methods_page(methods: list[PayMethod], message: str) -> str:
     """What is on file, and the form to add a card."""
     rows = [(f"#{each.id}", escape(_card(each)), escape(each.expiry_date)) for each in methods]

@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.whmcs.billing import add_credit, charge_card, pay_methods, receive, settle, totals
 from sandbox.whmcs.call import Action, Call, money
 from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.install import CARD_GATEWAY
 from sandbox.whmcs.state import ZERO
 
 _DECIMAL = re.compile(r"\d+(\.\d{1,2})?")
@@ -27,12 +28,12 @@ def add_invoice_payment(call: Call) -> dict[str, Any]:
 
 
 def capture_payment(call: Call) -> dict[str, Any]:
-    """CapturePayment: charges the stored card."""
+    """CapturePayment: charges the stored card through the invoice's own gateway, which must be one for cards."""
     install = call.install
     invoice = install.invoices.get(call.params.number("invoiceid"))
     if invoice is None or invoice.status != "Unpaid":
         raise Refused("Invoice Not Found or Not Unpaid")
-    cards = pay_methods(install, invoice.userid)
+    cards = pay_methods(install, invoice.userid) if invoice.paymentmethod == CARD_GATEWAY else []
     transid = f"ch_{secrets.token_hex(8)}"
     if not cards or not charge_card(install, call.clock, invoice, cards[0].card_last_four, transid):
         raise Refused("Payment Attempt Failed")

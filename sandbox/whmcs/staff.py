@@ -5,9 +5,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sandbox.clock import Clock
-from sandbox.whmcs.billing import settle
+from sandbox.whmcs.billing import payments, settle
 from sandbox.whmcs.install import Install
-from sandbox.whmcs.state import Invoice
+from sandbox.whmcs.state import Invoice, Transaction
 
 FIXED = frozenset({"id", "pid", "items", "service_ids"})
 INVOICE_HOOKS = {"Unpaid": "InvoiceUnpaid", "Cancelled": "InvoiceCancelled", "Refunded": "InvoiceRefunded"}
@@ -82,3 +82,32 @@ def _change_invoice(install: Install, clock: Clock, invoice: Invoice, values: di
     invoice.status = status
     if event := INVOICE_HOOKS.get(status):
         install.fire(clock, event, "invoice", invoice.id, invoice.userid)
+
+
+def refund(install: Install, clock: Clock, invoice: Invoice, amount: Any = None) -> None:
+    """Give back the first payment of a paid invoice, or part of it; only all of it makes the invoice refunded.
+
+    Raises:
+        ValueError: nothing was paid, or the amount is no amount.
+    """
+    payment = next((each for each in payments(install, invoice) if each.amountin), None)
+    if payment is None:
+        raise ValueError("The invoice has no payment to give back.")
+    back = payment.amountin if amount is None else _money("amount", amount)
+    now, number = str(clock.local()), install.new_id("transaction")
+    install.transactions[number] = Transaction(
+        number,
+        invoice.userid,
+        invoice.id,
+        payment.gateway,
+        now,
+        f"Refund of Transaction ID {payment.transid}",
+        Decimal("0.00"),
+        f"re_{payment.transid}",
+        amountout=back,
+        refundid=payment.id,
+    )
+    invoice.updated_at = now
+    if back == payment.amountin:
+        invoice.status, invoice.date_refunded = "Refunded", now
+    install.fire(clock, "InvoiceRefunded", "invoice", invoice.id, invoice.userid)

@@ -1,4 +1,5 @@
-"""What a WHMCS installation stores. Dates are the server's local text as WHMCS writes it; money is Decimal, in yen."""
+"""What a WHMCS installation stores. Dates are the server's local text as WHMCS writes it; money is Decimal, in the
+client's currency."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -45,6 +46,7 @@ class Client:
     language: str = ""
     tax_id: str = ""
     taxexempt: bool = False
+    currency: str = "JPY"
     allow_single_sign_on: bool = True
     customfields: dict[int, str] = field(default_factory=dict)
 
@@ -139,6 +141,7 @@ class Transaction:
     transid: str
     amountout: Decimal = ZERO
     fees: Decimal = ZERO
+    refundid: int = 0
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.whmcs.call import Action, Call
 from sandbox.whmcs.errors import Refused
-from sandbox.whmcs.install import page_of
+from sandbox.whmcs.install import CURRENCIES, page_of
 from sandbox.whmcs.state import SsoToken
 
 SSO_SECONDS = 60
@@ -47,8 +47,11 @@ def get_configuration_value(call: Call) -> dict[str, Any]:
 
 def get_currencies(call: Call) -> dict[str, Any]:
     """GetCurrencies."""
-    yen = {"id": 1, "code": "JPY", "prefix": "¥", "suffix": " JPY", "format": 4, "rate": "1.00000"}
-    return {"totalresults": 1, "currencies": {"currency": [yen]}}
+    rows = [
+        {"id": number, "code": code, "prefix": prefix, "suffix": suffix, "format": shape, "rate": "1.00000"}
+        for code, (number, prefix, suffix, shape) in CURRENCIES.items()
+    ]
+    return {"totalresults": len(rows), "currencies": {"currency": rows}}
 
 
 def get_activity_log(call: Call) -> dict[str, Any]:

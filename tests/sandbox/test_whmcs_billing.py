@@ -143,3 +143,32 @@ def test_an_upgrade_is_priced_first_and_takes_effect_when_its_invoice_is_paid(
     assert whmcs.refusal("UpgradeProduct", **ask).startswith("Unable to accept upgrade order.")
     whmcs.call("AddInvoicePayment", invoiceid=done["invoiceid"], transid="u", gateway="mailin")
     assert control.get(f"/whmcs/services/{service['id']}").json()["pid"] == 183
+
+
+def test_a_card_is_charged_through_a_gateway_for_cards_alone(whmcs: Whmcs) -> None:
+    number = invoice_of(whmcs, paymentmethod="mailin")["invoiceid"]
+    assert not whmcs.call("GetInvoice", invoiceid=number)["ccgateway"]
+    assert whmcs.refusal("CapturePayment", invoiceid=number) == "Payment Attempt Failed"
+    whmcs.call("UpdateInvoice", invoiceid=number, paymentmethod="stripe")
+    assert whmcs.call("GetInvoice", invoiceid=number)["ccgateway"]
+    whmcs.call("CapturePayment", invoiceid=number)
+
+
+def test_staff_give_a_payment_back_in_part_or_whole(whmcs: Whmcs, control: httpx.Client) -> None:
+    number = invoice_of(whmcs)["invoiceid"]
+    assert control.post(f"/whmcs/invoices/{number}/refund").status_code == 409
+    whmcs.call("CapturePayment", invoiceid=number)
+    control.post(f"/whmcs/invoices/{number}/refund", json={"amount": "1000"}).raise_for_status()
+    found = whmcs.call("GetInvoice", invoiceid=number)
+    [paid, back] = found["transactions"]["transaction"]
+    assert (found["status"], back["amountout"], back["refundid"]) == ("Paid", "1000.00", paid["id"])
+    control.post(f"/whmcs/invoices/{number}/refund").raise_for_status()
+    assert whmcs.call("GetInvoice", invoiceid=number)["status"] == "Refunded"
+
+
+def test_a_client_has_a_currency_and_its_invoices_are_in_it(whmcs: Whmcs, control: httpx.Client) -> None:
+    control.patch("/whmcs/clients/1001", json={"currency": "USD"}).raise_for_status()
+    assert whmcs.call("GetClientsDetails", clientid=1001)["client"]["currency_code"] == "USD"
+    rows = whmcs.call("GetInvoices", userid=1001)["invoices"]["invoice"]
+    assert {row["currencycode"] for row in rows} == {"USD"}
+    assert {each["code"] for each in whmcs.call("GetCurrencies")["currencies"]["currency"]} == {"JPY", "USD"}

@@ -144,3 +144,38 @@ def test_names_cannot_smuggle_markup_into_a_page(whmcs: Whmcs, person: httpx.Cli
     page = person.get(link(whmcs, INVOICE_PAGE.format(made["invoiceid"])))
     assert "<script>" not in page.text
     assert "&lt;script&gt;" in page.text
+
+
+def test_several_invoices_are_paid_by_one_bill_that_collects_them(whmcs: Whmcs, person: httpx.Client) -> None:
+    numbers, foreign = [bill(whmcs), bill(whmcs)], bill(whmcs, 1002)
+    wanted = "&".join(f"invoiceids%5B%5D={each}" for each in (*numbers, foreign))
+    page = person.get(link(whmcs, f"clientarea.php?action=masspay&{wanted}"))
+    assert all(f"#{each}" in page.text for each in numbers)
+    assert f"#{foreign}" not in page.text
+    collected = person.post(str(page.url), data={"geninvoice": "true"})
+    assert collected.url.path == "/viewinvoice.php"
+    whole = whmcs.call("GetInvoice", invoiceid=collected.url.params["id"])
+    assert [(each["type"], str(each["relid"])) for each in whole["items"]["item"]] == [
+        ("Invoice", number) for number in numbers
+    ]
+    assert whole["balance"] == "6556.00"
+    assert "received" in person.post(str(collected.url), data={"pay": "1"}).text
+    for number in numbers:
+        paid = whmcs.call("GetInvoice", invoiceid=number)
+        assert (paid["status"], paid["credit"], paid["balance"], paid["transactions"]) == (
+            "Paid",
+            "3278.00",
+            "0.00",
+            "",
+        )
+    assert whmcs.call("GetInvoice", invoiceid=foreign)["status"] == "Unpaid"
+    assert f"#{whole['invoiceid']}" not in person.get("/clientarea.php").text
+
+
+def test_an_invoice_is_downloaded_as_a_pdf_by_its_owner(whmcs: Whmcs, person: httpx.Client) -> None:
+    number, foreign = bill(whmcs), bill(whmcs, 1002)
+    found = person.get(link(whmcs, f"dl.php?type=i&id={number}"))
+    assert found.headers["content-type"] == "application/pdf"
+    assert found.content.startswith(b"%PDF-")
+    assert f"Invoice #{number}".encode() in found.content
+    assert person.get(f"/dl.php?type=i&id={foreign}").status_code == 404
