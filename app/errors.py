@@ -8,6 +8,7 @@ PortalError
 ├── Outdated                the caller decided on a state that is not the present one any more
 ├── NotAuthenticated        no valid session, token or signature
 ├── NotAllowed              a session without the right
+├── PaymentRefused          the payment method on file was charged in vain; nothing was taken
 ├── RateLimited             too many requests
 ├── TooLarge                the body exceeds its bound
 ├── NotReady                this account was never projected yet
@@ -94,6 +95,11 @@ class NotAuthenticated(PortalError):
 class NotAllowed(PortalError):
     code = "not_allowed"
     detail = "You are not allowed to do this."
+
+
+class PaymentRefused(PortalError):
+    code = "payment_declined"
+    detail = "Your payment method was declined and nothing was charged. Try another, or pay on the payment page."
 
 
 class RateLimited(PortalError):

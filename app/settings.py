@@ -132,6 +132,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     whmcs_payment_method: Annotated[str, note("Gateway given to AddOrder.")] = "mailin"
     whmcs_read_timeout_seconds: Annotated[float, note("Timeout of a WHMCS read, in seconds.")] = 10.0
     whmcs_write_timeout_seconds: Annotated[float, note("Timeout of a WHMCS write, in seconds.")] = 30.0
+    whmcs_charge_timeout_seconds: Annotated[
+        float,
+        note("Timeout of charging a payment method, which the gateway behind WHMCS may take long for, in seconds."),
+    ] = 60.0
     whmcs_concurrency: Annotated[int, note("WHMCS calls at once in one process.")] = 6
 
     freebit_url: Annotated[str, note("Freebit API base URL, up to and without /emptool/api.")]

@@ -1,18 +1,18 @@
-"""Make a single-use link to an invoice's payment page in WHMCS. Never stored, never logged."""
+"""Make a single-use link to where invoices are paid in WHMCS, or downloaded. Never stored, never logged."""
 
-from msgspec import Struct
+from typing import Annotated
 
+from msgspec import Meta, Struct
+
+from app.commands.billing_link import billing_link
 from app.commands.context import Actor, Context, Done
-from app.errors import Conflict, NotFound
-from app.integrations.whmcs.links import INVOICE_PATH, LIFETIME_SECONDS, REDIRECT
+from app.commands.open_invoices import own_invoices, refuse_unpayable
+from app.errors import Conflict, Violation
+from app.integrations.whmcs.links import INVOICE_PATH, PDF_PATH, several_path
 
-NOT_PAYABLE = {
-    "paid": "This invoice is paid already.",
-    "cancelled": "This invoice was cancelled; there is nothing to pay.",
-    "refunded": "This invoice was refunded; there is nothing to pay.",
-    "draft": "This invoice is not issued yet.",
-    "payment_pending": "A payment for this invoice is on its way.",
-}
+MOST_AT_ONCE = 50
+
+InvoiceId = Annotated[str, Meta(min_length=1, max_length=20)]
 
 
 class PayInvoice(Struct, frozen=True):
@@ -21,30 +21,44 @@ class PayInvoice(Struct, frozen=True):
     invoice_id: str
 
 
-class Link(Struct, frozen=True):
-    """A link for one click of this customer."""
+class PayInvoices(Struct, frozen=True):
+    """Which invoices."""
 
-    url: str
-    expires_in_seconds: int = LIFETIME_SECONDS
+    invoice_ids: Annotated[list[InvoiceId], Meta(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 async def create_payment_link(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
-    """A link to the account's own invoice.
+    """A link to the payment page of the account's own invoice.
 
     Raises:
         NotFound: absent, or another account's.
-        Conflict: `invoice_not_payable`.
+        Conflict: `invoice_not_payable`, `payment_in_progress`.
         UpstreamError: WHMCS is away.
     """
-    status = await ctx.pool.fetchval(
-        "SELECT status FROM read_model.invoices WHERE account_id = $1 AND invoice_id = $2",
-        actor.account_id_or_refuse(),
-        request.invoice_id,
-    )
-    if status is None:
-        raise NotFound("Invoice not found.", code="invoice_not_found")
-    if status in NOT_PAYABLE:
-        raise Conflict(NOT_PAYABLE[status], code="invoice_not_payable")
-    path = INVOICE_PATH.format(invoice_id=request.invoice_id)
-    url = await ctx.whmcs.sso_link(actor.whmcs_client_id, destination=REDIRECT, path=path)
-    return Done(Link(url), target=request.invoice_id)
+    await refuse_unpayable(ctx, await own_invoices(ctx, actor, [request.invoice_id]))
+    link = await billing_link(ctx, actor, INVOICE_PATH.format(invoice_id=request.invoice_id))
+    return Done(link, target=request.invoice_id)
+
+
+async def create_payments_link(ctx: Context, actor: Actor, request: PayInvoices) -> Done:
+    """A link to the page where several of the account's own invoices are paid at once. It raises the same."""
+    invoice_ids = list(dict.fromkeys(request.invoice_ids))
+    await refuse_unpayable(ctx, await own_invoices(ctx, actor, invoice_ids), "invoice_ids.{}")
+    path = several_path(invoice_ids) if len(invoice_ids) > 1 else INVOICE_PATH.format(invoice_id=invoice_ids[0])
+    return Done(await billing_link(ctx, actor, path), target=",".join(invoice_ids))
+
+
+async def create_invoice_pdf_link(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
+    """A link to the invoice as WHMCS prints it.
+
+    Raises:
+        NotFound: absent, or another account's.
+        Conflict: `invoice_not_issued`, it is a draft.
+        UpstreamError: WHMCS is away.
+    """
+    [invoice] = await own_invoices(ctx, actor, [request.invoice_id])
+    if invoice.status == "draft":
+        sentence = "This invoice is not issued yet; there is nothing to download."
+        raise Conflict(sentence, code="invoice_not_issued", errors=[Violation("invoice_id", "invoice_draft", sentence)])
+    link = await billing_link(ctx, actor, PDF_PATH.format(invoice_id=request.invoice_id))
+    return Done(link, target=request.invoice_id)

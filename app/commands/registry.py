@@ -6,11 +6,12 @@ from app.commands.change_profile import change_profile
 from app.commands.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
 from app.commands.check_order import check_order
 from app.commands.context import Command
-from app.commands.create_payment_link import create_payment_link
+from app.commands.create_payment_link import create_invoice_pdf_link, create_payment_link, create_payments_link
 from app.commands.create_payment_methods_link import create_payment_methods_link
 from app.commands.customer_numbers import check_customer_number
 from app.commands.link_account import complete_link, link_account
 from app.commands.open_case import open_case
+from app.commands.pay_invoice import pay_invoice
 from app.commands.place_order import place_order
 from app.commands.request_eligibility import request_eligibility
 from app.commands.reset_password import forgot_password, reset_password
@@ -36,6 +37,9 @@ OPEN_CASE = Command("open_case", open_case)
 CHECK_ORDER = Command("check_order", check_order, replayable=False, changes=False)
 PLACE_ORDER = Command("place_order", place_order, "required")
 CREATE_PAYMENT_LINK = Command("create_payment_link", create_payment_link, replayable=False)
+CREATE_PAYMENTS_LINK = Command("create_payments_link", create_payments_link, replayable=False)
+CREATE_INVOICE_PDF_LINK = Command("create_invoice_pdf_link", create_invoice_pdf_link, replayable=False)
+PAY_INVOICE = Command("pay_invoice", pay_invoice, "required")
 CREATE_PAYMENT_METHODS_LINK = Command("create_payment_methods_link", create_payment_methods_link, replayable=False)
 
 COMMANDS = (
@@ -58,5 +62,8 @@ COMMANDS = (
     CHECK_ORDER,
     PLACE_ORDER,
     CREATE_PAYMENT_LINK,
+    CREATE_PAYMENTS_LINK,
+    CREATE_INVOICE_PDF_LINK,
+    PAY_INVOICE,
     CREATE_PAYMENT_METHODS_LINK,
 )

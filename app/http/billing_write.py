@@ -1,12 +1,20 @@
-"""Into WHMCS without another login: pay an invoice, manage payment methods. Links are secrets and never stored."""
+"""Paying, and into WHMCS without another login. Links are secrets: each is made for one request and kept nowhere."""
 
 from typing import Any
 
 from litestar import Request, Response, post
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
-from app.commands.create_payment_link import Link, PayInvoice
-from app.commands.registry import CREATE_PAYMENT_LINK, CREATE_PAYMENT_METHODS_LINK
+from app.commands.billing_link import Link
+from app.commands.create_payment_link import PayInvoice, PayInvoices
+from app.commands.pay_invoice import PaidInvoice
+from app.commands.registry import (
+    CREATE_INVOICE_PDF_LINK,
+    CREATE_PAYMENT_LINK,
+    CREATE_PAYMENT_METHODS_LINK,
+    CREATE_PAYMENTS_LINK,
+    PAY_INVOICE,
+)
 from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
 
@@ -14,19 +22,62 @@ from app.http.run_command import run_command
 @post(
     "/api/invoices/{invoice_id:str}/payment-link",
     status_code=200,
-    summary="Pay an invoice",
+    summary="A link to pay an invoice",
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def pay_invoice(request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
+async def invoice_payment_link(
+    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]
+) -> Response[bytes]:
     """A single-use link to this invoice's payment page; ask for it on the click, it ends after 60 s."""
     return await run_command(request, CREATE_PAYMENT_LINK, actor, PayInvoice(invoice_id))
 
 
 @post(
+    "/api/invoices/payment-link",
+    status_code=200,
+    summary="A link to pay several invoices at once",
+    tags=["Billing"],
+    responses=answers(Link, "The link."),
+)
+async def payment_link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
+    """A single-use link to the page where all of these are paid with one payment; it ends after 60 s."""
+    return await run_command(request, CREATE_PAYMENTS_LINK, actor, data)
+
+
+@post(
+    "/api/invoices/{invoice_id:str}/pay",
+    status_code=200,
+    summary="Pay an invoice with the method on file",
+    tags=["Billing"],
+    responses=answers(PaidInvoice, "The payment was taken."),
+)
+async def pay_invoice(request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
+    """Charges the payment method on file for what is open, never twice. A refusal says why, where anybody does.
+
+    After `outcome_unknown` send the same request with the same key: it looks before it charges.
+    """
+    return await run_command(request, PAY_INVOICE, actor, PayInvoice(invoice_id))
+
+
+@post(
+    "/api/invoices/{invoice_id:str}/pdf-link",
+    status_code=200,
+    summary="A link to an invoice as PDF",
+    tags=["Billing"],
+    responses=answers(Link, "The link."),
+)
+async def invoice_pdf_link(
+    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]
+) -> Response[bytes]:
+    """A single-use link that downloads the invoice as the billing system prints it; it ends after 60 s."""
+    return await run_command(request, CREATE_INVOICE_PDF_LINK, actor, PayInvoice(invoice_id))
+
+
+@post(
     "/api/payment-methods/link",
     status_code=200,
-    summary="Manage payment methods",
+    summary="A link to manage payment methods",
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
@@ -35,4 +86,4 @@ async def manage_payment_methods(request: Request[Any, Any, Any], actor: Caller)
     return await run_command(request, CREATE_PAYMENT_METHODS_LINK, actor, None)
 
 
-ROUTES = (pay_invoice, manage_payment_methods)
+ROUTES = (invoice_payment_link, payment_link, pay_invoice, invoice_pdf_link, manage_payment_methods)

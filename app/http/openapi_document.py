@@ -11,13 +11,18 @@ from app.http.problems import MEDIA_TYPE, Problem
 from app.http.roles import is_open
 
 METHODS = ("get", "post", "put", "patch", "delete")
-KEYED = {"post /api/auth/signup": "sign_up", "post /api/orders": "place_order"}
+KEYED = {
+    "post /api/auth/signup": "sign_up",
+    "post /api/orders": "place_order",
+    "post /api/invoices/{invoice_id}/pay": "pay_invoice",
+}
 """Commands whose first answer is kept under the caller's Idempotency-Key."""
 PROVING = frozenset({"/api/auth/login", "/api/auth/link"})
 """Open routes on which who one is must be proven."""
 MEANINGS = {
     400: "The request could not be understood: malformed JSON, an unknown field or query parameter, a bad value.",
     401: "No valid session, credentials or signature.",
+    402: "The payment method on file was charged in vain; nothing was taken.",
     403: "The session may not do this, or the CSRF token is missing.",
     404: "Absent, or somebody else's: the same answer.",
     409: "Clashes with the present state, or the same request is still being worked on.",
@@ -134,6 +139,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
         found |= {413, 422}
     if path.startswith("/webhooks/"):
         found.add(409)
+    if path.endswith("/pay"):
+        found |= {402, 422}
     if any(each.get("name") == "If-Match" for each in operation.get("parameters", [])):
         found.add(412)
     if path == "/webhooks/salesforce":

@@ -71,6 +71,7 @@ STATUS: Mapping[type[PortalError], int] = {
     MethodNotAllowed: 405,
     errors.InvalidRequest: 400,
     errors.NotAuthenticated: 401,
+    errors.PaymentRefused: 402,
     errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,

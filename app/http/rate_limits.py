@@ -89,6 +89,6 @@ def _class_of(path: str, settings: Settings, actor: Actor) -> tuple[str, int, st
         return "public", settings.public_rate_per_minute, actor.address
     if actor.role != "customer":
         return "staff", settings.staff_rate_per_minute, str(actor.user_id)
-    if path.startswith(PAYING) and path.endswith(("/payment-link", "/link", "/pay")):
+    if path.startswith(PAYING) and path.endswith(("-link", "/link", "/pay")):
         return "payment", settings.payment_rate_per_minute, str(actor.account_id)
     return "account", settings.account_rate_per_minute, str(actor.account_id or actor.user_id)

@@ -4,7 +4,8 @@ Never forgotten: an inbox entry that is not settled, one that a dead letter name
 resolved one for 90 days), one settled within the retention (so that an event the bus repeats, for 72 hours, is still
 known), a notice that was not told.
 
-Deletes from: ingest.inbox, ingest.notices, ingest.dead_letters, ingest.drift, portal.sessions, portal.link_tokens.
+Deletes from: ingest.inbox, ingest.notices, ingest.dead_letters, ingest.drift, portal.sessions, portal.link_tokens,
+portal.captures.
 """
 
 import asyncio
@@ -52,6 +53,7 @@ RULES = (
     Rule("ingest.drift", "id", "checked_at", timedelta(days=90)),
     Rule("portal.sessions", "id", "expires_at", timedelta(days=30)),
     Rule("portal.link_tokens", "token_hash", "expires_at", timedelta(days=30)),
+    Rule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
 )
 """Everything but the inbox. Event streams resume from told notices for a day."""
 

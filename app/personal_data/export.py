@@ -44,6 +44,7 @@ TABLES = {
     "portal/link_tokens": ("portal.link_tokens", "whmcs_client_id = ANY($2)"),
     "portal/mails": ("portal.mails", "lower(recipient) = lower($5)"),
     "portal/commands": ("portal.commands", "account_id = $3"),
+    "portal/captures": ("portal.captures", "account_id = $3"),
     "portal/fulfilments": ("portal.fulfilments", "account_id = $3"),
     "portal/fulfilment_steps": (
         "portal.fulfilment_steps",

@@ -46,6 +46,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
             ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),
             ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
+            ("DELETE FROM portal.captures WHERE account_id = $1", subject.account_id),
             (_FULFILMENTS, None),
             (
                 "UPDATE portal.fulfilment_steps SET detail = '{}' WHERE order_id IN (SELECT order_id FROM "

@@ -202,6 +202,25 @@ class Desk:
         assert len(linked) == len(items)
         assert linked <= services
 
+    async def bill(self, actor: Actor, *, gateway: str = "stripe", amount: str = "1000.00") -> str:
+        """A new unpaid invoice, which the read model shows; its number. With tax it comes to a tenth more."""
+        line = {"itemdescription1": "SIM", "itemamount1": amount, "itemtaxed1": 1}
+        fields = {"userid": actor.whmcs_client_id, "paymentmethod": gateway, **line}
+        invoice_id = str((await self.resources.whmcs.call("CreateInvoice", fields))["invoiceid"])
+        await self.reread("invoice", invoice_id)
+        return invoice_id
+
+    async def reread(self, resource: str, record_id: str) -> None:
+        """The worker reads something of WHMCS again."""
+        await self.resources.inbox.submit([accounts.whmcs_hint(resource, record_id, f"test:{uuid4()}")])
+        await self.settle()
+
+    async def payments(self, invoice_id: str) -> list[dict[str, Any]]:
+        """What WHMCS took for an invoice."""
+        response = await self.sandbox.control.get("/whmcs/transactions", params={"invoiceid": invoice_id})
+        found: list[dict[str, Any]] = response.json()["records"]
+        return [each for each in found if each["amountin"] != "0.00"]
+
     async def salesforce_orders(self, actor: Actor) -> list[dict[str, Any]]:
         """The customer's orders in Salesforce that the portal placed."""
         fields = (
@@ -233,6 +252,7 @@ def impatient_settings(sandbox_settings: Settings) -> Settings:
         sandbox_settings,
         salesforce_timeout_seconds=1.5,
         whmcs_write_timeout_seconds=1.0,
+        whmcs_charge_timeout_seconds=1.0,
         whmcs_read_timeout_seconds=2.0,
         freebit_timeout_seconds=1.0,
         whm_timeout_seconds=1.0,

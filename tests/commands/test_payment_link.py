@@ -5,8 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.commands.billing_link import Link
 from app.commands.context import Actor
-from app.commands.create_payment_link import Link, PayInvoice, create_payment_link
+from app.commands.create_payment_link import PayInvoice, create_payment_link
 from app.commands.create_payment_methods_link import create_payment_methods_link
 from app.errors import Conflict, NotFound, UpstreamUnavailable
 

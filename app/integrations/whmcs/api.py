@@ -37,9 +37,14 @@ class Api:
         await self._forms.close()
 
     async def call(
-        self, action: str, params: Mapping[str, object] | None = None, *, write: bool = False
+        self,
+        action: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        write: bool = False,
+        timeout_seconds: float | None = None,
     ) -> dict[str, Any]:
-        """One action.
+        """One action, with the timeout of reads or of writes unless another is given.
 
         Raises:
             UpstreamUnavailable, UpstreamBusy: not done, may be repeated.
@@ -50,19 +55,23 @@ class Api:
         attempts = 1 if write else READ_ATTEMPTS
         for attempt in range(attempts):
             try:
-                return await self._once(action, params or {}, write)
+                return await self._once(action, params or {}, write, timeout_seconds)
             except (UpstreamUnavailable, UpstreamMalformed) as error:
                 if attempt == attempts - 1 or error.vendor_code in NOT_AT_ONCE:
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.2) * 2**attempt)
         raise AssertionError("unreachable")
 
-    async def _once(self, action: str, params: Mapping[str, object], write: bool) -> dict[str, Any]:
+    async def _once(
+        self, action: str, params: Mapping[str, object], write: bool, timeout_seconds: float | None
+    ) -> dict[str, Any]:
         settings = self._settings
         credentials = {"identifier": settings.whmcs_identifier, "secret": settings.whmcs_secret}
         fields = {"action": action, "responsetype": "json", **credentials, **form(params)}
         seconds = settings.whmcs_write_timeout_seconds if write else settings.whmcs_read_timeout_seconds
-        answer = await self._forms.post(action, self._url, fields, write=write, timeout_seconds=seconds)
+        answer = await self._forms.post(
+            action, self._url, fields, write=write, timeout_seconds=timeout_seconds or seconds
+        )
         return _understood(action, answer, write)
 
     async def rows(self, action: str, params: Mapping[str, object], plural: str, singular: str) -> list[dict[str, Any]]:

@@ -111,6 +111,33 @@ class WhmcsClient:
         owner = await self.client(found.owner_id or "")
         return records.with_currency(found, owner.data["currency_code"])
 
+    async def own_invoice(self, invoice_id: str, whmcs_client_id: str, currency: str) -> Record:
+        """One invoice in full, of this client, whose currency is known.
+
+        Raises:
+            UpstreamNotFound: it is absent, or another client's.
+        """
+        found = await self._invoice(invoice_id, currency)
+        if found.owner_id != whmcs_client_id:
+            raise UpstreamNotFound(WHMCS, "GetInvoice", "another client's")
+        return found
+
+    async def charge(self, invoice_id: str) -> None:
+        """Charge the payment method on file for what is open of an invoice. Never to be repeated blindly.
+
+        Raises:
+            UpstreamRejected: nothing was charged; the vendor code says why as far as WHMCS does: `insufficient_funds`,
+                `card_invalid`, `gateway_error` or `declined`.
+            UpstreamNotFound: the invoice is absent, or not unpaid any more.
+            OutcomeUnknown: it may have been charged, now or in a while.
+        """
+        seconds = self._settings.whmcs_charge_timeout_seconds
+        await self.call("CapturePayment", {"invoiceid": invoice_id}, write=True, timeout_seconds=seconds)
+
+    async def set_invoice_gateway(self, invoice_id: str, gateway: str) -> None:
+        """Have an invoice paid through another gateway. Safe to repeat."""
+        await self.call("UpdateInvoice", {"invoiceid": invoice_id, "paymentmethod": gateway}, write=True)
+
     async def _invoice(self, invoice_id: str, currency: str) -> Record:
         action = "GetInvoice"
         body = await self.call(action, {"invoiceid": invoice_id})

@@ -16,8 +16,23 @@ from app.errors import (
 WHMCS = "whmcs"
 EMAIL_TAKEN = "email_taken"
 NOT_PENDING = "not_pending"
+SSO_BLOCKED = "sso_blocked"
+INSUFFICIENT_FUNDS = "insufficient_funds"
+CARD_INVALID = "card_invalid"
+GATEWAY_ERROR = "gateway_error"
+DECLINED = "declined"
 
 PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
+    # What a gateway says of a charge comes first: its words are its own, and none of them means anything else here.
+    (re.compile(r"payment attempt failed.*(insufficient|not sufficient)", re.I), UpstreamRejected, INSUFFICIENT_FUNDS),
+    (
+        re.compile(r"payment attempt failed.*(expired|invalid card|card number|incorrect|cvc|cvv)", re.I),
+        UpstreamRejected,
+        CARD_INVALID,
+    ),
+    (re.compile(r"payment attempt failed.*(gateway|module|credential)", re.I), UpstreamRejected, GATEWAY_ERROR),
+    (re.compile(r"payment attempt failed", re.I), UpstreamRejected, DECLINED),
+    (re.compile(r"sso authentication blocked", re.I), UpstreamRejected, SSO_BLOCKED),
     (
         re.compile(r"invalid ip|credentials|authentication failed|access denied|invalid permissions", re.I),
         UpstreamAuthFailed,

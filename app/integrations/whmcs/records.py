@@ -100,6 +100,7 @@ def invoice(detail: Mapping[str, Any], currency: str) -> Record:
     data: dict[str, Any] = {"id": invoice_id, "userid": owner, **picked(detail, INVOICE)}
     data |= {name: moment(detail.get(name)) for name in ("date", "duedate", "datepaid")}
     data["last_capture_attempt"] = moment(detail.get("lastcaptureattempt"))
+    data["ccgateway"] = "1" if is_true(detail.get("ccgateway")) else "0"
     data["currencycode"] = currency
     data["balance"] = text(detail.get("balance") or "0.00")
     data["items"] = [_item(item) for item in as_list(detail.get("items"), "item")]

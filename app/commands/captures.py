@@ -1,0 +1,57 @@
+"""Charges sent to WHMCS: the guard against charging twice.
+
+A charge is written down before it is sent. Refused, it is forgotten; taken, it is kept for a while, so that the command
+that sent it knows its own work again. One that nobody answered for is *open*: it may still be under way at the gateway,
+and only after so long is it believed that nothing will come of it.
+
+Reads and writes: portal.captures.
+"""
+
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+from msgspec import Struct
+
+SETTLE_SECONDS = 300
+"""Longer than PHP, web server and gateway let a charge run."""
+
+_LAST = """
+SELECT command_key, amount, CASE WHEN charged_at IS NULL THEN
+    greatest($2 - extract(epoch FROM clock_timestamp() - sent_at)::float8, 0) ELSE 0 END AS open_for_seconds
+FROM portal.captures WHERE invoice_id = $1
+"""
+_SEND = """
+INSERT INTO portal.captures (invoice_id, account_id, command_key, amount) VALUES ($1, $2, $3, $4)
+ON CONFLICT (invoice_id) DO UPDATE SET account_id = excluded.account_id, command_key = excluded.command_key,
+    amount = excluded.amount, sent_at = clock_timestamp(), charged_at = NULL
+"""
+
+
+class Capture(Struct, frozen=True):
+    """The last charge of an invoice: who sent it, how much, and for how long yet it may take effect."""
+
+    command_key: str
+    amount: Decimal
+    open_for_seconds: float
+
+
+async def last(pool: asyncpg.Pool, invoice_id: str) -> Capture | None:
+    """The last charge that was not refused."""
+    row = await pool.fetchrow(_LAST, invoice_id, float(SETTLE_SECONDS))
+    return Capture(**dict(row)) if row else None
+
+
+async def send(pool: asyncpg.Pool, invoice_id: str, account_id: UUID, command_key: str, amount: Decimal) -> None:
+    """Note, durably, that a charge is about to be sent."""
+    await pool.execute(_SEND, invoice_id, account_id, command_key, amount)
+
+
+async def taken(pool: asyncpg.Pool, invoice_id: str) -> None:
+    """The money is ours."""
+    await pool.execute("UPDATE portal.captures SET charged_at = clock_timestamp() WHERE invoice_id = $1", invoice_id)
+
+
+async def refused(pool: asyncpg.Pool, invoice_id: str) -> None:
+    """Nothing was charged, and nothing will be."""
+    await pool.execute("DELETE FROM portal.captures WHERE invoice_id = $1", invoice_id)
