@@ -89,7 +89,7 @@ async def require_json(connection: Connection, handler: BaseRouteHandler) -> Non
 async def refuse_unknown_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
     """A mistyped filter must not silently give the unfiltered list."""
     known = {
-        getattr(field.kwarg_definition, "query", None) or name
+        getattr(field.kwarg_definition, "name", None) or name
         for name, field in handler.parsed_fn_signature.parameters.items()
     }
     unknown = sorted(set(connection.query_params) - (known - WIRED - set(connection.path_params)))

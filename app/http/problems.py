@@ -67,6 +67,14 @@ class Unavailable(PortalError):
     retry_after_seconds = 5
 
 
+class BillingUnavailable(PortalError):
+    """WHMCS is away, refuses us, or talks nonsense."""
+
+    code = "billing_unavailable"
+    detail = "The billing system is unavailable, please try again in a moment."
+    retry_after_seconds = 30
+
+
 STATUS: Mapping[type[PortalError], int] = {
     MethodNotAllowed: 405,
     errors.InvalidRequest: 400,
@@ -86,12 +94,12 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.Overloaded: 503,
     Busy: 503,
     Unavailable: 503,
+    BillingUnavailable: 503,
     errors.UpstreamRejected: 502,
     errors.UpstreamMalformed: 502,
     errors.UpstreamError: 503,
     errors.PortalError: 500,
 }
-BILLING_DOWN = "The billing system is unavailable, please try again in a moment."
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]+)`")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
 _BODY = re.compile(r"^\.?data(\.|$)")  # the framework's name for the body
@@ -137,8 +145,8 @@ def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[b
 
 def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the answer to an error."""
-    status = status_of(error)
-    code, detail = _billing(error)
+    error = _billing(error)
+    status, code, detail = status_of(error), error.code, error.detail
     problem = Problem(
         type=f"/docs/errors#{code}",
         title=HTTPStatus(status).phrase,
@@ -157,12 +165,12 @@ def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], 
     return status, headers, msgspec.json.encode(problem)
 
 
-def _billing(error: PortalError) -> tuple[str, str]:
-    """Customers know WHMCS as the billing system; its being away has a code of its own."""
+def _billing(error: PortalError) -> PortalError:
+    """Customers know WHMCS as the billing system; that it is away, in whichever way, is one answer."""
     away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
     if away and isinstance(error, errors.UpstreamError) and error.upstream == "whmcs":
-        return "billing_unavailable", BILLING_DOWN
-    return error.code, error.detail
+        return BillingUnavailable(retry_after_seconds=error.retry_after_seconds)
+    return error
 
 
 def _known(error: Exception) -> PortalError:

@@ -145,7 +145,8 @@ async def call(api: httpx.AsyncClient, method: str, path: str, headers: dict[str
         async with api.stream(method, path, headers={**headers, "last-event-id": "not a number"}) as response:
             await response.aread()
             return response
-    return await api.request(method, path, json=body, headers={**headers, "x-request-id": "same"})
+    more = {"x-request-id": "same", **({"idempotency-key": str(uuid4())} if body is not None else {})}
+    return await api.request(method, path, json=body, headers={**headers, **more})
 
 
 def is_refused(response: httpx.Response) -> bool:
