@@ -74,6 +74,8 @@ async def _tell(redis: Redis, notices: Sequence[Notice]) -> bool:
     try:
         async with redis.pipeline(transaction=False) as pipe:
             for notice in notices:
+                if notice.slice == documents.COPIES:
+                    continue
                 event = {"slice": notice.slice, "id": notice.item_id, "version": notice.version}
                 pipe.publish(documents.event_channel(notice.account_id), msgspec.json.encode(event))
             await pipe.execute()

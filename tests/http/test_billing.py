@@ -1,22 +1,18 @@
 """Bills over HTTP: what a customer may ask for, and what is said while the billing system is away."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import httpx
-import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.commands.context import Actor
-from app.commands.sessions import open_session
 from app.http.problems import BillingUnavailable
-from app.resources import open_resources
-from app.settings import Settings
 from tests.commands.conftest import Desk
+from tests.http.stand import api, desk, hana, hurried
+
+__all__ = ["api", "desk", "hana", "hurried"]
 
 ADDRESS = {"address1": "1-1", "city": "Chiyoda", "state": "Tokyo", "postcode": "100-0001", "country": "JP"}
 WRITES: dict[str, tuple[str, str, Any]] = {
@@ -47,42 +43,6 @@ READS = (
     "/api/account/address",
 )
 LONG_AGO = timedelta(hours=2)
-
-
-@pytest.fixture(scope="session")
-def hurried(sandbox_settings: Settings) -> Settings:
-    """Short time-outs, and no limits."""
-    return msgspec.structs.replace(
-        sandbox_settings,
-        whmcs_read_timeout_seconds=0.4,
-        whmcs_write_timeout_seconds=0.4,
-        whmcs_charge_timeout_seconds=0.4,
-        account_rate_per_minute=10_000,
-        payment_rate_per_minute=10_000,
-    )
-
-
-@pytest.fixture
-async def desk(pool: asyncpg.Pool, redis: Redis, sandbox: Any, hurried: Settings) -> AsyncIterator[Desk]:
-    async with open_resources(hurried, pool_size=16) as resources:
-        found = Desk(resources, sandbox)
-        await found.reread("gateways", "all")
-        yield found
-
-
-@pytest.fixture
-async def hana(desk: Desk) -> Actor:
-    return await desk.customer()
-
-
-@pytest.fixture
-async def api(desk: Desk, hana: Actor, serve: Any, hurried: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """Hana, logged in; every request has a key of its own."""
-    async with serve(hurried) as client:
-        assert hana.user_id is not None
-        opened = await open_session(desk.pool, hurried, hana.user_id, "", "")
-        client.headers["Authorization"] = f"Bearer {opened.token}"
-        yield client
 
 
 @pytest.fixture
