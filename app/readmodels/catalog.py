@@ -1,4 +1,7 @@
-"""Catalog: products the portal shows, with their price in the portal price book."""
+"""Catalog: products the portal shows, with their price in the portal price book.
+
+What has a default came with version 2: while a new release rebuilds, it still reads documents of the version before.
+"""
 
 from typing import Any
 
@@ -54,11 +57,11 @@ class Product(Struct, frozen=True, kw_only=True):
     orderable: bool
     is_default: bool
     family_only: bool
-    features: list[str]
-    added_automatically: bool
-    instant: bool
-    requires: list[str]
-    excludes: list[str]
+    features: list[str] = []
+    added_automatically: bool = False
+    instant: bool = False
+    requires: list[str] = []
+    excludes: list[str] = []
     facts: dict[str, Any]
 
 
@@ -96,7 +99,7 @@ class Category(Struct, frozen=True, kw_only=True):
     activation_fees: list[Product]
     add_ons: list[Product]
     regions: list[str]
-    bundles: list[Bundle]
+    bundles: list[Bundle] = []
 
 
 def public_document(category: str | None = None, sku: str | None = None) -> str:
