@@ -141,12 +141,28 @@ async def session_pool(engines: tuple[str, str]) -> AsyncIterator[asyncpg.Pool]:
 @pytest.fixture
 async def pool(session_pool: asyncpg.Pool) -> asyncpg.Pool:
     """The pool, with every table empty: inbox, checkpoints and cursors included."""
-    tables = await session_pool.fetch(
+    rows = await session_pool.fetch(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables "
         "WHERE schemaname IN ('portal', 'ingest', 'mirror', 'read_model', 'generations') AND tablename <> 'generations'"
     )
-    await session_pool.execute(f"TRUNCATE {', '.join(row['name'] for row in tables)} RESTART IDENTITY CASCADE")
+    tables = [row["name"] for row in rows]
+    async with session_pool.acquire() as connection:
+        try:
+            await _delete(connection, tables)
+        except asyncpg.InsufficientPrivilegeError:  # a server where we are nobody special
+            await connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
     return session_pool
+
+
+async def _delete(connection: Any, tables: list[str]) -> None:
+    """Empty them; with few rows in few tables far quicker than TRUNCATE, which makes new files for all of them."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")  # neither triggers nor foreign keys
+        await connection.execute(";".join(f"DELETE FROM {name}" for name in tables))
+        await connection.execute(
+            "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false) FROM pg_sequences "
+            "WHERE schemaname IN ('portal', 'ingest', 'mirror', 'read_model', 'generations')"
+        )
 
 
 @pytest.fixture
