@@ -17,12 +17,12 @@ CANCELLED = "Cancelled"
 APPROVED = frozenset({"Approved", "Reactivate"})
 CREATED, ACTIVATING, ACTIVATED, FAILED = "Created", "Activating", "Activated", "Failed"
 
-_READ = (
+READ = (
     *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS, wire.ORDER_INSTANT),
     *("SIM_Type__c", "EID__c", "SIM_Voice_Mail__c", "SIM_Call_Waiting__c", "Domain__c", "Promo_Code__c"),
     *("MNP_Application__c", *PORTING.values()),
 )
-_LINE = {
+LINE = {
     "sku": "StockKeepingUnit",
     "name": "Name",
     "category": "Product2Categories1__c",
@@ -77,9 +77,9 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
     Raises:
         UpstreamNotFound: deleted.
     """
-    products = ", ".join(f"Product2.{field}" for field in _LINE.values())
+    products = ", ".join(f"Product2.{field}" for field in LINE.values())
     found, rows = await asyncio.gather(
-        client.query(quote(f"SELECT {', '.join(_READ)} FROM Order WHERE Id = {{}}", order_id)),
+        client.query(quote(f"SELECT {', '.join(READ)} FROM Order WHERE Id = {{}}", order_id)),
         client.query(
             quote(
                 f"SELECT Id, Quantity, UnitPrice, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id
@@ -110,7 +110,7 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
 
 def _line(row: dict[str, Any]) -> Line:
     product = row.get("Product2") or {}
-    values = {name: _text(product.get(field)) for name, field in _LINE.items()}
+    values = {name: _text(product.get(field)) for name, field in LINE.items()}
     price = Decimal(str(row["UnitPrice"] or 0))
     return Line(item_id=row["Id"], quantity=int(row["Quantity"]), unit_price=price, **values)
 

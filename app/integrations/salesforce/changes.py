@@ -13,7 +13,7 @@ from app.events import Change, Kind
 from app.integrations.salesforce.records import mirrored
 from app.integrations.salesforce.wire import (
     CLIENT,
-    ELIGIBILITY_EVENT_ACCOUNT_FIELDS,
+    ELIGIBILITY_EVENT_ACCOUNT,
     FIELDS,
     OWNER_FIELD,
     PARENT_FIELD,
@@ -66,8 +66,8 @@ def _record_id(named: str) -> str:
 
 def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: datetime) -> list[Change]:
     """The eligibility event names an account; the account is what must be read."""
-    account_id = next((payload[name] for name in ELIGIBILITY_EVENT_ACCOUNT_FIELDS if payload.get(name)), None)
-    if account_id is None:
+    account_id = payload.get(ELIGIBILITY_EVENT_ACCOUNT)
+    if not account_id:
         return []
     return [
         Change(

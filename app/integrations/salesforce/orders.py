@@ -28,7 +28,7 @@ PORTING = {
     "gender": "Porting_Gender__c",
     "birthday": "Porting_DateOfBirth__c",
 }
-_CHOICES = {
+CHOICES = {
     "access_mode": "Access_Mode__c",
     "installation_type": "Installation_Type__c",
     "weekend_install": "Weekend_Install__c",
@@ -41,7 +41,7 @@ _CHOICES = {
     "domain": "Domain__c",
     "promo_code": "Promo_Code__c",
 }
-_ADDRESS = {
+ADDRESS = {
     "street": "BillingStreet",
     "city": "BillingCity",
     "state": "BillingState",
@@ -139,8 +139,8 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
         wire.ORDER_ADDRESS_CHANGED: new.address_changed,
         "MNP_Application__c": new.porting is not None,
         wire.ORDER_INSTANT: new.instant,
-        **_fields(new.address, _ADDRESS),
-        **_fields(new.choices, _CHOICES),
+        **_fields(new.address, ADDRESS),
+        **_fields(new.choices, CHOICES),
         **(_fields(new.porting, PORTING) if new.porting else {}),
     }
     parts = [Part("POST", "/sobjects/Order", "order", body)]

@@ -1,4 +1,7 @@
-"""The company's Salesforce vocabulary: every object and field name that the portal reads or writes stands here."""
+"""The company's Salesforce vocabulary: the fields that are mirrored, and the names that several modules use.
+
+What else is read or written is named beside its call; `needs.py` gathers it all.
+"""
 
 USER_AGENT = "customer-portal/0.1"
 CLIENT = "portal"
@@ -134,5 +137,5 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 OWNER_FIELD = {"Account": "Id", "Order": "AccountId"}
 PARENT_FIELD = {"OrderItem": "OrderId", "PricebookEntry": "Product2Id"}
-ELIGIBILITY_EVENT_ACCOUNT_FIELDS = ("Account_Id__c", "AccountId__c", "Account__c")
-"""Unverified which of these the platform event carries; the first that is present counts."""
+ELIGIBILITY_EVENT_ACCOUNT = "Account_Id__c"
+"""The field by which the eligibility event names its account."""

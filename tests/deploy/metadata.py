@@ -1,0 +1,87 @@
+"""What `deploy/salesforce` holds, read from its XML."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element, parse
+
+SALESFORCE = Path(__file__).parents[2] / "deploy" / "salesforce"
+SOURCE = SALESFORCE / "force-app" / "main" / "default"
+NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
+ADDRESS = re.compile(r"(Billing|Shipping)(?:Street|City|State|PostalCode|Country)")
+SECURED = frozenset(
+    {
+        *(
+            f"Account.{name}"
+            for name in ("Description", "Fax", "Phone", "Website", "BillingAddress", "ShippingAddress")
+        ),
+        *("Order.BillingAddress", "OrderItem.Description", "Opportunity.AccountId"),
+        *("Product2.Description", "Product2.IsActive", "Product2.StockKeepingUnit"),
+        *(f"Case.{name}" for name in ("AccountId", "Description", "Origin", "Priority", "Subject")),
+    }
+)
+"""The standard fields in use that have field-level security. The others are seen by everybody who sees the record, and
+to name them in a permission set is an error."""
+
+
+def root(path: Path) -> Element:
+    """The document's root."""
+    return parse(path).getroot()  # noqa: S314 - our own files
+
+
+def tag(element: Element) -> str:
+    """An element's name without its namespace."""
+    return element.tag.removeprefix(NAMESPACE)
+
+
+def text(element: Element, path: str) -> str:
+    """The text at `a/b`, empty when it is absent."""
+    return element.findtext("/".join(NAMESPACE + part for part in path.split("/"))) or ""
+
+
+def every(element: Element, path: str) -> list[Element]:
+    """All elements at `a/b`."""
+    return element.findall("/".join(NAMESPACE + part for part in path.split("/")))
+
+
+def flat(element: Element) -> dict[str, str]:
+    """Children's names and texts."""
+    return {tag(child): child.text or "" for child in element}
+
+
+def fields() -> Iterator[tuple[str, Element]]:
+    """(object, field document) of every custom field."""
+    for path in sorted(SOURCE.glob("objects/*/fields/*.field-meta.xml")):
+        yield path.parents[1].name, root(path)
+
+
+def fields_by_object() -> dict[str, dict[str, Element]]:
+    """Object → field name → document."""
+    found: dict[str, dict[str, Element]] = {}
+    for name, field in fields():
+        found.setdefault(name, {})[text(field, "fullName")] = field
+    return found
+
+
+def words(field: Element) -> list[str]:
+    """The values of a picklist."""
+    return [text(value, "fullName") for value in every(field, "valueSet/valueSetDefinition/value")]
+
+
+def permission_set() -> Element:
+    """What the integration user may do."""
+    return root(SOURCE / "permissionsets" / "Customer_Portal_Integration.permissionset-meta.xml")
+
+
+def field_permissions() -> dict[str, bool]:
+    """`Object.Field` → whether it may be written."""
+    found = [flat(each) for each in every(permission_set(), "fieldPermissions")]
+    assert all(each["readable"] == "true" for each in found)
+    return {each["field"]: each["editable"] == "true" for each in found}
+
+
+def secured(object_name: str, field_name: str) -> str | None:
+    """A field's name in a permission set; None for one that has no security of its own."""
+    part = ADDRESS.fullmatch(field_name)
+    full = f"{object_name}.{part[1]}Address" if part else f"{object_name}.{field_name}"
+    return full if field_name.endswith("__c") or full in SECURED else None
