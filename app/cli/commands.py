@@ -10,6 +10,7 @@ import click
 
 from app.cli.backfill import backfill
 from app.cli.dead_letters import dead_letters
+from app.cli.doctor import doctor
 from app.cli.explain import explain
 from app.cli.fulfilments import fulfilments
 from app.cli.lag import lag
@@ -119,7 +120,7 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
 
 
 OPERATIONS: tuple[click.Command, ...] = (
-    *(backfill, reconcile, rebuild, lag, dead_letters, explain, fulfilments),
+    *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments),
     *(staff, forget_second_factor, export_customer, erase_customer),
 )
 """Operators' commands, each in a module of its own."""

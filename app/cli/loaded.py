@@ -39,6 +39,7 @@ def _of_running_stack() -> Mapping[str, str] | None:
         "DATABASE_URL": state["database_url"],
         "REDIS_URL": state["redis_url"],
         "PORTAL_SECRET": (home() / "secret").read_text(),
+        "PUBLIC_URL": os.environ.get("PUBLIC_URL", state["api_url"]),
         "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "warning"),
     }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from advanced_alchemy.alembic.commands import AlembicCommands
 from advanced_alchemy.config import AlembicAsyncConfig, SQLAlchemyAsyncConfig
+from alembic.script import ScriptDirectory
 
 import migrations
 
@@ -18,6 +19,11 @@ def commands(database_url: str) -> AlembicCommands:
         ),
     )
     return AlembicCommands(sqlalchemy_config=config)
+
+
+def head() -> str:
+    """The newest migration of this release."""
+    return str(ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head())
 
 
 def up(database_url: str, revision: str = "head") -> None:

@@ -110,6 +110,10 @@ class FreebitClient:
         await self._keys.close()
         await self._forms.close()
 
+    async def log_in(self) -> None:
+        """Get an authentication key: the cheapest probe of address and credentials."""
+        await self._keys.get()
+
     async def activate_esim(self, new: EsimActivation) -> str | None:
         """Ask for an eSIM line; returns the number when Freebit assigns one now. Accepted is not done."""
         request: dict[str, Any] = {

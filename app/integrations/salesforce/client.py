@@ -84,6 +84,15 @@ class SalesforceClient:
         answer = await self._call("query", lambda api: api.query(f"SELECT COUNT() FROM {object_name}"))
         return int(answer["totalSize"])
 
+    async def describe(self, object_name: str) -> dict[str, Any]:
+        """What this user may see and do of an object.
+
+        Raises:
+            UpstreamNotFound: there is none, or the user may not see it.
+        """
+        answer: Any = await self._call(f"describe:{object_name}", lambda api: getattr(api, object_name).describe())
+        return dict(answer)
+
     async def get(self, object_name: str, record_id: str) -> dict[str, Any]:
         """The mirrored fields of one record.
 

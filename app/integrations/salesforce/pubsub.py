@@ -108,6 +108,21 @@ class PubSubClient:
             call.cancel()
         raise UpstreamUnavailable(faults.SALESFORCE, operation, "the server ended the stream")
 
+    async def may_subscribe(self, topic: str) -> bool:
+        """Whether the topic exists and this user may follow it.
+
+        Raises:
+            UpstreamRejected: there is no such topic.
+        """
+        method = methods.GET_TOPIC
+        call = self._channel.unary_unary(method.path, method.serialize_request, method.parse_response)
+        request = pb.TopicRequest(topic_name=topic)
+        try:
+            answer: Any = await call(request, metadata=await self._metadata(), timeout=UNARY_TIMEOUT_SECONDS)
+        except grpc.RpcError as error:
+            raise await self._translated(error, f"topic:{topic}") from error
+        return bool(answer.can_subscribe)
+
     async def _batch(self, response: Any) -> Batch:
         received_at = datetime.now(UTC)
         changes: list[Change] = []

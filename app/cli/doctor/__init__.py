@@ -1,0 +1,82 @@
+"""`portal doctor`: is everything the portal needs there, reachable and set up, and if not, what to do?"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.doctor import engines, upstreams, webhooks
+from app.cli.doctor.finding import Finding
+from app.cli.doctor.salesforce import salesforce
+from app.cli.loaded import load_operator_settings
+from app.settings import Settings
+
+MARKS = {"ok": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "–"}
+
+
+@click.command()
+@click.option(
+    "--whmcs-client",
+    metavar="ID",
+    help="Also let WHMCS save this client unchanged, and wait for its hook file's webhook.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(whmcs_client: str | None, as_json: bool) -> None:
+    """Look at engines, upstreams, the Salesforce org and webhooks; say what is wrong and what to do next.
+
+    Writes nothing anywhere, but for one webhook that makes a worker read a client again, and with --whmcs-client a save
+    in WHMCS that changes nothing. Exit status 0 when nothing failed, 1 otherwise, 2 for settings that do not load.
+    """
+    found = asyncio.run(examine(load_operator_settings(), whmcs_client))
+    failed = any(each.status == "failed" for each in found)
+    if as_json:
+        body = {"status": "failed" if failed else "ok", "checks": found}
+        click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
+    else:
+        _show(found)
+    sys.exit(1 if failed else 0)
+
+
+async def examine(settings: Settings, whmcs_client_id: str | None = None) -> list[Finding]:
+    """Every check; those that do not lean on one another run at once."""
+    at_once = await asyncio.gather(
+        engines.postgres(settings),
+        engines.redis(settings),
+        upstreams.whmcs(settings),
+        upstreams.freebit(settings),
+        upstreams.whm(settings),
+        webhooks.door(settings),
+    )
+    org = await salesforce(settings)
+    return [*at_once[:2], *org, *at_once[2:], *await _round_trips(settings, at_once, whmcs_client_id)]
+
+
+async def _round_trips(settings: Settings, earlier: Sequence[Finding], whmcs_client_id: str | None) -> list[Finding]:
+    """Only over a door that opens and a database that answers."""
+    broken = {each.check for each in earlier if each.status == "failed"}
+    feeds = _waiting("changes", "feeds", "postgres") if "postgres" in broken else await engines.arriving(settings)
+    for needed in ("postgres", "door"):
+        if needed in broken:
+            return [feeds, *(_waiting(webhooks.AREA, check, needed) for check in ("worker", "hook file"))]
+    return [feeds, await webhooks.worker(settings), await webhooks.hook(settings, whmcs_client_id)]
+
+
+def _waiting(area: str, check: str, needed: str) -> Finding:
+    return Finding(area=area, check=check, status="skipped", detail=f"not before this is mended: {needed}")
+
+
+def _show(found: Sequence[Finding]) -> None:
+    table = Table("", "area", "check", "what was found", box=SIMPLE_HEAD)
+    for each in found:
+        lines = [escape(each.detail), *([f"[bold]→ {escape(each.advice)}[/bold]"] if each.advice else [])]
+        table.add_row(MARKS[each.status], each.area, escape(each.check), "\n".join(lines))
+    failed = sum(each.status == "failed" for each in found)
+    console = Console()
+    console.print(table)
+    console.print("Nothing is wrong." if not failed else f"{failed} of {len(found)} checks failed.")

@@ -1,0 +1,78 @@
+"""Postgres and Redis: reachable, and as this release needs them."""
+
+import asyncpg
+from redis.asyncio import Redis
+
+from app.cli import migrate
+from app.cli.doctor.finding import Finding, Trouble, checked
+from app.db import open_pool
+from app.ingest.measure import measure
+from app.ingest.measures import concerns
+from app.settings import Settings
+
+CONNECT_SECONDS = 5
+OLDEST_POSTGRES = 14
+
+
+async def postgres(settings: Settings) -> Finding:
+    """Reachable, new enough, and migrated to what this release expects."""
+
+    async def look() -> str:
+        connection = await asyncpg.connect(settings.database_url, timeout=CONNECT_SECONDS)
+        try:
+            version = connection.get_server_version()
+            if version.major < OLDEST_POSTGRES:
+                raise Trouble(f"PostgreSQL {version.major} is too old", f"Upgrade to {OLDEST_POSTGRES} or newer.")
+            found, wanted = await _revision(connection), migrate.head()
+            if found != wanted:
+                raise Trouble(f"the tables are at {found or 'nothing'}, this release needs {wanted}", "portal migrate")
+            return f"PostgreSQL {version.major}.{version.minor}, tables at {found}"
+        finally:
+            await connection.close(timeout=CONNECT_SECONDS)
+
+    return await checked("engines", "postgres", look, "Is it up, and is DATABASE_URL right?")
+
+
+async def redis(settings: Settings) -> Finding:
+    """Reachable and writable."""
+
+    async def look() -> str:
+        client = Redis.from_url(
+            settings.redis_url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
+        )
+        try:
+            await client.set("portal:doctor", "1", ex=10)
+            version = (await client.info("server"))["redis_version"]
+        finally:
+            await client.aclose()
+        return f"Redis {version}"
+
+    advice = (
+        "Is it up, and is REDIS_URL right? Until then the portal answers, slower, and counts rate limits per process."
+    )
+    return await checked("engines", "redis", look, advice)
+
+
+async def arriving(settings: Settings) -> Finding:
+    """Change events come in and what came in is applied: what `portal lag` says in full."""
+
+    async def look() -> str:
+        pool = await open_pool(settings.database_url, size=1)
+        try:
+            feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
+            found = await measure(pool, feeds)
+        finally:
+            await pool.close()
+        if sentences := list(concerns(found)):
+            raise Trouble(" ".join(sentences), "Is `portal cdc` running? `portal lag` and docs/operations.md say more.")
+        return ", ".join(f"{feed.feed} is {feed.state}" for feed in found.feeds)
+
+    return await checked("changes", "feeds", look, "`portal lag` says more.")
+
+
+async def _revision(connection: asyncpg.Connection) -> str | None:
+    try:
+        revision: str | None = await connection.fetchval("SELECT version_num FROM portal_migrations")
+    except asyncpg.UndefinedTableError:
+        return None
+    return revision

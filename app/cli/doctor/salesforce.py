@@ -1,0 +1,78 @@
+"""The Salesforce org: login, every object and field that the portal needs, the price book, and what it follows."""
+
+import asyncio
+from functools import partial
+
+from app.cli.doctor.finding import Finding, Trouble, checked
+from app.errors import UpstreamNotFound, UpstreamRejected
+from app.integrations.salesforce.client import SalesforceClient, quote
+from app.integrations.salesforce.lacks import PERMISSION_SET, lacks
+from app.integrations.salesforce.needs import NEEDS, Need
+from app.integrations.salesforce.pubsub import PubSubClient
+from app.settings import Settings
+
+AREA = "salesforce"
+GUIDE = "deploy/salesforce/README.md"
+LOGIN = (
+    f"Check SALESFORCE_CLIENT_ID, SALESFORCE_USERNAME and SALESFORCE_PRIVATE_KEY_FILE, that the app holds the key's "
+    f"certificate, and that the user is pre-authorized for the app ({GUIDE}, step 3)."
+)
+
+
+async def salesforce(settings: Settings) -> list[Finding]:
+    """Everything about the org. Without a login nothing else is asked."""
+    client = await SalesforceClient.open(settings)
+    pubsub = await PubSubClient.open(settings, client)
+    try:
+        login = await checked(AREA, "login", partial(_login, client, settings), LOGIN)
+        if login.status != "ok":
+            return [login]
+        objects = [checked(AREA, name, partial(_object, client, name, NEEDS[name]), GUIDE) for name in NEEDS]
+        topics = [
+            checked(AREA, topic, partial(_topic, pubsub, topic), f"{GUIDE}, steps 3 and 4")
+            for topic in (settings.salesforce_channel, settings.salesforce_eligibility_topic)
+        ]
+        prices = checked(AREA, "price book", partial(_prices, client, settings), GUIDE)
+        return [login, *await asyncio.gather(*objects, prices, *topics)]
+    finally:
+        await pubsub.close()
+        await client.close()
+
+
+async def _login(client: SalesforceClient, settings: Settings) -> str:
+    return f"{settings.salesforce_username} in {(await client.token()).org_id}"
+
+
+async def _object(client: SalesforceClient, name: str, need: Need) -> str:
+    try:
+        described = await client.describe(name)
+    except UpstreamNotFound as error:
+        advice = f"Deploy it from deploy/salesforce and assign the permission set {PERMISSION_SET}."
+        raise Trouble("absent, or hidden from the integration user", advice) from error
+    found = list(lacks(name, need, described))
+    if found:
+        raise Trouble("; ".join(each.text for each in found), " ".join(each.advice for each in found))
+    return f"{len(need.fields)} fields"
+
+
+async def _prices(client: SalesforceClient, settings: Settings) -> str:
+    soql = quote(
+        "SELECT Id FROM PricebookEntry WHERE Pricebook2Id = {} AND IsActive = true", settings.salesforce_pricebook_id
+    )
+    count = len(await client.query(soql))
+    if count == 0:
+        raise Trouble(
+            "no active price in the portal's price book",
+            "Set SALESFORCE_PRICEBOOK_ID to the price book that holds what the portal sells, and activate its entries.",
+        )
+    return f"{count} active prices"
+
+
+async def _topic(pubsub: PubSubClient, topic: str) -> str:
+    try:
+        allowed = await pubsub.may_subscribe(topic)
+    except UpstreamRejected as error:
+        raise Trouble("there is no such topic", f"Deploy it from deploy/salesforce ({GUIDE}, step 4).") from error
+    if not allowed:
+        raise Trouble("the integration user may not follow it", f"{GUIDE}, step 3, “Records”.")
+    return "may be followed"

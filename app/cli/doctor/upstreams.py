@@ -1,0 +1,57 @@
+"""WHMCS, Freebit and WHM: reachable with our credentials, and set up as our settings say."""
+
+from app.cli.doctor.finding import Finding, Trouble, checked
+from app.integrations.freebit.client import FreebitClient
+from app.integrations.whm.client import WhmClient
+from app.integrations.whmcs.client import WhmcsClient
+from app.settings import Settings
+
+
+async def whmcs(settings: Settings) -> Finding:
+    """The API answers, and has the gateway that orders are placed with."""
+
+    async def look() -> str:
+        client = await WhmcsClient.open(settings)
+        try:
+            names = [record.record_id for record in await client.gateways()]
+        finally:
+            await client.close()
+        if settings.whmcs_payment_method not in names:
+            raise Trouble(
+                f"no active gateway is called {settings.whmcs_payment_method}",
+                f"Activate it in WHMCS, or set WHMCS_PAYMENT_METHOD to one of: {', '.join(names) or 'none is active'}.",
+            )
+        return f"{len(names)} payment gateways"
+
+    advice = (
+        "Check WHMCS_IDENTIFIER and WHMCS_SECRET, the actions of the API role (deploy/whmcs/README.md), and that WHMCS "
+        "allows this machine's address."
+    )
+    return await checked("whmcs", "api", look, advice)
+
+
+async def freebit(settings: Settings) -> Finding:
+    """An authentication key is given out."""
+
+    async def look() -> str:
+        client = await FreebitClient.open(settings)
+        try:
+            await client.log_in()
+        finally:
+            await client.close()
+        return "logged in"
+
+    return await checked("freebit", "api", look, "Check FREEBIT_OEM_ID and FREEBIT_OEM_KEY.")
+
+
+async def whm(settings: Settings) -> Finding:
+    """The API answers to our token."""
+
+    async def look() -> str:
+        client = await WhmClient.open(settings)
+        try:
+            return f"WHM {await client.version()}"
+        finally:
+            await client.close()
+
+    return await checked("whm", "api", look, "Check WHM_USER and WHM_TOKEN; the token may have ended.")

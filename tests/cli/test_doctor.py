@@ -1,0 +1,87 @@
+"""`portal doctor` finds what is wrong, says what to do, and is silent where nothing is."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import type_of_portal
+from tests.conftest import Sandbox
+
+
+@pytest.fixture
+def examined(environment: dict[str, str], sandbox: Sandbox) -> Any:
+    """`portal doctor --json` with settings of this test changed; exit status and checks by name (area for `api`)."""
+
+    def run(**changed: str) -> tuple[int, dict[str, dict[str, Any]]]:
+        argv = [sys.executable, "-m", "app.cli", "doctor", "--json"]
+        ended = subprocess.run(argv, env=environment | changed, capture_output=True, text=True, timeout=90)
+        assert ended.returncode in (0, 1), ended.stderr
+        found = json.loads(ended.stdout)["checks"]
+        return ended.returncode, {each["area"] if each["check"] == "api" else each["check"]: each for each in found}
+
+    return run
+
+
+def test_without_an_api_the_org_and_the_engines_are_examined_all_the_same(examined):
+    status, found = examined(PUBLIC_URL="http://127.0.0.1:9")
+    assert status == 1
+    failed = [name for name, each in found.items() if each["status"] == "failed"]
+    assert failed == ["door", "feeds"]
+    assert "portal cdc" in found["feeds"]["advice"]
+    assert "portal api" in found["door"]["advice"]
+    assert (found["worker"]["status"], "door" in found["worker"]["detail"]) == ("skipped", True)
+    assert {"Account", "Order", "OrderItem", "Product2", "Case", "Opportunity", "SIM_Inventory__c"} <= set(found)
+    assert found["/data/Portal__chn"]["status"] == found["/event/Account_Eligibility_Update__e"]["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("changed", "check", "advice"),
+    [
+        ({"DATABASE_URL": "postgresql://127.0.0.1:9/none"}, "postgres", "DATABASE_URL"),
+        ({"REDIS_URL": "redis://127.0.0.1:9"}, "redis", "REDIS_URL"),
+        ({"SALESFORCE_CLIENT_ID": "another app"}, "login", "SALESFORCE_CLIENT_ID"),
+        ({"SALESFORCE_TOKEN_URL": "https://127.0.0.1:9/token"}, "login", "SALESFORCE_TOKEN_URL"),
+        ({"SALESFORCE_PRIVATE_KEY_FILE": "/nonexistent"}, "login", "SALESFORCE_PRIVATE_KEY_FILE"),
+        ({"SALESFORCE_PRICEBOOK_ID": "01s000000000999AAA"}, "price book", "SALESFORCE_PRICEBOOK_ID"),
+        ({"SALESFORCE_CHANNEL": "/data/Other__chn"}, "/data/Other__chn", "deploy/salesforce"),
+        ({"WHMCS_SECRET": "wrong"}, "whmcs", "WHMCS_SECRET"),
+        ({"WHMCS_URL": "http://127.0.0.1:9"}, "whmcs", "WHMCS_URL"),
+        ({"WHMCS_PAYMENT_METHOD": "barter"}, "whmcs", "WHMCS_PAYMENT_METHOD"),
+        ({"FREEBIT_OEM_KEY": "wrong"}, "freebit", "FREEBIT_OEM_KEY"),
+        ({"WHM_TOKEN": "wrong"}, "whm", "WHM_TOKEN"),
+    ],
+)
+def test_every_trouble_has_its_advice(examined, changed, check, advice):
+    status, found = examined(PUBLIC_URL="http://127.0.0.1:9", **changed)
+    assert status == 1
+    assert found[check]["status"] == "failed"
+    assert advice in found[check]["advice"], found[check]
+
+
+def test_no_secret_is_shown(environment, portal: type_of_portal, sandbox: Sandbox):
+    secrets = [environment[name] for name in ("WHMCS_SECRET", "WHMCS_WEBHOOK_SECRETS", "FREEBIT_OEM_KEY", "WHM_TOKEN")]
+    shown = portal("doctor")
+    assert shown.returncode == 1
+    assert "Traceback" not in shown.stderr
+    assert not any(secret in shown.stdout + shown.stderr for secret in secrets)
+    assert "→" in shown.stdout
+
+
+def test_settings_that_do_not_load_are_exit_status_2(portal: type_of_portal, environment):
+    environment.pop("WHMCS_URL")
+    ended = portal("doctor")
+    assert ended.returncode == 2
+    assert "WHMCS_URL" in ended.stderr
+
+
+async def test_a_database_without_tables_is_told_how(examined, environment, pool):
+    await pool.execute("CREATE DATABASE empty_for_doctor")
+    try:
+        server = environment["DATABASE_URL"].rpartition("/")[0]
+        _, found = examined(DATABASE_URL=f"{server}/empty_for_doctor")
+    finally:
+        await pool.execute("DROP DATABASE empty_for_doctor")
+    assert (found["postgres"]["status"], found["postgres"]["advice"]) == ("failed", "portal migrate")

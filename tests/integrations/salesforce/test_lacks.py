@@ -1,0 +1,74 @@
+"""What an org lacks is told from describe: nothing in a whole org, one sentence for each thing taken away."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.integrations.salesforce.lacks import lacks
+from app.integrations.salesforce.needs import NEEDS
+from sandbox.salesforce.describe import describe
+from sandbox.salesforce.fields import SObject
+from sandbox.salesforce.schema import OBJECTS
+
+
+def of(sobject: SObject, **more: object) -> list[str]:
+    return [
+        f"{each.text} → {each.advice}"
+        for each in lacks(sobject.name, NEEDS[sobject.name], describe("", sobject) | more)
+    ]
+
+
+def without(name: str, field: str) -> SObject:
+    return replace(OBJECTS[name], fields=tuple(each for each in OBJECTS[name].fields if each.name != field))
+
+
+def changed(name: str, field: str, **values: object) -> SObject:
+    fields = (replace(each, **values) if each.name == field else each for each in OBJECTS[name].fields)  # type: ignore[arg-type]
+    return replace(OBJECTS[name], fields=tuple(fields))
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_whole_org_lacks_nothing(name):
+    assert of(OBJECTS[name]) == []
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, need in NEEDS.items() for field in need.fields])
+def test_every_single_field_is_missed(name, field):
+    (found,) = of(without(name, field))
+    assert field in found
+
+
+def test_a_missing_custom_field_comes_with_the_command_that_installs_it():
+    (found,) = of(without("Order", "Domain__c"))
+    assert "sf project deploy start --metadata CustomField:Order.Domain__c" in found
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, need in NEEDS.items() for field in need.writes])
+def test_every_field_that_is_written_must_be_writable(name, field):
+    (found,) = of(changed(name, field, writable=False))
+    assert found.startswith(f"not writable for the integration user: {field}")
+
+
+def test_an_order_key_that_is_not_unique_is_no_key():
+    (found,) = of(changed("Order", "Portal_Order_Key__c", external_id=False))
+    assert "not a unique external id" in found
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, need in NEEDS.items() for field in need.words])
+def test_a_word_that_cannot_be_chosen_is_named(name, field):
+    word = NEEDS[name].words[field][0]
+    values = tuple(value for value in OBJECTS[name].by_name[field].values if value != word)
+    (found,) = of(changed(name, field, values=values))
+    assert f"“{word}”" in found
+    assert "Object Manager" in found
+
+
+@pytest.mark.parametrize("missing", ["createable", "updateable", "queryable"])
+def test_a_missing_object_permission_is_named(missing):
+    (found,) = of(OBJECTS["Order"], **{missing: False})
+    assert missing in found
+    assert "Customer_Portal_Integration" in found
+
+
+def test_a_permission_that_is_not_used_is_not_missed():
+    assert of(OBJECTS["Product2"], createable=False, updateable=False) == []
