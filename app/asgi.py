@@ -7,7 +7,10 @@ from litestar import Litestar
 
 from app import settings
 from app.http.app import build
+from app.http.draining import drain_on
 from app.logs import configure
+from app.notify import READY, notify
+from app.server import DRAIN_SIGNAL, stop_accepting
 
 _PR_SET_PDEATHSIG = 1
 
@@ -17,7 +20,14 @@ def create_app() -> Litestar:
     _end_with_parent()
     loaded = settings.load()
     configure(loaded)
-    return build(loaded)
+    app = build(loaded)
+    drain_on(app, DRAIN_SIGNAL, stop_accepting)
+    app.on_startup.append(_say_ready)
+    return app
+
+
+async def _say_ready() -> None:
+    notify(READY)
 
 
 def _end_with_parent() -> None:

@@ -15,8 +15,11 @@ from app.ingest.listener import Listener
 from app.ingest.resync import resync
 from app.integrations.salesforce.pubsub import PubSubClient
 from app.logs import configure
+from app.notify import READY, STOPPING, heartbeat, notify
 from app.resources import Resources, open_resources
 from app.settings import Settings
+
+HEARTBEAT_SECONDS = 5
 
 log = structlog.get_logger()
 
@@ -34,10 +37,13 @@ async def serve(settings: Settings) -> None:
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        task = asyncio.create_task(_lead_for_ever(resources, pubsub))
+        tasks = [asyncio.create_task(_lead_for_ever(resources, pubsub)), asyncio.create_task(_beat_for_ever())]
+        notify(READY)
         await stopped.wait()
-        task.cancel()
-        await asyncio.wait([task], timeout=5)
+        notify(STOPPING)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=5)
         await pubsub.close()
 
 
@@ -48,6 +54,13 @@ async def _lead_for_ever(resources: Resources, pubsub: PubSubClient) -> None:
         except Exception:
             log.exception("listener_lost_lead")
             await asyncio.sleep(1)
+
+
+async def _beat_for_ever() -> None:
+    """Whether events arrive is the feeds' and the canary's to tell; this tells that the process is not stuck."""
+    while True:
+        heartbeat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 async def _follow(resources: Resources, pubsub: PubSubClient) -> None:

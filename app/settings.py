@@ -38,6 +38,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_host: Annotated[str, note("Address the API listens on.")] = "127.0.0.1"
     api_port: Annotated[int, note("Port the API listens on.")] = 8000
     api_workers: Annotated[int, note("API worker processes.")] = 1
+    api_drain_seconds: Annotated[
+        float, note("How long a stopping API process asks clients and load balancers to go elsewhere, in seconds.")
+    ] = 1.0
     public_url: Annotated[
         str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")
     ] = "http://127.0.0.1:8000"

@@ -21,6 +21,7 @@ from app.commands.context import Context
 from app.ingest import drain, fetch, inbox
 from app.ingest.upstreams import Upstreams
 from app.logs import configure
+from app.notify import READY, STOPPING, heartbeat, notify
 from app.projections import engine, publish
 from app.projections.registry import with_previous
 from app.resources import Resources, open_resources
@@ -93,12 +94,13 @@ class Work:
             await self._resources.jobs.enqueue("fulfil", order_id, order_id=order_id)
 
     async def sweep_for_ever(self, every_seconds: float) -> None:
-        """Sweep until cancelled; a failing sweep is logged and tried again."""
+        """Sweep until cancelled; a failing sweep is logged and tried again. One that hangs ends the heartbeat."""
         while True:
             try:
                 await self.sweep()
             except Exception:
                 log.exception("sweep_failed")
+            heartbeat()
             await asyncio.sleep(every_seconds)
 
 
@@ -122,8 +124,10 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(keep_up(resources)),
         ]
         log.info("worker_ready", concurrency=settings.worker_concurrency)
+        notify(READY)
         await stopped.wait()
         log.info("worker_stopping")
+        notify(STOPPING)
         for worker in workers:
             worker.event.set()
         for task in background:

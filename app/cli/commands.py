@@ -52,20 +52,10 @@ def demo(leave: bool, as_json: bool) -> None:
 
 @main.command()
 def api() -> None:
-    """Serve the HTTP API."""
-    from granian import Granian
-    from granian.constants import Interfaces
+    """Serve the HTTP API. On SIGTERM it answers what was begun and ends; see deploy/README.md for restarts."""
+    from app.server import Server
 
-    loaded = load_settings()
-    Granian(
-        "app.asgi:create_app",
-        factory=True,
-        interface=Interfaces.ASGI,
-        address=loaded.api_host,
-        port=loaded.api_port,
-        workers=loaded.api_workers,
-        log_enabled=False,
-    ).serve()
+    Server(load_settings()).serve()
 
 
 @main.command()

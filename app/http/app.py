@@ -35,6 +35,7 @@ from app.http import (
 from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
 from app.http.bounds import Bounds
 from app.http.doorbells import Doorbells
+from app.http.draining import Draining
 from app.http.frame import Frame
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
@@ -116,7 +117,9 @@ def build(settings: Settings) -> Litestar:
         logging_config=None,
     )
     refuse_uncovered(app)
-    app.asgi_handler = Frame(Bounds(app.asgi_handler, settings.requests_at_once))  # type: ignore[arg-type, assignment]
+    bounded = Bounds(app.asgi_handler, settings.requests_at_once)  # type: ignore[arg-type]
+    app.state.draining = Draining(bounded)
+    app.asgi_handler = Frame(app.state.draining)  # type: ignore[assignment]
     return app
 
 

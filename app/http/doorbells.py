@@ -46,11 +46,15 @@ class Doorbells:
 
     async def close(self) -> None:
         """End every stream and stop listening."""
-        self.closing = True
-        self._ring_all()
+        self.end_streams()
         while self._task and not self._task.done():
             self._task.cancel()  # the Redis client may take one cancellation for its own time-out
             await asyncio.wait([self._task], timeout=0.2)
+
+    def end_streams(self) -> None:
+        """End every stream; whoever comes back is sent away at once, to resume elsewhere."""
+        self.closing = True
+        self._ring_all()
 
     def refuse_if_full(self, account_id: UUID) -> None:
         """Before a stream begins, because afterwards nothing can be refused any more.

@@ -28,7 +28,7 @@ PAUSES = (
 
 
 class Ready(Struct, frozen=True):
-    """`status` is ok or unavailable; without Redis it is ok."""
+    """`status` is ok, unavailable or stopping; without Redis it is ok."""
 
     status: str
     postgres: bool
@@ -78,9 +78,11 @@ async def live() -> dict[str, str]:
     responses=answers(Ready, "It can."),
 )
 async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """503 without Postgres. Without Redis it serves, slower."""
+    """503 without Postgres, and while the process comes to its end. Without Redis it serves, slower."""
     context: Context = request.app.state.context
     postgres, redis = await _postgres(context), await _redis(context)
+    if request.app.state.draining.begun:
+        return _json(Ready("stopping", postgres, redis), 503)
     return _json(Ready("ok" if postgres else "unavailable", postgres, redis), 200 if postgres else 503)
 
 

@@ -43,6 +43,12 @@ class Running:
         os.killpg(pid, signal.SIGKILL)
         return pid
 
+    def stop(self, name: str) -> None:
+        """SIGTERM, and wait until it has ended."""
+        process = psutil.Process(self.pid(name))
+        process.terminate()
+        process.wait(START_SECONDS)
+
 
 def _is(process: psutil.Process, name: str) -> bool:
     try:
