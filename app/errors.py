@@ -16,7 +16,8 @@ PortalError
 ├── ReleaseMismatch         this release and the read models in the database do not fit; the process must not feed them
 └── UpstreamError           an upstream could not do its part
     ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
-    │   └── UpstreamBusy    locked or rate limited: safe to repeat later
+    │   ├── UpstreamBusy    locked or rate limited: safe to repeat later
+    │   └── SupportUnavailable  the same of Salesforce, said of the support cases that are read there live
     ├── OutcomeUnknown      sent, but not answered: never repeat blindly, look first
     ├── UpstreamRejected    answered with a business refusal: repeating gives the same
     │   └── UpstreamNotFound
@@ -158,6 +159,11 @@ class UpstreamUnavailable(UpstreamError):
 class UpstreamBusy(UpstreamUnavailable):
     code = "upstream_busy"
     detail = "A system we depend on is busy. Please try again in a moment."
+
+
+class SupportUnavailable(UpstreamUnavailable):
+    code = "support_unavailable"
+    detail = "The support system is unavailable. Please try again later."
 
 
 class OutcomeUnknown(UpstreamError):

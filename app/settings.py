@@ -164,6 +164,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     reconcile_seconds: Annotated[
         int, note("How often the workers compare the upstreams with the mirror, in seconds; 0 for never.")
     ] = 300
+    case_sweep_seconds: Annotated[
+        int, note("How often the workers ask Salesforce which support cases changed, in seconds; 0 for never.")
+    ] = 60
     reconcile_whmcs_clients: Annotated[int, note("WHMCS customers whose lists one comparison reads.")] = 20
     worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
     sweep_seconds: Annotated[

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from app.commands import ledger, mail, tell_salesforce
 from app.errors import UpstreamError
-from app.ingest import merges, retention
+from app.ingest import cases, merges, retention
 from app.ingest.reconcile import Reconcile
 from app.ingest.upstreams import Upstreams
 from app.projections import fanout, publish, rebuild
@@ -79,6 +79,15 @@ async def tell(resources: Resources) -> None:
     await tell_salesforce.catch_up(resources.pool, resources.salesforce)
 
 
+async def sweep_cases(resources: Resources) -> None:
+    """Read the support cases that changed. Salesforce being away is made up for next time."""
+    try:
+        if found := await cases.sweep(resources.pool, resources.inbox, resources.salesforce):
+            log.info("cases_swept", changed=found)
+    except UpstreamError as error:
+        log.warning("case_sweep_postponed", error=str(error))
+
+
 async def reconcile(resources: Resources) -> None:
     """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
@@ -103,6 +112,8 @@ CHORES = (
 async def keep_up(resources: Resources) -> None:
     """Do every chore in its own rhythm until cancelled."""
     chores = [*CHORES]
+    if every_seconds := resources.settings.case_sweep_seconds:
+        chores.append(Chore("cases", every_seconds, sweep_cases))
     if every_seconds := resources.settings.reconcile_seconds:
         chores.append(Chore("reconcile", every_seconds, reconcile))
     await asyncio.gather(*(_do_for_ever(resources, chore) for chore in chores))

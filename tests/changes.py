@@ -27,7 +27,25 @@ ORDER = {
     "EffectiveDate": "2026-02-01",
 }
 CLIENT = {"email": "hana@example.jp", "firstname": "Hana", "lastname": "Sato", "currency_code": "JPY", "city": "Tokyo"}
-SERVICE = {"name": "SIM 5 GB", "status": "Active", "billingcycle": "Monthly", "recurringamount": "1480.00"}
+SERVICE = {
+    "name": "SIM 5 GB",
+    "status": "Active",
+    "billingcycle": "Monthly",
+    "recurringamount": "1480.00",
+    "regdate": "2026-01-01",
+}
+CASE = {
+    "AccountId": "001A",
+    "CaseNumber": "00001026",
+    "Subject": "No signal",
+    "Status": "New",
+    "Origin": "Portal Website",
+    "IsClosed": False,
+    "CreatedDate": "2026-02-01T01:00:00.000+0000",
+    "ClosedDate": None,
+}
+CLOSED = {"Status": "Closed", "IsClosed": True, "ClosedDate": "2026-02-03T01:00:00.000+0000"}
+COMMENT = {"IsPublished": True, "CreatedDate": "2026-02-02T01:00:00.000+0000"}
 INVOICE = {
     "status": "Unpaid",
     "currencycode": "JPY",

@@ -1,10 +1,12 @@
 """Every command by name: what can be done here, on one screen."""
 
+from app.commands.attach_to_case import attach_to_case
 from app.commands.change_address import change_address
 from app.commands.change_password import change_password
 from app.commands.change_profile import change_profile
 from app.commands.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
 from app.commands.check_order import check_order
+from app.commands.comment_on_case import comment_on_case
 from app.commands.context import Command
 from app.commands.create_payment_link import create_invoice_pdf_link, create_payment_link, create_payments_link
 from app.commands.create_payment_methods_link import create_payment_methods_link
@@ -13,6 +15,7 @@ from app.commands.link_account import complete_link, link_account
 from app.commands.open_case import open_case
 from app.commands.pay_invoice import pay_invoice
 from app.commands.place_order import place_order
+from app.commands.read_notifications import read_notification, read_notifications
 from app.commands.request_eligibility import request_eligibility
 from app.commands.reset_password import forgot_password, reset_password
 from app.commands.revoke_sessions import revoke_session, revoke_sessions
@@ -34,6 +37,10 @@ CHANGE_ADDRESS = Command("change_address", change_address)
 CHANGE_PROFILE = Command("change_profile", change_profile)
 REQUEST_ELIGIBILITY = Command("request_eligibility", request_eligibility)
 OPEN_CASE = Command("open_case", open_case)
+COMMENT_ON_CASE = Command("comment_on_case", comment_on_case)
+ATTACH_TO_CASE = Command("attach_to_case", attach_to_case)
+READ_NOTIFICATION = Command("read_notification", read_notification)
+READ_NOTIFICATIONS = Command("read_notifications", read_notifications)
 CHECK_ORDER = Command("check_order", check_order, replayable=False, changes=False)
 PLACE_ORDER = Command("place_order", place_order, "required")
 CREATE_PAYMENT_LINK = Command("create_payment_link", create_payment_link, replayable=False)
@@ -59,6 +66,10 @@ COMMANDS = (
     CHANGE_PROFILE,
     REQUEST_ELIGIBILITY,
     OPEN_CASE,
+    COMMENT_ON_CASE,
+    ATTACH_TO_CASE,
+    READ_NOTIFICATION,
+    READ_NOTIFICATIONS,
     CHECK_ORDER,
     PLACE_ORDER,
     CREATE_PAYMENT_LINK,

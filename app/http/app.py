@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from app.commands.context import Actor, Context
 from app.http import (
+    account_read,
     account_write,
     admin,
     admin_fulfilments,
@@ -21,6 +22,7 @@ from app.http import (
     auth_sessions,
     billing_read,
     billing_write,
+    case_attachments,
     cases,
     catalog,
     commands,
@@ -53,6 +55,7 @@ ROUTES = (
     *auth_sessions.ROUTES,
     *auth_passwords.ROUTES,
     *auth_second_factor.ROUTES,
+    *account_read.ROUTES,
     *account_write.ROUTES,
     *catalog.ROUTES,
     *orders_read.ROUTES,
@@ -60,6 +63,7 @@ ROUTES = (
     *billing_read.ROUTES,
     *billing_write.ROUTES,
     *cases.ROUTES,
+    *case_attachments.ROUTES,
     *commands.ROUTES,
     *events.ROUTES,
     *admin.ROUTES,

@@ -63,8 +63,8 @@ class Changed(msgspec.Struct, frozen=True):
 )
 async def events(request: Request[Any, Any, State], actor: Caller, last_event_id: LastEventId = None) -> ASGIApp:
     """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `payment_method.changed`,
-    `profile.changed`, `eligibility.changed`, `catalog.changed`. `reset` says that events were lost: read anew what you
-    show. The stream ends with its session; reconnect with `Last-Event-ID`."""
+    `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. `reset` says that events were lost:
+    read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     state, account_id = request.app.state, actor.account_id_or_refuse()
     state.doorbells.refuse_if_full(account_id)
     start = int(last_event_id) if last_event_id else await news.current(state.store, account_id)

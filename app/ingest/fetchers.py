@@ -11,7 +11,7 @@ from typing import Any
 
 from app.errors import UpstreamNotFound
 from app.events import Change
-from app.ingest import inbox, merges
+from app.ingest import cases, inbox, merges
 from app.ingest.inbox import milliseconds
 from app.ingest.mirror import now
 from app.ingest.resync import changed_since, deleted_since
@@ -48,7 +48,7 @@ async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None
 
 
 async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """A Salesforce account with all its orders and items: what a newly linked customer needs."""
+    """A Salesforce account with its orders, items and support cases: what a newly linked customer needs."""
     read_at, account_id = now(), _quoted(hint.record_id)
     changes: list[Change] = []
     for name, where in (
@@ -58,6 +58,7 @@ async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -
     ):
         rows = await upstreams.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE {where}")
         changes += [salesforce_records.change(name, row, origin="refetch", read_at=read_at) for row in rows]
+    changes += await cases.of_account(upstreams.salesforce, hint.record_id)
     return [*changes, _marker("salesforce", "account_history", hint.record_id, [], read_at)]
 
 
@@ -111,6 +112,8 @@ FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("salesforce", "OrderItem"): salesforce_record,
     ("salesforce", "Product2"): salesforce_record,
     ("salesforce", "PricebookEntry"): salesforce_record,
+    ("salesforce", "Case"): salesforce_record,
+    ("salesforce", "CaseComment"): salesforce_record,
     ("salesforce", "account_history"): account_history,
     ("salesforce", "merge"): merges.salesforce,
     ("salesforce", "undecodable"): undecodable,

@@ -14,6 +14,8 @@ MOST_COUNTED = 100_000
 SILENT_SECONDS = 360
 """The event bus lets something be heard every 270 s, if only that there is nothing new."""
 LATE_SECONDS = 60
+SWEEP = "sweep:"
+"""How the names of feeds begin that workers ask for, because no bus brings them."""
 
 
 class Feed(Struct, frozen=True, kw_only=True):
@@ -109,9 +111,10 @@ def concerns(measured: Measures) -> Iterator[str]:
 
 
 def _of_feed(feed: Feed) -> Iterator[str]:
+    process = "worker" if feed.feed.startswith(SWEEP) else "cdc"
     if feed.age_seconds is None:
-        yield f"The feed {feed.feed} has never answered. Is `portal cdc` running?"
+        yield f"The feed {feed.feed} has never answered. Is `portal {process}` running?"
     elif feed.age_seconds > SILENT_SECONDS:
-        yield f"The feed {feed.feed} has not answered for {feed.age_seconds:.0f} s. Is `portal cdc` running?"
+        yield f"The feed {feed.feed} has not answered for {feed.age_seconds:.0f} s. Is `portal {process}` running?"
     elif feed.state != "live":
         yield f"The feed {feed.feed} is {feed.state}{': ' + feed.error if feed.error else ''}."

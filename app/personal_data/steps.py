@@ -47,6 +47,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),
             ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
             ("DELETE FROM portal.captures WHERE account_id = $1", subject.account_id),
+            ("DELETE FROM portal.notification_reads WHERE account_id = $1", subject.account_id),
             (_FULFILMENTS, None),
             (
                 "UPDATE portal.fulfilment_steps SET detail = '{}' WHERE order_id IN (SELECT order_id FROM "

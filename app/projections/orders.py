@@ -88,7 +88,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         address={name: data.get(field) for name, field in ADDRESS.items()},
         address_changed=bool(data.get("Address_Changed__c")),
         promo_code=data.get("Promo_Code__c"),
-        timeline=_timeline(data, status, group.of("OrderStage")),
+        timeline=timeline(data, status, group.of("OrderStage")),
     )
     return {
         "order_id": order.order_id,
@@ -136,7 +136,7 @@ def _reason(data: dict[str, Any], status: str) -> OrderReason | None:
     return OrderReason(REASONS[status], STATUS_TEXTS[status]) if status in REASONS else None
 
 
-def _timeline(data: dict[str, Any], status: str, stages: Sequence[Record]) -> list[TimelineEntry]:
+def timeline(data: dict[str, Any], status: str, stages: Sequence[Record]) -> list[TimelineEntry]:
     """When it was placed, then every state it was seen to enter; of an order never seen to move, the one it is in."""
     seen: list[tuple[str, datetime | None]] = [
         (customer_status(stage.data), stage.occurred_at) for stage in sorted(stages, key=lambda each: each.version)

@@ -10,6 +10,10 @@ from app.projections import (
     payment_methods,
     profiles,
     subscriptions,
+    timeline_cases,
+    timeline_invoices,
+    timeline_orders,
+    timeline_subscriptions,
 )
 from app.projections.projector import Projector
 from app.settings import Settings
@@ -24,6 +28,10 @@ SLICES = (
     payment_methods,
     profiles,
     subscriptions,
+    timeline_cases,
+    timeline_invoices,
+    timeline_orders,
+    timeline_subscriptions,
 )
 
 

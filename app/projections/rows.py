@@ -71,6 +71,9 @@ async def _remove_others(
     """Rows of a group that its records no longer yield."""
     table, item = projector.table, projector.table.item
     relation = table.relation(generation)
+    if table.root is not None:
+        await _remove_other_parts(connection, projector, generation, kept)
+        return
     if projector.scope == "record":
         gone = [key for key, names in kept.items() if not names]
         if gone:
@@ -87,6 +90,20 @@ async def _remove_others(
             account,
             names,
         )
+
+
+async def _remove_other_parts(
+    connection: Any, projector: Projector, generation: int, kept: Mapping[tuple[UUID, str], Sequence[str]]
+) -> None:
+    """Where a record makes several rows: those it made once and makes no more. Their ids are the record's alone."""
+    table = projector.table
+    await connection.execute(
+        f"DELETE FROM {table.relation(generation)} t USING unnest($1::uuid[], $2::text[]) AS g (account_id, item_id) "
+        f"WHERE t.account_id = g.account_id AND t.{table.root} = g.item_id AND t.{table.item} <> ALL($3::text[])",
+        [account for account, _ in kept],
+        [item_id for _, item_id in kept],
+        [name for names in kept.values() for name in names],
+    )
 
 
 async def _write_documents(connection: Any, projector: Projector, generation: int, computed: Computed) -> None:

@@ -42,7 +42,7 @@ async def _of_other_owners(connection: Any, projector: Projector, changed: Seque
         if (record.source, record.object) != ("portal", "account"):
             continue
         rows = await connection.fetch(
-            f"SELECT {projector.table.item} AS item_id FROM read_model.{projector.table.name} WHERE account_id = $1 "
+            f"SELECT {projector.table.by_root} AS item_id FROM read_model.{projector.table.name} WHERE account_id = $1 "
             "EXCEPT SELECT record_id FROM mirror.records WHERE source = $2 AND object = $3 AND owner_id = $4",
             UUID(record.record_id),
             projector.source,
@@ -61,7 +61,7 @@ async def remove(connection: Any, projector: Projector, generation: int, items: 
     await connection.execute(
         f"DELETE FROM {projector.table.relation(generation)} t "
         "USING unnest($1::uuid[], $2::text[]) AS g (account_id, item_id) "
-        f"WHERE t.account_id = g.account_id AND t.{projector.table.item} = g.item_id",
+        f"WHERE t.account_id = g.account_id AND t.{projector.table.by_root} = g.item_id",
         accounts,
         ids,
     )

@@ -4,16 +4,20 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from app.queries.cases import Case
+from app.queries.cases import Case, CaseSummary
 from app.queries.catalog import AccountCategory
+from app.queries.links import Links
 from app.readmodels.catalog import Category, CategorySummary, Product
 from app.readmodels.eligibility import Eligibility
 from app.readmodels.gateways import Gateway
 from app.readmodels.invoices import Invoice, InvoiceSummary
+from app.readmodels.notifications import Notification
 from app.readmodels.orders import Order, OrderSummary
 from app.readmodels.payment_methods import PaymentMethod
 from app.readmodels.profiles import Address, Profile
 from app.readmodels.subscriptions import Subscription
+from app.readmodels.summary import Summary
+from app.readmodels.timeline import Entry
 
 
 class Aged(Struct, kw_only=True, frozen=True):
@@ -88,6 +92,7 @@ class OrderAnswer(Order, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    links: Links
 
 
 class ListedInvoice(InvoiceSummary, kw_only=True, frozen=True):
@@ -108,6 +113,7 @@ class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
     overdue: bool
     as_of: datetime
     stale: bool
+    links: Links
 
 
 class Subscriptions(Listed, kw_only=True, frozen=True):
@@ -121,6 +127,7 @@ class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    links: Links
 
 
 class PaymentMethods(Listed, kw_only=True, frozen=True):
@@ -130,9 +137,9 @@ class PaymentMethods(Listed, kw_only=True, frozen=True):
 
 
 class Cases(Listed, kw_only=True, frozen=True):
-    """The account's support cases."""
+    """A page of support cases."""
 
-    items: list[Case]
+    items: list[CaseSummary]
 
 
 class CaseAnswer(Case, kw_only=True, frozen=True):
@@ -146,3 +153,23 @@ class PaymentGateways(Listed, kw_only=True, frozen=True):
     """All gateways."""
 
     items: list[Gateway]
+
+
+class SummaryAnswer(Summary, kw_only=True, frozen=True):
+    """The first screen, as old as the oldest part of it."""
+
+    as_of: datetime
+    stale: bool
+
+
+class Timeline(Listed, kw_only=True, frozen=True):
+    """A page of what happened."""
+
+    items: list[Entry]
+
+
+class Notifications(Listed, kw_only=True, frozen=True):
+    """A page of notifications. `unread` counts all of the account's, up to a thousand."""
+
+    items: list[Notification]
+    unread: int

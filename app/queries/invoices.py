@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from app.errors import NotFound
 from app.queries import page
 from app.queries.calendar import today
+from app.queries.links import linked
 from app.queries.standing import of_whmcs
 from app.queries.store import Answer, Source, Store, answered, etag_of
 
@@ -89,11 +90,15 @@ def _where(wanted: Wanted, overdue: str) -> list[tuple[str, Any]]:
 
 
 async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
-    """One invoice in full.
+    """One invoice in full, with what it bills.
 
     Raises:
         NotFound: absent, or another account's.
     """
+    return await linked(store, account_id, "invoice", invoice_id, _invoice(store, account_id, invoice_id))
+
+
+async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     row = await store.pool.fetchrow(_DETAIL, account_id, invoice_id)
     if row is None:
         raise NotFound("Invoice not found.", code="invoice_not_found")

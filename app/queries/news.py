@@ -24,6 +24,7 @@ NAMES = {
     "payment_methods": "payment_method.changed",
     "profiles": "profile.changed",
     "subscriptions": "subscription.changed",
+    "timeline_cases": "case.changed",
 }
 """Slice → event. Slices that are not named here are nobody's business outside."""
 

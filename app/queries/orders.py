@@ -1,6 +1,7 @@
 """An account's orders, those that are pending included.
 
-Reads: read_model.orders, read_model.pending and what `standing` reads. Fresh as of the change feed's last answer.
+Reads: read_model.orders, read_model.pending and what `standing` and `links` read. Fresh as of the change feed's last
+answer.
 """
 
 from uuid import UUID
@@ -9,6 +10,7 @@ import msgspec
 
 from app.errors import NotFound
 from app.queries import detail, page
+from app.queries.links import linked
 from app.queries.standing import of_salesforce
 from app.queries.store import Answer, Store, answered, etag_of
 
@@ -38,11 +40,15 @@ async def list_orders(
 
 
 async def order(store: Store, account_id: UUID, order_id: str) -> Answer:
-    """One order in full.
+    """One order in full, with what it led to.
 
     Raises:
         NotFound: absent, or another account's.
     """
+    return await linked(store, account_id, "order", order_id, _order(store, account_id, order_id))
+
+
+async def _order(store: Store, account_id: UUID, order_id: str) -> Answer:
     standing = await of_salesforce(store, account_id, "orders")
     row = await detail.row_of(store, account_id, ORDER, order_id)
     if row is not None:

@@ -6,6 +6,7 @@ Reads: read_model.subscriptions and what `standing` reads.
 from uuid import UUID
 
 from app.queries import detail, page
+from app.queries.links import linked
 from app.queries.standing import of_whmcs
 from app.queries.store import Answer, Store
 
@@ -26,9 +27,10 @@ async def list_subscriptions(
 
 
 async def subscription(store: Store, account_id: UUID, subscription_id: str) -> Answer:
-    """One subscription.
+    """One subscription, with the order it came of and the invoices that bill it.
 
     Raises:
         NotFound: absent, or another account's.
     """
-    return await detail.whmcs(store, account_id, SUBSCRIPTION, subscription_id)
+    found = detail.whmcs(store, account_id, SUBSCRIPTION, subscription_id)
+    return await linked(store, account_id, "subscription", subscription_id, found)

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from msgspec import Struct
 
 THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+NO_DECIMALS = frozenset({"CLP", "ISK", "JPY", "KRW", "VND", "XAF", "XOF", "XPF"})
 
 
 class Money(Struct, frozen=True):
@@ -26,3 +27,9 @@ def money(value: object, currency: str) -> Money:
     """An upstream's number or money string in its currency."""
     step = Decimal("0.001") if currency in THREE_DECIMALS else Decimal("0.01")
     return Money(str(Decimal(str(value or "0")).quantize(step, ROUND_HALF_UP)), currency)
+
+
+def in_words(value: object, currency: str) -> str:
+    """An amount within a sentence, e.g. `3,278 JPY`."""
+    decimals = 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
+    return f"{Decimal(str(value or '0')):,.{decimals}f} {currency}"

@@ -14,11 +14,23 @@ GLOBAL_ACCOUNT = UUID(int=0)
 
 
 class Table(Struct, frozen=True):
-    """A per-account table. `item` is the rest of the primary key, None where an account has one row."""
+    """A per-account table.
+
+    Attributes:
+        item: the rest of the primary key, None where an account has one row.
+        root: the column that names the record rows were made of, where one record makes several, each with an item id
+            that no other record makes; None where a record makes one row, whose item it is.
+    """
 
     name: str
     item: str | None
     columns: Mapping[str, str]
+    root: str | None = None
+
+    @property
+    def by_root(self) -> str | None:
+        """The column by which the rows of a record are found."""
+        return self.root or self.item
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; a None body is an empty one."""
+    """An answer; a None body is an empty one, and one of bytes is a file's content as it is."""
 
     status: int = 200
     body: Any = None
@@ -65,4 +65,6 @@ class Reply:
 
     def encoded(self) -> bytes:
         """The body as JSON, empty for none."""
+        if isinstance(self.body, bytes):
+            return self.body
         return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "id", "reference", "string", "textarea", "email", "phone", "url", "picklist", "multipicklist", "boolean",
-    "int", "double", "currency", "percent", "date", "datetime", "address",
+    "int", "double", "currency", "percent", "date", "datetime", "address", "base64",
 ]  # fmt: skip
 
 

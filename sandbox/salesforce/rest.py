@@ -84,7 +84,8 @@ async def _data(world: SalesforceWorld, request: Request, locators: Locators, se
         )
         reply = dispatch(call)
         work.commit()
-        response = Response(reply.encoded(), reply.status, reply.headers, "application/json;charset=UTF-8")
+        kind = "application/octetstream" if isinstance(reply.body, bytes) else "application/json;charset=UTF-8"
+        response = Response(reply.encoded(), reply.status, reply.headers, kind)
     except BaseException as error:
         if work is not None:
             work.rollback()

@@ -1,5 +1,6 @@
 """Resources under /sobjects: rows, upsert by external id, describe, updated and deleted, platform events."""
 
+import base64
 from typing import Any
 
 from sandbox.salesforce.call import Call, Reply
@@ -99,9 +100,12 @@ def _by_external_id(call: Call, sobject: SObject, key: str, value: str) -> Reply
 
 
 def _related(call: Call, sobject: SObject, word: str, rest: tuple[str, ...]) -> Reply:
-    """A parent's row or the rows of a child relationship."""
+    """A parent's row, the rows of a child relationship, or a file's content."""
     call.allow("GET")
     row = call.work.must(sobject.name, str(full_id(word)))
+    each = sobject.by_lower.get(rest[0].lower())
+    if each is not None and each.kind == "base64" and len(rest) == 1:
+        return Reply(body=base64.b64decode(row[each.name]))
     parent = sobject.parents.get(rest[0].lower())
     if len(rest) != 1:
         raise not_found()

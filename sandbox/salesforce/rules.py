@@ -6,6 +6,7 @@ rows in step; `before_delete` may raise. Each is a dictionary from object name t
 
 from collections.abc import Callable
 
+from sandbox.salesforce import file_rules
 from sandbox.salesforce.errors import SalesforceError, combined, dml
 from sandbox.salesforce.schema_orders import ORDER_STATUSES
 from sandbox.salesforce.values import Row
@@ -203,6 +204,7 @@ BEFORE_CREATE |= {
     "OrderItem": create_order_item,
     "PricebookEntry": create_entry,
     "Case": create_case,
+    "ContentVersion": file_rules.measure_version,
     "Contact": name_person,
     "User": name_person,
     "Asset": create_asset,
@@ -217,4 +219,4 @@ BEFORE_UPDATE |= {
     "Opportunity": _on_update(close_opportunity),
 }
 BEFORE_DELETE |= {"Order": delete_order, "OrderItem": delete_order_item, "Product2": delete_product}
-AFTER_WRITE |= {"OrderItem": roll_up_order, "Case": comment_case}
+AFTER_WRITE |= {"OrderItem": roll_up_order, "Case": comment_case, "ContentVersion": file_rules.publish_version}

@@ -1,9 +1,11 @@
 """Every object of the org, and which of them change data capture follows."""
 
-from sandbox.salesforce import schema_accounts, schema_orders
+from sandbox.salesforce import schema_accounts, schema_files, schema_orders
 from sandbox.salesforce.fields import Field, SObject
 
-OBJECTS: dict[str, SObject] = {each.name: each for each in (*schema_accounts.OBJECTS, *schema_orders.OBJECTS)}
+OBJECTS: dict[str, SObject] = {
+    each.name: each for each in (*schema_accounts.OBJECTS, *schema_files.OBJECTS, *schema_orders.OBJECTS)
+}
 
 CAPTURED = ("Account", "Order", "OrderItem", "Product2", "PricebookEntry")
 """The entities selected for change data capture: five, as an org without the add-on allows."""

@@ -151,10 +151,14 @@ CASE = SObject(
         Field("ContactEmail", "email", writable=False),
         Field("ContactPhone", "phone", writable=False),
         Field("Comments", "textarea", length=4_000),
+        text("Portal_Case_Key__c", 64, external_id=True),
         *system(),
     ),
-    children={"CaseComments": ("CaseComment", "ParentId")},
-    cascades=("CaseComments",),
+    children={
+        "CaseComments": ("CaseComment", "ParentId"),
+        "ContentDocumentLinks": ("ContentDocumentLink", "LinkedEntityId"),
+    },
+    cascades=("CaseComments", "ContentDocumentLinks"),
 )
 
 CASE_COMMENT = SObject(

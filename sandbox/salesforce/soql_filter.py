@@ -79,7 +79,7 @@ def compile_test(org: Org, sobject: SObject, condition: Condition, semi_join: Se
 def _comparison(org: Org, sobject: SObject, compare: Compare, semi_join: SemiJoin) -> Test:
     read = getter(org, sobject, compare.path)
     each = field_at(org, sobject, compare.path)[1]
-    if each.kind in ("address", "textarea"):
+    if each.kind in ("address", "textarea", "base64"):
         message = f"field '{each.name}' can not be filtered in a query call"
         raise SalesforceError("INVALID_FIELD", message)
     if compare.operator in ("IN", "NOT IN"):

@@ -95,7 +95,7 @@ def _text(field: Field, value: str) -> str:
         raise dml("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field.name)
     if field.kind == "email" and not _EMAIL.fullmatch(value):
         raise dml("INVALID_EMAIL_ADDRESS", f"{field.name}: invalid email address: {value}", field.name)
-    if len(value) > field.length:
+    if field.kind != "base64" and len(value) > field.length:
         message = f"{field.name}: data value too large: {value[:40]} (max length={field.length})"
         raise dml("STRING_TOO_LONG", message, field.name)
     return value
@@ -112,6 +112,8 @@ def show(field: Field, row: Row) -> Any:
     """A row's field as REST and query results spell it."""
     if field.kind == "address":
         return show_address(field, row)
+    if field.kind == "base64":
+        return f"/services/data/v66.0/sobjects/ContentVersion/{row['Id']}/{field.name}"
     value = row.get(field.name)
     if value is None:
         return False if field.kind == "boolean" else None

@@ -85,12 +85,23 @@ async def _everything(running: Resources) -> list[Sequence[Change]]:
 
 async def _rows(pool: asyncpg.Pool, table: str) -> dict[tuple[str, ...], dict[str, Any]]:
     rows = await pool.fetch(f"SELECT * FROM read_model.{table}")
+    if table.startswith("timeline_"):
+        rows = [row for row in rows if row["kind"] in DATED]
     keys = [name for name in (rows[0].keys() if rows else ()) if name in KEYS]
     return {tuple(str(row[key]) for key in keys): _said(row) for row in rows}
 
 
+DATED = (
+    *("invoice_issued", "invoice_overdue", "invoice_paid", "payment_received", "invoice_refunded"),
+    *("service_registered", "order_in_review", "case_opened", "case_answered", "case_closed"),
+)
+"""Entries of the timeline that everybody can tell from the records alone."""
+BY_DAY = ("invoice_issued", "service_registered")
+"""Of these the records tell the day, and those who watched the time."""
+
 KEYS = (
     "account_id",
+    "entry_id",
     "sku",
     "order_id",
     "invoice_id",
@@ -105,7 +116,7 @@ def _said(row: Any) -> dict[str, Any]:
     return {
         name: _seen_once(msgspec.json.decode(value)) if isinstance(value, bytes) else value
         for name, value in row.items()
-        if name not in AGES
+        if name not in AGES and not (name == "at" and row["kind"] in BY_DAY)
     }
 
 
@@ -113,6 +124,8 @@ def _seen_once(document: dict[str, Any]) -> dict[str, Any]:
     """What an order passed through only those can tell who watched; where it is now everybody can."""
     if "timeline" in document:
         document["timeline"] = document["timeline"][-1]["state"]
+    if document.get("kind") in BY_DAY:
+        del document["at"]
     return document
 
 

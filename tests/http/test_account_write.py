@@ -1,4 +1,4 @@
-"""Over the API and the sandbox: linking, a new billing address, support cases of one's own."""
+"""Over the API and the sandbox: linking, a new billing address, an edited profile."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -151,38 +151,3 @@ async def test_while_the_billing_system_is_down_an_address_is_refused_whole(
     await sandbox.fault("whmcs", "down", count=None)
     answer = await api.put("/api/account/address", json=ADDRESS, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (503, "billing_unavailable")
-
-
-async def test_a_case_is_opened_once_in_salesforce_and_seen_by_its_owner_alone(
-    api: httpx.AsyncClient, sandbox: Any
-) -> None:
-    mine, other = customers(sandbox)[0], customers(sandbox)[1]
-    headers, others = await linked(api, mine), await linked(api, other)
-    case = {"subject": "No signal", "description": "Since this morning, in the kitchen.", "priority": "high"}
-    opened = [(await api.post("/api/cases", json=case, headers=headers)) for _ in range(2)]
-    assert [answer.status_code for answer in opened] == [201, 201]
-    assert opened[0].json()["case_id"] == opened[1].json()["case_id"]
-    case_id = opened[0].json()["case_id"]
-    record = (await sandbox.control.get(f"/salesforce/Case/{case_id}")).json()
-    assert (record["Origin"], record["Status"], record["AccountId"]) == (
-        "Portal Website",
-        "New",
-        mine["salesforce_account_id"],
-    )
-    listed = (await api.get("/api/cases", headers=headers)).json()
-    assert [item["case_id"] for item in listed["items"]] == [case_id]
-    assert (await api.get("/api/cases", headers=others)).json()["items"] == []
-    foreign = await api.get(f"/api/cases/{case_id}", headers=others)
-    unknown = await api.get("/api/cases/5000000000000000AA", headers=others)
-    assert (foreign.status_code, foreign.json()["code"]) == (404, "case_not_found")
-    assert foreign.json()["detail"] == unknown.json()["detail"]
-
-
-async def test_while_salesforce_is_down_cases_are_a_problem_and_never_an_empty_list(
-    api: httpx.AsyncClient, sandbox: Any
-) -> None:
-    headers = await linked(api, customers(sandbox)[0])
-    await sandbox.fault("salesforce", "down", count=None)
-    answer = await api.get("/api/cases", headers=headers)
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"]

@@ -20,7 +20,7 @@ from app.queries.store import Store
 from app.readmodels import documents
 from app.readmodels.profiles import DOCUMENT as PROFILE
 from app.settings import Settings
-from tests.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, T0, change
+from tests.changes import CARD, CASE, CLIENT, CLOSED, COMMENT, INVOICE, ORDER, PRODUCT, SERVICE, T0, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 NOT_SLICES = {
@@ -32,6 +32,7 @@ NOT_SLICES = {
     "generations",
     "groups",
     "invoice_lines",
+    "moments",
     "projector",
     "publish",
     "registry",
@@ -62,6 +63,11 @@ def history(settings: Settings) -> list[Change]:
         change("salesforce", "OrderItem", "802A", item, parent_id="801A"),
         change("salesforce", "OrderItem", "802B", item, parent_id="801A"),
         change("salesforce", "OrderItem", "802B", at=5000, kind="deleted"),
+        change("salesforce", "Case", "500A", CASE, owner_id="001A"),
+        change("salesforce", "Case", "500A", {**CASE, **CLOSED}, at=3000, owner_id="001A"),
+        change("salesforce", "CaseComment", "00aA", COMMENT, parent_id="500A"),
+        change("salesforce", "CaseComment", "00aB", COMMENT, parent_id="500A"),
+        change("salesforce", "CaseComment", "00aB", {**COMMENT, "IsPublished": False}, at=4000, parent_id="500A"),
         change("whmcs", "client", "1001", CLIENT, owner_id="1001"),
         change("whmcs", "service", "55", SERVICE, owner_id="1001"),
         change("whmcs", "invoice", "77", INVOICE, owner_id="1001"),

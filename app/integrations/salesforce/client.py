@@ -63,6 +63,11 @@ class SalesforceClient:
         self._session.close()
         await self._tokens.close()
 
+    @property
+    def username(self) -> str:
+        """The integration user: who the portal is in this org."""
+        return self._settings.salesforce_username
+
     async def token(self, *, refused: Token | None = None) -> Token:
         """The current token, or a new one when `refused` is still the one held."""
         return await self._tokens.get(refused)
@@ -103,6 +108,12 @@ class SalesforceClient:
         fields = ",".join(FIELDS[object_name])
         answer: Any = await self._call(f"get:{object_name}", lambda api: api.restful(path, params={"fields": fields}))
         return _plain(answer)
+
+    async def content(self, object_name: str, record_id: str, field: str) -> bytes:
+        """The bytes that a record keeps in a field. They are read whole: know the size before."""
+        return await self._call(
+            f"content:{object_name}", lambda api: getattr(api, object_name).get_base64(record_id, field)
+        )
 
     async def update(self, object_name: str, record_id: str, fields: dict[str, Any]) -> None:
         """Change some fields."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from app.errors import OutcomeUnknown
 from app.integrations.salesforce import wire
-from app.integrations.salesforce.cases import ORIGIN
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 
 PENDING = "Pending"
@@ -61,7 +60,7 @@ def _case(account_id: str, address: str) -> Part:
         "Opportunity__c": "@{opportunity.Id}",
         "Subject": "Internet availability check",
         "Description": f"Please check availability with the carrier for:\n{address}",
-        "Origin": ORIGIN,
+        "Origin": wire.CASE_ORIGIN,
         "Status": "New",
     }
     return Part("POST", "/sobjects/Case", "case", fields)

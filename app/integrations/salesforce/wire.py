@@ -44,6 +44,10 @@ ORDER_WHMCS = "WHMCS_Order_ID__c"
 ORDER_INSTANT = "Portal_Instant__c"
 ITEM_SERVICE = "WHMCS_Service_ID__c"
 
+CASE_ORIGIN = "Portal Website"
+CASE_KEY = "Portal_Case_Key__c"
+"""External id, unique: what makes opening a case repeatable."""
+
 _SYSTEM = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp")
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -132,10 +136,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "SIM_Has_Family_Discount__c",
     ),
     "PricebookEntry": (*_SYSTEM, "Product2Id", "Pricebook2Id", "UnitPrice", "IsActive"),
+    "Case": (*_SYSTEM, "AccountId", "CaseNumber", "Subject", "Status", "Origin", "IsClosed", "ClosedDate"),
+    "CaseComment": (*_SYSTEM, "ParentId", "IsPublished"),
 }
-"""What is mirrored of each object. MNP identity data (names, birthday) is left out: it goes through and is not kept."""
+"""What is mirrored of each object. MNP identity data (names, birthday) is left out: it goes through and is not kept; so
+is what people write to each other about a case."""
 
-OWNER_FIELD = {"Account": "Id", "Order": "AccountId"}
-PARENT_FIELD = {"OrderItem": "OrderId", "PricebookEntry": "Product2Id"}
+OWNER_FIELD = {"Account": "Id", "Order": "AccountId", "Case": "AccountId"}
+PARENT_FIELD = {"OrderItem": "OrderId", "PricebookEntry": "Product2Id", "CaseComment": "ParentId"}
 ELIGIBILITY_EVENT_ACCOUNT = "Account_Id__c"
 """The field by which the eligibility event names its account."""

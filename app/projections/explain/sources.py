@@ -66,7 +66,7 @@ async def _by_root(connection: Any, projector: Projector, item_id: str) -> Found
     beside = await _records(connection, projector, projector.owner_context, "owner_id = $3", owner_id)
     roles |= {_address(each): "of the owner" for each in beside}
     found = await _found(connection, projector, roles, [*roots, *below, *seen, *beside], owner_id)
-    found.rows = await _rows(connection, projector, f"{projector.table.item} = $1", item_id)
+    found.rows = await _rows(connection, projector, f"{projector.table.by_root} = $1", item_id)
     return found
 
 

@@ -1,0 +1,96 @@
+"""Moments of a record → rows of the timeline."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from app.events import Record
+from app.projections.projector import Group
+from app.readmodels.timeline import Area, Entry
+
+NAMESPACE = UUID("5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66")
+"""Entry ids are made under it; never change it, or every notification is new again."""
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """Something that happened to a record.
+
+    Attributes:
+        mark: tells moments of one kind apart, e.g. a payment's id; the same however often and late it is heard of.
+        at: None when nobody can say, and then it is not told.
+    """
+
+    kind: str
+    at: datetime | None
+    text: str
+    mark: str = ""
+    notifies: bool = False
+    reason: str | None = None
+
+
+class About(Struct, frozen=True, kw_only=True):
+    """What a record's moments lead to."""
+
+    area: Area
+    order_id: str | None = None
+    invoice_id: str | None = None
+    subscription_ids: Sequence[str] = ()
+    case_id: str | None = None
+
+
+def rows(group: Group, about: About, moments: Sequence[Moment]) -> list[dict[str, Any]]:
+    """The rows of one record. Of moments with one kind and mark the last one counts."""
+    verified_at = max(record.verified_at for record in group.records)
+    told = {_id(group, about, each): each for each in moments if each.at is not None}
+    return [
+        {
+            "entry_id": entry_id,
+            "record_id": group.item_id,
+            "at": each.at,
+            "area": about.area,
+            "kind": each.kind,
+            "notifies": each.notifies,
+            "as_of": verified_at,
+            "document": msgspec.json.encode(_entry(entry_id, about, each)),
+        }
+        for entry_id, each in told.items()
+    ]
+
+
+def _id(group: Group, about: About, moment: Moment) -> str:
+    return str(uuid5(NAMESPACE, f"{about.area}:{group.item_id}:{moment.kind}:{moment.mark}"))
+
+
+def _entry(entry_id: str, about: About, moment: Moment) -> Entry:
+    assert moment.at is not None, "moments without a time are not told"
+    return Entry(
+        entry_id=entry_id,
+        at=moment.at,
+        area=about.area,
+        kind=moment.kind,
+        text=moment.text,
+        reason=moment.reason,
+        order_id=about.order_id,
+        invoice_id=about.invoice_id,
+        subscription_ids=list(about.subscription_ids),
+        case_id=about.case_id,
+    )
+
+
+def told_by_day(day: date | None, stages: Sequence[Record], zone: ZoneInfo) -> datetime | None:
+    """When something happened of which the upstream keeps the day alone: when its record was first seen, if that was
+    the same day, else at the day's beginning."""
+    for stage in stages:
+        if stage.data.get("first") and stage.occurred_at.astimezone(zone).date() == day:
+            return stage.occurred_at
+    return beginning_of(day, zone)
+
+
+def beginning_of(day: date | None, zone: ZoneInfo) -> datetime | None:
+    """The instant at which a day begins in a zone."""
+    return datetime.combine(day, time(), zone).astimezone(UTC) if day else None

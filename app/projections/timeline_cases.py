@@ -1,0 +1,53 @@
+"""The timeline's support cases: opened, answered by staff, closed. What was written is read live, on the case screens.
+
+Reads: salesforce Case, CaseComment. Writes: read_model.timeline_cases.
+"""
+
+from collections.abc import Iterator
+
+from app.events import Record
+from app.projections.fields import instant
+from app.projections.moments import About, Moment, rows
+from app.projections.projector import Group, Projected, Projector
+from app.readmodels import timeline as readmodel
+from app.readmodels.cases import PORTAL_ORIGIN
+from app.settings import Settings
+
+
+def projector(settings: Settings) -> Projector:
+    """What happened to cases that the portal opened."""
+    return Projector(
+        name="timeline_cases",
+        version=1,
+        source="salesforce",
+        scope="record",
+        root="Case",
+        reads=("Case", "CaseComment"),
+        table=readmodel.table("timeline_cases"),
+        project=_project,
+    )
+
+
+def _project(group: Group) -> Projected:
+    found = [
+        rows(group, About(area="cases", case_id=case.record_id), list(_moments(case, group.of("CaseComment"))))
+        for case in group.of("Case")
+        if case.data.get("Origin") == PORTAL_ORIGIN
+    ]
+    return Projected(rows=[row for each in found for row in each])
+
+
+def _moments(case: Record, comments: list[Record]) -> Iterator[Moment]:
+    data = case.data
+    name = f"Case {data['CaseNumber']}" if data.get("CaseNumber") else "Your case"
+    subject = f": {data['Subject']}" if data.get("Subject") else ""
+    yield Moment(kind="case_opened", at=instant(data.get("CreatedDate")), text=f"{name} was opened{subject}")
+    for comment in comments:
+        if comment.data.get("IsPublished"):
+            at = instant(comment.data.get("CreatedDate"))
+            text = f"Support answered {name[0].lower()}{name[1:]}{subject}"
+            yield Moment(kind="case_answered", at=at, text=text, mark=comment.record_id, notifies=True)
+    if data.get("IsClosed"):
+        yield Moment(
+            kind="case_closed", at=instant(data.get("ClosedDate")), text=f"{name} was closed{subject}", notifies=True
+        )

@@ -1,0 +1,123 @@
+"""The timeline's billing: invoices issued, overdue, charged in vain, paid, refunded and cancelled.
+
+Told by WHMCS's own dates. What it keeps no date of, a cancellation or an earlier attempt to charge, is known from the
+stages that were seen.
+
+Reads: whmcs invoice and the invoice_stages kept of it. Writes: read_model.timeline_invoices.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.events import Record
+from app.projections.fields import day, local_instant
+from app.projections.invoice_lines import OF_SERVICE, is_collective
+from app.projections.moments import About, Moment, beginning_of, rows, told_by_day
+from app.projections.projector import Group, Projected, Projector
+from app.readmodels import timeline as readmodel
+from app.readmodels.money import decimal, in_words
+from app.readmodels.timeline import CHARGE_REFUSED
+from app.settings import Settings
+
+OWED = frozenset({"Unpaid", "Collections"})
+
+
+def projector(settings: Settings) -> Projector:
+    """What happened to invoices, WHMCS's times read in the zone of its server."""
+    zone = ZoneInfo(settings.whmcs_time_zone)
+
+    def project(group: Group) -> Projected:
+        found = group.of("invoice")
+        if not found or not _is_shown(found[0].data):
+            return Projected()
+        return Projected(rows=rows(group, _about(found[0]), list(_moments(found[0], group.of("invoice_stage"), zone))))
+
+    return Projector(
+        name="timeline_invoices",
+        version=1,
+        source="whmcs",
+        scope="record",
+        root="invoice",
+        reads=("invoice", "invoice_stage"),
+        table=readmodel.table("timeline_invoices"),
+        project=project,
+    )
+
+
+def _is_shown(data: dict[str, Any]) -> bool:
+    """Not drafts, nor bills that only collect other invoices."""
+    return bool(data["status"] != "Draft" and not is_collective(data["items"]))
+
+
+def _about(invoice: Record) -> About:
+    services = dict.fromkeys(each["relid"] for each in invoice.data["items"] if each["type"] in OF_SERVICE)
+    return About(area="billing", invoice_id=invoice.record_id, subscription_ids=list(services))
+
+
+def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
+    data, currency = invoice.data, invoice.data["currencycode"]
+    number, total = data.get("invoicenum") or invoice.record_id, in_words(data["total"], currency)
+    due = day(data.get("duedate"))
+    by = f", to be paid by {due}" if due else ""
+    yield Moment(
+        kind="invoice_issued",
+        at=told_by_day(day(data.get("date")), stages, zone),
+        text=f"Invoice {number} over {total} was issued{by}.",
+        notifies=True,
+    )
+    yield from _overdue(data, number, zone)
+    yield from _charges(data, number, stages, zone)
+    yield from _money(data, number, zone)
+    for stage in stages:
+        if stage.data.get("status") == "Cancelled" == data["status"]:
+            text = f"Invoice {number} was cancelled. There is nothing to pay."
+            yield Moment(kind="invoice_cancelled", at=stage.occurred_at, text=text, notifies=True)
+
+
+def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Moment]:
+    """From the day after it was due, if it is unpaid by then; so it may lie ahead."""
+    due = day(data.get("duedate"))
+    at = beginning_of(due + timedelta(days=1) if due else None, zone)
+    paid_at = local_instant(data.get("datepaid"), zone)
+    if at and decimal(data["total"]) and (data["status"] in OWED or (paid_at is not None and paid_at > at)):
+        yield Moment(
+            kind="invoice_overdue",
+            at=at,
+            text=f"Invoice {number} was to be paid by {due} and is overdue.",
+            notifies=True,
+        )
+
+
+def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
+    """Attempts that left the invoice unpaid."""
+    for state in (*(stage.data for stage in stages), data):
+        attempt = state.get("last_capture_attempt")
+        if attempt and state["status"] in ("Unpaid", "Collections"):
+            yield Moment(
+                kind="charge_failed",
+                at=local_instant(attempt, zone),
+                text=f"We could not charge your payment method for invoice {number}. "
+                "Please pay it, or update your payment method.",
+                mark=attempt,
+                notifies=True,
+                reason=CHARGE_REFUSED,
+            )
+
+
+def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Moment]:
+    currency = data["currencycode"]
+    received = [each for each in data["transactions"] if decimal(each.get("amountin"))]
+    if data["status"] in ("Paid", "Refunded"):
+        text = f"Invoice {number} is paid. Thank you."
+        yield Moment(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)
+    if len(received) > 1 or data["status"] not in ("Paid", "Refunded"):
+        for each in received:
+            text = f"We received {in_words(each['amountin'], currency)} for invoice {number}."
+            yield Moment(kind="payment_received", at=local_instant(each.get("date"), zone), text=text, mark=each["id"])
+    for each in data["transactions"]:
+        if decimal(each.get("amountout")):
+            text = f"{in_words(each['amountout'], currency)} of invoice {number} was refunded."
+            at = local_instant(each.get("date"), zone)
+            yield Moment(kind="invoice_refunded", at=at, text=text, mark=each["id"], notifies=True)

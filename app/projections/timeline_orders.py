@@ -1,0 +1,54 @@
+"""The timeline's orders: every state an order was seen to enter.
+
+Reads: salesforce Order, OrderItem, OrderStage. Writes: read_model.timeline_orders.
+"""
+
+from app.projections.moments import About, Moment, rows
+from app.projections.orders import customer_status, timeline
+from app.projections.projector import Group, Projected, Projector
+from app.readmodels import timeline as readmodel
+from app.settings import Settings
+
+NOTIFYING = frozenset({"approved", "awaiting_payment_method", "awaiting_payment", "active", "cancelled", "rejected"})
+
+
+def projector(settings: Settings) -> Projector:
+    """What happened to orders."""
+    return Projector(
+        name="timeline_orders",
+        version=1,
+        source="salesforce",
+        scope="record",
+        root="Order",
+        reads=("Order", "OrderItem", "OrderStage"),
+        table=readmodel.table("timeline_orders"),
+        project=_project,
+    )
+
+
+def _project(group: Group) -> Projected:
+    return Projected(rows=rows(group, _about(group), _moments(group)) if group.of("Order") else ())
+
+
+def _about(group: Group) -> About:
+    services = [item.data.get("WHMCS_Service_ID__c") for item in group.of("OrderItem")]
+    return About(area="orders", order_id=group.item_id, subscription_ids=[each for each in services if each])
+
+
+def _moments(group: Group) -> list[Moment]:
+    (order,) = group.of("Order")
+    name = f"Order {order.data['OrderNumber']}" if order.data.get("OrderNumber") else "Your order"
+    found: list[Moment] = []
+    for step in timeline(order.data, customer_status(order.data), group.of("OrderStage")):
+        kind = f"order_{step.state}"
+        entered_before = sum(each.kind == kind for each in found)
+        found.append(
+            Moment(
+                kind=kind,
+                at=step.at,
+                text=f"{name}: {step.text}",
+                mark=str(entered_before),
+                notifies=step.state in NOTIFYING,
+            )
+        )
+    return found

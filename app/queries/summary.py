@@ -1,0 +1,137 @@
+"""The first screen of an account in one statement.
+
+Reads: read_model.invoices, subscriptions, orders, pending, payment_methods, timeline; portal.notification_reads; and
+what `whole` reads.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.queries import whole
+from app.queries.calendar import today
+from app.queries.store import Answer, Store, etag_of
+from app.readmodels.invoices import InvoiceSummary
+from app.readmodels.money import money
+from app.readmodels.notifications import UNREAD
+from app.readmodels.orders import OrderSummary
+from app.readmodels.payment_methods import PaymentMethod
+from app.readmodels.subscriptions import Subscription
+from app.readmodels.summary import OnFile, OpenOrders, Owed, Renewal, Summary, Task
+
+RESOURCES = ("client_invoices", "client_services", "pay_methods")
+MOST_SHOWN = 10
+WAITS_FOR = {
+    "awaiting_payment_method": "waits for a payment method. Please add one.",
+    "awaiting_payment": "waits to be paid. Please pay its invoice.",
+}
+
+_OWED = "account_id = $1 AND status IN ('unpaid', 'collections') AND balance > 0 AND NOT collective"
+_OPEN = "account_id = $1 AND status NOT IN ('active', 'cancelled', 'rejected')"
+_PENDING = """
+p.account_id = $1 AND p.slice = 'orders'
+AND NOT EXISTS (SELECT FROM read_model.orders o WHERE o.account_id = $1 AND o.order_id = p.item_id)
+"""
+_SUMMARY = f"""
+SELECT {whole.COLUMNS},
+       ARRAY(SELECT summary FROM read_model.invoices WHERE {_OWED} ORDER BY due_on, sort_id) AS owed,
+       ARRAY(SELECT status || ' ' || count(*) FROM read_model.subscriptions WHERE account_id = $1 GROUP BY status
+             ORDER BY status) AS services,
+       (SELECT document FROM read_model.subscriptions WHERE account_id = $1 AND status = 'active' AND amount > 0
+        AND next_due_on IS NOT NULL ORDER BY next_due_on, sort_id LIMIT 1) AS renewal,
+       (SELECT count(*) FROM read_model.orders WHERE {_OPEN}) AS open_orders,
+       (SELECT count(*) FROM read_model.pending p WHERE {_PENDING}) AS pending_orders,
+       ARRAY(SELECT p.summary FROM read_model.pending p WHERE {_PENDING} ORDER BY p.created_at DESC LIMIT {MOST_SHOWN})
+       || ARRAY(SELECT summary FROM read_model.orders WHERE {_OPEN} ORDER BY placed_at DESC, order_id DESC
+                LIMIT {MOST_SHOWN}) AS orders,
+       ARRAY(SELECT document FROM read_model.payment_methods WHERE account_id = $1 ORDER BY sort_id) AS methods,
+       ({UNREAD}) AS unread
+FROM portal.id_mappings m WHERE m.account_id = $1
+"""
+
+
+async def summary(store: Store, account_id: UUID) -> Answer:
+    """What an account owes, has, waits for and should do.
+
+    Raises:
+        NotReady: a part of it was never read yet.
+    """
+    row = await store.pool.fetchrow(_SUMMARY, account_id, store.catalog_feed)
+    standing = whole.whole(row, RESOURCES)
+    body = msgspec.json.encode(_summary(row, today(row["country"], store.time_zone)))
+    return whole.answered(body, etag_of(body, standing.stale), standing)
+
+
+def _summary(row: Mapping[str, Any], day: date) -> Summary:
+    unpaid = [msgspec.json.decode(each, type=InvoiceSummary) for each in row["owed"]]
+    overdue = [each for each in unpaid if each.due_on and each.status == "unpaid" and each.due_on < day]
+    orders = [msgspec.json.decode(each, type=OrderSummary) for each in row["orders"][:MOST_SHOWN]]
+    methods = [msgspec.json.decode(each, type=PaymentMethod) for each in row["methods"]]
+    return Summary(
+        open=_owed(unpaid),
+        overdue=_owed(overdue),
+        next_due=next((each for each in unpaid if each.due_on and each.due_on >= day), None),
+        next_renewal=_renewal(row["renewal"]),
+        services={word: int(count) for word, count in (each.split(" ") for each in row["services"])},
+        open_orders=OpenOrders(count=row["open_orders"] + row["pending_orders"], items=orders),
+        payment_method=OnFile(on_file=bool(methods), usable=sum(not _expired(each, day) for each in methods)),
+        unread_notifications=row["unread"],
+        tasks=[*_billing_tasks(overdue), *_method_tasks(methods, day), *_order_tasks(orders)],
+    )
+
+
+def _owed(invoices: Sequence[InvoiceSummary]) -> Owed:
+    sums: dict[str, Decimal] = {}
+    for each in invoices:
+        sums[each.balance.currency] = sums.get(each.balance.currency, Decimal()) + Decimal(each.balance.amount)
+    amounts = [money(amount, currency) for currency, amount in sorted(sums.items())]
+    return Owed(count=len(invoices), amounts=amounts, items=list(invoices[:MOST_SHOWN]))
+
+
+def _renewal(document: bytes | None) -> Renewal | None:
+    if document is None:
+        return None
+    service = msgspec.json.decode(document, type=Subscription)
+    assert service.next_due_on is not None, "the statement asks for those that are billed again"
+    return Renewal(
+        subscription_id=service.subscription_id, name=service.name, due_on=service.next_due_on, amount=service.amount
+    )
+
+
+def _billing_tasks(overdue: Sequence[InvoiceSummary]) -> Iterator[Task]:
+    if len(overdue) == 1:
+        text = f"Invoice {overdue[0].number} is overdue. Please pay it."
+        yield Task(kind="pay_overdue_invoices", text=text, invoice_id=overdue[0].invoice_id)
+    elif overdue:
+        yield Task(kind="pay_overdue_invoices", text=f"{len(overdue)} invoices are overdue. Please pay them.")
+
+
+def _method_tasks(methods: Sequence[PaymentMethod], day: date) -> Iterator[Task]:
+    if not methods:
+        yield Task(kind="add_payment_method", text="There is no payment method on file. Please add one.")
+    for each in methods:
+        if each.expires and each.expires <= f"{day:%Y-%m}":
+            when = "has expired" if _expired(each, day) else "expires at the end of this month"
+            text = f"Your {_name(each)} {when}. Please update it."
+            yield Task(kind="update_payment_method", text=text, payment_method_id=each.payment_method_id)
+
+
+def _name(method: PaymentMethod) -> str:
+    ending = f" ending in {method.last_four}" if method.last_four else ""
+    return f"{method.brand or 'payment method'}{ending}"
+
+
+def _order_tasks(orders: Sequence[OrderSummary]) -> Iterator[Task]:
+    for each in orders:
+        if each.status in WAITS_FOR:
+            name = f"Order {each.order_number}" if each.order_number else "Your order"
+            yield Task(kind="unblock_order", text=f"{name} {WAITS_FOR[each.status]}", order_id=each.order_id)
+
+
+def _expired(method: PaymentMethod, day: date) -> bool:
+    """A card is good to the end of its month."""
+    return method.expires is not None and method.expires < f"{day:%Y-%m}"
