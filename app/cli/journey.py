@@ -2,7 +2,8 @@
 
 Sign up → browse → be refused without a payment method → add a card on WHMCS's page → order a SIM that keeps its number
 → the card goes → staff approve in Salesforce → fulfilment waits for a card, gets one and goes on → WHMCS bills → pay on
-WHMCS's page → ask for an availability check → order Internet, a VPN, hosting, and hosting at once → read everything.
+WHMCS's page → ask for an availability check → order Internet, a VPN, hosting, and hosting at once → ask support → look
+at the first screen → read everything.
 """
 
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from app.cli.sim_basket import SKUS, sim_basket
+from app.cli.support import ask_support, look_at_the_first_screen
 from app.cli.timeline import Step
 from app.cli.tour import Tour
 from app.cli.visitor import JourneyError, Visitor
@@ -24,6 +26,9 @@ READS = (
     "/api/account/eligibility",
     "/api/account/profile",
     "/api/account/address",
+    "/api/account/summary",
+    "/api/account/timeline",
+    "/api/account/notifications",
     "/api/orders",
     "/api/invoices",
     "/api/subscriptions",
@@ -67,6 +72,8 @@ class Journey:
             await self.approve()
             await self.bill_and_pay()
             await self.take_tour()
+            await ask_support(self.visitor, self.say)
+            await look_at_the_first_screen(self.visitor, self.say)
             await self.read_everything()
         finally:
             await self.visitor.close()

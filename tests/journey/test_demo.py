@@ -48,6 +48,8 @@ def test_the_demo_reaches_the_end_of_the_journey(home: Path) -> None:
         "raise the price",
         "the hosting is active",
         "refuses the order",
+        "asks support",
+        "looks at the first screen",
         "adds a card",
         "orders",
         "approve",
