@@ -1,13 +1,14 @@
 """Moments of a record → rows of the timeline."""
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.events import Record
 from app.projections.projector import Group
@@ -44,9 +45,15 @@ class About(Struct, frozen=True, kw_only=True):
 
 
 def rows(group: Group, about: About, moments: Sequence[Moment]) -> list[dict[str, Any]]:
-    """The rows of one record. Of moments with one kind and mark the last one counts."""
+    """The rows of one record. Of moments with one kind and mark the last one counts; those of one instant stay in
+    order, because upstreams tell no finer time than seconds."""
     verified_at = max(record.verified_at for record in group.records)
-    told = {_id(group, about, each): each for each in moments if each.at is not None}
+    told: dict[str, Moment] = {}
+    taken: Counter[datetime] = Counter()
+    for each in moments:
+        if each.at is not None:
+            told[_id(group, about, each)] = structs.replace(each, at=each.at + timedelta(microseconds=taken[each.at]))
+            taken[each.at] += 1
     return [
         {
             "entry_id": entry_id,

@@ -23,6 +23,9 @@ ENTERED = {
 }
 """State → the kind and the sentence of entering it. The others are WHMCS's own affair."""
 
+ONCE = "onetime"
+"""A fee is a service to WHMCS, and to nobody else."""
+
 
 def projector(settings: Settings) -> Projector:
     """What happened to services."""
@@ -32,6 +35,7 @@ def projector(settings: Settings) -> Projector:
         found = [
             rows(group, _about(service), list(_moments(service, group.of("service_stage"), zone)))
             for service in group.of("service")
+            if (service.data.get("billingcycle") or "").lower().replace(" ", "") != ONCE
         ]
         return Projected(rows=[row for each in found for row in each])
 

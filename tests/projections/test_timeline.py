@@ -279,3 +279,53 @@ async def test_why_a_charge_failed_is_said_where_it_can_be_told(
     assert await reason() == CARD_EXPIRED
     await feed([change("whmcs", "pay_method", "4", {**CARD, "expiry_date": "01/26"}, owner_id="1001")])
     assert await reason() == CHARGE_REFUSED
+
+
+async def test_moments_of_one_instant_stay_in_order(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
+    states = [("Approved", None), ("Approved", "Activating"), ("Processed", "Activated")]
+    at_once = [
+        change(
+            "salesforce",
+            "Order",
+            "801A",
+            {"Status": review, "Activation_Status__c": activation},
+            at=1000,
+            kind="partial",
+            owner_id="001A",
+        )
+        for review, activation in states
+    ]
+    await feed([change("salesforce", "Order", "801A", ORDER, owner_id="001A"), *at_once])
+    found = await entries(pool, account)
+    assert [entry.kind for entry in found] == ["order_in_review", "order_active"]
+    back = {**TRANSACTION, "id": "10", "amountin": "0.00", "amountout": "9.00"}
+    await feed([invoice(**PAID, transactions=[TRANSACTION, back])])
+    found = [entry for entry in await entries(pool, account) if entry.area == "billing"]
+    assert [entry.kind for entry in found] == ["invoice_issued", "invoice_paid", "invoice_refunded"]
+    assert found[1].at < found[2].at
+
+
+async def test_a_fee_is_no_service(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
+    await feed([service(billingcycle="One Time"), service(at=1000, billingcycle="One Time", status="Suspended")])
+    assert await kinds(pool, account) == []
+
+
+async def test_a_page_of_a_long_history_is_found_by_its_index(pool: asyncpg.Pool, account: UUID) -> None:
+    for name in ("orders", "invoices", "subscriptions", "cases"):
+        await pool.execute(
+            f"INSERT INTO read_model.timeline_{name} SELECT CASE WHEN n % 50 = 0 THEN $1 ELSE gen_random_uuid() END, "
+            "gen_random_uuid()::text, n::text, now() - n * interval '1 minute', 'billing', 'invoice_paid', true, 1, "
+            "now(), '' FROM generate_series(1, 20000) AS n",
+            account,
+        )
+        await pool.execute(f"ANALYZE generations.timeline_{name}_1")
+    plan = await pool.fetch(
+        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT document FROM read_model.timeline t "
+        "WHERE account_id = $1 AND at <= now() AND (at, entry_id) < (now() - interval '1 hour', 'x') "
+        "ORDER BY at DESC, entry_id DESC LIMIT 26",
+        account,
+    )
+    text = "\n".join(row[0] for row in plan)
+    assert "Merge Append" in text
+    assert "Seq Scan" not in text
+    assert "Sort  " not in text
