@@ -21,8 +21,16 @@ from app.cli import embedded, migrate
 from app.cli.processes import Spec, Supervisor
 from app.db import open_pool
 from app.settings import Settings, load
+from tests import raised
 
 SANDBOX_SECONDS = 20
+
+raised.listen()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back at all other tests runs after them."""
+    raised.last(items, "test_every_documented_error_was_raised")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,10 @@ import pytest
 from litestar import Litestar
 
 from app.settings import Settings
+from tests.changes import PRODUCT, change
+from tests.projections.conftest import feed
+
+__all__ = ["feed"]
 
 LOGIN = "/api/auth/login"
 
@@ -107,6 +111,22 @@ async def test_the_name_of_a_path_parameter_is_no_query_parameter(api: httpx.Asy
 
 async def test_an_unknown_path_is_not_found(api: httpx.AsyncClient) -> None:
     problem(await api.get("/api/nowhere"), 404, "not_found")
+
+
+async def test_a_product_that_nobody_sells_is_not_found_once_there_is_a_catalog(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, feed: Any, settings: Settings
+) -> None:
+    path = "/api/public/services/sim/SIM-NONE"
+    problem(await api.get(path), 503, "not_ready")
+    await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ('/data/Portal__chn', now())")
+    price = {"Product2Id": "01tA", "Pricebook2Id": settings.salesforce_pricebook_id, "IsActive": True, "UnitPrice": 1.0}
+    await feed(
+        [
+            change("salesforce", "Product2", "01tA", PRODUCT),
+            change("salesforce", "PricebookEntry", "01uA", price, parent_id="01tA"),
+        ]
+    )
+    problem(await api.get(path), 404, "product_not_found")
 
 
 async def test_a_method_that_is_not_there_is_not_allowed(api: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import NotFound
+from app.errors import InvalidRequest, NotFound
 from app.personal_data import subject as subjects
 from app.personal_data.export import TABLES, export
 from app.personal_data.subject import Subject
@@ -86,3 +86,12 @@ async def test_a_new_table_is_exported_or_named_as_nobodys(resources: Resources)
     )
     exported = {table for table, _ in TABLES.values()}
     assert {row["name"] for row in rows} == exported | NOBODYS
+
+
+async def test_an_archive_that_cannot_be_written_leaves_nothing(
+    resources: Resources, subject: Subject, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await export(resources.pool, subject, OPERATOR, tmp_path / "nowhere" / "customer.zip", lambda *step: None)
+    assert refused.value.code == "output_not_writable"
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.events import Change
 from app.projections import generations, rebuild
 from app.projections.rebuild import compare, fill
@@ -190,3 +190,16 @@ async def test_a_long_query_delays_the_swap_and_nobody_else(
         assert max(waits) < 1
         await transaction.rollback()
     assert (await swap).serving
+
+
+async def test_a_query_that_never_ends_keeps_the_view_and_that_is_said(
+    pool: asyncpg.Pool, account: UUID, feed: Feed, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "SWAP_ATTEMPTS", 1)
+    await feed(invoices(2))
+    async with pool.acquire() as reader, reader.transaction():
+        await reader.fetch("SELECT count(*) FROM read_model.invoices")
+        with pytest.raises(Conflict) as refused:
+            await rebuild.rebuild(pool, of(settings, "invoices"))
+    assert refused.value.code == "view_busy"
+    assert (await rebuild.rebuild(pool, of(settings, "invoices"))).serving, "what was filled is kept"

@@ -1,0 +1,97 @@
+"""What is being done already is not begun a second time beside it: whoever comes second is told to wait."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.commands import client_edit, passwords, staff
+from app.commands.change_profile import ChangeProfile, ProfileChange, change_profile
+from app.commands.context import Actor
+from app.commands.create_payment_link import PayInvoice
+from app.commands.exclusive import exclusively
+from app.commands.fulfilment import decide
+from app.commands.manage_payment_methods import OneMethod, remove_payment_method
+from app.commands.pay_invoice import pay_invoice
+from app.commands.place_order import place_order
+from app.commands.sign_up import sign_up
+from app.errors import Conflict, Overloaded
+from app.ingest.operators import Operator
+from tests.commands.test_sign_up import request_of
+
+AYA = Operator(name="aya")
+
+
+async def told(desk: Any, key: str, call: Any) -> str:
+    """The code of the refusal while somebody else holds the lock."""
+    async with exclusively(desk.context.settings, key) as mine:
+        assert mine
+        with pytest.raises(Conflict) as refused:
+            await call()
+    return refused.value.code
+
+
+async def test_an_order(desk: Any) -> None:
+    hana, basket = await desk.customer(), await desk.basket("sim")
+    key = f"place_order:{hana.account_id}"
+    assert await told(desk, key, lambda: place_order(desk.context, hana, basket)) == "order_in_progress"
+
+
+async def test_an_edit_waits_a_while_first(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_edit, "PATIENCE_SECONDS", 0.1)
+    hana = await desk.customer()
+    wanted = ChangeProfile(ProfileChange(first_name="Hanako"))
+    key = f"client:{hana.whmcs_client_id}"
+    assert await told(desk, key, lambda: change_profile(desk.context, hana, wanted)) == "edit_in_progress"
+
+
+async def test_a_payment_and_a_payment_method(desk: Any) -> None:
+    hana = await desk.customer()
+    invoice_id = await desk.bill(hana)
+    [card] = await desk.pool.fetch("SELECT payment_method_id AS id FROM read_model.payment_methods")
+    key = f"pay_invoice:{invoice_id}"
+    paying = pay_invoice(desk.context, hana, PayInvoice(invoice_id))
+    assert await told(desk, key, lambda: paying) == "payment_in_progress"
+    key = f"payment_methods:{hana.account_id}"
+    removing = remove_payment_method(desk.context, hana, OneMethod(card["id"]))
+    assert await told(desk, key, lambda: removing) == "edit_in_progress"
+
+
+async def test_a_fulfilment(desk: Any) -> None:
+    order_id = await desk.ordered("vpn", await desk.customer())
+    cancelling = decide.cancel(desk.context, AYA, order_id, "second thoughts")
+    assert await told(desk, f"fulfilment:{order_id}", lambda: cancelling) == "fulfilment_busy"
+
+
+async def test_a_fulfilment_that_has_asked_freebit_is_past_cancelling(desk: Any) -> None:
+    order_id = await desk.ordered("vpn", await desk.customer())
+    await desk.pool.execute(
+        'UPDATE portal.fulfilments SET facts = facts || \'{"sim_asked_at": "2026-01-01T00:00:00+00:00"}\''
+    )
+    with pytest.raises(Conflict) as refused:
+        await decide.cancel(desk.context, AYA, order_id, "too late")
+    assert refused.value.code == "fulfilment_past_cancelling"
+
+
+async def test_a_sign_up(desk: Any) -> None:
+    person = desk.sandbox.customer(with_whmcs=False)
+    signing = sign_up(desk.context, Actor(address="203.0.113.7"), request_of(person))
+    key = f"sign_up:{person['salesforce_account_id']}"
+    assert await told(desk, key, lambda: signing) == "signup_in_progress"
+
+
+async def test_an_address_has_one_user(desk: Any) -> None:
+    await desk.pool.execute(
+        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'aya@example.jp', 'x')", uuid4()
+    )
+    with pytest.raises(Conflict) as refused:
+        await staff.add(desk.pool, AYA, "Aya@example.jp", "support", "Aya")
+    assert refused.value.code == "email_taken"
+    assert isinstance(await staff.add(desk.pool, AYA, "ben@example.jp", "support", "Ben"), UUID)
+
+
+async def test_a_flood_of_logins_is_not_queued_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MOST_WAITING", 0)
+    with pytest.raises(Overloaded) as refused:
+        await passwords.matches(None, "paper crane lantern 24")
+    assert refused.value.code == "too_many_logins"
