@@ -23,6 +23,17 @@ SECURED = frozenset(
 """The standard fields in use that have field-level security. The others are seen by everybody who sees the record, and
 to name them in a permission set is an error."""
 
+GOVERNED_BY = {
+    "OrderItem": "Order",
+    "PricebookEntry": "Pricebook2",
+    "CaseComment": "Case",
+    "ContentVersion": "Case",
+    "ContentDocument": "Case",
+    "ContentDocumentLink": "Case",
+}
+"""Objects without permissions of their own → those that grant them: who may use orders, price books and cases may use
+their lines, prices, comments and files."""
+
 
 def root(path: Path) -> Element:
     """The document's root."""

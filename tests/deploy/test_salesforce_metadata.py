@@ -51,8 +51,6 @@ REQUIRED = {
     "DateTime": {"required"},
     "Lookup": {"referenceTo", "relationshipName", "relationshipLabel", "deleteConstraint"},
 }
-INSTALLED_BY_VENDOR = ("OrderItem", "PricebookEntry")
-"""Objects without permissions of their own: who may use orders and price books may use these."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -172,7 +170,7 @@ def test_no_more_is_granted_than_is_done():
 
 def test_objects_are_granted_as_they_are_used():
     granted = {each["object"]: each for each in map(flat, every(permission_set(), "objectPermissions"))}
-    own = {name: need for name, need in NEEDS.items() if name not in INSTALLED_BY_VENDOR}
+    own = {name: need for name, need in NEEDS.items() if name not in metadata.GOVERNED_BY}
     assert set(granted) == {*own, "Pricebook2", ELIGIBILITY_EVENT}
     for name, given in granted.items():
         need = own.get(name)

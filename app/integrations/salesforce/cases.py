@@ -26,6 +26,8 @@ SAME_WITHIN = timedelta(hours=1)
 """The same words within this time are the same wish: a double click opens one case."""
 
 MOST_FILES = 100
+NO_ID = frozenset({"INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_ID", "INVALID_ID_FIELD"})
+"""Unverified which of these a text gets that is no id; any other refusal is trouble of ours."""
 
 _FILES = (
     "(SELECT ContentDocumentId, Visibility, ContentDocument.Title, ContentDocument.FileExtension, "
@@ -92,8 +94,10 @@ class SalesforceCases:
         soql = f"{selected} WHERE Id = {{}} AND AccountId = {{}} AND Origin = {{}}"
         try:
             rows = await self._query(quote(soql, case_id, salesforce_account_id, CASE_ORIGIN))
-        except UpstreamRejected:
-            return None
+        except UpstreamRejected as error:
+            if error.vendor_code in NO_ID:
+                return None
+            raise
         if not rows:
             return None
         files = [each for each in _below(rows[0], "ContentDocumentLinks") if self._is_shown(each)]

@@ -21,8 +21,7 @@ from app.integrations.salesforce.activation import (
 )
 from app.integrations.salesforce.activation import LINE as LINE_FIELDS
 from app.integrations.salesforce.activation import READ as LIVE_FIELDS
-from app.integrations.salesforce.cases import FIELDS as CASE_FIELDS
-from app.integrations.salesforce.cases import ORIGIN
+from app.integrations.salesforce.cases import SUMMARY as CASE_SUMMARY
 from app.integrations.salesforce.eligibility import PENDING, STAGE
 from app.integrations.salesforce.orders import ADDRESS, CHOICES, ESIM, PENDING_REVIEW, PHYSICAL, PORTING
 from app.integrations.salesforce.wire import FIELDS
@@ -113,12 +112,30 @@ NEEDS: dict[str, Need] = {
         words={"StageName": (STAGE,), "Opportunity_Source__c": ("Portal",)},
     ),
     "Case": Need(
-        reads=frozenset((*CASE_FIELDS.split(", "), "AccountId", "Origin")),
-        writes=frozenset({"AccountId", "Subject", "Description", "Priority", "Status", "Origin", "Opportunity__c"}),
+        reads=frozenset((*CASE_SUMMARY.split(", "), *FIELDS["Case"], "Description")),
+        writes=frozenset(
+            {
+                *("AccountId", "Subject", "Description", "Priority", "Status", "Origin"),
+                *("Opportunity__c", wire.CASE_KEY),
+            }
+        ),
         creates=True,
-        words={"Origin": (ORIGIN,), "Status": ("New",), "Priority": ("High", "Medium", "Low")},
+        words={"Origin": (wire.CASE_ORIGIN,), "Status": ("New",), "Priority": ("High", "Medium", "Low")},
+        unique=frozenset({wire.CASE_KEY}),
+    ),
+    "CaseComment": Need(
+        reads=frozenset((*FIELDS["CaseComment"], "CommentBody")),
+        writes=frozenset({"ParentId", "CommentBody", "IsPublished"}),
+        creates=True,
+    ),
+    "ContentVersion": Need(
+        reads=frozenset({"Id", "FirstPublishLocationId", "Checksum", "VersionData"}),
+        writes=frozenset({"Title", "PathOnClient", "VersionData", "FirstPublishLocationId"}),
+        creates=True,
     ),
     "SIM_Inventory__c": Need(reads=frozenset({"Phone_Number__c", "Assigned_Order__c"})),
 }
-CAPTURED = tuple(FIELDS)
+SWEPT = ("Case", "CaseComment")
+"""Mirrored without events: what changed is asked for by its stamp."""
+CAPTURED = tuple(name for name in FIELDS if name not in SWEPT)
 """The objects whose changes the channel must carry. Five is what an org without the add-on allows."""
