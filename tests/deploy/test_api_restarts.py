@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -19,11 +20,14 @@ import msgspec
 import pytest
 
 from app.cli.embedded import free_port
-from app.settings import Settings
+from app.commands.sessions import open_session
+from app.settings import Settings, load
 from tests.deploy.conftest import ROOT, SECRET
 from tests.http.test_webhooks import signed
 from tests.integrations.salesforce.certificates import self_signed
 from tests.restarts import Process, listening_socket
+
+type_of_start = Callable[..., Awaitable[Process]]
 
 CLIENTS = 8
 """Half of them keep their connections, half open one for each request."""
@@ -45,6 +49,21 @@ def environment(engines: tuple[str, str], pool: asyncpg.Pool) -> dict[str, str]:
 def listening() -> Iterator[socket.socket]:
     with listening_socket() as opened:
         yield opened
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[type_of_start]:
+    """Starts servers, and waits until they are ready; none outlives the test."""
+    started: list[Process] = []
+
+    async def run(environment: dict[str, str], listening: socket.socket | None = None) -> Process:
+        started.append(Process("api", environment, tmp_path, listening))
+        return await asyncio.to_thread(started[-1].until_ready)
+
+    yield run
+    for each in started:
+        each.process.kill()
+        each.process.wait()
 
 
 class Load:
@@ -79,19 +98,19 @@ class Load:
 
 
 async def test_servers_take_turns_and_no_request_is_lost(
-    environment: dict[str, str], listening: socket.socket, pool: asyncpg.Pool, tmp_path: Path
+    environment: dict[str, str], listening: socket.socket, pool: asyncpg.Pool, start: type_of_start
 ) -> None:
     load = Load(f"http://127.0.0.1:{listening.getsockname()[1]}")
-    serving = await asyncio.to_thread(Process("api", environment, tmp_path, listening).until_ready)
+    serving = await start(environment, listening)
     running = asyncio.create_task(load.run())
     for _ in range(3):
         await asyncio.sleep(0.5)
-        with Process("api", environment, tmp_path, listening) as following:
-            await asyncio.to_thread(following.until_ready)
-            took = await asyncio.to_thread(serving.stop)
-            assert took < 15
-            assert serving.complaints() == []
-            serving, following.process = following, serving.process
+        leaving, serving = (
+            serving,
+            await start(environment, listening),
+        )
+        assert await asyncio.to_thread(leaving.stop) < 15
+        assert leaving.complaints() == []
     load.stop()
     await running
     await asyncio.to_thread(serving.stop)
@@ -102,15 +121,15 @@ async def test_servers_take_turns_and_no_request_is_lost(
 
 
 async def test_one_server_alone_is_restarted_and_its_clients_wait(
-    environment: dict[str, str], listening: socket.socket, pool: asyncpg.Pool, tmp_path: Path
+    environment: dict[str, str], listening: socket.socket, pool: asyncpg.Pool, start: type_of_start
 ) -> None:
     load = Load(f"http://127.0.0.1:{listening.getsockname()[1]}")
-    serving = await asyncio.to_thread(Process("api", environment, tmp_path, listening).until_ready)
+    serving = await start(environment, listening)
     running = asyncio.create_task(load.run())
     await asyncio.sleep(1)
     await asyncio.to_thread(serving.stop)
     before = load.answers[202]
-    serving = await asyncio.to_thread(Process("api", environment, tmp_path, listening).until_ready)
+    serving = await start(environment, listening)
     await asyncio.sleep(1)
     load.stop()
     await running
@@ -121,7 +140,7 @@ async def test_one_server_alone_is_restarted_and_its_clients_wait(
 
 
 async def test_behind_the_proxy_of_compose_no_request_is_lost(
-    environment: dict[str, str], pool: asyncpg.Pool, tmp_path: Path
+    environment: dict[str, str], pool: asyncpg.Pool, tmp_path: Path, start: type_of_start
 ) -> None:
     haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if haproxy is None:
@@ -137,11 +156,10 @@ async def test_behind_the_proxy_of_compose_no_request_is_lost(
         "API_B": f"127.0.0.1:{ports['b']}",
     }
 
-    def start(name: str) -> Process:
-        own = environment | {"API_PORT": str(ports[name]), "API_DRAIN_SECONDS": "3"}
-        return Process("api", own, tmp_path).until_ready()
+    def settings_of(name: str) -> dict[str, str]:
+        return environment | {"API_PORT": str(ports[name]), "API_DRAIN_SECONDS": "3"}
 
-    serving = {name: await asyncio.to_thread(start, name) for name in ports}
+    serving = {name: await start(settings_of(name)) for name in ports}
     argv = [haproxy, "-db", "-f", str(ROOT / "deploy" / "compose" / "haproxy.cfg")]
     proxy = subprocess.Popen(argv, env=os.environ | told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     load = Load(f"https://127.0.0.1:{front}", str(certificate))
@@ -151,7 +169,7 @@ async def test_behind_the_proxy_of_compose_no_request_is_lost(
         for name in ("a", "b"):
             await asyncio.sleep(0.5)
             await asyncio.to_thread(serving[name].stop)
-            serving[name] = await asyncio.to_thread(start, name)
+            serving[name] = await start(settings_of(name))
             await asyncio.sleep(1.5)
         load.stop()
         await running
@@ -180,6 +198,34 @@ def test_without_a_passed_socket_it_listens_itself_and_drains(environment: dict[
             assert stopping.headers["connection"] == "close"
             assert http.get("/api/health/live").status_code == 200, "it still serves"
         assert api.process.wait(15) == 0
+
+
+async def test_event_streams_end_at_once_and_do_not_hold_the_server_up(
+    environment: dict[str, str], listening: socket.socket, pool: asyncpg.Pool, start: type_of_start
+) -> None:
+    user_id, account_id = uuid4(), uuid4()
+    await pool.execute("INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'a@b.jp', 'unused')", user_id)
+    await pool.execute(
+        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
+        "VALUES ($1, $2, '1', '001', '2')",
+        account_id,
+        user_id,
+    )
+    session = await open_session(pool, load(environment), user_id, "10.0.0.1", "listener")
+    serving = await start(environment, listening)
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/api/events"
+    async with (
+        httpx.AsyncClient(timeout=20) as http,
+        http.stream("GET", url, headers={"Authorization": f"Bearer {session.token}"}) as stream,
+    ):
+        assert stream.status_code == 200
+        chunks = stream.aiter_raw()
+        assert b"welcome" in await anext(chunks)
+        stopping = asyncio.create_task(asyncio.to_thread(serving.stop))
+        started = time.monotonic()
+        rest = [chunk async for chunk in chunks]
+        assert time.monotonic() - started < 1, rest
+    assert await stopping < 5
 
 
 def test_it_takes_the_socket_that_systemd_itself_hands_over(environment: dict[str, str]) -> None:
