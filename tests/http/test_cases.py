@@ -55,6 +55,8 @@ async def test_the_same_words_at_once_open_one_case_with_the_portals_origin(
     account_id = customers(sandbox)[0]["salesforce_account_id"]
     assert (record["Origin"], record["Status"], record["Priority"]) == ("Portal Website", "New", "High")
     assert record["AccountId"] == account_id
+    contact = (await sandbox.control.get(f"/salesforce/Contact/{record['ContactId']}")).json()
+    assert contact["AccountId"] == account_id
     assert (cases[0]["status"], cases[0]["priority"], cases[0]["comments"]) == ("open", "high", [])
 
 

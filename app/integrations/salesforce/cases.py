@@ -125,9 +125,16 @@ class SalesforceCases:
                 return str(row["Id"])
         return None
 
+    async def _contact(self, salesforce_account_id: str) -> str | None:
+        """The account's contact, when there is but one and so no doubt who asks."""
+        soql = "SELECT Id FROM Contact WHERE AccountId = {} LIMIT 2"
+        rows = await self._query(quote(soql, salesforce_account_id))
+        return str(rows[0]["Id"]) if len(rows) == 1 else None
+
     async def opened(self, salesforce_account_id: str, key: str, subject: str, description: str, priority: str) -> str:
         """Open a case; returns its id. The key is unique there, so a repetition is refused with `DUPLICATE_VALUE`."""
         fields = {
+            "ContactId": await self._contact(salesforce_account_id),
             "AccountId": salesforce_account_id,
             "Subject": subject,
             "Description": description,

@@ -115,7 +115,7 @@ NEEDS: dict[str, Need] = {
         reads=frozenset((*CASE_SUMMARY.split(", "), *FIELDS["Case"], "Description")),
         writes=frozenset(
             {
-                *("AccountId", "Subject", "Description", "Priority", "Status", "Origin"),
+                *("AccountId", "ContactId", "Subject", "Description", "Priority", "Status", "Origin"),
                 *("Opportunity__c", wire.CASE_KEY),
             }
         ),
@@ -128,6 +128,7 @@ NEEDS: dict[str, Need] = {
         writes=frozenset({"ParentId", "CommentBody", "IsPublished"}),
         creates=True,
     ),
+    "Contact": Need(reads=frozenset({"Id", "AccountId"})),
     "ContentVersion": Need(
         reads=frozenset({"Id", "FirstPublishLocationId", "Checksum", "VersionData"}),
         writes=frozenset({"Title", "PathOnClient", "VersionData", "FirstPublishLocationId"}),
