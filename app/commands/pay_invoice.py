@@ -20,6 +20,7 @@ from app.commands.context import Actor, Context, Done
 from app.commands.create_payment_link import PayInvoice
 from app.commands.exclusive import exclusively
 from app.commands.open_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
+from app.commands.repeatable import repeatable
 from app.errors import (
     NotFound,
     OutcomeUnknown,
@@ -92,10 +93,8 @@ async def _chargeable(ctx: Context, actor: Actor, invoice: Record) -> Sequence[R
     gateway = next((each.data["gateway_name"] for each in methods if each.data.get("gateway_name")), None)
     if gateway is None:
         raise _rule("invoice_not_chargeable", "This invoice cannot be charged. Please pay it on its payment page.")
-    try:
+    with repeatable():
         await ctx.whmcs.set_invoice_gateway(invoice.record_id, gateway)
-    except OutcomeUnknown as error:  # nothing is charged yet, and it may be set again
-        raise UpstreamUnavailable(error.upstream, error.operation, error.reason) from error
     return methods
 
 

@@ -12,6 +12,7 @@ from app.commands.create_payment_link import create_invoice_pdf_link, create_pay
 from app.commands.create_payment_methods_link import create_payment_methods_link
 from app.commands.customer_numbers import check_customer_number
 from app.commands.link_account import complete_link, link_account
+from app.commands.manage_payment_methods import remove_payment_method, set_default_payment_method
 from app.commands.open_case import open_case
 from app.commands.pay_invoice import pay_invoice
 from app.commands.place_order import place_order
@@ -49,6 +50,9 @@ CREATE_INVOICE_PDF_LINK = Command("create_invoice_pdf_link", create_invoice_pdf_
 PAY_INVOICE = Command("pay_invoice", pay_invoice, "required")
 CREATE_PAYMENT_METHODS_LINK = Command("create_payment_methods_link", create_payment_methods_link, replayable=False)
 
+SET_DEFAULT_PAYMENT_METHOD = Command("set_default_payment_method", set_default_payment_method)
+REMOVE_PAYMENT_METHOD = Command("remove_payment_method", remove_payment_method)
+
 COMMANDS = (
     CHECK_CUSTOMER_NUMBER,
     SIGN_UP,
@@ -77,4 +81,6 @@ COMMANDS = (
     CREATE_INVOICE_PDF_LINK,
     PAY_INVOICE,
     CREATE_PAYMENT_METHODS_LINK,
+    SET_DEFAULT_PAYMENT_METHOD,
+    REMOVE_PAYMENT_METHOD,
 )

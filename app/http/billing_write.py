@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from litestar import Request, Response, post
+from litestar import Request, Response, delete, post
 from litestar.params import FromPath, JSONBody
 
 from app.commands.billing_link import Link
 from app.commands.create_payment_link import PayInvoice, PayInvoices
+from app.commands.manage_payment_methods import OneMethod
 from app.commands.pay_invoice import PaidInvoice
 from app.commands.registry import (
     CREATE_INVOICE_PDF_LINK,
@@ -14,6 +15,8 @@ from app.commands.registry import (
     CREATE_PAYMENT_METHODS_LINK,
     CREATE_PAYMENTS_LINK,
     PAY_INVOICE,
+    REMOVE_PAYMENT_METHOD,
+    SET_DEFAULT_PAYMENT_METHOD,
 )
 from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
@@ -82,8 +85,46 @@ async def invoice_pdf_link(
     responses=answers(Link, "The link."),
 )
 async def manage_payment_methods(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
-    """A single-use link to where payment methods are added and removed; it ends after 60 s."""
+    """A single-use link to where payment methods are added and removed; it ends after 60 s.
+
+    The billing system does not always tell of what is done there: when the customer comes back, read
+    `/api/payment-methods` with `Cache-Control: no-cache` and `Prefer: wait=5`.
+    """
     return await run_command(request, CREATE_PAYMENT_METHODS_LINK, actor, None)
 
 
-ROUTES = (invoice_payment_link, payment_link, pay_invoice, invoice_pdf_link, manage_payment_methods)
+@post(
+    "/api/payment-methods/{payment_method_id:str}/default",
+    status_code=200,
+    summary="Choose the payment method that is charged",
+    tags=["Billing"],
+    responses=answers(OneMethod, "It is charged from now on."),
+)
+async def set_default(
+    request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]
+) -> Response[bytes]:
+    """Charges go to this one from now on."""
+    return await run_command(request, SET_DEFAULT_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+
+
+@delete(
+    "/api/payment-methods/{payment_method_id:str}",
+    status_code=200,
+    summary="Remove a payment method",
+    tags=["Billing"],
+    responses=answers(OneMethod, "It is not on file any more."),
+)
+async def remove(request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
+    """Refused for the last one while there is anything to be paid with it."""
+    return await run_command(request, REMOVE_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+
+
+ROUTES = (
+    invoice_payment_link,
+    payment_link,
+    pay_invoice,
+    invoice_pdf_link,
+    manage_payment_methods,
+    set_default,
+    remove,
+)

@@ -41,8 +41,9 @@ def payments(install: Install, invoice: Invoice) -> list[Transaction]:
 
 
 def pay_methods(install: Install, client_id: int) -> list[PayMethod]:
-    """What a client has on file, oldest first."""
-    return [each for each in install.pay_methods.values() if each.clientid == client_id]
+    """What a client has on file: the one that is charged first, then the oldest."""
+    found = [each for each in install.pay_methods.values() if each.clientid == client_id]
+    return sorted(found, key=lambda each: not each.is_default)
 
 
 def new_invoice(

@@ -101,8 +101,18 @@ def add_pay_method(call: Call) -> dict[str, Any]:
     raise Refused("Unsupported Gateway Type for Storage")
 
 
-def delete_pay_method(call: Call) -> dict[str, Any]:
-    """DeletePayMethod: no hook tells of it."""
+def update_pay_method(call: Call) -> dict[str, Any]:
+    """UpdatePayMethod, as far as it chooses the default: no hook tells of it, and nothing shows it."""
+    method = _owned(call)
+    if not call.params.flag("set_as_default"):
+        raise Refused("No Details Provided for Update")
+    for each in pay_methods(call.install, method.clientid):
+        each.is_default = each is method
+    call.install.changed()
+    return {"clientid": method.clientid, "paymethodid": method.id}
+
+
+def _owned(call: Call) -> PayMethod:
     params = call.params
     client = call.install.client(params.number("clientid"), "Invalid Client ID")
     if not params.text("paymethodid"):
@@ -112,6 +122,12 @@ def delete_pay_method(call: Call) -> dict[str, Any]:
         raise Refused("Invalid Pay Method ID")
     if method.clientid != client.id:
         raise Refused("Pay Method does not belong to passed Client ID")
+    return method
+
+
+def delete_pay_method(call: Call) -> dict[str, Any]:
+    """DeletePayMethod: no hook tells of it."""
+    method = _owned(call)
     del call.install.pay_methods[method.id]
     call.install.changed()
     return {"paymethodid": method.id}
@@ -126,6 +142,7 @@ def get_payment_methods(call: Call) -> dict[str, Any]:
 ACTIONS: dict[str, Action] = {
     "GetPayMethods": get_pay_methods,
     "AddPayMethod": add_pay_method,
+    "UpdatePayMethod": update_pay_method,
     "DeletePayMethod": delete_pay_method,
     "GetPaymentMethods": get_payment_methods,
 }

@@ -159,6 +159,7 @@ class PayMethod:
     gateway_name: str = "stripe"
     remote_token: str = ""
     bank_name: str = ""
+    is_default: bool = False
 
 
 @dataclass

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from app.commands.manage_payment_methods import OneMethod, remove_payment_method
 
 from app.commands import client_edit, passwords, staff
 from app.commands.change_profile import ChangeProfile, ProfileChange, change_profile
@@ -12,6 +11,7 @@ from app.commands.context import Actor
 from app.commands.create_payment_link import PayInvoice
 from app.commands.exclusive import exclusively
 from app.commands.fulfilment import decide
+from app.commands.manage_payment_methods import OneMethod, remove_payment_method
 from app.commands.pay_invoice import pay_invoice
 from app.commands.place_order import place_order
 from app.commands.sign_up import sign_up

@@ -1,5 +1,6 @@
 """Bills over HTTP: what a customer may ask for, and what is said while the billing system is away."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -208,3 +209,22 @@ async def test_a_refund_shows_beside_its_payment(api: httpx.AsyncClient, desk: D
         "100.00",
         "100.00",
     )
+
+
+async def test_back_from_whmcss_page_a_customer_sees_the_new_card_though_no_hook_told(
+    api: httpx.AsyncClient, desk: Desk, hana: Actor
+) -> None:
+    """What the route's description tells a frontend to do when the customer returns (C14)."""
+    before = len((await api.get("/api/payment-methods")).json()["items"])
+    added = await desk.sandbox.control.post(f"/whmcs/clients/{hana.whmcs_client_id}/pay-methods", json={"silent": True})
+    added.raise_for_status()
+    working = asyncio.create_task(_work(desk))
+    answer = await api.get("/api/payment-methods", headers={"Cache-Control": "no-cache", "Prefer": "wait=8"})
+    working.cancel()
+    assert len(answer.json()["items"]) == before + 1
+
+
+async def _work(desk: Desk) -> None:
+    while True:
+        await desk.work.sweep()
+        await asyncio.sleep(0.05)

@@ -71,6 +71,8 @@ WHO = {
     "post /api/invoices/{invoice_id}/pdf-link": CUSTOMERS,
     "get /api/payment-methods": CUSTOMERS,
     "post /api/payment-methods/link": CUSTOMERS,
+    "post /api/payment-methods/{payment_method_id}/default": CUSTOMERS,
+    "delete /api/payment-methods/{payment_method_id}": CUSTOMERS,
     "get /api/payment-gateways": CUSTOMERS,
     "get /api/subscriptions": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}": CUSTOMERS,
@@ -100,7 +102,14 @@ REFUSALS = {
     "customer_session_required",
     "second_factor_required",
 }
-OWN = {"order_id": "801A", "invoice_id": "77", "subscription_id": "55", "command_id": "", "session_id": ""}
+OWN = {
+    "order_id": "801A",
+    "invoice_id": "77",
+    "subscription_id": "55",
+    "payment_method_id": "3",
+    "command_id": "",
+    "session_id": "",
+}
 """What is Hana's, by the name of the path parameter."""
 OTHERS = {"category": "sim", "sku": "SIM-5GB", "letter_id": "1", "name": "nothing", "resource": "orders"}
 

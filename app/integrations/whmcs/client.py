@@ -174,6 +174,24 @@ class WhmcsClient:
                 raise ValueError("another client than the one asked for")
             return [records.pay_method(row, whmcs_client_id) for row in as_list(body.get("paymethods"), "paymethod")]
 
+    async def set_default_pay_method(self, whmcs_client_id: str, pay_method_id: str) -> None:
+        """Have the client charged by this method from now on. Safe to repeat.
+
+        Raises:
+            UpstreamNotFound: the client has no such method.
+        """
+        params = {"clientid": whmcs_client_id, "paymethodid": pay_method_id, "set_as_default": True}
+        await self.call("UpdatePayMethod", params, write=True)
+
+    async def delete_pay_method(self, whmcs_client_id: str, pay_method_id: str) -> None:
+        """Forget a method. Safe to repeat.
+
+        Raises:
+            UpstreamNotFound: the client has no such method, or no more.
+        """
+        params = {"clientid": whmcs_client_id, "paymethodid": pay_method_id}
+        await self.call("DeletePayMethod", params, write=True)
+
     async def gateways(self) -> list[Record]:
         """The payment gateways of the installation."""
         action = "GetPaymentMethods"

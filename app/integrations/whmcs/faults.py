@@ -50,7 +50,11 @@ PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
         EMAIL_TAKEN,
     ),
     (
-        re.compile(r"\b(client|invoice|service|order|user|pay method)\b.*\bnot found|^invalid client_id", re.I),
+        re.compile(
+            r"\b(client|invoice|service|order|user|pay method)\b.*\bnot found|^invalid client_id"
+            r"|^invalid pay method id|pay method does not belong",
+            re.I,
+        ),
         UpstreamNotFound,
         "absent",
     ),
