@@ -7,7 +7,8 @@ from msgspec import Meta, Struct
 from app.commands.billing_link import billing_link
 from app.commands.context import Actor, Context, Done
 from app.commands.open_invoices import own_invoices, refuse_unpayable
-from app.errors import Conflict, Violation
+from app.commands.repeatable import repeatable
+from app.errors import Conflict, RuleViolated, Violation
 from app.integrations.whmcs.links import INVOICE_PATH, PDF_PATH, several_path
 
 MOST_AT_ONCE = 50
@@ -16,12 +17,19 @@ InvoiceId = Annotated[str, Meta(min_length=1, max_length=20)]
 
 
 class PayInvoice(Struct, frozen=True):
-    """Which invoice."""
+    """Which invoice, and through which gateway, if it shall be another than the invoice's own."""
 
     invoice_id: str
+    gateway: str | None = None
 
 
-class PayInvoices(Struct, frozen=True):
+class PayBy(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to pay; the gateways are those of `/api/payment-gateways`."""
+
+    gateway: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+
+
+class PayInvoices(Struct, frozen=True, forbid_unknown_fields=True):
     """Which invoices."""
 
     invoice_ids: Annotated[list[InvoiceId], Meta(min_length=1, max_length=MOST_AT_ONCE)]
@@ -33,11 +41,23 @@ async def create_payment_link(ctx: Context, actor: Actor, request: PayInvoice) -
     Raises:
         NotFound: absent, or another account's.
         Conflict: `invoice_not_payable`, `payment_in_progress`.
+        RuleViolated: `gateway_unknown`.
         UpstreamError: WHMCS is away.
     """
     await refuse_unpayable(ctx, await own_invoices(ctx, actor, [request.invoice_id]))
+    if request.gateway:
+        await _set_gateway(ctx, request.invoice_id, request.gateway)
     link = await billing_link(ctx, actor, INVOICE_PATH.format(invoice_id=request.invoice_id))
     return Done(link, target=request.invoice_id)
+
+
+async def _set_gateway(ctx: Context, invoice_id: str, gateway: str) -> None:
+    if not await ctx.pool.fetchval("SELECT EXISTS (SELECT FROM read_model.gateways WHERE gateway = $1)", gateway):
+        sentence = "There is no such way to pay. Please choose one of those offered."
+        problem = Violation("gateway", "gateway_unknown", sentence)
+        raise RuleViolated(sentence, code="gateway_unknown", errors=[problem])
+    with repeatable():
+        await ctx.whmcs.set_invoice_gateway(invoice_id, gateway)
 
 
 async def create_payments_link(ctx: Context, actor: Actor, request: PayInvoices) -> Done:

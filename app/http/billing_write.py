@@ -6,7 +6,7 @@ from litestar import Request, Response, delete, post
 from litestar.params import FromPath, JSONBody
 
 from app.commands.billing_link import Link
-from app.commands.create_payment_link import PayInvoice, PayInvoices
+from app.commands.create_payment_link import PayBy, PayInvoice, PayInvoices
 from app.commands.manage_payment_methods import OneMethod
 from app.commands.pay_invoice import PaidInvoice
 from app.commands.registry import (
@@ -30,10 +30,11 @@ from app.http.run_command import run_command
     responses=answers(Link, "The link."),
 )
 async def invoice_payment_link(
-    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]
+    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
 ) -> Response[bytes]:
     """A single-use link to this invoice's payment page; ask for it on the click, it ends after 60 s."""
-    return await run_command(request, CREATE_PAYMENT_LINK, actor, PayInvoice(invoice_id))
+    wanted = PayInvoice(invoice_id, data.gateway if data else None)
+    return await run_command(request, CREATE_PAYMENT_LINK, actor, wanted)
 
 
 @post(

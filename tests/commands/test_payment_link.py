@@ -18,7 +18,7 @@ from app.commands.create_payment_link import (
     create_payments_link,
 )
 from app.commands.create_payment_methods_link import create_payment_methods_link
-from app.errors import Conflict, NotAllowed, NotFound, UpstreamUnavailable
+from app.errors import Conflict, NotAllowed, NotFound, RuleViolated, UpstreamUnavailable
 from app.readmodels.freshness import BOUND_SECONDS
 
 
@@ -254,3 +254,16 @@ async def test_a_link_is_kept_nowhere(desk: Any) -> None:
     for table in ("portal.audit", "portal.commands", "ingest.inbox", "read_model.documents"):
         rows = await desk.pool.fetch(f"SELECT t::text AS row FROM {table} t")
         assert not any(token in row["row"] for row in rows), table
+
+
+async def test_a_customer_may_choose_how_to_pay_among_the_ways_there_are(desk: Any) -> None:
+    actor = await desk.customer()
+    await desk.reread("gateways", "all")
+    invoice_id = await desk.bill(actor)
+
+    await create_payment_link(desk.context, actor, PayInvoice(invoice_id, "banktransfer"))
+    with pytest.raises(RuleViolated) as refused:
+        await create_payment_link(desk.context, actor, PayInvoice(invoice_id, "shells"))
+
+    found = (await desk.sandbox.control.get(f"/whmcs/invoices/{invoice_id}")).json()
+    assert (found["paymentmethod"], refused.value.code) == ("banktransfer", "gateway_unknown")

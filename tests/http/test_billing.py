@@ -211,6 +211,16 @@ async def test_a_refund_shows_beside_its_payment(api: httpx.AsyncClient, desk: D
     )
 
 
+async def test_a_payment_link_may_name_a_gateway_and_nothing_else(api: httpx.AsyncClient, ids: dict[str, str]) -> None:
+    path = f"/api/invoices/{ids['invoice']}/payment-link"
+    assert (await api.post(path)).status_code == 200
+    assert (await api.post(path, json={})).status_code == 200
+    assert (await api.post(path, json={"gateway": "banktransfer"})).status_code == 200
+    problem(await api.post(path, json={"gateway": "shells"}), 422, "gateway_unknown")
+    problem(await api.post(path, json={"gateway": 7}), 400, "invalid_request")
+    problem(await api.post(path, json={"return_url": "https://elsewhere.example"}), 400, "unknown_field")
+
+
 async def test_back_from_whmcss_page_a_customer_sees_the_new_card_though_no_hook_told(
     api: httpx.AsyncClient, desk: Desk, hana: Actor
 ) -> None:
