@@ -97,7 +97,16 @@ async def _identity(api: httpx.AsyncClient, running: Running, person: dict[str, 
     body = {"link_token": linked["link_token"], "new_password": NEW_PASSWORD}
     await _post(api, "/api/auth/link/complete", body, expect=201)
     await _post(api, "/api/auth/login", {"email": email, "password": NEW_PASSWORD, "code": "000000"}, expect=401)
+    await _billing(api)
     await _post(api, "/api/auth/logout", None, expect=204)
+
+
+async def _billing(api: httpx.AsyncClient) -> None:
+    """Every link into the billing system, by somebody who has bills."""
+    paid = (await api.get("/api/invoices", params={"status": "paid"})).json()["items"]
+    await _post(api, f"/api/invoices/{paid[0]['invoice_id']}/pdf-link", None)
+    await _post(api, "/api/payment-methods/link", None)
+    await _post(api, "/api/invoices/payment-link", {"invoice_ids": [paid[0]["invoice_id"]]}, expect=409)
 
 
 async def _post(api: httpx.AsyncClient, path: str, body: Any, *, expect: int = 200) -> Any:
