@@ -51,7 +51,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     account_rate_per_minute: Annotated[int, note("Requests a minute and account on account routes.")] = 100
     auth_rate_per_minute: Annotated[int, note("Requests a minute and address on sign-up and login routes.")] = 20
     staff_rate_per_minute: Annotated[int, note("Requests a minute and member of staff.")] = 200
-    payment_rate_per_minute: Annotated[int, note("Payment and payment-method links a minute and account.")] = 10
+    payment_rate_per_minute: Annotated[
+        int, note("Payments, and links into the billing system, a minute and account.")
+    ] = 10
     requests_at_once: Annotated[
         int, note("Requests one API process works on at once; event streams are not counted.")
     ] = 512

@@ -7,7 +7,8 @@ Writes: WHMCS payment; portal.captures; ingest.inbox.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -26,17 +27,22 @@ from app.errors import (
     OutcomeUnknown,
     RuleViolated,
     UpstreamAuthFailed,
+    UpstreamBusy,
     UpstreamError,
     UpstreamRejected,
     UpstreamUnavailable,
     Violation,
 )
 from app.ingest.accounts import whmcs_hint
+from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.records import Record
 from app.readmodels.money import Money, decimal, money
 
 TAKEN = ("paid", "payment_pending")
 LOOK_AGAIN_SECONDS = (0.2, 1.0, 3.0)
+PATIENCE_SECONDS = 10.0
+_TURNS = asyncio.Semaphore(6)
+"""Charges of one process at a time. Each may take a minute, and holds a lock that others need as well."""
 NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
 
 log = structlog.get_logger()
@@ -62,10 +68,23 @@ async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
         UpstreamError: WHMCS is away; nothing was charged.
     """
     [row] = await rows_of(ctx, actor, [request.invoice_id])
-    async with exclusively(ctx.settings, f"pay_invoice:{request.invoice_id}") as mine:
+    async with _turn(), exclusively(ctx.settings, f"pay_invoice:{request.invoice_id}") as mine:
         if not mine:
             raise in_progress(0)
         return await _pay(ctx, actor, request.invoice_id, row["currency"])
+
+
+@asynccontextmanager
+async def _turn() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await _TURNS.acquire()
+    except TimeoutError as error:
+        raise UpstreamBusy(WHMCS, "CapturePayment", "every turn is taken") from error
+    try:
+        yield
+    finally:
+        _TURNS.release()
 
 
 async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Done:

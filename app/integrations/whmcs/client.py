@@ -30,6 +30,8 @@ class WhmcsClient:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._api = Api(settings)
+        # Connections of their own: a slow gateway must not hold up everything else that is asked of WHMCS.
+        self._charges = Api(settings)
         self.call = self._api.call
 
     @classmethod
@@ -40,6 +42,7 @@ class WhmcsClient:
     async def close(self) -> None:
         """Give the connections back."""
         await self._api.close()
+        await self._charges.close()
 
     async def client(self, whmcs_client_id: str) -> Record:
         """A client's profile and billing address."""
@@ -132,7 +135,7 @@ class WhmcsClient:
             OutcomeUnknown: it may have been charged, now or in a while.
         """
         seconds = self._settings.whmcs_charge_timeout_seconds
-        await self.call("CapturePayment", {"invoiceid": invoice_id}, write=True, timeout_seconds=seconds)
+        await self._charges.call("CapturePayment", {"invoiceid": invoice_id}, write=True, timeout_seconds=seconds)
 
     async def set_invoice_gateway(self, invoice_id: str, gateway: str) -> None:
         """Have an invoice paid through another gateway. Safe to repeat."""
