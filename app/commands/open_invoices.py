@@ -3,6 +3,7 @@
 Reads: read_model.invoices; WHMCS invoices; portal.captures. Writes: ingest.inbox.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -45,7 +46,8 @@ async def own_invoices(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -
         NotFound: `invoice_not_found`, one is absent or another account's.
         UpstreamError: WHMCS had to be asked and could not answer.
     """
-    return [await _verified(ctx, actor, row) for row in await rows_of(ctx, actor, invoice_ids)]
+    rows = await rows_of(ctx, actor, invoice_ids)
+    return await asyncio.gather(*(_verified(ctx, actor, row) for row in rows))
 
 
 async def rows_of(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> list[Any]:
