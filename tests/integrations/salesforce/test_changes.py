@@ -228,5 +228,5 @@ def test_the_eligibility_event_is_a_hint_for_its_account():
 
 
 def test_an_entity_that_is_not_mirrored_yields_nothing():
-    payload = {"ChangeEventHeader": {"entityName": "Case"}}
+    payload = {"ChangeEventHeader": {"entityName": "Lead"}}
     assert changes_of("event-3", {"fields": []}, payload, NOW) == []
