@@ -54,6 +54,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     payment_rate_per_minute: Annotated[
         int, note("Payments, and links into the billing system, a minute and account.")
     ] = 10
+    live_rate_per_minute: Annotated[
+        int, note("Requests a minute and account that ask an upstream at once: usage, prices of other plans, panels.")
+    ] = 20
     requests_at_once: Annotated[
         int, note("Requests one API process works on at once; event streams are not counted.")
     ] = 512
@@ -154,7 +157,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_url: Annotated[str, note("WHM URL with port.")]
     whm_user: Annotated[str, note("WHM user, root or a reseller.")]
     whm_token: Annotated[str, note("WHM API token.")]
-    whm_timeout_seconds: Annotated[float, note("Timeout of a WHM call, in seconds.")] = 120.0
+    whm_timeout_seconds: Annotated[float, note("Timeout of a WHM write, in seconds; creations take a minute.")] = 120.0
+    whm_read_timeout_seconds: Annotated[float, note("Timeout of a WHM read, in seconds.")] = 15.0
 
     inbox_retention_days: Annotated[
         int,

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 _KANA = re.compile(r"[゠-ヿ　]+")
+UNKNOWN = ("404", "404", "account is unknown")
 BUSY = ("409", "409", "another operation on this account is running")
 
 

@@ -35,7 +35,8 @@ def routes(world: World) -> list[Route]:
 
 
 def _shown(world: World, line: Line) -> dict[str, Any]:
-    return asdict(line) | {"state": line.state(world.clock.now().timestamp())}
+    now = world.clock.now().timestamp()
+    return asdict(line) | {"state": line.state(now), "plan_code": line.plan(now)}
 
 
 def _named(world: World, request: Request) -> Line:

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.clock import TOKYO, Clock
-from sandbox.freebit.checks import BUSY, Refusal, checked_account, checked_mnp, digits, required
+from sandbox.freebit.checks import BUSY, UNKNOWN, Refusal, checked_account, checked_mnp, digits, required
 from sandbox.freebit.state import ACTIVE, CANCELLED, Freebit, Line, Queued
 
 Body = dict[str, Any]
 Operation = Callable[[Freebit, Clock, Body], Body]
 ON, OFF = "10", "20"
 SIM_KINDS = ("E0", "E2", "E3")
+LONGEST_PLAN_CODE = 32
 VOICE = ("voiceMail", "callWaiting", "callTransfer", "worldWing")
 
 
@@ -33,8 +34,7 @@ def add_esim(freebit: Freebit, clock: Clock, body: Body) -> Body:
     account = freebit.new_account() if assigned else checked_account(body)
     if kind == "M":
         checked_mnp(body.get("mnp"), clock.today())
-    now = clock.now().timestamp()
-    if any(line.eid == eid and line.state(now) != CANCELLED for line in freebit.lines.values()):
+    if _in_use(freebit, eid, clock.now().timestamp()):
         raise Refusal("400", "320", "eid is in use by another line")
     _add(freebit, clock, Line(account, str(body.get("planCode") or ""), "esim", 0.0, eid=eid, sim_kind=body["simKind"]))
     return {"account": account} if assigned else {}
@@ -49,12 +49,18 @@ def _add(freebit: Freebit, clock: Clock, line: Line, *, at_once: bool = False) -
     freebit.lines[line.account] = line
 
 
+def _in_use(freebit: Freebit, eid: str, now: float) -> bool:
+    return any(line.eid == eid and line.state(now) != CANCELLED for line in freebit.lines.values())
+
+
 def _reissue(freebit: Freebit, clock: Clock, body: Body, eid: str) -> Body:
-    line = _line(freebit, clock, checked_account(body))
-    reissue = body.get("reissue")
-    if not isinstance(reissue, dict) or reissue.get("oldEid") != line.eid:
+    line = _free(freebit, clock, checked_account(body))
+    reissue, now = body.get("reissue"), clock.now().timestamp()
+    if not isinstance(reissue, dict) or not line.eid or reissue.get("oldEid") != line.eid:
         raise Refusal("400", "322", "reissue.oldEid is not the line's")
-    line.eid, line.done_at = eid, clock.now().timestamp() + freebit.delay_seconds
+    if _in_use(freebit, eid, now):
+        raise Refusal("400", "320", "eid is in use by another line")
+    line.eid, line.done_at = eid, now + freebit.delay_seconds
     return {}
 
 
@@ -75,13 +81,33 @@ def cancel_account(freebit: Freebit, clock: Clock, body: Body) -> Body:
     """PA02-04: without runDate at once."""
     if body.get("kind") != "MVNO":
         raise Refusal("400", "304", "kind must be MVNO")
-    line = _line(freebit, clock, checked_account(body))
-    text = str(body.get("runDate") or "").replace("/", "").replace("-", "")
-    if text and not digits(text, 8):
-        raise Refusal("400", "305", "runDate must be YYYYMMDD")
-    day = datetime.strptime(text, "%Y%m%d").replace(tzinfo=TOKYO) if text else clock.now()
-    line.cancel_at = day.timestamp()
+    line = _unlocked(freebit, clock, checked_account(body))
+    line.cancel_at = _moment(clock, body.get("runDate"), "runDate", "305")
     return {}
+
+
+def change_plan(freebit: Freebit, clock: Clock, body: Body) -> Body:
+    """PA05-21: now or from a day on; other operations on the account have to wait meanwhile."""
+    line, plan = _free(freebit, clock, checked_account(body)), required(body, "planCode")
+    if len(plan) > LONGEST_PLAN_CODE:
+        raise Refusal("400", "311", f"planCode has {LONGEST_PLAN_CODE} characters at most")
+    now = clock.now().timestamp()
+    line.plan_code = line.plan(now)
+    line.next_plan_code, line.next_plan_at = plan, _moment(clock, body.get("runTime"), "runTime", "312")
+    line.locked_until = now + freebit.delay_seconds
+    return {"account": line.account, "ipv4": ""}
+
+
+def _moment(clock: Clock, value: object, name: str, code: str) -> float:
+    """The beginning of a day in Japan; left out it means at once."""
+    text = str(value or "").replace("/", "").replace("-", "")
+    if not text:
+        return clock.now().timestamp()
+    try:
+        day = datetime.strptime(text, "%Y%m%d").replace(tzinfo=TOKYO)
+    except ValueError as error:
+        raise Refusal("400", code, f"{name} must be YYYYMMDD") from error
+    return day.timestamp()
 
 
 def queue_semiblack(freebit: Freebit, clock: Clock, body: Body) -> Body:
@@ -121,7 +147,9 @@ def detail(freebit: Freebit, clock: Clock, body: Body) -> Body:
     datas = body.get("requestDatas")
     if not isinstance(datas, list) or len(datas) != 1:
         raise Refusal("400", "300", "requestDatas must have one entry")
-    line, now = _line(freebit, clock, checked_account(datas[0]), cancelled_too=True), clock.now().timestamp()
+    line, now = freebit.lines.get(checked_account(datas[0])), clock.now().timestamp()
+    if line is None:
+        raise Refusal(*UNKNOWN)
     voice = line.talk_option if now >= line.voice_done_at else {}
     row = {
         "kind": "MVNO",
@@ -129,7 +157,8 @@ def detail(freebit: Freebit, clock: Clock, body: Body) -> Body:
         "state": line.state(now),
         "eid": line.eid,
         "iccid": f"898130{line.account:0>13}",
-        "planCode": line.plan_code,
+        "productNumber": line.product_number,
+        "planCode": line.plan(now),
         "contractLine": line.contract_line,
         "talkoption": {name: voice.get(name, OFF) for name in VOICE},
         "quota": "0",
@@ -139,11 +168,9 @@ def detail(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 def add_voice(freebit: Freebit, clock: Clock, body: Body) -> Body:
     """PA05-05: options that are not named go off."""
-    line = _line(freebit, clock, checked_account(body))
+    line = _free(freebit, clock, checked_account(body))
     if body.get("userConfirmed") != ON:
         raise Refusal("400", "306", "userConfirmed must be 10")
-    if line.state(clock.now().timestamp()) != ACTIVE:
-        raise Refusal(*BUSY)
     given = body.get("talkOption") or {}
     if not isinstance(given, dict) or any(value not in (ON, OFF) for value in given.values()):
         raise Refusal("400", "307", "talkOption values must be 10 or 20")
@@ -154,7 +181,7 @@ def add_voice(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 def change_line(freebit: Freebit, clock: Clock, body: Body) -> Body:
     """PA05-38: 4G or 5G; the account is locked meanwhile."""
-    line, wanted = _line(freebit, clock, checked_account(body)), body.get("contractLine")
+    line, wanted = _unlocked(freebit, clock, checked_account(body)), body.get("contractLine")
     if wanted not in ("4G", "5G"):
         raise Refusal("400", "308", "contractLine must be 4G or 5G")
     line.contract_line, line.locked_until = str(wanted), clock.now().timestamp() + freebit.delay_seconds
@@ -164,18 +191,33 @@ def change_line(freebit: Freebit, clock: Clock, body: Body) -> Body:
 def traffic(freebit: Freebit, clock: Clock, body: Body) -> Body:
     """PA05-01: usage of one SIM, in kilobytes."""
     line = _line(freebit, clock, checked_account(body))
-    if not line.plan_code:
+    if not line.plan(clock.now().timestamp()):
         raise Refusal("400", "309", "no plan is set")
     used = int(line.account[-5:])
     days = ",".join(str(used * step) for step in range(1, 5))
     return {"account": line.account, "traffic": {"today": str(used), "inRecentDays": days, "blackList": OFF}}
 
 
-def _line(freebit: Freebit, clock: Clock, account: str, *, cancelled_too: bool = False) -> Line:
-    line, now = freebit.lines.get(account), clock.now().timestamp()
-    if line is None or (line.state(now) == CANCELLED and not cancelled_too):
-        raise Refusal("404", "404", "account is unknown")
-    if line.locked_until > now and not cancelled_too:
+def _line(freebit: Freebit, clock: Clock, account: str) -> Line:
+    """A line that was not cancelled."""
+    line = freebit.lines.get(account)
+    if line is None or line.state(clock.now().timestamp()) == CANCELLED:
+        raise Refusal(*UNKNOWN)
+    return line
+
+
+def _unlocked(freebit: Freebit, clock: Clock, account: str) -> Line:
+    """One on which nothing else is being changed."""
+    line = _line(freebit, clock, account)
+    if line.locked_until > clock.now().timestamp():
+        raise Refusal(*BUSY)
+    return line
+
+
+def _free(freebit: Freebit, clock: Clock, account: str) -> Line:
+    """One that is in service, too."""
+    line = _unlocked(freebit, clock, account)
+    if line.state(clock.now().timestamp()) != ACTIVE:
         raise Refusal(*BUSY)
     return line
 
@@ -187,6 +229,7 @@ OPERATIONS: dict[str, Operation] = {
     "mvno/semiblack/addTempAcnt": queue_semiblack,
     "mvno/semiblack/addAcnt": activate_semiblack,
     "mvno/semiblack/changeState": change_semiblack,
+    "mvno/changePlan": change_plan,
     "mvno/getDetail": detail,
     "mvno/getTrafficInfo": traffic,
     "mvno/talkoption/addOrder": add_voice,

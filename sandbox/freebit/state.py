@@ -21,6 +21,12 @@ class Line:
     voice_done_at: float = 0.0
     locked_until: float = 0.0
     cancel_at: float | None = None
+    next_plan_code: str = ""
+    next_plan_at: float = 0.0
+
+    def plan(self, now: float) -> str:
+        """The plan at an instant."""
+        return self.next_plan_code if self.next_plan_code and now >= self.next_plan_at else self.plan_code
 
     def state(self, now: float) -> str:
         """In which state it is at an instant."""

@@ -72,7 +72,7 @@ def list_accounts(whm: Whm, clock: Clock, params: Params) -> Outcome:
     for account in whm.accounts.values():
         value = str(getattr(account, kind, ""))
         if not search or (value == search if exact else pattern.search(value)):
-            rows.append(_row(account))
+            rows.append(_row(whm, account))
     wanted = {each for each in params.get("want", "").split(",") if each}
     rows = [{key: value for key, value in row.items() if not wanted or key in wanted} for row in rows]
     return Outcome({"acct": rows})
@@ -84,8 +84,8 @@ def account_summary(whm: Whm, clock: Clock, params: Params) -> Outcome:
         found = next((each for each in whm.accounts.values() if each.domain == domain), None)
         if found is None:
             raise Failed(f"Account does not exist: {domain}")
-        return Outcome({"acct": [_row(found)]})
-    return Outcome({"acct": [_row(_account(whm, params.get("user", "")))]})
+        return Outcome({"acct": [_row(whm, found)]})
+    return Outcome({"acct": [_row(whm, _account(whm, params.get("user", "")))]})
 
 
 def suspend(whm: Whm, clock: Clock, params: Params) -> Outcome:
@@ -182,8 +182,9 @@ def _account(whm: Whm, user: str) -> Account:
     return account
 
 
-def _row(account: Account) -> dict[str, Any]:
+def _row(whm: Whm, account: Account) -> dict[str, Any]:
     started = datetime.fromtimestamp(account.unix_startdate, UTC)
+    quota = whm.packages.get(account.plan, {}).get("QUOTA", "unlimited")
     return {
         "user": account.user,
         "domain": account.domain,
@@ -199,8 +200,8 @@ def _row(account: Account) -> dict[str, Any]:
         "suspendreason": account.suspendreason or "not suspended",
         "suspendtime": account.suspendtime,
         "is_locked": int(account.locked),
-        "disklimit": "unlimited",
-        "diskused": "14M",
+        "disklimit": f"{quota}M" if quota.isdecimal() and quota != "0" else "unlimited",
+        "diskused": f"{sum(map(ord, account.user)) % 900}M",
         "maxpop": "unlimited",
         "maxsql": "unlimited",
         "maxaddons": "*unknown*",

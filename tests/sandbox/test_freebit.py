@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -176,3 +178,48 @@ def test_cancelling_without_a_date_is_at_once_and_with_one_is_later(freebit: Fre
     assert freebit.line(second)["state"] == "active"
     assert freebit.refusal("mvno/getTrafficInfo", account=first) == "404-404"
     assert freebit.call("mvno/getTrafficInfo", account=second)["traffic"]["today"].isdigit()
+
+
+def test_a_plan_changes_at_once_or_on_its_day_and_locks_the_line_meanwhile(
+    freebit: Freebit, control: httpx.Client
+) -> None:
+    first, second = (each["account"] for each in control.get("/freebit/lines").json()["records"][:2])
+    freebit.call("mvno/changePlan", account=first, planCode="PASI_DATA_50GB")
+    assert freebit.line(first)["planCode"] == "PASI_DATA_50GB"
+    assert freebit.refusal("mvno/changePlan", account=first, planCode="PASI_DATA_5GB") == "409-409"
+    assert freebit.refusal("master/cnclAcnt", kind="MVNO", account=first) == "409-409"
+    before = freebit.line(second)["planCode"]
+    tomorrow = (datetime.now(ZoneInfo("Asia/Tokyo")) + timedelta(days=1)).strftime("%Y%m%d")
+    freebit.call("mvno/changePlan", account=second, planCode="PASI_LATER", runTime=tomorrow)
+    assert freebit.line(second)["planCode"] == before
+    control.put("/clock", json={"advance_seconds": 86_400})
+    assert control.get(f"/freebit/lines/{second}").json()["plan_code"] == "PASI_LATER"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"planCode": ""}, "400-300"),
+        ({"planCode": "P" * 33}, "400-311"),
+        ({"runTime": "tomorrow"}, "400-312"),
+        ({"account": "08099999999"}, "404-404"),
+    ],
+)
+def test_a_plan_change_that_does_not_fit_is_refused(
+    freebit: Freebit, control: httpx.Client, change: dict[str, str], code: str
+) -> None:
+    account = control.get("/freebit/lines").json()["records"][0]["account"]
+    assert freebit.refusal("mvno/changePlan", **{"account": account, "planCode": "P", **change}) == code
+
+
+def test_a_reissue_needs_an_esim_its_old_profile_and_a_free_phone(freebit: Freebit, control: httpx.Client) -> None:
+    card = control.get("/freebit/lines").json()["records"][0]["account"]
+    asked = {"addKind": "R", "eid": "2" * 32, "reissue": {"oldEid": ""}}
+    assert freebit.refusal("mvno/esim/addAcnt", account=card, **asked) == "400-322"
+    account = freebit.call("mvno/esim/addAcnt", **freebit.esim())["account"]
+    asked = {**asked, "account": account, "reissue": {"oldEid": EID}}
+    assert freebit.refusal("mvno/esim/addAcnt", **asked) == "409-409"
+    control.patch(f"/freebit/lines/{account}", json={"state": "active"})
+    assert freebit.refusal("mvno/esim/addAcnt", **{**asked, "eid": EID}) == "400-320"
+    freebit.call("mvno/esim/addAcnt", **asked)
+    assert freebit.line(account)["eid"] == "2" * 32

@@ -1,4 +1,4 @@
-"""The Freebit MVNO API: SIM registration and eSIM activation.
+"""The Freebit MVNO API: lines asked for, read, changed and ended.
 
 Every call is a form with one field `json`. Calls answer before the work is done: accepted is not done, `detail` tells
 when it is. There is no idempotency key, so whoever repeats must read `detail` first.
@@ -6,82 +6,36 @@ when it is. There is no idempotency key, so whoever repeats must read `detail` f
 
 import time
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from app.errors import (
-    OutcomeUnknown,
-    UpstreamAuthFailed,
-    UpstreamBusy,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamNotFound,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
-from app.integrations.forms import Answer, Forms, of_status
+from app.errors import UpstreamAuthFailed, UpstreamMalformed, UpstreamNotFound
+from app.integrations.forms import Forms
+from app.integrations.freebit import records
+from app.integrations.freebit.faults import FREEBIT, understood
+from app.integrations.freebit.shapes import EsimActivation, LineDetail, LineState, LineUsage, Mnp
 from app.integrations.shared import Shared
 from app.settings import Settings
 
-FREEBIT = "freebit"
+__all__ = ["EsimActivation", "FreebitClient", "LineDetail", "LineState", "LineUsage", "Mnp"]
+
 CONCURRENCY = 4
 PATHS = {
     "auth": "authOem/",
     "esim": "mvno/esim/addAcnt/",
     "sim": "master/addAcnt/",
+    "cancel": "master/cnclAcnt/",
     "voice": "mvno/talkoption/addOrder/",
+    "plan": "mvno/changePlan/",
     "detail": "mvno/getDetail/",
+    "usage": "mvno/getTrafficInfo/",
 }
 """Unverified in part; the only place that spells them. The trailing slash matters."""
-SUCCESS = "100"
-RESULTS: dict[str, type[UpstreamError]] = {
-    "401": UpstreamAuthFailed,
-    "403": UpstreamAuthFailed,
-    "404": UpstreamNotFound,
-    "409": UpstreamBusy,
-    "423": UpstreamBusy,
-    "429": UpstreamBusy,
-    "503": UpstreamBusy,
-}
-"""Unverified: what a resultCode means. Other codes of 500 and more are trouble of theirs, the rest a plain refusal."""
 AUTH_KEY_SECONDS = 50 * 60
 ON, OFF = "10", "20"
-ACTIVE_STATES = frozenset({"active", "in_service", "10"})
-
-
-class Mnp(Struct, frozen=True, kw_only=True):
-    """A number that comes along. Names must equal those at the carrier it leaves; kana are full-width."""
-
-    phone_number: str
-    reservation_number: str
-    expires_on: str
-    lastname: str
-    firstname: str
-    lastname_kana: str
-    firstname_kana: str
-    gender: str
-    birthday: str
-
-
-class EsimActivation(Struct, frozen=True, kw_only=True):
-    """A new eSIM line; without `mnp` Freebit assigns the number. `sim_kind`: E0 voice, E2 data, E3 data and SMS."""
-
-    eid: str
-    plan_code: str
-    sim_kind: str
-    account: str | None = None
-    mnp: Mnp | None = None
-
-
-class LineDetail(Struct, frozen=True):
-    """A line as Freebit has it."""
-
-    account: str
-    active: bool
-    eid: str
-    plan_code: str
 
 
 class AuthKey(Struct, frozen=True):
@@ -132,10 +86,33 @@ class FreebitClient:
         number = answer.get("account") or request.get("account")
         return str(number) if number else None
 
+    async def reissue_esim(self, line: LineDetail, eid: str) -> None:
+        """Ask for the line's profile on another phone, told by its EID. Until that is done the line is activating.
+
+        Look first: a line that has the EID already was asked for it.
+        """
+        reissue = {"oldEid": line.eid} | ({"oldProductNumber": line.product_number} if line.product_number else {})
+        request = {"eid": eid, "addKind": "R", "aladinOperated": OFF, "account": line.account, "reissue": reissue}
+        await self._call("esim", request, write=True)
+
     async def register_sim(self, account: str, plan_code: str) -> None:
         """Ask for a physical SIM's line to be registered; takes up to ten minutes."""
         data = {"kind": "MVNO", "account": account, "planCode": plan_code}
         await self._call("sim", {"createType": "new", "requestDatas": [data]}, write=True)
+
+    async def cancel_line(self, account: str, run_on: date) -> None:
+        """Ask for a line to end on a day in Japan; the number is lost then. The day is always said: left out it would
+        mean at once. Asking twice for the same day is asking once."""
+        await self._call("cancel", {"kind": "MVNO", "account": account, "runDate": _day(run_on)}, write=True)
+
+    async def change_plan(self, account: str, plan_code: str, run_on: date) -> None:
+        """Ask for another plan from a day in Japan on. Look first: the line may have it already.
+
+        Raises:
+            UpstreamBusy: another operation on this line is running.
+        """
+        request = {"account": account, "planCode": plan_code, "runTime": _day(run_on), "globalIp": OFF}
+        await self._call("plan", request, write=True)
 
     async def register_voice_options(self, account: str, *, voice_mail: bool, call_waiting: bool) -> None:
         """Register voice options; options that are not named are off."""
@@ -150,7 +127,15 @@ class FreebitClient:
             answer = await self._call("detail", request, write=False)
         except UpstreamNotFound:
             return None
-        return _line(account, answer.get("responseDatas"))
+        return records.line(account, answer.get("responseDatas"))
+
+    async def usage(self, account: str) -> LineUsage | None:
+        """Data used by one line; nothing for an unknown one. Freebit asks not to loop over lines with it."""
+        try:
+            answer = await self._call("usage", {"account": account}, write=False)
+        except UpstreamNotFound:
+            return None
+        return records.usage(account, answer)
 
     async def _call(self, operation: str, request: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
         """One call; a refused key is renewed once and the call repeated."""
@@ -174,44 +159,11 @@ class FreebitClient:
         seconds = self._settings.freebit_timeout_seconds
         url = self._base + PATHS[operation]
         answer = await self._forms.post(operation, url, form, write=write, timeout_seconds=seconds)
-        return _understood(operation, answer, write)
+        return understood(operation, answer, write)
 
 
-def _understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
-    """Decide by resultCode, which comes as number or string, and without one by HTTP status."""
-    try:
-        body: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
-    except msgspec.DecodeError:
-        body = {}
-    code = str(body.get("resultCode", ""))
-    if code == SUCCESS:
-        return body
-    if code:
-        raise _refusal(operation, code, body.get("status"))
-    if failure := of_status(FREEBIT, operation, answer.status, write=write):
-        raise failure
-    kind = OutcomeUnknown if write and answer.status == 200 else UpstreamMalformed
-    raise kind(FREEBIT, operation, f"HTTP {answer.status} without a resultCode")
-
-
-def _refusal(operation: str, code: str, status: Any) -> UpstreamError:
-    detail = status if isinstance(status, Mapping) else {}
-    kind = RESULTS.get(code) or (UpstreamUnavailable if code.startswith("5") else UpstreamRejected)
-    vendor_code = f"{code}-{detail.get('statusCode', '')}"
-    return kind(FREEBIT, operation, str(detail.get("message", "")), vendor_code=vendor_code)
-
-
-def _line(account: str, rows: Any) -> LineDetail | None:
-    """The first entry, which is the only one honoured; another line's is none of ours."""
-    if not rows:
-        return None
-    if not isinstance(rows, list) or not isinstance(rows[0], Mapping):
-        raise UpstreamMalformed(FREEBIT, "detail", "responseDatas is not a list of objects")
-    row = rows[0]
-    if str(row.get("account") or account) != account:
-        raise UpstreamMalformed(FREEBIT, "detail", "another line than the one asked for")
-    state = str(row.get("state") or row.get("status") or "").lower()
-    return LineDetail(account, state in ACTIVE_STATES, str(row.get("eid") or ""), str(row.get("planCode") or ""))
+def _day(day: date) -> str:
+    return day.strftime("%Y%m%d")
 
 
 def _mnp(mnp: Mnp) -> dict[str, str]:

@@ -1,71 +1,26 @@
 """WHM API 1: hosting accounts.
 
 Every call is a POST, because query strings land in access logs. The answer is always HTTP 200; `metadata.result` tells.
-There is no idempotency key: look with `account` before `create_account`, and again after a doubt.
+There is no idempotency key: look with `account` or `summary` before changing anything, and again after a doubt.
 """
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from app.errors import (
-    OutcomeUnknown,
-    UpstreamAuthFailed,
-    UpstreamBusy,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamNotFound,
-    UpstreamRejected,
-)
-from app.integrations.forms import Answer, Forms, of_status
+from app.errors import UpstreamMalformed, UpstreamNotFound
+from app.integrations.forms import Forms
+from app.integrations.whm.faults import WHM, understood
+from app.integrations.whm.shapes import ControlPanelSession, HostingAccount, NewHostingAccount
 from app.settings import Settings
 
-WHM = "whm"
+__all__ = ["ControlPanelSession", "HostingAccount", "NewHostingAccount", "WhmClient"]
+
 CONCURRENCY = 4
-USERNAME_TAKEN, DOMAIN_TAKEN = "username_taken", "domain_taken"
-
-_PREFIX = re.compile(r"API failure:\s*|\(XID \w+\)\s*")
-PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
-    (
-        re.compile(r"access denied|permission denied|function not found|token .*(invalid|expired)", re.I),
-        UpstreamAuthFailed,
-        "refused",
-    ),
-    (re.compile(r"(package|plan).*(does not exist|could not be found)", re.I), UpstreamRejected, "package_missing"),
-    (re.compile(r"do not have access to an account named|do not own", re.I), UpstreamRejected, "other_owner"),
-    (re.compile(r"do not have a user named|does not exist|no such account", re.I), UpstreamNotFound, "absent"),
-    (
-        re.compile(r"username.*(already exists|is taken)|already exists.*username", re.I),
-        UpstreamRejected,
-        USERNAME_TAKEN,
-    ),
-    (re.compile(r"already exists|already set ?up", re.I), UpstreamRejected, DOMAIN_TAKEN),
-    (re.compile(r"limit", re.I), UpstreamBusy, "capacity"),
-)
-"""Reasons are sentences and change between versions; first match wins, the rest is a plain refusal."""
-
-
-class HostingAccount(Struct, frozen=True):
-    """An account as WHM has it. `created_at` is epoch seconds."""
-
-    username: str
-    domain: str
-    plan: str
-    owner: str
-    suspended: bool
-    created_at: int
-
-
-class NewHostingAccount(Struct, frozen=True):
-    """What createacct needs. The username is chosen once, by the caller, and stored before the first call."""
-
-    username: str
-    domain: str
-    plan: str
-    contact_email: str
+CONTROL_PANEL = "cpaneld"
+MEGABYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT])")
 
 
 class WhmClient:
@@ -74,6 +29,7 @@ class WhmClient:
     def __init__(self, settings: Settings) -> None:
         self._base = settings.whm_url.rstrip("/") + "/json-api/"
         self._timeout_seconds = settings.whm_timeout_seconds
+        self._read_timeout_seconds = min(settings.whm_read_timeout_seconds, settings.whm_timeout_seconds)
         authorization = {"Authorization": f"whm {settings.whm_user}:{settings.whm_token}"}
         self._forms = Forms(WHM, settings, concurrency=CONCURRENCY, headers=authorization)
 
@@ -89,10 +45,15 @@ class WhmClient:
     async def account(self, username: str) -> HostingAccount | None:
         """The account of exactly this name, or nothing."""
         search = {"searchtype": "user", "search": username, "searchmethod": "exact"}
-        data = await self._call("listaccts", search, write=False)
-        found = data.get("acct")
-        rows = found if isinstance(found, list) else []
-        return next((_account(row) for row in rows if isinstance(row, dict) and row.get("user") == username), None)
+        return _named(username, await self._call("listaccts", search, write=False))
+
+    async def summary(self, username: str) -> HostingAccount | None:
+        """The same account with what it uses, or nothing."""
+        try:
+            data = await self._call("accountsummary", {"user": username}, write=False)
+        except UpstreamNotFound:
+            return None
+        return _named(username, data)
 
     async def create_account(self, new: NewHostingAccount) -> None:
         """Create an account of a package. Limits are the package's; the password is generated and never shown."""
@@ -105,9 +66,44 @@ class WhmClient:
         }
         await self._call("createacct", params, write=True)
 
+    async def suspend(self, username: str, reason: str) -> None:
+        """Suspend an account: site and mail stop, nothing is lost.
+
+        Raises:
+            UpstreamRejected: `already_suspended`; some versions answer success instead.
+        """
+        await self._call("suspendacct", {"user": username, "reason": reason, "disallowun": "0"}, write=True)
+
+    async def unsuspend(self, username: str) -> None:
+        """Lift a suspension.
+
+        Raises:
+            UpstreamRejected: `not_suspended`; `locked` when only root may lift it.
+        """
+        await self._call("unsuspendacct", {"user": username}, write=True)
+
+    async def change_package(self, username: str, package: str) -> None:
+        """Give an account another package with all its limits; single limits set by hand are lost.
+
+        Raises:
+            UpstreamRejected: `package_missing`.
+        """
+        await self._call("changepackage", {"user": username, "pkg": package}, write=True)
+
     async def remove_account(self, username: str) -> None:
         """Remove an account with everything in it. There is no way back."""
         await self._call("removeacct", {"username": username}, write=True)
+
+    async def control_panel(self, username: str) -> ControlPanelSession:
+        """A session in the account's control panel, good once. Asked anew it is another one."""
+        data = await self._call("create_user_session", {"user": username, "service": CONTROL_PANEL}, write=False)
+        url = str(data.get("url") or "")
+        if not url.startswith("https://"):
+            raise UpstreamMalformed(WHM, "create_user_session", "success without an https url")
+        try:
+            return ControlPanelSession(url, datetime.fromtimestamp(int(data["expires"]), UTC))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UpstreamMalformed(WHM, "create_user_session", "success without expires") from error
 
     async def version(self) -> str:
         """WHM's version: the cheapest probe of address and token."""
@@ -115,54 +111,35 @@ class WhmClient:
 
     async def _call(self, function: str, params: Mapping[str, str], *, write: bool) -> dict[str, Any]:
         form = {**params, "api.version": "1"}
-        answer = await self._forms.post(
-            function, self._base + function, form, write=write, timeout_seconds=self._timeout_seconds
-        )
-        return _understood(function, answer, write)
+        seconds = self._timeout_seconds if write else self._read_timeout_seconds
+        answer = await self._forms.post(function, self._base + function, form, write=write, timeout_seconds=seconds)
+        return understood(function, answer, write)
 
 
-def _understood(function: str, answer: Answer, write: bool) -> dict[str, Any]:
-    if answer.status in (401, 403):
-        raise UpstreamAuthFailed(WHM, function, f"HTTP {answer.status}")
-    if failure := of_status(WHM, function, answer.status, write=write):
-        raise failure
-    try:
-        body: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
-    except msgspec.DecodeError:
-        body = {}
-    metadata = body.get("metadata")
-    if not isinstance(metadata, Mapping) or metadata.get("command") != function:
-        raise _unlike_an_answer(function, answer.status, body, write)
-    if str(metadata.get("result")) != "1":
-        raise _refusal(function, str(metadata.get("reason", "")))
-    data = body.get("data")
-    return data if isinstance(data, dict) else {}
-
-
-def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write: bool) -> UpstreamError:
-    """Refusals from before the function ran have another shape; anything else may hide a finished write."""
-    older = body.get("cpanelresult")
-    message = older.get("error") if isinstance(older, Mapping) else body.get("statusmsg")
-    if message:
-        return _refusal(function, str(message))
-    kind = OutcomeUnknown if write and status == 200 else UpstreamMalformed
-    return kind(WHM, function, f"HTTP {status}: no metadata of {function}")
-
-
-def _refusal(function: str, reason: str) -> UpstreamError:
-    plain = _PREFIX.sub("", reason)
-    for pattern, kind, code in PATTERNS:
-        if pattern.search(plain):
-            return kind(WHM, function, plain, vendor_code=code)
-    return UpstreamRejected(WHM, function, plain)
+def _named(username: str, data: Mapping[str, Any]) -> HostingAccount | None:
+    """The row of exactly this user: a search may find more, and another's account is none of ours."""
+    found = data.get("acct")
+    rows = found if isinstance(found, list) else []
+    return next((_account(row) for row in rows if isinstance(row, dict) and row.get("user") == username), None)
 
 
 def _account(row: Mapping[str, Any]) -> HostingAccount:
+    suspended = str(row.get("suspended", "0")) == "1"
     return HostingAccount(
         username=str(row["user"]),
         domain=str(row.get("domain", "")),
         plan=str(row.get("plan", "")),
         owner=str(row.get("owner", "")),
-        suspended=str(row.get("suspended", "0")) == "1",
+        suspended=suspended,
         created_at=int(row.get("unix_startdate") or 0),
+        locked=str(row.get("is_locked", "0")) == "1",
+        suspend_reason=str(row.get("suspendreason") or "") if suspended else "",
+        disk_used_megabytes=_megabytes(row.get("diskused")),
+        disk_limit_megabytes=_megabytes(row.get("disklimit")),
     )
+
+
+def _megabytes(value: Any) -> int | None:
+    """`500M`, `1.5G`; nothing for `unlimited`, `*unknown*` and whatever else is no size."""
+    found = _SIZE.fullmatch(str(value or "").strip())
+    return round(float(found.group(1)) * MEGABYTES[found.group(2)]) if found else None

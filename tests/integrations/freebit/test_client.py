@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import date
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,7 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from app.integrations.freebit.client import EsimActivation, FreebitClient, Mnp
+from app.integrations.freebit.client import EsimActivation, FreebitClient, LineDetail, Mnp
 from tests.integrations.conftest import settings
 from tests.integrations.scripted import Reply
 
@@ -192,3 +193,99 @@ async def test_no_error_shows_key_or_identity(freebit, upstream):
             await freebit.activate_esim(EsimActivation(eid="8" * 32, plan_code="P", sim_kind="E0", mnp=MNP))
         shown = repr(raised.value) + str(raised.value) + repr(raised.value.__cause__)
         assert not any(secret in shown for secret in ("oem-key", "key-1", "佐藤", "09012345678"))
+
+
+LINE = LineDetail(
+    account="0801",
+    state="active",
+    eid="8" * 32,
+    plan_code="P",
+    product_number="AX0000000000001",
+    contract_line="4G",
+    voice_options=(),
+)
+
+
+async def test_a_plan_and_an_end_always_name_their_day(freebit, upstream):
+    upstream.will().answer = keyed(result())
+    await freebit.change_plan("0801", "PNEW_5G", date(2026, 12, 1))
+    await freebit.cancel_line("0801", date(2026, 12, 31))
+    plan, end = work(upstream)
+    assert (plan.path, end.path) == ("/emptool/api/mvno/changePlan/", "/emptool/api/master/cnclAcnt/")
+    assert sent(plan) == {
+        "account": "0801",
+        "planCode": "PNEW_5G",
+        "runTime": "20261201",
+        "globalIp": "20",
+        "authKey": "key-1",
+    }
+    assert (sent(end)["kind"], sent(end)["runDate"]) == ("MVNO", "20261231")
+
+
+async def test_a_reissue_names_the_old_profile_and_the_new_phone(freebit, upstream):
+    upstream.will().answer = keyed(result())
+    await freebit.reissue_esim(LINE, "9" * 32)
+    request = sent(work(upstream)[0])
+    assert (request["addKind"], request["eid"], request["account"]) == ("R", "9" * 32, "0801")
+    assert request["reissue"] == {"oldEid": "8" * 32, "oldProductNumber": "AX0000000000001"}
+    assert "simKind" not in request
+
+
+@pytest.mark.parametrize("reply", [Reply(drop=True), Reply(hang=2), Reply("<html>", 500), Reply("<html>"), Reply({})])
+async def test_a_change_with_a_doubtful_answer_is_sent_once_and_left_open(freebit, upstream, reply):
+    upstream.will().answer = keyed(reply)
+    for change in (
+        freebit.change_plan("0801", "P", date(2026, 12, 1)),
+        freebit.cancel_line("0801", date(2026, 12, 1)),
+        freebit.reissue_esim(LINE, "9" * 32),
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await change
+    assert len(work(upstream)) == 3
+
+
+async def test_another_operation_on_the_line_is_busy_and_may_be_repeated_later(freebit, upstream):
+    upstream.will().answer = keyed(result("409", "409", "another operation is running"))
+    with pytest.raises(UpstreamBusy) as busy:
+        await freebit.change_plan("0801", "P", date(2026, 12, 1))
+    assert busy.value.vendor_code == "409-409"
+
+
+@pytest.mark.parametrize("days", ["30,20,10", [30, "20", 10], ""])
+async def test_usage_is_read_in_either_spelling(freebit, upstream, days):
+    traffic = {"today": "40", "inRecentDays": days, "blackList": "10"}
+    upstream.will().answer = keyed(result(account="0801", traffic=traffic))
+    found = await freebit.usage("0801")
+    assert found is not None
+    assert (found.today_kilobytes, found.limited) == (40, True)
+    assert found.recent_days_kilobytes == ((30, 20, 10) if days else ())
+
+
+async def test_usage_of_another_line_or_without_numbers_is_malformed(freebit, upstream):
+    good = {"today": "40", "inRecentDays": "", "blackList": "20"}
+    for fields in (
+        {"account": "0999", "traffic": good},
+        {"account": "0801"},
+        {"account": "0801", "traffic": {**good, "today": "many"}},
+        {"account": "0801", "traffic": {**good, "inRecentDays": "1,x"}},
+    ):
+        upstream.will().answer = keyed(result(**fields))
+        with pytest.raises(UpstreamMalformed):
+            await freebit.usage("0801")
+    upstream.will().answer = keyed(result("404", "404"))
+    assert await freebit.usage("0801") is None
+
+
+async def test_detail_tells_state_network_and_voice_options(freebit, upstream):
+    row = {
+        "account": "0801",
+        "state": "cancelled",
+        "contractLine": "5G",
+        "productNumber": "AX1",
+        "talkoption": {"voiceMail": "10", "callWaiting": "20"},
+    }
+    upstream.will().answer = keyed(result(responseDatas=[row]))
+    line = await freebit.detail("0801")
+    assert line is not None
+    assert (line.state, line.active, line.contract_line) == ("cancelled", False, "5G")
+    assert (line.product_number, line.voice_options) == ("AX1", ("voice_mail",))

@@ -135,3 +135,90 @@ async def test_no_error_shows_the_token_or_the_servers_log(whm, upstream):
     with pytest.raises(UpstreamRejected) as raised:
         await whm.create_account(NEW)
     assert not any(secret in repr(raised.value) + str(raised.value) for secret in ("hunter2", "whm-token"))
+
+
+@pytest.mark.parametrize(
+    ("call", "function", "form"),
+    [
+        (
+            lambda whm: whm.suspend("bob", "Payment overdue"),
+            "suspendacct",
+            {"user": "bob", "reason": "Payment overdue", "disallowun": "0"},
+        ),
+        (lambda whm: whm.unsuspend("bob"), "unsuspendacct", {"user": "bob"}),
+        (lambda whm: whm.change_package("bob", "Hosting Pro"), "changepackage", {"user": "bob", "pkg": "Hosting Pro"}),
+        (lambda whm: whm.remove_account("bob"), "removeacct", {"username": "bob"}),
+    ],
+)
+async def test_an_account_is_changed_by_post_and_a_doubt_is_left_open(whm, upstream, call, function, form):
+    upstream.will(answer(function))
+    await call(whm)
+    (asked,) = upstream.asked
+    assert (asked.path, asked.form) == (f"/json-api/{function}", {**form, "api.version": "1"})
+    for reply in (Reply(drop=True), Reply(hang=2), Reply("", 500), Reply("<html>"), answer("listaccts")):
+        upstream.will(reply)
+        with pytest.raises(OutcomeUnknown):
+            await call(whm)
+        assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "code"),
+    [
+        ("The account is already suspended.", UpstreamRejected, "already_suspended"),
+        ("The account is not suspended.", UpstreamRejected, "not_suspended"),
+        ("You do not have permission to unsuspend this account.", UpstreamRejected, "locked"),
+        ("Specified package “gold” does not exist.", UpstreamRejected, "package_missing"),
+        ("(XID ab12) You do not have a user named “bob”.", UpstreamNotFound, "absent"),
+        ("Permission denied: suspendacct", UpstreamAuthFailed, "refused"),
+    ],
+)
+async def test_refusals_of_changes_are_told_apart(whm, upstream, reason, kind, code):
+    upstream.will(answer("suspendacct", 0, reason))
+    with pytest.raises(UpstreamError) as raised:
+        await whm.suspend("bob", "x")
+    assert (type(raised.value), raised.value.vendor_code) == (kind, code)
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "megabytes"),
+    [
+        ("14M", "500M", (14, 500)),
+        ("1.5G", "2G", (1536, 2048)),
+        ("512K", "unlimited", (0, None)),
+        ("*unknown*", "", (None, None)),
+    ],
+)
+async def test_a_summary_tells_what_an_account_uses(whm, upstream, used, limit, megabytes):
+    row = {"user": "bob", "domain": "a.jp", "diskused": used, "disklimit": limit, "suspendreason": "not suspended"}
+    upstream.will(answer("accountsummary", data={"acct": [row]}))
+    found = await whm.summary("bob")
+    assert found is not None
+    assert (found.disk_used_megabytes, found.disk_limit_megabytes) == megabytes
+    assert (found.suspended, found.suspend_reason, found.locked) == (False, "", False)
+
+
+async def test_a_summary_of_nobody_is_nothing_and_of_somebody_else_too(whm, upstream):
+    upstream.will(answer("accountsummary", 0, "You do not have a user named “bob”."))
+    assert await whm.summary("bob") is None
+    upstream.will(answer("accountsummary", data={"acct": [{"user": "bobby"}]}))
+    assert await whm.summary("bob") is None
+
+
+async def test_a_session_is_the_url_as_it_stands(whm, upstream):
+    url = "https://h:2083/cpsess1/login/?session=bob:s3cret"
+    upstream.will(answer("create_user_session", data={"url": url, "expires": 1_800_000_000}))
+    session = await whm.control_panel("bob")
+    assert session.url == url
+    assert session.expires_at.timestamp() == 1_800_000_000
+    assert upstream.forms()[0]["service"] == "cpaneld"
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"url": "http://h/?session=bob:s3cret", "expires": 1}, {"url": "https://h/?session=bob:s3cret"}]
+)
+async def test_a_session_that_is_none_is_malformed_and_its_error_holds_no_secret(whm, upstream, data):
+    upstream.will(answer("create_user_session", data=data))
+    with pytest.raises(UpstreamMalformed) as raised:
+        await whm.control_panel("bob")
+    assert "s3cret" not in repr(raised.value) + str(raised.value)
