@@ -28,8 +28,8 @@ class BadFault(ValueError):
 class Fault:
     """One scripted fault. `operation` `*` matches all; `count` is how many calls are left, None for all of them.
 
-    `seconds` is latency; `status` an HTTP status. For `reorder_webhooks`, `count` webhooks are held and then sent
-    last one first.
+    `seconds` is latency; `status` an HTTP status; `skip` how many calls pass before the first that it meets. For
+    `reorder_webhooks`, `count` webhooks are held and then sent last one first.
     """
 
     upstream: str
@@ -38,6 +38,7 @@ class Fault:
     count: int | None = 1
     seconds: float = DEFAULT_SECONDS
     status: int = DEFAULT_STATUS
+    skip: int = 0
 
     def meets(self, upstream: str, operation: str) -> bool:
         """Whether it applies to a call."""
@@ -70,11 +71,14 @@ class Faults:
         return self._take(upstream, event, webhooks=True)
 
     def _take(self, upstream: str, operation: str, *, webhooks: bool) -> list[Fault]:
-        met = [
+        meant = [
             fault
             for fault in self._scripted
             if (fault.kind in WEBHOOKS) is webhooks and fault.meets(upstream, operation)
         ]
+        met = [fault for fault in meant if not fault.skip]
+        for fault in meant:
+            fault.skip = max(fault.skip - 1, 0)
         for fault in met:
             if fault.count is not None:
                 fault.count -= 1
@@ -112,6 +116,7 @@ def parse(body: Any) -> Fault:
         _count(body, kind),
         _number(body, "seconds", DEFAULT_SECONDS),
         int(_number(body, "status", DEFAULT_STATUS)),
+        int(_number(body, "skip", 0)),
     )
 
 

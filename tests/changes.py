@@ -46,6 +46,8 @@ CASE = {
 }
 CLOSED = {"Status": "Closed", "IsClosed": True, "ClosedDate": "2026-02-03T01:00:00.000+0000"}
 COMMENT = {"IsPublished": True, "CreatedDate": "2026-02-02T01:00:00.000+0000"}
+ADDON = {"name": "Backup", "status": "Active", "billingcycle": "Monthly", "recurringamount": "500.00"}
+UPGRADE = {"product_id": "302", "product_name": "SIM 10 GB", "invoice_id": "77", "date": "2026-02-01"}
 INVOICE = {
     "status": "Unpaid",
     "currencycode": "JPY",

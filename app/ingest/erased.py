@@ -19,6 +19,8 @@ Taken = TypeVar("Taken", Change, Record)
 KEPT = {
     "invoice": frozenset({"invoicenum", "paymentmethod", "currencycode"}),
     "service": frozenset({"name", "groupname", "paymentmethod", "currencycode"}),
+    "addon": frozenset({"name"}),
+    "upgrade": frozenset({"product_name"}),
     "Order": frozenset({"OrderNumber", "Order_Type__c"}),
     "OrderItem": frozenset({"Description"}),
 }

@@ -1,6 +1,6 @@
 """How each kind of record is read again: one function a kind, listed in `FETCHERS`.
 
-Collections (`client_invoices`, `client_services`, `pay_methods`, `account_history`) read a whole list: members come
+Collections (`client_invoices`, `client_services`, `pay_methods`, `cancel_requests`, …) read a whole list: members come
 back as full records, members that are gone as deletions, and the list itself as a marker whose `verified_at` is the
 list's freshness.
 """
@@ -18,8 +18,13 @@ from app.ingest.resync import changed_since, deleted_since
 from app.ingest.upstreams import Upstreams
 from app.integrations.salesforce import records as salesforce_records
 from app.integrations.salesforce.wire import FIELDS
+from app.integrations.whmcs import cancellations
 from app.integrations.whmcs import records as whmcs_records
+from app.integrations.whmcs import services as whmcs_services
 from app.integrations.whmcs.client import Record as WhmcsRecord
+
+OF_EVERYBODY = frozenset({"gateways", "cancel_requests"})
+"""Lists that are not one client's."""
 
 Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
 
@@ -84,9 +89,19 @@ async def client_invoices(upstreams: Upstreams, connection: Any, hint: Change) -
 
 
 async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """All services of a WHMCS client."""
+    """All services of a WHMCS client, and their add-ons."""
     read_at = now()
-    return await _whmcs_list(connection, hint, "service", await upstreams.whmcs.services(hint.record_id), read_at)
+    addons = await whmcs_services.addons(upstreams.whmcs, hint.record_id)
+    changes = await _members(connection, hint, "addon", addons, read_at)
+    services = await upstreams.whmcs.services(hint.record_id)
+    return [*changes, *await _whmcs_list(connection, hint, "service", services, read_at)]
+
+
+async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """The requests to cancel of the whole installation, which WHMCS cannot list by client."""
+    read_at = now()
+    found = await cancellations.requests(upstreams.whmcs)
+    return await _whmcs_list(connection, hint, "cancel_request", found, read_at)
 
 
 async def pay_methods(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
@@ -123,6 +138,7 @@ FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("whmcs", "client_invoices"): client_invoices,
     ("whmcs", "service"): service,
     ("whmcs", "client_services"): client_services,
+    ("whmcs", "cancel_requests"): cancel_requests,
     ("whmcs", "pay_methods"): pay_methods,
     ("whmcs", "gateways"): gateways,
 }
@@ -140,17 +156,26 @@ async def _whmcs_one(read: Callable[[str], Awaitable[WhmcsRecord]], hint: Change
 async def _whmcs_list(
     connection: Any, hint: Change, member: str, found: Sequence[WhmcsRecord], read_at: datetime
 ) -> list[Change]:
+    changes = await _members(connection, hint, member, found, read_at)
+    present = sorted(record.record_id for record in found)
+    return [*changes, _marker("whmcs", hint.object, hint.record_id, present, read_at)]
+
+
+async def _members(
+    connection: Any, hint: Change, member: str, found: Sequence[WhmcsRecord], read_at: datetime
+) -> list[Change]:
+    """Those that are there, and those that are gone."""
     known = await connection.fetch(
         "SELECT record_id FROM mirror.records WHERE source = 'whmcs' AND object = $1 AND NOT deleted "
-        "AND ($2 = 'gateways' OR owner_id = $3)",
+        "AND ($2 OR owner_id = $3)",
         member,
-        hint.object,
+        hint.object in OF_EVERYBODY,
         hint.record_id,
     )
     present = {record.record_id for record in found}
     changes = [whmcs_records.change(record, origin="refetch", read_at=read_at) for record in found]
     changes += [_gone(hint, member, row["record_id"], read_at) for row in known if row["record_id"] not in present]
-    return [*changes, _marker("whmcs", hint.object, hint.record_id, sorted(present), read_at)]
+    return changes
 
 
 def _gone(hint: Change, object_name: str, record_id: str, read_at: datetime) -> Change:

@@ -36,7 +36,13 @@ FIRST_WINDOW = timedelta(hours=24)
 SWEEP = 1_000
 """Records of each object that one run looks at by id."""
 IDS_A_QUERY = 200
-MEMBERS = {"client": "client", "client_invoices": "invoice", "client_services": "service", "pay_methods": "pay_method"}
+MEMBERS = {
+    "client": "client",
+    "client_invoices": "invoice",
+    "client_services": "service",
+    "pay_methods": "pay_method",
+    "cancel_requests": "cancel_request",
+}
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -83,6 +89,7 @@ class Reconcile:
                 clients,
             )
             yield await self.whmcs_resource(resource, [row["id"] for row in rows])
+        yield await self.whmcs_resource("cancel_requests", ["all"])
 
     async def whmcs_resource(self, resource: str, whmcs_client_ids: Sequence[str]) -> Finding:
         """One resource of these customers."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.events import Record
 from app.projections.generations import LOCK_KEY
-from app.projections.projector import Group, Projector
+from app.projections.projector import Group, Object, Projector
 from app.projections.referring import roots_referring
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -186,7 +186,7 @@ async def _load_by_root(connection: Any, projector: Projector, keys: Plan) -> li
 
 async def _context(
     connection: Any, projector: Projector, by_root: Mapping[str, Sequence[Record]], owners: set[str]
-) -> dict[str, Record]:
+) -> dict[Object, Record]:
     ids = {
         record.data.get(lookup.field)
         for lookup in projector.lookups
@@ -207,7 +207,7 @@ async def _context(
         list(projector.owner_context),
         list(owners),
     )
-    return {row["record_id"]: Record(**dict(row)) for row in rows}
+    return {(row["object"], row["record_id"]): Record(**dict(row)) for row in rows}
 
 
 GLOBAL_OWNER: Plan = {("", ""): ("", GLOBAL_ACCOUNT)}

@@ -117,7 +117,7 @@ def _summary(order: Order) -> OrderSummary:
 
 def _item(item: Record, group: Group, currency: str) -> OrderItem:
     data = item.data
-    product = group.context.get(data.get("Product2Id") or "")
+    product = group.context.get(("Product2", data.get("Product2Id") or ""))
     facts = product.data if product else {}
     quantity = int(data.get("Quantity") or 1)
     return OrderItem(

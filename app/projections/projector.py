@@ -17,6 +17,8 @@ from app.events import Record
 from app.readmodels.table import Table
 
 Object = tuple[str, str]
+"""(object, record id) of one upstream."""
+
 Row = Mapping[str, Any]
 
 
@@ -40,13 +42,14 @@ class Group(Struct, frozen=True):
     Attributes:
         item_id: the root record's id in scope record; empty otherwise.
         records: root and children, or all records of owner or installation; deleted ones are left out.
-        context: records the slice only refers to (`owner_context`, `lookups`), by record id.
+        context: records the slice only refers to (`owner_context`, `lookups`), by object and record id: WHMCS counts
+            each object from one.
     """
 
     account_id: UUID
     item_id: str
     records: Sequence[Record]
-    context: Mapping[str, Record]
+    context: Mapping[Object, Record]
 
     def of(self, object_name: str) -> list[Record]:
         """The group's records of one object."""

@@ -1,34 +1,55 @@
-"""Subscriptions: a WHMCS service → one row; its currency is the client's.
+"""Subscriptions: a WHMCS service with its add-ons, its cancellation and the plan it is changed to → one row.
 
-Reads: whmcs service; draws on client. Writes: read_model.subscriptions.
+Amounts are in the client's currency. A change of plan is pending until the service has the new product, or its invoice
+is cancelled.
+
+Reads: whmcs service, addon, cancel_request, upgrade; refers to invoice; draws on client. Writes:
+read_model.subscriptions.
 """
 
+import re
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from app.events import Record
 from app.projections.fields import day
-from app.projections.projector import Group, Projected, Projector
+from app.projections.projector import Group, Lookup, Projected, Projector
 from app.readmodels.money import decimal, money
-from app.readmodels.subscriptions import STATUS_TEXTS, TABLE, Subscription
+from app.readmodels.subscriptions import (
+    OVERDUE_TEXT,
+    RUNNING,
+    STATUS_TEXTS,
+    TABLE,
+    Addon,
+    Cancellation,
+    PendingChange,
+    Subscription,
+    When,
+)
 from app.settings import Settings
+
+WHENS: dict[str, When] = {"Immediate": "now", "End of Billing Period": "end_of_period"}
+DEAD_INVOICES = ("Cancelled", "Refunded")
+_LINE = re.compile(r"[0-9]{10,14}")
 
 
 def projector(settings: Settings) -> Projector:
     """Subscriptions; until the client record arrives, amounts are in the org's currency."""
 
     def project(group: Group) -> Projected:
-        return Projected(rows=[_row(record, group, settings.salesforce_currency) for record in group.records])
+        return Projected(rows=[_row(record, group, settings.salesforce_currency) for record in group.of("service")])
 
     return Projector(
         name="subscriptions",
-        version=1,
+        version=2,
         source="whmcs",
         scope="record",
         root="service",
-        reads=("service",),
+        reads=("service", "addon", "cancel_request", "upgrade"),
         owner_context=("client",),
+        lookups=(Lookup(target="invoice", referrer="upgrade", field="invoice_id"),),
         table=TABLE,
         project=project,
     )
@@ -44,38 +65,107 @@ def category_of(product_name: str, group_name: str) -> str:
 
 def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]:
     data = record.data
-    client = group.context.get(record.owner_id or "")
+    client = group.context.get(("client", record.owner_id or ""))
     currency = (client.data.get("currency_code") if client else None) or fallback_currency
     status = data["status"].lower() if data["status"].lower() in STATUS_TEXTS else "unknown"
+    category = category_of(data["name"], data.get("groupname") or "")
+    line = _line(data.get("domain")) if category == "sim" else None
+    due = day(data.get("nextduedate"))
+    cancellation = _cancellation(group, due) if status in RUNNING else None
     subscription = Subscription(
         subscription_id=record.record_id,
         name=data["name"],
-        category=category_of(data["name"], data.get("groupname") or ""),
-        domain=data.get("domain") or None,
+        category=category,
+        domain=None if line else data.get("domain") or None,
+        line=line,
         status=status,
-        status_text=STATUS_TEXTS[status],
-        billing_cycle=data["billingcycle"].lower().replace(" ", "_").replace("-", "_"),
+        status_text=_text(status, data.get("suspensionreason") or "", cancellation),
+        billing_cycle=_cycle(data["billingcycle"]),
         amount=money(data["recurringamount"], currency),
         registered_on=day(data.get("regdate")),
-        next_due_on=day(data.get("nextduedate")),
+        next_due_on=due,
+        addons=[_addon(addon, currency) for addon in group.of("addon")],
+        cancellation=cancellation,
+        pending_change=_pending(record, group) if status in RUNNING else None,
     )
     body = msgspec.json.encode(subscription)
     return {
         "subscription_id": record.record_id,
         "product_id": data.get("pid"),
         "product_name": data["name"],
-        "category": subscription.category,
-        "domain": subscription.domain,
+        "category": category,
+        "domain": data.get("domain") or None,
         "status": status,
         "upstream_status": data["status"],
         "billing_cycle": subscription.billing_cycle,
         "amount": decimal(data["recurringamount"]),
         "currency": currency,
         "registered_on": subscription.registered_on,
-        "next_due_on": subscription.next_due_on,
+        "next_due_on": due,
         "whmcs_order_id": data.get("orderid"),
+        "cancellation": cancellation.when if cancellation else None,
+        "cancellation_requested_on": cancellation.requested_on if cancellation else None,
+        "ends_on": cancellation.ends_on if cancellation else None,
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
         "summary": body,
         "document": body,
     }
+
+
+def _cycle(word: str) -> str:
+    return word.lower().replace(" ", "_").replace("-", "_")
+
+
+def _line(domain: str | None) -> str | None:
+    """WHMCS keeps a SIM's phone number where other services have their domain."""
+    digits = (domain or "").replace("-", "").replace(" ", "")
+    return digits if _LINE.fullmatch(digits) else None
+
+
+def _cancellation(group: Group, due: date | None) -> Cancellation | None:
+    """A request of an unknown type is taken as WHMCS takes it: at the end of the period."""
+    for request in group.of("cancel_request"):
+        when = WHENS.get(request.data.get("type") or "", "end_of_period")
+        requested_on = day(request.data.get("date"))
+        return Cancellation(when=when, requested_on=requested_on, ends_on=due if when == "end_of_period" else None)
+    return None
+
+
+def _pending(service: Record, group: Group) -> PendingChange | None:
+    for upgrade in group.of("upgrade"):
+        data = upgrade.data
+        invoice = group.context.get(("invoice", data.get("invoice_id") or ""))
+        dead = invoice is not None and invoice.data.get("status") in DEAD_INVOICES
+        if data.get("product_id") != service.data.get("pid") and not dead:
+            return PendingChange(
+                product_name=data.get("product_name") or "",
+                invoice_id=data.get("invoice_id"),
+                requested_on=day(data.get("date")),
+            )
+    return None
+
+
+def _text(status: str, suspension_reason: str, cancellation: Cancellation | None) -> str:
+    """The state in a sentence; WHMCS names the reason of a suspension in words that staff may choose."""
+    reason = suspension_reason.lower()
+    overdue = status == "suspended" and any(word in reason for word in ("overdue", "payment", "unpaid"))
+    text = OVERDUE_TEXT if overdue else STATUS_TEXTS[status]
+    if cancellation is None:
+        return text
+    if cancellation.ends_on is None:
+        return f"{text} You asked to cancel it; it ends within a day."
+    return f"{text} You asked to cancel it; it ends on {cancellation.ends_on.isoformat()}."
+
+
+def _addon(record: Record, currency: str) -> Addon:
+    data = record.data
+    status = (data.get("status") or "").lower()
+    return Addon(
+        addon_id=record.record_id,
+        name=data.get("name") or "",
+        status=status if status in STATUS_TEXTS else "unknown",
+        billing_cycle=_cycle(data.get("billingcycle") or ""),
+        amount=money(data.get("recurringamount"), currency),
+        next_due_on=day(data.get("nextduedate")),
+    )

@@ -1,6 +1,7 @@
-"""Subscriptions: WHMCS services."""
+"""Subscriptions: WHMCS services with their add-ons, and what is asked of them."""
 
 from datetime import date
+from typing import Literal
 
 from msgspec import Struct
 
@@ -10,13 +11,21 @@ from app.readmodels.table import Table
 STATUS_TEXTS = {
     "pending": "Waiting to be set up.",
     "active": "Active.",
-    "suspended": "Suspended. Please check for unpaid invoices.",
-    "terminated": "Ended.",
-    "cancelled": "Cancelled.",
+    "suspended": "Suspended. Please contact support to have it switched on again.",
+    "terminated": "Ended. What was stored with it was removed; to use it again, please order it anew.",
+    "cancelled": "Cancelled, as it was asked for.",
     "completed": "Completed.",
     "fraud": "Closed. Please contact support.",
     "unknown": "Please contact support about this service.",
 }
+OVERDUE_TEXT = "Suspended because a payment is overdue. Pay the open invoice and it is switched on again."
+RUNNING = ("pending", "active", "suspended")
+"""States of a service that is not over."""
+CHANGEABLE = ("active", "suspended")
+"""States in which a service can be cancelled."""
+
+When = Literal["now", "end_of_period"]
+"""When a cancellation takes effect."""
 
 TABLE = Table(
     "subscriptions",
@@ -36,6 +45,9 @@ TABLE = Table(
         "registered_on": "date",
         "next_due_on": "date",
         "whmcs_order_id": "text",
+        "cancellation": "text",
+        "cancellation_requested_on": "date",
+        "ends_on": "date",
         "sort_id": "bigint",
         "version": "bigint",
         "as_of": "timestamptz",
@@ -45,16 +57,47 @@ TABLE = Table(
 )
 
 
+class Addon(Struct, frozen=True, kw_only=True):
+    """Something sold with a service and billed with it."""
+
+    addon_id: str
+    name: str
+    status: str
+    billing_cycle: str
+    amount: Money
+    next_due_on: date | None
+
+
+class Cancellation(Struct, frozen=True, kw_only=True):
+    """A request to cancel that is not carried out yet. It ends on `ends_on`; without one, within a day."""
+
+    when: When
+    requested_on: date | None
+    ends_on: date | None
+
+
+class PendingChange(Struct, frozen=True, kw_only=True):
+    """Another plan that was ordered and takes effect once `invoice_id` is paid."""
+
+    product_name: str
+    invoice_id: str | None
+    requested_on: date | None
+
+
 class Subscription(Struct, frozen=True, kw_only=True):
-    """A service the customer has or had."""
+    """A service the customer has or had. `line` is the phone number of a SIM, `domain` what anything else is under."""
 
     subscription_id: str
     name: str
     category: str
     domain: str | None
+    line: str | None
     status: str
     status_text: str
     billing_cycle: str
     amount: Money
     registered_on: date | None
     next_due_on: date | None
+    addons: list[Addon]
+    cancellation: Cancellation | None
+    pending_change: PendingChange | None

@@ -18,7 +18,7 @@ from sandbox.whmcs.hooks import Delivery
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.instruments import store_card
 from sandbox.whmcs.staff import change, refund
-from sandbox.whmcs.state import Client, Invoice
+from sandbox.whmcs.state import Addon, Client, Invoice
 
 Handler = Callable[[World, Request], Awaitable[Any]]
 SECRET = frozenset({"password_hash"})
@@ -57,6 +57,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/invoices/{id}/refund", "POST", _refund),
         route("/clients/{id}/pay-methods", "POST", _add_card),
         route("/clients/{id}/merge", "POST", _merge),
+        route("/services/{id}/addons", "POST", _add_addon),
         route("/{object}", "GET", _list),
         route("/{object}/{id}", "GET", _get),
         route("/{object}/{id}", "PATCH", _change),
@@ -65,11 +66,13 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
 
 
 async def _cron(world: World, request: Request) -> Any:
-    """`client_id` bills one client only."""
+    """The daily run: cancellations that are due, then invoices; `client_id` bills one client only."""
     body = await _body(request)
+    ended = cron.cancel(world.whmcs, world.clock)
     only = str(body.get("client_id") or 0)
     made = cron.generate(world.whmcs, world.clock, client_id=int(only) if only.isdecimal() else 0)
-    return {"invoices": [{"id": str(invoice.id), "client_id": str(invoice.userid)} for invoice in made]}
+    invoices = [{"id": str(invoice.id), "client_id": str(invoice.userid)} for invoice in made]
+    return {"invoices": invoices, "cancelled": [str(service.id) for service in ended]}
 
 
 async def _access(world: World, request: Request) -> Any:
@@ -136,6 +139,28 @@ async def _merge(world: World, request: Request) -> Any:
     return shown(world.whmcs, into)
 
 
+async def _add_addon(world: World, request: Request) -> Any:
+    """`name` and `recurring`: staff sell something with a service."""
+    body, service = await _body(request), _record(world.whmcs, "services", request)
+    install = world.whmcs
+    price = Decimal(str(body.get("recurring", "500"))).quantize(Decimal("0.01"))
+    made = Addon(
+        id=install.new_id("addon"),
+        userid=service.clientid,
+        orderid=service.orderid,
+        serviceid=service.id,
+        name=str(body.get("name", "Extra")),
+        recurring=price,
+        billingcycle=service.billingcycle,
+        regdate=world.clock.today().isoformat(),
+        nextduedate=service.nextduedate,
+    )
+    install.addons[made.id] = made
+    with install.hooks_off(bool(body.get("silent"))):
+        install.fire(world.clock, "AddonAdd", "service", service.id, service.clientid)
+    return shown(install, made)
+
+
 async def _list(world: World, request: Request) -> Any:
     """Newest first; query parameters filter by equality of shown values."""
     rows = [shown(world.whmcs, each) for each in reversed(list(_table(world.whmcs, request).values()))]
@@ -191,7 +216,7 @@ def _table(install: Install, request: Request) -> dict[int, Any]:
 
 def _tables(install: Install, name: str) -> dict[int, Any]:
     names = ("clients", "users", "products", "services", "invoices", "transactions", "pay_methods", "orders")
-    if name not in (*names, "cancel_requests", "credits", "upgrades"):
+    if name not in (*names, "addons", "cancel_requests", "credits", "upgrades"):
         raise HTTPException(404, f"There is no table {name}; there are {', '.join(names)}.")
     found: dict[int, Any] = getattr(install, name)
     return found

@@ -1,4 +1,5 @@
-"""WHMCS's daily run, as far as the stand-in does it: bill active services whose cycle has no invoice yet."""
+"""WHMCS's daily run, as far as the stand-in does it: end services whose cancellation is due, bill active ones whose
+cycle has no invoice yet."""
 
 from collections.abc import Collection
 from datetime import date
@@ -9,6 +10,22 @@ from sandbox.whmcs.clients import default_gateway
 from sandbox.whmcs.cycles import parse_date
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.state import Invoice, Item, Service
+
+
+def cancel(install: Install, clock: Clock) -> list[Service]:
+    """Carry out requests to cancel: immediate ones now, the others once the paid period is over."""
+    ended = []
+    for request in install.cancel_requests.values():
+        service = install.services.get(request.relid)
+        if service is None or service.status not in ("Active", "Suspended", "Pending"):
+            continue
+        due = parse_date(service.nextduedate)
+        if request.type == "Immediate" or due is None or due <= clock.today():
+            service.status, service.terminationdate = "Cancelled", clock.today().isoformat()
+            install.log(clock, f"Automatic Cancellation Process - Service ID: {service.id}", service.clientid)
+            install.fire(clock, "AfterModuleTerminate", "service", service.id, service.clientid)
+            ended.append(service)
+    return ended
 
 
 def generate(install: Install, clock: Clock, *, client_id: int = 0, service_ids: Collection[int] = ()) -> list[Invoice]:
@@ -35,11 +52,13 @@ def generate(install: Install, clock: Clock, *, client_id: int = 0, service_ids:
 def _due(
     install: Install, today: date, client_id: int, service_ids: Collection[int]
 ) -> dict[tuple[int, date], list[Service]]:
-    """Services that lack the invoice of a cycle that has begun, by client and the cycle's first day."""
+    """Services that lack the invoice of a cycle that has begun, by client and the cycle's first day; those that
+    somebody asked to cancel are billed no more."""
     due: dict[tuple[int, date], list[Service]] = {}
+    leaving = {request.relid for request in install.cancel_requests.values()}
     for service in install.services.values():
         start = parse_date(service.nextinvoicedate)
-        if service.status != "Active" or start is None or start > today:
+        if service.status != "Active" or service.id in leaving or start is None or start > today:
             continue
         if client_id in (0, service.clientid) and (not service_ids or service.id in service_ids):
             due.setdefault((service.clientid, start), []).append(service)

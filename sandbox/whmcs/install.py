@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.state import (
+    Addon,
     CancelRequest,
     Client,
     CreditEntry,
@@ -48,6 +49,7 @@ FIRST_IDS = {
     "transaction": 1,
     "pay_method": 1,
     "order": 5_001,
+    "addon": 1,
     "cancel_request": 1,
     "credit": 1,
     "upgrade": 1,
@@ -85,6 +87,7 @@ class Install:
     pay_methods: dict[int, PayMethod] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     promotions: dict[int, Promotion] = field(default_factory=dict)
+    addons: dict[int, Addon] = field(default_factory=dict)
     cancel_requests: dict[int, CancelRequest] = field(default_factory=dict)
     credits: dict[int, CreditEntry] = field(default_factory=dict)
     upgrades: dict[int, Upgrade] = field(default_factory=dict)
@@ -158,7 +161,7 @@ class Install:
         for table in by_client:
             for key in [key for key, row in table.items() if row.clientid == client.id]:
                 del table[key]
-        by_user: tuple[dict[int, Any], ...] = (self.invoices, self.orders, self.transactions)
+        by_user: tuple[dict[int, Any], ...] = (self.invoices, self.orders, self.transactions, self.addons)
         for owned in by_user:
             for key in [key for key, row in owned.items() if row.userid == client.id]:
                 del owned[key]
@@ -169,7 +172,7 @@ class Install:
         for table in by_client:
             for row in table.values():
                 row.clientid = into.id if row.clientid == gone.id else row.clientid
-        by_user: tuple[dict[int, Any], ...] = (self.invoices, self.orders, self.transactions)
+        by_user: tuple[dict[int, Any], ...] = (self.invoices, self.orders, self.transactions, self.addons)
         for owned in by_user:
             for row in owned.values():
                 row.userid = into.id if row.userid == gone.id else row.userid

@@ -6,11 +6,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from sandbox.whmcs import cycles
-from sandbox.whmcs.billing import new_invoice, take_effect
+from sandbox.whmcs.billing import add_credit, new_invoice, take_effect
 from sandbox.whmcs.call import Action, Call
 from sandbox.whmcs.client_reads import shown
 from sandbox.whmcs.errors import Refused
-from sandbox.whmcs.install import GATEWAYS
+from sandbox.whmcs.install import GATEWAYS, Install
 from sandbox.whmcs.state import ZERO, Item, Order, Product, Service, Upgrade
 
 UNPAID_UPGRADE = "Unable to accept upgrade order. Previous upgrade invoice for service is still unpaid."
@@ -46,7 +46,7 @@ def upgrade_product(call: Call) -> dict[str, Any]:
     """UpgradeProduct, `type` product. `calconly` says what it would cost."""
     params, install = call.params, call.install
     service = install.service(params.number("serviceid"))
-    pending = [each for each in install.upgrades.values() if each.serviceid == service.id and each.status == "Pending"]
+    pending = [each for each in install.upgrades.values() if each.serviceid == service.id and _unpaid(install, each)]
     calculating = params.flag("calconly")
     if pending and not calculating:
         raise Refused(UNPAID_UPGRADE)
@@ -69,6 +69,11 @@ def upgrade_product(call: Call) -> dict[str, Any]:
         "upgradeinprogress": int(bool(pending)),
     }
     return answer if calculating else answer | _order(call, service, product, cycle, quote.price)
+
+
+def _unpaid(install: Install, upgrade: Upgrade) -> bool:
+    invoice = install.invoices.get(upgrade.invoiceid)
+    return upgrade.status == "Pending" and invoice is not None and invoice.status == "Unpaid"
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ def _order(call: Call, service: Service, product: Product, cycle: str, price: De
         call.fire("InvoiceCreated", "invoice", invoice.id, client.id)
     else:
         take_effect(install, call.clock, upgrade.id)
+        if price < ZERO:
+            add_credit(install, call.clock, service.clientid, -price, f"Downgrade to {product.name}", upgrade.id)
     install.changed()
     ids = {"id": upgrade.id, "orderid": order.id, "order_number": order.ordernum}
     return {**ids, "invoiceid": upgrade.invoiceid or None}

@@ -6,7 +6,7 @@ from sandbox.whmcs import cycles
 from sandbox.whmcs.call import Action, Call, escaped, money
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.install import GATEWAYS, SERVICE_FIELDS, Install, page_of
-from sandbox.whmcs.state import CancelRequest, Product, Service
+from sandbox.whmcs.state import Addon, CancelRequest, Product, Service
 
 STATUSES = ("Pending", "Active", "Completed", "Suspended", "Terminated", "Cancelled", "Fraud")
 TEXTS = {
@@ -155,6 +155,42 @@ def update_client_product(call: Call) -> dict[str, Any]:
     return {"serviceid": str(service.id)}
 
 
+def get_clients_addons(call: Call) -> dict[str, Any]:
+    """GetClientsAddons: no paging; without any the list is empty text."""
+    params, install = call.params, call.install
+    services = {int(each) for each in params.text("serviceid").split(",") if each.strip().isdecimal()}
+    client = params.number("clientid")
+    rows = [
+        _addon(each)
+        for each in install.addons.values()
+        if client in (0, each.userid) and (not services or each.serviceid in services)
+    ]
+    asked = {name: params.text(name) or None for name in ("serviceid", "clientid")}
+    return {**asked, "totalresults": len(rows), "addons": {"addon": rows} if rows else ""}
+
+
+def _addon(addon: Addon) -> dict[str, Any]:
+    return {
+        "id": addon.id,
+        "qty": 1,
+        "userid": addon.userid,
+        "orderid": addon.orderid,
+        "serviceid": addon.serviceid,
+        "addonid": 0,
+        "name": escaped(addon.name),
+        "setupfee": "0.00",
+        "recurring": money(addon.recurring),
+        "billingcycle": addon.billingcycle,
+        "tax": "1",
+        "status": addon.status,
+        "regdate": addon.regdate,
+        "nextduedate": addon.nextduedate,
+        "nextinvoicedate": addon.nextduedate,
+        "paymentmethod": "",
+        "notes": "",
+    }
+
+
 def add_cancel_request(call: Call) -> dict[str, Any]:
     """AddCancelRequest: the service stays active meanwhile."""
     params, install = call.params, call.install
@@ -190,6 +226,7 @@ def get_cancelled_packages(call: Call) -> dict[str, Any]:
 ACTIONS: dict[str, Action] = {
     "GetProducts": get_products,
     "GetClientsProducts": get_clients_products,
+    "GetClientsAddons": get_clients_addons,
     "UpdateClientProduct": update_client_product,
     "AddCancelRequest": add_cancel_request,
     "GetCancelledPackages": get_cancelled_packages,

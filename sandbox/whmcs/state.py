@@ -197,6 +197,22 @@ class Promotion:
 
 
 @dataclass
+class Addon:
+    """Something sold with a service and billed with it; not a product of its own."""
+
+    id: int
+    userid: int
+    orderid: int
+    serviceid: int
+    name: str
+    recurring: Decimal
+    billingcycle: str
+    regdate: str
+    nextduedate: str
+    status: str = "Active"
+
+
+@dataclass
 class CancelRequest:
     """A request to cancel a service."""
 

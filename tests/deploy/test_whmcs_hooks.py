@@ -112,9 +112,13 @@ async def test_every_hook_arrives_in_the_inbox(whmcs: Whmcs, api: Api, pool: asy
     ended = whmcs.send()
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert whmcs.waiting() == []
-    told = [each for _, notices in FIRED.values() for each in notices]
-    expected = [MIRRORED[each[0]](each) for each in told if each[0] in MIRRORED]
-    expected.insert(expected.index(("client", "7")) + 1, ("merge", "7"))
+    told = [(event, each) for event, (_, notices) in FIRED.items() for each in notices]
+    expected = [
+        ("client_services", "7") if "Addon" in event else MIRRORED[each[0]](each)
+        for event, each in told
+        if each[0] in MIRRORED
+    ]
+    expected += [("merge", "7"), ("cancel_requests", "all")]
     assert sorted(await records(pool)) == sorted(expected)
 
 

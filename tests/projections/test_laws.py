@@ -20,7 +20,21 @@ from app.queries.store import Store
 from app.readmodels import documents
 from app.readmodels.profiles import DOCUMENT as PROFILE
 from app.settings import Settings
-from tests.changes import CARD, CASE, CLIENT, CLOSED, COMMENT, INVOICE, ORDER, PRODUCT, SERVICE, T0, change
+from tests.changes import (
+    ADDON,
+    CARD,
+    CASE,
+    CLIENT,
+    CLOSED,
+    COMMENT,
+    INVOICE,
+    ORDER,
+    PRODUCT,
+    SERVICE,
+    T0,
+    UPGRADE,
+    change,
+)
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 NOT_SLICES = {
@@ -70,6 +84,11 @@ def history(settings: Settings) -> list[Change]:
         change("salesforce", "CaseComment", "00aB", {**COMMENT, "IsPublished": False}, at=4000, parent_id="500A"),
         change("whmcs", "client", "1001", CLIENT, owner_id="1001"),
         change("whmcs", "service", "55", SERVICE, owner_id="1001"),
+        change("whmcs", "addon", "7", ADDON, owner_id="1001", parent_id="55"),
+        change("whmcs", "addon", "8", ADDON, owner_id="1001", parent_id="55"),
+        change("whmcs", "addon", "8", at=5500, kind="deleted"),
+        change("whmcs", "cancel_request", "55", {"type": "Immediate", "date": "2026-02-01"}, parent_id="55"),
+        change("whmcs", "upgrade", "55", UPGRADE, owner_id="1001", parent_id="55"),
         change("whmcs", "invoice", "77", INVOICE, owner_id="1001"),
         change("whmcs", "invoice", "77", {**INVOICE, "status": "Paid", "balance": "0.00"}, at=2000, owner_id="1001"),
         change("whmcs", "client_invoices", "1001", {"ids": ["77"]}, owner_id="1001"),

@@ -136,6 +136,12 @@ def test_latency_delays_and_garbage_and_emptiness_spoil_the_answer(whmcs: Whmcs,
     assert whmcs.ask("WhmcsDetails").content == b""
 
 
+def test_a_fault_may_let_some_calls_pass_first(whmcs: Whmcs, control: httpx.Client) -> None:
+    script(control, "whmcs", "status", operation="WhmcsDetails", status=502, skip=2)
+    statuses = [whmcs.ask("WhmcsDetails").status_code for _ in range(4)]
+    assert statuses == [200, 200, 502, 200]
+
+
 def test_faults_reach_every_upstream(stand: Stand, control: httpx.Client) -> None:
     asked = {
         "salesforce": "/services/data/",

@@ -150,3 +150,28 @@ def test_salesforce_and_whmcs_agree_about_past_orders(whmcs: Whmcs, control: htt
             product = control.get(f"/salesforce/Product2/{items.json()['records'][0]['Product2Id']}").json()
             pid = control.get(f"/whmcs/services/{service}").json()["pid"]
             assert pid == int(product["WH_Product_ID__c"])
+
+
+def test_the_daily_run_carries_out_what_was_asked_and_bills_it_no_more(whmcs: Whmcs, control: httpx.Client) -> None:
+    services = control.get("/whmcs/services", params={"status": "Active"}).json()["records"]
+    now, later = (str(each["id"]) for each in services[:2])
+    whmcs.call("AddCancelRequest", serviceid=now, type="Immediate")
+    whmcs.call("AddCancelRequest", serviceid=later, type="End of Billing Period")
+    assert control.post("/whmcs/cron").json()["cancelled"] == [now]
+    assert control.get(f"/whmcs/services/{later}").json()["status"] == "Active"
+    control.put("/clock", json={"advance_seconds": 40 * 86_400}).raise_for_status()
+    ran = control.post("/whmcs/cron").json()
+    assert ran["cancelled"] == [later]
+    billed = [control.get(f"/whmcs/invoices/{each['id']}").json() for each in ran["invoices"]]
+    assert not any(str(item["relid"]) in (now, later) for invoice in billed for item in invoice["items"])
+
+
+def test_add_ons_are_listed_by_client_and_service(whmcs: Whmcs, control: httpx.Client) -> None:
+    service = control.get("/whmcs/services", params={"status": "Active"}).json()["records"][0]
+    client_id, service_id = str(service["clientid"]), str(service["id"])
+    assert whmcs.call("GetClientsAddons", clientid=client_id)["addons"] == ""
+    control.post(f"/whmcs/services/{service_id}/addons", json={"name": "Backup", "recurring": "300"}).raise_for_status()
+    for asked in ({"clientid": client_id}, {"serviceid": service_id}):
+        [addon] = whmcs.call("GetClientsAddons", **asked)["addons"]["addon"]
+        assert (addon["name"], addon["recurring"], addon["status"]) == ("Backup", "300.00", "Active")
+    assert whmcs.call("GetClientsAddons", clientid="1")["totalresults"] == 0

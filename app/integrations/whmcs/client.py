@@ -33,6 +33,7 @@ class WhmcsClient:
         # Connections of their own: a slow gateway must not hold up everything else that is asked of WHMCS.
         self._charges = Api(settings)
         self.call = self._api.call
+        self.rows = self._api.rows
 
     @classmethod
     async def open(cls, settings: Settings) -> "WhmcsClient":

@@ -21,6 +21,8 @@ INSUFFICIENT_FUNDS = "insufficient_funds"
 CARD_INVALID = "card_invalid"
 GATEWAY_ERROR = "gateway_error"
 DECLINED = "declined"
+CANCELLATION_EXISTS = "cancellation_exists"
+UPGRADE_UNPAID = "upgrade_unpaid"
 
 PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
     # What a gateway says of a charge comes first: its words are its own, and none of them means anything else here.
@@ -44,6 +46,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
         "",
     ),
     (re.compile(r"status not pending", re.I), UpstreamRejected, NOT_PENDING),
+    (re.compile(r"existing cancellation request", re.I), UpstreamRejected, CANCELLATION_EXISTS),
+    (re.compile(r"previous upgrade invoice", re.I), UpstreamRejected, UPGRADE_UNPAID),
     (
         re.compile(r"duplicate email|not available for use|already exists with that email", re.I),
         UpstreamRejected,

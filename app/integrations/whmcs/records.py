@@ -61,6 +61,7 @@ class Record(Struct, frozen=True):
     record_id: str
     owner_id: str | None
     data: dict[str, Any]
+    parent_id: str | None = None
 
 
 def change(record: Record, *, origin: Origin, read_at: datetime) -> Change:
@@ -76,6 +77,7 @@ def change(record: Record, *, origin: Origin, read_at: datetime) -> Change:
         occurred_at=read_at,
         origin=origin,
         owner_id=record.owner_id,
+        parent_id=record.parent_id,
         read_at=read_at,
         data=record.data,
     )
@@ -132,6 +134,32 @@ def service(row: Mapping[str, Any]) -> Record:
     data |= {name: identifier(row.get(name)) for name in ("orderid", "pid")}
     data |= {name: moment(row.get(name)) for name in ("regdate", "nextduedate")}
     return Record("service", service_id, owner, data)
+
+
+def addon(row: Mapping[str, Any]) -> Record:
+    """One row of GetClientsAddons: hangs on its service."""
+    addon_id, owner = identifier(row.get("id")), identifier(row.get("userid"))
+    data: dict[str, Any] = {"id": addon_id, **picked(row, ("name", "billingcycle", "status"))}
+    data["recurringamount"] = text(row.get("recurring"))
+    data |= {name: moment(row.get(name)) for name in ("regdate", "nextduedate")}
+    return Record("addon", addon_id, owner, data, identifier(row.get("serviceid")))
+
+
+def cancel_request(row: Mapping[str, Any]) -> Record:
+    """One row of GetCancelledPackages. A service has one at a time and the record bears the service's id, because who
+    makes a request is not told its own. The customer's reason is left behind."""
+    service_id = identifier(row.get("relid"))
+    return cancellation(service_id, text(row.get("type")), moment(row.get("date")))
+
+
+def cancellation(service_id: str, kind: str, at: str | None) -> Record:
+    """A request to cancel a service: `type` in WHMCS's words, `date` in its server's local time."""
+    return Record("cancel_request", service_id, None, {"type": kind, "date": at}, service_id)
+
+
+def upgrade(service_id: str, whmcs_client_id: str, data: Mapping[str, str | None]) -> Record:
+    """A change of product that the portal asked for. WHMCS lists them nowhere, so what it answered is all there is."""
+    return Record("upgrade", service_id, whmcs_client_id, dict(data), service_id)
 
 
 def pay_method(row: Mapping[str, Any], whmcs_client_id: str) -> Record:

@@ -70,9 +70,14 @@ def _change(webhook_id: str, place: int, notice: Notice, named: tuple[str, str])
 
 
 def _records(notice: Notice) -> list[tuple[str, str]]:
-    """What to read again. An order makes or changes services that only the client's list knows."""
+    """What to read again. An order makes or changes services that only the client's list knows; add-ons come with it,
+    and requests to cancel with the installation's."""
     if notice.object == "client" and notice.id and notice.merged_into:
         return [("client", notice.id), ("merge", notice.id)]
+    if "Addon" in notice.event and notice.client_id:
+        return [("client_services", notice.client_id)]
+    if notice.event == "CancellationRequest" and notice.id:
+        return [("service", notice.id), ("cancel_requests", "all")]
     if notice.object in RECORD_OF and notice.id:
         return [(RECORD_OF[notice.object], notice.id)]
     if notice.object == "pay_method" and notice.client_id:

@@ -22,12 +22,19 @@ def notice(**fields):
         ({"object": "client", "id": "1001"}, ("client", "1001")),
         ({"object": "pay_method", "id": ""}, ("pay_methods", "1001")),
         ({"object": "order", "id": "5"}, ("client_services", "1001")),
+        ({"event": "AddonActivated", "object": "service", "id": "7"}, ("client_services", "1001")),
     ],
 )
 def test_a_webhook_is_a_hint_to_read_again(fields, names):
     (change,) = decode("w1", notice(**fields)).changes
     assert (change.object, change.record_id) == names
     assert (change.kind, change.owner_id, change.origin, change.data) == ("hint", "1001", "webhook", {})
+
+
+def test_a_request_to_cancel_has_the_service_read_and_the_list_of_requests():
+    changes = decode("w1", notice(event="CancellationRequest", object="service", id="7")).changes
+    assert [(each.object, each.record_id) for each in changes] == [("service", "7"), ("cancel_requests", "all")]
+    assert len({each.event_id for each in changes}) == 2
 
 
 def test_the_same_webhook_twice_is_one_event():

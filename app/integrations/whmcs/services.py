@@ -1,0 +1,34 @@
+"""Services beyond their plain record: add-ons, the login name of what provides them, a status set by hand."""
+
+from app.integrations.whmcs.client import WhmcsClient
+from app.integrations.whmcs.faults import understood
+from app.integrations.whmcs.records import Record, addon
+from app.integrations.whmcs.wire import as_list, identifier, text
+
+ACTIVE, SUSPENDED, TERMINATED, CANCELLED = "Active", "Suspended", "Terminated", "Cancelled"
+
+
+async def addons(client: WhmcsClient, whmcs_client_id: str) -> list[Record]:
+    """The add-ons of all services of a client."""
+    action = "GetClientsAddons"
+    body = await client.call(action, {"clientid": whmcs_client_id})
+    with understood(action):
+        found = [addon(row) for row in as_list(body.get("addons"), "addon")]
+    return [each for each in found if each.owner_id == whmcs_client_id]
+
+
+async def login_name(client: WhmcsClient, service_id: str) -> str:
+    """The user name that WHMCS's own module set up a service under, empty when the portal did. Kept nowhere."""
+    action = "GetClientsProducts"
+    body = await client.call(action, {"serviceid": service_id})
+    with understood(action):
+        rows = as_list(body.get("products"), "product")
+        return next((text(row.get("username")) for row in rows if identifier(row.get("id")) == service_id), "")
+
+
+async def set_status(client: WhmcsClient, service_id: str, status: str, reason: str = "") -> None:
+    """Note what state a service is in; whatever provides it is not told. Safe to repeat."""
+    params: dict[str, object] = {"serviceid": service_id, "status": status, "suspendreason": reason or None}
+    if not reason:
+        params["unset"] = ["suspendreason"]
+    await client.call("UpdateClientProduct", params, write=True)

@@ -1,0 +1,117 @@
+"""Subscriptions as customers see them: in a sentence, with what is asked of them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+
+from app.events import Change
+from tests.changes import ADDON, CLIENT, INVOICE, SERVICE, UPGRADE, change
+
+Feed = Callable[[Sequence[Change]], Awaitable[None]]
+OWNED = {"owner_id": "1001"}
+PART = {"owner_id": "1001", "parent_id": "55"}
+
+
+def service(**fields: str) -> Change:
+    base = {"pid": "301", "domain": "080-1234-5678", "nextduedate": "2026-03-01", "orderid": "9"}
+    return change("whmcs", "service", "55", {**SERVICE, **base, **fields}, **OWNED)
+
+
+def request(kind: str) -> Change:
+    return change("whmcs", "cancel_request", "55", {"type": kind, "date": "2026-02-01 10:00:00"}, parent_id="55")
+
+
+async def seen(pool: asyncpg.Pool) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(await pool.fetchval("SELECT document FROM read_model.subscriptions"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "words"),
+    [
+        ("Active", "", "Active."),
+        ("Suspended", "Overdue on Payment", "Suspended because a payment is overdue. Pay the open invoice"),
+        ("Suspended", "Spam", "Suspended. Please contact support"),
+        ("Terminated", "", "Ended. What was stored with it was removed"),
+        ("Cancelled", "", "Cancelled, as it was asked for."),
+        ("Nonsense", "", "Please contact support about this service."),
+    ],
+)
+async def test_every_state_is_a_sentence(
+    pool: asyncpg.Pool, account: UUID, feed: Feed, status: str, reason: str, words: str
+) -> None:
+    await feed([service(status=status, suspensionreason=reason)])
+    assert (await seen(pool))["status_text"].startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "ends_on"),
+    [
+        ("Immediate", "now", None),
+        ("End of Billing Period", "end_of_period", "2026-03-01"),
+        ("Someday", "end_of_period", "2026-03-01"),
+    ],
+)
+async def test_a_request_to_cancel_shows_until_it_is_carried_out(
+    pool: asyncpg.Pool, account: UUID, feed: Feed, kind: str, when: str, ends_on: str | None
+) -> None:
+    await feed([request(kind), service()])
+    assert (await seen(pool))["cancellation"] == {"when": when, "requested_on": "2026-02-01", "ends_on": ends_on}
+    row = await pool.fetchrow("SELECT cancellation, ends_on::text FROM read_model.subscriptions")
+    assert tuple(row) == (when, ends_on)
+    await feed([change("whmcs", "service", "55", {**SERVICE, "status": "Cancelled"}, at=9_000, **OWNED)])
+    assert (await seen(pool))["cancellation"] is None
+
+
+async def test_a_request_that_staff_took_back_is_gone(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
+    await feed([service(), request("Immediate"), change("whmcs", "cancel_request", "55", at=50, kind="deleted")])
+    assert (await seen(pool))["cancellation"] is None
+
+
+async def test_a_plan_that_waits_for_its_payment_shows_until_the_service_has_it(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    await feed([service(), change("whmcs", "upgrade", "55", UPGRADE, **PART)])
+    assert (await seen(pool))["pending_change"] == {
+        "product_name": "SIM 10 GB",
+        "invoice_id": "77",
+        "requested_on": "2026-02-01",
+    }
+    await feed([change("whmcs", "invoice", "77", {**INVOICE, "status": "Paid"}, **OWNED)])
+    assert (await seen(pool))["pending_change"] is not None
+    await feed([change("whmcs", "service", "55", {**SERVICE, "pid": "302"}, at=9_000, **OWNED)])
+    assert (await seen(pool))["pending_change"] is None
+
+
+async def test_a_plan_whose_invoice_is_cancelled_is_not_coming(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
+    await feed([service(), change("whmcs", "upgrade", "55", UPGRADE, **PART)])
+    await feed([change("whmcs", "invoice", "77", {**INVOICE, "status": "Cancelled"}, at=100, **OWNED)])
+    assert (await seen(pool))["pending_change"] is None
+
+
+async def test_a_client_and_an_invoice_of_one_number_are_not_taken_for_each_other(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    wish = {**UPGRADE, "invoice_id": "1001"}
+    await feed([service(), change("whmcs", "upgrade", "55", wish, **PART)])
+    await feed([change("whmcs", "invoice", "1001", {**INVOICE, "status": "Cancelled"}, **OWNED)])
+    await feed([change("whmcs", "client", "1001", {**CLIENT, "currency_code": "USD"}, **OWNED)])
+    found = await seen(pool)
+    assert (found["amount"]["currency"], found["pending_change"]) == ("USD", None)
+
+
+async def test_add_ons_and_the_line_are_part_of_it(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
+    await feed([change("whmcs", "addon", "7", ADDON, **PART), service()])
+    found = await seen(pool)
+    assert (found["line"], found["domain"]) == ("08012345678", None)
+    [addon] = found["addons"]
+    assert (addon["name"], addon["amount"]["amount"], addon["status"]) == ("Backup", "500.00", "active")
+    await feed([change("whmcs", "addon", "7", at=50, kind="deleted")])
+    assert (await seen(pool))["addons"] == []
+    await feed([change("whmcs", "service", "55", {**SERVICE, "name": "Hosting Pro", "domain": "a.jp"}, at=60, **OWNED)])
+    found = await seen(pool)
+    assert (found["line"], found["domain"]) == (None, "a.jp")
