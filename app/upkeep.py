@@ -10,6 +10,8 @@ import structlog
 from msgspec import Struct, structs
 
 from app.commands import ledger, mail, tell_salesforce
+from app.commands.context import Context
+from app.commands.services.follow import follow
 from app.errors import UpstreamError
 from app.ingest import cases, merges, retention
 from app.ingest.reconcile import Reconcile
@@ -88,6 +90,12 @@ async def sweep_cases(resources: Resources) -> None:
         log.warning("case_sweep_postponed", error=str(error))
 
 
+async def follow_plans(resources: Resources) -> None:
+    """Bring changes of plan that are paid for to the network or server."""
+    r = resources
+    await follow(Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm))
+
+
 async def reconcile(resources: Resources) -> None:
     """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
@@ -105,6 +113,7 @@ CHORES = (
     Chore("mail", 1, send_mail),
     Chore("salesforce", 60, tell),
     Chore("merges", 10, follow_merges),
+    Chore("plans", 1, follow_plans),
     Chore("rebuild", 30, rebuild_raised),
 )
 

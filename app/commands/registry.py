@@ -1,13 +1,16 @@
 """Every command by name: what can be done here, on one screen."""
 
 from app.commands.attach_to_case import attach_to_case
+from app.commands.cancel_subscription import cancel_subscription
 from app.commands.change_address import change_address
 from app.commands.change_password import change_password
+from app.commands.change_plan import change_plan
 from app.commands.change_profile import change_profile
 from app.commands.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
 from app.commands.check_order import check_order
 from app.commands.comment_on_case import comment_on_case
 from app.commands.context import Command
+from app.commands.create_control_panel_link import create_control_panel_link
 from app.commands.create_payment_link import create_invoice_pdf_link, create_payment_link, create_payments_link
 from app.commands.create_payment_methods_link import create_payment_methods_link
 from app.commands.customer_numbers import check_customer_number
@@ -16,7 +19,9 @@ from app.commands.manage_payment_methods import remove_payment_method, set_defau
 from app.commands.open_case import open_case
 from app.commands.pay_invoice import pay_invoice
 from app.commands.place_order import place_order
+from app.commands.preview_plan_change import preview_plan_change
 from app.commands.read_notifications import read_notification, read_notifications
+from app.commands.read_usage import read_usage
 from app.commands.request_eligibility import request_eligibility
 from app.commands.reset_password import forgot_password, reset_password
 from app.commands.revoke_sessions import revoke_session, revoke_sessions
@@ -49,6 +54,11 @@ CREATE_PAYMENTS_LINK = Command("create_payments_link", create_payments_link, rep
 CREATE_INVOICE_PDF_LINK = Command("create_invoice_pdf_link", create_invoice_pdf_link, replayable=False)
 PAY_INVOICE = Command("pay_invoice", pay_invoice, "required")
 CREATE_PAYMENT_METHODS_LINK = Command("create_payment_methods_link", create_payment_methods_link, replayable=False)
+PREVIEW_PLAN_CHANGE = Command("preview_plan_change", preview_plan_change, replayable=False, changes=False)
+CHANGE_PLAN = Command("change_plan", change_plan, "required")
+CANCEL_SUBSCRIPTION = Command("cancel_subscription", cancel_subscription)
+READ_USAGE = Command("read_usage", read_usage, replayable=False, changes=False)
+CREATE_CONTROL_PANEL_LINK = Command("create_control_panel_link", create_control_panel_link, replayable=False)
 
 SET_DEFAULT_PAYMENT_METHOD = Command("set_default_payment_method", set_default_payment_method)
 REMOVE_PAYMENT_METHOD = Command("remove_payment_method", remove_payment_method)
@@ -83,4 +93,9 @@ COMMANDS = (
     CREATE_PAYMENT_METHODS_LINK,
     SET_DEFAULT_PAYMENT_METHOD,
     REMOVE_PAYMENT_METHOD,
+    PREVIEW_PLAN_CHANGE,
+    CHANGE_PLAN,
+    CANCEL_SUBSCRIPTION,
+    READ_USAGE,
+    CREATE_CONTROL_PANEL_LINK,
 )

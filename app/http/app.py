@@ -16,6 +16,7 @@ from app.http import (
     account_write,
     admin,
     admin_fulfilments,
+    admin_subscriptions,
     auth,
     auth_passwords,
     auth_second_factor,
@@ -32,6 +33,7 @@ from app.http import (
     orders_read,
     orders_write,
     problems,
+    subscriptions_write,
     webhooks,
 )
 from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
@@ -62,12 +64,14 @@ ROUTES = (
     *orders_write.ROUTES,
     *billing_read.ROUTES,
     *billing_write.ROUTES,
+    *subscriptions_write.ROUTES,
     *cases.ROUTES,
     *case_attachments.ROUTES,
     *commands.ROUTES,
     *events.ROUTES,
     *admin.ROUTES,
     *admin_fulfilments.ROUTES,
+    *admin_subscriptions.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
 )

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from app.commands.context import Context
 from app.commands.fulfilment import overview
+from app.commands.services import journal
 from app.db import is_outage
 from app.http.inputs import answers
 from app.ingest.measure import measure
@@ -25,6 +26,7 @@ ACTIVATED = (
 PAUSES = (
     "# HELP portal_fulfilment_pauses Orders that paused in the last 24 hours\n# TYPE portal_fulfilment_pauses gauge\n"
 )
+PLAN_CHANGES = "# HELP portal_plan_changes Changes of plan under way or failed\n# TYPE portal_plan_changes gauge\n"
 
 
 class Ready(Struct, frozen=True):
@@ -122,9 +124,10 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 async def _fulfilments(context: Context) -> bytes:
-    """By state and error, and how the last day went; absent while the database is away."""
+    """By state and error, how the last day went, and changes of plan; absent while the database is away."""
     try:
         found, pace = await overview.counts(context.pool), await overview.pace(context.pool)
+        changes = await journal.counts(context.pool)
     except Exception as error:
         if not is_outage(error):
             raise
@@ -135,6 +138,8 @@ async def _fulfilments(context: Context) -> bytes:
     lines += [f'portal_activation_seconds{{quantile="{q}"}} {value:.3f}\n' for q, value in seconds.items() if value]
     lines.append(f"portal_activation_seconds_count {pace.activated}\n{PAUSES}")
     lines += [f'portal_fulfilment_pauses{{error="{code}"}} {count}\n' for code, count in pace.pauses.items()]
+    lines.append(PLAN_CHANGES)
+    lines += [f'portal_plan_changes{{state="{state}"}} {count}\n' for state, count in changes.items()]
     return (FULFILMENTS + "".join(lines)).encode()
 
 

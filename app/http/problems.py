@@ -67,6 +67,22 @@ class Unavailable(PortalError):
     retry_after_seconds = 5
 
 
+class NetworkUnavailable(PortalError):
+    """Freebit is away, refuses us, or talks nonsense."""
+
+    code = "network_unavailable"
+    detail = "The mobile network's system is unavailable, please try again in a moment."
+    retry_after_seconds = 30
+
+
+class HostingUnavailable(PortalError):
+    """WHM is away, refuses us, or talks nonsense."""
+
+    code = "hosting_unavailable"
+    detail = "The hosting server is unavailable, please try again in a moment."
+    retry_after_seconds = 30
+
+
 class BillingUnavailable(PortalError):
     """WHMCS is away, refuses us, or talks nonsense."""
 
@@ -95,10 +111,17 @@ STATUS: Mapping[type[PortalError], int] = {
     Busy: 503,
     Unavailable: 503,
     BillingUnavailable: 503,
+    NetworkUnavailable: 503,
+    HostingUnavailable: 503,
     errors.UpstreamRejected: 502,
     errors.UpstreamMalformed: 502,
     errors.UpstreamError: 503,
     errors.PortalError: 500,
+}
+AWAY: Mapping[str, type[PortalError]] = {
+    "whmcs": BillingUnavailable,
+    "freebit": NetworkUnavailable,
+    "whm": HostingUnavailable,
 }
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]+)`")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
@@ -145,7 +168,7 @@ def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[b
 
 def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the answer to an error."""
-    error = _billing(error)
+    error = _away(error)
     status, code, detail = status_of(error), error.code, error.detail
     problem = Problem(
         type=f"/docs/errors#{code}",
@@ -165,11 +188,11 @@ def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], 
     return status, headers, msgspec.json.encode(problem)
 
 
-def _billing(error: PortalError) -> PortalError:
-    """Customers know WHMCS as the billing system; that it is away, in whichever way, is one answer."""
+def _away(error: PortalError) -> PortalError:
+    """Customers know upstreams by what they do; that one is away, in whichever way, is one answer."""
     away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
-    if away and isinstance(error, errors.UpstreamError) and error.upstream == "whmcs":
-        return BillingUnavailable(retry_after_seconds=error.retry_after_seconds)
+    if away and isinstance(error, errors.UpstreamError) and error.upstream in AWAY:
+        return AWAY[error.upstream](retry_after_seconds=error.retry_after_seconds)
     return error
 
 

@@ -25,6 +25,8 @@ REDIS_REST_SECONDS = 5
 PROOFS = ("/api/auth/password/", "/api/auth/mfa/")
 """Routes on which a secret is proven, whoever is logged in."""
 PAYING = ("/api/invoices/", "/api/payment-methods/")
+LIVE = ("/preview", "/usage", "/control-panel-link")
+"""How routes end that ask an upstream at once."""
 UNLIMITED = ("/api/health/", "/metrics", "/webhooks/")
 
 _COUNT = """
@@ -91,4 +93,6 @@ def _class_of(path: str, settings: Settings, actor: Actor) -> tuple[str, int, st
         return "staff", settings.staff_rate_per_minute, str(actor.user_id)
     if path.startswith(PAYING) and path.endswith(("-link", "/link", "/pay")):
         return "payment", settings.payment_rate_per_minute, str(actor.account_id)
+    if path.startswith("/api/subscriptions/") and path.endswith(LIVE):
+        return "live", settings.live_rate_per_minute, str(actor.account_id)
     return "account", settings.account_rate_per_minute, str(actor.account_id or actor.user_id)

@@ -55,6 +55,8 @@ RULES = (
     Rule("/api/admin/dead-letters", OPERATOR),
     Rule("/api/admin/projections", OPERATOR),
     Rule("/api/admin/fulfilments", OPERATOR),
+    Rule("/api/admin/subscriptions", OPERATOR),
+    Rule("/api/admin/plan-changes", OPERATOR),
     Rule("/api/admin/accounts/", OPERATOR | SUPPORT),
 )
 

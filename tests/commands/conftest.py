@@ -57,6 +57,10 @@ class Desk:
             origin="cdc",
         )
 
+    def whmcs_news(self, object_name: str, record_id: str) -> Change:
+        """News of a WHMCS record or list, as a webhook would bring it."""
+        return accounts.whmcs_hint(object_name, record_id, f"test:{uuid4()}")
+
     async def settle(self) -> None:
         """Work until the inbox is empty."""
         async with asyncio.timeout(SETTLE_SECONDS):

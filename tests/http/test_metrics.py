@@ -11,6 +11,7 @@ async def test_metrics_tell_of_this_process_and_of_how_far_behind_the_portal_is(
     assert "portal_measures_up 1.0" in text
     assert 'portal_inbox_open{lane="fetch"} 0.0' in text
     assert "portal_http_requests_total" in text
+    assert 'portal_plan_changes{state="failed"} 0' in text
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
 

@@ -77,6 +77,12 @@ WHO = {
     "get /api/subscriptions": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}/invoices": CUSTOMERS,
+    "post /api/subscriptions/{subscription_id}/preview": CUSTOMERS,
+    "post /api/subscriptions/{subscription_id}/upgrade": CUSTOMERS,
+    "post /api/subscriptions/{subscription_id}/downgrade": CUSTOMERS,
+    "post /api/subscriptions/{subscription_id}/cancel": CUSTOMERS,
+    "post /api/subscriptions/{subscription_id}/usage": CUSTOMERS,
+    "post /api/subscriptions/{subscription_id}/control-panel-link": CUSTOMERS,
     "get /api/cases": CUSTOMERS,
     "post /api/cases": CUSTOMERS,
     "get /api/cases/{case_id}": CUSTOMERS,
@@ -92,6 +98,15 @@ WHO = {
     "get /api/admin/fulfilments/{order_id}": OPERATORS,
     "post /api/admin/fulfilments/{order_id}/retry": OPERATORS,
     "post /api/admin/fulfilments/{order_id}/cancel": OPERATORS,
+    "get /api/admin/subscriptions/{subscription_id}": OPERATORS,
+    "post /api/admin/subscriptions/{subscription_id}/usage": OPERATORS,
+    "post /api/admin/subscriptions/{subscription_id}/suspend": OPERATORS,
+    "post /api/admin/subscriptions/{subscription_id}/unsuspend": OPERATORS,
+    "post /api/admin/subscriptions/{subscription_id}/terminate": OPERATORS,
+    "post /api/admin/subscriptions/{subscription_id}/sync-plan": OPERATORS,
+    "post /api/admin/subscriptions/{subscription_id}/reissue": OPERATORS,
+    "get /api/admin/plan-changes": OPERATORS,
+    "post /api/admin/plan-changes/{change_id}/retry": OPERATORS,
     "post /api/admin/projections/{name}/rebuild": OPERATORS,
     "get /api/admin/accounts/{account_id}/explain/{resource}/{item_id}": SUPPORT,
 }
@@ -151,18 +166,20 @@ async def staff(pool: asyncpg.Pool) -> list[str]:
 def address(path: str, ids: dict[str, str]) -> str:
     class Values(dict[str, str]):
         def __missing__(self, key: str) -> str:
-            return str(UUID(int=1)) if key in ("session_id", "account_id") else "1"
+            return str(UUID(int=1)) if key in ("session_id", "account_id", "change_id") else "1"
 
     return path.format_map(Values({**OTHERS, **ids}))
 
 
 async def call(api: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
     body: Any = {} if method in ("post", "put", "patch") else None
+    if path.endswith(("/preview", "/upgrade", "/downgrade")):
+        body = {"sku": "SIM-5GB"}
     if path == "/api/events":  # a stream has no end: one that has begun is enough
         async with api.stream(method, path, headers={**headers, "last-event-id": "not a number"}) as response:
             await response.aread()
             return response
-    more = {"x-request-id": "same", **({"idempotency-key": str(uuid4())} if body is not None else {})}
+    more = {"x-request-id": "same", "idempotency-key": uuid4().hex}
     return await api.request(method, path, json=body, headers={**headers, **more})
 
 

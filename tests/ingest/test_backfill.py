@@ -18,6 +18,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk
+from tests.commands.services import someone_with
 
 COUNT = "SELECT count(*) FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND NOT deleted"
 
@@ -102,7 +103,8 @@ async def test_a_silent_change_in_whmcs_is_found_counted_and_healed(desk: Desk, 
     actor = await desk.customer()
     clean = [each async for each in run.whmcs()]
     await desk.settle()
-    assert all(each.checked and not each.differing for each in clean if each.object != "service"), clean
+    assert all(each.checked for each in clean if each.object not in ("service", "cancel_request")), clean
+    assert not any(each.differing for each in clean), clean
     invoice_id = await desk.pool.fetchval("SELECT invoice_id FROM read_model.invoices WHERE status = 'unpaid' LIMIT 1")
     if invoice_id is None:
         invoice_id = await desk.pool.fetchval("SELECT invoice_id FROM read_model.invoices LIMIT 1")
@@ -158,3 +160,16 @@ async def test_a_record_that_is_gone_without_a_trace_is_found_by_its_id(
     await desk.settle()
     gone = f"SELECT deleted FROM mirror.records WHERE record_id = '{GONE}'"
     assert await desk.pool.fetchval(gone)
+
+
+async def test_a_request_to_cancel_that_no_hook_announced_is_found(desk: Desk, run: Reconcile) -> None:
+    _, service_id = await someone_with(desk, "sim")
+    params = {"serviceid": service_id, "type": "Immediate", "reason": "by phone"}
+    await desk.resources.whmcs.call("AddCancelRequest", params, write=True)
+    [found] = [each async for each in run.whmcs() if each.object == "cancel_request"]
+    await desk.settle()
+    assert (found.checked, found.differing) == (1, 1)
+    held = "SELECT cancellation FROM read_model.subscriptions WHERE subscription_id = $1"
+    assert await desk.pool.fetchval(held, service_id) == "now"
+    data = await desk.pool.fetchval("SELECT data FROM mirror.records WHERE object = 'cancel_request'")
+    assert set(data) == {"type", "date"}, "the reason stays in WHMCS"

@@ -1,0 +1,54 @@
+"""`portal services`, as an operator runs it."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from app.resources import open_resources
+from app.settings import Settings
+from app.worker import Work
+from tests.commands.conftest import Desk
+from tests.commands.services import held, someone_with
+
+
+async def test_a_service_is_shown_suspended_released_and_ended(
+    portal: Any, sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool
+) -> None:
+    async with open_resources(sandbox_settings) as resources:
+        desk = Desk(resources, sandbox)
+        _, service_id = await someone_with(desk, "hosting")
+        assert "is Active." in portal("services", "show", service_id).stdout
+        used = json.loads(portal("services", "usage", service_id).stdout)
+        assert used["hosting"]["disk_limit_megabytes"]
+        suspended = portal("services", "suspend", service_id, "--reason", "Payment overdue", "--json")
+        assert json.loads(suspended.stdout)["status"] == "Suspended"
+        assert "is Active." in portal("services", "unsuspend", service_id).stdout
+        asked = portal("services", "terminate", service_id, "--reason", "abuse")
+        assert asked.returncode != 0, "it asks first"
+        ended = portal("services", "terminate", service_id, "--reason", "abuse", "--yes")
+        assert "is Terminated." in ended.stdout, ended.stderr
+        assert (await held(desk, "services", service_id))["status"] == "Terminated"
+        await Work(resources).sweep()
+    unknown = portal("services", "show", "99999999")
+    assert (unknown.returncode, "subscription_not_found" in unknown.stderr) == (1, True)
+    assert portal("services", "reissue", service_id, "--eid", "12").returncode == 2
+    assert await pool.fetchval("SELECT detail ->> 'operator' FROM portal.audit WHERE action = 'service.terminate'")
+
+
+async def test_changes_of_plan_are_listed_and_tried_again(portal: Any, pool: asyncpg.Pool) -> None:
+    assert "No change of plan" in portal("services", "plan-changes").stdout
+    change_id = uuid4()
+    await pool.execute(
+        "INSERT INTO portal.plan_changes (change_id, account_id, subscription_id, whmcs_client_id, command_digest, "
+        "category, sku, product_id, product_name, plan_code, state, error_code, error_message) VALUES ($1, $2, '55', "
+        "'1001', '', 'hosting', 'HOSTING-PRO', '502', 'Hosting Pro', '', 'failed', 'upstream_rejected', 'No package.')",
+        change_id,
+        uuid4(),
+    )
+    listed = portal("services", "plan-changes").stdout
+    assert "Hosting Pro" in listed
+    assert "upstream_rejected: No package." in listed
+    again = portal("services", "plan-changes", "--retry", str(change_id), "--json")
+    assert json.loads(again.stdout)["plan_changes"][0]["state"] == "providing"
