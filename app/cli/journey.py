@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from app.cli.running_services import live_with_services
 from app.cli.sim_basket import SKUS, sim_basket
 from app.cli.support import ask_support, look_at_the_first_screen
 from app.cli.timeline import Step
@@ -72,6 +73,7 @@ class Journey:
             await self.approve()
             await self.bill_and_pay()
             await self.take_tour()
+            await live_with_services(self.visitor, self.say)
             await ask_support(self.visitor, self.say)
             await look_at_the_first_screen(self.visitor, self.say)
             await self.read_everything()
