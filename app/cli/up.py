@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import httpx
 
-from app.cli import embedded, migrate
+from app.cli import embedded, migrate, sample_data
 from app.cli.embedded import Engine
 from app.cli.environment import beside_sandbox
 from app.cli.processes import Spec, Supervisor
@@ -87,6 +87,8 @@ class Stack:
             UpError, EngineError, SettingsError
         """
         self._supervisor.watch()
+        if self._with_sandbox and (aside := sample_data.set_aside(self._home)):
+            self._say(f"sample data of another release set aside in {aside}; starting afresh")
         for variable, prepare in (("DATABASE_URL", embedded.postgres), ("REDIS_URL", embedded.redis)):
             if not self._environment.get(variable):
                 self._environment[variable] = self._engine(prepare(self._home))
