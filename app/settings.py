@@ -60,6 +60,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_at_once: Annotated[
         int, note("Requests one API process works on at once; event streams are not counted.")
     ] = 512
+    answer_memory_mib: Annotated[
+        int,
+        Meta(ge=0, description="Memory for ready answers in one API process, in MiB; 0: none are kept in the process."),
+    ] = 64
     admin_networks: Annotated[
         str, note("Networks that may reach /api/admin, comma separated, e.g. 10.0.0.0/8; empty: all.")
     ] = ""

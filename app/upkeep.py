@@ -16,7 +16,7 @@ from app.errors import UpstreamError
 from app.ingest import cases, merges, retention
 from app.ingest.reconcile import Reconcile
 from app.ingest.upstreams import Upstreams
-from app.projections import fanout, publish, rebuild
+from app.projections import fanout, rebuild
 from app.projections.rebuild import asked
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
@@ -51,9 +51,7 @@ async def rebuild_raised(resources: Resources) -> None:
     for projector in [*await rebuild.due(resources.pool, known), *await asked.asked(resources.pool, known)]:
         outcome = await rebuild.rebuild(resources.pool, projector, pace=Pace(REBUILD_SHARE))
         await asked.done(resources.pool, projector.name)
-        if outcome.serving:
-            await publish.copy_slice(resources.pool, resources.redis, projector.name)
-        else:
+        if not outcome.serving:
             log.error("rebuild_needs_a_decision", slice=projector.name, refusal=outcome.refusal)
     for dropped in await rebuild.drop_old(resources.pool, known):
         log.info("generation_dropped", generation=dropped)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.cli.operate import operate
-from app.projections import generations, publish
+from app.projections import generations
 from app.projections import rebuild as rebuilding
 from app.projections.projector import Projector
 from app.projections.rebuild.compare import Difference, differences
@@ -57,7 +57,6 @@ def rebuild(name: str | None, every: bool, account: UUID | None, as_json: bool, 
             raise click.UsageError(f"There is no read model {name!r}. There are: {', '.join(named)}.")
         if options["rollback"] and name:
             number = await rebuilding.rollback(resources.pool, with_previous(resources.settings), name)
-            await publish.copy_slice(resources.pool, resources.redis, name)
             return {"slice": name, "serving": number}
         if options["drop"] and name:
             await generations.drop(resources.pool, named[name], options["drop"])
@@ -93,9 +92,7 @@ async def _rebuild(resources: Resources, projector: Projector, options: dict[str
             pace=Pace(options["share"]),
         )
     answer: Answer = msgspec.to_builtins(outcome)
-    if outcome.serving:
-        await publish.copy_slice(resources.pool, resources.redis, projector.name)
-    elif options["diff"]:
+    if options["diff"] and not outcome.serving:
         answer["differences"] = await _differences(resources, projector, outcome.generation)
     return answer
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from app.commands import attempts, mail, passwords, sessions
 from app.commands.context import Actor, Context, Done
 from app.errors import NotAllowed
+from app.readmodels.watch import heard_everywhere
 
 Secret = Annotated[str, Meta(max_length=1024)]
 
@@ -36,6 +37,7 @@ async def change_password(ctx: Context, actor: Actor, request: ChangePassword) -
     async with ctx.pool.acquire() as connection, connection.transaction():
         await sessions.set_password(connection, actor.user_id, password_hash, but=actor.session_id)
         await mail.ask(connection, "password_changed", user[0])
+    await heard_everywhere()
     return Done(None)
 
 

@@ -11,6 +11,7 @@ from app.commands import mail, second_factor, sessions
 from app.commands.change_password import Secret, require_password
 from app.commands.context import Actor, Context, Done
 from app.errors import Conflict, NotAllowed
+from app.readmodels.watch import heard_everywhere
 
 Code = Annotated[str, Meta(min_length=6, max_length=30)]
 
@@ -71,6 +72,7 @@ async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSeco
         await sessions.revoke_all(connection, actor.user_id, but=actor.session_id)
         await sessions.mark_mfa(connection, actor.session_id)
         await mail.ask_user(connection, "mfa_enabled", actor.user_id)
+    await heard_everywhere()
     return Done(SecondFactorOn(codes))
 
 

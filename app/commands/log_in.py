@@ -13,6 +13,7 @@ from app.commands import attempts, audit, passwords, second_factor, sessions
 from app.commands.context import Actor, Context, Done
 from app.commands.users import User
 from app.errors import NotAuthenticated, PortalError
+from app.readmodels.watch import heard_everywhere
 
 _USER = """
 SELECT u.id, u.email, u.first_name, u.last_name, u.role, u.password_hash, m.account_id
@@ -84,4 +85,5 @@ async def log_out(ctx: Context, actor: Actor) -> None:
     """End this session."""
     if actor.session_id:
         await sessions.revoke(ctx.pool, actor.session_id, user_id=actor.user_id)
+        await heard_everywhere()
         await audit.record(ctx.pool, actor, "log_out", "ok")

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from app.commands import attempts, mail, passwords, sessions
 from app.commands.context import Actor, Context, Done
 from app.errors import InvalidRequest
+from app.readmodels.watch import heard_everywhere
 
 _USER = """
 SELECT r.user_id, u.email, u.first_name, u.last_name
@@ -68,6 +69,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
             raise _invalid()
         await sessions.set_password(connection, user["user_id"], password_hash)
         await mail.ask(connection, "password_changed", user["email"])
+    await heard_everywhere()
     await attempts.forget(ctx, actor, "log_in", user["email"])
     return Done(None, user_id=user["user_id"])
 

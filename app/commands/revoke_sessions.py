@@ -8,6 +8,7 @@ from uuid import UUID
 from app.commands import sessions
 from app.commands.context import Actor, Context, Done
 from app.errors import NotFound
+from app.readmodels.watch import heard_everywhere
 
 
 async def revoke_session(ctx: Context, actor: Actor, session_id: UUID) -> Done:
@@ -18,6 +19,7 @@ async def revoke_session(ctx: Context, actor: Actor, session_id: UUID) -> Done:
     """
     if not await sessions.revoke(ctx.pool, session_id, user_id=actor.user_id):
         raise NotFound("There is no such session.")
+    await heard_everywhere()
     return Done(None, target=str(session_id))
 
 
@@ -25,4 +27,5 @@ async def revoke_sessions(ctx: Context, actor: Actor, request: None) -> Done:
     """End every session of the caller, this one too."""
     assert actor.user_id is not None
     await sessions.revoke_all(ctx.pool, actor.user_id)
+    await heard_everywhere()
     return Done(None)

@@ -127,7 +127,7 @@ async def live(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> list[Ses
 
 
 async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> bool:
-    """End a session of this user at once, in every process; whether there was one to end."""
+    """End a session of this user; whether there was one to end. In every process once it is `heard_everywhere`."""
     return bool(
         await connection.fetchval(
             "UPDATE portal.sessions SET revoked_at = now() "
@@ -139,7 +139,7 @@ async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> 
 
 
 async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None) -> int:
-    """End every session of a user, except perhaps one; returns how many."""
+    """End every session of a user, except perhaps one; returns how many. As with `revoke`, wait after the commit."""
     rows = await connection.fetch(
         "UPDATE portal.sessions SET revoked_at = now() "
         "WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2 RETURNING id",

@@ -15,6 +15,7 @@ from msgspec import Struct
 from app.commands import mail, passwords, second_factor, sessions
 from app.errors import Conflict, NotFound
 from app.ingest.operators import Operator, audit
+from app.readmodels.watch import heard_everywhere
 
 ROLES = ("support", "operator", "analyst")
 
@@ -99,3 +100,4 @@ async def forget_second_factor(pool: asyncpg.Pool, operator: Operator, email: st
         await sessions.revoke_all(connection, user_id)
         await mail.ask_user(connection, "mfa_disabled", user_id)
         await audit(connection, operator, "second_factor.forget", [str(user_id)])
+    await heard_everywhere()

@@ -41,14 +41,15 @@ from app.http.bounds import Bounds
 from app.http.doorbells import Doorbells
 from app.http.draining import Draining
 from app.http.frame import Frame
+from app.http.lane import Lane
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
 from app.http.roles import refuse_uncovered
+from app.http.serving import open_serving
 from app.http.strict_request import StrictRequest
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
 from app.ingest.verification import Verifications
-from app.queries.store import Store
 from app.resources import open_resources
 from app.settings import Settings
 
@@ -97,20 +98,23 @@ def build(settings: Settings) -> Litestar:
         async with open_resources(settings) as r:
             app.state.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
             app.state.cases = r.cases
-            app.state.counters = Counters(r.redis)
             app.state.door = Door(r.pool, settings.inbox_high_water)
             feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
             app.state.metrics = Metrics(r.pool, feeds)
-            app.state.store = Store(r.pool, r.redis, settings.salesforce_channel, settings.whmcs_time_zone)
             app.state.verifications = Verifications(r.inbox, r.pool)
             app.state.doorbells = doorbells = Doorbells(
                 r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
             )
             doorbells.open()
-            try:
-                yield
-            finally:
-                await doorbells.close()
+            async with open_serving(settings) as serving:
+                app.state.store = serving.store
+                app.state.counters = Counters(r.redis, serving.tallies)
+                app.state.serving = lane.serving = serving
+                try:
+                    yield
+                finally:
+                    lane.serving = None
+                    await doorbells.close()
 
     app = Litestar(
         route_handlers=list(ROUTES),
@@ -126,8 +130,8 @@ def build(settings: Settings) -> Litestar:
     )
     refuse_uncovered(app)
     bounded = Bounds(app.asgi_handler, settings.requests_at_once)  # type: ignore[arg-type]
-    app.state.draining = Draining(bounded)
-    app.asgi_handler = Frame(app.state.draining)  # type: ignore[assignment]
+    app.state.draining = draining = Draining(bounded)
+    app.asgi_handler = lane = Lane(Frame(draining), settings, app.cors_config, draining)  # type: ignore[assignment]
     return app
 
 

@@ -6,8 +6,8 @@ Pure ASGI and outermost, so that unknown paths and refused requests are seen too
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from os import urandom
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -46,7 +46,8 @@ class Frame:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        request_id = scope["request_id"] = _request_id(scope)
+        given: bytes = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = scope["request_id"] = request_id_of(given)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.perf_counter(), 500
@@ -65,10 +66,9 @@ class Frame:
             _observe(scope, status, time.perf_counter() - started)
 
 
-def _request_id(scope: Scope) -> str:
+def request_id_of(given: bytes | None) -> str:
     """The caller's own id when it is a sane one."""
-    given: bytes = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given.decode() if _ID.fullmatch(given) else uuid4().hex
+    return given.decode() if given and _ID.fullmatch(given) else urandom(16).hex()
 
 
 def _observe(scope: Scope, status: int, seconds: float) -> None:

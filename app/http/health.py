@@ -14,10 +14,13 @@ from app.commands.fulfilment import overview
 from app.commands.services import journal
 from app.db import is_outage
 from app.http.inputs import answers
+from app.http.serving import Serving
 from app.ingest.measure import measure
 from app.ingest.measures import Canary, Drift, concerns
 from app.ingest.metrics import Metrics
+from app.queries.pages import Layers
 
+ANSWERS = "# HELP portal_answers_total Ready answers by the layer they came from\n# TYPE portal_answers_total counter\n"
 FULFILMENTS = "# HELP portal_fulfilments Orders on their way to an activated service\n# TYPE portal_fulfilments gauge\n"
 ACTIVATED = (
     "# HELP portal_activation_seconds From approval to activated, of the last 24 hours\n"
@@ -55,7 +58,8 @@ class InboxHealth(Struct, frozen=True):
 
 
 class CacheHealth(Struct, frozen=True, kw_only=True):
-    """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes Redis lacks."""
+    """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes that subscribers were
+    not told of. `answers`: what the process that answers this keeps ready, and `sessions` how many it knows."""
 
     status: str
     feeds: list[FeedHealth]
@@ -65,6 +69,8 @@ class CacheHealth(Struct, frozen=True, kw_only=True):
     untold: int
     drift: list[Drift]
     redis: bool
+    answers: Layers
+    sessions: int
 
 
 @get("/api/health/live", summary="Is the process alive?", tags=["Health"])
@@ -98,7 +104,9 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Every change feed with its state and the age of its last answer, what the inbox holds, what is parked, what the
     last comparison with the upstreams found. A dead feed grows old here; it never looks like one that is up to date."""
     context: Context = request.app.state.context
+    serving: Serving = request.app.state.serving
     settings = context.settings
+    await serving.watch.held()
     found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
     body = CacheHealth(
         status="degraded" if list(concerns(found)) else "ok",
@@ -111,6 +119,8 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
         untold=found.notices_untold.count,
         drift=list(found.drift),
         redis=await _redis(context),
+        answers=serving.pages.layers(),
+        sessions=len(serving.visitors),
     )
     return _json(body, 200)
 
@@ -119,8 +129,19 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Everything this process counts, and how far behind the portal is."""
     measures: Metrics = request.app.state.metrics
-    told = await _fulfilments(request.app.state.context)
+    serving: Serving = request.app.state.serving
+    serving.log.flush()
+    told = await _fulfilments(request.app.state.context) + _answers(serving.pages.layers())
     return Response(generate_latest() + await measures.text() + told, media_type=CONTENT_TYPE_LATEST)
+
+
+def _answers(layers: Layers) -> bytes:
+    """Where answers came from, and what is kept of them."""
+    by_layer = {"memory": layers.hits, "redis": layers.copied, "postgres": layers.drawn, "shared": layers.shared}
+    lines = [f'portal_answers_total{{layer="{name}"}} {count}\n' for name, count in by_layer.items()]
+    sizes = {"bytes": layers.bytes, "entries": layers.entries, "evicted": layers.evicted}
+    lines += [f'portal_answer_memory{{what="{name}"}} {size}\n' for name, size in sizes.items()]
+    return (ANSWERS + "".join(lines)).encode()
 
 
 async def _fulfilments(context: Context) -> bytes:

@@ -1,7 +1,8 @@
 """Rate limits: per address on public and auth routes, per account elsewhere, stricter where it is about payment; one
 window a minute, counted in Redis.
 
-Without Redis the count is kept in the process, bounded, so that limits weaken but never vanish.
+Without Redis the count is kept in the process, bounded, so that limits weaken but never vanish. Reads from memory are
+counted in the process first (`app/http/tallies.py`), under the same keys.
 """
 
 import time
@@ -16,10 +17,10 @@ from redis.exceptions import RedisError
 from app.commands.context import Actor, Context
 from app.errors import RateLimited
 from app.http.roles import is_open
+from app.http.tallies import Tallies
 from app.settings import Settings
 
 WINDOW_SECONDS = 60
-MOST_LOCAL_KEYS = 10_000
 REDIS_REST_SECONDS = 5
 """After a failure Redis is left alone this long, so that its time-outs do not slow every request."""
 PROOFS = ("/api/auth/password/", "/api/auth/mfa/")
@@ -30,8 +31,8 @@ LIVE = ("/preview", "/usage", "/control-panel-link")
 UNLIMITED = ("/api/health/", "/metrics", "/webhooks/")
 
 _COUNT = """
-local n = redis.call('INCR', KEYS[1])
-if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+local n = redis.call('INCRBY', KEYS[1], ARGV[2])
+if n == tonumber(ARGV[2]) then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return n
 """
 
@@ -41,23 +42,25 @@ log = structlog.get_logger()
 class Counters:
     """How often each key was seen in the present window."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis, tallies: Tallies) -> None:
+        self._redis, self._tallies = redis, tallies
         self._resting_until = 0.0
-        self._local: dict[str, int] = {}
 
-    async def count(self, key: str) -> int:
-        """Count once more."""
+    async def count(self, subject: str, window: int) -> int:
+        """Count once more, exactly while Redis is there."""
+        tally = self._tallies.of(subject, window)
         if time.monotonic() >= self._resting_until:
+            more, tally.unsaid = tally.unsaid + 1, 0
             try:
-                return int(await self._redis.eval(_COUNT, 1, key, str(WINDOW_SECONDS)))  # type: ignore[misc]
+                arguments = (f"{subject}:{window}", str(WINDOW_SECONDS), str(more))
+                tally.said = int(await self._redis.eval(_COUNT, 1, *arguments))  # type: ignore[misc]
+                return tally.said + tally.unsaid
             except (RedisError, OSError) as error:
                 log.warning("redis_unavailable_rate_counted_locally", error=repr(error))
                 self._resting_until = time.monotonic() + REDIS_REST_SECONDS
-        if len(self._local) >= MOST_LOCAL_KEYS:
-            self._local.clear()
-        self._local[key] = self._local.get(key, 0) + 1
-        return self._local[key]
+                tally.said += more
+                return tally.said + tally.unsaid
+        return self._tallies.count(subject, window)
 
 
 async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -74,7 +77,7 @@ async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
     now = int(time.time())
     left_seconds = WINDOW_SECONDS - now % WINDOW_SECONDS
     counters: Counters = connection.app.state.counters
-    used = await counters.count(f"portal:rate:{policy}:{subject}:{now // WINDOW_SECONDS}")
+    used = await counters.count(f"portal:rate:{policy}:{subject}", now // WINDOW_SECONDS)
     connection.scope["extra_headers"] = (  # type: ignore[typeddict-unknown-key]
         (b"ratelimit-policy", f'"{policy}";q={limit};w={WINDOW_SECONDS}'.encode()),
         (b"ratelimit", f'"{policy}";r={max(limit - used, 0)};t={left_seconds}'.encode()),

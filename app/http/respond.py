@@ -53,7 +53,7 @@ async def respond(
     wishes = [each for each in answer.sources if each.past_bound or _older(each, wanted_seconds)]
     if wishes and await _verified(request, wishes, wait=wanted_seconds is not None):
         answer = await query()
-    headers = {"ETag": answer.etag, "Cache-Control": cache}
+    headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
     if consistency:
         headers["Consistency"] = consistency
     if answer.etag in held(request):

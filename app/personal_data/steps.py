@@ -16,6 +16,7 @@ from app.personal_data.subject import Subject
 from app.projections import generations, publish, rebuild
 from app.projections.registry import with_previous
 from app.readmodels import documents
+from app.readmodels.watch import heard_everywhere
 from app.resources import Resources
 
 NOBODY = "erased-{}@erased.invalid"
@@ -119,8 +120,7 @@ async def read_models(resources: Resources, subject: Subject) -> None:
 
 
 async def redis(resources: Resources, subject: Subject) -> None:
-    """Every copy is dropped, also of what nothing writes any more; then the stripped ones take their places, so that a
-    reader who comes late with an older one finds a newer one there.
+    """Every copy is dropped, once nobody writes one any more that was drawn before.
 
     Raises:
         Conflict: `erasure_unfinished`.
@@ -128,16 +128,13 @@ async def redis(resources: Resources, subject: Subject) -> None:
     account_id = subject.account_id
     try:
         await publish.publish(resources.pool, resources.redis)
+        await heard_everywhere()
         found = [name async for name in resources.redis.scan_iter(documents.key(account_id, "*"), count=1_000)]
         found.append(f"portal:customer-number:{subject.customer_number.upper()}".encode())
         await resources.redis.delete(*found)
-        if await documents.put(resources.redis, await documents.load(resources.pool, [account_id])):
-            return
-        cause: Exception | None = None
     except (RedisError, OSError) as error:
-        cause = error
-    sentence = "Redis cannot be reached and may hold copies. Ask again once it is back; what is done stays done."
-    raise Conflict(sentence, code="erasure_unfinished") from cause
+        sentence = "Redis cannot be reached and may hold copies. Ask again once it is back; what is done stays done."
+        raise Conflict(sentence, code="erasure_unfinished") from error
 
 
 STEPS: dict[str, Step] = {

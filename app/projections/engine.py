@@ -18,7 +18,6 @@ from msgspec import Struct
 from app.events import Record
 from app.projections import generations, groups, rows, vacated, versions
 from app.projections.projector import Projector
-from app.readmodels import documents
 
 
 class Work(Struct):
@@ -35,8 +34,8 @@ async def project(
     """Bring every generation of every read model up to date with these records.
 
     `changed` may name a record twice, as it was and as it is, when it went from one owner or parent to another.
-    `verified` records did not change: their rows and documents learn that they are true as of now, copies of documents
-    too, and no subscriber is told.
+    `verified` records did not change: their rows and documents learn that they are true as of now, and nobody is
+    notified.
     """
     await groups.lock(connection, projectors, [*changed, *verified])
     targets = await generations.live(connection, projectors)
@@ -50,8 +49,6 @@ async def project(
     held = await versions.hold(connection, accounts, touched)
     await _write(connection, targets, _merged(works, seen), held)
     await _notify(connection, works, held)
-    copied = {account for work in seen if work.projector.documents for account in _accounts(work)}
-    await _tell(connection, {(account, documents.COPIES, "") for account in copied - touched}, held)
 
 
 async def recompute(
@@ -115,10 +112,6 @@ async def _notify(connection: Any, works: Sequence[Work], held: Mapping[UUID, in
         for work in works
         for account, item in [*((account, root) for (_, root), (_, account) in work.plan.items()), *work.left]
     }
-    await _tell(connection, told, held)
-
-
-async def _tell(connection: Any, told: set[tuple[UUID, str, str]], held: Mapping[UUID, int]) -> None:
     if told:
         accounts, slices, items = zip(*told, strict=True)
         await connection.execute(

@@ -1,9 +1,9 @@
-"""After the commit: copy documents to Redis and tell subscribers, from the notices the commit left.
+"""After the commit: tell subscribers through Redis, from the notices the commit left.
 
 A notice is marked once Redis has been told, so a crash in between, or Redis being away, leaves it for the next drain or
 the sweep. Told notices stay for a while: event streams resume from them.
 
-Reads: ingest.notices, read_model.documents. Writes: Redis, ingest.notices.
+Reads and writes: ingest.notices.
 """
 
 from collections.abc import Sequence
@@ -31,15 +31,12 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
-    """Tell Redis everything it has not heard; returns the notices that were told.
+    """Tell everything that was not told yet; returns the notices that were told.
 
-    Several workers may run it at once: they may tell a thing twice, and the version guard makes that harmless.
+    Several workers may run it at once: they may tell a thing twice, which is harmless.
     """
     told: list[Notice] = []
     while notices := await _waiting(pool):
-        accounts = sorted({notice.account_id for notice in notices})
-        if not await documents.put(redis, await documents.load(pool, accounts)):
-            break
         if not await _tell(redis, notices):
             break
         await pool.execute(
@@ -50,16 +47,6 @@ async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
         if len(notices) < BATCH:
             break
     return told
-
-
-async def copy_slice(pool: asyncpg.Pool, redis: Redis, slice_name: str) -> None:
-    """Copy every document of a slice to Redis at once, after another generation of it began to serve."""
-    rows = await pool.fetch(
-        "SELECT DISTINCT account_id FROM read_model.documents WHERE slice = $1 ORDER BY account_id", slice_name
-    )
-    accounts = [row["account_id"] for row in rows]
-    for start in range(0, len(accounts), BATCH):
-        await documents.put(redis, await documents.load(pool, accounts[start : start + BATCH]))
 
 
 async def _waiting(pool: asyncpg.Pool) -> list[Notice]:
@@ -74,8 +61,6 @@ async def _tell(redis: Redis, notices: Sequence[Notice]) -> bool:
     try:
         async with redis.pipeline(transaction=False) as pipe:
             for notice in notices:
-                if notice.slice == documents.COPIES:
-                    continue
                 event = {"slice": notice.slice, "id": notice.item_id, "version": notice.version}
                 pipe.publish(documents.event_channel(notice.account_id), msgspec.json.encode(event))
             await pipe.execute()

@@ -84,7 +84,7 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     """A category with the variants of this account: family SIM plans, duplicate Internet, eligibility."""
     if name not in CATEGORIES:
         raise NotFound("There is no such category.", code="category_not_found")
-    found = await documents.read(store.pool, store.redis, GLOBAL_ACCOUNT, account_document(name))
+    found = await documents.read(store.pool, GLOBAL_ACCOUNT, account_document(name))
     if found is None:
         raise NotReady
     base = msgspec.json.decode(found.body, type=Category)
@@ -140,7 +140,7 @@ def _availability(item: Product, facts: _Facts) -> Availability:
 
 
 async def _public(store: Store, name: str) -> Answer:
-    found = await documents.read(store.pool, store.redis, GLOBAL_ACCOUNT, name)
+    found = await documents.read(store.pool, GLOBAL_ACCOUNT, name)
     if found is None:
         raise NotReady("The catalog is being prepared. Please try again in a moment.")
     body = with_age(found.body, found.as_of, False)

@@ -12,7 +12,6 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.queries.store import Store
-from app.readmodels import documents
 
 VERSIONS_AT_ONCE = 200
 NAMES = {
@@ -60,11 +59,10 @@ async def since(store: Store, account_id: UUID, version: int) -> News:
         return News((), version)
     rows = await store.pool.fetch(
         "SELECT version, slice, item_id FROM ingest.notices "
-        "WHERE account_id = $1 AND version > $2 AND version <= $2 + $3 AND slice <> $4 ORDER BY version, id",
+        "WHERE account_id = $1 AND version > $2 AND version <= $2 + $3 ORDER BY version, id",
         account_id,
         version,
         VERSIONS_AT_ONCE,
-        documents.COPIES,
     )
     if version > now or not rows or rows[0]["version"] != version + 1:
         return News((), now, lost=True)

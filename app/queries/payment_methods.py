@@ -24,7 +24,7 @@ async def list_payment_methods(store: Store, account_id: UUID, which: page.Page,
 
 async def gateways(store: Store) -> Answer:
     """The gateways of the installation, the same for everyone."""
-    found = await documents.read(store.pool, store.redis, GLOBAL_ACCOUNT, DOCUMENT)
+    found = await documents.read(store.pool, GLOBAL_ACCOUNT, DOCUMENT)
     if found is None:
         raise NotReady
     body = found.body[:-1] + b',"next_cursor":null}'

@@ -31,7 +31,7 @@ async def address(store: Store, account_id: UUID) -> Answer:
 
 async def eligibility(store: Store, account_id: UUID) -> Answer:
     """Current state per category."""
-    found = await documents.read(store.pool, store.redis, account_id, ELIGIBILITY)
+    found = await documents.read(store.pool, account_id, ELIGIBILITY)
     if found is None:
         raise NotReady
     source = (await of_salesforce(store, account_id, "eligibility")).source
@@ -39,7 +39,7 @@ async def eligibility(store: Store, account_id: UUID) -> Answer:
 
 
 async def _profile(store: Store, account_id: UUID) -> documents.Stored:
-    found = await documents.read(store.pool, store.redis, account_id, PROFILE)
+    found = await documents.read(store.pool, account_id, PROFILE)
     if found is None:
         raise NotReady
     return found

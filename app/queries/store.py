@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import asyncpg
 import msgspec
 from msgspec import Struct
-from redis.asyncio import Redis
 
 from app.readmodels.freshness import BOUND_SECONDS
 
@@ -15,7 +14,6 @@ class Store(Struct, frozen=True):
     """The engines of the read side. Nothing here can reach an upstream."""
 
     pool: asyncpg.Pool
-    redis: Redis
     catalog_feed: str
     """Name of the change feed that event-driven answers are as fresh as."""
 

@@ -12,6 +12,7 @@ from app.commands.context import Actor
 from app.http.problems import BillingUnavailable
 from tests.commands.conftest import Desk
 from tests.http.stand import api, desk, hana, hurried
+from tests.remembered import forget_everywhere
 
 __all__ = ["api", "desk", "hana", "hurried"]
 
@@ -122,7 +123,7 @@ async def everything_aged(desk: Desk, by: timedelta) -> None:
     await desk.pool.execute("UPDATE read_model.freshness SET verified_at = verified_at - $1::interval", by)
     for table in ("invoices", "subscriptions", "documents", "profiles"):
         await desk.pool.execute(f"UPDATE read_model.{table} SET as_of = as_of - $1::interval", by)
-    await desk.resources.redis.flushdb()
+    await forget_everywhere(desk.pool, desk.resources.redis)
 
 
 async def test_an_account_that_was_never_read_is_not_answered_in_part(

@@ -16,6 +16,7 @@ from app.commands.context import Actor
 from app.readmodels.freshness import BOUND_SECONDS
 from tests.commands.conftest import Desk
 from tests.http.stand import api, desk, hana, hurried
+from tests.remembered import forget_everywhere
 
 __all__ = ["api", "desk", "hana", "hurried"]
 
@@ -97,7 +98,7 @@ async def aged(desk: Desk, seconds: float) -> None:
     await desk.pool.execute("UPDATE read_model.freshness SET verified_at = now() - $1 * interval '1 second'", seconds)
     for table in ("invoices", "subscriptions", "documents", "profiles"):
         await desk.pool.execute(f"UPDATE read_model.{table} SET as_of = now() - $1 * interval '1 second'", seconds)
-    await desk.resources.redis.flushdb()
+    await forget_everywhere(desk.pool, desk.resources.redis)
 
 
 async def asked(desk: Desk) -> int:

@@ -15,6 +15,7 @@ from app.readmodels.freshness import BOUND_SECONDS
 from app.settings import Settings
 from app.worker import Work
 from tests.commands.conftest import Desk
+from tests.remembered import forget_everywhere
 
 ROUTES = {
     "/api/invoices": "client_invoices",
@@ -49,9 +50,10 @@ async def api(
         yield client
 
 
-async def age(pool: asyncpg.Pool, seconds: float) -> None:
+async def age(pool: asyncpg.Pool, redis: Redis, seconds: float) -> None:
     """As if everything had last been read so long ago; upstream versions too, or a new read would seem older."""
     await pool.execute("UPDATE read_model.freshness SET verified_at = now() - $1 * interval '1 second'", seconds)
+    await forget_everywhere(pool, redis)
 
 
 async def hints(pool: asyncpg.Pool, resource: str) -> int:
@@ -61,12 +63,12 @@ async def hints(pool: asyncpg.Pool, resource: str) -> int:
 
 @pytest.mark.parametrize(("route", "resource"), ROUTES.items())
 async def test_past_its_bound_a_list_answers_at_once_and_is_verified_by_a_worker(
-    api: httpx.AsyncClient, desk: Desk, pool: asyncpg.Pool, route: str, resource: str
+    api: httpx.AsyncClient, desk: Desk, pool: asyncpg.Pool, redis: Redis, route: str, resource: str
 ) -> None:
-    await age(pool, BOUND_SECONDS[resource] - 20)
+    await age(pool, redis, BOUND_SECONDS[resource] - 20)
     assert (await api.get(route)).json()["stale"] is False
     assert await hints(pool, resource) == 0
-    await age(pool, BOUND_SECONDS[resource] + 1)
+    await age(pool, redis, BOUND_SECONDS[resource] + 1)
     answers = await asyncio.gather(*(api.get(route) for _ in range(20)))
     assert all(each.json()["stale"] is True for each in answers)
     assert await hints(pool, resource) == 1, "one refresh, however many ask"
@@ -77,9 +79,9 @@ async def test_past_its_bound_a_list_answers_at_once_and_is_verified_by_a_worker
 
 
 async def test_a_caller_may_demand_an_age_and_waits_for_it(
-    api: httpx.AsyncClient, desk: Desk, pool: asyncpg.Pool
+    api: httpx.AsyncClient, desk: Desk, pool: asyncpg.Pool, redis: Redis
 ) -> None:
-    await age(pool, 60)
+    await age(pool, redis, 60)
     asked_at = datetime.now(UTC)
 
     async def work() -> None:
@@ -96,9 +98,9 @@ async def test_a_caller_may_demand_an_age_and_waits_for_it(
 
 
 async def test_a_demand_that_cannot_be_met_in_time_is_answered_with_its_age(
-    api: httpx.AsyncClient, pool: asyncpg.Pool
+    api: httpx.AsyncClient, pool: asyncpg.Pool, redis: Redis
 ) -> None:
-    await age(pool, 60)
+    await age(pool, redis, 60)
     started = asyncio.get_running_loop().time()
     answer = await api.get("/api/invoices", headers={"Cache-Control": "no-cache", "Prefer": "wait=0.2"})
     assert answer.status_code == 200

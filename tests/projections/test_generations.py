@@ -94,7 +94,7 @@ async def test_a_worker_of_an_older_release_stops_feeding_and_loses_nothing(
     assert await pool.fetchval("SELECT description FROM read_model.payment_methods") == "second version"
 
 
-async def test_copies_of_documents_follow_the_generation_in_both_directions(
+async def test_documents_follow_the_generation_in_both_directions(
     pool: asyncpg.Pool, redis: Redis, account: UUID, feed: Feed, settings: Settings
 ) -> None:
     price = {"Product2Id": "01tA", "Pricebook2Id": settings.salesforce_pricebook_id, "IsActive": True, "UnitPrice": 1.0}
@@ -112,10 +112,10 @@ async def test_copies_of_documents_follow_the_generation_in_both_directions(
         return Projected(done.rows, [msgspec.structs.replace(each, body=b'{"new":1}') for each in done.documents])
 
     new = msgspec.structs.replace(old, version=old.version + 1, project=louder)
-    before = await documents.read(pool, redis, GLOBAL_ACCOUNT, public_document())
+    before = await documents.read(pool, GLOBAL_ACCOUNT, public_document())
     assert (await rebuild.rebuild(pool, new)).serving
     await publish.publish(pool, redis)
-    after = await documents.read(pool, redis, GLOBAL_ACCOUNT, public_document())
+    after = await documents.read(pool, GLOBAL_ACCOUNT, public_document())
     assert before is not None
     assert after is not None
     assert after.body == b'{"new":1}'
@@ -123,7 +123,7 @@ async def test_copies_of_documents_follow_the_generation_in_both_directions(
     assert after.etag != before.etag
     await rebuild.rollback(pool, [new, old], "catalog")
     await publish.publish(pool, redis)
-    back = await documents.read(pool, redis, GLOBAL_ACCOUNT, public_document())
+    back = await documents.read(pool, GLOBAL_ACCOUNT, public_document())
     assert back is not None
     assert back.body == before.body
     assert back.version > after.version

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.events import Change
 from app.projections import rebuild
@@ -257,9 +256,7 @@ async def test_rows_of_a_record_that_makes_several_go_one_by_one(feed: Feed, poo
     assert await kinds(pool, account) == ["invoice_issued", "invoice_paid"]
 
 
-async def test_why_a_charge_failed_is_said_where_it_can_be_told(
-    feed: Feed, pool: asyncpg.Pool, redis: Redis, account: UUID
-) -> None:
+async def test_why_a_charge_failed_is_said_where_it_can_be_told(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ('feed', now())")
     now = int(time.time() * 1000) - T0
     await feed(
@@ -270,7 +267,7 @@ async def test_why_a_charge_failed_is_said_where_it_can_be_told(
     )
 
     async def reason() -> str:
-        answer = await timeline.list_timeline(Store(pool, redis, "feed"), account, Page(), str)
+        answer = await timeline.list_timeline(Store(pool, "feed"), account, Page(), str)
         (failed,) = [each for each in msgspec.json.decode(answer.body)["items"] if each["kind"] == "charge_failed"]
         return str(failed["reason"])
 

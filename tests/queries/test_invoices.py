@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.queries import calendar, invoices
 from app.queries.page import Page
@@ -23,13 +22,13 @@ Add = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-async def store(pool: asyncpg.Pool, redis: Redis) -> Store:
+async def store(pool: asyncpg.Pool) -> Store:
     """Hana's account, read just now."""
     user = uuid4()
     await pool.execute("INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'h@example.jp', 'x')", user)
     await pool.execute("INSERT INTO portal.id_mappings VALUES ($1, $2, '1000', '001A', 'C-1')", HANA, user)
     await pool.execute("INSERT INTO read_model.freshness VALUES ($1, 'client_invoices', now())", HANA)
-    return Store(pool, redis, FEED, TOKYO)
+    return Store(pool, FEED, TOKYO)
 
 
 @pytest.fixture

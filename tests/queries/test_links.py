@@ -8,7 +8,6 @@ from uuid import UUID
 import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.events import Change
 from app.queries import invoices, orders, subscriptions
@@ -37,7 +36,7 @@ def service(number: str, order: str, owner: str = "1001") -> Change:
 
 
 @pytest.fixture
-async def store(pool: asyncpg.Pool, redis: Redis, account: UUID, feed: Feed) -> Store:
+async def store(pool: asyncpg.Pool, account: UUID, feed: Feed) -> Store:
     """Order 801A made services 55 and 56 (WHMCS order 9), which invoices 77 and 78 bill; 801B and 57 are another
     matter; so is customer 2002."""
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ($1, now())", FEED)
@@ -55,7 +54,7 @@ async def store(pool: asyncpg.Pool, redis: Redis, account: UUID, feed: Feed) -> 
             bill("90", "55", owner="2002"),
         ]
     )
-    return Store(pool, redis, FEED)
+    return Store(pool, FEED)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.errors import NotFound, NotReady
 from app.queries import invoices, orders, payment_methods, profile, subscriptions
@@ -18,7 +17,7 @@ HANA, KENJI = uuid4(), uuid4()
 
 
 @pytest.fixture
-async def store(pool: asyncpg.Pool, redis: Redis) -> Store:
+async def store(pool: asyncpg.Pool) -> Store:
     """Two accounts; Hana has five invoices, Kenji one."""
     await pool.execute("INSERT INTO read_model.feeds VALUES ($1, now())", FEED)
     for number, account_id in enumerate((HANA, KENJI)):
@@ -38,7 +37,7 @@ async def store(pool: asyncpg.Pool, redis: Redis) -> Store:
     for number in range(1, 6):
         await add_invoice(pool, HANA, number)
     await add_invoice(pool, KENJI, 9)
-    return Store(pool, redis, FEED)
+    return Store(pool, FEED)
 
 
 async def add_invoice(pool: asyncpg.Pool, account_id: UUID, number: int, status: str = "unpaid") -> None:

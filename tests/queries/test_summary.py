@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.errors import NotReady
 from app.events import Change
@@ -27,12 +26,12 @@ TODAY = datetime.now(ZoneInfo("Asia/Tokyo")).date()
 
 
 @pytest.fixture
-async def store(pool: asyncpg.Pool, redis: Redis, account: UUID, feed: Feed) -> Store:
+async def store(pool: asyncpg.Pool, account: UUID, feed: Feed) -> Store:
     """The account's lists were all read just now, and there is nothing in them."""
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ($1, now())", FEED)
     now = int(time.time() * 1000) - T0
     await feed([change("whmcs", name, "1001", {"ids": []}, at=now, owner_id="1001") for name in summary.RESOURCES])
-    return Store(pool, redis, FEED)
+    return Store(pool, FEED)
 
 
 async def shown(store: Store, account: UUID) -> dict[str, Any]:

@@ -1,56 +1,36 @@
-"""Documents in Redis: never older than they were, and never needed."""
+"""Ready documents: what serves, and nothing that is gone."""
 
 from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
-import msgspec
-from redis.asyncio import Redis
+import pytest
 
 from app.readmodels import documents
 from app.readmodels.documents import Stored
 
 ACCOUNT = UUID(int=42)
-FIRST_EPOCH = 1 << 32
-"""What the first serving generation adds to the versions of its documents."""
+AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def stored(version: int, body: bytes) -> Stored:
-    return Stored(ACCOUNT, "profile", version, f'"{version}"', body, datetime(2026, 1, 1, tzinfo=UTC))
-
-
-def served(version: int, body: bytes) -> Stored:
-    return msgspec.structs.replace(stored(version, body), version=FIRST_EPOCH + version)
-
-
-async def keep(pool: asyncpg.Pool, document: Stored) -> None:
+async def keep(pool: asyncpg.Pool, body: bytes, generation: int = 1) -> None:
     await pool.execute(
         "INSERT INTO read_model.documents (account_id, name, version, etag, body, as_of, slice, generation) "
-        "VALUES ($1, $2, $3, $4, $5, $6, 'catalog', 1)",
-        *(getattr(document, name) for name in ("account_id", "name", "version", "etag", "body", "as_of")),
+        "VALUES ($1, 'profile', 3, '\"tag\"', $2, $3, 'catalog', $4)",
+        ACCOUNT,
+        body,
+        AS_OF,
+        generation,
     )
 
 
-async def test_a_late_writer_cannot_bring_an_older_version_back(pool: asyncpg.Pool, redis: Redis) -> None:
-    await documents.put(redis, [stored(2, b'"new"')])
-    await documents.put(redis, [stored(1, b'"old"')])
-    found = await documents.read(pool, redis, ACCOUNT, "profile")
-    assert found == stored(2, b'"new"')
+async def test_a_document_carries_the_epoch_above_its_version(pool: asyncpg.Pool) -> None:
+    await keep(pool, b'"kept"')
+    found = await documents.read(pool, ACCOUNT, "profile")
+    assert found == Stored(ACCOUNT, "profile", (1 << 32) + 3, '"tag"', b'"kept"', AS_OF)
 
 
-async def test_a_flushed_redis_is_filled_again_from_postgres(pool: asyncpg.Pool, redis: Redis) -> None:
-    await keep(pool, stored(3, b'"kept"'))
-    assert await documents.read(pool, redis, ACCOUNT, "profile") == served(3, b'"kept"')
-    assert await redis.hget(documents.key(ACCOUNT, "profile"), "body") == b'"kept"'  # type: ignore[misc]
-
-
-async def test_without_redis_postgres_answers(pool: asyncpg.Pool) -> None:
-    await keep(pool, stored(3, b'"kept"'))
-    nowhere = Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.2)
-    assert await documents.read(pool, nowhere, ACCOUNT, "profile") == served(3, b'"kept"')
-    assert not await documents.put(nowhere, [stored(4, b'"x"')])
-    await nowhere.aclose()
-
-
-async def test_an_unknown_document_is_nothing(pool: asyncpg.Pool, redis: Redis) -> None:
-    assert await documents.read(pool, redis, ACCOUNT, "profile") is None
+@pytest.mark.parametrize(("body", "generation"), [(b"", 1), (b'"elsewhere"', 2)])
+async def test_what_is_gone_or_does_not_serve_is_nothing(pool: asyncpg.Pool, body: bytes, generation: int) -> None:
+    await keep(pool, body, generation)
+    assert await documents.read(pool, ACCOUNT, "profile") is None

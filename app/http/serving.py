@@ -1,0 +1,65 @@
+"""What the fast lane works with while the application runs, opened and closed in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from msgspec import Struct
+
+from app.commands.visitors import Visitor, visitors
+from app.db import open_pool
+from app.http.access_log import AccessLog
+from app.http.tallies import Tallies
+from app.queries.pages import Pages
+from app.queries.store import Store
+from app.readmodels.copies import Copies
+from app.readmodels.known import Known
+from app.readmodels.watch import Watch
+from app.settings import Settings
+
+MIB = 1 << 20
+
+
+class Serving(Struct, frozen=True):
+    """The layers, what guards them, and what is noted of each answer."""
+
+    store: Store
+    pages: Pages
+    visitors: Known[Visitor]
+    watch: Watch
+    copies: Copies
+    tallies: Tallies
+    log: AccessLog
+
+    def forget(self, word: str) -> None:
+        """What a notification names: `a` and an account, `s` and a session's hash, `*` everything."""
+        if word.startswith("a"):
+            self.pages.forget(word[1:])
+        elif word.startswith("s"):
+            self.visitors.forget(word[1:])
+        else:
+            self.pages.forget_all()
+            self.visitors.forget_all()
+
+
+@asynccontextmanager
+async def open_serving(settings: Settings) -> AsyncIterator[Serving]:
+    """Everything, opened; closed in reverse."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url, only_reads=True)
+        stack.push_async_callback(pool.close)
+        watch, copies = Watch(), Copies(settings.redis_url)
+        serving = Serving(
+            Store(pool, settings.salesforce_channel, settings.whmcs_time_zone),
+            Pages(pool, watch, copies, settings.answer_memory_mib * MIB),
+            visitors(pool, settings),
+            watch,
+            copies,
+            Tallies(copies),
+            AccessLog(settings),
+        )
+        for each in (copies, serving.tallies, serving.log):
+            each.open()
+            stack.push_async_callback(each.close)
+        watch.open(settings.database_url, serving.forget)
+        stack.push_async_callback(watch.close)
+        yield serving

@@ -1,0 +1,191 @@
+"""Answers that are asked for again and again, in layers: memory of the process, Redis, Postgres.
+
+An answer is kept under the stamp of its owner (`app/queries/stamps.py`) and given again only while that is the owner's
+stamp, which a process knows only under a lease (`app/readmodels/watch.py`). So no layer needs to be told of a change,
+a copy in Redis may be as old as it likes, and who lost the lease asks Postgres.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from app.queries.memory import Entry, Headers, Memory
+from app.queries.stamps import UNSHARED, Stamp, stamps
+from app.queries.store import Answer
+from app.readmodels import documents
+from app.readmodels.copies import Copies
+from app.readmodels.freshness import BOUND_SECONDS
+from app.readmodels.watch import LEASE_SECONDS, Watch
+
+MOST_SECONDS = 60.0
+MOST_EVENT_DRIVEN_SECONDS = 10.0
+"""What events keep current grows no older by waiting, but says in `as_of` how old it is."""
+DAYS_BEGIN_SECONDS = 900
+UNKEPT_SECONDS = 1.0
+"""How long an answer that may not be kept is not asked for again on this way."""
+
+Draw = Callable[[], Awaitable[Answer]]
+
+
+class Copy(Struct, array_like=True):
+    """An answer in Redis. `good_until` is seconds since the epoch."""
+
+    stamp: Stamp
+    good_until: float
+    etag: str
+    body: bytes
+
+
+_decode = msgspec.msgpack.Decoder(Copy).decode
+
+
+def _code() -> str:
+    """Changes with the code that shapes answers, so that a release never serves what another one has drawn."""
+    files = [file for room in ("queries", "readmodels") for file in (Path(__file__).parents[1] / room).glob("*.py")]
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in sorted(files)), digest_size=6).hexdigest()
+
+
+class Layers(Struct, frozen=True, kw_only=True):
+    """What one process keeps, and where its answers came from since it began: hits of memory, copies from Redis, drawn
+    from Postgres, shared with somebody who had asked for the same, and not kept because they were stale."""
+
+    entries: int
+    bytes: int
+    most_bytes: int
+    evicted: int
+    stamps: int
+    leased: bool
+    hits: int
+    copied: int
+    drawn: int
+    shared: int
+    unkept: int
+    hit_rate: float
+
+
+class Pages:
+    """The layers of one process, and how often each was enough."""
+
+    def __init__(self, pool: asyncpg.Pool, watch: Watch, copies: Copies, most_bytes: int) -> None:
+        self.stamps = stamps(pool)
+        self.memory = Memory(most_bytes)
+        self.hits = self.copied = self.drawn = self.shared = self.unkept = 0
+        self._watch, self._copies, self._code = watch, copies, _code()
+        self._drawing: dict[tuple[str, str, Stamp], asyncio.Task[Copy]] = {}
+        self._sharing: set[asyncio.Task[None]] = set()
+
+    def layers(self) -> Layers:
+        """How it stands."""
+        memory, asked = self.memory, self.hits + self.copied + self.drawn + self.shared
+        return Layers(
+            entries=memory.entries,
+            bytes=memory.bytes,
+            most_bytes=memory.most_bytes,
+            evicted=memory.evicted,
+            stamps=len(self.stamps),
+            leased=self._watch.holds(),
+            hits=self.hits,
+            copied=self.copied,
+            drawn=self.drawn,
+            shared=self.shared,
+            unkept=self.unkept,
+            hit_rate=round(self.hits / asked, 4) if asked else 0.0,
+        )
+
+    def forget(self, owner: str) -> None:
+        """The owner's answers changed."""
+        self.stamps.forget(owner)
+        self.memory.forget(owner)
+
+    def forget_all(self) -> None:
+        """Anything may have changed."""
+        self.stamps.forget_all()
+        self.memory.clear()
+
+    def at_hand(self, owner: str, name: str) -> Entry | None:
+        """The answer from memory. Only under a lease."""
+        entry = self.memory.get(owner, name)
+        if entry is None or entry.stamp != self.stamps.get(owner) or entry.good_until < time.monotonic():
+            return None
+        self.hits += 1
+        return entry
+
+    async def find(self, owner: str, name: str, headers: Headers, draw: Draw) -> Entry | None:
+        """The answer from Redis or Postgres, without a body when it may not be kept. Only under a lease.
+
+        Raises:
+            PortalError: as `draw` does.
+        """
+        stamp = self.stamps.get(owner) or await self.stamps.read(owner)
+        if stamp is None or stamp == UNSHARED:
+            return None
+        place = documents.page_key(owner, self._code, name)
+        kept = await self._copies.ask(b"GET", place)
+        copy = _decode(kept) if kept else None
+        if copy is not None and copy.stamp == stamp and copy.good_until > time.time():
+            self.copied += 1
+        else:
+            copy = await self._one_draw((owner, name, stamp), draw, place)
+        good_until = time.monotonic() + copy.good_until - time.time()
+        entry = Entry(owner, name, stamp, good_until, copy.etag, copy.body, headers)
+        if self.stamps.get(owner) == stamp:
+            self.memory.put(entry)
+        return entry
+
+    async def _one_draw(self, key: tuple[str, str, Stamp], draw: Draw, place: bytes) -> Copy:
+        """From Postgres; once for all who ask for the same."""
+        task = self._drawing.get(key)
+        if task is None:
+            task = self._drawing[key] = asyncio.create_task(self._draw(key[0], key[2], draw, place))
+            task.add_done_callback(lambda done: self._drawn(key, done))
+        else:
+            self.shared += 1
+        return await asyncio.shield(task)
+
+    def _drawn(self, key: tuple[str, str, Stamp], done: "asyncio.Task[Copy]") -> None:
+        del self._drawing[key]
+        if not done.cancelled():
+            done.exception()  # whoever asked may have gone
+
+    async def _draw(self, owner: str, stamp: Stamp, draw: Draw, place: bytes) -> Copy:
+        began = time.time()
+        answer = await draw()
+        self.drawn += 1
+        good_until = good_until_of(answer, began)
+        if good_until <= time.time():
+            self.unkept += 1
+            return Copy(stamp, time.time() + UNKEPT_SECONDS, "", b"")
+        copy = Copy(stamp, good_until, answer.etag, answer.body)
+        if self._copies.works:
+            sharing = asyncio.create_task(self._share(owner, place, copy))
+            self._sharing.add(sharing)
+            sharing.add_done_callback(self._sharing.discard)
+        return copy
+
+    async def _share(self, owner: str, place: bytes, copy: Copy) -> None:
+        """Leave a copy for the other processes, once it is sure that nothing changed before it was drawn that the stamp
+        does not show: what is pending goes and comes without a version."""
+        await asyncio.sleep(LEASE_SECONDS)
+        left_ms = int((copy.good_until - time.time()) * 1000)
+        if await self._watch.held() and self.stamps.get(owner) == copy.stamp and left_ms > 0:
+            self._copies.tell(b"SET", place, msgspec.msgpack.encode(copy), b"PX", b"%d" % left_ms)
+
+
+def good_until_of(answer: Answer, began: float) -> float:
+    """Until when an answer may be given again if nothing changes; in seconds since the epoch, as `began`, when drawing
+    it began. Not past the bound of what it was drawn from, and not at all when it is past it already, because asking
+    then has it verified. Nor into another day, on which other bills are overdue: one begins somewhere with every
+    quarter of an hour."""
+    if answer.stale:
+        return 0.0
+    found = [began + MOST_SECONDS, (began // DAYS_BEGIN_SECONDS + 1) * DAYS_BEGIN_SECONDS]
+    for source in answer.sources:
+        bound = BOUND_SECONDS.get(source.resource)
+        found.append(source.as_of.timestamp() + bound if bound else began + MOST_EVENT_DRIVEN_SECONDS)
+    return min(found)

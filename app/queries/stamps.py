@@ -1,0 +1,38 @@
+"""The stamp of an account: what everything it may read depends on, in one small value that processes share.
+
+Two answers of one account under one stamp are the same answer, wherever they are kept.
+
+Reads: read_model.account_versions, generations, parked, pending.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from app.readmodels.known import Known
+
+Stamp = tuple[int, int]
+"""(version of the account, sum of the epochs that serve): either only ever grows."""
+UNSHARED: Stamp = (-1, -1)
+"""Something is pending or parked: the account's answers change without its version, so none of them is kept."""
+MOST = 200_000
+"""Stamps that one process knows, at some 200 bytes each."""
+
+_READ = """
+SELECT a.id, coalesce(v.version, 0) AS version,
+       (SELECT coalesce(sum(epoch), 0)::bigint FROM read_model.generations WHERE state = 'serving') AS epochs,
+       EXISTS (SELECT FROM read_model.pending p WHERE p.account_id = a.id)
+       OR EXISTS (SELECT FROM read_model.parked p WHERE p.account_id = a.id) AS unshared
+FROM unnest($1::uuid[]) AS a (id) LEFT JOIN read_model.account_versions v ON v.account_id = a.id
+"""
+
+
+def stamps(pool: asyncpg.Pool) -> Known[Stamp]:
+    """The stamps a process knows, by account id as text."""
+
+    async def read(accounts: Sequence[str]) -> Mapping[str, Stamp]:
+        rows = await pool.fetch(_READ, [UUID(account) for account in accounts])
+        return {str(row["id"]): UNSHARED if row["unshared"] else (row["version"], row["epochs"]) for row in rows}
+
+    return Known(read, MOST)

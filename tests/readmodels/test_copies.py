@@ -1,0 +1,96 @@
+"""The thin Redis connection: answers in order, one write a turn, and an outage costs nobody anything but a miss."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from app.readmodels import copies as copies_module
+from app.readmodels.copies import Copies
+
+
+async def works(copies: Copies, wanted: bool = True) -> None:
+    async with asyncio.timeout(5):
+        while copies.works is not wanted:
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def copies(engines: tuple[str, str], redis: Redis) -> AsyncIterator[Copies]:
+    found = Copies(engines[1])
+    found.open()
+    await works(found)
+    yield found
+    await found.close()
+
+
+async def test_everybody_gets_their_own_answer(copies: Copies) -> None:
+    copies.tell(b"SET", b"present", b"\r\nodd\0bytes" * 1_000)
+    asked = [copies.ask(b"INCR", b"n") for _ in range(50)] + [copies.ask(b"GET", b"absent"), copies.ask(b"NONSENSE")]
+    found = await asyncio.gather(*asked, copies.ask(b"GET", b"present"))
+    assert found == [*range(1, 51), None, None, b"\r\nodd\0bytes" * 1_000]
+
+
+async def test_one_turn_of_the_loop_is_one_write(copies: Copies) -> None:
+    writes: list[bytes] = []
+    transport = copies._transport
+    assert transport is not None
+
+    class Counting:
+        def write(self, data: bytes) -> None:
+            writes.append(data)
+            transport.write(data)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(transport, name)
+
+    copies._transport = Counting()  # type: ignore[assignment]
+    await asyncio.gather(*(copies.ask(b"PING") for _ in range(30)))
+    copies._transport = transport
+    assert len(writes) == 1
+
+
+async def test_who_waits_when_the_connection_breaks_gets_nothing_and_the_next_gets_an_answer(
+    copies: Copies, redis: Redis
+) -> None:
+    waiting = asyncio.create_task(copies.ask(b"BLPOP", b"never", b"0"))
+    await asyncio.sleep(0.02)
+    await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
+    assert await asyncio.wait_for(waiting, 2) is None
+    assert await copies.ask(b"PING") is None
+    await works(copies)
+    assert await copies.ask(b"PING") == b"PONG"
+
+
+async def test_a_server_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hello_and_then_silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"SELECT\r\n$1\r\n0\r\n")
+        writer.write(b"+OK\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hello_and_then_silence, "127.0.0.1", 0)
+    copies = Copies(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+    copies.open()
+    await works(copies)
+    began = asyncio.get_running_loop().time()
+    assert await asyncio.gather(copies.ask(b"GET", b"a"), copies.ask(b"GET", b"b")) == [None, None]
+    assert asyncio.get_running_loop().time() - began < copies_module.PATIENCE_SECONDS * 3
+    await copies.close()
+    server.close()
+
+
+async def test_without_a_server_nobody_waits() -> None:
+    copies = Copies("redis://127.0.0.1:9/0")
+    copies.open()
+    await asyncio.sleep(0.05)
+    assert await asyncio.wait_for(copies.ask(b"GET", b"a"), 0.1) is None
+    copies.tell(b"SET", b"a", b"b")
+    await copies.close()
+
+
+async def test_more_than_may_wait_is_refused(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies_module, "MOST_WAITING", 3)
+    found = await asyncio.gather(*(copies.ask(b"PING") for _ in range(5)))
+    assert found == [b"PONG"] * 3 + [None] * 2
