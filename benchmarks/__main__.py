@@ -10,7 +10,7 @@ import uvloop
 from benchmarks import ground
 from benchmarks.report import Result, show
 
-NAMES = ("ingest", "projection", "rebuild", "growth", "lag", "activation", "login", "memory")
+NAMES = ("ingest", "projection", "rebuild", "growth", "lag", "activation", "login", "reads", "streams", "memory")
 
 
 @click.command()
