@@ -50,6 +50,7 @@ from app.http.strict_request import StrictRequest
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
 from app.ingest.verification import Verifications
+from app.queries.news import Bulletin
 from app.resources import open_resources
 from app.settings import Settings
 
@@ -108,6 +109,7 @@ def build(settings: Settings) -> Litestar:
             doorbells.open()
             async with open_serving(settings) as serving:
                 app.state.store = serving.store
+                app.state.bulletin = Bulletin(serving.store)
                 app.state.counters = Counters(r.redis, serving.tallies)
                 app.state.serving = lane.serving = serving
                 try:

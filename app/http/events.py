@@ -21,7 +21,6 @@ from app.commands.context import Actor, Context
 from app.http.doorbells import Doorbells
 from app.http.inputs import Caller
 from app.queries import news
-from app.queries.store import Store
 from app.readmodels.table import GLOBAL_ACCOUNT
 
 HEARTBEAT_SECONDS = 15.0
@@ -67,15 +66,17 @@ async def events(request: Request[Any, Any, State], actor: Caller, last_event_id
     read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     state, account_id = request.app.state, actor.account_id_or_refuse()
     state.doorbells.refuse_if_full(account_id)
-    start = int(last_event_id) if last_event_id else await news.current(state.store, account_id)
-    return _Feed(state.context, state.store, state.doorbells, actor, start)
+    start = int(last_event_id) if last_event_id else await state.bulletin.now(account_id)
+    return _Feed(state.context, state.bulletin, state.doorbells, actor, start)
 
 
 class _Feed:
     """One client's stream, as an ASGI response: only so can a send be given up."""
 
-    def __init__(self, context: Context, store: Store, doorbells: Doorbells, actor: Actor, version: int) -> None:
-        self._context, self._store, self._doorbells, self._actor = context, store, doorbells, actor
+    def __init__(
+        self, context: Context, bulletin: news.Bulletin, doorbells: Doorbells, actor: Actor, version: int
+    ) -> None:
+        self._context, self._bulletin, self._doorbells, self._actor = context, bulletin, doorbells, actor
         self._account_id = actor.account_id_or_refuse()
         self._version, self._catalog_version = version, 0
 
@@ -100,7 +101,7 @@ class _Feed:
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         clock = asyncio.get_running_loop().time
-        self._catalog_version = await news.current(self._store, GLOBAL_ACCOUNT)
+        self._catalog_version = await self._bulletin.now(GLOBAL_ACCOUNT)
         with self._doorbells.at(self._account_id) as rung:
             yield b": welcome\nretry: 2000\n\n"
             checked_at = clock()
@@ -122,8 +123,8 @@ class _Feed:
         rung.clear()
 
     async def _changes(self) -> list[bytes]:
-        own = await news.since(self._store, self._account_id, self._version)
-        shared = await news.since(self._store, GLOBAL_ACCOUNT, self._catalog_version)
+        own = await self._bulletin.since(self._account_id, self._version)
+        shared = await self._bulletin.since(GLOBAL_ACCOUNT, self._catalog_version)
         self._version, self._catalog_version = own.version, shared.version
         if own.lost:
             return [b"id: %d\nevent: reset\ndata: {}\n\n" % own.version]

@@ -6,12 +6,15 @@ forgotten.
 Reads: ingest.notices, read_model.account_versions.
 """
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 from app.queries.store import Store
+from app.readmodels.together import Together
 
 VERSIONS_AT_ONCE = 200
 NAMES = {
@@ -67,6 +70,34 @@ async def since(store: Store, account_id: UUID, version: int) -> News:
     if version > now or not rows or rows[0]["version"] != version + 1:
         return News((), now, lost=True)
     return News(_coalesced(rows), rows[-1]["version"])
+
+
+class Bulletin:
+    """News for all the readers of a process: whoever asks in the same turn of the event loop shares the questions."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._versions, self._news = Together(self._current), Together(self._since)
+
+    async def now(self, account_id: UUID) -> int:
+        """The account's version."""
+        return await self._versions.ask(account_id)
+
+    async def since(self, account_id: UUID, version: int) -> News:
+        """As the function of this name."""
+        if await self._versions.ask(account_id) == version:
+            return News((), version)
+        return await self._news.ask((account_id, version))
+
+    async def _current(self, accounts: Sequence[UUID]) -> Mapping[UUID, int]:
+        rows = await self._store.pool.fetch(
+            "SELECT account_id, version FROM read_model.account_versions WHERE account_id = ANY($1::uuid[])", accounts
+        )
+        return {**dict.fromkeys(accounts, 0), **{row["account_id"]: row["version"] for row in rows}}
+
+    async def _since(self, asked: Sequence[tuple[UUID, int]]) -> Mapping[tuple[UUID, int], News]:
+        found = await asyncio.gather(*(since(self._store, *each) for each in asked))
+        return dict(zip(asked, found, strict=True))
 
 
 def _coalesced(rows: list[Any]) -> tuple[Event, ...]:

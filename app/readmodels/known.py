@@ -1,12 +1,14 @@
 """Small facts that a process knows under a lease (`app/readmodels/watch.py`): read many at once, forgotten singly.
 
-All who ask in one turn of the event loop share one question, and all who ask for the same thing share one answer. What
-is forgotten while it is being read is not kept, and who asks after that asks anew.
+All who ask for the same thing share one answer. What is forgotten while it is being read is not kept, and who asks
+after that asks anew.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
+
+from app.readmodels.together import Together
 
 Fact = TypeVar("Fact")
 
@@ -15,11 +17,12 @@ class Known(Generic[Fact]):
     """Facts by key, at most `most`; the one known for the longest time goes first. Absence is not remembered."""
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, Fact]]], most: int) -> None:
-        self._read_many, self._most = read, most
+        async def read_all(keys: Sequence[str]) -> Mapping[str, Fact | None]:
+            return {**dict.fromkeys(keys), **await read(keys)}
+
+        self._together, self._most = Together(read_all), most
         self._facts: dict[str, Fact] = {}
-        self._asked: dict[str, asyncio.Future[Fact | None]] = {}
-        self._next: list[tuple[str, asyncio.Future[Fact | None]]] = []
-        self._reading: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, asyncio.Task[Fact | None]] = {}
         self.get = self._facts.get
 
     def __len__(self) -> int:
@@ -37,36 +40,15 @@ class Known(Generic[Fact]):
 
     async def read(self, key: str) -> Fact | None:
         """The fact as it is now."""
-        future = self._asked.get(key)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            future = self._asked[key] = loop.create_future()
-            self._next.append((key, future))
-            if len(self._next) == 1:
-                loop.call_soon(self._begin)
-        return await asyncio.shield(future)
+        task = self._asked.get(key)
+        if task is None:
+            task = self._asked[key] = asyncio.create_task(self._together.ask(key))
+            task.add_done_callback(lambda done: self._keep(key, done))
+        return await asyncio.shield(task)
 
-    def _begin(self) -> None:
-        wanted, self._next = self._next, []
-        task = asyncio.create_task(self._answer(wanted))
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
-
-    async def _answer(self, wanted: Sequence[tuple[str, "asyncio.Future[Fact | None]"]]) -> None:
-        try:
-            found = await self._read_many([key for key, _ in wanted])
-        except Exception as error:
-            for key, future in wanted:
-                self._keep(key, future, None)
-                future.set_exception(error)
-                future.exception()  # whoever asked may have gone
-            return
-        for key, future in wanted:
-            self._keep(key, future, found.get(key))
-            future.set_result(found.get(key))
-
-    def _keep(self, key: str, future: "asyncio.Future[Fact | None]", fact: Fact | None) -> None:
-        if self._asked.get(key) is not future:
+    def _keep(self, key: str, done: "asyncio.Task[Fact | None]") -> None:
+        fact = None if done.cancelled() or done.exception() else done.result()
+        if self._asked.get(key) is not done:
             return
         del self._asked[key]
         if fact is None:
