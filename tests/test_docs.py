@@ -66,3 +66,10 @@ def test_the_readme_names_only_commands_that_exist() -> None:
 
     named = set(re.findall(r"`portal ([a-z]+)`", (ROOT / "README.md").read_text()))
     assert named <= set(main.commands)
+
+
+def test_decisions_are_numbered_once() -> None:
+    names = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    for name in names:
+        assert (ROOT / "docs" / "decisions" / name).read_text().startswith(f"# {int(name[:4])}. ")

@@ -2,7 +2,7 @@
 
 Freebit asks not to be polled with it and WHM has no events, so nothing of it is mirrored: it is asked for one service,
 when somebody wants to know. An answer is good for a minute; while the provider is away the last one of the day is given
-with its age (docs/decisions/0006).
+with its age (docs/decisions/0012).
 
 Reads: read_model.subscriptions, Freebit line, WHM account. Reads and writes: Redis.
 """
