@@ -17,7 +17,7 @@ demo: .venv/.runtime ## everything up, then the whole customer journey; ARGS="--
 
 test: check ## what CI runs: check, then the whole suite; ARGS="-k name" passes through
 	@command -v php >/dev/null || echo "php is not installed, so the WHMCS hooks are not tried: apt-get install php-cli php-curl" >&2
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: .venv/.dev audit ## format, lint, types, import contracts, known vulnerabilities; writes nothing
 	$(BIN)/ruff format --check .

@@ -33,6 +33,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     raised.last(items, "test_every_documented_error_was_raised")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With several processes, what all of them heard is looked at where they are led from."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        raised.hand_over(config)
+    elif config.getoption("numprocesses", None) and raised.is_everything(config) and (lost := raised.missing()):
+        sys.stderr.write(f"\nDocumented errors that no test raised: {', '.join(lost)}\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes is done."""
+    raised.take_over(getattr(node, "workeroutput", {}))
+
+
 @pytest.fixture(scope="session")
 def engines() -> Iterator[tuple[str, str]]:
     """(database URL, Redis URL), migrated from zero.

@@ -33,9 +33,30 @@ def listen() -> None:
 
 
 def is_whole(config: pytest.Config) -> bool:
-    """Whether every test there is runs, so that what was raised is all that can be."""
+    """Whether every test there is runs, and in this process, so that what was raised here is all that can be."""
+    return not hasattr(config, "workerinput") and is_everything(config)
+
+
+def is_everything(config: pytest.Config) -> bool:
+    """Whether every test there is was asked for."""
     chosen = config.option.keyword or config.option.markexpr or config.option.deselect or config.option.lf
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
+
+
+def hand_over(config: pytest.Config) -> None:
+    """A process of several tells the one that leads them what it heard."""
+    config.workeroutput["raised"] = RAISED  # type: ignore[attr-defined]
+
+
+def take_over(output: dict[str, Any]) -> None:
+    """What one of several processes heard."""
+    for code, test in output.get("raised", {}).items():
+        RAISED.setdefault(code, test)
+
+
+def missing() -> list[str]:
+    """Documented codes that nobody heard."""
+    return [code for code in documented() if code not in RAISED]
 
 
 def last(items: list[pytest.Item], name: str) -> None:
