@@ -146,13 +146,18 @@ async def test_what_was_rolled_back_is_not_heard(ear: Ear, pool: asyncpg.Pool, a
     assert await ear.heard() == set()
 
 
+async def lease_again(ear: Ear) -> None:
+    """It comes back as soon as the machine lets it."""
+    async with asyncio.timeout(5):
+        while not await ear.watch.held():
+            await asyncio.sleep(0.02)
+
+
 async def test_a_broken_connection_ends_the_lease_and_everything_is_forgotten(ear: Ear, pool: asyncpg.Pool) -> None:
     await pool.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'portal-watch'")
     await asyncio.sleep(LEASE_SECONDS)
     assert not ear.watch.holds()
-    async with asyncio.timeout(5):
-        while not await ear.watch.held():
-            await asyncio.sleep(0.02)
+    await lease_again(ear)
     assert "*" in ear.words, "what changed meanwhile was told to nobody"
 
 
@@ -170,7 +175,7 @@ async def test_without_an_answer_to_its_pings_a_process_holds_no_lease(ear: Ear,
             assert not await ear.watch.held()
         finally:
             os.kill(pid, signal.SIGCONT)
-    assert await ear.watch.held()
+    await lease_again(ear)
 
 
 async def test_a_session_given_to_somebody_else_by_a_pooler_is_noticed(
