@@ -39,7 +39,9 @@ def is_whole(config: pytest.Config) -> bool:
 
 def is_everything(config: pytest.Config) -> bool:
     """Whether every test there is was asked for."""
-    chosen = config.option.keyword or config.option.markexpr or config.option.deselect or config.option.lf
+    chosen = (
+        config.option.keyword or config.option.markexpr or config.option.deselect or getattr(config.option, "lf", False)
+    )
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
 
 

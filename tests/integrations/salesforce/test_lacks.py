@@ -32,7 +32,9 @@ def test_a_whole_org_lacks_nothing(name):
     assert of(OBJECTS[name]) == []
 
 
-@pytest.mark.parametrize(("name", "field"), [(name, field) for name, need in NEEDS.items() for field in need.fields])
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name, need in NEEDS.items() for field in sorted(need.fields)]
+)
 def test_every_single_field_is_missed(name, field):
     (found,) = of(without(name, field))
     assert field in found
@@ -43,7 +45,9 @@ def test_a_missing_custom_field_comes_with_the_command_that_installs_it():
     assert "sf project deploy start --metadata CustomField:Order.Domain__c" in found
 
 
-@pytest.mark.parametrize(("name", "field"), [(name, field) for name, need in NEEDS.items() for field in need.writes])
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name, need in NEEDS.items() for field in sorted(need.writes)]
+)
 def test_every_field_that_is_written_must_be_writable(name, field):
     (found,) = of(changed(name, field, writable=False))
     assert found.startswith(f"not writable for the integration user: {field}")
@@ -54,7 +58,9 @@ def test_an_order_key_that_is_not_unique_is_no_key():
     assert "not a unique external id" in found
 
 
-@pytest.mark.parametrize(("name", "field"), [(name, field) for name, need in NEEDS.items() for field in need.words])
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name, need in NEEDS.items() for field in sorted(need.words)]
+)
 def test_a_word_that_cannot_be_chosen_is_named(name, field):
     word = NEEDS[name].words[field][0]
     values = tuple(value for value in OBJECTS[name].by_name[field].values if value != word)
