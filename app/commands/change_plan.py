@@ -19,13 +19,14 @@ from app.commands.services import journal
 from app.commands.services.accepted import found, show
 from app.commands.services.journal import PlanChange
 from app.commands.services.owned import Service, owned, refuse_unless
-from app.commands.services.plans import Direction, Plan, not_available, target
+from app.commands.services.plans import not_available, target
 from app.commands.services.pricing import quoted, split, wish
 from app.commands.services.turn import turn
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
 from app.integrations.whmcs import upgrades
 from app.integrations.whmcs.faults import UPGRADE_UNPAID
 from app.readmodels.money import Money, money
+from app.readmodels.plans import Direction, Plan
 
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
 

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from app.commands.context import Actor, Context, Done
 from app.commands.services.owned import owned, refuse_unless
-from app.commands.services.plans import Direction, target
+from app.commands.services.plans import target
 from app.commands.services.pricing import quoted, split
 from app.readmodels.money import Money, money
+from app.readmodels.plans import Direction
 
 
 class PreviewPlanChange(Struct, frozen=True):

@@ -11,10 +11,11 @@ from app.errors import InvalidRequest, Violation
 from app.http.inputs import Caller, answers
 from app.http.orders_read import Cursor, Limit
 from app.http.respond import cursor_for, page_of, respond
-from app.queries import invoices, payment_methods, subscriptions
+from app.queries import invoices, payment_methods, plans, subscriptions
 from app.queries.answers import (
     InvoiceAnswer,
     Invoices,
+    OtherPlansAnswer,
     PaymentGateways,
     PaymentMethods,
     SubscriptionAnswer,
@@ -102,6 +103,20 @@ async def get_subscription(
 
 
 @get(
+    "/api/subscriptions/{subscription_id:str}/plans",
+    summary="Plans that a subscription can be changed to",
+    tags=["Subscriptions"],
+    responses=answers(OtherPlansAnswer, "Other plans, the cheapest first."),
+)
+async def subscription_plans(
+    request: Request[Any, Any, State], actor: Caller, subscription_id: FromPath[str]
+) -> Response[bytes]:
+    """With what a month of each costs; what it would cost for the rest of this period is asked for by `preview`."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: plans.plans(store, account_id, subscription_id))
+
+
+@get(
     "/api/subscriptions/{subscription_id:str}/invoices",
     summary="Invoices of a subscription",
     tags=["Subscriptions"],
@@ -160,6 +175,7 @@ ROUTES = (
     get_invoice,
     list_subscriptions,
     get_subscription,
+    subscription_plans,
     subscription_invoices,
     list_payment_methods,
     list_payment_gateways,

@@ -22,12 +22,12 @@ from app.commands.registry import (
     PREVIEW_PLAN_CHANGE,
     READ_USAGE,
 )
-from app.commands.services.plans import Direction
 from app.errors import NotFound
 from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
 from app.queries import subscriptions
 from app.queries.answers import SubscriptionAnswer
+from app.readmodels.plans import Direction
 
 
 class WantedPlan(Struct, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from msgspec import Struct
 from app.queries.cases import Case, CaseSummary
 from app.queries.catalog import AccountCategory
 from app.queries.links import Links
+from app.queries.plans import OtherPlans
 from app.readmodels.catalog import Category, CategorySummary, Product
 from app.readmodels.eligibility import Eligibility
 from app.readmodels.gateways import Gateway
@@ -128,6 +129,13 @@ class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
     as_of: datetime
     stale: bool
     links: Links
+
+
+class OtherPlansAnswer(OtherPlans, kw_only=True, frozen=True):
+    """Other plans with their age."""
+
+    as_of: datetime
+    stale: bool
 
 
 class PaymentMethods(Listed, kw_only=True, frozen=True):

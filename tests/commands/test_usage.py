@@ -9,7 +9,7 @@ from app.commands.create_control_panel_link import OpenControlPanel, create_cont
 from app.commands.read_usage import ReadUsage, Usage, read_usage
 from app.errors import Conflict, NotFound, UpstreamError, UpstreamUnavailable
 from tests.commands.conftest import EID
-from tests.commands.services import held, someone_with
+from tests.commands.services import held, shown, someone_with
 
 
 async def usage(desk: Any, actor: Actor, service_id: str) -> Usage:
@@ -19,7 +19,7 @@ async def usage(desk: Any, actor: Actor, service_id: str) -> Usage:
 
 async def forget(desk: Any) -> None:
     """What was asked a moment ago is more than a minute old."""
-    async for key in desk.context.redis.scan_iter("*document:usage/*"):
+    async for key in desk.context.redis.scan_iter("portal:*:usage/*"):
         kept = await desk.context.redis.get(key)
         await desk.context.redis.set(key, kept.replace(b'"as_of":"20', b'"as_of":"19'))
 
@@ -45,6 +45,12 @@ async def test_a_sim_that_the_portal_activated_is_found_by_the_number_it_was_giv
     found = await usage(desk, actor, service_id)
     assert found.sim is not None
     assert found.sim.sim_type == "esim"
+    assert (await shown(desk, service_id))["line"] == found.sim.phone_number
+    await desk.sandbox.control.patch(f"/whmcs/services/{service_id}", json={"domain": "", "silent": True})
+    await desk.resources.inbox.submit([desk.whmcs_news("service", service_id)])
+    assert (await shown(desk, service_id))["line"] is None
+    await forget(desk)
+    assert (await usage(desk, actor, service_id)).sim == found.sim, "fulfilment remembers the number too"
     lines = (await desk.sandbox.control.get("/freebit/lines", params={"eid": EID})).json()["records"]
     assert [line["account"] for line in lines] == [found.sim.phone_number]
 

@@ -77,6 +77,7 @@ WHO = {
     "get /api/subscriptions": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}/invoices": CUSTOMERS,
+    "get /api/subscriptions/{subscription_id}/plans": CUSTOMERS,
     "post /api/subscriptions/{subscription_id}/preview": CUSTOMERS,
     "post /api/subscriptions/{subscription_id}/upgrade": CUSTOMERS,
     "post /api/subscriptions/{subscription_id}/downgrade": CUSTOMERS,

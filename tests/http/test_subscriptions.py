@@ -118,11 +118,19 @@ async def test_an_upgrade_is_priced_ordered_and_shows_with_its_invoice(
     headers, service_id = await owner_of(api, sandbox, "Hosting")
     path = f"/api/subscriptions/{service_id}"
     name = (await api.get(path, headers=headers)).json()["name"]
-    wanted = next(each for each in ("Hosting Business", "Hosting Pro") if each != name)
-    sku = wanted.upper().replace(" ", "-")
+    offered = (await api.get(f"{path}/plans", headers=headers)).json()
+    assert offered["sku"] == name.upper().replace(" ", "-")
+    assert {each["sku"] for each in offered["items"]} | {offered["sku"]} == {
+        "HOSTING-BASIC",
+        "HOSTING-PRO",
+        "HOSTING-BUSINESS",
+    }
+    chosen = offered["items"][-1]
+    sku, wanted = chosen["sku"], chosen["name"]
     price = await api.post(f"{path}/preview", json={"sku": sku}, headers=headers)
     assert price.status_code == 200, price.text
     direction = price.json()["direction"]
+    assert (direction, price.json()["monthly"]) == (chosen["direction"], chosen["monthly"])
     other = "downgrade" if direction == "upgrade" else "upgrade"
     wrong = await api.post(f"{path}/{other}", json={"sku": sku}, headers=keyed(headers))
     assert (wrong.status_code, wrong.json()["code"]) == (422, "wrong_direction")

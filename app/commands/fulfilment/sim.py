@@ -4,6 +4,7 @@ from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Paus
 from app.integrations.freebit.client import EsimActivation, Mnp
 from app.integrations.salesforce.activation import Line, assigned_sim
 from app.integrations.salesforce.orders import ESIM, Porting
+from app.integrations.whmcs import services as whmcs_services
 
 SIM_KINDS = {"DataOnly": "E2", "DataSmsVoice": "E0", "VoiceOnly": "E0"}
 GENDERS = {"Male": "M", "Female": "W"}
@@ -93,11 +94,19 @@ async def _watch(work: Work, plan: Line) -> Outcome:
             await freebit.register_voice_options(
                 line.account, voice_mail=order.voice_mail, call_waiting=order.call_waiting
             )
+        await _name_line(work, plan, line.account)
         return Next()
     waited = work.seconds_since("sim_accepted_at") or 0.0
     if waited > max(DEADLINE_SECONDS, 20 * work.ctx.settings.freebit_poll_seconds):
         return Fail("SIM_ACTIVATION_SLOW", f"Freebit has not activated {facts['sim_account'][-4:]:0>4} for two hours.")
     return Wait(_poll_seconds(waited, work.ctx.settings.freebit_poll_seconds))
+
+
+async def _name_line(work: Work, plan: Line, number: str) -> None:
+    """Where other services have their domain WHMCS keeps a SIM's number, so that everybody sees which it bills."""
+    services = dict(zip((line.item_id for line in work.order.lines), work.job.facts["service_ids"], strict=False))
+    if service_id := services.get(plan.item_id):
+        await whmcs_services.set_domain(work.ctx.whmcs, service_id, number)
 
 
 def _poll_seconds(waited: float, shortest: float) -> float:

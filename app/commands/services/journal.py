@@ -15,8 +15,8 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.services.owned import Service
-from app.commands.services.plans import Plan
 from app.errors import Conflict, NotFound
+from app.readmodels.plans import Plan
 
 State = Literal["asked", "awaiting_payment", "providing", "done", "withdrawn", "failed"]
 OPEN: tuple[State, ...] = ("asked", "awaiting_payment", "providing")

@@ -4,10 +4,11 @@ from decimal import Decimal
 
 from app.commands.context import Context
 from app.commands.services.owned import Service
-from app.commands.services.plans import Plan, not_available
+from app.commands.services.plans import not_available
 from app.errors import UpstreamRejected
 from app.integrations.whmcs import upgrades
 from app.integrations.whmcs.upgrades import Upgrade, UpgradeQuote
+from app.readmodels.plans import Plan
 
 RECURRING = ("monthly", "quarterly", "semi_annually", "annually", "biennially", "triennially")
 NOTHING = Decimal("0.00")

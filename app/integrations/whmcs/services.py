@@ -32,3 +32,8 @@ async def set_status(client: WhmcsClient, service_id: str, status: str, reason: 
     if not reason:
         params["unset"] = ["suspendreason"]
     await client.call("UpdateClientProduct", params, write=True)
+
+
+async def set_domain(client: WhmcsClient, service_id: str, domain: str) -> None:
+    """Note what a service is known by: its domain, or a SIM's phone number. Safe to repeat."""
+    await client.call("UpdateClientProduct", {"serviceid": service_id, "domain": domain}, write=True)

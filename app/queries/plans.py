@@ -1,0 +1,62 @@
+"""The plans that a subscription can be changed to.
+
+What one costs for the rest of the period only WHMCS knows: that is asked for (`POST …/preview`).
+
+Reads: read_model.subscriptions, catalog, eligibility.
+"""
+
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from app.errors import NotFound
+from app.queries.store import Answer, Source, Store, answered, etag_of
+from app.queries.subscriptions import SUBSCRIPTION
+from app.readmodels.money import Money, money
+from app.readmodels.plans import Direction, plans_for
+
+_SERVICE = """
+SELECT category, product_id, status, amount, as_of FROM read_model.subscriptions
+WHERE account_id = $1 AND subscription_id = $2
+"""
+
+
+class OtherPlan(Struct, frozen=True, kw_only=True):
+    """A plan, a month of which costs this without consumption tax."""
+
+    sku: str
+    name: str
+    direction: Direction
+    monthly: Money
+    tax: str = "excluded"
+
+
+class OtherPlans(Struct, frozen=True, kw_only=True):
+    """The present plan's SKU, and the others, the cheapest first; none while the service is not active."""
+
+    sku: str | None
+    items: list[OtherPlan]
+
+
+async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
+    """What this subscription can become.
+
+    Raises:
+        NotFound: absent, or another account's.
+    """
+    row = await store.pool.fetchrow(_SERVICE, account_id, subscription_id)
+    if row is None:
+        raise NotFound(SUBSCRIPTION.missing, code=SUBSCRIPTION.missing_code)
+    found = await plans_for(store.pool, account_id, row["category"], row["product_id"] or "")
+    items = [
+        OtherPlan(
+            sku=plan.sku,
+            name=plan.name,
+            direction=found.direction(plan, row["amount"]),
+            monthly=money(plan.price, plan.currency),
+        )
+        for plan in (found.others if row["status"] == "active" else ())
+    ]
+    body = msgspec.json.encode(OtherPlans(sku=found.present.sku if found.present else None, items=items))
+    return answered(body, etag_of(body), Source("service", subscription_id, row["as_of"]))

@@ -1,0 +1,77 @@
+"""Which plans a running service can be changed to: one set of rules for what is shown and what is allowed.
+
+Reads: read_model.catalog, subscriptions, eligibility.
+"""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import asyncpg
+from msgspec import Struct
+
+Direction = Literal["upgrade", "downgrade"]
+
+_PLANS = """
+SELECT c.sku, c.name, c.unit_price, c.currency, c.orderable, c.whmcs_product_id AS product_id, c.facts
+FROM read_model.catalog c
+WHERE c.category = $1 AND c.item_class = 'service' AND c.whmcs_product_id IS NOT NULL AND c.billing_cycle = 'monthly'
+ORDER BY c.unit_price, c.sku
+"""
+_ABOUT = """
+SELECT (SELECT internet_offering FROM read_model.eligibility WHERE account_id = $1) AS offering,
+       (SELECT count(*) FROM read_model.subscriptions
+        WHERE account_id = $1 AND category = 'sim' AND status = 'active') AS sims
+"""
+SAME = ("sim_plan_type", "internet_offering_type")
+"""Facts that a change of plan cannot change: a data SIM makes no calls, and a line has the fibre it has."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A plan of the catalog; `price` is a month's without tax, `plan_code` Freebit's name for it."""
+
+    sku: str
+    name: str
+    product_id: str
+    plan_code: str
+    price: Decimal
+    currency: str
+    orderable: bool
+    facts: dict[str, Any]
+
+
+class Plans(Struct, frozen=True, kw_only=True):
+    """The plan a service has, when the catalog knows it, and those that fit it, the cheapest first."""
+
+    present: Plan | None
+    others: list[Plan]
+
+    def direction(self, plan: Plan, amount: Decimal) -> Direction:
+        """Whether a plan is more than the present one, which costs `amount` when the catalog does not know it."""
+        return "upgrade" if plan.price >= (self.present.price if self.present else amount) else "downgrade"
+
+
+async def plans_for(pool: asyncpg.Pool, account_id: object, category: str, product_id: str) -> Plans:
+    """The plans of an account's service that WHMCS bills as this product."""
+    found = [_plan(row) for row in await pool.fetch(_PLANS, category)]
+    present = next((plan for plan in found if plan.product_id == product_id), None)
+    about = await pool.fetchrow(_ABOUT, account_id)
+    others = [plan for plan in found if plan.product_id != product_id and _fits(plan, present, about)]
+    return Plans(present=present, others=others)
+
+
+def _fits(wanted: Plan, present: Plan | None, about: Any) -> bool:
+    """A family plan needs another active SIM beside this one."""
+    if not wanted.orderable:
+        return False
+    if present is not None and any(wanted.facts.get(fact) != present.facts.get(fact) for fact in SAME):
+        return False
+    if wanted.facts.get("sim_has_family_discount") and about["sims"] < 2:
+        return False
+    offering = wanted.facts.get("internet_offering_type")
+    return not offering or about["offering"] in (None, offering)
+
+
+def _plan(row: Any) -> Plan:
+    fields = dict(row)
+    code = fields["facts"].get("sim_plan_code")
+    return Plan(price=fields.pop("unit_price"), plan_code=str(code or ""), **fields)
