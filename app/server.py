@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from granian._granian import SocketHolder
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 from granian.server import MPServer
 
 from app.notify import STOPPING, notify
@@ -28,6 +28,11 @@ DRAIN_SIGNAL = signal.SIGUSR1
 FIRST_PASSED_FD = 3
 PASSED_INODE = "PORTAL_LISTENING_INODE"
 """Tells the workers by which inode to recognise the socket that was handed in."""
+BACKLOG = 4_096
+"""Connections that wait in the kernel to be accepted; as many as it allows by default."""
+SPARE = 256
+"""What the server may work on beside event streams and requests: probes, and whatever is refused. Its own bound must
+lie above ours: it counts streams too, and stops reading requests instead of refusing them."""
 STOP_SECONDS = 30
 """What answers may still take once nothing new is accepted."""
 
@@ -43,6 +48,9 @@ class Server(MPServer):
             address=settings.api_host,
             port=settings.api_port,
             workers=settings.api_workers,
+            loop=Loops.uvloop,
+            backlog=BACKLOG,
+            backpressure=settings.event_streams + settings.requests_at_once + SPARE,
             workers_kill_timeout=STOP_SECONDS,
             log_enabled=False,
         )

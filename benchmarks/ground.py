@@ -106,7 +106,7 @@ async def clean(connections: asyncpg.Pool, accounts: int = ACCOUNTS) -> list[UUI
     )
     await connections.execute(
         "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "SELECT a, u, (1000 + n)::text, '001' || lpad(n::text, 5, '0'), 'C' || n "
+        "SELECT a, u, (1000 + n)::text, '001' || lpad(n::text, greatest(5, length(n::text)), '0'), 'C' || n "
         "FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS x (a, u, n)",
         ids,
         users,

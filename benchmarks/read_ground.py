@@ -96,7 +96,7 @@ def wrk_script(folder: Path, accounts: list[int], path: str = "/api/invoices", *
     """A script for wrk that asks for the accounts in this order, over and over."""
     lines = "\n".join(f'"{token_of(number)}",' for number in accounts)
     headers = '{["Authorization"] = "Bearer " .. token}' if bearer else "nil"
-    file = folder / "requests.lua"
+    file = folder / f"requests{path.replace('/', '-')}.lua"
     file.write_text(
         f"local tokens = {{\n{lines}\n}}\nlocal requests, at = {{}}, 0\n"
         f'local one = function(token) return wrk.format("GET", "{path}", {headers}) end\n'

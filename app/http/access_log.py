@@ -17,7 +17,8 @@ from app.http.frame import REQUESTS, SECONDS
 from app.settings import Settings
 
 FLUSH_SECONDS = 0.2
-MOST_LINES = 2_000
+MOST_LINES = 200
+"""Written at once: few enough that nobody waits for it."""
 Line = tuple[str, str, int, float, float]
 """(request id, route, status, seconds it took, when it ended as seconds since the epoch)."""
 

@@ -77,7 +77,7 @@ class Pages:
         self.memory = Memory(most_bytes)
         self.hits = self.copied = self.drawn = self.shared = self.unkept = 0
         self._watch, self._copies, self._code = watch, copies, _code()
-        self._drawing: dict[tuple[str, str, Stamp], asyncio.Task[Copy]] = {}
+        self._drawing: dict[tuple[str, str, int], asyncio.Task[Copy]] = {}
         self._sharing: set[asyncio.Task[None]] = set()
 
     def layers(self) -> Layers:
@@ -131,24 +131,26 @@ class Pages:
         if copy is not None and copy.stamp == stamp and copy.good_until > time.time():
             self.copied += 1
         else:
-            copy = await self._one_draw((owner, name, stamp), draw, place)
+            copy = await self._one_draw(owner, name, stamp, draw, place)
         good_until = time.monotonic() + copy.good_until - time.time()
         entry = Entry(owner, name, stamp, good_until, copy.etag, copy.body, headers)
-        if self.stamps.get(owner) == stamp:
+        if self.stamps.get(owner) is stamp:
             self.memory.put(entry)
         return entry
 
-    async def _one_draw(self, key: tuple[str, str, Stamp], draw: Draw, place: bytes) -> Copy:
-        """From Postgres; once for all who ask for the same."""
+    async def _one_draw(self, owner: str, name: str, stamp: Stamp, draw: Draw, place: bytes) -> Copy:
+        """From Postgres; once for all who ask for the same under the same stamp, read once: one that was forgotten and
+        read again may be equal, and what was drawn between is not the same."""
+        key = (owner, name, id(stamp))
         task = self._drawing.get(key)
         if task is None:
-            task = self._drawing[key] = asyncio.create_task(self._draw(key[0], key[2], draw, place))
+            task = self._drawing[key] = asyncio.create_task(self._draw(owner, stamp, draw, place))
             task.add_done_callback(lambda done: self._drawn(key, done))
         else:
             self.shared += 1
         return await asyncio.shield(task)
 
-    def _drawn(self, key: tuple[str, str, Stamp], done: "asyncio.Task[Copy]") -> None:
+    def _drawn(self, key: tuple[str, str, int], done: "asyncio.Task[Copy]") -> None:
         del self._drawing[key]
         if not done.cancelled():
             done.exception()  # whoever asked may have gone
@@ -173,7 +175,7 @@ class Pages:
         does not show: what is pending goes and comes without a version."""
         await asyncio.sleep(LEASE_SECONDS)
         left_ms = int((copy.good_until - time.time()) * 1000)
-        if await self._watch.held() and self.stamps.get(owner) == copy.stamp and left_ms > 0:
+        if await self._watch.held() and self.stamps.get(owner) is copy.stamp and left_ms > 0:
             self._copies.tell(b"SET", place, msgspec.msgpack.encode(copy), b"PX", b"%d" % left_ms)
 
 

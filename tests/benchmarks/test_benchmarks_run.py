@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ ROWS = {
     "rebuild": {"rebuild", "queries beside a rebuild"},
     "lag": {"lag, p50", "lag, p99"},
     "activation": {f"approved to activated, {name}" for name in ("vpn", "hosting", "sim")},
+    "reads": {"reads, memory", "reads, Redis", "reads, Postgres", "reads, catalog", "reads, mixed", "reads, growth"},
+    "streams": {"streams, memory of an idle one", "streams, fan-out to all"},
     "memory": {"memory, api", "memory, worker", "memory, cdc"},
 }
 
@@ -24,6 +27,8 @@ ROWS = {
 def test_a_quick_run_prints_its_rows(name: str, tmp_path: Path) -> None:
     if name == "projection" and not find_spec("eventsourcing"):
         pytest.skip("the library it measures against is installed by `make bench`")
+    if name == "reads" and not shutil.which("wrk"):
+        pytest.skip("reads are measured with wrk")
     report = tmp_path / "report.json"
     environment = {each: value for each, value in os.environ.items() if each not in ("DATABASE_URL", "REDIS_URL")}
     done = subprocess.run(

@@ -349,3 +349,11 @@ async def test_health_tells_what_is_kept(api: httpx.AsyncClient, hana: dict[str,
     assert found["answers"]["leased"] is True
     assert 5_000 < found["answers"]["bytes"] < found["answers"]["most_bytes"]
     assert found["sessions"] == 1
+
+
+async def test_a_server_that_drains_ends_connections_of_the_lane_too(
+    running: Any, api: httpx.AsyncClient, hana: dict[str, str]
+) -> None:
+    assert "connection" not in (await api.get("/api/invoices", headers=hana)).headers
+    running[0].state.draining.begun = True
+    assert (await api.get("/api/invoices", headers=hana)).headers["connection"] == "close"

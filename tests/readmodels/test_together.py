@@ -1,0 +1,38 @@
+"""One question for all who ask at once; nobody is given an answer that was on its way before they asked."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from app.readmodels.together import Together
+
+
+async def test_who_asks_while_an_answer_is_on_its_way_is_asked_for_anew() -> None:
+    asked: list[list[str]] = []
+    value = 1
+
+    async def read(keys: Sequence[str]) -> Mapping[str, int]:
+        asked.append(sorted(keys))
+        found = dict.fromkeys(keys, value)
+        await asyncio.sleep(0.02)
+        return found
+
+    together = Together(read)
+    early = [asyncio.create_task(together.ask(key)) for key in "aab"]
+    await asyncio.sleep(0.01)
+    value = 2
+    late = await together.ask("a")
+    assert (await asyncio.gather(*early), late) == ([1, 1, 1], 2)
+    assert asked == [["a", "b"], ["a"]]
+
+
+async def test_a_failure_reaches_everybody_who_asked() -> None:
+    async def read(keys: Sequence[str]) -> Mapping[str, int]:
+        raise OSError("away")
+
+    together = Together(read)
+    found = await asyncio.gather(*(together.ask(key) for key in "ab"), return_exceptions=True)
+    assert [type(each) for each in found] == [OSError, OSError]
+    with pytest.raises(OSError, match="away"):
+        await together.ask("a")
