@@ -5,6 +5,7 @@ SAQ delivers the wake-ups; a sweep of our own, which needs no Redis, finds what 
 
 import asyncio
 import signal
+import time
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,9 @@ from app.settings import Settings
 from app.upkeep import keep_up
 
 GRACE_SECONDS = 3
+ASKED_ANEW_SECONDS = 5
+"""A job that died with its worker keeps its key until it times out, and an order whose key is taken would wait for as
+long; so the key is another one every so often. Whoever comes second finds the order locked and leaves it."""
 
 log = structlog.get_logger()
 
@@ -90,8 +94,9 @@ class Work:
 
     async def _start_fulfilments(self) -> None:
         await fulfilment.take_approved(self._resources.pool)
+        window = int(time.time() // ASKED_ANEW_SECONDS)
         for order_id in await fulfilment.due(self._resources.pool):
-            await self._resources.jobs.enqueue("fulfil", order_id, order_id=order_id)
+            await self._resources.jobs.enqueue("fulfil", f"{order_id}:{window}", order_id=order_id)
 
     async def sweep_for_ever(self, every_seconds: float) -> None:
         """Sweep until cancelled; a failing sweep is logged and tried again. One that hangs ends the heartbeat."""

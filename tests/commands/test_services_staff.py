@@ -50,7 +50,9 @@ async def test_hosting_is_suspended_everywhere_and_the_customer_is_told_why(desk
     assert (service["status"], service["suspensionreason"]) == ("Active", "")
     assert (await shown(desk, service_id))["status_text"] == "Active."
     await suspension.unsuspend(desk.context, AYA, service_id)
-    rows = await desk.pool.fetch("SELECT action, target, detail FROM portal.audit WHERE action LIKE 'service.%'")
+    rows = await desk.pool.fetch(
+        "SELECT action, target, detail FROM portal.audit WHERE action LIKE 'service.%' ORDER BY id"
+    )
     assert [row["action"] for row in rows] == ["service.suspend"] * 2 + ["service.unsuspend"] * 2
     assert rows[0]["target"] == service_id
     assert rows[0]["detail"] == {"operator": "aya", "reason": "Overdue on Payment"}
