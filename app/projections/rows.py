@@ -99,7 +99,8 @@ async def _remove_other_parts(
     table = projector.table
     await connection.execute(
         f"DELETE FROM {table.relation(generation)} t USING unnest($1::uuid[], $2::text[]) AS g (account_id, item_id) "
-        f"WHERE t.account_id = g.account_id AND t.{table.root} = g.item_id AND t.{table.item} NOT IN (SELECT unnest($3::text[]))",
+        f"WHERE t.account_id = g.account_id AND t.{table.root} = g.item_id "
+        f"AND t.{table.item} NOT IN (SELECT unnest($3::text[]))",
         [account for account, _ in kept],
         [item_id for _, item_id in kept],
         [name for names in kept.values() for name in names],
