@@ -14,9 +14,10 @@ import asyncpg
 
 from app.events import Change
 from app.ingest import drain, inbox
+from app.ingest.stages import STAGE
 from app.projections import engine
 from app.projections.registry import projectors
-from app.readmodels import invoices, orders
+from app.readmodels import invoices, orders, timeline
 from benchmarks import ground
 from benchmarks.report import Result, compared
 
@@ -33,10 +34,16 @@ ON CONFLICT (source, object, record_id) DO UPDATE SET data = excluded.data, vers
 _MARK = "UPDATE ingest.inbox SET settled_at = clock_timestamp(), outcome = 'applied' WHERE id = ANY($1::bigint[])"
 SUMMARY, DOCUMENT = b"s" * 330, b"d" * 900
 """As long as an order's and an invoice's are on average: what the library's view stores."""
-TABLES = {"Order": orders.TABLE, "invoice": invoices.TABLE}
+TABLES = (
+    ("Order", orders.TABLE),
+    ("invoice", invoices.TABLE),
+    ("Order", timeline.table("timeline_orders")),
+    ("invoice", timeline.table("timeline_invoices")),
+)
+"""What the events of this benchmark make rows in, and of which object."""
 CLONE = 99
-Rows = dict[tuple[str, str], dict[str, Any]]
-"""(object, root id) → the row."""
+Rows = dict[tuple[str, str], list[dict[str, Any]]]
+"""(table, root id) → its rows; under `stages`, the stages mirrored of an order."""
 
 
 async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
@@ -65,11 +72,13 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
 async def _made_beforehand(pool: asyncpg.Pool) -> Rows:
     """The rows as the product made them, and empty clones of their tables for the raw loop."""
     made: Rows = {}
-    for object_name, table in TABLES.items():
+    for _, table in TABLES:
         await pool.execute(f"DROP TABLE IF EXISTS {table.relation(CLONE)}")
         await pool.execute(f"CREATE TABLE {table.relation(CLONE)} (LIKE {table.relation(1)} INCLUDING ALL)")
         for row in await pool.fetch(f"SELECT * FROM {table.relation(1)}"):
-            made[object_name, row[table.item]] = dict(row)
+            made.setdefault((table.name, row[table.root or table.item]), []).append(dict(row))
+    for row in await pool.fetch("SELECT * FROM mirror.records WHERE object = ANY($1)", list(STAGE.values())):
+        made.setdefault(("stages", row["parent_id"]), []).append(dict(row))
     return made
 
 
@@ -103,18 +112,20 @@ async def _ours(pool: asyncpg.Pool, url: str, workers: int) -> float:
 
 
 async def _raw(pool: asyncpg.Pool, made: Rows) -> float:
-    statements = {name: table.upsert_sql(CLONE) for name, table in TABLES.items()}
+    statements = {table.name: table.upsert_sql(CLONE) for _, table in TABLES}
     async with pool.acquire() as connection:
         started = time.perf_counter()
         for shard in range(inbox.SHARDS):
             while entries := await connection.fetch(_CLAIM, shard, drain.BATCH):
                 async with connection.transaction():
                     last = {(e["source"], e["object"], e["record_id"]): e for e in entries}.values()
-                    await connection.execute(_MIRROR, *_mirror_columns(last))
-                    for name, table in TABLES.items():
+                    stages = [row for e in last for row in made.get(("stages", e["record_id"]), ())]
+                    await connection.execute(_MIRROR, *_mirror_columns([*last, *stages]))
+                    for name, table in TABLES:
                         roots = {e["record_id"] if e["object"] == name else e["parent_id"] for e in last}
-                        rows = [made[name, root] for root in roots if (name, root) in made]
-                        await connection.execute(statements[name], *table.arrays(rows))
+                        rows = [row for root in roots for row in made.get((table.name, root), ())]
+                        if rows:
+                            await connection.execute(statements[table.name], *table.arrays(rows))
                     await connection.execute(_MARK, [entry["id"] for entry in entries])
         return time.perf_counter() - started
 

@@ -17,14 +17,27 @@ async def roots_referring(connection: Any, projector: Projector, changed: Sequen
     """The roots that refer to changed records. Where they are too many none are, and the wish is noted instead."""
     found: set[str] = set()
     for lookup in projector.lookups:
-        for record in changed:
-            if record.object == lookup.target:
-                roots = await some(connection, projector, lookup, record.record_id, "", AT_ONCE + 1)
-                if len(roots) > AT_ONCE:
-                    await _postpone(connection, projector, record)
-                else:
-                    found |= set(roots)
+        targets = {record.record_id: record for record in changed if record.object == lookup.target}
+        for record_id in await _referred_to(connection, projector, lookup, list(targets)):
+            roots = await some(connection, projector, lookup, record_id, "", AT_ONCE + 1)
+            if len(roots) > AT_ONCE:
+                await _postpone(connection, projector, targets[record_id])
+            else:
+                found |= set(roots)
     return found
+
+
+async def _referred_to(connection: Any, projector: Projector, lookup: Lookup, record_ids: list[str]) -> list[str]:
+    """Those that anything refers to, which most are not: all of them in one question."""
+    if not record_ids:
+        return []
+    rows = await connection.fetch(
+        "SELECT k.id FROM unnest($2::text[]) AS k (id) WHERE EXISTS (SELECT FROM mirror.records "
+        f"WHERE source = $1 AND object = '{lookup.referrer}' AND data ->> '{lookup.field}' = k.id)",
+        projector.source,
+        record_ids,
+    )
+    return [row["id"] for row in rows]
 
 
 async def some(
