@@ -14,6 +14,7 @@ from app.commands.fulfilment import decide
 from app.commands.manage_payment_methods import OneMethod, remove_payment_method
 from app.commands.pay_invoice import pay_invoice
 from app.commands.place_order import place_order
+from app.commands.services.turn import turn
 from app.commands.sign_up import sign_up
 from app.errors import Conflict, Overloaded
 from app.ingest.operators import Operator
@@ -95,3 +96,11 @@ async def test_a_flood_of_logins_is_not_queued_up(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Overloaded) as refused:
         await passwords.matches(None, "paper crane lantern 24")
     assert refused.value.code == "too_many_logins"
+
+
+async def test_a_service_takes_turns(desk: Any) -> None:
+    async with turn(desk.context, "55"):
+        with pytest.raises(Conflict) as caught:
+            async with turn(desk.context, "55"):
+                raise AssertionError("two at once")
+    assert caught.value.code == "subscription_busy"
