@@ -16,7 +16,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.events import Record
-from app.projections import generations, groups, rows, vacated, versions
+from app.projections import generations, groups, loading, rows, vacated, versions
 from app.projections.projector import Projector
 
 
@@ -40,8 +40,9 @@ async def project(
     await groups.lock(connection, projectors, [*changed, *verified])
     targets = await generations.live(connection, projectors)
     feeding = {(each.projector.name, each.projector.version): each.projector for each in targets}.values()
-    works = [await _work(connection, each, changed) for each in feeding]
-    seen = [Work(each, await _plan(connection, each, verified), set()) for each in feeding] if verified else []
+    owners = groups.Owners(connection)
+    works = [await _work(connection, owners, each, changed) for each in feeding]
+    seen = [Work(each, await _plan(connection, owners, each, verified), set()) for each in feeding] if verified else []
     touched = {account for work in works for account in _accounts(work)}
     accounts = {account for work in seen for account in _accounts(work)} | touched
     if not accounts:
@@ -75,22 +76,24 @@ async def recompute(
 async def _write(
     connection: Any, targets: Sequence[generations.Target], works: Iterable[Work], held: Mapping[UUID, int]
 ) -> None:
-    for work in works:
-        computed = rows.compute(work.projector, await groups.load(connection, work.projector, work.plan), held)
+    pending = list(works)
+    loaded = await loading.load(connection, [(work.projector, work.plan) for work in pending])
+    for work, found in zip(pending, loaded, strict=True):
+        computed = rows.compute(work.projector, found, held)
         for target in targets:
             if target.projector is work.projector:
                 await vacated.remove(connection, work.projector, target.generation, work.left)
                 await rows.write(connection, work.projector, target.generation, computed)
 
 
-async def _work(connection: Any, projector: Projector, changed: Sequence[Record]) -> Work:
-    plan = await _plan(connection, projector, changed)
+async def _work(connection: Any, owners: groups.Owners, projector: Projector, changed: Sequence[Record]) -> Work:
+    plan = await _plan(connection, owners, projector, changed)
     return Work(projector, plan, await vacated.find(connection, projector, changed, plan))
 
 
-async def _plan(connection: Any, projector: Projector, records: Sequence[Record]) -> groups.Plan:
+async def _plan(connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]) -> groups.Plan:
     keys = await groups.touched(connection, projector, records)
-    return await groups.plan(connection, projector, keys) if keys else {}
+    return await owners.plan(projector, keys) if keys else {}
 
 
 def _accounts(work: Work) -> set[UUID]:

@@ -1,4 +1,4 @@
-"""From changed records to groups: which groups they touch, and what belongs to each.
+"""From changed records to groups: which groups they touch, and whose those are.
 
 A record whose account is not linked yet touches nothing and waits in the mirror; the link, itself a record, touches
 every group of its owners.
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.events import Record
 from app.projections.generations import LOCK_KEY
-from app.projections.projector import Group, Object, Projector
+from app.projections.projector import Projector
 from app.projections.referring import roots_referring
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -31,8 +31,6 @@ class Moved(Exception):
 
 OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
 """Upstream → the column of portal.id_mappings that names its owner."""
-
-_COLUMNS = "source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at, verified_at"
 
 
 async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) -> Accounts:
@@ -76,7 +74,7 @@ def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tupl
     for projector in projectors:
         if projector.source == record.source and projector.scope == "record":
             if record.object in projector.reads:
-                yield f"{projector.root}:{_root_id(projector, record)}", False
+                yield f"{projector.root}:{root_id(projector.root, record)}", False
             for lookup in projector.lookups:
                 if record.object == lookup.target:
                     yield f"{lookup.target}:{record.record_id}", False
@@ -95,14 +93,15 @@ async def touched(connection: Any, projector: Projector, changed: Sequence[Recor
         owners |= {record.owner_id for record in mine if record.object in projector.reads and record.owner_id}
         return {(owner, "") for owner in owners}
     owners |= {r.owner_id for r in mine if r.object in projector.owner_context and r.owner_id}
-    roots = {_root_id(projector, record) for record in mine if record.object in projector.reads}
+    roots = {root_id(projector.root, record) for record in mine if record.object in projector.reads}
     roots |= await _roots_of_owners(connection, projector, owners)
     roots |= await roots_referring(connection, projector, mine)
     return {("", root) for root in roots if root}
 
 
-def _root_id(projector: Projector, record: Record) -> str:
-    return record.record_id if record.object == projector.root else record.parent_id or ""
+def root_id(root: str, record: Record) -> str:
+    """The record under which a root or one of its children is grouped."""
+    return record.record_id if record.object == root else record.parent_id or ""
 
 
 async def _roots_of_owners(connection: Any, projector: Projector, owners: set[str]) -> set[str]:
@@ -117,97 +116,49 @@ async def _roots_of_owners(connection: Any, projector: Projector, owners: set[st
     return {row["record_id"] for row in rows}
 
 
+class Owners:
+    """Whose the roots are, and whose accounts the owners: each asked once, for as long as the caller holds them."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._of_roots: dict[tuple[str, str], dict[str, str | None]] = defaultdict(dict)
+        self._accounts: dict[str, dict[str, UUID | None]] = defaultdict(dict)
+
+    async def plan(self, projector: Projector, keys: Iterable[GroupKey]) -> Plan:
+        """Whose these groups are; those of nobody who is linked are left out."""
+        if projector.scope == "global":
+            return GLOBAL_OWNER
+        owners = await self._owners(projector, list(keys))
+        accounts = await self._linked(projector.source, set(owners.values()))
+        return {key: (owner, account) for key, owner in owners.items() if (account := accounts[owner])}
+
+    async def _owners(self, projector: Projector, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
+        """The upstream owner of each group; a root that is not mirrored yet has none and is left out."""
+        if projector.scope != "record":
+            return {key: key[0] for key in keys}
+        known = self._of_roots[projector.source, projector.root]
+        if unknown := [root for _, root in keys if root not in known]:
+            rows = await self._connection.fetch(
+                "SELECT record_id, owner_id FROM mirror.records "
+                "WHERE source = $1 AND object = $2 AND record_id = ANY($3::text[]) AND owner_id IS NOT NULL",
+                projector.source,
+                projector.root,
+                unknown,
+            )
+            known.update(dict.fromkeys(unknown), **{row["record_id"]: row["owner_id"] for row in rows})
+        return {key: owner for key in keys if (owner := known[key[1]])}
+
+    async def _linked(self, source: str, owner_ids: set[str]) -> Mapping[str, UUID | None]:
+        known = self._accounts[source]
+        if unknown := owner_ids - known.keys():
+            found = await accounts_of(self._connection, source, unknown)
+            known.update(dict.fromkeys(unknown), **found)
+        return known
+
+
 async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> Plan:
-    """Whose these groups are; those of nobody who is linked are left out."""
-    if projector.scope == "global":
-        return GLOBAL_OWNER
-    owners = await _owners_of(connection, projector, keys)
-    accounts = await accounts_of(connection, projector.source, owners.values())
-    return {key: (owner, accounts[owner]) for key, owner in owners.items() if owner in accounts}
-
-
-async def _owners_of(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> dict[GroupKey, str]:
-    """The upstream owner of each group; a root that is not mirrored yet has none and is left out."""
-    if projector.scope != "record":
-        return {key: key[0] for key in keys}
-    rows = await connection.fetch(
-        "SELECT record_id, owner_id FROM mirror.records "
-        "WHERE source = $1 AND object = $2 AND record_id = ANY($3::text[]) AND owner_id IS NOT NULL",
-        projector.source,
-        projector.root,
-        [root for _, root in keys],
-    )
-    return {("", row["record_id"]): row["owner_id"] for row in rows}
-
-
-async def load(connection: Any, projector: Projector, keys: Plan) -> list[Group]:
-    """The groups with all their records, given each key's owner and account."""
-    if projector.scope == "record":
-        return await _load_by_root(connection, projector, keys)
-    owners = [owner for owner, _ in keys.values()]
-    rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM mirror.records WHERE source = $1 AND object = ANY($2::text[]) AND NOT deleted "
-        "AND ($3 OR owner_id = ANY($4::text[])) ORDER BY object, record_id",
-        projector.source,
-        list(projector.reads),
-        projector.scope == "global",
-        owners,
-    )
-    by_owner: dict[str, list[Record]] = defaultdict(list)
-    for row in rows:
-        by_owner["" if projector.scope == "global" else row["owner_id"]].append(Record(**dict(row)))
-    return [
-        Group(account_id=account, item_id="", records=by_owner[owner], context={}) for owner, account in keys.values()
-    ]
-
-
-async def _load_by_root(connection: Any, projector: Projector, keys: Plan) -> list[Group]:
-    children = [name for name in projector.reads if name != projector.root]
-    rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM mirror.records WHERE source = $1 AND NOT deleted "
-        "AND object = $2 AND record_id = ANY($3::text[]) "
-        f"UNION ALL SELECT {_COLUMNS} FROM mirror.records WHERE source = $1 AND NOT deleted "
-        "AND object = ANY($4::text[]) AND parent_id = ANY($3::text[]) ORDER BY object, record_id",
-        projector.source,
-        projector.root,
-        [root for _, root in keys],
-        children,
-    )
-    by_root: dict[str, list[Record]] = defaultdict(list)
-    for row in rows:
-        record = Record(**dict(row))
-        by_root[_root_id(projector, record)].append(record)
-    context = await _context(connection, projector, by_root, {owner for owner, _ in keys.values()})
-    return [
-        Group(account_id=account, item_id=root, records=by_root[root], context=context)
-        for (_, root), (_, account) in keys.items()
-    ]
-
-
-async def _context(
-    connection: Any, projector: Projector, by_root: Mapping[str, Sequence[Record]], owners: set[str]
-) -> dict[Object, Record]:
-    ids = {
-        record.data.get(lookup.field)
-        for lookup in projector.lookups
-        for records in by_root.values()
-        for record in records
-        if record.object == lookup.referrer
-    }
-    objects = [lookup.target for lookup in projector.lookups]
-    if not ids and not projector.owner_context:
-        return {}
-    rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM mirror.records WHERE source = $1 AND NOT deleted AND "
-        "((object = ANY($2::text[]) AND record_id = ANY($3::text[])) OR "
-        "(object = ANY($4::text[]) AND owner_id = ANY($5::text[])))",
-        projector.source,
-        objects,
-        [record_id for record_id in ids if record_id],
-        list(projector.owner_context),
-        list(owners),
-    )
-    return {(row["object"], row["record_id"]): Record(**dict(row)) for row in rows}
+    """Whose these groups are at this moment; those of nobody who is linked are left out."""
+    return await Owners(connection).plan(projector, keys)
 
 
 GLOBAL_OWNER: Plan = {("", ""): ("", GLOBAL_ACCOUNT)}

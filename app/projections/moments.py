@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from app.events import Record
 from app.projections.projector import Group
@@ -48,24 +48,24 @@ def rows(group: Group, about: About, moments: Sequence[Moment]) -> list[dict[str
     """The rows of one record. Of moments with one kind and mark the last one counts; those of one instant stay in
     order, because upstreams tell no finer time than seconds."""
     verified_at = max(record.verified_at for record in group.records)
-    told: dict[str, Moment] = {}
+    told: dict[str, tuple[datetime, Moment]] = {}
     taken: Counter[datetime] = Counter()
     for each in moments:
         if each.at is not None:
-            told[_id(group, about, each)] = structs.replace(each, at=each.at + timedelta(microseconds=taken[each.at]))
+            told[_id(group, about, each)] = each.at + timedelta(microseconds=taken[each.at]), each
             taken[each.at] += 1
     return [
         {
             "entry_id": entry_id,
             "record_id": group.item_id,
-            "at": each.at,
+            "at": at,
             "area": about.area,
             "kind": each.kind,
             "notifies": each.notifies,
             "as_of": verified_at,
-            "document": msgspec.json.encode(_entry(entry_id, about, each)),
+            "document": msgspec.json.encode(_entry(entry_id, at, about, each)),
         }
-        for entry_id, each in told.items()
+        for entry_id, (at, each) in told.items()
     ]
 
 
@@ -73,11 +73,10 @@ def _id(group: Group, about: About, moment: Moment) -> str:
     return str(uuid5(NAMESPACE, f"{about.area}:{group.item_id}:{moment.kind}:{moment.mark}"))
 
 
-def _entry(entry_id: str, about: About, moment: Moment) -> Entry:
-    assert moment.at is not None, "moments without a time are not told"
+def _entry(entry_id: str, at: datetime, about: About, moment: Moment) -> Entry:
     return Entry(
         entry_id=entry_id,
-        at=moment.at,
+        at=at,
         area=about.area,
         kind=moment.kind,
         text=moment.text,

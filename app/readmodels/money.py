@@ -11,6 +11,9 @@ THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 NO_DECIMALS = frozenset({"CLP", "ISK", "JPY", "KRW", "VND", "XAF", "XOF", "XPF"})
 
 
+CENT, MIL = Decimal("0.01"), Decimal("0.001")
+
+
 class Money(Struct, frozen=True):
     """An amount in a currency."""
 
@@ -20,12 +23,12 @@ class Money(Struct, frozen=True):
 
 def decimal(value: object) -> Decimal:
     """An upstream's number or money string as a Decimal with cents; absent counts as nothing."""
-    return Decimal(str(value or "0")).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return Decimal(str(value or "0")).quantize(CENT, ROUND_HALF_UP)
 
 
 def money(value: object, currency: str) -> Money:
     """An upstream's number or money string in its currency."""
-    step = Decimal("0.001") if currency in THREE_DECIMALS else Decimal("0.01")
+    step = MIL if currency in THREE_DECIMALS else CENT
     return Money(str(Decimal(str(value or "0")).quantize(step, ROUND_HALF_UP)), currency)
 
 

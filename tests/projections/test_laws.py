@@ -46,6 +46,7 @@ NOT_SLICES = {
     "generations",
     "groups",
     "invoice_lines",
+    "loading",
     "moments",
     "projector",
     "publish",
@@ -269,7 +270,7 @@ async def test_a_value_the_database_cannot_take_is_the_entrys_fault_and_blocks_n
     poison = change("whmcs", "invoice", "9" * 30, INVOICE, owner_id="1001")
     await feed([poison, *records])
     assert await pool.fetchval("SELECT count(*) FROM read_model.subscriptions") == 40
-    assert await pool.fetchval("SELECT attempts FROM ingest.inbox WHERE object = 'invoice'") == 1
+    assert await pool.fetchval("SELECT attempts FROM ingest.inbox WHERE object = 'invoice' AND settled_at IS NULL") >= 1
 
 
 async def test_while_an_entry_waits_for_its_next_attempt_later_ones_of_its_record_wait_too(

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from app.projections import generations, groups, rows, versions
+from app.projections import generations, groups, loading, rows, versions
 from app.projections.generations import Generation
 from app.projections.projector import Projector
 
@@ -78,5 +78,5 @@ async def _fill_chunk(connection: Any, projector: Projector, generation: int, ke
     if await groups.plan(connection, projector, wanted) != plan:
         raise groups.Moved
     if plan:
-        computed = rows.compute(projector, await groups.load(connection, projector, plan), held)
-        await rows.write(connection, projector, generation, computed)
+        (found,) = await loading.load(connection, [(projector, plan)])
+        await rows.write(connection, projector, generation, rows.compute(projector, found, held))
