@@ -5,14 +5,20 @@ from typing import Any
 import asyncpg
 import msgspec
 
+JSONB_VERSION = b"\x01"
+"""The first byte of a jsonb value on the wire."""
 
-def _encode(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+
+def _encode(value: Any) -> bytes:
+    return JSONB_VERSION + msgspec.json.encode(value)
+
+
+def _decode(value: bytes) -> Any:
+    return msgspec.json.decode(value[1:])
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(name, encoder=_encode, decoder=msgspec.json.decode, schema="pg_catalog")
+    await connection.set_type_codec("jsonb", encoder=_encode, decoder=_decode, schema="pg_catalog", format="binary")
 
 
 async def _as_it_is(connection: asyncpg.Connection) -> None:

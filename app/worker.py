@@ -17,6 +17,7 @@ from redis.backoff import ExponentialBackoff
 from saq import Worker
 from saq.queue.redis import RedisQueue
 
+from app import collector
 from app.commands import fulfilment
 from app.commands.context import Context
 from app.ingest import drain, fetch, inbox
@@ -128,6 +129,7 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
             asyncio.create_task(keep_up(resources)),
         ]
+        collector.settle()
         log.info("worker_ready", concurrency=settings.worker_concurrency)
         notify(READY)
         await stopped.wait()

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from app import collector
 from app.events import Change
 from app.ingest import drain, inbox
 from app.ingest.stages import STAGE
@@ -50,6 +51,7 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
     """Alternating rounds over the same events."""
     stream = ground.events(2_000 if quick else 20_000)
     alone, several, raw, library = [], [], [], []
+    collector.settle()  # as the worker does
     async with ground.pool(url) as pool:
         for _ in range(rounds):
             await _filled(pool, stream)

@@ -1,7 +1,7 @@
 """Drain one shard of the apply lane: inbox → mirror → read models, a batch at a time.
 
 Inbox mark, mirror write, read-model write, account version and notices commit in one transaction. A batch that fails is
-tried again entry by entry, so that one poisonous entry parks its own record and nobody else's.
+tried again in halves, so that one poisonous entry parks its own record and nobody else's.
 
 Reads: ingest.inbox. Writes: ingest.inbox, mirror.records, ingest.dead_letters and, through `project`, read_model.*.
 """
@@ -21,7 +21,7 @@ from app.events import Change, Record
 from app.ingest import erased, inbox, mirror
 from app.ingest.inbox import Entry
 
-BATCH = 250
+BATCH = 500
 BUDGET_SECONDS = 5
 """How long one job drains; what is left is woken again, so that no job outlives its time limit."""
 ATTEMPTS = 5
@@ -55,7 +55,7 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
                 if asyncio.get_running_loop().time() > ends_at:
                     await wake({("apply", shard)})
                     break
-                woken = await _apply_or_isolate(connection, entries, project)
+                woken = await _apply_or_isolate(connection, entries, project, set())
                 settled += len(entries)
                 await wake(woken)
                 await after_commit()
@@ -64,30 +64,29 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
     return settled
 
 
-async def _apply_or_isolate(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
+async def _apply_or_isolate(
+    connection: Any, entries: Sequence[Entry], project: Project, held: set[mirror.Address]
+) -> set[tuple[str, int]]:
+    """All at once; when that fails, one half after the other, down to the entry whose fault it is.
+
+    Behind an entry that fails those of its record are `held`: applied out of order they would make it stale, and what
+    it alone says would be lost.
+    """
+    entries = [entry for entry in entries if mirror.address(entry.change) not in held]
+    if not entries:
+        return set()
     try:
         return await _apply(connection, entries, project)
     except Exception as error:
         _raise_unless_theirs(error)
-        log.warning("batch_failed_trying_each", entries=len(entries), error=repr(error))
-    return await _apply_each(connection, entries, project)
-
-
-async def _apply_each(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
-    """One by one. Behind an entry that fails, those of its record wait: applied out of order they would make it stale,
-    and what it alone says would be lost."""
-    woken: set[tuple[str, int]] = set()
-    held: set[mirror.Address] = set()
-    for entry in entries:
-        if mirror.address(entry.change) in held:
-            continue
-        try:
-            woken |= await _apply(connection, [entry], project)
-        except Exception as error:
-            _raise_unless_theirs(error)
-            await fail(connection, entry, error)
-            held.add(mirror.address(entry.change))
-    return woken
+        if len(entries) == 1:
+            await fail(connection, entries[0], error)
+            held.add(mirror.address(entries[0].change))
+            return set()
+        log.warning("batch_failed_trying_halves", entries=len(entries), error=repr(error))
+    half = len(entries) // 2
+    woken = await _apply_or_isolate(connection, entries[:half], project, held)
+    return woken | await _apply_or_isolate(connection, entries[half:], project, held)
 
 
 def _raise_unless_theirs(error: Exception) -> None:

@@ -9,6 +9,7 @@ whose parent is not committed yet knows no account; then by the account's versio
 Reads: mirror.records, portal.id_mappings, read_model.generations. Writes: read_model.*, generations.*, ingest.notices.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -76,14 +77,27 @@ async def recompute(
 async def _write(
     connection: Any, targets: Sequence[generations.Target], works: Iterable[Work], held: Mapping[UUID, int]
 ) -> None:
+    """Load, compute and write each slice. While the database writes one, the next is computed."""
     pending = list(works)
     loaded = await loading.load(connection, [(work.projector, work.plan) for work in pending])
-    for work, found in zip(pending, loaded, strict=True):
-        computed = rows.compute(work.projector, found, held)
-        for target in targets:
-            if target.projector is work.projector:
-                await vacated.remove(connection, work.projector, target.generation, work.left)
-                await rows.write(connection, work.projector, target.generation, computed)
+    writing = asyncio.ensure_future(asyncio.sleep(0))
+    try:
+        for work, found in zip(pending, loaded, strict=True):
+            computed = rows.compute(work.projector, found, held)
+            await writing
+            writing = asyncio.ensure_future(_write_one(connection, targets, work, computed))
+            await asyncio.sleep(0)  # it is on its way to the database before the next one is computed
+    finally:
+        await writing
+
+
+async def _write_one(
+    connection: Any, targets: Sequence[generations.Target], work: Work, computed: rows.Computed
+) -> None:
+    for target in targets:
+        if target.projector is work.projector:
+            await vacated.remove(connection, work.projector, target.generation, work.left)
+            await rows.write(connection, work.projector, target.generation, computed)
 
 
 async def _work(connection: Any, owners: groups.Owners, projector: Projector, changed: Sequence[Record]) -> Work:

@@ -57,10 +57,13 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
 
 async def write(connection: Any, projector: Projector, generation: int, computed: Computed) -> None:
     """Make one generation hold exactly these rows and documents for these groups."""
-    await _remove_others(connection, projector, generation, computed.kept)
-    if computed.rows:
-        table = projector.table
-        await connection.execute(table.upsert_sql(generation), *table.arrays(computed.rows))
+    if projector.table.root is not None:
+        await _write_parts(connection, projector, generation, computed)
+    else:
+        await _remove_others(connection, projector, generation, computed.kept)
+        if computed.rows:
+            table = projector.table
+            await connection.execute(table.upsert_sql(generation), *table.arrays(computed.rows))
     if projector.documents:
         await _write_documents(connection, projector, generation, computed)
 
@@ -71,9 +74,6 @@ async def _remove_others(
     """Rows of a group that its records no longer yield."""
     table, item = projector.table, projector.table.item
     relation = table.relation(generation)
-    if table.root is not None:
-        await _remove_other_parts(connection, projector, generation, kept)
-        return
     if projector.scope == "record":
         gone = [key for key, names in kept.items() if not names]
         if gone:
@@ -92,18 +92,19 @@ async def _remove_others(
         )
 
 
-async def _remove_other_parts(
-    connection: Any, projector: Projector, generation: int, kept: Mapping[tuple[UUID, str], Sequence[str]]
-) -> None:
-    """Where a record makes several rows: those it made once and makes no more. Their ids are the record's alone."""
-    table = projector.table
+async def _write_parts(connection: Any, projector: Projector, generation: int, computed: Computed) -> None:
+    """Where a record makes several rows: with them, in one statement, those go that it made once and makes no more.
+    Their ids are the record's alone."""
+    table, more = projector.table, len(projector.table.columns)
     await connection.execute(
-        f"DELETE FROM {table.relation(generation)} t USING unnest($1::uuid[], $2::text[]) AS g (account_id, item_id) "
+        f"WITH gone AS (DELETE FROM {table.relation(generation)} t "
+        f"USING unnest(${more + 1}::uuid[], ${more + 2}::text[]) AS g (account_id, item_id) "
         f"WHERE t.account_id = g.account_id AND t.{table.root} = g.item_id "
-        f"AND t.{table.item} NOT IN (SELECT unnest($3::text[]))",
-        [account for account, _ in kept],
-        [item_id for _, item_id in kept],
-        [name for names in kept.values() for name in names],
+        f"AND t.{table.item} NOT IN (SELECT unnest(${more + 3}::text[]))) {table.upsert_sql(generation)}",
+        *table.arrays(computed.rows),
+        [account for account, _ in computed.kept],
+        [item_id for _, item_id in computed.kept],
+        [name for names in computed.kept.values() for name in names],
     )
 
 
