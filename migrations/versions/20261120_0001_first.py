@@ -1,21 +1,17 @@
 """The first tables of all four schemas: portal, ingest, mirror, read_model."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
-
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__, end=";\n")
 
 
 def downgrade() -> None:

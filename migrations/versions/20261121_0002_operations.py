@@ -1,15 +1,14 @@
 """Notices that are kept, progress of long operations, drift, canaries, states of feeds, pending things."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
 DOWN = (
     "DROP TABLE read_model.pending",
     "ALTER TABLE read_model.feeds DROP COLUMN state, DROP COLUMN last_event_at, DROP COLUMN leader, DROP COLUMN error",
@@ -23,9 +22,7 @@ DOWN = (
 
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__, end=";\n")
 
 
 def downgrade() -> None:

@@ -1,15 +1,14 @@
 """Every slice becomes a view over its serving generation, so that a rebuild swaps tables without a pause."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
 BACK = """
 DO $$
 DECLARE
@@ -26,9 +25,7 @@ END $$
 
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__)
 
 
 def downgrade() -> None:

@@ -3,22 +3,18 @@
 A plan made while the table was empty finds every index equally cheap and may read all records of an object instead of
 one. An index with a condition is used by nobody who does not state it."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
-
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__)
 
 
 def downgrade() -> None:

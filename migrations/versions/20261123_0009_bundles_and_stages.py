@@ -1,22 +1,18 @@
 """The catalog tells bundles and features, orders their promotion code: a new installation begins with both. What the
 metrics of fulfilment look at."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
-
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__)
 
 
 def downgrade() -> None:

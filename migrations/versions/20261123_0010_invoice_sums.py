@@ -1,22 +1,19 @@
 """Invoices say what was paid and refunded, and which of them only collect others."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
 COLUMNS = ("collective", "paid", "refunded")
 
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__)
 
 
 def downgrade() -> None:

@@ -1,21 +1,17 @@
 """Charges that were sent to WHMCS, so that none is sent twice."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
-
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__)
 
 
 def downgrade() -> None:

@@ -1,15 +1,14 @@
 """The timeline of an account in four areas, and which notifications were read."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
 BACK = """
 DO $$
 DECLARE
@@ -30,9 +29,7 @@ END $$
 
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__)
 
 
 def downgrade() -> None:

@@ -1,15 +1,14 @@
 """Whatever changes what a customer may see says so at its commit, to every process that remembers answers."""
 
-from pathlib import Path
-
 from alembic import op
+
+from migrations import statements
 
 revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).with_suffix(".sql")
 TRIGGERS = {
     "read_model.account_versions": ("tell_inserted", "tell_updated"),
     "read_model.generations": ("tell_swapped", "tell_removed"),
@@ -23,9 +22,7 @@ FUNCTIONS = ("accounts", "swap", "account", "mapping", "session", "user_sessions
 
 
 def upgrade() -> None:
-    for statement in SQL.read_text().split(";\n\n"):
-        if statement.strip():
-            op.execute(statement)
+    statements.run(__file__)
 
 
 def downgrade() -> None:
