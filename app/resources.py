@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
+from app.commands.context import Context
 from app.db import open_pool
 from app.ingest.bell import Bell
 from app.ingest.inbox import Inbox, Wake
@@ -68,6 +69,20 @@ class Resources(Struct):
     whm: WhmClient
     cases: SalesforceCases
     """The port through which the support-case queries read Salesforce live."""
+
+    @property
+    def context(self) -> Context:
+        """What commands get of it."""
+        return Context(
+            settings=self.settings,
+            pool=self.pool,
+            redis=self.redis,
+            inbox=self.inbox,
+            salesforce=self.salesforce,
+            whmcs=self.whmcs,
+            freebit=self.freebit,
+            whm=self.whm,
+        )
 
 
 @asynccontextmanager

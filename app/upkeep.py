@@ -10,7 +10,6 @@ import structlog
 from msgspec import Struct, structs
 
 from app.commands import ledger, mail, tell_salesforce
-from app.commands.context import Context
 from app.commands.services.follow import follow
 from app.errors import UpstreamError
 from app.ingest import cases, merges, retention
@@ -90,8 +89,7 @@ async def sweep_cases(resources: Resources) -> None:
 
 async def follow_plans(resources: Resources) -> None:
     """Bring changes of plan that are paid for to the network or server."""
-    r = resources
-    await follow(Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm))
+    await follow(resources.context)
 
 
 async def reconcile(resources: Resources) -> None:

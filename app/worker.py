@@ -19,7 +19,6 @@ from saq.queue.redis import RedisQueue
 
 from app import collector
 from app.commands import fulfilment
-from app.commands.context import Context
 from app.ingest import drain, fetch, inbox
 from app.ingest.upstreams import Upstreams
 from app.logs import configure
@@ -51,16 +50,7 @@ class Work:
         self._resources = resources
         self._upstreams = Upstreams(resources.salesforce, resources.whmcs)
         self._project = partial(engine.project, with_previous(resources.settings))
-        self._context = Context(
-            settings=resources.settings,
-            pool=resources.pool,
-            redis=resources.redis,
-            inbox=resources.inbox,
-            salesforce=resources.salesforce,
-            whmcs=resources.whmcs,
-            freebit=resources.freebit,
-            whm=resources.whm,
-        )
+        self._context = resources.context
 
     async def apply(self, job: Any, *, shard: int) -> None:
         """Drain a shard of changes into mirror and read models."""

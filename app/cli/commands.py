@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from app.cli.as_json import AS_JSON
 from app.cli.backfill import backfill
 from app.cli.dead_letters import dead_letters
 from app.cli.doctor import doctor
@@ -93,7 +94,7 @@ def openapi() -> None:
 @main.command()
 @click.argument("direction", type=click.Choice(["up", "down"]), default="up")
 @click.option("--revision", help="Where to stop; the newest going up, nothing at all going down.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def migrate(direction: str, revision: str | None, as_json: bool) -> None:
     """Bring the database's tables up to date, or take migrations back. Needs DATABASE_URL alone."""
     from app.cli import migrate as migrations

@@ -1,6 +1,5 @@
 """`portal dead-letters`: what could not be applied, why, and what to do with it."""
 
-import getpass
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.operate import operate
+from app.cli.as_json import AS_JSON
+from app.cli.operate import operate, operator
 from app.ingest import dead_letters as letters
 from app.ingest import resolve
 from app.ingest.dead_letters import DeadLetter, ParkedAccount
-from app.ingest.operators import Operator
 from app.ingest.resolve import Resolved
 from app.resources import Resources
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group("dead-letters", invoke_without_command=True)
@@ -62,7 +59,7 @@ def list_letters(resolved: bool = False, limit: int = 100, as_json: bool = False
 @AS_JSON
 def show(letter_id: int, reveal: bool, as_json: bool) -> None:
     """One dead letter: the error, its stack, what the change said."""
-    found = operate(lambda r: letters.one(r.pool, letter_id, _operator(), reveal=reveal))
+    found = operate(lambda r: letters.one(r.pool, letter_id, operator(), reveal=reveal))
     _print_json(found) if as_json else _show(found)
 
 
@@ -77,7 +74,7 @@ def retry(ids: Sequence[int], every: bool, as_json: bool) -> None:
 
     async def work(resources: Resources) -> Resolved:
         chosen = await letters.open_ids(resources.pool) if every else ids
-        return await resolve.retry(resources.pool, resources.inbox.wake, chosen, _operator())
+        return await resolve.retry(resources.pool, resources.inbox.wake, chosen, operator())
 
     _tell(operate(work), "retried", as_json)
 
@@ -88,12 +85,8 @@ def retry(ids: Sequence[int], every: bool, as_json: bool) -> None:
 @AS_JSON
 def discard(ids: Sequence[int], reason: str, as_json: bool) -> None:
     """Give these changes up for good; later changes of their records move on."""
-    done = operate(lambda r: resolve.discard(r.pool, r.inbox.wake, ids, _operator(), reason))
+    done = operate(lambda r: resolve.discard(r.pool, r.inbox.wake, ids, operator(), reason))
     _tell(done, "discarded", as_json)
-
-
-def _operator() -> Operator:
-    return Operator(name=getpass.getuser())
 
 
 def _tell(done: Resolved, what: str, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
+from app.cli.as_json import AS_JSON
 from app.cli.operate import operate
 from app.projections.explain import MOST_ENTRIES
 from app.projections.explain import explain as explained
@@ -22,7 +23,7 @@ RESOURCES = tuple(module.__name__.rsplit(".", 1)[1] for module in SLICES)
 @click.argument("resource", type=click.Choice(RESOURCES), metavar="RESOURCE")
 @click.argument("item_id", metavar="ID")
 @click.option("--entries", default=MOST_ENTRIES, show_default=True, help="How many of the newest to show per record.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def explain(resource: str, item_id: str, entries: int, as_json: bool) -> None:
     """Which records and changes made the row of RESOURCE under the upstream ID, in order, and what is odd about it.
 

@@ -1,23 +1,15 @@
 """`portal fulfilments`: the provisioning queue, and what staff decide about it."""
 
-import getpass
-from typing import Any
-
 import click
-import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.operate import operate
-from app.commands.context import Context
+from app.cli.as_json import AS_JSON, print_json
+from app.cli.operate import operate, operator
 from app.commands.fulfilment import decide, overview
 from app.commands.fulfilment.overview import Fulfilment, FulfilmentStory
-from app.ingest.operators import Operator
-from app.resources import Resources
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group(invoke_without_command=True)
@@ -41,7 +33,7 @@ def list_fulfilments(state: str | None = None, limit: int = 100, as_json: bool =
     """Step, attempt, age and error of each order, the oldest first."""
     found = operate(lambda r: overview.listed(r.pool, state, limit))
     if as_json:
-        _print_json({"fulfilments": found})
+        print_json({"fulfilments": found})
     elif not found:
         click.echo("Nothing is waiting to be fulfilled." if state is None else f"None are {state}.")
     else:
@@ -62,7 +54,7 @@ def show(order_id: str, as_json: bool) -> None:
 @AS_JSON
 def retry(order_id: str, force: bool, as_json: bool) -> None:
     """Try again at once, with fresh attempts; what is done stays done."""
-    _tell(operate(lambda r: decide.retry(_context(r), _operator(), order_id, force=force)), as_json)
+    _tell(operate(lambda r: decide.retry(r.context, operator(), order_id, force=force)), as_json)
 
 
 @fulfilments.command()
@@ -71,7 +63,7 @@ def retry(order_id: str, force: bool, as_json: bool) -> None:
 @AS_JSON
 def cancel(order_id: str, reason: str, as_json: bool) -> None:
     """Undo what was done upstream and cancel the order. Not once Freebit was asked for a line."""
-    _tell(operate(lambda r: decide.cancel(_context(r), _operator(), order_id, reason)), as_json)
+    _tell(operate(lambda r: decide.cancel(r.context, operator(), order_id, reason)), as_json)
 
 
 def _table(found: list[Fulfilment]) -> Table:
@@ -86,7 +78,7 @@ def _table(found: list[Fulfilment]) -> Table:
 
 def _tell(story: FulfilmentStory, as_json: bool) -> None:
     if as_json:
-        _print_json(story)
+        print_json(story)
         return
     Console().print(_table([story.fulfilment]))
     tried = Table("at", "step", "attempt", "outcome", "detail", box=SIMPLE_HEAD)
@@ -94,15 +86,3 @@ def _tell(story: FulfilmentStory, as_json: bool) -> None:
         detail = ", ".join(f"{name} {value}" for name, value in each.detail.items() if value)
         tried.add_row(f"{each.at:%m-%d %H:%M:%S}", each.step, str(each.attempt), each.outcome, escape(detail))
     Console().print(tried)
-
-
-def _context(r: Resources) -> Context:
-    return Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
-
-
-def _operator() -> Operator:
-    return Operator(name=getpass.getuser())
-
-
-def _print_json(body: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())

@@ -1,6 +1,7 @@
-"""Run an operator's command: everything opened, failures said in one sentence."""
+"""Run an operator's command: everything opened, failures said in one sentence, whoever runs it named."""
 
 import asyncio
+import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -10,6 +11,7 @@ import click
 from app.cli.loaded import load_operator_settings
 from app.db import is_outage
 from app.errors import PortalError
+from app.ingest.operators import Operator
 from app.resources import Resources, open_resources
 
 T = TypeVar("T")
@@ -31,6 +33,11 @@ def operate(work: Callable[[Resources], Awaitable[T]], *, pool_size: int = 4) ->
             raise
         click.echo(f"portal: Postgres cannot be reached: {error}. Is it up? `portal up` starts one.", err=True)
     sys.exit(1)
+
+
+def operator() -> Operator:
+    """Who decides, for the audit log: the user of this machine."""
+    return Operator(name=getpass.getuser())
 
 
 async def _operate(work: Callable[[Resources], Awaitable[T]], pool_size: int) -> T:

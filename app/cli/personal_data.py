@@ -1,6 +1,5 @@
 """`portal export-customer` and `portal erase-customer`."""
 
-import getpass
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from app.cli.operate import operate
-from app.ingest.operators import Operator
+from app.cli.as_json import AS_JSON
+from app.cli.operate import operate, operator
 from app.personal_data import subject as subjects
 from app.personal_data.erase import erase
 from app.personal_data.export import export
@@ -19,7 +18,6 @@ from app.personal_data.subject import Subject
 from app.personal_data.upstream import CLOSE_STEP, UPSTREAM_STEPS
 from app.resources import Resources
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 BY_HAND = """Left to do by hand, because it is not ours:
   WHMCS       client {0.whmcs_client_id}: {1}the login (user) of the same address; tickets, e-mails, contacts
   Salesforce  account {0.salesforce_account_id}: {2}addresses on orders; cases, contacts, files
@@ -39,7 +37,7 @@ def export_customer(email: str, output: Path | None, as_json: bool) -> None:
         found = await subjects.find(resources.pool, email)
         file = output or Path(f"customer-{found.customer_number}.zip")
         with _progress(as_json) as tell:
-            return file, await export(resources.pool, found, _operator(), file, tell)
+            return file, await export(resources.pool, found, operator(), file, tell)
 
     file, counts = operate(work)
     if as_json:
@@ -73,7 +71,7 @@ def erase_customer(email: str, upstream: bool, close: bool, yes: bool, as_json: 
     async def work(resources: Resources) -> Subject:
         found = await subjects.to_erase(resources.pool, email, list(steps))
         with _progress(as_json) as tell:
-            await erase(resources, found, _operator(), tell, upstream=steps)
+            await erase(resources, found, operator(), tell, upstream=steps)
         return found
 
     found = operate(work)
@@ -101,7 +99,3 @@ def _progress(silent: bool) -> Iterator[Callable[[str, int, int], None]]:
             shown.update(task, description=name, completed=done, total=total)
 
         yield tell
-
-
-def _operator() -> Operator:
-    return Operator(name=getpass.getuser())

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app.cli.as_json import AS_JSON
 from app.cli.operate import operate
 from app.projections import generations
 from app.projections import rebuild as rebuilding
@@ -39,7 +40,7 @@ Answer = dict[str, Any]
 )
 @click.option("--rollback", is_flag=True, help="Let the generation before serve again; it was fed all the time.")
 @click.option("--drop", type=int, help="Drop this generation, which does not serve.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def rebuild(name: str | None, every: bool, account: UUID | None, as_json: bool, **options: Any) -> None:
     """Rebuild read model NAME from the mirror, beside the one that serves, then swap.
 

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from app.cli.as_json import AS_JSON
 from app.cli.operate import operate
 from app.errors import NotFound
 from app.ingest.accounts import WHMCS_RESOURCES
@@ -23,7 +24,7 @@ from app.resources import Resources
 @click.option("--since", type=click.DateTime(), help="UTC; instead of where the last run left off.")
 @click.option("--clients", default=20, show_default=True, help="WHMCS customers to read, longest unread first.")
 @click.option("--account", type=click.UUID, help="Only what this portal account has in WHMCS.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def reconcile(source: str, since: datetime | None, clients: int, account: UUID | None, as_json: bool) -> None:
     """Compare the upstreams with the mirror and heal what differs, through the inbox.
 

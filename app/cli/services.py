@@ -1,18 +1,17 @@
 """`portal services`: what staff do to a running service, and the changes of plan under way."""
 
-import getpass
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import click
-import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.operate import operate
+from app.cli.as_json import AS_JSON, print_json
+from app.cli.operate import operate, operator
 from app.commands.context import Context
 from app.commands.read_usage import usage_of
 from app.commands.services import journal, staff, suspension
@@ -23,7 +22,6 @@ from app.commands.services.story import story as story_of
 from app.ingest.operators import Operator
 from app.resources import Resources
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 SUBSCRIPTION = click.argument("subscription_id")
 MOST = 500
 
@@ -50,10 +48,9 @@ def usage(subscription_id: str) -> None:
     """What it uses, asked of Freebit or WHM now; JSON."""
 
     async def ask(r: Resources) -> Any:
-        ctx = _context(r)
-        return await usage_of(ctx, await noted(ctx, subscription_id))
+        return await usage_of(r.context, await noted(r.context, subscription_id))
 
-    _print_json(operate(ask))
+    print_json(operate(ask))
 
 
 @services.command()
@@ -111,11 +108,11 @@ def reissue(subscription_id: str, eid: str, as_json: bool) -> None:
 def plan_changes(retry: UUID | None, limit: int, as_json: bool) -> None:
     """Changes of plan under way and those that failed, the oldest first."""
     if retry is not None:
-        found = [operate(lambda r: staff.retry(_context(r), _operator(), retry))]
+        found = [operate(lambda r: staff.retry(r.context, operator(), retry))]
     else:
         found = operate(lambda r: journal.listed(r.pool, limit))
     if as_json:
-        _print_json({"plan_changes": found})
+        print_json({"plan_changes": found})
     elif not found:
         click.echo("No change of plan is under way.")
     else:
@@ -123,9 +120,9 @@ def plan_changes(retry: UUID | None, limit: int, as_json: bool) -> None:
 
 
 def _decide(work: Callable[[Context, Operator], Awaitable[ServiceStory]], as_json: bool) -> None:
-    story = operate(lambda r: work(_context(r), _operator()))
+    story = operate(lambda r: work(r.context, operator()))
     if as_json:
-        _print_json(story)
+        print_json(story)
         return
     click.echo(f"{story.subscription_id} {story.name} ({story.category}) is {story.status}.")
     click.echo(f"Account {story.account_id}, WHMCS client {story.whmcs_client_id}.")
@@ -141,15 +138,3 @@ def _table(found: list[PlanChange]) -> Table:
         row = (each.subscription_id, each.product_name, each.state, str(each.attempts), asked, each.invoice_id or "")
         table.add_row(str(each.change_id), *row, escape(error))
     return table
-
-
-def _context(r: Resources) -> Context:
-    return Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
-
-
-def _operator() -> Operator:
-    return Operator(name=getpass.getuser())
-
-
-def _print_json(body: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())

@@ -1,19 +1,15 @@
 """`portal staff`: who may do more than a customer; and help for a user who lost the second factor."""
 
-import getpass
 from uuid import UUID
 
 import click
-import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.operate import operate
+from app.cli.as_json import AS_JSON, print_json
+from app.cli.operate import operate, operator
 from app.commands import staff as members
-from app.ingest.operators import Operator
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group(invoke_without_command=True)
@@ -35,7 +31,7 @@ def list_members(as_json: bool = False) -> None:
     """Who is there, with which role, and whether the second factor is on."""
     found = operate(lambda r: members.members(r.pool))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode({"staff": found}), indent=2).decode())
+        print_json({"staff": found})
         return
     if not found:
         click.echo("Nobody yet. `portal staff add EMAIL --role operator` makes the first.")
@@ -59,14 +55,14 @@ def add(email: str, role: str, name: str) -> None:
             f"{email} is {role} now ({user_id}). A link to choose a password goes out by mail; it is good for 3 days."
         )
 
-    click.echo(made(operate(lambda r: members.add(r.pool, _operator(), email, role, name))))
+    click.echo(made(operate(lambda r: members.add(r.pool, operator(), email, role, name))))
 
 
 @staff.command()
 @click.argument("email")
 def remove(email: str) -> None:
     """End a member's sessions and access at once. The audit log keeps what they did."""
-    operate(lambda r: members.remove(r.pool, _operator(), email))
+    operate(lambda r: members.remove(r.pool, operator(), email))
     click.echo(f"{email} has no access any more.")
 
 
@@ -74,9 +70,5 @@ def remove(email: str) -> None:
 @click.argument("email")
 def forget_second_factor(email: str) -> None:
     """For a user who lost device and recovery codes. Make sure first that it is really them: it is audited."""
-    operate(lambda r: members.forget_second_factor(r.pool, _operator(), email))
+    operate(lambda r: members.forget_second_factor(r.pool, operator(), email))
     click.echo(f"The second factor of {email} is off, and all sessions have ended. A mail tells them.")
-
-
-def _operator() -> Operator:
-    return Operator(name=getpass.getuser())

@@ -10,7 +10,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
-from app.commands.context import Actor, Context
+from app.commands.context import Actor
 from app.http import (
     account_read,
     account_write,
@@ -97,7 +97,7 @@ def build(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_resources(settings) as r:
-            app.state.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+            app.state.context = r.context
             app.state.cases = r.cases
             app.state.door = Door(r.pool, settings.inbox_high_water)
             feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)

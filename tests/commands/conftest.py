@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from app.commands import fulfilment
 from app.commands.basket import Basket
-from app.commands.context import Actor, Context
+from app.commands.context import Actor
 from app.commands.place_order import place_order
 from app.events import Change
 from app.ingest import accounts
@@ -33,7 +33,7 @@ class Desk:
         r = self.resources = resources
         self.sandbox = sandbox
         self.pool = r.pool
-        self.context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+        self.context = r.context
         self.work = Work(r)
 
     async def open(self) -> None:

@@ -20,7 +20,7 @@ HANA = "hana@example.jp"
 @pytest.fixture
 async def context(settings: Settings, pool: asyncpg.Pool, redis: Redis) -> AsyncIterator[Context]:
     async with open_resources(settings) as r:
-        yield Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+        yield r.context
 
 
 async def attempt(context: Context, address: str, email: str = HANA) -> bool:
@@ -85,7 +85,7 @@ async def test_what_succeeded_was_no_failure(context: Context) -> None:
 async def test_without_redis_the_process_counts_by_itself(settings: Settings, pool: asyncpg.Pool) -> None:
     away = msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:9/0")
     async with open_resources(away) as r:
-        context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+        context = r.context
         email = f"{uuid4()}@example.jp"  # the counts are the process's, and outlive this test
         assert [await attempt(context, "203.0.113.7", email) for _ in range(7)] == [True] * 5 + [False] * 2
         await attempts.forget(context, Actor(address="203.0.113.7"), "log_in", email)

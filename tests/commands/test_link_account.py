@@ -21,7 +21,7 @@ PASSWORD = "paper crane lantern 24"
 @pytest.fixture
 async def context(sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis, sandbox: Any) -> AsyncIterator[Context]:
     async with open_resources(sandbox_settings) as r:
-        yield Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+        yield r.context
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ async def context(sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis, 
     """A portal on the sandbox that gives up on WHMCS soon."""
     quick = msgspec.structs.replace(sandbox_settings, whmcs_write_timeout_seconds=0.7, salesforce_timeout_seconds=3.0)
     async with open_resources(quick) as r:
-        yield Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
+        yield r.context
 
 
 def request_of(customer: dict[str, Any], **changes: Any) -> SignUp:

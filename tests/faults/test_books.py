@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from app.commands import fulfilment
-from app.commands.context import Context
 from app.commands.fulfilment import decide
 from app.ingest.operators import Operator
 from app.resources import Resources, open_resources
@@ -99,9 +98,6 @@ async def _kill(running: Running) -> None:
 
 async def _until_done(staff: Resources) -> None:
     """Nothing runs or waits any more; what failed staff try again once, as they would."""
-    context = Context(
-        *(staff.settings, staff.pool, staff.redis, staff.inbox, staff.salesforce, staff.whmcs, staff.freebit, staff.whm)
-    )
     async with asyncio.timeout(LAST_SECONDS):
         while True:
             await fulfilment.take_approved(staff.pool)
@@ -110,7 +106,7 @@ async def _until_done(staff: Resources) -> None:
                 list(BY_HAND),
             )
             for row in failed:
-                await decide.retry(context, STAFF, row["order_id"])
+                await decide.retry(staff.context, STAFF, row["order_id"])
             open_ones = await staff.pool.fetchval(
                 "SELECT count(*) FROM portal.fulfilments WHERE state IN ('running', 'paused')"
             )

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.commands.context import Context
 from app.commands.fulfilment import decide
 from app.errors import Conflict, NotFound
 from app.ingest import accounts
@@ -167,10 +166,8 @@ async def test_a_failed_order_that_nobody_can_cancel_is_never_tried_again(
         {"sim_asked_at": "2026-11-21T00:00:00Z", "sim_account": "0700"},
     )
     await erased(resources, subject)
-    r = resources
-    context = Context(r.settings, r.pool, r.redis, r.inbox, r.salesforce, r.whmcs, r.freebit, r.whm)
     with pytest.raises(Conflict) as refused:
-        await decide.retry(context, OPERATOR, "801A")
+        await decide.retry(resources.context, OPERATOR, "801A")
     assert refused.value.code == "fulfilment_over"
 
 

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 
 import click
-import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.cli.as_json import AS_JSON, print_json
 from app.cli.doctor import engines, upstreams, webhooks
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.salesforce import salesforce
@@ -26,7 +26,7 @@ MARKS = {"ok": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "–
     metavar="ID",
     help="Also let WHMCS save this client unchanged, and wait for its hook file's webhook.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def doctor(whmcs_client: str | None, as_json: bool) -> None:
     """Look at engines, upstreams, the Salesforce org and webhooks; say what is wrong and what to do next.
 
@@ -36,8 +36,7 @@ def doctor(whmcs_client: str | None, as_json: bool) -> None:
     found = asyncio.run(examine(load_operator_settings(), whmcs_client))
     failed = any(each.status == "failed" for each in found)
     if as_json:
-        body = {"status": "failed" if failed else "ok", "checks": found}
-        click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
+        print_json({"status": "failed" if failed else "ok", "checks": found})
     else:
         _show(found)
     sys.exit(1 if failed else 0)

@@ -1,0 +1,13 @@
+"""How an operator's command answers a program instead of a person."""
+
+from typing import Any
+
+import click
+import msgspec
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def print_json(body: Any) -> None:
+    """Anything msgspec can encode, indented."""
+    click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
