@@ -21,14 +21,12 @@ from app.queries.answers import (
     SubscriptionAnswer,
     Subscriptions,
 )
+from app.readmodels.invoices import InvoiceStatus
+from app.readmodels.subscriptions import ServiceStatus
 
-InvoiceStatus = Literal[
-    "draft", "unpaid", "overdue", "paid", "cancelled", "refunded", "collections", "payment_pending", "unknown"
-]
 InvoiceSort = Literal["issued_on", "-issued_on", "due_on", "-due_on", "total", "-total"]
 IssuedFrom = Annotated[date | None, QueryParameter(name="from", description="Issued on this day or later.")]
 IssuedTo = Annotated[date | None, QueryParameter(name="to", description="Issued on this day or earlier.")]
-ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
 
 
 @get("/api/invoices", summary="Invoices", tags=["Billing"], responses=answers(Invoices, "A page of invoices."))

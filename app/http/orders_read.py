@@ -1,6 +1,6 @@
 """An account's orders."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
@@ -10,20 +10,10 @@ from app.http.inputs import Caller, answers
 from app.http.respond import cursor_for, page_of, respond
 from app.queries import orders
 from app.queries.answers import OrderAnswer, Orders
+from app.readmodels.orders import OrderStatus
 
 Limit = Annotated[int, Parameter(ge=1, le=100, description="Items a page.")]
 Cursor = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
-Status = Literal[
-    "in_review",
-    "approved",
-    "activating",
-    "awaiting_payment_method",
-    "awaiting_payment",
-    "paused",
-    "active",
-    "cancelled",
-    "rejected",
-]
 
 
 @get("/api/orders", summary="Orders", tags=["Orders"], responses=answers(Orders, "A page of orders."))
@@ -32,7 +22,7 @@ async def list_orders(
     actor: Caller,
     limit: Limit = 25,
     cursor: Cursor = None,
-    status: FromQuery[Status | None] = None,
+    status: FromQuery[OrderStatus | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()

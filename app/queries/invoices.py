@@ -17,8 +17,8 @@ from app.queries.calendar import today
 from app.queries.links import linked
 from app.queries.standing import of_whmcs
 from app.queries.store import Answer, Source, Store, answered, etag_of
+from app.readmodels.invoices import InvoiceStatus
 
-STATUSES = ("draft", "unpaid", "overdue", "paid", "cancelled", "refunded", "collections", "payment_pending", "unknown")
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
 _ISSUED = ("coalesce(issued_on, 'epoch'::date)", "date")
 _DUE = ("coalesce(due_on, 'infinity'::date)", "date")
@@ -48,7 +48,7 @@ FROM read_model.invoices t WHERE t.account_id = $1 AND t.invoice_id = $2
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which invoices: of one status, issued from one day to another, billing one subscription; and in which order."""
 
-    status: str | None = None
+    status: InvoiceStatus | None = None
     issued_from: date | None = None
     issued_to: date | None = None
     subscription_id: str | None = None

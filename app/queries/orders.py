@@ -13,24 +13,14 @@ from app.queries import detail, page
 from app.queries.links import linked
 from app.queries.standing import of_salesforce
 from app.queries.store import Answer, Store, answered, etag_of
+from app.readmodels.orders import OrderStatus
 
 LISTING = page.Listing("orders", "order_id", "text")
 ORDER = detail.Detail("orders", "order_id", "account_history", "order_not_found", "There is no such order.")
-STATUSES = (
-    "in_review",
-    "approved",
-    "activating",
-    "awaiting_payment_method",
-    "awaiting_payment",
-    "paused",
-    "active",
-    "cancelled",
-    "rejected",
-)
 
 
 async def list_orders(
-    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: str | None = None
+    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: OrderStatus | None = None
 ) -> Answer:
     """Newest first; `status` is the customer's word for it. Orders just placed come first, marked `pending`."""
     where = [("status = {}", status)] if status else []

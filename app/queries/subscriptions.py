@@ -9,16 +9,16 @@ from app.queries import detail, page
 from app.queries.links import linked
 from app.queries.standing import of_whmcs
 from app.queries.store import Answer, Store
+from app.readmodels.subscriptions import ServiceStatus
 
 LISTING = page.Listing("subscriptions", "sort_id", "bigint")
-STATUSES = ("pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud")
 SUBSCRIPTION = detail.Detail(
     "subscriptions", "subscription_id", "service", "subscription_not_found", "There is no such subscription."
 )
 
 
 async def list_subscriptions(
-    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: str | None = None
+    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: ServiceStatus | None = None
 ) -> Answer:
     """Newest first."""
     where = [("status = {}", status)] if status else []

@@ -8,11 +8,17 @@ Whatever WHMCS says, these hold for every row and document:
 """
 
 from datetime import date, datetime
+from typing import Literal
 
 from msgspec import Struct
 
 from app.readmodels.money import Money
 from app.readmodels.table import Table
+
+InvoiceStatus = Literal[
+    "draft", "unpaid", "overdue", "paid", "cancelled", "refunded", "collections", "payment_pending", "unknown"
+]
+"""What an invoice can be to a customer."""
 
 STATUSES = {
     "Draft": "draft",

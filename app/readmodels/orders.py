@@ -1,12 +1,25 @@
 """Orders: Salesforce orders with their items, as the customer follows them."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from app.readmodels.money import Money
 from app.readmodels.table import Table
+
+OrderStatus = Literal[
+    "in_review",
+    "approved",
+    "activating",
+    "awaiting_payment_method",
+    "awaiting_payment",
+    "paused",
+    "active",
+    "cancelled",
+    "rejected",
+]
+"""The customer's words for where an order is."""
 
 STATUS_TEXTS = {
     "in_review": "We received your order and are reviewing it.",

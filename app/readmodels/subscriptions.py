@@ -8,6 +8,9 @@ from msgspec import Struct
 from app.readmodels.money import Money
 from app.readmodels.table import Table
 
+ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
+"""What a subscription can be asked for by."""
+
 STATUS_TEXTS = {
     "pending": "Waiting to be set up.",
     "active": "Active.",

@@ -1,0 +1,17 @@
+"""Each status a customer may filter by is one that rows can have, and the other way round."""
+
+from typing import get_args
+
+from app.readmodels import invoices, orders, subscriptions
+
+
+def test_each_status_of_an_order_has_its_sentence() -> None:
+    assert set(orders.STATUS_TEXTS) == set(get_args(orders.OrderStatus))
+
+
+def test_a_subscription_can_be_asked_for_by_all_that_whmcs_tells() -> None:
+    assert set(subscriptions.STATUS_TEXTS) - {"unknown"} == set(get_args(subscriptions.ServiceStatus))
+
+
+def test_an_invoice_is_what_whmcs_says_or_overdue_or_unknown() -> None:
+    assert {*invoices.STATUSES.values(), "overdue", "unknown"} == set(get_args(invoices.InvoiceStatus))
