@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
@@ -11,6 +10,7 @@ from msgspec import Meta, Struct
 from app.commands.context import Actor, Context
 from app.errors import NotFound
 from app.http.inputs import Caller, answers
+from app.http.respond import unstored
 from app.ingest import dead_letters, resolve
 from app.ingest.dead_letters import DeadLetter
 from app.ingest.measure import measure
@@ -73,7 +73,7 @@ async def list_dead_letters(
 ) -> Response[bytes]:
     """Open ones, oldest first."""
     context: Context = request.app.state.context
-    return _json(DeadLetters(await dead_letters.listed(context.pool, resolved=resolved, limit=limit)))
+    return unstored(DeadLetters(await dead_letters.listed(context.pool, resolved=resolved, limit=limit)))
 
 
 @post(
@@ -87,7 +87,7 @@ async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -
     """At once, with everything else that is parked of the same record. Safe to repeat."""
     context: Context = request.app.state.context
     done = await resolve.retry(context.pool, context.inbox.wake, [letter_id], operator_of(actor))
-    return _json(_decided(done))
+    return unstored(_decided(done))
 
 
 @post(
@@ -104,7 +104,7 @@ async def discard(
     context: Context = request.app.state.context
     operator = operator_of(actor)
     done = await resolve.discard(context.pool, context.inbox.wake, [letter_id], operator, data.reason)
-    return _json(_decided(done))
+    return unstored(_decided(done))
 
 
 @get(
@@ -119,7 +119,7 @@ async def list_projections(request: Request[Any, Any, Any], actor: Caller) -> Re
     settings = context.settings
     found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
     async with context.pool.acquire() as connection:
-        return _json(Projections(found, await generations.existing(connection)))
+        return unstored(Projections(found, await generations.existing(connection)))
 
 
 @post(
@@ -137,7 +137,7 @@ async def ask_rebuild(
     if name not in {each.name for each in projectors(context.settings)}:
         raise NotFound("There is no such read model.")
     await asked.ask(context.pool, name)
-    return _json(RebuildAsked(name), status=202)
+    return unstored(RebuildAsked(name), status=202)
 
 
 @get(
@@ -162,7 +162,7 @@ async def explain(
         found = await explanations.explain(connection, named[resource], item_id)
     if found.account_id != account_id:
         raise NotFound("Nothing of this account is known under that id.")
-    return _json(found)
+    return unstored(found)
 
 
 def operator_of(actor: Actor) -> Operator:
@@ -172,11 +172,6 @@ def operator_of(actor: Actor) -> Operator:
 
 def _decided(done: Resolved) -> Decided:
     return Decided(done.ids, done.already)
-
-
-def _json(body: Struct, *, status: int = 200) -> Response[bytes]:
-    headers = {"Cache-Control": "private, no-store"}
-    return Response(msgspec.json.encode(body), media_type="application/json", status_code=status, headers=headers)
 
 
 ROUTES = (list_dead_letters, retry, discard, list_projections, ask_rebuild, explain)

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
@@ -12,6 +11,7 @@ from app.commands.fulfilment import decide, overview
 from app.commands.fulfilment.overview import Count, Fulfilment, FulfilmentStory
 from app.http.admin import operator_of
 from app.http.inputs import Caller, answers
+from app.http.respond import unstored
 
 State = Literal["running", "paused", "failed", "done", "cancelled"]
 OrderId = Annotated[str, PathParameter(max_length=18, description="Salesforce's id of the order.")]
@@ -44,7 +44,9 @@ async def list_fulfilments(
 ) -> Response[bytes]:
     """The oldest first; those of one state the latest first."""
     context: Context = request.app.state.context
-    return _json(Fulfilments(await overview.listed(context.pool, in_state, limit), await overview.counts(context.pool)))
+    return unstored(
+        Fulfilments(await overview.listed(context.pool, in_state, limit), await overview.counts(context.pool))
+    )
 
 
 @get(
@@ -56,7 +58,7 @@ async def list_fulfilments(
 async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_id: OrderId) -> Response[bytes]:
     """Every step, attempt and outcome, with the upstream ids learned on the way."""
     context: Context = request.app.state.context
-    return _json(await overview.one(context.pool, order_id))
+    return unstored(await overview.one(context.pool, order_id))
 
 
 @post(
@@ -74,7 +76,7 @@ async def retry(
 ) -> Response[bytes]:
     """At once, with fresh attempts; steps that are done stay done. Safe to repeat."""
     context: Context = request.app.state.context
-    return _json(await decide.retry(context, operator_of(actor), order_id, force=force))
+    return unstored(await decide.retry(context, operator_of(actor), order_id, force=force))
 
 
 @post(
@@ -89,12 +91,7 @@ async def cancel(
 ) -> Response[bytes]:
     """Undoes hosting and billing, and says so in Salesforce. Not once Freebit was asked for a line."""
     context: Context = request.app.state.context
-    return _json(await decide.cancel(context, operator_of(actor), order_id, data.reason))
-
-
-def _json(body: Struct) -> Response[bytes]:
-    headers = {"Cache-Control": "private, no-store"}
-    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+    return unstored(await decide.cancel(context, operator_of(actor), order_id, data.reason))
 
 
 ROUTES = (list_fulfilments, get_fulfilment, retry, cancel)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
@@ -17,6 +16,7 @@ from app.commands.services.story import ServiceStory, story
 from app.errors import InvalidRequest, Violation
 from app.http.admin import operator_of
 from app.http.inputs import Caller, answers
+from app.http.respond import unstored
 
 MOST = 500
 SubscriptionId = Annotated[str, PathParameter(max_length=20, description="WHMCS's id of the service.")]
@@ -57,7 +57,7 @@ async def get_service(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId
 ) -> Response[bytes]:
     """As the read model has it."""
-    return _json(await story(_context(request), subscription_id))
+    return unstored(await story(_context(request), subscription_id))
 
 
 @post(
@@ -70,7 +70,7 @@ async def get_service(
 async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
     """Asked of the provider now."""
     context = _context(request)
-    return _json(await usage_of(context, await noted(context, subscription_id)))
+    return unstored(await usage_of(context, await noted(context, subscription_id)))
 
 
 @post(
@@ -84,7 +84,7 @@ async def suspend(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Suspension]
 ) -> Response[bytes]:
     """On the server and in billing. Safe to repeat."""
-    return _json(await suspension.suspend(_context(request), operator_of(actor), subscription_id, data.reason))
+    return unstored(await suspension.suspend(_context(request), operator_of(actor), subscription_id, data.reason))
 
 
 @post(
@@ -96,7 +96,7 @@ async def suspend(
 )
 async def unsuspend(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
     """On the server and in billing. Safe to repeat."""
-    return _json(await suspension.unsuspend(_context(request), operator_of(actor), subscription_id))
+    return unstored(await suspension.unsuspend(_context(request), operator_of(actor), subscription_id))
 
 
 @post(
@@ -113,7 +113,7 @@ async def terminate(
     if data.confirm != subscription_id:
         sentence = "Repeat the subscription's id in confirm: what is ended is lost."
         raise InvalidRequest(sentence, errors=[Violation("confirm", "invalid_value", sentence)])
-    return _json(await staff.terminate(_context(request), operator_of(actor), subscription_id, data.reason))
+    return unstored(await staff.terminate(_context(request), operator_of(actor), subscription_id, data.reason))
 
 
 @post(
@@ -125,7 +125,7 @@ async def terminate(
 )
 async def sync_plan(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
     """The line's plan or the account's package. Looks first."""
-    return _json(await staff.sync_plan(_context(request), operator_of(actor), subscription_id))
+    return unstored(await staff.sync_plan(_context(request), operator_of(actor), subscription_id))
 
 
 @post(
@@ -139,7 +139,7 @@ async def reissue(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Reissue]
 ) -> Response[bytes]:
     """The old profile ends; the line is out of service until the new one is loaded."""
-    return _json(await staff.reissue(_context(request), operator_of(actor), subscription_id, data.eid))
+    return unstored(await staff.reissue(_context(request), operator_of(actor), subscription_id, data.eid))
 
 
 @get(
@@ -152,7 +152,7 @@ async def list_plan_changes(
     request: Request[Any, Any, Any], actor: Caller, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
 ) -> Response[bytes]:
     """Those that failed need staff: mend the cause, then try again."""
-    return _json(PlanChanges(await journal.listed(_context(request).pool, limit)))
+    return unstored(PlanChanges(await journal.listed(_context(request).pool, limit)))
 
 
 @post(
@@ -164,17 +164,12 @@ async def list_plan_changes(
 )
 async def retry(request: Request[Any, Any, Any], actor: Caller, change_id: FromPath[UUID]) -> Response[bytes]:
     """Within seconds, with fresh attempts."""
-    return _json(await staff.retry(_context(request), operator_of(actor), change_id))
+    return unstored(await staff.retry(_context(request), operator_of(actor), change_id))
 
 
 def _context(request: Request[Any, Any, Any]) -> Context:
     context: Context = request.app.state.context
     return context
-
-
-def _json(body: Struct) -> Response[bytes]:
-    headers = {"Cache-Control": "private, no-store"}
-    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
 
 
 ROUTES = (get_service, usage, suspend, unsuspend, terminate, sync_plan, reissue, list_plan_changes, retry)

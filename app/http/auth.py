@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
@@ -18,6 +17,7 @@ from app.commands.sign_up import SignedUp, SignUp
 from app.commands.users import User, user_of
 from app.http.access import COOKIE, csrf_token
 from app.http.inputs import Caller, answers
+from app.http.respond import unstored
 from app.http.run_command import run_command
 from app.settings import Settings
 
@@ -81,7 +81,7 @@ async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[L
         token=opened.token, expires_at=opened.expires_at, csrf_token=csrf_token(context.settings, opened.id), user=user
     )
     cookie = _cookie(context.settings, opened.token, context.settings.session_absolute_seconds)
-    return _json(body, cookies=[cookie])
+    return unstored(body, cookies=[cookie])
 
 
 @post("/api/auth/logout", status_code=204, summary="Log out", tags=["Sessions"])
@@ -112,7 +112,7 @@ async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
         second_factor_on=enrolled,
         second_factor_proven=actor.mfa,
     )
-    return _json(body)
+    return unstored(body)
 
 
 def _cookie(settings: Settings, value: str, max_age_seconds: int) -> Cookie:
@@ -123,16 +123,6 @@ def _cookie(settings: Settings, value: str, max_age_seconds: int) -> Cookie:
         secure=not settings.public_url.startswith(LOOPBACK),
         samesite="lax",
         max_age=max_age_seconds,
-    )
-
-
-def _json(body: Struct, *, cookies: list[Cookie] | None = None) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        status_code=200,
-        cookies=cookies,
-        headers={"Cache-Control": "private, no-store"},
     )
 
 

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response, delete, get
 from litestar.params import PathParameter
 from msgspec import Struct
@@ -13,6 +12,7 @@ from app.commands.context import Context
 from app.commands.registry import REVOKE_SESSION, REVOKE_SESSIONS
 from app.commands.sessions import Session
 from app.http.inputs import Caller, answers
+from app.http.respond import unstored
 from app.http.run_command import run_silently
 
 
@@ -31,9 +31,7 @@ class Sessions(Struct, frozen=True):
 async def list_sessions(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
     """Sessions that are neither revoked nor over."""
     context: Context = request.app.state.context
-    body = Sessions(await sessions.live(context.pool, context.settings, actor))
-    headers = {"Cache-Control": "private, no-store"}
-    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+    return unstored(Sessions(await sessions.live(context.pool, context.settings, actor)))
 
 
 @delete("/api/auth/sessions/{session_id:uuid}", status_code=204, summary="End a session", tags=["Sessions"])

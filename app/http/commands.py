@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.params import PathParameter
 from msgspec import Struct
@@ -12,7 +11,7 @@ from msgspec import Struct
 from app.commands import ledger
 from app.commands.context import Context
 from app.http.inputs import Caller, answers
-from app.http.respond import consistency_token
+from app.http.respond import consistency_token, unstored
 from app.http.run_command import scope_of
 
 
@@ -52,9 +51,7 @@ async def command_state(
         if known
         else None,
     )
-    return Response(
-        msgspec.json.encode(body), media_type="application/json", headers={"Cache-Control": "private, no-store"}
-    )
+    return unstored(body)
 
 
 ROUTES = (command_state,)

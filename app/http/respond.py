@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.datastructures import State
+from litestar.datastructures import Cookie, State
 
 from app.errors import PortalError
 from app.http.signed import seal, unseal
@@ -59,6 +60,17 @@ async def respond(
     if answer.etag in held(request):
         return Response(b"", status_code=304, headers=headers)
     return Response(answer.body, media_type="application/json", headers=headers)
+
+
+def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = None) -> Response[bytes]:
+    """An answer as JSON that nobody keeps, not even the caller's own browser."""
+    return Response(
+        msgspec.json.encode(body),
+        media_type="application/json",
+        status_code=status,
+        cookies=cookies,
+        headers={"Cache-Control": NEVER_STORED},
+    )
 
 
 def _max_age_seconds(request: Request[Any, Any, State]) -> float | None:
