@@ -7,8 +7,10 @@ anything that went wrong later is `OutcomeUnknown` for a write and `UpstreamUnav
 import asyncio
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import httpx
+import msgspec
 from msgspec import Struct
 
 from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamMalformed, UpstreamUnavailable
@@ -96,13 +98,25 @@ class Forms:
         async for chunk in response.aiter_bytes():
             content += chunk
             if len(content) > LARGEST_ANSWER_BYTES:
-                kind = OutcomeUnknown if write else UpstreamMalformed
-                raise kind(self._upstream, operation, f"more than {LARGEST_ANSWER_BYTES} bytes")
+                raise spoiled(self._upstream, operation, f"more than {LARGEST_ANSWER_BYTES} bytes", write=write)
         return bytes(content)
 
     @staticmethod
     def _unanswered(write: bool) -> type[UpstreamError]:
         return OutcomeUnknown if write else UpstreamUnavailable
+
+
+def json_object(answer: Answer) -> dict[str, Any] | None:
+    """What the answer says, when that is a JSON object."""
+    try:
+        return msgspec.json.decode(answer.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+
+
+def spoiled(upstream: str, operation: str, message: str, *, write: bool) -> UpstreamError:
+    """What an answer means that tells neither success nor failure: a write may well have been done."""
+    return (OutcomeUnknown if write else UpstreamMalformed)(upstream, operation, message)
 
 
 def of_status(upstream: str, operation: str, status: int, *, write: bool) -> UpstreamError | None:

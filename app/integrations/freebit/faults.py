@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from app.errors import (
-    OutcomeUnknown,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
-    UpstreamMalformed,
     UpstreamNotFound,
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from app.integrations.forms import Answer, of_status
+from app.integrations.forms import Answer, json_object, of_status, spoiled
 
 FREEBIT = "freebit"
 SUCCESS = "100"
@@ -37,10 +33,7 @@ def understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
     Raises:
         UpstreamError: of the kind that `RESULTS` says; vendor codes are pairs such as `400-356`.
     """
-    try:
-        body: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
-    except msgspec.DecodeError:
-        body = {}
+    body = json_object(answer) or {}
     code = str(body.get("resultCode", ""))
     if code == SUCCESS:
         return body
@@ -48,8 +41,8 @@ def understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
         raise _refusal(operation, code, body.get("status"))
     if failure := of_status(FREEBIT, operation, answer.status, write=write):
         raise failure
-    kind = OutcomeUnknown if write and answer.status == 200 else UpstreamMalformed
-    raise kind(FREEBIT, operation, f"HTTP {answer.status} without a resultCode")
+    message = f"HTTP {answer.status} without a resultCode"
+    raise spoiled(FREEBIT, operation, message, write=write and answer.status == 200)
 
 
 def _refusal(operation: str, code: str, status: Any) -> UpstreamError:

@@ -9,10 +9,8 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamUnavailable
-from app.integrations.forms import NO_SLOT, TIMED_OUT, Answer, Forms, of_status
+from app.integrations.forms import NO_SLOT, TIMED_OUT, Answer, Forms, json_object, of_status, spoiled
 from app.integrations.whmcs.faults import WHMCS, of_message, of_other_status, understood
 from app.integrations.whmcs.wire import as_list, form, identifier, text
 from app.settings import Settings
@@ -110,20 +108,16 @@ def required(body: Mapping[str, Any], name: str, action: str) -> str:
 def _understood(action: str, answer: Answer, write: bool) -> dict[str, Any]:
     if failure := of_status(WHMCS, action, answer.status, write=write):
         raise failure
-    try:
-        body = msgspec.json.decode(answer.content)
-    except msgspec.DecodeError:
-        body = None
+    body = json_object(answer)
     if answer.status != 200:
-        raise of_other_status(action, answer.status, text(body.get("message")) if isinstance(body, dict) else "")
-    if not isinstance(body, dict):
-        # A hook or a PHP notice spoiled the answer: a write may well have been done.
-        raise (OutcomeUnknown if write else UpstreamMalformed)(WHMCS, action, "the answer is not a JSON object")
+        raise of_other_status(action, answer.status, text(body.get("message")) if body else "")
+    if body is None:  # spoiled by a hook or a PHP notice
+        raise spoiled(WHMCS, action, "the answer is not a JSON object", write=write)
     # Some payloads have a status of their own; only these two words speak of the outcome.
     outcome = next((body[key] for key in ("result", "status") if body.get(key) in ("success", "error")), None)
     if outcome == "success":
         return body
     if outcome is None:
-        kind = OutcomeUnknown if write else UpstreamMalformed
-        raise kind(WHMCS, action, text(body.get("warning")) or "neither success nor error")
+        message = text(body.get("warning")) or "neither success nor error"
+        raise spoiled(WHMCS, action, message, write=write)
     raise of_message(action, text(body.get("message")) or "no reason given")

@@ -12,6 +12,7 @@ from app.errors import (
     UpstreamNotFound,
     UpstreamRejected,
 )
+from app.integrations.sentences import Meaning, of_sentence
 
 WHMCS = "whmcs"
 EMAIL_TAKEN = "email_taken"
@@ -24,7 +25,7 @@ DECLINED = "declined"
 CANCELLATION_EXISTS = "cancellation_exists"
 UPGRADE_UNPAID = "upgrade_unpaid"
 
-PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
+PATTERNS: tuple[Meaning, ...] = (
     # What a gateway says of a charge comes first: its words are its own, and none of them means anything else here.
     (re.compile(r"payment attempt failed.*(insufficient|not sufficient)", re.I), UpstreamRejected, INSUFFICIENT_FUNDS),
     (
@@ -64,15 +65,11 @@ PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
     ),
     (re.compile(r"\block(ed)?\b|try again|too many", re.I), UpstreamBusy, "busy"),
 )
-"""First match wins; a sentence that none knows is a plain refusal."""
 
 
 def of_message(action: str, message: str) -> UpstreamError:
     """An answered business error."""
-    for pattern, kind, code in PATTERNS:
-        if pattern.search(message):
-            return kind(WHMCS, action, message, vendor_code=code)
-    return UpstreamRejected(WHMCS, action, message)
+    return of_sentence(WHMCS, action, message, PATTERNS)
 
 
 def of_other_status(action: str, status: int, message: str) -> UpstreamError:
