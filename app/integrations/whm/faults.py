@@ -4,18 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from app.errors import (
-    OutcomeUnknown,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
-    UpstreamMalformed,
     UpstreamNotFound,
     UpstreamRejected,
 )
-from app.integrations.forms import Answer, of_status
+from app.integrations.forms import Answer, json_object, of_status, spoiled
+from app.integrations.sentences import Meaning, of_sentence
 
 WHM = "whm"
 USERNAME_TAKEN, DOMAIN_TAKEN = "username_taken", "domain_taken"
@@ -23,7 +20,7 @@ ALREADY_SUSPENDED, NOT_SUSPENDED, LOCKED = "already_suspended", "not_suspended",
 PACKAGE_MISSING = "package_missing"
 
 _PREFIX = re.compile(r"API failure:\s*|\(XID \w+\)\s*")
-PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
+PATTERNS: tuple[Meaning, ...] = (
     (re.compile(r"do not have permission to unsuspend|suspension is locked", re.I), UpstreamRejected, LOCKED),
     (
         re.compile(r"access denied|permission denied|function not found|token .*(invalid|expired)", re.I),
@@ -43,7 +40,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], type[UpstreamError], str], ...] = (
     (re.compile(r"already exists|already set ?up", re.I), UpstreamRejected, DOMAIN_TAKEN),
     (re.compile(r"limit", re.I), UpstreamBusy, "capacity"),
 )
-"""Reasons are sentences and change between versions; first match wins, the rest is a plain refusal."""
+"""Reasons are sentences and change between versions."""
 
 
 def understood(function: str, answer: Answer, write: bool) -> dict[str, Any]:
@@ -52,10 +49,7 @@ def understood(function: str, answer: Answer, write: bool) -> dict[str, Any]:
         raise UpstreamAuthFailed(WHM, function, f"HTTP {answer.status}")
     if failure := of_status(WHM, function, answer.status, write=write):
         raise failure
-    try:
-        body: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
-    except msgspec.DecodeError:
-        body = {}
+    body = json_object(answer) or {}
     metadata = body.get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("command") != function:
         raise _unlike_an_answer(function, answer.status, body, write)
@@ -71,13 +65,8 @@ def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write
     message = older.get("error") if isinstance(older, Mapping) else body.get("statusmsg")
     if message:
         return _refusal(function, str(message))
-    kind = OutcomeUnknown if write and status == 200 else UpstreamMalformed
-    return kind(WHM, function, f"HTTP {status}: no metadata of {function}")
+    return spoiled(WHM, function, f"HTTP {status}: no metadata of {function}", write=write and status == 200)
 
 
 def _refusal(function: str, reason: str) -> UpstreamError:
-    plain = _PREFIX.sub("", reason)
-    for pattern, kind, code in PATTERNS:
-        if pattern.search(plain):
-            return kind(WHM, function, plain, vendor_code=code)
-    return UpstreamRejected(WHM, function, plain)
+    return of_sentence(WHM, function, _PREFIX.sub("", reason), PATTERNS)
