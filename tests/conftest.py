@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from app.cli import embedded, migrate
 from app.cli.processes import Spec, Supervisor
 from app.db import open_pool
+from app.resources import Resources, open_resources
 from app.settings import Settings, load
 from tests import raised
 
@@ -193,3 +194,12 @@ async def redis(engines: tuple[str, str]) -> AsyncIterator[Redis]:
     await client.flushdb()
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def resources(
+    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
+) -> AsyncIterator[Resources]:
+    """What a process of a portal has that talks to the sandbox."""
+    async with open_resources(sandbox_settings, pool_size=12) as opened:
+        yield opened

@@ -11,10 +11,10 @@ from typing import Any
 
 from app.personal_data.subject import Subject
 from app.resources import Resources
-from tests.personal_data.conftest import person, resources, subject
+from tests.personal_data.conftest import person, subject
 from tests.personal_data.test_erase import leaks
 
-__all__ = ["person", "resources", "subject"]
+__all__ = ["person", "subject"]
 
 
 async def test_a_customer_is_exported_and_erased(

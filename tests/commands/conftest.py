@@ -21,6 +21,7 @@ from app.ingest.mirror import now
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from app.worker import Work
+from tests.linked import add_account
 
 SETTLE_SECONDS = 15
 EID = "89049032000000000000000000000001"
@@ -84,23 +85,11 @@ class Desk:
 
     async def link(self, customer: dict[str, Any], internet: str | None) -> Actor:
         """The portal account of a sandbox customer; `internet` is what its address can have."""
-        account_id, user_id, client_id = uuid4(), uuid4(), str(customer["whmcs_client_id"])
-        salesforce_id = customer["salesforce_account_id"]
+        client_id, salesforce_id = str(customer["whmcs_client_id"]), customer["salesforce_account_id"]
         if internet is not None:
             fields = {"Internet_Eligibility__c": internet, "Internet_Eligibility_Status__c": "Eligible"}
             await self.resources.salesforce.update("Account", salesforce_id, fields)
-        await self.pool.execute(
-            "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'unused')", user_id, customer["email"]
-        )
-        await self.pool.execute(
-            "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, "
-            "customer_number) VALUES ($1, $2, $3, $4, $5)",
-            account_id,
-            user_id,
-            client_id,
-            salesforce_id,
-            customer["customer_number"],
-        )
+        user_id, account_id = await add_account(self.pool, customer)
         await accounts.link(self.resources.inbox, account_id, client_id, salesforce_id)
         await self.settle()
         return Actor(

@@ -1,27 +1,22 @@
 """Linking: an existing billing client, its password proven once, becomes a portal account; failures say why."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
-from redis.asyncio import Redis
 
 from app.commands.context import Actor, Context
 from app.commands.link_account import CompleteLink, LinkAccount, complete_link, link_account
 from app.commands.log_in import LogIn, log_in
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, PortalError, RateLimited, RuleViolated
-from app.resources import open_resources
-from app.settings import Settings
+from app.resources import Resources
 
 ANYBODY = Actor(address="203.0.113.9", request_id="test")
 PASSWORD = "paper crane lantern 24"
 
 
 @pytest.fixture
-async def context(sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis, sandbox: Any) -> AsyncIterator[Context]:
-    async with open_resources(sandbox_settings) as r:
-        yield r.context
+async def context(resources: Resources) -> Context:
+    return resources.context
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 
 from app.commands import sessions, tell_salesforce
 from app.resources import Resources
-from tests.personal_data.conftest import person, resources, subject
+from tests.personal_data.conftest import person, subject
 
-__all__ = ["person", "resources", "subject"]
+__all__ = ["person", "subject"]
 
 
 async def account(sandbox: Any, salesforce_account_id: str) -> dict[str, Any]:

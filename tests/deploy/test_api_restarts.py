@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -25,6 +24,7 @@ from app.settings import Settings, load
 from tests.deploy.conftest import ROOT, SECRET
 from tests.http.test_webhooks import signed
 from tests.integrations.salesforce.certificates import self_signed
+from tests.linked import add_account
 from tests.restarts import Process, listening_socket
 
 type_of_start = Callable[..., Awaitable[Process]]
@@ -203,14 +203,8 @@ def test_without_a_passed_socket_it_listens_itself_and_drains(environment: dict[
 async def test_event_streams_end_at_once_and_do_not_hold_the_server_up(
     environment: dict[str, str], listening: socket.socket, pool: asyncpg.Pool, start: type_of_start
 ) -> None:
-    user_id, account_id = uuid4(), uuid4()
-    await pool.execute("INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'a@b.jp', 'unused')", user_id)
-    await pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, '1', '001', '2')",
-        account_id,
-        user_id,
-    )
+    ids = {"whmcs_client_id": "1", "salesforce_account_id": "001", "customer_number": "2"}
+    user_id, _ = await add_account(pool, {"email": "a@b.jp", **ids})
     session = await open_session(pool, load(environment), user_id, "10.0.0.1", "listener")
     serving = await start(environment, listening)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/api/events"

@@ -12,6 +12,7 @@ import httpx
 from app.commands.sessions import open_session
 from app.ingest import accounts
 from app.resources import Resources
+from tests.linked import add_account
 
 THINK_SECONDS = (0.5, 6.0)
 PATIENCE_SECONDS = 90.0
@@ -71,9 +72,9 @@ async def shoppers(resources: Resources, customers: list[dict[str, Any]]) -> lis
     for number, customer in enumerate(customers):
         ids = str(customer["whmcs_client_id"]), customer["salesforce_account_id"]
         row = await resources.pool.fetchrow(
-            "SELECT account_id, user_id FROM portal.id_mappings WHERE whmcs_client_id = $1", ids[0]
+            "SELECT user_id, account_id FROM portal.id_mappings WHERE whmcs_client_id = $1", ids[0]
         )
-        account_id, user_id = row or await _user(resources, customer, ids)
+        user_id, account_id = row or await _user(resources, customer, ids)
         opened = await open_session(resources.pool, resources.settings, user_id, "10.0.0.1", "shopper")
         address = f"10.1.{number // 250}.{number % 250 + 1}"
         found.append(Shopper(account_id, *ids, opened.token, address))
@@ -81,20 +82,9 @@ async def shoppers(resources: Resources, customers: list[dict[str, Any]]) -> lis
 
 
 async def _user(resources: Resources, customer: dict[str, Any], ids: tuple[str, str]) -> tuple[UUID, UUID]:
-    account_id, user_id = uuid4(), uuid4()
-    await resources.pool.execute(
-        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'unused')", user_id, customer["email"]
-    )
-    await resources.pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number, "
-        "told_at) VALUES ($1, $2, $3, $4, $5, now())",
-        account_id,
-        user_id,
-        *ids,
-        customer["customer_number"],
-    )
+    user_id, account_id = await add_account(resources.pool, customer, told=True)
     await accounts.link(resources.inbox, account_id, *ids)
-    return account_id, user_id
+    return user_id, account_id
 
 
 class Market:

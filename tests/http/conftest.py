@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from app.commands import passwords
 from app.http.app import build
 from app.settings import Settings
+from tests.linked import add_account
 
 PASSWORD = "paper crane lantern 24"
 
@@ -88,23 +89,14 @@ def add_customer(pool: asyncpg.Pool, password_hash: str) -> type_of_add_customer
     """Make a signed-up customer by name; returns the account id."""
 
     async def add(name: str) -> UUID:
-        user_id, account_id = uuid4(), uuid4()
-        await pool.execute(
-            "INSERT INTO portal.users (id, email, password_hash, first_name) VALUES ($1, $2, $3, $4)",
-            user_id,
-            f"{name}@example.jp",
-            password_hash,
-            name.title(),
-        )
-        await pool.execute(
-            "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, "
-            "customer_number) VALUES ($1, $2, $3, $4, $5)",
-            account_id,
-            user_id,
-            f"client-{name}",
-            f"account-{name}",
-            f"number-{name}",
-        )
+        customer = {
+            "email": f"{name}@example.jp",
+            "first_name": name.title(),
+            "whmcs_client_id": f"client-{name}",
+            "salesforce_account_id": f"account-{name}",
+            "customer_number": f"number-{name}",
+        }
+        _, account_id = await add_account(pool, customer, password_hash=password_hash)
         return account_id
 
     return add

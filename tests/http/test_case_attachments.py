@@ -1,28 +1,16 @@
 """Files of support cases: one's own and those that staff share, told by their content, bounded, attached once."""
 
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
-from app.settings import Settings
-from tests.http.test_cases import hana, held, kenji, opened
+from tests.http.case_stand import api, hana, held, kenji, opened
 
-__all__ = ["hana", "kenji"]
+__all__ = ["api", "hana", "kenji"]
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-
-
-@pytest.fixture
-async def api(serve: Any, sandbox_settings: Settings, sandbox: Any) -> AsyncIterator[httpx.AsyncClient]:
-    impatient = msgspec.structs.replace(
-        sandbox_settings, salesforce_timeout_seconds=2.0, settle_wait_seconds=0.1, account_rate_per_minute=1000
-    )
-    async with serve(impatient) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,47 +1,24 @@
 """Support cases in the mirror: swept from Salesforce, those of the portal alone, and without what was written."""
 
-from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.errors import UpstreamUnavailable
 from app.ingest import accounts, cases
-from app.resources import Resources, open_resources
-from app.settings import Settings
+from app.resources import Resources
 from app.worker import Work
+from tests.linked import add_account
 
 WORDS = "My neighbour hears everything I say"
 
 
 @pytest.fixture
-async def resources(
-    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
-) -> AsyncIterator[Resources]:
-    async with open_resources(sandbox_settings) as opened:
-        yield opened
-
-
-@pytest.fixture
 async def account(resources: Resources, sandbox: Any) -> UUID:
     """The first sample customer, linked."""
-    person, user_id, account_id = sandbox.customer(with_whmcs=True), uuid4(), uuid4()
-    await resources.pool.execute(
-        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'hash')", user_id, person["email"]
-    )
-    await resources.pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        account_id,
-        user_id,
-        person["whmcs_client_id"],
-        person["salesforce_account_id"],
-        person["customer_number"],
-    )
+    _, account_id = await add_account(resources.pool, sandbox.customer(with_whmcs=True))
     return account_id
 
 

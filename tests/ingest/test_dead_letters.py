@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -12,6 +12,7 @@ from app.ingest import dead_letters, drain, resolve
 from app.ingest.operators import Operator
 from tests.changes import change
 from tests.ingest.parking import DUE, Stand
+from tests.linked import add_account
 
 ME = Operator(name="hana")
 POISON = {
@@ -159,17 +160,6 @@ async def test_accounts_that_are_held_back_are_named(stand: Stand) -> None:
 
 
 async def _linked(pool: asyncpg.Pool, client_id: str) -> UUID:
-    account_id, user_id = uuid4(), uuid4()
-    await pool.execute(
-        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'unused')", user_id, f"{client_id}@x.jp"
-    )
-    await pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        account_id,
-        user_id,
-        client_id,
-        f"001{client_id}",
-        f"C-{client_id}",
-    )
+    ids = {"salesforce_account_id": f"001{client_id}", "customer_number": f"C-{client_id}"}
+    _, account_id = await add_account(pool, {"email": f"{client_id}@x.jp", "whmcs_client_id": client_id, **ids})
     return account_id

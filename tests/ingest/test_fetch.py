@@ -1,38 +1,19 @@
 """Hints: read again once, answered through the inbox, waited for, and never parked because an upstream is away."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
-from redis.asyncio import Redis
 
 from app.ingest.accounts import whmcs_hint
-from app.resources import Resources, open_resources
-from app.settings import Settings
-from app.worker import Work
+from app.resources import Resources
+from tests.linked import settle
 
 DUE = "UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second' WHERE settled_at IS NULL"
 
 
 @pytest.fixture
-async def resources(
-    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
-) -> AsyncIterator[Resources]:
-    async with open_resources(sandbox_settings, pool_size=12) as opened:
-        yield opened
-
-
-@pytest.fixture
 def client_id(sandbox: Any) -> str:
     return str(sandbox.customer(with_whmcs=True)["whmcs_client_id"])
-
-
-async def settle(resources: Resources) -> None:
-    """Sweep until nothing is due."""
-    work = Work(resources)
-    for _ in range(4):
-        await work.sweep()
 
 
 async def test_a_hint_is_answered_and_its_submission_waits_for_the_answer(resources: Resources, client_id: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from redis.asyncio import Redis
 
 from app.ingest import leader
 from app.ingest.canary import Canary
@@ -15,19 +14,10 @@ from app.ingest.leader import lead
 from app.ingest.listener import Listener
 from app.ingest.resync import resync
 from app.integrations.salesforce.pubsub import Batch, PubSubClient, Undecodable
-from app.resources import Resources, open_resources
-from app.settings import Settings
+from app.resources import Resources
 from app.worker import Work
 
 PATIENCE_SECONDS = 15
-
-
-@pytest.fixture
-async def resources(
-    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
-) -> AsyncIterator[Resources]:
-    async with open_resources(sandbox_settings, pool_size=4) as opened:
-        yield opened
 
 
 @pytest.fixture

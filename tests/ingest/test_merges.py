@@ -1,32 +1,20 @@
 """C29: staff merge two customers upstream; the portal account follows the one that is left, with its history."""
 
-from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.events import Change
 from app.ingest import accounts, merges
 from app.ingest.inbox import milliseconds
 from app.ingest.mirror import now
 from app.integrations.whmcs.webhook import decode
-from app.resources import Resources, open_resources
-from app.settings import Settings
-from app.worker import Work
+from app.resources import Resources
+from tests.linked import add_account, settle
 
 DUE = "UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second' WHERE settled_at IS NULL"
-
-
-@pytest.fixture
-async def resources(
-    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
-) -> AsyncIterator[Resources]:
-    async with open_resources(sandbox_settings, pool_size=12) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -36,28 +24,10 @@ def customers(sandbox: Any) -> list[dict[str, Any]]:
 
 
 async def link(resources: Resources, customer: dict[str, Any]) -> UUID:
-    account_id, user_id = uuid4(), uuid4()
-    await resources.pool.execute(
-        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'unused')", user_id, customer["email"]
-    )
-    ids = customer["whmcs_client_id"], customer["salesforce_account_id"]
-    await resources.pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        account_id,
-        user_id,
-        *ids,
-        customer["customer_number"],
-    )
-    await accounts.link(resources.inbox, account_id, *ids)
+    _, account_id = await add_account(resources.pool, customer)
+    await accounts.link(resources.inbox, account_id, customer["whmcs_client_id"], customer["salesforce_account_id"])
     await settle(resources)
     return account_id
-
-
-async def settle(resources: Resources) -> None:
-    work = Work(resources)
-    for _ in range(4):
-        await work.sweep()
 
 
 async def rows(resources: Resources, slice_name: str) -> dict[UUID, int]:

@@ -1,29 +1,17 @@
 """Webhooks in any order, twice, or late: what they name is read again, so all of it ends in what WHMCS holds."""
 
 import itertools
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from app.ingest.door import Door
 from app.ingest.receive import receive_whmcs
-from app.resources import Resources, open_resources
-from app.settings import Settings
+from app.resources import Resources
 from app.worker import Work
 from tests.http.test_webhooks import signed
-
-
-@pytest.fixture
-async def resources(
-    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
-) -> AsyncIterator[Resources]:
-    async with open_resources(sandbox_settings, pool_size=12) as opened:
-        yield opened
 
 
 def notice(event: str, invoice: dict[str, Any], second: int) -> bytes:

@@ -1,13 +1,10 @@
 """A linked customer of the sandbox with everything: orders, invoices, services, a card, a session, an audit trail."""
 
 import copy
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
-from redis.asyncio import Redis
 
 from app.commands import sessions
 from app.events import Change
@@ -16,19 +13,10 @@ from app.ingest.mirror import now
 from app.ingest.operators import Operator
 from app.personal_data import subject as subjects
 from app.personal_data.subject import Subject
-from app.resources import Resources, open_resources
-from app.settings import Settings
-from app.worker import Work
+from app.resources import Resources
+from tests.linked import add_account, settle
 
 OPERATOR = Operator(name="test")
-
-
-@pytest.fixture
-async def resources(
-    sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
-) -> AsyncIterator[Resources]:
-    async with open_resources(sandbox_settings, pool_size=12) as opened:
-        yield opened
 
 
 STREET = "77-7 Nowhere Else"
@@ -49,38 +37,15 @@ async def person(sandbox: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def subject(resources: Resources, person: dict[str, Any]) -> Subject:
-    user_id, account_id = uuid4(), uuid4()
-    await resources.pool.execute(
-        "INSERT INTO portal.users (id, email, first_name, last_name, password_hash) VALUES ($1, $2, $3, $4, 'hash')",
-        user_id,
-        person["email"],
-        person["first_name"],
-        person["last_name"],
-    )
-    ids = person["whmcs_client_id"], person["salesforce_account_id"]
-    await resources.pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        account_id,
-        user_id,
-        *ids,
-        person["customer_number"],
-    )
+    user_id, account_id = await add_account(resources.pool, person, password_hash="hash")
     await sessions.open_session(resources.pool, resources.settings, user_id, "203.0.113.7", "browser")
     await resources.pool.execute(
         "INSERT INTO portal.audit (action, outcome, user_id, address) VALUES ('log_in', 'ok', $1, '203.0.113.7')",
         user_id,
     )
-    await accounts.link(resources.inbox, account_id, *ids)
+    await accounts.link(resources.inbox, account_id, person["whmcs_client_id"], person["salesforce_account_id"])
     await settle(resources)
     return await subjects.find(resources.pool, person["email"])
-
-
-async def settle(resources: Resources) -> None:
-    """Until the workers have nothing left to do."""
-    work = Work(resources)
-    for _ in range(4):
-        await work.sweep()
 
 
 async def merged_from(resources: Resources, subject: Subject, client_id: str, data: dict[str, Any]) -> None:

@@ -1,13 +1,13 @@
 """Erasure and merges upstream: who became this customer, and what this customer became."""
 
 from typing import Any
-from uuid import uuid4
 
 from app.ingest import merges
 from app.personal_data import subject as subjects
 from app.personal_data.subject import Subject
 from app.resources import Resources
-from tests.personal_data.conftest import merged_from, news, settle
+from tests.linked import add_account, settle
+from tests.personal_data.conftest import merged_from, news
 from tests.personal_data.test_erase import erased, leaks
 
 
@@ -47,15 +47,9 @@ async def test_whoever_has_an_account_of_their_own_stays_whole_when_the_erased_i
 ) -> None:
     others = [each for each in sandbox.state["customers"] if each["whmcs_client_id"]]
     other = next(each for each in others if each["email"] != person["email"])
-    user_id, account_id, into = uuid4(), uuid4(), other["salesforce_account_id"]
-    await resources.pool.execute("INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'o@x', 'x')", user_id)
-    await resources.pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, '99904', $3, 'C-99904')",
-        account_id,
-        user_id,
-        into,
-    )
+    into = other["salesforce_account_id"]
+    ids = {"whmcs_client_id": "99904", "salesforce_account_id": into, "customer_number": "C-99904"}
+    await add_account(resources.pool, {"email": "o@x", **ids})
     await erased(resources, subject)
     gone = subject.salesforce_account_id
     (await sandbox.control.post(f"/salesforce/accounts/{gone}/merge", json={"into": into})).raise_for_status()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -13,6 +13,7 @@ from app.ingest.inbox import Inbox, open_shards
 from app.projections import engine
 from app.projections.registry import projectors
 from app.settings import Settings
+from tests.linked import add_account
 
 type_of_feed = Callable[[Sequence[Change]], Awaitable[None]]
 
@@ -20,16 +21,8 @@ type_of_feed = Callable[[Sequence[Change]], Awaitable[None]]
 @pytest.fixture
 async def account(pool: asyncpg.Pool) -> UUID:
     """A linked account: WHMCS client 1001, Salesforce account 001A."""
-    account_id, user_id = uuid4(), uuid4()
-    await pool.execute(
-        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'hana@example.jp', 'unused')", user_id
-    )
-    await pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, '1001', '001A', 'C-000001')",
-        account_id,
-        user_id,
-    )
+    ids = {"whmcs_client_id": "1001", "salesforce_account_id": "001A", "customer_number": "C-000001"}
+    _, account_id = await add_account(pool, {"email": "hana@example.jp", **ids})
     return account_id
 
 

@@ -1,27 +1,20 @@
 """C29: when the owner of a record changes, its rows go with it and nothing stays behind with the old customer."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from app.readmodels.table import GLOBAL_ACCOUNT
 from tests.changes import CARD, CLIENT, INVOICE, ORDER, change
+from tests.linked import add_account
 
 
 @pytest.fixture
 async def other(pool: asyncpg.Pool, account: UUID) -> UUID:
     """A second linked account: WHMCS client 2002, Salesforce account 001B."""
-    account_id, user_id = uuid4(), uuid4()
-    await pool.execute(
-        "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'ken@example.jp', 'unused')", user_id
-    )
-    await pool.execute(
-        "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
-        "VALUES ($1, $2, '2002', '001B', 'C-000002')",
-        account_id,
-        user_id,
-    )
+    ids = {"whmcs_client_id": "2002", "salesforce_account_id": "001B", "customer_number": "C-000002"}
+    _, account_id = await add_account(pool, {"email": "ken@example.jp", **ids})
     return account_id
 
 
