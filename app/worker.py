@@ -20,6 +20,7 @@ from saq.queue.redis import RedisQueue
 from app import collector
 from app.commands import fulfilment
 from app.ingest import drain, fetch, inbox
+from app.ingest.pending import forget_pending
 from app.ingest.upstreams import Upstreams
 from app.logs import configure
 from app.notify import READY, STOPPING, heartbeat, notify
@@ -79,7 +80,7 @@ class Work:
         """Once: everything that is due and that nobody was told about."""
         for lane, shard in await inbox.open_shards(self._resources.pool):
             await (self.apply if lane == "apply" else self.fetch)(None, shard=shard)
-        await inbox.forget_pending(self._resources.pool)
+        await forget_pending(self._resources.pool)
         await self.after_commit()
         await self._start_fulfilments()
 

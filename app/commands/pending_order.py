@@ -10,8 +10,8 @@ from app.commands.basket import Basket
 from app.commands.context import Actor
 from app.commands.order_facts import Facts, Product
 from app.commands.order_mapping import ordered_address
-from app.ingest.inbox import Pending
 from app.ingest.mirror import now
+from app.ingest.pending import Pending
 from app.readmodels.money import money
 from app.readmodels.orders import STATUS_TEXTS, Order, OrderItem, OrderSummary, TimelineEntry
 

@@ -25,8 +25,8 @@ from app.commands.order_rules import violations
 from app.commands.pending_order import pending_order
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
 from app.ingest.accounts import account_history_hint
-from app.ingest.inbox import Pending
 from app.ingest.mirror import now
+from app.ingest.pending import Pending
 from app.integrations.salesforce import orders, records
 
 DUPLICATE = "DUPLICATE_VALUE"

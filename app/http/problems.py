@@ -1,6 +1,5 @@
 """Problem details (RFC 9457), and the only place where an error meets an HTTP status code."""
 
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +18,7 @@ from litestar.exceptions import (
 from app import errors
 from app.db import is_outage
 from app.errors import PortalError, Violation
+from app.http.malformed import of_malformed
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -123,11 +123,6 @@ AWAY: Mapping[str, type[PortalError]] = {
     "freebit": NetworkUnavailable,
     "whm": HostingUnavailable,
 }
-_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]+)`")
-_MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
-_BODY = re.compile(r"^\.?data(\.|$)")  # the framework's name for the body
-_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
-
 log = structlog.get_logger()
 
 
@@ -208,51 +203,8 @@ def _known(error: Exception) -> PortalError:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return errors.TooLarge()
     if isinstance(error, ValidationException | SerializationException | HTTPException):
-        return _malformed(error)
+        return of_malformed(error)
     return PortalError()
-
-
-def _malformed(error: Exception) -> PortalError:
-    """The framework wraps msgspec's errors; the innermost one knows what is wrong."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, msgspec.ValidationError):
-            return of_validation(cause)
-        if isinstance(cause, msgspec.DecodeError):
-            return errors.InvalidRequest("The body is not valid JSON.", code="malformed_json")
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, ValidationException):
-        return errors.InvalidRequest(errors=_parameters(error))
-    if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return errors.InvalidRequest()
-    return PortalError()
-
-
-def _parameters(error: ValidationException) -> list[Violation]:
-    extra = error.extra if isinstance(error.extra, list) else []
-    return [
-        Violation(str(each.get("key", "")), "invalid_parameter", str(each.get("message", "")))
-        for each in extra
-        if isinstance(each, dict)
-    ]
-
-
-def of_validation(error: msgspec.ValidationError) -> PortalError:
-    """msgspec's sentence as field, code and message."""
-    text = str(error)
-    path = _BODY.sub("", match.group("path") if (match := _PATH.search(text)) else "")
-    sentence = _PATH.sub("", text)
-    for pattern, code in ((_UNKNOWN_FIELD, "unknown_field"), (_MISSING_FIELD, "missing_field")):
-        if match := pattern.search(sentence):
-            field = ".".join(part for part in (path, match.group("field")) if part)
-            return errors.InvalidRequest(
-                code=code if code == "unknown_field" else None, errors=[_violation(field, code, sentence)]
-            )
-    return errors.InvalidRequest(errors=[_violation(path, "invalid_value", sentence)])
-
-
-def _violation(field: str, code: str, sentence: str) -> Violation:
-    return Violation(field, code, sentence.rstrip(".") + ".")
 
 
 HANDLERS = {PortalError: answer, HTTPException: answer, Exception: answer}

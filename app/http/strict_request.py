@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request
 
 from app.errors import InvalidRequest
-from app.http.problems import of_validation
+from app.http.malformed import of_validation
 
 NUL = b"\\u0000"
 """As JSON writes it; Postgres keeps no text with one."""

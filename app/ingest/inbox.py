@@ -3,7 +3,7 @@
 The row is the truth and a job is only a wake-up. Work is sharded by record, because a change does not always name its
 owner: entries of one record keep their order, and owners are serialised later by a lock on their account version.
 
-Writes: ingest.inbox.
+Writes: ingest.inbox, and by `pending` what waits for it.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
 
 from app.events import Change
 from app.ingest.bell import Bell, ring
+from app.ingest.pending import Pending, confirm, pend
 
 SHARDS = 16
 FALLBACK_SECONDS = 0.25
@@ -36,14 +36,6 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
             $9::text[], $10::text[], $11::timestamptz[], $12::bool[], $13::jsonb[], $14::text[], $15::smallint[]) AS e
 ON CONFLICT (source, event_id) DO NOTHING
 RETURNING lane, shard
-"""
-_PEND = """
-INSERT INTO read_model.pending (account_id, slice, item_id, submission, summary, document)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
-"""
-_CONFIRM = """
-DELETE FROM read_model.pending p WHERE submission = ANY($1::bigint[])
-AND NOT EXISTS (SELECT FROM ingest.inbox i WHERE i.submission = p.submission AND i.settled_at IS NULL)
 """
 _OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
 
@@ -100,19 +92,6 @@ def _row(change: Change) -> tuple[Any, ...]:
     )
 
 
-class Pending(Struct, frozen=True, kw_only=True):
-    """Something a command has made upstream, to be shown under its final id until an event or a re-read confirms it.
-
-    `summary` and `document` are complete JSON objects, as the slice's list and detail show them.
-    """
-
-    account_id: UUID
-    slice: str
-    item_id: str
-    summary: bytes
-    document: bytes
-
-
 class Inbox:
     """The inbox as commands, webhooks and the listener use it."""
 
@@ -129,7 +108,7 @@ class Inbox:
         async with self._pool.acquire() as connection, connection.transaction():
             number, woken = await append(connection, changes)
             if pending and woken:
-                await connection.executemany(_PEND, [_pending_row(each, number) for each in pending])
+                await pend(connection, pending, number)
         await self.wake(woken)
         return number if woken else None
 
@@ -151,10 +130,6 @@ class Inbox:
                     await asyncio.wait_for(rung.wait(), min(pause_seconds, left_seconds))
                 rung.clear()
         return True
-
-
-def _pending_row(each: Pending, submission: int) -> tuple[Any, ...]:
-    return each.account_id, each.slice, each.item_id, submission, each.summary, each.document
 
 
 _CLAIM = """
@@ -204,16 +179,8 @@ async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissio
             outcome,
         )
     if awaited := sorted(set(submissions)):
-        await connection.execute(_CONFIRM, awaited)
+        await confirm(connection, awaited)
         await ring(connection, awaited)
-
-
-async def forget_pending(connection: Any) -> None:
-    """Drop what is pending on nothing any more: two workers may each have left the last of it to the other."""
-    await connection.execute(
-        "DELETE FROM read_model.pending p WHERE created_at < clock_timestamp() - interval '10 seconds' AND NOT EXISTS "
-        "(SELECT FROM ingest.inbox i WHERE i.submission = p.submission AND i.settled_at IS NULL)"
-    )
 
 
 async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: float) -> None:

@@ -13,8 +13,9 @@ from sandbox.whmcs.billing import totals
 from sandbox.whmcs.clients import password_hash
 from sandbox.whmcs.cycles import months_later
 from sandbox.whmcs.install import CARD_GATEWAY, CUSTOMER_NUMBER_FIELD, Install
-from sandbox.whmcs.state import Client, Invoice, Item, Order, PayMethod, Promotion, Service, Transaction, User
-from sandbox.whmcs.state import Product as WhmcsProduct
+from sandbox.whmcs.state import Client, Invoice, Item, PayMethod, Transaction, User
+from sandbox.whmcs.state_services import Order, Promotion, Service
+from sandbox.whmcs.state_services import Product as WhmcsProduct
 
 FIRST_USER, FIRST_SERVICE, FIRST_INVOICE = 6_000, 10_000, 40_000
 SHOWN_CYCLES = 3

@@ -7,7 +7,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from sandbox.clock import Clock
 from sandbox.whmcs.cycles import MONTHS, months_later, parse_date
 from sandbox.whmcs.install import CARD_GATEWAY, TAX_PERCENT, Install
-from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Item, PayMethod, Service, Transaction
+from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Item, PayMethod, Transaction
+from sandbox.whmcs.state_services import Service
 
 COLLECTED = "Invoice"
 """The type of a line that stands for another invoice, by whose number it is paid."""

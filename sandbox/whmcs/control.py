@@ -18,7 +18,8 @@ from sandbox.whmcs.hooks import Delivery
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.instruments import store_card
 from sandbox.whmcs.staff import change, refund
-from sandbox.whmcs.state import Addon, Client, Invoice
+from sandbox.whmcs.state import Client, Invoice
+from sandbox.whmcs.state_services import Addon
 
 Handler = Callable[[World, Request], Awaitable[Any]]
 SECRET = frozenset({"password_hash"})

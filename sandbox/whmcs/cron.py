@@ -9,7 +9,8 @@ from sandbox.whmcs.billing import advance, new_invoice, service_items
 from sandbox.whmcs.clients import default_gateway
 from sandbox.whmcs.cycles import parse_date
 from sandbox.whmcs.install import Install
-from sandbox.whmcs.state import Invoice, Item, Service
+from sandbox.whmcs.state import Invoice, Item
+from sandbox.whmcs.state_services import Service
 
 
 def cancel(install: Install, clock: Clock) -> list[Service]:

@@ -11,23 +11,17 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.state import (
-    Addon,
-    CancelRequest,
     Client,
     CreditEntry,
     Invoice,
     LogEntry,
-    Order,
     PayMethod,
-    Product,
-    Promotion,
-    Service,
     SsoToken,
     Transaction,
-    Upgrade,
     User,
     Webhook,
 )
+from sandbox.whmcs.state_services import Addon, CancelRequest, Order, Product, Promotion, Service, Upgrade
 
 CUSTOMER_NUMBER_FIELD = 198
 CUSTOM_FIELDS = {198: "Customer Number", 201: "Date of Birth", 202: "Gender", 203: "Nationality"}

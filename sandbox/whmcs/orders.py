@@ -11,7 +11,8 @@ from sandbox.whmcs.call import Action, Call, escaped, money
 from sandbox.whmcs.client_reads import shown
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.install import GATEWAYS, Install, page_of
-from sandbox.whmcs.state import NO_DATE, Client, Order, Product, Service
+from sandbox.whmcs.state import NO_DATE, Client
+from sandbox.whmcs.state_services import Order, Product, Service
 
 ARRAYS = ("pid", "qty", "domain", "billingcycle", "customfields", "configoptions", "priceoverride", "hostname")
 MOST_OF_ONE = 50

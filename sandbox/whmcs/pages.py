@@ -5,7 +5,8 @@ from html import escape
 
 from sandbox.whmcs.billing import Totals
 from sandbox.whmcs.client_reads import shown
-from sandbox.whmcs.state import Invoice, PayMethod, Product, Service
+from sandbox.whmcs.state import Invoice, PayMethod
+from sandbox.whmcs.state_services import Product, Service
 
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0;background:#f4f5f7;color:#222}

@@ -5,7 +5,8 @@ from typing import Any
 
 from sandbox.whmcs.call import Action, Call, money
 from sandbox.whmcs.install import Install
-from sandbox.whmcs.state import NO_DATE, Product, Promotion
+from sandbox.whmcs.state import NO_DATE
+from sandbox.whmcs.state_services import Product, Promotion
 
 PERCENTAGE, FIXED = "Percentage", "Fixed Amount"
 

@@ -11,7 +11,8 @@ from sandbox.whmcs.call import Action, Call
 from sandbox.whmcs.client_reads import shown
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.install import GATEWAYS, Install
-from sandbox.whmcs.state import ZERO, Item, Order, Product, Service, Upgrade
+from sandbox.whmcs.state import ZERO, Item
+from sandbox.whmcs.state_services import Order, Product, Service, Upgrade
 
 UNPAID_UPGRADE = "Unable to accept upgrade order. Previous upgrade invoice for service is still unpaid."
 

@@ -6,7 +6,7 @@ from sandbox.whmcs import cycles
 from sandbox.whmcs.call import Action, Call, escaped, money
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.install import GATEWAYS, SERVICE_FIELDS, Install, page_of
-from sandbox.whmcs.state import Addon, CancelRequest, Product, Service
+from sandbox.whmcs.state_services import Addon, CancelRequest, Product, Service
 
 STATUSES = ("Pending", "Active", "Completed", "Suspended", "Terminated", "Cancelled", "Fraud")
 TEXTS = {

@@ -10,36 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from msgspec import Struct
 from simple_salesforce.api import Salesforce
 from simple_salesforce.format import format_external_id, format_soql
 
-from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamBusy, UpstreamError
+from app.errors import UpstreamAuthFailed, UpstreamBusy
 from app.integrations.forms import NO_SLOT
-from app.integrations.salesforce import faults
+from app.integrations.salesforce import composite, faults
+from app.integrations.salesforce.composite import Part, PartResult
 from app.integrations.salesforce.session import session
 from app.integrations.salesforce.token import Token, Tokens
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS
 from app.settings import Settings
 
+__all__ = ["Part", "PartResult", "SalesforceClient", "quote"]
+
 T = TypeVar("T")
-
-
-class Part(Struct, frozen=True):
-    """One request of a composite; `path` begins after `/services/data/vXX.0`, e.g. `/sobjects/Order`."""
-
-    method: str
-    path: str
-    reference_id: str
-    body: dict[str, Any] | None = None
-
-
-class PartResult(Struct, frozen=True):
-    """What became of one part."""
-
-    reference_id: str
-    status: int
-    body: Any
 
 
 class SalesforceClient:
@@ -129,14 +114,14 @@ class SalesforceClient:
             lambda api: api.restful(f"sobjects/{object_name}/{path}", method="PATCH", json=fields),
             write=True,
         )
-        return str(_member(answer, "id", "upsert"))
+        return str(faults.member(answer, "id", "upsert"))
 
     async def create(self, object_name: str, fields: dict[str, Any]) -> str:
         """Create a record; returns its id. Not safe to repeat: prefer `upsert` where there is an external id."""
         answer = await self._call(
             f"create:{object_name}", lambda api: getattr(api, object_name).create(fields), write=True
         )
-        return str(_member(answer, "id", "create"))
+        return str(faults.member(answer, "id", "create"))
 
     async def composite(self, parts: Sequence[Part], *, all_or_none: bool = True) -> list[PartResult]:
         """Several requests as one call and, all or none, one transaction. Parts name earlier ones by `@{ref.id}`.
@@ -144,23 +129,11 @@ class SalesforceClient:
         Raises:
             UpstreamRejected: a part was refused and all were rolled back; the reason is that part's.
         """
-        base = f"/services/data/v{self._settings.salesforce_api_version}"
-        requested = [
-            {"method": part.method, "url": base + part.path, "referenceId": part.reference_id}
-            | ({"body": part.body} if part.body is not None else {})
-            for part in parts
-        ]
-        body = {"allOrNone": all_or_none, "compositeRequest": requested}
+        body = composite.request_of(parts, self._settings.salesforce_api_version, all_or_none)
         answer: Any = await self._call(
             "composite", lambda api: api.restful("composite", method="POST", json=body), write=True
         )
-        results = [
-            PartResult(part["referenceId"], part["httpStatusCode"], part["body"])
-            for part in _member(answer, "compositeResponse", "composite")
-        ]
-        if all_or_none:
-            _raise_refusal(results)
-        return results
+        return composite.results_of(answer, all_or_none)
 
     async def account_by_customer_number(self, number: str) -> dict[str, Any] | None:
         """The account a customer number belongs to."""
@@ -217,13 +190,6 @@ class SalesforceClient:
             raise UpstreamBusy(faults.SALESFORCE, operation, "no free thread", vendor_code=NO_SLOT) from error
 
 
-def _member(answer: Any, name: str, operation: str) -> Any:
-    """A write that was answered with success, but not in the documented shape, may have been done."""
-    if not isinstance(answer, dict) or name not in answer:
-        raise OutcomeUnknown(faults.SALESFORCE, operation, f"success without {name}")
-    return answer[name]
-
-
 def _next_page(url: str, api: Salesforce) -> Any:
     return api.query_more(url, identifier_is_url=True)
 
@@ -240,17 +206,3 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
         for name, value in row.items()
         if name != "attributes"
     }
-
-
-def _raise_refusal(results: Sequence[PartResult]) -> None:
-    refused = [result for result in results if result.status >= 400]
-    own: UpstreamError | None = None
-    for result in refused:
-        error = result.body[0] if isinstance(result.body, list) and result.body else {}
-        code, message = error.get("errorCode", ""), error.get("message", "")
-        if own is None or code != "PROCESSING_HALTED":
-            own = faults.of_code(result.status, code, message, f"composite:{result.reference_id}")
-            if code != "PROCESSING_HALTED":
-                break
-    if own is not None:
-        raise own

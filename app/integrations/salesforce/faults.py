@@ -94,6 +94,17 @@ def of_code(status: Any, code: str, message: str, operation: str) -> UpstreamErr
     return kind(SALESFORCE, operation, message, vendor_code=code)
 
 
+def member(answer: Any, name: str, operation: str) -> Any:
+    """A part of an answer to a write. One answered with success, but not in the documented shape, may have been done.
+
+    Raises:
+        OutcomeUnknown: it has no such part.
+    """
+    if not isinstance(answer, dict) or name not in answer:
+        raise OutcomeUnknown(SALESFORCE, operation, f"success without {name}")
+    return answer[name]
+
+
 def from_grpc(error: grpc.RpcError, operation: str) -> UpstreamError:
     """What an ended call means: by the `error-code` trailer, because the gRPC status is too coarse."""
     trailers = dict(getattr(error, "trailing_metadata", lambda: ())() or ())

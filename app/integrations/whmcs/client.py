@@ -12,15 +12,14 @@ from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamNotFound, Upst
 from app.integrations.whmcs import records
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.faults import WHMCS, understood
+from app.integrations.whmcs.orders import Orders
 from app.integrations.whmcs.records import Record
 from app.integrations.whmcs.shapes import NewClient, NewOrder, OrderLine, WhmcsOrder
-from app.integrations.whmcs.wire import as_list, csv, identifier, serialized, text
+from app.integrations.whmcs.wire import as_list, identifier, serialized, text
 from app.settings import Settings
 
 __all__ = ["NewClient", "NewOrder", "OrderLine", "Record", "WhmcsClient", "WhmcsOrder"]
 
-MARKER = "sfOrderId="
-"""Order notes hold this and the Salesforce order id: how fulfilment finds what an unanswered AddOrder did."""
 DETAILS_AT_ONCE = 4
 
 
@@ -34,6 +33,9 @@ class WhmcsClient:
         self._charges = Api(settings)
         self.call = self._api.call
         self.rows = self._api.rows
+        orders = Orders(self._api)
+        self.find_order, self.add_order = orders.find, orders.add
+        self.accept_order, self.cancel_order = orders.accept, orders.cancel
 
     @classmethod
     async def open(cls, settings: Settings) -> "WhmcsClient":
@@ -203,54 +205,6 @@ class WhmcsClient:
         with understood(action):
             return [records.gateway(row) for row in as_list(body.get("paymentmethods"), "paymentmethod")]
 
-    async def find_order(self, whmcs_client_id: str, salesforce_order_id: str) -> WhmcsOrder | None:
-        """The client's order whose notes name this Salesforce order."""
-        action = "GetOrders"
-        rows = await self._api.rows(action, {"userid": whmcs_client_id}, "orders", "order")
-        marker = f"{MARKER}{salesforce_order_id}"
-        with understood(action):
-            own = (row for row in rows if identifier(row.get("userid")) == whmcs_client_id)
-            return next((_order(row) for row in own if marker in text(row.get("notes"))), None)
-
-    async def add_order(self, order: NewOrder) -> WhmcsOrder:
-        """Place an order; without invoice or mail unless it is to be paid first. Not idempotent: look by `find_order`
-        first and after a doubt."""
-        action = "AddOrder"
-        params: dict[str, object] = {
-            "clientid": order.whmcs_client_id,
-            "paymentmethod": order.payment_method,
-            "pid": [line.pid for line in order.lines],
-            "billingcycle": [line.billing_cycle for line in order.lines],
-            "qty": [line.qty for line in order.lines],
-            "domain": [line.domain for line in order.lines],
-            "priceoverride": ["" if line.price is None else f"{line.price:.2f}" for line in order.lines],
-            "promocode": order.promo_code or None,
-            "notes": f"{MARKER}{order.salesforce_order_id}",
-            "noinvoice": not order.invoiced,
-            "noinvoiceemail": not order.invoiced,
-            "noemail": True,
-        }
-        body = await self.call(action, params, write=True)
-        services = csv(text(body.get("serviceids") or body.get("productids")))
-        return WhmcsOrder(required(body, "orderid", action), services, _invoice_id(body), "Pending")
-
-    async def accept_order(self, order_id: str) -> None:
-        """Accept a pending order. The portal provisions SIMs and hosting itself: no module set-up and no mail, said
-        outright, because left out they follow the product's own configuration.
-
-        Raises:
-            UpstreamRejected: with vendor code `not_pending` when it is accepted already, cancelled, or absent.
-        """
-        await self.call("AcceptOrder", {"orderid": order_id, "autosetup": "0", "sendemail": "0"}, write=True)
-
-    async def cancel_order(self, order_id: str) -> None:
-        """Cancel a pending order with its services and its unpaid invoice.
-
-        Raises:
-            UpstreamRejected: with vendor code `not_pending` when it is accepted, cancelled already, or absent.
-        """
-        await self.call("CancelOrder", {"orderid": order_id, "noemail": True}, write=True)
-
     async def cancel_service(self, service_id: str) -> None:
         """Mark a service as cancelled in WHMCS; whatever provides it is not told. Safe to repeat."""
         await self.call("UpdateClientProduct", {"serviceid": service_id, "status": "Cancelled"}, write=True)
@@ -276,15 +230,3 @@ class WhmcsClient:
         except OutcomeUnknown as error:  # it changes nothing that matters, so there is nothing to look up
             raise UpstreamUnavailable(WHMCS, error.operation, error.reason) from error
         return True
-
-
-def _order(row: Mapping[str, Any]) -> WhmcsOrder:
-    lines = as_list(row.get("lineitems"), "lineitem")
-    services = tuple(identifier(line["relid"]) for line in lines if str(line.get("type", "")).lower() == "product")
-    return WhmcsOrder(identifier(row["id"]), services, _invoice_id(row), text(row.get("status")))
-
-
-def _invoice_id(body: Mapping[str, Any]) -> str | None:
-    """An order without invoice says 0, "" or nothing."""
-    found = text(body.get("invoiceid")).strip()
-    return found if found not in ("", "0") else None

@@ -1,0 +1,79 @@
+"""Orders in WHMCS: looked for, placed, accepted, cancelled."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.integrations.whmcs.api import Api, required
+from app.integrations.whmcs.faults import understood
+from app.integrations.whmcs.shapes import NewOrder, WhmcsOrder
+from app.integrations.whmcs.wire import as_list, csv, identifier, text
+
+MARKER = "sfOrderId="
+"""Order notes hold this and the Salesforce order id: how fulfilment finds what an unanswered AddOrder did."""
+
+
+class Orders:
+    """The orders of one installation."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def find(self, whmcs_client_id: str, salesforce_order_id: str) -> WhmcsOrder | None:
+        """The client's order whose notes name this Salesforce order."""
+        action = "GetOrders"
+        rows = await self._api.rows(action, {"userid": whmcs_client_id}, "orders", "order")
+        marker = f"{MARKER}{salesforce_order_id}"
+        with understood(action):
+            own = (row for row in rows if identifier(row.get("userid")) == whmcs_client_id)
+            return next((_order(row) for row in own if marker in text(row.get("notes"))), None)
+
+    async def add(self, order: NewOrder) -> WhmcsOrder:
+        """Place an order; without invoice or mail unless it is to be paid first. Not idempotent: look by `find`
+        first and after a doubt."""
+        action = "AddOrder"
+        params: dict[str, object] = {
+            "clientid": order.whmcs_client_id,
+            "paymentmethod": order.payment_method,
+            "pid": [line.pid for line in order.lines],
+            "billingcycle": [line.billing_cycle for line in order.lines],
+            "qty": [line.qty for line in order.lines],
+            "domain": [line.domain for line in order.lines],
+            "priceoverride": ["" if line.price is None else f"{line.price:.2f}" for line in order.lines],
+            "promocode": order.promo_code or None,
+            "notes": f"{MARKER}{order.salesforce_order_id}",
+            "noinvoice": not order.invoiced,
+            "noinvoiceemail": not order.invoiced,
+            "noemail": True,
+        }
+        body = await self._api.call(action, params, write=True)
+        services = csv(text(body.get("serviceids") or body.get("productids")))
+        return WhmcsOrder(required(body, "orderid", action), services, _invoice_id(body), "Pending")
+
+    async def accept(self, order_id: str) -> None:
+        """Accept a pending order. The portal provisions SIMs and hosting itself: no module set-up and no mail, said
+        outright, because left out they follow the product's own configuration.
+
+        Raises:
+            UpstreamRejected: with vendor code `not_pending` when it is accepted already, cancelled, or absent.
+        """
+        await self._api.call("AcceptOrder", {"orderid": order_id, "autosetup": "0", "sendemail": "0"}, write=True)
+
+    async def cancel(self, order_id: str) -> None:
+        """Cancel a pending order with its services and its unpaid invoice.
+
+        Raises:
+            UpstreamRejected: with vendor code `not_pending` when it is accepted, cancelled already, or absent.
+        """
+        await self._api.call("CancelOrder", {"orderid": order_id, "noemail": True}, write=True)
+
+
+def _order(row: Mapping[str, Any]) -> WhmcsOrder:
+    lines = as_list(row.get("lineitems"), "lineitem")
+    services = tuple(identifier(line["relid"]) for line in lines if str(line.get("type", "")).lower() == "product")
+    return WhmcsOrder(identifier(row["id"]), services, _invoice_id(row), text(row.get("status")))
+
+
+def _invoice_id(body: Mapping[str, Any]) -> str | None:
+    """An order without invoice says 0, "" or nothing."""
+    found = text(body.get("invoiceid")).strip()
+    return found if found not in ("", "0") else None

@@ -1,0 +1,122 @@
+"""What a WHMCS installation stores of what it sells: products, orders, services and what is asked of them. Dates and
+money are as in `state`."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from sandbox.whmcs.state import NO_DATE
+
+
+@dataclass
+class Product:
+    """A catalogue product with one price; `module` is the provisioning module, empty for none."""
+
+    pid: int
+    gid: int
+    groupname: str
+    name: str
+    paytype: str
+    price: Decimal
+    description: str = ""
+    module: str = ""
+    type: str = "other"
+
+
+@dataclass
+class Service:
+    """A product that a client has. `nextinvoicedate` is when the daily run bills it next, NO_DATE for never again."""
+
+    id: int
+    clientid: int
+    orderid: int
+    pid: int
+    regdate: str
+    billingcycle: str
+    firstpaymentamount: Decimal
+    recurringamount: Decimal
+    paymentmethod: str
+    nextduedate: str
+    nextinvoicedate: str
+    status: str = "Pending"
+    domain: str = ""
+    username: str = ""
+    password: str = ""
+    suspensionreason: str = ""
+    notes: str = ""
+    qty: int = 1
+    terminationdate: str = NO_DATE
+    customfields: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass
+class Order:
+    """What was ordered in one go."""
+
+    id: int
+    ordernum: int
+    userid: int
+    date: str
+    paymentmethod: str
+    amount: Decimal
+    status: str = "Pending"
+    invoiceid: int = 0
+    notes: str = ""
+    promocode: str = ""
+    ipaddress: str = ""
+    service_ids: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Promotion:
+    """A code that makes things cheaper. `value` is percent or money by `type`; `appliesto` empty is everything."""
+
+    id: int
+    code: str
+    type: str
+    value: Decimal
+    recurring: bool = False
+    appliesto: tuple[int, ...] = ()
+    startdate: str = "0000-00-00"
+    expirationdate: str = "0000-00-00"
+    maxuses: int = 0
+    uses: int = 0
+
+
+@dataclass
+class Addon:
+    """Something sold with a service and billed with it; not a product of its own."""
+
+    id: int
+    userid: int
+    orderid: int
+    serviceid: int
+    name: str
+    recurring: Decimal
+    billingcycle: str
+    regdate: str
+    nextduedate: str
+    status: str = "Active"
+
+
+@dataclass
+class CancelRequest:
+    """A request to cancel a service."""
+
+    id: int
+    date: str
+    relid: int
+    reason: str
+    type: str
+
+
+@dataclass
+class Upgrade:
+    """A change of product that waits for its invoice."""
+
+    id: int
+    serviceid: int
+    orderid: int
+    invoiceid: int
+    newproductid: int
+    billingcycle: str
+    status: str = "Pending"
