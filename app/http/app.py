@@ -45,7 +45,7 @@ from app.http.lane import Lane
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
 from app.http.roles import refuse_uncovered
-from app.http.serving import open_serving
+from app.http.serving import Serving, open_serving
 from app.http.strict_request import StrictRequest
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
@@ -96,27 +96,12 @@ def build(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_resources(settings) as r:
-            app.state.context = r.context
-            app.state.cases = r.cases
-            app.state.door = Door(r.pool, settings.inbox_high_water)
-            feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
-            app.state.metrics = Metrics(r.pool, feeds)
-            app.state.verifications = Verifications(r.inbox, r.pool)
-            app.state.doorbells = doorbells = Doorbells(
-                r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
-            )
-            doorbells.open()
-            async with open_serving(settings) as serving:
-                app.state.store = serving.store
-                app.state.bulletin = Bulletin(serving.store)
-                app.state.counters = Counters(r.redis, serving.tallies)
-                app.state.serving = lane.serving = serving
-                try:
-                    yield
-                finally:
-                    lane.serving = None
-                    await doorbells.close()
+        async with _opened(app, settings) as serving:
+            lane.serving = serving
+            try:
+                yield
+            finally:
+                lane.serving = None
 
     app = Litestar(
         route_handlers=list(ROUTES),
@@ -135,6 +120,30 @@ def build(settings: Settings) -> Litestar:
     app.state.draining = draining = Draining(bounded)
     app.asgi_handler = lane = Lane(Frame(draining), settings, app.cors_config, draining)  # type: ignore[assignment]
     return app
+
+
+@asynccontextmanager
+async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[Serving]:
+    """What requests find in the application's state, closed in reverse."""
+    async with open_resources(settings) as r:
+        app.state.context = r.context
+        app.state.cases = r.cases
+        app.state.door = Door(r.pool, settings.inbox_high_water)
+        app.state.metrics = Metrics(r.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+        app.state.verifications = Verifications(r.inbox, r.pool)
+        app.state.doorbells = doorbells = Doorbells(
+            r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
+        )
+        doorbells.open()
+        async with open_serving(settings) as serving:
+            app.state.store = serving.store
+            app.state.bulletin = Bulletin(serving.store)
+            app.state.counters = Counters(r.redis, serving.tallies)
+            app.state.serving = serving
+            try:
+                yield serving
+            finally:
+                await doorbells.close()
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

@@ -17,6 +17,8 @@ LONGEST_KEY = 200
 
 Render = Callable[[Done], Awaitable[bytes]]
 Prepare = Callable[[], Awaitable[Any]]
+Answer = tuple[bytes, int | None]
+"""The body, and the submission whose effects are awaited."""
 
 
 async def run_command(
@@ -37,34 +39,20 @@ async def run_command(
     """
     context: Context = request.app.state.context
     key = _key(request, command)
+
+    async def work(by: Actor) -> Answer:
+        return await _run(context, command, by, await prepare() if prepare else body, render)
+
     if not key:
-        answer, submission = await _run(context, command, actor, await prepare() if prepare else body, render)
-        return _answer(context, actor, status, answer, submission)
-    scope = scope_of(actor)
-    begun = await ledger.begin(
-        context.pool,
-        secret=context.settings.portal_secret,
-        scope=scope,
-        key=key,
-        name=command.name,
-        account_id=actor.account_id,
-        body=request.url.path.encode() + b"\0" + msgspec.json.encode(body),
-    )
+        return _response(context, actor, status, await work(actor))
+    about = request.url.path.encode() + b"\0" + msgspec.json.encode(body)
+    begun = await _begin(context, actor, key, command, about)
     if isinstance(begun, ledger.Replay):
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
-        return _answer(context, actor, begun.status, begun.body, begun.submission, headers)
-    try:
-        actor = msgspec.structs.replace(actor, command_key=f"{scope}:{key}")
-        answer, submission = await _run(context, command, actor, await prepare() if prepare else body, render)
-    except BaseException:
-        # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
-        await ledger.fail(context.pool, begun)
-        raise
-    if command.replayable:
-        await ledger.finish(context.pool, begun, status, answer, submission)
-    else:
-        await ledger.forget(context.pool, begun)
-    return _answer(context, actor, status, answer, submission, {"Command-Id": str(begun.id)})
+        return _response(context, actor, begun.status, (begun.body, begun.submission), headers)
+    actor = msgspec.structs.replace(actor, command_key=f"{scope_of(actor)}:{key}")
+    answer = await _noted(context, command, begun, status, work(actor))
+    return _response(context, actor, status, answer, {"Command-Id": str(begun.id)})
 
 
 async def run_silently(request: Request[Any, Any, Any], command: Command, actor: Actor, body: Any) -> Response[None]:
@@ -78,9 +66,38 @@ def scope_of(actor: Actor) -> str:
     return str(actor.account_id or actor.user_id or actor.address)
 
 
-async def _run(
-    context: Context, command: Command, actor: Actor, body: Any, render: Render | None
-) -> tuple[bytes, int | None]:
+async def _begin(
+    context: Context, actor: Actor, key: str, command: Command, body: bytes
+) -> ledger.Running | ledger.Replay:
+    return await ledger.begin(
+        context.pool,
+        secret=context.settings.portal_secret,
+        scope=scope_of(actor),
+        key=key,
+        name=command.name,
+        account_id=actor.account_id,
+        body=body,
+    )
+
+
+async def _noted(
+    context: Context, command: Command, begun: ledger.Running, status: int, work: Awaitable[Answer]
+) -> Answer:
+    """Do the work and note in the ledger what became of it."""
+    try:
+        body, submission = await work
+    except BaseException:
+        # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
+        await ledger.fail(context.pool, begun)
+        raise
+    if command.replayable:
+        await ledger.finish(context.pool, begun, status, body, submission)
+    else:
+        await ledger.forget(context.pool, begun)
+    return body, submission
+
+
+async def _run(context: Context, command: Command, actor: Actor, body: Any, render: Render | None) -> Answer:
     done = await audited(context, actor, command, body)
     if done.submission is not None:
         shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
@@ -97,14 +114,10 @@ def _key(request: Request[Any, Any, Any], command: Command) -> str:
     return key
 
 
-def _answer(
-    context: Context,
-    actor: Actor,
-    status: int,
-    body: bytes,
-    submission: int | None,
-    extra: Mapping[str, str] | None = None,
+def _response(
+    context: Context, actor: Actor, status: int, answer: Answer, extra: Mapping[str, str] | None = None
 ) -> Response[bytes]:
+    body, submission = answer
     headers = {"Cache-Control": "no-store", **(extra or {})}
     if submission is not None and actor.account_id:
         headers["Consistency-Token"] = consistency_token(context.settings, actor.account_id, submission)
