@@ -1,8 +1,10 @@
-"""Turn the second factor on and off. On takes two steps, so that nobody is locked out by a code that never worked.
+"""Turn the second factor on and off. On takes two steps, so that nobody is locked out by a code that never worked. With
+either the session gets another token: whoever copied the old one is left with nothing.
 
 Reads and writes: portal.totp, portal.recovery_codes. Writes: portal.sessions, portal.mails.
 """
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -35,8 +37,16 @@ class DisableSecondFactor(Struct, forbid_unknown_fields=True):
     code: Code
 
 
-class SecondFactorOn(Struct, frozen=True):
-    """Each code replaces the app once. They are shown now and never again."""
+class SessionRenewed(Struct, frozen=True, kw_only=True):
+    """The session goes on under this token, in the cookie too; the one before is refused. `csrf_token` as at login."""
+
+    token: str
+    expires_at: datetime
+    csrf_token: str
+
+
+class SecondFactorOn(SessionRenewed, frozen=True, kw_only=True):
+    """The same, and codes each of which replaces the app once. They are shown now and never again."""
 
     recovery_codes: list[str]
 
@@ -57,10 +67,10 @@ async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFa
 
 
 async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSecondFactor) -> Done:
-    """Put the offered secret in force. This session goes on, every other ends.
+    """Put the offered secret in force. This session goes on under another token, every other ends.
 
     Raises:
-        NotAuthenticated: `mfa_code_invalid`.
+        NotAuthenticated: `mfa_code_invalid`; or the session has ended meanwhile.
         Conflict: `mfa_already_on`.
     """
     assert actor.user_id is not None
@@ -68,20 +78,21 @@ async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSeco
         raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
     await second_factor.check(ctx, actor, actor.user_id, request.code, recovery=False)
     async with ctx.pool.acquire() as connection, connection.transaction():
+        await sessions.hold(connection, actor.user_id)
         codes = await second_factor.put_in_force(connection, actor.user_id)
         await sessions.revoke_all(connection, actor.user_id, but=actor.session_id)
-        await sessions.mark_mfa(connection, actor.session_id)
+        opened = await sessions.renew(connection, actor.session_id, proven=True)
         await mail.ask_user(connection, "mfa_enabled", actor.user_id)
     await heard_everywhere()
-    return Done(SecondFactorOn(codes))
+    return Done((opened, {"recovery_codes": codes}))
 
 
 async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSecondFactor) -> Done:
-    """Turn it off. Staff may not.
+    """Turn it off. This session goes on under another token, the others as they are. Staff may not.
 
     Raises:
         NotAllowed: `password_wrong`, `mfa_needed_by_staff`.
-        NotAuthenticated: `mfa_code_invalid`.
+        NotAuthenticated: `mfa_code_invalid`; or the session has ended meanwhile.
     """
     if actor.role != "customer":
         raise NotAllowed("Members of staff need a second factor.", code="mfa_needed_by_staff")
@@ -89,6 +100,9 @@ async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSeco
     assert actor.user_id is not None
     await second_factor.check(ctx, actor, actor.user_id, request.code)
     async with ctx.pool.acquire() as connection, connection.transaction():
+        await sessions.hold(connection, actor.user_id)
         await second_factor.remove(connection, actor.user_id)
+        opened = await sessions.renew(connection, actor.session_id)
         await mail.ask_user(connection, "mfa_disabled", actor.user_id)
-    return Done(None)
+    await heard_everywhere()
+    return Done((opened, {}))

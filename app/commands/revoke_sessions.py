@@ -26,6 +26,8 @@ async def revoke_session(ctx: Context, actor: Actor, session_id: UUID) -> Done:
 async def revoke_sessions(ctx: Context, actor: Actor, request: None) -> Done:
     """End every session of the caller, this one too."""
     assert actor.user_id is not None
-    await sessions.revoke_all(ctx.pool, actor.user_id)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        await sessions.hold(connection, actor.user_id)
+        await sessions.revoke_all(connection, actor.user_id)
     await heard_everywhere()
     return Done(None)

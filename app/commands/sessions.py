@@ -13,6 +13,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.context import Actor
+from app.errors import NotAuthenticated
 from app.settings import Settings
 
 _FIND = """
@@ -22,6 +23,11 @@ JOIN portal.users u ON u.id = s.user_id
 LEFT JOIN portal.id_mappings m ON m.user_id = s.user_id
 WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()
   AND s.last_seen_at > now() - $2 * interval '1 second'
+"""
+_RENEW = """
+WITH old AS (UPDATE portal.sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING *)
+INSERT INTO portal.sessions (id, token_hash, user_id, created_at, expires_at, address, user_agent, mfa)
+SELECT $2, $3, user_id, created_at, expires_at, address, user_agent, mfa OR $4 FROM old RETURNING id, expires_at
 """
 TOUCH_SECONDS = 60
 """A session's last use is written at most this often."""
@@ -126,6 +132,12 @@ async def live(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> list[Ses
     return [Session(**dict(row)) for row in rows]
 
 
+async def hold(connection: Any, user_id: UUID) -> None:
+    """From here to the end of the transaction nobody else renews a session of this user or ends them all: one that is
+    renewed while all are ended would outlive it."""
+    await connection.execute("SELECT FROM portal.users WHERE id = $1 FOR NO KEY UPDATE", user_id)
+
+
 async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> bool:
     """End a session of this user; whether there was one to end. In every process once it is `heard_everywhere`."""
     return bool(
@@ -139,7 +151,8 @@ async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> 
 
 
 async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None) -> int:
-    """End every session of a user, except perhaps one; returns how many. As with `revoke`, wait after the commit."""
+    """End every session of a user, except perhaps one; returns how many. `hold` them first, and as with `revoke`, wait
+    after the commit."""
     rows = await connection.fetch(
         "UPDATE portal.sessions SET revoked_at = now() "
         "WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2 RETURNING id",
@@ -149,9 +162,18 @@ async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None)
     return len(rows)
 
 
-async def mark_mfa(connection: Any, session_id: UUID | None) -> None:
-    """A second factor was proven within the session."""
-    await connection.execute("UPDATE portal.sessions SET mfa = true WHERE id = $1", session_id)
+async def renew(connection: Any, session_id: UUID | None, *, proven: bool = False) -> Opened:
+    """Have a session go on under another token and id, for as long as it would have; `proven` says that a second factor
+    was. What the old token opened ends: `hold` them first, and as with `revoke`, wait after the commit.
+
+    Raises:
+        NotAuthenticated: it has ended meanwhile.
+    """
+    token = secrets.token_urlsafe(32)
+    row = await connection.fetchrow(_RENEW, session_id, uuid4(), digest(token), proven)
+    if row is None:
+        raise NotAuthenticated
+    return Opened(row["id"], token, row["expires_at"])
 
 
 async def set_password(connection: Any, user_id: UUID, password_hash: str, *, but: UUID | None = None) -> None:

@@ -78,6 +78,7 @@ async def remove(pool: asyncpg.Pool, operator: Operator, email: str) -> None:
         )
         if user_id is None:
             raise NotFound("There is no member of staff with this e-mail address. `portal staff list` shows all.")
+        await sessions.hold(connection, user_id)
         await sessions.revoke_all(connection, user_id)
         await audit(connection, operator, "staff.remove", [str(user_id)])
         await connection.execute("DELETE FROM portal.sessions WHERE user_id = $1", user_id)
@@ -96,6 +97,7 @@ async def forget_second_factor(pool: asyncpg.Pool, operator: Operator, email: st
         )
         if user_id is None:
             raise NotFound("There is no user with this e-mail address.")
+        await sessions.hold(connection, user_id)
         await second_factor.remove(connection, user_id)
         await sessions.revoke_all(connection, user_id)
         await mail.ask_user(connection, "mfa_disabled", user_id)

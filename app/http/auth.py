@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, get, post
-from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 from msgspec import Struct
 
@@ -15,13 +14,11 @@ from app.commands.log_in import LoggedIn, LogIn
 from app.commands.registry import CHECK_CUSTOMER_NUMBER, SIGN_UP
 from app.commands.sign_up import SignedUp, SignUp
 from app.commands.users import User, user_of
-from app.http.access import COOKIE, csrf_token
+from app.http.access import csrf_token
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
 from app.http.run_command import run_command
-from app.settings import Settings
-
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+from app.http.session_cookie import cookie_for, cookie_gone
 
 
 class Me(Struct, frozen=True, kw_only=True):
@@ -80,8 +77,7 @@ async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[L
     body = LoggedIn(
         token=opened.token, expires_at=opened.expires_at, csrf_token=csrf_token(context.settings, opened.id), user=user
     )
-    cookie = _cookie(context.settings, opened.token, context.settings.session_absolute_seconds)
-    return unstored(body, cookies=[cookie])
+    return unstored(body, cookies=[cookie_for(context.settings, opened)])
 
 
 @post("/api/auth/logout", status_code=204, summary="Log out", tags=["Sessions"])
@@ -89,7 +85,7 @@ async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[Non
     """Ends this session at once."""
     context: Context = request.app.state.context
     await log_in.log_out(context, actor)
-    gone = _cookie(context.settings, "", 0)
+    gone = cookie_gone(context.settings)
     return Response(None, status_code=204, cookies=[gone], headers={"Cache-Control": "no-store"})
 
 
@@ -113,17 +109,6 @@ async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
         second_factor_proven=actor.mfa,
     )
     return unstored(body)
-
-
-def _cookie(settings: Settings, value: str, max_age_seconds: int) -> Cookie:
-    return Cookie(
-        key=COOKIE,
-        value=value,
-        httponly=True,
-        secure=not settings.public_url.startswith(LOOPBACK),
-        samesite="lax",
-        max_age=max_age_seconds,
-    )
 
 
 ROUTES = (check_number, signup, login, logout, me)

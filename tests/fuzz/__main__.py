@@ -87,8 +87,8 @@ def _operator(state: State) -> str:
         api.cookies.clear()
         api.headers["Authorization"] = f"Bearer {login.json()['token']}"
         secret = api.post("/api/auth/mfa/enrol", json={"password": PASSWORD}).raise_for_status().json()["secret"]
-        api.post("/api/auth/mfa/confirm", json={"code": pyotp.TOTP(secret).now()}).raise_for_status()
-        return str(login.json()["token"])
+        on = api.post("/api/auth/mfa/confirm", json={"code": pyotp.TOTP(secret).now()}).raise_for_status()
+        return str(on.json()["token"])
 
 
 def _invitation(state: State) -> str:

@@ -88,7 +88,8 @@ async def _identity(api: httpx.AsyncClient, running: Running, person: dict[str, 
     session = await _post(api, "/api/auth/login", {"email": email, "password": NEW_PASSWORD})
     api.headers["authorization"] = f"Bearer {session['token']}"
     offered = await _post(api, "/api/auth/mfa/enrol", {"password": NEW_PASSWORD})
-    await _post(api, "/api/auth/mfa/confirm", {"code": pyotp.TOTP(offered["secret"]).now()})
+    on = await _post(api, "/api/auth/mfa/confirm", {"code": pyotp.TOTP(offered["secret"]).now()})
+    api.headers["authorization"] = f"Bearer {on['token']}"
     case = {"subject": "A question", "description": "About my line.", "priority": "medium"}
     await api.post("/api/cases", json=case)
     client = next(c for c in running.state["customers"] if c["whmcs_client_id"] and not c.get("portal"))
