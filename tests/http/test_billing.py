@@ -222,6 +222,16 @@ async def test_a_payment_link_may_name_a_gateway_and_nothing_else(api: httpx.Asy
     problem(await api.post(path, json={"return_url": "https://elsewhere.example"}), 400, "unknown_field")
 
 
+async def test_an_invoice_that_only_the_body_names_may_be_absent_and_the_document_says_so(
+    api: httpx.AsyncClient, ids: dict[str, str]
+) -> None:
+    for absent in ("999999", "\u00cc\u0016"):
+        body = {"invoice_ids": [ids["invoice"], absent]}
+        problem(await api.post("/api/invoices/payment-link", json=body), 404, "invoice_not_found")
+    document = (await api.get("/schema/openapi.json")).json()
+    assert "404" in document["paths"]["/api/invoices/payment-link"]["post"]["responses"]
+
+
 async def test_back_from_whmcss_page_a_customer_sees_the_new_card_though_no_hook_told(
     api: httpx.AsyncClient, desk: Desk, hana: Actor
 ) -> None:
