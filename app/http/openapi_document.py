@@ -15,6 +15,8 @@ KEYED = {
     "post /api/auth/signup": "sign_up",
     "post /api/orders": "place_order",
     "post /api/invoices/{invoice_id}/pay": "pay_invoice",
+    "post /api/subscriptions/{subscription_id}/upgrade": "change_plan",
+    "post /api/subscriptions/{subscription_id}/downgrade": "change_plan",
 }
 """Commands whose first answer is kept under the caller's Idempotency-Key."""
 PROVING = frozenset({"/api/auth/login", "/api/auth/link"})

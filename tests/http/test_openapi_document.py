@@ -4,7 +4,8 @@ import re
 
 import httpx
 
-from app.http.openapi_document import operations
+from app.commands.registry import COMMANDS
+from app.http.openapi_document import KEYED, operations
 
 
 async def test_every_operation_has_a_summary_a_tag_and_its_problems(api: httpx.AsyncClient) -> None:
@@ -34,6 +35,8 @@ async def test_references_lead_somewhere(api: httpx.AsyncClient) -> None:
 
 async def test_the_idempotency_key_is_documented_where_it_is_required(api: httpx.AsyncClient) -> None:
     document = (await api.get("/schema/openapi.json")).json()
-    headers = {each["name"]: each for each in document["paths"]["/api/orders"]["post"]["parameters"]}
-    assert headers["Idempotency-Key"]["required"] is True
+    for path in ("/api/orders", "/api/subscriptions/{subscription_id}/upgrade"):
+        headers = {each["name"]: each for each in document["paths"][path]["post"]["parameters"]}
+        assert headers["Idempotency-Key"]["required"] is True
+    assert {each.name for each in COMMANDS if each.idempotency_key == "required"} <= set(KEYED.values())
     assert document["paths"]["/api/public/services"]["get"]["security"] == []
