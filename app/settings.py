@@ -164,6 +164,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM write, in seconds; creations take a minute.")] = 120.0
     whm_read_timeout_seconds: Annotated[float, note("Timeout of a WHM read, in seconds.")] = 15.0
 
+    provision_templates: Annotated[
+        str, note("Directory of provisioning templates (*.toml); empty: the two that come with the portal.")
+    ] = ""
+
     inbox_retention_days: Annotated[
         int,
         Meta(

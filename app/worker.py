@@ -19,6 +19,7 @@ from saq.queue.redis import RedisQueue
 
 from app import collector
 from app.commands import fulfilment
+from app.commands.fulfilment.provision import templates
 from app.ingest import drain, fetch, inbox
 from app.ingest.pending import forget_pending
 from app.ingest.upstreams import Upstreams
@@ -85,9 +86,10 @@ class Work:
         await self._start_fulfilments()
 
     async def _start_fulfilments(self) -> None:
-        await fulfilment.take_approved(self._resources.pool)
+        pool = self._resources.pool
+        await fulfilment.take_approved(pool)
         window = int(time.time() // ASKED_ANEW_SECONDS)
-        for order_id in await fulfilment.due(self._resources.pool):
+        for order_id in [*await fulfilment.due(pool), *await fulfilment.provision_due(pool)]:
             await self._resources.jobs.enqueue("fulfil", f"{order_id}:{window}", order_id=order_id)
 
     async def sweep_for_ever(self, every_seconds: float) -> None:
@@ -102,8 +104,13 @@ class Work:
 
 
 def run(settings: Settings) -> None:
-    """Work until told to stop."""
+    """Work until told to stop.
+
+    Raises:
+        SettingsError: a provisioning template cannot be used.
+    """
     configure(settings)
+    templates.load(settings.provision_templates)
     uvloop.run(serve(settings))
 
 

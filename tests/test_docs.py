@@ -34,7 +34,7 @@ def test_no_documented_error_code_is_dead() -> None:
 def test_every_code_that_fulfilment_writes_is_listed_and_no_other() -> None:
     listed = {
         code
-        for row in (ROOT / "docs" / "fulfilment.md").read_text().split("## Codes")[1].splitlines()
+        for row in (ROOT / "docs" / "fulfilment.md").read_text().split("## Codes")[1].split("\n## ")[0].splitlines()
         for code in re.findall(r"`([A-Z_]+)`", row.split(" | ")[0])
     }
     sources = [*(ROOT / "app" / "commands" / "fulfilment").rglob("*.py")]
@@ -53,6 +53,16 @@ def test_the_steps_of_fulfilment_are_told_in_order() -> None:
 
     table = (ROOT / "docs" / "fulfilment.md").read_text().split("## Steps")[1].split("## Codes")[0]
     assert re.findall(r"^\| `([a-z_]+)` \|", table, re.M) == list(STEPS)
+
+
+def test_every_step_of_a_template_is_told_with_its_parameters() -> None:
+    from app.commands.fulfilment.provision.parameters import FORMATS
+
+    section = (ROOT / "docs" / "fulfilment.md").read_text().split("## After activation")[1]
+    told = {row.split("`")[1]: row.split(" | ")[2] for row in section.splitlines() if row.startswith("| `")}
+    assert list(told) == list(FORMATS)
+    for name, format_ in FORMATS.items():
+        assert re.findall(r"`([a-z_]+)`:", told[name]) == list(format_.__struct_fields__)
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -63,9 +63,11 @@ def api() -> None:
 @main.command()
 def worker() -> None:
     """Apply the inbox to the read models, read again what hints name, and drive fulfilment."""
+    from app.cli.running import explained
     from app.worker import run
 
-    run(load_settings())
+    with explained():
+        run(load_settings())
 
 
 @main.command()

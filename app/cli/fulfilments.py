@@ -19,7 +19,8 @@ def fulfilments(context: click.Context, as_json: bool) -> None:
     """Orders on their way from approval to activated service. Without a command: those that are not over.
 
     A paused order goes on by itself once its cause is gone; a failed one needs staff: mend the cause, then `retry`, or
-    `cancel` it.
+    `cancel` it. An order that is done is listed while something of its provisioning template is not set up; `retry` has
+    that tried again, `skip` leaves it.
     """
     if context.invoked_subcommand is None:
         context.invoke(list_fulfilments, as_json=as_json)
@@ -66,13 +67,25 @@ def cancel(order_id: str, reason: str, as_json: bool) -> None:
     _tell(operate(lambda r: decide.cancel(r.context, operator(), order_id, reason)), as_json)
 
 
+@fulfilments.command()
+@click.argument("order_id")
+@click.option("--reason", required=True, help="It stands in the audit log.")
+@AS_JSON
+def skip(order_id: str, reason: str, as_json: bool) -> None:
+    """Leave what failed or waits after activation as it is."""
+    _tell(operate(lambda r: decide.skip(r.context, operator(), order_id, reason)), as_json)
+
+
 def _table(found: list[Fulfilment]) -> Table:
     table = Table("order", "state", "step", "attempt", "age", "error", "next try", box=SIMPLE_HEAD)
     for each in found:
         error = f"{each.error_code}: {each.error_message or ''}" if each.error_code else ""
+        step = each.step
+        if each.state == "done" and each.provision_state not in (None, "done", "skipped"):
+            step, error = f"{each.provision_step} {each.provision_state}", each.provision_error_code or ""
         due = f"{each.next_attempt_at:%H:%M:%S}" if each.state in ("running", "paused") else ""
         age = f"{each.age_seconds / 3600:.1f} h" if each.age_seconds > 3600 else f"{each.age_seconds:.0f} s"
-        table.add_row(each.order_id, each.state, each.step, str(each.attempt), age, escape(error), due)
+        table.add_row(each.order_id, each.state, step, str(each.attempt), age, escape(error), due)
     return table
 
 
@@ -81,8 +94,19 @@ def _tell(story: FulfilmentStory, as_json: bool) -> None:
         print_json(story)
         return
     Console().print(_table([story.fulfilment]))
+    if story.provision:
+        _print_provision(story)
     tried = Table("at", "step", "attempt", "outcome", "detail", box=SIMPLE_HEAD)
     for each in story.tried:
         detail = ", ".join(f"{name} {value}" for name, value in each.detail.items() if value)
         tried.add_row(f"{each.at:%m-%d %H:%M:%S}", each.step, str(each.attempt), each.outcome, escape(detail))
     Console().print(tried)
+
+
+def _print_provision(story: FulfilmentStory) -> None:
+    table = Table("after activation", "state", "attempt", "error", "next try", box=SIMPLE_HEAD)
+    for each in story.provision:
+        error = f"{each.error_code}: {each.error_message or ''}" if each.error_code else ""
+        due = f"{each.next_attempt_at:%m-%d %H:%M:%S}" if each.state in ("running", "paused") else ""
+        table.add_row(each.step, each.state, str(each.attempt), escape(error), due)
+    Console().print(table)

@@ -21,7 +21,15 @@ from app.errors import UpstreamError, UpstreamRejected
 from app.integrations.mail import Mail, send
 from app.settings import Settings
 
-Kind = Literal["password_reset", "password_changed", "mfa_enabled", "mfa_disabled", "invitation", "service_active"]
+Kind = Literal[
+    "password_reset",
+    "password_changed",
+    "mfa_enabled",
+    "mfa_disabled",
+    "invitation",
+    "service_active",
+    "welcome",
+]
 
 BATCH = 20
 MOST_ATTEMPTS = 12
@@ -138,6 +146,16 @@ async def _service_active(connection: Any, settings: Settings, user: Any) -> Mai
     return _mail(user, "Your service is active", text)
 
 
+async def _welcome(connection: Any, settings: Settings, user: Any) -> Mail:
+    text = (
+        "Welcome. What you ordered is set up. You find it among your services in the portal, and there you open its "
+        f"control panel without another password:\n\n{settings.public_url}\n\n"
+        "Mailboxes and databases that we have made for you have passwords that nobody knows. Choose your own in the "
+        "control panel."
+    )
+    return _mail(user, "Welcome: your service is set up", text)
+
+
 def _notice(subject: str, text: str) -> "Writer":
     async def write(connection: Any, settings: Settings, user: Any) -> Mail:
         warning = "If this was not you, reset your password at once and contact support."
@@ -156,6 +174,7 @@ WRITERS: Mapping[str, Writer] = {
     "password_reset": _password_reset,
     "invitation": _invitation,
     "service_active": _service_active,
+    "welcome": _welcome,
     "password_changed": _notice(
         "Your password was changed", "Your password was changed, and all other sessions were ended."
     ),

@@ -24,6 +24,12 @@ class Fulfilments(Struct, frozen=True):
     counts: list[Count]
 
 
+class SkipSteps(Struct, forbid_unknown_fields=True):
+    """Why; it stands in the audit log."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
 class CancelFulfilment(Struct, forbid_unknown_fields=True):
     """Why; it stands in the audit log and on the order in Salesforce."""
 
@@ -39,7 +45,9 @@ class CancelFulfilment(Struct, forbid_unknown_fields=True):
 async def list_fulfilments(
     request: Request[Any, Any, Any],
     actor: Caller,
-    in_state: Annotated[State | None, QueryParameter(description="Left out: all that are not over.")] = None,
+    in_state: Annotated[
+        State | None, QueryParameter(description="Left out: all that are not over, or active and not all set up.")
+    ] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=overview.MOST)] = 100,
 ) -> Response[bytes]:
     """The oldest first; those of one state the latest first."""
@@ -56,7 +64,7 @@ async def list_fulfilments(
     responses=answers(FulfilmentStory, "Everything that was tried."),
 )
 async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_id: OrderId) -> Response[bytes]:
-    """Every step, attempt and outcome, with the upstream ids learned on the way."""
+    """Every step, attempt and outcome, with the upstream ids learned on the way; what is set up after activation."""
     context: Context = request.app.state.context
     return unstored(await overview.one(context.pool, order_id))
 
@@ -74,7 +82,8 @@ async def retry(
     order_id: OrderId,
     force: Annotated[bool, QueryParameter(description="Go on without a payment method on file.")] = False,
 ) -> Response[bytes]:
-    """At once, with fresh attempts; steps that are done stay done. Safe to repeat."""
+    """At once, with fresh attempts; steps that are done stay done. Of an active order, what is not set up yet. Safe to
+    repeat."""
     context: Context = request.app.state.context
     return unstored(await decide.retry(context, operator_of(actor), order_id, force=force))
 
@@ -94,4 +103,19 @@ async def cancel(
     return unstored(await decide.cancel(context, operator_of(actor), order_id, data.reason))
 
 
-ROUTES = (list_fulfilments, get_fulfilment, retry, cancel)
+@post(
+    "/api/admin/fulfilments/{order_id:str}/skip",
+    status_code=200,
+    summary="Skip what is not set up after activation",
+    tags=["Operators"],
+    responses=answers(FulfilmentStory, "It is left as it is."),
+)
+async def skip(
+    request: Request[Any, Any, Any], actor: Caller, order_id: OrderId, data: JSONBody[SkipSteps]
+) -> Response[bytes]:
+    """Steps of an active order that failed or wait are not tried again."""
+    context: Context = request.app.state.context
+    return unstored(await decide.skip(context, operator_of(actor), order_id, data.reason))
+
+
+ROUTES = (list_fulfilments, get_fulfilment, retry, cancel, skip)

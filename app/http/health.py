@@ -29,6 +29,9 @@ ACTIVATED = (
 PAUSES = (
     "# HELP portal_fulfilment_pauses Orders that paused in the last 24 hours\n# TYPE portal_fulfilment_pauses gauge\n"
 )
+PROVISION = (
+    "# HELP portal_provision_steps Steps after activation that are not done\n# TYPE portal_provision_steps gauge\n"
+)
 PLAN_CHANGES = "# HELP portal_plan_changes Changes of plan under way or failed\n# TYPE portal_plan_changes gauge\n"
 
 
@@ -145,10 +148,11 @@ def _answers(layers: Layers) -> bytes:
 
 
 async def _fulfilments(context: Context) -> bytes:
-    """By state and error, how the last day went, and changes of plan; absent while the database is away."""
+    """By state and error, how the last day went, what is left to set up, and changes of plan; absent while the database
+    is away."""
     try:
         found, pace = await overview.counts(context.pool), await overview.pace(context.pool)
-        changes = await journal.counts(context.pool)
+        steps, changes = await overview.provision_counts(context.pool), await journal.counts(context.pool)
     except Exception as error:
         if not is_outage(error):
             raise
@@ -159,6 +163,11 @@ async def _fulfilments(context: Context) -> bytes:
     lines += [f'portal_activation_seconds{{quantile="{q}"}} {value:.3f}\n' for q, value in seconds.items() if value]
     lines.append(f"portal_activation_seconds_count {pace.activated}\n{PAUSES}")
     lines += [f'portal_fulfilment_pauses{{error="{code}"}} {count}\n' for code, count in pace.pauses.items()]
+    lines.append(PROVISION)
+    lines += [
+        f'portal_provision_steps{{step="{each.step}",state="{each.state}",error="{each.error_code}"}} {each.count}\n'
+        for each in steps
+    ]
     lines.append(PLAN_CHANGES)
     lines += [f'portal_plan_changes{{state="{state}"}} {count}\n' for state, count in changes.items()]
     return (FULFILMENTS + "".join(lines)).encode()

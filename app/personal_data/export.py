@@ -50,6 +50,10 @@ TABLES = {
         "portal.fulfilment_steps",
         "order_id IN (SELECT f.order_id FROM portal.fulfilments f WHERE f.account_id = $3)",
     ),
+    "portal/provision_steps": (
+        "portal.provision_steps",
+        "order_id IN (SELECT f.order_id FROM portal.fulfilments f WHERE f.account_id = $3)",
+    ),
     "portal/notification_reads": ("portal.notification_reads", "account_id = $3"),
     "portal/plan_changes": ("portal.plan_changes", "account_id = $3"),
     "portal/audit": ("portal.audit", "user_id = $1 OR account_id = $3 OR target = $3::text"),

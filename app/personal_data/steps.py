@@ -55,6 +55,11 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
                 "portal.fulfilments WHERE account_id = $1)",
                 None,
             ),
+            (
+                "DELETE FROM portal.provision_steps WHERE order_id IN (SELECT order_id FROM portal.fulfilments "
+                "WHERE account_id = $1)",
+                None,
+            ),
             ("UPDATE portal.plan_changes SET command_digest = '', error_message = NULL WHERE account_id = $1", None),
             ("UPDATE portal.audit SET address = NULL WHERE user_id = $1", subject.user_id),
             ("UPDATE portal.audit SET address = NULL WHERE account_id = $1", None),

@@ -52,6 +52,7 @@ PRODUCT = SObject(
         pick("SIM_Plan_Type__c", "DataOnly", "DataSmsVoice", "VoiceOnly"),
         check("SIM_Has_Family_Discount__c"),
         text("SIM_Plan_Code__c", 40),
+        text("Provision_Template__c", 80),
         *system(owner=False),
     ),
     children={"PricebookEntries": ("PricebookEntry", "Product2Id")},

@@ -15,6 +15,7 @@ SIM_TYPES = (("DataOnly", "DATA", "Data only", 0), ("DataSmsVoice", "VOICE", "Da
 FAMILY_DISCOUNT = 300
 VPN_REGIONS = (("USA-SF", "San Francisco", 2_500), ("UK-London", "London", 2_500), ("Global", "all regions", 3_500))
 HOSTING_PLANS = (("Basic", 800, "5 GB"), ("Pro", 1_800, "20 GB"), ("Business", 3_800, "100 GB"))
+PROVISION_TEMPLATES = {"Pro": "plain", "Business": "wordpress"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def _vpn() -> Iterator[Product]:
 
 def _hosting() -> Iterator[Product]:
     for step, (plan, price, space) in enumerate(HOSTING_PLANS):
-        about = {"Is_Default__c": plan == "Basic", "Portal_Instant__c": plan == "Business"}
+        about: dict[str, Any] = {"Is_Default__c": plan == "Basic", "Portal_Instant__c": plan == "Business"}
+        about["Provision_Template__c"] = PROVISION_TEMPLATES.get(plan)
         sku = f"HOSTING-{plan}".upper()
         text = f"Web hosting with {space} of space.\n- {space} for pages and mail\n- Free TLS certificates"
         yield Product(sku, f"Hosting {plan}", HOSTING, SERVICE, MONTHLY, price, 501 + step, about, text)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from sandbox import gate
 from sandbox.ports import World
+from sandbox.whm import uapi
 from sandbox.whm.functions import FUNCTIONS, Failed, Outcome
 
 UPSTREAM = "whm"
@@ -29,7 +30,9 @@ def app(world: World) -> Starlette:
                 return _denied()
             return JSONResponse(_answer(world, name, params))
 
-        return await gate.answer(world, request, UPSTREAM, name, work)
+        # The log and the faults name what is done in an account, not the one function through which everything is.
+        operation = uapi.operation_of(params) if name == uapi.FUNCTION else name
+        return await gate.answer(world, request, UPSTREAM, operation, work)
 
     return Starlette(routes=[Route("/json-api/{function}", endpoint, methods=["GET", "POST"])])
 

@@ -23,11 +23,17 @@ def routes(world: World) -> list[Route]:
 
         return Route(path, endpoint, methods=[method])
 
-    return [route("/accounts", "GET", _accounts), route("/denied", "PUT", _denied)]
+    return [
+        route("/accounts", "GET", _accounts),
+        route("/denied", "PUT", _denied),
+        route("/server", "PATCH", _server),
+    ]
 
 
 def _shown(account: Account) -> dict[str, Any]:
     row = asdict(account) | {"suspended": account.suspended}
+    row["databases"] = {name: sorted(users) for name, users in account.databases.items()}
+    row |= {kind: sorted(row[kind]) for kind in ("database_users", "mailboxes")}
     return {key: value for key, value in row.items() if key != "password"}
 
 
@@ -36,6 +42,30 @@ async def _accounts(world: World, request: Request) -> Any:
     for name, value in request.query_params.items():
         rows = [row for row in rows if str(row.get(name)) == value]
     return {"total": len(rows), "records": rows}
+
+
+async def _server(world: World, request: Request) -> Any:
+    """What the server lacks and allows: `missing`, `limits`, `unreachable`, `delay_seconds`, `lag_seconds`,
+    `wordpress_set`, `wordpress_fails`; what is not named stays."""
+    body, whm = await request.json(), world.whm
+    for name in ("missing", "unreachable"):
+        if name in body:
+            setattr(whm, name, {str(each) for each in body[name]})
+    whm.limits = {str(name): int(most) for name, most in body.get("limits", whm.limits).items()}
+    for name in ("delay_seconds", "lag_seconds"):
+        setattr(whm, name, float(body.get(name, getattr(whm, name))))
+    whm.wordpress_set = [str(each) for each in body.get("wordpress_set", whm.wordpress_set)]
+    whm.wordpress_fails = str(body.get("wordpress_fails", whm.wordpress_fails))
+    whm.changed()
+    return {
+        "missing": sorted(whm.missing),
+        "limits": whm.limits,
+        "unreachable": sorted(whm.unreachable),
+        "delay_seconds": whm.delay_seconds,
+        "lag_seconds": whm.lag_seconds,
+        "wordpress_set": whm.wordpress_set,
+        "wordpress_fails": whm.wordpress_fails,
+    }
 
 
 async def _denied(world: World, request: Request) -> Any:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.clock import Clock
+from sandbox.whm import uapi
 from sandbox.whm.state import Account, Whm
 
 Params = Mapping[str, str]
@@ -170,7 +171,7 @@ def version(whm: Whm, clock: Clock, params: Params) -> Outcome:
 def my_privileges(whm: Whm, clock: Clock, params: Params) -> Outcome:
     """myprivs: 1 for root, "1" for a reseller; what is not granted is 0, empty or absent."""
     granted: int | str = 1 if whm.user == "root" else "1"
-    names = ("create-acct", "suspend-acct", "list-accts", "kill-acct", "upgrade-account", "passwd")
+    names = ("create-acct", "suspend-acct", "list-accts", "kill-acct", "upgrade-account", "passwd", "cpanel-api")
     privileges = dict.fromkeys(names, granted) | {"create-user-session": granted, "all": 0, "edit-account": ""}
     return Outcome({"privileges": [privileges]})
 
@@ -212,6 +213,12 @@ def _row(whm: Whm, account: Account) -> dict[str, Any]:
     }
 
 
+def call_uapi(whm: Whm, clock: Clock, params: Params) -> Outcome:
+    """uapi_cpanel: succeeds whatever the function within says."""
+    account = _account(whm, params.get("cpanel.user", ""))
+    return Outcome({"uapi": uapi.answer(whm, clock, account, params)})
+
+
 FUNCTIONS: dict[str, Function] = {
     "createacct": create_account,
     "listaccts": list_accounts,
@@ -225,4 +232,5 @@ FUNCTIONS: dict[str, Function] = {
     "create_user_session": create_session,
     "version": version,
     "myprivs": my_privileges,
+    uapi.FUNCTION: call_uapi,
 }

@@ -6,7 +6,11 @@ from typing import Any
 
 @dataclass
 class Account:
-    """A hosting account; the key is its user name, and there is no other."""
+    """A hosting account; the key is its user name, and there is no other.
+
+    `databases` have their users, `database_users` and `mailboxes` their passwords. AutoSSL and the installation of
+    WordPress are done once their time has come; before anybody asked for them it is None.
+    """
 
     user: str
     domain: str
@@ -19,6 +23,13 @@ class Account:
     suspendreason: str = ""
     suspendtime: int | None = None
     locked: bool = False
+    databases: dict[str, set[str]] = field(default_factory=dict)
+    database_users: dict[str, str] = field(default_factory=dict)
+    mailboxes: dict[str, str] = field(default_factory=dict)
+    autossl_until: float | None = None
+    wordpress_asked_at: float = 0.0
+    wordpress_until: float | None = None
+    wordpress_error: str = ""
 
     @property
     def suspended(self) -> bool:
@@ -28,7 +39,13 @@ class Account:
 
 @dataclass
 class Whm:
-    """One server, used by one reseller. `denied` holds functions that the token may not call."""
+    """One server, used by one reseller. `denied` holds functions that the token may not call.
+
+    `missing` are features that no account has, `limits` how many databases and mailboxes one may have; `unreachable`
+    are domains that do not lead here, so that AutoSSL has a problem with them. `delay_seconds` is how long AutoSSL and
+    WP Toolkit are at work, `lag_seconds` how long WP Toolkit does not know of what it was asked for; `wordpress_set`
+    are the plugins it puts into every new site, `wordpress_fails` is why it makes none.
+    """
 
     user: str = "portal"
     token: str = "SANDBOXTOKEN00000000000000000000"
@@ -37,6 +54,13 @@ class Whm:
     accounts: dict[str, Account] = field(default_factory=dict)
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    limits: dict[str, int] = field(default_factory=dict)
+    unreachable: set[str] = field(default_factory=set)
+    delay_seconds: float = 0.3
+    lag_seconds: float = 0.0
+    wordpress_set: list[str] = field(default_factory=lambda: ["wordfence", "wp-super-cache"])
+    wordpress_fails: str = ""
     revision: int = 0
 
     def changed(self) -> None:

@@ -85,3 +85,24 @@ async def test_a_database_without_tables_is_told_how(examined, environment, pool
     finally:
         await pool.execute("DROP DATABASE empty_for_doctor")
     assert (found["postgres"]["status"], found["postgres"]["advice"]) == ("failed", "portal migrate")
+
+
+def test_a_template_that_cannot_be_used_is_told_and_no_worker_starts_with_it(examined, environment, portal, tmp_path):
+    (tmp_path / "ours.toml").write_text('[plain]\nprovision_steps = ["create_cpanel_acount"]')
+    _, found = examined(PUBLIC_URL="http://127.0.0.1:9", PROVISION_TEMPLATES=str(tmp_path))
+    assert found["templates"]["status"] == "failed"
+    assert found["templates"]["detail"].startswith("ours.toml: template plain, step create_cpanel_acount: there is no")
+    environment["PROVISION_TEMPLATES"] = str(tmp_path)
+    ended = portal("worker")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("portal: ours.toml: template plain, step create_cpanel_acount: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_product_that_names_no_known_template_is_told(examined, tmp_path):
+    _, found = examined(PUBLIC_URL="http://127.0.0.1:9")
+    assert (found["templates"]["status"], found["templates"]["detail"]) == ("ok", "2 templates: plain, wordpress")
+    (tmp_path / "ours.toml").write_text('[plain]\nprovision_steps = ["create_cpanel_account"]')
+    _, found = examined(PUBLIC_URL="http://127.0.0.1:9", PROVISION_TEMPLATES=str(tmp_path))
+    assert found["templates"]["status"] == "failed"
+    assert "HOSTING-BUSINESS names the template wordpress" in found["templates"]["detail"]

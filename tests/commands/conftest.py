@@ -177,6 +177,40 @@ class Desk:
             order_id,
         )
 
+    async def set_up(self, order_id: str, *, tries: int = 40) -> dict[str, str]:
+        """Run what comes after activation until no step is running, without sitting out its waits; step → state."""
+        for _ in range(tries):
+            await fulfilment.run(self.context, order_id)
+            rows = await self.pool.fetch(
+                "SELECT step, state FROM portal.provision_steps WHERE order_id = $1 ORDER BY position", order_id
+            )
+            states = {row["step"]: row["state"] for row in rows}
+            if "running" not in states.values():
+                return states
+            await asyncio.sleep(0.1)
+            await self.hurry_steps(order_id, "running")
+        raise AssertionError(states)
+
+    async def hurry_steps(self, order_id: str, state: str) -> None:
+        """Whatever the steps after activation in this state wait for, two and a half minutes have passed."""
+        await self.pool.execute(
+            "UPDATE portal.provision_steps SET next_attempt_at = now(), facts = facts || (SELECT coalesce("
+            "jsonb_object_agg(key, to_jsonb((value #>> '{}')::timestamptz - interval '150 seconds')), '{}') "
+            "FROM jsonb_each(facts) WHERE key LIKE '%\\_at') WHERE order_id = $1 AND state = $2",
+            order_id,
+            state,
+        )
+
+    async def hosted(self, order_id: str) -> dict[str, Any]:
+        """The order's hosting account as the server has it, with what stands in it."""
+        name = (await self.journal(order_id))["facts"]["hosting_username"]
+        [account] = (await self.sandbox.control.get("/whm/accounts", params={"user": name})).json()["records"]
+        return dict(account)
+
+    async def server(self, **changed: Any) -> None:
+        """The hosting server lacks or allows something."""
+        (await self.sandbox.control.patch("/whm/server", json=changed)).raise_for_status()
+
     async def journal(self, order_id: str) -> asyncpg.Record:
         """The fulfilment as journaled."""
         return await self.pool.fetchrow("SELECT * FROM portal.fulfilments WHERE order_id = $1", order_id)

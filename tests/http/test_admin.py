@@ -101,4 +101,15 @@ async def test_the_provisioning_queue_shows_and_is_decided_about(
     await pool.execute("UPDATE portal.fulfilments SET state = 'done'")
     refused = await api.post("/api/admin/fulfilments/801A/cancel", json={"reason": "x"}, headers=operator)
     assert (refused.status_code, refused.json()["code"]) == (409, "fulfilment_over")
+    refused = await api.post("/api/admin/fulfilments/801A/skip", json={"reason": "x"}, headers=operator)
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_skip")
+    await pool.execute(
+        "INSERT INTO portal.provision_steps (order_id, position, step, state, error_code) "
+        "VALUES ('801A', 1, 'setup_ssl', 'failed', 'CERTIFICATE_NOT_ISSUED')"
+    )
+    [listed] = (await api.get("/api/admin/fulfilments", headers=operator)).json()["items"]
+    assert (listed["provision_state"], listed["provision_error_code"]) == ("failed", "CERTIFICATE_NOT_ISSUED")
+    skipped = await api.post("/api/admin/fulfilments/801A/skip", json={"reason": "x"}, headers=operator)
+    assert [each["state"] for each in skipped.json()["provision"]] == ["skipped"]
+    assert (await api.get("/api/admin/fulfilments", headers=operator)).json()["items"] == []
     assert (await api.get("/api/admin/fulfilments/801B", headers=operator)).json()["code"] == "no_fulfilment"

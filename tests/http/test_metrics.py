@@ -38,3 +38,17 @@ async def test_metrics_tell_how_long_activation_took_and_why_orders_paused(
     assert 'portal_activation_seconds{quantile="0.5"} 4.000' in text
     assert "portal_activation_seconds_count 3" in text
     assert 'portal_fulfilment_pauses{error="PAYMENT_METHOD_MISSING"} 1' in text
+
+
+async def test_metrics_tell_what_is_not_set_up_after_activation(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    await pool.execute(
+        "INSERT INTO portal.fulfilments (order_id, account_id, state, step) VALUES ('801B', $1, 'done', 'complete')",
+        uuid4(),
+    )
+    await pool.execute(
+        "INSERT INTO portal.provision_steps (order_id, position, step, state, error_code) VALUES "
+        "('801B', 1, 'create_database', 'done', NULL), ('801B', 2, 'setup_ssl', 'failed', 'CERTIFICATE_NOT_ISSUED')"
+    )
+    text = (await api.get("/metrics")).text
+    assert 'portal_provision_steps{step="setup_ssl",state="failed",error="CERTIFICATE_NOT_ISSUED"} 1' in text
+    assert "create_database" not in text

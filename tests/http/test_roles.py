@@ -99,6 +99,7 @@ WHO = {
     "get /api/admin/fulfilments/{order_id}": OPERATORS,
     "post /api/admin/fulfilments/{order_id}/retry": OPERATORS,
     "post /api/admin/fulfilments/{order_id}/cancel": OPERATORS,
+    "post /api/admin/fulfilments/{order_id}/skip": OPERATORS,
     "get /api/admin/subscriptions/{subscription_id}": OPERATORS,
     "post /api/admin/subscriptions/{subscription_id}/usage": OPERATORS,
     "post /api/admin/subscriptions/{subscription_id}/suspend": OPERATORS,

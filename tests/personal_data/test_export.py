@@ -50,6 +50,7 @@ async def test_the_archive_holds_everything_and_no_secret(
     assert {("whmcs", "client"), ("whmcs", "invoice"), ("salesforce", "Order")} <= objects
     assert found["read_model/profiles.json"][0]["document"]["last_name"] == person["last_name"]
     assert not any(word in text for text in texts.values() for word in ('"password_hash"', '"token_hash"', '"secret"'))
+    assert [each["step"] for each in found["portal/provision_steps.json"]] == ["setup_ssl"]
     assert found["portal/fulfilment_steps.json"][0]["detail"] == {"facts": {"sim_account": "0700"}}
     assert "99903" in {each["record_id"] for each in found["mirror/records.json"]}
     others = [each for each in sandbox.state["customers"] if each["email"] != person["email"]]
@@ -69,6 +70,9 @@ async def _ordered_and_merged(resources: Resources, subject: Subject) -> None:
         "INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail) "
         "VALUES ('801B', 'sim', 1, 'next', $1)",
         {"facts": {"sim_account": "0700"}},
+    )
+    await resources.pool.execute(
+        "INSERT INTO portal.provision_steps (order_id, position, step) VALUES ('801B', 1, 'setup_ssl')"
     )
     await merged_from(resources, subject, "99903", {"firstname": "Hana"})
 

@@ -67,6 +67,11 @@ async def test_journals_of_provisioning_keep_nothing(
         "VALUES ('801B', 'sim', 1, 'next', $1)",
         {"facts": {"sim_account": person["phone"]}},
     )
+    await resources.pool.execute(
+        "INSERT INTO portal.provision_steps (order_id, position, step, state, error_message) "
+        "VALUES ('801B', 1, 'configure_email', 'failed', $1)",
+        f"no mailbox for {person['phone']}",
+    )
     await erased(resources, subject)
     assert await leaks(resources, person) == []
 

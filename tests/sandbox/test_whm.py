@@ -148,3 +148,82 @@ def test_packages_carry_the_names_of_the_hosting_plans(whm: Whm) -> None:
     assert all(isinstance(quota, str) for quota in packages.values())
     assert whm.call("myprivs")["privileges"][0]["create-acct"] == "1"
     assert whm.call("version")["version"].startswith("11.")
+
+
+def uapi(whm: Whm, function: str, **params: str) -> dict[str, Any]:
+    """What a UAPI function answered within the call, which succeeds whatever that is."""
+    module, _, name = function.partition("::")
+    within = {"cpanel.user": "cshop01", "cpanel.module": module, "cpanel.function": name}
+    answer: dict[str, Any] = whm.call("uapi_cpanel", **within, **params)["uapi"]
+    assert set(answer) == {"data", "errors", "messages", "metadata", "status", "warnings"}
+    return answer
+
+
+def test_what_is_made_in_an_account_is_listed_there_and_made_once(whm: Whm) -> None:
+    whm.call("createacct", **NEW)
+    for function, params, listed in (
+        ("Mysql::create_database", {"name": "cshop01_site"}, "Mysql::list_databases"),
+        ("Mysql::create_user", {"name": "cshop01_site", "password": "long enough"}, "Mysql::list_users"),
+        ("Email::add_pop", {"email": "info", "password": "long enough"}, "Email::list_pops"),
+    ):
+        assert uapi(whm, function, **params)["status"] == 1
+        again = uapi(whm, function, **params)
+        assert (again["status"], again["data"]) == (0, None)
+        assert "already exists" in again["errors"][0]
+        assert len(uapi(whm, listed)["data"]) == (2 if "Email" in listed else 1)
+    granted = {"user": "cshop01_site", "database": "cshop01_site", "privileges": "ALL PRIVILEGES"}
+    for _ in range(2):
+        assert uapi(whm, "Mysql::set_privileges_on_database", **granted)["status"] == 1
+    assert uapi(whm, "Mysql::list_databases")["data"][0]["users"] == ["cshop01_site"]
+    assert uapi(whm, "Email::list_pops")["data"][1]["email"] == "info@shop.example.jp"
+
+
+@pytest.mark.parametrize(
+    ("function", "params", "words"),
+    [
+        ("Mysql::create_database", {"name": "site"}, "does not begin with the required prefix “cshop01_”"),
+        ("Mysql::create_database", {}, "“name” is required"),
+        ("Mysql::create_user", {"name": "cshop01_a", "password": "short"}, "password strength"),
+        (
+            "Mysql::set_privileges_on_database",
+            {"user": "a", "database": "b", "privileges": "ALL"},
+            "do not have access",
+        ),
+        ("Email::add_pop", {"email": "cpanel", "password": "long enough"}, "cannot be used"),
+        ("Email::add_pop", {"email": "info", "domain": "b.jp", "password": "long enough"}, "do not own"),
+        ("Mysql::make_coffee", {}, "could not find the function “make_coffee” in the module “Mysql”"),
+        ("Coffee::make", {}, "Failed to load module “Coffee”"),
+    ],
+)
+def test_a_refusal_within_an_account_is_a_status_of_zero(
+    whm: Whm, function: str, params: dict[str, str], words: str
+) -> None:
+    whm.call("createacct", **NEW)
+    answer = uapi(whm, function, **params)
+    assert answer["status"] == 0
+    assert words in answer["errors"][0]
+
+
+def test_a_server_may_lack_features_and_room(whm: Whm, control: httpx.Client) -> None:
+    whm.call("createacct", **NEW)
+    control.patch("/whm/server", json={"missing": ["wp-toolkit"], "limits": {"databases": 0}}).raise_for_status()
+    assert uapi(whm, "WordPressSite::create")["errors"] == ["You do not have the feature “wp-toolkit”."]
+    assert "maximum allotment of databases" in uapi(whm, "Mysql::create_database", name="cshop01_a")["errors"][0]
+
+
+def test_certificates_and_sites_take_their_time(whm: Whm, control: httpx.Client) -> None:
+    whm.call("createacct", **NEW)
+    control.patch("/whm/server", json={"delay_seconds": 60, "unreachable": ["shop.example.jp"]}).raise_for_status()
+    assert uapi(whm, "WordPressSite::retrieve")["data"]["install_status"] == "not installed"
+    for function in ("SSL::start_autossl_check", "WordPressSite::create"):
+        assert uapi(whm, function)["status"] == 1
+    assert "already" in uapi(whm, "WordPressSite::create")["errors"][0]
+    assert uapi(whm, "SSL::is_autossl_check_in_progress")["data"] == 1
+    assert uapi(whm, "SSL::get_autossl_problems")["data"] == []
+    assert uapi(whm, "WordPressSite::retrieve")["data"]["install_status"] == "in progress"
+    control.put("/clock", json={"advance_seconds": 61}).raise_for_status()
+    assert uapi(whm, "SSL::is_autossl_check_in_progress")["data"] == 0
+    [problem] = uapi(whm, "SSL::get_autossl_problems")["data"]
+    assert problem["domain"] == "shop.example.jp"
+    site = uapi(whm, "WordPressSite::retrieve")["data"]
+    assert (site["install_status"], set(site["details"]["plugins"])) == ("success", {"wordfence", "wp-super-cache"})

@@ -1,8 +1,12 @@
-"""What Salesforce is told: activation begins, activation is complete; of the latter the customer is, by mail."""
+"""What Salesforce is told: activation begins, activation is complete; of the latter the customer is, by mail.
+
+Writes: portal.fulfilments, portal.provision_steps, portal.mails, Salesforce Order and OrderItem.
+"""
 
 from datetime import UTC, datetime
 
 from app.commands import mail
+from app.commands.fulfilment.provision.journal import begin_template
 from app.commands.fulfilment.work import Next, Outcome, Work
 from app.ingest.accounts import whmcs_hint
 from app.ingest.mirror import now
@@ -36,6 +40,8 @@ async def complete(work: Work) -> Outcome:
     changes += [whmcs_hint(name, work.whmcs_client_id, reason) for name in ("client_services", "client_invoices")]
     await work.ctx.inbox.submit(changes)
     await _mail_once(work)
+    if template := work.provision_template():
+        await begin_template(work.ctx.pool, order.order_id, template)
     return Next()
 
 

@@ -8,8 +8,10 @@
 
 Each undoing looks first and may be repeated, so a cancellation that was stopped goes on when it is asked for again.
 
-Reads: portal.id_mappings. Reads and writes: portal.fulfilments. Writes: portal.fulfilment_steps, portal.audit, WHM
-account, WHMCS order and services, Salesforce Order.
+What is set up after activation is never undone: the service is the customer's. Staff have it tried again, or skipped.
+
+Reads: portal.id_mappings. Reads and writes: portal.fulfilments, portal.provision_steps. Writes:
+portal.fulfilment_steps, portal.audit, WHM account, WHMCS order and services, Salesforce Order.
 """
 
 from datetime import UTC, datetime
@@ -31,6 +33,15 @@ UPDATE portal.fulfilments SET state = 'running', attempt = 0, next_attempt_at = 
     facts = facts || CASE WHEN $2 THEN '{"payment_waived": true}'::jsonb ELSE '{}' END
 WHERE order_id = $1 AND state IN ('paused', 'failed', 'running') RETURNING true
 """
+_RETRY_PROVISION = """
+UPDATE portal.provision_steps SET state = 'running', attempt = 0, next_attempt_at = now(), error_code = NULL,
+    error_message = NULL, facts = facts - '{asked_at,began_at,checked_at}'::text[], updated_at = now()
+WHERE order_id = $1 AND state IN ('paused', 'failed') RETURNING step
+"""
+_SKIP_PROVISION = """
+UPDATE portal.provision_steps SET state = 'skipped', updated_at = now()
+WHERE order_id = $1 AND state IN ('paused', 'failed') RETURNING step
+"""
 _CANCELLED = """
 UPDATE portal.fulfilments SET state = 'cancelled', error_code = 'CANCELLED_BY_STAFF', error_message = $2,
     finished_at = now(), updated_at = now() WHERE order_id = $1
@@ -41,7 +52,8 @@ _STEP = (
 
 
 async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool = False) -> FulfilmentStory:
-    """Try the present step again at once, with fresh attempts. What is done stays done.
+    """Try the present step again at once, with fresh attempts; of an activated order every step after activation that
+    failed or waits. What is done stays done.
 
     Args:
         force: go on without a payment method on file (F3-075). An instant order's invoice must be paid all the same.
@@ -52,9 +64,31 @@ async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool 
     """
     await overview.one(ctx.pool, order_id)
     async with ctx.pool.acquire() as connection, connection.transaction():
+        detail = {"payment": "waived"} if force else {}
         if not await connection.fetchval(_RETRY, order_id, force):
-            raise Conflict("This order is done or cancelled; there is nothing to try.", code="fulfilment_over")
-        await audit(connection, operator, "fulfilment.retry", [order_id], **({"payment": "waived"} if force else {}))
+            again = [row["step"] for row in await connection.fetch(_RETRY_PROVISION, order_id)]
+            if not again:
+                raise Conflict("This order is done or cancelled; there is nothing to try.", code="fulfilment_over")
+            detail = {"steps": ", ".join(again)}
+        await audit(connection, operator, "fulfilment.retry", [order_id], **detail)
+    return await overview.one(ctx.pool, order_id)
+
+
+async def skip(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentStory:
+    """Leave what failed or waits after activation as it is: nobody tries it again, and it is in nobody's way.
+
+    Raises:
+        NotFound: `no_fulfilment`.
+        Conflict: `nothing_to_skip`.
+    """
+    await overview.one(ctx.pool, order_id)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        steps = [row["step"] for row in await connection.fetch(_SKIP_PROVISION, order_id)]
+        if not steps:
+            raise Conflict(
+                "No step after activation failed or waits, so there is none to skip.", code="nothing_to_skip"
+            )
+        await audit(connection, operator, "fulfilment.skip", [order_id], steps=", ".join(steps), reason=reason)
     return await overview.one(ctx.pool, order_id)
 
 

@@ -1,6 +1,6 @@
 """The queue of fulfilments as staff see it: where each order stands, since when, and what was tried.
 
-Reads: portal.fulfilments, portal.fulfilment_steps.
+Reads: portal.fulfilments, portal.fulfilment_steps, portal.provision_steps.
 """
 
 from datetime import datetime
@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
+from app.commands.fulfilment.steps import STEPS
 from app.errors import NotFound
 
 STATES = ("running", "paused", "failed", "done", "cancelled")
@@ -17,10 +18,21 @@ OPEN = ("running", "paused", "failed")
 MOST = 500
 
 _COLUMNS = """
-SELECT order_id, account_id, state, step, attempt, error_code, error_message, next_attempt_at, started_at, updated_at,
-       finished_at, extract(epoch FROM now() - started_at)::float8 AS age_seconds FROM portal.fulfilments
+SELECT f.order_id, account_id, f.state, f.step, f.attempt, f.error_code, f.error_message, f.next_attempt_at, started_at,
+       f.updated_at, finished_at, extract(epoch FROM now() - started_at)::float8 AS age_seconds,
+       p.state AS provision_state, p.step AS provision_step, p.error_code AS provision_error_code
+FROM portal.fulfilments f LEFT JOIN LATERAL (
+    SELECT state, step, error_code FROM portal.provision_steps WHERE order_id = f.order_id
+    ORDER BY array_position(ARRAY['failed', 'paused', 'running', 'skipped', 'done'], state), position LIMIT 1) p ON true
 """
-
+_UNFINISHED = (
+    "(f.state = ANY($1) OR f.order_id IN "
+    "(SELECT order_id FROM portal.provision_steps WHERE state NOT IN ('done', 'skipped')))"
+)
+_PROVISION = """
+SELECT position, step, state, attempt, error_code, error_message, next_attempt_at, updated_at
+FROM portal.provision_steps WHERE order_id = $1 ORDER BY position
+"""
 
 _PACE = """
 SELECT count(*) AS activated,
@@ -30,12 +42,16 @@ FROM portal.fulfilments WHERE state = 'done' AND finished_at > now() - interval 
 """
 _PAUSES = """
 SELECT detail ->> 'code' AS code, count(DISTINCT order_id) AS count FROM portal.fulfilment_steps
-WHERE outcome = 'pause' AND at > now() - interval '1 day' GROUP BY 1 ORDER BY 1
+WHERE outcome = 'pause' AND at > now() - interval '1 day' AND step = ANY($1) GROUP BY 1 ORDER BY 1
 """
 
 
 class Fulfilment(Struct, frozen=True, kw_only=True):
-    """One order. `attempt` counts tries of this step; `age_seconds` since its approval was seen."""
+    """One order. `attempt` counts tries of this step; `age_seconds` since its approval was seen.
+
+    `provision_state` is that of the step after activation that most wants to be looked at, named beside it; null while
+    there is none.
+    """
 
     order_id: str
     account_id: UUID
@@ -49,6 +65,22 @@ class Fulfilment(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     finished_at: datetime | None
     age_seconds: float
+    provision_state: str | None
+    provision_step: str | None
+    provision_error_code: str | None
+
+
+class ProvisionStep(Struct, frozen=True, kw_only=True):
+    """One step of what is set up after activation. A failed one takes nothing back and holds up none behind it."""
+
+    position: int
+    step: str
+    state: str
+    attempt: int
+    error_code: str | None
+    error_message: str | None
+    next_attempt_at: datetime
+    updated_at: datetime
 
 
 class Tried(Struct, frozen=True, kw_only=True):
@@ -66,12 +98,22 @@ class FulfilmentStory(Struct, frozen=True, kw_only=True):
 
     fulfilment: Fulfilment
     facts: dict[str, Any]
+    provision: list[ProvisionStep]
     tried: list[Tried]
 
 
 class Count(Struct, frozen=True):
     """How many orders are in a state for a reason."""
 
+    state: str
+    error_code: str
+    count: int
+
+
+class ProvisionCount(Struct, frozen=True):
+    """How many steps of one kind are not done, in a state for a reason."""
+
+    step: str
     state: str
     error_code: str
     count: int
@@ -88,10 +130,11 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 async def listed(pool: asyncpg.Pool, state: str | None = None, limit: int = 100) -> list[Fulfilment]:
-    """Those that are not over, the oldest first; or those of one state, the latest first."""
-    where, value = ("state = ANY($1)", list(OPEN)) if state is None else ("state = ANY($1)", [state])
-    order = "started_at" if state is None else "updated_at DESC"
-    rows = await pool.fetch(f"{_COLUMNS} WHERE {where} ORDER BY {order}, order_id LIMIT $2", value, min(limit, MOST))
+    """Those that are not over, or active and not all set up, the oldest first; or those of one state, the latest
+    first."""
+    where, value = (_UNFINISHED, list(OPEN)) if state is None else ("f.state = ANY($1)", [state])
+    order = "started_at" if state is None else "f.updated_at DESC"
+    rows = await pool.fetch(f"{_COLUMNS} WHERE {where} ORDER BY {order}, f.order_id LIMIT $2", value, min(limit, MOST))
     return [Fulfilment(**dict(row)) for row in rows]
 
 
@@ -101,7 +144,7 @@ async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentStory:
     Raises:
         NotFound: `no_fulfilment`.
     """
-    row = await pool.fetchrow(f"{_COLUMNS} WHERE order_id = $1", order_id)
+    row = await pool.fetchrow(f"{_COLUMNS} WHERE f.order_id = $1", order_id)
     if row is None:
         raise NotFound("Nothing was ever fulfilled for this order. Is it approved in Salesforce?", code="no_fulfilment")
     facts = await pool.fetchval("SELECT facts FROM portal.fulfilments WHERE order_id = $1", order_id)
@@ -109,15 +152,19 @@ async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentStory:
         "SELECT step, attempt, outcome, detail, at FROM portal.fulfilment_steps WHERE order_id = $1 ORDER BY id",
         order_id,
     )
+    provision = await pool.fetch(_PROVISION, order_id)
     return FulfilmentStory(
-        fulfilment=Fulfilment(**dict(row)), facts=facts, tried=[Tried(**dict(each)) for each in tried]
+        fulfilment=Fulfilment(**dict(row)),
+        facts=facts,
+        provision=[ProvisionStep(**dict(each)) for each in provision],
+        tried=[Tried(**dict(each)) for each in tried],
     )
 
 
 async def pace(pool: asyncpg.Pool) -> Pace:
     """The last 24 hours."""
     row = await pool.fetchrow(_PACE)
-    pauses = await pool.fetch(_PAUSES)
+    pauses = await pool.fetch(_PAUSES, list(STEPS))
     return Pace(**dict(row), pauses={each["code"]: each["count"] for each in pauses})
 
 
@@ -128,3 +175,12 @@ async def counts(pool: asyncpg.Pool) -> list[Count]:
         "WHERE state IN ('running', 'paused', 'failed') GROUP BY 1, 2 ORDER BY 1, 2"
     )
     return [Count(**dict(row)) for row in rows]
+
+
+async def provision_counts(pool: asyncpg.Pool) -> list[ProvisionCount]:
+    """What is left to set up, by step, state and error."""
+    rows = await pool.fetch(
+        "SELECT step, state, coalesce(error_code, '') AS error_code, count(*) AS count FROM portal.provision_steps "
+        "WHERE state NOT IN ('done', 'skipped') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    return [ProvisionCount(**dict(row)) for row in rows]

@@ -4,7 +4,6 @@ Whatever happens within a step ends in one of five outcomes, and the journal mov
 leaves the step to be run again. An advisory lock an order keeps two workers from running the same one.
 """
 
-import random
 import time
 
 import msgspec
@@ -12,15 +11,13 @@ import structlog
 
 from app.commands.context import Context
 from app.commands.exclusive import exclusively
-from app.commands.fulfilment import journal
+from app.commands.fulfilment import journal, provision
 from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
-from app.commands.fulfilment.work import Fail, Job, Outcome, Pause, Retry, Work
+from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Work, again
 from app.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
 from app.ingest.mirror import now
 from app.integrations.salesforce import activation
 
-TRIES = 3
-FIRST_RETRY_SECONDS = 5.0
 UNREACHABLE_SECONDS = 60.0
 """How often an order that waits for an upstream to come back is tried again."""
 
@@ -28,7 +25,10 @@ log = structlog.get_logger()
 
 
 async def run(ctx: Context, order_id: str) -> None:
-    """Do every step that can be done now; returns when the order is done, waits, is paused or has failed."""
+    """Do every step that can be done now; returns when the order is done, waits, is paused or has failed.
+
+    Of an order that is done, what its provisioning template names is set up next.
+    """
     async with exclusively(ctx.settings, f"fulfilment:{order_id}") as mine:
         work: Work | None = None
         while mine and (job := await journal.begin(ctx.pool, order_id)):
@@ -45,6 +45,8 @@ async def run(ctx: Context, order_id: str) -> None:
                 code=getattr(outcome, "code", None),
                 duration_ms=round((time.monotonic() - began) * 1000),
             )
+        if mine:
+            await provision.run(ctx, order_id)
 
 
 async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, Work | None]:
@@ -60,7 +62,7 @@ async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, 
     except Exception as error:
         log.exception("fulfilment_step_broken", order_id=job.order_id, step=job.step)
         if job.attempt < TRIES:
-            return _again(job, type(error).__name__), work
+            return again(job.attempt, type(error).__name__), work
         return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why."), work
 
 
@@ -82,15 +84,11 @@ def _verdict(job: Job, error: UpstreamError) -> Outcome:
     if isinstance(error, UpstreamRejected):
         return Fail(f"{error.upstream.upper()}_REJECTED", f"{error.operation}: {error.reason}")
     if job.attempt < TRIES:
-        return _again(job, str(error)[:200])
+        return again(job.attempt, str(error)[:200])
     code = f"{error.upstream.upper()}_UNAVAILABLE"
     if job.error_code not in (None, code):
         return Retry(UNREACHABLE_SECONDS, str(error)[:200])  # it is paused already, and for a reason people can act on
     return Pause(code, f"{error.operation} could not be done; tried again every minute.", UNREACHABLE_SECONDS)
-
-
-def _again(job: Job, reason: str) -> Retry:
-    return Retry(FIRST_RETRY_SECONDS * 2 ** (job.attempt - 1) * random.uniform(0.8, 1.2), reason)
 
 
 async def _reported(ctx: Context, job: Job, outcome: Outcome) -> Outcome:

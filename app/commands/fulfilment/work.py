@@ -1,5 +1,6 @@
 """What a fulfilment step gets and what it may answer."""
 
+import random
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,8 @@ from app.commands.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.integrations.salesforce.activation import Line, LiveOrder
 
+TRIES = 3
+FIRST_RETRY_SECONDS = 5.0
 NOTHING_DONE = (UpstreamUnavailable, UpstreamRejected, UpstreamAuthFailed)
 """Errors after which a write is known not to have happened; any other leaves a doubt."""
 
@@ -47,6 +50,11 @@ class Work(Struct, kw_only=True):
         """The order's service line of a Salesforce category."""
         lines = (line for line in self.order.lines if line.category == category and line.item_class == "Service")
         return next(lines, None)
+
+    def provision_template(self) -> str:
+        """What is to be set up once the order is active; empty for nothing."""
+        services = (line for line in self.order.lines if line.item_class == "Service")
+        return next((line.provision_template for line in services if line.provision_template), "")
 
     def seconds_since(self, fact: str) -> float | None:
         """How long ago a journaled instant was; None when it is not set."""
@@ -89,6 +97,11 @@ class Fail(Struct, frozen=True):
 
 
 Outcome = Next | Wait | Retry | Pause | Fail
+
+
+def again(attempt: int, reason: str) -> Retry:
+    """The next of the first few tries, each later than the one before."""
+    return Retry(FIRST_RETRY_SECONDS * 2 ** (attempt - 1) * random.uniform(0.8, 1.2), reason)
 
 
 def stamp() -> str:

@@ -32,6 +32,7 @@ LINE = {
     "whmcs_product_name": "WH_Product_Name__c",
     "sim_plan_type": "SIM_Plan_Type__c",
     "sim_plan_code": "SIM_Plan_Code__c",
+    "provision_template": "Provision_Template__c",
 }
 
 
@@ -48,6 +49,7 @@ class Line(Struct, frozen=True, kw_only=True):
     whmcs_product_name: str
     sim_plan_type: str
     sim_plan_code: str
+    provision_template: str
     quantity: int
     unit_price: Decimal
 

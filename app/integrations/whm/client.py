@@ -11,7 +11,7 @@ from typing import Any
 
 from app.errors import UpstreamMalformed, UpstreamNotFound
 from app.integrations.forms import Forms
-from app.integrations.whm.faults import WHM, understood
+from app.integrations.whm.faults import WHM, uapi_understood, understood
 from app.integrations.whm.shapes import ControlPanelSession, HostingAccount, NewHostingAccount
 from app.settings import Settings
 
@@ -109,11 +109,28 @@ class WhmClient:
         """WHM's version: the cheapest probe of address and token."""
         return str((await self._call("version", {}, write=False)).get("version", ""))
 
-    async def _call(self, function: str, params: Mapping[str, str], *, write: bool) -> dict[str, Any]:
+    async def uapi(self, username: str, function: str, params: Mapping[str, str], *, write: bool) -> Any:
+        """Call a function of cPanel's UAPI, as `Module::function`, as the account's own user.
+
+        Raises:
+            UpstreamRejected: `feature_missing`, the server or the account's package lacks it; `already_exists`;
+                `quota_reached`.
+            UpstreamNotFound: there is no such account.
+        """
+        module, _, name = function.partition("::")
+        within = {"cpanel.user": username, "cpanel.module": module, "cpanel.function": name}
+        data = await self._call("uapi_cpanel", {**params, **within}, write=write, operation=function)
+        return uapi_understood(function, data, write)
+
+    async def _call(
+        self, function: str, params: Mapping[str, str], *, write: bool, operation: str = ""
+    ) -> dict[str, Any]:
+        """`operation` is what errors are to name, when one function does many things."""
         form = {**params, "api.version": "1"}
         seconds = self._timeout_seconds if write else self._read_timeout_seconds
-        answer = await self._forms.post(function, self._base + function, form, write=write, timeout_seconds=seconds)
-        return understood(function, answer, write)
+        url = self._base + function
+        answer = await self._forms.post(operation or function, url, form, write=write, timeout_seconds=seconds)
+        return understood(function, answer, write, operation)
 
 
 def _named(username: str, data: Mapping[str, Any]) -> HostingAccount | None:

@@ -1,7 +1,7 @@
 """The wall: WHM answers HTTP 200 to everything and tells errors apart by sentence only."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.errors import (
@@ -18,6 +18,7 @@ WHM = "whm"
 USERNAME_TAKEN, DOMAIN_TAKEN = "username_taken", "domain_taken"
 ALREADY_SUSPENDED, NOT_SUSPENDED, LOCKED = "already_suspended", "not_suspended", "locked"
 PACKAGE_MISSING = "package_missing"
+FEATURE_MISSING, ALREADY_EXISTS, QUOTA_REACHED = "feature_missing", "already_exists", "quota_reached"
 
 _PREFIX = re.compile(r"API failure:\s*|\(XID \w+\)\s*")
 PATTERNS: tuple[Meaning, ...] = (
@@ -41,22 +42,44 @@ PATTERNS: tuple[Meaning, ...] = (
     (re.compile(r"limit", re.I), UpstreamBusy, "capacity"),
 )
 """Reasons are sentences and change between versions."""
+UAPI_PATTERNS: tuple[Meaning, ...] = (
+    (
+        re.compile(r"do not have the feature|failed to load module|could not find the function|role is disabled", re.I),
+        UpstreamRejected,
+        FEATURE_MISSING,
+    ),
+    (re.compile(r"already (exists|installed|being)|being installed", re.I), UpstreamRejected, ALREADY_EXISTS),
+    (re.compile(r"maximum (allotment|number)|quota", re.I), UpstreamRejected, QUOTA_REACHED),
+)
+"""The same for what happens inside one account."""
 
 
-def understood(function: str, answer: Answer, write: bool) -> dict[str, Any]:
-    """The payload of a success, empty for functions that have none."""
+def understood(function: str, answer: Answer, write: bool, operation: str = "") -> dict[str, Any]:
+    """The payload of a success, empty for functions that have none. Errors name `operation` when it is another one."""
+    operation = operation or function
     if answer.status in (401, 403):
-        raise UpstreamAuthFailed(WHM, function, f"HTTP {answer.status}")
-    if failure := of_status(WHM, function, answer.status, write=write):
+        raise UpstreamAuthFailed(WHM, operation, f"HTTP {answer.status}")
+    if failure := of_status(WHM, operation, answer.status, write=write):
         raise failure
     body = json_object(answer) or {}
     metadata = body.get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("command") != function:
-        raise _unlike_an_answer(function, answer.status, body, write)
+        raise _unlike_an_answer(operation, answer.status, body, write)
     if str(metadata.get("result")) != "1":
-        raise _refusal(function, str(metadata.get("reason", "")))
+        raise _refusal(operation, str(metadata.get("reason", "")))
     data = body.get("data")
     return data if isinstance(data, dict) else {}
+
+
+def uapi_understood(operation: str, data: Mapping[str, Any], write: bool) -> Any:
+    """What a UAPI function answered, out of the envelope of `uapi_cpanel`, which succeeds whatever became of it."""
+    answer = data.get("uapi")
+    if not isinstance(answer, Mapping) or "status" not in answer:
+        raise spoiled(WHM, operation, "success without a UAPI status", write=write)
+    if str(answer["status"]) != "1":
+        errors = answer.get("errors") or ["no reason given"]
+        raise _refusal(operation, " ".join(map(str, errors)), UAPI_PATTERNS)
+    return answer.get("data")
 
 
 def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write: bool) -> UpstreamError:
@@ -68,5 +91,5 @@ def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write
     return spoiled(WHM, function, f"HTTP {status}: no metadata of {function}", write=write and status == 200)
 
 
-def _refusal(function: str, reason: str) -> UpstreamError:
-    return of_sentence(WHM, function, _PREFIX.sub("", reason), PATTERNS)
+def _refusal(function: str, reason: str, patterns: Sequence[Meaning] = PATTERNS) -> UpstreamError:
+    return of_sentence(WHM, function, _PREFIX.sub("", reason), patterns)

@@ -1,0 +1,25 @@
+"""A database and its one user, under names that are the same in every try."""
+
+import msgspec
+
+from app.commands.fulfilment.provision.parameters import CreateDatabase
+from app.commands.fulfilment.provision.task import NO_ACCOUNT, Task
+from app.commands.fulfilment.provision.unseen import password, unless_there
+from app.commands.fulfilment.work import Next, Outcome
+from app.integrations.whm import hosted
+
+
+async def create_database(task: Task) -> Outcome:
+    """Database, user, and the right of the one to the other; each only if it is not there."""
+    if (account := await task.account()) is None:
+        return NO_ACCOUNT
+    whm, owner = task.ctx.whm, account.username
+    name = await hosted.database_prefix(whm, owner) + msgspec.convert(task.parameters, CreateDatabase).name
+    present = await hosted.databases(whm, owner)
+    if name not in present:
+        await unless_there(hosted.create_database(whm, owner, name))
+    if name not in await hosted.database_users(whm, owner):
+        await unless_there(hosted.create_database_user(whm, owner, name, password()))
+    if name not in present.get(name, ()):
+        await hosted.grant(whm, owner, name, name)
+    return Next()

@@ -1,0 +1,131 @@
+"""The journal of what is set up after activation: a row a step.
+
+    running ──► done
+       │  └───► failed, staff must act; it is tried again when they say so
+       └──► paused, tried again by itself, while the steps behind it go on
+
+Staff may have one that is paused or has failed skipped.
+
+Reads: portal.fulfilments. Writes: portal.provision_steps, portal.fulfilment_steps.
+"""
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from app.commands.context import Context
+from app.commands.fulfilment.provision.parameters import CREATE_ACCOUNT
+from app.commands.fulfilment.provision.task import Task
+from app.commands.fulfilment.provision.templates import TemplateStep
+from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Retry, Wait
+
+FIND_TEMPLATE = "find_template"
+
+_DUE = """
+SELECT DISTINCT p.order_id FROM portal.provision_steps p JOIN portal.fulfilments f USING (order_id)
+WHERE f.state = 'done' AND p.state IN ('running', 'paused') AND p.next_attempt_at <= now() AND NOT EXISTS (
+    SELECT FROM portal.provision_steps e
+    WHERE e.order_id = p.order_id AND e.position < p.position AND e.state = 'running') LIMIT 500
+"""
+_BEGIN = """
+UPDATE portal.provision_steps s SET attempt = attempt + 1, updated_at = now()
+FROM (
+    SELECT p.order_id, p.position, f.account_id, f.facts ->> 'hosting_username' AS username
+    FROM portal.provision_steps p JOIN portal.fulfilments f USING (order_id)
+    WHERE p.order_id = $1 AND f.state = 'done' AND p.state IN ('running', 'paused') AND p.next_attempt_at <= now()
+      AND NOT EXISTS (SELECT FROM portal.provision_steps e
+                      WHERE e.order_id = p.order_id AND e.position < p.position AND e.state = 'running')
+    ORDER BY p.position LIMIT 1) AS due
+WHERE (s.order_id, s.position) = (due.order_id, due.position)
+RETURNING s.order_id, due.account_id, s.position, s.step, s.parameters, s.attempt, s.facts, due.username
+"""
+_SETTLE = """
+WITH settled AS (
+    UPDATE portal.provision_steps SET state = $5, attempt = $6, error_code = $7, error_message = $8,
+        next_attempt_at = now() + $9 * interval '1 second', updated_at = now()
+    WHERE order_id = $1 AND position = $2 AND state IN ('running', 'paused') RETURNING order_id, step
+)
+INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail)
+SELECT order_id, step, $3, $4, $10 FROM settled
+"""
+_ADD_FIRST = """
+INSERT INTO portal.provision_steps (order_id, position, step, parameters) VALUES ($1, 0, $2, $3)
+ON CONFLICT (order_id, position) DO NOTHING
+"""
+_ADD = """
+INSERT INTO portal.provision_steps (order_id, position, step, parameters)
+SELECT order_id, $2, $3, $4 FROM portal.provision_steps WHERE order_id = $1 AND position = 0
+ON CONFLICT (order_id, position) DO NOTHING
+"""
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """Where a step stands after a try; due again in so many seconds."""
+
+    state: str
+    attempt: int = 0
+    code: str | None = None
+    message: str | None = None
+    seconds: float = 0.0
+
+
+async def begin_template(pool: asyncpg.Pool, order_id: str, template: str) -> None:
+    """Write down that a template is to be followed once the order is done. Twice is once."""
+    await pool.execute(_ADD_FIRST, order_id, FIND_TEMPLATE, {"template": template})
+
+
+async def write_down(pool: asyncpg.Pool, order_id: str, steps: Sequence[TemplateStep]) -> None:
+    """The template's steps, as they are now: a template that is changed later changes nothing for this order."""
+    rows = [
+        (order_id, position, each.step, msgspec.to_builtins(each.parameters))
+        for position, each in enumerate(steps, 1)
+        if each.step != CREATE_ACCOUNT  # done before the order was
+    ]
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.executemany(_ADD, rows)
+
+
+async def due(pool: asyncpg.Pool) -> list[str]:
+    """Activated orders with something left to set up now."""
+    return [row["order_id"] for row in await pool.fetch(_DUE)]
+
+
+async def begin(ctx: Context, order_id: str) -> Task | None:
+    """The order's next step, its try counted before it is made; None when nothing is due."""
+    row = await ctx.pool.fetchrow(_BEGIN, order_id)
+    return Task(ctx=ctx, **dict(row)) if row else None
+
+
+async def settle(task: Task, outcome: Outcome) -> None:
+    """Record what became of a try; nothing of a step that staff skipped, or of a customer who was erased meanwhile."""
+    to = _position(task, outcome)
+    await task.ctx.pool.execute(
+        _SETTLE,
+        task.order_id,
+        task.position,
+        task.attempt,
+        type(outcome).__name__.lower(),
+        to.state,
+        to.attempt,
+        to.code,
+        to.message,
+        to.seconds,
+        msgspec.structs.asdict(outcome),
+    )
+
+
+def _position(task: Task, outcome: Outcome) -> Position:
+    match outcome:
+        case Next():
+            return Position(state="done", attempt=task.attempt)
+        case Wait():
+            return Position(state="running", seconds=outcome.seconds)
+        case Retry():
+            return Position(state="running", attempt=task.attempt, seconds=outcome.seconds)
+        case Pause():
+            state, seconds = "paused", outcome.seconds
+        case Fail():
+            state, seconds = "failed", 0.0
+    return Position(state=state, attempt=task.attempt, code=outcome.code, message=outcome.message, seconds=seconds)

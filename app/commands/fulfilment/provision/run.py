@@ -1,0 +1,73 @@
+"""Sets up what an activated order's template names, as far as it goes now.
+
+Whatever happens within a step ends in an outcome, and the journal moves only with it; a kill in between leaves the step
+to be run again. The caller holds the order's lock.
+"""
+
+import structlog
+
+from app.commands.context import Context
+from app.commands.fulfilment.provision import journal
+from app.commands.fulfilment.provision.steps import STEPS
+from app.commands.fulfilment.provision.task import Task
+from app.commands.fulfilment.work import TRIES, Fail, Outcome, Pause, again
+from app.errors import UpstreamError, UpstreamRejected
+from app.integrations.whm.faults import FEATURE_MISSING, QUOTA_REACHED
+
+FIRST_PAUSE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 3_600.0
+MOST_TRIES = 80
+"""Three at once, six within the next hour, then one an hour: three days, after which staff have to look."""
+REFUSALS = {FEATURE_MISSING: "HOSTING_FEATURE_MISSING", QUOTA_REACHED: "HOSTING_QUOTA_REACHED"}
+
+log = structlog.get_logger()
+
+
+async def run(ctx: Context, order_id: str) -> None:
+    """Do every step that can be done now."""
+    while task := await journal.begin(ctx, order_id):
+        outcome = _bounded(task, await _attempt(task))
+        await journal.settle(task, outcome)
+        tell = log.error if isinstance(outcome, Fail) else log.info
+        tell(
+            "provision_step",
+            order_id=order_id,
+            step=task.step,
+            attempt=task.attempt,
+            outcome=type(outcome).__name__.lower(),
+            code=getattr(outcome, "code", None),
+        )
+
+
+async def _attempt(task: Task) -> Outcome:
+    try:
+        return await STEPS[task.step](task)
+    except UpstreamError as error:
+        log.warning("provision_step_failed", order_id=task.order_id, step=task.step, error=str(error))
+        return _verdict(task, error)
+    except Exception as error:
+        log.exception("provision_step_broken", order_id=task.order_id, step=task.step)
+        if task.attempt < TRIES:
+            return again(task.attempt, type(error).__name__)
+        return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why.")
+
+
+def _verdict(task: Task, error: UpstreamError) -> Outcome:
+    """A refusal will be repeated, so staff must act; everything else may pass."""
+    name = error.upstream.upper()
+    if isinstance(error, UpstreamRejected):
+        code = REFUSALS.get(error.vendor_code, f"{name}_REJECTED")
+        return Fail(code, f"{error.operation}: {error.reason}")
+    if task.attempt < TRIES:
+        return again(task.attempt, str(error)[:200])
+    return Pause(f"{name}_UNAVAILABLE", f"{error.operation} could not be done; tried again by itself.")
+
+
+def _bounded(task: Task, outcome: Outcome) -> Outcome:
+    """A pause is longer each time, and not for ever."""
+    if not isinstance(outcome, Pause):
+        return outcome
+    if task.attempt >= MOST_TRIES:
+        return Fail(outcome.code, f"{outcome.message} It was tried for three days.")
+    seconds = FIRST_PAUSE_SECONDS * 2.0 ** max(task.attempt - TRIES, 0)
+    return Pause(outcome.code, outcome.message, min(seconds, LONGEST_PAUSE_SECONDS))

@@ -1,0 +1,47 @@
+"""What a step of a provisioning template gets."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.commands.context import Context
+from app.commands.fulfilment.work import Fail
+from app.integrations.whm.client import HostingAccount
+
+NO_ACCOUNT = Fail("HOSTING_ACCOUNT_MISSING", "The order has no hosting account, or it is not on the server any more.")
+
+
+class Task(Struct, kw_only=True):
+    """A step as journaled. `attempt` counts its tries since staff last asked for it; `facts` is what it learned."""
+
+    ctx: Context
+    order_id: str
+    account_id: UUID
+    position: int
+    step: str
+    parameters: dict[str, Any]
+    attempt: int
+    facts: dict[str, Any]
+    username: str | None
+
+    async def account(self) -> HostingAccount | None:
+        """The hosting account that was made for the order, as the server has it now."""
+        return await self.ctx.whm.account(self.username) if self.username else None
+
+    async def remember(self, **facts: Any) -> None:
+        """Journal facts at once; None takes one out."""
+        await self.ctx.pool.execute(
+            "UPDATE portal.provision_steps SET facts = jsonb_strip_nulls(facts || $3), updated_at = now() "
+            "WHERE order_id = $1 AND position = $2",
+            self.order_id,
+            self.position,
+            facts,
+        )
+        self.facts.update(facts)
+
+    def seconds_since(self, fact: str) -> float | None:
+        """How long ago a journaled instant was; None when it is not set."""
+        at = self.facts.get(fact)
+        return (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() if at else None

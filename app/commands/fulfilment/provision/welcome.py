@@ -1,0 +1,22 @@
+"""The mail that says what was set up and how to get in. It holds no password; nobody knows one.
+
+Writes: portal.provision_steps, portal.mails.
+"""
+
+from app.commands import mail
+from app.commands.fulfilment.provision.task import Task
+from app.commands.fulfilment.work import Next, Outcome
+
+_ONCE = """
+UPDATE portal.provision_steps SET facts = facts || '{"mailed": true}'
+WHERE order_id = $1 AND position = $2 AND NOT facts ? 'mailed' RETURNING true
+"""
+_USER = "SELECT user_id FROM portal.id_mappings WHERE account_id = $1"
+
+
+async def send_welcome_email(task: Task) -> Outcome:
+    """Ask for it in the transaction that notes that it was asked for."""
+    async with task.ctx.pool.acquire() as connection, connection.transaction():
+        if await connection.fetchval(_ONCE, task.order_id, task.position):
+            await mail.ask_user(connection, "welcome", await connection.fetchval(_USER, task.account_id))
+    return Next()
