@@ -1,6 +1,9 @@
 """What is set up after activation: once each, whatever fails or is killed; and never at the cost of the service."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from app.commands.fulfilment.provision import templates
 from app.commands.fulfilment.provision.run import MOST_TRIES
 from app.errors import Conflict
 from app.ingest.operators import Operator
+from app.settings import Settings
 
 AYA = Operator(name="aya")
 WHOLE = {"items": [{"sku": "HOSTING-BUSINESS"}]}
@@ -172,6 +176,33 @@ async def test_a_kill_after_a_write_repeats_nothing(desk: Any, operation: str) -
     # Asking again for a grant or a check changes nothing, so they are not looked for first.
     harmless = operation in ("Mysql::set_privileges_on_database", "SSL::start_autossl_check")
     assert calls[operation] in ((1, 2) if harmless else ((2,) if operation == "Email::add_pop" else (1,)))
+
+
+def worker(settings: Settings) -> subprocess.Popen[bytes]:
+    """A worker as a process of its own."""
+    own = {field.name.upper(): str(getattr(settings, field.name)) for field in msgspec.structs.fields(Settings)}
+    argv = [sys.executable, "-m", "app.cli", "worker"]
+    return subprocess.Popen(argv, env=os.environ | own | {"SWEEP_SECONDS": "1"}, stderr=subprocess.DEVNULL)
+
+
+async def test_a_worker_that_is_killed_at_its_writes_leaves_them_to_the_next(desk: Any) -> None:
+    actor, order_id = await activated(desk)
+    for operation in ("Mysql::create_user", "Email::add_pop", "WordPressSite::create", None):
+        process = worker(desk.context.settings)
+        try:
+            async with asyncio.timeout(30):
+                while True:
+                    calls = {call["operation"] for call in await desk.sandbox.calls("whm")}
+                    if operation in calls or (operation is None and await states(desk, order_id) == ALL_DONE):
+                        break
+                    await desk.hurry_steps(order_id, "running")
+                    await asyncio.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait()
+    await assert_set_up(desk, order_id)
+    await desk.assert_whole(actor, order_id)
+    assert count(await desk.sandbox.calls("whm"))["WordPressSite::create"] == 1
 
 
 async def test_a_kill_after_any_step_repeats_nothing(desk: Any) -> None:
