@@ -13,10 +13,10 @@ from msgspec import Struct, structs
 
 from app.errors import NotFound
 from app.queries import page
-from app.queries.calendar import today
 from app.queries.links import linked
 from app.queries.standing import of_whmcs
 from app.queries.store import Answer, Source, Store, answered, etag_of
+from app.readmodels.calendar import today
 from app.readmodels.invoices import InvoiceStatus
 
 NEWEST = page.Listing("invoices", "sort_id", "bigint")

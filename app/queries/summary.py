@@ -13,8 +13,8 @@ from uuid import UUID
 import msgspec
 
 from app.queries import whole
-from app.queries.calendar import today
 from app.queries.store import Answer, Store, etag_of
+from app.readmodels.calendar import today
 from app.readmodels.invoices import InvoiceSummary
 from app.readmodels.money import money
 from app.readmodels.notifications import UNREAD

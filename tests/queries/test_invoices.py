@@ -10,9 +10,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from app.queries import calendar, invoices
+from app.queries import invoices
 from app.queries.page import Page
 from app.queries.store import Store
+from app.readmodels import calendar
 from app.readmodels.invoices import InvoiceStatus
 
 FEED = "/data/Portal__chn"

@@ -10,9 +10,13 @@ from zoneinfo import ZoneInfo
 
 
 def today(country: str | None, fallback_zone: str) -> date:
-    """The customer's date. Countries with several zones, and none at all, count as `fallback_zone`."""
-    zone = _zones().get((country or "").upper(), fallback_zone)
-    return datetime.now(UTC).astimezone(ZoneInfo(zone)).date()
+    """The customer's date."""
+    return datetime.now(UTC).astimezone(zone_of(country, fallback_zone)).date()
+
+
+def zone_of(country: str | None, fallback_zone: str) -> ZoneInfo:
+    """The customer's zone. Countries with several, and none at all, count as `fallback_zone`."""
+    return ZoneInfo(_zones().get((country or "").upper(), fallback_zone))
 
 
 @cache
