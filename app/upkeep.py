@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from app.commands import ledger, mail, tell_salesforce
 from app.commands.services.follow import follow
+from app.commands.services.on_the_day import make_due
 from app.errors import UpstreamError
 from app.ingest import cases, merges, retention
 from app.ingest.reconcile import Reconcile
@@ -92,6 +93,11 @@ async def follow_plans(resources: Resources) -> None:
     await follow(resources.context)
 
 
+async def make_scheduled(resources: Resources) -> None:
+    """Make the changes of plan whose day has come."""
+    await make_due(resources.context)
+
+
 async def reconcile(resources: Resources) -> None:
     """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
@@ -110,6 +116,7 @@ CHORES = (
     Chore("salesforce", 60, tell),
     Chore("merges", 10, follow_merges),
     Chore("plans", 1, follow_plans),
+    Chore("scheduled", 5, make_scheduled),
     Chore("rebuild", 30, rebuild_raised),
 )
 

@@ -47,6 +47,20 @@ CASE = {
 CLOSED = {"Status": "Closed", "IsClosed": True, "ClosedDate": "2026-02-03T01:00:00.000+0000"}
 COMMENT = {"IsPublished": True, "CreatedDate": "2026-02-02T01:00:00.000+0000"}
 ADDON = {"name": "Backup", "status": "Active", "billingcycle": "Monthly", "recurringamount": "500.00"}
+PLANNED = {
+    "present_name": "SIM 5 GB",
+    "sku": "SIM-1GB",
+    "product_name": "SIM 1 GB",
+    "direction": "downgrade",
+    "effective_date": "2026-03-01",
+    "status": "waiting",
+    "code": None,
+    "reason": None,
+    "invoice_id": None,
+    "created_at": "2026-02-01T01:00:00+00:00",
+    "ended_at": None,
+}
+TAKEN_BACK = {"status": "cancelled", "code": "by_customer", "ended_at": "2026-02-02T01:00:00+00:00"}
 UPGRADE = {"product_id": "302", "product_name": "SIM 10 GB", "invoice_id": "77", "date": "2026-02-01"}
 INVOICE = {
     "status": "Unpaid",

@@ -14,9 +14,10 @@ from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
 from app.commands.context import Context
 from app.commands.read_usage import usage_of
-from app.commands.services import journal, staff, suspension
+from app.commands.services import journal, schedule_lists, staff, suspension
 from app.commands.services.journal import PlanChange
 from app.commands.services.owned import noted
+from app.commands.services.schedules import PlannedChange
 from app.commands.services.story import ServiceStory
 from app.commands.services.story import story as story_of
 from app.ingest.operators import Operator
@@ -38,7 +39,7 @@ def services() -> None:
 @SUBSCRIPTION
 @AS_JSON
 def show(subscription_id: str, as_json: bool) -> None:
-    """Whose a service is, how it is, and every change of plan."""
+    """Whose a service is, how it is, every change of plan, and those planned."""
     _decide(lambda ctx, by: story_of(ctx, subscription_id), as_json)
 
 
@@ -119,6 +120,20 @@ def plan_changes(retry: UUID | None, limit: int, as_json: bool) -> None:
         Console().print(_table(found))
 
 
+@services.command("scheduled-changes")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, MOST))
+@AS_JSON
+def scheduled_changes(limit: int, as_json: bool) -> None:
+    """Changes of plan for days to come: those refused in the last 30 days, then those that wait."""
+    found = operate(lambda r: schedule_lists.listed(r.pool, limit))
+    if as_json:
+        print_json({"scheduled_changes": found})
+    elif not found:
+        click.echo("No change of plan is planned.")
+    else:
+        Console().print(_scheduled(found))
+
+
 def _decide(work: Callable[[Context, Operator], Awaitable[ServiceStory]], as_json: bool) -> None:
     story = operate(lambda r: work(r.context, operator()))
     if as_json:
@@ -128,6 +143,8 @@ def _decide(work: Callable[[Context, Operator], Awaitable[ServiceStory]], as_jso
     click.echo(f"Account {story.account_id}, WHMCS client {story.whmcs_client_id}.")
     if story.plan_changes:
         Console().print(_table(story.plan_changes))
+    if story.scheduled_changes:
+        Console().print(_scheduled(story.scheduled_changes))
 
 
 def _table(found: list[PlanChange]) -> Table:
@@ -137,4 +154,13 @@ def _table(found: list[PlanChange]) -> Table:
         asked = f"{each.created_at:%m-%d %H:%M}"
         row = (each.subscription_id, each.product_name, each.state, str(each.attempts), asked, each.invoice_id or "")
         table.add_row(str(each.change_id), *row, escape(error))
+    return table
+
+
+def _scheduled(found: list[PlannedChange]) -> Table:
+    table = Table("planned", "service", "from", "to", "on", "state", "attempts", "error", box=SIMPLE_HEAD)
+    for each in found:
+        error = ": ".join(filter(None, (each.error_code, each.error_message)))
+        row = (each.subscription_id, each.present_name, each.product_name, each.effective_date.isoformat(), each.state)
+        table.add_row(str(each.schedule_id), *row, str(each.attempts), escape(error))
     return table

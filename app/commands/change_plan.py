@@ -1,42 +1,40 @@
-"""Change the plan of a service: WHMCS calculates and bills, and once it bills the new plan, the provider is told.
+"""Change the plan of a service, now or on a day to come: WHMCS calculates and bills, and once it bills the new plan,
+the provider is told.
 
 Journaled before WHMCS is asked. A request without an answer is looked for before anything is asked again, by this
-command repeated, by the next one, or by the worker.
+command repeated, by the next one, or by the worker. Of a day to come WHMCS knows nothing: the portal writes it down,
+and the worker does on that day what is done here.
 
-Reads and writes: portal.plan_changes, WHMCS service and upgrade order. Writes: ingest.inbox.
+Reads and writes: portal.plan_changes, portal.scheduled_changes, WHMCS service and upgrade order. Writes: ingest.inbox.
 """
 
-import asyncio
-from decimal import Decimal
+from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from app.commands.context import Actor, Context, Done
-from app.commands.fulfilment.work import NOTHING_DONE
-from app.commands.services import journal
-from app.commands.services.accepted import found, show
+from app.commands.services import journal, schedules
+from app.commands.services.accepted import show
+from app.commands.services.ahead import begins, put_off
 from app.commands.services.journal import PlanChange
-from app.commands.services.owned import Service, owned, refuse_unless
-from app.commands.services.plans import not_available, target
-from app.commands.services.pricing import quoted, split, wish
+from app.commands.services.ordering import Terms, order
+from app.commands.services.owned import Service, owned
+from app.commands.services.schedules import PlannedChange
 from app.commands.services.turn import turn
-from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
-from app.integrations.whmcs import upgrades
-from app.integrations.whmcs.faults import UPGRADE_UNPAID
-from app.readmodels.money import Money, money
-from app.readmodels.plans import Direction, Plan
-
-LOOK_AGAIN_SECONDS = (0.2, 1.0)
+from app.readmodels.money import Money
+from app.readmodels.plans import Direction
 
 
 class NewPlan(Struct, forbid_unknown_fields=True):
-    """The plan by its SKU. With the `due_now` and `credit` of the preview, only if they still hold."""
+    """The plan by its SKU. With the `due_now` and `credit` of the preview, only if they still hold. With an
+    `effective_date` on that day, at most a year ahead; what is due is calculated then."""
 
     sku: Annotated[str, Meta(min_length=1, max_length=100)]
     due_now: Money | None = None
     credit: Money | None = None
+    effective_date: Annotated[date | None, Meta(description="The day, where the customer is. Today is at once.")] = None
 
 
 class ChangePlan(Struct, frozen=True):
@@ -49,98 +47,63 @@ class ChangePlan(Struct, frozen=True):
 
 class PlanChanged(Struct, frozen=True, kw_only=True):
     """How far it is: paid for it takes effect; with nothing to pay it has. `providing`: billed, and on its way to the
-    network or server."""
+    network or server. `scheduled`: nothing is done before the `effective_date`."""
 
     change_id: UUID
     subscription_id: str
     sku: str
     name: str
-    state: Literal["awaiting_payment", "providing", "done"]
+    state: Literal["scheduled", "awaiting_payment", "providing", "done"]
     invoice_id: str | None
+    effective_date: date | None = None
 
 
 async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:
-    """Order the plan, or find the order that this very request placed.
+    """Order the plan, or plan that for its day; or find what this very request did.
 
     Raises:
         NotFound: `subscription_not_found`.
-        Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `price_changed`, `subscription_busy`.
-        RuleViolated: `plan_not_available`, `wrong_direction`.
+        InvalidRequest: `invalid_value`, a price for a day to come.
+        Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `price_changed`, `subscription_busy`,
+            `cancellation_exists`.
+        RuleViolated: `plan_not_available`, `wrong_direction`, `date_past`, `date_too_far`.
         OutcomeUnknown: WHMCS did not answer; the same request finds out.
     """
     async with turn(ctx, request.subscription_id):
         service = await owned(ctx, actor, request.subscription_id)
-        change = await _before(ctx, actor, request) or await _order(ctx, actor, service, request)
+        wanted = request.plan
+        terms = Terms(sku=wanted.sku, direction=request.direction, due_now=wanted.due_now, credit=wanted.credit)
+        if wanted.effective_date and (
+            done := await _ahead(ctx, service, terms, wanted.effective_date, actor.command_key)
+        ):
+            return done
+        change = await order(ctx, service, terms, actor.command_key)
         submission = await show(ctx, change)
     return Done(_result(change), submission, target=request.subscription_id)
 
 
-async def _before(ctx: Context, actor: Actor, request: ChangePlan) -> PlanChange | None:
-    """What this command did when it was tried before; another's change is in the way."""
-    own = await journal.of_command(ctx.pool, request.subscription_id, actor.command_key)
-    if own is not None and own.state != "asked":
-        return own
-    under_way = await journal.open_of(ctx.pool, request.subscription_id)
-    if under_way is None:
+async def _ahead(ctx: Context, service: Service, terms: Terms, day: date, command_key: str) -> Done | None:
+    """Planned for its day; None for today, and for what was ordered when that day was today."""
+    if own := await schedules.of_command(ctx.pool, service.subscription_id, command_key):
+        return Done(_planned(own), target=service.subscription_id)
+    if await journal.of_command(ctx.pool, service.subscription_id, command_key):
         return None
-    if under_way.state == "asked":
-        settled = await found(ctx, under_way)
-        if settled is None:
-            raise OutcomeUnknown("whmcs", upgrades.ACTION, "an earlier request is still in doubt")
-        if settled.state == "withdrawn":
-            return None
-        under_way = settled
-    if own is not None and own.change_id == under_way.change_id:
-        return under_way
-    raise _in_progress(under_way.product_name)
+    due_at = await begins(ctx, service, day)
+    if due_at is None:
+        return None
+    planned, submission = await put_off(ctx, service, terms, day, due_at, command_key)
+    return Done(_planned(planned), submission, target=service.subscription_id)
 
 
-async def _order(ctx: Context, actor: Actor, service: Service, request: ChangePlan) -> PlanChange:
-    refuse_unless(service, "active")
-    plan, direction = await target(ctx, service, request.plan.sku)
-    if direction != request.direction:
-        sentence = f"{plan.name} is {'more' if direction == 'upgrade' else 'less'} than the present plan: {direction}."
-        raise RuleViolated(sentence, code="wrong_direction", errors=[Violation("sku", "wrong_direction", sentence)])
-    quote = await quoted(ctx, service, plan)
-    if quote.in_progress:
-        raise _in_progress("Another plan")
-    _refuse_other_price(service, request.plan, quote.due_now)
-    return await _send(ctx, actor, service, plan)
-
-
-async def _send(ctx: Context, actor: Actor, service: Service, plan: Plan) -> PlanChange:
-    change = await journal.begin(ctx.pool, service, plan, actor.command_key)
-    try:
-        done = await upgrades.upgrade(ctx.whmcs, wish(ctx, service, plan.product_id))
-    except NOTHING_DONE as error:
-        await journal.move(ctx.pool, change, "withdrawn")
-        if not isinstance(error, UpstreamRejected):
-            raise
-        raise (_in_progress("Another plan") if error.vendor_code == UPGRADE_UNPAID else not_available()) from error
-    except OutcomeUnknown:
-        for pause_seconds in LOOK_AGAIN_SECONDS:
-            await asyncio.sleep(pause_seconds)
-            settled = await found(ctx, change)
-            if settled is not None and settled.state != "withdrawn":
-                return settled
-        raise
-    state: journal.State = "awaiting_payment" if done.invoice_id else "providing"
-    return await journal.move(ctx.pool, change, state, whmcs_order_id=done.order_id, invoice_id=done.invoice_id)
-
-
-def _refuse_other_price(service: Service, plan: NewPlan, quoted_now: Decimal) -> None:
-    """What the customer agreed to is what the customer pays."""
-    due_now, credit = (money(amount, service.amount.currency) for amount in split(quoted_now))
-    if plan.due_now in (None, due_now) and plan.credit in (None, credit):
-        return
-    text = f"{due_now.amount} {due_now.currency}" if Decimal(due_now.amount) else f"a credit of {credit.amount}"
-    raise Conflict(f"The price is another one now: {text}. Please look at it and decide again.", code="price_changed")
-
-
-def _in_progress(name: str) -> Conflict:
-    return Conflict(
-        f"{name} was ordered for this service already. Please pay its invoice first, or wait until it is set up.",
-        code="change_in_progress",
+def _planned(schedule: PlannedChange) -> PlanChanged:
+    return PlanChanged(
+        change_id=schedule.schedule_id,
+        subscription_id=schedule.subscription_id,
+        sku=schedule.sku,
+        name=schedule.product_name,
+        state="scheduled",
+        invoice_id=None,
+        effective_date=schedule.effective_date,
     )
 
 

@@ -1,9 +1,9 @@
 """Mails the portal sends: asked for in the transaction that has the reason, written and sent by a worker.
 
-A request says what kind of mail goes where and nothing else: the same row is written for an address we know and for one
-we do not, and a token exists only in the mail itself.
+A request says what kind of mail goes where, at most with the row it is about, and nothing else: the same is written for
+an address we know and for one we do not, and a token exists only in the mail itself.
 
-Reads: portal.users. Reads and writes: portal.mails. Writes: portal.password_resets.
+Reads: portal.users, scheduled_changes. Reads and writes: portal.mails. Writes: portal.password_resets.
 """
 
 import random
@@ -29,6 +29,8 @@ Kind = Literal[
     "invitation",
     "service_active",
     "welcome",
+    "scheduled_change_made",
+    "scheduled_change_refused",
 ]
 
 BATCH = 20
@@ -39,7 +41,7 @@ RESETS_AN_HOUR = 3
 INVITATION_SECONDS = 3 * 24 * 3_600
 
 _DUE = """
-SELECT id, kind, recipient, attempts FROM portal.mails
+SELECT id, kind, recipient, about, attempts FROM portal.mails
 WHERE finished_at IS NULL AND next_attempt_at <= clock_timestamp()
 ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
@@ -58,10 +60,13 @@ async def ask(connection: Any, kind: Kind, recipient: str) -> None:
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
 
 
-async def ask_user(connection: Any, kind: Kind, user_id: UUID | None) -> None:
+async def ask_user(connection: Any, kind: Kind, user_id: UUID | None, *, about: UUID | None = None) -> None:
     """The same, to a user's own address."""
     await connection.execute(
-        "INSERT INTO portal.mails (kind, recipient) SELECT $1, email FROM portal.users WHERE id = $2", kind, user_id
+        "INSERT INTO portal.mails (kind, recipient, about) SELECT $1, email, $3 FROM portal.users WHERE id = $2",
+        kind,
+        user_id,
+        about,
     )
 
 
@@ -78,7 +83,7 @@ async def send_due(pool: asyncpg.Pool, settings: Settings) -> int:
 
 async def _one(connection: Any, settings: Settings, row: Any) -> None:
     user = await connection.fetchrow(_USER, row["recipient"])
-    mail = await WRITERS[row["kind"]](connection, settings, user) if user else None
+    mail = await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
     if mail is None:
         await connection.execute(_FINISH, row["id"], "nobody", None)
         return
@@ -120,7 +125,7 @@ def _link(settings: Settings, token: str) -> str:
     return page.replace("{token}", token)
 
 
-async def _password_reset(connection: Any, settings: Settings, user: Any) -> Mail | None:
+async def _password_reset(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     lately = await connection.fetchval(
         "SELECT count(*) FROM portal.password_resets WHERE user_id = $1 AND created_at > now() - interval '1 hour'",
         user["id"],
@@ -135,18 +140,18 @@ async def _password_reset(connection: Any, settings: Settings, user: Any) -> Mai
     )
 
 
-async def _invitation(connection: Any, settings: Settings, user: Any) -> Mail:
+async def _invitation(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
     link = _link(settings, await _token(connection, user, INVITATION_SECONDS))
     text = f"You have been given access to the customer portal. Choose a password within three days:\n\n{link}\n\n"
     return _mail(user, "Your access to the customer portal", text + "Then set up your authenticator app.")
 
 
-async def _service_active(connection: Any, settings: Settings, user: Any) -> Mail:
+async def _service_active(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
     text = f"What you ordered is active. You find it among your services:\n\n{settings.public_url}"
     return _mail(user, "Your service is active", text)
 
 
-async def _welcome(connection: Any, settings: Settings, user: Any) -> Mail:
+async def _welcome(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
     text = (
         "Welcome. What you ordered is set up. You find it among your services in the portal, and there you open its "
         f"control panel without another password:\n\n{settings.public_url}\n\n"
@@ -156,8 +161,25 @@ async def _welcome(connection: Any, settings: Settings, user: Any) -> Mail:
     return _mail(user, "Welcome: your service is set up", text)
 
 
+async def _scheduled_change(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+    row = await connection.fetchrow("SELECT * FROM portal.scheduled_changes WHERE schedule_id = $1", about)
+    if row is None:
+        return None
+    planned = f"You planned to change {row['present_name']} to {row['product_name']} on {row['effective_date']}."
+    subject = f"{row['product_name']}, as you planned it"
+    told = "That is done, and takes effect within minutes."
+    if row["state"] == "refused":
+        subject = "Your change of plan could not be made"
+        told = (
+            f"That could not be done, and nothing was changed. {row['reason']} To choose again, look at your services."
+        )
+    elif row["invoice_id"]:
+        told = f"It is ordered, and takes effect when invoice {row['invoice_id']} is paid."
+    return _mail(user, subject, f"{planned} {told}\n\n{settings.public_url}")
+
+
 def _notice(subject: str, text: str) -> "Writer":
-    async def write(connection: Any, settings: Settings, user: Any) -> Mail:
+    async def write(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
         warning = "If this was not you, reset your password at once and contact support."
         return _mail(user, subject, f"{text}\n\n{warning}")
 
@@ -169,12 +191,14 @@ def _mail(user: Any, subject: str, text: str) -> Mail:
     return Mail(user["email"], subject, f"{greeting}{text}\n")
 
 
-Writer = Callable[[Any, Settings, Any], Awaitable[Mail | None]]
+Writer = Callable[[Any, Settings, Any, UUID | None], Awaitable[Mail | None]]
 WRITERS: Mapping[str, Writer] = {
     "password_reset": _password_reset,
     "invitation": _invitation,
     "service_active": _service_active,
     "welcome": _welcome,
+    "scheduled_change_made": _scheduled_change,
+    "scheduled_change_refused": _scheduled_change,
     "password_changed": _notice(
         "Your password was changed", "Your password was changed, and all other sessions were ended."
     ),

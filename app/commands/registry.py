@@ -1,6 +1,7 @@
 """Every command by name: what can be done here, on one screen."""
 
 from app.commands.attach_to_case import attach_to_case
+from app.commands.cancel_scheduled_change import cancel_scheduled_change
 from app.commands.cancel_subscription import cancel_subscription
 from app.commands.change_address import change_address
 from app.commands.change_password import change_password
@@ -56,6 +57,7 @@ PAY_INVOICE = Command("pay_invoice", pay_invoice, "required")
 CREATE_PAYMENT_METHODS_LINK = Command("create_payment_methods_link", create_payment_methods_link, replayable=False)
 PREVIEW_PLAN_CHANGE = Command("preview_plan_change", preview_plan_change, replayable=False, changes=False)
 CHANGE_PLAN = Command("change_plan", change_plan, "required")
+CANCEL_SCHEDULED_CHANGE = Command("cancel_scheduled_change", cancel_scheduled_change)
 CANCEL_SUBSCRIPTION = Command("cancel_subscription", cancel_subscription)
 READ_USAGE = Command("read_usage", read_usage, replayable=False, changes=False)
 CREATE_CONTROL_PANEL_LINK = Command("create_control_panel_link", create_control_panel_link, replayable=False)
@@ -95,6 +97,7 @@ COMMANDS = (
     REMOVE_PAYMENT_METHOD,
     PREVIEW_PLAN_CHANGE,
     CHANGE_PLAN,
+    CANCEL_SCHEDULED_CHANGE,
     CANCEL_SUBSCRIPTION,
     READ_USAGE,
     CREATE_CONTROL_PANEL_LINK,

@@ -9,9 +9,10 @@ from msgspec import Meta, Struct
 
 from app.commands.context import Context
 from app.commands.read_usage import Usage, usage_of
-from app.commands.services import journal, staff, suspension
+from app.commands.services import journal, schedule_lists, staff, suspension
 from app.commands.services.journal import PlanChange
 from app.commands.services.owned import noted
+from app.commands.services.schedules import PlannedChange
 from app.commands.services.story import ServiceStory, story
 from app.errors import InvalidRequest, Violation
 from app.http.admin import operator_of
@@ -47,11 +48,17 @@ class PlanChanges(Struct, frozen=True):
     items: list[PlanChange]
 
 
+class PlannedChanges(Struct, frozen=True):
+    """Those refused in the last 30 days, the latest first, then those that wait, in the order of their days."""
+
+    items: list[PlannedChange]
+
+
 @get(
     "/api/admin/subscriptions/{subscription_id:str}",
     summary="One service",
     tags=["Operators"],
-    responses=answers(ServiceStory, "Whose it is, how it is, and every change of plan."),
+    responses=answers(ServiceStory, "Whose it is, how it is, every change of plan, and those planned."),
 )
 async def get_service(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId
@@ -167,9 +174,33 @@ async def retry(request: Request[Any, Any, Any], actor: Caller, change_id: FromP
     return unstored(await staff.retry(_context(request), operator_of(actor), change_id))
 
 
+@get(
+    "/api/admin/scheduled-changes",
+    summary="Changes of plan for days to come",
+    tags=["Operators"],
+    responses=answers(PlannedChanges, "With state, attempts and error."),
+)
+async def list_scheduled_changes(
+    request: Request[Any, Any, Any], actor: Caller, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
+) -> Response[bytes]:
+    """Those that were refused have been told to their customers, who may choose again."""
+    return unstored(PlannedChanges(await schedule_lists.listed(_context(request).pool, limit)))
+
+
 def _context(request: Request[Any, Any, Any]) -> Context:
     context: Context = request.app.state.context
     return context
 
 
-ROUTES = (get_service, usage, suspend, unsuspend, terminate, sync_plan, reissue, list_plan_changes, retry)
+ROUTES = (
+    get_service,
+    usage,
+    suspend,
+    unsuspend,
+    terminate,
+    sync_plan,
+    reissue,
+    list_plan_changes,
+    retry,
+    list_scheduled_changes,
+)

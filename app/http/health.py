@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from app.commands.context import Context
 from app.commands.fulfilment import overview
-from app.commands.services import journal
+from app.commands.services import journal, schedule_lists
 from app.db import is_outage
 from app.http.inputs import answers
 from app.http.serving import Serving
@@ -33,6 +33,11 @@ PROVISION = (
     "# HELP portal_provision_steps Steps after activation that are not done\n# TYPE portal_provision_steps gauge\n"
 )
 PLAN_CHANGES = "# HELP portal_plan_changes Changes of plan under way or failed\n# TYPE portal_plan_changes gauge\n"
+
+SCHEDULED = (
+    "# HELP portal_scheduled_changes Changes of plan that wait, that are late, or were refused in the last 24 hours\n"
+    "# TYPE portal_scheduled_changes gauge\n"
+)
 
 
 class Ready(Struct, frozen=True):
@@ -148,11 +153,12 @@ def _answers(layers: Layers) -> bytes:
 
 
 async def _fulfilments(context: Context) -> bytes:
-    """By state and error, how the last day went, what is left to set up, and changes of plan; absent while the database
-    is away."""
+    """By state and error, how the last day went, what is left to set up; changes of plan, made and planned. Absent
+    while the database is away."""
     try:
         found, pace = await overview.counts(context.pool), await overview.pace(context.pool)
-        steps, changes = await overview.provision_counts(context.pool), await journal.counts(context.pool)
+        steps = await overview.provision_counts(context.pool)
+        changes, planned = await journal.counts(context.pool), await schedule_lists.counts(context.pool)
     except Exception as error:
         if not is_outage(error):
             raise
@@ -170,6 +176,8 @@ async def _fulfilments(context: Context) -> bytes:
     ]
     lines.append(PLAN_CHANGES)
     lines += [f'portal_plan_changes{{state="{state}"}} {count}\n' for state, count in changes.items()]
+    lines.append(SCHEDULED)
+    lines += [f'portal_scheduled_changes{{state="{state}"}} {count}\n' for state, count in planned.items()]
     return (FULFILMENTS + "".join(lines)).encode()
 
 

@@ -57,6 +57,7 @@ RULES = (
     Rule("/api/admin/fulfilments", OPERATOR),
     Rule("/api/admin/subscriptions", OPERATOR),
     Rule("/api/admin/plan-changes", OPERATOR),
+    Rule("/api/admin/scheduled-changes", OPERATOR),
     Rule("/api/admin/accounts/", OPERATOR | SUPPORT),
 )
 

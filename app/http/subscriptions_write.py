@@ -4,11 +4,12 @@ import contextlib
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request, Response, delete, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct, structs
 
 from app.commands.billing_link import Link
+from app.commands.cancel_scheduled_change import CancelScheduledChange
 from app.commands.cancel_subscription import Cancel, CancelSubscription
 from app.commands.change_plan import ChangePlan, NewPlan, PlanChanged
 from app.commands.context import Actor, Done
@@ -16,6 +17,7 @@ from app.commands.create_control_panel_link import OpenControlPanel
 from app.commands.preview_plan_change import PlanPreview, PreviewPlanChange
 from app.commands.read_usage import ReadUsage, Usage
 from app.commands.registry import (
+    CANCEL_SCHEDULED_CHANGE,
     CANCEL_SUBSCRIPTION,
     CHANGE_PLAN,
     CREATE_CONTROL_PANEL_LINK,
@@ -67,7 +69,8 @@ async def upgrade(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[NewPlan]
 ) -> Response[bytes]:
     """Takes effect when its invoice is paid, or at once when nothing is due. Send `due_now` and `credit` of the
-    preview along: should the price have changed, nothing is ordered."""
+    preview along: should the price have changed, nothing is ordered. With an `effective_date` it is planned for that
+    day, in place of what was planned before, and ordered then: `scheduled_change` shows it until it is made."""
     return await _change(request, actor, subscription_id, "upgrade", data)
 
 
@@ -81,8 +84,29 @@ async def upgrade(
 async def downgrade(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[NewPlan]
 ) -> Response[bytes]:
-    """Takes effect at once; what was paid too much is given back as credit. The same rules as for an upgrade."""
+    """Takes effect at once, or on the `effective_date`; what was paid too much is given back as credit. The same rules
+    as for an upgrade."""
     return await _change(request, actor, subscription_id, "downgrade", data)
+
+
+@delete(
+    "/api/subscriptions/{subscription_id:str}/scheduled-change",
+    status_code=200,
+    summary="Take back a planned change",
+    tags=["Subscriptions"],
+    responses=answers(SubscriptionAnswer, "The subscription, whose plan stays as it is."),
+)
+async def cancel_scheduled(
+    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]
+) -> Response[bytes]:
+    """Up to the day itself: the change that an `effective_date` put off will not be made."""
+
+    async def render(done: Done) -> bytes:
+        found = await _shown_or_refuse(request, actor, subscription_id)
+        return msgspec.json.encode(found if done.shows else structs.replace(found, scheduled_change=None))
+
+    body = CancelScheduledChange(subscription_id)
+    return await run_command(request, CANCEL_SCHEDULED_CHANGE, actor, body, render=render)
 
 
 @post(
@@ -98,9 +122,7 @@ async def cancel(
     """At the end of the paid period, or now, which means within a day. A cancellation cannot be taken back here."""
 
     async def render(done: Done) -> bytes:
-        found = await _shown(request, actor, subscription_id)
-        if found is None:
-            raise NotFound("There is no such subscription.", code="subscription_not_found")
+        found = await _shown_or_refuse(request, actor, subscription_id)
         return msgspec.json.encode(found if done.shows else structs.replace(found, cancellation=done.result))
 
     body = CancelSubscription(subscription_id, data)
@@ -144,6 +166,13 @@ async def _change(
     return await run_command(request, CHANGE_PLAN, actor, body, render=render)
 
 
+async def _shown_or_refuse(request: Request[Any, Any, Any], actor: Actor, subscription_id: str) -> SubscriptionAnswer:
+    found = await _shown(request, actor, subscription_id)
+    if found is None:
+        raise NotFound("There is no such subscription.", code="subscription_not_found")
+    return found
+
+
 async def _shown(request: Request[Any, Any, Any], actor: Actor, subscription_id: str) -> SubscriptionAnswer | None:
     """The subscription as the read model has it."""
     with contextlib.suppress(NotFound):
@@ -153,4 +182,4 @@ async def _shown(request: Request[Any, Any, Any], actor: Actor, subscription_id:
     return None
 
 
-ROUTES = (preview, upgrade, downgrade, cancel, usage, control_panel)
+ROUTES = (preview, upgrade, downgrade, cancel_scheduled, cancel, usage, control_panel)

@@ -21,6 +21,19 @@ KEPT = {
     "service": frozenset({"name", "groupname", "paymentmethod", "currencycode"}),
     "addon": frozenset({"name"}),
     "upgrade": frozenset({"product_name"}),
+    "scheduled_change": frozenset(
+        {
+            "present_name",
+            "sku",
+            "product_name",
+            "direction",
+            "effective_date",
+            "code",
+            "reason",
+            "created_at",
+            "ended_at",
+        }
+    ),
     "Order": frozenset({"OrderNumber", "Order_Type__c"}),
     "OrderItem": frozenset({"Description"}),
 }

@@ -56,6 +56,7 @@ TABLES = {
     ),
     "portal/notification_reads": ("portal.notification_reads", "account_id = $3"),
     "portal/plan_changes": ("portal.plan_changes", "account_id = $3"),
+    "portal/scheduled_changes": ("portal.scheduled_changes", "account_id = $3"),
     "portal/audit": ("portal.audit", "user_id = $1 OR account_id = $3 OR target = $3::text"),
     "mirror/records": ("mirror.records", f"(source, object, record_id) IN ({_of_owners(stripping.MIRRORED)})"),
     "ingest/inbox": ("ingest.inbox", f"id IN ({_of_owners(stripping.ENTRIES)})"),

@@ -31,6 +31,13 @@ WHERE account_id = $1
 """
 """Without its facts a failed order must not be tried again: it would not know what it asked for before."""
 
+_SCHEDULED = """
+UPDATE portal.scheduled_changes SET command_digest = '', error_message = NULL,
+    state = CASE state WHEN 'waiting' THEN 'cancelled' ELSE state END, ended_at = coalesce(ended_at, now())
+WHERE account_id = $1
+"""
+"""What was planned is not made for somebody who is gone."""
+
 Step = Callable[[Resources, Subject], Awaitable[Any]]
 
 
@@ -61,6 +68,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
                 None,
             ),
             ("UPDATE portal.plan_changes SET command_digest = '', error_message = NULL WHERE account_id = $1", None),
+            (_SCHEDULED, None),
             ("UPDATE portal.audit SET address = NULL WHERE user_id = $1", subject.user_id),
             ("UPDATE portal.audit SET address = NULL WHERE account_id = $1", None),
         ):

@@ -1,9 +1,9 @@
 """Subscriptions: a WHMCS service with its add-ons, its cancellation and the plan it is changed to → one row.
 
 Amounts are in the client's currency. A change of plan is pending until the service has the new product, or its invoice
-is cancelled.
+is cancelled. One that waits for its day is the portal's own record; a service that is to end will not see it.
 
-Reads: whmcs service, addon, cancel_request, upgrade; refers to invoice; draws on client. Writes:
+Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change; refers to invoice; draws on client. Writes:
 read_model.subscriptions.
 """
 
@@ -25,6 +25,7 @@ from app.readmodels.subscriptions import (
     Addon,
     Cancellation,
     PendingChange,
+    ScheduledChange,
     Subscription,
     When,
 )
@@ -43,11 +44,11 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="subscriptions",
-        version=2,
+        version=3,
         source="whmcs",
         scope="record",
         root="service",
-        reads=("service", "addon", "cancel_request", "upgrade"),
+        reads=("service", "addon", "cancel_request", "upgrade", "scheduled_change"),
         owner_context=("client",),
         lookups=(Lookup(target="invoice", referrer="upgrade", field="invoice_id"),),
         table=TABLE,
@@ -87,6 +88,7 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
         addons=[_addon(addon, currency) for addon in group.of("addon")],
         cancellation=cancellation,
         pending_change=_pending(record, group) if status in RUNNING else None,
+        scheduled_change=_scheduled(group) if status in RUNNING and cancellation is None else None,
     )
     body = msgspec.json.encode(subscription)
     return {
@@ -144,6 +146,20 @@ def _pending(service: Record, group: Group) -> PendingChange | None:
                 requested_on=day(data.get("date")),
             )
     return None
+
+
+def _scheduled(group: Group) -> ScheduledChange | None:
+    """The one that waits; the latest, should the news of a former one's end be on its way still."""
+    waiting = [each.data for each in group.of("scheduled_change") if each.data["status"] == "waiting"]
+    if not waiting:
+        return None
+    data = max(waiting, key=lambda each: str(each["created_at"]))
+    return ScheduledChange(
+        sku=data["sku"],
+        name=data["product_name"],
+        direction=data["direction"],
+        effective_date=date.fromisoformat(data["effective_date"]),
+    )
 
 
 def _text(status: str, suspension_reason: str, cancellation: Cancellation | None) -> str:

@@ -2,14 +2,15 @@
 
 WHMCS keeps the day of registration; when a service was suspended or ended is known from the stages that were seen.
 
-Reads: whmcs service and the service_stages kept of it. Writes: read_model.timeline_subscriptions.
+Reads: whmcs service, the service_stages kept of it, and scheduled_change. Writes: read_model.timeline_subscriptions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.events import Record
-from app.projections.fields import day
+from app.projections.fields import day, instant
 from app.projections.moments import About, Moment, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
@@ -23,6 +24,14 @@ ENTERED = {
 }
 """State → the kind and the sentence of entering it. The others are WHMCS's own affair."""
 
+DROPPED = {
+    "by_customer": "You took back the change of {} to {}.",
+    "replaced": "You planned another change instead of the one of {} to {}.",
+    "service_ends": "{} will not be changed to {}, because it ends.",
+    "same_plan": "{} need not be changed to {}: it has that plan.",
+}
+"""Why a change that was planned will not be made."""
+
 ONCE = "onetime"
 """A fee is a service to WHMCS, and to nobody else."""
 
@@ -33,7 +42,7 @@ def projector(settings: Settings) -> Projector:
 
     def project(group: Group) -> Projected:
         found = [
-            rows(group, _about(service), list(_moments(service, group.of("service_stage"), zone)))
+            rows(group, _about(service), [*_moments(service, group.of("service_stage"), zone), *_planned(group)])
             for service in group.of("service")
             if (service.data.get("billingcycle") or "").lower().replace(" ", "") != ONCE
         ]
@@ -41,11 +50,11 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="timeline_subscriptions",
-        version=1,
+        version=2,
         source="whmcs",
         scope="record",
         root="service",
-        reads=("service", "service_stage"),
+        reads=("service", "service_stage", "scheduled_change"),
         table=readmodel.table("timeline_subscriptions"),
         project=project,
     )
@@ -66,3 +75,36 @@ def _moments(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[
             yield Moment(
                 kind=kind, at=stage.occurred_at, text=text.format(name), mark=str(stage.version), notifies=True
             )
+
+
+def _planned(group: Group) -> Iterator[Moment]:
+    """Changes of plan for a day to come, and what became of each."""
+    for each in group.of("scheduled_change"):
+        data = each.data
+        present, other, on = data["present_name"], data["product_name"], data["effective_date"]
+        text = f"You planned to change {present} to {other} on {on}."
+        yield Moment(kind="change_scheduled", at=instant(data["created_at"]), text=text, mark=each.record_id)
+        if ended := _ended(data["status"], data):
+            kind, text = ended
+            yield Moment(
+                kind=kind,
+                at=instant(data["ended_at"]),
+                text=text,
+                mark=each.record_id,
+                notifies=data["status"] != "cancelled",
+                reason=data.get("reason") or None,
+            )
+
+
+def _ended(status: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    names = data["present_name"], data["product_name"]
+    if status == "done" and data.get("invoice_id"):
+        text = "{} was to be changed to {}, as you planned. It will be when invoice {} is paid."
+        return "change_made", text.format(*names, data["invoice_id"])
+    if status == "done":
+        return "change_made", "{} was changed to {}, as you planned.".format(*names)
+    if status == "refused":
+        return "change_refused", "{} could not be changed to {} as you planned.".format(*names)
+    if status == "cancelled":
+        return "change_dropped", DROPPED.get(data["code"], "{} will not be changed to {}.").format(*names)
+    return None

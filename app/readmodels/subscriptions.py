@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from app.readmodels.money import Money
+from app.readmodels.plans import Direction
 from app.readmodels.table import Table
 
 ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
@@ -87,6 +88,15 @@ class PendingChange(Struct, frozen=True, kw_only=True):
     requested_on: date | None
 
 
+class ScheduledChange(Struct, frozen=True, kw_only=True):
+    """Another plan that was chosen for a day to come, the customer's own."""
+
+    sku: str
+    name: str
+    direction: Direction
+    effective_date: date
+
+
 class Subscription(Struct, frozen=True, kw_only=True):
     """A service the customer has or had. `line` is the phone number of a SIM, `domain` what anything else is under."""
 
@@ -104,3 +114,4 @@ class Subscription(Struct, frozen=True, kw_only=True):
     addons: list[Addon]
     cancellation: Cancellation | None
     pending_change: PendingChange | None
+    scheduled_change: ScheduledChange | None = None

@@ -52,3 +52,20 @@ async def test_changes_of_plan_are_listed_and_tried_again(portal: Any, pool: asy
     assert "upstream_rejected: No package." in listed
     again = portal("services", "plan-changes", "--retry", str(change_id), "--json")
     assert json.loads(again.stdout)["plan_changes"][0]["state"] == "providing"
+
+
+async def test_changes_planned_for_a_day_are_listed(portal: Any, pool: asyncpg.Pool) -> None:
+    assert "No change of plan is planned." in portal("services", "scheduled-changes").stdout
+    await pool.execute(
+        "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
+        "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, "
+        "next_attempt_at, version, state, ended_at, error_code, error_message) VALUES ($1, $1, '55', '1', '', "
+        "'Hosting Pro', 'HOSTING-BASIC', 'Hosting Basic', 'downgrade', 800, '2026-01-01', now(), now(), 1, 'refused', "
+        "now(), 'price_changed', 'Dearer.')",
+        uuid4(),
+    )
+    listed = portal("services", "scheduled-changes").stdout
+    assert "2026-01-01" in listed
+    assert "price_changed: Dearer." in listed
+    [found] = json.loads(portal("services", "scheduled-changes", "--json").stdout)["scheduled_changes"]
+    assert (found["state"], found["product_name"]) == ("refused", "Hosting Basic")

@@ -61,5 +61,36 @@ async def test_what_is_not_there_is_said_so(api: httpx.AsyncClient, operator: di
     reissue = await api.post("/api/admin/subscriptions/1/reissue", json={"eid": "12"}, headers=operator)
     assert reissue.status_code == 400
     assert (await api.get("/api/admin/plan-changes", headers=operator)).json() == {"items": []}
+    assert (await api.get("/api/admin/scheduled-changes", headers=operator)).json() == {"items": []}
     retry = await api.post(f"/api/admin/plan-changes/{uuid4()}/retry", headers=operator)
     assert (retry.status_code, retry.json()["code"]) == (404, "no_plan_change")
+
+
+async def test_what_was_refused_and_what_waits_is_listed_and_counted(
+    api: httpx.AsyncClient, sandbox: Any, worker: None, operator: dict[str, str], pool: asyncpg.Pool
+) -> None:
+    _, service_id = await owner_of(api, sandbox, "Hosting")
+    for state, ended, code in (
+        ("refused", "now()", "price_changed"),
+        ("waiting", "NULL", None),
+        ("done", "now()", None),
+    ):
+        await pool.execute(
+            "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
+            "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, "
+            "next_attempt_at, version, state, ended_at, error_code) VALUES ($1, $1, $2, '1', '', 'Hosting Pro', "
+            "'HOSTING-BASIC', 'Hosting Basic', 'downgrade', 800, '2026-01-01', '2026-01-01', 'infinity', 1, $3, "
+            f"{ended}, $4)",
+            uuid4(),
+            service_id,
+            state,
+            code,
+        )
+    listed = (await api.get("/api/admin/scheduled-changes", headers=operator)).json()["items"]
+    assert [(each["state"], each["error_code"]) for each in listed] == [("refused", "price_changed"), ("waiting", None)]
+    assert len((await api.get("/api/admin/scheduled-changes?limit=1", headers=operator)).json()["items"]) == 1
+    story = (await api.get(f"/api/admin/subscriptions/{service_id}", headers=operator)).json()
+    assert sorted(each["state"] for each in story["scheduled_changes"]) == ["done", "refused", "waiting"]
+    metrics = (await api.get("/metrics")).text
+    for state in ("waiting", "late", "refused"):
+        assert f'portal_scheduled_changes{{state="{state}"}} 1' in metrics

@@ -82,6 +82,7 @@ WHO = {
     "post /api/subscriptions/{subscription_id}/upgrade": CUSTOMERS,
     "post /api/subscriptions/{subscription_id}/downgrade": CUSTOMERS,
     "post /api/subscriptions/{subscription_id}/cancel": CUSTOMERS,
+    "delete /api/subscriptions/{subscription_id}/scheduled-change": CUSTOMERS,
     "post /api/subscriptions/{subscription_id}/usage": CUSTOMERS,
     "post /api/subscriptions/{subscription_id}/control-panel-link": CUSTOMERS,
     "get /api/cases": CUSTOMERS,
@@ -109,6 +110,7 @@ WHO = {
     "post /api/admin/subscriptions/{subscription_id}/reissue": OPERATORS,
     "get /api/admin/plan-changes": OPERATORS,
     "post /api/admin/plan-changes/{change_id}/retry": OPERATORS,
+    "get /api/admin/scheduled-changes": OPERATORS,
     "post /api/admin/projections/{name}/rebuild": OPERATORS,
     "get /api/admin/accounts/{account_id}/explain/{resource}/{item_id}": SUPPORT,
 }

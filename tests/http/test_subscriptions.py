@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -150,6 +151,53 @@ async def test_an_upgrade_is_priced_ordered_and_shows_with_its_invoice(
     assert again.headers["idempotency-replayed"] == "true"
 
 
+async def test_a_change_planned_for_a_day_is_seen_listed_and_taken_back(
+    api: httpx.AsyncClient, sandbox: Any, worker: None, catalog: None
+) -> None:
+    headers, service_id = await owner_of(api, sandbox, "Hosting")
+    path = f"/api/subscriptions/{service_id}"
+    before = await api.get(path, headers=headers)
+    assert before.json()["scheduled_change"] is None
+    chosen = (await api.get(f"{path}/plans", headers=headers)).json()["items"][0]
+    day = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    route, body = f"{path}/{chosen['direction']}", {"sku": chosen["sku"], "effective_date": day}
+    answer = await api.post(route, json=body, headers=keyed(headers, "later"))
+    assert answer.status_code == 200, answer.text
+    planned = {"sku": chosen["sku"], "name": chosen["name"], "direction": chosen["direction"], "effective_date": day}
+    assert (answer.json()["state"], answer.json()["effective_date"]) == ("scheduled", day)
+    assert answer.json()["subscription"]["scheduled_change"] == planned
+    again = await api.post(route, json=body, headers=keyed(headers, "later"))
+    assert (again.headers["idempotency-replayed"], again.content) == ("true", answer.content)
+    token = {**headers, "Consistency-Token": answer.headers["consistency-token"]}
+    seen = await api.get(path, headers={**token, "If-None-Match": before.headers["etag"]})
+    assert (seen.status_code, seen.json()["scheduled_change"]) == (200, planned)
+    listed = (await api.get("/api/subscriptions", headers=token)).json()["items"]
+    assert [each["scheduled_change"] for each in listed if each["subscription_id"] == service_id] == [planned]
+    wrong = [
+        await api.post(route, json={**body, "effective_date": each}, headers=keyed(headers))
+        for each in ("tomorrow", "2026-02-30", 20261201, "1999-12-31", "2999-12-31")
+    ]
+    found = [(each.status_code, each.json()["code"], each.json()["errors"][0]["field"]) for each in wrong]
+    assert found == [
+        *[(400, "invalid_request", "effective_date")] * 3,
+        (422, "date_past", "effective_date"),
+        (422, "date_too_far", "effective_date"),
+    ]
+    for _ in range(2):
+        taken_back = await api.delete(f"{path}/scheduled-change", headers=headers)
+        assert (taken_back.status_code, taken_back.json()["scheduled_change"]) == (200, None), taken_back.text
+    shown = await api.get(path, headers={**headers, "If-None-Match": seen.headers["etag"]})
+    assert (shown.status_code, shown.json()["scheduled_change"]) == (200, None)
+
+
+async def test_where_nothing_is_planned_nothing_is_taken_back(
+    api: httpx.AsyncClient, sandbox: Any, worker: None
+) -> None:
+    headers, service_id = await owner_of(api, sandbox, "SIM")
+    answer = await api.delete(f"/api/subscriptions/{service_id}/scheduled-change", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_scheduled_change")
+
+
 async def test_usage_and_panels_are_asked_for_and_never_kept_as_answers(
     api: httpx.AsyncClient, sandbox: Any, worker: None
 ) -> None:
@@ -175,6 +223,7 @@ async def test_a_strangers_service_is_as_absent_as_none_on_every_route(
         ("upgrade", {"sku": "SIM-DATA-5GB"}),
         ("downgrade", {"sku": "SIM-DATA-5GB"}),
         ("cancel", {}),
+        ("downgrade", {"sku": "SIM-DATA-5GB", "effective_date": "2999-01-01"}),
         ("usage", None),
         ("control-panel-link", None),
     ):
@@ -184,6 +233,9 @@ async def test_a_strangers_service_is_as_absent_as_none_on_every_route(
         ]
         found = [(answer.status_code, answer.json()["code"], answer.json()["detail"]) for answer in answers]
         assert found == [(404, "subscription_not_found", "There is no such subscription.")] * 2, route
+    for each in (service_id, "99999999"):
+        answer = await api.delete(f"/api/subscriptions/{each}/scheduled-change", headers=stranger)
+        assert (answer.status_code, answer.json()["code"]) == (404, "subscription_not_found")
 
 
 async def test_while_a_provider_is_away_its_problem_has_a_name(

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from app.commands.services import schedules
 from app.events import Change
 from app.ingest import drain, inbox
 from app.personal_data.subject import Subject
@@ -74,6 +75,21 @@ async def test_journals_of_provisioning_keep_nothing(
     )
     await erased(resources, subject)
     assert await leaks(resources, person) == []
+
+
+async def test_what_was_planned_for_a_day_to_come_is_not_made(resources: Resources, subject: Subject) -> None:
+    await resources.pool.execute(
+        "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
+        "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, "
+        "next_attempt_at, version) VALUES ($1, $2, '55', '1', 'k', 'Hosting Pro', 'HOSTING-BASIC', 'Hosting Basic', "
+        "'downgrade', 800, '2999-01-01', now(), now(), 1)",
+        uuid4(),
+        subject.account_id,
+    )
+    await erased(resources, subject)
+    row = await resources.pool.fetchrow("SELECT state, command_digest FROM portal.scheduled_changes")
+    assert tuple(row) == ("cancelled", "")
+    assert await schedules.claim(resources.pool, 60) is None
 
 
 async def test_a_generation_that_nobody_feeds_keeps_nothing(

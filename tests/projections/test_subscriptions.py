@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.events import Change
-from tests.changes import ADDON, CLIENT, INVOICE, SERVICE, UPGRADE, change
+from tests.changes import ADDON, CLIENT, INVOICE, PLANNED, SERVICE, TAKEN_BACK, UPGRADE, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 OWNED = {"owner_id": "1001"}
@@ -91,6 +91,28 @@ async def test_a_plan_whose_invoice_is_cancelled_is_not_coming(pool: asyncpg.Poo
     await feed([service(), change("whmcs", "upgrade", "55", UPGRADE, **PART)])
     await feed([change("whmcs", "invoice", "77", {**INVOICE, "status": "Cancelled"}, at=100, **OWNED)])
     assert (await seen(pool))["pending_change"] is None
+
+
+async def test_a_plan_for_a_day_to_come_shows_while_it_waits_and_the_service_stays(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    await feed([change("whmcs", "scheduled_change", "a1", PLANNED, **PART), service()])
+    planned = {"sku": "SIM-1GB", "name": "SIM 1 GB", "direction": "downgrade", "effective_date": "2026-03-01"}
+    assert (await seen(pool))["scheduled_change"] == planned
+    await feed([request("End of Billing Period")])
+    assert (await seen(pool))["scheduled_change"] is None
+    await feed([change("whmcs", "cancel_request", "55", at=50, kind="deleted")])
+    assert (await seen(pool))["scheduled_change"] == planned
+    later = {**PLANNED, "effective_date": "2026-04-01"}
+    await feed(
+        [
+            change("whmcs", "scheduled_change", "a1", {**PLANNED, **TAKEN_BACK}, at=60, **PART),
+            change("whmcs", "scheduled_change", "a2", later, at=60, **PART),
+        ]
+    )
+    assert (await seen(pool))["scheduled_change"]["effective_date"] == "2026-04-01"
+    await feed([change("whmcs", "service", "55", {**SERVICE, "status": "Terminated"}, at=9_000, **OWNED)])
+    assert (await seen(pool))["scheduled_change"] is None
 
 
 async def test_a_client_and_an_invoice_of_one_number_are_not_taken_for_each_other(

@@ -19,7 +19,7 @@ from app.queries.page import Page
 from app.queries.store import Store
 from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, Entry
 from app.settings import Settings
-from tests.changes import CARD, CASE, CLOSED, COMMENT, INVOICE, ORDER, SERVICE, T0, change
+from tests.changes import CARD, CASE, CLOSED, COMMENT, INVOICE, ORDER, PLANNED, SERVICE, T0, change
 from tests.projections.generated import of
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
@@ -326,3 +326,46 @@ async def test_a_page_of_a_long_history_is_found_by_its_index(pool: asyncpg.Pool
     assert "Merge Append" in text
     assert "Seq Scan" not in text
     assert "Sort  " not in text
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "text"),
+    [
+        ({"status": "done"}, "change_made", "SIM 5 GB was changed to SIM 1 GB, as you planned."),
+        (
+            {"status": "done", "invoice_id": "77"},
+            "change_made",
+            "SIM 5 GB was to be changed to SIM 1 GB, as you planned. It will be when invoice 77 is paid.",
+        ),
+        (
+            {"status": "refused", "reason": "Sorry."},
+            "change_refused",
+            "SIM 5 GB could not be changed to SIM 1 GB as you planned.",
+        ),
+        (
+            {"status": "cancelled", "code": "by_customer"},
+            "change_dropped",
+            "You took back the change of SIM 5 GB to SIM 1 GB.",
+        ),
+        (
+            {"status": "cancelled", "code": "service_ends"},
+            "change_dropped",
+            "SIM 5 GB will not be changed to SIM 1 GB, because it ends.",
+        ),
+        ({"status": "cancelled", "code": "else"}, "change_dropped", "SIM 5 GB will not be changed to SIM 1 GB."),
+    ],
+)
+async def test_a_planned_change_is_told_when_it_is_planned_and_when_it_ends(
+    feed: Feed, pool: asyncpg.Pool, account: UUID, ending: dict[str, Any], kind: str, text: str
+) -> None:
+    part = {"owner_id": "1001", "parent_id": "55"}
+    await feed([service(), change("whmcs", "scheduled_change", "a1", PLANNED, **part)])
+    [planned] = [each for each in await entries(pool, account) if each.kind == "change_scheduled"]
+    assert planned.text == "You planned to change SIM 5 GB to SIM 1 GB on 2026-03-01."
+    assert (planned.at.isoformat(), planned.subscription_ids) == ("2026-02-01T01:00:00+00:00", ["55"])
+    over = {**PLANNED, "ended_at": "2026-03-01T00:00:05+00:00", **ending}
+    await feed([change("whmcs", "scheduled_change", "a1", over, at=5000, **part)])
+    [ended] = [each for each in await entries(pool, account) if each.kind == kind]
+    assert (ended.text, ended.reason, ended.at.isoformat()) == (text, ending.get("reason"), over["ended_at"])
+    notified = await pool.fetchval("SELECT notifies FROM read_model.timeline WHERE entry_id = $1", ended.entry_id)
+    assert notified == (kind != "change_dropped")

@@ -54,7 +54,7 @@ async def _follow(ctx: Context, change: PlanChange) -> None:
         if change.state == "providing" and change.attempts >= TRIES:
             await _failed(ctx, change, error)
             return
-        await journal.move(ctx.pool, change, change.state, seconds=_wait(change), error=(error.code, _said(error)))
+        await journal.move(ctx.pool, change, change.state, seconds=_wait(change), error=(error.code, said(error)))
     else:
         log.info("plan_change", subscription_id=change.subscription_id, was=change.state, state=moved.state)
 
@@ -86,10 +86,11 @@ async def _payment(ctx: Context, change: PlanChange) -> PlanChange:
 
 async def _failed(ctx: Context, change: PlanChange, error: PortalError) -> None:
     log.error("plan_change_failed", subscription_id=change.subscription_id, state=change.state, error=str(error))
-    await journal.move(ctx.pool, change, "failed", error=(error.code, _said(error)))
+    await journal.move(ctx.pool, change, "failed", error=(error.code, said(error)))
 
 
-def _said(error: PortalError) -> str:
+def said(error: PortalError) -> str:
+    """An error in words for staff."""
     return f"{error.operation}: {error.reason}"[:255] if isinstance(error, UpstreamError) else error.detail
 
 

@@ -56,7 +56,16 @@ async def open_of(pool: asyncpg.Pool, subscription_id: str) -> PlanChange | None
 async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlanChange | None:
     """What became of this very command, unless it came to nothing."""
     where = "subscription_id = $1 AND command_digest = $2 AND $2 <> '' AND state <> 'withdrawn'"
-    return await _one(pool, where, subscription_id, _digest(command_key))
+    return await _one(pool, where, subscription_id, digest(command_key))
+
+
+async def taken_for(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlanChange | None:
+    """What WHMCS took for this very command, even if its invoice was cancelled since."""
+    where = (
+        "subscription_id = $1 AND command_digest = $2 AND $2 <> '' AND "
+        "(state NOT IN ('asked', 'withdrawn') OR whmcs_order_id IS NOT NULL OR invoice_id IS NOT NULL)"
+    )
+    return await _one(pool, where, subscription_id, digest(command_key))
 
 
 async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: str) -> PlanChange:
@@ -69,7 +78,7 @@ async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: s
         service.account_id,
         service.subscription_id,
         service.whmcs_client_id,
-        _digest(command_key),
+        digest(command_key),
         service.category,
         plan.sku,
         plan.product_id,
@@ -162,7 +171,8 @@ async def due(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
     return [PlanChange(**dict(row)) for row in rows]
 
 
-def _digest(command_key: str) -> str:
+def digest(command_key: str) -> str:
+    """A command's key as it is kept; a command without one has none."""
     return hashlib.sha256(command_key.encode()).hexdigest() if command_key else ""
 
 

@@ -1,6 +1,7 @@
 """A service as staff see it, and how what they did to it comes to be seen.
 
-Reads: read_model.subscriptions, portal.plan_changes, WHMCS service. Writes: ingest.inbox, portal.audit.
+Reads: read_model.subscriptions, portal.plan_changes, scheduled_changes, WHMCS service. Writes: ingest.inbox,
+portal.audit.
 """
 
 from uuid import UUID
@@ -8,9 +9,10 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.commands.context import Context
-from app.commands.services import journal
+from app.commands.services import journal, schedule_lists
 from app.commands.services.journal import PlanChange
 from app.commands.services.owned import Service, anybodys, as_read, noted
+from app.commands.services.schedules import PlannedChange
 from app.errors import Conflict
 from app.ingest.mirror import now
 from app.ingest.operators import Operator, audit
@@ -18,7 +20,7 @@ from app.integrations.whmcs import records
 
 
 class ServiceStory(Struct, frozen=True, kw_only=True):
-    """A service, whose it is, and every change of plan. `status` is WHMCS's word."""
+    """A service, whose it is, every change of plan, and every one for a day to come. `status` is WHMCS's word."""
 
     subscription_id: str
     account_id: UUID
@@ -28,6 +30,7 @@ class ServiceStory(Struct, frozen=True, kw_only=True):
     domain: str
     status: str
     plan_changes: list[PlanChange]
+    scheduled_changes: list[PlannedChange]
 
 
 async def story(ctx: Context, subscription_id: str) -> ServiceStory:
@@ -66,4 +69,8 @@ async def done(ctx: Context, operator: Operator, action: str, service: Service, 
 async def _story(ctx: Context, service: Service) -> ServiceStory:
     same = ("subscription_id", "account_id", "whmcs_client_id", "category", "name", "domain", "status")
     fields = {name: getattr(service, name) for name in same}
-    return ServiceStory(**fields, plan_changes=await journal.of_service(ctx.pool, service.subscription_id))
+    return ServiceStory(
+        **fields,
+        plan_changes=await journal.of_service(ctx.pool, service.subscription_id),
+        scheduled_changes=await schedule_lists.of_service(ctx.pool, service.subscription_id),
+    )
