@@ -65,6 +65,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
     passwords.refuse_weak(request.new_password, "new_password", personal=personal)
     password_hash = await passwords.hashed(request.new_password)
     async with ctx.pool.acquire() as connection, connection.transaction():
+        await sessions.hold(connection, user["user_id"])
         if not await connection.fetchval(_USE, hashed_token):
             raise _invalid()
         await sessions.set_password(connection, user["user_id"], password_hash)

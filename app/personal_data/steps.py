@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from app.commands import sessions
 from app.errors import Conflict
 from app.ingest import resolve, stripping
 from app.ingest.operators import Operator
@@ -45,6 +46,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
     """Every way to log in, and what the portal itself wrote down of the customer."""
     async with resources.pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL portal.erasing = 'on'")
+        await sessions.hold(connection, subject.user_id)
         for statement, value in (
             ("DELETE FROM portal.sessions WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.totp WHERE user_id = $1", subject.user_id),

@@ -342,11 +342,12 @@ async def test_a_cookie_opens_the_lane_too(running: Any, api: httpx.AsyncClient,
 async def test_health_tells_what_is_kept(api: httpx.AsyncClient, hana: dict[str, str]) -> None:
     for _ in range(4):
         await api.get("/api/invoices", headers=hana)
-    found = (await api.get("/api/health/services/cache")).json()
+    async with asyncio.timeout(10):
+        while not (found := (await api.get("/api/health/services/cache")).json())["answers"]["leased"]:
+            await asyncio.sleep(0.01)  # on a busy machine a lease may have lapsed for an instant
     assert found["answers"]["entries"] == 1
     assert found["answers"]["hits"] == 3
     assert found["answers"]["hit_rate"] == 0.75
-    assert found["answers"]["leased"] is True
     assert 5_000 < found["answers"]["bytes"] < found["answers"]["most_bytes"]
     assert found["sessions"] == 1
 
