@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha1
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,6 +17,7 @@ from app.readmodels.timeline import Area, Entry
 
 NAMESPACE = UUID("5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66")
 """Entry ids are made under it; never change it, or every notification is new again."""
+_NAMESPACE = NAMESPACE.bytes
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -52,30 +54,35 @@ def rows(group: Group, about: About, moments: Sequence[Moment]) -> list[dict[str
     taken: Counter[datetime] = Counter()
     for each in moments:
         if each.at is not None:
-            told[_id(group, about, each)] = each.at + timedelta(microseconds=taken[each.at]), each
-            taken[each.at] += 1
+            before = taken[each.at]
+            taken[each.at] = before + 1
+            at = each.at + timedelta(microseconds=before) if before else each.at
+            told[entry_id(f"{about.area}:{group.item_id}:{each.kind}:{each.mark}")] = at, each
     return [
         {
-            "entry_id": entry_id,
+            "entry_id": number,
             "record_id": group.item_id,
             "at": at,
             "area": about.area,
             "kind": each.kind,
             "notifies": each.notifies,
             "as_of": verified_at,
-            "document": msgspec.json.encode(_entry(entry_id, at, about, each)),
+            "document": msgspec.json.encode(_entry(number, at, about, each)),
         }
-        for entry_id, (at, each) in told.items()
+        for number, (at, each) in told.items()
     ]
 
 
-def _id(group: Group, about: About, moment: Moment) -> str:
-    return str(uuid5(NAMESPACE, f"{about.area}:{group.item_id}:{moment.kind}:{moment.mark}"))
+def entry_id(of: str) -> str:
+    """`str(uuid5(NAMESPACE, of))`, in a third of the time: it is a good part of what a row of the timeline costs."""
+    name = sha1(_NAMESPACE + of.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(name[16], 16) & 3]
+    return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{variant}{name[17:20]}-{name[20:32]}"
 
 
-def _entry(entry_id: str, at: datetime, about: About, moment: Moment) -> Entry:
+def _entry(number: str, at: datetime, about: About, moment: Moment) -> Entry:
     return Entry(
-        entry_id=entry_id,
+        entry_id=number,
         at=at,
         area=about.area,
         kind=moment.kind,

@@ -78,8 +78,8 @@ async def _remove_others(
         gone = [key for key, names in kept.items() if not names]
         if gone:
             await connection.execute(
-                f"DELETE FROM {relation} t USING unnest($1::uuid[], $2::text[]) AS g (account_id, item_id) "
-                f"WHERE t.account_id = g.account_id AND t.{item} = g.item_id",
+                f"DELETE FROM {relation} WHERE ctid = ANY(ARRAY("
+                f"SELECT place FROM ({table.places_sql(generation, 1)}) AS found))",
                 [account for account, _ in gone],
                 [item_id for _, item_id in gone],
             )
@@ -97,10 +97,9 @@ async def _write_parts(connection: Any, projector: Projector, generation: int, c
     Their ids are the record's alone."""
     table, more = projector.table, len(projector.table.columns)
     await connection.execute(
-        f"WITH gone AS (DELETE FROM {table.relation(generation)} t "
-        f"USING unnest(${more + 1}::uuid[], ${more + 2}::text[]) AS g (account_id, item_id) "
-        f"WHERE t.account_id = g.account_id AND t.{table.root} = g.item_id "
-        f"AND t.{table.item} NOT IN (SELECT unnest(${more + 3}::text[]))) {table.upsert_sql(generation)}",
+        f"WITH gone AS (DELETE FROM {table.relation(generation)} WHERE ctid = ANY(ARRAY("
+        f"SELECT place FROM ({table.places_sql(generation, more + 1)}) AS found "
+        f"WHERE item NOT IN (SELECT unnest(${more + 3}::text[]))))) {table.upsert_sql(generation)}",
         *table.arrays(computed.rows),
         [account for account, _ in computed.kept],
         [item_id for _, item_id in computed.kept],

@@ -58,10 +58,10 @@ async def remove(connection: Any, projector: Projector, generation: int, items: 
     if not items:
         return
     accounts, ids = zip(*sorted(items), strict=True)
+    table = projector.table
     await connection.execute(
-        f"DELETE FROM {projector.table.relation(generation)} t "
-        "USING unnest($1::uuid[], $2::text[]) AS g (account_id, item_id) "
-        f"WHERE t.account_id = g.account_id AND t.{projector.table.by_root} = g.item_id",
+        f"DELETE FROM {table.relation(generation)} WHERE ctid = ANY(ARRAY("
+        f"SELECT place FROM ({table.places_sql(generation, 1)}) AS found))",
         accounts,
         ids,
     )

@@ -51,6 +51,18 @@ class Table(Struct, frozen=True):
             f"ON CONFLICT ({', '.join(self.keys)}) DO UPDATE SET {changes}"
         )
 
+    def places_sql(self, generation: int, first: int) -> str:
+        """Where the rows of records are, `item` and `place` (ctid), given as arrays of account and record id in the
+        parameters `first` and the next.
+
+        They are looked up one by one. As a join, a plan made while the table was empty reads all of it.
+        """
+        return (
+            f"SELECT o.place, o.item FROM unnest(${first}::uuid[], ${first + 1}::text[]) AS g (account_id, record_id) "
+            f"CROSS JOIN LATERAL (SELECT t.ctid AS place, t.{self.item} AS item FROM {self.relation(generation)} t "
+            f"WHERE t.account_id = g.account_id AND t.{self.by_root} = g.record_id OFFSET 0) AS o"
+        )
+
     def arrays(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
         """The rows as `upsert_sql` wants them."""
         return [[row[name] for row in rows] for name in self.columns]

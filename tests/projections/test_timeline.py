@@ -5,15 +5,18 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.events import Change
 from app.projections import rebuild
+from app.projections.moments import NAMESPACE, entry_id
 from app.queries import timeline
 from app.queries.page import Page
 from app.queries.store import Store
@@ -369,3 +372,8 @@ async def test_a_planned_change_is_told_when_it_is_planned_and_when_it_ends(
     assert (ended.text, ended.reason, ended.at.isoformat()) == (text, ending.get("reason"), over["ended_at"])
     notified = await pool.fetchval("SELECT notifies FROM read_model.timeline WHERE entry_id = $1", ended.entry_id)
     assert notified == (kind != "change_dropped")
+
+
+@given(st.text())
+def test_an_entrys_id_is_the_uuid_of_its_name(name: str) -> None:
+    assert entry_id(name) == str(uuid5(NAMESPACE, name))
