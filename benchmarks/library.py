@@ -1,5 +1,5 @@
 """The same events projected with the `eventsourcing` library: its Postgres recorder, its projection runner, and a view
-that upserts the row and the tracking record in one transaction, as its documentation shows."""
+that upserts the row, the timeline's entry and the tracking record in one transaction, as its documentation shows."""
 
 import time
 from typing import Any
@@ -15,12 +15,16 @@ from eventsourcing.utils import get_topic
 from psycopg.sql import SQL
 
 from benchmarks import ground
-from benchmarks.projection import DOCUMENT, SUMMARY
+from benchmarks.projection import DOCUMENT, ENTRY, SUMMARY
 
 UPSERT = """
 INSERT INTO bench.library_rows (item_id, status, total, version, summary, document) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (item_id) DO UPDATE SET status = excluded.status, total = excluded.total, version = excluded.version,
     summary = excluded.summary, document = excluded.document
+"""
+MOMENT = """
+INSERT INTO bench.library_moments (entry_id, item_id, kind, version, document) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (entry_id) DO UPDATE SET kind = excluded.kind, version = excluded.version, document = excluded.document
 """
 
 
@@ -57,12 +61,21 @@ class RowsView(PostgresTrackingRecorder):
                 "version bigint, summary bytea, document bytea)"
             )
         )
+        self.sql_create_statements.append(
+            SQL(
+                "CREATE TABLE IF NOT EXISTS bench.library_moments (entry_id text PRIMARY KEY, item_id text, kind text, "
+                "version bigint, document bytea)"
+            )
+        )
 
     def upsert(self, record_id: str, status: str, tracking: Tracking) -> None:
-        """The row and how far the projection is, in one transaction."""
+        """The row, what happened to it, and how far the projection is, in one transaction. Items have no timeline."""
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
             cursor.execute(UPSERT, (record_id, status, 3680, tracking.notification_id, SUMMARY, DOCUMENT))
+            if not record_id.startswith("OrderItem:"):
+                entry_id = f"{record_id}:{status}"
+                cursor.execute(MOMENT, (entry_id, record_id, status, tracking.notification_id, ENTRY))
 
 
 class Rows(Projection[RowsView]):
@@ -86,7 +99,7 @@ def rates(url: str, rounds: int, count: int) -> list[float]:
         _store(environment, count)
         found = []
         for _ in range(rounds):
-            _drop(connection, "library_rows")
+            _drop(connection, "library_%")
             _drop(connection, "%tracking%")
             found.append(count / _project(environment, count))
     return found

@@ -33,8 +33,8 @@ ON CONFLICT (source, object, record_id) DO UPDATE SET data = excluded.data, vers
     occurred_at = excluded.occurred_at, verified_at = excluded.verified_at
 """
 _MARK = "UPDATE ingest.inbox SET settled_at = clock_timestamp(), outcome = 'applied' WHERE id = ANY($1::bigint[])"
-SUMMARY, DOCUMENT = b"s" * 330, b"d" * 900
-"""As long as an order's and an invoice's are on average: what the library's view stores."""
+SUMMARY, DOCUMENT, ENTRY = b"s" * 330, b"d" * 900, b"e" * 240
+"""As long as an order's, an invoice's and a timeline entry's are on average: what the library's view stores."""
 TABLES = (
     ("Order", orders.TABLE),
     ("invoice", invoices.TABLE),
