@@ -6,6 +6,7 @@ Reads: read_model.invoices and what `standing` reads.
 """
 
 from datetime import date
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -67,10 +68,15 @@ async def list_invoices(
     WHMCS itself does not show them.
     """
     standing = await of_whmcs(store, account_id, "invoices", "client_invoices")
-    overdue = _OVERDUE.format(today=today(standing.country, store.time_zone))
-    listing = SORTS.get(wanted.sort or "", NEWEST)
-    listing = structs.replace(listing, body=_TOLD.format(column="summary", overdue=overdue))
+    listing, overdue = _on(today(standing.country, store.time_zone), wanted.sort or "")
     return await page.answer(store, account_id, listing, standing, which, cursor, _where(wanted, overdue))
+
+
+@lru_cache(maxsize=64)
+def _on(day: date, sort: str) -> tuple[page.Listing, str]:
+    """The list as it reads on a day, and the condition of what is overdue then."""
+    overdue = _OVERDUE.format(today=day)
+    return structs.replace(SORTS.get(sort, NEWEST), body=_TOLD.format(column="summary", overdue=overdue)), overdue
 
 
 def _where(wanted: Wanted, overdue: str) -> list[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """One page of an account's list: keyset over the row's own order, stable while rows are inserted."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,14 @@ class Listing(Struct, frozen=True):
         return [*([self.lead] if self.lead else []), (self.sort, self.sort_type)]
 
 
+_PAGE = """
+SELECT a.n, page.items, page.keys FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)
+CROSS JOIN LATERAL (SELECT array_agg(body) AS items, array_agg(keys) AS keys FROM (
+    SELECT {body} AS body, ARRAY[{texts}] AS keys FROM read_model.{slice}
+    WHERE {conditions} ORDER BY {order} LIMIT {limit}
+) AS found) AS page
+"""
+
 Cursor = Callable[[str], str]
 """Turns the sort key of the last item into what the caller sends back for the next page."""
 
@@ -60,8 +69,7 @@ async def answer(
     """
     stale = standing.source.past_bound or standing.parked_at is not None
     filters = [f"{condition}={value}" for condition, value in where]
-    shape = (listing.slice, listing.body, str(listing.keys), listing.descending)
-    etag = etag_of(*shape, *standing.revision, page.limit, page.after, stale, *filters, *first)
+    etag = etag_of(_shape(listing), *standing.revision, page.limit, page.after, stale, *filters, *first)
     if etag in page.held:
         return Answer(b"", etag, standing.source.as_of, stale, (standing.source,))
     items, after = await _fetch(store, account_id, listing, page, where)
@@ -74,24 +82,36 @@ async def answer(
 async def _fetch(
     store: Store, account_id: UUID, listing: Listing, page: Page, where: Sequence[tuple[str, Any]]
 ) -> tuple[list[bytes], str | None]:
-    conditions: list[str] = ["account_id = $1"]
-    values: list[Any] = [account_id]
-    for condition, value in where:
-        values.append(value)
-        conditions.append(condition.format(f"${len(values)}"))
+    conditions, values = tuple(condition for condition, _ in where), [value for _, value in where]
+    statement = _statement(listing, conditions, int(page.limit), page.after is not None)
     if page.after is not None:
-        conditions.append(_behind(listing, len(values)))
         values += _keys(listing, page.after)
+    row = await store.row(statement, account_id, *values)
+    items, keys = (row["items"] or [], row["keys"]) if row else ([], [])
+    return items[: page.limit], _after(listing, keys[page.limit - 1]) if len(items) > page.limit else None
+
+
+@lru_cache(maxsize=256)
+def _shape(listing: Listing) -> str:
+    """What tells listings apart."""
+    return repr((listing.slice, listing.body, listing.keys, listing.descending))
+
+
+@lru_cache(maxsize=256)
+def _statement(listing: Listing, where: tuple[str, ...], limit: int, is_later: bool) -> str:
+    conditions = ["account_id = a.account_id"]
+    conditions += [condition.format(f"${number}") for number, condition in enumerate(where, 2)]
+    if is_later:
+        conditions.append(_behind(listing, len(conditions)))
     direction = "DESC" if listing.descending else "ASC"
-    order = ", ".join(f"{expression} {direction}" for expression, _ in listing.keys)
-    texts = ", ".join(f"({expression})::text" for expression, _ in listing.keys)
-    rows = await store.pool.fetch(
-        f"SELECT {listing.body} AS body, ARRAY[{texts}] AS keys FROM read_model.{listing.slice} "
-        f"WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT {int(page.limit) + 1}",
-        *values,
+    return _PAGE.format(
+        body=listing.body,
+        texts=", ".join(f"({expression})::text" for expression, _ in listing.keys),
+        slice=listing.slice,
+        conditions=" AND ".join(conditions),
+        order=", ".join(f"{expression} {direction}" for expression, _ in listing.keys),
+        limit=limit + 1,
     )
-    shown = rows[: page.limit]
-    return [row["body"] for row in shown], _after(listing, shown[-1]["keys"]) if len(rows) > page.limit else None
 
 
 def _behind(listing: Listing, given: int) -> str:

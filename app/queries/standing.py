@@ -9,19 +9,20 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.errors import NotReady
-from app.queries.store import Source, Store
+from app.queries.store import Row, Source, Store
 
 _STANDING = """
-SELECT m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, g.epoch, g.projector_version,
-       coalesce(v.version, 0) AS version, p.country,
-       (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.source = $4) AS parked_at
-FROM portal.id_mappings m
+SELECT a.n, m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, g.epoch,
+       g.projector_version, coalesce(v.version, 0) AS version, p.country,
+       (SELECT min(k.parked_at) FROM read_model.parked k
+        WHERE k.account_id = m.account_id AND k.source = $4) AS parked_at
+FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)
+JOIN portal.id_mappings m ON m.account_id = a.account_id
 LEFT JOIN read_model.freshness f ON f.account_id = m.account_id AND f.resource = $3
 LEFT JOIN read_model.feeds e ON e.feed = $5
 LEFT JOIN read_model.account_versions v ON v.account_id = m.account_id
 LEFT JOIN read_model.generations g ON g.slice = $2 AND g.state = 'serving'
 LEFT JOIN read_model.profiles p ON p.account_id = m.account_id
-WHERE m.account_id = $1
 """
 
 
@@ -48,7 +49,7 @@ async def of_whmcs(store: Store, account_id: UUID, slice_name: str, resource: st
     Raises:
         NotReady: it was never read yet, so an empty list would be a lie.
     """
-    row = await store.pool.fetchrow(_STANDING, account_id, slice_name, resource, "whmcs", store.catalog_feed)
+    row = await store.row(_STANDING, account_id, slice_name, resource, "whmcs", store.catalog_feed)
     if row is None or row["verified_at"] is None:
         raise NotReady
     return _standing(row, Source(resource, row["whmcs_client_id"], row["verified_at"]))
@@ -60,13 +61,13 @@ async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> Stan
     Raises:
         NotReady: the feed never answered yet.
     """
-    row = await store.pool.fetchrow(_STANDING, account_id, slice_name, "", "salesforce", store.catalog_feed)
+    row = await store.row(_STANDING, account_id, slice_name, "", "salesforce", store.catalog_feed)
     if row is None or row["feed_as_of"] is None:
         raise NotReady
     return _standing(row, Source("account_history", row["salesforce_account_id"], row["feed_as_of"]))
 
 
-def _standing(row: dict[str, object], source: Source) -> Standing:
+def _standing(row: Row, source: Source) -> Standing:
     revision = tuple(int(str(row[name])) for name in ("version", "epoch", "projector_version"))
     ids = str(row["whmcs_client_id"]), row["country"]
     return Standing(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]

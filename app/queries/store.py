@@ -1,24 +1,72 @@
 """What queries read from, and what they answer with."""
 
+import asyncio
 import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 
 from app.readmodels.freshness import BOUND_SECONDS
+from app.readmodels.together import Together
+
+MOST_ACCOUNTS = 32
+"""That one statement reads for; more are read over several connections."""
+Row = Mapping[str, Any]
+Wanted = tuple[str, tuple[Any, ...], UUID]
+"""(statement, its values after the accounts, account)."""
 
 
-class Store(Struct, frozen=True):
-    """The engines of the read side. Nothing here can reach an upstream."""
+class Store:
+    """The engines of the read side. Nothing here can reach an upstream.
 
-    pool: asyncpg.Pool
-    catalog_feed: str
-    """Name of the change feed that event-driven answers are as fresh as."""
+    Attributes:
+        catalog_feed: name of the change feed that event-driven answers are as fresh as.
+        time_zone: where the billing system is: whose day it is for customers of countries with several time zones.
+    """
 
-    time_zone: str = "Asia/Tokyo"
-    """Where the billing system is: whose day it is for customers of countries with several time zones."""
+    def __init__(self, pool: asyncpg.Pool, catalog_feed: str, time_zone: str = "Asia/Tokyo") -> None:
+        self.pool, self.catalog_feed, self.time_zone = pool, catalog_feed, time_zone
+        self._together: Together[Wanted, Row | Exception | None] = Together(self._read)
+
+    async def row(self, statement: str, account_id: UUID, *values: Any) -> Row | None:
+        """What a statement finds for an account. All who ask the same for other accounts in one turn of the event loop
+        share a round trip, which is most of what a small statement costs.
+
+        The statement reads `FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)` and tells `a.n`; `values`
+        are $2 and on.
+        """
+        found = await self._together.ask((statement, values, account_id))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _read(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, Row | Exception | None]:
+        groups: dict[tuple[str, tuple[Any, ...]], list[UUID]] = {}
+        for statement, values, account_id in wanted:
+            groups.setdefault((statement, values), []).append(account_id)
+        found: dict[Wanted, Row | Exception | None] = dict.fromkeys(wanted)
+        parts = [
+            self._fill(found, statement, values, accounts[start : start + MOST_ACCOUNTS])
+            for (statement, values), accounts in groups.items()
+            for start in range(0, len(accounts), MOST_ACCOUNTS)
+        ]
+        await (parts[0] if len(parts) == 1 else asyncio.gather(*parts))
+        return found
+
+    async def _fill(
+        self, found: dict[Wanted, Row | Exception | None], statement: str, values: tuple[Any, ...], accounts: list[UUID]
+    ) -> None:
+        """One statement; an error is theirs alone who asked for it."""
+        try:
+            for row in await self.pool.fetch(statement, accounts, *values):
+                found[statement, values, accounts[row["n"] - 1]] = row
+        except Exception as error:
+            found.update({(statement, values, account_id): error for account_id in accounts})
 
 
 class Source(Struct, frozen=True):

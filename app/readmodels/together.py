@@ -13,18 +13,17 @@ class Together(Generic[Key, Answer]):
 
     def __init__(self, read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Answer]]]) -> None:
         self._read = read
-        self._next: dict[Key, asyncio.Future[Answer]] = {}
+        self._next: dict[Key, list[asyncio.Future[Answer]]] = {}
         self._reading: set[asyncio.Task[None]] = set()
 
     async def ask(self, key: Key) -> Answer:
         """The answer for one key."""
-        future = self._next.get(key)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            if not self._next:
-                loop.call_soon(self._begin)
-            future = self._next[key] = loop.create_future()
-        return await asyncio.shield(future)
+        loop = asyncio.get_running_loop()
+        if not self._next:
+            loop.call_soon(self._begin)
+        own: asyncio.Future[Answer] = loop.create_future()
+        self._next.setdefault(key, []).append(own)
+        return await own
 
     def _begin(self) -> None:
         wanted, self._next = self._next, {}
@@ -32,13 +31,14 @@ class Together(Generic[Key, Answer]):
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
-    async def _answer(self, wanted: Mapping[Key, "asyncio.Future[Answer]"]) -> None:
+    async def _answer(self, wanted: Mapping[Key, "list[asyncio.Future[Answer]]"]) -> None:
         try:
             found = await self._read(list(wanted))
         except Exception as error:
-            for future in wanted.values():
+            for future in (each for futures in wanted.values() for each in futures if not each.done()):
                 future.set_exception(error)
-                future.exception()  # whoever asked may have gone
             return
-        for key, future in wanted.items():
-            future.set_result(found[key])
+        for key, futures in wanted.items():
+            for future in futures:
+                if not future.done():  # whoever asked may have gone
+                    future.set_result(found[key])
