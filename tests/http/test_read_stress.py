@@ -78,8 +78,10 @@ async def _trouble(pool: asyncpg.Pool, redis: Redis, processes: dict[int, Any], 
         else:
             process = chance.choice(list(processes.values()))
             os.killpg(process.pid, signal.SIGSTOP)
-            await asyncio.sleep(chance.uniform(0.02, 0.2))
-            os.killpg(process.pid, signal.SIGCONT)
+            try:
+                await asyncio.sleep(chance.uniform(0.02, 0.2))
+            finally:
+                os.killpg(process.pid, signal.SIGCONT)
 
 
 async def test_no_process_ever_serves_what_is_not_so_any_more(
