@@ -1,119 +1,129 @@
-"""The HTTP server of `portal api`: granian, and what it takes to restart without losing a request.
+"""`portal api`: a parent that holds the listening socket, and workers that serve it.
 
 Three things lose requests when a server ends. Connections that wait in the kernel to be accepted are reset when their
 listening socket closes; so the socket may be handed in by whoever outlives us (systemd's protocol: LISTEN_FDS), who
-keeps it open. A connection that was accepted but not read from yet is closed by the server's library; so with such a
-socket the workers stop accepting first, and leave it to others. And a client that keeps connections open may send into
-one that is just being closed; so for a little while before the end every answer says that its connection ends, event
-streams end, and the health check asks load balancers to look elsewhere.
+keeps it open. A connection that was accepted but not read from yet is closed; so with such a socket the workers stop
+accepting first, and leave it to others. And a client that keeps connections open may send into one that is just being
+closed; so for a little while before the end every answer says that its connection ends, event streams end, and the
+health check asks load balancers to look elsewhere. What a worker does of this is in `app/asgi.py`.
 """
 
 import contextlib
 import os
 import signal
 import socket
-import stat
-import time
-from typing import Any
+import sys
+import traceback
 
-from granian._granian import SocketHolder
-from granian.constants import Interfaces, Loops
-from granian.server import MPServer
+import structlog
 
 from app.notify import STOPPING, notify
 from app.settings import Settings
 
-DRAIN_SIGNAL = signal.SIGUSR1
-"""Sent to the server's workers when the end is near."""
 FIRST_PASSED_FD = 3
-PASSED_INODE = "PORTAL_LISTENING_INODE"
-"""Tells the workers by which inode to recognise the socket that was handed in."""
 BACKLOG = 4_096
 """Connections that wait in the kernel to be accepted; as many as it allows by default."""
-SPARE = 256
-"""What the server may work on beside event streams and requests: probes, and whatever is refused. Its own bound must
-lie above ours: it counts streams too, and stops reading requests instead of refusing them."""
 STOP_SECONDS = 30
 """What answers may still take once nothing new is accepted."""
+SPARE_SECONDS = 5
+"""Beyond that, until a worker that does not end is killed."""
+PAUSE_SECONDS = 1
+"""Before a worker that died is replaced."""
+FAILED_TO_START = 3
+"""Exit status of a worker that never served; the library's own."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM)
+
+log = structlog.get_logger()
 
 
-class Server(MPServer):
-    """One a process. The workers are its children; signals go to it alone."""
+class Server:
+    """The parent, one a process. It waits for signals and does nothing else, so none comes at a bad moment."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(
-            "app.asgi:create_app",
-            factory=True,
-            interface=Interfaces.ASGI,
-            address=settings.api_host,
-            port=settings.api_port,
-            workers=settings.api_workers,
-            loop=Loops.uvloop,
-            backlog=BACKLOG,
-            backpressure=settings.event_streams + settings.requests_at_once + SPARE,
-            workers_kill_timeout=STOP_SECONDS,
-            log_enabled=False,
-        )
-        self._drain_seconds = settings.api_drain_seconds
-        signal.signal(DRAIN_SIGNAL, signal.SIG_IGN)  # inherited: it must not end a worker that is still starting
+        self._settings = settings
+        self._workers: dict[int, bool] = {}
+        self._failed = False
 
-    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """SIGTERM or SIGINT. A worker inherits this handler until it has one of its own; it serves nobody yet."""
-        if self.pid is not None and os.getpid() != self.pid:
-            os._exit(0)
-        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+    def serve(self) -> None:
+        """Until SIGTERM or SIGINT, or until workers do not even start; then the process ends."""
+        signal.signal(signal.SIGCHLD, _no_more)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        passed = passed_socket()
+        with passed or own_socket(self._settings) as listening:
+            for _ in range(self._settings.api_workers):
+                self._start(listening, lent=passed is not None, again=False)
+            while not self._failed and (number := signal.sigwait(_SIGNALS)) not in (signal.SIGTERM, signal.SIGINT):
+                if number == signal.SIGCHLD:
+                    self._bury()
+                missing = self._settings.api_workers - len(self._workers)
+                for _ in range(missing if number == signal.SIGALRM else 0):
+                    self._start(listening, lent=passed is not None, again=True)
+            self._stop()
+        sys.exit(1 if self._failed else 0)
 
-    def shutdown(self, exit_code: int = 0) -> None:
-        """Say that the end is near, wait, then end: what was begun is answered."""
-        notify(STOPPING)
-        workers: list[Any] = self.wrks
-        alive = [worker for worker in workers if worker.is_alive()]
-        for worker in alive:
-            os.kill(worker.inner.pid, DRAIN_SIGNAL)
-        if alive:
-            time.sleep(self._drain_seconds)
-        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
-
-    def _init_shared_socket(self) -> None:
-        listening = passed_socket()
-        if listening is None:
-            super()._init_shared_socket()  # type: ignore[no-untyped-call]
+    def _start(self, listening: socket.socket, *, lent: bool, again: bool) -> None:
+        parent = os.getpid()
+        if pid := os.fork():
+            self._workers[pid] = again
             return
-        holder: Any = SocketHolder
-        self._ssp, self._sfd = None, listening.fileno()  # type: ignore[assignment]
-        self._shd, self._sso = holder(self._sfd, False, self.backlog), listening
+        status = FAILED_TO_START
+        try:
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            from app.asgi import run  # the parent does without the application
+
+            run(listening, lent=lent, parent=parent)
+            status = 0
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else status
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _bury(self, *, stopping: bool = False) -> None:
+        """Take note of workers that ended."""
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended[0], os.waitstatus_to_exitcode(ended[1])
+                again = self._workers.pop(pid)
+                if stopping:
+                    continue
+                log.error("api_worker_died", pid=pid, exit_status=status)
+                self._failed = self._failed or (status == FAILED_TO_START and not again)
+                signal.alarm(PAUSE_SECONDS)
+
+    def _stop(self) -> None:
+        """Have the workers leave; what was begun is answered."""
+        notify(STOPPING)
+        self._send(signal.SIGTERM)
+        signal.alarm(round(self._settings.api_drain_seconds) + STOP_SECONDS + SPARE_SECONDS)
+        self._bury(stopping=True)
+        while self._workers:
+            if signal.sigwait(_SIGNALS) == signal.SIGALRM:
+                self._send(signal.SIGKILL)
+            self._bury(stopping=True)
+
+    def _send(self, number: signal.Signals) -> None:
+        for pid in self._workers:
+            os.kill(pid, number)
+
+
+def own_socket(settings: Settings) -> socket.socket:
+    """One that ends with this process."""
+    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
+    return socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)
 
 
 def passed_socket() -> socket.socket | None:
     """The listening socket that was handed to this very process, if one was."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
         return None
-    listening = socket.socket(fileno=FIRST_PASSED_FD)
-    listening.set_inheritable(True)
-    listening.setblocking(False)
-    os.environ[PASSED_INODE] = str(os.fstat(FIRST_PASSED_FD).st_ino)
-    return listening
+    return socket.socket(fileno=FIRST_PASSED_FD)
 
 
-def stop_accepting() -> None:
-    """In a worker: take no more connections off a socket that was handed in; another process takes them. Without one
-    nobody else would, so then nothing changes.
-
-    The library has no call for it. Its copies of the socket are replaced by one whose address nobody is told.
-    """
-    if PASSED_INODE not in os.environ:
-        return
-    inode = int(os.environ[PASSED_INODE])
-    with socket.create_server(("127.0.0.1", 0), backlog=1) as unknown:
-        unknown.setblocking(False)
-        for fd in _open_fds():
-            with contextlib.suppress(OSError):
-                if os.fstat(fd).st_ino == inode and stat.S_ISSOCK(os.fstat(fd).st_mode):
-                    os.dup2(unknown.fileno(), fd)
-
-
-def _open_fds() -> list[int]:
-    try:
-        return [int(name) for name in os.listdir("/proc/self/fd")]
-    except FileNotFoundError:  # not Linux, where nobody hands in sockets either
-        return []
+def _no_more(number: int, frame: object) -> None:
+    """Some systems forget signals that nothing handles."""

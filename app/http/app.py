@@ -118,7 +118,8 @@ def build(settings: Settings) -> Litestar:
     refuse_uncovered(app)
     bounded = Bounds(app.asgi_handler, settings.requests_at_once)  # type: ignore[arg-type]
     app.state.draining = draining = Draining(bounded)
-    app.asgi_handler = lane = Lane(Frame(draining), settings, app.cors_config, draining)  # type: ignore[assignment]
+    app.asgi_handler = Frame(draining)  # type: ignore[assignment]
+    app.state.lane = lane = Lane(settings, app.cors_config, draining)
     return app
 
 

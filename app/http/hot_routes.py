@@ -79,10 +79,11 @@ class HotRoutes:
         self._pairs = {product.template.rsplit("/", 2)[0]: product}
 
     def find(self, path: str) -> tuple[HotRoute, str] | None:
-        """The route of a path, and the part of the path that names what is asked for."""
+        """The route of a path as it was sent, and the part of it that names what is asked for. An address with a query
+        or with escapes is none of them."""
         if route := self._whole.get(path):
             return route, ""
-        if len(path) > LONGEST_PATH:
+        if len(path) > LONGEST_PATH or "?" in path or "%" in path:
             return None
         head, _, last = path.rpartition("/")
         if route := self._parts.get(head):

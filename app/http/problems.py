@@ -51,6 +51,13 @@ class HeadersTooLarge(PortalError):
     detail = "The request's headers are too large. Clear the cookies of this site and try again."
 
 
+class TooSlow(PortalError):
+    """The head of a request that does not come to its end."""
+
+    code = "request_timeout"
+    detail = "The request did not arrive in time."
+
+
 class Busy(PortalError):
     """As many requests as may be at once are being worked on."""
 
@@ -98,6 +105,7 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.PaymentRefused: 402,
     errors.NotAllowed: 403,
     errors.NotFound: 404,
+    TooSlow: 408,
     errors.Conflict: 409,
     errors.Outdated: 412,
     errors.TooLarge: 413,

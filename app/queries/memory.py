@@ -18,51 +18,38 @@ OVERHEAD_BYTES = 1_200
 GHOSTS = 50_000
 """Keys remembered of what left; some 200 bytes each."""
 
-Headers = list[tuple[bytes, bytes]]
 Queue = OrderedDict["Entry", None]
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\netag: %b\r\n"
 
 
 class Entry:
-    """An answer as it is sent.
+    """An answer as it is sent over HTTP/1.1.
 
     Attributes:
         stamp: what it was drawn under; it is right while this is the stamp of its owner.
         good_until: monotonic time from which it must be drawn anew in any case.
         body: JSON, complete; empty where all that is kept is that the answer may not be.
-        packed: (headers, the body as gzip) once somebody who takes that asked a second time.
+        head: status line and the headers that are its own.
+        unchanged: the same for who holds the body already.
+        packed: (head, the body as gzip) once somebody who takes that asked a second time.
         uses: how often it was asked for since it came or was last looked at.
     """
 
-    __slots__ = (
-        "body",
-        "etag",
-        "good_until",
-        "headers",
-        "name",
-        "owner",
-        "packed",
-        "queue",
-        "stamp",
-        "unchanged",
-        "uses",
-    )
+    __slots__ = ("body", "etag", "good_until", "head", "name", "owner", "packed", "queue", "stamp", "unchanged", "uses")
 
-    def __init__(
-        self, owner: str, name: str, stamp: Stamp, good_until: float, etag: str, body: bytes, headers: Headers
-    ) -> None:
+    def __init__(self, owner: str, name: str, stamp: Stamp, good_until: float, etag: str, body: bytes) -> None:
         self.owner, self.name, self.stamp, self.good_until = owner, name, stamp, good_until
         self.etag, self.body = etag.encode(), body
-        self.unchanged = [(b"etag", self.etag), *headers]
-        self.headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *self.unchanged]
-        self.packed: tuple[Headers, bytes] | None = None
+        self.unchanged = b"HTTP/1.1 304 Not Modified\r\netag: %b\r\n" % self.etag
+        self.head = _HEAD % (len(body), self.etag)
+        self.packed: tuple[bytes, bytes] | None = None
         self.uses = 0
         self.queue: Queue | None = None
 
     def pack(self) -> None:
         """Make the body as gzip; its validator is a weak one, because the bytes are others."""
         body = gzip.compress(self.body, PACKING_LEVEL, mtime=0)
-        own = [(b"content-type", b"application/json"), (b"content-encoding", b"gzip"), (b"etag", b"W/" + self.etag)]
-        self.packed = ([*own, (b"content-length", b"%d" % len(body)), *self.unchanged[1:]], body)
+        self.packed = (_HEAD % (len(body), b"W/" + self.etag) + b"content-encoding: gzip\r\n", body)
 
     @property
     def size(self) -> int:

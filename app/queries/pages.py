@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.queries.memory import Entry, Headers, Memory
+from app.queries.memory import Entry, Memory
 from app.queries.stamps import UNSHARED, Stamp, stamps
 from app.queries.store import Answer
 from app.readmodels import documents
@@ -116,7 +116,24 @@ class Pages:
         self.hits += 1
         return entry
 
-    async def find(self, owner: str, name: str, headers: Headers, draw: Draw) -> Entry | None:
+    def stamp(self, owner: str) -> Stamp | None:
+        """The owner's, where it is known and answers under it may be kept. Only under a lease."""
+        stamp = self.stamps.get(owner)
+        return None if stamp == UNSHARED else stamp
+
+    def ask_redis(self, owner: str, name: str) -> "asyncio.Future[bytes | None] | None":
+        """What Redis holds, for `from_redis`; None where there is no Redis."""
+        return self._copies.begin(b"GET", documents.page_key(owner, self._code, name))
+
+    def from_redis(self, owner: str, name: str, stamp: Stamp, kept: bytes | None) -> Entry | None:
+        """What Redis holds, if that is still so."""
+        copy = _decode(kept) if kept else None
+        if copy is None or copy.stamp != stamp or copy.good_until <= time.time():
+            return None
+        self.copied += 1
+        return self.kept(owner, name, stamp, copy)
+
+    async def find(self, owner: str, name: str, draw: Draw) -> Entry | None:
         """The answer from Redis or Postgres, without a body when it may not be kept. Only under a lease.
 
         Raises:
@@ -125,37 +142,39 @@ class Pages:
         stamp = self.stamps.get(owner) or await self.stamps.read(owner)
         if stamp is None or stamp == UNSHARED:
             return None
-        place = documents.page_key(owner, self._code, name)
-        kept = await self._copies.ask(b"GET", place)
-        copy = _decode(kept) if kept else None
-        if copy is not None and copy.stamp == stamp and copy.good_until > time.time():
-            self.copied += 1
-        else:
-            copy = await self._one_draw(owner, name, stamp, draw, place)
+        kept = await self._copies.ask(b"GET", documents.page_key(owner, self._code, name))
+        return self.from_redis(owner, name, stamp, kept) or await self.from_postgres(owner, name, stamp, draw)
+
+    async def from_postgres(self, owner: str, name: str, stamp: Stamp, draw: Draw) -> Entry:
+        """The answer from Postgres, under the stamp that was known before; as `find`."""
+        return self.kept(owner, name, stamp, await asyncio.shield(self.drawing(owner, name, stamp, draw)))
+
+    def kept(self, owner: str, name: str, stamp: Stamp, copy: Copy) -> Entry:
+        """Keep what was drawn or copied under a stamp."""
         good_until = time.monotonic() + copy.good_until - time.time()
-        entry = Entry(owner, name, stamp, good_until, copy.etag, copy.body, headers)
+        entry = Entry(owner, name, stamp, good_until, copy.etag, copy.body)
         if self.stamps.get(owner) is stamp:
             self.memory.put(entry)
         return entry
 
-    async def _one_draw(self, owner: str, name: str, stamp: Stamp, draw: Draw, place: bytes) -> Copy:
+    def drawing(self, owner: str, name: str, stamp: Stamp, draw: Draw) -> "asyncio.Task[Copy]":
         """From Postgres; once for all who ask for the same under the same stamp, read once: one that was forgotten and
-        read again may be equal, and what was drawn between is not the same."""
+        read again may be equal, and what was drawn between is not the same. Nobody may cancel it."""
         key = (owner, name, id(stamp))
         task = self._drawing.get(key)
         if task is None:
-            task = self._drawing[key] = asyncio.create_task(self._draw(owner, stamp, draw, place))
+            task = self._drawing[key] = asyncio.create_task(self._draw(owner, name, stamp, draw))
             task.add_done_callback(lambda done: self._drawn(key, done))
         else:
             self.shared += 1
-        return await asyncio.shield(task)
+        return task
 
     def _drawn(self, key: tuple[str, str, int], done: "asyncio.Task[Copy]") -> None:
         del self._drawing[key]
         if not done.cancelled():
             done.exception()  # whoever asked may have gone
 
-    async def _draw(self, owner: str, stamp: Stamp, draw: Draw, place: bytes) -> Copy:
+    async def _draw(self, owner: str, name: str, stamp: Stamp, draw: Draw) -> Copy:
         began = time.time()
         answer = await draw()
         self.drawn += 1
@@ -165,6 +184,7 @@ class Pages:
             return Copy(stamp, time.time() + UNKEPT_SECONDS, "", b"")
         copy = Copy(stamp, good_until, answer.etag, answer.body)
         if self._copies.works:
+            place = documents.page_key(owner, self._code, name)
             sharing = asyncio.create_task(self._share(owner, place, copy))
             self._sharing.add(sharing)
             sharing.add_done_callback(self._sharing.discard)

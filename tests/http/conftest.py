@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import httpx
 import msgspec
 import pytest
+import uvicorn
 from litestar import Litestar
 from redis.asyncio import Redis
+from uvicorn.server import ServerState
 
+from app.asgi import configuration
 from app.commands import passwords
 from app.http.app import build
 from app.settings import Settings
@@ -22,6 +26,22 @@ PASSWORD = "paper crane lantern 24"
 type_of_serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 type_of_add_customer = Callable[[str], Awaitable[UUID]]
 type_of_log_in = Callable[[httpx.AsyncClient, str], Awaitable[dict[str, str]]]
+
+
+def _connection(configured: uvicorn.Config, state: ServerState) -> Any:
+    """A connection of the real protocol whose other end is somewhere in the world."""
+    if not configured.loaded:
+        configured.load()
+    made: Any = configured.http_protocol_class
+    connection = made(config=configured, server_state=state, app_state={})
+    begin = connection.connection_made
+
+    def connection_made(transport: asyncio.Transport) -> None:
+        begin(transport)
+        connection.client = ("203.0.113.7", 50_000)
+
+    connection.connection_made = connection_made
+    return connection
 
 
 @asynccontextmanager
@@ -41,11 +61,16 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Litestar, httpx.Asyn
     waiter.cancel()
     if holder.done():
         await holder
-    transport = httpx.ASGITransport(app, client=("203.0.113.7", 50_000))  # type: ignore[arg-type]
+    configured, state = configuration(app, settings), ServerState()
+    server = await asyncio.get_running_loop().create_server(lambda: _connection(configured, state), "127.0.0.1", 0)
+    port, app.state.connections = server.sockets[0].getsockname()[1], state.connections
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://portal.test") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
             yield app, client
     finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.transport.abort()
         wanted_no_more.set()
         await holder
 

@@ -11,14 +11,13 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
-import uvicorn
 from redis.asyncio import Redis
 
 from app.http import events
-from app.http.app import build
 from app.projections import publish
 from app.settings import Settings
 from tests.changes import INVOICE, change
+from tests.http.server import on_server
 from tests.projections.conftest import feed
 
 __all__ = ["feed"]
@@ -27,18 +26,11 @@ __all__ = ["feed"]
 @asynccontextmanager
 async def on_socket(settings: Settings) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
     """The API behind a real server."""
-    app = build(settings)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on", timeout_graceful_shutdown=3))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-            yield app, client
-    finally:
-        server.should_exit = True
-        await task
+    async with (
+        on_server(settings) as (server, port),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5, trust_env=False) as client,
+    ):
+        yield server.app, client
 
 
 @pytest.fixture

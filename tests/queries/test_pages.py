@@ -31,7 +31,7 @@ def drawing(body: bytes, may_answer: asyncio.Event) -> Callable[[], Awaitable[An
 
 
 async def ask(pages: Pages, owner: UUID, body: bytes, may_answer: asyncio.Event) -> bytes:
-    entry = await pages.find(str(owner), NAME, [], drawing(body, may_answer))
+    entry = await pages.find(str(owner), NAME, drawing(body, may_answer))
     assert entry is not None
     return entry.body
 

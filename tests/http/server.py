@@ -1,0 +1,32 @@
+"""The API behind its real server, in this event loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.asgi import Server
+from app.http.app import build
+from app.settings import Settings
+
+
+class _Here(Server):
+    """Signals of the process are not for it."""
+
+    capture_signals = contextlib.nullcontext  # type: ignore[assignment]
+
+
+@asynccontextmanager
+async def on_server(settings: Settings, *, lent: bool = False) -> AsyncIterator[tuple[Server, int]]:
+    """The server and its port, until the block ends: then at once, and what was begun is answered."""
+    server, listening = _Here(build(settings), settings, lent=lent), socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    task = asyncio.create_task(server.serve([listening]))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.01)
+    try:
+        yield server, port
+    finally:
+        server.should_exit = True
+        await task
