@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from app.errors import InvalidRequest
 from app.http.malformed import of_validation
+from app.http.problems import TooSlow
 
 NUL = b"\\u0000"
 """As JSON writes it; Postgres keeps no text with one."""
@@ -18,6 +20,17 @@ NUL = b"\\u0000"
 
 class StrictRequest(Request[Any, Any, Any]):
     """The request that handlers get."""
+
+    async def body(self) -> bytes:
+        """All of the body.
+
+        Raises:
+            TooSlow: the client went, or was cut off, before its end. Nobody hears it.
+        """
+        try:
+            return await super().body()
+        except InternalServerException as error:
+            raise TooSlow from error
 
     async def json(self) -> Any:
         """The body as the handler's own type.

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from app.http import protocol
 from app.http.protocol import MOST_QUEUED, MOST_UNUSED_BYTES, Connection
@@ -208,6 +209,18 @@ async def test_who_leaves_ends_everything_that_was_asked_over_the_connection(
     async with asyncio.timeout(5):
         while doorbells._open:
             await asyncio.sleep(0.01)
+
+
+async def test_who_leaves_in_the_middle_of_a_body_is_no_error_of_ours(running: Any, wire: Wire) -> None:
+    head = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    with capture_logs() as lines:
+        wire.send(head)
+        await asyncio.sleep(0.1)
+        wire.writer.transport.abort()
+        async with asyncio.timeout(5):
+            while not lines:
+                await asyncio.sleep(0.01)
+    assert [(line["log_level"], line["status"]) for line in lines] == [("info", 408)]
 
 
 async def test_a_copy_that_cannot_be_read_is_passed_over(
