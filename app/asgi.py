@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ctypes
 import functools
-import gc
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 import uvicorn
 from litestar import Litestar
 
-from app import settings
+from app import collector, settings
 from app.http.app import build
 from app.http.hot_protocol import HotConnection
 from app.http.protocol import Connection
@@ -67,8 +66,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open everything, accept, and say so."""
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()  # what is here now stays; looking through it again and again cost a third of a read from Postgres
+        collector.settle()  # looking through everything again and again cost a third of a read from Postgres
         notify(READY)
 
     async def on_tick(self, counter: int) -> bool:

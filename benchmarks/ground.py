@@ -20,6 +20,8 @@ from app.events import Change
 from app.settings import Settings, load
 
 ACCOUNTS = 500
+FILL_SECONDS = 900
+"""What a statement may take that makes the tables of a million accounts."""
 START = datetime(2026, 11, 1, tzinfo=UTC)
 ORDER = {
     "OrderNumber": "00000301",
@@ -103,6 +105,7 @@ async def clean(connections: asyncpg.Pool, accounts: int = ACCOUNTS) -> list[UUI
         "INSERT INTO portal.users (id, email, password_hash) "
         "SELECT u, u || '@example.jp', 'x' FROM unnest($1::uuid[]) u",
         users,
+        timeout=FILL_SECONDS,
     )
     await connections.execute(
         "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, customer_number) "
@@ -110,8 +113,9 @@ async def clean(connections: asyncpg.Pool, accounts: int = ACCOUNTS) -> list[UUI
         "FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS x (a, u, n)",
         ids,
         users,
+        timeout=FILL_SECONDS,
     )
-    await connections.execute("CHECKPOINT")
+    await connections.execute("CHECKPOINT", timeout=FILL_SECONDS)
     return ids
 
 

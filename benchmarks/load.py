@@ -61,6 +61,12 @@ def cpu_seconds(process: Any) -> float:
     return float(sum(sum(each.cpu_times()[:2]) for each in family if psutil.pid_exists(each.pid)))
 
 
+def resident_bytes(process: Any) -> float:
+    """Memory of a process and its children."""
+    family = [process, *process.children(recursive=True)]
+    return float(sum(each.memory_info().rss for each in family if psutil.pid_exists(each.pid)))
+
+
 def _milliseconds(text: str, share: str) -> float:
     found = _found(rf"{share}\s+([\d.]+)(us|ms|s|m)\b", text)
     return float(found[1]) * _UNITS_MS[found[2]]

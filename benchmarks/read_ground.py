@@ -36,9 +36,11 @@ async def fill(pool: asyncpg.Pool, accounts: int, invoices: int = 25) -> list[UU
         "INSERT INTO read_model.freshness SELECT account_id, r, $1 FROM portal.id_mappings, unnest($2::text[]) r",
         verified_at,
         ["client_invoices", "client_services", "pay_methods", "client"],
+        timeout=ground.FILL_SECONDS,
     )
     await pool.execute(
-        "INSERT INTO read_model.account_versions (account_id, version) SELECT account_id, 1 FROM portal.id_mappings"
+        "INSERT INTO read_model.account_versions (account_id, version) SELECT account_id, 1 FROM portal.id_mappings",
+        timeout=ground.FILL_SECONDS,
     )
     await _sessions(pool, accounts)
     await _invoices(pool, invoices)
@@ -50,7 +52,7 @@ async def fill(pool: asyncpg.Pool, accounts: int, invoices: int = 25) -> list[UU
         msgspec.json.encode({"items": [{"category": "sim", "text": "x" * CATALOG_BYTES}]}),
         verified_at,
     )
-    await pool.execute("VACUUM ANALYZE")
+    await pool.execute("VACUUM ANALYZE", timeout=ground.FILL_SECONDS)
     return ids
 
 
@@ -89,6 +91,7 @@ async def _invoices(pool: asyncpg.Pool, each: int) -> None:
         "generate_series(1, $1::int) g) x, LATERAL (SELECT convert_to(replace($2, '%', n::text), 'UTF8') AS b) y",
         each,
         summary,
+        timeout=ground.FILL_SECONDS,
     )
 
 

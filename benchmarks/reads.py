@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 
 from benchmarks import ground, read_ground
-from benchmarks.load import Seen, wrk
+from benchmarks.load import Seen, resident_bytes, wrk
 from benchmarks.read_check import Check
 from benchmarks.read_servers import NOBODY, Servers, servers
 from benchmarks.report import Result
 
-ACCOUNTS, MIXED_ACCOUNTS, GROWN = 500, 10_000, (1_000, 100_000)
+ACCOUNTS, MIXED_ACCOUNTS, GROWN = 500, 10_000, (1_000, 100_000, 1_000_000)
 SECONDS, MIXED_SECONDS, WARM_UP_SECONDS, WRITES_A_SECOND = 3.0, 15.0, 10.0, 200
 LIST, CATALOG = "/api/invoices", "/api/public/services"
 BARS = {"memory": 2.0, "Redis": 1.2, "Postgres": 0.3, "catalog": 1.7}
@@ -141,6 +141,7 @@ def _zipf(accounts: int, count: int) -> list[int]:
 async def _growth(url: str, started: Servers, quick: bool, folder: Path) -> Result:
     """Latency of reads that neither memory nor Redis holds, of a thousand accounts among ever more."""
     medians: dict[int, Seen] = {}
+    resident_mib: dict[int, float] = {}
     sizes: Sequence[int] = (50, 200) if quick else GROWN
     for size in sizes:
         async with ground.pool(url) as pool:
@@ -151,8 +152,11 @@ async def _growth(url: str, started: Servers, quick: bool, folder: Path) -> Resu
         process = started.process(address)
         for _ in range(2):  # the first run warms up: sessions, plans, pages of the tables
             medians[size] = await asyncio.to_thread(wrk, process, address + LIST, 2 if quick else 8, script, 4)
+        resident_mib[size] = resident_bytes(process) / 2**20
     first, last = medians[sizes[0]], medians[sizes[-1]]
-    told = ", ".join(f"{size:,} accounts: {_told([seen])}" for size, seen in medians.items())
+    told = ", ".join(
+        f"{size:,} accounts: {_told([seen])}, {resident_mib[size]:.0f} MiB" for size, seen in medians.items()
+    )
     return Result(
         name="reads, growth",
         unit="ms",
