@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers.serve MODULE PORT`: a peer written in Python, on the server that ours runs on."""
+"""`python -m benchmarks.peers.serve MODULE PORT`: a peer written in Python, on granian, which serves those best."""
 
 import sys
 
