@@ -33,7 +33,7 @@ def run(listening: socket.socket, *, lent: bool, parent: int) -> None:
     _end_with(parent)
     loaded = settings.load()
     configure(loaded)
-    Server(build(loaded), loaded, lent=lent).run([listening])
+    Server(build(loaded), loaded, lent=lent, parent=parent).run([listening])
 
 
 def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
@@ -59,9 +59,10 @@ class Server(uvicorn.Server):
     """Says when it is ready, looks at its connections, and takes its time to leave: for `api_drain_seconds` every
     answer ends its connection, event streams end, and the health check answers 503."""
 
-    def __init__(self, app: Litestar, loaded: Settings, *, lent: bool) -> None:
+    def __init__(self, app: Litestar, loaded: Settings, *, lent: bool, parent: int) -> None:
         super().__init__(configuration(app, loaded))
-        self.app, self._lent, self._drain_seconds = app, lent, loaded.api_drain_seconds
+        self.app, self._lent, self._parent = app, lent, parent
+        self._drain_seconds = loaded.api_drain_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open everything, accept, and say so."""
@@ -87,16 +88,19 @@ class Server(uvicorn.Server):
         yield
 
     def leave(self) -> None:
-        """Begin to. New connections are accepted meanwhile unless somebody else accepts them."""
+        """Begin to. New connections are accepted meanwhile unless somebody else accepts them. Whose parent was killed
+        makes room at once for the one who takes its place."""
         if self.app.state.draining.begun or not self.started:
             self.should_exit = self.should_exit or not self.started
             return
         self.app.state.draining.begun = True
         self.app.state.doorbells.end_streams()
-        if self._lent:
+        orphaned = os.getppid() != self._parent
+        if self._lent or orphaned:
             for server in self.servers:
                 server.close()
-        asyncio.get_running_loop().call_later(self._drain_seconds, setattr, self, "should_exit", True)
+        wait_seconds = 0.0 if orphaned else self._drain_seconds
+        asyncio.get_running_loop().call_later(wait_seconds, setattr, self, "should_exit", True)
 
 
 def _end_with(parent: int) -> None:

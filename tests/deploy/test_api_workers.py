@@ -1,7 +1,9 @@
 """The processes of `portal api`: a worker that dies is replaced, and none is left behind."""
 
+import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +70,29 @@ def test_workers_end_with_a_parent_that_is_killed(api: Process) -> None:
     _, alive = psutil.wait_procs(left, timeout=15)
     assert alive == []
     assert not answers(api)
+
+
+def test_a_parent_that_is_killed_leaves_its_address_to_the_next_at_once(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with listening_socket() as free:
+        address = free.getsockname()
+    own = environment | {"API_PORT": str(address[1]), "API_DRAIN_SECONDS": "20"}
+
+    def is_free() -> bool:
+        with contextlib.suppress(OSError), socket.create_server(address):
+            return True
+        return False
+
+    with Process("api", own, tmp_path) as first:
+        first.until_ready()
+        left = psutil.Process(first.process.pid).children()
+        first.process.kill()
+        first.process.wait()
+        until(is_free, seconds=3)
+        with Process("api", own, tmp_path) as second:
+            second.until_ready()
+        assert psutil.wait_procs(left, timeout=15)[1] == []
 
 
 def test_a_server_that_cannot_start_says_so_and_ends(environment: dict[str, str], tmp_path: Path) -> None:

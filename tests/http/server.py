@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,10 @@ class _Here(Server):
 @asynccontextmanager
 async def on_server(settings: Settings, *, lent: bool = False) -> AsyncIterator[tuple[Server, int]]:
     """The server and its port, until the block ends: then at once, and what was begun is answered."""
-    server, listening = _Here(build(settings), settings, lent=lent), socket.create_server(("127.0.0.1", 0))
+    server, listening = (
+        _Here(build(settings), settings, lent=lent, parent=os.getppid()),
+        socket.create_server(("127.0.0.1", 0)),
+    )
     port = listening.getsockname()[1]
     task = asyncio.create_task(server.serve([listening]))
     while not server.started and not task.done():
