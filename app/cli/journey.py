@@ -6,6 +6,7 @@ WHMCS's page → ask for an availability check → order Internet, a VPN, hostin
 at the first screen → read everything.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +38,7 @@ READS = (
     "/api/payment-gateways",
 )
 
-ROUNDS = 3
+ROUNDS, ROUND_SECONDS = 20, 0.5
 """A worker's own call may fall among the reads by chance; what a query asks would be asked every time."""
 
 Tell = Callable[[Step], None]
@@ -217,6 +218,7 @@ class Journey:
             asked = await self._asked_by(paths)
             if not asked:
                 break
+            await asyncio.sleep(ROUND_SECONDS)
         self.queries, self.upstream_calls = len(paths), len(asked)
         self.say("customer", f"reads everything: {len(paths)} queries, {len(asked)} upstream calls")
         if asked:

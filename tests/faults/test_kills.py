@@ -33,7 +33,7 @@ async def test_nothing_is_lost_when_processes_die_at_random_instants_under_load(
         changing.cancel()
     try:
         assert len(set(victims.killed)) + 6 == KILLS
-        assert load.done > 500, load.done
+        assert load.done > 200, load.done
         await assert_truth(resources)
     finally:
         victims.stop()
