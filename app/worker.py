@@ -4,6 +4,7 @@ SAQ delivers the wake-ups; a sweep of our own, which needs no Redis, finds what 
 """
 
 import asyncio
+import contextlib
 import signal
 import time
 from functools import partial
@@ -32,6 +33,9 @@ from app.settings import Settings
 from app.upkeep import keep_up
 
 GRACE_SECONDS = 3
+BETWEEN_TELLINGS_SECONDS = 0.02
+"""What follows a commit asks five small questions. Asked after every one of two hundred commits a second, they took
+more than the commits did."""
 ASKED_ANEW_SECONDS = 5
 """A job that died with its worker keeps its key until it times out, and an order whose key is taken would wait for as
 long; so the key is another one every so often. Whoever comes second finds the order locked and leaves it."""
@@ -51,13 +55,14 @@ class Work:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._upstreams = Upstreams(resources.salesforce, resources.whmcs)
+        self._committed = asyncio.Event()
         self._project = partial(engine.project, with_previous(resources.settings))
         self._context = resources.context
 
     async def apply(self, job: Any, *, shard: int) -> None:
         """Drain a shard of changes into mirror and read models."""
         r = self._resources
-        await drain.drain(r.pool, shard, self._project, r.inbox.wake, self.after_commit)
+        await drain.drain(r.pool, shard, self._project, r.inbox.wake, self._note_commit)
 
     async def fetch(self, job: Any, *, shard: int) -> None:
         """Read again what a shard of hints names."""
@@ -66,6 +71,21 @@ class Work:
     async def fulfil(self, job: Any, *, order_id: str) -> None:
         """Take an order's fulfilment as far as it goes now."""
         await fulfilment.run(self._context, order_id)
+
+    async def _note_commit(self) -> None:
+        self._committed.set()
+
+    async def follow_commits(self) -> None:
+        """Do what commits ask for until cancelled: once for all that came while the last time took. What fails here is
+        found by the sweep."""
+        while True:
+            await self._committed.wait()
+            self._committed.clear()
+            try:
+                await self.after_commit()
+            except Exception:
+                log.exception("after_commit_failed")
+            await asyncio.sleep(BETWEEN_TELLINGS_SECONDS)
 
     async def after_commit(self) -> None:
         """Tell Redis what changed, and start what it sets off: orders approved, or waiting for a card or money."""
@@ -125,6 +145,7 @@ async def serve(settings: Settings) -> None:
         tasks = [asyncio.create_task(worker.start()) for worker in workers]
         background = [
             asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
+            asyncio.create_task(work.follow_commits()),
             asyncio.create_task(keep_up(resources)),
         ]
         collector.settle()
@@ -138,6 +159,8 @@ async def serve(settings: Settings) -> None:
         for task in background:
             task.cancel()
         await asyncio.wait([*tasks, *background], timeout=GRACE_SECONDS + 2)
+        with contextlib.suppress(Exception):  # another worker's sweep does it otherwise, a little later
+            await asyncio.wait_for(work.after_commit(), 1)
 
 
 def _workers(settings: Settings, work: Work) -> list[Worker[Any]]:
