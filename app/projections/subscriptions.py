@@ -68,12 +68,40 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
     data = record.data
     client = group.context.get(("client", record.owner_id or ""))
     currency = (client.data.get("currency_code") if client else None) or fallback_currency
+    subscription = _subscription(record, group, currency)
+    cancellation, body = subscription.cancellation, msgspec.json.encode(subscription)
+    return {
+        "subscription_id": record.record_id,
+        "product_id": data.get("pid"),
+        "product_name": data["name"],
+        "category": subscription.category,
+        "domain": data.get("domain") or None,
+        "status": subscription.status,
+        "upstream_status": data["status"],
+        "billing_cycle": subscription.billing_cycle,
+        "amount": decimal(data["recurringamount"]),
+        "currency": currency,
+        "registered_on": subscription.registered_on,
+        "next_due_on": subscription.next_due_on,
+        "whmcs_order_id": data.get("orderid"),
+        "cancellation": cancellation.when if cancellation else None,
+        "cancellation_requested_on": cancellation.requested_on if cancellation else None,
+        "ends_on": cancellation.ends_on if cancellation else None,
+        "sort_id": int(record.record_id),
+        "as_of": record.verified_at,
+        "summary": body,
+        "document": body,
+    }
+
+
+def _subscription(record: Record, group: Group, currency: str) -> Subscription:
+    data = record.data
     status = data["status"].lower() if data["status"].lower() in STATUS_TEXTS else "unknown"
     category = category_of(data["name"], data.get("groupname") or "")
     line = _line(data.get("domain")) if category == "sim" else None
     due = day(data.get("nextduedate"))
     cancellation = _cancellation(group, due) if status in RUNNING else None
-    subscription = Subscription(
+    return Subscription(
         subscription_id=record.record_id,
         name=data["name"],
         category=category,
@@ -90,29 +118,6 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
         pending_change=_pending(record, group) if status in RUNNING else None,
         scheduled_change=_scheduled(group) if status in RUNNING and cancellation is None else None,
     )
-    body = msgspec.json.encode(subscription)
-    return {
-        "subscription_id": record.record_id,
-        "product_id": data.get("pid"),
-        "product_name": data["name"],
-        "category": category,
-        "domain": data.get("domain") or None,
-        "status": status,
-        "upstream_status": data["status"],
-        "billing_cycle": subscription.billing_cycle,
-        "amount": decimal(data["recurringamount"]),
-        "currency": currency,
-        "registered_on": subscription.registered_on,
-        "next_due_on": due,
-        "whmcs_order_id": data.get("orderid"),
-        "cancellation": cancellation.when if cancellation else None,
-        "cancellation_requested_on": cancellation.requested_on if cancellation else None,
-        "ends_on": cancellation.ends_on if cancellation else None,
-        "sort_id": int(record.record_id),
-        "as_of": record.verified_at,
-        "summary": body,
-        "document": body,
-    }
 
 
 def _cycle(word: str) -> str:
