@@ -1,0 +1,90 @@
+"""Text and JSON of the outside world: decoded leniently, and cleaned of what Postgres or UTF-8 cannot hold."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+DEEPEST = 64
+"""Levels of nesting. No upstream answers with more than ten; a parser that recurses must not be led on for ever."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ESCAPED_NUL = b"\\u0000"
+_LEADING = b" \t\r\n\xef\xbb\xbf"
+
+
+class Unreadable(ValueError):
+    """Bytes that are not what they should be, in no reading."""
+
+
+def decoded(content: bytes) -> str:
+    """Bytes as text: UTF-8 without its byte order mark; bytes that are not UTF-8 become U+FFFD, NUL is dropped."""
+    return clean(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
+
+
+def clean(text: str) -> str:
+    """Text that UTF-8 and Postgres can hold: NUL is dropped, a lone surrogate becomes U+FFFD."""
+    if text.isascii():
+        return text.replace("\x00", "")
+    return _UNSTORABLE.sub(lambda found: "" if found[0] == "\x00" else REPLACEMENT, text)
+
+
+def cleaned(value: Any, *, _depth: int = 0) -> Any:
+    """A JSON value with every text in it clean, keys included, and numbers that JSON cannot say as None.
+
+    Raises:
+        Unreadable: it is nested deeper than `DEEPEST`.
+    """
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if _depth >= DEEPEST:
+        raise Unreadable(f"nested deeper than {DEEPEST} levels")
+    if isinstance(value, Mapping):
+        return {
+            clean(name) if isinstance(name, str) else name: cleaned(each, _depth=_depth + 1)
+            for name, each in value.items()
+        }
+    return [cleaned(each, _depth=_depth + 1) for each in value]
+
+
+def json_value(content: bytes) -> Any:
+    """What JSON says, however sloppily it was written: a byte order mark, blanks around it, raw control characters,
+    stray bytes, NUL and lone surrogates are tolerated, and all text comes out clean.
+
+    Raises:
+        Unreadable: it is no JSON, or nested deeper than `DEEPEST`.
+    """
+    plain = content.lstrip(_LEADING)
+    try:
+        if _ESCAPED_NUL not in plain:  # the one thing that the strict decoder takes and Postgres does not
+            return msgspec.json.decode(plain)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return cleaned(json.loads(plain.decode("utf-8", "replace"), strict=False, parse_constant=_no_number))
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not JSON: {error}") from error
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """The same, when it must be an object.
+
+    Raises:
+        Unreadable: it is no JSON object.
+    """
+    value = json_value(content)
+    if not isinstance(value, dict):
+        raise Unreadable(f"a JSON {type(value).__name__} where an object was expected")
+    return value
+
+
+def _no_number(word: str) -> None:
+    """NaN and Infinity, which JSON does not have, say nothing."""
