@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check audit fix bench fuzz lock openapi
+.PHONY: help setup demo test check audit fix bench fuzz mutants lock openapi
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ bench: .venv/.bench ## the benchmarks, with a table; ARGS="projection --json fil
 
 fuzz: .venv/.fuzz ## call every route with everything for 10 minutes; ARGS="--minutes 30" passes through
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+mutants: .venv/.dev ## change the pure cores in every small way and see their tests notice; ARGS="merge prices" picks
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 openapi: .venv/.dev ## write docs/openapi.json anew
 	$(BIN)/python -m app.cli openapi > docs/openapi.json

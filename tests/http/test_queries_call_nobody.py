@@ -1,4 +1,4 @@
-"""A query never calls an upstream: every GET route is asked with cold caches while each upstream's address is a listener
+"""A query never calls an upstream: every GET route is asked with cold caches while each upstream is a listener
 that counts connections. Only the support cases are read live.
 
 The listener would see a call made by any library, which an import rule would not; a planted call shows that it does.
