@@ -45,12 +45,26 @@ class Staff:
         """Change one order after the other, on time whatever the answers take; returns the number after the last."""
         began, number = time.monotonic(), first
         async with asyncio.TaskGroup() as group:
+            self.late_seconds = 0.0
             while (due := began + (number - first) / per_second) < began + seconds:
                 await asyncio.sleep(max(due - time.monotonic(), 0))
                 self.late_seconds = max(self.late_seconds, time.monotonic() - due)
                 group.create_task(self._change(number))
                 number += 1
         return number
+
+    async def change_at_once(self, changes: int, *, first: int) -> int:
+        """Make so many changes as fast as they are taken in, `AT_ONCE` side by side; returns the next number."""
+        numbers = iter(range(first, first + changes))
+
+        async def work() -> None:
+            for number in numbers:
+                await self._change(number)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+        return first + changes
 
     def order_of(self, number: int) -> str:
         """Which order the change with this number is about."""
