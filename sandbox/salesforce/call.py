@@ -67,4 +67,6 @@ class Reply:
         """The body as JSON, empty for none."""
         if isinstance(self.body, bytes):
             return self.body
-        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+        return (
+            b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        )

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.answers import ControlResponse
 from sandbox.salesforce.cdc_faults import KINDS, Staff
 from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.fields import SObject
@@ -31,7 +32,7 @@ def routes(world: SalesforceWorld) -> list[Route]:
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
-                return JSONResponse(await handle(world, request))
+                return ControlResponse(await handle(world, request))
             except SalesforceError as error:
                 return JSONResponse({"errors": error.rest()}, error.status)
             except ValueError as error:

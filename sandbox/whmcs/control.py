@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from sandbox.answers import ControlResponse
 from sandbox.ports import World
 from sandbox.whmcs import cron
 from sandbox.whmcs.billing import receive, totals
@@ -31,7 +32,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
-            return JSONResponse(await handle(world, request))
+            return ControlResponse(await handle(world, request))
 
         return Route(path, endpoint, methods=[method])
 
