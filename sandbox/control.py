@@ -98,7 +98,8 @@ async def _clear_faults(world: World, request: Request) -> Any:
 
 async def _rudeness(world: World, request: Request) -> Any:
     """What it is set to, and what calls, webhooks, pages and events met; a rate of 0 when it is off."""
-    return world.rudeness.shown() if world.rudeness else {"rate": 0.0}
+    shown = world.rudeness.shown() if world.rudeness else {"rate": 0.0}
+    return shown | {"spoilt_events": list(world.faults.spoilt)}
 
 
 async def _be_rude(world: World, request: Request) -> Any:

@@ -5,6 +5,7 @@ and the event bus take their own kinds. Random faults (`sandbox.rudeness`) join 
 """
 
 import dataclasses
+from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ DEFAULT_STATUS = 503
 DEFAULT_RATE = 2
 DEFAULT_ROWS = 10
 MOST_FAULTS = 1_000
+KEPT_SPOILT = 10_000
 
 
 class BadFault(ValueError):
@@ -101,6 +103,8 @@ class Faults:
     def __init__(self) -> None:
         self._scripted: list[Fault] = []
         self.chance: Chance | None = None
+        self.spoilt: deque[dict[str, Any]] = deque(maxlen=KEPT_SPOILT)
+        """The records whose events met a fault, newest last."""
 
     def add(self, fault: Fault) -> None:
         """Script one more.
@@ -128,6 +132,10 @@ class Faults:
         """The fault for one event that is about to be delivered; taking uses it up."""
         return next(iter(self._take(upstream, topic, EVENTS)), None)
 
+    def note_event(self, kind: str, object_name: str, record_ids: list[str]) -> None:
+        """Remember what an event that met a fault was about."""
+        self.spoilt.append({"kind": kind, "object": object_name, "record_ids": record_ids})
+
     def _take(self, upstream: str, operation: str, kinds: tuple[str, ...]) -> list[Fault]:
         meant = [fault for fault in self._scripted if fault.kind in kinds and fault.meets(upstream, operation)]
         met = [fault for fault in meant if not fault.skip]
@@ -146,3 +154,4 @@ class Faults:
     def clear(self) -> None:
         """Nothing scripted goes wrong any more."""
         self._scripted = []
+        self.spoilt.clear()

@@ -32,7 +32,7 @@ def every_kind() -> list[str]:
 
 @dataclass
 class Rudeness:
-    """How rude the upstreams are. `spoilt` tells the records whose events met something, newest last."""
+    """How rude the upstreams are, and what they met so far."""
 
     rate: float
     kinds: list[str]
@@ -40,7 +40,6 @@ class Rudeness:
     upstreams: tuple[str, ...] = faults.UPSTREAMS
     seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     met_kinds: Counter[str] = field(default_factory=Counter)
-    spoilt: list[dict[str, str]] = field(default_factory=list)
 
     def met(self, upstream: str, operation: str, kinds: tuple[str, ...]) -> list[Fault]:
         """The faults that one call, webhook, page or event meets."""
@@ -71,7 +70,6 @@ class Rudeness:
             "upstreams": list(self.upstreams),
             "calls": sum(self.seen.values()),
             "met": dict(sorted(self.met_kinds.items())),
-            "spoilt_events": self.spoilt,
         }
 
 
