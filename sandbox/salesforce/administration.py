@@ -53,7 +53,7 @@ def use_currencies(org: Org, body: Body) -> Body:
     currency = Field("CurrencyIsoCode", "picklist", values=codes, restricted=True, default=codes[0], length=3)
     for name in PRICED:
         if currency.name not in org.objects[name].by_name:
-            org.add_field(name, currency)
+            org.extend(name, currency)
             for record_id, row in list(org.tables[name].items()):
                 org.put(name, record_id, row | {currency.name: codes[0]})
     return {"codes": list(codes)}

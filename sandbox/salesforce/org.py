@@ -112,11 +112,15 @@ class Org:
 
     def add_field(self, name: str, extra: Field) -> Schema:
         """An administrator adds a field: events from now on carry a new schema, events on the bus keep theirs."""
+        self.extend(name, extra)
+        return self.schemas[name]
+
+    def extend(self, name: str, extra: Field) -> None:
+        """The same for an object that need not be captured."""
         self.objects[name] = self.objects[name].extended(extra)
         if name in CAPTURED:
             self._register(name, change_schema(self.objects[name]))
         self.revision += 1
-        return self.schemas[name]
 
     def catch_up(self) -> None:
         """Add the fields that a newer release of the stand-in knows and this org's data does not."""

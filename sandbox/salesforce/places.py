@@ -39,7 +39,7 @@ def switch_on(org: Org) -> list[tuple[str, str, Row]]:
             for part, values in (("StateCode", states), ("CountryCode", tuple(COUNTRIES))):
                 if stem + part not in org.objects[name].by_name:
                     more: dict[str, Any] = {"values": values, "restricted": True, "in_events": False, "length": 10}
-                    org.add_field(name, Field(stem + part, "picklist", **more))
+                    org.extend(name, Field(stem + part, "picklist", **more))
         for record_id, row in org.tables[name].items():
             converted: Row = {}
             for stem in _stems(org.objects[name]):

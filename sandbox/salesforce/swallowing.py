@@ -71,6 +71,6 @@ def spoilt(how: str, schema: Schema, payload: bytes, record: dict[str, Any]) -> 
         return schema.id, b"\xff" * len(payload)
     if how == "text":
         name = next((name for name, value in record.items() if isinstance(value, str)), None)
-        worse = {name: f"{record[name]}\udcff"} if name else {}
-        return schema.id, schema.encode(record | worse)
+        if name is not None:
+            return schema.id, schema.encode(record | {name: f"{record[name]}\udcff"})
     return schema.id, payload[: len(payload) // 2]
