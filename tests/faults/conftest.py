@@ -20,7 +20,7 @@ from tests.journey.conftest import Running, running
 
 __all__ = ["running"]
 
-QUIET_SECONDS = 90
+QUIET_SECONDS = 240
 OPEN = (
     "SELECT (SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL) "
     "+ (SELECT count(*) FROM ingest.notices WHERE told_at IS NULL) + (SELECT count(*) FROM ingest.fanouts)"

@@ -26,7 +26,7 @@ SHOPPERS = int(os.environ.get("PORTAL_SHOPPERS", "12"))
 SECONDS = float(os.environ.get("PORTAL_SHOPPING_SECONDS", "10"))
 SEED = int(os.environ.get("FAULT_SEED", "20261121"))
 FAULTS_PER_SECOND = 8.0
-LAST_SECONDS = 120 + 5 * SHOPPERS
+LAST_SECONDS = 300 + 5 * SHOPPERS
 STAFF = Operator(name="aya")
 
 IMPATIENT = {

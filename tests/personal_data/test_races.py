@@ -18,7 +18,7 @@ BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 async def until_blocked(pool: asyncpg.Pool) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await pool.fetchval(BLOCKED):
             await asyncio.sleep(0.02)
 
