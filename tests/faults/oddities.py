@@ -70,3 +70,21 @@ async def _send(control: httpx.AsyncClient, method: str, path: str, body: dict[s
     response = await control.request(method, path, content=json.dumps(body), headers=headers)
     found: dict[str, Any] = response.raise_for_status().json()
     return found
+
+
+async def unheard(control: httpx.AsyncClient, spoilt: list[dict[str, Any]]) -> list[str]:
+    """By what read models name the rows of records whose events could not be decoded: orders by id, products by SKU."""
+    words: set[str] = set()
+    for event in spoilt:
+        if event["kind"] == "undecodable_event":
+            for record_id in event["record_ids"]:
+                words |= await _names(control, event["object"], record_id)
+    return sorted(words)
+
+
+async def _names(control: httpx.AsyncClient, name: str, record_id: str) -> set[str]:
+    answer = await control.get(f"/salesforce/{name}/{record_id}")
+    row = answer.json() if answer.status_code == 200 else {}
+    if name == "PricebookEntry" and row.get("Product2Id"):
+        return {record_id} | await _names(control, "Product2", row["Product2Id"])
+    return {record_id} | {row[key] for key in ("OrderId", "StockKeepingUnit") if row.get(key)}

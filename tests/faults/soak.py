@@ -4,86 +4,36 @@
 
 When the load ends, so do the random faults. What they made the portal believe of healthy records must be right again
 within half a minute, with one run of the reconciliation that a timer would start; what cannot be right must have been
-named to operators.
+named to operators. An event that nobody can decode is kept as a dead letter and says nothing of its record: that one is
+right after the next reconciliation, which leaves alone what changed a moment ago.
 """
 
 import argparse
 import asyncio
 import contextlib
-import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from app.resources import Resources, open_resources
 from app.settings import load
-from tests.faults import truth
 from tests.faults.books import Books
-from tests.faults.conftest import Victims, environment_of, settle
+from tests.faults.conftest import IMPATIENT, Victims, environment_of, settle
+from tests.faults.judgement import judge
 from tests.faults.load import Load
-from tests.faults.oddities import Odd, plant
+from tests.faults.oddities import plant, unheard
+from tests.faults.report import HEAL_SECONDS, Plan, Report
 from tests.faults.shoppers import Market, Purchase, Shopper, shoppers
 from tests.journey.conftest import Running, stack
 
-HEAL_SECONDS = 30.0
 SHOPPERS = 4
 PATHS = (
     *("/api/account/profile", "/api/account/summary", "/api/orders", "/api/invoices", "/api/subscriptions"),
     *("/api/cases", "/api/payment-gateways"),
 )
-NAMED = (
-    "SELECT record_id || ' ' || error FROM ingest.dead_letters WHERE resolved_at IS NULL "
-    "UNION ALL SELECT record_id || ' ' || object || ' ' || field FROM ingest.unreadables"
-)
-IMPATIENT = {
-    "SALESFORCE_TIMEOUT_SECONDS": "2",
-    "WHMCS_READ_TIMEOUT_SECONDS": "2",
-    "WHMCS_WRITE_TIMEOUT_SECONDS": "2",
-    "FREEBIT_TIMEOUT_SECONDS": "2",
-    "WHM_TIMEOUT_SECONDS": "2",
-    "TRUSTED_PROXIES": "127.0.0.1/32",
-}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long, how rude, and from which seed. `heal_seconds` is what healthy records are given afterwards."""
-
-    seconds: float
-    seed: int
-    rate: float = 0.01
-    heal_seconds: float = HEAL_SECONDS
-    kinds: tuple[str, ...] = ()
-
-
-@dataclass
-class Report:
-    """What came of it. A soak that went well has no `problems`."""
-
-    changes: int = 0
-    met: dict[str, int] = field(default_factory=dict)
-    answers: Counter[int] = field(default_factory=Counter)
-    not_yet: int = 0
-    """Rows that were not right yet when the load ended."""
-
-    named: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        """For people."""
-        lines = [
-            f"{self.changes} changes; faults met: {sum(self.met.values())} of {len(self.met)} kinds",
-            f"answers to customers: {dict(sorted(self.answers.items()))}",
-            f"rows not right when the load ended: {self.not_yet}",
-            *(f"named: {line[:160]}" for line in self.named),
-            *(f"PROBLEM: {line[:300]}" for line in self.problems),
-        ]
-        return "\n".join(lines)
 
 
 class Browsing(Market):
@@ -126,7 +76,7 @@ async def soak(running: Running, resources: Resources, plan: Plan) -> Report:
             async with _rude(control, plan, report), _meanwhile(changes.run(), market.look(everybody, report.answers)):
                 await market.shop(everybody, plan.seconds)
             report.changes = changes.done
-        await _judge(running, resources, plan, report, odd, odd_one)
+        await judge(running, resources, plan, report, odd, odd_one)
         report.problems += [line for line in await books.wrong(everybody) if "nobody approved" not in line]
         if report.answers[500]:
             report.problems.append(f"{report.answers[500]} answers to customers were 500")
@@ -147,7 +97,9 @@ async def _rude(control: httpx.AsyncClient, plan: Plan, report: Report) -> Async
     try:
         yield
     finally:
-        report.met = (await control.request("DELETE", "/rudeness")).raise_for_status().json()["met"]
+        ended = (await control.request("DELETE", "/rudeness")).raise_for_status().json()
+        report.met = ended["met"]
+        report.unheard = await unheard(control, ended["spoilt_events"])
 
 
 @contextlib.asynccontextmanager
@@ -162,51 +114,6 @@ async def _meanwhile(*works: Any) -> AsyncIterator[None]:
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise outcome
-
-
-async def _judge(
-    running: Running, resources: Resources, plan: Plan, report: Report, odd: list[Odd], odd_one: Shopper
-) -> None:
-    """What each read model says when the time is up, against what it must say."""
-    ended_at, unreadable = time.monotonic(), list[str]()
-    at_the_end = await truth.held(resources, resources.pool)
-    wanted = asyncio.create_task(truth.expected(resources, unreadable))
-    for source in ("whmcs", "salesforce"):
-        report.problems += await _command(running, "reconcile", source, *(("--clients", "1000") * (source == "whmcs")))
-    await asyncio.sleep(max(0.0, ended_at + plan.heal_seconds - time.monotonic()))
-    at_last = await truth.held(resources, resources.pool)
-    right = await wanted
-    report.problems += [f"cannot be read or stored, though it was only odd: {line}" for line in unreadable]
-    report.not_yet = len(truth.compared(right, at_the_end))
-    excused = [str(odd_one.account_id), *(word for each in odd for word in each.excused)]
-    report.problems += [line for line in truth.compared(right, at_last) if not any(word in line for word in excused)]
-    await _check_named(running, resources, report, odd)
-
-
-async def _check_named(running: Running, resources: Resources, report: Report, odd: list[Odd]) -> None:
-    """Whoever operates the portal is told of every record that is not well."""
-    report.named = [row[0] for row in await resources.pool.fetch(NAMED)]
-    told = "\n".join([*report.named, *await _said(running, "lag", "--json"), *await _said(running, "doctor")])
-    for each in odd:
-        if each.words and not any(word in told for word in each.words):
-            report.problems.append(f"nobody is told of {each.what} ({each.object} {each.record_id})")
-
-
-async def _command(running: Running, *arguments: str) -> list[str]:
-    """A command of the portal that must end well; what it said when it did not."""
-    done = await asyncio.to_thread(_run, running, arguments)
-    return [] if done.returncode == 0 else [f"portal {' '.join(arguments)}: {(done.stderr or done.stdout)[-400:]}"]
-
-
-async def _said(running: Running, *arguments: str) -> list[str]:
-    done = await asyncio.to_thread(_run, running, arguments)
-    return [done.stdout, done.stderr]
-
-
-def _run(running: Running, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "app.cli", *arguments]
-    environment = environment_of(running) | IMPATIENT | {"COLUMNS": "400"}
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 async def _alone(plan: Plan) -> Report:

@@ -11,8 +11,9 @@ import pytest
 
 from app.resources import Resources, open_resources
 from app.settings import load
-from tests.faults.conftest import environment_of
-from tests.faults.soak import IMPATIENT, Plan, soak
+from tests.faults.conftest import IMPATIENT, environment_of
+from tests.faults.report import Plan
+from tests.faults.soak import soak
 from tests.journey.conftest import Running, stack
 
 SECONDS = float(os.environ.get("PORTAL_SOAK_SECONDS", "40"))
