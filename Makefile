@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check audit fix bench fuzz mutants lock openapi
+.PHONY: help setup demo test check audit fix bench soak fuzz mutants lock openapi
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ fix: .venv/.dev ## format and mend what can be mended
 
 bench: .venv/.bench ## the benchmarks, with a table; ARGS="projection --json file" passes through
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: .venv/.dev ## a whole portal among rude upstreams for 10 minutes; ARGS="--minutes 1 --seed 8" passes through
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 fuzz: .venv/.fuzz ## call every route with everything for 10 minutes; ARGS="--minutes 30" passes through
 	$(BIN)/python -m tests.fuzz $(ARGS)

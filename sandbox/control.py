@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from sandbox import faults
+from sandbox import fault_requests, rudeness
+from sandbox.answers import ControlResponse
 from sandbox.faults import BadFault
 from sandbox.freebit import control as freebit_control
 from sandbox.postbox import Postbox
@@ -28,7 +29,7 @@ def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
-            return JSONResponse(await handle(world, request))
+            return ControlResponse(await handle(world, request))
 
         return Route(path, endpoint, methods=[method])
 
@@ -40,6 +41,9 @@ def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
         route("/faults", "GET", _faults),
         route("/faults", "POST", _add_fault),
         route("/faults", "DELETE", _clear_faults),
+        route("/rudeness", "GET", _rudeness),
+        route("/rudeness", "POST", _be_rude),
+        route("/rudeness", "DELETE", _be_polite),
         route("/calls", "GET", _calls),
         route("/calls", "DELETE", _clear_calls),
         Mount("/salesforce", routes=salesforce_control.routes(world)),
@@ -81,7 +85,7 @@ async def _faults(world: World, request: Request) -> Any:
 
 async def _add_fault(world: World, request: Request) -> Any:
     try:
-        world.faults.add(faults.parse(await request.json()))
+        world.faults.add(fault_requests.parse(await request.json()))
     except BadFault as error:
         raise HTTPException(422, str(error)) from error
     return await _faults(world, request)
@@ -90,6 +94,28 @@ async def _add_fault(world: World, request: Request) -> Any:
 async def _clear_faults(world: World, request: Request) -> Any:
     world.faults.clear()
     return await _faults(world, request)
+
+
+async def _rudeness(world: World, request: Request) -> Any:
+    """What it is set to, and what calls, webhooks, pages and events met; a rate of 0 when it is off."""
+    shown = world.rudeness.shown() if world.rudeness else {"rate": 0.0}
+    return shown | {"spoilt_events": list(world.faults.spoilt)}
+
+
+async def _be_rude(world: World, request: Request) -> Any:
+    """`rate`, `kinds`, `seed`, `upstreams`: from now on answers meet faults at random."""
+    try:
+        world.set_rudeness(rudeness.parse(await request.json()))
+    except BadFault as error:
+        raise HTTPException(422, str(error)) from error
+    return await _rudeness(world, request)
+
+
+async def _be_polite(world: World, request: Request) -> Any:
+    """No more random faults; answers what they came to."""
+    shown = await _rudeness(world, request)
+    world.set_rudeness(None)
+    return shown
 
 
 async def _calls(world: World, request: Request) -> Any:

@@ -1,23 +1,42 @@
 """Scripted faults: what an upstream is told to do wrong, and how often.
 
-Every upstream's handlers take the faults of each call from here; webhook delivery takes its own kinds.
+Every upstream's handlers take the faults of each call from here; webhook delivery, lists that are read page by page
+and the event bus take their own kinds. Random faults (`sandbox.rudeness`) join the scripted ones.
 """
 
+import dataclasses
+from collections import deque
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 LATENCY, STATUS, DOWN, TIMEOUT_AFTER_WRITE = "latency", "status", "down", "timeout_after_write"
 TIMEOUT, RESET, GARBAGE, EMPTY = "timeout", "reset", "garbage", "empty"
+REWRITE, HEADERS, REDIRECT, DRIP = "rewrite", "headers", "redirect", "drip"
+MOVING, SHORT_PAGES = "moving", "short_pages"
 DROP, DUPLICATE, REORDER = "drop_webhook", "duplicate_webhook", "reorder_webhooks"
+UNDECODABLE_EVENT, GAP_EVENT = "undecodable_event", "gap_event"
+DUPLICATE_EVENT, DROP_EVENT = "duplicate_event", "drop_event"
 
 UPSTREAMS = ("salesforce", "whmcs", "freebit", "whm")
-COMMON = (LATENCY, STATUS, TIMEOUT_AFTER_WRITE, DOWN)
-FORMS = (*COMMON, TIMEOUT, RESET, GARBAGE, EMPTY)
+CALLS = (
+    *(LATENCY, STATUS, DOWN, TIMEOUT_AFTER_WRITE, TIMEOUT, RESET, GARBAGE, EMPTY),
+    *(REWRITE, HEADERS, REDIRECT, DRIP),
+)
 WEBHOOKS = (DROP, DUPLICATE, REORDER)
-KINDS = {"salesforce": COMMON, "whmcs": (*FORMS, *WEBHOOKS), "freebit": FORMS, "whm": FORMS}
+LISTS = (MOVING, SHORT_PAGES)
+EVENTS = (UNDECODABLE_EVENT, GAP_EVENT, DUPLICATE_EVENT, DROP_EVENT)
+KINDS = {
+    "salesforce": (*CALLS, *EVENTS),
+    "whmcs": (*CALLS, *LISTS, *WEBHOOKS),
+    "freebit": CALLS,
+    "whm": CALLS,
+}
 DEFAULT_SECONDS = 1.0
 DEFAULT_STATUS = 503
+DEFAULT_RATE = 2
+DEFAULT_ROWS = 10
 MOST_FAULTS = 1_000
+KEPT_SPOILT = 10_000
 
 
 class BadFault(ValueError):
@@ -28,8 +47,22 @@ class BadFault(ValueError):
 class Fault:
     """One scripted fault. `operation` `*` matches all; `count` is how many calls are left, None for all of them.
 
-    `seconds` is latency; `status` an HTTP status; `skip` how many calls pass before the first that it meets. For
-    `reorder_webhooks`, `count` webhooks are held and then sent last one first.
+    Attributes:
+        seconds: latency.
+        status: the HTTP status of `status`, `redirect` and, when given, `rewrite`.
+        skip: how many calls pass before the first that it meets.
+        how: which rewrite, or what a moving list does (`delete`, `insert`, `reorder`), or how an event is spoilt.
+        find, replace: bytes of an answer, as text with `\\xNN` escapes or `base64:…`; for a rewrite without `how`.
+        field: the names of the values that a rewrite spoils, separated by commas; empty for what suits it.
+        text: what a rewrite puts into a value; empty for its own choice.
+        retry_after: the `Retry-After` header of `status` and `down`; empty for none.
+        page: `status` answers an HTML page, as a proxy does, where the upstream would answer JSON.
+        headers: what `headers` sets; an empty value removes one.
+        location: where `redirect` leads.
+        rate: bytes a second of `drip`.
+        rows: the most rows on a page of `short_pages`.
+
+    For `reorder_webhooks`, `count` webhooks are held and then sent last one first.
     """
 
     upstream: str
@@ -39,6 +72,17 @@ class Fault:
     seconds: float = DEFAULT_SECONDS
     status: int = DEFAULT_STATUS
     skip: int = 0
+    how: str = ""
+    find: str = ""
+    replace: str = ""
+    field: str = ""
+    text: str = ""
+    retry_after: str = ""
+    page: bool = False
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    location: str = "/elsewhere"
+    rate: float = DEFAULT_RATE
+    rows: int = DEFAULT_ROWS
 
     def meets(self, upstream: str, operation: str) -> bool:
         """Whether it applies to a call."""
@@ -46,11 +90,21 @@ class Fault:
         return upstream == self.upstream and (wanted in ("*", "") or wanted == operation.lower())
 
 
+class Chance(Protocol):
+    """Faults that come at random."""
+
+    def met(self, upstream: str, operation: str, kinds: tuple[str, ...]) -> list[Fault]:
+        """Those of one call, webhook, page or event."""
+
+
 class Faults:
-    """All scripted faults, in the order in which they were scripted."""
+    """All scripted faults, in the order in which they were scripted, and the random ones of `chance`."""
 
     def __init__(self) -> None:
         self._scripted: list[Fault] = []
+        self.chance: Chance | None = None
+        self.spoilt: deque[dict[str, Any]] = deque(maxlen=KEPT_SPOILT)
+        """The records whose events met a fault, newest last."""
 
     def add(self, fault: Fault) -> None:
         """Script one more.
@@ -64,18 +118,26 @@ class Faults:
 
     def take(self, upstream: str, operation: str) -> list[Fault]:
         """The faults for one call; taking uses them up."""
-        return self._take(upstream, operation, webhooks=False)
+        return self._take(upstream, operation, CALLS)
 
     def take_webhook(self, upstream: str, event: str) -> list[Fault]:
         """The faults for one webhook of an upstream; taking uses them up."""
-        return self._take(upstream, event, webhooks=True)
+        return self._take(upstream, event, WEBHOOKS)
 
-    def _take(self, upstream: str, operation: str, *, webhooks: bool) -> list[Fault]:
-        meant = [
-            fault
-            for fault in self._scripted
-            if (fault.kind in WEBHOOKS) is webhooks and fault.meets(upstream, operation)
-        ]
+    def take_list(self, upstream: str, operation: str, kind: str) -> Fault | None:
+        """The fault of one kind for a page of a list; taking uses it up."""
+        return next(iter(self._take(upstream, operation, (kind,))), None)
+
+    def take_event(self, upstream: str, topic: str) -> Fault | None:
+        """The fault for one event that is about to be delivered; taking uses it up."""
+        return next(iter(self._take(upstream, topic, EVENTS)), None)
+
+    def note_event(self, kind: str, object_name: str, record_ids: list[str]) -> None:
+        """Remember what an event that met a fault was about."""
+        self.spoilt.append({"kind": kind, "object": object_name, "record_ids": record_ids})
+
+    def _take(self, upstream: str, operation: str, kinds: tuple[str, ...]) -> list[Fault]:
+        meant = [fault for fault in self._scripted if fault.kind in kinds and fault.meets(upstream, operation)]
         met = [fault for fault in meant if not fault.skip]
         for fault in meant:
             fault.skip = max(fault.skip - 1, 0)
@@ -83,55 +145,13 @@ class Faults:
             if fault.count is not None:
                 fault.count -= 1
         self._scripted = [fault for fault in self._scripted if fault.count is None or fault.count > 0]
-        return met
+        return met + (self.chance.met(upstream, operation, kinds) if self.chance else [])
 
     def listed(self) -> list[dict[str, Any]]:
         """What is still scripted."""
         return [asdict(fault) for fault in self._scripted]
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Nothing scripted goes wrong any more."""
         self._scripted = []
-
-
-def parse(body: Any) -> Fault:
-    """A fault from a control request.
-
-    Raises:
-        BadFault
-    """
-    if not isinstance(body, dict):
-        raise BadFault("A fault is a JSON object with upstream, operation and kind.")
-    upstream, kind = str(body.get("upstream", "")), str(body.get("kind", ""))
-    if upstream not in UPSTREAMS:
-        raise BadFault(f"upstream must be one of {', '.join(UPSTREAMS)}, not {upstream!r}.")
-    if kind not in KINDS[upstream]:
-        raise BadFault(f"kind must be one of {', '.join(KINDS[upstream])} for {upstream}, not {kind!r}.")
-    if unknown := sorted(set(body) - set(Fault.__dataclass_fields__)):
-        raise BadFault(f"A fault has no {', '.join(unknown)}; it has {', '.join(Fault.__dataclass_fields__)}.")
-    return Fault(
-        upstream,
-        str(body.get("operation") or "*"),
-        kind,
-        _count(body, kind),
-        _number(body, "seconds", DEFAULT_SECONDS),
-        int(_number(body, "status", DEFAULT_STATUS)),
-        int(_number(body, "skip", 0)),
-    )
-
-
-def _count(body: dict[str, Any], kind: str) -> int | None:
-    """An absent count means once, for an upstream that is down until told otherwise, and two webhooks in reverse."""
-    given = body.get("count", {DOWN: None, REORDER: 2}.get(kind, 1))
-    if given is None:
-        return None
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        raise BadFault("count must be a whole number from 1, or null for every call from now on.")
-    return given
-
-
-def _number(body: dict[str, Any], name: str, default: float) -> float:
-    value = body.get(name, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-        raise BadFault(f"{name} must be a number, not {value!r}.")
-    return value
+        self.spoilt.clear()

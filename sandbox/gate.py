@@ -1,15 +1,17 @@
-"""What every call to WHMCS, Freebit and WHM goes through: the calls log, and scripted faults around the work."""
+"""What every HTTP call to an upstream goes through: the calls log, and the faults around the work."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from sandbox import faults
-from sandbox.faults import Fault
-from sandbox.ports import World
+from sandbox.calls import Calls
+from sandbox.faults import Fault, Faults
+from sandbox.rewrites import rewritten
 
 HANG_SECONDS = 300.0
 ABORT = "sandbox.abort"
@@ -20,18 +22,43 @@ NOTICE = (
 )
 
 
+class Gated(Protocol):
+    """The part of the world that every call meets."""
+
+    @property
+    def calls(self) -> Calls:
+        """Where calls are noted."""
+
+    @property
+    def faults(self) -> Faults:
+        """Where faults come from."""
+
+
 class Unanswered(Exception):
     """The connection ends without an answer."""
 
 
+def page_of_status(status: int) -> Response:
+    """What a web server or a proxy shows for a status."""
+    return HTMLResponse(f"<html><body><h1>Error {status}</h1></body></html>", status)
+
+
 async def answer(
-    world: World, request: Request, upstream: str, operation: str, work: Callable[[], Awaitable[Response]]
+    world: Gated,
+    request: Request,
+    upstream: str,
+    operation: str,
+    work: Callable[[], Awaitable[Response]],
+    refusal: Callable[[int], Response] = page_of_status,
 ) -> Response:
-    """Log the call, meet the faults scripted for it, do the work, answer as the faults allow."""
+    """Log the call, meet its faults, do the work, answer as the faults allow.
+
+    `refusal` is how the upstream itself would answer with a status.
+    """
     agent = request.headers.get("user-agent", "")
     world.calls.record(upstream, operation, user_agent=agent, detail=f"{request.method} {request.url.path}")
     taken = world.faults.take(upstream, operation)
-    if (instead := await _before(request, taken)) is not None:
+    if (instead := await _before(request, taken, refusal)) is not None:
         return instead
     response = await work()
     return await _after(request, taken, response)
@@ -43,15 +70,21 @@ async def _delay(taken: Sequence[Fault]) -> None:
             await asyncio.sleep(fault.seconds)
 
 
-async def _before(request: Request, taken: Sequence[Fault]) -> Response | None:
+async def _before(request: Request, taken: Sequence[Fault], refusal: Callable[[int], Response]) -> Response | None:
     """Faults that keep the work from being done."""
     kinds = {fault.kind: fault for fault in taken}
     if faults.DOWN in kinds:
-        return HTMLResponse(DOWN_PAGE, 503, {"connection": "close"})
+        page = HTMLResponse(DOWN_PAGE, 503, {"connection": "close"})
+        return _later(page, kinds[faults.DOWN].retry_after)
     await _delay(taken)
     if faults.STATUS in kinds:
-        status = kinds[faults.STATUS].status
-        return HTMLResponse(f"<html><body><h1>Error {status}</h1></body></html>", status)
+        fault = kinds[faults.STATUS]
+        shown = page_of_status if fault.page else refusal
+        return _later(shown(fault.status), fault.retry_after)
+    if faults.REDIRECT in kinds:
+        fault = kinds[faults.REDIRECT]
+        status = fault.status if 300 <= fault.status < 400 else 302
+        return Response(status_code=status, headers={"location": fault.location})
     if faults.TIMEOUT in kinds:
         await until_gone(request)
     if faults.RESET in kinds:
@@ -59,16 +92,60 @@ async def _before(request: Request, taken: Sequence[Fault]) -> Response | None:
     return None
 
 
+def _later(response: Response, retry_after: str) -> Response:
+    if retry_after:
+        response.headers["retry-after"] = retry_after
+    return response
+
+
 async def _after(request: Request, taken: Sequence[Fault], response: Response) -> Response:
     """Faults that spoil the answer to work that is done."""
-    kinds = {fault.kind for fault in taken}
+    kinds = {fault.kind: fault for fault in taken}
     if faults.TIMEOUT_AFTER_WRITE in kinds:
         await until_gone(request)
     if faults.GARBAGE in kinds:
         return Response(NOTICE.encode() + bytes(response.body), response.status_code, media_type="text/html")
     if faults.EMPTY in kinds:
         return Response(b"", response.status_code)
-    return response
+    for fault in taken:
+        if fault.kind == faults.REWRITE:
+            response = _rewrite(response, fault)
+        if fault.kind == faults.HEADERS:
+            _set_headers(response, fault.headers)
+    return _dripping(response, kinds[faults.DRIP].rate) if faults.DRIP in kinds else response
+
+
+def _rewrite(response: Response, fault: Fault) -> Response:
+    """The answer with other bytes and everything else as it was."""
+    body = rewritten(
+        bytes(response.body), fault.how, find=fault.find, replace=fault.replace, names=fault.field, text=fault.text
+    )
+    spoilt = Response(body, fault.status or response.status_code)
+    for name, value in response.headers.items():
+        if name != "content-length":
+            spoilt.headers[name] = value
+    if fault.how == "html":
+        spoilt.headers["content-type"] = "text/html; charset=utf-8"
+    return spoilt
+
+
+def _set_headers(response: Response, headers: dict[str, str]) -> None:
+    for name, value in headers.items():
+        if value:
+            response.headers[name] = value
+        elif name in response.headers:
+            del response.headers[name]
+
+
+def _dripping(response: Response, rate: float) -> Response:
+    """The same answer, byte by byte."""
+
+    async def drops() -> AsyncIterator[bytes]:
+        for place in range(len(response.body)):
+            await asyncio.sleep(1 / rate)
+            yield bytes(response.body[place : place + 1])
+
+    return StreamingResponse(drops(), response.status_code, dict(response.headers))
 
 
 async def until_gone(request: Request) -> None:

@@ -8,6 +8,7 @@ from sandbox.calls import Calls
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.freebit.state import Freebit
+from sandbox.rudeness import Rudeness
 from sandbox.salesforce import connected_app
 from sandbox.salesforce import seed as salesforce_seed
 from sandbox.salesforce.org import Org
@@ -38,6 +39,7 @@ class World:
         self.clock = Clock()
         self.calls = Calls(self.clock)
         self.faults = Faults()
+        self.rudeness: Rudeness | None = None
         self.people: list[Person] = people(customers)
         self._private_key = private_key
         data = self._seeded()
@@ -69,6 +71,10 @@ class World:
                 data.catch_up()
             setattr(self, name, data)
 
+    def set_rudeness(self, rudeness: Rudeness | None) -> None:
+        """Random faults from now on, or none."""
+        self.rudeness = self.faults.chance = rudeness
+
     def reset(self) -> None:
         """Back to the seed. Replay ids from before mean nothing any more; faults, calls and the clock start anew.
 
@@ -80,6 +86,7 @@ class World:
         self.salesforce.take_over(old)
         self.whmcs.system_url, self.whmcs.webhook_url = address, target
         self.faults.clear()
+        self.set_rudeness(None)
         self.calls.clear()
         for wake in self.whmcs.listeners:
             wake()

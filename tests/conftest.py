@@ -24,7 +24,7 @@ from app.resources import Resources, open_resources
 from app.settings import Settings, load
 from tests import raised
 
-SANDBOX_SECONDS = 20
+SANDBOX_SECONDS = 120
 
 raised.listen()
 

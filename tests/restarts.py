@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-READY_SECONDS = 30
-STOP_SECONDS = 40
+READY_SECONDS = 120
+STOP_SECONDS = 120
 PASS_SOCKET = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -72,6 +73,12 @@ class Schema:
 
     def encode(self, record: dict[str, Any]) -> bytes:
         """Avro binary without any header."""
+        try:
+            return self._encoded(record)
+        except UnicodeEncodeError:
+            return _restored(self._encoded(_stood_in(record)))
+
+    def _encoded(self, record: dict[str, Any]) -> bytes:
         out = io.BytesIO()
         fastavro.schemaless_writer(out, _parsed(self), record)
         return out.getvalue()
@@ -81,6 +88,24 @@ class Schema:
         record = fastavro.schemaless_reader(io.BytesIO(payload), _parsed(self), None)
         assert isinstance(record, dict)
         return record
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_STAND_IN = re.compile(b"\xee[\xa0-\xbf][\x80-\xbf]")
+"""In bytes, the characters from U+E800, which are for private use and as long as a surrogate would be."""
+
+
+def _stood_in(value: Any) -> Any:
+    """The same with other characters for the surrogates that no encoder lets pass."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda found: chr(ord(found[0]) + 0x1000), value)
+    if isinstance(value, dict):
+        return {name: _stood_in(each) for name, each in value.items()}
+    return [_stood_in(each) for each in value] if isinstance(value, list) else value
+
+
+def _restored(payload: bytes) -> bytes:
+    return _STAND_IN.sub(lambda found: chr(ord(found[0].decode()) - 0x1000).encode("utf-8", "surrogatepass"), payload)
 
 
 _PARSED: dict[str, Any] = {}

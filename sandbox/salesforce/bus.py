@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.salesforce.avro import Schema
+from sandbox.salesforce.swallowing import Spoil, Swallow
 
 RETENTION_MS = 72 * 3600 * 1000
 KEPT_EVENTS = 50_000
@@ -103,6 +104,8 @@ class Bus:
         self.aborts = 0
         self.abort_code = ""
         self.silent_until = 0.0
+        self.swallows: list[Swallow] = []
+        self.spoils: list[Spoil] = []
 
     def __getstate__(self) -> dict[str, Any]:
         return {"topics": self.topics, "schemas": self.schemas}

@@ -7,7 +7,6 @@ from typing import Any
 
 from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.fields import SObject
-from sandbox.salesforce.locators import Locators
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.transaction import Transaction
 
@@ -18,7 +17,9 @@ class Call:
 
     org: Org
     work: Transaction
-    locators: Locators
+    session: str
+    """The access token."""
+
     version: str
     method: str
     parts: tuple[str, ...]
@@ -67,4 +68,6 @@ class Reply:
         """The body as JSON, empty for none."""
         if isinstance(self.body, bytes):
             return self.body
-        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+        return (
+            b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        )

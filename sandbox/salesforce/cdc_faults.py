@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.salesforce.changes import header_of, publish
+from sandbox.salesforce.changes import append, header_of
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.fields import Field
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import CAPTURED
+from sandbox.salesforce.swallowing import GAP, OVERFLOW, OVERFLOW_ID, SILENT, SPOILS, Spoil, Swallow
 
-OVERFLOW_ID = "000000000000000AAA"
 Body = dict[str, Any]
 
 
@@ -38,23 +38,64 @@ def _entity(body: Body, default: str = "Order") -> str:
 def _bare(org: Org, staff: Staff, name: str, ids: list[str], kind: str) -> Body:
     org.commit_number += 1
     org.revision += 1
-    publish(org, name, header_of(org, name, ids, kind, staff), {}, author_ms=staff.now_ms)
+    append(org, name, header_of(org, name, ids, kind, staff), {}, author_ms=staff.now_ms)
     org.bus.wake()
     return {"object": name, "record_ids": ids, "change_type": kind}
 
 
 def gap(org: Org, staff: Staff, body: Body) -> Body:
-    """`object`, `id` or `ids`, `change` (UPDATE): an event that could not be built."""
+    """`object`, `id` or `ids`, `change` (UPDATE): an event that could not be built.
+
+    With `swallow`: N, the next N events of the object become such ones; no id is needed then.
+    """
     one = body.get("id") or body.get("record_id")
     ids = body.get("ids") or body.get("record_ids") or ([one] if one else [])
+    if body.get("swallow"):
+        armed = _armed(org, body, GAP, _number(body, "swallow"))
+        if not ids:
+            return armed
     if not ids:
         raise SalesforceError("INVALID_INPUT", "name the record: id or ids")
     return _bare(org, staff, _entity(body), [str(each) for each in ids], f"GAP_{body.get('change', 'UPDATE')}")
 
 
 def overflow(org: Org, staff: Staff, body: Body) -> Body:
-    """`object`: a transaction too big to be told record by record."""
+    """`object`: a transaction too big to be told record by record.
+
+    With `swallow`: N, the next N events of the object are lost, and each transaction leaves this one notice.
+    """
+    if body.get("swallow"):
+        return _armed(org, body, OVERFLOW, _number(body, "swallow"))
     return _bare(org, staff, _entity(body), [OVERFLOW_ID], "GAP_OVERFLOW")
+
+
+def swallow(org: Org, staff: Staff, body: Body) -> Body:
+    """`count` (1), `object` (all): the next events are lost without a word."""
+    return _armed(org, body, SILENT, _number(body, "count"))
+
+
+def _armed(org: Org, body: Body, way: str, count: int) -> Body:
+    name = _entity(body) if body.get("object", body.get("entity")) else ""
+    org.bus.swallows = [each for each in org.bus.swallows if each.left]
+    org.bus.swallows.append(Swallow(name, count, way))
+    return {"object": name or "*", "swallow": count}
+
+
+def _number(body: Body, name: str) -> int:
+    number = body.get(name, 1)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise SalesforceError("INVALID_INPUT", f"{name} must be a whole number from 1")
+    return number
+
+
+def spoil(org: Org, staff: Staff, body: Body) -> Body:
+    """`how` (truncated), `count` (1), `object` (all): the next events are damaged for good."""
+    how, name = str(body.get("how", SPOILS[0])), _entity(body) if body.get("object") else ""
+    if how not in SPOILS:
+        raise SalesforceError("INVALID_INPUT", f"how must be one of {', '.join(SPOILS)}")
+    org.bus.spoils = [each for each in org.bus.spoils if each.left]
+    org.bus.spoils.append(Spoil(name, _number(body, "count"), how))
+    return {"object": name or "*", "how": how}
 
 
 def expire_replay(org: Org, staff: Staff, body: Body) -> Body:
@@ -106,6 +147,8 @@ def schema_bump(org: Org, staff: Staff, body: Body) -> Body:
 KINDS: dict[str, Callable[[Org, Staff, Body], Body]] = {
     "gap": gap,
     "overflow": overflow,
+    "swallow": swallow,
+    "spoil": spoil,
     "expire_replay": expire_replay,
     "duplicate": duplicate,
     "disconnect": disconnect,

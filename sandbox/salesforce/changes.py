@@ -8,6 +8,7 @@ from sandbox.salesforce.avro import bitmaps, body
 from sandbox.salesforce.bus import Event
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import CAPTURED, CHANNELS, entity_topic
+from sandbox.salesforce.swallowing import spoilt, told_instead
 from sandbox.salesforce.values import Row
 
 UNTOLD = frozenset({"Id", "IsDeleted", "SystemModstamp", "DeletedWith", "MasterRecordId"})
@@ -100,7 +101,19 @@ def header_of(org: Org, name: str, ids: list[str], kind: str, author: Author, se
 
 
 def publish(org: Org, name: str, header: dict[str, Any], record: dict[str, Any], *, author_ms: int) -> None:
-    """Encode with the entity's current schema and append to its topic and the channels. Wakes nobody."""
+    """What change data capture makes of a change, unless the bus swallows or spoils it. Wakes nobody."""
+    told = told_instead(org.bus.swallows, header)
+    if told is not None:
+        append(org, name, told, record if told is header else {}, author_ms=author_ms)
+
+
+def append(org: Org, name: str, header: dict[str, Any], record: dict[str, Any], *, author_ms: int) -> None:
+    """Encode with the entity's current schema and append to its topic and the channels."""
     schema = org.schemas[name]
-    payload = schema.encode({"ChangeEventHeader": header} | record)
-    org.bus.publish([entity_topic(name), *CHANNELS], Event(str(uuid.uuid4()), schema.id, payload, author_ms))
+    whole = {"ChangeEventHeader": header} | record
+    schema_id, payload = schema.id, schema.encode(whole)
+    spoil = next((each for each in org.bus.spoils if each.object in ("", name) and each.left), None)
+    if spoil is not None:
+        spoil.left -= 1
+        schema_id, payload = spoilt(spoil.how, schema, payload, whole)
+    org.bus.publish([entity_topic(name), *CHANNELS], Event(str(uuid.uuid4()), schema_id, payload, author_ms))

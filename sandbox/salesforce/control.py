@@ -1,12 +1,11 @@
 """The control surface of the org: what staff do by hand, and what the event bus can do to a consumer."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.salesforce import setup_control
 from sandbox.salesforce.cdc_faults import KINDS, Staff
 from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.fields import SObject
@@ -16,33 +15,21 @@ from sandbox.salesforce.platform_events import announce_eligibility
 from sandbox.salesforce.ports import SalesforceWorld, now_ms
 from sandbox.salesforce.rest_rows import shown
 from sandbox.salesforce.schema_accounts import ELIGIBILITY_FIELDS
-from sandbox.salesforce.transaction import Transaction
+from sandbox.salesforce.staff import STAFF_ORIGIN, Handler, answering, staff_work
 
-STAFF_ORIGIN = "com/salesforce/api/soap/66.0;client=SfdcInternalAPI/"
 VERSION = "66.0"
 MOST_LISTED = 2_000
-
-Handler = Callable[[SalesforceWorld, Request], Awaitable[Any]]
 
 
 def routes(world: SalesforceWorld) -> list[Route]:
     """The routes, to be mounted under /salesforce."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
-        async def endpoint(request: Request) -> Response:
-            try:
-                return JSONResponse(await handle(world, request))
-            except SalesforceError as error:
-                return JSONResponse({"errors": error.rest()}, error.status)
-            except ValueError as error:
-                return JSONResponse({"errors": [{"errorCode": "INVALID_INPUT", "message": str(error)}]}, 400)
-
-        return Route(path, endpoint, methods=[method])
+        return answering(world, path, method, handle)
 
     return [
+        *(route(*each) for each in setup_control.ROUTES),
         route("/cdc", "POST", _cdc),
-        route("/quota", "PUT", _quota),
-        route("/sessions", "DELETE", _end_sessions),
         route("/orders/{id}/approve", "POST", _approve),
         route("/accounts/{id}/merge", "POST", _merge),
         route("/{object}", "POST", _create),
@@ -50,13 +37,9 @@ def routes(world: SalesforceWorld) -> list[Route]:
         route("/{object}/{id}", "GET", _get),
         route("/{object}/{id}", "PATCH", _update),
         route("/{object}/{id}", "DELETE", _delete),
+        route("/{object}/{id}/raw", "PUT", _plant),
         route("/{object}/{id}/undelete", "POST", _undelete),
     ]
-
-
-def staff_work(world: SalesforceWorld) -> Transaction:
-    """A transaction as if made in the vendor's own user interface."""
-    return Transaction(world.salesforce, now_ms=now_ms(world), origin=STAFF_ORIGIN, user_id=STAFF_USER)
 
 
 def _named(org: Org, word: str) -> SObject:
@@ -131,6 +114,14 @@ async def _update(world: SalesforceWorld, request: Request) -> Any:
     return _row(world, sobject, record_id)
 
 
+async def _plant(world: SalesforceWorld, request: Request) -> Any:
+    """Texts past every check: NUL as `\\u0000`, a lone surrogate, more than fits. The change event tells of it."""
+    (sobject, record_id), work = _target(world, request), staff_work(world)
+    work.plant(sobject.name, record_id, await request.json())
+    work.commit()
+    return _row(world, sobject, record_id)
+
+
 async def _delete(world: SalesforceWorld, request: Request) -> Any:
     (sobject, record_id), work = _target(world, request), staff_work(world)
     work.delete(sobject.name, record_id)
@@ -165,18 +156,3 @@ async def _cdc(world: SalesforceWorld, request: Request) -> Any:
     if kind is None:
         raise SalesforceError("INVALID_INPUT", f"kind must be one of {', '.join(KINDS)}")
     return kind(world.salesforce, Staff(now_ms(world), STAFF_ORIGIN, STAFF_USER), body) | {"kind": body["kind"]}
-
-
-async def _quota(world: SalesforceWorld, request: Request) -> Any:
-    """`{"exhausted": true}` makes every REST call answer REQUEST_LIMIT_EXCEEDED."""
-    body = await request.json()
-    quota = world.salesforce.quota
-    quota.exhausted, quota.limit = bool(body.get("exhausted", quota.exhausted)), int(body.get("limit", quota.limit))
-    return {"exhausted": quota.exhausted, "limit": quota.limit, "used": quota.used}
-
-
-async def _end_sessions(world: SalesforceWorld, request: Request) -> Any:
-    """Every access token becomes invalid at once."""
-    ended = len(world.salesforce.sessions)
-    world.salesforce.sessions = {}
-    return {"ended": ended}

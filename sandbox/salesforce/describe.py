@@ -30,6 +30,16 @@ def describe(root: str, sobject: SObject) -> dict[str, Any]:
     return summary(root, sobject) | {"fields": fields, "childRelationships": children, "recordTypeInfos": []}
 
 
+_SIZED = ("id", "reference", "string", "textarea", "picklist", "multipicklist", "email", "phone", "url")
+
+
+def _byte_length(each: Field) -> int:
+    """Three bytes a character, unless the length counts bytes."""
+    if each.kind not in _SIZED:
+        return 0
+    return each.length if each.in_bytes else each.length * 3
+
+
 def _field(each: Field) -> dict[str, Any]:
     values = [
         {"value": value, "label": value, "active": True, "defaultValue": value == each.default} for value in each.values
@@ -38,7 +48,8 @@ def _field(each: Field) -> dict[str, Any]:
         "name": each.name,
         "label": each.name.removesuffix("__c").replace("_", " "),
         "type": each.kind,
-        "length": each.length if each.kind in ("id", "reference", "string", "textarea", "picklist", "email") else 0,
+        "length": each.length if each.kind in _SIZED else 0,
+        "byteLength": _byte_length(each),
         "custom": each.custom,
         "createable": each.writable,
         "updateable": each.writable and not each.create_only,

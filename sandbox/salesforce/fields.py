@@ -18,7 +18,8 @@ class Field:
         values: the picklist values; with `restricted` no others are accepted.
         required: a create without a value is refused.
         writable: whether a create or update may name it; `create_only` forbids updates.
-        derived: set by the org itself, and never a part of a change event when `in_events` is false.
+        in_events: whether change events carry it by this name.
+        in_bytes: whether `length` counts bytes of UTF-8 and not characters.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Field:
     external_id: bool = False
     default: Any = None
     in_events: bool = True
+    in_bytes: bool = False
 
     @property
     def custom(self) -> bool:
@@ -77,6 +79,11 @@ def text(name: str, length: int = 255, **more: Any) -> Field:
 def area(name: str, length: int = 32_000) -> Field:
     """A long text field."""
     return Field(name, "textarea", length=length)
+
+
+def phone(name: str) -> Field:
+    """A phone number."""
+    return Field(name, "phone", length=40)
 
 
 def pick(name: str, *values: str, **more: Any) -> Field:

@@ -1,44 +1,36 @@
-"""What every HTTP call to the org goes through: the calls log, scripted faults, and errors in the vendor's shape."""
+"""What every HTTP call to the org goes through: the common gate, with refusals in the vendor's shapes."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
+from sandbox import gate
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ports import SalesforceWorld
 
 UPSTREAM = "salesforce"
-HANG_SECONDS = 300.0
 
 _STATUS_CODES = {
     401: ("INVALID_SESSION_ID", "Session expired or invalid"),
     403: ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    404: ("NOT_FOUND", "The requested resource does not exist"),
     503: ("SERVER_UNAVAILABLE", "The server is temporarily unavailable."),
 }
+_OAUTH_CODES = {
+    400: ("invalid_grant", "expired access/refresh token"),
+    401: ("invalid_client", "invalid client credentials"),
+    403: ("access_denied", "login rate exceeded"),
+}
+_OAUTH = frozenset({"token", "userinfo", "revoke"})
 
 
 async def answer(
     world: SalesforceWorld, request: Request, operation: str, work: Callable[[], Awaitable[Response]]
 ) -> Response:
     """Log the call, apply the faults scripted for it around `work`, and answer."""
-    agent = request.headers.get("user-agent", "")
-    world.calls.record(UPSTREAM, operation, user_agent=agent, detail=f"{request.method} {request.url.path}")
-    hang = False
-    for fault in world.faults.take(UPSTREAM, operation):
-        if fault.kind == "latency":
-            await asyncio.sleep(fault.seconds)
-        elif fault.kind == "status":
-            return refusal(fault.status)
-        elif fault.kind == "down":
-            return HTMLResponse("<html><body>We are down for maintenance.</body></html>", 503)
-        elif fault.kind == "timeout_after_write":
-            hang = True
-    response = await work()
-    if hang:
-        await _until_gone(request)
-    return response
+    shape = oauth_refusal if operation in _OAUTH else refusal
+    return await gate.answer(world, request, UPSTREAM, operation, work, shape)
 
 
 def refusal(status: int) -> Response:
@@ -47,19 +39,12 @@ def refusal(status: int) -> Response:
     return JSONResponse([{"message": message, "errorCode": code}], status)
 
 
+def oauth_refusal(status: int) -> Response:
+    """The same from the OAuth endpoints, whose errors are objects."""
+    code, message = _OAUTH_CODES.get(status, ("server_error", "an unexpected error occurred"))
+    return JSONResponse({"error": code, "error_description": message}, status)
+
+
 def failure(error: SalesforceError) -> Response:
     """A refusal as REST answers it."""
     return JSONResponse(error.rest(), error.status)
-
-
-async def _until_gone(request: Request) -> None:
-    """Say nothing until the client gives up."""
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            continue
-
-    try:
-        await asyncio.wait_for(gone(), HANG_SECONDS)
-    except TimeoutError:
-        return

@@ -4,7 +4,7 @@ Rows are replaced, never changed in place, and only through `put`, which keeps t
 through a `Transaction`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox.salesforce.avro import Schema, change_schema, event_schema
@@ -12,6 +12,8 @@ from sandbox.salesforce.bus import Bus
 from sandbox.salesforce.fields import Field, SObject
 from sandbox.salesforce.ids import PREFIXES, make_id
 from sandbox.salesforce.index import Index
+from sandbox.salesforce.locators import Locators
+from sandbox.salesforce.permissions import Permissions
 from sandbox.salesforce.schema import CAPTURED, CHANNELS, EVENTS, OBJECTS, entity_topic, event_topic
 from sandbox.salesforce.values import Row
 
@@ -58,8 +60,11 @@ class Org:
     counters: dict[str, int] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     quota: Quota = field(default_factory=Quota)
+    permissions: Permissions = field(default_factory=Permissions)
     revision: int = 0
     commit_number: int = 1_698_100_138_468_892_700
+    places: bool = False
+    """Whether states and countries are picklists."""
 
     def __post_init__(self) -> None:
         self.tables = {name: {} for name in self.objects}
@@ -83,18 +88,39 @@ class Org:
             user = {"Id": user_id, "Username": username, "FirstName": "Sandbox", "LastName": name, "IsActive": True}
             self.put("User", user_id, user | {"Name": f"Sandbox {name}", "Email": username, "IsDeleted": False})
         self.counters["User"] = 2
+        self.locators = Locators()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the query results that are still being read."""
+        return {name: value for name, value in self.__dict__.items() if name != "locators"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"permissions": Permissions(), **state, "locators": Locators()})
 
     def _register(self, name: str, schema: Schema) -> None:
         self.schemas[name] = schema
         self.bus.schemas[schema.id] = schema
 
+    def replace_field(self, name: str, other: Field) -> None:
+        """An administrator changes a field."""
+        sobject = self.objects[name]
+        fields = tuple(other if each.name == other.name else each for each in sobject.fields)
+        self.objects[name] = replace(sobject, fields=fields)
+        if name in CAPTURED:
+            self._register(name, change_schema(self.objects[name]))
+        self.revision += 1
+
     def add_field(self, name: str, extra: Field) -> Schema:
         """An administrator adds a field: events from now on carry a new schema, events on the bus keep theirs."""
+        self.extend(name, extra)
+        return self.schemas[name]
+
+    def extend(self, name: str, extra: Field) -> None:
+        """The same for an object that need not be captured."""
         self.objects[name] = self.objects[name].extended(extra)
         if name in CAPTURED:
             self._register(name, change_schema(self.objects[name]))
         self.revision += 1
-        return self.schemas[name]
 
     def catch_up(self) -> None:
         """Add the fields that a newer release of the stand-in knows and this org's data does not."""
@@ -146,7 +172,8 @@ class Org:
 
     def find(self, name: str, field_name: str, value: Any) -> list[Row]:
         """The rows with a value in a reference or external id field, deleted ones too."""
-        return [self.tables[name][record_id] for record_id in self.indexes[name][field_name].find(value)]
+        table = self.tables[name]
+        return [table[record_id] for record_id in self.indexes[name][field_name].find(value) if record_id in table]
 
     def object_of(self, record_id: str) -> str | None:
         """The object whose key prefix an id has."""

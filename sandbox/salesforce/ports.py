@@ -1,40 +1,11 @@
 """What the Salesforce stand-in needs of the world around it."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from sandbox.calls import Calls
+from sandbox.faults import Faults
 from sandbox.salesforce.org import Org
-
-
-class Calls(Protocol):
-    """The log of what an upstream was asked."""
-
-    def record(self, upstream: str, operation: str, *, user_agent: str = "", detail: str = "") -> None:
-        """Note one call."""
-
-
-class Fault(Protocol):
-    """One scripted fault that applies to the present call."""
-
-    @property
-    def kind(self) -> str:
-        """latency, status, timeout_after_write or down; others mean nothing here."""
-
-    @property
-    def seconds(self) -> float:
-        """How much latency."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status to answer."""
-
-
-class Faults(Protocol):
-    """The scripted faults."""
-
-    def take(self, upstream: str, operation: str) -> Sequence[Fault]:
-        """The faults for one call; taking uses them up."""
 
 
 class Clock(Protocol):

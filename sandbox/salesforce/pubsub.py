@@ -11,6 +11,7 @@ import grpc.aio
 
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
+from sandbox.gate import HANG_SECONDS
 from sandbox.salesforce.bus import Event, replay_id
 from sandbox.salesforce.gate import UPSTREAM
 from sandbox.salesforce.ids import full_id
@@ -143,6 +144,8 @@ class PubSub:
         for fault in self.world.faults.take(UPSTREAM, f"pubsub.{rpc}"):
             if fault.kind == "latency":
                 await asyncio.sleep(fault.seconds)
+            elif fault.kind == "timeout":
+                await asyncio.sleep(HANG_SECONDS)
             elif fault.kind == "down":
                 await refuse(context, rpc, BusError("service.unavailable", grpc.StatusCode.UNAVAILABLE))
             elif fault.kind == "status":

@@ -14,6 +14,7 @@ import grpc
 
 from eventbus import pubsub_api_pb2 as pb
 from sandbox.salesforce.bus import Bus, Event, TopicLog, counter_of, replay_id
+from sandbox.salesforce.event_faults import delivered
 from sandbox.salesforce.ports import SalesforceWorld
 from sandbox.salesforce.wire_errors import BusError
 
@@ -134,10 +135,11 @@ class Stream:
     def _response(self, events: list[tuple[int, Event]]) -> pb.FetchResponse:
         response = pb.FetchResponse(rpc_id=str(uuid.uuid4()))
         for counter, event in events:
-            envelope = pb.ProducerEvent(id=event.id, schema_id=event.schema_id, payload=event.payload)
-            response.events.append(pb.ConsumerEvent(event=envelope, replay_id=replay_id(counter)))
+            for each in delivered(self.world, self.topic, event):
+                envelope = pb.ProducerEvent(id=each.id, schema_id=each.schema_id, payload=each.payload)
+                response.events.append(pb.ConsumerEvent(event=envelope, replay_id=replay_id(counter)))
             self.position = counter
-        self.credit -= len(response.events)
+        self.credit -= len(events)
         response.latest_replay_id = replay_id(self.position)
         response.pending_num_requested = self.credit
         return response

@@ -12,7 +12,6 @@ from starlette.routing import Route
 from sandbox.salesforce import gate, oauth
 from sandbox.salesforce.call import Call
 from sandbox.salesforce.errors import SalesforceError, invalid_session, not_found
-from sandbox.salesforce.locators import Locators
 from sandbox.salesforce.org import Org, Session
 from sandbox.salesforce.ports import SalesforceWorld, now_ms
 from sandbox.salesforce.resources import dispatch, operation
@@ -20,6 +19,7 @@ from sandbox.salesforce.rest_composite import loads
 from sandbox.salesforce.rest_query import batch_size
 from sandbox.salesforce.sessions import session_of
 from sandbox.salesforce.transaction import Transaction
+from sandbox.salesforce.visibility import seen
 
 VERSIONS = tuple(range(50, 68))
 RETIRED_BELOW = 31
@@ -31,7 +31,6 @@ OAuth = Callable[[Org, Request, int], Awaitable[Response]]
 
 def app(world: SalesforceWorld) -> Starlette:
     """The REST side of an org; the same application serves http and https."""
-    locators = Locators()
 
     async def versions(request: Request) -> Response:
         async def work() -> Response:
@@ -43,7 +42,7 @@ def app(world: SalesforceWorld) -> Starlette:
     async def data(request: Request) -> Response:
         segments = _segments(request)
         name = operation(request.method, segments[1:])
-        return await gate.answer(world, request, name, lambda: _data(world, request, locators, segments))
+        return await gate.answer(world, request, name, lambda: _data(world, request, segments))
 
     def oauth_route(word: str, handle: OAuth) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -63,18 +62,18 @@ def app(world: SalesforceWorld) -> Starlette:
     )
 
 
-async def _data(world: SalesforceWorld, request: Request, locators: Locators, segments: tuple[str, ...]) -> Response:
+async def _data(world: SalesforceWorld, request: Request, segments: tuple[str, ...]) -> Response:
     org, work = world.salesforce, None
     try:
         version = _checked_version(segments[0])
         session = _authenticate(org, request, now_ms(world))
         _count(org)
         origin = change_origin(version, request.headers.get("sforce-call-options", ""))
-        work = Transaction(org, now_ms=now_ms(world), origin=origin, user_id=session.user_id)
+        work = Transaction(org, now_ms=now_ms(world), origin=origin, user_id=session.user_id, allowed=org.permissions)
         call = Call(
-            org=org,
+            org=seen(org, org.permissions),
             work=work,
-            locators=locators,
+            session=_token(request),
             version=version,
             method=request.method,
             parts=segments[1:],
@@ -112,13 +111,17 @@ def _checked_version(segment: str) -> str:
 
 
 def _authenticate(org: Org, request: Request, moment_ms: int) -> Session:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in ("bearer", "oauth") or not token:
+    scheme = request.headers.get("authorization", "").partition(" ")[0]
+    if scheme.lower() not in ("bearer", "oauth") or not _token(request):
         raise SalesforceError("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE", status=401)
-    session = session_of(org, token.strip(), moment_ms)
+    session = session_of(org, _token(request), moment_ms)
     if session is None:
         raise invalid_session()
     return session
+
+
+def _token(request: Request) -> str:
+    return request.headers.get("authorization", "").partition(" ")[2].strip()
 
 
 def _count(org: Org) -> None:

@@ -16,7 +16,7 @@ def query(call: Call) -> Reply:
         locator, dash, offset = call.parts[1].rpartition("-")
         if not dash or not offset.isdigit():
             raise SalesforceError("INVALID_QUERY_LOCATOR", "invalid query locator")
-        return Reply(body=call.locators.page(locator, int(offset), call.batch_size, call.root))
+        return Reply(body=call.org.locators.page(locator, call.session, int(offset), call.batch_size, call.root))
     if len(call.parts) != 1:
         raise not_found()
     if not call.params.get("q"):
@@ -25,7 +25,8 @@ def query(call: Call) -> Reply:
     total, records = Runner(call.org, call.version, everything=call.parts[0] == "queryAll").run(tree)
     if len(records) <= call.batch_size:
         return Reply(body={"totalSize": total, "done": True, "records": records})
-    return Reply(body=call.locators.page(call.locators.keep(records), 0, call.batch_size, call.root))
+    locator = call.org.locators.keep(records, call.session)
+    return Reply(body=call.org.locators.page(locator, call.session, 0, call.batch_size, call.root))
 
 
 def batch_size(header: str) -> int:

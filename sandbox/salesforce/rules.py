@@ -125,6 +125,7 @@ def create_entry(work: Work, row: Row) -> None:
     assert product is not None
     assert book is not None
     siblings = work.children("PricebookEntry", "Product2Id", product["Id"])
+    siblings = [each for each in siblings if each.get("CurrencyIsoCode") == row.get("CurrencyIsoCode")]
     same = [each for each in siblings if each["Pricebook2Id"] == book["Id"]]
     if same:
         raise dml("DUPLICATE_VALUE", "This price definition already exists in this price book", "Pricebook2Id")

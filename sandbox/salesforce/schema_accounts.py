@@ -1,6 +1,6 @@
 """Account, Contact, User, Opportunity, Case and what hangs on them."""
 
-from sandbox.salesforce.fields import Field, SObject, address, area, check, fields_of, pick, ref, system, text
+from sandbox.salesforce.fields import Field, SObject, address, area, check, phone, pick, ref, system, text
 from sandbox.salesforce.ids import PREFIXES
 
 ELIGIBILITY_FIELDS = (
@@ -36,7 +36,7 @@ ACCOUNT = SObject(
         ref("ParentId", "Account"),
         *address("BillingAddress"),
         *address("ShippingAddress"),
-        *fields_of("phone", "Phone", "Fax"),
+        *(phone(name) for name in ("Phone", "Fax")),
         text("AccountNumber", 40),
         Field("Website", "url"),
         pick("Industry", "Technology", "Telecommunications", "Other"),
@@ -75,7 +75,7 @@ CONTACT = SObject(
         text("Name", 121, writable=False),
         ref("AccountId", "Account"),
         Field("Email", "email", length=80),
-        *fields_of("phone", "Phone", "MobilePhone", "HomePhone"),
+        *(phone(name) for name in ("Phone", "MobilePhone", "HomePhone")),
         text("Title", 128),
         text("Department", 80),
         *address("MailingAddress"),
@@ -150,7 +150,7 @@ CASE = SObject(
         text("SuppliedCompany", 80),
         Field("ContactEmail", "email", writable=False),
         Field("ContactPhone", "phone", writable=False),
-        Field("Comments", "textarea", length=4_000),
+        Field("Comments", "textarea", length=4_000, in_bytes=True),
         text("Portal_Case_Key__c", 64, external_id=True),
         *system(),
     ),
@@ -167,7 +167,7 @@ CASE_COMMENT = SObject(
     PREFIXES["CaseComment"],
     (
         ref("ParentId", "Case", required=True, create_only=True),
-        Field("CommentBody", "textarea", length=4_000),
+        Field("CommentBody", "textarea", length=4_000, in_bytes=True),
         check("IsPublished"),
         *system(owner=False),
     ),

@@ -95,7 +95,8 @@ def _text(field: Field, value: str) -> str:
         raise dml("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field.name)
     if field.kind == "email" and not _EMAIL.fullmatch(value):
         raise dml("INVALID_EMAIL_ADDRESS", f"{field.name}: invalid email address: {value}", field.name)
-    if field.kind != "base64" and len(value) > field.length:
+    size = len(value.encode("utf-8", "surrogatepass")) if field.in_bytes else len(value)
+    if field.kind != "base64" and size > field.length:
         message = f"{field.name}: data value too large: {value[:40]} (max length={field.length})"
         raise dml("STRING_TOO_LONG", message, field.name)
     return value
@@ -125,6 +126,8 @@ def show_address(field: Field, row: Row) -> Row | None:
     stem = field.name.removesuffix("Address")
     names = [part for part, _ in ADDRESS_PARTS] + ["Latitude", "Longitude"]
     parts = {name[0].lower() + name[1:]: row.get(stem + name) for name in names}
+    if stem + "CountryCode" in row:
+        parts |= {"stateCode": row.get(stem + "StateCode"), "countryCode": row.get(stem + "CountryCode")}
     return parts | {"geocodeAccuracy": None} if any(value is not None for value in parts.values()) else None
 
 

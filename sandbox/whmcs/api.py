@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from sandbox import gate
 from sandbox.ports import World
-from sandbox.whmcs import forms
+from sandbox.whmcs import forms, moving
 from sandbox.whmcs.actions import ACTIONS
 from sandbox.whmcs.call import Call
 from sandbox.whmcs.errors import Forbidden, Refused
@@ -30,6 +30,7 @@ async def endpoint(world: World, request: Request) -> Response:
     address = request.client.host if request.client else ""
 
     async def work() -> Response:
+        moving.meet(world, operation, params)
         return answered(world, params, address)
 
     return await gate.answer(world, request, UPSTREAM, operation, work)

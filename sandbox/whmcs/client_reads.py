@@ -7,6 +7,7 @@ from sandbox.whmcs.billing import totals
 from sandbox.whmcs.call import Action, Call, escaped, money
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.install import CURRENCIES, CUSTOM_FIELDS, Install, page_of
+from sandbox.whmcs.memberships import clients_of, users_of
 from sandbox.whmcs.state import Client, User
 
 ESCAPED = ("firstname", "lastname", "companyname", "address1", "address2", "city", "state", "notes")
@@ -71,7 +72,6 @@ def get_clients_details(call: Call) -> dict[str, Any]:
 
 
 def _details(install: Install, client: Client) -> dict[str, Any]:
-    user = install.users[client.owner_user_id]
     fields = [{"id": number, "value": client.customfields.get(number, "")} for number in CUSTOM_FIELDS]
     texts = {name: escaped(getattr(client, name)) for name in ESCAPED}
     return {
@@ -107,13 +107,13 @@ def _details(install: Install, client: Client) -> dict[str, Any]:
         "lastlogin": "No Login Logged",
         "customfields": fields,
         **{f"customfields{place}": field["value"] for place, field in enumerate(fields, start=1)},
-        "users": {"user": [_owner(user)]},
+        "users": {"user": [_login(user, owns) for user, owns in users_of(install, client)]},
     }
 
 
-def _owner(user: User) -> dict[str, Any]:
+def _login(user: User, is_owner: bool) -> dict[str, Any]:
     name = escaped(f"{user.firstname} {user.lastname}")
-    return {"id": user.id, "name": name, "email": user.email, "is_owner": True}
+    return {"id": user.id, "name": name, "email": user.email, "is_owner": is_owner}
 
 
 def _stats(call: Call, client: Client) -> dict[str, Any]:
@@ -158,9 +158,9 @@ def get_users(call: Call) -> dict[str, Any]:
 
 
 def _user(install: Install, user: User) -> dict[str, Any]:
-    owned = [{"id": each.id, "isOwner": True} for each in install.clients.values() if each.owner_user_id == user.id]
+    clients = [{"id": client.id, "isOwner": owns} for client, owns in clients_of(install, user.id)]
     names = {"firstname": escaped(user.firstname), "lastname": escaped(user.lastname)}
-    return {"id": user.id, **names, "email": user.email, "datecreated": user.datecreated, "clients": owned}
+    return {"id": user.id, **names, "email": user.email, "datecreated": user.datecreated, "clients": clients}
 
 
 ACTIONS: dict[str, Action] = {

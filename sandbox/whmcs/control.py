@@ -1,29 +1,23 @@
 """The control surface of WHMCS: what staff and customers do there, with its hooks or, by `"silent": true`, without."""
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from sandbox.answers import ControlResponse
 from sandbox.ports import World
-from sandbox.whmcs import cron
+from sandbox.whmcs import cron, tables
 from sandbox.whmcs.billing import receive, totals
-from sandbox.whmcs.call import money
 from sandbox.whmcs.hooks import Delivery
-from sandbox.whmcs.install import Install
 from sandbox.whmcs.instruments import store_card
-from sandbox.whmcs.staff import change, refund
-from sandbox.whmcs.state import Client, Invoice
+from sandbox.whmcs.staff import refund
 from sandbox.whmcs.state_services import Addon
-
-Handler = Callable[[World, Request], Awaitable[Any]]
-SECRET = frozenset({"password_hash"})
-MOST_LISTED = 2_000
+from sandbox.whmcs.tables import Handler, body_of, record_of, shown
 
 
 def routes(world: World, delivery: Delivery) -> list[Route]:
@@ -31,7 +25,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
-            return JSONResponse(await handle(world, request))
+            return ControlResponse(await handle(world, request))
 
         return Route(path, endpoint, methods=[method])
 
@@ -59,16 +53,13 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/clients/{id}/pay-methods", "POST", _add_card),
         route("/clients/{id}/merge", "POST", _merge),
         route("/services/{id}/addons", "POST", _add_addon),
-        route("/{object}", "GET", _list),
-        route("/{object}/{id}", "GET", _get),
-        route("/{object}/{id}", "PATCH", _change),
-        route("/{object}/{id}", "DELETE", _delete),
+        *(route(*each) for each in tables.ROUTES),
     ]
 
 
 async def _cron(world: World, request: Request) -> Any:
     """The daily run: cancellations that are due, then invoices; `client_id` bills one client only."""
-    body = await _body(request)
+    body = await body_of(request)
     ended = cron.cancel(world.whmcs, world.clock)
     only = str(body.get("client_id") or 0)
     made = cron.generate(world.whmcs, world.clock, client_id=int(only) if only.isdecimal() else 0)
@@ -88,7 +79,7 @@ async def _access(world: World, request: Request) -> Any:
 
 async def _pay(world: World, request: Request) -> Any:
     """A payment that staff book, or the bank; `amount` is the balance unless given."""
-    body, invoice = await _body(request), _record(world.whmcs, "invoices", request)
+    body, invoice = await body_of(request), record_of(world.whmcs, "invoices", request)
     if invoice.status == "Cancelled":
         raise HTTPException(409, "The invoice is cancelled.")
     balance = totals(world.whmcs, invoice).balance
@@ -104,14 +95,14 @@ async def _pay(world: World, request: Request) -> Any:
 
 async def _gateways(world: World, request: Request) -> Any:
     """Which gateways there are, by module and name. No hook tells of a change."""
-    world.whmcs.gateways = {str(module): str(name) for module, name in (await _body(request)).items()}
+    world.whmcs.gateways = {str(module): str(name) for module, name in (await body_of(request)).items()}
     world.whmcs.changed()
     return world.whmcs.gateways
 
 
 async def _refund(world: World, request: Request) -> Any:
     """Staff give back the first payment of a paid invoice; `amount` is all of it unless given."""
-    body, invoice = await _body(request), _record(world.whmcs, "invoices", request)
+    body, invoice = await body_of(request), record_of(world.whmcs, "invoices", request)
     with world.whmcs.hooks_off(bool(body.get("silent"))):
         try:
             refund(world.whmcs, world.clock, invoice, body.get("amount"))
@@ -122,7 +113,7 @@ async def _refund(world: World, request: Request) -> Any:
 
 async def _add_card(world: World, request: Request) -> Any:
     """A card added in the client area. The reference calls the hook unreliable: `silent` leaves it out."""
-    body, client = await _body(request), _record(world.whmcs, "clients", request)
+    body, client = await body_of(request), record_of(world.whmcs, "clients", request)
     number, expiry = str(body.get("card_number", "4242424242424242")), str(body.get("expiry", "12/30"))
     method = store_card(world.whmcs, world.clock, client.id, number, expiry, silent=bool(body.get("silent")))
     return shown(world.whmcs, method)
@@ -130,7 +121,7 @@ async def _add_card(world: World, request: Request) -> Any:
 
 async def _merge(world: World, request: Request) -> Any:
     """`{"into": ID}`: staff merge this client into another."""
-    body, gone = await _body(request), _record(world.whmcs, "clients", request)
+    body, gone = await body_of(request), record_of(world.whmcs, "clients", request)
     into = world.whmcs.clients.get(int(str(body.get("into"))) if str(body.get("into")).isdecimal() else 0)
     if into is None or into is gone:
         raise HTTPException(422, "into must be another client.")
@@ -142,7 +133,7 @@ async def _merge(world: World, request: Request) -> Any:
 
 async def _add_addon(world: World, request: Request) -> Any:
     """`name` and `recurring`: staff sell something with a service."""
-    body, service = await _body(request), _record(world.whmcs, "services", request)
+    body, service = await body_of(request), record_of(world.whmcs, "services", request)
     install = world.whmcs
     price = Decimal(str(body.get("recurring", "500"))).quantize(Decimal("0.01"))
     made = Addon(
@@ -160,90 +151,3 @@ async def _add_addon(world: World, request: Request) -> Any:
     with install.hooks_off(bool(body.get("silent"))):
         install.fire(world.clock, "AddonAdd", "service", service.id, service.clientid)
     return shown(install, made)
-
-
-async def _list(world: World, request: Request) -> Any:
-    """Newest first; query parameters filter by equality of shown values."""
-    rows = [shown(world.whmcs, each) for each in reversed(list(_table(world.whmcs, request).values()))]
-    for name, value in request.query_params.items():
-        rows = [row for row in rows if str(row.get(name)) == value]
-    return {"total": len(rows), "records": rows[:MOST_LISTED]}
-
-
-async def _get(world: World, request: Request) -> Any:
-    return shown(world.whmcs, _record(world.whmcs, request.path_params["object"], request))
-
-
-async def _change(world: World, request: Request) -> Any:
-    """A staff change of plain fields."""
-    body, name = await _body(request), _plain(request.path_params["object"])
-    record = _record(world.whmcs, name, request)
-    silent = bool(body.pop("silent", False))
-    try:
-        with world.whmcs.hooks_off(silent):
-            change(world.whmcs, world.clock, name, record, body)
-    except ValueError as error:
-        raise HTTPException(422, str(error)) from error
-    return shown(world.whmcs, record)
-
-
-async def _delete(world: World, request: Request) -> Any:
-    """Deletions have no hook. With a client goes everything that is its own."""
-    record = _record(world.whmcs, request.path_params["object"], request)
-    key = request.path_params["id"]
-    del _table(world.whmcs, request)[int(key)]
-    if isinstance(record, Client):
-        world.whmcs.forget(record)
-    world.whmcs.changed()
-    return {"id": key, "deleted": True}
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    body = await request.json() if await request.body() else {}
-    if not isinstance(body, dict):
-        raise HTTPException(422, "The body must be a JSON object.")
-    return body
-
-
-def _plain(word: str) -> str:
-    """`pay-methods`, `pay_methods` and `pay_method` are one table."""
-    name = word.lower().replace("-", "_")
-    return name if name.endswith("s") else name + "s"
-
-
-def _table(install: Install, request: Request) -> dict[int, Any]:
-    return _tables(install, _plain(request.path_params["object"]))
-
-
-def _tables(install: Install, name: str) -> dict[int, Any]:
-    names = ("clients", "users", "products", "services", "invoices", "transactions", "pay_methods", "orders")
-    if name not in (*names, "addons", "cancel_requests", "credits", "upgrades"):
-        raise HTTPException(404, f"There is no table {name}; there are {', '.join(names)}.")
-    found: dict[int, Any] = getattr(install, name)
-    return found
-
-
-def _record(install: Install, word: str, request: Request) -> Any:
-    text = request.path_params["id"]
-    found = _tables(install, _plain(word)).get(int(text) if text.isdecimal() else 0)
-    if found is None:
-        raise HTTPException(404, f"There is no {word} {text}.")
-    return found
-
-
-def shown(install: Install, record: Any) -> dict[str, Any]:
-    """A record as JSON: ids as text, money as decimal strings, an invoice with its totals, no secrets."""
-    row = {key: value for key, value in asdict(record).items() if key not in SECRET}
-    if isinstance(record, Invoice):
-        row |= asdict(totals(install, record))
-    key = "pid" if "pid" in row and "clientid" not in row else "id"
-    plain: dict[str, Any] = _plainly(row)
-    return plain | {"id": str(row[key])}
-
-
-def _plainly(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return money(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plainly(each) for key, each in value.items()}
-    return [_plainly(each) for each in value] if isinstance(value, list) else value

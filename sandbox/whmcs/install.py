@@ -74,6 +74,9 @@ class Install:
     access: Access = field(default_factory=Access)
     clients: dict[int, Client] = field(default_factory=dict)
     users: dict[int, User] = field(default_factory=dict)
+    memberships: dict[int, set[int]] = field(default_factory=dict)
+    """User → the clients that it may log in for without owning them."""
+
     products: dict[int, Product] = field(default_factory=dict)
     services: dict[int, Service] = field(default_factory=dict)
     invoices: dict[int, Invoice] = field(default_factory=dict)
@@ -149,8 +152,7 @@ class Install:
         return found
 
     def forget(self, client: Client) -> None:
-        """Drop what belonged to a client that was deleted, its login included."""
-        self.users.pop(client.owner_user_id, None)
+        """Drop what belonged to a client that was deleted. Its logins are the caller's business."""
         by_client: tuple[dict[int, Any], ...] = (self.services, self.pay_methods)
         for table in by_client:
             for key in [key for key, row in table.items() if row.clientid == client.id]:

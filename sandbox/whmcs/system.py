@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.whmcs.call import Action, Call
 from sandbox.whmcs.errors import Refused
 from sandbox.whmcs.install import CURRENCIES, page_of
+from sandbox.whmcs.memberships import clients_of
 from sandbox.whmcs.state import SsoToken
 
 SSO_SECONDS = 60
@@ -113,7 +114,7 @@ def _client_of(call: Call) -> int:
         return params.number("client_id")
     if not params.text("user_id"):
         raise Refused("A valid client_id or user_id is required")
-    owned = [each.id for each in install.clients.values() if each.owner_user_id == params.number("user_id")]
+    owned = [client.id for client, _ in clients_of(install, params.number("user_id"))]
     if not owned:
         raise Refused("Invalid user_id")
     return owned[0]

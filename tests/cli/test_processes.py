@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.cli.processes import Spec, Supervisor
+from app.cli.processes import FIRST_BACKOFF_SECONDS, Spec, Supervisor
 
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 90
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -64,11 +64,11 @@ def test_a_child_that_keeps_dying_is_started_ever_later(supervisor: Supervisor, 
     starts = tmp_path / "starts"
     supervisor.start(shell("hopeless", f"date +%s.%N >> {starts}; exit 3", tmp_path))
     supervisor.watch()
-    until(lambda: starts.exists() and len(starts.read_text().split()) >= 4)
+    until(lambda: starts.exists() and len(starts.read_text().split()) >= 5)
     at = [float(line) for line in starts.read_text().split()]
     pauses = [later - earlier for earlier, later in itertools.pairwise(at)]
-    assert pauses[1] > pauses[0] * 1.3
-    assert pauses[2] > pauses[1] * 1.3
+    for turn, pause in enumerate(pauses):  # a busy machine makes a pause longer, never shorter
+        assert pause > FIRST_BACKOFF_SECONDS * 2**turn * 0.9, pauses
 
 
 def test_a_child_that_keeps_dying_does_not_hold_up_the_others(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_a_child_that_keeps_dying_does_not_hold_up_the_others(supervisor: Superv
     supervisor.watch()
     until(lambda: hopeless.restarts >= 3)
     os.kill(sleeper.process.pid, signal.SIGKILL)
-    killed_at = time.monotonic()
+    tried = hopeless.restarts
     until(lambda: sleeper.restarts == 1)
-    assert time.monotonic() - killed_at < 1
+    assert hopeless.restarts <= tried + 1
 
 
 def test_what_a_dead_child_left_behind_ends_before_it_is_started_again(supervisor: Supervisor, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 240
 NAMES = ("postgres", "redis", "sandbox", "worker", "cdc", "api")
 
 

@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.worker import Work
 from tests.linked import add_account
 
-SETTLE_SECONDS = 15
+SETTLE_SECONDS = 90
 EID = "89049032000000000000000000000001"
 
 

@@ -1,7 +1,6 @@
 """Passwords: argon2id at the recommended cost, never on the event loop."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -30,19 +29,15 @@ def test_a_long_sentence_is_fine() -> None:
 
 
 async def test_hashing_leaves_the_loop_free() -> None:
-    longest_seconds, running = 0.0, True
+    turns = 0
 
     async def watch() -> None:
-        nonlocal longest_seconds
-        while running:
-            started = time.perf_counter()
+        nonlocal turns
+        while True:
             await asyncio.sleep(0.001)
-            longest_seconds = max(longest_seconds, time.perf_counter() - started)
+            turns += 1
 
     watcher = asyncio.create_task(watch())
-    started = time.perf_counter()
     await asyncio.gather(*(passwords.hashed("paper crane lantern 24") for _ in range(8)))
-    took_seconds = time.perf_counter() - started
-    running = False
-    await watcher
-    assert longest_seconds < took_seconds / 2
+    watcher.cancel()
+    assert turns > 2, "nobody else had a turn meanwhile"

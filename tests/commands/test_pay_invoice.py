@@ -1,7 +1,6 @@
 """Paying with the method on file: charged once, whatever the network does, and a refusal says why."""
 
 import asyncio
-import time
 from typing import Any
 from uuid import uuid4
 
@@ -243,13 +242,12 @@ async def test_a_strangers_invoice_is_as_absent_as_none(desk: Any, hana: Actor) 
 
 async def test_slow_charges_hold_up_nothing_else(desk: Any, hana: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as may be at once hang at the gateway; links and reads go on, one more charge is told to come back."""
-    await desk.sandbox.fault("whmcs", "latency", "CapturePayment", seconds=0.8, count=None)
+    await desk.sandbox.fault("whmcs", "latency", "CapturePayment", seconds=5, count=None)
     invoices = [await desk.bill(hana) for _ in range(7)]
     charges = [asyncio.create_task(pay_invoice(desk.context, again(hana), PayInvoice(each))) for each in invoices[:6]]
     await asyncio.sleep(0.4)
-    began = time.monotonic()
     await create_payment_link(desk.context, hana, PayInvoice(invoices[6]))
-    assert time.monotonic() - began < 0.3
+    assert not any(each.done() for each in charges)
     monkeypatch.setattr(pay_module, "PATIENCE_SECONDS", 0.05)
     assert isinstance(await refusal(desk, again(hana), invoices[6]), UpstreamBusy)
     assert {(await each).result.status for each in charges} == {"paid"}

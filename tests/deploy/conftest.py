@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 WHMCS = ROOT / "deploy" / "whmcs"
 HOST = Path(__file__).parent / "whmcs_host"
 SECRET = "x" * 32
-START_SECONDS = 30
+START_SECONDS = 120
 EXTENSIONS = {"curl", "json"}
 
 

@@ -19,7 +19,7 @@ from tests.restarts import Process, listening_socket
 __all__ = ["environment"]
 
 
-def until(true: Callable[[], Any], seconds: float = 20) -> Any:
+def until(true: Callable[[], Any], seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < deadline, "it did not come to pass"
@@ -67,7 +67,7 @@ def test_workers_end_with_a_parent_that_is_killed(api: Process) -> None:
     left = workers(api)
     api.process.send_signal(signal.SIGKILL)
     api.process.wait()
-    _, alive = psutil.wait_procs(left, timeout=15)
+    _, alive = psutil.wait_procs(left, timeout=120)
     assert alive == []
     assert not answers(api)
 

@@ -20,7 +20,16 @@ from tests.journey.conftest import Running, running
 
 __all__ = ["running"]
 
-QUIET_SECONDS = 90
+QUIET_SECONDS = 240
+IMPATIENT = {
+    "SALESFORCE_TIMEOUT_SECONDS": "2",
+    "WHMCS_READ_TIMEOUT_SECONDS": "2",
+    "WHMCS_WRITE_TIMEOUT_SECONDS": "2",
+    "FREEBIT_TIMEOUT_SECONDS": "2",
+    "WHM_TIMEOUT_SECONDS": "2",
+    "TRUSTED_PROXIES": "127.0.0.1/32",
+}
+"""A portal that gives up on an upstream within two seconds."""
 OPEN = (
     "SELECT (SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL) "
     "+ (SELECT count(*) FROM ingest.notices WHERE told_at IS NULL) + (SELECT count(*) FROM ingest.fanouts)"

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+REACHED_SECONDS = 180
 INVOICE_STATUSES = ("Unpaid", "Paid", "Cancelled", "Refunded")
 """Those that WHMCS has hooks for. It sends an invoice to collections in silence, which only reconciliation finds."""
 ORDER_STATUSES = ("Pending Review", "Rejected", "Cancelled")
@@ -22,9 +23,15 @@ class Load:
         self.done = 0
         self._ids: dict[str, list[str]] = {}
 
+    async def reached(self, count: int) -> None:
+        """Return when the upstreams have taken so many changes; on a busy machine that takes its time."""
+        async with asyncio.timeout(REACHED_SECONDS):
+            while self.done < count:
+                await asyncio.sleep(0.05)
+
     async def run(self) -> None:
         """For ever. An upstream that is told to misbehave refuses some; those did not happen."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=10) as control:
+        async with httpx.AsyncClient(base_url=self._url, timeout=30) as control:
             await self._look_around(control)
             while True:
                 with contextlib.suppress(httpx.HTTPError):

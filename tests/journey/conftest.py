@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-START_SECONDS = 60
+START_SECONDS = 240
 
 
 class Running:
@@ -88,7 +88,7 @@ def stack(**extra: str) -> Iterator[Running]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            process.wait(120)
         finally:
             process.kill()
             shutil.rmtree(home, ignore_errors=True)

@@ -27,7 +27,7 @@ def test_the_demo_reaches_the_end_of_the_journey(home: Path) -> None:
         env={**environment, "PORTAL_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     told = json.loads(done.stdout)

@@ -18,7 +18,7 @@ def doctor(running: Running, *arguments: str) -> tuple[int, dict[str, dict[str, 
         env={**environment, "PORTAL_HOME": str(running.home)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
     )
     assert ended.returncode in (0, 1), ended.stderr
     found = json.loads(ended.stdout)["checks"]

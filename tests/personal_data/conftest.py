@@ -14,7 +14,8 @@ from app.ingest.operators import Operator
 from app.personal_data import subject as subjects
 from app.personal_data.subject import Subject
 from app.resources import Resources
-from tests.linked import add_account, settle
+from tests.linked import add_account
+from tests.linked import settle_all as settle
 
 OPERATOR = Operator(name="test")
 

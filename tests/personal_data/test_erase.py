@@ -20,7 +20,7 @@ from app.personal_data.subject import Subject
 from app.projections import rebuild
 from app.projections.registry import projectors
 from app.resources import Resources, open_resources
-from tests.linked import settle
+from tests.linked import settle_all as settle
 from tests.personal_data.conftest import OPERATOR
 
 SCHEMAS = ("portal", "ingest", "mirror", "read_model", "generations")

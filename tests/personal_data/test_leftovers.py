@@ -11,7 +11,7 @@ from app.events import Change
 from app.ingest import drain, inbox
 from app.personal_data.subject import Subject
 from app.resources import Resources
-from tests.linked import settle
+from tests.linked import settle_all as settle
 from tests.personal_data.conftest import news
 from tests.personal_data.test_erase import erased, leaks
 

@@ -11,14 +11,14 @@ from app.personal_data.subject import Subject
 from app.projections import rebuild
 from app.projections.registry import projectors
 from app.resources import Resources
-from tests.linked import settle
+from tests.linked import settle_all as settle
 from tests.personal_data.test_erase import erased, leaks
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'portal'"
 
 
 async def until_blocked(pool: asyncpg.Pool) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await pool.fetchval(BLOCKED):
             await asyncio.sleep(0.02)
 

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 def wait_for(found: Callable[[], Any], what: str = "it") -> Any:
@@ -40,18 +40,17 @@ class Stand:
     home: Path
     process: subprocess.Popen[bytes]
     state: dict[str, Any]
-    ready_seconds: float
 
     @classmethod
     def start(cls, home: Path) -> "Stand":
-        began, state_file = time.monotonic(), home / "state.json"
+        state_file = home / "state.json"
         state_file.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "sandbox", "--state-file", str(state_file), "--dir", str(home / "data")]
         with (home / "log").open("ab") as log:
             process = subprocess.Popen(argv, stdout=log, stderr=log)
         wait_for(lambda: state_file.exists() or process.poll() is not None, "the sandbox's start")
         assert process.poll() is None, (home / "log").read_text()
-        return cls(home, process, json.loads(state_file.read_text()), time.monotonic() - began)
+        return cls(home, process, json.loads(state_file.read_text()))
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
@@ -69,7 +68,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 @pytest.fixture
 def control(stand: Stand) -> Iterator[httpx.Client]:
     """The control surface, with the world back at its seed."""
-    with httpx.Client(base_url=stand.state["control_url"], timeout=5, trust_env=False) as client:
+    with httpx.Client(base_url=stand.state["control_url"], timeout=30, trust_env=False) as client:
         client.put("/whmcs/webhook-target", json={"url": ""}).raise_for_status()
         client.post("/reset").raise_for_status()
         yield client

@@ -17,10 +17,6 @@ def orders(control: httpx.Client) -> int:
     return int(control.get("/whmcs/orders").json()["total"])
 
 
-def test_it_is_ready_within_two_seconds(stand: Stand) -> None:
-    assert stand.ready_seconds < 2.0
-
-
 def test_the_state_file_names_everything_and_only_its_owner_reads_it(stand: Stand) -> None:
     file = stand.home / "state.json"
     assert file.stat().st_mode & 0o077 == 0
@@ -163,9 +159,7 @@ def test_reset_brings_the_seed_back_and_clears_faults_clock_and_calls(whmcs: Whm
     control.patch(f"/salesforce/orders/{order}", json={"Description": "changed"})
     control.put("/clock", json={"offset_seconds": 3600})
     script(control, "whm", "down")
-    began = time.monotonic()
     control.post("/reset").raise_for_status()
-    assert time.monotonic() - began < 0.5
     assert orders(control) == before
     assert control.get("/whmcs/clients/1001").json()["city"] != "Elsewhere"
     assert control.get(f"/salesforce/orders/{order}").json()["Description"] is None
