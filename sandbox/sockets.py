@@ -3,11 +3,13 @@
 import json
 import random
 import socket
+import time
 from pathlib import Path
 
 LOWEST, HIGHEST = 20_000, 31_999
 """Below what the system hands out to outgoing connections: nobody takes our ports while we are away."""
 ATTEMPTS = 200
+PATIENCE_SECONDS = 10.0
 
 
 class Ports:
@@ -15,17 +17,31 @@ class Ports:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._patient_until = 0.0
         self._known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
 
     def listening(self, name: str) -> socket.socket:
-        """A bound socket: on the port of this name, or on a free one when it has none or somebody else took it."""
-        bound = _bound(self._known[name]) if name in self._known else None
+        """A bound socket: on the port of this name, or on a free one when it has none or somebody else took it.
+
+        The sandbox before this one may be dying still, which takes a moment on a busy machine.
+        """
+        bound = self._known_again(self._known[name]) if name in self._known else None
         for _ in range(ATTEMPTS):
             if bound is not None:
                 self._known[name] = bound.getsockname()[1]
                 return bound
             bound = _bound(random.randint(LOWEST, HIGHEST))
         raise OSError(f"no free port between {LOWEST} and {HIGHEST}")
+
+    def _known_again(self, port: int) -> socket.socket | None:
+        """The port of an earlier life, waited for within what is left of one patience for all of them."""
+        while (bound := _bound(port)) is None:
+            now = time.monotonic()
+            self._patient_until = self._patient_until or now + PATIENCE_SECONDS
+            if now > self._patient_until:
+                return None
+            time.sleep(0.05)
+        return bound
 
     def number(self, name: str) -> int:
         """A port for a server that binds by itself."""

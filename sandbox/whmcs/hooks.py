@@ -38,6 +38,7 @@ class Delivery:
         self._world = world
         self._woken = asyncio.Event()
         self._held: list[Webhook] = []
+        self._held_until = 0.0
         self.history: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     def wake(self) -> None:
@@ -52,6 +53,8 @@ class Delivery:
             while True:
                 self._woken.clear()
                 install = self._world.whmcs
+                if self._held and time.monotonic() >= self._held_until:
+                    await self._release(http, install)
                 if install.spool and install.webhook_url:
                     await self._next(http, install)
                 elif not await self._wait(HELD_SECONDS if self._held else None):
@@ -75,6 +78,8 @@ class Delivery:
             self._done(install, webhook, "dropped")
         elif faults.REORDER in taken:
             self._done(install, webhook, "held")
+            if not self._held:
+                self._held_until = time.monotonic() + HELD_SECONDS
             self._held.append(webhook)
             if not taken[faults.REORDER].count:
                 await self._release(http, install)

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import contextlib
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -42,13 +41,16 @@ class Browsing(Market):
     async def _approve(self, purchase: Purchase) -> None:
         return
 
-    async def look(self, everybody: list[Shopper], answers: Counter[int]) -> None:
+    async def look(self, everybody: list[Shopper], report: Report) -> None:
         """Read pages until stopped; count how each was answered."""
         while True:
             shopper, path = self._random.choice(everybody), self._random.choice(PATHS)
             headers = {"authorization": f"Bearer {shopper.token}", "x-forwarded-for": shopper.address}
             with contextlib.suppress(httpx.HTTPError):
-                answers[(await self._api.get(path, headers=headers)).status_code] += 1
+                answer = await self._api.get(path, headers=headers)
+                report.answers[answer.status_code] += 1
+                if answer.status_code == 500:
+                    report.problems.append(f"GET {path} was answered with 500: {answer.text}")
             await asyncio.sleep(0.05)
 
 
@@ -73,13 +75,11 @@ async def soak(running: Running, resources: Resources, plan: Plan) -> Report:
             with contextlib.suppress(TimeoutError):
                 await settle(resources)
             odd = await plant(control, odd_one.whmcs_client_id, odd_one.salesforce_account_id)
-            async with _rude(control, plan, report), _meanwhile(changes.run(), market.look(everybody, report.answers)):
+            async with _rude(control, plan, report), _meanwhile(changes.run(), market.look(everybody, report)):
                 await market.shop(everybody, plan.seconds)
             report.changes = changes.done
         await judge(running, resources, plan, report, odd, odd_one)
         report.problems += [line for line in await books.wrong(everybody) if "nobody approved" not in line]
-        if report.answers[500]:
-            report.problems.append(f"{report.answers[500]} answers to customers were 500")
     finally:
         second.stop()
         await books.close()

@@ -81,8 +81,8 @@ FAULTS: dict[str, Fault] = {
     "webhooks reordered": upstream("whmcs", "reorder_webhooks", count=10),
     "events twice": bus("duplicate", count=20),
     "bus disconnects": bus("disconnect"),
-    "gap": bus("gap"),
-    "overflow": bus("overflow"),
+    "gap": bus("gap", swallow=20),
+    "overflow": bus("overflow", swallow=20),
     "replay expired": bus("expire_replay"),
     "schema changed": bus("schema_bump"),
 }
