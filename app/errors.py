@@ -174,8 +174,16 @@ class OutcomeUnknown(UpstreamError):
 
 
 class UpstreamRejected(UpstreamError):
+    """A refusal that stands. `fields` are those that the upstream itself blames, in its own names."""
+
     code = "upstream_rejected"
     detail = "The request was refused by the system that keeps this record."
+
+    def __init__(
+        self, upstream: str, operation: str, reason: str = "", *, vendor_code: str = "", fields: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(upstream, operation, reason, vendor_code=vendor_code)
+        self.fields = fields
 
 
 class UpstreamNotFound(UpstreamRejected):

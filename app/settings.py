@@ -125,7 +125,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 330.0
     salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
     salesforce_currency: Annotated[str, note("Currency of the org, ISO 4217.")] = "JPY"
-    salesforce_timeout_seconds: Annotated[float, note("Timeout of one Salesforce REST call, in seconds.")] = 20.0
+    salesforce_timeout_seconds: Annotated[float, note("Total deadline of one Salesforce REST call, in seconds.")] = 20.0
     salesforce_concurrency: Annotated[int, note("Salesforce REST calls at once in one process.")] = 8
 
     salesforce_webhook_secrets: Annotated[

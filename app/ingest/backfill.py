@@ -14,10 +14,12 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
+from app.errors import UpstreamMalformed
 from app.events import Change
 from app.ingest import inbox, progress
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.inbox import Inbox
+from app.ingest.isolation import Append
 from app.ingest.mirror import now
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import SalesforceClient, quote
@@ -87,8 +89,11 @@ class Backfill:
             read_at = now()
             where = quote("WHERE Id > {}", cursor) if cursor else ""
             rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id LIMIT {PAGE}")
-            done, cursor = done + len(rows), rows[-1]["Id"] if rows else cursor
-            changes = [records.change(name, row, origin="backfill", read_at=read_at) for row in rows]
+            last_id = next((row["Id"] for row in reversed(rows) if records.is_id(row.get("Id"))), None)
+            if last_id is None and len(rows) >= PAGE:
+                raise UpstreamMalformed("salesforce", f"backfill:{name}", "a page of records without an Id")
+            done, cursor = done + len(rows), last_id or cursor
+            changes = records.changes(name, rows, origin="backfill", read_at=read_at)
             state = {"done": done, "cursor": cursor, "finished": len(rows) < PAGE}
             await self._record(changes, operation, state)
             yield Step(name, done, max(total, done))
@@ -106,8 +111,8 @@ class Backfill:
             changes: list[Change] = []
             for name, owner in OWNED.items():
                 where = quote(f"WHERE {owner} IN {{}}", accounts)
-                rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where}")
-                changes += [records.change(name, row, origin="backfill", read_at=read_at) for row in rows]
+                rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id")
+                changes += records.changes(name, rows, origin="backfill", read_at=read_at)
             done, cursor = done + len(accounts), accounts[-1]
             await self._record(changes, operation, {"done": done, "cursor": cursor})
             yield Step("linked accounts", done, max(total, done))
@@ -121,12 +126,15 @@ class Backfill:
 
     async def _record(self, changes: Sequence[Change], operation: str, state: dict[str, Any]) -> None:
         """A page and the position it ends at, together."""
-        async with self._pool.acquire() as connection, connection.transaction():
+
+        async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
             woken: set[tuple[str, int]] = set()
             for start in range(0, len(changes), 500):
-                woken |= (await inbox.append(connection, changes[start : start + 500]))[1]
+                woken |= (await append(connection, changes[start : start + 500]))[1]
             await progress.save(connection, operation, state)
-        await self._inbox.wake(woken)
+            return woken
+
+        await self._inbox.wake(await inbox.storing(lambda: inbox.of_pool(self._pool), work))
 
     async def _breathe(self, *, calls: int) -> None:
         """Keep the budget of calls, and let the workers catch up."""

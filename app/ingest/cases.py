@@ -36,8 +36,8 @@ async def of_account(client: SalesforceClient, salesforce_account_id: str) -> li
     found: list[Change] = []
     for name, owner in (("Case", "AccountId"), ("CaseComment", "Parent.AccountId")):
         read_at = now()
-        rows = await client.query(quote(f"{_SELECT[name]} WHERE {owner} = {{}}", salesforce_account_id))
-        found += [_change(name, row, read_at) for row in rows if _ours(client, name, row)]
+        rows = await client.query(quote(f"{_SELECT[name]} WHERE {owner} = {{}} ORDER BY Id", salesforce_account_id))
+        found += _changes(name, [row for row in rows if _ours(client, name, row)], read_at)
     return found
 
 
@@ -62,13 +62,13 @@ async def _changed(
     read_at = now()
     soql = quote(f"{_SELECT[name]} WHERE SystemModstamp >= {{}} ORDER BY Id", since - OVERLAP)
     async for rows in client.pages(soql):
-        ours = {row["Id"] for row in rows if _ours(client, name, row)}
-        yield await _news(pool, [_change(name, row, read_at) for row in rows], ours)
+        ours = {row.get("Id") for row in rows if _ours(client, name, row)}
+        yield await _news(pool, _changes(name, rows, read_at), ours)
     async for gone in deleted_since(client, name, since):
         yield await _news(pool, gone, set())
 
 
-async def _news(pool: asyncpg.Pool, changes: Sequence[Change], ours: set[str]) -> list[Change]:
+async def _news(pool: asyncpg.Pool, changes: Sequence[Change], ours: set[Any]) -> list[Change]:
     async with pool.acquire() as connection:
         held = await mirror.load(connection, {mirror.address(change) for change in changes})
     return [
@@ -88,13 +88,18 @@ def _agrees(known: Any, change: Change) -> bool:
 def _ours(client: SalesforceClient, name: str, row: dict[str, Any]) -> bool:
     """Whether it is a case that the portal opened, or what somebody else than the portal said about one."""
     if name == "Case":
-        return bool(row["Origin"] == CASE_ORIGIN)
-    said_by = (row.get("CreatedBy") or {}).get("Username", "")
-    return (row.get("Parent") or {}).get("Origin") == CASE_ORIGIN and said_by.casefold() != client.username.casefold()
+        return row.get("Origin") == CASE_ORIGIN
+    said_by = str(_inside(row, "CreatedBy").get("Username") or "")
+    return _inside(row, "Parent").get("Origin") == CASE_ORIGIN and said_by.casefold() != client.username.casefold()
 
 
-def _change(name: str, row: dict[str, Any], read_at: datetime) -> Change:
-    return records.change(name, row, origin="reconcile", read_at=read_at)
+def _inside(row: dict[str, Any], name: str) -> dict[str, Any]:
+    found = row.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _changes(name: str, rows: Sequence[dict[str, Any]], read_at: datetime) -> list[Change]:
+    return records.changes(name, rows, origin="reconcile", read_at=read_at)
 
 
 async def _answered(pool: asyncpg.Pool, at: datetime) -> None:

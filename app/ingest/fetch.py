@@ -21,6 +21,7 @@ from app.ingest import inbox
 from app.ingest.drain import fail
 from app.ingest.fetchers import FETCHERS
 from app.ingest.inbox import Entry
+from app.ingest.isolation import Append
 from app.ingest.upstreams import Upstreams
 
 BATCH = 20
@@ -73,14 +74,17 @@ async def _refetch(connection: Any, group: Sequence[Entry], upstreams: Upstreams
 
 async def _record(connection: Any, group: Sequence[Entry], changes: Sequence[Change]) -> set[tuple[str, int]]:
     """The answer and the settling of its hints commit together; every waiting submission waits for the answer too."""
-    async with connection.transaction():
+    submissions = {entry.submission for entry in group}
+
+    async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
         woken: set[tuple[str, int]] = set()
-        for submission in {entry.submission for entry in group}:
+        for submission in submissions:
             own = [_for_submission(change, submission) for change in changes]
-            woken |= (await inbox.append(connection, own, submission=submission))[1]
-        submissions = {entry.submission for entry in group}
+            woken |= (await append(connection, own, submission=submission))[1]
         await inbox.settle(connection, [(entry.id, "refetched") for entry in group], submissions)
-    return woken
+        return woken
+
+    return await inbox.storing(lambda: inbox.on(connection), work)
 
 
 def _for_submission(change: Change, submission: int) -> Change:

@@ -9,14 +9,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from app.errors import UpstreamNotFound
+import msgspec
+
+from app.errors import UpstreamNotFound, UpstreamRejected
 from app.events import Change
 from app.ingest import cases, inbox, merges
 from app.ingest.inbox import milliseconds
+from app.ingest.isolation import UNSTORABLE
 from app.ingest.mirror import now
 from app.ingest.resync import changed_since, deleted_since
 from app.ingest.upstreams import Upstreams
 from app.integrations.salesforce import records as salesforce_records
+from app.integrations.salesforce.faults import IS_DELETED
 from app.integrations.salesforce.wire import FIELDS
 from app.integrations.whmcs import cancellations
 from app.integrations.whmcs import records as whmcs_records
@@ -30,17 +34,50 @@ Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
 
 
 async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """One Salesforce record by id; a missing one is a deletion. `*` stands for a transaction too big to be told: then
-    whatever changed around its commit is read, a page at a time, straight into the inbox."""
+    """One Salesforce record by id; a missing one is a deletion when that is proven. `*` stands for a transaction too
+    big to be told: then whatever changed around its commit is read, a page at a time, straight into the inbox."""
     read_at = now()
     if hint.record_id == "*":
         await _overflow(upstreams, connection, hint)
         return []
     try:
         record = await upstreams.salesforce.get(hint.object, hint.record_id)
-    except UpstreamNotFound:
+    except UpstreamNotFound as missing:
+        await _prove_deletion(upstreams, connection, hint, missing)
         return [_gone(hint, hint.object, hint.record_id, read_at)]
     return [salesforce_records.change(hint.object, record, origin="refetch", read_at=read_at)]
+
+
+async def _prove_deletion(upstreams: Upstreams, connection: Any, hint: Change, missing: UpstreamNotFound) -> None:
+    """Salesforce says of a record that it does not exist also when this user lost the right to see it.
+
+    Raises:
+        UpstreamRejected: nothing proves that it is gone.
+    """
+    if missing.vendor_code == IS_DELETED:
+        return
+    rows = await connection.fetch(_WITNESSES, hint.object, hint.record_id)
+    witnesses = [row["record_id"] for row in rows]
+    if not await upstreams.salesforce.deletion(hint.object, hint.record_id, witnesses):
+        reason = "not found, but nothing proves that it was deleted: may the integration user see it?"
+        raise UpstreamRejected("salesforce", f"get:{hint.object}", reason, vendor_code="DELETION_UNPROVEN") from missing
+
+
+_WITNESSES = """
+WITH siblings AS (
+  SELECT s.record_id FROM mirror.records r
+  JOIN mirror.records s ON s.owner_id = r.owner_id AND s.object = r.object AND s.source = r.source
+  WHERE (r.source, r.object, r.record_id) = ('salesforce', $1, $2) AND s.record_id <> $2 AND NOT s.deleted LIMIT 3),
+neighbours AS (
+  (SELECT record_id FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND record_id < $2 AND NOT deleted
+   ORDER BY record_id DESC LIMIT 2)
+  UNION ALL
+  (SELECT record_id FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND record_id > $2 AND NOT deleted
+   ORDER BY record_id LIMIT 2))
+SELECT record_id FROM siblings
+UNION ALL SELECT record_id FROM neighbours WHERE NOT EXISTS (SELECT FROM siblings)
+"""
+"""Living records of the same object: the same owner's, whom the same rules hide or show, or else those next to it."""
 
 
 async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None:
@@ -49,7 +86,11 @@ async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None
         deleted_since(upstreams.salesforce, hint.object, hint.occurred_at),
     ):
         async for page in pages:
-            await inbox.append(connection, page)  # the sweep wakes the shards: there may be very many
+            await _take_in(connection, page)  # the sweep wakes the shards: there may be very many
+
+
+async def _take_in(connection: Any, page: Sequence[Change]) -> None:
+    await inbox.storing(lambda: inbox.on(connection), lambda on, append: append(on, page))
 
 
 async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
@@ -61,8 +102,10 @@ async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -
         ("Order", f"AccountId = {account_id}"),
         ("OrderItem", f"Order.AccountId = {account_id}"),
     ):
-        rows = await upstreams.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE {where}")
-        changes += [salesforce_records.change(name, row, origin="refetch", read_at=read_at) for row in rows]
+        rows = await upstreams.salesforce.query(
+            f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE {where} ORDER BY Id"
+        )
+        changes += salesforce_records.changes(name, rows, origin="refetch", read_at=read_at)
     changes += await cases.of_account(upstreams.salesforce, hint.record_id)
     return [*changes, _marker("salesforce", "account_history", hint.record_id, [], read_at)]
 
@@ -121,6 +164,15 @@ async def undecodable(upstreams: Upstreams, connection: Any, hint: Change) -> li
     raise ValueError(f"event of schema {hint.data.get('schema_id')} cannot be read: {hint.data.get('error')}")
 
 
+async def unstorable(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+    """A change that could not be stored. When somebody has it tried again, its record is read anew."""
+    named = FETCHERS.get((hint.source, str(hint.data.get("object"))))
+    if named is None or named is unstorable or not hint.data.get("id"):
+        raise ValueError(f"a change that cannot be stored: {hint.data.get('error')}")
+    record = msgspec.structs.replace(hint, object=hint.data["object"], record_id=hint.data["id"], data={})
+    return await named(upstreams, connection, record)
+
+
 FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("salesforce", "Account"): salesforce_record,
     ("salesforce", "Order"): salesforce_record,
@@ -132,6 +184,9 @@ FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("salesforce", "account_history"): account_history,
     ("salesforce", "merge"): merges.salesforce,
     ("salesforce", "undecodable"): undecodable,
+    ("salesforce", UNSTORABLE): unstorable,
+    ("whmcs", UNSTORABLE): unstorable,
+    ("portal", UNSTORABLE): unstorable,
     ("whmcs", "client"): client,
     ("whmcs", "merge"): merges.whmcs,
     ("whmcs", "invoice"): invoice,

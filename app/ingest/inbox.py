@@ -10,15 +10,18 @@ import asyncio
 import contextlib
 import zlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from msgspec import Struct
 
+from app.db import is_outage
 from app.events import Change
+from app.ingest import isolation
 from app.ingest.bell import Bell, ring
+from app.ingest.isolation import Append, NotStored, Transaction
 from app.ingest.pending import Pending, confirm, pend
 
 SHARDS = 16
@@ -26,6 +29,7 @@ FALLBACK_SECONDS = 0.25
 AWAITED = frozenset({"command", "portal", "refetch"})
 """Origins whose submissions somebody may wait for; nobody waits for a page or a change event."""
 
+T = TypeVar("T")
 Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
 
 _APPEND = """
@@ -65,11 +69,40 @@ async def append(
     """Append within the caller's transaction; events already known are skipped.
 
     Returns the submission number and the (lane, shard) pairs to wake once the transaction is committed.
+
+    Raises:
+        NotStored: one of the changes cannot be; the transaction is lost. See `storing`.
     """
     number = submission or await connection.fetchval("SELECT nextval('ingest.submissions')")
-    columns = zip(*(_row(change) for change in changes), strict=True)
-    rows = await connection.fetch(_APPEND, *[list(column) for column in columns], number) if changes else []
+    if not changes:
+        return number, set()
+    try:
+        columns = zip(*(_row(change) for change in changes), strict=True)
+        rows = await connection.fetch(_APPEND, *[list(column) for column in columns], number)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        raise NotStored(f"{len(changes)} changes") from error
     return number, {(row["lane"], row["shard"]) for row in rows}
+
+
+async def storing(transaction: Transaction, work: Callable[[Any, Append], Awaitable[T]]) -> T:
+    """Run `work(connection, append)` so that one change that cannot be stored costs nothing but itself."""
+    return await isolation.storing(append, transaction, work)
+
+
+@contextlib.asynccontextmanager
+async def of_pool(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A transaction on a connection of the pool."""
+    async with pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def on(connection: Any) -> AsyncIterator[Any]:
+    """A transaction on this connection."""
+    async with connection.transaction():
+        yield connection
 
 
 def _row(change: Change) -> tuple[Any, ...]:
@@ -105,10 +138,14 @@ class Inbox:
 
         Returns the submission number to wait for, or None when every event was known already.
         """
-        async with self._pool.acquire() as connection, connection.transaction():
+
+        async def work(connection: Any, append: Append) -> tuple[int, set[tuple[str, int]]]:
             number, woken = await append(connection, changes)
             if pending and woken:
                 await pend(connection, pending, number)
+            return number, woken
+
+        number, woken = await storing(lambda: of_pool(self._pool), work)
         await self.wake(woken)
         return number if woken else None
 

@@ -11,10 +11,10 @@ Writes: ingest.inbox, ingest.checkpoints, read_model.feeds, ingest.progress.
 """
 
 import asyncio
-import base64
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import structlog
@@ -25,7 +25,9 @@ from app.events import Change
 from app.ingest import inbox
 from app.ingest.feed_state import FeedState
 from app.ingest.inbox import Inbox
+from app.ingest.isolation import Append
 from app.integrations.salesforce.pubsub import Batch, PubSubClient, ReplayRejected, Undecodable
+from app.integrations.salesforce.records import undecodable
 
 SILENCE_SECONDS = 330
 """Keepalives come within 270 s; a stream silent for longer is dead, whatever the socket says."""
@@ -126,25 +128,16 @@ class Listener:
         """Events and the position that covers them, in one transaction; then wake the workers."""
         changes = [*batch.changes, *(self._kept(broken, batch) for broken in batch.undecodable)]
         newest = max((change.occurred_at for change in batch.changes), default=None)
-        async with self._pool.acquire() as connection, connection.transaction():
-            woken: set[tuple[str, int]] = set()
-            if changes:
-                _, woken = await inbox.append(connection, changes)
+
+        async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
+            woken = (await append(connection, changes))[1] if changes else set()
             await self.feed.advance(connection, batch.latest_replay_id, batch.received_at, newest)
-        await self._inbox.wake(woken)
+            return woken
+
+        await self._inbox.wake(await inbox.storing(lambda: inbox.of_pool(self._pool), work))
 
     def _kept(self, broken: Undecodable, batch: Batch) -> Change:
         """An event that cannot be read goes into the inbox whole, and from there to the dead letters."""
         log.error("event_undecodable", topic=self._topic, schema_id=broken.schema_id, error=broken.error)
-        payload = base64.b64encode(broken.payload).decode()
-        return Change(
-            source="salesforce",
-            object="undecodable",
-            record_id=broken.replay_id.hex(),
-            kind="hint",
-            event_id=f"undecodable:{self._topic}:{broken.replay_id.hex()}",
-            version=inbox.milliseconds(batch.received_at),
-            occurred_at=batch.received_at,
-            origin="cdc",
-            data={"schema_id": broken.schema_id, "error": broken.error, "payload": payload},
-        )
+        name = f"{self._topic}:{broken.replay_id.hex()}"
+        return undecodable(name, broken.payload, broken.schema_id, broken.error, at=batch.received_at)

@@ -18,6 +18,7 @@ from app.events import Change
 from app.ingest import inbox
 from app.ingest.door import Door
 from app.ingest.inbox import Inbox
+from app.ingest.isolation import Append
 from app.ingest.mirror import now
 from app.integrations import signed_webhook
 from app.integrations.salesforce import webhook as salesforce_webhook
@@ -66,20 +67,23 @@ async def receive_salesforce(
 
 async def _record(box: Inbox, door: Door, changes: Sequence[Change], body: bytes, *, again: bool) -> None:
     digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-    woken: set[tuple[str, int]] = set()
-    async with door.inserting() as connection:
+
+    async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
+        woken: set[tuple[str, int]] = set()
         for change in changes:
             hint = msgspec.structs.replace(change, data={**change.data, "body": digest})
-            _, pairs = await inbox.append(connection, [hint])
+            _, pairs = await append(connection, [hint])
             if not pairs and await connection.fetchval(_OTHER_BODY, change.source, change.event_id, digest):
                 raise Conflict("This webhook id was used for another body.", code="webhook_replayed")
             if pairs and again:
-                await _look_again_later(connection, hint)
+                await _look_again_later(connection, append, hint)
             woken |= pairs
-    await box.wake(woken)
+        return woken
+
+    await box.wake(await inbox.storing(door.inserting, work))
 
 
-async def _look_again_later(connection: Any, hint: Change) -> None:
+async def _look_again_later(connection: Any, append: Append, hint: Change) -> None:
     later = msgspec.structs.replace(hint, event_id=f"{hint.event_id}:again")
-    await inbox.append(connection, [later])
+    await append(connection, [later])
     await connection.execute(_LATER, later.source, later.event_id, LATER_SECONDS)

@@ -8,10 +8,12 @@ Writes: ingest.inbox.
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from app.events import Change
 from app.ingest.inbox import Inbox, milliseconds
 from app.ingest.mirror import now
+from app.intake import parse
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.wire import FIELDS
@@ -39,23 +41,26 @@ async def changed_since(client: SalesforceClient, name: str, since: datetime) ->
     read_at = now()
     soql = f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE SystemModstamp >= {_stamp(since)} ORDER BY Id"
     async for page in client.pages(soql):
-        yield [records.change(name, row, origin="reconcile", read_at=read_at) for row in page]
+        yield records.changes(name, page, origin="reconcile", read_at=read_at)
 
 
 async def deleted_since(client: SalesforceClient, name: str, since: datetime) -> AsyncIterator[list[Change]]:
     """Pages of deletions in the window; the recycle bin keeps them for 15 days."""
     read_at = now()
     gone = f"SELECT Id, SystemModstamp FROM {name} WHERE IsDeleted = true AND SystemModstamp >= {_stamp(since)}"
-    async for page in client.pages(gone, deleted=True):
-        yield [_gone(name, row["Id"], row["SystemModstamp"], read_at) for row in page]
+    async for page in client.pages(f"{gone} ORDER BY Id", deleted=True):
+        yield [_gone(name, row, read_at) for row in page]
 
 
 def _stamp(since: datetime) -> str:
     return (since - OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _gone(name: str, record_id: str, modified: str, read_at: datetime) -> Change:
-    at = datetime.fromisoformat(modified).astimezone(UTC)
+def _gone(name: str, row: dict[str, Any], read_at: datetime) -> Change:
+    """A deletion. Without a stamp that can be read it is a hint, as nobody can tell what it is newer than."""
+    record_id, at = row.get("Id"), parse.instant(row.get("SystemModstamp"))
+    if at is None or not records.is_id(record_id):
+        return records.unread(name, row, "a deletion without Id or stamp", origin="reconcile", read_at=read_at)
     return Change(
         source="salesforce",
         object=name,

@@ -71,8 +71,9 @@ async def mirror(connection: Any, owner_ids: Sequence[str]) -> None:
 
 
 async def inbox(connection: Any, owner_ids: Sequence[str]) -> None:
-    """Settled entries say nothing any more; open ones only what the mirror may still learn from them. Hints that are
-    open stay as they are: they name records and nothing else."""
+    """Settled entries say nothing any more; open ones only what the mirror may still learn from them. Open
+    hints stay as they are, because they name records and nothing else, but for those that keep an unstorable change.
+    """
     rows = await connection.fetch(ENTRIES, list(owner_ids), timeout=LONGEST_SECONDS)
     ids = [row["id"] for row in rows]
     for start in range(0, len(ids), BATCH):
@@ -82,6 +83,10 @@ async def inbox(connection: Any, owner_ids: Sequence[str]) -> None:
             await connection.execute("UPDATE ingest.inbox SET data = $2 WHERE id = $1", row["id"], plain)
         await connection.execute(
             "UPDATE ingest.inbox SET data = '{}' WHERE id = ANY($1::bigint[]) AND settled_at IS NOT NULL", page
+        )
+        await connection.execute(
+            "UPDATE ingest.inbox SET data = data - 'payload' WHERE id = ANY($1::bigint[]) AND object = 'unstorable'",
+            page,
         )
 
 

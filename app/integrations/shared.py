@@ -28,6 +28,8 @@ class Shared(Generic[T]):
         held = self._held
         if held is not None and held != refused and self._fresh(held):
             return held
+        if held is not None and held == refused:
+            self._held = None  # others need not be refused too to learn it
         if self._attempt is None:
             self._attempt = asyncio.create_task(self._renew())
             self._attempt.add_done_callback(_noticed)

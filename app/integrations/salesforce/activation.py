@@ -1,6 +1,7 @@
 """The activation of an order, as Salesforce keeps it: what fulfilment reads of an order and what it writes back."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from app.errors import UpstreamNotFound
-from app.integrations.salesforce import wire
+from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
-from app.integrations.salesforce.orders import PORTING, Porting
+from app.integrations.salesforce.orders import PORTING, Porting, price_of
 
 PROCESSED = "Processed"
 CANCELLED = "Cancelled"
@@ -90,7 +91,11 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
     )
     if not found:
         raise UpstreamNotFound("salesforce", "query:Order", f"no order {order_id}")
-    order = found[0]
+    with faults.understood("query:Order"):
+        return _live(found[0], rows)
+
+
+def _live(order: dict[str, Any], rows: Sequence[dict[str, Any]]) -> LiveOrder:
     porting = Porting(**{name: str(order.get(field) or "") for name, field in PORTING.items()})
     return LiveOrder(
         order_id=order["Id"],
@@ -113,8 +118,7 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
 def _line(row: dict[str, Any]) -> Line:
     product = row.get("Product2") or {}
     values = {name: _text(product.get(field)) for name, field in LINE.items()}
-    price = Decimal(str(row["UnitPrice"] or 0))
-    return Line(item_id=row["Id"], quantity=int(row["Quantity"]), unit_price=price, **values)
+    return Line(item_id=row["Id"], quantity=int(row["Quantity"]), unit_price=price_of(row), **values)
 
 
 async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:
@@ -122,7 +126,8 @@ async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:
     rows = await client.query(
         quote("SELECT Phone_Number__c FROM SIM_Inventory__c WHERE Assigned_Order__c = {} LIMIT 1", order_id)
     )
-    return str(rows[0]["Phone_Number__c"]) if rows and rows[0].get("Phone_Number__c") else None
+    number = rows[0].get("Phone_Number__c") if rows else None
+    return str(number) if number else None
 
 
 async def begin_activation(client: SalesforceClient, order_id: str) -> None:

@@ -17,7 +17,9 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from app.integrations.salesforce import faults
 from app.integrations.salesforce.client import SalesforceClient, quote
+from app.integrations.salesforce.records import is_id
 from app.integrations.salesforce.wire import CASE_KEY, CASE_ORIGIN
 
 SUMMARY = "Id, CaseNumber, Subject, Status, Priority, CreatedDate, LastModifiedDate, IsClosed, ClosedDate"
@@ -42,9 +44,11 @@ _COMMENTS = (
 
 @contextmanager
 def _support() -> Iterator[None]:
-    """Customers know Salesforce, where their cases are, as the support system."""
+    """Customers know Salesforce, where their cases are, as the support system. What cannot be read of an answer is that
+    system's trouble too."""
     try:
-        yield
+        with faults.understood("cases"):
+            yield
     except (UpstreamUnavailable, UpstreamAuthFailed, UpstreamMalformed) as error:
         raise SupportUnavailable(error.upstream, error.operation, error.reason) from error
 
@@ -100,18 +104,24 @@ class SalesforceCases:
             raise
         if not rows:
             return None
-        files = [each for each in _below(rows[0], "ContentDocumentLinks") if self._is_shown(each)]
-        return {**rows[0], "CaseComments": _below(rows[0], "CaseComments"), "Files": files}
+        with _support():
+            files = [each for each in _below(rows[0], "ContentDocumentLinks") if self._is_shown(each)]
+            closed = rows[0].get("IsClosed") is True
+            found = {**rows[0], "IsClosed": closed, "CaseComments": _below(rows[0], "CaseComments"), "Files": files}
+        if not is_id(found.get("Id")):
+            raise SupportUnavailable(faults.SALESFORCE, "query:Case", "a case without an Id")
+        return found
 
     def _is_shown(self, link: dict[str, Any]) -> bool:
         """What the customer sent, and what staff share with customers; not what staff keep among themselves."""
-        sent_by = (link["ContentDocument"].get("CreatedBy") or {}).get("Username", "")
-        return bool(link["Visibility"] == "AllUsers" or sent_by.casefold() == self.portal_user.casefold())
+        sent_by = _text(_inside(link, "ContentDocument", "CreatedBy").get("Username"))
+        return link.get("Visibility") == "AllUsers" or sent_by.casefold() == self.portal_user.casefold()
 
     async def by_key(self, key: str) -> str | None:
         """The id of the case that was opened under this key."""
         rows = await self._query(quote(f"SELECT Id FROM Case WHERE {CASE_KEY} = {{}} LIMIT 1", key))
-        return str(rows[0]["Id"]) if rows else None
+        with _support():
+            return str(rows[0]["Id"]) if rows else None
 
     async def same(self, salesforce_account_id: str, subject: str, description: str) -> str | None:
         """The id of the open case that the same words opened a moment ago."""
@@ -120,16 +130,16 @@ class SalesforceCases:
             "SELECT Id, Description FROM Case WHERE AccountId = {} AND Origin = {} AND Subject = {} "
             "AND IsClosed = false AND CreatedDate >= {}"
         )
-        for row in await self._query(quote(soql, salesforce_account_id, CASE_ORIGIN, subject, since)):
-            if row["Description"] == description:
-                return str(row["Id"])
-        return None
+        rows = await self._query(quote(soql, salesforce_account_id, CASE_ORIGIN, subject, since))
+        with _support():
+            return next((str(row["Id"]) for row in rows if row.get("Description") == description), None)
 
     async def _contact(self, salesforce_account_id: str) -> str | None:
         """The account's contact, when there is but one and so no doubt who asks."""
         soql = "SELECT Id FROM Contact WHERE AccountId = {} LIMIT 2"
         rows = await self._query(quote(soql, salesforce_account_id))
-        return str(rows[0]["Id"]) if len(rows) == 1 else None
+        with _support():
+            return str(rows[0]["Id"]) if len(rows) == 1 else None
 
     async def opened(self, salesforce_account_id: str, key: str, subject: str, description: str, priority: str) -> str:
         """Open a case; returns its id. The key is unique there, so a repetition is refused with `DUPLICATE_VALUE`."""
@@ -173,6 +183,18 @@ class SalesforceCases:
 
 
 def _below(row: dict[str, Any], relationship: str) -> list[dict[str, Any]]:
-    """The rows of a subquery; an empty one is null."""
-    found: list[dict[str, Any]] = (row.get(relationship) or {}).get("records", [])
-    return found
+    """The rows of a subquery; an empty one is null. What is no row is left out."""
+    found = _inside(row, relationship).get("records")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _inside(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    """What a row holds under these names, one below the other; nothing where one of them does not hold a row."""
+    found: Any = row
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

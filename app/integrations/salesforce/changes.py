@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.events import Change, Kind
-from app.integrations.salesforce.records import mirrored
+from app.intake import text, unreadable
+from app.integrations.salesforce.records import id_or_none, is_id, mirrored
 from app.integrations.salesforce.wire import (
     CLIENT,
     ELIGIBILITY_EVENT_ACCOUNT,
@@ -28,40 +29,79 @@ Schema = Mapping[str, Any]
 
 
 def changes_of(event_id: str, schema: Schema, payload: Mapping[str, Any], received_at: datetime) -> list[Change]:
-    """One change a record the event names. Entities that are not mirrored yield nothing."""
+    """One change a record the event names. Entities that are not mirrored yield nothing.
+
+    An event that names its records is never lost: where it cannot be trusted in anything else, they are read again.
+
+    Raises:
+        Exception: it does not even tell its records.
+    """
     header = payload.get("ChangeEventHeader")
     if header is None:
         return _platform_event(event_id, payload, received_at)
     entity = header["entityName"]
     if entity not in FIELDS:
         return []
-    committed = datetime.fromtimestamp(header["commitTimestamp"] / 1000, UTC)
-    kind = KINDS.get(header["changeType"], "hint")
-    data = _body(schema, payload, kind, header) if kind in ("full", "partial") else {}
-    if _unreadable(schema, header, data):
-        kind, data = "hint", {}
+    committed, kind, data = _told(schema, payload, header)
+    echo = OUR_ORIGIN.search(str(header.get("changeOrigin") or "")) is not None
+    occurred_at = committed or received_at
     return [
         Change(
             source="salesforce",
             object=entity,
             record_id=record_id,
             kind=kind,
-            event_id=f"{event_id}:{record_id}",
-            version=int(committed.timestamp()) * 1000,
-            occurred_at=committed,
+            event_id=f"{text.clean(event_id)}:{record_id}",
+            version=int(occurred_at.timestamp()) * 1000,
+            occurred_at=occurred_at,
             origin="cdc",
-            owner_id=record_id if OWNER_FIELD.get(entity) == "Id" else data.get(OWNER_FIELD.get(entity, "")),
-            parent_id=data.get(PARENT_FIELD.get(entity, "")),
-            echo=OUR_ORIGIN.search(header["changeOrigin"]) is not None,
+            owner_id=record_id
+            if OWNER_FIELD.get(entity) == "Id"
+            else id_or_none(data.get(OWNER_FIELD.get(entity, ""))),
+            parent_id=id_or_none(data.get(PARENT_FIELD.get(entity, ""))),
+            echo=echo,
             data=data,
         )
-        for record_id in map(_record_id, header["recordIds"])
+        for record_id in _record_ids(header["recordIds"])
     ]
+
+
+def _record_ids(named: Any) -> list[str]:
+    if not isinstance(named, list | tuple):
+        raise ValueError("recordIds is no list")
+    return [_record_id(each) for each in named]
+
+
+def _told(
+    schema: Schema, payload: Mapping[str, Any], header: Mapping[str, Any]
+) -> tuple[datetime | None, Kind, dict[str, Any]]:
+    """When it was committed, and what changed; a hint where either cannot be read."""
+    try:
+        committed = _instant(header["commitTimestamp"])
+        kind = KINDS.get(header["changeType"], "hint")
+        data = _body(schema, payload, kind, header) if kind in ("full", "partial") else {}
+        if not _unreadable(schema, header, data):
+            return committed, kind, text.cleaned(data)
+        return committed, "hint", {}
+    except Exception:  # whatever a bitmap, a stamp or a type makes of its reader
+        unreadable.note("salesforce", str(header["entityName"]), "event", str(header["recordIds"])[:60])
+        try:
+            return _instant(header["commitTimestamp"]), "hint", {}
+        except Exception:
+            return None, "hint", {}
+
+
+def _instant(milliseconds: Any) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _record_id(named: str) -> str:
     """A wildcard (`801*`) and the all-zero id both speak of the whole entity."""
-    return WHOLE_ENTITY if named.endswith("*") or named.startswith("000000000000000") else named
+    if named.endswith("*") or named.startswith("000000000000000"):
+        return WHOLE_ENTITY
+    if not is_id(named):
+        raise ValueError("a record id that is none")
+    return named
 
 
 def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: datetime) -> list[Change]:
@@ -69,15 +109,21 @@ def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: date
     account_id = payload.get(ELIGIBILITY_EVENT_ACCOUNT)
     if not account_id:
         return []
+    if not is_id(account_id):
+        raise ValueError("an account id that is none")
+    try:
+        occurred_at = _instant(payload["CreatedDate"])
+    except Exception:  # absent, or beyond the calendar
+        occurred_at = received_at
     return [
         Change(
             source="salesforce",
             object="Account",
             record_id=account_id,
             kind="hint",
-            event_id=f"{event_id}:{account_id}",
+            event_id=f"{text.clean(event_id)}:{account_id}",
             version=int(received_at.timestamp() * 1000),
-            occurred_at=datetime.fromtimestamp(payload["CreatedDate"] / 1000, UTC),
+            occurred_at=occurred_at,
             origin="cdc",
             owner_id=account_id,
         )

@@ -9,14 +9,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote_plus
 
+import msgspec
 from simple_salesforce.api import Salesforce
 from simple_salesforce.format import format_external_id, format_soql
 
-from app.errors import UpstreamAuthFailed, UpstreamBusy
+from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamMalformed, UpstreamRejected
 from app.integrations.forms import NO_SLOT
-from app.integrations.salesforce import composite, faults
+from app.integrations.salesforce import composite, faults, paging, records
 from app.integrations.salesforce.composite import Part, PartResult
+from app.integrations.salesforce.deadline import within
+from app.integrations.salesforce.paging import Page
 from app.integrations.salesforce.session import session
 from app.integrations.salesforce.token import Token, Tokens
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS
@@ -25,6 +29,8 @@ from app.settings import Settings
 __all__ = ["Part", "PartResult", "SalesforceClient", "quote"]
 
 T = TypeVar("T")
+GRACE_SECONDS = 1.0
+"""What a thread may be late before its caller leaves without it."""
 
 
 class SalesforceClient:
@@ -59,20 +65,50 @@ class SalesforceClient:
 
     async def query(self, soql: str) -> list[dict[str, Any]]:
         """All rows of all pages."""
-        return [row async for page in self.pages(soql) for row in page]
+        rows: list[dict[str, Any]] = []
+        async for page in self._paged(soql, deleted=False):
+            rows = page.rows if page.anew else [*rows, *page.rows]
+        return rows
 
     async def pages(self, soql: str, *, deleted: bool = False) -> AsyncIterator[list[dict[str, Any]]]:
-        """The rows, a page at a time; `deleted` counts the rows in the recycle bin too."""
-        answer = await self._call("query", lambda api: api.query(soql, include_deleted=deleted))
-        yield [_plain(row) for row in answer["records"]]
-        while not answer["done"]:
-            answer = await self._call("query", partial(_next_page, answer["nextRecordsUrl"]))
-            yield [_plain(row) for row in answer["records"]]
+        """The rows, a page at a time; `deleted` counts the rows in the recycle bin too.
+
+        When Salesforce forgets where the query was, one in the order of its ids (`ORDER BY Id`) goes on behind the last
+        row. Any other begins anew, a few times at most, so that rows may come twice.
+        """
+        async for page in self._paged(soql, deleted=deleted):
+            yield page.rows
+
+    async def _paged(self, soql: str, *, deleted: bool) -> AsyncIterator[Page]:
+        page = await self._first_page(soql, deleted)
+        restarts, last_id, seen = 0, None, set()
+        while True:
+            yield page
+            last_id = page.rows[-1].get("Id") if page.rows else last_id
+            if page.following is None:
+                return
+            if page.following in seen:
+                raise UpstreamMalformed(faults.SALESFORCE, "query", "pages lead in a circle")
+            seen.add(page.following)
+            try:
+                page = await self._call("query", partial(_next_page, page.following))
+                restarts = 0 if paging.resumed(soql, last_id) else restarts
+            except UpstreamRejected as error:
+                restarts += 1
+                if not paging.is_lost(error) or restarts > paging.MOST_RESTARTS:
+                    raise
+                seen.clear()
+                rest = paging.resumed(soql, last_id)
+                page = await self._first_page(rest or soql, deleted)
+                page = msgspec.structs.replace(page, anew=rest is None)
+
+    async def _first_page(self, soql: str, deleted: bool) -> Page:
+        return await self._call("query", lambda api: paging.page_of(api.query(soql, include_deleted=deleted)))
 
     async def count(self, object_name: str) -> int:
         """How many records of an object there are now."""
-        answer = await self._call("query", lambda api: api.query(f"SELECT COUNT() FROM {object_name}"))
-        return int(answer["totalSize"])
+        soql = f"SELECT COUNT() FROM {object_name}"
+        return await self._call("query", lambda api: int(api.query(soql)["totalSize"]))
 
     async def describe(self, object_name: str) -> dict[str, Any]:
         """What this user may see and do of an object.
@@ -80,48 +116,69 @@ class SalesforceClient:
         Raises:
             UpstreamNotFound: there is none, or the user may not see it.
         """
-        answer: Any = await self._call(f"describe:{object_name}", lambda api: getattr(api, object_name).describe())
-        return dict(answer)
+        return await self._call(f"describe:{object_name}", lambda api: dict(getattr(api, object_name).describe()))
 
     async def get(self, object_name: str, record_id: str) -> dict[str, Any]:
         """The mirrored fields of one record.
 
         Raises:
-            UpstreamNotFound: absent or deleted.
+            UpstreamNotFound: absent, deleted, or hidden from this user: see `deletion`.
         """
-        path = f"sobjects/{object_name}/{record_id}"
-        fields = ",".join(FIELDS[object_name])
-        answer: Any = await self._call(f"get:{object_name}", lambda api: api.restful(path, params={"fields": fields}))
-        return _plain(answer)
+        path = f"sobjects/{object_name}/{quote_plus(record_id)}"
+        params = {"fields": ",".join(FIELDS[object_name])}
+        return await self._call(
+            f"get:{object_name}",
+            lambda api: records.whole(object_name, paging.plain(api.restful(path, params=params))),
+        )
+
+    async def deletion(self, object_name: str, record_id: str, witness_ids: Sequence[str] = ()) -> bool:
+        """Whether a record is gone, on proof. It is not enough that it cannot be read: a user who lost a permission is
+        told of a living record that there is none.
+
+        Proof is a row of the recycle bin; or, as an emptied bin has none, no row at all in an answer that shows one of
+        `witness_ids` alive: other records of the object, so that this user may read such records.
+        """
+        soql = quote(f"SELECT Id, IsDeleted FROM {object_name} WHERE Id IN {{}}", [record_id, *witness_ids])
+        page = await self._call("deletion", lambda api: paging.page_of(api.query(soql, include_deleted=True)))
+        found = {_same(str(row.get("Id"))): row.get("IsDeleted") for row in page.rows}
+        if _same(record_id) in found:
+            return found[_same(record_id)] is True
+        return page.following is None and any(found.get(_same(each)) is False for each in witness_ids)
 
     async def content(self, object_name: str, record_id: str, field: str) -> bytes:
         """The bytes that a record keeps in a field. They are read whole: know the size before."""
         return await self._call(
-            f"content:{object_name}", lambda api: getattr(api, object_name).get_base64(record_id, field)
+            f"content:{object_name}",
+            lambda api: bytes(getattr(api, object_name).get_base64(quote_plus(record_id), field)),
         )
 
     async def update(self, object_name: str, record_id: str, fields: dict[str, Any]) -> None:
         """Change some fields."""
+        operation = f"update:{object_name}"
         await self._call(
-            f"update:{object_name}", lambda api: getattr(api, object_name).update(record_id, fields), write=True
+            operation,
+            lambda api: faults.done(
+                getattr(api, object_name).update(quote_plus(record_id), fields, raw_response=True), operation
+            ),
+            write=True,
         )
 
     async def upsert(self, object_name: str, key_field: str, key: str, fields: dict[str, Any]) -> str:
         """Create or change the record with this external id; returns its id. Safe to repeat."""
-        path = format_external_id(key_field, key)
-        answer: Any = await self._call(
+        path = f"sobjects/{object_name}/{format_external_id(key_field, key)}"
+        return await self._call(
             f"upsert:{object_name}",
-            lambda api: api.restful(f"sobjects/{object_name}/{path}", method="PATCH", json=fields),
+            lambda api: faults.new_id(api.restful(path, method="PATCH", json=fields), "upsert"),
             write=True,
         )
-        return str(faults.member(answer, "id", "upsert"))
 
     async def create(self, object_name: str, fields: dict[str, Any]) -> str:
         """Create a record; returns its id. Not safe to repeat: prefer `upsert` where there is an external id."""
-        answer = await self._call(
-            f"create:{object_name}", lambda api: getattr(api, object_name).create(fields), write=True
+        return await self._call(
+            f"create:{object_name}",
+            lambda api: faults.new_id(getattr(api, object_name).create(fields), "create"),
+            write=True,
         )
-        return str(faults.member(answer, "id", "create"))
 
     async def composite(self, parts: Sequence[Part], *, all_or_none: bool = True) -> list[PartResult]:
         """Several requests as one call and, all or none, one transaction. Parts name earlier ones by `@{ref.id}`.
@@ -130,10 +187,15 @@ class SalesforceClient:
             UpstreamRejected: a part was refused and all were rolled back; the reason is that part's.
         """
         body = composite.request_of(parts, self._settings.salesforce_api_version, all_or_none)
-        answer: Any = await self._call(
-            "composite", lambda api: api.restful("composite", method="POST", json=body), write=True
+        return await self._call(
+            "composite",
+            lambda api: composite.results_of(parts, api.restful("composite", method="POST", json=body), all_or_none),
+            write=True,
         )
-        return composite.results_of(answer, all_or_none)
+
+    def token_worked(self, token: Token) -> None:
+        """Another API took it: a renewal will be a fresh one."""
+        self._tokens.worked(token)
 
     async def account_by_customer_number(self, number: str) -> dict[str, Any] | None:
         """The account a customer number belongs to."""
@@ -141,7 +203,7 @@ class SalesforceClient:
         rows = await self.query(
             format_soql(f"SELECT {fields} FROM Account WHERE {ACCOUNT_NUMBER} = {{}} LIMIT 1", number)
         )
-        return rows[0] if rows else None
+        return records.whole("Account", rows[0]) if rows else None
 
     async def merged_into(self, object_name: str, record_id: str) -> str | None:
         """The record that a deleted one became when staff merged the two, or None: it was just deleted, or is not.
@@ -150,9 +212,13 @@ class SalesforceClient:
         """
         soql = format_soql(f"SELECT MasterRecordId FROM {object_name} WHERE IsDeleted = true AND Id = {{}}", record_id)
         rows = [row async for page in self.pages(soql, deleted=True) for row in page]
-        return rows[0]["MasterRecordId"] if rows else None
+        master_id = rows[0].get("MasterRecordId") if rows else None
+        if master_id is not None and not isinstance(master_id, str):
+            raise UpstreamMalformed(faults.SALESFORCE, "query", "MasterRecordId is no id")
+        return master_id
 
     async def _call(self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False) -> T:
+        """`call` asks and reads the answer too, so that nothing an answer does to its reader escapes as it is."""
         token = await self._tokens.get()
         try:
             return await self._run(operation, call, token, write)
@@ -163,23 +229,35 @@ class SalesforceClient:
             return await self._run(operation, call, renewed, write)
 
     async def _run(self, operation: str, call: Callable[[Salesforce], T], token: Token, write: bool) -> T:
+        seconds = self._settings.salesforce_timeout_seconds
+
         def work() -> T:
-            api = Salesforce(
-                instance_url=token.instance_url,
-                session_id=token.access_token,
-                session=self._session,
-                version=self._settings.salesforce_api_version,
-            )
-            return call(api)
+            with within(seconds):
+                api = Salesforce(
+                    instance_url=token.instance_url,
+                    session_id=token.access_token,
+                    session=self._session,
+                    version=self._settings.salesforce_api_version,
+                )
+                return call(api)
 
         await self._slot(operation)
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # The slot is the thread's: a caller that is cancelled leaves before its thread does.
-        running.add_done_callback(lambda _: self._slots.release())
+        running.add_done_callback(self._done)
         try:
-            return await asyncio.shield(running)
+            # The thread ends by itself in time, but for a name server or a processor that keeps it.
+            async with asyncio.timeout(seconds + GRACE_SECONDS):
+                result = await asyncio.shield(running)
         except Exception as error:
             raise faults.from_rest(error, operation, write=write) from error
+        self._tokens.worked(token)
+        return result
+
+    def _done(self, running: "asyncio.Future[Any]") -> None:
+        self._slots.release()
+        if not running.cancelled():
+            running.exception()  # whoever waited for it may have left
 
     async def _slot(self, operation: str) -> None:
         """Wait for a free thread, no longer than a call may take."""
@@ -190,19 +268,15 @@ class SalesforceClient:
             raise UpstreamBusy(faults.SALESFORCE, operation, "no free thread", vendor_code=NO_SLOT) from error
 
 
-def _next_page(url: str, api: Salesforce) -> Any:
-    return api.query_more(url, identifier_is_url=True)
+def _next_page(locator: str, api: Salesforce) -> Page:
+    return paging.page_of(api.query_more(locator, identifier_is_url=True))
+
+
+def _same(record_id: str) -> str:
+    """An id as it compares: of its 18 characters the last three only repeat the case of the others."""
+    return record_id[:15]
 
 
 def quote(template: str, *values: object) -> str:
     """SOQL with values as properly escaped literals."""
     return str(format_soql(template, *values))
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A row without the vendor's `attributes`, in parents too."""
-    return {
-        name: _plain(value) if isinstance(value, dict) and "attributes" in value else value
-        for name, value in row.items()
-        if name != "attributes"
-    }

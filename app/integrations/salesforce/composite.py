@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.errors import UpstreamError
+from app.errors import OutcomeUnknown
 from app.integrations.salesforce import faults
 
 
@@ -37,30 +37,32 @@ def request_of(parts: Sequence[Part], version: str, all_or_none: bool) -> dict[s
     return {"allOrNone": all_or_none, "compositeRequest": requested}
 
 
-def results_of(answer: Any, all_or_none: bool) -> list[PartResult]:
+def results_of(parts: Sequence[Part], answer: Any, all_or_none: bool) -> list[PartResult]:
     """What became of each part.
 
     Raises:
         UpstreamRejected: all or none was asked for, and a part was refused; the reason is that part's.
+        OutcomeUnknown: it cannot be told of every part.
     """
-    results = [
-        PartResult(part["referenceId"], part["httpStatusCode"], part["body"])
-        for part in faults.member(answer, "compositeResponse", "composite")
-    ]
+    answered = faults.member(answer, "compositeResponse", "composite")
+    with faults.understood("composite", write=True):
+        results = [PartResult(str(one["referenceId"]), int(one["httpStatusCode"]), one["body"]) for one in answered]
     if all_or_none:
         _raise_refusal(results)
+    if [result.reference_id for result in results] != [part.reference_id for part in parts]:
+        raise OutcomeUnknown(faults.SALESFORCE, "composite", "not an answer to each part, in order")
     return results
 
 
 def _raise_refusal(results: Sequence[PartResult]) -> None:
-    refused = [result for result in results if result.status >= 400]
-    own: UpstreamError | None = None
-    for result in refused:
-        error = result.body[0] if isinstance(result.body, list) and result.body else {}
-        code, message = error.get("errorCode", ""), error.get("message", "")
-        if own is None or code != "PROCESSING_HALTED":
-            own = faults.of_code(result.status, code, message, f"composite:{result.reference_id}")
-            if code != "PROCESSING_HALTED":
-                break
-    if own is not None:
-        raise own
+    refused = [result for result in results if not 200 <= result.status < 300]
+    for result in sorted(refused, key=_is_halted):
+        operation = f"composite:{result.reference_id}"
+        refusal = faults.refusal_of(result.status, result.body, operation)
+        raise refusal or OutcomeUnknown(faults.SALESFORCE, operation, f"HTTP {result.status} without a reason")
+
+
+def _is_halted(result: PartResult) -> bool:
+    """Whether the part was only given up for another one's sake."""
+    first = result.body[0] if isinstance(result.body, list) and result.body else None
+    return isinstance(first, dict) and first.get("errorCode") == "PROCESSING_HALTED"

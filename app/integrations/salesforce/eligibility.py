@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from app.errors import OutcomeUnknown
-from app.integrations.salesforce import wire
+from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 
 PENDING = "Pending"
@@ -39,7 +39,8 @@ async def _opportunity(client: SalesforceClient, account_id: str, today: date) -
     soql = "SELECT Id FROM Opportunity WHERE AccountId = {} AND StageName = {} AND IsClosed = false LIMIT 1"
     found = await client.query(quote(soql, account_id, STAGE))
     if found:
-        return [Part("GET", f"/sobjects/Opportunity/{found[0]['Id']}", "opportunity")]
+        with faults.understood("query:Opportunity"):
+            return [Part("GET", f"/sobjects/Opportunity/{found[0]['Id']}", "opportunity")]
     fields: dict[str, Any] = {
         "Name": OPPORTUNITY_NAME,
         "AccountId": account_id,

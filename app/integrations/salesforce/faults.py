@@ -1,5 +1,7 @@
 """The wall: every way simple-salesforce, requests and gRPC can fail, as one of our own errors."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -9,6 +11,7 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnection
 
 from app.errors import (
     OutcomeUnknown,
+    PortalError,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
@@ -17,15 +20,32 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from app.intake import text
 
 SALESFORCE = "salesforce"
 BUSY = frozenset({"UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "TXN_SECURITY_METERING_ERROR"})
 STALE_TOKEN = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 """A new token may help; the other refusals of our credentials need an administrator."""
 NOT_PERMITTED = frozenset({"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INSUFFICIENT_ACCESS_OR_READONLY"})
-ABSENT = frozenset({"NOT_FOUND", "ENTITY_IS_DELETED", "MALFORMED_ID"})
+IS_DELETED = "ENTITY_IS_DELETED"
+ABSENT = frozenset({"NOT_FOUND", IS_DELETED})
+"""Salesforce's own words. NOT_FOUND is said of living records too, to a user who may not see them."""
+PERMANENT = frozenset(
+    {
+        *("STRING_TOO_LONG", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "FIELD_CUSTOM_VALIDATION_EXCEPTION"),
+        *("FIELD_INTEGRITY_EXCEPTION", "REQUIRED_FIELD_MISSING", "INVALID_EMAIL_ADDRESS", "NUMBER_OUTSIDE_VALID_RANGE"),
+        *("JSON_PARSER_ERROR", "INVALID_FIELD", "INVALID_TYPE", "DUPLICATE_VALUE", "INVALID_CROSS_REFERENCE_KEY"),
+    }
+)
+"""Refused for what was asked, whatever the status: asking again changes nothing."""
+LONGEST_REASON = 300
+MOST_FIELDS = 20
 TOO_MUCH = ("limit.exceeded", "limit.triggered", "protection.triggered")
 BUS_DENIES = (".meta.permission", "cannot.subscribe", "tenant.license")
+REFUSED_STATUSES = frozenset(
+    {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED}
+)
+"""Of what no trailer explains, these speak of what was asked for."""
 BUS_REFUSES = ("topic.not.found", "validation.empty", "schema.validation.failed", "invalid", "mismatch")
 
 
@@ -36,17 +56,32 @@ class ReplayRejected(UpstreamError):
 
 
 def from_rest(error: Exception, operation: str, *, write: bool) -> UpstreamError:
-    """What a failed REST call means. `write` tells whether an unanswered request may have taken effect."""
+    """What a failed REST call means. `write` tells whether an unanswered request may have taken effect.
+
+    Whatever is not foreseen came of an answer that its reader could not make sense of.
+    """
     if isinstance(error, UpstreamError):
         return error
     if isinstance(error, SalesforceError):
         return _answered(error, operation, write)
     unanswered = OutcomeUnknown if write else UpstreamUnavailable
-    if isinstance(error, requests.exceptions.JSONDecodeError):  # a success whose body was spoiled on the way
-        return (OutcomeUnknown if write else UpstreamMalformed)(SALESFORCE, operation, repr(error))
+    spoiled = OutcomeUnknown if write else UpstreamMalformed
+    if isinstance(error, requests.exceptions.JSONDecodeError | requests.exceptions.ContentDecodingError):
+        return spoiled(SALESFORCE, operation, repr(error))
     if isinstance(error, requests.exceptions.RequestException | OSError):
         return (UpstreamUnavailable if _never_sent(error) else unanswered)(SALESFORCE, operation, repr(error))
-    return UpstreamMalformed(SALESFORCE, operation, repr(error))
+    return spoiled(SALESFORCE, operation, repr(error)[:LONGEST_REASON])
+
+
+@contextmanager
+def understood(operation: str, *, write: bool = False) -> Iterator[None]:
+    """Around whatever reads a part of an answer: what it raises comes out as one of our errors."""
+    try:
+        yield
+    except PortalError:
+        raise
+    except Exception as error:
+        raise from_rest(error, operation, write=write) from error
 
 
 def _never_sent(error: Exception) -> bool:
@@ -71,26 +106,49 @@ def _never_sent(error: Exception) -> bool:
 
 
 def _answered(error: SalesforceError, operation: str, write: bool) -> UpstreamError:
+    """A status that is no success. It is Salesforce's own word only as a list of errors with codes; anything else comes
+    from somebody in between, who knows nothing of the record."""
     status, content = getattr(error, "status", 0), getattr(error, "content", None)
-    first = content[0] if isinstance(content, list) and content and isinstance(content[0], dict) else {}
-    code, message = first.get("errorCode") or "", first.get("message") or str(content)[:300]
-    if write and not code and isinstance(status, int) and status >= 500 and status != 503:
-        return OutcomeUnknown(SALESFORCE, operation, f"HTTP {status}: {message}")
-    return of_code(status, code, message, operation)
+    if refusal := refusal_of(status, content, operation):
+        return refusal
+    reason = f"HTTP {status}: {str(content)[:LONGEST_REASON]}"
+    if status == 401:
+        return UpstreamAuthFailed(SALESFORCE, operation, reason)
+    if status in (420, 429, 503):
+        return (UpstreamUnavailable if status == 503 else UpstreamBusy)(SALESFORCE, operation, reason)
+    if write:
+        return OutcomeUnknown(SALESFORCE, operation, reason)
+    server = isinstance(status, int) and status >= 500
+    return (UpstreamUnavailable if server else UpstreamMalformed)(SALESFORCE, operation, reason)
 
 
-def of_code(status: Any, code: str, message: str, operation: str) -> UpstreamError:
+def refusal_of(status: Any, content: Any, operation: str) -> UpstreamError | None:
+    """What Salesforce's list of errors means; None when it is no such list. The fields are those of every error that is
+    of the first one's kind."""
+    errors = [each for each in content if isinstance(each, dict)] if isinstance(content, list) else []
+    code = errors[0].get("errorCode") if errors else None
+    if not code or not isinstance(code, str):
+        return None
+    alike = [each for each in errors if each.get("errorCode") == code]
+    fields = (name for each in alike if isinstance(each.get("fields"), list) for name in each["fields"])
+    message = "; ".join(str(each.get("message", "")) for each in alike)[:LONGEST_REASON]
+    return of_code(status, code, message, operation, [name for name in fields if isinstance(name, str)])
+
+
+def of_code(status: Any, code: str, message: str, operation: str, fields: Sequence[str] = ()) -> UpstreamError:
     """What an answered refusal means, by error code first and status second."""
     number = status if isinstance(status, int) else 0
-    kind: type[UpstreamError] = UpstreamRejected
+    if code in ABSENT:
+        return UpstreamNotFound(SALESFORCE, operation, message, vendor_code=code)
+    kind: type[UpstreamError] = UpstreamUnavailable
     if code in BUSY or number in (420, 429):
         kind = UpstreamBusy
     elif code in STALE_TOKEN | NOT_PERMITTED or number == 401:
         kind = UpstreamAuthFailed
-    elif code in ABSENT or number == 404:
-        kind = UpstreamNotFound
-    elif number >= 500:
-        kind = UpstreamUnavailable
+    elif number < 500 or code in PERMANENT:
+        return UpstreamRejected(
+            SALESFORCE, operation, message, vendor_code=code, fields=tuple(dict.fromkeys(fields))[:MOST_FIELDS]
+        )
     return kind(SALESFORCE, operation, message, vendor_code=code)
 
 
@@ -105,10 +163,32 @@ def member(answer: Any, name: str, operation: str) -> Any:
     return answer[name]
 
 
+def new_id(answer: Any, operation: str) -> str:
+    """The id of a record that was made.
+
+    Raises:
+        OutcomeUnknown: success without one.
+    """
+    found = member(answer, "id", operation)
+    if not isinstance(found, str) or not found.isalnum():
+        raise OutcomeUnknown(SALESFORCE, operation, "success with an id that is none")
+    return found
+
+
+def done(response: requests.Response, operation: str) -> None:
+    """An update is answered with no content. A page of somebody in between is not that.
+
+    Raises:
+        OutcomeUnknown: neither no content, nor a JSON object.
+    """
+    if response.status_code != 204 and not isinstance(response.json(), dict):
+        raise OutcomeUnknown(SALESFORCE, operation, f"HTTP {response.status_code} with something else than a result")
+
+
 def from_grpc(error: grpc.RpcError, operation: str) -> UpstreamError:
     """What an ended call means: by the `error-code` trailer, because the gRPC status is too coarse."""
     trailers = dict(getattr(error, "trailing_metadata", lambda: ())() or ())
-    code = str(trailers.get("error-code", ""))
+    code = text.clean(str(trailers.get("error-code", "")))
     details = getattr(error, "details", lambda: "")() or ""
     return _bus_error(code, details, getattr(error, "code", lambda: None)())(
         SALESFORCE, operation, details, vendor_code=code
@@ -122,6 +202,6 @@ def _bus_error(code: str, details: str, status: Any) -> type[UpstreamError]:
         return UpstreamAuthFailed
     if any(part in code for part in TOO_MUCH) or status == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return UpstreamBusy
-    if any(part in code for part in BUS_REFUSES):
+    if any(part in code for part in BUS_REFUSES) or status in REFUSED_STATUSES:
         return UpstreamRejected
     return UpstreamUnavailable

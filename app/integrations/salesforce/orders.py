@@ -8,7 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.integrations.salesforce import wire
+from app.errors import UpstreamMalformed
+from app.intake import parse
+from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
 
@@ -154,19 +156,22 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
         parts.append(Part("POST", "/sobjects/OrderItem", f"item{number}", line))
     if new.instant:
         parts.append(Part("PATCH", "/sobjects/Order/@{order.id}", "approved", {"Status": APPROVED}))
-    return str((await client.composite(parts))[0].body["id"])
+    return faults.new_id((await client.composite(parts))[0].body, "composite:order")
 
 
 async def find(client: SalesforceClient, key: str) -> str | None:
     """The id of the order with this key."""
     rows = await client.query(quote(f"SELECT Id FROM Order WHERE {wire.ORDER_KEY} = {{}} LIMIT 1", key))
-    return str(rows[0]["Id"]) if rows else None
+    with faults.understood("query:Order"):
+        return str(rows[0]["Id"]) if rows else None
 
 
 async def open_internet_orders(client: SalesforceClient, account_id: str) -> list[str]:
     """Ids of the account's Internet orders that are neither refused nor finished."""
     soql = "SELECT Id FROM Order WHERE AccountId = {} AND Order_Type__c = {} AND Status NOT IN {}"
-    return [row["Id"] for row in await client.query(quote(soql, account_id, INTERNET, list(CLOSED)))]
+    rows = await client.query(quote(soql, account_id, INTERNET, list(CLOSED)))
+    with faults.understood("query:Order"):
+        return [str(row["Id"]) for row in rows]
 
 
 async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str, Price]:
@@ -176,13 +181,27 @@ async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str
         "WHERE Id IN {}"
     )
     rows = await client.query(quote(soql, list(entry_ids)))
-    return {row["Id"]: _price(row) for row in rows}
+    with faults.understood("query:PricebookEntry"):
+        return {row["Id"]: _price(row) for row in rows}
 
 
 def _price(row: dict[str, Any]) -> Price:
     product = row.get("Product2") or {}
     orderable = bool(row["IsActive"] and product.get("IsActive") and product.get("Portal_Accessible__c"))
-    return Price(row["Id"], Decimal(str(row["UnitPrice"] or 0)), orderable)
+    return Price(row["Id"], price_of(row), orderable)
+
+
+def price_of(row: dict[str, Any]) -> Decimal:
+    """A row's price; none at all is 0, which is how Salesforce shows an item without one.
+
+    Raises:
+        UpstreamMalformed: one that cannot be read. It must never pass for 0.
+    """
+    given = row["UnitPrice"]
+    found = Decimal(0) if given is None else parse.money(given)
+    if found is None:
+        raise UpstreamMalformed(faults.SALESFORCE, "query", f"the UnitPrice of {row['Id']} is no amount")
+    return found
 
 
 async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -1,9 +1,11 @@
 """The Pub/Sub API over gRPC: one topic's events as batches of changes, with the position each batch covers.
 
-Flow control: 100 events are asked for, and asked for again as they are consumed; keepalives come as empty batches.
+Flow control: 100 events are asked for, and asked for again as they are consumed; fewer, after an answer that was too
+large; keepalives come as empty batches.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +13,14 @@ from typing import Any
 import grpc
 from msgspec import Struct
 
-from app.errors import UpstreamAuthFailed, UpstreamError, UpstreamMalformed, UpstreamRejected, UpstreamUnavailable
+from app.errors import (
+    PortalError,
+    UpstreamAuthFailed,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from app.events import Change
 from app.integrations.salesforce import faults
 from app.integrations.salesforce.changes import changes_of
@@ -25,16 +34,22 @@ from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
 
 CREDIT = 100
-TOP_UP_AT = 50
+LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of one answer: a hundred events of the largest size, with room. gRPC's own limit, 4 MB, is less than 70 may take."""
+SCHEMA_PATIENCE_SECONDS = 300
+"""After so long one schema that cannot be had, while the stream can, is taken for refused."""
 UNARY_TIMEOUT_SECONDS = 20
 EVENT = "event"
 UNREADABLE = frozenset({EVENT, SCHEMA})
 """Operations whose refusal speaks of one event; others, such as the token's, must not make events look broken."""
 OPTIONS = [
-    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.max_receive_message_length", LARGEST_ANSWER_BYTES),
+    # A server with gRPC's default policy allows a ping each 300 s, and ends a connection that pings more often
+    # (`too_many_pings`). It counts pings with no data in between, so that gRPC's own bound on those is left as it is:
+    # what tells of a dead stream is that no keepalive event comes.
+    ("grpc.keepalive_time_ms", 330_000),
     ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.keepalive_permit_without_calls", 0),
 ]
 
 __all__ = ["Batch", "PubSubClient", "ReplayRejected", "Undecodable"]
@@ -71,6 +86,8 @@ class PubSubClient:
         else:
             self._channel = grpc.aio.insecure_channel(target, OPTIONS)
         self._schemas = Schemas(self._fetch_schema)
+        self._credit: dict[str, int] = {}
+        self._schema_refused_at: dict[str, float] = {}
 
     @classmethod
     async def open(cls, settings: Settings, salesforce: SalesforceClient) -> "PubSubClient":
@@ -90,23 +107,52 @@ class PubSubClient:
             UpstreamAuthFailed, UpstreamBusy, UpstreamUnavailable: open again later. A stream never just ends.
         """
         operation = f"subscribe:{topic}"
+        credit = self._credit.setdefault(topic, CREDIT)
         requests: asyncio.Queue[pb.FetchRequest] = asyncio.Queue()
-        requests.put_nowait(_first_request(topic, replay_id, earliest))
+        requests.put_nowait(_first_request(topic, replay_id, earliest, credit))
         method = methods.SUBSCRIBE
         open_stream = self._channel.stream_stream(method.path, method.serialize_request, method.parse_response)
-        call = open_stream(_drain(requests), metadata=await self._metadata())
+        metadata = await self._metadata()
+        call = None
         try:
+            call = open_stream(_drain(requests), metadata=metadata)
             response: Any
             async for response in call:
+                if response is None:  # which is what gRPC makes of bytes that are no message
+                    self._fewer(topic)
+                    raise UpstreamMalformed(faults.SALESFORCE, operation, "no message of the bus")
                 yield await self._batch(response)
+                credit = self._grown(topic, len(response.events))
                 pending = response.pending_num_requested
-                if pending <= TOP_UP_AT:
-                    requests.put_nowait(pb.FetchRequest(topic_name=topic, num_requested=CREDIT - pending))
+                if pending <= credit // 2:
+                    requests.put_nowait(pb.FetchRequest(topic_name=topic, num_requested=credit - pending))
         except grpc.RpcError as error:
+            self._shrink(topic, error)
+            self._schema_refused_at.clear()
             raise await self._translated(error, operation) from error
+        except PortalError:
+            raise
+        except Exception as error:  # what the channel makes of metadata that it cannot send or bytes that are no answer
+            raise UpstreamMalformed(faults.SALESFORCE, operation, repr(error)) from error
         finally:
-            call.cancel()
+            if call is not None:
+                call.cancel()
         raise UpstreamUnavailable(faults.SALESFORCE, operation, "the server ended the stream")
+
+    def _shrink(self, topic: str, error: grpc.RpcError) -> None:
+        """An answer too large to be taken in: the same position will do with fewer events at a time."""
+        if getattr(error, "code", lambda: None)() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+            self._fewer(topic)
+
+    def _fewer(self, topic: str) -> None:
+        self._credit[topic] = max(1, self._credit.get(topic, CREDIT) // 2)
+
+    def _grown(self, topic: str, events: int) -> int:
+        """Back to the full credit, a tenth more with each answer that had events."""
+        credit = self._credit[topic]
+        if events and credit < CREDIT:
+            credit = self._credit[topic] = min(CREDIT, credit + max(1, credit // 10))
+        return credit
 
     async def may_subscribe(self, topic: str) -> bool:
         """Whether the topic exists and this user may follow it.
@@ -114,17 +160,27 @@ class PubSubClient:
         Raises:
             UpstreamRejected: there is no such topic.
         """
-        method = methods.GET_TOPIC
-        call = self._channel.unary_unary(method.path, method.serialize_request, method.parse_response)
         request = pb.TopicRequest(topic_name=topic)
-        try:
-            answer: Any = await call(request, metadata=await self._metadata(), timeout=UNARY_TIMEOUT_SECONDS)
-        except grpc.RpcError as error:
-            raise await self._translated(error, f"topic:{topic}") from error
+        answer = await self._ask(methods.GET_TOPIC, request, f"topic:{topic}")
         return bool(answer.can_subscribe)
+
+    async def _ask(self, method: Any, request: Any, operation: str) -> Any:
+        metadata = await self._metadata()
+        try:
+            call = self._channel.unary_unary(method.path, method.serialize_request, method.parse_response)
+            answer = await call(request, metadata=metadata, timeout=UNARY_TIMEOUT_SECONDS)
+        except grpc.RpcError as error:
+            raise await self._translated(error, operation) from error
+        except Exception as error:
+            raise UpstreamMalformed(faults.SALESFORCE, operation, repr(error)) from error
+        if answer is None:  # which is what gRPC makes of bytes that are no message
+            raise UpstreamMalformed(faults.SALESFORCE, operation, "no message of the bus")
+        return answer
 
     async def _batch(self, response: Any) -> Batch:
         received_at = datetime.now(UTC)
+        if self._token is not None:
+            self._salesforce.token_worked(self._token)
         changes: list[Change] = []
         broken: list[Undecodable] = []
         for item in response.events:
@@ -146,13 +202,22 @@ class PubSubClient:
             raise UpstreamMalformed(faults.SALESFORCE, EVENT, repr(error)) from error
 
     async def _fetch_schema(self, schema_id: str) -> str:
-        method = methods.GET_SCHEMA
-        call = self._channel.unary_unary(method.path, method.serialize_request, method.parse_response)
-        request = pb.SchemaRequest(schema_id=schema_id)
+        """A schema. What ends with a refusal speaks of one event; what is only not to be had ends the stream, which
+        comes back to it, until it has been so for long while everything else is to be had."""
         try:
-            answer: Any = await call(request, metadata=await self._metadata(), timeout=UNARY_TIMEOUT_SECONDS)
-        except grpc.RpcError as error:
-            raise await self._translated(error, SCHEMA) from error
+            answer = await self._ask(methods.GET_SCHEMA, pb.SchemaRequest(schema_id=schema_id), SCHEMA)
+        except (UpstreamMalformed, UpstreamRejected):
+            raise
+        except UpstreamError as error:
+            if error.operation != SCHEMA:  # the token's trouble
+                raise
+            since = self._schema_refused_at.setdefault(schema_id, time.monotonic())
+            if time.monotonic() - since < SCHEMA_PATIENCE_SECONDS:
+                raise
+            raise UpstreamRejected(
+                faults.SALESFORCE, SCHEMA, f"for {SCHEMA_PATIENCE_SECONDS} s: {error.reason}"
+            ) from error
+        self._schema_refused_at.pop(schema_id, None)
         return str(answer.schema_json)
 
     async def _metadata(self) -> tuple[tuple[str, str], ...]:
@@ -167,7 +232,10 @@ class PubSubClient:
         """The error as one of ours; a refused token is replaced, so that the next attempt uses a fresh one."""
         translated = faults.from_grpc(error, operation)
         if isinstance(translated, UpstreamAuthFailed):
-            await self._salesforce.token(refused=self._token)
+            try:
+                await self._salesforce.token(refused=self._token)
+            except UpstreamError as failure:  # asked again with the next attempt
+                return failure
         return translated
 
 
@@ -177,9 +245,9 @@ async def _drain(requests: "asyncio.Queue[pb.FetchRequest]") -> AsyncIterator[pb
         yield await requests.get()
 
 
-def _first_request(topic: str, replay_id: bytes | None, earliest: bool) -> pb.FetchRequest:
+def _first_request(topic: str, replay_id: bytes | None, earliest: bool, credit: int) -> pb.FetchRequest:
     if replay_id is not None:
         preset = pb.ReplayPreset.CUSTOM
     else:
         preset = pb.ReplayPreset.EARLIEST if earliest else pb.ReplayPreset.LATEST
-    return pb.FetchRequest(topic_name=topic, replay_preset=preset, replay_id=replay_id or b"", num_requested=CREDIT)
+    return pb.FetchRequest(topic_name=topic, replay_preset=preset, replay_id=replay_id or b"", num_requested=credit)

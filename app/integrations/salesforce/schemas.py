@@ -22,7 +22,7 @@ class Known(Struct, frozen=True):
 
     def decode(self, payload: bytes) -> dict[str, Any]:
         """Raw Avro binary, no header, by the writer's schema."""
-        event: Any = fastavro.schemaless_reader(BytesIO(payload), self.parsed, None)
+        event: Any = fastavro.schemaless_reader(BytesIO(payload), self.parsed, None, handle_unicode_errors="replace")
         return dict(event)
 
 

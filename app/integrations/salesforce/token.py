@@ -1,16 +1,17 @@
 """The access token: JWT bearer, kept until it is refused, renewed by one caller while the others wait."""
 
 import asyncio
+import re
 import time
 from pathlib import Path
-from typing import Any
 
 import jwt
-import msgspec
 from msgspec import Struct
 
-from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamMalformed
+from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamError, UpstreamMalformed
+from app.intake.text import Unreadable, json_object
 from app.integrations.forms import Forms, of_status
+from app.integrations.pacing import Pacing
 from app.integrations.salesforce.faults import SALESFORCE
 from app.integrations.shared import Shared
 from app.settings import Settings
@@ -18,6 +19,9 @@ from app.settings import Settings
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS = 180
 OPERATION = "token"
+_ACCESS = re.compile(r"[\x21-\x7e]{1,4096}")
+"""What can be sent in a header."""
+_INSTANCE = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/?")
 
 
 class Token(Struct, frozen=True):
@@ -35,6 +39,10 @@ class Tokens:
         self._settings = settings
         self._forms = Forms(SALESFORCE, settings, concurrency=1)
         self._shared = Shared(self._fetch)
+        self._pacing = Pacing()
+        self._issued: Token | None = None
+        self._works = False
+        self._useless = 0
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -48,9 +56,32 @@ class Tokens:
             UpstreamAuthFailed: the private key cannot be used, or the org refuses it.
             UpstreamUnavailable, UpstreamBusy, UpstreamMalformed
         """
+        if refused is not None and refused == self._issued:
+            self._issued = None
+            if not self._works:
+                reason = "a new token was refused at its first use"
+                self._pacing.failed(UpstreamAuthFailed(SALESFORCE, OPERATION, reason), pause=self._useless > 0)
+                self._useless += 1
         return await self._shared.get(refused)
 
+    def worked(self, token: Token) -> None:
+        """A call with it succeeded: renewals are no longer paced."""
+        if token == self._issued and not self._works:
+            self._works = True
+            self._useless = 0
+            self._pacing.succeeded()
+
     async def _fetch(self) -> Token:
+        self._pacing.check()
+        try:
+            token = await self._ask()
+        except UpstreamError as error:
+            self._pacing.failed(error)
+            raise
+        self._issued, self._works = token, False
+        return token
+
+    async def _ask(self) -> Token:
         settings = self._settings
         form = {"grant_type": GRANT, "assertion": await self._assertion()}
         answer = await self._forms.post(
@@ -83,16 +114,18 @@ class Tokens:
 
 def _token(status: int, content: bytes) -> Token:
     try:
-        body: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise UpstreamMalformed(SALESFORCE, OPERATION, f"HTTP {status}: not a JSON object") from error
+        body = json_object(content)
+    except Unreadable as error:
+        raise UpstreamMalformed(SALESFORCE, OPERATION, f"HTTP {status}: {error}") from error
     if status != 200:
         kind = UpstreamBusy if body.get("error") == "rate_limit_exceeded" else UpstreamAuthFailed
         reason, code = str(body.get("error_description", "")), str(body.get("error", ""))
         raise kind(SALESFORCE, OPERATION, reason, vendor_code=code)
     access, url = body.get("access_token"), body.get("instance_url")
-    if not isinstance(access, str) or not isinstance(url, str):
-        raise UpstreamMalformed(SALESFORCE, OPERATION, "no access_token or instance_url")
+    if not isinstance(access, str) or not isinstance(url, str) or not _ACCESS.fullmatch(access):
+        raise UpstreamMalformed(SALESFORCE, OPERATION, "no access_token or instance_url that can be used")
+    if not _INSTANCE.fullmatch(url):
+        raise UpstreamMalformed(SALESFORCE, OPERATION, "instance_url is no https address")
     return Token(access, url, access.partition("!")[0])
 
 

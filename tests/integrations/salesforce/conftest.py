@@ -79,7 +79,7 @@ async def org(salesforce, tmp_path) -> AsyncIterator[Org]:
                 salesforce,
                 ca_file=str(certificate_file),
                 salesforce_token_url=f"{upstream.url}/services/oauth2/token",
-                salesforce_timeout_seconds=0.5,
+                salesforce_timeout_seconds=1.0,
                 salesforce_concurrency=2,
             )
         )

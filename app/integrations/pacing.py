@@ -1,0 +1,52 @@
+"""When something that failed may be tried again: pauses that grow, are never the same twice, and end with a success.
+
+For what an upstream itself limits, such as log-ins: whoever asks during a pause is told the last failure at once, and
+nothing is sent.
+"""
+
+import random
+import time
+
+from app.errors import UpstreamError, UpstreamUnavailable
+
+FIRST_SECONDS = 1.0
+LONGEST_SECONDS = 60.0
+LONGEST_UNREACHED_SECONDS = 5.0
+"""After an attempt that reached nobody: it cost the upstream nothing, and the next one may be the first that does."""
+
+
+class Pacing:
+    """The pause between the attempts at one thing."""
+
+    def __init__(self, first_seconds: float = FIRST_SECONDS) -> None:
+        self._first_seconds = first_seconds
+        self._failures = 0
+        self._error: UpstreamError | None = None
+        self._ends_at = 0.0
+
+    def check(self) -> None:
+        """Go on, unless there is a pause.
+
+        Raises:
+            UpstreamError: the last failure again, with what is left of the pause.
+        """
+        left_seconds = self._ends_at - time.monotonic()
+        if self._error is not None and left_seconds > 0:
+            last = self._error
+            reason = f"{last.reason} (failed {self._failures} times; next attempt in {left_seconds:.1f} s)"
+            raise type(last)(last.upstream, last.operation, reason, vendor_code=last.vendor_code)
+
+    def failed(self, error: UpstreamError, *, pause: bool = True) -> None:
+        """Begin a longer pause than the last one; without `pause` only the next one will be longer."""
+        self._failures += 1
+        self._error = error
+        if not pause:
+            return
+        unreached = isinstance(error, UpstreamUnavailable) and not error.vendor_code
+        longest_seconds = LONGEST_UNREACHED_SECONDS if unreached else LONGEST_SECONDS
+        seconds = min(self._first_seconds * 2 ** min(self._failures - 1, 10), longest_seconds)
+        self._ends_at = time.monotonic() + seconds * random.uniform(0.75, 1.0)
+
+    def succeeded(self) -> None:
+        """All is well: the next failure is a first one."""
+        self._failures, self._error, self._ends_at = 0, None, 0.0

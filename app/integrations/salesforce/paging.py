@@ -1,0 +1,78 @@
+"""Pages of a query, and how it goes on when Salesforce forgot where it was.
+
+A locator (`nextRecordsUrl`) dies with the session that made it, after two days, and when a user opens too many.
+"""
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from app.errors import UpstreamRejected
+
+LOST = frozenset({"INVALID_QUERY_LOCATOR", "QUERY_LOCATOR_EXPIRED", "INVALID_LOCATOR", "NOT_FOUND"})
+"""What a dead locator is answered with. NOT_FOUND, because the locator is a part of the address."""
+MOST_RESTARTS = 3
+"""Without a page in between."""
+LOCATOR_PATH = "/services/data/"
+
+_BY_ID = re.compile(r"\s+ORDER\s+BY\s+Id(?:\s+ASC)?\s*$", re.I)
+_ID = re.compile(r"[A-Za-z0-9]{15,18}")
+_WORD = re.compile(r"'(?:[^'\\]|\\.)*'|[()]|\b(?:FROM|WHERE)\b", re.I)
+
+
+class Page(Struct, frozen=True):
+    """Rows as Salesforce gave them, and where the next ones are. `anew`: what came before comes again from here."""
+
+    rows: list[dict[str, Any]]
+    following: str | None = None
+    anew: bool = False
+
+
+def page_of(answer: Any) -> Page:
+    """An answer to a query or to its continuation; anything unlike one raises whatever it raises."""
+    rows, following = [plain(row) for row in answer["records"]], None
+    if not answer["done"]:
+        following = answer["nextRecordsUrl"]
+        if not following.startswith(LOCATOR_PATH):
+            raise ValueError("the next page is somewhere else")
+    return Page(rows, following)
+
+
+def is_lost(error: UpstreamRejected) -> bool:
+    """Whether the refusal of a further page means that its locator is dead."""
+    return error.vendor_code in LOST
+
+
+def resumed(soql: str, last_id: object) -> str | None:
+    """The query for what comes behind a row; None when the query is not in the order of its ids."""
+    ordered = _BY_ID.search(soql)
+    if ordered is None or not isinstance(last_id, str) or not _ID.fullmatch(last_id):
+        return None
+    body, order = soql[: ordered.start()], soql[ordered.start() :]
+    where = _where(body)
+    if where is None:
+        return f"{body} WHERE Id > '{last_id}'{order}"
+    return f"{body[: where.end()]} Id > '{last_id}' AND ({body[where.end() :].strip()}){order}"
+
+
+def _where(body: str) -> re.Match[str] | None:
+    """The query's own WHERE: not a subquery's, and not a word in a text."""
+    depth = 0
+    for word in _WORD.finditer(body):
+        if word[0] == "(":
+            depth += 1
+        elif word[0] == ")":
+            depth -= 1
+        elif depth == 0 and word[0].upper() == "WHERE":
+            return word
+    return None
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """A row without the vendor's `attributes`, in parents too."""
+    return {
+        name: plain(value) if isinstance(value, dict) and "attributes" in value else value
+        for name, value in row.items()
+        if name != "attributes"
+    }
