@@ -10,7 +10,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from app.errors import InvalidRequest, NotFound, TooLarge
+from app.errors import InvalidRequest, NotFound, TooLarge, UpstreamMalformed
+from app.intake import parse
 from app.queries import page
 from app.queries.store import Answer, etag_of, with_age
 from app.readmodels.cases import STATUS_TEXTS, priority_of, status_of
@@ -168,9 +169,21 @@ def _attachment(link: dict[str, Any]) -> Attachment:
     return Attachment(
         attachment_id=link["ContentDocumentId"],
         name=whole,
-        size_bytes=int(file["ContentSize"] or 0),
-        at=datetime.fromisoformat(file["CreatedDate"]),
+        size_bytes=parse.whole_number(file["ContentSize"]) or 0,
+        at=_at(file, "CreatedDate"),
     )
+
+
+def _at(row: dict[str, Any], name: str) -> datetime:
+    """Salesforce sets these itself.
+
+    Raises:
+        UpstreamMalformed: it did not.
+    """
+    found = parse.instant(row[name])
+    if found is None:
+        raise UpstreamMalformed("salesforce", "read", f"no readable {name}")
+    return found
 
 
 def _answer(body: bytes) -> Answer:
@@ -187,9 +200,9 @@ def _summary(row: dict[str, Any]) -> CaseSummary:
         status=status,
         status_text=STATUS_TEXTS[status],
         priority=priority_of(row["Priority"]),
-        opened_at=datetime.fromisoformat(row["CreatedDate"]),
-        changed_at=datetime.fromisoformat(row["LastModifiedDate"]),
-        closed_at=datetime.fromisoformat(row["ClosedDate"]) if row["ClosedDate"] else None,
+        opened_at=_at(row, "CreatedDate"),
+        changed_at=_at(row, "LastModifiedDate"),
+        closed_at=parse.instant(row["ClosedDate"]),
     )
 
 
@@ -200,5 +213,5 @@ def _comment(row: dict[str, Any], portal_user: str) -> CaseComment:
         comment_id=row["Id"],
         author="you" if own else "support",
         body=row["CommentBody"] or "",
-        at=datetime.fromisoformat(row["CreatedDate"]),
+        at=_at(row, "CreatedDate"),
     )
