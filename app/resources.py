@@ -12,6 +12,7 @@ from saq.queue.redis import RedisQueue
 
 from app.commands.context import Context
 from app.db import open_pool
+from app.ingest import unreadables
 from app.ingest.bell import Bell
 from app.ingest.inbox import Inbox, Wake
 from app.integrations.freebit.client import FreebitClient
@@ -91,6 +92,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIte
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url, size=pool_size)
         stack.push_async_callback(pool.close)
+        await stack.enter_async_context(unreadables.written_down(pool))
         redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=1)
         stack.push_async_callback(redis.aclose)
         salesforce = await SalesforceClient.open(settings)

@@ -79,6 +79,7 @@ def _shown(found: Lag, minutes: int) -> Group:
         _lanes(found),
         _latencies(found.latencies, minutes),
         *([_drift(m)] if m.drift else []),
+        *([_unreadables(m)] if m.unreadables else []),
     )
 
 
@@ -117,6 +118,14 @@ def _drift(m: Measures) -> Table:
     for each in m.drift:
         counts = (f"{each.checked:,}", f"{each.differing:,}")
         table.add_row(f"{each.source} {each.object}", *counts, _ago(each.age_seconds))
+    return table
+
+
+def _unreadables(m: Measures) -> Table:
+    table = Table("could not be read", "field", "times", "last", "last seen in", box=SIMPLE_HEAD)
+    for each in m.unreadables:
+        last = (f"{each.count:,}", _ago(each.last_age_seconds), escape(each.record_id))
+        table.add_row(f"{each.source} {each.object}", escape(each.field), *last)
     return table
 
 

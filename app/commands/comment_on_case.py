@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
 from app.errors import Conflict, NotFound, OutcomeUnknown, UpstreamUnavailable
+from app.intake import parse
 from app.integrations.salesforce.cases import SAME_WITHIN, SalesforceCases
 
 log = structlog.get_logger()
@@ -85,6 +86,7 @@ async def _say(cases: SalesforceCases, actor: Actor, case_id: str, body: str) ->
 def _is_last(case: dict[str, Any], body: str, portal_user: str) -> bool:
     for last in case["CaseComments"][:1]:
         ours = (last.get("CreatedBy") or {}).get("Username", "").casefold() == portal_user.casefold()
-        fresh = datetime.now(UTC) - datetime.fromisoformat(last["CreatedDate"]) < SAME_WITHIN
+        at = parse.instant(last["CreatedDate"])
+        fresh = at is not None and datetime.now(UTC) - at < SAME_WITHIN
         return bool(ours and fresh and (last["CommentBody"] or "").strip() == body)
     return False

@@ -25,6 +25,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.integrations.whmcs import cancellations
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
+from app.integrations.whmcs.client import Listing
 from app.integrations.whmcs.client import Record as WhmcsRecord
 
 OF_EVERYBODY = frozenset({"gateways", "cancel_requests"})
@@ -141,10 +142,20 @@ async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -
 
 
 async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """The requests to cancel of the whole installation, which WHMCS cannot list by client."""
+    """The requests to cancel of the whole installation, which WHMCS cannot list by client: the whole list when the hint
+    asks for it or none is known yet, else its newest end."""
     read_at = now()
-    found = await cancellations.requests(upstreams.whmcs)
+    known = frozenset() if hint.data.get("whole") else await _known_requests(connection)
+    found = await cancellations.requests(upstreams.whmcs, known)
     return await _whmcs_list(connection, hint, "cancel_request", found, read_at)
+
+
+async def _known_requests(connection: Any) -> frozenset[cancellations.Known]:
+    rows = await connection.fetch(
+        "SELECT record_id, data ->> 'type' AS type, data ->> 'date' AS date FROM mirror.records "
+        "WHERE source = 'whmcs' AND object = 'cancel_request' AND NOT deleted"
+    )
+    return frozenset((row["record_id"], row["type"], row["date"]) for row in rows)
 
 
 async def pay_methods(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
@@ -209,7 +220,7 @@ async def _whmcs_one(read: Callable[[str], Awaitable[WhmcsRecord]], hint: Change
 
 
 async def _whmcs_list(
-    connection: Any, hint: Change, member: str, found: Sequence[WhmcsRecord], read_at: datetime
+    connection: Any, hint: Change, member: str, found: Listing[WhmcsRecord], read_at: datetime
 ) -> list[Change]:
     changes = await _members(connection, hint, member, found, read_at)
     present = sorted(record.record_id for record in found)
@@ -217,9 +228,10 @@ async def _whmcs_list(
 
 
 async def _members(
-    connection: Any, hint: Change, member: str, found: Sequence[WhmcsRecord], read_at: datetime
+    connection: Any, hint: Change, member: str, found: Listing[WhmcsRecord], read_at: datetime
 ) -> list[Change]:
-    """Those that are there, and those that are gone."""
+    """Those that are there, and those that are gone. One that is there and cannot be read stays as it was, and a list
+    that is not complete proves nobody gone."""
     known = await connection.fetch(
         "SELECT record_id FROM mirror.records WHERE source = 'whmcs' AND object = $1 AND NOT deleted "
         "AND ($2 OR owner_id = $3)",
@@ -227,9 +239,10 @@ async def _members(
         hint.object in OF_EVERYBODY,
         hint.record_id,
     )
-    present = {record.record_id for record in found}
+    present = {record.record_id for record in found} | found.unread
     changes = [whmcs_records.change(record, origin="refetch", read_at=read_at) for record in found]
-    changes += [_gone(hint, member, row["record_id"], read_at) for row in known if row["record_id"] not in present]
+    if found.complete:
+        changes += [_gone(hint, member, row["record_id"], read_at) for row in known if row["record_id"] not in present]
     return changes
 
 

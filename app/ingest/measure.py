@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from app.ingest.inbox import SHARDS
-from app.ingest.measures import MOST_COUNTED, Backlog, Canary, Drift, Feed, Generation, Lane, Measures
+from app.ingest.measures import MOST_COUNTED, Backlog, Canary, Drift, Feed, Generation, Lane, Measures, UnreadableField
 
 LANES = ("apply", "fetch")
 QUERY_SECONDS = 5
@@ -61,6 +61,12 @@ SELECT feed, greatest(extract(epoch FROM now() - sent_at), 0)::float8 AS sent_ag
        extract(epoch FROM seen_at - sent_at)::float8 AS took_seconds
 FROM ingest.canaries ORDER BY feed
 """
+_UNREADABLES = """
+SELECT source, object, field, count, record_id, greatest(extract(epoch FROM now() - last_at), 0)::float8
+       AS last_age_seconds
+FROM ingest.unreadables ORDER BY last_at DESC, source, object, field LIMIT $1
+"""
+MOST_FIELDS = 200
 _GENERATIONS = "SELECT slice, generation, projector_version, state FROM read_model.generations ORDER BY 1, 2"
 
 
@@ -88,6 +94,7 @@ async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures
             drift=[Drift(**row) for row in await rows(_DRIFT)],
             canaries=[Canary(**row) for row in await rows(_CANARIES)],
             generations=[Generation(**row) for row in await rows(_GENERATIONS)],
+            unreadables=[UnreadableField(**row) for row in await rows(_UNREADABLES, MOST_FIELDS)],
         )
 
 

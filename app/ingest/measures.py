@@ -73,6 +73,17 @@ class Generation(Struct, frozen=True, kw_only=True):
     state: str
 
 
+class UnreadableField(Struct, frozen=True, kw_only=True):
+    """A field of upstream records that could not be read and counts as absent: how often in all, and where last."""
+
+    source: str
+    object: str
+    field: str
+    count: int
+    record_id: str
+    last_age_seconds: float
+
+
 class Backlog(Struct, frozen=True):
     """How many wait, and since when the oldest."""
 
@@ -92,6 +103,7 @@ class Measures(Struct, frozen=True, kw_only=True):
     drift: list[Drift]
     canaries: list[Canary]
     generations: list[Generation]
+    unreadables: list[UnreadableField] = []
 
 
 def concerns(measured: Measures) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import asyncpg
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -81,6 +81,11 @@ def _of_ingest(m: Measures) -> Iterator[Metric]:
     yield _gauge("inbox_oldest_open_seconds", "Age of the oldest open entry that is not parked.", oldest, "lane")
     yield _gauge("dead_letters_open", "Dead letters nobody has decided about.", [((), m.dead_letters.count)])
     yield _gauge("dead_letters_oldest_seconds", "Age of the oldest of them.", [((), m.dead_letters.oldest_seconds)])
+    meaning = "Values of upstream records that could not be read and count as absent."
+    unread = CounterMetricFamily("portal_unreadable_fields", meaning, labels=("source", "object", "field"))
+    for each in m.unreadables:
+        unread.add_metric((each.source, each.object, each.field), each.count)
+    yield unread
 
 
 def _of_feeds(m: Measures) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 
 from app.events import Change
@@ -95,7 +96,7 @@ class Reconcile:
         """One resource of these customers."""
         tally = _Tally("whmcs", MEMBERS[resource])
         for client_id in whmcs_client_ids:
-            hint = whmcs_hint(resource, client_id, "reconcile")
+            hint = msgspec.structs.replace(whmcs_hint(resource, client_id, "reconcile"), data={"whole": True})
             async with self._pool.acquire() as connection:
                 changes = await FETCHERS["whmcs", resource](self._upstreams, connection, hint)
             await self._check(tally, [each for each in changes if each.object == MEMBERS[resource]])

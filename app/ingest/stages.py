@@ -5,10 +5,11 @@ on. So whenever a change moves one of the fields below, what they say now is mir
 made of them are rebuilt like any other; what happened before a record was first seen nobody can tell.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.events import Record
+from app.intake import parse
 
 STAGE = {"Order": "OrderStage", "invoice": "invoice_stage", "service": "service_stage"}
 """Object → the object its stages are mirrored as."""
@@ -54,8 +55,8 @@ def reached(old: Record | None, new: Record) -> Record | None:
 
 
 def _is_new(record: Record) -> bool:
-    born = str(record.data.get(BORN[record.object]) or "")[:10]
-    return bool(born) and abs(record.occurred_at - datetime.fromisoformat(f"{born}T00:00:00+00:00")) < NEW
+    born = parse.day(record.data.get(BORN[record.object]))
+    return born is not None and abs(record.occurred_at - datetime(born.year, born.month, born.day, tzinfo=UTC)) < NEW
 
 
 def _stage(record: Record) -> dict[str, str | None]:

@@ -1,6 +1,7 @@
 """Optional fields of one upstream record, read tolerantly: unreadable is None, and counted."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -11,9 +12,7 @@ from msgspec import Struct
 from app.intake import parse, unreadable
 
 T = TypeVar("T")
-_NOTHING = frozenset(
-    {"", "0000-00-00", "0000-00-00 00:00", "0000-00-00 00:00:00", "-0001-11-30", "-0001-11-30 00:00:00"}
-)
+_NOTHING = re.compile(r"|(?:0000-00-00|-0001-11-30|00/00/0000)(?:[T ][0:.]*)?")
 """What an upstream writes for a date that it does not have: absent, not unreadable."""
 
 
@@ -41,8 +40,20 @@ class Fields(Struct, frozen=True):
         """An instant in UTC."""
         return self._counted(name, parse.instant(self.values.get(name), zone))
 
-    def _counted(self, name: str, found: T | None) -> T | None:
+    def read(self, name: str, parser: Callable[[Any], T | None]) -> T | None:
+        """Whatever a parser of one's own makes of it."""
+        return self._counted(name, parser(self.values.get(name)))
+
+    def says_nothing(self, name: str) -> bool:
+        """Whether the field is absent, empty, or a date of zeros."""
         value = self.values.get(name)
-        if found is None and value is not None and str(value).strip()[:30] not in _NOTHING:
+        return value is None or _says_nothing(value)
+
+    def _counted(self, name: str, found: T | None) -> T | None:
+        if found is None and not self.says_nothing(name):
             unreadable.note(self.source, self.object, name, self.record_id)
         return found
+
+
+def _says_nothing(value: object) -> bool:
+    return isinstance(value, str) and bool(_NOTHING.fullmatch(value.strip()[:40]))

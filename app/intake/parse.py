@@ -18,6 +18,8 @@ _GROUPED_EUROPEAN = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d{1,10}|[+-]?\d{1,12}
 _AROUND_AMOUNT = re.compile(r"^(?:[A-Z]{3}|[¥$€£₹￥円])?\s*(.*?)\s*(?:[A-Z]{3}|[¥$€£₹￥円])?$")
 _WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0{1,10})?")
 MOST_DIGITS = 40
+MOST_MONEY = Decimal(10) ** 15
+"""No price has sixteen digits before the point, and arithmetic with 28 digits must stay exact."""
 
 
 def money(value: object) -> Decimal | None:
@@ -36,9 +38,10 @@ def money(value: object) -> Decimal | None:
     if not _AMOUNT.fullmatch(plain):
         return None
     try:
-        return Decimal(plain)
+        amount = Decimal(plain)
     except InvalidOperation:
         return None
+    return amount if abs(amount) < MOST_MONEY else None
 
 
 def whole_number(value: object) -> int | None:

@@ -33,6 +33,16 @@ def clean(text: str) -> str:
     return _UNSTORABLE.sub(lambda found: "" if found[0] == "\x00" else REPLACEMENT, text)
 
 
+def scalar(value: Any) -> str:
+    """A text or number as clean text; "" for whatever is neither."""
+    if not isinstance(value, str | int | float):
+        return ""
+    try:
+        return clean(str(value))
+    except ValueError:  # an integer of thousands of digits
+        return ""
+
+
 def cleaned(value: Any, *, _depth: int = 0) -> Any:
     """A JSON value with every text in it clean, keys included, and numbers that JSON cannot say as None.
 
@@ -69,9 +79,27 @@ def json_value(content: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return cleaned(json.loads(plain.decode("utf-8", "replace"), strict=False, parse_constant=_no_number))
+        return _loaded(plain.decode("utf-8", "replace"))
+    except Unreadable:
+        if (japanese := _shift_jis(plain)) is None:
+            raise
+        return _loaded(japanese)
+
+
+def _loaded(plain: str) -> Any:
+    try:
+        return cleaned(json.loads(plain.rstrip("\0 \t\r\n"), strict=False, parse_constant=_no_number))
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"not JSON: {error}") from error
+        raise Unreadable(f"not JSON: {type(error).__name__}") from error
+
+
+def _shift_jis(plain: bytes) -> str | None:
+    """The second byte of some Shift_JIS characters is a backslash, which breaks JSON unless they are read as such."""
+    try:
+        plain.decode()
+    except UnicodeDecodeError:
+        return plain.decode("cp932", "replace")
+    return None
 
 
 def json_object(content: bytes) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
-import msgspec
 from msgspec import Struct
 
-from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamMalformed, UpstreamUnavailable
+from app.errors import OutcomeUnknown, PortalError, UpstreamBusy, UpstreamError, UpstreamMalformed, UpstreamUnavailable
+from app.intake import text
+from app.intake.salvage import Salvaged, salvaged
 from app.integrations.tls import trusted
+from app.integrations.wall import write_refused, write_sent
 from app.settings import Settings
 
 USER_AGENT = "customer-portal/0.1"
@@ -58,7 +60,8 @@ class Forms:
     async def post(
         self, operation: str, url: str, fields: Mapping[str, str], *, write: bool, timeout_seconds: float
     ) -> Answer:
-        """Send one form; any status is an answer.
+        """Send one form; any status is an answer. It takes twice `timeout_seconds` and a connect at most: once to wait
+        for a slot, and once from the first byte sent to the last one read.
 
         Raises:
             UpstreamBusy: no slot became free in `timeout_seconds`; nothing was sent.
@@ -82,16 +85,36 @@ class Forms:
         connect = min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)
         timeout = httpx.Timeout(timeout_seconds, connect=connect)
         try:
+            plain = {name: text.clean(value) for name, value in fields.items()}
+            request = self._http.build_request("POST", url, data=plain, timeout=timeout)
+        except Exception as error:  # an address that is none, and whatever else keeps it from being sent
+            raise UpstreamUnavailable(self._upstream, operation, type(error).__name__) from error
+        try:
             # httpx bounds each read; only a deadline over the whole bounds an answer that drips.
             async with asyncio.timeout(timeout_seconds + connect):
-                async with self._http.stream("POST", url, data=dict(fields), timeout=timeout) as response:
-                    return Answer(response.status_code, await self._body(operation, response, write))
+                return await self._exchange(operation, request, write)
+        except PortalError:
+            raise
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            write_refused()
             raise UpstreamUnavailable(self._upstream, operation, repr(error)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._unanswered(write)(self._upstream, operation, repr(error), vendor_code=TIMED_OUT) from error
-        except httpx.HTTPError as error:
-            raise self._unanswered(write)(self._upstream, operation, repr(error)) from error
+        except httpx.DecodingError as error:
+            raise spoiled(self._upstream, operation, repr(error), write=write) from error
+        except Exception as error:  # httpx lets through what cookies, headers, sockets and TLS raise
+            raise self._unanswered(write)(self._upstream, operation, type(error).__name__) from error
+
+    async def _exchange(self, operation: str, request: httpx.Request, write: bool) -> Answer:
+        if write:
+            write_sent()
+        response = await self._http.send(request, stream=True)
+        try:
+            if 300 <= response.status_code < 500:
+                write_refused()
+            return Answer(response.status_code, await self._body(operation, response, write))
+        finally:
+            await response.aclose()
 
     async def _body(self, operation: str, response: httpx.Response, write: bool) -> bytes:
         content = bytearray()
@@ -106,12 +129,20 @@ class Forms:
         return OutcomeUnknown if write else UpstreamUnavailable
 
 
-def json_object(answer: Answer) -> dict[str, Any] | None:
-    """What the answer says, when that is a JSON object."""
+def json_object(answer: Answer, member: str) -> dict[str, Any] | None:
+    """What the answer says, when that is a JSON object. Output printed before or after it by mistake is overlooked when
+    the object has `member`."""
     try:
-        return msgspec.json.decode(answer.content, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return None
+        return text.json_object(answer.content)
+    except text.Unreadable:
+        found = salvaged(answer.content, member)
+        return found.members if found and found.closed else None
+
+
+def opening(answer: Answer, member: str) -> Salvaged | None:
+    """What an answer still says that was cut short or spoiled after `member`. A write that its vendor calls a success
+    is one, however the rest reads; of a read, what is missing might be everything."""
+    return salvaged(answer.content, member)
 
 
 def spoiled(upstream: str, operation: str, message: str, *, write: bool) -> UpstreamError:

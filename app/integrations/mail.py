@@ -13,6 +13,8 @@ from app.integrations.tls import trusted
 from app.settings import Settings
 
 MAIL = "mail"
+STEPS = 6
+"""Greeting, TLS, login, sender, recipient, text: the server may take its whole time-out for each."""
 
 
 class Mail(Struct, frozen=True):
@@ -28,17 +30,24 @@ async def send(settings: Settings, mail: Mail) -> None:
 
     Raises:
         UpstreamUnavailable: no server is configured, or it was not reached or is busy; try again later.
-        UpstreamRejected: it will never take this mail.
+        UpstreamRejected: it will never take this mail, or no mail can be made of it.
     """
     if not settings.smtp_host:
         raise UpstreamUnavailable(MAIL, "send", "SMTP_HOST is not set")
     try:
-        await asyncio.to_thread(_send, settings, _message(settings, mail))
+        message = _message(settings, mail)
+    except Exception as error:  # a line break in a header, an address that is none
+        raise UpstreamRejected(MAIL, "send", type(error).__name__) from error
+    try:
+        async with asyncio.timeout(settings.smtp_timeout_seconds * STEPS):
+            await asyncio.to_thread(_send, settings, message)
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         kind = UpstreamRejected if all(code >= 500 for code in codes) else UpstreamUnavailable
         raise kind(MAIL, "send", f"recipient refused ({codes})") from None  # the vendor's text names the recipient
-    except (smtplib.SMTPException, OSError) as error:
+    except (UnicodeError, smtplib.SMTPNotSupportedError) as error:  # an address that the server cannot be told
+        raise UpstreamRejected(MAIL, "send", type(error).__name__) from error
+    except (smtplib.SMTPException, OSError, ValueError) as error:
         raise UpstreamUnavailable(MAIL, "send", type(error).__name__) from error
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from app.events import Record
+from app.intake import parse, unreadable
 from app.projections.bundles import bundles
-from app.projections.fields import snake
+from app.projections.fields import plain, snake
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.catalog import (
     CATEGORIES,
@@ -46,6 +47,7 @@ INTERNAL = frozenset(
 
 INSTANT = frozenset({"hosting"})
 """Categories whose products may be activated without staff's review (C11)."""
+LAST_PLACE = 2**31 - 1
 BULLETS = "-*•・"
 CLASSES = {"Service": "service", "Installation": "installation", "Add-on": "add_on", "Activation": "activation"}
 
@@ -65,6 +67,7 @@ def projector(settings: Settings) -> Projector:
             if record.record_id in prices and record.data.get("IsActive") and record.data.get("Portal_Catalog__c")
         ]
         rows = [_row(product, price, settings.salesforce_currency) for product, price in shown]
+        rows = _sold(rows)
         rows.sort(key=lambda row: (row["category"], row["display_order"], row["unit_price"], row["sku"]))
         return Projected(rows=rows, documents=_documents(rows))
 
@@ -85,8 +88,8 @@ def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
     description, features = described(data.get("Description"))
     category = str(data.get("Product2Categories1__c") or "other").lower()
     item = Product(
-        sku=data["StockKeepingUnit"],
-        name=data["Name"],
+        sku=plain(data.get("StockKeepingUnit")).strip(),
+        name=plain(data.get("Name")),
         description=description,
         features=features,
         category=category,
@@ -114,11 +117,29 @@ def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
         "currency": currency,
         "orderable": item.orderable,
         "whmcs_product_id": _text(data.get("WH_Product_ID__c")),
-        "display_order": int(data.get("Display_Order__c") or 0),
+        "display_order": _order(data.get("Display_Order__c")),
         "facts": item.facts,
         "as_of": max(product.verified_at, price.verified_at),
         "document": msgspec.json.encode(item),
     }
+
+
+def _sold(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One product a SKU: without one nothing can be ordered, and of two with the same the first that was made is meant.
+    The others are counted, for staff to correct."""
+    sold: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: str(row["salesforce_product_id"])):
+        if not row["sku"] or row["sku"] in sold:
+            unreadable.note("salesforce", "Product2", "StockKeepingUnit", row["salesforce_product_id"])
+        else:
+            sold[row["sku"]] = row
+    return list(sold.values())
+
+
+def _order(value: Any) -> int:
+    """What products are sorted by, as far as Postgres can hold it."""
+    number = parse.whole_number(value) or 0
+    return max(-LAST_PLACE, min(number, LAST_PLACE))
 
 
 def _facts(data: dict[str, Any]) -> dict[str, Any]:

@@ -1,26 +1,43 @@
-"""Reading upstream values out of mirrored records: dates, times and names as the projectors need them."""
+"""Reading upstream values out of mirrored records: dates, times and names as the projectors need them.
+
+The mirror keeps rows that older releases wrote, so nothing is taken for granted here: what cannot be read is absent.
+"""
 
 import re
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from app.intake import parse
+from app.intake.text import scalar
 
 _TAIL = re.compile(r"__c$")
 
 
 def instant(value: Any) -> datetime | None:
     """A Salesforce datetime (`2026-01-31T10:15:30.000+0000`) as an aware UTC instant."""
-    return datetime.fromisoformat(value).astimezone(UTC) if value else None
+    return parse.instant(value)
 
 
 def local_instant(value: Any, zone: ZoneInfo) -> datetime | None:
     """A WHMCS datetime, which carries no offset, read in the server's time zone."""
-    return datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC) if value else None
+    return parse.instant(value, zone)
 
 
 def day(value: Any) -> date | None:
-    """An ISO date, or the date part of a datetime."""
-    return date.fromisoformat(str(value)[:10]) if value else None
+    """A date, or the date part of a datetime."""
+    return parse.day(value)
+
+
+def plain(value: Any) -> str:
+    """A scalar as text; "" for none, and for what old rows may hold in its place."""
+    return scalar(value)
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list within a record."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def snake(field: str) -> str:

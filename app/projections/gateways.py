@@ -5,6 +5,7 @@ Reads: whmcs gateway. Writes: read_model.gateways, document `payment-gateways`.
 
 import msgspec
 
+from app.projections.fields import plain
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.gateways import DOCUMENT, TABLE, Gateway, Gateways
 from app.settings import Settings
@@ -25,7 +26,9 @@ def projector(settings: Settings) -> Projector:
 
 
 def _project(group: Group) -> Projected:
-    items = [Gateway(record.record_id, record.data.get("displayname") or record.record_id) for record in group.records]
+    items = [
+        Gateway(record.record_id, plain(record.data.get("displayname")) or record.record_id) for record in group.records
+    ]
     rows = [
         {"gateway": item.gateway, "name": item.name, "as_of": record.verified_at}
         for item, record in zip(items, group.records, strict=True)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from app.projections.fields import local_instant
+from app.intake import parse
+from app.projections.fields import local_instant, objects, plain
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
 from app.readmodels.money import decimal, money
 
@@ -53,14 +54,20 @@ class Sums(Struct, frozen=True, kw_only=True):
 
 
 def sums(data: Data) -> Sums:
-    """The sums of an invoice."""
-    lines = sum((decimal(item["amount"]) for item in data["items"]), Decimal())
+    """The sums of an invoice.
+
+    Raises:
+        KeyError, ValueError: nobody can say what it comes to; then it is better not shown than shown as nothing owed.
+    """
+    if parse.money(data["total"]) is None:
+        raise ValueError(f"a total that cannot be read: {plain(data['total'])[:40]!r}")
+    lines = sum((decimal(item.get("amount")) for item in objects(data.get("items"))), Decimal())
     tax = decimal(data.get("tax")) + decimal(data.get("tax2"))
-    credit, total = decimal(data["credit"]), decimal(data["total"])
+    credit, total = decimal(data.get("credit")), decimal(data.get("total"))
     subtotal = total + credit - tax
     included = bool(tax) and lines == subtotal + tax
-    paid = sum((decimal(each.get("amountin")) for each in data["transactions"]), Decimal())
-    refunded = sum((decimal(each.get("amountout")) for each in data["transactions"]), Decimal())
+    paid = sum((decimal(each.get("amountin")) for each in objects(data.get("transactions"))), Decimal())
+    refunded = sum((decimal(each.get("amountout")) for each in objects(data.get("transactions"))), Decimal())
     return Sums(
         prices_include_tax=included,
         adjustment=Decimal() if included else subtotal - lines,
@@ -76,20 +83,21 @@ def sums(data: Data) -> Sums:
 
 def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
     """The lines, and one more where they do not come to the total."""
-    currency = data["currencycode"]
-    found = [_item(each, currency) for each in data["items"]]
+    currency = plain(data.get("currencycode"))
+    found = [_item(each, currency) for each in objects(data.get("items"))]
     return [*found, *([_adjustment(adjustment, currency)] if adjustment else [])]
 
 
 def _item(item: Data, currency: str) -> InvoiceItem:
-    kind = "domain" if item["type"].startswith("Domain") else KINDS.get(item["type"], "other")
+    word = plain(item.get("type"))
+    kind = "domain" if word.startswith("Domain") else KINDS.get(word, "other")
     return InvoiceItem(
-        description=item["description"],
-        amount=money(item["amount"], currency),
-        taxed=item["taxed"] in ("1", True),
+        description=plain(item.get("description")),
+        amount=money(item.get("amount"), currency),
+        taxed=item.get("taxed") in ("1", True),
         kind=kind,
-        subscription_id=item["relid"] if item["type"] in OF_SERVICE else None,
-        invoice_id=item["relid"] if kind == "invoice" else None,
+        subscription_id=plain(item.get("relid")) or None if word in OF_SERVICE else None,
+        invoice_id=plain(item.get("relid")) or None if kind == "invoice" else None,
     )
 
 
@@ -106,32 +114,36 @@ def _adjustment(amount: Decimal, currency: str) -> InvoiceItem:
 
 def is_collective(lines: Sequence[Data]) -> bool:
     """Whether a bill only collects other invoices: counted beside them, everything would be owed twice."""
-    return bool(lines) and all(KINDS.get(each["type"]) == "invoice" for each in lines)
+    return bool(lines) and all(KINDS.get(plain(each.get("type"))) == "invoice" for each in lines)
 
 
 def tax_lines(data: Data) -> list[TaxLine]:
     """The taxes that apply."""
     found = []
-    for rate, amount in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
+    for percent, amount in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
         if decimal(amount):
-            found.append(TaxLine(rate_percent=str(rate or "0"), amount=money(amount, data["currencycode"])))
+            found.append(TaxLine(rate_percent=rate(percent), amount=money(amount, plain(data.get("currencycode")))))
     return found
 
 
 def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
     """What came in."""
-    currency, found = data["currencycode"], []
-    for each in data["transactions"]:
+    currency, found = plain(data.get("currencycode")), []
+    for each in objects(data.get("transactions")):
         if decimal(each.get("amountin")):
             back = decimal(each.get("amountout"))
-            back += sum(decimal(other.get("amountout")) for other in data["transactions"] if _of(other) == each["id"])
+            back += sum(
+                decimal(other.get("amountout"))
+                for other in objects(data.get("transactions"))
+                if _of(other) == plain(each.get("id"))
+            )
             found.append(
                 Payment(
-                    payment_id=each["id"],
+                    payment_id=plain(each.get("id")),
                     paid_at=local_instant(each.get("date"), zone),
-                    gateway=each.get("gateway") or "",
-                    reference=each.get("transid") or "",
-                    amount=money(each["amountin"], currency),
+                    gateway=plain(each.get("gateway")),
+                    reference=plain(each.get("transid")),
+                    amount=money(each.get("amountin"), currency),
                     refunded=money(back, currency),
                 )
             )
@@ -142,19 +154,25 @@ def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
     """What was given back."""
     return [
         Refund(
-            refund_id=each["id"],
+            refund_id=plain(each.get("id")),
             refunded_at=local_instant(each.get("date"), zone),
-            gateway=each.get("gateway") or "",
-            reference=each.get("transid") or "",
-            amount=money(each["amountout"], data["currencycode"]),
-            payment_id=_of(each) or (each["id"] if decimal(each.get("amountin")) else None),
+            gateway=plain(each.get("gateway")),
+            reference=plain(each.get("transid")),
+            amount=money(each.get("amountout"), plain(data.get("currencycode"))),
+            payment_id=_of(each) or (plain(each.get("id")) if decimal(each.get("amountin")) else None),
         )
-        for each in data["transactions"]
+        for each in objects(data.get("transactions"))
         if decimal(each.get("amountout"))
     ]
 
 
 def _of(refund: Data) -> str | None:
     """The payment that a refund names, which older records of the mirror lack."""
-    named = refund.get("refundid") or "0"
-    return None if named == "0" else str(named)
+    named = plain(refund.get("refundid"))
+    return None if named in ("", "0") else named
+
+
+def rate(percent: object) -> str:
+    """A rate in percent as WHMCS writes it; "0" for none."""
+    found = parse.money(percent)
+    return "0" if found is None else f"{found:f}"

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from app.events import Record
-from app.projections.fields import day, local_instant
-from app.projections.invoice_lines import Sums, is_collective, items, payments, refunds, sums, tax_lines
+from app.projections.fields import day, local_instant, objects, plain
+from app.projections.invoice_lines import Sums, is_collective, items, payments, rate, refunds, sums, tax_lines
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceSummary
 from app.readmodels.money import money
@@ -43,15 +43,15 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
     invoice = _invoice(record, come_to, zone)
     return {
         "invoice_id": invoice.invoice_id,
-        "invoice_number": data.get("invoicenum"),
+        "invoice_number": plain(data.get("invoicenum")),
         "status": invoice.status,
-        "upstream_status": data["status"],
+        "upstream_status": plain(data.get("status")),
         "collective": invoice.collective,
         "issued_on": invoice.issued_on,
         "due_on": invoice.due_on,
         "paid_at": invoice.paid_at,
         **{name: getattr(come_to, name) for name in SUMS},
-        "currency": data["currencycode"],
+        "currency": plain(data.get("currencycode")),
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
         "summary": msgspec.json.encode(_summary(invoice)),
@@ -63,9 +63,9 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
     data = record.data
     return Invoice(
         invoice_id=record.record_id,
-        number=data.get("invoicenum") or record.record_id,
-        status=STATUSES.get(data["status"], "unknown"),
-        collective=is_collective(data["items"]),
+        number=plain(data.get("invoicenum")) or record.record_id,
+        status=STATUSES.get(plain(data.get("status")), "unknown"),
+        collective=is_collective(objects(data.get("items"))),
         issued_on=day(data.get("date")),
         due_on=day(data.get("duedate")),
         paid_at=local_instant(data.get("datepaid"), zone),
@@ -75,8 +75,8 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
         payments=payments(data, zone),
         refunds=refunds(data, zone),
         prices_include_tax=come_to.prices_include_tax,
-        tax_rate_percent=str(data.get("taxrate") or "0"),
-        **{name: money(getattr(come_to, name), data["currencycode"]) for name in SUMS},
+        tax_rate_percent=rate(data.get("taxrate")),
+        **{name: money(getattr(come_to, name), plain(data.get("currencycode"))) for name in SUMS},
     )
 
 

@@ -106,4 +106,7 @@ def told_by_day(day: date | None, stages: Sequence[Record], zone: ZoneInfo) -> d
 
 def beginning_of(day: date | None, zone: ZoneInfo) -> datetime | None:
     """The instant at which a day begins in a zone."""
-    return datetime.combine(day, time(), zone).astimezone(UTC) if day else None
+    try:
+        return datetime.combine(day, time(), zone).astimezone(UTC) if day else None
+    except OverflowError:  # at the calendar's ends
+        return None

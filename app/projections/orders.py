@@ -12,7 +12,7 @@ import msgspec
 from app.events import Record
 from app.projections.fields import day, instant
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.money import decimal, money
+from app.readmodels.money import decimal, exact, money
 from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.settings import Settings
 
@@ -119,7 +119,7 @@ def _item(item: Record, group: Group, currency: str) -> OrderItem:
     data = item.data
     product = group.context.get(("Product2", data.get("Product2Id") or ""))
     facts = product.data if product else {}
-    quantity = int(data.get("Quantity") or 1)
+    quantity = int(exact(data.get("Quantity"))) or 1
     return OrderItem(
         order_item_id=item.record_id,
         sku=facts.get("StockKeepingUnit"),

@@ -3,15 +3,18 @@
 Reads: whmcs pay_method. Writes: read_model.payment_methods.
 """
 
+import re
 from typing import Any
 
 import msgspec
 
 from app.events import Record
+from app.projections.fields import plain
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.payment_methods import TABLE, PaymentMethod
 from app.settings import Settings
 
+_EXPIRY = re.compile(r"(0?[1-9]|1[0-2]) ?/ ?((?:20)?[0-9]{2})", re.ASCII)
 KINDS = {
     "CreditCard": "card",
     "RemoteCreditCard": "card",
@@ -41,11 +44,11 @@ def _row(record: Record) -> dict[str, Any]:
     data = record.data
     method = PaymentMethod(
         payment_method_id=record.record_id,
-        kind=KINDS.get(data.get("type") or "", "other"),
-        brand=data.get("card_type") or data.get("bank_name") or None,
-        last_four=data.get("card_last_four") or None,
-        expires=_expires(data.get("expiry_date")),
-        description=data.get("description") or "",
+        kind=KINDS.get(plain(data.get("type")), "other"),
+        brand=plain(data.get("card_type")) or plain(data.get("bank_name")) or None,
+        last_four=plain(data.get("card_last_four")) or None,
+        expires=_expires(plain(data.get("expiry_date"))),
+        description=plain(data.get("description")),
     )
     return {
         "payment_method_id": method.payment_method_id,
@@ -60,7 +63,7 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _expires(value: str | None) -> str | None:
-    """WHMCS writes `MM/YY`; documents say `YYYY-MM`."""
-    month, _, year = (value or "").partition("/")
-    return f"20{year}-{month}" if year else None
+def _expires(value: str) -> str | None:
+    """WHMCS writes `MM/YY`, some gateways `MM/YYYY`; documents say `YYYY-MM`."""
+    found = _EXPIRY.fullmatch(value.strip())
+    return f"20{found[2][-2:]}-{int(found[1]):02}" if found else None

@@ -5,6 +5,7 @@ Reads: whmcs client. Writes: read_model.profiles, document `profile`.
 
 import msgspec
 
+from app.projections.fields import plain
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.profiles import DOCUMENT, TABLE, profile_of
 from app.settings import Settings
@@ -38,7 +39,7 @@ def _project(group: Group) -> Projected:
         "last_name": profile.last_name,
         "country": profile.address.country,
         "currency": profile.currency,
-        "status": data.get("status") or "",
+        "status": plain(data.get("status")),
         "as_of": record.verified_at,
         "document": body,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.events import Record
-from app.projections.fields import day, instant
+from app.projections.fields import day, instant, plain
 from app.projections.moments import About, Moment, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
@@ -44,7 +44,7 @@ def projector(settings: Settings) -> Projector:
         found = [
             rows(group, _about(service), [*_moments(service, group.of("service_stage"), zone), *_planned(group)])
             for service in group.of("service")
-            if (service.data.get("billingcycle") or "").lower().replace(" ", "") != ONCE
+            if plain(service.data.get("billingcycle")).lower().replace(" ", "") != ONCE
         ]
         return Projected(rows=[row for each in found for row in each])
 
@@ -66,7 +66,8 @@ def _about(service: Record) -> About:
 
 def _moments(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
     data = service.data
-    name = f"{data['name']} ({data['domain']})" if data.get("domain") else data["name"] or "Your service"
+    name, domain = plain(data.get("name")) or "Your service", plain(data.get("domain"))
+    name = f"{name} ({domain})" if domain else name
     registered_at = told_by_day(day(data.get("regdate")), stages, zone)
     yield Moment(kind="service_registered", at=registered_at, text=f"{name} was set up for you.")
     for stage in stages:

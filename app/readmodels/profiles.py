@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.intake.text import scalar
 from app.readmodels.table import Table
 
 DOCUMENT = "profile"
@@ -54,11 +55,11 @@ class Profile(Struct, frozen=True, kw_only=True):
 def profile_of(client: Mapping[str, Any]) -> Profile:
     """The profile that a WHMCS client's record says."""
     return Profile(
-        email=client["email"],
-        first_name=client["firstname"],
-        last_name=client["lastname"],
-        company=client.get("companyname") or "",
-        phone=client.get("phonenumber") or "",
-        currency=client["currency_code"],
-        address=Address(**{name: client.get(name) or "" for name in Address.__struct_fields__}),
+        email=scalar(client.get("email")),
+        first_name=scalar(client.get("firstname")),
+        last_name=scalar(client.get("lastname")),
+        company=scalar(client.get("companyname")),
+        phone=scalar(client.get("phonenumber")),
+        currency=scalar(client.get("currency_code")),
+        address=Address(**{name: scalar(client.get(name)) for name in Address.__struct_fields__}),
     )

@@ -22,15 +22,19 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer. `drop` closes the connection instead; `hang` says nothing for so many seconds first."""
+    """What to answer. `drop` closes the connection instead; `hang` says nothing for so many seconds first; `raw` is the
+    whole answer as it goes over the wire, after which the connection is closed."""
 
     body: Any = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
     hang: float = 0.0
+    raw: bytes | None = None
 
     def encoded(self) -> bytes:
+        if self.raw is not None:
+            return self.raw
         content = self.body if isinstance(self.body, bytes) else None
         if content is None:
             content = (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
@@ -72,6 +76,8 @@ class Upstream:
                     break
                 writer.write(reply.encoded())
                 await writer.drain()
+                if reply.raw is not None:
+                    break
         writer.close()
 
 

@@ -6,9 +6,10 @@ import hmac
 from datetime import UTC, datetime
 
 import pytest
+from standardwebhooks import Webhook
 
 from app.errors import NotAuthenticated
-from app.integrations.signed_webhook import verify
+from app.integrations.signed_webhook import key_of, verify
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 BODY = b'{"event":"InvoicePaid"}'
@@ -71,3 +72,53 @@ def test_five_minutes_either_way_is_the_limit(offset):
     assert refused.value.code == "webhook_expired"
     near = str(int(NOW.timestamp()) + (abs(offset) - 2) * (1 if offset > 0 else -1))
     assert verify(headers(signature(stamp=near), stamp=near), BODY, ["s1"], NOW) == "w1"
+
+
+WHSEC = "whsec_" + base64.b64encode(b"a key of thirty-two random bytes").decode()
+
+
+def by_the_library(secret, body=BODY):
+    return Webhook(secret).sign("w1", NOW, body.decode())
+
+
+@pytest.mark.parametrize("secret", [WHSEC, WHSEC.rstrip("=")])
+def test_what_the_reference_library_signs_is_believed(secret):
+    assert verify(headers(by_the_library(WHSEC)), BODY, [secret], NOW) == "w1"
+
+
+def test_the_text_of_a_prefixed_secret_still_signs():
+    assert verify(headers(signature(WHSEC)), BODY, [WHSEC], NOW) == "w1"
+
+
+def test_a_prefixed_secret_that_is_no_base64_is_its_own_key():
+    secret = "whsec_sandbox_0123456789abcdef"
+    assert verify(headers(signature(secret)), BODY, [secret], NOW) == "w1"
+    assert key_of(secret) == secret.encode()
+
+
+@pytest.mark.parametrize("key", ["", "whsec_"])
+def test_a_prefix_without_a_key_lets_nobody_sign(key):
+    with pytest.raises(NotAuthenticated):
+        verify(headers(signature(key)), BODY, ["whsec_"], NOW)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    ["9" * 400, "9" * 5_000, "", "-1", "+1769947200", "1769947200.0", "1e9", "１７６９９４７２００", "١٧٦٩٩٤٧٢٠٠", "²"],
+)
+def test_a_stamp_that_is_no_epoch_second_is_expired(stamp):
+    signed = f"w1.{stamp}.".encode(errors="replace") + BODY
+    mac = "v1," + base64.b64encode(hmac.digest(b"s1", signed, hashlib.sha256)).decode()
+    with pytest.raises(NotAuthenticated) as refused:
+        verify(headers(mac) | {"webhook-timestamp": stamp}, BODY, ["s1"], NOW)
+    assert refused.value.code == "webhook_expired"
+
+
+@pytest.mark.parametrize("webhook_id", ["w" * 201, "w\x00", "w\ud83d", "wé", "w\n"])
+def test_an_id_that_cannot_be_one_is_forged(webhook_id):
+    stamp = str(int(NOW.timestamp()))
+    signed = f"{webhook_id}.{stamp}.".encode(errors="replace") + BODY
+    mac = "v1," + base64.b64encode(hmac.digest(b"s1", signed, hashlib.sha256)).decode()
+    with pytest.raises(NotAuthenticated) as refused:
+        verify(headers(mac, webhook_id), BODY, ["s1"], NOW)
+    assert refused.value.code == "webhook_forged"

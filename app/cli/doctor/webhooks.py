@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from app.cli.doctor.finding import Finding, NotTried, Trouble, checked
-from app.integrations.signed_webhook import secrets_of
+from app.integrations.signed_webhook import key_of, secrets_of
 from app.integrations.tls import trusted
 from app.integrations.whmcs.client import WhmcsClient
 from app.settings import Settings
@@ -116,7 +116,7 @@ def _notice(object_name: str, record_id: str) -> bytes:
 
 async def _post(settings: Settings, body: bytes, secret: str, webhook_id: str = "") -> int:
     webhook_id, stamp = webhook_id or f"doctor_{token_hex(12)}", str(int(time.time()))
-    mac = hmac.digest(secret.encode(), f"{webhook_id}.{stamp}.".encode() + body, hashlib.sha256)
+    mac = hmac.digest(key_of(secret), f"{webhook_id}.{stamp}.".encode() + body, hashlib.sha256)
     headers = {
         "content-type": "application/json",
         "webhook-id": webhook_id,

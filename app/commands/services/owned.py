@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from app.commands.context import Actor, Context
 from app.errors import Conflict, NotFound, UpstreamNotFound
+from app.intake import parse
 from app.integrations.whmcs.records import Record
 from app.readmodels.money import Money, money
 
@@ -114,15 +115,14 @@ async def _live(ctx: Context, service: Service) -> Service:
 def as_read(service: Service, record: Record) -> Service:
     """The service as WHMCS's record has it."""
     data = record.data
-    due = data.get("nextduedate")
     return structs.replace(
         service,
-        name=data["name"],
+        name=data.get("name") or "",
         domain=data.get("domain") or "",
         status=data["status"],
         product_id=data["pid"],
         payment_method=data.get("paymentmethod") or "",
-        next_due_on=date.fromisoformat(due[:10]) if due else None,
+        next_due_on=parse.day(data.get("nextduedate")),
     )
 
 

@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from app.errors import UpstreamAuthFailed, UpstreamMalformed, UpstreamNotFound
+from app.intake.text import cleaned, scalar
 from app.integrations.forms import Forms
 from app.integrations.freebit import records
 from app.integrations.freebit.faults import FREEBIT, understood
 from app.integrations.freebit.shapes import EsimActivation, LineDetail, LineState, LineUsage, Mnp
 from app.integrations.shared import Shared
+from app.integrations.wall import all_walled
 from app.settings import Settings
 
 __all__ = ["EsimActivation", "FreebitClient", "LineDetail", "LineState", "LineUsage", "Mnp"]
@@ -45,6 +47,7 @@ class AuthKey(Struct, frozen=True):
     good_until_seconds: float
 
 
+@all_walled(FREEBIT)
 class FreebitClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
@@ -83,8 +86,7 @@ class FreebitClient:
         if new.mnp:
             request["mnp"] = _mnp(new.mnp)
         answer = await self._call("esim", request, write=True)
-        number = answer.get("account") or request.get("account")
-        return str(number) if number else None
+        return scalar(answer.get("account")).strip() or request.get("account") or None
 
     async def reissue_esim(self, line: LineDetail, eid: str) -> None:
         """Ask for the line's profile on another phone, told by its EID. Until that is done the line is activating.
@@ -155,7 +157,7 @@ class FreebitClient:
         return AuthKey(key, time.monotonic() + AUTH_KEY_SECONDS)
 
     async def _post(self, operation: str, request: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
-        form = {"json": msgspec.json.encode(request).decode()}
+        form = {"json": msgspec.json.encode(cleaned(request)).decode()}
         seconds = self._settings.freebit_timeout_seconds
         url = self._base + PATHS[operation]
         answer = await self._forms.post(operation, url, form, write=write, timeout_seconds=seconds)

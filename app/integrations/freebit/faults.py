@@ -11,10 +11,12 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from app.integrations.forms import Answer, json_object, of_status, spoiled
+from app.intake import parse
+from app.intake.text import scalar
+from app.integrations.forms import Answer, json_object, of_status, opening, spoiled
 
 FREEBIT = "freebit"
-SUCCESS = "100"
+CODE, SUCCESS = "resultCode", "100"
 RESULTS: dict[str, type[UpstreamError]] = {
     "401": UpstreamAuthFailed,
     "403": UpstreamAuthFailed,
@@ -33,8 +35,11 @@ def understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
     Raises:
         UpstreamError: of the kind that `RESULTS` says; vendor codes are pairs such as `400-356`.
     """
-    body = json_object(answer) or {}
-    code = str(body.get("resultCode", ""))
+    body = json_object(answer, CODE)
+    if body is None and write and (found := opening(answer, CODE)) and _code(found.members) == SUCCESS:
+        body = found.members
+    body = body or {}
+    code = _code(body)
     if code == SUCCESS:
         return body
     if code:
@@ -45,8 +50,14 @@ def understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
     raise spoiled(FREEBIT, operation, message, write=write and answer.status == 200)
 
 
+def _code(body: Mapping[str, Any]) -> str:
+    """The result, "" when there is none that can be read."""
+    number = parse.whole_number(body.get(CODE))
+    return "" if number is None else str(number)
+
+
 def _refusal(operation: str, code: str, status: Any) -> UpstreamError:
     detail = status if isinstance(status, Mapping) else {}
     kind = RESULTS.get(code) or (UpstreamUnavailable if code.startswith("5") else UpstreamRejected)
-    vendor_code = f"{code}-{detail.get('statusCode', '')}"
-    return kind(FREEBIT, operation, str(detail.get("message", "")), vendor_code=vendor_code)
+    vendor_code = f"{code}-{scalar(detail.get('statusCode'))}"
+    return kind(FREEBIT, operation, scalar(detail.get("message")), vendor_code=vendor_code)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import UpstreamMalformed
+from app.intake import parse
+from app.intake.fields import Fields
+from app.intake.text import scalar
 from app.integrations.freebit.faults import FREEBIT
 from app.integrations.freebit.shapes import LineDetail, LineState, LineUsage
 
@@ -22,7 +25,7 @@ MOST_DAYS = 31
 
 def line(account: str, rows: Any) -> LineDetail | None:
     """The first entry, which is the only one honoured; another line's is none of ours."""
-    if not rows:
+    if rows in (None, "", [], {}):
         return None
     if not isinstance(rows, list) or not isinstance(rows[0], Mapping):
         raise UpstreamMalformed(FREEBIT, "detail", "responseDatas is not a list of objects")
@@ -30,36 +33,74 @@ def line(account: str, rows: Any) -> LineDetail | None:
     _own("detail", account, row)
     voice = row.get("talkoption")
     given = voice if isinstance(voice, Mapping) else {}
+    fields = Fields(FREEBIT, "line", "", row)  # its number would be the customer's
+    texts = {name: fields.read(name, _text) or "" for name in ("eid", "planCode", "productNumber", "contractLine")}
     return LineDetail(
         account=account,
-        state=STATES.get(str(row.get("state") or row.get("status") or "").lower(), "unknown"),
-        eid=str(row.get("eid") or ""),
-        plan_code=str(row.get("planCode") or ""),
-        product_number=str(row.get("productNumber") or ""),
-        contract_line=str(row.get("contractLine") or ""),
-        voice_options=tuple(name for word, name in VOICE_OPTIONS.items() if str(given.get(word)) == ON),
+        state=STATES.get((scalar(row.get("state")) or scalar(row.get("status"))).strip().lower(), "unknown"),
+        eid=texts["eid"],
+        plan_code=texts["planCode"],
+        product_number=texts["productNumber"],
+        contract_line=texts["contractLine"],
+        voice_options=tuple(name for word, name in VOICE_OPTIONS.items() if _is_on(given.get(word))),
     )
 
 
 def usage(account: str, body: Mapping[str, Any]) -> LineUsage:
-    """Kilobytes, as text or number; the days before today as a list or with commas between them."""
+    """Kilobytes, as text or number; the days before today as a list or with commas between them. With a
+    day that cannot be read none is told: the others would be told of the wrong dates.
+
+    Raises:
+        UpstreamMalformed: what was used today cannot be read.
+    """
     _own("usage", account, body)
     traffic = body.get("traffic")
     if not isinstance(traffic, Mapping):
         raise UpstreamMalformed(FREEBIT, "usage", "success without traffic")
-    days = traffic.get("inRecentDays") or ()
-    parts = days.split(",") if isinstance(days, str) else list(days)
-    try:
-        return LineUsage(
-            account=account,
-            today_kilobytes=int(traffic.get("today") or 0),
-            recent_days_kilobytes=tuple(int(part) for part in parts[:MOST_DAYS] if str(part).strip()),
-            limited=str(traffic.get("blackList")) == ON,
-        )
-    except (TypeError, ValueError) as error:
-        raise UpstreamMalformed(FREEBIT, "usage", "an amount that is no number") from error
+    fields = Fields(FREEBIT, "traffic", "", traffic)
+    today = fields.read("today", _kilobytes)
+    if today is None:
+        if not fields.says_nothing("today"):
+            raise UpstreamMalformed(FREEBIT, "usage", "an amount that is no number")
+        today = 0
+    days = fields.read("inRecentDays", _days)
+    return LineUsage(
+        account=account,
+        today_kilobytes=today,
+        recent_days_kilobytes=days or (),
+        limited=_is_on(traffic.get("blackList")),
+    )
+
+
+def _days(value: Any) -> tuple[int, ...] | None:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return None
+    found: list[int] = []
+    for part in parts[:MOST_DAYS]:
+        if scalar(part).strip() == "" and isinstance(part, str):
+            continue
+        amount = _kilobytes(part)
+        if amount is None:
+            return None
+        found.append(amount)
+    return tuple(found)
+
+
+def _kilobytes(value: Any) -> int | None:
+    """A fraction of a kilobyte is none."""
+    amount = parse.money(value)
+    return int(amount) if amount is not None and amount >= 0 else None
+
+
+def _text(value: Any) -> str | None:
+    return scalar(value).strip() if isinstance(value, str | int | float) else None
+
+
+def _is_on(value: Any) -> bool:
+    return scalar(value).strip() == ON
 
 
 def _own(operation: str, account: str, row: Mapping[str, Any]) -> None:
-    if str(row.get("account") or account) != account:
+    if (scalar(row.get("account")).strip() or account) != account:
         raise UpstreamMalformed(FREEBIT, operation, "another line than the one asked for")

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from app.errors import InvalidRequest
 from app.events import Change
+from app.intake.text import json_object
 from app.integrations.salesforce.wire import FIELDS
 
 
@@ -16,7 +17,7 @@ class Notice(Struct, frozen=True):
 
     event: str
     object: str
-    id: Annotated[str, Meta(pattern="^[A-Za-z0-9]{18}$")]
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{18}\Z")]
     occurred_at: Annotated[datetime, Meta(tz=True)]
 
 
@@ -27,8 +28,9 @@ def decode(webhook_id: str, body: bytes) -> list[Change]:
         InvalidRequest: `webhook_malformed`.
     """
     try:
-        notice = msgspec.json.decode(body, type=Notice)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        notice = msgspec.convert(json_object(body), Notice)
+        version, occurred_at = int(notice.occurred_at.timestamp() * 1000), notice.occurred_at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors; the calendar's ends overflow
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
     if notice.object not in FIELDS:
         return []
@@ -39,8 +41,8 @@ def decode(webhook_id: str, body: bytes) -> list[Change]:
             record_id=notice.id,
             kind="hint",
             event_id=f"webhook:{webhook_id}",
-            version=int(notice.occurred_at.timestamp() * 1000),
-            occurred_at=notice.occurred_at.astimezone(UTC),
+            version=version,
+            occurred_at=occurred_at,
             origin="webhook",
         )
     ]

@@ -10,7 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.errors import UpstreamMalformed, UpstreamNotFound
+from app.intake import parse
+from app.intake.fields import Fields
+from app.intake.text import scalar
 from app.integrations.forms import Forms
+from app.integrations.wall import all_walled
 from app.integrations.whm.faults import WHM, uapi_understood, understood
 from app.integrations.whm.shapes import ControlPanelSession, HostingAccount, NewHostingAccount
 from app.settings import Settings
@@ -20,9 +24,12 @@ __all__ = ["ControlPanelSession", "HostingAccount", "NewHostingAccount", "WhmCli
 CONCURRENCY = 4
 CONTROL_PANEL = "cpaneld"
 MEGABYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT])")
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([KMGT])")
+LAST_SECOND = 253_402_300_800
+"""Where the calendar ends, in epoch seconds."""
 
 
+@all_walled(WHM)
 class WhmClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
@@ -97,17 +104,17 @@ class WhmClient:
     async def control_panel(self, username: str) -> ControlPanelSession:
         """A session in the account's control panel, good once. Asked anew it is another one."""
         data = await self._call("create_user_session", {"user": username, "service": CONTROL_PANEL}, write=False)
-        url = str(data.get("url") or "")
+        url = scalar(data.get("url"))
         if not url.startswith("https://"):
             raise UpstreamMalformed(WHM, "create_user_session", "success without an https url")
-        try:
-            return ControlPanelSession(url, datetime.fromtimestamp(int(data["expires"]), UTC))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UpstreamMalformed(WHM, "create_user_session", "success without expires") from error
+        expires = parse.whole_number(data.get("expires"))
+        if expires is None or not 0 < expires < LAST_SECOND:
+            raise UpstreamMalformed(WHM, "create_user_session", "success without expires")
+        return ControlPanelSession(url, datetime.fromtimestamp(expires, UTC))
 
     async def version(self) -> str:
         """WHM's version: the cheapest probe of address and token."""
-        return str((await self._call("version", {}, write=False)).get("version", ""))
+        return scalar((await self._call("version", {}, write=False)).get("version"))
 
     async def uapi(self, username: str, function: str, params: Mapping[str, str], *, write: bool) -> Any:
         """Call a function of cPanel's UAPI, as `Module::function`, as the account's own user.
@@ -134,29 +141,44 @@ class WhmClient:
 
 
 def _named(username: str, data: Mapping[str, Any]) -> HostingAccount | None:
-    """The row of exactly this user: a search may find more, and another's account is none of ours."""
-    found = data.get("acct")
-    rows = found if isinstance(found, list) else []
-    return next((_account(row) for row in rows if isinstance(row, dict) and row.get("user") == username), None)
+    """The row of exactly this user: a search may find more, and another's account is none of ours.
+
+    Raises:
+        UpstreamMalformed: there is no list, or its rows do not say whose they are; either may hide the account.
+    """
+    rows = data.get("acct")
+    if not isinstance(rows, list):
+        raise UpstreamMalformed(WHM, "acct", "success without a list of accounts")
+    found = next((row for row in rows if isinstance(row, Mapping) and scalar(row.get("user")) == username), None)
+    if found is None and not all(isinstance(row, Mapping) and scalar(row.get("user")) for row in rows):
+        raise UpstreamMalformed(WHM, "acct", "an account without a user")
+    return None if found is None else _account(username, found)
 
 
-def _account(row: Mapping[str, Any]) -> HostingAccount:
-    suspended = str(row.get("suspended", "0")) == "1"
+def _account(username: str, row: Mapping[str, Any]) -> HostingAccount:
+    fields = Fields(WHM, "account", username, row)
+    suspended = _yes(fields, "suspended")
     return HostingAccount(
-        username=str(row["user"]),
-        domain=str(row.get("domain", "")),
-        plan=str(row.get("plan", "")),
-        owner=str(row.get("owner", "")),
+        username=username,
+        domain=scalar(row.get("domain")),
+        plan=scalar(row.get("plan")),
+        owner=scalar(row.get("owner")),
         suspended=suspended,
-        created_at=int(row.get("unix_startdate") or 0),
-        locked=str(row.get("is_locked", "0")) == "1",
-        suspend_reason=str(row.get("suspendreason") or "") if suspended else "",
+        created_at=fields.whole_number("unix_startdate") or 0,
+        locked=_yes(fields, "is_locked"),
+        suspend_reason=scalar(row.get("suspendreason")) if suspended else "",
         disk_used_megabytes=_megabytes(row.get("diskused")),
         disk_limit_megabytes=_megabytes(row.get("disklimit")),
     )
 
 
+def _yes(fields: Fields, name: str) -> bool:
+    """WHM says 0 and 1, as numbers or texts, and newer functions true and false."""
+    value = fields.values.get(name)
+    return value if isinstance(value, bool) else fields.whole_number(name) == 1
+
+
 def _megabytes(value: Any) -> int | None:
     """`500M`, `1.5G`; nothing for `unlimited`, `*unknown*` and whatever else is no size."""
-    found = _SIZE.fullmatch(str(value or "").strip())
+    found = _SIZE.fullmatch(scalar(value).strip())
     return round(float(found.group(1)) * MEGABYTES[found.group(2)]) if found else None

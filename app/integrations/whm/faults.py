@@ -11,7 +11,8 @@ from app.errors import (
     UpstreamNotFound,
     UpstreamRejected,
 )
-from app.integrations.forms import Answer, json_object, of_status, spoiled
+from app.intake.text import scalar
+from app.integrations.forms import Answer, json_object, of_status, opening, spoiled
 from app.integrations.sentences import Meaning, of_sentence
 
 WHM = "whm"
@@ -61,14 +62,28 @@ def understood(function: str, answer: Answer, write: bool, operation: str = "") 
         raise UpstreamAuthFailed(WHM, operation, f"HTTP {answer.status}")
     if failure := of_status(WHM, operation, answer.status, write=write):
         raise failure
-    body = json_object(answer) or {}
-    metadata = body.get("metadata")
+    body = json_object(answer, "metadata")
+    if body is None and write and (found := opening(answer, "metadata")) and _succeeded(found.members["metadata"]):
+        body = found.members
+    metadata = (body or {}).get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("command") != function:
-        raise _unlike_an_answer(operation, answer.status, body, write)
-    if str(metadata.get("result")) != "1":
-        raise _refusal(operation, str(metadata.get("reason", "")))
-    data = body.get("data")
-    return data if isinstance(data, dict) else {}
+        raise _unlike_an_answer(operation, answer.status, body or {}, write)
+    if not _succeeded(metadata):
+        if scalar(metadata.get("result")).strip() not in ("0", "0.0"):
+            raise spoiled(WHM, operation, "neither success nor failure", write=write)
+        raise _refusal(operation, scalar(metadata.get("reason")))
+    data = (body or {}).get("data")
+    if data is not None and not isinstance(data, Mapping) and data != [] and not write:
+        raise spoiled(WHM, operation, "data that is no object", write=write)
+    return dict(data) if isinstance(data, Mapping) else {}
+
+
+def _succeeded(metadata: Any) -> bool:
+    return isinstance(metadata, Mapping) and _is_one(metadata.get("result"))
+
+
+def _is_one(value: Any) -> bool:
+    return scalar(value).strip() in ("1", "1.0")
 
 
 def uapi_understood(operation: str, data: Mapping[str, Any], write: bool) -> Any:
@@ -76,18 +91,21 @@ def uapi_understood(operation: str, data: Mapping[str, Any], write: bool) -> Any
     answer = data.get("uapi")
     if not isinstance(answer, Mapping) or "status" not in answer:
         raise spoiled(WHM, operation, "success without a UAPI status", write=write)
-    if str(answer["status"]) != "1":
-        errors = answer.get("errors") or ["no reason given"]
-        raise _refusal(operation, " ".join(map(str, errors)), UAPI_PATTERNS)
+    if not _is_one(answer["status"]):
+        if scalar(answer["status"]).strip() not in ("0", "0.0"):
+            raise spoiled(WHM, operation, "neither success nor failure", write=write)
+        errors = answer.get("errors")
+        said = [scalar(each) for each in errors] if isinstance(errors, list) else [scalar(errors)]
+        raise _refusal(operation, " ".join(said).strip() or "no reason given", UAPI_PATTERNS)
     return answer.get("data")
 
 
 def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write: bool) -> UpstreamError:
     """Refusals from before the function ran have another shape; anything else may hide a finished write."""
     older = body.get("cpanelresult")
-    message = older.get("error") if isinstance(older, Mapping) else body.get("statusmsg")
+    message = scalar(older.get("error") if isinstance(older, Mapping) else body.get("statusmsg"))
     if message:
-        return _refusal(function, str(message))
+        return _refusal(function, message)
     return spoiled(WHM, function, f"HTTP {status}: no metadata of {function}", write=write and status == 200)
 
 

@@ -10,6 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from app.errors import UpstreamMalformed
+from app.intake import unreadable
+from app.intake.text import scalar
+from app.integrations.wall import walled
 from app.integrations.whm.client import WhmClient
 from app.integrations.whm.faults import WHM
 
@@ -42,44 +45,54 @@ class WordpressSite(Struct, frozen=True, kw_only=True):
         return any(word in self.status.lower() for word in ("fail", "error"))
 
 
+@walled(WHM)
 async def database_prefix(whm: WhmClient, username: str) -> str:
     """What the names of the account's databases and their users must begin with; empty where the server wants none."""
     data = await whm.uapi(username, "Mysql::get_restrictions", {}, write=False)
-    return str((data if isinstance(data, Mapping) else {}).get("prefix") or "")
+    if data is not None and not isinstance(data, Mapping):
+        raise UpstreamMalformed(WHM, "Mysql::get_restrictions", "no restrictions")
+    return scalar((data or {}).get("prefix"))
 
 
+@walled(WHM)
 async def databases(whm: WhmClient, username: str) -> dict[str, frozenset[str]]:
     """Database → its users, full names both."""
     rows = await _rows(whm, username, "Mysql::list_databases", "database")
-    return {str(row["database"]): frozenset(map(str, row.get("users") or ())) for row in rows}
+    return {name: _names("database", row.get("users")) for name, row in rows}
 
 
+@walled(WHM)
 async def database_users(whm: WhmClient, username: str) -> frozenset[str]:
     """Every database user of the account, whether it may use a database or not."""
-    return frozenset(str(row["user"]) for row in await _rows(whm, username, "Mysql::list_users", "user"))
+    return frozenset(name for name, _ in await _rows(whm, username, "Mysql::list_users", "user"))
 
 
+@walled(WHM)
 async def create_database(whm: WhmClient, username: str, name: str) -> None:
     """Create a database; `name` is the full one."""
     await whm.uapi(username, "Mysql::create_database", {"name": name}, write=True)
 
 
+@walled(WHM)
 async def create_database_user(whm: WhmClient, username: str, name: str, password: str) -> None:
     """Create a database user that may do nothing yet."""
     await whm.uapi(username, "Mysql::create_user", {"name": name, "password": password}, write=True)
 
 
+@walled(WHM)
 async def grant(whm: WhmClient, username: str, user: str, database: str) -> None:
     """Let a user do everything with a database; harmless to repeat."""
     wanted = {"user": user, "database": database, "privileges": "ALL PRIVILEGES"}
     await whm.uapi(username, "Mysql::set_privileges_on_database", wanted, write=True)
 
 
+@walled(WHM)
 async def mailboxes(whm: WhmClient, username: str) -> frozenset[str]:
     """The account's mailboxes, as whole addresses in lower case."""
-    return frozenset(str(row["email"]).lower() for row in await _rows(whm, username, "Email::list_pops", "email"))
+    return frozenset(name.lower() for name, _ in await _rows(whm, username, "Email::list_pops", "email"))
 
 
+@walled(WHM)
 async def add_mailbox(
     whm: WhmClient, username: str, name: str, domain: str, password: str, *, quota_megabytes: int
 ) -> None:
@@ -88,22 +101,26 @@ async def add_mailbox(
     await whm.uapi(username, "Email::add_pop", {**wanted, "send_welcome_email": "0"}, write=True)
 
 
+@walled(WHM)
 async def certificate_check_runs(whm: WhmClient, username: str) -> bool:
     """Whether AutoSSL is at the account's domains just now."""
-    return str(await whm.uapi(username, "SSL::is_autossl_check_in_progress", {}, write=False)) == "1"
+    return scalar(await whm.uapi(username, "SSL::is_autossl_check_in_progress", {}, write=False)).strip() == "1"
 
 
+@walled(WHM)
 async def check_certificates(whm: WhmClient, username: str) -> None:
     """Have AutoSSL look at the account's domains, and issue what is missing, in the background; harmless to repeat."""
     await whm.uapi(username, "SSL::start_autossl_check", {}, write=True)
 
 
+@walled(WHM)
 async def certificate_problem(whm: WhmClient, username: str, domain: str) -> str | None:
     """Why AutoSSL's last check issued no certificate for a domain, in its words; nothing when it had no problem."""
     rows = await _rows(whm, username, "SSL::get_autossl_problems", "domain")
-    return next((str(row.get("problem") or "no reason given") for row in rows if row["domain"] == domain), None)
+    return next((scalar(row.get("problem")) or "no reason given" for name, row in rows if name == domain), None)
 
 
+@walled(WHM)
 async def wordpress(whm: WhmClient, username: str) -> WordpressSite:
     """The WordPress site of the main domain, or how far its installation is."""
     data = await whm.uapi(username, "WordPressSite::retrieve", {}, write=False)
@@ -115,21 +132,36 @@ async def wordpress(whm: WhmClient, username: str) -> WordpressSite:
     plugins = details.get("plugins")
     return WordpressSite(
         status=data["install_status"],
-        message=str(details.get("msg") or ""),
-        version=str(details.get("version") or ""),
+        message=scalar(details.get("msg")),
+        version=scalar(details.get("version")),
         plugins=frozenset(map(str, plugins)) if isinstance(plugins, Mapping) else frozenset(),
     )
 
 
+@walled(WHM)
 async def install_wordpress(whm: WhmClient, username: str) -> None:
     """Have WP Toolkit install the newest WordPress on the main domain, in the background."""
     await whm.uapi(username, "WordPressSite::create", {}, write=True)
 
 
-async def _rows(whm: WhmClient, username: str, function: str, key: str) -> list[Mapping[str, Any]]:
-    """A list, every row of which has the key it is told apart by."""
+async def _rows(whm: WhmClient, username: str, function: str, key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """A list, every row with the name it is told apart by. These lists say what need not be made any more, so one of
+    which a row's name cannot be read tells nothing."""
     data = await whm.uapi(username, function, {}, write=False)
     rows = [] if data is None else data
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) and key in row for row in rows):
+    if not isinstance(rows, list):
         raise UpstreamMalformed(WHM, function, f"no list of {key}")
-    return rows
+    named = [(scalar(row.get(key)) if isinstance(row, Mapping) else "", row) for row in rows]
+    if not all(name for name, _ in named):
+        unreadable.note(WHM, function, key, username)
+        raise UpstreamMalformed(WHM, function, f"a row without {key}")
+    return named
+
+
+def _names(object_name: str, value: Any) -> frozenset[str]:
+    """A list of names; one that is none is left out and counted."""
+    names = value if isinstance(value, list) else [] if value is None else [None]
+    for each in names:
+        if not scalar(each):
+            unreadable.note(WHM, object_name, "users", "")
+    return frozenset(scalar(each) for each in names if scalar(each))

@@ -1,4 +1,4 @@
-"""One WHMCS action over the wire, and lists of any length.
+"""One WHMCS action over the wire.
 
 Reads are repeated a little on trouble that may pass at once; writes never, because nothing in WHMCS is idempotent: a
 write that was sent but not answered is `OutcomeUnknown`, and whoever made it must look before repeating.
@@ -6,22 +6,25 @@ write that was sent but not answered is `OutcomeUnknown`, and whoever made it mu
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamUnavailable
-from app.integrations.forms import NO_SLOT, TIMED_OUT, Answer, Forms, json_object, of_status, spoiled
-from app.integrations.whmcs.faults import WHMCS, of_message, of_other_status, understood
-from app.integrations.whmcs.wire import as_list, form, identifier, text
+from app.integrations.forms import NO_SLOT, TIMED_OUT, Answer, Forms, json_object, of_status, opening, spoiled
+from app.integrations.wall import all_walled
+from app.integrations.whmcs import lists
+from app.integrations.whmcs.faults import WHMCS, of_message, of_other_status
+from app.integrations.whmcs.lists import PAGE, Page, Rows
+from app.integrations.whmcs.wire import form, identifier, text
 from app.settings import Settings
 
 READ_ATTEMPTS = 3
-PAGE = 100
-MOST_PAGES = 100
 NOT_AT_ONCE = frozenset({TIMED_OUT, NO_SLOT})
 """An upstream that is slow gets slower by asking again."""
 
 
+@all_walled(WHMCS)
 class Api:
     """The one endpoint."""
 
@@ -51,47 +54,38 @@ class Api:
             UpstreamAuthFailed, UpstreamMalformed
         """
         attempts = 1 if write else READ_ATTEMPTS
+        seconds = timeout_seconds or self._seconds(write)
+        give_up_at = time.monotonic() + seconds
         for attempt in range(attempts):
             try:
-                return await self._once(action, params or {}, write, timeout_seconds)
+                return await self._once(action, params or {}, write, seconds)
             except (UpstreamUnavailable, UpstreamMalformed) as error:
-                if attempt == attempts - 1 or error.vendor_code in NOT_AT_ONCE:
+                late = time.monotonic() >= give_up_at
+                if attempt == attempts - 1 or late or error.vendor_code in NOT_AT_ONCE:
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.2) * 2**attempt)
         raise AssertionError("unreachable")
 
+    def _seconds(self, write: bool) -> float:
+        settings = self._settings
+        return settings.whmcs_write_timeout_seconds if write else settings.whmcs_read_timeout_seconds
+
     async def _once(
-        self, action: str, params: Mapping[str, object], write: bool, timeout_seconds: float | None
+        self, action: str, params: Mapping[str, object], write: bool, timeout_seconds: float
     ) -> dict[str, Any]:
         settings = self._settings
         credentials = {"identifier": settings.whmcs_identifier, "secret": settings.whmcs_secret}
         fields = {"action": action, "responsetype": "json", **credentials, **form(params)}
-        seconds = settings.whmcs_write_timeout_seconds if write else settings.whmcs_read_timeout_seconds
-        answer = await self._forms.post(
-            action, self._url, fields, write=write, timeout_seconds=timeout_seconds or seconds
-        )
+        answer = await self._forms.post(action, self._url, fields, write=write, timeout_seconds=timeout_seconds)
         return _understood(action, answer, write)
 
-    async def rows(self, action: str, params: Mapping[str, object], plural: str, singular: str) -> list[dict[str, Any]]:
-        """Every row of a list, each id once.
+    async def rows(self, action: str, params: Mapping[str, object], plural: str, singular: str) -> Rows:
+        """Every row of a list, as `lists.rows_of`."""
+        return await lists.rows_of(self.call, action, params, plural, singular)
 
-        Pages are counted by what they hold, because an install may give fewer rows than were asked for.
-
-        Raises:
-            UpstreamMalformed: more than `MOST_PAGES` pages; and whatever `call` raises.
-        """
-        rows: dict[str, dict[str, Any]] = {}
-        start = 0
-        for _ in range(MOST_PAGES):
-            body = await self.call(action, {**params, "limitstart": start, "limitnum": PAGE})
-            with understood(action):
-                found = as_list(body.get(plural), singular)
-                rows |= {identifier(row["id"]): row for row in found}
-                total = identifier(body.get("totalresults"))
-                start += len(found)
-                if not found or (total and start >= int(total)):
-                    return list(rows.values())
-        raise UpstreamMalformed(WHMCS, action, f"more than {MOST_PAGES} pages")
+    async def page(self, action: str, plural: str, singular: str, *, start: int, size: int = PAGE) -> Page:
+        """One page of a list."""
+        return await lists.page(self.call, action, {}, plural, singular, start=start, size=size)
 
 
 def required(body: Mapping[str, Any], name: str, action: str) -> str:
@@ -108,7 +102,9 @@ def required(body: Mapping[str, Any], name: str, action: str) -> str:
 def _understood(action: str, answer: Answer, write: bool) -> dict[str, Any]:
     if failure := of_status(WHMCS, action, answer.status, write=write):
         raise failure
-    body = json_object(answer)
+    body = json_object(answer, "result")
+    if body is None and write and (found := opening(answer, "result")) and found.members["result"] == "success":
+        body = found.members
     if answer.status != 200:
         raise of_other_status(action, answer.status, text(body.get("message")) if body else "")
     if body is None:  # spoiled by a hook or a PHP notice

@@ -1,20 +1,33 @@
 """Requests to cancel a service. WHMCS keeps the service active until its daily run acts on the request.
 
 It refuses a second request for one service, lists them for the whole installation only, and no action takes one back.
+Old requests stay in the list for good, so it is read from its newest end, and no further than need be.
 """
 
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Set
 from typing import Any, Literal
 
-from app.errors import UpstreamMalformed
+from app.errors import UpstreamMalformed, UpstreamUnavailable
+from app.integrations.forms import TIMED_OUT
+from app.integrations.wall import walled
+from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.faults import WHMCS, understood
+from app.integrations.whmcs.lists import Listing, Rows
 from app.integrations.whmcs.records import Record, cancel_request
-from app.integrations.whmcs.wire import identifier, text
+from app.integrations.whmcs.wire import identifier, known_id, text
 
 Kind = Literal["Immediate", "End of Billing Period"]
+Known = tuple[str, str | None, str | None]
+"""Service, type and date of a request."""
 READ, ADD = "GetCancelledPackages", "AddCancelRequest"
+WHAT = (READ, "packages", "package")
+NEWEST_PAGES = 10
+"""How far back one's own request of a moment ago is looked for."""
 
 
+@walled(WHMCS)
 async def request_cancellation(client: WhmcsClient, service_id: str, kind: Kind, reason: str) -> None:
     """Ask for it.
 
@@ -28,24 +41,89 @@ async def request_cancellation(client: WhmcsClient, service_id: str, kind: Kind,
             raise UpstreamMalformed(WHMCS, ADD, "another service than the one asked for")
 
 
+@walled(WHMCS)
 async def reason_of(client: WhmcsClient, service_id: str) -> str | None:
-    """The reason given with the latest request for a service; None when there is none."""
-    rows = [row for row in await _rows(client) if _relid(row) == service_id]
-    return text(rows[-1].get("reason")) if rows else None
+    """The reason given with the latest request for a service; None when none is among the newest of the list."""
+    pages = 0
+    async for rows in _newest_first(client):
+        of_service = [row for row in rows if _service(row) == service_id]
+        if of_service:
+            return text(max(of_service, key=_number).get("reason"))
+        pages += 1
+        if pages >= NEWEST_PAGES:
+            break
+    return None
 
 
-async def requests(client: WhmcsClient) -> list[Record]:
-    """The latest request of every service of the installation that has one."""
-    with understood(READ):
-        return list({_relid(row): cancel_request(row) for row in await _rows(client)}.values())
+@walled(WHMCS)
+async def requests(client: WhmcsClient, known: Set[Known] = frozenset()) -> Listing[Record]:
+    """The latest request of every service of the installation that has one.
+
+    With what is `known`, the newest end of the list only, back to a page that holds nothing new: then the list is not
+    complete, and says nothing of older requests.
+    """
+    if not known:
+        rows = await client.rows(READ, {}, *WHAT[1:])
+        return _latest(rows.rows, complete=rows.complete)
+    found: list[Any] = []
+    try:
+        async with asyncio.timeout(lists.LIST_SECONDS):
+            async for page in _newest_first(client):
+                found += page
+                if all(_known(row) in known for row in page):
+                    break
+    except TimeoutError as error:
+        raise UpstreamUnavailable(WHMCS, READ, "the list took too long", vendor_code=TIMED_OUT) from error
+    return _latest(found, complete=False)
 
 
-async def _rows(client: WhmcsClient) -> list[dict[str, Any]]:
-    """All requests, the oldest first."""
-    found = await client.rows(READ, {}, "packages", "package")
-    with understood(READ):
-        return sorted(found, key=lambda row: int(identifier(row["id"])))
+async def _newest_first(client: WhmcsClient) -> AsyncIterator[list[Any]]:
+    """The pages from the newest on. WHMCS does not say in which order it lists them, so the first page has to tell."""
+    action, plural, singular = WHAT
+    first = await client.page(action, plural, singular, start=0)
+    size, total = len(first.rows), first.total
+    if total is None:
+        yield (await client.rows(action, {}, plural, singular)).rows
+        return
+    if size == 0 or total <= size:
+        yield first.rows
+        return
+    if _number(first.rows[0]) > _number(first.rows[-1]):
+        yield first.rows
+        for start in range(size, total, size):
+            yield (await client.page(action, plural, singular, start=start, size=size)).rows
+        return
+    for end in range(total, 0, -size):
+        start = max(end - size, 0)
+        yield (await client.page(action, plural, singular, start=start, size=end - start)).rows
 
 
-def _relid(row: dict[str, Any]) -> str:
-    return identifier(row.get("relid"))
+def _latest(rows: Iterable[Any], *, complete: bool) -> Listing[Record]:
+    """One a service, the last that was made; the unread ones are known by their service too."""
+    ordered = sorted(rows, key=_number)
+    by_service = {_service(row) or f"?{place}": row for place, row in enumerate(ordered)}
+    made = Rows(list(by_service.values()), complete)
+    return lists.read(READ, made, cancel_request, object_name="cancel_request", id_field="relid")
+
+
+def _known(row: Any) -> Known | None:
+    try:
+        record = cancel_request(row)
+    except Exception:  # what cannot be read is not known, and is counted where it is read
+        return None
+    return record.record_id, record.data["type"], record.data["date"]
+
+
+def _service(row: Any) -> str:
+    return _id(row, "relid")
+
+
+def _number(row: Any) -> int:
+    return int(_id(row, "id") or 0)
+
+
+def _id(row: Any, field: str) -> str:
+    try:
+        return known_id(row.get(field)) if isinstance(row, Mapping) else ""
+    except ValueError:
+        return ""

@@ -4,25 +4,26 @@ WHMCS ignores parameters that it does not know and its credential reaches every 
 kept out is checked again here: a record of somebody else's never passes.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
-from app.integrations.whmcs import records
+from app.integrations.wall import all_walled
+from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.faults import WHMCS, understood
+from app.integrations.whmcs.invoices import Invoices
+from app.integrations.whmcs.lists import Listing
 from app.integrations.whmcs.orders import Orders
 from app.integrations.whmcs.records import Record
 from app.integrations.whmcs.shapes import NewClient, NewOrder, OrderLine, WhmcsOrder
 from app.integrations.whmcs.wire import as_list, identifier, serialized, text
 from app.settings import Settings
 
-__all__ = ["NewClient", "NewOrder", "OrderLine", "Record", "WhmcsClient", "WhmcsOrder"]
-
-DETAILS_AT_ONCE = 4
+__all__ = ["Listing", "NewClient", "NewOrder", "OrderLine", "Record", "WhmcsClient", "WhmcsOrder"]
 
 
+@all_walled(WHMCS)
 class WhmcsClient:
     """One installation."""
 
@@ -32,7 +33,9 @@ class WhmcsClient:
         # Connections of their own: a slow gateway must not hold up everything else that is asked of WHMCS.
         self._charges = Api(settings)
         self.call = self._api.call
-        self.rows = self._api.rows
+        self.rows, self.page = self._api.rows, self._api.page
+        invoices = Invoices(self._api)
+        self.invoices, self._invoice = invoices.of, invoices.one
         orders = Orders(self._api)
         self.find_order, self.add_order = orders.find, orders.add
         self.accept_order, self.cancel_order = orders.accept, orders.cancel
@@ -93,24 +96,6 @@ class WhmcsClient:
         """Close a client: unpaid invoices are cancelled, services end. Safe to repeat."""
         await self.call("CloseClient", {"clientid": whmcs_client_id}, write=True)
 
-    async def invoices(self, whmcs_client_id: str) -> list[Record]:
-        """All invoices of a client, in full. One that is deleted meanwhile is left out."""
-        action = "GetInvoices"
-        rows = await self._api.rows(action, {"userid": whmcs_client_id, "orderby": "id"}, "invoices", "invoice")
-        own = [row for row in rows if identifier(row.get("userid")) == whmcs_client_id]
-        found: list[Record] = []
-        for start in range(0, len(own), DETAILS_AT_ONCE):
-            details = (self._detail(row, whmcs_client_id) for row in own[start : start + DETAILS_AT_ONCE])
-            found += [each for each in await asyncio.gather(*details) if each is not None]
-        return found
-
-    async def _detail(self, row: Mapping[str, Any], whmcs_client_id: str) -> Record | None:
-        try:
-            found = await self._invoice(identifier(row["id"]), text(row.get("currencycode")))
-        except UpstreamNotFound:
-            return None
-        return found if found.owner_id == whmcs_client_id else None
-
     async def invoice(self, invoice_id: str) -> Record:
         """One invoice in full. Its currency is its client's."""
         found = await self._invoice(invoice_id, "")
@@ -144,41 +129,35 @@ class WhmcsClient:
         """Have an invoice paid through another gateway. Safe to repeat."""
         await self.call("UpdateInvoice", {"invoiceid": invoice_id, "paymentmethod": gateway}, write=True)
 
-    async def _invoice(self, invoice_id: str, currency: str) -> Record:
-        action = "GetInvoice"
-        body = await self.call(action, {"invoiceid": invoice_id})
-        with understood(action):
-            found = records.invoice(body, currency)
-        if found.record_id != invoice_id:
-            raise UpstreamMalformed(WHMCS, action, "another invoice than the one asked for")
-        return found
-
-    async def services(self, whmcs_client_id: str) -> list[Record]:
+    async def services(self, whmcs_client_id: str) -> Listing[Record]:
         """All services of a client."""
         action = "GetClientsProducts"
         rows = await self._api.rows(action, {"clientid": whmcs_client_id}, "products", "product")
-        with understood(action):
-            return [each for each in map(records.service, rows) if each.owner_id == whmcs_client_id]
+        found = lists.read(action, rows, records.service, object_name="service")
+        return _of(whmcs_client_id, found)
 
     async def service(self, service_id: str) -> Record:
         """One service."""
         action = "GetClientsProducts"
         body = await self.call(action, {"serviceid": service_id})
         with understood(action):
-            found = [records.service(row) for row in as_list(body.get("products"), "product")]
-        for each in found:
-            if each.record_id == service_id:
-                return each
+            rows = as_list(body.get("products"), "product")
+            found = next((row for row in rows if _id_of(row) == service_id), None)
+            if found is None and rows and not all(map(_id_of, rows)):
+                raise ValueError("rows without an id")
+            if found is not None:
+                return records.service(found)
         raise UpstreamNotFound(WHMCS, action, f"no service {service_id}")
 
-    async def pay_methods(self, whmcs_client_id: str) -> list[Record]:
+    async def pay_methods(self, whmcs_client_id: str) -> Listing[Record]:
         """The payment methods kept for a client."""
         action = "GetPayMethods"
         body = await self.call(action, {"clientid": whmcs_client_id})
         with understood(action):
             if identifier(body.get("clientid") or whmcs_client_id) != whmcs_client_id:
                 raise ValueError("another client than the one asked for")
-            return [records.pay_method(row, whmcs_client_id) for row in as_list(body.get("paymethods"), "paymethod")]
+        rows = lists.all_of(action, body, "paymethods", "paymethod")
+        return lists.read(action, rows, lambda row: records.pay_method(row, whmcs_client_id), object_name="pay_method")
 
     async def set_default_pay_method(self, whmcs_client_id: str, pay_method_id: str) -> None:
         """Have the client charged by this method from now on. Safe to repeat.
@@ -198,12 +177,11 @@ class WhmcsClient:
         params = {"clientid": whmcs_client_id, "paymethodid": pay_method_id}
         await self.call("DeletePayMethod", params, write=True)
 
-    async def gateways(self) -> list[Record]:
+    async def gateways(self) -> Listing[Record]:
         """The payment gateways of the installation."""
         action = "GetPaymentMethods"
-        body = await self.call(action)
-        with understood(action):
-            return [records.gateway(row) for row in as_list(body.get("paymentmethods"), "paymentmethod")]
+        rows = lists.all_of(action, await self.call(action), "paymentmethods", "paymentmethod")
+        return lists.read(action, rows, records.gateway, object_name="gateway", id_field="module")
 
     async def cancel_service(self, service_id: str) -> None:
         """Mark a service as cancelled in WHMCS; whatever provides it is not told. Safe to repeat."""
@@ -230,3 +208,15 @@ class WhmcsClient:
         except OutcomeUnknown as error:  # it changes nothing that matters, so there is nothing to look up
             raise UpstreamUnavailable(WHMCS, error.operation, error.reason) from error
         return True
+
+
+def _of(whmcs_client_id: str, found: Listing[Record]) -> Listing[Record]:
+    own = (each for each in found if each.owner_id == whmcs_client_id)
+    return Listing(own, unread=found.unread, complete=found.complete)
+
+
+def _id_of(row: Mapping[str, Any]) -> str:
+    try:
+        return identifier(row.get("id"))
+    except ValueError:
+        return ""

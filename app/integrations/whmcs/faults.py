@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.errors import (
+    PortalError,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
@@ -84,5 +85,7 @@ def understood(action: str) -> Iterator[None]:
     """Whatever goes wrong while a record is taken apart means that the answer was not as documented."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UpstreamMalformed(WHMCS, action, f"an unexpected record: {error!r}") from error
+    except PortalError:
+        raise
+    except Exception as error:
+        raise UpstreamMalformed(WHMCS, action, f"an unexpected record: {type(error).__name__}") from error

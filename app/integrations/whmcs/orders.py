@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.errors import UpstreamMalformed
+from app.integrations.wall import all_walled
 from app.integrations.whmcs.api import Api, required
-from app.integrations.whmcs.faults import understood
+from app.integrations.whmcs.faults import WHMCS, understood
 from app.integrations.whmcs.shapes import NewOrder, WhmcsOrder
-from app.integrations.whmcs.wire import as_list, csv, identifier, text
+from app.integrations.whmcs.wire import as_list, csv, identifier, known_id, text
 
 MARKER = "sfOrderId="
 """Order notes hold this and the Salesforce order id: how fulfilment finds what an unanswered AddOrder did."""
 
 
+@all_walled(WHMCS)
 class Orders:
     """The orders of one installation."""
 
@@ -19,13 +22,24 @@ class Orders:
         self._api = api
 
     async def find(self, whmcs_client_id: str, salesforce_order_id: str) -> WhmcsOrder | None:
-        """The client's order whose notes name this Salesforce order."""
+        """The client's order whose notes name this Salesforce order.
+
+        Raises:
+            UpstreamMalformed: it is none of those that could be read, and there may be others.
+        """
         action = "GetOrders"
         rows = await self._api.rows(action, {"userid": whmcs_client_id}, "orders", "order")
         marker = f"{MARKER}{salesforce_order_id}"
+        sure = rows.complete
         with understood(action):
-            own = (row for row in rows if identifier(row.get("userid")) == whmcs_client_id)
-            return next((_order(row) for row in own if marker in text(row.get("notes"))), None)
+            for row in rows.rows:
+                notes = row.get("notes") if isinstance(row, Mapping) else {}
+                if marker in text(notes) and known_id(row.get("userid")) == whmcs_client_id:
+                    return _order(row)
+                sure = sure and (notes is None or isinstance(notes, str))
+        if not sure:  # an order placed twice is worse than one that waits
+            raise UpstreamMalformed(WHMCS, action, "an order that cannot be read may be the one looked for")
+        return None
 
     async def add(self, order: NewOrder) -> WhmcsOrder:
         """Place an order; without invoice or mail unless it is to be paid first. Not idempotent: look by `find`
@@ -46,7 +60,7 @@ class Orders:
             "noemail": True,
         }
         body = await self._api.call(action, params, write=True)
-        services = csv(text(body.get("serviceids") or body.get("productids")))
+        services = tuple(map(known_id, csv(text(body.get("serviceids") or body.get("productids")))))
         return WhmcsOrder(required(body, "orderid", action), services, _invoice_id(body), "Pending")
 
     async def accept(self, order_id: str) -> None:
@@ -69,11 +83,11 @@ class Orders:
 
 def _order(row: Mapping[str, Any]) -> WhmcsOrder:
     lines = as_list(row.get("lineitems"), "lineitem")
-    services = tuple(identifier(line["relid"]) for line in lines if str(line.get("type", "")).lower() == "product")
-    return WhmcsOrder(identifier(row["id"]), services, _invoice_id(row), text(row.get("status")))
+    services = tuple(known_id(line.get("relid")) for line in lines if text(line.get("type")).lower() == "product")
+    return WhmcsOrder(known_id(row.get("id")), services, _invoice_id(row), text(row.get("status")))
 
 
 def _invoice_id(body: Mapping[str, Any]) -> str | None:
     """An order without invoice says 0, "" or nothing."""
-    found = text(body.get("invoiceid")).strip()
+    found = identifier(body.get("invoiceid"))
     return found if found not in ("", "0") else None

@@ -1,14 +1,19 @@
 """Promotion codes. WHMCS has no action that validates one; it drops what does not apply without a word."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
+from app.errors import UpstreamMalformed
+from app.intake.fields import Fields
+from app.integrations.wall import walled
+from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
-from app.integrations.whmcs.faults import understood
-from app.integrations.whmcs.wire import as_list, csv, identifier, moment, text
+from app.integrations.whmcs.faults import WHMCS
+from app.integrations.whmcs.wire import csv, text
 
 PERCENTAGE, FIXED = "Percentage", "Fixed Amount"
 
@@ -28,29 +33,50 @@ class Promotion(Struct, frozen=True, kw_only=True):
     uses: int
 
 
+@walled(WHMCS)
 async def promotion(client: WhmcsClient, code: str) -> Promotion | None:
-    """The promotion of this code; upper and lower case do not matter."""
+    """The promotion of this code; upper and lower case do not matter.
+
+    Raises:
+        UpstreamMalformed: it is there, and what it gives or for how long cannot be read.
+    """
     action = "GetPromotions"
-    body = await client.call(action, {"code": code})
-    with understood(action):
-        found = [_promotion(row) for row in as_list(body.get("promotions"), "promotion")]
-    return next((each for each in found if each.code.casefold() == code.casefold()), None)
+    rows = lists.all_of(action, await client.call(action, {"code": code}), "promotions", "promotion")
+    found = lists.read(action, rows, _promotion, object_name="promotion")
+    of_code = next((each for each in found if each.code.casefold() == code.casefold()), None)
+    if of_code is None and not (found.complete and not found.unread):
+        raise UpstreamMalformed(WHMCS, action, "a promotion that cannot be read may be the one looked for")
+    return of_code
 
 
-def _promotion(row: dict[str, Any]) -> Promotion:
+def _promotion(row: Mapping[str, Any]) -> Promotion:
+    """What a discount is, and when it ends, must not be guessed."""
+    fields = Fields(WHMCS, "promotion", text(row.get("id")), row)
+    value = fields.money("value")
+    if value is None or not text(row.get("code")):
+        raise ValueError("a promotion without code or value")
     return Promotion(
         code=text(row["code"]),
-        kind=text(row["type"]),
-        value=Decimal(text(row["value"])),
+        kind=text(row.get("type")),
+        value=value,
         recurring=text(row.get("recurring")) == "1",
         product_ids=frozenset(csv(text(row.get("appliesto")))),
-        starts_on=_day(row.get("startdate")),
-        expires_on=_day(row.get("expirationdate")),
-        max_uses=int(identifier(row.get("maxuses")) or 0),
-        uses=int(identifier(row.get("uses")) or 0),
+        starts_on=_day(fields, "startdate"),
+        expires_on=_day(fields, "expirationdate"),
+        max_uses=_count(fields, "maxuses"),
+        uses=_count(fields, "uses"),
     )
 
 
-def _day(value: Any) -> date | None:
-    found = moment(value)
-    return date.fromisoformat(found[:10]) if found else None
+def _day(fields: Fields, name: str) -> date | None:
+    found = fields.day(name)
+    if found is None and not fields.says_nothing(name):
+        raise ValueError("a day that cannot be read")
+    return found
+
+
+def _count(fields: Fields, name: str) -> int:
+    found = fields.whole_number(name)
+    if found is None and not fields.says_nothing(name):
+        raise ValueError("a number that cannot be read")
+    return found or 0

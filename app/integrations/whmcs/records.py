@@ -1,4 +1,6 @@
-"""WHMCS records as the mirror keeps them: known keys only, ids and money as strings, zero dates as nothing.
+"""WHMCS records as the mirror keeps them: known keys only, ids and money as plain strings, dates as ISO has them.
+
+A value that cannot be read is None and counted; only a record whose id, owner, status or total cannot be read is none.
 
 Only what is named here is taken in, so service passwords, gateway tokens and notes never reach a table.
 """
@@ -10,7 +12,20 @@ from typing import Any
 from msgspec import Struct, structs
 
 from app.events import Change, Origin
-from app.integrations.whmcs.wire import as_list, identifier, is_true, moment, picked, text
+from app.intake.fields import Fields
+from app.integrations.whmcs.faults import WHMCS
+from app.integrations.whmcs.wire import (
+    amount,
+    as_list,
+    collection,
+    dated,
+    identifier,
+    is_true,
+    known_id,
+    other_id,
+    picked,
+    text,
+)
 
 CLIENT = (
     "email",
@@ -25,27 +40,14 @@ CLIENT = (
     "phonenumber",
     "currency_code",
     "status",
-    "credit",
     "defaultgateway",
 )
-INVOICE = (
-    "invoicenum",
-    "subtotal",
-    "credit",
-    "tax",
-    "tax2",
-    "total",
-    "taxrate",
-    "taxrate2",
-    "status",
-    "paymentmethod",
-)
+INVOICE = ("invoicenum", "status", "paymentmethod")
+INVOICE_AMOUNTS = ("subtotal", "credit", "tax", "tax2", "total", "taxrate", "taxrate2")
 SERVICE = (
     "name",
     "groupname",
     "domain",
-    "firstpaymentamount",
-    "recurringamount",
     "paymentmethod",
     "billingcycle",
     "status",
@@ -85,28 +87,45 @@ def change(record: Record, *, origin: Origin, read_at: datetime) -> Change:
 
 def client(body: Mapping[str, Any], customer_number_field_id: int) -> Record:
     """GetClientsDetails. The record is nested under `client`; old installs also spread it over the root."""
-    raw = body.get("client") or body
-    client_id = identifier(raw.get("id") or raw.get("userid") or raw.get("client_id"))
-    fields = {
-        identifier(each.get("id")): text(each.get("value")) for each in as_list(raw.get("customfields"), "customfield")
-    }
-    data: dict[str, Any] = {"id": client_id, **picked(raw, CLIENT)}
+    nested = body.get("client")
+    raw = nested if isinstance(nested, Mapping) and nested else body
+    client_id = known_id(raw.get("id") or raw.get("userid") or raw.get("client_id"))
+    fields = Fields(WHMCS, "client", client_id, raw)
+    data: dict[str, Any] = {"id": client_id, **picked(fields, CLIENT), "credit": amount(fields, "credit")}
     data["country"] = text(raw.get("countrycode") or raw.get("country"))
-    data["customer_number"] = fields.get(str(customer_number_field_id), "")
+    data["customer_number"] = _custom_field(fields, customer_number_field_id)
     return Record("client", client_id, client_id, data)
+
+
+def _custom_field(fields: Fields, field_id: int) -> str:
+    rows = fields.read("customfields", lambda value: as_list(value, "customfield") if _is_collection(value) else None)
+    for row in rows or ():
+        if text(row.get("id")).strip() == str(field_id):
+            return text(row.get("value"))
+    return ""
+
+
+def _is_collection(value: Any) -> bool:
+    return value is None or value == "" or isinstance(value, Mapping | list)
 
 
 def invoice(detail: Mapping[str, Any], currency: str) -> Record:
     """GetInvoice, which knows items and payments but no currency; the currency is the client's."""
-    invoice_id, owner = identifier(detail.get("invoiceid") or detail.get("id")), identifier(detail.get("userid"))
-    data: dict[str, Any] = {"id": invoice_id, "userid": owner, **picked(detail, INVOICE)}
-    data |= {name: moment(detail.get(name)) for name in ("date", "duedate", "datepaid")}
-    data["last_capture_attempt"] = moment(detail.get("lastcaptureattempt"))
+    invoice_id, owner = known_id(detail.get("invoiceid") or detail.get("id")), known_id(detail.get("userid"))
+    fields = Fields(WHMCS, "invoice", invoice_id, detail)
+    data: dict[str, Any] = {"id": invoice_id, "userid": owner, **picked(fields, INVOICE)}
+    data |= {name: amount(fields, name) for name in INVOICE_AMOUNTS}
+    data["balance"] = amount(fields, "balance")
+    if data["total"] is None or (data["balance"] is None and detail.get("balance") not in (None, "")):
+        raise ValueError("an invoice of which cannot be read what it comes to")
+    data["balance"] = data["balance"] or "0.00"
+    data |= {name: dated(fields, name) for name in ("date", "duedate", "datepaid")}
+    data["last_capture_attempt"] = dated(fields, "lastcaptureattempt")
     data["ccgateway"] = "1" if is_true(detail.get("ccgateway")) else "0"
     data["currencycode"] = currency
-    data["balance"] = text(detail.get("balance") or "0.00")
-    data["items"] = [_item(item) for item in as_list(detail.get("items"), "item")]
-    data["transactions"] = [_transaction(each) for each in as_list(detail.get("transactions"), "transaction")]
+    data["items"] = [_item(invoice_id, item) for item in as_list(detail.get("items"), "item")]
+    rows = collection(detail.get("transactions"), "transaction")
+    data["transactions"] = [_transaction(invoice_id, each) for each in rows]
     return Record("invoice", invoice_id, owner, data)
 
 
@@ -115,41 +134,58 @@ def with_currency(record: Record, currency: str) -> Record:
     return structs.replace(record, data={**record.data, "currencycode": currency})
 
 
-def _item(item: Mapping[str, Any]) -> dict[str, Any]:
+def _item(invoice_id: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    fields = Fields(WHMCS, "invoice_item", invoice_id, item)
+    ids = {name: other_id(fields, name) for name in ("id", "relid")}
     taxed = "1" if is_true(item.get("taxed")) else "0"
-    ids = {"id": identifier(item.get("id")), "relid": identifier(item.get("relid"))}
-    return {**ids, **picked(item, ("type", "description", "amount")), "taxed": taxed}
+    return {**ids, **picked(fields, ("type", "description")), "amount": amount(fields, "amount"), "taxed": taxed}
 
 
-def _transaction(each: Mapping[str, Any]) -> dict[str, Any]:
-    kept = picked(each, ("gateway", "description", "amountin", "fees", "amountout", "transid"))
-    ids = {name: identifier(each.get(name)) for name in ("id", "refundid")}
-    return {**ids, **kept, "date": moment(each.get("date"))}
+def _transaction(invoice_id: str, each: Any) -> dict[str, Any]:
+    """Money that came or went is a fact of the invoice; without it the invoice would say something else.
+
+    Raises:
+        ValueError: it, or an amount of it, is there and cannot be read.
+    """
+    if not isinstance(each, Mapping):
+        raise ValueError("a transaction that is no object")
+    fields = Fields(WHMCS, "transaction", invoice_id, each)
+    amounts = {name: amount(fields, name) for name in ("amountin", "fees", "amountout")}
+    for name in ("amountin", "amountout"):
+        if amounts[name] is None and each.get(name) not in (None, ""):
+            raise ValueError("a transaction whose amount cannot be read")
+    ids = {name: other_id(fields, name) for name in ("id", "refundid")}
+    kept = picked(fields, ("gateway", "description", "transid"))
+    return {**ids, **kept, **amounts, "date": dated(fields, "date")}
 
 
 def service(row: Mapping[str, Any]) -> Record:
     """One row of GetClientsProducts."""
-    service_id, owner = identifier(row.get("id")), identifier(row.get("clientid"))
-    data: dict[str, Any] = {"id": service_id, "clientid": owner, **picked(row, SERVICE)}
-    data |= {name: identifier(row.get(name)) for name in ("orderid", "pid")}
-    data |= {name: moment(row.get(name)) for name in ("regdate", "nextduedate")}
+    service_id, owner = known_id(row.get("id")), known_id(row.get("clientid"))
+    fields = Fields(WHMCS, "service", service_id, row)
+    data: dict[str, Any] = {"id": service_id, "clientid": owner, **picked(fields, SERVICE)}
+    data |= {name: amount(fields, name) for name in ("firstpaymentamount", "recurringamount")}
+    data |= {name: other_id(fields, name) for name in ("orderid", "pid")}
+    data |= {name: dated(fields, name) for name in ("regdate", "nextduedate")}
     return Record("service", service_id, owner, data)
 
 
 def addon(row: Mapping[str, Any]) -> Record:
     """One row of GetClientsAddons: hangs on its service."""
-    addon_id, owner = identifier(row.get("id")), identifier(row.get("userid"))
-    data: dict[str, Any] = {"id": addon_id, **picked(row, ("name", "billingcycle", "status"))}
-    data["recurringamount"] = text(row.get("recurring"))
-    data |= {name: moment(row.get(name)) for name in ("regdate", "nextduedate")}
+    addon_id, owner = known_id(row.get("id")), known_id(row.get("userid"))
+    fields = Fields(WHMCS, "addon", addon_id, row)
+    data: dict[str, Any] = {"id": addon_id, **picked(fields, ("name", "billingcycle", "status"))}
+    data["recurringamount"] = amount(fields, "recurring")
+    data |= {name: dated(fields, name) for name in ("regdate", "nextduedate")}
     return Record("addon", addon_id, owner, data, identifier(row.get("serviceid")))
 
 
 def cancel_request(row: Mapping[str, Any]) -> Record:
     """One row of GetCancelledPackages. A service has one at a time and the record bears the service's id, because who
     makes a request is not told its own. The customer's reason is left behind."""
-    service_id = identifier(row.get("relid"))
-    return cancellation(service_id, text(row.get("type")), moment(row.get("date")))
+    service_id = known_id(row.get("relid"))
+    fields = Fields(WHMCS, "cancel_request", service_id, row)
+    return cancellation(service_id, picked(fields, ("type",))["type"], dated(fields, "date"))
 
 
 def cancellation(service_id: str, kind: str, at: str | None) -> Record:
@@ -164,12 +200,15 @@ def upgrade(service_id: str, whmcs_client_id: str, data: Mapping[str, str | None
 
 def pay_method(row: Mapping[str, Any], whmcs_client_id: str) -> Record:
     """One row of GetPayMethods: type, brand, last four, expiry. The gateway's token is left behind."""
-    method_id = identifier(row.get("id"))
-    data = {"id": method_id, "clientid": whmcs_client_id, **picked(row, PAY_METHOD)}
+    method_id = known_id(row.get("id"))
+    fields = Fields(WHMCS, "pay_method", method_id, row)
+    data = {"id": method_id, "clientid": whmcs_client_id, **picked(fields, PAY_METHOD)}
     return Record("pay_method", method_id, whmcs_client_id, data)
 
 
 def gateway(row: Mapping[str, Any]) -> Record:
     """One row of GetPaymentMethods."""
-    data = picked(row, ("module", "displayname"))
-    return Record("gateway", data["module"], None, data)
+    module = text(row.get("module")).strip()
+    if not module:
+        raise ValueError("a gateway without a name")
+    return Record("gateway", module, None, picked(Fields(WHMCS, "gateway", module, row), ("module", "displayname")))

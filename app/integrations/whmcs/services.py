@@ -1,22 +1,27 @@
 """Services beyond their plain record: add-ons, the login name of what provides them, a status set by hand."""
 
+from app.integrations.wall import walled
+from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
-from app.integrations.whmcs.faults import understood
+from app.integrations.whmcs.faults import WHMCS, understood
+from app.integrations.whmcs.lists import Listing
 from app.integrations.whmcs.records import Record, addon
 from app.integrations.whmcs.wire import as_list, identifier, text
 
 ACTIVE, SUSPENDED, TERMINATED, CANCELLED = "Active", "Suspended", "Terminated", "Cancelled"
 
 
-async def addons(client: WhmcsClient, whmcs_client_id: str) -> list[Record]:
+@walled(WHMCS)
+async def addons(client: WhmcsClient, whmcs_client_id: str) -> Listing[Record]:
     """The add-ons of all services of a client."""
     action = "GetClientsAddons"
     body = await client.call(action, {"clientid": whmcs_client_id})
-    with understood(action):
-        found = [addon(row) for row in as_list(body.get("addons"), "addon")]
-    return [each for each in found if each.owner_id == whmcs_client_id]
+    found = lists.read(action, lists.all_of(action, body, "addons", "addon"), addon, object_name="addon")
+    own = (each for each in found if each.owner_id == whmcs_client_id)
+    return Listing(own, unread=found.unread, complete=found.complete)
 
 
+@walled(WHMCS)
 async def login_name(client: WhmcsClient, service_id: str) -> str:
     """The user name that WHMCS's own module set up a service under, empty when the portal did. Kept nowhere."""
     action = "GetClientsProducts"
@@ -26,6 +31,7 @@ async def login_name(client: WhmcsClient, service_id: str) -> str:
         return next((text(row.get("username")) for row in rows if identifier(row.get("id")) == service_id), "")
 
 
+@walled(WHMCS)
 async def set_status(client: WhmcsClient, service_id: str, status: str, reason: str = "") -> None:
     """Note what state a service is in; whatever provides it is not told. Safe to repeat."""
     params: dict[str, object] = {"serviceid": service_id, "status": status, "suspendreason": reason or None}
@@ -34,6 +40,7 @@ async def set_status(client: WhmcsClient, service_id: str, status: str, reason: 
     await client.call("UpdateClientProduct", params, write=True)
 
 
+@walled(WHMCS)
 async def set_domain(client: WhmcsClient, service_id: str, domain: str) -> None:
     """Note what a service is known by: its domain, or a SIM's phone number. Safe to repeat."""
     await client.call("UpdateClientProduct", {"serviceid": service_id, "domain": domain}, write=True)

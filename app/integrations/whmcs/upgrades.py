@@ -6,19 +6,21 @@ invoice of the first is unpaid.
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
+from app.integrations.wall import walled
 from app.integrations.whmcs.api import required
 from app.integrations.whmcs.client import WhmcsClient
-from app.integrations.whmcs.faults import understood
-from app.integrations.whmcs.wire import identifier, text
+from app.integrations.whmcs.faults import WHMCS, understood
+from app.integrations.whmcs.wire import identifier, is_true, known_id, text
 
 ACTION = "UpgradeProduct"
-_NUMBER = re.compile(r"-?[0-9][0-9.,]*")
+_NUMBER = re.compile(r"[-\u2212]?[0-9][0-9.,]{0,20}")
 _CENTS = re.compile(r"[.,]([0-9]{2})$")
+_SIGNS = ("-", "\u2212")
 
 
 class Upgrade(Struct, frozen=True, kw_only=True):
@@ -51,6 +53,7 @@ class Upgraded(Struct, frozen=True, kw_only=True):
     invoice_id: str | None
 
 
+@walled(WHMCS)
 async def quote(client: WhmcsClient, wish: Upgrade) -> UpgradeQuote:
     """What it would cost; nothing is changed.
 
@@ -60,15 +63,16 @@ async def quote(client: WhmcsClient, wish: Upgrade) -> UpgradeQuote:
     body = await client.call(ACTION, {**_params(wish), "calconly": True})
     with understood(ACTION):
         return UpgradeQuote(
-            old_product_id=identifier(body["oldproductid"]),
-            product_id=identifier(body["newproductid"]),
-            due_now=_amount(text(body["price"])),
+            old_product_id=known_id(body.get("oldproductid")),
+            product_id=known_id(body.get("newproductid")),
+            due_now=_amount(text(body.get("price"))),
             days_left=int(identifier(body.get("daysuntilrenewal")) or 0),
             days_in_cycle=int(identifier(body.get("totaldays")) or 0),
-            in_progress=text(body.get("upgradeinprogress")).lower() in ("1", "true"),
+            in_progress=is_true(body.get("upgradeinprogress")),
         )
 
 
+@walled(WHMCS)
 async def upgrade(client: WhmcsClient, wish: Upgrade) -> Upgraded:
     """Change the product.
 
@@ -77,10 +81,8 @@ async def upgrade(client: WhmcsClient, wish: Upgrade) -> Upgraded:
         OutcomeUnknown: look with `quote` (`in_progress`, or the product is the new one) before asking again.
     """
     body = await client.call(ACTION, _params(wish), write=True)
-    invoice = text(body.get("invoiceid")).strip()
-    return Upgraded(
-        order_id=required(body, "orderid", ACTION), invoice_id=invoice if invoice not in ("", "0") else None
-    )
+    order_id, invoice_id = required(body, "orderid", ACTION), identifier(body.get("invoiceid"))
+    return Upgraded(order_id=order_id, invoice_id=invoice_id if invoice_id not in ("", "0") else None)
 
 
 def _params(wish: Upgrade) -> dict[str, Any]:
@@ -99,15 +101,12 @@ def _amount(shown: str) -> Decimal:
     Raises:
         ValueError: there is none.
     """
-    found = _NUMBER.search(shown.replace(" ", ""))
+    found = _NUMBER.search(re.sub(r"[ \u00a0\u202f]", "", shown))
     if found is None:
         raise ValueError("a price without a number")
     number = found.group()
-    negative = number.startswith("-") or shown.strip().startswith("-")
+    negative = number.startswith(_SIGNS) or shown.strip().startswith(_SIGNS)
     cents = _CENTS.search(number)
     whole = re.sub(r"[^0-9]", "", number[: cents.start()] if cents else number)
-    try:
-        value = Decimal(f"{whole or 0}.{cents.group(1) if cents else '00'}")
-    except InvalidOperation as error:
-        raise ValueError("a price that is no number") from error
+    value = Decimal(f"{whole or 0}.{cents.group(1) if cents else '00'}")
     return -value if negative else value

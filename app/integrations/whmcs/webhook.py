@@ -1,16 +1,19 @@
 """Webhooks that the company's WHMCS hook file sends: ids that may have changed."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from app.errors import InvalidRequest
 from app.events import Change
+from app.intake.text import json_object
+from app.integrations.whmcs.wire import identifier
 
 RECORD_OF = {"invoice": "invoice", "service": "service", "client": "client"}
 """Webhook object → the mirrored object of the same id. Pay methods are known by their client only."""
+OBJECTS = frozenset({*RECORD_OF, "pay_method", "order"})
 EARLY = frozenset(
     {
         *("AcceptOrder", "CancelOrder", "FraudOrder", "PendingOrder", "DeleteOrder", "CancelAndRefundOrder"),
@@ -20,11 +23,14 @@ EARLY = frozenset(
 """Hooks that WHMCS runs before it stores the change: what is read at once may still be the old state."""
 
 
+Name = Annotated[str, Meta(max_length=100)]
+
+
 class Notice(Struct, frozen=True):
     """The body of a webhook."""
 
-    event: str
-    object: str
+    event: Name
+    object: Name
     id: str
     client_id: str | None
     occurred_at: Annotated[datetime, Meta(tz=True)]
@@ -46,11 +52,26 @@ def decode(webhook_id: str, body: bytes) -> Heard:
         InvalidRequest: `webhook_malformed`.
     """
     try:
-        notice = msgspec.json.decode(body, type=Notice)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        notice = _notice(json_object(body))
+        changes = [_change(webhook_id, place, notice, named) for place, named in enumerate(_records(notice))]
+    except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors; the calendar's ends overflow
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
-    changes = [_change(webhook_id, place, notice, named) for place, named in enumerate(_records(notice))]
     return Heard(changes, notice.event in EARLY)
+
+
+def _notice(body: dict[str, Any]) -> Notice:
+    """The notice with ids as records have them. What is not mirrored may have ids of any kind."""
+    notice = msgspec.convert(body, Notice)
+    if notice.object not in OBJECTS:
+        return notice
+    return msgspec.structs.replace(
+        notice, id=_id(notice.id), client_id=_id(notice.client_id), merged_into=_id(notice.merged_into)
+    )
+
+
+def _id(value: str | None) -> str:
+    found = identifier(value)
+    return "" if found == "0" else found
 
 
 def _change(webhook_id: str, place: int, notice: Notice, named: tuple[str, str]) -> Change:

@@ -1,13 +1,22 @@
 """WHMCS's dialect, one way and the other: PHP-style forms out, tolerant normalisation in."""
 
 import base64
-import html
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import phpserialize3
 
-NULL_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00", ""})
+from app.intake import parse
+from app.intake.fields import Fields
+from app.intake.text import REPLACEMENT, clean, scalar
+
+_ENTITY = re.compile(r"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));")
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_NOTHING: tuple[Any, ...] = (None, "", "0", 0, False)
+_OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.I)
+LAST_CODE_POINT = 0x10FFFF
+MOST_DIGITS = 18
 
 
 def form(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -31,35 +40,95 @@ def serialized(values: Mapping[int, str]) -> str:
     return base64.b64encode(phpserialize3.dumps(dict(values)).encode()).decode()
 
 
-def as_list(value: Any, singular: str) -> list[dict[str, Any]]:
-    """A collection, however WHMCS wrapped it: `{"invoice": [...]}`, `""`, `{}`, a bare object, or numbered keys."""
+def collection(value: Any, singular: str) -> list[Any]:
+    """The items of a collection, however WHMCS wrapped it: `{"invoice": [...]}`, `""`, `{}`, a bare object, or numbered
+    keys. Items may be anything; empty ones are none.
+
+    Raises:
+        ValueError: it is no collection at all.
+    """
     if isinstance(value, Mapping) and singular in value:
         value = value[singular]
-    if isinstance(value, Mapping) and value and all(str(key).isdigit() for key in value):
+    if isinstance(value, Mapping) and value and all(_numbered(key) for key in value):
         value = [value[key] for key in sorted(value, key=int)]
     if isinstance(value, list):
-        return [item for item in value if isinstance(item, dict)]
-    return [dict(value)] if value and isinstance(value, Mapping) else []
+        return [item for item in value if item not in ([], {}, None, "")]
+    if isinstance(value, Mapping):
+        return [value] if value else []
+    if any(value is nothing or (value == nothing and type(value) is type(nothing)) for nothing in _NOTHING):
+        return []
+    raise ValueError(f"no list of {singular}")
+
+
+def as_list(value: Any, singular: str) -> list[dict[str, Any]]:
+    """The same, objects only.
+
+    Raises:
+        ValueError: it is no collection at all.
+    """
+    return [dict(item) for item in collection(value, singular) if isinstance(item, Mapping)]
+
+
+def _numbered(key: Any) -> bool:
+    plain = str(key)
+    return plain.isascii() and plain.isdigit() and len(plain) <= MOST_DIGITS
 
 
 def text(value: Any) -> str:
-    """A scalar as text; WHMCS stores what was typed into its forms with HTML entities."""
-    return "" if value is None else html.unescape(str(value))
+    """A scalar as text; "" for whatever is none. WHMCS stores what was typed into its forms as PHP's `htmlspecialchars`
+    leaves it, so the entities of that are decoded, once, and no others: `&copy=2` is part of an address."""
+    plain = scalar(value)
+    return _ENTITY.sub(_character, plain) if "&" in plain else plain
+
+
+def _character(found: "re.Match[str]") -> str:
+    if found[1]:
+        return _NAMED[found[1]]
+    point = int(found[2]) if found[2] else int(found[3], 16)
+    return clean(chr(point)) if point <= LAST_CODE_POINT else REPLACEMENT
 
 
 def identifier(value: Any) -> str:
-    """An id or a count, which may come as number or string; "" for none.
+    """An id or a count, which may come as number or string, with blanks and as `7.0`; "" for none.
 
     Raises:
         ValueError: it is neither.
     """
-    plain = "" if value is None else str(value).strip()
-    return str(int(plain)) if plain else ""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return ""
+    number = parse.whole_number(value)
+    if number is None or number < 0:
+        raise ValueError("an id that is no number")
+    return str(number)
+
+
+def known_id(value: Any) -> str:
+    """The id of what must have one.
+
+    Raises:
+        ValueError: it has none, or it cannot be read.
+    """
+    found = identifier(value)
+    if found in ("", "0"):
+        raise ValueError("no id")
+    return found
+
+
+def other_id(fields: Fields, name: str) -> str:
+    """The id of something else, "" for none; one that cannot be read is none, and counted."""
+    return fields.read(name, _other_id) or ""
+
+
+def _other_id(value: Any) -> str | None:
+    try:
+        return identifier(value)
+    except ValueError:
+        return None
 
 
 def is_true(value: Any) -> bool:
     """A yes, in any of the ways WHMCS says it."""
-    return str(value).strip().lower() in ("1", "true", "on", "yes")
+    return text(value).strip().lower() in ("1", "1.0", "true", "on", "yes")
 
 
 def csv(value: str) -> tuple[str, ...]:
@@ -68,11 +137,35 @@ def csv(value: str) -> tuple[str, ...]:
 
 
 def moment(value: Any) -> str | None:
-    """A date or datetime as `YYYY-MM-DD[ HH:MM:SS]`; WHMCS's zero dates are nothing."""
-    plain = "" if value is None else str(value).strip()
-    return None if plain in NULL_DATES else plain
+    """A date or datetime of WHMCS's clock as `YYYY-MM-DD[ HH:MM:SS]`, however it was written; zero dates are nothing.
+
+    One that bears an offset, which WHMCS never gives, keeps it.
+    """
+    day = parse.day(value)
+    if day is None:
+        return None
+    plain = text(value).strip()
+    at = parse.instant(plain) if ":" in plain else None
+    if at is None:
+        return day.isoformat()
+    return at.isoformat() if _OFFSET.search(plain) else at.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def picked(source: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+def amount(fields: Fields, name: str) -> str | None:
+    """An amount as a plain decimal string."""
+    found = fields.money(name)
+    return None if found is None else f"{found:f}"
+
+
+def dated(fields: Fields, name: str) -> str | None:
+    """A date or datetime."""
+    return fields.read(name, moment)
+
+
+def picked(fields: Fields, names: Iterable[str]) -> dict[str, str]:
     """Some scalars as text, under their own names; everything not named stays outside."""
-    return {name: text(source.get(name)) for name in names}
+    return {name: fields.read(name, _text) or "" for name in names}
+
+
+def _text(value: Any) -> str | None:
+    return text(value) if isinstance(value, str | int | float) else None

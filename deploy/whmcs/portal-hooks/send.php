@@ -56,11 +56,18 @@ function waiting(string $spool): array
     return array_map(fn ($name) => "$spool/$name", array_values($names));
 }
 
+/** Standard Webhooks writes keys as whsec_ and base64; any other text is its own key. */
+function key_of(string $secret): string
+{
+    $key = str_starts_with($secret, 'whsec_') ? base64_decode(substr($secret, 6), true) : false;
+    return $key === false || $key === '' ? $secret : $key;
+}
+
 /** Headers of Standard Webhooks; the time is that of this attempt, because the portal believes it for five minutes. */
 function signed(string $secret, string $webhookId, string $body): array
 {
     $stamp = (string) time();
-    $signature = base64_encode(hash_hmac('sha256', "$webhookId.$stamp.$body", $secret, true));
+    $signature = base64_encode(hash_hmac('sha256', "$webhookId.$stamp.$body", key_of($secret), true));
     return [
         'Content-Type: application/json',
         "webhook-id: $webhookId",

@@ -267,13 +267,19 @@ async def test_usage_of_another_line_or_without_numbers_is_malformed(freebit, up
         {"account": "0999", "traffic": good},
         {"account": "0801"},
         {"account": "0801", "traffic": {**good, "today": "many"}},
-        {"account": "0801", "traffic": {**good, "inRecentDays": "1,x"}},
     ):
         upstream.will().answer = keyed(result(**fields))
         with pytest.raises(UpstreamMalformed):
             await freebit.usage("0801")
     upstream.will().answer = keyed(result("404", "404"))
     assert await freebit.usage("0801") is None
+
+
+async def test_days_that_cannot_be_read_are_not_told(freebit, upstream):
+    traffic = {"today": "40.0", "inRecentDays": "1,x", "blackList": 20}
+    upstream.will().answer = keyed(result(account="0801", traffic=traffic))
+    found = await freebit.usage("0801")
+    assert (found.today_kilobytes, found.recent_days_kilobytes) == (40, ())
 
 
 async def test_detail_tells_state_network_and_voice_options(freebit, upstream):

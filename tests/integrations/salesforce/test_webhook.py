@@ -30,3 +30,26 @@ def test_a_body_that_is_not_as_agreed_is_malformed(body):
     with pytest.raises(InvalidRequest) as refused:
         decode("w1", body)
     assert refused.value.code == "webhook_malformed"
+
+
+def test_a_byte_order_mark_and_text_that_cannot_be_stored_are_tolerated():
+    (change,) = decode("w1", b"\xef\xbb\xbf" + notice(event="\x00\ud83d"))
+    assert change.record_id == ORDER
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        notice(id=ORDER + "\n"),
+        notice(id="8" * 5_000),
+        notice(occurred_at="9999-12-31T23:59:59-14:00"),
+        notice(occurred_at="0001-01-01T00:00:00+14:00"),
+        b"[" * 100_000,
+        b"null",
+        b"\xff",
+    ],
+)
+def test_a_body_beyond_all_bounds_is_malformed(body):
+    with pytest.raises(InvalidRequest) as refused:
+        decode("w1", body)
+    assert refused.value.code == "webhook_malformed"

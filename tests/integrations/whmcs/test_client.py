@@ -7,6 +7,8 @@ from app.errors import (
     UpstreamNotFound,
     UpstreamUnavailable,
 )
+from app.intake import unreadable
+from app.integrations.whmcs import lists
 from tests.integrations.scripted import Reply
 from tests.integrations.whmcs.answers import ORDER, PERSON, refused, success
 
@@ -28,11 +30,137 @@ async def test_every_page_is_read_though_the_install_gives_fewer_rows_than_asked
     assert [form["limitstart"] for form in upstream.forms()] == ["0", "25", "50"]
 
 
-async def test_a_list_that_never_ends_is_given_up(whmcs, upstream):
-    upstream.will(success(totalresults=10**6, products={"product": [service(1)]}))
+async def test_a_list_that_never_ends_is_given_up(whmcs, upstream, monkeypatch):
+    monkeypatch.setattr(lists, "MOST_ROWS", 2_000)
+
+    def page(asked):
+        start = int(asked.form["limitstart"])
+        return success(products={"product": [service(number) for number in range(start + 1, start + 101)]})
+
+    upstream.will().answer = page
     with pytest.raises(UpstreamMalformed):
         await whmcs.services("1001")
-    assert len(upstream.asked) == 100
+    assert len(upstream.asked) == 21
+
+
+async def test_a_list_has_a_deadline_as_a_whole(whmcs, upstream, monkeypatch):
+    monkeypatch.setattr(lists, "LIST_SECONDS", 0.5)
+
+    def page(asked):
+        start = int(asked.form["limitstart"])
+        return Reply({"result": "success", "products": {"product": [service(start + 1)]}}, hang=0.1)
+
+    upstream.will().answer = page
+    with pytest.raises(UpstreamUnavailable):
+        await whmcs.services("1001")
+
+
+async def test_a_list_of_more_than_ten_thousand_rows_is_read(whmcs, upstream):
+    def page(asked):
+        start = int(asked.form["limitstart"])
+        some = [service(number) for number in range(start + 1, min(start + 100, 10_001) + 1)]
+        return success(totalresults=10_001, products={"product": some})
+
+    upstream.will().answer = page
+    found = await whmcs.services("1001")
+    assert (len(found), found.complete) == (10_001, True)
+
+
+def moving(upstream, rows, *, moves, counted=True):
+    """After each of the first `moves` answers the first row is deleted."""
+    left = [moves]
+
+    def page(asked):
+        start = int(asked.form["limitstart"])
+        some = rows[start : start + 100]
+        total = {"totalresults": len(rows)} if counted else {}
+        if left[0]:
+            left[0] -= 1
+            del rows[0]
+        return success(**total, products={"product": some})
+
+    upstream.will().answer = page
+
+
+async def test_a_list_whose_rows_moved_between_pages_is_read_again(whmcs, upstream):
+    rows = [service(number) for number in range(1, 142)]
+    moving(upstream, rows, moves=1)
+    found = await whmcs.services("1001")
+    assert [each.record_id for each in found] == [str(number) for number in range(2, 142)]
+    assert found.complete
+
+
+async def test_a_list_that_never_stands_still_proves_nobody_gone(whmcs, upstream):
+    moving(upstream, [service(number) for number in range(1, 342)], moves=99)
+    assert not (await whmcs.services("1001")).complete
+
+
+async def test_a_row_that_comes_twice_means_that_rows_moved(whmcs, upstream):
+    pages = {"0": [service(number) for number in range(1, 101)], "100": [service(100)]}
+
+    def page(asked):
+        return success(totalresults=101, products={"product": pages[asked.form["limitstart"]]})
+
+    upstream.will().answer = page
+    assert not (await whmcs.services("1001")).complete
+
+
+async def test_an_install_that_ignores_where_to_start_gives_its_rows_once(whmcs, upstream):
+    upstream.will(success(products={"product": [service(1), service(2)]}))
+    found = await whmcs.services("1001")
+    assert ([each.record_id for each in found], found.complete) == (["1", "2"], True)
+    assert len(upstream.asked) == 2
+
+
+async def test_a_row_that_cannot_be_read_is_left_out_and_known_to_be_there(whmcs, upstream):
+    unreadable.taken()
+    upstream.will(success(totalresults=2, products={"product": [service(1), {**service(2), "clientid": "x"}]}))
+    found = await whmcs.services("1001")
+    assert ([each.record_id for each in found], found.unread, found.complete) == (["1"], {"2"}, True)
+    (counted,) = unreadable.taken()
+    assert (counted.source, counted.object, counted.field, counted.record_id) == ("whmcs", "service", "record", "2")
+
+
+@pytest.mark.parametrize("odd", ["text", 7, {"id": "x", "clientid": "1001"}, {"name": "x"}, ["x"], True])
+async def test_a_row_without_a_readable_id_leaves_the_list_incomplete(whmcs, upstream, odd):
+    upstream.will(success(totalresults=2, products={"product": [service(1), odd]}))
+    found = await whmcs.services("1001")
+    assert ([each.record_id for each in found], found.complete) == (["1"], False)
+
+
+async def test_an_invoice_that_cannot_be_read_spoils_no_other(whmcs, upstream):
+    def answer(asked):
+        if asked.form["action"] == "GetInvoice" and asked.form["invoiceid"] == "3":
+            return success(invoiceid=3, userid=1001, total="a lot", transactions="", items="")
+        return invoices(asked)
+
+    upstream.will().answer = answer
+    found = await whmcs.invoices("1001")
+    assert ([each.record_id for each in found], found.unread) == (["1"], {"3"})
+
+
+async def test_a_success_without_the_list_proves_nobody_gone(whmcs, upstream):
+    upstream.will(success())
+    assert not (await whmcs.services("1001")).complete
+    assert not (await whmcs.pay_methods("1001")).complete
+    upstream.will(success(totalresults=0))
+    assert (await whmcs.services("1001")).complete
+
+
+@pytest.mark.parametrize("instead", ["text", 7, True, 1.5])
+async def test_something_else_in_the_place_of_the_list_is_malformed(whmcs, upstream, instead):
+    upstream.will(success(products=instead))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.services("1001")
+
+
+async def test_an_order_whose_notes_cannot_be_read_might_be_the_one_looked_for(whmcs, upstream):
+    other = {"id": 4, "userid": "1001", "notes": "sfOrderId=801B", "lineitems": "x", "status": []}
+    upstream.will(success(totalresults=1, orders={"order": [other]}))
+    assert await whmcs.find_order("1001", "801A") is None
+    upstream.will(success(totalresults=2, orders={"order": [other, {**other, "id": 5, "notes": ["x"]}]}))
+    with pytest.raises(UpstreamMalformed):
+        await whmcs.find_order("1001", "801A")
 
 
 async def test_a_filter_that_was_ignored_lets_nobody_elses_record_through(whmcs, upstream):

@@ -122,6 +122,43 @@ async def test_of_several_requests_for_a_service_the_latest_counts_and_reasons_s
     assert await cancellations.reason_of(whmcs, "56") is None
 
 
+def listed(upstream, rows):
+    def page(asked):
+        start, size = int(asked.form["limitstart"]), int(asked.form["limitnum"])
+        return Reply(
+            {"result": "success", "totalresults": len(rows), "packages": {"package": rows[start : start + size]}}
+        )
+
+    upstream.will().answer = page
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_with_ten_thousand_known_requests_a_new_one_costs_a_call_or_three(whmcs, upstream, newest_first):
+    rows = [
+        {"id": number, "relid": number + 7, "type": "Immediate", "date": "2026-02-01 10:00:00", "reason": f"r{number}"}
+        for number in range(1, 10_002)
+    ]
+    known = {(str(number + 7), "Immediate", "2026-02-01 10:00:00") for number in range(1, 10_001)}
+    listed(upstream, rows[::-1] if newest_first else rows)
+    found = await cancellations.requests(whmcs, known)
+    assert "10008" in {each.record_id for each in found}
+    assert not found.complete
+    assert len(upstream.asked) <= 3
+    listed(upstream, rows[::-1] if newest_first else rows)
+    assert await cancellations.reason_of(whmcs, "10000") == "r9993"
+    assert len(upstream.asked) <= 2
+    whole = await cancellations.requests(whmcs)
+    assert (len(whole), whole.complete) == (10_001, True)
+
+
+async def test_a_request_that_cannot_be_read_spoils_no_other(whmcs, upstream):
+    rows = [{"id": 1, "relid": 7, "type": "Immediate", "date": "-0001-11-30"}, {"id": 2, "relid": "x"}]
+    listed(upstream, rows)
+    found = await cancellations.requests(whmcs)
+    assert ([each.record_id for each in found], found.complete) == (["7"], False)
+    assert found[0].data["date"] is None
+
+
 async def test_add_ons_hang_on_their_service_and_a_strangers_never_passes(whmcs, upstream):
     row = {
         "id": 7,

@@ -69,3 +69,56 @@ def test_a_body_that_is_not_as_agreed_is_malformed(body):
     with pytest.raises(InvalidRequest) as refused:
         decode("w1", body)
     assert refused.value.code == "webhook_malformed"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + notice(),
+        b" \n" + notice() + b"\n",
+        notice(event="Invoice\x00Paid"),
+        notice(event="x\ud83d"),
+        notice(id="007"),
+        notice(id=" 7 "),
+        notice(extra=[[1]] * 100),
+        b'{"id": "1",' + notice()[1:],
+        notice(occurred_at="0001-01-02T00:00:00Z"),
+        notice(occurred_at="9999-12-30T00:00:00Z"),
+    ],
+)
+def test_a_sloppily_written_body_is_taken(body):
+    (change,) = decode("w1", body).changes
+    assert change.record_id in ("12", "7")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        notice(id="9" * 5_000),
+        notice(id="9" * 19),
+        notice(id="７"),
+        notice(id="-7"),
+        notice(id="7 OR 1=1"),
+        notice(client_id="9" * 5_000),
+        notice(merged_into="x"),
+        notice(event="e" * 101),
+        notice(object="o" * 101),
+        notice(occurred_at="0001-01-01T00:00:00+14:00"),
+        notice(occurred_at="9999-12-31T23:59:59-14:00"),
+        notice(occurred_at="99999-12-31T23:59:59Z"),
+        notice(occurred_at=1e308),
+        b'{"n":' + b"9" * 5_000 + b"}",
+        b"[" * 100_000,
+        b'{"event":' * 2_000,
+        "ü".encode("utf-16"),
+        b"null",
+    ],
+)
+def test_a_body_beyond_all_bounds_is_malformed(body):
+    with pytest.raises(InvalidRequest) as refused:
+        decode("w1", body)
+    assert refused.value.code == "webhook_malformed"
+
+
+def test_what_is_not_mirrored_may_have_ids_of_any_kind():
+    assert decode("w1", notice(object="ticket", id="ABC-123456")).changes == []

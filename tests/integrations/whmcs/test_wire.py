@@ -63,6 +63,64 @@ def test_entities_are_decoded(raw, plain):
     assert text(raw) == plain
 
 
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("?a=1&copy=2", "?a=1&copy=2"),
+        ("?a=1&amp;copy=2", "?a=1&copy=2"),
+        ("&copy; &nbsp; &eacute;", "&copy; &nbsp; &eacute;"),
+        ("&lt &amp &#39", "&lt &amp &#39"),
+        ("&lt;b&gt; &quot;x&quot; &#39; &apos;", "<b> \"x\" ' '"),
+        ("&#26481;&#x4EAC;", "東京"),
+        ("a&#0;b &#xD83D; &#1114112; &#99999999;", "a" + "b \ufffd \ufffd &#99999999;"),
+        ("&AMP; &Lt;", "&AMP; &Lt;"),
+        ("&amp;amp;copy;", "&amp;copy;"),
+    ],
+)
+def test_only_what_whmcs_encodes_is_decoded(raw, plain):
+    assert text(raw) == plain
+
+
+@pytest.mark.parametrize("value", [[], {}, ["x"], {"a": 1}, None])
+def test_what_is_no_scalar_is_no_text(value):
+    assert text(value) == ""
+
+
+@pytest.mark.parametrize(("raw", "plain"), [("7.0", "7"), (7.0, "7"), (" 7 ", "7"), ("007", "7"), ("9" * 18, "9" * 18)])
+def test_ids_are_read_in_any_spelling_a_number_has(raw, plain):
+    assert identifier(raw) == plain
+
+
+@pytest.mark.parametrize("raw", ["9" * 19, 10**400, "-7", True, "７", "²", float("inf"), "7 OR 1=1"])
+def test_an_id_is_bounded(raw):
+    with pytest.raises(ValueError, match="id"):
+        identifier(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("2026-01-31", "2026-01-31"),
+        ("2026-01-31 10:15:30", "2026-01-31 10:15:30"),
+        ("2026-01-31 10:15", "2026-01-31 10:15:00"),
+        ("2026-01-31T10:15:30Z", "2026-01-31T10:15:30+00:00"),
+        ("30/11/2026", "2026-11-30"),
+        ("30/11/2026 10:15", "2026-11-30 10:15:00"),
+        ("2026-01-31 99:99", "2026-01-31"),
+        ("-0001-11-30", None),
+        ("-0001-11-30 00:00:00", None),
+        ("0000-00-00 00:00", None),
+        ("2026-02-30", None),
+        ("18th November 2016 9:32:24am", None),
+        ([], None),
+        (20260131, None),
+        ("9" * 5_000, None),
+    ],
+)
+def test_dates_come_out_as_iso_has_them_or_not_at_all(raw, plain):
+    assert moment(raw) == plain
+
+
 def test_entities_are_decoded_exactly_once():
     assert text("&amp;lt;") == "&lt;"
 
