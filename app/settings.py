@@ -123,6 +123,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     cdc_silence_seconds: Annotated[
         float, note("A change feed without any answer for so many seconds is opened anew; keepalives come within 270.")
     ] = 330.0
+    feed_bound_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="What change events keep current is called stale once its feed has not answered for so many "
+            "seconds, keepalives counted.",
+        ),
+    ] = 360.0
     salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
     salesforce_currency: Annotated[str, note("Currency of the org, ISO 4217.")] = "JPY"
     salesforce_timeout_seconds: Annotated[float, note("Timeout of one Salesforce REST call, in seconds.")] = 20.0

@@ -109,6 +109,11 @@ def is_collective(lines: Sequence[Data]) -> bool:
     return bool(lines) and all(KINDS.get(each["type"]) == "invoice" for each in lines)
 
 
+def is_draft(data: Data) -> bool:
+    """Whether an invoice is not issued yet: WHMCS's own affair, which no customer is shown in any way."""
+    return str(data.get("status") or "").strip().casefold() == "draft"
+
+
 def tax_lines(data: Data) -> list[TaxLine]:
     """The taxes that apply."""
     found = []

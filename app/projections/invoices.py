@@ -1,4 +1,4 @@
-"""Invoices: a WHMCS invoice → one row.
+"""Invoices: a WHMCS invoice → one row; none while it is a draft, which no customer is shown.
 
 Reads: whmcs invoice. Writes: read_model.invoices.
 """
@@ -10,7 +10,7 @@ import msgspec
 
 from app.events import Record
 from app.projections.fields import day, local_instant
-from app.projections.invoice_lines import Sums, is_collective, items, payments, refunds, sums, tax_lines
+from app.projections.invoice_lines import Sums, is_collective, is_draft, items, payments, refunds, sums, tax_lines
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceSummary
 from app.readmodels.money import money
@@ -24,11 +24,11 @@ def projector(settings: Settings) -> Projector:
     zone = ZoneInfo(settings.whmcs_time_zone)
 
     def project(group: Group) -> Projected:
-        return Projected(rows=[_row(record, zone) for record in group.records])
+        return Projected(rows=[_row(record, zone) for record in group.records if not is_draft(record.data)])
 
     return Projector(
         name="invoices",
-        version=2,
+        version=3,
         source="whmcs",
         scope="record",
         root="invoice",

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from app.events import Record
 from app.projections.fields import day, local_instant
-from app.projections.invoice_lines import OF_SERVICE, is_collective
+from app.projections.invoice_lines import OF_SERVICE, is_collective, is_draft
 from app.projections.moments import About, Moment, beginning_of, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
@@ -48,7 +48,7 @@ def projector(settings: Settings) -> Projector:
 
 def _is_shown(data: dict[str, Any]) -> bool:
     """Not drafts, nor bills that only collect other invoices."""
-    return bool(data["status"] != "Draft" and not is_collective(data["items"]))
+    return not is_draft(data) and not is_collective(data["items"])
 
 
 def _about(invoice: Record) -> About:

@@ -61,9 +61,9 @@ async def summary(store: Store, account_id: UUID) -> Answer:
         NotReady: a part of it was never read yet.
     """
     row = await store.pool.fetchrow(_SUMMARY, account_id, store.catalog_feed)
-    standing = whole.whole(row, RESOURCES)
+    standing = await whole.whole(store, account_id, row, RESOURCES)
     body = msgspec.json.encode(_summary(row, today(row["country"], store.time_zone)))
-    return whole.answered(body, etag_of(body, standing.stale), standing)
+    return whole.answered(body, etag_of(body), standing)
 
 
 def _summary(row: Mapping[str, Any], day: date) -> Summary:

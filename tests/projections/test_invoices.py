@@ -141,7 +141,16 @@ def test_a_bill_for_several_invoices_is_told_apart(settings: Settings) -> None:
     assert not shown(settings)[1]["collective"]
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [*STATUSES.items(), ("Held By Aliens", "unknown")])
+ISSUED = {theirs: ours for theirs, ours in STATUSES.items() if ours != "draft"}
+
+
+@pytest.mark.parametrize("word", ["Draft", "draft", " DRAFT "])
+def test_a_draft_is_shown_to_nobody(settings: Settings, word: str) -> None:
+    with pytest.raises(ValueError, match="not enough values"):
+        shown(settings, status=word)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [*ISSUED.items(), ("Held By Aliens", "unknown")])
 def test_every_status_of_whmcs_has_a_word_and_is_kept_as_it_was(settings: Settings, theirs: str, ours: str) -> None:
     invoice, row = shown(settings, status=theirs)
     assert (invoice.status, row["status"], row["upstream_status"]) == (ours, ours, theirs)
