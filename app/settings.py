@@ -116,9 +116,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     salesforce_canary_account_id: Annotated[
         str, note("Account that belongs to nobody, written now and then to see that change events arrive; empty: none.")
     ] = ""
-    canary_seconds: Annotated[float, note("How often the canary account is written, in seconds.")] = 30.0
+    whmcs_canary_client_id: Annotated[
+        str,
+        note(
+            "WHMCS client that belongs to nobody, saved unchanged now and then to see that webhooks come; empty: none."
+        ),
+    ] = ""
+    canary_seconds: Annotated[float, note("How often the canaries are sent, in seconds.")] = 30.0
     canary_patience_seconds: Annotated[
-        float, note("A feed that does not bring the canary back within so many seconds delivers nothing.")
+        float, note("A feed that does not bring its canary back within so many seconds delivers nothing.")
     ] = 30.0
     cdc_silence_seconds: Annotated[
         float, note("A change feed without any answer for so many seconds is opened anew; keepalives come within 270.")

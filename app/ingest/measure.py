@@ -1,7 +1,7 @@
 """Measure how far behind the portal is. Every question is bounded, so that it costs the same with ten entries in the
 inbox as with ten million.
 
-Reads: ingest.*, read_model.feeds, read_model.generations.
+Reads: ingest.*, read_model.feeds, upstreams, generations.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,15 @@ from typing import Any
 import asyncpg
 
 from app.ingest.inbox import SHARDS
-from app.ingest.measures import MOST_COUNTED, Backlog, Canary, Drift, Feed, Generation, Lane, Measures
+from app.ingest.measures import MOST_COUNTED, Backlog, Canary, Drift, Feed, Generation, Lane, Measures, UpstreamAway
 
 LANES = ("apply", "fetch")
 QUERY_SECONDS = 5
 
 _FEEDS = """
-SELECT f.feed, f.state, f.leader, f.error, greatest(extract(epoch FROM now() - f.as_of), 0)::float8 AS age_seconds,
+SELECT f.feed, f.state, f.leader, f.error,
+       CASE WHEN f.as_of > 'epoch' THEN greatest(extract(epoch FROM now() - f.as_of), 0)::float8 END AS age_seconds,
+       greatest(extract(epoch FROM now() - f.silent_since), 0)::float8 AS silent_seconds,
        extract(epoch FROM now() - f.last_event_at)::float8 AS last_event_age_seconds,
        extract(epoch FROM now() - c.committed_at)::float8 AS position_age_seconds
 FROM read_model.feeds f LEFT JOIN ingest.checkpoints c USING (feed) ORDER BY f.feed
@@ -61,6 +63,10 @@ SELECT feed, greatest(extract(epoch FROM now() - sent_at), 0)::float8 AS sent_ag
        extract(epoch FROM seen_at - sent_at)::float8 AS took_seconds
 FROM ingest.canaries ORDER BY feed
 """
+_UPSTREAMS = """
+SELECT upstream, state, greatest(extract(epoch FROM now() - since), 0)::float8 AS seconds, error
+FROM read_model.upstreams WHERE state <> 'closed' ORDER BY upstream
+"""
 _GENERATIONS = "SELECT slice, generation, projector_version, state FROM read_model.generations ORDER BY 1, 2"
 
 
@@ -88,6 +94,7 @@ async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures
             drift=[Drift(**row) for row in await rows(_DRIFT)],
             canaries=[Canary(**row) for row in await rows(_CANARIES)],
             generations=[Generation(**row) for row in await rows(_GENERATIONS)],
+            upstreams_away=[UpstreamAway(**row) for row in await rows(_UPSTREAMS)],
         )
 
 

@@ -25,7 +25,8 @@ MOST = 200_000
 _READ = """
 SELECT a.id, coalesce(v.version, 0) AS version,
        (SELECT coalesce(sum(epoch), 0)::bigint FROM read_model.generations WHERE state = 'serving') AS epochs,
-       (SELECT coalesce(sum(extract(epoch FROM silent_since)::bigint), 0)::bigint FROM read_model.feeds)
+       (SELECT coalesce(sum(extract(epoch FROM silent_since)::bigint), 0)::bigint FROM read_model.feeds
+        WHERE feed NOT LIKE 'whmcs:%')
        + CASE WHEN a.id <> $2 THEN 0 ELSE (SELECT count(*) FROM read_model.parked p WHERE p.account_id = a.id) END
          AS doubts,
        EXISTS (SELECT FROM read_model.pending p WHERE p.account_id = a.id)

@@ -114,7 +114,8 @@ END $$;
 COMMENT ON FUNCTION read_model.tell_feed IS 'A feed fell silent, or was heard again after a while: what it feeds is stale, or is not any more.';
 
 CREATE TRIGGER tell AFTER UPDATE ON read_model.feeds FOR EACH ROW
-    WHEN (OLD.silent_since IS DISTINCT FROM NEW.silent_since OR NEW.as_of - OLD.as_of > interval '5 minutes')
+    WHEN (NEW.feed NOT LIKE 'whmcs:%' AND NEW.feed NOT LIKE 'sweep:%'
+          AND (OLD.silent_since IS DISTINCT FROM NEW.silent_since OR NEW.as_of - OLD.as_of > interval '5 minutes'))
     EXECUTE FUNCTION read_model.tell_feed();
 
 -- Where there is something to rebuild, the release rebuilds it by itself, beside the generation that serves.
