@@ -183,7 +183,7 @@ class Pages:
             self.unkept += 1
             return Copy(stamp, time.time() + UNKEPT_SECONDS, "", b"")
         copy = Copy(stamp, good_until, answer.etag, answer.body)
-        if self._copies.works:
+        if self._copies.works and not answer.stale:
             place = documents.page_key(owner, self._code, name)
             sharing = asyncio.create_task(self._share(owner, place, copy))
             self._sharing.add(sharing)
