@@ -18,7 +18,8 @@ QUERY_SECONDS = 5
 _FEEDS = """
 SELECT f.feed, f.state, f.leader, f.error,
        CASE WHEN f.as_of > 'epoch' THEN greatest(extract(epoch FROM now() - f.as_of), 0)::float8 END AS age_seconds,
-       greatest(extract(epoch FROM now() - f.silent_since), 0)::float8 AS silent_seconds,
+       CASE WHEN f.silent_since IS NOT NULL
+            THEN greatest(extract(epoch FROM now() - f.silent_since), 0)::float8 END AS silent_seconds,
        extract(epoch FROM now() - f.last_event_at)::float8 AS last_event_age_seconds,
        extract(epoch FROM now() - c.committed_at)::float8 AS position_age_seconds
 FROM read_model.feeds f LEFT JOIN ingest.checkpoints c USING (feed) ORDER BY f.feed

@@ -1,26 +1,41 @@
 """Reading upstream values out of mirrored records: dates, times and names as the projectors need them."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from app.intake import parse
+from app.readmodels.money import CENT, Money, money
 
 _TAIL = re.compile(r"__c$")
 
 
 def instant(value: Any) -> datetime | None:
-    """A Salesforce datetime (`2026-01-31T10:15:30.000+0000`) as an aware UTC instant."""
-    return datetime.fromisoformat(value).astimezone(UTC) if value else None
+    """A Salesforce datetime (`2026-01-31T10:15:30.000+0000`) as an aware UTC instant; None where it cannot be read."""
+    return parse.instant(value)
 
 
 def local_instant(value: Any, zone: ZoneInfo) -> datetime | None:
-    """A WHMCS datetime, which carries no offset, read in the server's time zone."""
-    return datetime.fromisoformat(value).replace(tzinfo=zone).astimezone(UTC) if value else None
+    """A WHMCS datetime, which carries no offset, read in the server's time zone; None where it cannot be read."""
+    return parse.instant(value, zone)
 
 
 def day(value: Any) -> date | None:
-    """An ISO date, or the date part of a datetime."""
-    return date.fromisoformat(str(value)[:10]) if value else None
+    """A date, or the date part of a datetime; None where it cannot be read."""
+    return parse.day(value)
+
+
+def amount(value: Any) -> Decimal | None:
+    """An amount with cents; None where there is none that can be read, which is not the same as nothing."""
+    found = parse.money(value)
+    return None if found is None else found.quantize(CENT, ROUND_HALF_UP)
+
+
+def shown(value: Decimal | None, currency: str) -> Money | None:
+    """An amount as a document shows it; null where nobody knows it."""
+    return None if value is None else money(value, currency)
 
 
 def snake(field: str) -> str:

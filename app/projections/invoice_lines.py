@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from app.projections.fields import local_instant
+from app.projections.fields import amount, local_instant, shown
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
-from app.readmodels.money import decimal, money
+from app.readmodels.money import money
 
 KINDS = {
     "Hosting": "service",
@@ -39,39 +39,51 @@ Data = Mapping[str, Any]
 
 
 class Sums(Struct, frozen=True, kw_only=True):
-    """Amounts that agree with the lines. `adjustment` is what the lines lack to the total."""
+    """Amounts that agree with the lines. `adjustment` is what the lines lack to the total. A sum is None where an
+    amount that it needs cannot be read."""
 
     prices_include_tax: bool
     adjustment: Decimal
-    subtotal: Decimal
-    tax: Decimal
-    credit: Decimal
-    total: Decimal
-    paid: Decimal
-    refunded: Decimal
-    balance: Decimal
+    subtotal: Decimal | None
+    tax: Decimal | None
+    credit: Decimal | None
+    total: Decimal | None
+    paid: Decimal | None
+    refunded: Decimal | None
+    balance: Decimal | None
 
 
 def sums(data: Data) -> Sums:
     """The sums of an invoice."""
-    lines = sum((decimal(item["amount"]) for item in data["items"]), Decimal())
-    tax = decimal(data.get("tax")) + decimal(data.get("tax2"))
-    credit, total = decimal(data["credit"]), decimal(data["total"])
-    subtotal = total + credit - tax
-    included = bool(tax) and lines == subtotal + tax
-    paid = sum((decimal(each.get("amountin")) for each in data["transactions"]), Decimal())
-    refunded = sum((decimal(each.get("amountout")) for each in data["transactions"]), Decimal())
+    lines = _sum([amount(item.get("amount")) for item in data["items"]])
+    tax = _sum([_given(data, "tax"), _given(data, "tax2")])
+    credit, total = _given(data, "credit"), amount(data.get("total"))
+    subtotal = None if total is None or credit is None or tax is None else total + credit - tax
+    included = bool(tax) and subtotal is not None and tax is not None and lines == subtotal + tax
+    paid = _sum([_given(each, "amountin") for each in data["transactions"]])
+    refunded = _sum([_given(each, "amountout") for each in data["transactions"]])
+    unknown = included or subtotal is None or lines is None
     return Sums(
         prices_include_tax=included,
-        adjustment=Decimal() if included else subtotal - lines,
+        adjustment=Decimal() if unknown or subtotal is None or lines is None else subtotal - lines,
         subtotal=subtotal,
         tax=tax,
         credit=credit,
         total=total,
         paid=paid,
         refunded=refunded,
-        balance=total - paid + refunded,
+        balance=None if total is None or paid is None or refunded is None else total - paid + refunded,
     )
+
+
+def _given(data: Data, name: str) -> Decimal | None:
+    """An amount that need not be there: then it is nothing. One that cannot be read is None."""
+    return Decimal("0.00") if data.get(name) in (None, "") else amount(data[name])
+
+
+def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    known = [each for each in amounts if each is not None]
+    return sum(known, Decimal()) if len(known) == len(amounts) else None
 
 
 def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
@@ -85,7 +97,7 @@ def _item(item: Data, currency: str) -> InvoiceItem:
     kind = "domain" if item["type"].startswith("Domain") else KINDS.get(item["type"], "other")
     return InvoiceItem(
         description=item["description"],
-        amount=money(item["amount"], currency),
+        amount=shown(amount(item.get("amount")), currency),
         taxed=item["taxed"] in ("1", True),
         kind=kind,
         subscription_id=item["relid"] if item["type"] in OF_SERVICE else None,
@@ -93,10 +105,10 @@ def _item(item: Data, currency: str) -> InvoiceItem:
     )
 
 
-def _adjustment(amount: Decimal, currency: str) -> InvoiceItem:
+def _adjustment(lacking: Decimal, currency: str) -> InvoiceItem:
     return InvoiceItem(
         description=ADJUSTMENT,
-        amount=money(amount, currency),
+        amount=money(lacking, currency),
         taxed=False,
         kind="adjustment",
         subscription_id=None,
@@ -117,9 +129,9 @@ def is_draft(data: Data) -> bool:
 def tax_lines(data: Data) -> list[TaxLine]:
     """The taxes that apply."""
     found = []
-    for rate, amount in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
-        if decimal(amount):
-            found.append(TaxLine(rate_percent=str(rate or "0"), amount=money(amount, data["currencycode"])))
+    for rate, tax in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
+        if known := amount(tax):
+            found.append(TaxLine(rate_percent=str(rate or "0"), amount=money(known, data["currencycode"])))
     return found
 
 
@@ -127,16 +139,16 @@ def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
     """What came in."""
     currency, found = data["currencycode"], []
     for each in data["transactions"]:
-        if decimal(each.get("amountin")):
-            back = decimal(each.get("amountout"))
-            back += sum(decimal(other.get("amountout")) for other in data["transactions"] if _of(other) == each["id"])
+        if received := amount(each.get("amountin")):
+            own = [each, *(other for other in data["transactions"] if _of(other) == each["id"])]
+            back = sum((amount(other.get("amountout")) or Decimal() for other in own), Decimal())
             found.append(
                 Payment(
                     payment_id=each["id"],
                     paid_at=local_instant(each.get("date"), zone),
                     gateway=each.get("gateway") or "",
                     reference=each.get("transid") or "",
-                    amount=money(each["amountin"], currency),
+                    amount=money(received, currency),
                     refunded=money(back, currency),
                 )
             )
@@ -151,11 +163,11 @@ def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
             refunded_at=local_instant(each.get("date"), zone),
             gateway=each.get("gateway") or "",
             reference=each.get("transid") or "",
-            amount=money(each["amountout"], data["currencycode"]),
-            payment_id=_of(each) or (each["id"] if decimal(each.get("amountin")) else None),
+            amount=money(back, data["currencycode"]),
+            payment_id=_of(each) or (each["id"] if amount(each.get("amountin")) else None),
         )
         for each in data["transactions"]
-        if decimal(each.get("amountout"))
+        if (back := amount(each.get("amountout")))
     ]
 
 

@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from app.events import Record
-from app.projections.fields import day, local_instant
+from app.projections.fields import day, local_instant, shown
 from app.projections.invoice_lines import Sums, is_collective, is_draft, items, payments, refunds, sums, tax_lines
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceSummary
-from app.readmodels.money import money
 from app.settings import Settings
 
 SUMS = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
@@ -76,7 +75,7 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
         refunds=refunds(data, zone),
         prices_include_tax=come_to.prices_include_tax,
         tax_rate_percent=str(data.get("taxrate") or "0"),
-        **{name: money(getattr(come_to, name), data["currencycode"]) for name in SUMS},
+        **{name: shown(getattr(come_to, name), data["currencycode"]) for name in SUMS},
     )
 
 

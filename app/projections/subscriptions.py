@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 
 from app.events import Record
-from app.projections.fields import day
+from app.projections.fields import amount, day, shown
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.money import decimal, money
 from app.readmodels.subscriptions import (
     OVERDUE_TEXT,
     RUNNING,
@@ -44,7 +43,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="subscriptions",
-        version=3,
+        version=4,
         source="whmcs",
         scope="record",
         root="service",
@@ -79,7 +78,7 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
         "status": subscription.status,
         "upstream_status": data["status"],
         "billing_cycle": subscription.billing_cycle,
-        "amount": decimal(data["recurringamount"]),
+        "amount": amount(data.get("recurringamount")),
         "currency": currency,
         "registered_on": subscription.registered_on,
         "next_due_on": subscription.next_due_on,
@@ -110,7 +109,7 @@ def _subscription(record: Record, group: Group, currency: str) -> Subscription:
         status=status,
         status_text=_text(status, data.get("suspensionreason") or "", cancellation),
         billing_cycle=_cycle(data["billingcycle"]),
-        amount=money(data["recurringamount"], currency),
+        amount=shown(amount(data.get("recurringamount")), currency),
         registered_on=day(data.get("regdate")),
         next_due_on=due,
         addons=[_addon(addon, currency) for addon in group.of("addon")],
@@ -187,6 +186,6 @@ def _addon(record: Record, currency: str) -> Addon:
         name=data.get("name") or "",
         status=status if status in STATUS_TEXTS else "unknown",
         billing_cycle=_cycle(data.get("billingcycle") or ""),
-        amount=money(data.get("recurringamount"), currency),
+        amount=shown(amount(data.get("recurringamount")), currency),
         next_due_on=day(data.get("nextduedate")),
     )

@@ -8,16 +8,17 @@ Reads: whmcs invoice and the invoice_stages kept of it. Writes: read_model.timel
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.events import Record
-from app.projections.fields import day, local_instant
+from app.projections.fields import amount, day, local_instant
 from app.projections.invoice_lines import OF_SERVICE, is_collective, is_draft
 from app.projections.moments import About, Moment, beginning_of, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
-from app.readmodels.money import decimal, in_words
+from app.readmodels.money import in_words
 from app.readmodels.timeline import CHARGE_REFUSED
 from app.settings import Settings
 
@@ -58,13 +59,14 @@ def _about(invoice: Record) -> About:
 
 def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
     data, currency = invoice.data, invoice.data["currencycode"]
-    number, total = data.get("invoicenum") or invoice.record_id, in_words(data["total"], currency)
+    number, total = data.get("invoicenum") or invoice.record_id, amount(data.get("total"))
+    over = f" over {in_words(total, currency)}" if total is not None else ""
     due = day(data.get("duedate"))
     by = f", to be paid by {due}" if due else ""
     yield Moment(
         kind="invoice_issued",
         at=told_by_day(day(data.get("date")), stages, zone),
-        text=f"Invoice {number} over {total} was issued{by}.",
+        text=f"Invoice {number}{over} was issued{by}.",
         notifies=True,
     )
     yield from _overdue(data, number, zone)
@@ -81,7 +83,11 @@ def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Mome
     due = day(data.get("duedate"))
     at = beginning_of(due + timedelta(days=1) if due else None, zone)
     paid_at = local_instant(data.get("datepaid"), zone)
-    if at and decimal(data["total"]) and (data["status"] in OWED or (paid_at is not None and paid_at > at)):
+    if (
+        at
+        and amount(data.get("total")) != Decimal()
+        and (data["status"] in OWED or (paid_at is not None and paid_at > at))
+    ):
         yield Moment(
             kind="invoice_overdue",
             at=at,
@@ -108,16 +114,16 @@ def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: Zone
 
 def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Moment]:
     currency = data["currencycode"]
-    received = [each for each in data["transactions"] if decimal(each.get("amountin"))]
+    received = [each for each in data["transactions"] if amount(each.get("amountin"))]
     if data["status"] in ("Paid", "Refunded"):
         text = f"Invoice {number} is paid. Thank you."
         yield Moment(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)
     if len(received) > 1 or data["status"] not in ("Paid", "Refunded"):
         for each in received:
-            text = f"We received {in_words(each['amountin'], currency)} for invoice {number}."
+            text = f"We received {in_words(amount(each['amountin']), currency)} for invoice {number}."
             yield Moment(kind="payment_received", at=local_instant(each.get("date"), zone), text=text, mark=each["id"])
     for each in data["transactions"]:
-        if decimal(each.get("amountout")):
-            text = f"{in_words(each['amountout'], currency)} of invoice {number} was refunded."
+        if back := amount(each.get("amountout")):
+            text = f"{in_words(back, currency)} of invoice {number} was refunded."
             at = local_instant(each.get("date"), zone)
             yield Moment(kind="invoice_refunded", at=at, text=text, mark=each["id"], notifies=True)

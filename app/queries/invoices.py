@@ -24,7 +24,7 @@ from app.readmodels.invoices import InvoiceStatus
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
 _ISSUED = ("coalesce(issued_on, 'epoch'::date)", "date")
 _DUE = ("coalesce(due_on, 'infinity'::date)", "date")
-_TOTAL = ("total", "numeric")
+_TOTAL = ("coalesce(total, 0)", "numeric")
 SORTS = {
     "issued_on": structs.replace(NEWEST, lead=_ISSUED, descending=False),
     "-issued_on": structs.replace(NEWEST, lead=_ISSUED),

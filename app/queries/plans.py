@@ -5,6 +5,7 @@ What one costs for the rest of the period only WHMCS knows: that is asked for (`
 Reads: read_model.subscriptions, catalog, eligibility, and what their age depends on.
 """
 
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -59,7 +60,7 @@ async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
         OtherPlan(
             sku=plan.sku,
             name=plan.name,
-            direction=found.direction(plan, row["amount"]),
+            direction=found.direction(plan, row["amount"] or Decimal()),
             monthly=money(plan.price, plan.currency),
         )
         for plan in (found.others if row["status"] == "active" else ())

@@ -17,6 +17,10 @@ FORMER_FUNCTION = (
     "CREATE FUNCTION read_model.tell_parked",
     "CREATE TRIGGER tell AFTER",
 )
+SUMS = {
+    "invoices": ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance"),
+    "subscriptions": ("amount",),
+}
 
 
 def upgrade() -> None:
@@ -24,6 +28,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for name, columns in SUMS.items():
+        known = ", ".join(f"{column} = coalesce({column}, 0)" for column in columns)
+        op.execute(
+            f"DO $$ DECLARE one record; BEGIN FOR one IN SELECT generation FROM read_model.generations "
+            f"WHERE slice = '{name}' LOOP EXECUTE format('UPDATE generations.%I SET {known}', "
+            f"'{name}_' || one.generation); END LOOP; END $$"
+        )
+        again = ", ".join(f"ALTER COLUMN {column} SET NOT NULL" for column in columns)
+        op.execute(f"SELECT generations.reshape('{name}', '{again}')")
     op.execute("DROP TRIGGER tell ON read_model.feeds")
     op.execute("DROP FUNCTION read_model.tell_feed")
     op.execute("ALTER TABLE read_model.feeds DROP COLUMN silent_since")

@@ -118,6 +118,22 @@ CREATE TRIGGER tell AFTER UPDATE ON read_model.feeds FOR EACH ROW
           AND (OLD.silent_since IS DISTINCT FROM NEW.silent_since OR NEW.as_of - OLD.as_of > interval '5 minutes'))
     EXECUTE FUNCTION read_model.tell_feed();
 
+SELECT generations.reshape(
+    'invoices',
+    'ALTER COLUMN subtotal DROP NOT NULL, ALTER COLUMN tax DROP NOT NULL, ALTER COLUMN credit DROP NOT NULL, '
+    'ALTER COLUMN total DROP NOT NULL, ALTER COLUMN paid DROP NOT NULL, ALTER COLUMN refunded DROP NOT NULL, '
+    'ALTER COLUMN balance DROP NOT NULL'
+);
+
+SELECT generations.reshape('subscriptions', 'ALTER COLUMN amount DROP NOT NULL');
+
+COMMENT ON COLUMN read_model.invoices.balance IS 'Null where an amount that it needs cannot be read.';
+
+COMMENT ON COLUMN read_model.subscriptions.amount IS 'Null where it cannot be read.';
+
 -- Where there is something to rebuild, the release rebuilds it by itself, beside the generation that serves.
 UPDATE read_model.generations SET projector_version = 3
 WHERE slice = 'invoices' AND NOT EXISTS (SELECT FROM mirror.records);
+
+UPDATE read_model.generations SET projector_version = 4
+WHERE slice = 'subscriptions' AND NOT EXISTS (SELECT FROM mirror.records);
