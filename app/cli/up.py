@@ -101,7 +101,8 @@ class Stack:
             self.state |= self._sandbox()
         settings = load(self._environment)
         if self._with_sandbox:
-            self._environment = {**self._canaries(settings), **self._environment}
+            self.state["canaries"] = self._canaries(settings)
+            self._environment = {**self._environment, **self.state["canaries"]}
         for name in ("worker", "cdc", "api"):
             self._child(name, [sys.executable, "-m", "app.cli", name])
         self._wait_for_api()

@@ -33,7 +33,7 @@ async def salesforce(settings: Settings) -> list[Finding]:
             for topic in (settings.salesforce_channel, settings.salesforce_eligibility_topic)
         ]
         prices = checked(AREA, "price book", partial(_prices, client, settings), GUIDE)
-        canary = checked(AREA, "canary", partial(_canary, client, settings), GUIDE)
+        canary = checked(AREA, "change event canary", partial(_canary, client, settings), GUIDE)
         return [login, *await asyncio.gather(*objects, prices, *topics, canary)]
     finally:
         await pubsub.close()

@@ -129,7 +129,7 @@ async def canary(settings: Settings) -> Finding:
             await whmcs.close()
         return f"client {client_id}, every {settings.canary_seconds:.0f} s"
 
-    return await checked(AREA, "canary", look, f"See {GUIDE}.")
+    return await checked(AREA, "webhook canary", look, f"See {GUIDE}.")
 
 
 def _notice(object_name: str, record_id: str) -> bytes:
