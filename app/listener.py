@@ -9,7 +9,7 @@ import uvloop
 
 from app.ingest.accounts import whmcs_hint
 from app.ingest.backfill import OBJECTS, Backfill
-from app.ingest.canary import Canary
+from app.ingest.canary import Canary, ChangeEvents, Webhooks, heard
 from app.ingest.leader import lead
 from app.ingest.listener import Listener
 from app.ingest.resync import resync
@@ -83,6 +83,10 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
     work = [changes.listen_for_ever(), eligibility.listen_for_ever()]
     if settings.salesforce_canary_account_id:
         work.append(_watch(resources, changes))
+    else:
+        await heard(pool, settings.salesforce_channel)
+    if settings.whmcs_canary_client_id:
+        work.append(_watch_webhooks(resources))
     async with asyncio.TaskGroup() as group:
         for each in work:
             group.create_task(each)
@@ -91,16 +95,25 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
 async def _watch(resources: Resources, changes: Listener) -> None:
     """The canary, for as long as this process leads."""
     settings = resources.settings
-    canary = Canary(
-        resources.pool,
-        resources.salesforce,
-        settings.salesforce_channel,
-        settings.salesforce_canary_account_id,
-        patience_seconds=settings.canary_patience_seconds,
+    path = ChangeEvents(
+        resources.pool, resources.salesforce, settings.salesforce_channel, settings.salesforce_canary_account_id
     )
+    canary = Canary(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
 
     async def alarm() -> None:
         await changes.feed.tell("stalled", "the canary did not come back")
         changes.renew()
+
+    await canary.sing_for_ever(settings.canary_seconds, alarm)
+
+
+async def _watch_webhooks(resources: Resources) -> None:
+    """The canary of WHMCS's hooks. Nothing can be opened anew there: `portal lag` and `portal doctor` tell of it."""
+    settings = resources.settings
+    path = Webhooks(resources.pool, resources.whmcs, settings.whmcs_canary_client_id)
+    canary = Canary(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
+
+    async def alarm() -> None:
+        """It is noted already."""
 
     await canary.sing_for_ever(settings.canary_seconds, alarm)

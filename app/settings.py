@@ -116,13 +116,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     salesforce_canary_account_id: Annotated[
         str, note("Account that belongs to nobody, written now and then to see that change events arrive; empty: none.")
     ] = ""
-    canary_seconds: Annotated[float, note("How often the canary account is written, in seconds.")] = 30.0
+    whmcs_canary_client_id: Annotated[
+        str,
+        note(
+            "WHMCS client that belongs to nobody, saved unchanged now and then to see that webhooks come; empty: none."
+        ),
+    ] = ""
+    canary_seconds: Annotated[float, note("How often the canaries are sent, in seconds.")] = 30.0
     canary_patience_seconds: Annotated[
-        float, note("A feed that does not bring the canary back within so many seconds delivers nothing.")
+        float, note("A feed that does not bring its canary back within so many seconds delivers nothing.")
     ] = 30.0
     cdc_silence_seconds: Annotated[
         float, note("A change feed without any answer for so many seconds is opened anew; keepalives come within 270.")
     ] = 330.0
+    feed_bound_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="What change events keep current is called stale once its feed has not answered for so many "
+            "seconds, keepalives counted.",
+        ),
+    ] = 360.0
     salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
     salesforce_currency: Annotated[str, note("Currency of the org, ISO 4217.")] = "JPY"
     salesforce_timeout_seconds: Annotated[float, note("Total deadline of one Salesforce REST call, in seconds.")] = 20.0

@@ -52,5 +52,6 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "SMTP_HOST": state["smtp"]["host"],
         "SMTP_PORT": str(state["smtp"]["port"]),
         "SMTP_SECURITY": "none",
+        **state.get("canaries", {}),
         **PACE,
     }

@@ -6,6 +6,7 @@ from datetime import timedelta
 import click
 import msgspec
 from msgspec import Struct
+from redis.exceptions import RedisError
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,6 +18,8 @@ from app.ingest.latency import Latency, latencies
 from app.ingest.measure import measure
 from app.ingest.measures import MOST_COUNTED, Measures, concerns
 from app.resources import Resources
+
+REDIS_SECONDS = 2.0
 
 
 class Lag(Struct, frozen=True, kw_only=True):
@@ -60,13 +63,23 @@ async def look(resources: Resources, window: timedelta) -> Lag:
     settings = resources.settings
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
     measured = await measure(resources.pool, feeds)
-    found = list(concerns(measured))
+    found = [*concerns(measured), *await _of_redis(resources)]
     return Lag(
         status="degraded" if found else "ok",
         concerns=found,
         measures=measured,
         latencies=await latencies(resources.pool, window),
     )
+
+
+async def _of_redis(resources: Resources) -> list[str]:
+    try:
+        async with asyncio.timeout(REDIS_SECONDS):
+            await resources.redis.ping()  # type: ignore[misc]
+    except (RedisError, OSError, TimeoutError) as error:
+        reason = type(error).__name__
+        return [f"Redis does not answer ({reason}): everything goes on, slower. Is it up, and is REDIS_URL right?"]
+    return []
 
 
 def _shown(found: Lag, minutes: int) -> Group:

@@ -19,11 +19,13 @@ from typing import Any, TextIO
 import httpx
 
 from app.cli import embedded, migrate, sample_data
+from app.cli.canaries import canaries
 from app.cli.embedded import Engine
 from app.cli.environment import beside_sandbox
 from app.cli.processes import Spec, Supervisor
 from app.cli.sample_users import register_samples
-from app.settings import load
+from app.errors import UpstreamError
+from app.settings import Settings, load
 
 READY_SECONDS = 60
 STAFF = {"email": "staff@example.jp", "password": "staff of the sample portal 7"}
@@ -98,6 +100,9 @@ class Stack:
         if self._with_sandbox:
             self.state |= self._sandbox()
         settings = load(self._environment)
+        if self._with_sandbox:
+            self.state["canaries"] = self._canaries(settings)
+            self._environment = {**self._environment, **self.state["canaries"]}
         for name in ("worker", "cdc", "api"):
             self._child(name, [sys.executable, "-m", "app.cli", name])
         self._wait_for_api()
@@ -165,6 +170,14 @@ class Stack:
         self._environment = beside_sandbox(state, self._environment)
         self._say("sandbox started: Salesforce, WHMCS, Freebit and WHM stand-ins")
         return state
+
+    def _canaries(self, settings: Settings) -> dict[str, str]:
+        """A sandbox whose feeds nobody watches would be a poor example. Not a condition of running."""
+        try:
+            return asyncio.run(canaries(settings, self._home / "sandbox"))
+        except UpstreamError as error:
+            self._say(f"the feeds are not watched by canaries: {error}")
+            return {}
 
     def _wait_for_api(self) -> None:
         if self._get("/api/health/ready") is None:

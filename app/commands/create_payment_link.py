@@ -8,7 +8,7 @@ from app.commands.billing_link import billing_link
 from app.commands.context import Actor, Context, Done
 from app.commands.open_invoices import own_invoices, refuse_unpayable
 from app.commands.repeatable import repeatable
-from app.errors import Conflict, RuleViolated, Violation
+from app.errors import RuleViolated, Violation
 from app.integrations.whmcs.links import INVOICE_PATH, PDF_PATH, several_path
 
 MOST_AT_ONCE = 50
@@ -72,13 +72,9 @@ async def create_invoice_pdf_link(ctx: Context, actor: Actor, request: PayInvoic
     """A link to the invoice as WHMCS prints it.
 
     Raises:
-        NotFound: absent, or another account's.
-        Conflict: `invoice_not_issued`, it is a draft.
+        NotFound: absent, a draft, or another account's.
         UpstreamError: WHMCS is away.
     """
-    [invoice] = await own_invoices(ctx, actor, [request.invoice_id])
-    if invoice.status == "draft":
-        sentence = "This invoice is not issued yet; there is nothing to download."
-        raise Conflict(sentence, code="invoice_not_issued", errors=[Violation("invoice_id", "invoice_draft", sentence)])
+    await own_invoices(ctx, actor, [request.invoice_id])
     link = await billing_link(ctx, actor, PDF_PATH.format(invoice_id=request.invoice_id))
     return Done(link, target=request.invoice_id)

@@ -22,7 +22,6 @@ REASONS = {
     "paid": ("invoice_paid", "This invoice is paid already."),
     "cancelled": ("invoice_cancelled", "This invoice was cancelled; there is nothing to pay."),
     "refunded": ("invoice_refunded", "This invoice was refunded; there is nothing to pay."),
-    "draft": ("invoice_draft", "This invoice is not issued yet."),
     "payment_pending": (
         "invoice_payment_pending",
         "A payment for this invoice is on its way. It shows as paid once it has arrived.",
@@ -43,7 +42,7 @@ async def own_invoices(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -
     """The account's own invoices of these ids, in their order; asked live where they are past their bound.
 
     Raises:
-        NotFound: `invoice_not_found`, one is absent or another account's.
+        NotFound: `invoice_not_found`, one is absent, a draft, or another account's.
         UpstreamError: WHMCS had to be asked and could not answer.
     """
     rows = await rows_of(ctx, actor, invoice_ids)
@@ -58,7 +57,7 @@ async def rows_of(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> lis
     """
     rows = await ctx.pool.fetch(
         "SELECT invoice_id, status, currency, as_of FROM read_model.invoices "
-        "WHERE account_id = $1 AND invoice_id = ANY($2::text[])",
+        "WHERE account_id = $1 AND invoice_id = ANY($2::text[]) AND status <> 'draft'",
         actor.account_id_or_refuse(),
         list(invoice_ids),
     )
@@ -90,7 +89,7 @@ async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Li
     """Ask WHMCS; the read model follows.
 
     Raises:
-        NotFound: WHMCS has it no more, or gave it to somebody else.
+        NotFound: WHMCS has it no more, has it as a draft, or gave it to somebody else.
         UpstreamError: WHMCS could not answer.
     """
     read_at = now()
@@ -98,7 +97,10 @@ async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Li
         found = await ctx.whmcs.own_invoice(invoice_id, actor.whmcs_client_id, currency)
     except UpstreamNotFound as error:
         raise _not_found() from error
-    return Live(found, await ctx.inbox.submit([change(found, origin="command", read_at=read_at)]))
+    live = Live(found, await ctx.inbox.submit([change(found, origin="command", read_at=read_at)]))
+    if live.status == "draft":  # taken back by staff, and none of the customer's affair until it is issued
+        raise _not_found()
+    return live
 
 
 async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field: str = "invoice_id") -> None:

@@ -145,7 +145,7 @@ async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) 
     if done.shows:
         with contextlib.suppress(NotReady):
             return (await read()).body
-    return with_age(msgspec.json.encode(written), datetime.now(UTC), False)
+    return with_age(msgspec.json.encode(written), datetime.now(UTC))
 
 
 ROUTES = (link, complete, put_address, patch_profile, ask_eligibility)

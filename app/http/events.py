@@ -1,7 +1,8 @@
 """The event stream: an account hears what changed, as server-sent events, and resumes where it was cut off.
 
-A stream holds a version and nothing else; what it sends it reads from the notices when it is woken. So there are no
-buffers to overflow, a client that reads too slowly is cut off, and `Last-Event-ID` brings back what it missed.
+A stream holds a position and nothing else; what it sends it reads from the notices when it is woken. So there are no
+buffers to overflow, a client that reads too slowly is cut off, and `Last-Event-ID` brings back what it missed. A
+position is two versions, of the account and of what is the same for everybody: news of either are resumed.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 3.0
 """How often a stream looks while Redis is away."""
 EVENTS_A_SEND = 500
+UNKNOWN = 10**18
+"""A version that nothing has: whoever is there is told that all may be new."""
 SEND_SECONDS = 20.0
 """A client that does not take a chunk for so long is cut off."""
 HEADERS = (
@@ -34,11 +37,11 @@ HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
-EXAMPLE = 'id: 42\nevent: invoice.changed\ndata: {"id":"1003","version":42}\n\n'
+EXAMPLE = 'id: 42-7\nevent: invoice.changed\ndata: {"id":"1003","version":42}\n\n'
 
 LastEventId = Annotated[
     str | None,
-    HeaderParameter(name="Last-Event-ID", description="Resume behind this event.", pattern=r"^\d{1,18}$"),
+    HeaderParameter(name="Last-Event-ID", description="Resume behind this event.", pattern=r"^\d{1,18}(-\d{1,18})?$"),
 ]
 
 
@@ -66,19 +69,37 @@ async def events(request: Request[Any, Any, State], actor: Caller, last_event_id
     read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     state, account_id = request.app.state, actor.account_id_or_refuse()
     state.doorbells.refuse_if_full(account_id)
-    start = int(last_event_id) if last_event_id else await state.bulletin.now(account_id)
-    return _Feed(state.context, state.bulletin, state.doorbells, actor, start)
+    now = Position(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
+    return _Feed(state.context, state.bulletin, state.doorbells, actor, _resumed(last_event_id, now))
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a stream is: the account's version, and that of what is the same for everybody."""
+
+    own: int
+    shared: int
+
+    def __str__(self) -> str:
+        return f"{self.own}-{self.shared}"
+
+
+def _resumed(last_event_id: str | None, now: Position) -> Position:
+    """Where to go on. An account's version alone says nothing of what is everybody's: that may all be news."""
+    if last_event_id is None:
+        return now
+    own, _, shared = last_event_id.partition("-")
+    return Position(int(own), int(shared) if shared else UNKNOWN if now.shared else 0)
 
 
 class _Feed:
     """One client's stream, as an ASGI response: only so can a send be given up."""
 
     def __init__(
-        self, context: Context, bulletin: news.Bulletin, doorbells: Doorbells, actor: Actor, version: int
+        self, context: Context, bulletin: news.Bulletin, doorbells: Doorbells, actor: Actor, start: Position
     ) -> None:
         self._context, self._bulletin, self._doorbells, self._actor = context, bulletin, doorbells, actor
         self._account_id = actor.account_id_or_refuse()
-        self._version, self._catalog_version = version, 0
+        self._position = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the session or the process ends, the client goes, or does not keep up."""
@@ -101,12 +122,13 @@ class _Feed:
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         clock = asyncio.get_running_loop().time
-        self._catalog_version = await self._bulletin.now(GLOBAL_ACCOUNT)
         with self._doorbells.at(self._account_id) as rung:
-            yield b": welcome\nretry: 2000\n\n"
+            yield b": welcome\nretry: 2000\n" + self._mark() + b"\n"
             checked_at = clock()
             while not self._doorbells.closing:
-                if chunks := await self._changes():
+                before = self._position
+                chunks = await self._changes()
+                if self._position != before:
                     for start in range(0, len(chunks), EVENTS_A_SEND):
                         yield b"".join(chunks[start : start + EVENTS_A_SEND])
                     continue
@@ -115,7 +137,7 @@ class _Feed:
                     checked_at = clock()
                     if not await sessions.is_open(self._context.pool, self._context.settings, self._actor.session_id):
                         return
-                    yield b": still here\n\n"
+                    yield b": still here\n" + self._mark() + b"\n"
 
     async def _wait(self, rung: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
@@ -123,20 +145,28 @@ class _Feed:
         rung.clear()
 
     async def _changes(self) -> list[bytes]:
-        own = await self._bulletin.since(self._account_id, self._version)
-        shared = await self._bulletin.since(GLOBAL_ACCOUNT, self._catalog_version)
-        self._version, self._catalog_version = own.version, shared.version
+        """What is new since the position, which is moved behind it."""
+        own = await self._bulletin.since(self._account_id, self._position.own)
+        shared = await self._bulletin.since(GLOBAL_ACCOUNT, self._position.shared)
+        before, self._position = self._position, Position(own.version, shared.version)
         if own.lost:
-            return [b"id: %d\nevent: reset\ndata: {}\n\n" % own.version]
+            return [self._mark() + b"event: reset\ndata: {}\n\n"]
         last = {event.version: number for number, event in enumerate(own.events)}
-        chunks = [_chunk(each, marked=last[each.version] == n) for n, each in enumerate(own.events)]
-        names = dict.fromkeys(event.name for event in shared.events)
-        return chunks + [b"event: %s\ndata: {}\n\n" % name.encode() for name in names]
+        chunks = [_chunk(each, before, marked=last[each.version] == n) for n, each in enumerate(own.events)]
+        names = list(news.SHARED if shared.lost else dict.fromkeys(event.name for event in shared.events))
+        marks = [b"" for _ in names[1:]] + [self._mark()]
+        return chunks + [
+            mark + b"event: %s\ndata: {}\n\n" % name.encode() for mark, name in zip(marks, names, strict=False)
+        ]
+
+    def _mark(self) -> bytes:
+        return b"id: %s\n" % str(self._position).encode()
 
 
-def _chunk(event: news.Event, *, marked: bool) -> bytes:
-    """Only the last event of a version carries its id, so that a resumption repeats an event and never skips one."""
-    mark = b"id: %d\n" % event.version if marked else b""
+def _chunk(event: news.Event, before: Position, *, marked: bool) -> bytes:
+    """Only the last event of a version carries its id, so that a resumption repeats an event and never skips one. What
+    is everybody's is told behind it."""
+    mark = b"id: %s\n" % str(Position(event.version, before.shared)).encode() if marked else b""
     return mark + b"event: %s\ndata: %s\n\n" % (
         event.name.encode(),
         msgspec.json.encode(Changed(event.id, event.version)),

@@ -53,9 +53,10 @@ class FeedHealth(Struct, frozen=True, kw_only=True):
 
     feed: str
     state: str
-    age_seconds: float
+    age_seconds: float | None
     last_event_age_seconds: float | None
     position_age_seconds: float | None
+    silent_seconds: float | None
 
 
 class InboxHealth(Struct, frozen=True):

@@ -12,8 +12,8 @@ import structlog
 from litestar import Request, Response
 from litestar.datastructures import Cookie, State
 
-from app.errors import PortalError
 from app.http.signed import seal, unseal
+from app.ingest.inbox import Inbox
 from app.queries.page import Page
 from app.queries.store import Answer, Source
 from app.settings import Settings
@@ -22,6 +22,7 @@ PRIVATE = "private, no-cache"
 NEVER_STORED = "private, no-store"
 DEFAULT_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 10.0
+GRACE_SECONDS = 0.5
 
 _MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})")
 _WAIT = re.compile(r"\bwait=(\d+(?:\.\d+)?)")
@@ -51,7 +52,7 @@ async def respond(
     consistency = await _wait_for_own_write(request, account_id)
     answer = await query()
     wanted_seconds = _max_age_seconds(request)
-    wishes = [each for each in answer.sources if each.past_bound or _older(each, wanted_seconds)]
+    wishes = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
     if wishes and await _verified(request, wishes, wait=wanted_seconds is not None):
         answer = await query()
     headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
@@ -79,6 +80,14 @@ def _max_age_seconds(request: Request[Any, Any, State]) -> float | None:
     return float(found.group(1)) if found else 0.0 if "no-cache" in directives else None
 
 
+def _worth_reading(source: Source, wanted_seconds: float | None) -> bool:
+    """Whether to have it read again. What a feed keeps current is read for those who demand it, and what is everybody's
+    for nobody."""
+    if source.resource == "catalog":
+        return False
+    return (source.past_bound and not source.by_events) or _older(source, wanted_seconds)
+
+
 def _older(source: Source, wanted_seconds: float | None) -> bool:
     return wanted_seconds is not None and (datetime.now(UTC) - source.as_of).total_seconds() > wanted_seconds
 
@@ -88,13 +97,22 @@ async def _verified(request: Request[Any, Any, State], wishes: Sequence[Source],
     context = request.app.state.context
     try:
         asked = await request.app.state.verifications.ask([(w.resource, w.record_id, w.as_of) for w in wishes])
-    except PortalError as error:
+    except Exception as error:  # whatever it is, the answer itself is there
         log.warning("verification_not_asked", error=repr(error))
         return False
     if not wait or not asked:
         return False
     seconds = _wait_seconds(request)
-    return all(await asyncio.gather(*(context.inbox.settled(number, seconds) for number in asked)))
+    return all(await asyncio.gather(*(_settled(context.inbox, number, seconds) for number in asked)))
+
+
+async def _settled(inbox: Inbox, submission: int, seconds: float) -> bool:
+    """Whether it is settled within the time, also where the inbox itself does not answer."""
+    try:
+        async with asyncio.timeout(seconds + GRACE_SECONDS):
+            return await inbox.settled(submission, seconds)
+    except TimeoutError:
+        return False
 
 
 def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:
@@ -123,7 +141,7 @@ async def _wait_for_own_write(request: Request[Any, Any, State], account_id: obj
     context = request.app.state.context
     purpose = f"consistency:{account_id}"
     submission = int(unseal(context.settings.portal_secret, purpose, token, "Consistency-Token"))
-    return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
+    return "reached" if await _settled(context.inbox, submission, _wait_seconds(request)) else "pending"
 
 
 def _wait_seconds(request: Request[Any, Any, State]) -> float:

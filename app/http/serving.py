@@ -49,7 +49,7 @@ async def open_serving(settings: Settings) -> AsyncIterator[Serving]:
         stack.push_async_callback(pool.close)
         watch, copies = Watch(), Copies(settings.redis_url)
         serving = Serving(
-            Store(pool, settings.salesforce_channel, settings.whmcs_time_zone),
+            Store(pool, settings.salesforce_channel, settings.whmcs_time_zone, settings.feed_bound_seconds),
             Pages(pool, watch, copies, settings.answer_memory_mib * MIB),
             visitors(pool, settings),
             watch,

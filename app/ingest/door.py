@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import structlog
 
 from app.errors import Overloaded
+from app.ingest import webhook_feed
 
 LARGEST_BYTES = 262_144
 """A body that does not say its size counts as this large; a larger one is refused."""
@@ -23,10 +25,13 @@ MOST_INSERTS = 4
 BODY_SECONDS = 10
 INSERT_SECONDS = 5
 LOOK_EVERY_SECONDS = 1.0
+NOTE_EVERY_SECONDS = 1.0
 
 _FULL = (
     "SELECT EXISTS (SELECT FROM ingest.inbox WHERE lane = 'fetch' AND settled_at IS NULL OFFSET $1 LIMIT 1)"  # bounded
 )
+
+log = structlog.get_logger()
 
 
 class Door:
@@ -39,6 +44,7 @@ class Door:
         self._inserts = asyncio.Semaphore(MOST_INSERTS)
         self._full = False
         self._look_at = 0.0
+        self._noted_at = float("-inf")
 
     @asynccontextmanager
     async def admitted(self, content_length: str) -> AsyncIterator[None]:
@@ -75,6 +81,17 @@ class Door:
                 yield connection
         except TimeoutError as error:
             raise Overloaded from error
+
+    async def note_delivery(self) -> None:
+        """That WHMCS's hooks arrive; at most once in a while, and never at the cost of what was delivered."""
+        now = asyncio.get_running_loop().time()
+        if now - self._noted_at < NOTE_EVERY_SECONDS:
+            return
+        self._noted_at = now
+        try:
+            await webhook_feed.delivered(self._pool)
+        except Exception as error:
+            log.warning("delivery_not_noted", error=repr(error))
 
     async def _is_full(self) -> bool:
         """As of at most a second ago; one request looks while the others go by what was seen last."""

@@ -1,7 +1,7 @@
 """Measure how far behind the portal is. Every question is bounded, so that it costs the same with ten entries in the
 inbox as with ten million.
 
-Reads: ingest.*, read_model.feeds, read_model.generations.
+Reads: ingest.*, read_model.feeds, upstreams, generations.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,27 @@ from typing import Any
 import asyncpg
 
 from app.ingest.inbox import SHARDS
-from app.ingest.measures import MOST_COUNTED, Backlog, Canary, Drift, Feed, Generation, Lane, Measures, UnreadableField
+from app.ingest.measures import (
+    MOST_COUNTED,
+    Backlog,
+    Canary,
+    Drift,
+    Feed,
+    Generation,
+    Lane,
+    Measures,
+    UnreadableField,
+    UpstreamAway,
+)
 
 LANES = ("apply", "fetch")
 QUERY_SECONDS = 5
 
 _FEEDS = """
-SELECT f.feed, f.state, f.leader, f.error, greatest(extract(epoch FROM now() - f.as_of), 0)::float8 AS age_seconds,
+SELECT f.feed, f.state, f.leader, f.error,
+       CASE WHEN f.as_of > 'epoch' THEN greatest(extract(epoch FROM now() - f.as_of), 0)::float8 END AS age_seconds,
+       CASE WHEN f.silent_since IS NOT NULL
+            THEN greatest(extract(epoch FROM now() - f.silent_since), 0)::float8 END AS silent_seconds,
        extract(epoch FROM now() - f.last_event_at)::float8 AS last_event_age_seconds,
        extract(epoch FROM now() - c.committed_at)::float8 AS position_age_seconds
 FROM read_model.feeds f LEFT JOIN ingest.checkpoints c USING (feed) ORDER BY f.feed
@@ -67,6 +81,10 @@ SELECT source, object, field, count, record_id, greatest(extract(epoch FROM now(
 FROM ingest.unreadables ORDER BY last_at DESC, source, object, field LIMIT $1
 """
 MOST_FIELDS = 200
+_UPSTREAMS = """
+SELECT upstream, state, greatest(extract(epoch FROM now() - since), 0)::float8 AS seconds, error
+FROM read_model.upstreams WHERE state <> 'closed' ORDER BY upstream
+"""
 _GENERATIONS = "SELECT slice, generation, projector_version, state FROM read_model.generations ORDER BY 1, 2"
 
 
@@ -95,6 +113,7 @@ async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures
             canaries=[Canary(**row) for row in await rows(_CANARIES)],
             generations=[Generation(**row) for row in await rows(_GENERATIONS)],
             unreadables=[UnreadableField(**row) for row in await rows(_UNREADABLES, MOST_FIELDS)],
+            upstreams_away=[UpstreamAway(**row) for row in await rows(_UPSTREAMS)],
         )
 
 

@@ -96,6 +96,8 @@ def _of_feeds(m: Measures) -> Iterator[Metric]:
     yield _gauge("feed_last_event_age_seconds", "Since the newest event was made upstream.", last, "feed")
     states = [((x.feed, x.state), 1.0) for x in m.feeds]
     yield _gauge("feed_state", "1 for the state each feed is in.", states, "feed", "state")
+    silent = [((x.feed,), x.silent_seconds or 0.0) for x in m.feeds]
+    yield _gauge("feed_silent_seconds", "How long the feed is known to deliver nothing.", silent, "feed")
     sent = [((x.feed,), 0.0 if x.took_seconds is not None else x.sent_age_seconds) for x in m.canaries]
     yield _gauge("canary_unseen_seconds", "How long the last canary has been missing; 0 once it shows.", sent, "feed")
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from app.events import Change
-from app.ingest import erased, inbox, mirror, progress
+from app.ingest import erased, inbox, mirror, progress, webhook_feed
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.backfill import OBJECTS
 from app.ingest.fetchers import FETCHERS
@@ -101,6 +101,8 @@ class Reconcile:
                 changes = await FETCHERS["whmcs", resource](self._upstreams, connection, hint)
             await self._check(tally, [each for each in changes if each.object == MEMBERS[resource]])
             await self._inbox.submit(changes)  # those that agree are verified by it
+        if tally.differing:
+            await webhook_feed.missed(self._pool, f"{tally.differing} {tally.object} changes came without a webhook")
         return await self._keep(tally)
 
     async def _sweep_upstream(self, tally: "_Tally", name: str, cursor: str) -> str:

@@ -6,6 +6,7 @@ what it asked for a moment ago, so that a crowd reading stale data while an upst
 Writes: ingest.inbox.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,6 +19,9 @@ from app.ingest.inbox import Inbox
 
 REMEMBERED = 20_000
 REMEMBER_SECONDS = 10.0
+ASK_SECONDS = 1.0
+BROKEN_SECONDS = 5.0
+"""While the inbox does not take wishes nobody waits for it again."""
 
 Wish = tuple[str, str, datetime]
 """(resource, record id, as of): what to read again, and the state of it that is not good enough."""
@@ -29,10 +33,22 @@ class Verifications:
     def __init__(self, inbox: Inbox, pool: asyncpg.Pool) -> None:
         self._inbox, self._pool = inbox, pool
         self._asked: dict[str, tuple[float, int | None]] = {}
+        self._broken_until = float("-inf")
 
     async def ask(self, wishes: Sequence[Wish]) -> list[int]:
-        """Have these read again; returns the submissions to wait for, this process's or whoever's asked first."""
-        return [number for wish in wishes if (number := await self._ask(*wish)) is not None]
+        """Have these read again; returns the submissions to wait for, this process's or whoever's asked first.
+
+        Raises:
+            TimeoutError: the inbox did not take them in time.
+        """
+        if time.monotonic() < self._broken_until:
+            return []
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return [number for wish in wishes if (number := await self._ask(*wish)) is not None]
+        except Exception:
+            self._broken_until = time.monotonic() + BROKEN_SECONDS
+            raise
 
     async def _ask(self, resource: str, record_id: str, as_of: datetime) -> int | None:
         hint = _hint(resource, record_id, f"verify:{as_of.isoformat()}")

@@ -20,6 +20,9 @@ from app.events import Record
 from app.projections import generations, groups, loading, rows, vacated, versions
 from app.projections.projector import Projector
 
+NOTHING = ""
+"""The slice of a notice that only keeps an account's versions without a gap."""
+
 
 class Work(Struct):
     """What a commit means for one projector: groups to compute, and items that left their account."""
@@ -27,6 +30,10 @@ class Work(Struct):
     projector: Projector
     plan: groups.Plan
     left: set[vacated.Item]
+
+
+Changed = dict[str, set[rows.Key]]
+"""Slice → the groups that say something else than before to those who read the slice."""
 
 
 async def project(
@@ -49,8 +56,8 @@ async def project(
     if not accounts:
         return
     held = await versions.hold(connection, accounts, touched)
-    await _write(connection, targets, _merged(works, seen), held)
-    await _notify(connection, works, held)
+    changed_groups = await _write(connection, targets, _merged(works, seen), held)
+    await _notify(connection, works, held, changed_groups)
 
 
 async def recompute(
@@ -70,34 +77,37 @@ async def recompute(
     if await groups.plan(connection, projector, keys) != plan:
         raise groups.Moved
     works = [Work(each, plan, set()) for each in feeding.values()]
-    await _write(connection, targets, works, held)
-    await _notify(connection, works, held)
+    changed = await _write(connection, targets, works, held)
+    await _notify(connection, works, held, changed)
 
 
 async def _write(
     connection: Any, targets: Sequence[generations.Target], works: Iterable[Work], held: Mapping[UUID, int]
-) -> None:
-    """Load, compute and write each slice. While the database writes one, the next is computed."""
-    pending = list(works)
+) -> Changed:
+    """Load, compute and write each slice; returns what is news. While the database writes one, the next is computed."""
+    pending, changed = list(works), Changed()
     loaded = await loading.load(connection, [(work.projector, work.plan) for work in pending])
     writing = asyncio.ensure_future(asyncio.sleep(0))
     try:
         for work, found in zip(pending, loaded, strict=True):
             computed = rows.compute(work.projector, found, held)
             await writing
-            writing = asyncio.ensure_future(_write_one(connection, targets, work, computed))
+            writing = asyncio.ensure_future(_write_one(connection, targets, work, computed, changed))
             await asyncio.sleep(0)  # it is on its way to the database before the next one is computed
     finally:
         await writing
+    return changed
 
 
 async def _write_one(
-    connection: Any, targets: Sequence[generations.Target], work: Work, computed: rows.Computed
+    connection: Any, targets: Sequence[generations.Target], work: Work, computed: rows.Computed, changed: Changed
 ) -> None:
     for target in targets:
         if target.projector is work.projector:
-            await vacated.remove(connection, work.projector, target.generation, work.left)
-            await rows.write(connection, work.projector, target.generation, computed)
+            left = await vacated.remove(connection, work.projector, target.generation, work.left)
+            found = await rows.write(connection, work.projector, target.generation, computed)
+            if target.serving:
+                changed[work.projector.name] = found | left
 
 
 async def _work(connection: Any, owners: groups.Owners, projector: Projector, changed: Sequence[Record]) -> Work:
@@ -123,14 +133,18 @@ def _merged(works: Sequence[Work], seen: Sequence[Work]) -> Iterable[Work]:
             yield Work(work.projector, plan, work.left)
 
 
-async def _notify(connection: Any, works: Sequence[Work], held: Mapping[UUID, int]) -> None:
-    told = {
-        (account, work.projector.name, item)
-        for work in works
-        for account, item in [*((account, root) for (_, root), (_, account) in work.plan.items()), *work.left]
-    }
+async def _notify(connection: Any, works: Sequence[Work], held: Mapping[UUID, int], changed: Changed) -> None:
+    """Leave a notice of everything that reads differently. An account whose version was raised for nothing has one that
+    names no slice, because who resumes behind a version takes a gap for news that are lost."""
+    told, raised = set(), set()
+    for work in works:
+        touched = {(account, root) for (_, root), (_, account) in work.plan.items()} | work.left
+        name = work.projector.name
+        told |= {(account, name, item) for account, item in touched & changed.get(name, set())}
+        raised |= {account for account, _ in touched}
+    told |= {(account, NOTHING, "") for account in raised - {account for account, _, _ in told}}
     if told:
-        accounts, slices, items = zip(*told, strict=True)
+        accounts, slices, items = zip(*sorted(told), strict=True)
         await connection.execute(
             "INSERT INTO ingest.notices (account_id, slice, item_id, version) "
             "SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])",

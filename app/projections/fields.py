@@ -6,27 +6,29 @@ The mirror keeps rows that older releases wrote, so nothing is taken for granted
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.intake import parse
 from app.intake.text import scalar
+from app.readmodels.money import Money, money, rounded
 
 _TAIL = re.compile(r"__c$")
 
 
 def instant(value: Any) -> datetime | None:
-    """A Salesforce datetime (`2026-01-31T10:15:30.000+0000`) as an aware UTC instant."""
+    """A Salesforce datetime (`2026-01-31T10:15:30.000+0000`) as an aware UTC instant; None where it cannot be read."""
     return parse.instant(value)
 
 
 def local_instant(value: Any, zone: ZoneInfo) -> datetime | None:
-    """A WHMCS datetime, which carries no offset, read in the server's time zone."""
+    """A WHMCS datetime, which carries no offset, read in the server's time zone; None where it cannot be read."""
     return parse.instant(value, zone)
 
 
 def day(value: Any) -> date | None:
-    """A date, or the date part of a datetime."""
+    """A date, or the date part of a datetime; None where it cannot be read."""
     return parse.day(value)
 
 
@@ -38,6 +40,18 @@ def plain(value: Any) -> str:
 def objects(value: Any) -> list[Mapping[str, Any]]:
     """The objects of a list within a record."""
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def amount(value: Any, currency: str) -> Decimal | None:
+    """An amount in whole units of the currency's smallest coin; None where none can be read, which is not the same as
+    nothing."""
+    found = parse.money(value)
+    return None if found is None else rounded(found, currency)
+
+
+def shown(value: Decimal | None, currency: str) -> Money | None:
+    """An amount as a document shows it; null where nobody knows it."""
+    return None if value is None else money(value, currency)
 
 
 def snake(field: str) -> str:

@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from app.intake import parse
-from app.projections.fields import local_instant, objects, plain
+from app.projections.fields import amount, local_instant, shown
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
-from app.readmodels.money import decimal, money
+from app.readmodels.money import money
 
 KINDS = {
     "Hosting": "service",
@@ -40,71 +39,76 @@ Data = Mapping[str, Any]
 
 
 class Sums(Struct, frozen=True, kw_only=True):
-    """Amounts that agree with the lines. `adjustment` is what the lines lack to the total."""
+    """Amounts that agree with the lines. `adjustment` is what the lines lack to the total. A sum is None where an
+    amount that it needs cannot be read."""
 
     prices_include_tax: bool
     adjustment: Decimal
-    subtotal: Decimal
-    tax: Decimal
-    credit: Decimal
-    total: Decimal
-    paid: Decimal
-    refunded: Decimal
-    balance: Decimal
+    subtotal: Decimal | None
+    tax: Decimal | None
+    credit: Decimal | None
+    total: Decimal | None
+    paid: Decimal | None
+    refunded: Decimal | None
+    balance: Decimal | None
 
 
 def sums(data: Data) -> Sums:
-    """The sums of an invoice.
-
-    Raises:
-        KeyError, ValueError: nobody can say what it comes to; then it is better not shown than shown as nothing owed.
-    """
-    if parse.money(data["total"]) is None:
-        raise ValueError(f"a total that cannot be read: {plain(data['total'])[:40]!r}")
-    lines = sum((decimal(item.get("amount")) for item in objects(data.get("items"))), Decimal())
-    tax = decimal(data.get("tax")) + decimal(data.get("tax2"))
-    credit, total = decimal(data.get("credit")), decimal(data.get("total"))
-    subtotal = total + credit - tax
-    included = bool(tax) and lines == subtotal + tax
-    paid = sum((decimal(each.get("amountin")) for each in objects(data.get("transactions"))), Decimal())
-    refunded = sum((decimal(each.get("amountout")) for each in objects(data.get("transactions"))), Decimal())
+    """The sums of an invoice."""
+    lines = _sum([amount(item.get("amount")) for item in data["items"]])
+    tax = _sum([_given(data, "tax"), _given(data, "tax2")])
+    credit, total = _given(data, "credit"), amount(data.get("total"))
+    subtotal = None if total is None or credit is None or tax is None else total + credit - tax
+    included = bool(tax) and subtotal is not None and tax is not None and lines == subtotal + tax
+    paid = _sum([_given(each, "amountin") for each in data["transactions"]])
+    refunded = _sum([_given(each, "amountout") for each in data["transactions"]])
+    unknown = included or subtotal is None or lines is None
     return Sums(
         prices_include_tax=included,
-        adjustment=Decimal() if included else subtotal - lines,
+        adjustment=Decimal() if unknown or subtotal is None or lines is None else subtotal - lines,
         subtotal=subtotal,
         tax=tax,
         credit=credit,
         total=total,
         paid=paid,
         refunded=refunded,
-        balance=total - paid + refunded,
+        balance=None if total is None or paid is None or refunded is None else total - paid + refunded,
     )
+
+
+def _given(data: Data, name: str) -> Decimal | None:
+    """An amount that need not be there: then it is nothing. One that cannot be read is None."""
+    return Decimal("0.00") if data.get(name) in (None, "") else amount(data[name])
+
+
+def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    known = [each for each in amounts if each is not None]
+    return sum(known, Decimal()) if len(known) == len(amounts) else None
 
 
 def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
     """The lines, and one more where they do not come to the total."""
-    currency = plain(data.get("currencycode"))
-    found = [_item(each, currency) for each in objects(data.get("items"))]
+    currency = data["currencycode"]
+    found = [_item(each, currency) for each in data["items"]]
     return [*found, *([_adjustment(adjustment, currency)] if adjustment else [])]
 
 
 def _item(item: Data, currency: str) -> InvoiceItem:
-    word = plain(item.get("type"))
-    kind = "domain" if word.startswith("Domain") else KINDS.get(word, "other")
+    kind = "domain" if item["type"].startswith("Domain") else KINDS.get(item["type"], "other")
     return InvoiceItem(
-        description=plain(item.get("description")),
-        amount=money(item.get("amount"), currency),
-        taxed=item.get("taxed") in ("1", True),
+        description=item["description"],
+        amount=shown(amount(item.get("amount")), currency),
+        taxed=item["taxed"] in ("1", True),
         kind=kind,
-        subscription_id=plain(item.get("relid")) or None if word in OF_SERVICE else None,
-        invoice_id=plain(item.get("relid")) or None if kind == "invoice" else None,
+        subscription_id=item["relid"] if item["type"] in OF_SERVICE else None,
+        invoice_id=item["relid"] if kind == "invoice" else None,
     )
 
 
-def _adjustment(amount: Decimal, currency: str) -> InvoiceItem:
+def _adjustment(lacking: Decimal, currency: str) -> InvoiceItem:
     return InvoiceItem(
         description=ADJUSTMENT,
-        amount=money(amount, currency),
+        amount=money(lacking, currency),
         taxed=False,
         kind="adjustment",
         subscription_id=None,
@@ -114,36 +118,37 @@ def _adjustment(amount: Decimal, currency: str) -> InvoiceItem:
 
 def is_collective(lines: Sequence[Data]) -> bool:
     """Whether a bill only collects other invoices: counted beside them, everything would be owed twice."""
-    return bool(lines) and all(KINDS.get(plain(each.get("type"))) == "invoice" for each in lines)
+    return bool(lines) and all(KINDS.get(each["type"]) == "invoice" for each in lines)
+
+
+def is_draft(data: Data) -> bool:
+    """Whether an invoice is not issued yet: WHMCS's own affair, which no customer is shown in any way."""
+    return str(data.get("status") or "").strip().casefold() == "draft"
 
 
 def tax_lines(data: Data) -> list[TaxLine]:
     """The taxes that apply."""
     found = []
-    for percent, amount in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
-        if decimal(amount):
-            found.append(TaxLine(rate_percent=rate(percent), amount=money(amount, plain(data.get("currencycode")))))
+    for rate, tax in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
+        if known := amount(tax):
+            found.append(TaxLine(rate_percent=str(rate or "0"), amount=money(known, data["currencycode"])))
     return found
 
 
 def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
     """What came in."""
-    currency, found = plain(data.get("currencycode")), []
-    for each in objects(data.get("transactions")):
-        if decimal(each.get("amountin")):
-            back = decimal(each.get("amountout"))
-            back += sum(
-                decimal(other.get("amountout"))
-                for other in objects(data.get("transactions"))
-                if _of(other) == plain(each.get("id"))
-            )
+    currency, found = data["currencycode"], []
+    for each in data["transactions"]:
+        if received := amount(each.get("amountin")):
+            own = [each, *(other for other in data["transactions"] if _of(other) == each["id"])]
+            back = sum((amount(other.get("amountout")) or Decimal() for other in own), Decimal())
             found.append(
                 Payment(
-                    payment_id=plain(each.get("id")),
+                    payment_id=each["id"],
                     paid_at=local_instant(each.get("date"), zone),
-                    gateway=plain(each.get("gateway")),
-                    reference=plain(each.get("transid")),
-                    amount=money(each.get("amountin"), currency),
+                    gateway=each.get("gateway") or "",
+                    reference=each.get("transid") or "",
+                    amount=money(received, currency),
                     refunded=money(back, currency),
                 )
             )
@@ -154,25 +159,19 @@ def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
     """What was given back."""
     return [
         Refund(
-            refund_id=plain(each.get("id")),
+            refund_id=each["id"],
             refunded_at=local_instant(each.get("date"), zone),
-            gateway=plain(each.get("gateway")),
-            reference=plain(each.get("transid")),
-            amount=money(each.get("amountout"), plain(data.get("currencycode"))),
-            payment_id=_of(each) or (plain(each.get("id")) if decimal(each.get("amountin")) else None),
+            gateway=each.get("gateway") or "",
+            reference=each.get("transid") or "",
+            amount=money(back, data["currencycode"]),
+            payment_id=_of(each) or (each["id"] if amount(each.get("amountin")) else None),
         )
-        for each in objects(data.get("transactions"))
-        if decimal(each.get("amountout"))
+        for each in data["transactions"]
+        if (back := amount(each.get("amountout")))
     ]
 
 
 def _of(refund: Data) -> str | None:
     """The payment that a refund names, which older records of the mirror lack."""
-    named = plain(refund.get("refundid"))
-    return None if named in ("", "0") else named
-
-
-def rate(percent: object) -> str:
-    """A rate in percent as WHMCS writes it; "0" for none."""
-    found = parse.money(percent)
-    return "0" if found is None else f"{found:f}"
+    named = refund.get("refundid") or "0"
+    return None if named == "0" else str(named)

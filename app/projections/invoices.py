@@ -1,4 +1,4 @@
-"""Invoices: a WHMCS invoice → one row.
+"""Invoices: a WHMCS invoice → one row; none while it is a draft, which no customer is shown.
 
 Reads: whmcs invoice. Writes: read_model.invoices.
 """
@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from app.events import Record
-from app.projections.fields import day, local_instant, objects, plain
-from app.projections.invoice_lines import Sums, is_collective, items, payments, rate, refunds, sums, tax_lines
+from app.projections.fields import day, local_instant, shown
+from app.projections.invoice_lines import Sums, is_collective, is_draft, items, payments, refunds, sums, tax_lines
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceSummary
-from app.readmodels.money import money
 from app.settings import Settings
 
 SUMS = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
@@ -24,11 +23,11 @@ def projector(settings: Settings) -> Projector:
     zone = ZoneInfo(settings.whmcs_time_zone)
 
     def project(group: Group) -> Projected:
-        return Projected(rows=[_row(record, zone) for record in group.records])
+        return Projected(rows=[_row(record, zone) for record in group.records if not is_draft(record.data)])
 
     return Projector(
         name="invoices",
-        version=2,
+        version=3,
         source="whmcs",
         scope="record",
         root="invoice",
@@ -43,15 +42,15 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
     invoice = _invoice(record, come_to, zone)
     return {
         "invoice_id": invoice.invoice_id,
-        "invoice_number": plain(data.get("invoicenum")),
+        "invoice_number": data.get("invoicenum"),
         "status": invoice.status,
-        "upstream_status": plain(data.get("status")),
+        "upstream_status": data["status"],
         "collective": invoice.collective,
         "issued_on": invoice.issued_on,
         "due_on": invoice.due_on,
         "paid_at": invoice.paid_at,
         **{name: getattr(come_to, name) for name in SUMS},
-        "currency": plain(data.get("currencycode")),
+        "currency": data["currencycode"],
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
         "summary": msgspec.json.encode(_summary(invoice)),
@@ -63,9 +62,9 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
     data = record.data
     return Invoice(
         invoice_id=record.record_id,
-        number=plain(data.get("invoicenum")) or record.record_id,
-        status=STATUSES.get(plain(data.get("status")), "unknown"),
-        collective=is_collective(objects(data.get("items"))),
+        number=data.get("invoicenum") or record.record_id,
+        status=STATUSES.get(data["status"], "unknown"),
+        collective=is_collective(data["items"]),
         issued_on=day(data.get("date")),
         due_on=day(data.get("duedate")),
         paid_at=local_instant(data.get("datepaid"), zone),
@@ -75,8 +74,8 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
         payments=payments(data, zone),
         refunds=refunds(data, zone),
         prices_include_tax=come_to.prices_include_tax,
-        tax_rate_percent=rate(data.get("taxrate")),
-        **{name: money(getattr(come_to, name), plain(data.get("currencycode"))) for name in SUMS},
+        tax_rate_percent=str(data.get("taxrate") or "0"),
+        **{name: shown(getattr(come_to, name), data["currencycode"]) for name in SUMS},
     )
 
 

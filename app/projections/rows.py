@@ -13,6 +13,9 @@ from msgspec import Struct
 
 from app.projections.projector import Document, Group, Projector
 
+Key = tuple[UUID, str]
+"""(account, root record id): a group; the id is empty where the group is all of an owner or of everybody."""
+
 
 class Ready(Struct, frozen=True):
     """A document of an account's group, with the age of the records it was made of."""
@@ -27,7 +30,7 @@ class Computed(Struct, frozen=True):
     """What groups became. `kept` names, per group, the rows that it still yields."""
 
     rows: Sequence[Mapping[str, Any]]
-    kept: Mapping[tuple[UUID, str], Sequence[str]]
+    kept: Mapping[Key, Sequence[str]]
     documents: Sequence[Ready]
     versions: Mapping[UUID, int]
 
@@ -39,7 +42,7 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
         ValueError: it yields documents and does not say so, which would leave withdrawn ones in place.
     """
     rows: list[dict[str, Any]] = []
-    kept: dict[tuple[UUID, str], list[str]] = {}
+    kept: dict[Key, list[str]] = {}
     documents: list[Ready] = []
     item = projector.table.item
     for group in loaded:
@@ -55,66 +58,98 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
     return Computed(rows, kept, documents, versions)
 
 
-async def write(connection: Any, projector: Projector, generation: int, computed: Computed) -> None:
-    """Make one generation hold exactly these rows and documents for these groups."""
+async def write(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[Key]:
+    """Make one generation hold exactly these rows and documents for these groups; returns the groups that say something
+    else now than before, their age aside."""
     if projector.table.root is not None:
-        await _write_parts(connection, projector, generation, computed)
+        changed = await _write_parts(connection, projector, generation, computed)
     else:
-        await _remove_others(connection, projector, generation, computed.kept)
+        changed = await _remove_others(connection, projector, generation, computed.kept)
         if computed.rows:
             table = projector.table
-            await connection.execute(table.upsert_sql(generation), *table.arrays(computed.rows))
+            told = await connection.fetch(table.telling_sql(generation), *table.arrays(computed.rows))
+            changed |= _groups(projector, told)
     if projector.documents:
-        await _write_documents(connection, projector, generation, computed)
+        changed |= await _write_documents(connection, projector, generation, computed)
+    return changed
+
+
+def _groups(projector: Projector, rows: Sequence[Any]) -> set[Key]:
+    """The groups of rows."""
+    return {(row["account_id"], row["record_id"] if projector.scope == "record" else "") for row in rows}
 
 
 async def _remove_others(
-    connection: Any, projector: Projector, generation: int, kept: Mapping[tuple[UUID, str], Sequence[str]]
-) -> None:
-    """Rows of a group that its records no longer yield."""
+    connection: Any, projector: Projector, generation: int, kept: Mapping[Key, Sequence[str]]
+) -> set[Key]:
+    """Rows of a group that its records no longer yield; returns the groups that had some."""
     table, item = projector.table, projector.table.item
     relation = table.relation(generation)
     if projector.scope == "record":
         gone = [key for key, names in kept.items() if not names]
-        if gone:
-            await connection.execute(
-                f"DELETE FROM {relation} WHERE ctid = ANY(ARRAY("
-                f"SELECT place FROM ({table.places_sql(generation, 1)}) AS found))",
-                [account for account, _ in gone],
-                [item_id for _, item_id in gone],
-            )
-        return
-    for (account, _), names in kept.items():
-        await connection.execute(
+        if not gone:
+            return set()
+        told = await connection.fetch(
+            f"DELETE FROM {relation} AS t WHERE ctid = ANY(ARRAY("
+            f"SELECT place FROM ({table.places_sql(generation, 1)}) AS found)) "
+            f"RETURNING t.account_id, {table.record('t')} AS record_id",
+            [account for account, _ in gone],
+            [item_id for _, item_id in gone],
+        )
+        return _groups(projector, told)
+    changed = set()
+    for (account, group), names in kept.items():
+        done = await connection.execute(
             f"DELETE FROM {relation} WHERE account_id = $1 AND NOT ({item or chr(39) * 2} = ANY($2::text[]))",
             account,
             names,
         )
+        if not done.endswith(" 0"):
+            changed.add((account, group))
+    return changed
 
 
-async def _write_parts(connection: Any, projector: Projector, generation: int, computed: Computed) -> None:
+async def _write_parts(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[Key]:
     """Where a record makes several rows: with them, in one statement, those go that it made once and makes no more.
     Their ids are the record's alone."""
     table, more = projector.table, len(projector.table.columns)
-    await connection.execute(
-        f"WITH gone AS (DELETE FROM {table.relation(generation)} WHERE ctid = ANY(ARRAY("
+    gone = (
+        f"gone AS (DELETE FROM {table.relation(generation)} AS t WHERE ctid = ANY(ARRAY("
         f"SELECT place FROM ({table.places_sql(generation, more + 1)}) AS found "
-        f"WHERE item NOT IN (SELECT unnest(${more + 3}::text[]))))) {table.upsert_sql(generation)}",
+        f"WHERE item NOT IN (SELECT unnest(${more + 3}::text[])))) "
+        f"RETURNING t.account_id, {table.record('t')} AS record_id)"
+    )
+    told = await connection.fetch(
+        table.telling_sql(generation, gone),
         *table.arrays(computed.rows),
         [account for account, _ in computed.kept],
         [item_id for _, item_id in computed.kept],
         [name for names in computed.kept.values() for name in names],
     )
+    return _groups(projector, told)
 
 
-async def _write_documents(connection: Any, projector: Projector, generation: int, computed: Computed) -> None:
-    """Documents no longer yielded stay as empty ones, so that every copy of them is overwritten."""
+async def _write_documents(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[Key]:
+    """Documents no longer yielded stay as empty ones, so that every copy of them is overwritten. Returns the groups of
+    which a document reads differently now."""
     ready = computed.documents
-    await connection.execute(
+    etags = [etag(each.document.body, projector.version) for each in ready]
+    new = await connection.fetch(
+        "SELECT g.n FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS g (account_id, name, etag, n) "
+        "LEFT JOIN LATERAL (SELECT d.etag FROM read_model.documents d WHERE d.account_id = g.account_id "
+        "AND d.name = g.name AND d.generation = $4 OFFSET 0) AS former ON true "
+        "WHERE former.etag IS DISTINCT FROM g.etag",
+        [each.account_id for each in ready],
+        [each.document.name for each in ready],
+        etags,
+        generation,
+    )
+    withdrawn = await connection.fetch(
         "UPDATE read_model.documents d SET body = '', etag = '', version = g.version "
         "FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS g (account_id, item_id, version) "
         "WHERE d.slice = $4 AND d.generation = $5 AND d.account_id = g.account_id AND d.item_id = g.item_id "
-        "AND d.body <> '' AND NOT ((d.account_id, d.name) IN (SELECT * FROM unnest($6::uuid[], $7::text[])))",
+        "AND d.body <> '' AND NOT ((d.account_id, d.name) IN (SELECT * FROM unnest($6::uuid[], $7::text[]))) "
+        "RETURNING d.account_id, d.item_id",
         [account for account, _ in computed.kept],
         [item_id for _, item_id in computed.kept],
         [computed.versions.get(account, 0) for account, _ in computed.kept],
@@ -136,13 +171,16 @@ async def _write_documents(connection: Any, projector: Projector, generation: in
                 generation,
                 each.item_id,
                 computed.versions.get(each.account_id, 0),
-                etag(each.document.body, projector.version),
+                tag,
                 each.document.body,
                 each.as_of,
             )
-            for each in ready
+            for each, tag in zip(ready, etags, strict=True)
         ],
     )
+    told = [ready[row["n"] - 1] for row in new]
+    changed = {(each.account_id, each.item_id) for each in told}
+    return changed | {(row["account_id"], row["item_id"]) for row in withdrawn}
 
 
 def etag(body: bytes, projector_version: int) -> str:

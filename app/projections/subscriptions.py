@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 
 from app.events import Record
-from app.projections.fields import day, plain
+from app.projections.fields import amount, day, shown
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.money import decimal, money
 from app.readmodels.subscriptions import (
     OVERDUE_TEXT,
     RUNNING,
@@ -44,7 +43,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="subscriptions",
-        version=3,
+        version=4,
         source="whmcs",
         scope="record",
         root="service",
@@ -72,18 +71,18 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
     cancellation, body = subscription.cancellation, msgspec.json.encode(subscription)
     return {
         "subscription_id": record.record_id,
-        "product_id": plain(data.get("pid")) or None,
-        "product_name": plain(data.get("name")),
+        "product_id": data.get("pid"),
+        "product_name": data["name"],
         "category": subscription.category,
-        "domain": plain(data.get("domain")) or None,
+        "domain": data.get("domain") or None,
         "status": subscription.status,
-        "upstream_status": plain(data.get("status")),
+        "upstream_status": data["status"],
         "billing_cycle": subscription.billing_cycle,
-        "amount": decimal(data.get("recurringamount")),
+        "amount": amount(data.get("recurringamount")),
         "currency": currency,
         "registered_on": subscription.registered_on,
         "next_due_on": subscription.next_due_on,
-        "whmcs_order_id": plain(data.get("orderid")) or None,
+        "whmcs_order_id": data.get("orderid"),
         "cancellation": cancellation.when if cancellation else None,
         "cancellation_requested_on": cancellation.requested_on if cancellation else None,
         "ends_on": cancellation.ends_on if cancellation else None,
@@ -96,22 +95,21 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
 
 def _subscription(record: Record, group: Group, currency: str) -> Subscription:
     data = record.data
-    name, domain, word = plain(data.get("name")), plain(data.get("domain")), plain(data.get("status")).lower()
-    status = word if word in STATUS_TEXTS else "unknown"
-    category = category_of(name, plain(data.get("groupname")))
-    line = _line(domain) if category == "sim" else None
+    status = data["status"].lower() if data["status"].lower() in STATUS_TEXTS else "unknown"
+    category = category_of(data["name"], data.get("groupname") or "")
+    line = _line(data.get("domain")) if category == "sim" else None
     due = day(data.get("nextduedate"))
     cancellation = _cancellation(group, due) if status in RUNNING else None
     return Subscription(
         subscription_id=record.record_id,
-        name=name,
+        name=data["name"],
         category=category,
-        domain=None if line else domain or None,
+        domain=None if line else data.get("domain") or None,
         line=line,
         status=status,
-        status_text=_text(status, plain(data.get("suspensionreason")), cancellation),
-        billing_cycle=_cycle(plain(data.get("billingcycle"))),
-        amount=money(data.get("recurringamount"), currency),
+        status_text=_text(status, data.get("suspensionreason") or "", cancellation),
+        billing_cycle=_cycle(data["billingcycle"]),
+        amount=shown(amount(data.get("recurringamount")), currency),
         registered_on=day(data.get("regdate")),
         next_due_on=due,
         addons=[_addon(addon, currency) for addon in group.of("addon")],
@@ -134,7 +132,7 @@ def _line(domain: str | None) -> str | None:
 def _cancellation(group: Group, due: date | None) -> Cancellation | None:
     """A request of an unknown type is taken as WHMCS takes it: at the end of the period."""
     for request in group.of("cancel_request"):
-        when = WHENS.get(plain(request.data.get("type")), "end_of_period")
+        when = WHENS.get(request.data.get("type") or "", "end_of_period")
         requested_on = day(request.data.get("date"))
         return Cancellation(when=when, requested_on=requested_on, ends_on=due if when == "end_of_period" else None)
     return None
@@ -164,7 +162,7 @@ def _scheduled(group: Group) -> ScheduledChange | None:
         sku=data["sku"],
         name=data["product_name"],
         direction=data["direction"],
-        effective_date=date.fromisoformat(data["effective_date"]),  # the portal's own record
+        effective_date=date.fromisoformat(data["effective_date"]),
     )
 
 
@@ -182,12 +180,12 @@ def _text(status: str, suspension_reason: str, cancellation: Cancellation | None
 
 def _addon(record: Record, currency: str) -> Addon:
     data = record.data
-    status = plain(data.get("status")).lower()
+    status = (data.get("status") or "").lower()
     return Addon(
         addon_id=record.record_id,
-        name=plain(data.get("name")),
+        name=data.get("name") or "",
         status=status if status in STATUS_TEXTS else "unknown",
-        billing_cycle=_cycle(plain(data.get("billingcycle"))),
-        amount=money(data.get("recurringamount"), currency),
+        billing_cycle=_cycle(data.get("billingcycle") or ""),
+        amount=shown(amount(data.get("recurringamount")), currency),
         next_due_on=day(data.get("nextduedate")),
     )

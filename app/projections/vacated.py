@@ -53,15 +53,16 @@ async def _of_other_owners(connection: Any, projector: Projector, changed: Seque
     return found
 
 
-async def remove(connection: Any, projector: Projector, generation: int, items: set[Item]) -> None:
-    """Take the rows and documents of these items out of a generation."""
+async def remove(connection: Any, projector: Projector, generation: int, items: set[Item]) -> set[Item]:
+    """Take the rows and documents of these items out of a generation; returns those that had any rows there."""
     if not items:
-        return
+        return set()
     accounts, ids = zip(*sorted(items), strict=True)
     table = projector.table
-    await connection.execute(
-        f"DELETE FROM {table.relation(generation)} WHERE ctid = ANY(ARRAY("
-        f"SELECT place FROM ({table.places_sql(generation, 1)}) AS found))",
+    gone = await connection.fetch(
+        f"DELETE FROM {table.relation(generation)} AS t WHERE ctid = ANY(ARRAY("
+        f"SELECT place FROM ({table.places_sql(generation, 1)}) AS found)) "
+        f"RETURNING t.account_id, {table.record('t')} AS record_id",
         accounts,
         ids,
     )
@@ -75,3 +76,4 @@ async def remove(connection: Any, projector: Projector, generation: int, items: 
         projector.name,
         generation,
     )
+    return {(row["account_id"], row["record_id"]) for row in gone}

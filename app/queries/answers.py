@@ -10,6 +10,7 @@ from app.queries.links import Links
 from app.queries.plans import OtherPlans
 from app.readmodels.catalog import Category, CategorySummary, Product
 from app.readmodels.eligibility import Eligibility
+from app.readmodels.freshness import StaleReason
 from app.readmodels.gateways import Gateway
 from app.readmodels.invoices import Invoice, InvoiceSummary
 from app.readmodels.notifications import Notification
@@ -22,10 +23,15 @@ from app.readmodels.timeline import Entry
 
 
 class Aged(Struct, kw_only=True, frozen=True):
-    """When the data was last known to equal its source, and whether that is longer ago than it should be."""
+    """When the data was last known to equal its source, whether it may be otherwise by now, and why.
+
+    The reasons: never_verified, parked (a change of it could not be applied), feed_stalled (the change feed is silent),
+    upstream_away and past_bound (it is being read again). When several hold, the first of them is told.
+    """
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class Listed(Aged, kw_only=True, frozen=True):
@@ -45,6 +51,7 @@ class CategoryAnswer(Category, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class ProductAnswer(Product, kw_only=True, frozen=True):
@@ -52,6 +59,7 @@ class ProductAnswer(Product, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class AccountCategoryAnswer(AccountCategory, kw_only=True, frozen=True):
@@ -59,6 +67,7 @@ class AccountCategoryAnswer(AccountCategory, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class EligibilityAnswer(Eligibility, kw_only=True, frozen=True):
@@ -66,6 +75,7 @@ class EligibilityAnswer(Eligibility, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class ProfileAnswer(Profile, kw_only=True, frozen=True):
@@ -73,6 +83,7 @@ class ProfileAnswer(Profile, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class AddressAnswer(Address, kw_only=True, frozen=True):
@@ -80,6 +91,7 @@ class AddressAnswer(Address, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class Orders(Listed, kw_only=True, frozen=True):
@@ -93,6 +105,7 @@ class OrderAnswer(Order, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
     links: Links
 
 
@@ -114,6 +127,7 @@ class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
     overdue: bool
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
     links: Links
 
 
@@ -128,6 +142,7 @@ class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
     links: Links
 
 
@@ -136,6 +151,7 @@ class OtherPlansAnswer(OtherPlans, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class PaymentMethods(Listed, kw_only=True, frozen=True):
@@ -155,6 +171,7 @@ class CaseAnswer(Case, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class PaymentGateways(Listed, kw_only=True, frozen=True):
@@ -168,6 +185,7 @@ class SummaryAnswer(Summary, kw_only=True, frozen=True):
 
     as_of: datetime
     stale: bool
+    stale_reason: StaleReason | None
 
 
 class Timeline(Listed, kw_only=True, frozen=True):

@@ -211,7 +211,7 @@ def _attachment(link: dict[str, Any]) -> Attachment | None:
 
 def _answer(body: bytes) -> Answer:
     as_of = datetime.now(UTC)
-    return Answer(with_age(body, as_of, False), etag_of(body), as_of)
+    return Answer(with_age(body, as_of), etag_of(body), as_of)
 
 
 def _summary(row: dict[str, Any]) -> CaseSummary | None:

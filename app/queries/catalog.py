@@ -1,16 +1,18 @@
 """The catalog: the same for everyone, and as one account may have it.
 
-Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility.
+Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility and what `standing` reads.
 """
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.errors import NotFound, NotReady
-from app.queries.standing import feed_as_of
-from app.queries.store import Answer, Store, etag_of, with_age
+from app.queries.standing import fed, of_services_and_feed
+from app.queries.store import Answer, Store, answered, etag_of
 from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
@@ -84,10 +86,10 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     """A category with the variants of this account: family SIM plans, duplicate Internet, eligibility."""
     if name not in CATEGORIES:
         raise NotFound("There is no such category.", code="category_not_found")
-    found = await documents.read(store.pool, GLOBAL_ACCOUNT, account_document(name))
+    found = await _document(store, account_document(name))
     if found is None:
         raise NotReady
-    base = msgspec.json.decode(found.body, type=Category)
+    base = msgspec.json.decode(found["body"], type=Category)
     facts = await _facts(store, account_id)
     family = {item.sku for item in base.plans if item.family_only}
     plans = [AccountProduct(product=item, availability=_availability(item, facts)) for item in base.plans]
@@ -103,8 +105,9 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
             bundles=[each for each in base.bundles if facts.has_sim or each.plan not in family],
         )
     )
-    as_of = await feed_as_of(store)
-    return Answer(with_age(body, as_of, False), etag_of(body, found.etag), as_of)
+    services, feed, parked_at = await of_services_and_feed(store, account_id)
+    parked = [each for each in (parked_at, found["parked_at"]) if each is not None]
+    return answered(body, etag_of(body, found["etag"]), feed, services, parked_at=min(parked, default=None))
 
 
 class _Facts(Struct, frozen=True):
@@ -140,8 +143,16 @@ def _availability(item: Product, facts: _Facts) -> Availability:
 
 
 async def _public(store: Store, name: str) -> Answer:
-    found = await documents.read(store.pool, GLOBAL_ACCOUNT, name)
+    found = await _document(store, name)
     if found is None:
         raise NotReady("The catalog is being prepared. Please try again in a moment.")
-    body = with_age(found.body, found.as_of, False)
-    return Answer(body, etag_of(body), found.as_of)
+    source = fed(store, found, "catalog", "all")
+    if not source.verified:
+        source = structs.replace(source, as_of=found["as_of"])
+    return answered(found["body"], found["etag"], source, parked_at=found["parked_at"])
+
+
+async def _document(store: Store, name: str) -> Mapping[str, Any] | None:
+    return await documents.read_standing(
+        store.pool, GLOBAL_ACCOUNT, name, upstream="salesforce", feed=store.catalog_feed
+    )

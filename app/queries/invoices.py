@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from app.errors import NotFound
 from app.queries import page
+from app.queries.detail import WHMCS_AWAY
 from app.queries.links import linked
 from app.queries.standing import of_whmcs
 from app.queries.store import Answer, Source, Store, answered, etag_of
@@ -23,7 +24,7 @@ from app.readmodels.invoices import InvoiceStatus
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
 _ISSUED = ("coalesce(issued_on, 'epoch'::date)", "date")
 _DUE = ("coalesce(due_on, 'infinity'::date)", "date")
-_TOTAL = ("total", "numeric")
+_TOTAL = ("coalesce(total, 0)", "numeric")
 SORTS = {
     "issued_on": structs.replace(NEWEST, lead=_ISSUED, descending=False),
     "-issued_on": structs.replace(NEWEST, lead=_ISSUED),
@@ -39,10 +40,11 @@ _TOLD = """
 overlay({column} PLACING CASE WHEN {overdue} THEN ',"overdue":true}}'::bytea ELSE ',"overdue":false}}' END
         FROM length({column}))
 """
-_DETAIL = """
+_DETAIL = f"""
 SELECT t.document, t.as_of, t.status, t.due_on, (SELECT country FROM read_model.profiles WHERE account_id = $1),
-       (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at
-FROM read_model.invoices t WHERE t.account_id = $1 AND t.invoice_id = $2
+       (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at,
+       {WHMCS_AWAY} AS away
+FROM read_model.invoices t WHERE t.account_id = $1 AND t.invoice_id = $2 AND t.status <> 'draft'
 """
 
 
@@ -64,8 +66,8 @@ async def list_invoices(
 ) -> Answer:
     """Newest first unless sorted otherwise.
 
-    Drafts are WHMCS's own affair and are left out unless asked for; so are, always, bills that only collect others, as
-    WHMCS itself does not show them.
+    Drafts are WHMCS's own affair and are never shown; nor are bills that only collect others, as WHMCS itself does not
+    show them.
     """
     standing = await of_whmcs(store, account_id, "invoices", "client_invoices")
     listing, overdue = _on(today(standing.country, store.time_zone), wanted.sort or "")
@@ -80,11 +82,11 @@ def _on(day: date, sort: str) -> tuple[page.Listing, str]:
 
 
 def _where(wanted: Wanted, overdue: str) -> list[tuple[str, Any]]:
-    where: list[tuple[str, Any]] = [("collective = {}", False)]
+    where: list[tuple[str, Any]] = [("collective = {}", False), ("status <> {}", "draft")]
     if wanted.status == "overdue":
         where.append((f"({overdue}) = {{}}", True))
     else:
-        where.append(("status = {}", wanted.status) if wanted.status else ("status <> {}", "draft"))
+        where += [("status = {}", wanted.status)] if wanted.status else []
     if wanted.issued_from:
         where.append(("issued_on >= {}", wanted.issued_from))
     if wanted.issued_to:
@@ -110,5 +112,5 @@ async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
         raise NotFound("Invoice not found.", code="invoice_not_found")
     late = row["status"] == "unpaid" and bool(row["due_on"]) and row["due_on"] < today(row["country"], store.time_zone)
     document = row["document"][:-1] + (b',"overdue":true}' if late else b',"overdue":false}')
-    source = Source("invoice", invoice_id, row["as_of"])
+    source = Source("invoice", invoice_id, row["as_of"], away=row["away"])
     return answered(document, etag_of(document), source, parked_at=row["parked_at"])

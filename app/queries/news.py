@@ -29,6 +29,8 @@ NAMES = {
     "timeline_cases": "case.changed",
 }
 """Slice → event. Slices that are not named here are nobody's business outside."""
+SHARED = (NAMES["catalog"], NAMES["gateways"])
+"""Events of what is the same for everybody."""
 
 
 class Event(Struct, frozen=True):

@@ -67,11 +67,11 @@ async def answer(
     `where` holds (condition with `{}` for its parameter, value); conditions are literals of the calling query. `first`
     are items that stand before all others on the first page.
     """
-    stale = standing.source.past_bound or standing.parked_at is not None
+    age = standing.age
     filters = [f"{condition}={value}" for condition, value in where]
-    etag = etag_of(_shape(listing), *standing.revision, page.limit, page.after, stale, *filters, *first)
-    if etag in page.held:
-        return Answer(b"", etag, standing.source.as_of, stale, (standing.source,))
+    etag = etag_of(_shape(listing), *standing.revision, page.limit, page.after, *filters, *first)
+    if age.etag(etag) in page.held:
+        return Answer(b"", age.etag(etag), age.as_of, age.stale_reason, (standing.source,))
     items, after = await _fetch(store, account_id, listing, page, where)
     token = msgspec.json.encode(cursor(after) if after is not None else None)
     shown = items if page.after else [*first, *items]

@@ -20,12 +20,12 @@ from app.queries.stamps import UNSHARED, Stamp, stamps
 from app.queries.store import Answer
 from app.readmodels import documents
 from app.readmodels.copies import Copies
-from app.readmodels.freshness import BOUND_SECONDS
 from app.readmodels.watch import LEASE_SECONDS, Watch
 
 MOST_SECONDS = 60.0
 MOST_EVENT_DRIVEN_SECONDS = 10.0
 """What events keep current grows no older by waiting, but says in `as_of` how old it is."""
+STALE_SECONDS = 1.0
 DAYS_BEGIN_SECONDS = 900
 UNKEPT_SECONDS = 1.0
 """How long an answer that may not be kept is not asked for again on this way."""
@@ -183,7 +183,7 @@ class Pages:
             self.unkept += 1
             return Copy(stamp, time.time() + UNKEPT_SECONDS, "", b"")
         copy = Copy(stamp, good_until, answer.etag, answer.body)
-        if self._copies.works:
+        if self._copies.works and not answer.stale:
             place = documents.page_key(owner, self._code, name)
             sharing = asyncio.create_task(self._share(owner, place, copy))
             self._sharing.add(sharing)
@@ -203,11 +203,15 @@ def good_until_of(answer: Answer, began: float) -> float:
     """Until when an answer may be given again if nothing changes; in seconds since the epoch, as `began`, when drawing
     it began. Not past the bound of what it was drawn from, and not at all when it is past it already, because asking
     then has it verified. Nor into another day, on which other bills are overdue: one begins somewhere with every
-    quarter of an hour."""
+    quarter of an hour. What only a feed can make fresh again is kept for a moment, so that its outage is not the
+    database's."""
     if answer.stale:
-        return 0.0
+        by_feed = bool(answer.sources) and all(source.by_events for source in answer.sources)
+        return began + STALE_SECONDS if by_feed else 0.0
     found = [began + MOST_SECONDS, (began // DAYS_BEGIN_SECONDS + 1) * DAYS_BEGIN_SECONDS]
     for source in answer.sources:
-        bound = BOUND_SECONDS.get(source.resource)
-        found.append(source.as_of.timestamp() + bound if bound else began + MOST_EVENT_DRIVEN_SECONDS)
+        if source.by_events:
+            found.append(began + MOST_EVENT_DRIVEN_SECONDS)
+        if bound_at := source.bound_at:
+            found.append(bound_at.timestamp())
     return min(found)

@@ -5,10 +5,10 @@ Reads: read_model.payment_methods, document `payment-gateways` and what `standin
 
 from uuid import UUID
 
-from app.errors import NotReady
 from app.queries import page
 from app.queries.standing import of_whmcs
 from app.queries.store import Answer, Source, Store, answered
+from app.queries.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.gateways import DOCUMENT
 from app.readmodels.table import GLOBAL_ACCOUNT
@@ -24,8 +24,11 @@ async def list_payment_methods(store: Store, account_id: UUID, which: page.Page,
 
 async def gateways(store: Store) -> Answer:
     """The gateways of the installation, the same for everyone."""
-    found = await documents.read(store.pool, GLOBAL_ACCOUNT, DOCUMENT)
+    found = await documents.read_standing(
+        store.pool, GLOBAL_ACCOUNT, DOCUMENT, upstream="whmcs", feed=store.catalog_feed
+    )
     if found is None:
-        raise NotReady
-    body = found.body[:-1] + b',"next_cursor":null}'
-    return answered(body, found.etag, Source("gateways", "all", found.as_of))
+        raise await not_ready(store, GLOBAL_ACCOUNT, "whmcs", "gateways")
+    body = found["body"][:-1] + b',"next_cursor":null}'
+    source = Source("gateways", "all", found["as_of"], away=found["away"])
+    return answered(body, found["etag"], source, parked_at=found["parked_at"])

@@ -2,23 +2,30 @@
 
 What one costs for the rest of the period only WHMCS knows: that is asked for (`POST …/preview`).
 
-Reads: read_model.subscriptions, catalog, eligibility.
+Reads: read_model.subscriptions, catalog, eligibility, and what their age depends on.
 """
 
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
 from app.errors import NotFound
+from app.queries.detail import WHMCS_AWAY
+from app.queries.standing import fed
 from app.queries.store import Answer, Source, Store, answered, etag_of
 from app.queries.subscriptions import SUBSCRIPTION
 from app.readmodels.money import Money, money
 from app.readmodels.plans import Direction, plans_for
 
-_SERVICE = """
-SELECT category, product_id, status, amount, as_of FROM read_model.subscriptions
-WHERE account_id = $1 AND subscription_id = $2
+_SERVICE = f"""
+SELECT s.category, s.product_id, s.status, s.amount, s.as_of, e.as_of AS feed_as_of, e.silent_since,
+       m.salesforce_account_id, {WHMCS_AWAY} AS away,
+       (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at
+FROM read_model.subscriptions s LEFT JOIN read_model.feeds e ON e.feed = $3
+LEFT JOIN portal.id_mappings m ON m.account_id = s.account_id
+WHERE s.account_id = $1 AND s.subscription_id = $2
 """
 
 
@@ -45,7 +52,7 @@ async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
     Raises:
         NotFound: absent, or another account's.
     """
-    row = await store.pool.fetchrow(_SERVICE, account_id, subscription_id)
+    row = await store.pool.fetchrow(_SERVICE, account_id, subscription_id, store.catalog_feed)
     if row is None:
         raise NotFound(SUBSCRIPTION.missing, code=SUBSCRIPTION.missing_code)
     found = await plans_for(store.pool, account_id, row["category"], row["product_id"] or "")
@@ -53,10 +60,12 @@ async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
         OtherPlan(
             sku=plan.sku,
             name=plan.name,
-            direction=found.direction(plan, row["amount"]),
+            direction=found.direction(plan, row["amount"] or Decimal()),
             monthly=money(plan.price, plan.currency),
         )
         for plan in (found.others if row["status"] == "active" else ())
     ]
     body = msgspec.json.encode(OtherPlans(sku=found.present.sku if found.present else None, items=items))
-    return answered(body, etag_of(body), Source("service", subscription_id, row["as_of"]))
+    service = Source("service", subscription_id, row["as_of"], away=row["away"])
+    feed = fed(store, row, "account_history", str(row["salesforce_account_id"]))
+    return answered(body, etag_of(body), service, feed, parked_at=row["parked_at"])

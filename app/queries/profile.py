@@ -1,15 +1,17 @@
 """An account's profile, billing address and eligibility.
 
-Reads: documents `profile`, `eligibility`; portal.id_mappings.
+Reads: documents `profile`, `eligibility`.
 """
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from app.errors import NotReady
-from app.queries.standing import of_salesforce
+from app.queries.standing import fed
 from app.queries.store import Answer, Source, Store, answered, etag_of
+from app.queries.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.eligibility import DOCUMENT as ELIGIBILITY
 from app.readmodels.profiles import DOCUMENT as PROFILE
@@ -19,34 +21,35 @@ from app.readmodels.profiles import Profile
 async def profile(store: Store, account_id: UUID) -> Answer:
     """Who the customer is, as WHMCS knows it."""
     found = await _profile(store, account_id)
-    return answered(found.body, found.etag, await _source(store, found))
+    return answered(found["body"], found["etag"], _source(found), parked_at=found["parked_at"])
 
 
 async def address(store: Store, account_id: UUID) -> Answer:
     """The billing address alone."""
     found = await _profile(store, account_id)
-    body = msgspec.json.encode(msgspec.json.decode(found.body, type=Profile).address)
-    return answered(body, etag_of(body, found.etag), await _source(store, found))
+    body = msgspec.json.encode(msgspec.json.decode(found["body"], type=Profile).address)
+    return answered(body, etag_of(body, found["etag"]), _source(found), parked_at=found["parked_at"])
 
 
 async def eligibility(store: Store, account_id: UUID) -> Answer:
     """Current state per category."""
-    found = await documents.read(store.pool, account_id, ELIGIBILITY)
+    found = await _document(store, account_id, ELIGIBILITY, "salesforce")
     if found is None:
-        raise NotReady
-    source = (await of_salesforce(store, account_id, "eligibility")).source
-    return answered(found.body, found.etag, msgspec.structs.replace(source, as_of=max(found.as_of, source.as_of)))
+        raise await not_ready(store, account_id, "salesforce", "Account", "account_history")
+    source = fed(store, found, "account_history", str(found["salesforce_account_id"]), found["as_of"])
+    return answered(found["body"], found["etag"], source, parked_at=found["parked_at"])
 
 
-async def _profile(store: Store, account_id: UUID) -> documents.Stored:
-    found = await documents.read(store.pool, account_id, PROFILE)
+async def _profile(store: Store, account_id: UUID) -> Mapping[str, Any]:
+    found = await _document(store, account_id, PROFILE, "whmcs")
     if found is None:
-        raise NotReady
+        raise await not_ready(store, account_id, "whmcs", "client")
     return found
 
 
-async def _source(store: Store, found: documents.Stored) -> Source:
-    client_id = await store.pool.fetchval(
-        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", found.account_id
-    )
-    return Source("client", str(client_id), found.as_of)
+async def _document(store: Store, account_id: UUID, name: str, upstream: str) -> Mapping[str, Any] | None:
+    return await documents.read_standing(store.pool, account_id, name, upstream=upstream, feed=store.catalog_feed)
+
+
+def _source(found: Mapping[str, Any]) -> Source:
+    return Source("client", str(found["whmcs_client_id"]), found["as_of"], away=found["away"])

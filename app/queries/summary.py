@@ -30,7 +30,9 @@ WAITS_FOR = {
     "awaiting_payment": "waits to be paid. Please pay its invoice.",
 }
 
-_OWED = "account_id = $1 AND status IN ('unpaid', 'collections') AND balance > 0 AND NOT collective"
+_OWED = (
+    "account_id = $1 AND status IN ('unpaid', 'collections') AND (balance > 0 OR balance IS NULL) AND NOT collective"
+)
 _OPEN = "account_id = $1 AND status NOT IN ('active', 'cancelled', 'rejected')"
 _PENDING = """
 p.account_id = $1 AND p.slice = 'orders'
@@ -61,9 +63,9 @@ async def summary(store: Store, account_id: UUID) -> Answer:
         NotReady: a part of it was never read yet.
     """
     row = await store.pool.fetchrow(_SUMMARY, account_id, store.catalog_feed)
-    standing = whole.whole(row, RESOURCES)
+    standing = await whole.whole(store, account_id, row, RESOURCES)
     body = msgspec.json.encode(_summary(row, today(row["country"], store.time_zone)))
-    return whole.answered(body, etag_of(body, standing.stale), standing)
+    return whole.answered(body, etag_of(body), standing)
 
 
 def _summary(row: Mapping[str, Any], day: date) -> Summary:
@@ -86,10 +88,16 @@ def _summary(row: Mapping[str, Any], day: date) -> Summary:
 
 def _owed(invoices: Sequence[InvoiceSummary]) -> Owed:
     sums: dict[str, Decimal] = {}
-    for each in invoices:
-        sums[each.balance.currency] = sums.get(each.balance.currency, Decimal()) + Decimal(each.balance.amount)
+    known = [each.balance for each in invoices if each.balance is not None]
+    for balance in known:
+        sums[balance.currency] = sums.get(balance.currency, Decimal()) + Decimal(balance.amount)
     amounts = [money(amount, currency) for currency, amount in sorted(sums.items())]
-    return Owed(count=len(invoices), amounts=amounts, items=list(invoices[:MOST_SHOWN]))
+    return Owed(
+        count=len(invoices),
+        amounts=amounts,
+        incomplete=len(known) < len(invoices),
+        items=list(invoices[:MOST_SHOWN]),
+    )
 
 
 def _renewal(document: bytes | None) -> Renewal | None:
@@ -97,6 +105,7 @@ def _renewal(document: bytes | None) -> Renewal | None:
         return None
     service = msgspec.json.decode(document, type=Subscription)
     assert service.next_due_on is not None, "the statement asks for those that are billed again"
+    assert service.amount is not None, "and that cost something"
     return Renewal(
         subscription_id=service.subscription_id, name=service.name, due_on=service.next_due_on, amount=service.amount
     )

@@ -90,7 +90,7 @@ def listed(
     last = rows[which.limit - 1] if len(rows) > which.limit else None
     token = b'"' + cursor(f"{last['at'].isoformat()} {last['entry_id']}").encode() + b'"' if last else b"null"
     body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + more + b"}"
-    etag = etag_of(*shown, last and last["entry_id"], more, standing.stale)
+    etag = etag_of(*shown, last and last["entry_id"], more)
     return whole.answered(body, etag, standing)
 
 

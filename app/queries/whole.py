@@ -1,6 +1,6 @@
 """How things stand with all of an account at once: an answer over several areas is as old as the oldest of them.
 
-Reads: portal.id_mappings, read_model.freshness, feeds, profiles, parked.
+Reads: portal.id_mappings, read_model.freshness, feeds, upstreams, profiles, parked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,18 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from app.errors import NotReady
-from app.queries.store import Answer, Source, Store, with_age
+from app.queries import store as stores
+from app.queries.standing import fed
+from app.queries.store import Age, Answer, Source, Store, age_of
+from app.queries.unready import not_ready
 
 COLUMNS = """
 m.whmcs_client_id, m.salesforce_account_id, m.linked_at,
 (SELECT country FROM read_model.profiles WHERE account_id = $1) AS country,
 (SELECT jsonb_object_agg(resource, verified_at) FROM read_model.freshness WHERE account_id = $1) AS verified,
 (SELECT as_of FROM read_model.feeds WHERE feed = $2) AS feed_as_of,
+(SELECT silent_since FROM read_model.feeds WHERE feed = $2) AS silent_since,
+EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whmcs' AND u.state <> 'closed') AS away,
 (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1) AS parked_at
 """
 """Columns of a statement `FROM portal.id_mappings m WHERE m.account_id = $1`; $2 is the change feed."""
@@ -30,15 +34,9 @@ class Whole(Struct, frozen=True):
     parked_at: datetime | None
 
     @property
-    def as_of(self) -> datetime:
-        """When all of it was last known to equal its sources."""
-        moments = [source.as_of for source in self.sources]
-        return min([*moments, self.parked_at] if self.parked_at else moments)
-
-    @property
-    def stale(self) -> bool:
-        """Whether a part is older than it may grow, or could not be applied."""
-        return self.parked_at is not None or any(source.past_bound for source in self.sources)
+    def age(self) -> Age:
+        """As old as the oldest part of it."""
+        return age_of(self.sources, self.parked_at)
 
 
 async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -> tuple[Whole, Mapping[str, Any]]:
@@ -50,25 +48,28 @@ async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -
     row = await store.pool.fetchrow(
         f"SELECT {COLUMNS} FROM portal.id_mappings m WHERE m.account_id = $1", account_id, store.catalog_feed
     )
-    return whole(row, resources), row
+    return await whole(store, account_id, row, resources), row
 
 
-def whole(row: Mapping[str, Any] | None, resources: Sequence[str]) -> Whole:
+async def whole(store: Store, account_id: UUID, row: Mapping[str, Any] | None, resources: Sequence[str]) -> Whole:
     """The same of a row that holds `COLUMNS`."""
     if row is None or row["feed_as_of"] is None:
-        raise NotReady
+        raise await not_ready(store, account_id, "salesforce", "account_history")
     verified = row["verified"] or {}
-    if any(resource not in verified for resource in resources):
-        raise NotReady
+    if lacking := [resource for resource in resources if resource not in verified]:
+        raise await not_ready(store, account_id, "whmcs", *lacking)
     sources = [
-        Source(resource, row["whmcs_client_id"], datetime.fromisoformat(verified[resource]).astimezone(UTC))
+        Source(resource, row["whmcs_client_id"], _instant(verified[resource]), away=row["away"])
         for resource in resources
     ]
-    feed = Source("account_history", row["salesforce_account_id"], row["feed_as_of"])
+    feed = fed(store, row, "account_history", row["salesforce_account_id"])
     return Whole((feed, *sources), row["parked_at"])
 
 
 def answered(document: bytes, etag: str, standing: Whole) -> Answer:
     """A document with the age of all that it was drawn from."""
-    body = with_age(document, standing.as_of, standing.stale)
-    return Answer(body, etag, standing.as_of, standing.stale, standing.sources)
+    return stores.answered(document, etag, *standing.sources, parked_at=standing.parked_at)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -5,6 +5,8 @@ Whatever WHMCS says, these hold for every row and document:
     subtotal = the lines, or the lines without tax where prices include it
     total    = subtotal + tax - credit
     balance  = total - paid + refunded
+
+An amount that WHMCS does not tell readably is null, and so is every sum that needs it: too low would be a lie.
 """
 
 from datetime import date, datetime
@@ -71,7 +73,7 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
     """
 
     description: str
-    amount: Money
+    amount: Money | None
     taxed: bool
     kind: str
     subscription_id: str | None
@@ -115,8 +117,8 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
     status: str
     issued_on: date | None
     due_on: date | None
-    total: Money
-    balance: Money
+    total: Money | None
+    balance: Money | None
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
@@ -142,11 +144,11 @@ class Invoice(Struct, frozen=True, kw_only=True):
     payments: list[Payment]
     refunds: list[Refund]
     prices_include_tax: bool
-    subtotal: Money
-    tax: Money
+    subtotal: Money | None
+    tax: Money | None
     tax_rate_percent: str
-    credit: Money
-    total: Money
-    paid: Money
-    refunded: Money
-    balance: Money
+    credit: Money | None
+    total: Money | None
+    paid: Money | None
+    refunded: Money | None
+    balance: Money | None

@@ -68,7 +68,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     name: str
     status: str
     billing_cycle: str
-    amount: Money
+    amount: Money | None
     next_due_on: date | None
 
 
@@ -98,7 +98,8 @@ class ScheduledChange(Struct, frozen=True, kw_only=True):
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
-    """A service the customer has or had. `line` is the phone number of a SIM, `domain` what anything else is under."""
+    """A service the customer has or had. `line` is the phone number of a SIM, `domain` what anything else is under. An
+    `amount` or a date that the billing system does not tell readably is null."""
 
     subscription_id: str
     name: str
@@ -108,7 +109,7 @@ class Subscription(Struct, frozen=True, kw_only=True):
     status: str
     status_text: str
     billing_cycle: str
-    amount: Money
+    amount: Money | None
     registered_on: date | None
     next_due_on: date | None
     addons: list[Addon]

@@ -10,10 +10,14 @@ from app.readmodels.orders import OrderSummary
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """Invoices that are to be paid; amounts one a currency, their oldest first, and at most ten of them."""
+    """Invoices that are to be paid; amounts one a currency, their oldest first, and at most ten of them.
+
+    `incomplete` says that what is open of some of them is not known, so that the amounts are too low.
+    """
 
     count: int
     amounts: list[Money]
+    incomplete: bool
     items: list[InvoiceSummary]
 
 

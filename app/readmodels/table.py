@@ -9,6 +9,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+AGE = frozenset({"version", "as_of", "verified_at"})
+"""Columns that say how old a row is, not what it says."""
 GLOBAL_ACCOUNT = UUID(int=0)
 """Owns what is the same for everyone, so that every table leads its key with the owner."""
 
@@ -50,6 +52,38 @@ class Table(Struct, frozen=True):
             f"INSERT INTO {self.relation(generation)} ({', '.join(names)}) SELECT * FROM unnest({arrays}) "
             f"ON CONFLICT ({', '.join(self.keys)}) DO UPDATE SET {changes}"
         )
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The columns whose change is news: the document where there is one, else all but the age."""
+        return ("document",) if "document" in self.columns else tuple(name for name in self.columns if name not in AGE)
+
+    def telling_sql(self, generation: int, *before: str) -> str:
+        """As `upsert_sql`, and tells whose content is another now than before: (account_id, record_id).
+
+        `before` are further CTEs, of which one called `gone` holds rows of the same shape. Like `places_sql` it looks
+        the former rows up one by one.
+        """
+        names = list(self.columns)
+        arrays = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(self.columns.values(), 1))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in self.keys)
+        same_row = " AND ".join(f"t.{key} = f.{key}" for key in self.keys)
+        differs = " OR ".join(f"former.{name} IS DISTINCT FROM f.{name}" for name in self.content)
+        ctes = [
+            *before,
+            f"fresh AS (SELECT * FROM unnest({arrays}) AS u ({', '.join(names)}))",
+            f"written AS (INSERT INTO {self.relation(generation)} ({', '.join(names)}) SELECT * FROM fresh "
+            f"ON CONFLICT ({', '.join(self.keys)}) DO UPDATE SET {changes})",
+        ]
+        return (
+            f"WITH {', '.join(ctes)} SELECT f.account_id, {self.record('f')} AS record_id FROM fresh f "
+            f"LEFT JOIN LATERAL (SELECT * FROM {self.relation(generation)} t WHERE {same_row} OFFSET 0) AS former "
+            f"ON true WHERE {differs}" + (" UNION SELECT account_id, record_id FROM gone" if before else "")
+        )
+
+    def record(self, alias: str) -> str:
+        """The record that a row was made of; empty where an account has one row."""
+        return f"{alias}.{self.by_root}" if self.by_root else "''"
 
     def places_sql(self, generation: int, first: int) -> str:
         """Where the rows of records are, `item` and `place` (ctid), given as arrays of account and record id in the

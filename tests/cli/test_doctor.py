@@ -34,6 +34,11 @@ def test_without_an_api_the_org_and_the_engines_are_examined_all_the_same(examin
     assert "portal api" in found["door"]["advice"]
     assert (found["worker"]["status"], "door" in found["worker"]["detail"]) == ("skipped", True)
     assert {"Account", "Order", "OrderItem", "Product2", "Case", "Opportunity", "SIM_Inventory__c"} <= set(found)
+    for name, setting in (
+        ("change event canary", "SALESFORCE_CANARY_ACCOUNT_ID"),
+        ("webhook canary", "WHMCS_CANARY_CLIENT_ID"),
+    ):
+        assert (found[name]["status"], setting in found[name]["detail"]) == ("skipped", True), "off, and it says so"
     assert found["/data/Portal__chn"]["status"] == found["/event/Account_Eligibility_Update__e"]["status"] == "ok"
 
 
@@ -52,6 +57,8 @@ def test_without_an_api_the_org_and_the_engines_are_examined_all_the_same(examin
         ({"WHMCS_PAYMENT_METHOD": "barter"}, "whmcs", "WHMCS_PAYMENT_METHOD"),
         ({"FREEBIT_OEM_KEY": "wrong"}, "freebit", "FREEBIT_OEM_KEY"),
         ({"WHM_TOKEN": "wrong"}, "whm", "WHM_TOKEN"),
+        ({"SALESFORCE_CANARY_ACCOUNT_ID": "001000000999999AAA"}, "change event canary", "SALESFORCE_CANARY_ACCOUNT_ID"),
+        ({"WHMCS_CANARY_CLIENT_ID": "999999"}, "webhook canary", "WHMCS_CANARY_CLIENT_ID"),
     ],
 )
 def test_every_trouble_has_its_advice(examined, changed, check, advice):

@@ -83,6 +83,12 @@ def up() -> Iterator[Up]:
         until(lambda: not running(up.home))
 
 
+def _seen(api_url: str) -> set[str]:
+    """The feeds that have brought a canary back."""
+    health = httpx.get(f"{api_url}/api/health/services/cache", trust_env=False).json()
+    return {each["feed"] for each in health["canaries"] if each["took_seconds"] is not None}
+
+
 def test_the_state_file_is_enough_to_drive_the_stack_and_ctrl_c_stops_all_of_it(up: Up) -> None:
     state = up.ready()
     assert up.state_file.stat().st_mode & 0o077 == 0
@@ -96,6 +102,7 @@ def test_the_state_file_is_enough_to_drive_the_stack_and_ctrl_c_stops_all_of_it(
     names = {"database_url", "redis_url", "ca_file", "salesforce", "whmcs", "freebit", "whm"}
     assert names <= state.keys()
     assert state["whmcs"]["webhook_secret"]
+    until(lambda: {"/data/Portal__chn", "whmcs:webhooks"} <= _seen(state["api_url"]))
 
     second = up.start()
     assert second.wait(PATIENCE_SECONDS) == 1

@@ -18,6 +18,7 @@ from app.commands.create_payment_link import (
     create_payments_link,
 )
 from app.commands.create_payment_methods_link import create_payment_methods_link
+from app.commands.pay_invoice import pay_invoice
 from app.errors import Conflict, NotAllowed, NotFound, RuleViolated, UpstreamUnavailable
 from app.readmodels.freshness import BOUND_SECONDS
 
@@ -78,7 +79,6 @@ async def test_a_paid_invoice_is_not_payable(desk: Any) -> None:
         ("Paid", "invoice_paid"),
         ("Cancelled", "invoice_cancelled"),
         ("Refunded", "invoice_refunded"),
-        ("Draft", "invoice_draft"),
         ("Payment Pending", "invoice_payment_pending"),
         ("Collections", "invoice_collections"),
     ],
@@ -152,18 +152,18 @@ async def test_one_of_several_goes_to_its_own_page(desk: Any) -> None:
 
 async def test_several_are_refused_together_and_each_says_why(desk: Any) -> None:
     actor, stranger = await desk.customer(), await desk.customer(number=1)
-    unpaid, paid, draft, foreign = [await desk.bill(who) for who in (actor, actor, actor, stranger)]
+    unpaid, paid, cancelled, foreign = [await desk.bill(who) for who in (actor, actor, actor, stranger)]
     await desk.sandbox.control.post(f"/whmcs/invoices/{paid}/pay")
-    await desk.sandbox.control.patch(f"/whmcs/invoices/{draft}", json={"status": "Draft"})
+    await desk.sandbox.control.patch(f"/whmcs/invoices/{cancelled}", json={"status": "Cancelled"})
     await desk.reread("client_invoices", actor.whmcs_client_id)
 
     with pytest.raises(Conflict) as refused:
-        await create_payments_link(desk.context, actor, PayInvoices([unpaid, paid, draft]))
+        await create_payments_link(desk.context, actor, PayInvoices([unpaid, paid, cancelled]))
     with pytest.raises(NotFound):
         await create_payments_link(desk.context, actor, PayInvoices([unpaid, foreign]))
 
     problems = [(each.field, each.code) for each in refused.value.errors]
-    assert problems == [("invoice_ids.1", "invoice_paid"), ("invoice_ids.2", "invoice_draft")]
+    assert problems == [("invoice_ids.1", "invoice_paid"), ("invoice_ids.2", "invoice_cancelled")]
     assert not [each for each in await desk.sandbox.calls("whmcs") if each["operation"] == "CreateSsoToken"]
 
 
@@ -188,12 +188,31 @@ async def test_a_draft_and_a_strangers_invoice_are_not_downloaded(desk: Any) -> 
     await desk.sandbox.control.patch(f"/whmcs/invoices/{draft}", json={"status": "Draft"})
     await desk.reread("invoice", draft)
 
-    with pytest.raises(Conflict) as refused:
-        await create_invoice_pdf_link(desk.context, actor, PayInvoice(draft))
-    with pytest.raises(NotFound) as absent:
-        await create_invoice_pdf_link(desk.context, stranger, PayInvoice(draft))
+    for who in (actor, stranger):
+        with pytest.raises(NotFound) as absent:
+            await create_invoice_pdf_link(desk.context, who, PayInvoice(draft))
+        assert absent.value.code == "invoice_not_found"
 
-    assert (refused.value.code, absent.value.code) == ("invoice_not_issued", "invoice_not_found")
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_draft_is_absent_for_every_payment_also_where_the_read_model_does_not_know_of_it_yet(
+    desk: Any, known: bool
+) -> None:
+    actor = await desk.customer()
+    draft = await desk.bill(actor)
+    await desk.sandbox.control.patch(f"/whmcs/invoices/{draft}", json={"status": "Draft", "silent": True})
+    await (desk.reread("invoice", draft) if known else aged(desk, draft))
+
+    for command, request in (
+        (create_payment_link, PayInvoice(draft)),
+        (create_invoice_pdf_link, PayInvoice(draft)),
+        (create_payments_link, PayInvoices([draft])),
+        (pay_invoice, PayInvoice(draft)),
+    ):
+        with pytest.raises(NotFound) as absent:
+            await command(desk.context, actor, request)
+        assert absent.value.code == "invoice_not_found"
+    assert not [each for each in await desk.sandbox.calls("whmcs") if each["operation"] == "CapturePayment"]
 
 
 async def test_a_client_whom_staff_barred_from_single_sign_on_is_told_so(desk: Any) -> None:

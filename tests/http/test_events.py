@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from app.http import events
 from app.projections import publish
 from app.settings import Settings
-from tests.changes import INVOICE, change
+from tests.changes import CLIENT, INVOICE, PRODUCT, SERVICE, change
 from tests.http.server import on_server
 from tests.projections.conftest import feed
 
@@ -56,6 +56,12 @@ class Reader:
                 name, _, value = line.partition(": ")
                 found[name] = value
 
+    async def mark(self) -> str:
+        """The first position that the stream tells, with an event or without."""
+        while not (line := await anext(self._lines)).startswith("id: "):
+            pass
+        return line.removeprefix("id: ")
+
 
 @asynccontextmanager
 async def stream(client: httpx.AsyncClient, token: str, **headers: str) -> AsyncIterator[Reader]:
@@ -69,7 +75,7 @@ async def stream(client: httpx.AsyncClient, token: str, **headers: str) -> Async
 
 
 def invoice(number: int, who: str = "hana", at: int = 1000) -> Any:
-    data = {**INVOICE, "notes": str(at)}
+    data = {**INVOICE, "invoicenum": f"N{at}"}
     return change("whmcs", "invoice", str(number), data, at=at, owner_id=f"client-{who}")
 
 
@@ -84,7 +90,8 @@ async def test_a_change_is_told_with_what_to_read_again(
         await publish.publish(pool, redis)
         told = await reader.next()
     assert told["event"] == "invoice.changed"
-    assert json.loads(told["data"]) == {"id": "7", "version": int(told["id"])}
+    own, _, _ = told["id"].partition("-")
+    assert json.loads(told["data"]) == {"id": "7", "version": int(own)}
 
 
 async def test_a_stream_goes_on_behind_the_last_event_and_repeats_none(
@@ -116,7 +123,104 @@ async def test_what_is_forgotten_is_said_and_not_passed_over(
     for position in ("1", "900"):
         async with stream(portal[1], hana["token"], **{"Last-Event-ID": position}) as reader:
             told = await reader.next()
-        assert (told["event"], told["id"]) == ("reset", str(now))
+        assert (told["event"], told["id"]) == ("reset", f"{now}-0")
+
+
+def product(at: int, name: str) -> Any:
+    return change("salesforce", "Product2", "01tA", {**PRODUCT, "Name": name}, at=at)
+
+
+def price(settings: Settings) -> Any:
+    data = {"Product2Id": "01tA", "Pricebook2Id": settings.salesforce_pricebook_id, "IsActive": True, "UnitPrice": 1.0}
+    return change("salesforce", "PricebookEntry", "01uA", data, parent_id="01tA")
+
+
+@pytest.mark.parametrize("position", ["of an event", "of the welcome", "of the account alone"])
+async def test_news_of_the_catalog_are_resumed_like_the_accounts_own_and_repeated_for_nobody(
+    portal: Any,
+    pool: asyncpg.Pool,
+    redis: Redis,
+    add_customer: Any,
+    log_in: Any,
+    feed: Any,
+    settings: Settings,
+    position: str,
+) -> None:
+    account = await add_customer("hana")
+    hana = await log_in(portal[1], "hana")
+    await feed([product(0, "one"), price(settings)])
+    async with stream(portal[1], hana["token"]) as reader:
+        await feed([invoice(1)])
+        await publish.publish(pool, redis)
+        last = (await reader.next())["id"]
+    own = await pool.fetchval("SELECT version FROM read_model.account_versions WHERE account_id = $1", account)
+    if position == "of the welcome":
+        async with stream(portal[1], hana["token"]) as reader:
+            last = await reader.mark()
+    elif position == "of the account alone":
+        last = str(own)
+    await feed([product(5000, "two")])
+    async with stream(portal[1], hana["token"], **{"Last-Event-ID": last}) as reader:
+        told = await reader.next()
+        await feed([invoice(2)])
+        await publish.publish(pool, redis)
+        if position == "of the account alone":
+            assert (await reader.next())["event"] == "payment_gateway.changed"
+        second = await reader.next()
+    assert told["event"] == "catalog.changed"
+    assert second["event"] == "invoice.changed", "it is told once"
+    async with stream(portal[1], hana["token"], **{"Last-Event-ID": second["id"]}) as reader:
+        await feed([invoice(3)])
+        await publish.publish(pool, redis)
+        assert (await reader.next())["event"] == "invoice.changed", "and not again to who has heard it"
+
+
+async def test_what_left_the_content_as_it_was_is_no_news(
+    portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
+) -> None:
+    """An edit of the client makes every service be computed anew, and none of them another."""
+    await add_customer("hana")
+    hana = await log_in(portal[1], "hana")
+    owner = {"owner_id": "client-hana"}
+    await feed(
+        [
+            change("whmcs", "client", "client-hana", CLIENT, **owner),
+            change("whmcs", "service", "55", SERVICE, **owner),
+            change("whmcs", "service", "56", SERVICE, **owner),
+        ]
+    )
+    async with stream(portal[1], hana["token"]) as reader:
+        await feed([change("whmcs", "client", "client-hana", {**CLIENT, "phonenumber": "1"}, at=5000, **owner)])
+        await feed([change("whmcs", "service", "56", {**SERVICE, "notes": "x"}, at=6000, **owner)])
+        await feed([invoice(7, at=6500)])
+        await publish.publish(pool, redis)
+        told = [await reader.next() for _ in range(2)]
+        assert [each["event"] for each in told] == ["profile.changed", "invoice.changed"]
+        await feed([change("whmcs", "client", "client-hana", {**CLIENT, "currency_code": "USD"}, at=7000, **owner)])
+        await publish.publish(pool, redis)
+        told = [await reader.next() for _ in range(3)]
+    assert sorted((each["event"], json.loads(each["data"])["id"]) for each in told) == [
+        ("profile.changed", ""),
+        ("subscription.changed", "55"),
+        ("subscription.changed", "56"),
+    ]
+
+
+async def test_a_draft_is_announced_to_nobody_until_it_is_issued(
+    portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
+) -> None:
+    await add_customer("hana")
+    hana = await log_in(portal[1], "hana")
+    draft = {**INVOICE, "status": "Draft"}
+    async with stream(portal[1], hana["token"]) as reader:
+        await feed([change("whmcs", "invoice", "7", draft, owner_id="client-hana")])
+        await feed([change("whmcs", "invoice", "7", {**draft, "total": "9.00"}, at=500, owner_id="client-hana")])
+        await feed([invoice(8)])
+        await publish.publish(pool, redis)
+        assert json.loads((await reader.next())["data"])["id"] == "8"
+        await feed([invoice(7, at=2000)])
+        await publish.publish(pool, redis)
+        assert json.loads((await reader.next())["data"])["id"] == "7"
 
 
 async def test_without_redis_the_stream_looks_for_itself(

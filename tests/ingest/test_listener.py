@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from app.ingest import leader
-from app.ingest.canary import Canary
+from app.ingest.canary import Canary, ChangeEvents
 from app.ingest.leader import lead
 from app.ingest.listener import Listener
 from app.ingest.resync import resync
@@ -219,7 +219,8 @@ async def test_the_canary_comes_back_by_the_feed_and_is_missed_when_it_does_not(
     work = Work(resources)
     fill = [whole async for whole in resync(resources.inbox, resources.salesforce, ["Account"], datetime.now(UTC))]
     assert fill
-    canary = Canary(resources.pool, resources.salesforce, topic, account_id, patience_seconds=6)
+    path = ChangeEvents(resources.pool, resources.salesforce, topic, account_id)
+    canary = Canary(resources.pool, path, patience_seconds=20)
     tasks = [
         asyncio.create_task(listener(resources, pubsub, []).listen_for_ever()),
         asyncio.create_task(work.sweep_for_ever(0.1)),
@@ -230,8 +231,7 @@ async def test_the_canary_comes_back_by_the_feed_and_is_missed_when_it_does_not(
         assert took is not None
         assert await resources.pool.fetchval("SELECT seen_at > sent_at FROM ingest.canaries")
         (await sandbox.control.post("/salesforce/cdc", json={"kind": "silence", "on": True})).raise_for_status()
-        missed = Canary(resources.pool, resources.salesforce, topic, account_id, patience_seconds=1)
-        assert await missed.sing() is None
+        assert await Canary(resources.pool, path, patience_seconds=1).sing() is None
         assert await resources.pool.fetchval("SELECT seen_at FROM ingest.canaries") is None
     finally:
         for task in tasks:

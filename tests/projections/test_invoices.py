@@ -16,6 +16,7 @@ from app.projections.projector import Group
 from app.readmodels.invoices import STATUSES, Invoice
 from app.settings import Settings
 from tests.changes import INVOICE
+from tests.projections.test_timeline import TRANSACTION
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 CENTS = st.decimals(-10_000_000, 10_000_000, places=2).map(str)
@@ -141,7 +142,16 @@ def test_a_bill_for_several_invoices_is_told_apart(settings: Settings) -> None:
     assert not shown(settings)[1]["collective"]
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [*STATUSES.items(), ("Held By Aliens", "unknown")])
+ISSUED = {theirs: ours for theirs, ours in STATUSES.items() if ours != "draft"}
+
+
+@pytest.mark.parametrize("word", ["Draft", "draft", " DRAFT "])
+def test_a_draft_is_shown_to_nobody(settings: Settings, word: str) -> None:
+    with pytest.raises(ValueError, match="not enough values"):
+        shown(settings, status=word)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [*ISSUED.items(), ("Held By Aliens", "unknown")])
 def test_every_status_of_whmcs_has_a_word_and_is_kept_as_it_was(settings: Settings, theirs: str, ours: str) -> None:
     invoice, row = shown(settings, status=theirs)
     assert (invoice.status, row["status"], row["upstream_status"]) == (ours, ours, theirs)
@@ -157,3 +167,38 @@ def test_a_charge_in_vain_shows_when_it_was(settings: Settings) -> None:
     invoice, _ = shown(settings, last_capture_attempt="2026-01-20 09:00:00")
     assert invoice.charge_attempted_at == datetime(2026, 1, 20, tzinfo=UTC)
     assert shown(settings)[0].charge_attempted_at is None
+
+
+@pytest.mark.parametrize(
+    ("data", "unknown"),
+    [
+        ({"total": "a lot"}, {"subtotal", "total", "balance"}),
+        ({"total": None}, {"subtotal", "total", "balance"}),
+        ({"tax": "10 %%"}, {"subtotal", "tax"}),
+        ({"credit": "??"}, {"subtotal", "credit"}),
+        ({"transactions": [{**TRANSACTION, "amountin": "x"}]}, {"paid", "balance"}),
+        ({"transactions": [{**TRANSACTION, "amountout": "x"}]}, {"refunded", "balance"}),
+        ({"items": [{**INVOICE["items"][0], "amount": "x"}]}, set()),
+    ],
+)
+def test_an_amount_that_cannot_be_read_is_null_with_all_that_needs_it_and_the_invoice_is_shown(
+    settings: Settings, data: dict[str, Any], unknown: set[str]
+) -> None:
+    invoice, row = shown(settings, **data)
+    names = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
+    assert {name for name in names if getattr(invoice, name) is None} == unknown
+    assert {name for name in names if row[name] is None} == unknown
+    assert not [item for item in invoice.items if item.kind == "adjustment"], "what is unknown is made up by no line"
+
+
+@pytest.mark.parametrize("word", ["-0001-11-30", "0000-00-00 00:00", "soon", "2026-02-31"])
+def test_a_date_that_cannot_be_read_is_null(settings: Settings, word: str) -> None:
+    invoice, row = shown(settings, duedate=word, datepaid=word, date=word, last_capture_attempt=word)
+    assert (invoice.due_on, invoice.paid_at, invoice.issued_on, invoice.charge_attempted_at) == (None,) * 4
+    assert row["due_on"] is None
+
+
+def test_amounts_and_dates_of_a_localised_billing_system_are_read(settings: Settings) -> None:
+    invoice, _ = shown(settings, total="1,628.00", duedate="30/11/2026")
+    assert invoice.total is not None
+    assert (invoice.total.amount, str(invoice.due_on)) == ("1628.00", "2026-11-30")

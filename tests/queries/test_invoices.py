@@ -81,7 +81,7 @@ async def test_every_status_is_a_filter(store: Store, add: Add) -> None:
     for number, status in enumerate(("draft", *STATUSES[1:2], *STATUSES[3:]), 1):
         await add(number, status=status)
     for number, status in enumerate(("draft", "unpaid", *STATUSES[3:]), 1):
-        assert await ids(store, status=status) == [str(number)]
+        assert await ids(store, status=status) == ([] if status == "draft" else [str(number)])
     assert "1" not in await ids(store)
 
 

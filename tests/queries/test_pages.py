@@ -68,7 +68,7 @@ def test_an_answer_is_kept_no_longer_than_its_bound_and_not_into_another_day() -
     noon = datetime.fromtimestamp(began, UTC)
 
     def until(source: Source | None, *, at: float = began, stale: bool = False) -> float:
-        return good_until_of(Answer(b"{}", "", noon, stale, (source,) if source else ()), at)
+        return good_until_of(Answer(b"{}", "", noon, "past_bound" if stale else None, (source,) if source else ()), at)
 
     assert until(None) == began + MOST_SECONDS
     assert until(Source("account_history", "1", noon)) == began + MOST_EVENT_DRIVEN_SECONDS

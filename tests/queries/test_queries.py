@@ -175,11 +175,13 @@ async def test_a_pending_order_is_its_own_accounts_alone(store: Store, pending: 
     assert shown["items"] == []
 
 
-async def test_drafts_are_left_out_unless_asked_for(store: Store) -> None:
+async def test_drafts_are_never_shown(store: Store) -> None:
     await add_invoice(store.pool, HANA, 8, status="draft")
     assert "8" not in (await ids(store, HANA, Page()))[0]
     answer = await invoices.list_invoices(store, HANA, Page(), lambda after: after, invoices.Wanted(status="draft"))
-    assert [item["invoice_id"] for item in msgspec.json.decode(answer.body)["items"]] == ["8"]
+    assert msgspec.json.decode(answer.body)["items"] == []
+    with pytest.raises(NotFound):
+        await invoices.invoice(store, HANA, "8")
 
 
 async def test_orders_are_as_fresh_as_the_feed(store: Store) -> None:

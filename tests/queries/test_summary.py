@@ -48,7 +48,7 @@ def bill(number: int, days: int, balance: str = "1000.00", **data: Any) -> Chang
 
 async def test_a_new_account_owes_nothing_and_is_asked_for_a_payment_method(store: Store, account: UUID) -> None:
     found = await shown(store, account)
-    assert found["open"] == found["overdue"] == {"count": 0, "amounts": [], "items": []}
+    assert found["open"] == found["overdue"] == {"count": 0, "amounts": [], "incomplete": False, "items": []}
     assert (found["next_due"], found["next_renewal"], found["services"]) == (None, None, {})
     assert found["payment_method"] == {"on_file": False, "usable": 0}
     assert [task["kind"] for task in found["tasks"]] == ["add_payment_method"]
@@ -183,3 +183,25 @@ async def test_its_etag_follows_what_it_shows(store: Store, account: UUID, feed:
     assert (await summary.summary(store, account)).etag == first
     await feed([bill(1, 5)])
     assert (await summary.summary(store, account)).etag != first
+
+
+async def test_what_is_owed_says_that_it_is_incomplete_rather_than_being_too_low(
+    store: Store, account: UUID, feed: Feed
+) -> None:
+    await feed([bill(1, -3, "1000.00"), bill(2, 9, "unreadable")])
+    found = await shown(store, account)
+    assert (found["open"]["count"], found["open"]["incomplete"]) == (2, True)
+    assert (found["overdue"]["count"], found["overdue"]["incomplete"]) == (1, False)
+    assert found["open"]["amounts"] == found["overdue"]["amounts"]
+    assert {each["invoice_id"]: each["balance"] for each in found["open"]["items"]}["2"] is None
+
+
+async def test_a_service_of_an_unreadable_price_is_shown_and_is_no_renewal(
+    store: Store, account: UUID, feed: Feed
+) -> None:
+    service = {**SERVICE, "nextduedate": "2026-03-01", "recurringamount": "1.480,00 or so"}
+    await feed([change("whmcs", "service", "55", service, owner_id="1001")])
+    found = await shown(store, account)
+    assert (found["services"], found["next_renewal"]) == ({"active": 1}, None)
+    document = await store.pool.fetchval("SELECT document FROM read_model.subscriptions WHERE subscription_id = '55'")
+    assert msgspec.json.decode(document)["amount"] is None

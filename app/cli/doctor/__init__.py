@@ -52,6 +52,7 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
         upstreams.whm(settings),
         webhooks.door(settings),
         provisioning.templates(settings),
+        webhooks.canary(settings),
     )
     org = await salesforce(settings)
     return [*at_once[:2], *org, *at_once[2:], *await _round_trips(settings, at_once, whmcs_client_id)]

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from app.cli.doctor.finding import Finding, Trouble, checked
+from app.cli.doctor.finding import Finding, NotTried, Trouble, checked
 from app.errors import UpstreamNotFound, UpstreamRejected
 from app.integrations.salesforce.client import SalesforceClient, quote
 from app.integrations.salesforce.lacks import PERMISSION_SET, lacks
@@ -33,7 +33,8 @@ async def salesforce(settings: Settings) -> list[Finding]:
             for topic in (settings.salesforce_channel, settings.salesforce_eligibility_topic)
         ]
         prices = checked(AREA, "price book", partial(_prices, client, settings), GUIDE)
-        return [login, *await asyncio.gather(*objects, prices, *topics)]
+        canary = checked(AREA, "change event canary", partial(_canary, client, settings), GUIDE)
+        return [login, *await asyncio.gather(*objects, prices, *topics, canary)]
     finally:
         await pubsub.close()
         await client.close()
@@ -76,3 +77,16 @@ async def _topic(pubsub: PubSubClient, topic: str) -> str:
     if not allowed:
         raise Trouble("the integration user may not follow it", f"{GUIDE}, step 3, “Records”.")
     return "may be followed"
+
+
+async def _canary(client: SalesforceClient, settings: Settings) -> str:
+    account_id = settings.salesforce_canary_account_id
+    if not account_id:
+        raise NotTried(
+            "off: a change feed that lives and delivers nothing is not noticed. Create an account that belongs to "
+            f"nobody and set SALESFORCE_CANARY_ACCOUNT_ID to its id ({GUIDE})."
+        )
+    if not await client.query(quote("SELECT Id FROM Account WHERE Id = {}", account_id)):
+        advice = "Set SALESFORCE_CANARY_ACCOUNT_ID to an account that there is, and that belongs to nobody."
+        raise Trouble(f"there is no account {account_id}", advice)
+    return f"account {account_id}, every {settings.canary_seconds:.0f} s"

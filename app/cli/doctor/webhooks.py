@@ -16,6 +16,7 @@ import httpx
 import msgspec
 
 from app.cli.doctor.finding import Finding, NotTried, Trouble, checked
+from app.errors import UpstreamNotFound
 from app.integrations.signed_webhook import key_of, secrets_of
 from app.integrations.tls import trusted
 from app.integrations.whmcs.client import WhmcsClient
@@ -106,6 +107,29 @@ async def hook(settings: Settings, whmcs_client_id: str | None) -> Finding:
         return f"arrived {(time.monotonic() - started) * 1000:.0f} ms after WHMCS was asked to save"
 
     return await checked(AREA, "hook file", round_trip, f"See {GUIDE}.")
+
+
+async def canary(settings: Settings) -> Finding:
+    """Whether somebody would notice that WHMCS's webhooks stopped."""
+
+    async def look() -> str:
+        client_id = settings.whmcs_canary_client_id
+        if not client_id:
+            raise NotTried(
+                "off: that webhooks stopped is noticed only when a comparison finds a change. Create a client that "
+                f"belongs to nobody and set WHMCS_CANARY_CLIENT_ID to its id ({GUIDE})."
+            )
+        whmcs = await WhmcsClient.open(settings)
+        try:
+            await whmcs.client(client_id)
+        except UpstreamNotFound as error:
+            advice = "Set WHMCS_CANARY_CLIENT_ID to a client that there is, and that belongs to nobody."
+            raise Trouble(f"there is no client {client_id}", advice) from error
+        finally:
+            await whmcs.close()
+        return f"client {client_id}, every {settings.canary_seconds:.0f} s"
+
+    return await checked(AREA, "webhook canary", look, f"See {GUIDE}.")
 
 
 def _notice(object_name: str, record_id: str) -> bytes:
