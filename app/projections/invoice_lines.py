@@ -4,16 +4,17 @@ WHMCS stores totals beside the lines, and staff, modules and a read between two 
 What the customer is asked for is the total, so that is believed; whatever the lines lack to it becomes a line too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from app.intake import parse
 from app.projections.fields import local_instant
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
-from app.readmodels.money import decimal, money
+from app.readmodels.money import money, rounded
 
 KINDS = {
     "Hosting": "service",
@@ -53,14 +54,18 @@ class Sums(Struct, frozen=True, kw_only=True):
 
 
 def sums(data: Data) -> Sums:
-    """The sums of an invoice."""
-    lines = sum((decimal(item["amount"]) for item in data["items"]), Decimal())
-    tax = decimal(data.get("tax")) + decimal(data.get("tax2"))
-    credit, total = decimal(data["credit"]), decimal(data["total"])
+    """The sums of an invoice, each amount in whole units of its currency's smallest coin before it is added up, so that
+    what is shown adds up. A total that cannot be read is what the lines come to."""
+    currency = data["currencycode"]
+    lines = _sum((item.get("amount") for item in data["items"]), currency)
+    tax = _sum((data.get("tax"), data.get("tax2")), currency)
+    credit = rounded(data.get("credit"), currency)
+    unreadable = parse.money(data.get("total")) is None
+    total = lines + tax - credit if unreadable else rounded(data["total"], currency)
     subtotal = total + credit - tax
     included = bool(tax) and lines == subtotal + tax
-    paid = sum((decimal(each.get("amountin")) for each in data["transactions"]), Decimal())
-    refunded = sum((decimal(each.get("amountout")) for each in data["transactions"]), Decimal())
+    paid = _sum((each.get("amountin") for each in data["transactions"]), currency)
+    refunded = _sum((each.get("amountout") for each in data["transactions"]), currency)
     return Sums(
         prices_include_tax=included,
         adjustment=Decimal() if included else subtotal - lines,
@@ -72,6 +77,10 @@ def sums(data: Data) -> Sums:
         refunded=refunded,
         balance=total - paid + refunded,
     )
+
+
+def _sum(amounts: Iterable[Any], currency: str) -> Decimal:
+    return sum((rounded(each, currency) for each in amounts), Decimal())
 
 
 def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
@@ -111,10 +120,10 @@ def is_collective(lines: Sequence[Data]) -> bool:
 
 def tax_lines(data: Data) -> list[TaxLine]:
     """The taxes that apply."""
-    found = []
+    found, currency = [], data["currencycode"]
     for rate, amount in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
-        if decimal(amount):
-            found.append(TaxLine(rate_percent=str(rate or "0"), amount=money(amount, data["currencycode"])))
+        if rounded(amount, currency):
+            found.append(TaxLine(rate_percent=str(rate or "0"), amount=money(amount, currency)))
     return found
 
 
@@ -122,9 +131,9 @@ def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
     """What came in."""
     currency, found = data["currencycode"], []
     for each in data["transactions"]:
-        if decimal(each.get("amountin")):
-            back = decimal(each.get("amountout"))
-            back += sum(decimal(other.get("amountout")) for other in data["transactions"] if _of(other) == each["id"])
+        if rounded(each.get("amountin"), currency):
+            others = (other.get("amountout") for other in data["transactions"] if _of(other) == each["id"])
+            back = _sum((each.get("amountout"), *others), currency)
             found.append(
                 Payment(
                     payment_id=each["id"],
@@ -140,17 +149,18 @@ def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
 
 def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
     """What was given back."""
+    currency = data["currencycode"]
     return [
         Refund(
             refund_id=each["id"],
             refunded_at=local_instant(each.get("date"), zone),
             gateway=each.get("gateway") or "",
             reference=each.get("transid") or "",
-            amount=money(each["amountout"], data["currencycode"]),
-            payment_id=_of(each) or (each["id"] if decimal(each.get("amountin")) else None),
+            amount=money(each["amountout"], currency),
+            payment_id=_of(each) or (each["id"] if rounded(each.get("amountin"), currency) else None),
         )
         for each in data["transactions"]
-        if decimal(each.get("amountout"))
+        if rounded(each.get("amountout"), currency)
     ]
 
 

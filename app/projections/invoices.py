@@ -3,16 +3,18 @@
 Reads: whmcs invoice. Writes: read_model.invoices.
 """
 
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from app.events import Record
+from app.intake import unreadable
 from app.projections.fields import day, local_instant
 from app.projections.invoice_lines import Sums, is_collective, items, payments, refunds, sums, tax_lines
 from app.projections.projector import Group, Projected, Projector
-from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceSummary
+from app.readmodels.invoices import PAYABLE, TABLE, UNKNOWN, Invoice, InvoiceSummary, status_of
 from app.readmodels.money import money
 from app.settings import Settings
 
@@ -28,7 +30,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="invoices",
-        version=2,
+        version=3,
         source="whmcs",
         scope="record",
         root="invoice",
@@ -61,10 +63,13 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
 
 def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
     data = record.data
+    status, currency = status_of(data["status"]), data["currencycode"]
+    if status == UNKNOWN:
+        unreadable.note("whmcs", "invoice", "status", record.record_id)
     return Invoice(
         invoice_id=record.record_id,
         number=data.get("invoicenum") or record.record_id,
-        status=STATUSES.get(data["status"], "unknown"),
+        status=status,
         collective=is_collective(data["items"]),
         issued_on=day(data.get("date")),
         due_on=day(data.get("duedate")),
@@ -76,7 +81,8 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
         refunds=refunds(data, zone),
         prices_include_tax=come_to.prices_include_tax,
         tax_rate_percent=str(data.get("taxrate") or "0"),
-        **{name: money(getattr(come_to, name), data["currencycode"]) for name in SUMS},
+        amount_due=money(max(come_to.balance, Decimal()) if status in PAYABLE else 0, currency),
+        **{name: money(getattr(come_to, name), currency) for name in SUMS},
     )
 
 

@@ -3,20 +3,23 @@
 Amounts are in the client's currency. A change of plan is pending until the service has the new product, or its invoice
 is cancelled. One that waits for its day is the portal's own record; a service that is to end will not see it.
 
-Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change; refers to invoice; draws on client. Writes:
-read_model.subscriptions.
+Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change; refers to invoice, and to salesforce Product2;
+draws on client. Writes: read_model.subscriptions.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import msgspec
 
-from app.events import Record
+from app.events import KEYS, Record
+from app.projections.categories import category_of, group_categories
 from app.projections.fields import day
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.money import decimal, money
+from app.projections.vocabulary import known
+from app.readmodels.money import money, rounded
 from app.readmodels.subscriptions import (
     OVERDUE_TEXT,
     RUNNING,
@@ -31,44 +34,52 @@ from app.readmodels.subscriptions import (
 )
 from app.settings import Settings
 
+STATUSES = {word: word for word in STATUS_TEXTS if word != "unknown"}
 WHENS: dict[str, When] = {"Immediate": "now", "End of Billing Period": "end_of_period"}
 DEAD_INVOICES = ("Cancelled", "Refunded")
 _LINE = re.compile(r"[0-9]{10,14}")
 
 
 def projector(settings: Settings) -> Projector:
-    """Subscriptions; until the client record arrives, amounts are in the org's currency."""
+    """Subscriptions; until the client record arrives, amounts are in the org's currency.
+
+    Raises:
+        SettingsError: `WHMCS_GROUP_CATEGORIES` names a category that there is not.
+    """
+    categories = group_categories(settings.whmcs_group_categories)
 
     def project(group: Group) -> Projected:
-        return Projected(rows=[_row(record, group, settings.salesforce_currency) for record in group.of("service")])
+        currency = settings.salesforce_currency
+        return Projected(rows=[_row(record, group, currency, categories) for record in group.of("service")])
 
     return Projector(
         name="subscriptions",
-        version=3,
+        version=4,
         source="whmcs",
         scope="record",
         root="service",
         reads=("service", "addon", "cancel_request", "upgrade", "scheduled_change"),
         owner_context=("client",),
-        lookups=(Lookup(target="invoice", referrer="upgrade", field="invoice_id"),),
+        lookups=(
+            Lookup(target="invoice", referrer="upgrade", field="invoice_id"),
+            Lookup(
+                target="Product2",
+                referrer="service",
+                field="pid",
+                source="salesforce",
+                key=KEYS["salesforce", "Product2"],
+            ),
+        ),
         table=TABLE,
         project=project,
     )
 
 
-def category_of(product_name: str, group_name: str) -> str:
-    """A WHMCS product's category, told from its names: the company's own way of recognising an Internet service."""
-    text = f"{product_name} {group_name}".lower()
-    if "internet" in text or "sonixnet" in text or ("ntt" in text and "fiber" in text):
-        return "internet"
-    return next((word for word in ("sim", "vpn", "hosting") if word in text), "other")
-
-
-def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]:
+def _row(record: Record, group: Group, fallback_currency: str, categories: Mapping[str, str]) -> dict[str, Any]:
     data = record.data
     client = group.context.get(("client", record.owner_id or ""))
     currency = (client.data.get("currency_code") if client else None) or fallback_currency
-    subscription = _subscription(record, group, currency)
+    subscription = _subscription(record, group, currency, categories)
     cancellation, body = subscription.cancellation, msgspec.json.encode(subscription)
     return {
         "subscription_id": record.record_id,
@@ -79,7 +90,7 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
         "status": subscription.status,
         "upstream_status": data["status"],
         "billing_cycle": subscription.billing_cycle,
-        "amount": decimal(data["recurringamount"]),
+        "amount": rounded(data["recurringamount"], currency),
         "currency": currency,
         "registered_on": subscription.registered_on,
         "next_due_on": subscription.next_due_on,
@@ -94,10 +105,10 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
     }
 
 
-def _subscription(record: Record, group: Group, currency: str) -> Subscription:
+def _subscription(record: Record, group: Group, currency: str, categories: Mapping[str, str]) -> Subscription:
     data = record.data
-    status = data["status"].lower() if data["status"].lower() in STATUS_TEXTS else "unknown"
-    category = category_of(data["name"], data.get("groupname") or "")
+    status = known(STATUSES, record, "status") or "unknown"
+    category = category_of(record, group.named.get(("Product2", data.get("pid") or ""), ()), categories)
     line = _line(data.get("domain")) if category == "sim" else None
     due = day(data.get("nextduedate"))
     cancellation = _cancellation(group, due) if status in RUNNING else None

@@ -5,6 +5,9 @@ Whatever WHMCS says, these hold for every row and document:
     subtotal = the lines, or the lines without tax where prices include it
     total    = subtotal + tax - credit
     balance  = total - paid + refunded
+
+All in whole units of the currency's smallest coin. `amount_due` is the balance of an invoice that can be paid, and
+nothing of any other.
 """
 
 from datetime import date, datetime
@@ -12,6 +15,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from app.intake.words import folded
 from app.readmodels.money import Money
 from app.readmodels.table import Table
 
@@ -30,6 +34,16 @@ STATUSES = {
     "Payment Pending": "payment_pending",
 }
 """WHMCS's words, all of them (C7b). *Overdue* is none of them: nothing happens at midnight, so it is told by date."""
+_WORDS = {"overdue": "unpaid", **{folded(word): status for word, status in STATUSES.items()}}
+UNKNOWN = "unknown"
+PAYABLE = frozenset({"unpaid", "overdue"})
+"""The only statuses in which WHMCS takes a payment. Of a word that nobody knows it cannot be said that it does."""
+
+
+def status_of(word: object) -> str:
+    """The portal's word for WHMCS's."""
+    return _WORDS.get(folded(word), UNKNOWN)
+
 
 TABLE = Table(
     "invoices",
@@ -117,6 +131,7 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
     due_on: date | None
     total: Money
     balance: Money
+    amount_due: Money | None = None
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
@@ -127,6 +142,8 @@ class Invoice(Struct, frozen=True, kw_only=True):
         prices_include_tax: whether the lines hold the tax already.
         credit: what the account had in credit and was used for this invoice.
         charge_attempted_at: when the method on file was last charged for it, in vain while it is unpaid.
+        amount_due: what is to be paid now; nothing, unless it can be paid. Absent until the release that brought it has
+            computed the invoice.
     """
 
     invoice_id: str
@@ -150,3 +167,4 @@ class Invoice(Struct, frozen=True, kw_only=True):
     paid: Money
     refunded: Money
     balance: Money
+    amount_due: Money | None = None

@@ -279,7 +279,7 @@ def test_totals_tell_monthly_from_one_time() -> None:
     found = totals([CATALOG["NET-GOLD"], CATALOG["NET-INSTALL"]], "JPY")
 
     assert (found.monthly.amount, found.one_time.amount, found.first_month.amount) == (
-        "1000.00",
-        "22800.00",
-        "23800.00",
+        "1000",
+        "22800",
+        "23800",
     )

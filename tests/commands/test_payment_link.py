@@ -140,7 +140,7 @@ async def test_one_link_leads_to_where_several_invoices_are_paid_with_one_paymen
     found = {row["invoice_id"]: row for row in rows}
     assert [found[each]["status"] for each in (*wanted, other)] == ["paid", "paid", "paid", "unpaid"]
     [collective] = [row for row in rows if row["collective"]]
-    assert (collective["status"], str(collective["paid"])) == ("paid", "3300.00")
+    assert (collective["status"], str(collective["paid"])) == ("paid", "3300")
 
 
 async def test_one_of_several_goes_to_its_own_page(desk: Any) -> None:

@@ -5,7 +5,7 @@ call repeated; nothing else is ever repeated here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from simple_salesforce.api import Salesforce
 from simple_salesforce.format import format_external_id, format_soql
 
-from app.errors import UpstreamAuthFailed, UpstreamBusy
+from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamRejected
 from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import composite, faults
 from app.integrations.salesforce.composite import Part, PartResult
 from app.integrations.salesforce.session import session
 from app.integrations.salesforce.token import Token, Tokens
-from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS
+from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS, MAY_LACK
 from app.settings import Settings
 
 __all__ = ["Part", "PartResult", "SalesforceClient", "quote"]
@@ -36,6 +36,7 @@ class SalesforceClient:
         self._slots = asyncio.Semaphore(settings.salesforce_concurrency)
         self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
         self._session = session(settings)
+        self._lacking: frozenset[str] = frozenset()
 
     @classmethod
     async def open(cls, settings: Settings) -> "SalesforceClient":
@@ -63,7 +64,7 @@ class SalesforceClient:
 
     async def pages(self, soql: str, *, deleted: bool = False) -> AsyncIterator[list[dict[str, Any]]]:
         """The rows, a page at a time; `deleted` counts the rows in the recycle bin too."""
-        answer = await self._call("query", lambda api: api.query(soql, include_deleted=deleted))
+        answer = await self._selected("query", soql, lambda selected, api: api.query(selected, include_deleted=deleted))
         yield [_plain(row) for row in answer["records"]]
         while not answer["done"]:
             answer = await self._call("query", partial(_next_page, answer["nextRecordsUrl"]))
@@ -90,9 +91,26 @@ class SalesforceClient:
             UpstreamNotFound: absent or deleted.
         """
         path = f"sobjects/{object_name}/{record_id}"
-        fields = ",".join(FIELDS[object_name])
-        answer: Any = await self._call(f"get:{object_name}", lambda api: api.restful(path, params={"fields": fields}))
+        answer: Any = await self._selected(
+            f"get:{object_name}",
+            ", ".join(FIELDS[object_name]),
+            lambda selected, api: api.restful(path, params={"fields": selected.replace(" ", "")}),
+        )
         return _plain(answer)
+
+    async def _selected(self, operation: str, selection: str, call: Callable[[str, Salesforce], T]) -> T:
+        """A read that names fields which this org may lack: once it was refused for one, it is asked without."""
+        if not any(name in selection for name in MAY_LACK):
+            return await self._call(operation, partial(call, selection))
+        tried = _without(selection, self._lacking)
+        try:
+            return await self._call(operation, partial(call, tried))
+        except UpstreamRejected as error:
+            lacking = {name for name in MAY_LACK if name in error.reason and name in tried}
+            if error.vendor_code != faults.NO_SUCH_FIELD or not lacking:
+                raise
+        self._lacking |= lacking
+        return await self._call(operation, partial(call, _without(tried, lacking)))
 
     async def content(self, object_name: str, record_id: str, field: str) -> bytes:
         """The bytes that a record keeps in a field. They are read whole: know the size before."""
@@ -188,6 +206,13 @@ class SalesforceClient:
                 await self._slots.acquire()
         except TimeoutError as error:
             raise UpstreamBusy(faults.SALESFORCE, operation, "no free thread", vendor_code=NO_SLOT) from error
+
+
+def _without(selection: str, names: Iterable[str]) -> str:
+    """A list of fields, or a query with one, without these. They are never its first."""
+    for name in names:
+        selection = selection.replace(f", {name}", "")
+    return selection
 
 
 def _next_page(url: str, api: Salesforce) -> Any:

@@ -24,6 +24,7 @@ STALE_TOKEN = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 """A new token may help; the other refusals of our credentials need an administrator."""
 NOT_PERMITTED = frozenset({"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INSUFFICIENT_ACCESS_OR_READONLY"})
 ABSENT = frozenset({"NOT_FOUND", "ENTITY_IS_DELETED", "MALFORMED_ID"})
+NO_SUCH_FIELD = "INVALID_FIELD"
 TOO_MUCH = ("limit.exceeded", "limit.triggered", "protection.triggered")
 BUS_DENIES = (".meta.permission", "cannot.subscribe", "tenant.license")
 BUS_REFUSES = ("topic.not.found", "validation.empty", "schema.validation.failed", "invalid", "mismatch")

@@ -104,7 +104,7 @@ NEEDS: dict[str, Need] = {
         reads=frozenset((*FIELDS["Product2"], *LINE_FIELDS.values())),
         words={"Item_Class__c": ("Service", "Installation", "Add-on", "Activation")},
     ),
-    "PricebookEntry": Need(reads=frozenset(FIELDS["PricebookEntry"])),
+    "PricebookEntry": Need(reads=frozenset(FIELDS["PricebookEntry"]) - wire.MAY_LACK),
     "Opportunity": Need(
         reads=frozenset({"Id", "AccountId", "StageName", "IsClosed"}),
         writes=frozenset({"Name", "AccountId", "StageName", "CloseDate", "Opportunity_Source__c"}),
