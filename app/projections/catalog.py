@@ -6,16 +6,17 @@ and nothing about it is in words that nobody knows.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from app.events import Record
 from app.intake.fields import Fields
 from app.projections.bundles import bundles
 from app.projections.fields import snake
-from app.projections.offers import Offer, category_of, offers
+from app.projections.offers import Offer, ambiguous, category_of, offers
 from app.projections.projector import Document, Group, Projected, Projector
 from app.projections.vocabulary import known
 from app.readmodels.catalog import (
@@ -81,6 +82,21 @@ def projector(settings: Settings) -> Projector:
         project=project,
         documents=True,
     )
+
+
+def doubts(products: Sequence[Record], entries: Sequence[Record], *, currency: str) -> Iterator[str]:
+    """Why products that are meant for the portal are not sold, or sold at a price that was picked: for operators.
+
+    The records are those of the portal's price book only.
+    """
+    yield from ambiguous(products, entries, currency)
+    books = {str(each.data.get("Pricebook2Id")) for each in entries}
+    for offer in (each for book in books for each in offers(products, entries, book, currency=currency)):
+        if offer.product.data.get("Portal_Accessible__c") and not _product_of(offer, currency).orderable:
+            data = offer.product.data
+            words = {name: data.get(name) for name in ("Item_Class__c", "Billing_Cycle__c", "SIM_Plan_Type__c")}
+            said = ", ".join(f"{name} {value!r}" for name, value in words.items())
+            yield f"{offer.sku} is not sold: one of {said} is a word that nobody knows."
 
 
 def _row(offer: Offer, currency: str) -> dict[str, Any]:

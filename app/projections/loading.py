@@ -122,7 +122,8 @@ async def _named(
         if not (names := _names(lookup, by_root)):
             continue
         # As the index has it: a number may be kept as 301, 301.0 or 0301.
-        where = f"AND object = '{lookup.target}' AND btrim(ltrim(split_part(data ->> '{lookup.key}', '.', 1), ' 0')) = ANY($2::text[])"
+        number = f"btrim(ltrim(split_part(data ->> '{lookup.key}', '.', 1), ' 0'))"
+        where = f"AND object = '{lookup.target}' AND {number} = ANY($2::text[])"
         for row in await connection.fetch(
             f"{_RECORDS} AND source = $1 {where} {_IN_ORDER}", lookup.source, list(names)
         ):

@@ -5,7 +5,7 @@ currency only; of two in that currency the one with the lowest id counts, and so
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import structlog
@@ -47,6 +47,26 @@ def offers(products: Sequence[Record], entries: Sequence[Record], pricebook_id: 
     return found
 
 
+def ambiguous(products: Sequence[Record], entries: Sequence[Record], currency: str) -> Iterator[str]:
+    """What is wrong with active products of the portal and active entries of its price book, in sentences."""
+    bearers = Counter(sku_of(each) for each in products)
+    for product in products:
+        sku, name = sku_of(product), product.data.get("Name") or product.record_id
+        if not sku:
+            yield f"{name} is not sold: it has no StockKeepingUnit."
+        elif bearers[sku] > 1:
+            yield f"{name} ({product.record_id}) is not sold: {bearers[sku]} products have the StockKeepingUnit {sku}."
+    counted = Counter(str(each.data.get("Product2Id")) for each in entries if _counts(each, currency))
+    named = {each.record_id: sku_of(each) or each.record_id for each in products}
+    for product_id, count in counted.items():
+        if count > 1:
+            yield f"{named.get(product_id, product_id)} has {count} prices in {currency}: the first by id counts."
+    for entry in entries:
+        if parse.money(entry.data.get("UnitPrice")) is None:
+            name = named.get(str(entry.data.get("Product2Id")), entry.record_id)
+            yield f"{name} has a price ({entry.record_id}) that says no amount."
+
+
 def sku_of(product: Record) -> str:
     """Its SKU; empty for none."""
     return str(product.data.get("StockKeepingUnit") or "").strip()
@@ -62,8 +82,8 @@ def _prices(entries: Sequence[Record], currency: str) -> dict[str, Record]:
     one."""
     found: dict[str, Record] = {}
     for entry in sorted(entries, key=lambda each: each.record_id):
-        product_id, stated = entry.data.get("Product2Id") or "", folded(entry.data.get("CurrencyIsoCode"))
-        if not entry.data.get("IsActive") or stated not in ("", folded(currency)):
+        product_id = entry.data.get("Product2Id") or ""
+        if not entry.data.get("IsActive") or not _counts(entry, currency):
             continue
         amount = parse.money(entry.data.get("UnitPrice"))
         if amount is None or amount < 0:
@@ -73,6 +93,10 @@ def _prices(entries: Sequence[Record], currency: str) -> dict[str, Record]:
         else:
             found[product_id] = entry
     return found
+
+
+def _counts(entry: Record, currency: str) -> bool:
+    return folded(entry.data.get("CurrencyIsoCode")) in ("", folded(currency))
 
 
 def _tell(record: Record, field: str, event: str, **more: str) -> None:

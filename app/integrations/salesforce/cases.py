@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from app.intake.words import same_lines
 from app.integrations.salesforce.client import SalesforceClient, quote
 from app.integrations.salesforce.wire import CASE_KEY, CASE_ORIGIN
 
@@ -114,14 +115,14 @@ class SalesforceCases:
         return str(rows[0]["Id"]) if rows else None
 
     async def same(self, salesforce_account_id: str, subject: str, description: str) -> str | None:
-        """The id of the open case that the same words opened a moment ago."""
+        """The id of the open case that the same words opened a moment ago, however their lines end there."""
         since = datetime.now(UTC) - SAME_WITHIN
         soql = (
             "SELECT Id, Description FROM Case WHERE AccountId = {} AND Origin = {} AND Subject = {} "
             "AND IsClosed = false AND CreatedDate >= {}"
         )
         for row in await self._query(quote(soql, salesforce_account_id, CASE_ORIGIN, subject, since)):
-            if row["Description"] == description:
+            if same_lines(row["Description"] or "") == description:
                 return str(row["Id"])
         return None
 
