@@ -106,11 +106,15 @@ async def test_a_product_of_very_many_services_is_followed_in_the_background(
     assert {await category(pool, number) for number in range(60, 67)} == {"vpn"}
 
 
-async def test_a_product_read_again_unchanged_touches_no_service(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
+async def test_a_product_read_again_unchanged_touches_no_service(
+    pool: asyncpg.Pool, account: UUID, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await feed([product("VPN"), service()])
-    await pool.execute("TRUNCATE ingest.notices")
+    monkeypatch.setattr(referring, "AT_ONCE", 0)
     await feed([product("VPN", at=5000)])
-    assert await pool.fetchval("SELECT count(*) FROM ingest.notices WHERE slice = 'subscriptions'") == 0
+    assert await pool.fetchval("SELECT count(*) FROM ingest.fanouts") == 0
+    await feed([product("SIM", at=6000)])
+    assert await pool.fetchval("SELECT count(*) FROM ingest.fanouts") == 1
 
 
 def test_groups_with_names_of_their_own_are_a_setting() -> None:
