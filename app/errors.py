@@ -140,7 +140,7 @@ class UpstreamError(PortalError):
 
     code = "upstream_error"
     detail = "A system we depend on could not complete this. Please try again later."
-    retry_after_seconds = 30
+    retry_after_seconds: int | None = 30
 
     def __init__(self, upstream: str, operation: str, reason: str = "", *, vendor_code: str = "") -> None:
         super().__init__(code=self.code)
@@ -178,6 +178,7 @@ class UpstreamRejected(UpstreamError):
 
     code = "upstream_rejected"
     detail = "The request was refused by the system that keeps this record."
+    retry_after_seconds = None
 
     def __init__(
         self, upstream: str, operation: str, reason: str = "", *, vendor_code: str = "", fields: tuple[str, ...] = ()

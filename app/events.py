@@ -18,6 +18,10 @@ Kind = Literal["full", "partial", "deleted", "hint"]
 Origin = Literal["cdc", "webhook", "command", "backfill", "reconcile", "refetch", "portal"]
 
 
+KEYS = {("salesforce", "Product2"): "WH_Product_ID__c"}
+"""(source, object) → the field by which records of another upstream name a record."""
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """One change of one upstream record.
 

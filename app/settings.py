@@ -155,6 +155,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     whmcs_webhook_secrets: Annotated[str, note("Secrets that sign WHMCS webhooks, comma separated, newest first.")]
     whmcs_time_zone: Annotated[str, note("Time zone of the WHMCS server.")] = "Asia/Tokyo"
     whmcs_customer_number_field_id: Annotated[int, note("Id of the client custom field `Customer Number`.")] = 198
+    whmcs_group_categories: Annotated[
+        str,
+        note(
+            "WHMCS product groups whose services are of a category and which are not called as it is, as "
+            "Group=category, comma separated, e.g. Fibre=internet; for products that the catalog does not know."
+        ),
+    ] = ""
     whmcs_payment_method: Annotated[str, note("Gateway given to AddOrder.")] = "mailin"
     whmcs_read_timeout_seconds: Annotated[float, note("Timeout of a WHMCS read, in seconds.")] = 10.0
     whmcs_write_timeout_seconds: Annotated[float, note("Timeout of a WHMCS write, in seconds.")] = 30.0

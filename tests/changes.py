@@ -18,6 +18,8 @@ PRODUCT = {
     "Product2Categories1__c": "SIM",
     "Item_Class__c": "Service",
     "Billing_Cycle__c": "Monthly",
+    "SIM_Plan_Type__c": "DataOnly",
+    "WH_Product_ID__c": 301.0,
 }
 ORDER = {
     "Status": "Pending Review",
@@ -28,7 +30,9 @@ ORDER = {
 }
 CLIENT = {"email": "hana@example.jp", "firstname": "Hana", "lastname": "Sato", "currency_code": "JPY", "city": "Tokyo"}
 SERVICE = {
+    "pid": "301",
     "name": "SIM 5 GB",
+    "groupname": "SIM",
     "status": "Active",
     "billingcycle": "Monthly",
     "recurringamount": "1480.00",

@@ -9,6 +9,7 @@ at the first screen → read everything.
 import asyncio
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -130,7 +131,7 @@ class Journey:
     async def browse(self) -> None:
         """The public catalog, then the account's own."""
         sim, took = await self._timed(self.visitor.get("/api/public/services/sim"))
-        cheapest = min(sim["plans"], key=lambda plan: float(plan["price"]["amount"]))
+        cheapest = min(sim["plans"], key=lambda plan: Decimal(plan["price"]["amount"]))
         what = f"browses SIM plans: {len(sim['plans'])} of them, from {cheapest['price']['amount']} yen a month"
         self.say("customer", what, took_ms=took)
         refused = await self.visitor.post("/api/orders", self._basket, expect=422, key=str(uuid4()))

@@ -3,6 +3,7 @@
 Hosting twice: once reviewed by staff, once at once, which begins with its invoice.
 """
 
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -80,13 +81,13 @@ class Tour:
     async def _raise_price(self, sku: str) -> None:
         """A price changes in Salesforce, and the shop window follows."""
         path = f"/api/public/services/vpn/{sku}"
-        price = float((await self._visitor.get(path))["price"]["amount"]) + RISE
+        price = Decimal((await self._visitor.get(path))["price"]["amount"]) + RISE
         [product] = (await self._visitor.control.get(f"/salesforce/Product2?StockKeepingUnit={sku}")).json()["records"]
         entries = (await self._visitor.control.get(f"/salesforce/PricebookEntry?Product2Id={product['Id']}")).json()
         for entry in entries["records"]:
-            fields = {"UnitPrice": price}
+            fields = {"UnitPrice": str(price)}
             _, committed = await self._visitor.staff_change(f"/salesforce/PricebookEntry/{entry['Id']}", fields)
-        _, seen = await self._visitor.visible(path, lambda answer: float(answer["price"]["amount"]) == price)
+        _, seen = await self._visitor.visible(path, lambda answer: Decimal(answer["price"]["amount"]) == price)
         what = f"raise the price of {sku} to {price:.0f} yen"
         self._tell("staff", what, wrote="PricebookEntry", lag_ms=(seen - committed) * 1000)
 

@@ -7,15 +7,19 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+import structlog
+
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
-from app.errors import Conflict, Outdated
+from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected
 from app.ingest.accounts import whmcs_hint
 from app.integrations.whmcs import records
 from app.readmodels.profiles import Profile, profile_of
 
 PATIENCE_SECONDS = 5.0
 PAUSE_SECONDS = 0.05
+
+log = structlog.get_logger()
 
 
 async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
@@ -25,6 +29,7 @@ async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expecte
 
     Raises:
         Outdated: `precondition_failed`; what WHMCS holds is on its way to the read models.
+        RuleViolated: `details_refused`, WHMCS will not take them.
         Conflict: `edit_in_progress`.
     """
     actor.account_id_or_refuse()
@@ -44,7 +49,14 @@ async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expect
     if not is_expected(profile_of(present.data)):
         await ctx.inbox.submit([records.change(present, origin="command", read_at=read_at)])
         raise Outdated
-    await ctx.whmcs.update_client(actor.whmcs_client_id, fields)
+    try:
+        await ctx.whmcs.update_client(actor.whmcs_client_id, fields)
+    except UpstreamNotFound:
+        raise
+    except UpstreamRejected as error:
+        log.warning("client_edit_refused", whmcs_client_id=actor.whmcs_client_id, error=str(error))
+        sentence = "The billing system refused these details. Please correct them, or contact support."
+        raise RuleViolated(sentence, code="details_refused") from error
     read_at = datetime.now(UTC)
     changed = await ctx.whmcs.client(actor.whmcs_client_id)
     submission = await ctx.inbox.submit([records.change(changed, origin="command", read_at=read_at)])

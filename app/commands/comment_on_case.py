@@ -12,10 +12,14 @@ from typing import Annotated, Any
 import structlog
 from msgspec import Meta, Struct
 
+from app.commands import refusals
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
-from app.errors import Conflict, NotFound, OutcomeUnknown, UpstreamUnavailable
+from app.commands.postal import TOO_LONG
+from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
 from app.intake import parse
+from app.intake.words import same_lines
+from app.integrations.salesforce import limits
 from app.integrations.salesforce.cases import SAME_WITHIN, SalesforceCases
 
 log = structlog.get_logger()
@@ -39,11 +43,15 @@ async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Don
 
     Raises:
         NotFound: `case_not_found`.
+        RuleViolated: `field_too_long`, `field_refused`.
         Conflict: `case_closed`, `request_in_progress`.
         OutcomeUnknown: Salesforce did not answer; the same request finds out.
     """
     actor.account_id_or_refuse()
-    cases, body = SalesforceCases(ctx.salesforce), request.comment.body.strip()
+    cases, body = SalesforceCases(ctx.salesforce), same_lines(request.comment.body)
+    if not limits.COMMENT.fits(body):
+        wrong = Violation("body", TOO_LONG, limits.COMMENT.sentence)
+        raise RuleViolated(wrong.message, code=TOO_LONG, errors=[wrong])
     async with exclusively(ctx.settings, f"comment_on_case:{request.case_id}") as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
@@ -72,7 +80,8 @@ async def own_case(cases: SalesforceCases, actor: Actor, case_id: str) -> dict[s
 async def _say(cases: SalesforceCases, actor: Actor, case_id: str, body: str) -> None:
     """After a doubt the case itself tells whether it was done; a doubt that stays is the caller's to repeat."""
     try:
-        await cases.commented(case_id, body)
+        with refusals.named({"CommentBody": "body"}):
+            await cases.commented(case_id, body)
     except OutcomeUnknown as doubt:
         try:
             case = await own_case(cases, actor, case_id)
@@ -88,5 +97,5 @@ def _is_last(case: dict[str, Any], body: str, portal_user: str) -> bool:
         ours = (last.get("CreatedBy") or {}).get("Username", "").casefold() == portal_user.casefold()
         at = parse.instant(last["CreatedDate"])
         fresh = at is not None and datetime.now(UTC) - at < SAME_WITHIN
-        return bool(ours and fresh and (last["CommentBody"] or "").strip() == body)
+        return bool(ours and fresh and same_lines(last["CommentBody"] or "") == body)
     return False

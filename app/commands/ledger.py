@@ -10,17 +10,21 @@ Writes: portal.commands.
 import hashlib
 import hmac
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 
 from app.errors import Conflict, NotFound, RuleViolated
+from app.intake.words import same_lines
 
 LOCK_SECONDS = 20
 """How long a dead runner's key stays taken. A slow one may be overtaken: every command also guards itself."""
 KEPT_HOURS = 24
+WRITTEN = frozenset({"open_case", "comment_on_case"})
+"""Commands whose body is what a person wrote."""
 
 _BEGIN = """
 INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_hash, state, locked_until)
@@ -72,7 +76,7 @@ async def begin(
         RuleViolated: `idempotency_key_reused`, another body under the same key.
         Conflict: `command_in_progress`.
     """
-    digest = hmac.digest(secret.encode(), body, hashlib.sha256)
+    digest = hmac.digest(secret.encode(), _told(name, body), hashlib.sha256)
     taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digest, LOCK_SECONDS)
     if taken is not None:
         return Running(taken["id"], taken["locked_until"])
@@ -94,6 +98,24 @@ async def begin(
             retry_after_seconds=2,
         )
     return Replay(row["id"], row["response_status"], row["response_body"], row["submission"])
+
+
+def _told(name: str, body: bytes) -> bytes:
+    """The body as it is compared: of what people write, by what it says and not by how its lines end."""
+    if name not in WRITTEN:
+        return body
+    address, _, content = body.partition(b"\0")
+    try:
+        said = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return body
+    return address + b"\0" + msgspec.json.encode(_same(said), order="deterministic")
+
+
+def _same(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _same(each) for key, each in value.items()}
+    return same_lines(value) if isinstance(value, str) else value
 
 
 async def finish(pool: asyncpg.Pool, running: Running, status: int, body: bytes, submission: int | None) -> None:

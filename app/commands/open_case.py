@@ -15,15 +15,27 @@ from uuid import uuid4
 import structlog
 from msgspec import Meta, Struct
 
+from app.commands import refusals
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
-from app.errors import Conflict, OutcomeUnknown, UpstreamError, UpstreamRejected, UpstreamUnavailable
+from app.commands.postal import TOO_LONG
+from app.errors import (
+    Conflict,
+    OutcomeUnknown,
+    RuleViolated,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamUnavailable,
+    Violation,
+)
 from app.ingest.accounts import account_history_hint
 from app.ingest.mirror import now
-from app.integrations.salesforce import records
+from app.intake.words import same_lines
+from app.integrations.salesforce import limits, records
 from app.integrations.salesforce.cases import SalesforceCases
 
 DUPLICATE = "DUPLICATE_VALUE"
+NAMES = {"Subject": "subject", "Description": "description", "Priority": "priority"}
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
 
 log = structlog.get_logger()
@@ -47,6 +59,7 @@ async def open_case(ctx: Context, actor: Actor, request: OpenCase) -> Done:
     """Open it, or find the one that this very request opened before.
 
     Raises:
+        RuleViolated: `field_too_long`, `field_refused`.
         Conflict: `request_in_progress`, another case of this account is being opened right now.
         OutcomeUnknown: Salesforce did not answer; the same request finds out.
     """
@@ -60,7 +73,8 @@ async def open_case(ctx: Context, actor: Actor, request: OpenCase) -> Done:
 
 
 async def _open(cases: SalesforceCases, actor: Actor, request: OpenCase) -> str:
-    subject, description = request.subject.strip(), request.description.strip()
+    subject, description = " ".join(same_lines(request.subject).split()), same_lines(request.description)
+    _refuse_too_long(subject, description)
     if actor.command_key:
         key = hashlib.sha256(f"{actor.account_id}:{actor.command_key}".encode()).hexdigest()
         found = await cases.by_key(key)
@@ -69,9 +83,19 @@ async def _open(cases: SalesforceCases, actor: Actor, request: OpenCase) -> str:
     if found is not None:
         return found
     try:
-        return await cases.opened(actor.salesforce_account_id, key, subject, description, request.priority.title())
+        with refusals.named(NAMES):
+            return await cases.opened(actor.salesforce_account_id, key, subject, description, request.priority.title())
     except (OutcomeUnknown, UpstreamRejected) as error:
         return await _found_after(cases, key, error)
+
+
+def _refuse_too_long(subject: str, description: str) -> None:
+    values = {"subject": (subject, limits.SUBJECT), "description": (description, limits.DESCRIPTION)}
+    wrong = [
+        Violation(name, TOO_LONG, limit.sentence) for name, (text, limit) in values.items() if not limit.fits(text)
+    ]
+    if wrong:
+        raise RuleViolated("Please write less.", code=TOO_LONG, errors=wrong)
 
 
 async def _found_after(cases: SalesforceCases, key: str, error: UpstreamError) -> str:

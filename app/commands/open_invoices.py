@@ -16,7 +16,7 @@ from app.errors import Conflict, NotFound, UpstreamNotFound, Violation
 from app.ingest.mirror import now
 from app.integrations.whmcs.records import Record, change
 from app.readmodels.freshness import BOUND_SECONDS
-from app.readmodels.invoices import STATUSES
+from app.readmodels.invoices import PAYABLE, status_of
 
 REASONS = {
     "paid": ("invoice_paid", "This invoice is paid already."),
@@ -29,6 +29,7 @@ REASONS = {
     "collections": ("invoice_collections", "This invoice is with debt collection. Please contact support to pay it."),
 }
 """Statuses in which WHMCS takes no payment from the customer: the code and how to say so."""
+UNCLEAR = ("invoice_status_unknown", "We cannot tell whether this invoice can be paid. Please contact support.")
 
 
 class OpenInvoice(Struct, frozen=True):
@@ -82,7 +83,7 @@ class Live(Struct, frozen=True):
     @property
     def status(self) -> str:
         """The portal's word for it."""
-        return STATUSES.get(self.record.data["status"], "unknown")
+        return status_of(self.record.data["status"])
 
 
 async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Live:
@@ -110,9 +111,9 @@ async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field:
         Conflict: `invoice_not_payable` with the reason of each; `payment_in_progress`.
     """
     problems = [
-        Violation(field.format(number), *REASONS[each.status])
+        Violation(field.format(number), *REASONS.get(each.status, UNCLEAR))
         for number, each in enumerate(invoices)
-        if each.status in REASONS
+        if each.status not in PAYABLE
     ]
     if problems:
         sentence = problems[0].message if len(invoices) == 1 else "Some of these invoices cannot be paid. See errors."

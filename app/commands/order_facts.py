@@ -1,13 +1,12 @@
 """What the order rules need to know of an account, from the read models; what is past its bound is asked live.
 
-Reads: read_model.catalog, subscriptions, orders, eligibility, payment_methods, freshness, profiles; WHMCS when those
-are too old to order by.
+Reads: read_model.catalog, subscriptions, orders, eligibility, payment_methods, freshness, profiles; the marker that an
+account's orders were read; WHMCS when those are too old to order by.
 """
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -32,6 +31,11 @@ WHERE sku = ANY($1::text[])
 """
 _ACCOUNT = """
 SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS profile_as_of,
+       p.status AS client_status,
+       EXISTS (SELECT FROM read_model.freshness WHERE account_id = $1 AND resource = 'client_services')
+           AS services_known,
+       EXISTS (SELECT FROM mirror.records WHERE source = 'salesforce' AND object = 'account_history'
+               AND record_id = $3 AND NOT deleted) AS orders_known,
        EXISTS (SELECT FROM read_model.payment_methods WHERE account_id = $1) AS has_payment_method,
        (SELECT verified_at FROM read_model.freshness WHERE account_id = $1 AND resource = 'pay_methods')
            AS payment_methods_as_of,
@@ -87,7 +91,11 @@ class Profile(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """Everything the rules look at. `products` holds those of the basket that the portal shows, by SKU."""
+    """Everything the rules look at. `products` holds those of the basket that the portal shows, by SKU.
+
+    A list that was never read is not empty: `services_known` and `orders_known` say whether it was. `client_status` is
+    WHMCS's word.
+    """
 
     products: dict[str, Product]
     has_payment_method: bool
@@ -95,6 +103,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     has_internet: bool
     internet_status: str | None
     internet_offering: str | None
+    services_known: bool
+    orders_known: bool
+    client_status: str
     address: KnownAddress | None
     promotion: Promotion | None = None
     today: date
@@ -108,7 +119,8 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
     """
     account_id = actor.account_id_or_refuse()
     rows = await ctx.pool.fetch(_PRODUCTS, [item.sku for item in basket.items])
-    row = await ctx.pool.fetchrow(_ACCOUNT, account_id, list(OPEN))
+    row = await ctx.pool.fetchrow(_ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
+    address, client_status = await _client(ctx, actor, row)
     return Facts(
         products={each["sku"]: _product(each) for each in rows},
         has_payment_method=await _has_payment_method(ctx, actor, row),
@@ -116,7 +128,10 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
         has_internet=row["has_internet_service"] or row["has_internet_order"],
         internet_status=row["internet_status"],
         internet_offering=row["internet_offering"],
-        address=await _address(ctx, actor, account_id, row),
+        services_known=row["services_known"],
+        orders_known=row["orders_known"],
+        client_status=client_status,
+        address=address,
         promotion=await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None,
         today=datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date(),
     )
@@ -138,12 +153,15 @@ async def _has_payment_method(ctx: Context, actor: Actor, row: Any) -> bool:
     return found
 
 
-async def _address(ctx: Context, actor: Actor, account_id: UUID, row: Any) -> KnownAddress | None:
-    """The billing address, never one that may be stale: it is snapshotted into the order."""
+async def _client(ctx: Context, actor: Actor, row: Any) -> tuple[KnownAddress | None, str]:
+    """The billing address, never one that may be stale: it is snapshotted into the order. And the client's status,
+    which is believed no longer than the address is."""
     if row["profile"] is not None and not _older(row["profile_as_of"], ADDRESS_BOUND_SECONDS):
-        return _usable(msgspec.json.decode(row["profile"], type=Profile).address)
+        address = _usable(msgspec.json.decode(row["profile"], type=Profile).address)
+        return address, row["client_status"] or ""
     data = (await ctx.whmcs.client(actor.whmcs_client_id)).data
-    return _usable(KnownAddress(**{name: data.get(name) or "" for name in KnownAddress.__struct_fields__}))
+    address = _usable(KnownAddress(**{name: data.get(name) or "" for name in KnownAddress.__struct_fields__}))
+    return address, data.get("status") or ""
 
 
 def _usable(address: KnownAddress) -> KnownAddress | None:

@@ -1,5 +1,6 @@
 """From a basket's words to the org's: order type, choices, number transfer, address snapshot."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import convert
@@ -18,6 +19,8 @@ ACCESS_MODES = {
     "pppoe": "PPPoE",
 }
 SIM_TYPES = {"esim": ESIM, "physical": PHYSICAL}
+INSTALLMENTS = {"SINGLE": "Single", "12": "12-Month", "24": "24-Month"}
+_INSTALLMENT = re.compile(r"[-_](SINGLE|12|24)[-_]?(?:M|MONTHS?)?$")
 GENDERS = {"male": "Male", "female": "Female", "corporate": "Corporate/Other"}
 
 
@@ -49,10 +52,9 @@ def choices(configuration: Configuration, products: Sequence[Product]) -> Choice
 
 
 def _installment(sku: str) -> str | None:
-    """How the installation is paid, told from its SKU."""
-    if "WEEKEND" in sku:
-        return None
-    return "12-Month" if "12" in sku else "24-Month" if "24" in sku else "Single"
+    """How the installation is paid, told from the last part of its SKU; of any other nobody can tell."""
+    found = _INSTALLMENT.search(sku)
+    return INSTALLMENTS.get(found.group(1)) if found else None
 
 
 def _voice(product: Product) -> set[str]:
@@ -65,8 +67,11 @@ def _voice(product: Product) -> set[str]:
 
 def porting(mnp: NumberTransfer | None) -> Porting | None:
     """A number transfer; the rules made sure that nothing is missing."""
-    if mnp is None or mnp.expires_on is None or mnp.birthday is None:
+    if mnp is None:
         return None
+    assert mnp.expires_on is not None, "the rules ask for it"
+    assert mnp.birthday is not None, "the rules ask for it"
+    assert mnp.gender is not None, "the rules ask for it"
     return Porting(
         reservation_number=mnp.reservation_number,
         expires_on=mnp.expires_on.isoformat(),
@@ -75,7 +80,7 @@ def porting(mnp: NumberTransfer | None) -> Porting | None:
         first_name=mnp.first_name,
         last_name_kana=mnp.last_name_kana,
         first_name_kana=mnp.first_name_kana,
-        gender=GENDERS[mnp.gender or "corporate"],
+        gender=GENDERS[mnp.gender],
         birthday=mnp.birthday.isoformat(),
     )
 

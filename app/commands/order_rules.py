@@ -9,14 +9,20 @@ from collections.abc import Callable, Iterable, Iterator
 from app.commands.basket import Basket, NumberTransfer
 from app.commands.order_facts import Facts, Product
 from app.commands.order_mapping import ordered_address
+from app.commands.postal import TOO_LONG, too_long
 from app.errors import RuleViolated, Violation
+from app.intake.words import folded
+from app.integrations.salesforce import limits
 
 COVERS = {
-    "Home 10G": ("Home 10G", "Home 1G"),
-    "Home 1G": ("Home 1G",),
-    "Apartment 1G": ("Apartment 1G", "Apartment 100M"),
+    "home 10g": ("Home 10G", "Home 1G"),
+    "home 1g": ("Home 1G",),
+    "apartment 1g": ("Apartment 1G", "Apartment 100M"),
 }
-"""What an address can have → the plans that may be ordered for it. Anything else covers itself."""
+"""What an address can have, folded → the plans that may be ordered for it. Anything else covers itself."""
+ACTIVE_CLIENT = "active"
+CLOSED_CLIENTS = frozenset({"closed", "inactive"})
+CANNOT_TELL = "We cannot tell yet {}, and are looking it up. Please try again in a moment."
 
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.I)
 _KATAKANA = re.compile(r"[゠-ヿ\s]+")
@@ -25,6 +31,26 @@ _KATAKANA = re.compile(r"[゠-ヿ\s]+")
 def violations(basket: Basket, facts: Facts) -> list[Violation]:
     """Every rule that the basket breaks, in the order of the table."""
     return [violation for rule in RULES for violation in rule(basket, facts)]
+
+
+def account(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """The billing client must be one that can be billed; of a status that nobody knows nobody can tell."""
+    status = folded(facts.client_status)
+    if status in CLOSED_CLIENTS:
+        sentence = "Your billing account is closed, so nothing can be ordered for it. Please contact support."
+        yield Violation("items", "account_closed", sentence)
+    elif status != ACTIVE_CLIENT:
+        yield Violation("items", "not_known_yet", CANNOT_TELL.format("whether your billing account is active"))
+
+
+def known(basket: Basket, facts: Facts) -> Iterator[Violation]:
+    """A list that was never read is not an empty one."""
+    internet = bool(_of(basket, facts, "internet"))
+    family = any(product.facts.get("sim_has_family_discount") for product in _chosen(basket, facts))
+    if (internet or family) and not facts.services_known:
+        yield Violation("items", "not_known_yet", CANNOT_TELL.format("which services you have"))
+    elif internet and not facts.orders_known:
+        yield Violation("items", "not_known_yet", CANNOT_TELL.format("which orders of yours are open"))
 
 
 def payment_method(basket: Basket, facts: Facts) -> Iterator[Violation]:
@@ -44,7 +70,7 @@ def orderable(basket: Basket, facts: Facts) -> Iterator[Violation]:
             yield Violation(field, code, f"{item.sku} is not available. Please choose another product.")
         elif not product.orderable:
             yield Violation(field, code, f"{product.name} cannot be ordered at present. Please choose another product.")
-        elif product.facts.get("sim_has_family_discount") and not facts.has_active_sim:
+        elif product.facts.get("sim_has_family_discount") and facts.services_known and not facts.has_active_sim:
             yield Violation(field, code, f"{product.name} is for families that already have an active SIM with us.")
 
 
@@ -72,13 +98,12 @@ def _eligible(plans: list[Product], facts: Facts) -> Iterator[Violation]:
         sentence = "We have not confirmed yet that Internet is available at your address. Please ask for a check first."
         yield Violation("items", "not_eligible", sentence)
         return
-    offered = COVERS.get(facts.internet_offering or "", (facts.internet_offering,))
+    offering = facts.internet_offering or ""
+    offered = COVERS.get(folded(offering), (offering,))
     for plan in plans:
-        needed = plan.facts.get("internet_offering_type")
-        if facts.internet_offering and needed and needed not in offered:
-            yield Violation(
-                "items", "not_eligible", f"{plan.name} is not available at your address; {offered[0]} plans are."
-            )
+        if folded(plan.facts.get("internet_offering_type")) not in {folded(each) for each in offered} - {""}:
+            also = f"; {offered[0]} plans are" if offered[0] else ""
+            yield Violation("items", "not_eligible", f"{plan.name} is not available at your address{also}.")
 
 
 def sim(basket: Basket, facts: Facts) -> Iterator[Violation]:
@@ -114,6 +139,9 @@ def _transfer(mnp: NumberTransfer, facts: Facts) -> Iterator[Violation]:
     for name, fine in held.items():
         if not fine:
             yield Violation(f"configuration.mnp.{name}", "mnp_details_required", TRANSFER_TEXTS[name])
+    for name in ("last_name", "first_name", "last_name_kana", "first_name_kana"):
+        if not limits.PORTING_NAME.fits(getattr(mnp, name)):
+            yield Violation(f"configuration.mnp.{name}", TOO_LONG, limits.PORTING_NAME.sentence)
 
 
 TRANSFER_TEXTS = {
@@ -157,6 +185,9 @@ def address(basket: Basket, facts: Facts) -> Iterator[Violation]:
         ordered_address(basket)
     except RuleViolated as wrong:
         yield from wrong.errors
+    if basket.address is None and facts.address is not None:
+        for name, limit in too_long(facts.address):
+            yield Violation(f"address.{name}", TOO_LONG, f"Of your address on file: {limit.sentence}")
 
 
 def combinations(basket: Basket, facts: Facts) -> Iterator[Violation]:
@@ -197,6 +228,8 @@ def _promotion_problem(basket: Basket, facts: Facts) -> str | None:
 
 
 RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (
+    account,
+    known,
     payment_method,
     orderable,
     internet,
@@ -209,9 +242,13 @@ RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (
 )
 
 
-def _of(basket: Basket, facts: Facts, category: str) -> list[Product]:
+def _chosen(basket: Basket, facts: Facts) -> list[Product]:
     found = [facts.products.get(item.sku) for item in basket.items]
-    return [product for product in found if product is not None and product.category == category]
+    return [product for product in found if product is not None]
+
+
+def _of(basket: Basket, facts: Facts, category: str) -> list[Product]:
+    return [product for product in _chosen(basket, facts) if product.category == category]
 
 
 def _class(products: list[Product], item_class: str) -> list[Product]:

@@ -29,14 +29,16 @@ from app.errors import (
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
+    UpstreamMalformed,
     UpstreamRejected,
     UpstreamUnavailable,
     Violation,
 )
 from app.ingest.accounts import whmcs_hint
+from app.intake import parse
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.records import Record
-from app.readmodels.money import Money, decimal, money
+from app.readmodels.money import Money, money
 
 TAKEN = ("paid", "payment_pending")
 LOOK_AGAIN_SECONDS = (0.2, 1.0, 3.0)
@@ -94,7 +96,9 @@ async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Do
         return await _taken(ctx, invoice_id, money(sent.amount, currency), present)
     await refuse_unpayable(ctx, [OpenInvoice(invoice_id, present.status)])
     methods = await _chargeable(ctx, actor, present.record)
-    amount = decimal(present.record.data["balance"])
+    amount = parse.money(present.record.data["balance"])
+    if amount is None:
+        raise UpstreamMalformed(WHMCS, "GetInvoice", "a balance that says no amount")
     await captures.send(ctx.pool, invoice_id, actor.account_id_or_refuse(), actor.command_key, amount)
     after = await _charge(ctx, actor, present.record, methods)
     return await _taken(ctx, invoice_id, money(amount, currency), after)

@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from app.commands import refusals
 from app.commands.basket import Basket
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
@@ -31,6 +32,19 @@ from app.integrations.salesforce import orders, records
 
 DUPLICATE = "DUPLICATE_VALUE"
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
+NAMES = {
+    "BillingStreet": "address.address1",
+    "BillingCity": "address.city",
+    "BillingState": "address.state",
+    "BillingStateCode": "address.state",
+    "BillingPostalCode": "address.postcode",
+    "BillingCountry": "address.country",
+    "BillingCountryCode": "address.country",
+    **{field: f"configuration.mnp.{name}" for name, field in orders.PORTING.items()},
+    **{field: f"configuration.{name}" for name, field in orders.CHOICES.items()},
+    orders.CHOICES["promo_code"]: "promo_code",
+}
+"""Salesforce's field → the field of the basket that it is filled from."""
 
 log = structlog.get_logger()
 
@@ -45,7 +59,7 @@ async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
     """Create the order, or find the one this very request created before.
 
     Raises:
-        RuleViolated: `order_rules_violated`, with every violation.
+        RuleViolated: `order_rules_violated`, with every violation; `field_refused`, Salesforce will not take it.
         Conflict: `order_in_progress`, another order of this account is being placed right now.
         OutcomeUnknown: Salesforce did not answer; the same request finds out.
     """
@@ -155,7 +169,8 @@ def _normal(address: Any) -> tuple[str, ...]:
 async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:
     """Create once. After a doubt the key tells whether it was done; a doubt that stays is the caller's to repeat."""
     try:
-        return await orders.create(ctx.salesforce, new)
+        with refusals.named(NAMES):
+            return await orders.create(ctx.salesforce, new)
     except UpstreamRejected as error:
         if error.vendor_code != DUPLICATE:
             raise

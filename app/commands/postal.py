@@ -2,10 +2,13 @@
 
 import re
 import unicodedata
+from typing import Protocol
 
 from msgspec.structs import asdict, replace
 
 from app.errors import RuleViolated, Violation
+from app.integrations.salesforce import limits
+from app.integrations.salesforce.limits import Limit
 from app.readmodels.profiles import Address
 
 _CODES = """
@@ -47,7 +50,7 @@ def checked(address: Address, *, within: str = "") -> Address:
 
     Raises:
         RuleViolated: `address_invalid`; `errors` has `country_unknown`, `postcode_invalid`, `prefecture_unknown`,
-            `field_empty`.
+            `field_empty`, `field_too_long`.
     """
     tidy = replace(address, **{name: _tidy(value) for name, value in asdict(address).items()})
     japanese = tidy.country == "JP"
@@ -66,12 +69,42 @@ def checked(address: Address, *, within: str = "") -> Address:
     if not state:
         sentence = "Please choose one of the 47 prefectures." if japanese else _EMPTY
         wrong.append(Violation(f"{within}state", "prefecture_unknown" if japanese else "field_empty", sentence))
+    usual = replace(tidy, postcode=postcode or tidy.postcode, state=state or tidy.state)
+    wrong += [Violation(f"{within}{name}", TOO_LONG, limit.sentence) for name, limit in too_long(usual)]
     if wrong:
         raise RuleViolated("Please correct the address.", code="address_invalid", errors=wrong)
-    return replace(tidy, postcode=postcode, state=state)
+    return usual
 
 
 _EMPTY = "Please fill this in."
+TOO_LONG = "field_too_long"
+
+
+class Lines(Protocol):
+    """What is long of an address."""
+
+    @property
+    def address1(self) -> str: ...
+    @property
+    def address2(self) -> str: ...
+    @property
+    def city(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def postcode(self) -> str: ...
+
+
+def too_long(address: Lines) -> list[tuple[str, Limit]]:
+    """The parts that an order could not take with it. Both lines together are the street there."""
+    street = f"{address.address1}\n{address.address2}" if address.address2 else address.address1
+    values = {
+        "address2" if address.address2 else "address1": (street, limits.STREET),
+        "city": (address.city, limits.CITY),
+        "state": (address.state, limits.STATE),
+        "postcode": (address.postcode, limits.POSTCODE),
+    }
+    return [(name, limit) for name, (value, limit) in values.items() if not limit.fits(value)]
 
 
 def _tidy(value: str) -> str:

@@ -14,12 +14,12 @@ from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
 from app.errors import Conflict, RuleViolated
 from app.ingest.mirror import now
+from app.intake.words import folded
 from app.integrations.salesforce import eligibility, records
+from app.readmodels.eligibility import STATUSES, stated
 from app.readmodels.profiles import profile_of
 
 TOKYO = ZoneInfo("Asia/Tokyo")
-UNDER_WAY = (eligibility.PENDING, "Checking")
-KNOWN = ("Eligible", "Checked")
 
 
 class RequestEligibility(Struct, forbid_unknown_fields=True):
@@ -38,10 +38,10 @@ async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligib
     async with exclusively(ctx.settings, f"eligibility:{account_id}") as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
-        stated = await eligibility.status(ctx.salesforce, account_id)
-        if stated in KNOWN:
+        word, offering = await eligibility.said(ctx.salesforce, account_id)
+        if stated(word, offering) == "eligible":
             raise Conflict("Internet is available at your address already.", code="already_eligible")
-        if stated not in UNDER_WAY:
+        if STATUSES.get(folded(word)) != "checking":
             await eligibility.ask(ctx.salesforce, account_id, await _address(ctx, actor), datetime.now(TOKYO).date())
         read_at = now()
         account = await ctx.salesforce.get("Account", account_id)

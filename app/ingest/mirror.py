@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from app.events import Change, Record
+from app.events import KEYS, Change, Record
 from app.ingest import erased, stages
 from app.ingest.inbox import Entry
 
@@ -52,7 +52,8 @@ class Applied(Struct):
     """What a batch did to the mirror.
 
     Attributes:
-        left: records as they were before they went to another owner or parent, whose rows must learn of it too.
+        left: records as they were before they went to another owner or parent, or got another key, so that the rows
+            that were made with them learn of it too.
         reread: entries that only a new read of their record can settle.
         outcomes: (entry id, what became of it).
     """
@@ -132,7 +133,7 @@ async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
             (done.changed if verdict == "applied" else done.verified)[where] = record
     done.changed = {where: records[where] for where in done.changed}
     done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
-    done.left = [old for where, old in before.items() if _moved(old, done.changed.get(where))]
+    done.left = [old for where, old in before.items() if _left(old, done.changed.get(where))]
     await _without_the_erased(connection, entries, before, done)
     await store(connection, [*done.changed.values(), *done.verified.values()])
     return done
@@ -163,6 +164,12 @@ def _same(old: Record | None, new: Record) -> bool:
 
 def _owner(change: Change, record: Record | None) -> tuple[str, str | None]:
     return change.source, change.owner_id or (record.owner_id if record else None)
+
+
+def _left(old: Record, new: Record | None) -> bool:
+    """Whether somebody who had to do with the record as it was has not with what it is."""
+    key = KEYS.get((old.source, old.object), "")
+    return _moved(old, new) or (new is not None and old.data.get(key) != new.data.get(key))
 
 
 def _moved(old: Record, new: Record | None) -> bool:

@@ -1,22 +1,27 @@
 """Catalog: Product2 with its PricebookEntry in the portal price book → products and one ready answer a category.
 
 Reads: salesforce Product2, PricebookEntry. Writes: read_model.catalog, documents `catalog…`.
-Shown: active, `Portal_Catalog__c`, and actively priced in the portal price book. Orderable: `Portal_Accessible__c` too.
+Shown: active, `Portal_Catalog__c`, and actively priced in the portal price book. Orderable: `Portal_Accessible__c` too,
+and nothing about it is in words that nobody knows.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from app.events import Record
-from app.intake import parse, unreadable
+from app.intake.fields import Fields
 from app.projections.bundles import bundles
 from app.projections.fields import plain, snake
+from app.projections.offers import Offer, ambiguous, category_of, offers
 from app.projections.projector import Document, Group, Projected, Projector
+from app.projections.vocabulary import known
 from app.readmodels.catalog import (
     CATEGORIES,
+    OTHER,
     TABLE,
     Category,
     CategorySummary,
@@ -24,7 +29,7 @@ from app.readmodels.catalog import (
     account_document,
     public_document,
 )
-from app.readmodels.money import decimal, money
+from app.readmodels.money import decimal, money, rounded
 from app.settings import Settings
 
 INTERNAL = frozenset(
@@ -47,33 +52,29 @@ INTERNAL = frozenset(
 
 INSTANT = frozenset({"hosting"})
 """Categories whose products may be activated without staff's review (C11)."""
-LAST_PLACE = 2**31 - 1
 BULLETS = "-*•・"
-CLASSES = {"Service": "service", "Installation": "installation", "Add-on": "add_on", "Activation": "activation"}
+CLASSES = {"service": "service", "installation": "installation", "add-on": "add_on", "activation": "activation"}
+CYCLES = {"monthly": "monthly", "onetime": "onetime"}
+UNKNOWN_CYCLE = "unknown"
+PLAN_TYPES = {each.casefold(): each for each in ("DataOnly", "DataSmsVoice", "VoiceOnly")}
+LAST = 2**31 - 1
 
 
 def projector(settings: Settings) -> Projector:
-    """The catalog of one portal price book in the org's currency."""
+    """The catalog of one portal price book in the portal's currency."""
+    currency = settings.salesforce_currency
 
     def project(group: Group) -> Projected:
-        prices = {
-            record.data.get("Product2Id"): record
-            for record in group.of("PricebookEntry")
-            if record.data.get("Pricebook2Id") == settings.salesforce_pricebook_id and record.data.get("IsActive")
-        }
-        shown = [
-            (record, prices[record.record_id])
-            for record in group.of("Product2")
-            if record.record_id in prices and record.data.get("IsActive") and record.data.get("Portal_Catalog__c")
-        ]
-        rows = [_row(product, price, settings.salesforce_currency) for product, price in shown]
-        rows = _sold(rows)
+        found = offers(
+            group.of("Product2"), group.of("PricebookEntry"), settings.salesforce_pricebook_id, currency=currency
+        )
+        rows = [_row(offer, currency) for offer in found]
         rows.sort(key=lambda row: (row["category"], row["display_order"], row["unit_price"], row["sku"]))
         return Projected(rows=rows, documents=_documents(rows))
 
     return Projector(
         name="catalog",
-        version=2,
+        version=3,
         source="salesforce",
         scope="global",
         reads=("Product2", "PricebookEntry"),
@@ -83,20 +84,65 @@ def projector(settings: Settings) -> Projector:
     )
 
 
-def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
-    data = product.data
+def doubts(products: Sequence[Record], entries: Sequence[Record], *, currency: str) -> Iterator[str]:
+    """Why products that are meant for the portal are not sold, or sold at a price that was picked: for operators.
+
+    The records are those of the portal's price book only.
+    """
+    yield from ambiguous(products, entries, currency)
+    books = {str(each.data.get("Pricebook2Id")) for each in entries}
+    for offer in (each for book in books for each in offers(products, entries, book, currency=currency)):
+        if offer.product.data.get("Portal_Accessible__c") and not _product_of(offer, currency).orderable:
+            data = offer.product.data
+            words = {name: data.get(name) for name in ("Item_Class__c", "Billing_Cycle__c", "SIM_Plan_Type__c")}
+            said = ", ".join(f"{name} {value!r}" for name, value in words.items())
+            yield f"{offer.sku} is not sold: one of {said} is a word that nobody knows."
+
+
+def _row(offer: Offer, currency: str) -> dict[str, Any]:
+    product, price = offer.product, offer.price
+    item = _product_of(offer, currency)
+    fields = Fields("salesforce", "Product2", product.record_id, product.data)
+    whmcs_product_id = fields.whole_number("WH_Product_ID__c")
+    return {
+        "sku": item.sku,
+        "salesforce_product_id": product.record_id,
+        "pricebook_entry_id": price.record_id,
+        "category": item.category,
+        "item_class": item.item_class,
+        "name": item.name,
+        "billing_cycle": item.billing_cycle,
+        "unit_price": rounded(offer.amount, currency),
+        "currency": currency,
+        "orderable": item.orderable,
+        "whmcs_product_id": None if whmcs_product_id is None else str(whmcs_product_id),
+        "display_order": _position(product.data.get("Display_Order__c")),
+        "facts": item.facts,
+        "as_of": max(product.verified_at, price.verified_at),
+        "document": msgspec.json.encode(item),
+    }
+
+
+def _product_of(offer: Offer, currency: str) -> Product:
+    """The product as it is shown. One with a word that nobody knows is not sold online: what is made of it, and how it
+    is billed, hangs on these words."""
+    product, data = offer.product, offer.product.data
     description, features = described(data.get("Description"))
-    category = str(data.get("Product2Categories1__c") or "other").lower()
-    item = Product(
-        sku=plain(data.get("StockKeepingUnit")).strip(),
-        name=plain(data.get("Name")),
+    category = category_of(product)
+    item_class = known(CLASSES, product, "Item_Class__c")
+    cycle = known(CYCLES, product, "Billing_Cycle__c")
+    plan_type = known(PLAN_TYPES, product, "SIM_Plan_Type__c")
+    told = bool(item_class and cycle and (category != "sim" or item_class != "service" or plan_type))
+    return Product(
+        sku=offer.sku,
+        name=plain(data.get("Name")) or offer.sku,
         description=description,
         features=features,
-        category=category,
-        item_class=CLASSES.get(data.get("Item_Class__c") or "", "other"),
-        billing_cycle=(data.get("Billing_Cycle__c") or "Monthly").lower(),
-        price=money(price.data.get("UnitPrice"), currency),
-        orderable=bool(data.get("Portal_Accessible__c")),
+        category=category or OTHER,
+        item_class=item_class or OTHER,
+        billing_cycle=cycle or UNKNOWN_CYCLE,
+        price=money(offer.amount, currency),
+        orderable=told and bool(data.get("Portal_Accessible__c")),
         is_default=bool(data.get("Is_Default__c")),
         family_only=bool(data.get("SIM_Has_Family_Discount__c")),
         added_automatically=bool(data.get("Auto_Add__c")),
@@ -105,52 +151,17 @@ def _row(product: Record, price: Record, currency: str) -> dict[str, Any]:
         excludes=listed(data.get("Mutually_Exclusive__c")),
         facts=_facts(data),
     )
-    return {
-        "sku": item.sku,
-        "salesforce_product_id": product.record_id,
-        "pricebook_entry_id": price.record_id,
-        "category": category,
-        "item_class": item.item_class,
-        "name": item.name,
-        "billing_cycle": item.billing_cycle,
-        "unit_price": decimal(price.data.get("UnitPrice")),
-        "currency": currency,
-        "orderable": item.orderable,
-        "whmcs_product_id": _text(data.get("WH_Product_ID__c")),
-        "display_order": _order(data.get("Display_Order__c")),
-        "facts": item.facts,
-        "as_of": max(product.verified_at, price.verified_at),
-        "document": msgspec.json.encode(item),
-    }
 
 
-def _sold(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One product a SKU: without one nothing can be ordered, and of two with the same the first that was made is meant.
-    The others are counted, for staff to correct."""
-    sold: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: str(row["salesforce_product_id"])):
-        if not row["sku"] or row["sku"] in sold:
-            unreadable.note("salesforce", "Product2", "StockKeepingUnit", row["salesforce_product_id"])
-        else:
-            sold[row["sku"]] = row
-    return list(sold.values())
-
-
-def _order(value: Any) -> int:
-    """What products are sorted by, as far as Postgres can hold it."""
-    number = parse.whole_number(value) or 0
-    return max(-LAST_PLACE, min(number, LAST_PLACE))
+def _position(value: Any) -> int:
+    """Where it stands in the shop; what is no usable number comes first, as what has none."""
+    return int(max(Decimal(-LAST), min(Decimal(LAST), decimal(value))))
 
 
 def _facts(data: dict[str, Any]) -> dict[str, Any]:
     """The product's custom fields that have a value, under their names in snake case."""
     named = {snake(name): value for name, value in sorted(data.items()) if name.endswith("__c") and value is not None}
     return {name: value for name, value in named.items() if name not in INTERNAL}
-
-
-def _text(value: Any) -> str | None:
-    """An id that Salesforce may hold as a number."""
-    return None if value in (None, "") else str(int(value)) if isinstance(value, float) else str(value)
 
 
 def listed(text: str | None) -> list[str]:

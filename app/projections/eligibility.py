@@ -6,24 +6,18 @@ Reads: salesforce Account. Writes: read_model.eligibility, document `eligibility
 import msgspec
 
 from app.projections.projector import Document, Group, Projected, Projector
-from app.readmodels.eligibility import DOCUMENT, TABLE, TEXTS, Eligibility, Internet
+from app.projections.vocabulary import known
+from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, stated
 from app.settings import Settings
 
-STATUSES = {
-    "Not Requested": "not_requested",
-    "Pending": "checking",
-    "Checking": "checking",
-    "Checked": "eligible",
-    "Eligible": "eligible",
-    "Not Available": "not_available",
-}
+STATUS = "Internet_Eligibility_Status__c"
 
 
 def projector(settings: Settings) -> Projector:
     """Eligibility."""
     return Projector(
         name="eligibility",
-        version=1,
+        version=2,
         source="salesforce",
         scope="owner",
         reads=("Account",),
@@ -37,9 +31,9 @@ def _project(group: Group) -> Projected:
     if not group.records:
         return Projected()
     record = group.records[0]
-    offering = record.data.get("Internet_Eligibility__c") or None
-    stated = STATUSES.get(record.data.get("Internet_Eligibility_Status__c") or "")
-    status = stated or ("eligible" if offering else "not_requested")
+    offering = str(record.data.get("Internet_Eligibility__c") or "").strip() or None
+    known(STATUSES, record, STATUS)  # counts the words that nobody knows
+    status = stated(record.data.get(STATUS), offering)
     internet = Internet(status, TEXTS[status], offering if status == "eligible" else None)
     body = msgspec.json.encode(Eligibility(internet))
     row = {

@@ -50,7 +50,7 @@ async def project(
     feeding = {(each.projector.name, each.projector.version): each.projector for each in targets}.values()
     owners = groups.Owners(connection)
     works = [await _work(connection, owners, each, changed) for each in feeding]
-    seen = [Work(each, await _plan(connection, owners, each, verified), set()) for each in feeding] if verified else []
+    seen = [Work(each, await _seen(connection, owners, each, verified), set()) for each in feeding] if verified else []
     touched = {account for work in works for account in _accounts(work)}
     accounts = {account for work in seen for account in _accounts(work)} | touched
     if not accounts:
@@ -117,6 +117,12 @@ async def _work(connection: Any, owners: groups.Owners, projector: Projector, ch
 
 async def _plan(connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]) -> groups.Plan:
     keys = await groups.touched(connection, projector, records)
+    return await owners.plan(projector, keys) if keys else {}
+
+
+async def _seen(connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]) -> groups.Plan:
+    """Only the groups that verified records are part of: to who refers to them nothing happened."""
+    keys = await groups.touched(connection, projector, records, referred_to=False)
     return await owners.plan(projector, keys) if keys else {}
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.events import Record
 from app.projections.generations import LOCK_KEY
-from app.projections.projector import Projector
+from app.projections.projector import Lookup, Projector
 from app.projections.referring import roots_referring
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -72,18 +72,27 @@ def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tupl
         yield f"salesforce:{record.data['salesforce_account_id']}", False
         yield f"whmcs:{record.data['whmcs_client_id']}", False
     for projector in projectors:
-        if projector.source == record.source and projector.scope == "record":
-            if record.object in projector.reads:
-                yield f"{projector.root}:{root_id(projector.root, record)}", False
-            for lookup in projector.lookups:
-                if record.object == lookup.target:
-                    yield f"{lookup.target}:{record.record_id}", False
-                elif record.object == lookup.referrer and record.data.get(lookup.field):
-                    yield f"{lookup.target}:{record.data[lookup.field]}", True
+        if projector.scope != "record":
+            continue
+        if projector.source == record.source and record.object in projector.reads:
+            yield f"{projector.root}:{root_id(projector.root, record)}", False
+        for lookup in projector.lookups:
+            if (record.source, record.object) == (lookup.source or projector.source, lookup.target):
+                yield _referred(lookup, lookup.name_of(record)), False
+            elif (record.source, record.object) == (projector.source, lookup.referrer) and record.data.get(
+                lookup.field
+            ):
+                yield _referred(lookup, record.data[lookup.field]), True
 
 
-async def touched(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[GroupKey]:
-    """The groups of a projector that these records are part of or are referred to by."""
+def _referred(lookup: Lookup, name: object) -> str:
+    return f"{lookup.target}{'.' if lookup.key else ''}{lookup.key}:{name}"
+
+
+async def touched(
+    connection: Any, projector: Projector, changed: Sequence[Record], *, referred_to: bool = True
+) -> set[GroupKey]:
+    """The groups of a projector that these records are part of or are, unless that does not matter, referred to by."""
     mine = [record for record in changed if record.source == projector.source]
     linked = [record for record in changed if record.object == "account" and record.source == "portal"]
     if projector.scope == "global":
@@ -95,7 +104,8 @@ async def touched(connection: Any, projector: Projector, changed: Sequence[Recor
     owners |= {r.owner_id for r in mine if r.object in projector.owner_context and r.owner_id}
     roots = {root_id(projector.root, record) for record in mine if record.object in projector.reads}
     roots |= await _roots_of_owners(connection, projector, owners)
-    roots |= await roots_referring(connection, projector, mine)
+    if referred_to:
+        roots |= await roots_referring(connection, projector, changed)
     return {("", root) for root in roots if root}
 
 

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from app.projections.fields import amount, local_instant, shown
+from app.intake import parse
+from app.projections.fields import amount, local_instant, objects, plain, shown
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
 from app.readmodels.money import money
 
@@ -54,14 +55,16 @@ class Sums(Struct, frozen=True, kw_only=True):
 
 
 def sums(data: Data) -> Sums:
-    """The sums of an invoice."""
-    lines = _sum([amount(item.get("amount")) for item in data["items"]])
-    tax = _sum([_given(data, "tax"), _given(data, "tax2")])
-    credit, total = _given(data, "credit"), amount(data.get("total"))
+    """The sums of an invoice, each amount in whole units of its currency's smallest coin before it is added up, so that
+    what is shown adds up."""
+    currency, transactions = currency_of(data), objects(data.get("transactions"))
+    lines = _sum([amount(item.get("amount"), currency) for item in objects(data.get("items"))])
+    tax = _sum([_given(data, "tax", currency), _given(data, "tax2", currency)])
+    credit, total = _given(data, "credit", currency), amount(data.get("total"), currency)
     subtotal = None if total is None or credit is None or tax is None else total + credit - tax
     included = bool(tax) and subtotal is not None and tax is not None and lines == subtotal + tax
-    paid = _sum([_given(each, "amountin") for each in data["transactions"]])
-    refunded = _sum([_given(each, "amountout") for each in data["transactions"]])
+    paid = _sum([_given(each, "amountin", currency) for each in transactions])
+    refunded = _sum([_given(each, "amountout", currency) for each in transactions])
     unknown = included or subtotal is None or lines is None
     return Sums(
         prices_include_tax=included,
@@ -76,9 +79,14 @@ def sums(data: Data) -> Sums:
     )
 
 
-def _given(data: Data, name: str) -> Decimal | None:
+def currency_of(data: Data) -> str:
+    """The currency of an invoice, as old rows may lack it."""
+    return plain(data.get("currencycode"))
+
+
+def _given(data: Data, name: str, currency: str) -> Decimal | None:
     """An amount that need not be there: then it is nothing. One that cannot be read is None."""
-    return Decimal("0.00") if data.get(name) in (None, "") else amount(data[name])
+    return Decimal() if data.get(name) in (None, "") else amount(data[name], currency)
 
 
 def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
@@ -88,20 +96,21 @@ def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
 
 def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
     """The lines, and one more where they do not come to the total."""
-    currency = data["currencycode"]
-    found = [_item(each, currency) for each in data["items"]]
+    currency = currency_of(data)
+    found = [_item(each, currency) for each in objects(data.get("items"))]
     return [*found, *([_adjustment(adjustment, currency)] if adjustment else [])]
 
 
 def _item(item: Data, currency: str) -> InvoiceItem:
-    kind = "domain" if item["type"].startswith("Domain") else KINDS.get(item["type"], "other")
+    word, relid = plain(item.get("type")), plain(item.get("relid")) or None
+    kind = "domain" if word.startswith("Domain") else KINDS.get(word, "other")
     return InvoiceItem(
-        description=item["description"],
-        amount=shown(amount(item.get("amount")), currency),
-        taxed=item["taxed"] in ("1", True),
+        description=plain(item.get("description")),
+        amount=shown(amount(item.get("amount"), currency), currency),
+        taxed=item.get("taxed") in ("1", True),
         kind=kind,
-        subscription_id=item["relid"] if item["type"] in OF_SERVICE else None,
-        invoice_id=item["relid"] if kind == "invoice" else None,
+        subscription_id=relid if word in OF_SERVICE else None,
+        invoice_id=relid if kind == "invoice" else None,
     )
 
 
@@ -118,36 +127,43 @@ def _adjustment(lacking: Decimal, currency: str) -> InvoiceItem:
 
 def is_collective(lines: Sequence[Data]) -> bool:
     """Whether a bill only collects other invoices: counted beside them, everything would be owed twice."""
-    return bool(lines) and all(KINDS.get(each["type"]) == "invoice" for each in lines)
+    return bool(lines) and all(KINDS.get(plain(each.get("type"))) == "invoice" for each in lines)
 
 
 def is_draft(data: Data) -> bool:
     """Whether an invoice is not issued yet: WHMCS's own affair, which no customer is shown in any way."""
-    return str(data.get("status") or "").strip().casefold() == "draft"
+    return plain(data.get("status")).strip().casefold() == "draft"
 
 
 def tax_lines(data: Data) -> list[TaxLine]:
     """The taxes that apply."""
-    found = []
-    for rate, tax in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
-        if known := amount(tax):
-            found.append(TaxLine(rate_percent=str(rate or "0"), amount=money(known, data["currencycode"])))
+    found, currency = [], currency_of(data)
+    for percent, tax in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
+        if known := amount(tax, currency):
+            found.append(TaxLine(rate_percent=rate(percent), amount=money(known, currency)))
     return found
+
+
+def rate(percent: object) -> str:
+    """A rate in percent as WHMCS writes it; "0" for none."""
+    found = parse.money(percent)
+    return "0" if found is None else f"{found:f}"
 
 
 def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
     """What came in."""
-    currency, found = data["currencycode"], []
-    for each in data["transactions"]:
-        if received := amount(each.get("amountin")):
-            own = [each, *(other for other in data["transactions"] if _of(other) == each["id"])]
-            back = sum((amount(other.get("amountout")) or Decimal() for other in own), Decimal())
+    currency, found, transactions = currency_of(data), [], objects(data.get("transactions"))
+    for each in transactions:
+        if received := amount(each.get("amountin"), currency):
+            number = plain(each.get("id"))
+            own = [each, *(other for other in transactions if _of(other) == number)]
+            back = sum((amount(other.get("amountout"), currency) or Decimal() for other in own), Decimal())
             found.append(
                 Payment(
-                    payment_id=each["id"],
+                    payment_id=number,
                     paid_at=local_instant(each.get("date"), zone),
-                    gateway=each.get("gateway") or "",
-                    reference=each.get("transid") or "",
+                    gateway=plain(each.get("gateway")),
+                    reference=plain(each.get("transid")),
                     amount=money(received, currency),
                     refunded=money(back, currency),
                 )
@@ -157,21 +173,22 @@ def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
 
 def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
     """What was given back."""
+    currency = currency_of(data)
     return [
         Refund(
-            refund_id=each["id"],
+            refund_id=plain(each.get("id")),
             refunded_at=local_instant(each.get("date"), zone),
-            gateway=each.get("gateway") or "",
-            reference=each.get("transid") or "",
-            amount=money(back, data["currencycode"]),
-            payment_id=_of(each) or (each["id"] if amount(each.get("amountin")) else None),
+            gateway=plain(each.get("gateway")),
+            reference=plain(each.get("transid")),
+            amount=money(back, currency),
+            payment_id=_of(each) or (plain(each.get("id")) if amount(each.get("amountin"), currency) else None),
         )
-        for each in data["transactions"]
-        if (back := amount(each.get("amountout")))
+        for each in objects(data.get("transactions"))
+        if (back := amount(each.get("amountout"), currency))
     ]
 
 
 def _of(refund: Data) -> str | None:
     """The payment that a refund names, which older records of the mirror lack."""
-    named = refund.get("refundid") or "0"
-    return None if named == "0" else str(named)
+    named = plain(refund.get("refundid")) or "0"
+    return None if named == "0" else named

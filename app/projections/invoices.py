@@ -3,16 +3,29 @@
 Reads: whmcs invoice. Writes: read_model.invoices.
 """
 
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from app.events import Record
-from app.projections.fields import day, local_instant, shown
-from app.projections.invoice_lines import Sums, is_collective, is_draft, items, payments, refunds, sums, tax_lines
+from app.intake import unreadable
+from app.projections.fields import day, local_instant, objects, plain, shown
+from app.projections.invoice_lines import (
+    Sums,
+    currency_of,
+    is_collective,
+    is_draft,
+    items,
+    payments,
+    rate,
+    refunds,
+    sums,
+    tax_lines,
+)
 from app.projections.projector import Group, Projected, Projector
-from app.readmodels.invoices import STATUSES, TABLE, Invoice, InvoiceSummary
+from app.readmodels.invoices import PAYABLE, TABLE, UNKNOWN, Invoice, InvoiceSummary, status_of
 from app.settings import Settings
 
 SUMS = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
@@ -42,15 +55,15 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
     invoice = _invoice(record, come_to, zone)
     return {
         "invoice_id": invoice.invoice_id,
-        "invoice_number": data.get("invoicenum"),
+        "invoice_number": plain(data.get("invoicenum")),
         "status": invoice.status,
-        "upstream_status": data["status"],
+        "upstream_status": plain(data.get("status")),
         "collective": invoice.collective,
         "issued_on": invoice.issued_on,
         "due_on": invoice.due_on,
         "paid_at": invoice.paid_at,
         **{name: getattr(come_to, name) for name in SUMS},
-        "currency": data["currencycode"],
+        "currency": currency_of(data),
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
         "summary": msgspec.json.encode(_summary(invoice)),
@@ -60,11 +73,14 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
 
 def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
     data = record.data
+    status, currency = status_of(plain(data.get("status"))), currency_of(data)
+    if status == UNKNOWN:
+        unreadable.note("whmcs", "invoice", "status", record.record_id)
     return Invoice(
         invoice_id=record.record_id,
-        number=data.get("invoicenum") or record.record_id,
-        status=STATUSES.get(data["status"], "unknown"),
-        collective=is_collective(data["items"]),
+        number=plain(data.get("invoicenum")) or record.record_id,
+        status=status,
+        collective=is_collective(objects(data.get("items"))),
         issued_on=day(data.get("date")),
         due_on=day(data.get("duedate")),
         paid_at=local_instant(data.get("datepaid"), zone),
@@ -74,9 +90,17 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
         payments=payments(data, zone),
         refunds=refunds(data, zone),
         prices_include_tax=come_to.prices_include_tax,
-        tax_rate_percent=str(data.get("taxrate") or "0"),
-        **{name: shown(getattr(come_to, name), data["currencycode"]) for name in SUMS},
+        tax_rate_percent=rate(data.get("taxrate")),
+        amount_due=shown(_due(status, come_to.balance), currency),
+        **{name: shown(getattr(come_to, name), currency) for name in SUMS},
     )
+
+
+def _due(status: str, balance: Decimal | None) -> Decimal | None:
+    """What can be paid: nothing, where the status does not allow it; None, where nobody can tell."""
+    if status not in PAYABLE:
+        return Decimal()
+    return None if balance is None else max(balance, Decimal())
 
 
 def _summary(invoice: Invoice) -> InvoiceSummary:

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.events import Record
 from app.projections.groups import Plan, root_id
-from app.projections.projector import Group, Object, Projector
+from app.projections.projector import Group, Lookup, Object, Projector
 
 Wanted = tuple[Projector, Plan]
 """The groups of one slice."""
@@ -70,12 +70,16 @@ async def _by_root(connection: Any, family: Sequence[Wanted]) -> list[list[Group
     for row in rows:
         record = Record(**dict(row))
         by_root[root_id(root, record)].append(record)
-    context = await _context(connection, family, by_root)
-    return [_groups(projector, plan, by_root, context) for projector, plan in family]
+    context, named = await _context(connection, family, by_root), await _named(connection, family, by_root)
+    return [_groups(projector, plan, by_root, context, named) for projector, plan in family]
 
 
 def _groups(
-    projector: Projector, plan: Plan, by_root: Mapping[str, Sequence[Record]], context: Mapping[Object, Record]
+    projector: Projector,
+    plan: Plan,
+    by_root: Mapping[str, Sequence[Record]],
+    context: Mapping[Object, Record],
+    named: Mapping[Object, Sequence[Record]],
 ) -> list[Group]:
     refers_to = {lookup.target for lookup in projector.lookups}.union(projector.owner_context)
     seen = {key: record for key, record in context.items() if key[0] in refers_to}
@@ -85,6 +89,7 @@ def _groups(
             item_id=item,
             records=[record for record in by_root.get(item, ()) if record.object in projector.reads],
             context=seen,
+            named=named,
         )
         for (_, item), (_, account) in plan.items()
     ]
@@ -95,14 +100,8 @@ async def _context(
 ) -> dict[Object, Record]:
     """What the records refer to by id, and what else of their owners the rows draw on."""
     source = family[0][0].source
-    lookups = [lookup for projector, _ in family for lookup in projector.lookups]
-    ids = {
-        record.data.get(lookup.field)
-        for lookup in lookups
-        for records in by_root.values()
-        for record in records
-        if record.object == lookup.referrer
-    } - {None, ""}
+    lookups = [lookup for projector, _ in family for lookup in projector.lookups if not lookup.key]
+    ids = {name for lookup in lookups for name in _names(lookup, by_root)}
     rows = []
     if ids:
         rows += await connection.fetch(_BY_ID, source, [lookup.target for lookup in lookups], list(ids))
@@ -111,3 +110,34 @@ async def _context(
             owners = list({owner for owner, _ in plan.values()})
             rows += await connection.fetch(_BY_OWNER, source, list(projector.owner_context), owners)
     return {(row["object"], row["record_id"]): Record(**dict(row)) for row in rows}
+
+
+async def _named(
+    connection: Any, family: Sequence[Wanted], by_root: Mapping[str, Sequence[Record]]
+) -> dict[Object, list[Record]]:
+    """What the records refer to in another upstream, by the number that it bears there."""
+    found: dict[Object, list[Record]] = defaultdict(list)
+    lookups = {lookup for projector, _ in family for lookup in projector.lookups if lookup.key}
+    for lookup in sorted(lookups, key=lambda each: (each.target, each.referrer)):
+        if not (names := _names(lookup, by_root)):
+            continue
+        # As the index has it: a number may be kept as 301, 301.0 or 0301.
+        number = f"btrim(ltrim(split_part(data ->> '{lookup.key}', '.', 1), ' 0'))"
+        where = f"AND object = '{lookup.target}' AND {number} = ANY($2::text[])"
+        for row in await connection.fetch(
+            f"{_RECORDS} AND source = $1 {where} {_IN_ORDER}", lookup.source, list(names)
+        ):
+            record = Record(**dict(row))
+            found[lookup.target, lookup.name_of(record)].append(record)
+    return found
+
+
+def _names(lookup: Lookup, by_root: Mapping[str, Sequence[Record]]) -> set[str]:
+    """What the records of the lookup's kind refer to."""
+    named = {
+        record.data.get(lookup.field)
+        for records in by_root.values()
+        for record in records
+        if record.object == lookup.referrer
+    }
+    return {name for name in named if name}

@@ -5,24 +5,42 @@ Reads: salesforce Order, OrderItem, and the OrderStages kept of it; refers to Pr
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from app.events import Record
+from app.intake.fields import Fields
+from app.intake.words import folded
 from app.projections.fields import day, instant
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.money import decimal, exact, money
+from app.projections.vocabulary import known
+from app.readmodels.money import decimal, money
 from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.settings import Settings
 
 AWAITING = {"PAYMENT_METHOD_MISSING": "awaiting_payment_method", "PAYMENT_PENDING": "awaiting_payment"}
 """Error codes that the customer can end → the status."""
+REVIEWS = {
+    "pending review": "in_review",
+    "draft": "in_review",
+    "approved": "approved",
+    "reactivate": "approved",
+    "processed": "active",
+    "activated": "finished",
+    "completed": "finished",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "rejected": "rejected",
+}
+"""The words of Order.Status, folded. Of a word that nobody knows all that can be said is that the order is with us."""
 REASONS = {
     "awaiting_payment_method": "payment_method_missing",
     "awaiting_payment": "payment_pending",
     "paused": "activation_failed",
 }
+MOST_PIECES = 10**9
 LONGEST_TIMELINE = 50
 """Entries; of an order that paused more often than that the beginning is cut off."""
 ADDRESS = {
@@ -43,7 +61,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="orders",
-        version=2,
+        version=3,
         source="salesforce",
         scope="record",
         root="Order",
@@ -55,23 +73,27 @@ def projector(settings: Settings) -> Projector:
 
 
 def customer_status(order: dict[str, Any]) -> str:
-    """Review status, activation status and error code of an Order as one state a customer understands (C7)."""
-    review, activation = order.get("Status"), order.get("Activation_Status__c")
-    if review in ("Cancelled", "Rejected"):
-        return str(review).lower()
-    if activation == "Activated" or review == "Processed":
+    """Review status, activation status and error code of an Order as one state a customer understands (C7).
+
+    The vendor's own words for a finished order count as finished, unless the activation says otherwise.
+    """
+    review, activation = REVIEWS.get(folded(order.get("Status"))), folded(order.get("Activation_Status__c"))
+    if review in ("cancelled", "rejected"):
+        return review
+    if activation == "activated" or review == "active" or (review == "finished" and not activation):
         return "active"
     if awaited := AWAITING.get(order.get("Activation_Error_Code__c") or ""):
         return awaited
-    if activation == "Failed":
+    if activation == "failed":
         return "paused"
-    if activation == "Activating":
+    if activation == "activating":
         return "activating"
-    return "approved" if review in ("Approved", "Reactivate") else "in_review"
+    return "approved" if review in ("approved", "finished") else "in_review"
 
 
 def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
     data, status = root.data, customer_status(root.data)
+    known(REVIEWS, root, "Status")  # counts the words that nobody knows
     items = [_item(item, group, currency) for item in group.of("OrderItem")]
     order = Order(
         order_id=root.record_id,
@@ -83,7 +105,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         reason=_reason(data, status),
         placed_at=instant(data.get("CreatedDate")),
         effective_date=day(data.get("EffectiveDate")),
-        total=money(sum(decimal(item.total.amount) for item in items), currency),
+        total=money(sum((decimal(item.total.amount) for item in items), Decimal()), currency),
         items=items,
         address={name: data.get(field) for name, field in ADDRESS.items()},
         address_changed=bool(data.get("Address_Changed__c")),
@@ -119,17 +141,23 @@ def _item(item: Record, group: Group, currency: str) -> OrderItem:
     data = item.data
     product = group.context.get(("Product2", data.get("Product2Id") or ""))
     facts = product.data if product else {}
-    quantity = int(exact(data.get("Quantity"))) or 1
+    quantity = _quantity(item)
     return OrderItem(
         order_item_id=item.record_id,
         sku=facts.get("StockKeepingUnit"),
         name=facts.get("Name") or data.get("Description") or "",
         billing_cycle=(facts.get("Billing_Cycle__c") or "").lower() or None,
-        quantity=quantity,
+        quantity=int(quantity) if quantity == quantity.to_integral_value() else float(quantity),
         unit_price=money(data.get("UnitPrice"), currency),
         total=money(decimal(data.get("UnitPrice")) * quantity, currency),
         subscription_id=data.get("WHMCS_Service_ID__c"),
     )
+
+
+def _quantity(item: Record) -> Decimal:
+    """Salesforce takes parts of a piece too. Where it says nothing it is one."""
+    stated = Fields("salesforce", "OrderItem", item.record_id, item.data).money("Quantity")
+    return stated if stated is not None and abs(stated) <= MOST_PIECES else Decimal(1)
 
 
 def _reason(data: dict[str, Any], status: str) -> OrderReason | None:

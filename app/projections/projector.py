@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.events import Record
+from app.intake import parse
 from app.readmodels.table import Table
 
 Object = tuple[str, str]
@@ -44,12 +45,15 @@ class Group(Struct, frozen=True):
         records: root and children, or all records of owner or installation; deleted ones are left out.
         context: records the slice only refers to (`owner_context`, `lookups`), by object and record id: WHMCS counts
             each object from one.
+        named: records of another upstream that the slice refers to by a key of theirs, by object and key. More than
+            one may bear a key.
     """
 
     account_id: UUID
     item_id: str
     records: Sequence[Record]
     context: Mapping[Object, Record]
+    named: Mapping[Object, Sequence[Record]] = {}
 
     def of(self, object_name: str) -> list[Record]:
         """The group's records of one object."""
@@ -60,11 +64,24 @@ Project = Callable[[Group], Projected]
 
 
 class Lookup(Struct, frozen=True):
-    """A record that others refer to by id: `field` of `referrer` names a record of `target`."""
+    """A record that others refer to: `field` of `referrer` names a record of `target`, by its id.
+
+    With a `key` it is a record of another `source`, named by the number in this field of its own. The field must be in
+    `app.events.KEYS`, so that who referred to it before is told as well when the number changes.
+    """
 
     target: str
     referrer: str
     field: str
+    source: str = ""
+    key: str = ""
+
+    def name_of(self, record: Record) -> str:
+        """What others call a record of the target; empty when nobody can."""
+        if not self.key:
+            return record.record_id
+        number = parse.whole_number(record.data.get(self.key))
+        return "" if number is None else str(number)
 
 
 class Projector(Struct, frozen=True):

@@ -3,19 +3,22 @@
 Amounts are in the client's currency. A change of plan is pending until the service has the new product, or its invoice
 is cancelled. One that waits for its day is the portal's own record; a service that is to end will not see it.
 
-Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change; refers to invoice; draws on client. Writes:
-read_model.subscriptions.
+Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change; refers to invoice, and to salesforce Product2;
+draws on client. Writes: read_model.subscriptions.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import msgspec
 
-from app.events import Record
-from app.projections.fields import amount, day, shown
+from app.events import KEYS, Record
+from app.projections.categories import category_of, group_categories
+from app.projections.fields import amount, day, plain, shown
 from app.projections.projector import Group, Lookup, Projected, Projector
+from app.projections.vocabulary import known
 from app.readmodels.subscriptions import (
     OVERDUE_TEXT,
     RUNNING,
@@ -30,16 +33,23 @@ from app.readmodels.subscriptions import (
 )
 from app.settings import Settings
 
+STATUSES = {word: word for word in STATUS_TEXTS if word != "unknown"}
 WHENS: dict[str, When] = {"Immediate": "now", "End of Billing Period": "end_of_period"}
 DEAD_INVOICES = ("Cancelled", "Refunded")
 _LINE = re.compile(r"[0-9]{10,14}")
 
 
 def projector(settings: Settings) -> Projector:
-    """Subscriptions; until the client record arrives, amounts are in the org's currency."""
+    """Subscriptions; until the client record arrives, amounts are in the org's currency.
+
+    Raises:
+        SettingsError: `WHMCS_GROUP_CATEGORIES` names a category that there is not.
+    """
+    categories = group_categories(settings.whmcs_group_categories)
 
     def project(group: Group) -> Projected:
-        return Projected(rows=[_row(record, group, settings.salesforce_currency) for record in group.of("service")])
+        currency = settings.salesforce_currency
+        return Projected(rows=[_row(record, group, currency, categories) for record in group.of("service")])
 
     return Projector(
         name="subscriptions",
@@ -49,40 +59,41 @@ def projector(settings: Settings) -> Projector:
         root="service",
         reads=("service", "addon", "cancel_request", "upgrade", "scheduled_change"),
         owner_context=("client",),
-        lookups=(Lookup(target="invoice", referrer="upgrade", field="invoice_id"),),
+        lookups=(
+            Lookup(target="invoice", referrer="upgrade", field="invoice_id"),
+            Lookup(
+                target="Product2",
+                referrer="service",
+                field="pid",
+                source="salesforce",
+                key=KEYS["salesforce", "Product2"],
+            ),
+        ),
         table=TABLE,
         project=project,
     )
 
 
-def category_of(product_name: str, group_name: str) -> str:
-    """A WHMCS product's category, told from its names: the company's own way of recognising an Internet service."""
-    text = f"{product_name} {group_name}".lower()
-    if "internet" in text or "sonixnet" in text or ("ntt" in text and "fiber" in text):
-        return "internet"
-    return next((word for word in ("sim", "vpn", "hosting") if word in text), "other")
-
-
-def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]:
+def _row(record: Record, group: Group, fallback_currency: str, categories: Mapping[str, str]) -> dict[str, Any]:
     data = record.data
     client = group.context.get(("client", record.owner_id or ""))
     currency = (client.data.get("currency_code") if client else None) or fallback_currency
-    subscription = _subscription(record, group, currency)
+    subscription = _subscription(record, group, currency, categories)
     cancellation, body = subscription.cancellation, msgspec.json.encode(subscription)
     return {
         "subscription_id": record.record_id,
-        "product_id": data.get("pid"),
-        "product_name": data["name"],
+        "product_id": plain(data.get("pid")) or None,
+        "product_name": plain(data.get("name")),
         "category": subscription.category,
-        "domain": data.get("domain") or None,
+        "domain": plain(data.get("domain")) or None,
         "status": subscription.status,
-        "upstream_status": data["status"],
+        "upstream_status": plain(data.get("status")),
         "billing_cycle": subscription.billing_cycle,
-        "amount": amount(data.get("recurringamount")),
+        "amount": amount(data.get("recurringamount"), currency),
         "currency": currency,
         "registered_on": subscription.registered_on,
         "next_due_on": subscription.next_due_on,
-        "whmcs_order_id": data.get("orderid"),
+        "whmcs_order_id": plain(data.get("orderid")) or None,
         "cancellation": cancellation.when if cancellation else None,
         "cancellation_requested_on": cancellation.requested_on if cancellation else None,
         "ends_on": cancellation.ends_on if cancellation else None,
@@ -93,23 +104,24 @@ def _row(record: Record, group: Group, fallback_currency: str) -> dict[str, Any]
     }
 
 
-def _subscription(record: Record, group: Group, currency: str) -> Subscription:
+def _subscription(record: Record, group: Group, currency: str, categories: Mapping[str, str]) -> Subscription:
     data = record.data
-    status = data["status"].lower() if data["status"].lower() in STATUS_TEXTS else "unknown"
-    category = category_of(data["name"], data.get("groupname") or "")
-    line = _line(data.get("domain")) if category == "sim" else None
+    status = known(STATUSES, record, "status") or "unknown"
+    product_id, domain = plain(data.get("pid")), plain(data.get("domain"))
+    category = category_of(record, group.named.get(("Product2", product_id), ()), categories)
+    line = _line(domain) if category == "sim" else None
     due = day(data.get("nextduedate"))
     cancellation = _cancellation(group, due) if status in RUNNING else None
     return Subscription(
         subscription_id=record.record_id,
-        name=data["name"],
+        name=plain(data.get("name")),
         category=category,
-        domain=None if line else data.get("domain") or None,
+        domain=None if line else domain or None,
         line=line,
         status=status,
-        status_text=_text(status, data.get("suspensionreason") or "", cancellation),
-        billing_cycle=_cycle(data["billingcycle"]),
-        amount=shown(amount(data.get("recurringamount")), currency),
+        status_text=_text(status, plain(data.get("suspensionreason")), cancellation),
+        billing_cycle=_cycle(plain(data.get("billingcycle"))),
+        amount=shown(amount(data.get("recurringamount"), currency), currency),
         registered_on=day(data.get("regdate")),
         next_due_on=due,
         addons=[_addon(addon, currency) for addon in group.of("addon")],
@@ -132,7 +144,7 @@ def _line(domain: str | None) -> str | None:
 def _cancellation(group: Group, due: date | None) -> Cancellation | None:
     """A request of an unknown type is taken as WHMCS takes it: at the end of the period."""
     for request in group.of("cancel_request"):
-        when = WHENS.get(request.data.get("type") or "", "end_of_period")
+        when = WHENS.get(plain(request.data.get("type")), "end_of_period")
         requested_on = day(request.data.get("date"))
         return Cancellation(when=when, requested_on=requested_on, ends_on=due if when == "end_of_period" else None)
     return None
@@ -162,7 +174,7 @@ def _scheduled(group: Group) -> ScheduledChange | None:
         sku=data["sku"],
         name=data["product_name"],
         direction=data["direction"],
-        effective_date=date.fromisoformat(data["effective_date"]),
+        effective_date=date.fromisoformat(data["effective_date"]),  # the portal's own record
     )
 
 
@@ -180,12 +192,12 @@ def _text(status: str, suspension_reason: str, cancellation: Cancellation | None
 
 def _addon(record: Record, currency: str) -> Addon:
     data = record.data
-    status = (data.get("status") or "").lower()
+    status = plain(data.get("status")).lower()
     return Addon(
         addon_id=record.record_id,
-        name=data.get("name") or "",
+        name=plain(data.get("name")),
         status=status if status in STATUS_TEXTS else "unknown",
-        billing_cycle=_cycle(data.get("billingcycle") or ""),
-        amount=shown(amount(data.get("recurringamount")), currency),
+        billing_cycle=_cycle(plain(data.get("billingcycle"))),
+        amount=shown(amount(data.get("recurringamount"), currency), currency),
         next_due_on=day(data.get("nextduedate")),
     )

@@ -7,14 +7,14 @@ Reads: whmcs invoice and the invoice_stages kept of it. Writes: read_model.timel
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.events import Record
-from app.projections.fields import amount, day, local_instant
-from app.projections.invoice_lines import OF_SERVICE, is_collective, is_draft
+from app.projections.fields import amount, day, local_instant, objects, plain
+from app.projections.invoice_lines import OF_SERVICE, currency_of, is_collective, is_draft
 from app.projections.moments import About, Moment, beginning_of, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
@@ -49,17 +49,19 @@ def projector(settings: Settings) -> Projector:
 
 def _is_shown(data: dict[str, Any]) -> bool:
     """Not drafts, nor bills that only collect other invoices."""
-    return not is_draft(data) and not is_collective(data["items"])
+    return not is_draft(data) and not is_collective(objects(data.get("items")))
 
 
 def _about(invoice: Record) -> About:
-    services = dict.fromkeys(each["relid"] for each in invoice.data["items"] if each["type"] in OF_SERVICE)
-    return About(area="billing", invoice_id=invoice.record_id, subscription_ids=list(services))
+    services = dict.fromkeys(
+        plain(each.get("relid")) for each in objects(invoice.data.get("items")) if plain(each.get("type")) in OF_SERVICE
+    )
+    return About(area="billing", invoice_id=invoice.record_id, subscription_ids=list(filter(None, services)))
 
 
 def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
-    data, currency = invoice.data, invoice.data["currencycode"]
-    number, total = data.get("invoicenum") or invoice.record_id, amount(data.get("total"))
+    data, currency = invoice.data, currency_of(invoice.data)
+    number, total = plain(data.get("invoicenum")) or invoice.record_id, amount(data.get("total"), currency)
     over = f" over {in_words(total, currency)}" if total is not None else ""
     due = day(data.get("duedate"))
     by = f", to be paid by {due}" if due else ""
@@ -73,7 +75,7 @@ def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[
     yield from _charges(data, number, stages, zone)
     yield from _money(data, number, zone)
     for stage in stages:
-        if stage.data.get("status") == "Cancelled" == data["status"]:
+        if stage.data.get("status") == "Cancelled" == plain(data.get("status")):
             text = f"Invoice {number} was cancelled. There is nothing to pay."
             yield Moment(kind="invoice_cancelled", at=stage.occurred_at, text=text, notifies=True)
 
@@ -81,13 +83,10 @@ def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[
 def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Moment]:
     """From the day after it was due, if it is unpaid by then; so it may lie ahead."""
     due = day(data.get("duedate"))
-    at = beginning_of(due + timedelta(days=1) if due else None, zone)
+    at = beginning_of(due + timedelta(days=1) if due and due < date.max else None, zone)
     paid_at = local_instant(data.get("datepaid"), zone)
-    if (
-        at
-        and amount(data.get("total")) != Decimal()
-        and (data["status"] in OWED or (paid_at is not None and paid_at > at))
-    ):
+    late = plain(data.get("status")) in OWED or (at is not None and paid_at is not None and paid_at > at)
+    if at and amount(data.get("total"), currency_of(data)) != Decimal() and late:
         yield Moment(
             kind="invoice_overdue",
             at=at,
@@ -99,8 +98,8 @@ def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Mome
 def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
     """Attempts that left the invoice unpaid."""
     for state in (*(stage.data for stage in stages), data):
-        attempt = state.get("last_capture_attempt")
-        if attempt and state["status"] in ("Unpaid", "Collections"):
+        attempt = plain(state.get("last_capture_attempt"))
+        if attempt and plain(state.get("status")) in ("Unpaid", "Collections"):
             yield Moment(
                 kind="charge_failed",
                 at=local_instant(attempt, zone),
@@ -113,17 +112,19 @@ def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: Zone
 
 
 def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Moment]:
-    currency = data["currencycode"]
-    received = [each for each in data["transactions"] if amount(each.get("amountin"))]
-    if data["status"] in ("Paid", "Refunded"):
+    currency, transactions = currency_of(data), objects(data.get("transactions"))
+    received = [(each, into) for each in transactions if (into := amount(each.get("amountin"), currency))]
+    paid = plain(data.get("status")) in ("Paid", "Refunded")
+    if paid:
         text = f"Invoice {number} is paid. Thank you."
         yield Moment(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)
-    if len(received) > 1 or data["status"] not in ("Paid", "Refunded"):
-        for each in received:
-            text = f"We received {in_words(amount(each['amountin']), currency)} for invoice {number}."
-            yield Moment(kind="payment_received", at=local_instant(each.get("date"), zone), text=text, mark=each["id"])
-    for each in data["transactions"]:
-        if back := amount(each.get("amountout")):
+    if len(received) > 1 or not paid:
+        for each, into in received:
+            text = f"We received {in_words(into, currency)} for invoice {number}."
+            at = local_instant(each.get("date"), zone)
+            yield Moment(kind="payment_received", at=at, text=text, mark=plain(each.get("id")))
+    for each in transactions:
+        if back := amount(each.get("amountout"), currency):
             text = f"{in_words(back, currency)} of invoice {number} was refunded."
             at = local_instant(each.get("date"), zone)
-            yield Moment(kind="invoice_refunded", at=at, text=text, mark=each["id"], notifies=True)
+            yield Moment(kind="invoice_refunded", at=at, text=text, mark=plain(each.get("id")), notifies=True)

@@ -16,7 +16,7 @@ def projector(settings: Settings) -> Projector:
     """What happened to orders."""
     return Projector(
         name="timeline_orders",
-        version=1,
+        version=2,
         source="salesforce",
         scope="record",
         root="Order",

@@ -12,6 +12,8 @@ from app.readmodels.table import Table
 
 CATEGORIES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Web hosting"}
 """Category → the name customers read, in display order."""
+OTHER = "other"
+"""The category of what is in none of them, and of what nobody can tell. It neither blocks nor unlocks anything."""
 
 TABLE = Table(
     "catalog",

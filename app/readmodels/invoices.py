@@ -6,7 +6,9 @@ Whatever WHMCS says, these hold for every row and document:
     total    = subtotal + tax - credit
     balance  = total - paid + refunded
 
-An amount that WHMCS does not tell readably is null, and so is every sum that needs it: too low would be a lie.
+All in whole units of the currency's smallest coin. `amount_due` is the balance of an invoice that can be paid, and
+nothing of any other. An amount that WHMCS does not tell readably is null, and so is every sum that needs it: too low
+would be a lie.
 """
 
 from datetime import date, datetime
@@ -14,6 +16,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from app.intake.words import folded
 from app.readmodels.money import Money
 from app.readmodels.table import Table
 
@@ -32,6 +35,16 @@ STATUSES = {
     "Payment Pending": "payment_pending",
 }
 """WHMCS's words, all of them (C7b). *Overdue* is none of them: nothing happens at midnight, so it is told by date."""
+_WORDS = {"overdue": "unpaid", **{folded(word): status for word, status in STATUSES.items()}}
+UNKNOWN = "unknown"
+PAYABLE = frozenset({"unpaid", "overdue"})
+"""The only statuses in which WHMCS takes a payment. Of a word that nobody knows it cannot be said that it does."""
+
+
+def status_of(word: object) -> str:
+    """The portal's word for WHMCS's."""
+    return _WORDS.get(folded(word), UNKNOWN)
+
 
 TABLE = Table(
     "invoices",
@@ -119,6 +132,7 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
     due_on: date | None
     total: Money | None
     balance: Money | None
+    amount_due: Money | None = None
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
@@ -129,6 +143,8 @@ class Invoice(Struct, frozen=True, kw_only=True):
         prices_include_tax: whether the lines hold the tax already.
         credit: what the account had in credit and was used for this invoice.
         charge_attempted_at: when the method on file was last charged for it, in vain while it is unpaid.
+        amount_due: what is to be paid now; nothing, unless it can be paid. Absent until the release that brought it has
+            computed the invoice.
     """
 
     invoice_id: str
@@ -152,3 +168,4 @@ class Invoice(Struct, frozen=True, kw_only=True):
     paid: Money | None
     refunded: Money | None
     balance: Money | None
+    amount_due: Money | None = None

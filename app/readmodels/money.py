@@ -1,19 +1,28 @@
-"""Money as every document shows it: a decimal string and a currency, never a float.
+"""Money as every document shows it: a decimal string with the currency's own decimals, and the currency.
 
-Two decimals at least, as the HTTP contract shows it (`"3278.00"` yen), three where the currency has three.
+Amounts are decimals from the upstream's number to the customer's screen. They are rounded only where they are shown or
+stored as a sum, to as many decimals as the currency has.
 """
 
-from decimal import ROUND_HALF_UP, Decimal
+from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from msgspec import Struct
 
 from app.intake import parse
 
-THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-NO_DECIMALS = frozenset({"CLP", "ISK", "JPY", "KRW", "VND", "XAF", "XOF", "XPF"})
-
-
-CENT, MIL = Decimal("0.01"), Decimal("0.001")
+_NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR = "CLF UYW"
+EXPONENTS: Mapping[str, int] = {
+    **dict.fromkeys(_NONE.split(), 0),
+    **dict.fromkeys(_THREE.split(), 3),
+    **dict.fromkeys(_FOUR.split(), 4),
+}
+"""ISO 4217: currencies whose smallest unit is not a hundredth."""
+USUAL_EXPONENT = 2
+_EXACT = Context(prec=160, rounding=ROUND_HALF_UP)
+"""More digits than any amount that can be read has."""
 
 
 class Money(Struct, frozen=True):
@@ -23,23 +32,28 @@ class Money(Struct, frozen=True):
     currency: str
 
 
-def exact(value: object) -> Decimal:
-    """An upstream's number or money string as it was written; absent and unreadable count as nothing."""
-    return parse.money(value) or Decimal()
+def exponent(currency: str) -> int:
+    """How many decimals a currency has; two, where ISO 4217 does not know it."""
+    return EXPONENTS.get(currency.strip().upper(), USUAL_EXPONENT)
 
 
 def decimal(value: object) -> Decimal:
-    """The same with cents."""
-    return exact(value).quantize(CENT, ROUND_HALF_UP)
+    """An upstream's number or money string, exactly; what is absent or says nothing counts as nothing."""
+    found = value if isinstance(value, Decimal) else parse.money(value)
+    return found if found is not None and found.is_finite() else Decimal()
+
+
+def rounded(value: object, currency: str) -> Decimal:
+    """An amount in whole units of the currency's smallest coin."""
+    found = decimal(value).quantize(Decimal(1).scaleb(-exponent(currency)), context=_EXACT)
+    return found or abs(found)  # a negative nothing is nothing
 
 
 def money(value: object, currency: str) -> Money:
     """An upstream's number or money string in its currency."""
-    step = MIL if currency in THREE_DECIMALS else CENT
-    return Money(str(exact(value).quantize(step, ROUND_HALF_UP)), currency)
+    return Money(f"{rounded(value, currency):f}", currency)
 
 
 def in_words(value: object, currency: str) -> str:
     """An amount within a sentence, e.g. `3,278 JPY`."""
-    decimals = 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
-    return f"{exact(value):,.{decimals}f} {currency}"
+    return f"{rounded(value, currency):,f} {currency}"

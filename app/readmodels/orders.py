@@ -60,13 +60,14 @@ TABLE = Table(
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):
-    """One line. `subscription_id` appears once fulfilment has made the service."""
+    """One line. `subscription_id` appears once fulfilment has made the service; `quantity` is whole unless staff wrote
+    another one."""
 
     order_item_id: str
     sku: str | None
     name: str
     billing_cycle: str | None
-    quantity: int
+    quantity: int | float
     unit_price: Money
     total: Money
     subscription_id: str | None

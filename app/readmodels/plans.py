@@ -60,10 +60,12 @@ async def plans_for(pool: asyncpg.Pool, account_id: object, category: str, produ
 
 
 def _fits(wanted: Plan, present: Plan | None, about: Any) -> bool:
-    """A family plan needs another active SIM beside this one."""
+    """A family plan needs another active SIM beside this one. Of a plan that the catalog does not know nobody can tell
+    what its line could become."""
     if not wanted.orderable:
         return False
-    if present is not None and any(wanted.facts.get(fact) != present.facts.get(fact) for fact in SAME):
+    facts = present.facts if present is not None else {}
+    if any(wanted.facts.get(fact) != facts.get(fact) for fact in SAME):
         return False
     if wanted.facts.get("sim_has_family_discount") and about["sims"] < 2:
         return False

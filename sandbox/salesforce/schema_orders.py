@@ -84,6 +84,7 @@ PRICEBOOK_ENTRY = SObject(
         Field("UnitPrice", "currency"),
         check("IsActive"),
         check("UseStandardPrice"),
+        pick("CurrencyIsoCode", "JPY", "USD", "KWD", default="JPY", restricted=True),
         text("ProductCode", writable=False),
         *system(owner=False),
     ),

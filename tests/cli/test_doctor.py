@@ -68,6 +68,22 @@ def test_every_trouble_has_its_advice(examined, changed, check, advice):
     assert advice in found[check]["advice"], found[check]
 
 
+async def test_products_that_cannot_be_sold_are_named(examined, sandbox: Sandbox):
+    [product] = (await sandbox.control.get("/salesforce/Product2?StockKeepingUnit=VPN-USA-SF")).json()["records"]
+    path = f"/salesforce/Product2/{product['Id']}"
+    for fields, said in (
+        ({"StockKeepingUnit": None}, "VPN USA-SF is not sold: it has no StockKeepingUnit."),
+        ({"StockKeepingUnit": "VPN-GLOBAL"}, "2 products have the StockKeepingUnit VPN-GLOBAL."),
+        ({"Billing_Cycle__c": "Fortnightly"}, "VPN-USA-SF is not sold"),
+    ):
+        (await sandbox.control.patch(path, json=fields)).raise_for_status()
+        status, found = examined(PUBLIC_URL="http://127.0.0.1:9")
+        assert (status, found["products"]["status"]) == (1, "failed")
+        assert said in found["products"]["detail"], found["products"]
+        whole = {name: product[name] for name in ("StockKeepingUnit", "Billing_Cycle__c")}
+        (await sandbox.control.patch(path, json=whole)).raise_for_status()
+
+
 def test_no_secret_is_shown(environment, portal: type_of_portal, sandbox: Sandbox):
     secrets = [environment[name] for name in ("WHMCS_SECRET", "WHMCS_WEBHOOK_SECRETS", "FREEBIT_OEM_KEY", "WHM_TOKEN")]
     shown = portal("doctor")

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
 from app.commands import ledger
@@ -95,3 +96,22 @@ async def test_answers_are_forgotten_after_a_day_but_not_while_running(pool: asy
     )
     await ledger.forget_old(pool)
     assert [row[0] for row in await pool.fetch("SELECT idempotency_key FROM portal.commands")] == ["running"]
+
+
+@pytest.mark.parametrize("name", ["open_case", "comment_on_case"])
+async def test_the_same_words_are_the_same_body_however_their_lines_end(pool: asyncpg.Pool, name: str) -> None:
+    async def begun(body: str) -> Any:
+        content = b"/api/cases" + b"\0" + msgspec.json.encode({"body": body, "n": None})
+        return await ledger.begin(pool, secret="s" * 32, scope="a", key="k", name=name, account_id=None, body=content)
+
+    await ledger.finish(pool, await begun("Café\r\ndown"), 201, b"{}", None)
+    for body in ("Café\ndown", "Café\rdown", "Cafe\u0301\r\ndown", " Café\ndown\n"):
+        assert isinstance(await begun(body), Replay)
+    with pytest.raises(RuleViolated, match="idempotency_key_reused"):
+        await begun("Café down")
+
+
+async def test_elsewhere_every_byte_counts(pool: asyncpg.Pool) -> None:
+    await ledger.finish(pool, await begin(pool, b'/x\0{"password":"a\\r\\n"}'), 201, b"{}", None)
+    with pytest.raises(RuleViolated, match="idempotency_key_reused"):
+        await begin(pool, b'/x\0{"password":"a\\n"}')

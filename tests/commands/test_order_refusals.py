@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from app.commands.basket import Basket, BasketItem, Configuration, NumberTransfer
+from app.commands.check_order import check_order
 from app.commands.context import Actor
 from app.commands.place_order import place_order
 from app.errors import RuleViolated
+from app.http.problems import status_of
 
 Refused = tuple[Actor, Basket, str]
 
@@ -92,3 +94,51 @@ async def test_a_second_internet_line_is_refused(desk: Any) -> None:
     await desk.place(hana, net)
     error = await refused(desk, msgspec.structs.replace(hana, command_key="another"), net)
     assert [each.code for each in error.errors] == ["duplicate_internet"]
+
+
+@pytest.mark.parametrize(("status", "code"), [("Closed", "account_closed"), ("Inactive", "account_closed")])
+async def test_a_client_that_is_not_active_orders_nothing(desk: Any, status: str, code: str) -> None:
+    hana = await desk.customer()
+    await desk.sandbox.control.patch(f"/whmcs/clients/{hana.whmcs_client_id}", json={"status": status, "silent": True})
+    await desk.reread("client", hana.whmcs_client_id)
+    error = await refused(desk, hana, await desk.basket("vpn"))
+    assert [each.code for each in error.errors] == [code]
+    assert await desk.salesforce_orders(hana) == []
+
+
+@pytest.mark.parametrize(
+    "forget",
+    [
+        "DELETE FROM read_model.freshness WHERE resource = 'client_services'",
+        "DELETE FROM mirror.records WHERE object = 'account_history'",
+    ],
+)
+async def test_a_list_that_was_never_read_is_not_empty(desk: Any, forget: str) -> None:
+    hana, net = await desk.customer(internet="Home 1G"), await desk.basket("internet")
+    await desk.pool.execute(forget)
+    checked = (await check_order(desk.context, hana, net)).result
+    assert (checked.ok, [each.code for each in checked.violations]) == (False, ["not_known_yet"])
+    error = await refused(desk, hana, net)
+    assert (error.code, status_of(error)) == ("not_known_yet", 422)
+    assert await desk.salesforce_orders(hana) == []
+
+
+@pytest.mark.parametrize("word", ["Expired", "Rejected", "Under Review", None])
+async def test_an_address_that_is_not_known_to_be_eligible_gets_no_line(desk: Any, word: str | None) -> None:
+    hana, net = await desk.customer(internet="Home 1G"), await desk.basket("internet")
+    fields = {"Internet_Eligibility_Status__c": word}
+    await desk.resources.salesforce.update("Account", hana.salesforce_account_id, fields)
+    await desk.resources.inbox.submit([desk.hint("Account", hana.salesforce_account_id)])
+    await desk.settle()
+    assert [each.code for each in (await refused(desk, hana, net)).errors] == ["not_eligible"]
+
+
+async def test_a_plan_of_a_type_that_nobody_knows_cannot_be_ordered(desk: Any) -> None:
+    hana, sim = await desk.customer(), await desk.basket("sim")
+    sku = sim.items[0].sku
+    salesforce = desk.resources.salesforce
+    [product] = await salesforce.query(f"SELECT Id FROM Product2 WHERE StockKeepingUnit = '{sku}'")
+    await salesforce.update("Product2", product["Id"], {"SIM_Plan_Type__c": "Voice"})
+    await desk.resources.inbox.submit([desk.hint("Product2", product["Id"])])
+    await desk.settle()
+    assert [each.code for each in (await refused(desk, hana, sim)).errors] == ["product_not_orderable"]

@@ -48,6 +48,7 @@ CATALOG = {
     for each in (
         product("NET-GOLD", "internet", facts={"internet_offering_type": "Home 1G"}),
         product("NET-10G", "internet", facts={"internet_offering_type": "Home 10G"}),
+        product("NET-UNTOLD", "internet"),
         product("NET-INSTALL", "internet", "installation", billing_cycle="onetime", price=22_800),
         product("SIM-5", "sim"),
         product("SIM-5-FAMILY", "sim", facts={"sim_has_family_discount": True}),
@@ -69,6 +70,9 @@ FACTS = Facts(
     has_internet=False,
     internet_status="eligible",
     internet_offering="Home 1G",
+    services_known=True,
+    orders_known=True,
+    client_status="Active",
     address=HOME,
     today=TODAY,
 )
@@ -142,6 +146,30 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
         ),
         (basket(*INTERNET, "NET-PHONE-INSTALL", address_confirmed=True), {}, "required_product_missing"),
         (basket("HOST-BASIC", "HOST-PRO", configuration={"domain": "a.jp"}), {}, "products_exclude_each_other"),
+        (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"client_status": "Closed"}, "account_closed"),
+        (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"client_status": " inactive"}, "account_closed"),
+        (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"client_status": "On Hold"}, "not_known_yet"),
+        (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"client_status": ""}, "not_known_yet"),
+        (basket(*INTERNET, address_confirmed=True), {"services_known": False}, "not_known_yet"),
+        (basket(*INTERNET, address_confirmed=True), {"orders_known": False}, "not_known_yet"),
+        (basket("SIM-5-FAMILY", "SIM-FEE", configuration=ESIM), {"services_known": False}, "not_known_yet"),
+        (basket(*INTERNET, address_confirmed=True), {"internet_offering": None}, "not_eligible"),
+        (basket("NET-UNTOLD", "NET-INSTALL", address_confirmed=True), {}, "not_eligible"),
+        (
+            basket("HOST-BASIC", configuration={"domain": "a.jp"}, address={**OTHER_HOME, "city": "x" * 60}),
+            {},
+            "field_too_long",
+        ),
+        (
+            basket("HOST-BASIC", configuration={"domain": "a.jp"}),
+            {"address": msgspec.structs.replace(HOME, city="x" * 60)},
+            "field_too_long",
+        ),
+        (
+            basket("SIM-5", "SIM-FEE", configuration={**ESIM, "mnp": {**MNP, "last_name": "佐" * 81}}),
+            {},
+            "field_too_long",
+        ),
     ],
 )
 def test_each_rule_speaks_up_alone(wanted: Basket, facts: dict[str, Any], expected: str) -> None:
@@ -191,6 +219,17 @@ def test_every_violation_is_told_not_only_the_first() -> None:
         "activation_fee_required",
         "sim_type_required",
     ]
+
+
+def test_lists_that_do_not_matter_need_not_be_known() -> None:
+    unread = {"services_known": False, "orders_known": False}
+    assert codes(basket("HOST-BASIC", configuration={"domain": "a.jp"}), **unread) == []
+    assert codes(basket("SIM-5", "SIM-FEE", configuration=ESIM), **unread) == []
+
+
+@pytest.mark.parametrize("offering", ["home 1g", " Home  1G ", "Ｈｏｍｅ 1G"])
+def test_an_offering_may_be_typed_differently(offering: str) -> None:
+    assert codes(basket(*INTERNET, address_confirmed=True), internet_offering=offering) == []
 
 
 def test_a_ten_gigabit_address_can_have_one_gigabit_too() -> None:
@@ -279,7 +318,7 @@ def test_totals_tell_monthly_from_one_time() -> None:
     found = totals([CATALOG["NET-GOLD"], CATALOG["NET-INSTALL"]], "JPY")
 
     assert (found.monthly.amount, found.one_time.amount, found.first_month.amount) == (
-        "1000.00",
-        "22800.00",
-        "23800.00",
+        "1000",
+        "22800",
+        "23800",
     )

@@ -140,7 +140,7 @@ async def test_one_link_leads_to_where_several_invoices_are_paid_with_one_paymen
     found = {row["invoice_id"]: row for row in rows}
     assert [found[each]["status"] for each in (*wanted, other)] == ["paid", "paid", "paid", "unpaid"]
     [collective] = [row for row in rows if row["collective"]]
-    assert (collective["status"], str(collective["paid"])) == ("paid", "3300.00")
+    assert (collective["status"], str(collective["paid"])) == ("paid", "3300")
 
 
 async def test_one_of_several_goes_to_its_own_page(desk: Any) -> None:
@@ -286,3 +286,16 @@ async def test_a_customer_may_choose_how_to_pay_among_the_ways_there_are(desk: A
 
     found = (await desk.sandbox.control.get(f"/whmcs/invoices/{invoice_id}")).json()
     assert (found["paymentmethod"], refused.value.code) == ("banktransfer", "gateway_unknown")
+
+
+@pytest.mark.parametrize("status", ["unknown", "draft", "collections"])
+async def test_what_nobody_knows_to_be_payable_is_not_paid(desk: Any, status: str) -> None:
+    actor, invoices = await someone_with_invoices(desk)
+    await desk.pool.execute(
+        "UPDATE read_model.invoices SET status = $2, as_of = now() WHERE invoice_id = $1", invoices["unpaid"], status
+    )
+    with pytest.raises(Conflict) as refused:
+        await create_payment_link(desk.context, actor, PayInvoice(invoices["unpaid"]))
+    assert refused.value.code == "invoice_not_payable"
+    expected = "invoice_status_unknown" if status == "unknown" else f"invoice_{status}"
+    assert [each.code for each in refused.value.errors] == [expected]

@@ -116,7 +116,7 @@ async def test_what_could_not_be_changed_today_is_not_planned(
 async def test_a_price_of_a_day_to_come_is_nobodys_to_agree_to(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
     with pytest.raises(InvalidRequest) as refused:
-        await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC", credit=Money("1.00", "JPY")))
+        await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC", credit=Money("1", "JPY")))
     assert [(each.field, each.code) for each in refused.value.errors] == [("credit", "invalid_value")]
 
 

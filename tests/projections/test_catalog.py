@@ -46,14 +46,14 @@ def test_a_bundle_names_what_goes_with_a_plan_and_what_it_costs_at_least() -> No
 
     assert (gold.plan, gold.activation_fees, gold.installations) == ("GOLD", ["FEE"], ["INSTALL", "INSTALL-24M"])
     assert gold.add_ons == ["PHONE", "GOLD-EXTRA"]
-    assert (gold.monthly.amount, gold.one_time.amount) == ("6550.00", "1500.00")
+    assert (gold.monthly.amount, gold.one_time.amount) == ("6550", "1500")
     assert silver.add_ons == []
 
 
 def test_a_plan_alone_is_a_bundle_too() -> None:
     [only] = bundles([product("BASIC", price=800)])
 
-    assert (only.monthly.amount, only.one_time.amount, only.installations) == ("800.00", "0.00", [])
+    assert (only.monthly.amount, only.one_time.amount, only.installations) == ("800", "0", [])
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,12 @@ from tests.changes import (
 )
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
+VPN = {"Product2Categories1__c": "VPN", "WH_Product_ID__c": 401.0}
+MOVED_VPN = {**VPN, "WH_Product_ID__c": 402.0}
 NOT_SLICES = {
     "__init__",
     "bundles",
+    "categories",
     "engine",
     "fanout",
     "fields",
@@ -50,6 +53,7 @@ NOT_SLICES = {
     "invoice_lines",
     "loading",
     "moments",
+    "offers",
     "projector",
     "publish",
     "registry",
@@ -58,6 +62,7 @@ NOT_SLICES = {
     "rows",
     "vacated",
     "versions",
+    "vocabulary",
 }
 
 
@@ -73,6 +78,8 @@ def history(settings: Settings) -> list[Change]:
     return [
         change("salesforce", "Product2", "01tA", PRODUCT),
         change("salesforce", "Product2", "01tA", {**PRODUCT, "Name": "SIM 5 GB renewed"}, at=4000),
+        change("salesforce", "Product2", "01tB", {**PRODUCT, "StockKeepingUnit": "VPN", **VPN}),
+        change("salesforce", "Product2", "01tB", {**PRODUCT, "StockKeepingUnit": "VPN", **MOVED_VPN}, at=3500),
         change("salesforce", "PricebookEntry", "01uA", price, parent_id="01tA"),
         change("salesforce", "Account", "001A", {"Internet_Eligibility__c": "Home 1G"}, owner_id="001A"),
         change("salesforce", "Order", "801A", ORDER, owner_id="001A"),
@@ -87,6 +94,8 @@ def history(settings: Settings) -> list[Change]:
         change("salesforce", "CaseComment", "00aB", {**COMMENT, "IsPublished": False}, at=4000, parent_id="500A"),
         change("whmcs", "client", "1001", CLIENT, owner_id="1001"),
         change("whmcs", "service", "55", SERVICE, owner_id="1001"),
+        change("whmcs", "service", "56", {**SERVICE, "pid": "401", "groupname": ""}, owner_id="1001"),
+        change("whmcs", "service", "57", {**SERVICE, "pid": "402", "groupname": ""}, owner_id="1001"),
         change("whmcs", "addon", "7", ADDON, owner_id="1001", parent_id="55"),
         change("whmcs", "addon", "8", ADDON, owner_id="1001", parent_id="55"),
         change("whmcs", "addon", "8", at=5500, kind="deleted"),

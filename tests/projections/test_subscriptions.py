@@ -131,7 +131,7 @@ async def test_add_ons_and_the_line_are_part_of_it(pool: asyncpg.Pool, account: 
     found = await seen(pool)
     assert (found["line"], found["domain"]) == ("08012345678", None)
     [addon] = found["addons"]
-    assert (addon["name"], addon["amount"]["amount"], addon["status"]) == ("Backup", "500.00", "active")
+    assert (addon["name"], addon["amount"]["amount"], addon["status"]) == ("Backup", "500", "active")
     await feed([change("whmcs", "addon", "7", at=50, kind="deleted")])
     assert (await seen(pool))["addons"] == []
     await feed([change("whmcs", "service", "55", {**SERVICE, "name": "Hosting Pro", "domain": "a.jp"}, at=60, **OWNED)])

@@ -70,7 +70,7 @@ async def test_what_is_owed_is_summed_by_currency_and_what_is_overdue_apart(
     found = await shown(store, account)
     assert [item["invoice_id"] for item in found["open"]["items"]] == ["1", "2", "3"]
     assert found["open"]["amounts"] == [
-        {"amount": "1200.00", "currency": "JPY"},
+        {"amount": "1200", "currency": "JPY"},
         {"amount": "30.50", "currency": "USD"},
     ]
     assert (found["overdue"]["count"], found["overdue"]["items"][0]["invoice_id"]) == (1, "1")
@@ -83,7 +83,7 @@ async def test_more_than_is_shown_is_still_counted(store: Store, account: UUID, 
     await feed([bill(number, -number, "1.00") for number in range(1, 13)])
     found = await shown(store, account)
     assert (found["overdue"]["count"], len(found["overdue"]["items"])) == (12, 10)
-    assert found["overdue"]["amounts"] == [{"amount": "12.00", "currency": "JPY"}]
+    assert found["overdue"]["amounts"] == [{"amount": "12", "currency": "JPY"}]
     assert "12 invoices are overdue" in found["tasks"][0]["text"]
 
 
@@ -106,7 +106,7 @@ async def test_services_orders_and_what_waits(store: Store, account: UUID, feed:
         "subscription_id": "55",
         "name": "SIM 5 GB",
         "due_on": renewed,
-        "amount": {"amount": "1480.00", "currency": "JPY"},
+        "amount": {"amount": "1480", "currency": "JPY"},
     }
     assert (found["open_orders"]["count"], [o["order_id"] for o in found["open_orders"]["items"]]) == (1, ["801A"])
     assert "unblock_order" in [task["kind"] for task in found["tasks"]]
@@ -122,7 +122,7 @@ async def test_an_order_just_placed_counts_before_salesforces_event_came(
             "status": "in_review",
             "status_text": "We received your order and are reviewing it.",
             "placed_at": None,
-            "total": {"amount": "1.00", "currency": "JPY"},
+            "total": {"amount": "1", "currency": "JPY"},
             "item_count": 1,
             "pending": True,
         }

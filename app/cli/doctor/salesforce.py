@@ -1,18 +1,24 @@
 """The Salesforce org: login, every object and field that the portal needs, the price book, and what it follows."""
 
 import asyncio
+from datetime import UTC, datetime
 from functools import partial
 
 from app.cli.doctor.finding import Finding, NotTried, Trouble, checked
 from app.errors import UpstreamNotFound, UpstreamRejected
+from app.events import Record
 from app.integrations.salesforce.client import SalesforceClient, quote
 from app.integrations.salesforce.lacks import PERMISSION_SET, lacks
 from app.integrations.salesforce.needs import NEEDS, Need
 from app.integrations.salesforce.pubsub import PubSubClient
+from app.integrations.salesforce.records import mirrored
+from app.integrations.salesforce.wire import FIELDS
+from app.projections.catalog import doubts
 from app.settings import Settings
 
 AREA = "salesforce"
 GUIDE = "deploy/salesforce/README.md"
+MOST_NAMED = 10
 LOGIN = (
     f"Check SALESFORCE_CLIENT_ID, SALESFORCE_USERNAME and SALESFORCE_PRIVATE_KEY_FILE, that the app holds the key's "
     f"certificate, and that the user is pre-authorized for the app ({GUIDE}, step 3)."
@@ -33,8 +39,9 @@ async def salesforce(settings: Settings) -> list[Finding]:
             for topic in (settings.salesforce_channel, settings.salesforce_eligibility_topic)
         ]
         prices = checked(AREA, "price book", partial(_prices, client, settings), GUIDE)
+        sold = checked(AREA, "products", partial(_products, client, settings), "docs/operations.md says what is sold.")
         canary = checked(AREA, "change event canary", partial(_canary, client, settings), GUIDE)
-        return [login, *await asyncio.gather(*objects, prices, *topics, canary)]
+        return [login, *await asyncio.gather(*objects, prices, sold, *topics, canary)]
     finally:
         await pubsub.close()
         await client.close()
@@ -67,6 +74,40 @@ async def _prices(client: SalesforceClient, settings: Settings) -> str:
             "Set SALESFORCE_PRICEBOOK_ID to the price book that holds what the portal sells, and activate its entries.",
         )
     return f"{count} active prices"
+
+
+async def _products(client: SalesforceClient, settings: Settings) -> str:
+    """Every product that is meant for the portal can be sold, and has one price."""
+    products = await _records(client, "Product2", "IsActive = true AND Portal_Catalog__c = true")
+    entries = await _records(
+        client,
+        "PricebookEntry",
+        quote("IsActive = true AND Pricebook2Id = {}", settings.salesforce_pricebook_id),
+    )
+    found = list(doubts(products, entries, currency=settings.salesforce_currency))
+    if found:
+        more = f" And {len(found) - MOST_NAMED} more." if len(found) > MOST_NAMED else ""
+        raise Trouble(
+            " ".join(found[:MOST_NAMED]) + more, "Correct the products and their prices; until then they are not sold."
+        )
+    return f"{len(products)} products"
+
+
+async def _records(client: SalesforceClient, name: str, where: str) -> list[Record]:
+    rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE {where}")
+    at = datetime.now(UTC)
+    return [
+        Record(
+            source="salesforce",
+            object=name,
+            record_id=row["Id"],
+            version=0,
+            occurred_at=at,
+            verified_at=at,
+            data=mirrored(name, row),
+        )
+        for row in rows
+    ]
 
 
 async def _topic(pubsub: PubSubClient, topic: str) -> str:

@@ -1,25 +1,33 @@
 """WHMCS's part: a payment method on file, the order added once, and accepted."""
 
+from app.commands.fulfilment.obstacles import obstacle
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.errors import UpstreamRejected
+from app.intake.words import folded
 from app.integrations.salesforce import activation
 from app.integrations.whmcs.client import NewOrder, OrderLine
+from app.readmodels.invoices import status_of
 
 PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
 PRODUCT_NOT_MAPPED = "PRODUCT_NOT_MAPPED"
 ORDER_INCOMPLETE = "WHMCS_ORDER_INCOMPLETE"
 SETTLE_SECONDS = 20.0
 """An AddOrder without an answer may still be running; only after so long is its absence believed."""
-PENDING = "Pending"
+PENDING, ACTIVE = "Pending", "active"
 PAYMENT_PENDING = "PAYMENT_PENDING"
 PAYMENT_LOOK_SECONDS = 900.0
 """How often an invoice is looked at that nobody said was paid."""
-PAID = "Paid"
-UNPAID = frozenset({"Draft", "Unpaid", "Overdue", "Payment Pending", "Collections"})
+PAID = "paid"
+UNPAID = frozenset({"draft", "unpaid", "payment_pending", "collections"})
 
 
 async def check_payment(work: Work) -> Outcome:
-    """Whether the customer can be charged, asked live: approval may be days after ordering. Staff may waive it."""
+    """Whether the customer can be charged, asked live: approval may be days after ordering. Staff may waive it.
+
+    Before that, and before anything is done, the order must be clear.
+    """
+    if stop := obstacle(work.order):
+        return stop
     if work.job.facts.get("payment_waived") or await work.ctx.whmcs.pay_methods(work.whmcs_client_id):
         return Next()
     return Pause(
@@ -35,6 +43,8 @@ async def whmcs_order(work: Work) -> Outcome:
         sent = work.seconds_since("add_order_sent_at")
         if sent is not None and sent < SETTLE_SECONDS:
             return Wait(SETTLE_SECONDS - sent)
+        if stop := obstacle(order):
+            return stop
         unmapped = [line.sku for line in order.lines if not line.whmcs_product_id]
         if unmapped or not order.lines:
             return Fail(PRODUCT_NOT_MAPPED, f"No WHMCS product for: {', '.join(unmapped) or 'an order without items'}.")
@@ -68,9 +78,9 @@ def _new_order(work: Work, *, priced: bool) -> NewOrder:
     lines = [
         OrderLine(
             pid=line.whmcs_product_id,
-            billing_cycle=line.billing_cycle.lower() or "monthly",
-            qty=line.quantity,
-            domain=work.order.domain if line.category == "Hosting" else "",
+            billing_cycle=folded(line.billing_cycle),
+            qty=line.quantity or 0,
+            domain=work.order.domain if folded(line.category) == "hosting" else "",
             price=line.unit_price if priced else None,
         )
         for line in work.order.lines
@@ -91,22 +101,25 @@ async def payment(work: Work) -> Outcome:
     if not work.order.instant or not invoice_id:
         return Next()
     status = (await work.ctx.whmcs.invoice(invoice_id)).data["status"]
-    if status == PAID:
+    if status_of(status) == PAID:
         if work.order.error_code:
             await activation.begin_activation(work.ctx.salesforce, work.order.order_id)
         return Next()
-    if status in UNPAID:
+    if status_of(status) in UNPAID:
         message = f"Invoice {invoice_id} is not paid yet. Activation goes on when it is."
         return Pause(PAYMENT_PENDING, message, PAYMENT_LOOK_SECONDS)
     return Fail("INVOICE_NOT_PAYABLE", f"Invoice {invoice_id} is {status}, so the order was never paid.")
 
 
 async def accept(work: Work) -> Outcome:
-    """Accept the order; one that was accepted before is as good."""
+    """Accept the order; one that was accepted before is as good, one that is neither nor waits is not."""
     try:
         await work.ctx.whmcs.accept_order(work.job.facts["whmcs_order_id"])
     except UpstreamRejected:
         found = await work.ctx.whmcs.find_order(work.whmcs_client_id, work.order.order_id)
         if found is None or found.status == PENDING:
             raise
+        if folded(found.status) != ACTIVE:
+            message = f"WHMCS order {found.order_id} is {found.status}, so it cannot be accepted."
+            return Fail("WHMCS_ORDER_NOT_ACTIVE", message)
     return Next()

@@ -1,14 +1,14 @@
 """Freebit's part: a SIM line asked for once, then watched until it is in service."""
 
+from app.commands.fulfilment.obstacles import GENDERS, SIM_KINDS, obstacle
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
+from app.intake.words import folded
 from app.integrations.freebit.client import EsimActivation, Mnp
 from app.integrations.salesforce.activation import Line, assigned_sim
 from app.integrations.salesforce.orders import ESIM, Porting
 from app.integrations.whmcs import services as whmcs_services
 
-SIM_KINDS = {"DataOnly": "E2", "DataSmsVoice": "E0", "VoiceOnly": "E0"}
-GENDERS = {"Male": "M", "Female": "W"}
-CORPORATE = "C"
+DATA_ONLY = "dataonly"
 SETTLE_SECONDS = 60.0
 """A request without an answer may still be worked on; only after so long is its absence believed."""
 SLOWEST_POLL = 10
@@ -29,7 +29,9 @@ async def sim(work: Work) -> Outcome:
 
 async def _ask(work: Work, plan: Line) -> Outcome:
     order = work.order
-    is_esim = order.sim_type == ESIM
+    if stop := obstacle(order):
+        return stop
+    is_esim = folded(order.sim_type) == folded(ESIM)
     if order.porting and not is_esim:
         return Fail("SIM_TRANSFER_BY_HAND", "A number transfer onto a physical SIM is done by hand in Freebit.")
     if not plan.sim_plan_code:
@@ -69,8 +71,8 @@ def _unanswered(work: Work, number: str | None) -> Outcome | None:
 
 async def _send(work: Work, plan: Line, number: str | None) -> str | None:
     freebit, order = work.ctx.freebit, work.order
-    if order.sim_type == ESIM:
-        kind = SIM_KINDS.get(plan.sim_plan_type, "E2")
+    if folded(order.sim_type) == folded(ESIM):
+        kind = SIM_KINDS[folded(plan.sim_plan_type)]
         mnp = _mnp(order.porting) if order.porting else None
         return await freebit.activate_esim(
             EsimActivation(eid=order.eid, plan_code=plan.sim_plan_code, sim_kind=kind, account=number, mnp=mnp)
@@ -89,7 +91,7 @@ async def _watch(work: Work, plan: Line) -> Outcome:
     freebit, order, facts = work.ctx.freebit, work.order, work.job.facts
     line = await freebit.detail(facts["sim_account"])
     if line is not None and line.active:
-        if plan.sim_plan_type != "DataOnly" and (order.voice_mail or order.call_waiting):
+        if folded(plan.sim_plan_type) != DATA_ONLY and (order.voice_mail or order.call_waiting):
             # Sends every option each time, so a repetition changes nothing.
             await freebit.register_voice_options(
                 line.account, voice_mail=order.voice_mail, call_waiting=order.call_waiting
@@ -122,6 +124,6 @@ def _mnp(porting: Porting) -> Mnp:
         firstname=porting.first_name,
         lastname_kana=porting.last_name_kana,
         firstname_kana=porting.first_name_kana,
-        gender=GENDERS.get(porting.gender, CORPORATE),
+        gender=GENDERS[folded(porting.gender)],
         birthday=porting.birthday,
     )

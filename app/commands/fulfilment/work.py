@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from app.commands.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
+from app.intake.words import folded
 from app.integrations.salesforce.activation import Line, LiveOrder
 
 TRIES = 3
@@ -48,13 +49,14 @@ class Work(Struct, kw_only=True):
 
     def plan(self, category: str) -> Line | None:
         """The order's service line of a Salesforce category."""
-        lines = (line for line in self.order.lines if line.category == category and line.item_class == "Service")
-        return next(lines, None)
+        return next((line for line in self._services() if folded(line.category) == folded(category)), None)
 
     def provision_template(self) -> str:
         """What is to be set up once the order is active; empty for nothing."""
-        services = (line for line in self.order.lines if line.item_class == "Service")
-        return next((line.provision_template for line in services if line.provision_template), "")
+        return next((line.provision_template for line in self._services() if line.provision_template), "")
+
+    def _services(self) -> list[Line]:
+        return [line for line in self.order.lines if folded(line.item_class) == "service"]
 
     def seconds_since(self, fact: str) -> float | None:
         """How long ago a journaled instant was; None when it is not set."""

@@ -114,11 +114,16 @@ def _refuse_other_price(service: Service, terms: Terms, plan: Plan, quoted_now: 
     due_now, credit = (money(amount, service.amount.currency) for amount in split(quoted_now))
     if terms.monthly is not None and plan.price > terms.monthly:
         text = f"{plan.price} {plan.currency} a month"
-    elif terms.due_now in (None, due_now) and terms.credit in (None, credit):
+    elif _usual(terms.due_now) in (None, due_now) and _usual(terms.credit) in (None, credit):
         return
     else:
         text = f"{due_now.amount} {due_now.currency}" if Decimal(due_now.amount) else f"a credit of {credit.amount}"
     raise Conflict(f"The price is another one now: {text}. Please look at it and decide again.", code="price_changed")
+
+
+def _usual(agreed: Money | None) -> Money | None:
+    """An amount as we would spell it: `500.00` yen are 500 yen."""
+    return money(agreed.amount, agreed.currency) if agreed else None
 
 
 def in_progress(name: str) -> Conflict:

@@ -9,9 +9,10 @@ from typing import Any
 from msgspec import Struct
 
 from app.errors import UpstreamNotFound
+from app.intake import parse
 from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
-from app.integrations.salesforce.orders import PORTING, Porting, price_of
+from app.integrations.salesforce.orders import PORTING, Porting
 
 PROCESSED = "Processed"
 CANCELLED = "Cancelled"
@@ -38,7 +39,8 @@ LINE = {
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """An item of an order that is being fulfilled, with what its product says about provisioning."""
+    """An item of an order that is being fulfilled, with what its product says about provisioning. A quantity that is no
+    whole number and a price that is none are None: nobody knows what to make of them."""
 
     item_id: str
     sku: str
@@ -51,8 +53,8 @@ class Line(Struct, frozen=True, kw_only=True):
     sim_plan_type: str
     sim_plan_code: str
     provision_template: str
-    quantity: int
-    unit_price: Decimal
+    quantity: int | None
+    unit_price: Decimal | None
 
 
 class LiveOrder(Struct, frozen=True, kw_only=True):
@@ -118,7 +120,8 @@ def _live(order: dict[str, Any], rows: Sequence[dict[str, Any]]) -> LiveOrder:
 def _line(row: dict[str, Any]) -> Line:
     product = row.get("Product2") or {}
     values = {name: _text(product.get(field)) for name, field in LINE.items()}
-    return Line(item_id=row["Id"], quantity=int(row["Quantity"]), unit_price=price_of(row), **values)
+    quantity, price = parse.whole_number(row["Quantity"]), parse.money(row["UnitPrice"])
+    return Line(item_id=row["Id"], quantity=quantity, unit_price=price, **values)
 
 
 async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:

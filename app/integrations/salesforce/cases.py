@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from app.intake.words import same_lines
 from app.integrations.salesforce import faults
 from app.integrations.salesforce.client import SalesforceClient, quote
 from app.integrations.salesforce.records import is_id
@@ -124,7 +125,7 @@ class SalesforceCases:
             return str(rows[0]["Id"]) if rows else None
 
     async def same(self, salesforce_account_id: str, subject: str, description: str) -> str | None:
-        """The id of the open case that the same words opened a moment ago."""
+        """The id of the open case that the same words opened a moment ago, however their lines end there."""
         since = datetime.now(UTC) - SAME_WITHIN
         soql = (
             "SELECT Id, Description FROM Case WHERE AccountId = {} AND Origin = {} AND Subject = {} "
@@ -132,7 +133,8 @@ class SalesforceCases:
         )
         rows = await self._query(quote(soql, salesforce_account_id, CASE_ORIGIN, subject, since))
         with _support():
-            return next((str(row["Id"]) for row in rows if row.get("Description") == description), None)
+            same = (str(row["Id"]) for row in rows if same_lines(row.get("Description") or "") == description)
+            return next(same, None)
 
     async def _contact(self, salesforce_account_id: str) -> str | None:
         """The account's contact, when there is but one and so no doubt who asks."""

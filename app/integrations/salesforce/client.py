@@ -5,7 +5,7 @@ call repeated; nothing else is ever repeated here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from app.integrations.salesforce.deadline import within
 from app.integrations.salesforce.paging import Page
 from app.integrations.salesforce.session import session
 from app.integrations.salesforce.token import Token, Tokens
-from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS
+from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS, MAY_LACK
 from app.settings import Settings
 
 __all__ = ["Part", "PartResult", "SalesforceClient", "quote"]
@@ -42,6 +42,7 @@ class SalesforceClient:
         self._slots = asyncio.Semaphore(settings.salesforce_concurrency)
         self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
         self._session = session(settings)
+        self._lacking: frozenset[str] = frozenset()
 
     @classmethod
     async def open(cls, settings: Settings) -> "SalesforceClient":
@@ -103,7 +104,9 @@ class SalesforceClient:
                 page = msgspec.structs.replace(page, anew=rest is None)
 
     async def _first_page(self, soql: str, deleted: bool) -> Page:
-        return await self._call("query", lambda api: paging.page_of(api.query(soql, include_deleted=deleted)))
+        return await self._selected(
+            "query", soql, lambda selected, api: paging.page_of(api.query(selected, include_deleted=deleted))
+        )
 
     async def count(self, object_name: str) -> int:
         """How many records of an object there are now."""
@@ -125,10 +128,12 @@ class SalesforceClient:
             UpstreamNotFound: absent, deleted, or hidden from this user: see `deletion`.
         """
         path = f"sobjects/{object_name}/{quote_plus(record_id)}"
-        params = {"fields": ",".join(FIELDS[object_name])}
-        return await self._call(
+        return await self._selected(
             f"get:{object_name}",
-            lambda api: records.whole(object_name, paging.plain(api.restful(path, params=params))),
+            ", ".join(FIELDS[object_name]),
+            lambda selected, api: records.whole(
+                object_name, paging.plain(api.restful(path, params={"fields": selected.replace(" ", "")}))
+            ),
         )
 
     async def deletion(self, object_name: str, record_id: str, witness_ids: Sequence[str] = ()) -> bool:
@@ -144,6 +149,20 @@ class SalesforceClient:
         if _same(record_id) in found:
             return found[_same(record_id)] is True
         return page.following is None and any(found.get(_same(each)) is False for each in witness_ids)
+
+    async def _selected(self, operation: str, selection: str, call: Callable[[str, Salesforce], T]) -> T:
+        """A read that names fields which this org may lack: once it was refused for one, it is asked without."""
+        if not any(name in selection for name in MAY_LACK):
+            return await self._call(operation, partial(call, selection))
+        tried = _without(selection, self._lacking)
+        try:
+            return await self._call(operation, partial(call, tried))
+        except UpstreamRejected as error:
+            lacking = {name for name in MAY_LACK if name in error.reason and name in tried}
+            if error.vendor_code != faults.NO_SUCH_FIELD or not lacking:
+                raise
+        self._lacking |= lacking
+        return await self._call(operation, partial(call, _without(tried, lacking)))
 
     async def content(self, object_name: str, record_id: str, field: str) -> bytes:
         """The bytes that a record keeps in a field. They are read whole: know the size before."""
@@ -275,6 +294,13 @@ def _next_page(locator: str, api: Salesforce) -> Page:
 def _same(record_id: str) -> str:
     """An id as it compares: of its 18 characters the last three only repeat the case of the others."""
     return record_id[:15]
+
+
+def _without(selection: str, names: Iterable[str]) -> str:
+    """A list of fields, or a query with one, without these. They are never its first."""
+    for name in names:
+        selection = selection.replace(f", {name}", "")
+    return selection
 
 
 def quote(template: str, *values: object) -> str:

@@ -14,9 +14,15 @@ CLOSES_AFTER = timedelta(days=90)
 """Salesforce wants a date by which an opportunity is expected to close; agents set the real one."""
 
 
+async def said(client: SalesforceClient, account_id: str) -> tuple[str, str]:
+    """The status and the offering that Salesforce holds now; empty when nobody ever asked."""
+    account = await client.get("Account", account_id)
+    return str(account.get(wire.ACCOUNT_ELIGIBILITY_STATUS) or ""), str(account.get(wire.ACCOUNT_OFFERING) or "")
+
+
 async def status(client: SalesforceClient, account_id: str) -> str:
     """What Salesforce says now; empty when nobody ever asked."""
-    return str((await client.get("Account", account_id)).get(wire.ACCOUNT_ELIGIBILITY_STATUS) or "")
+    return (await said(client, account_id))[0]
 
 
 async def ask(client: SalesforceClient, account_id: str, address: str, today: date) -> None:

@@ -28,6 +28,7 @@ STALE_TOKEN = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 """A new token may help; the other refusals of our credentials need an administrator."""
 NOT_PERMITTED = frozenset({"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INSUFFICIENT_ACCESS_OR_READONLY"})
 IS_DELETED = "ENTITY_IS_DELETED"
+NO_SUCH_FIELD = "INVALID_FIELD"
 ABSENT = frozenset({"NOT_FOUND", IS_DELETED})
 """Salesforce's own words. NOT_FOUND is said of living records too, to a user who may not see them."""
 PERMANENT = frozenset(

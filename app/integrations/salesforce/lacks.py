@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.integrations.salesforce.limits import CODES, PLACES
 from app.integrations.salesforce.needs import Need
 
 PERMISSION_SET = "Customer_Portal_Integration"
@@ -32,6 +33,8 @@ def lacks(object_name: str, need: Need, described: Mapping[str, Any]) -> Iterato
     for name, words in need.words.items():
         if name in fields:
             yield from _unspoken(object_name, fields[name], words)
+    yield from _short(object_name, need, fields)
+    yield from _unlisted(object_name, need, fields)
 
 
 def deploy(object_name: str, names: list[str]) -> str:
@@ -85,3 +88,31 @@ def _unspoken(object_name: str, field: Mapping[str, Any], words: tuple[str, ...]
             f"{field['name']} has no {listed}",
             f"Setup → Object Manager → {object_name} → {field['name']}: add the values, spelled like this.",
         )
+
+
+def _short(object_name: str, need: Need, fields: Mapping[str, Any]) -> Iterator[Lack]:
+    """Fields that take less than customers may write: what is longer is refused after it was accepted here."""
+    for name, limit in sorted(need.limits.items()):
+        described = fields.get(name, {})
+        length = (limit.in_bytes and described.get("byteLength")) or described.get("length") or limit.most
+        if length < limit.most:
+            unit = "bytes" if limit.in_bytes else "characters"
+            yield Lack(
+                f"{name} takes {length} {unit}, and customers may write {limit.most}",
+                f"Setup → Object Manager → {object_name} → {name}: set the length to {limit.most} or more.",
+            )
+
+
+def _unlisted(object_name: str, need: Need, fields: Mapping[str, Any]) -> Iterator[Lack]:
+    """Address fields that are picklists in this org, and lack what is written into them."""
+    for name, words in PLACES.items():
+        for field in (fields.get(name, {}), fields.get(CODES[name], {})):
+            listed = {each["value"] for each in field.get("picklistValues") or () if each.get("active")}
+            if name not in need.writes or not listed:
+                continue
+            if missing := [word for word in words if word not in listed]:
+                yield Lack(
+                    f"{field['name']} is a picklist without {', '.join(missing)}, which the portal writes into {name}",
+                    "Setup → State and Country/Territory Picklists: make the two-letter code each country's code and "
+                    "integration value.",
+                )

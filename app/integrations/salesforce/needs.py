@@ -23,6 +23,7 @@ from app.integrations.salesforce.activation import LINE as LINE_FIELDS
 from app.integrations.salesforce.activation import READ as LIVE_FIELDS
 from app.integrations.salesforce.cases import SUMMARY as CASE_SUMMARY
 from app.integrations.salesforce.eligibility import PENDING, STAGE
+from app.integrations.salesforce.limits import LIMITS, Limit
 from app.integrations.salesforce.orders import ADDRESS, CHOICES, ESIM, PENDING_REVIEW, PHYSICAL, PORTING
 from app.integrations.salesforce.wire import FIELDS
 
@@ -39,6 +40,8 @@ class Need(Struct, frozen=True, kw_only=True):
     words: Mapping[str, tuple[str, ...]] = {}
     unique: frozenset[str] = frozenset()
     """External ids that no two records may share."""
+    limits: Mapping[str, Limit] = {}
+    """How much of a text the portal lets customers write."""
 
     @property
     def fields(self) -> frozenset[str]:
@@ -93,6 +96,7 @@ NEEDS: dict[str, Need] = {
             "Porting_Gender__c": ("Male", "Female", "Corporate/Other"),
         },
         unique=frozenset({wire.ORDER_KEY}),
+        limits=LIMITS["Order"],
     ),
     "OrderItem": Need(
         reads=frozenset(FIELDS["OrderItem"]),
@@ -104,7 +108,7 @@ NEEDS: dict[str, Need] = {
         reads=frozenset((*FIELDS["Product2"], *LINE_FIELDS.values())),
         words={"Item_Class__c": ("Service", "Installation", "Add-on", "Activation")},
     ),
-    "PricebookEntry": Need(reads=frozenset(FIELDS["PricebookEntry"])),
+    "PricebookEntry": Need(reads=frozenset(FIELDS["PricebookEntry"]) - wire.MAY_LACK),
     "Opportunity": Need(
         reads=frozenset({"Id", "AccountId", "StageName", "IsClosed"}),
         writes=frozenset({"Name", "AccountId", "StageName", "CloseDate", "Opportunity_Source__c"}),
@@ -122,11 +126,13 @@ NEEDS: dict[str, Need] = {
         creates=True,
         words={"Origin": (wire.CASE_ORIGIN,), "Status": ("New",), "Priority": ("High", "Medium", "Low")},
         unique=frozenset({wire.CASE_KEY}),
+        limits=LIMITS["Case"],
     ),
     "CaseComment": Need(
         reads=frozenset((*FIELDS["CaseComment"], "CommentBody")),
         writes=frozenset({"ParentId", "CommentBody", "IsPublished"}),
         creates=True,
+        limits=LIMITS["CaseComment"],
     ),
     "Contact": Need(reads=frozenset({"Id", "AccountId"})),
     "ContentVersion": Need(

@@ -8,14 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.errors import UpstreamMalformed
 from app.intake import parse
 from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
 
 PENDING_REVIEW, APPROVED = "Pending Review", "Approved"
-CLOSED = ("Cancelled", "Rejected", "Processed")
+CLOSED = ("Cancelled", "Rejected", "Processed", "Activated", "Completed")
 INTERNET = "Internet"
 ESIM, PHYSICAL = "eSIM", "Physical SIM"
 
@@ -151,7 +150,7 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
             "OrderId": "@{order.id}",
             "PricebookEntryId": item.pricebook_entry_id,
             "Quantity": item.quantity,
-            "UnitPrice": float(item.unit_price),
+            "UnitPrice": float(item.unit_price),  # as JSON spells a number; nothing is computed with it
         }
         parts.append(Part("POST", "/sobjects/OrderItem", f"item{number}", line))
     if new.instant:
@@ -186,22 +185,10 @@ async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str
 
 
 def _price(row: dict[str, Any]) -> Price:
-    product = row.get("Product2") or {}
+    """An entry without a readable price is not one that costs nothing."""
+    product, price = row.get("Product2") or {}, parse.money(row["UnitPrice"])
     orderable = bool(row["IsActive"] and product.get("IsActive") and product.get("Portal_Accessible__c"))
-    return Price(row["Id"], price_of(row), orderable)
-
-
-def price_of(row: dict[str, Any]) -> Decimal:
-    """A row's price; none at all is 0, which is how Salesforce shows an item without one.
-
-    Raises:
-        UpstreamMalformed: one that cannot be read. It must never pass for 0.
-    """
-    given = row["UnitPrice"]
-    found = Decimal(0) if given is None else parse.money(given)
-    if found is None:
-        raise UpstreamMalformed(faults.SALESFORCE, "query", f"the UnitPrice of {row['Id']} is no amount")
-    return found
+    return Price(row["Id"], price or Decimal(), orderable and price is not None)
 
 
 async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -12,7 +12,7 @@ from app.errors import UpstreamMalformed
 from app.events import Change, Origin
 from app.intake import parse, text, unreadable
 from app.integrations.salesforce.faults import SALESFORCE
-from app.integrations.salesforce.wire import FIELDS, OWNER_FIELD, PARENT_FIELD
+from app.integrations.salesforce.wire import FIELDS, MAY_LACK, OWNER_FIELD, PARENT_FIELD
 
 
 def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at: datetime) -> Change:
@@ -52,7 +52,7 @@ def whole(object_name: str, record: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UpstreamMalformed: it lacks some.
     """
-    missing = [name for name in FIELDS[object_name] if name not in record]
+    missing = [name for name in FIELDS[object_name] if name not in record and name not in MAY_LACK]
     if missing:
         raise UpstreamMalformed(SALESFORCE, f"read:{object_name}", f"a record without {', '.join(missing)[:200]}")
     return record

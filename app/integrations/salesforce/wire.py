@@ -14,6 +14,7 @@ ACCOUNT_LAST_SIGN_IN = "Portal_Last_SignIn__c"
 ACCOUNT_PORTAL_SOURCE = "Portal_Registration_Source__c"
 
 ACCOUNT_ELIGIBILITY_STATUS = "Internet_Eligibility_Status__c"
+ACCOUNT_OFFERING = "Internet_Eligibility__c"
 ACCOUNT_ELIGIBILITY_ASKED_AT = "Internet_Eligibility_Request_Date__c"
 ACCOUNT_ELIGIBILITY_CASE = "Internet_Eligibility_Case_Id__c"
 
@@ -48,6 +49,10 @@ CASE_ORIGIN = "Portal Website"
 CASE_KEY = "Portal_Case_Key__c"
 """External id, unique: what makes opening a case repeatable."""
 
+CURRENCY = "CurrencyIsoCode"
+MAY_LACK = frozenset({CURRENCY})
+"""Mirrored where the org has them: there is a currency only where several are switched on. Never an object's first."""
+
 _SYSTEM = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp")
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -58,7 +63,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         ACCOUNT_WHMCS,
         ACCOUNT_PORTAL_STATUS,
         ACCOUNT_CANARY,
-        "Internet_Eligibility__c",
+        ACCOUNT_OFFERING,
         ACCOUNT_ELIGIBILITY_STATUS,
     ),
     "Order": (
@@ -135,7 +140,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "SIM_Plan_Code__c",
         "SIM_Has_Family_Discount__c",
     ),
-    "PricebookEntry": (*_SYSTEM, "Product2Id", "Pricebook2Id", "UnitPrice", "IsActive"),
+    "PricebookEntry": (*_SYSTEM, "Product2Id", "Pricebook2Id", "UnitPrice", "IsActive", CURRENCY),
     "Case": (*_SYSTEM, "AccountId", "CaseNumber", "Subject", "Status", "Origin", "IsClosed", "ClosedDate"),
     "CaseComment": (*_SYSTEM, "ParentId", "IsPublished"),
 }

@@ -55,7 +55,7 @@ async def _by_root(connection: Any, projector: Projector, item_id: str) -> Found
     below = await _records(connection, projector, children, "parent_id = $3", item_id)
     owner_id = next((record.owner_id for record in roots), None)
     roles: dict[Address, str] = {(projector.root, item_id): "root", **{_address(each): "child" for each in below}}
-    for lookup in projector.lookups:
+    for lookup in (each for each in projector.lookups if not each.key):  # those of the projector's own upstream
         for record in (*roots, *below):
             if record.object == lookup.referrer and record.data.get(lookup.field):
                 roles[lookup.target, str(record.data[lookup.field])] = "referred to"

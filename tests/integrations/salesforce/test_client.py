@@ -1,5 +1,8 @@
 """The Salesforce client, over TLS, against the stand-in and against an org that misbehaves."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from app.errors import (
@@ -162,3 +165,18 @@ async def test_an_org_whose_certificate_is_not_trusted_is_unavailable(salesforce
         await stranger._run("x", lambda api: api.query("SELECT Id FROM Account"), token, True)
     await stranger.close()
     await made.close()
+
+
+async def test_an_org_of_one_currency_is_asked_for_none(client, salesforce):
+    whole = salesforce.org.objects["PricebookEntry"]
+    fields = tuple(each for each in whole.fields if each.name != "CurrencyIsoCode")
+    salesforce.org.objects["PricebookEntry"] = replace(whole, fields=fields)
+    try:
+        wanted = ", ".join(FIELDS["PricebookEntry"])
+        rows = await asyncio.gather(*(client.query(f"SELECT {wanted} FROM PricebookEntry LIMIT 1") for _ in range(3)))
+        assert [set(row) for (row,) in rows] == [set(FIELDS["PricebookEntry"]) - {"CurrencyIsoCode"}] * 3
+        assert await client.get("PricebookEntry", rows[0][0]["Id"]) == rows[0][0]
+        with pytest.raises(UpstreamRejected):
+            await client.query("SELECT Id, CurrencyIsoCode, Nothing__c FROM PricebookEntry LIMIT 1")
+    finally:
+        salesforce.org.objects["PricebookEntry"] = whole

@@ -7,7 +7,7 @@ import pytest
 from app.integrations.salesforce.lacks import lacks
 from app.integrations.salesforce.needs import NEEDS
 from sandbox.salesforce.describe import describe
-from sandbox.salesforce.fields import SObject
+from sandbox.salesforce.fields import SObject, pick
 from sandbox.salesforce.schema import OBJECTS
 
 
@@ -78,3 +78,39 @@ def test_a_missing_object_permission_is_named(missing):
 
 def test_a_permission_that_is_not_used_is_not_missed():
     assert of(OBJECTS["Product2"], createable=False, updateable=False) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name, need in NEEDS.items() for field in sorted(need.limits)]
+)
+def test_a_field_that_takes_less_than_customers_may_write_is_named(name, field):
+    limit = NEEDS[name].limits[field]
+    assert of(changed(name, field, length=limit.most)) == []
+    (found,) = of(changed(name, field, length=limit.most - 1))
+    assert found.startswith(f"{field} takes {limit.most - 1} ")
+    assert "Object Manager" in found
+
+
+def test_bytes_are_compared_with_bytes():
+    document = describe("", OBJECTS["CaseComment"])
+    for each in document["fields"]:
+        each["byteLength"] = 3_999 if each["name"] == "CommentBody" else 1
+    (found,) = lacks("CaseComment", NEEDS["CaseComment"], document)
+    assert found.text == "CommentBody takes 3999 bytes, and customers may write 4000"
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "lacking"),
+    [
+        ("BillingCountry", ("Japan", "Kuwait"), ["BillingCountry"]),
+        ("BillingCountry", ("JP", "KW"), []),
+        ("BillingCountryCode", ("US",), ["BillingCountryCode"]),
+        ("BillingCountryCode", ("JP", "US"), []),
+    ],
+)
+def test_countries_that_are_a_picklist_must_have_the_codes_that_are_written(field, values, lacking):
+    fields = tuple(each for each in OBJECTS["Order"].fields if each.name != field)
+    org = replace(OBJECTS["Order"], fields=(*fields, pick(field, *values, restricted=True)))
+    found = of(org)
+    assert [each.split()[0] for each in found] == lacking
+    assert all("State and Country/Territory Picklists" in each for each in found)

@@ -1,0 +1,84 @@
+"""An order as its customer reads it: its state as it is, and what it comes to."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from app.events import Record
+from app.intake import unreadable
+from app.projections.orders import customer_status, projector
+from app.projections.projector import Group
+from app.readmodels.orders import Order
+from app.settings import Settings
+from tests.changes import ORDER
+
+AT = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def record(kind: str, record_id: str, data: dict[str, Any]) -> Record:
+    return Record(
+        source="salesforce", object=kind, record_id=record_id, version=1, occurred_at=AT, verified_at=AT, data=data
+    )
+
+
+def shown(settings: Settings, *items: dict[str, Any], **order: Any) -> Order:
+    records = [record("Order", "801A", {**ORDER, **order})]
+    records += [record("OrderItem", f"802{number}", item) for number, item in enumerate(items)]
+    [row] = projector(settings).project(Group(UUID(int=1), "801A", records, {})).rows
+    return msgspec.json.decode(row["document"], type=Order)
+
+
+@pytest.mark.parametrize(
+    ("review", "activation", "status"),
+    [
+        ("Activated", None, "active"),
+        ("Completed", None, "active"),
+        (" activated", "", "active"),
+        ("Activated", "Activated", "active"),
+        ("Activated", "Failed", "paused"),
+        ("Activated", "Activating", "activating"),
+        ("Activated", "Created", "approved"),
+        ("Processed", None, "active"),
+        ("Approved", "activated", "active"),
+        ("Approved", None, "approved"),
+        ("Reactivate", None, "approved"),
+        ("Draft", None, "in_review"),
+        ("On Hold", None, "in_review"),
+        (None, None, "in_review"),
+        ("Canceled", None, "cancelled"),
+        ("Rejected", "Activated", "rejected"),
+    ],
+)
+def test_the_state_is_what_salesforce_says(review: Any, activation: Any, status: str) -> None:
+    assert customer_status({"Status": review, "Activation_Status__c": activation}) == status
+
+
+def test_a_state_that_nobody_knows_is_counted(settings: Settings) -> None:
+    unreadable.taken()
+    assert shown(settings, Status="On Hold").status == "in_review"
+    assert [(each.object, each.field) for each in unreadable.taken()] == [("Order", "Status")]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "total"),
+    [(1.5, 1000.0, "1500"), (0.5, 1000.0, "500"), (3.0, 0.1, "0"), (2, "1,000", "2000"), (None, 1000.0, "1000")],
+)
+def test_a_part_of_a_piece_costs_a_part_of_it(settings: Settings, quantity: Any, price: Any, total: str) -> None:
+    order = shown(settings, {"Quantity": quantity, "UnitPrice": price})
+    assert (order.total.amount, order.items[0].total.amount) == (total, total)
+    assert order.items[0].quantity == (quantity or 1)
+
+
+def test_what_an_order_comes_to_is_what_its_lines_come_to(settings: Settings) -> None:
+    order = shown(settings, {"Quantity": 1.5, "UnitPrice": 333.0}, {"Quantity": 1.5, "UnitPrice": 333.0})
+    assert [item.total.amount for item in order.items] == ["500", "500"]
+    assert order.total.amount == "1000"
+
+
+def test_three_decimals_are_kept(settings: Settings) -> None:
+    dinars = msgspec.structs.replace(settings, salesforce_currency="KWD")
+    order = shown(dinars, {"Quantity": 1.0, "UnitPrice": 1.505})
+    assert (order.total.amount, order.items[0].unit_price.amount) == ("1.505", "1.505")
