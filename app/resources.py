@@ -14,6 +14,7 @@ from app.commands.context import Context
 from app.db import open_pool
 from app.ingest.bell import Bell
 from app.ingest.inbox import Inbox, Wake
+from app.integrations.admission.admission import Admission
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.salesforce.cases import SalesforceCases
 from app.integrations.salesforce.client import SalesforceClient
@@ -69,6 +70,7 @@ class Resources(Struct):
     whm: WhmClient
     cases: SalesforceCases
     """The port through which the support-case queries read Salesforce live."""
+    admission: Admission
 
     @property
     def context(self) -> Context:
@@ -93,13 +95,16 @@ async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIte
         stack.push_async_callback(pool.close)
         redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=1)
         stack.push_async_callback(redis.aclose)
-        salesforce = await SalesforceClient.open(settings)
+        admission = await Admission.open(settings)
+        stack.push_async_callback(admission.close)
+        gates = admission.gates
+        salesforce = await SalesforceClient.open(settings, gates["salesforce"])
         stack.push_async_callback(salesforce.close)
-        whmcs = await WhmcsClient.open(settings)
+        whmcs = await WhmcsClient.open(settings, gates["whmcs"])
         stack.push_async_callback(whmcs.close)
-        freebit = await FreebitClient.open(settings)
+        freebit = await FreebitClient.open(settings, gates["freebit"])
         stack.push_async_callback(freebit.close)
-        whm = await WhmClient.open(settings)
+        whm = await WhmClient.open(settings, gates["whm"])
         stack.push_async_callback(whm.close)
         jobs = Jobs(redis)
         bell = Bell()
@@ -107,5 +112,5 @@ async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIte
         stack.push_async_callback(bell.close)
         inbox = Inbox(pool, jobs.waker(), bell)
         yield Resources(
-            settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, SalesforceCases(salesforce)
+            settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, SalesforceCases(salesforce), admission
         )

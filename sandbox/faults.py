@@ -28,7 +28,7 @@ class BadFault(ValueError):
 class Fault:
     """One scripted fault. `operation` `*` matches all; `count` is how many calls are left, None for all of them.
 
-    `seconds` is latency; `status` an HTTP status; `skip` how many calls pass before the first that it meets. For
+    `seconds` is latency; `status` an HTTP status, with `retry_after` seconds as its `Retry-After` unless 0; `skip` how many calls pass before the first that it meets. For
     `reorder_webhooks`, `count` webhooks are held and then sent last one first.
     """
 
@@ -39,6 +39,7 @@ class Fault:
     seconds: float = DEFAULT_SECONDS
     status: int = DEFAULT_STATUS
     skip: int = 0
+    retry_after: int = 0
 
     def meets(self, upstream: str, operation: str) -> bool:
         """Whether it applies to a call."""
@@ -117,6 +118,7 @@ def parse(body: Any) -> Fault:
         _number(body, "seconds", DEFAULT_SECONDS),
         int(_number(body, "status", DEFAULT_STATUS)),
         int(_number(body, "skip", 0)),
+        int(_number(body, "retry_after", 0)),
     )
 
 

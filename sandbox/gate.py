@@ -50,8 +50,9 @@ async def _before(request: Request, taken: Sequence[Fault]) -> Response | None:
         return HTMLResponse(DOWN_PAGE, 503, {"connection": "close"})
     await _delay(taken)
     if faults.STATUS in kinds:
-        status = kinds[faults.STATUS].status
-        return HTMLResponse(f"<html><body><h1>Error {status}</h1></body></html>", status)
+        fault = kinds[faults.STATUS]
+        headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else {}
+        return HTMLResponse(f"<html><body><h1>Error {fault.status}</h1></body></html>", fault.status, headers)
     if faults.TIMEOUT in kinds:
         await until_gone(request)
     if faults.RESET in kinds:

@@ -5,6 +5,7 @@ anything that went wrong later is `OutcomeUnknown` for a write and `UpstreamUnav
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -13,7 +14,15 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamMalformed, UpstreamUnavailable
+from app.errors import (
+    OutcomeUnknown,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamUnavailable,
+    UpstreamUnreached,
+)
+from app.integrations.admission.pauses import told_seconds
 from app.integrations.tls import trusted
 from app.settings import Settings
 
@@ -26,10 +35,11 @@ NO_SLOT = "no_slot"
 
 
 class Answer(Struct, frozen=True):
-    """What came back, whatever its status."""
+    """What came back, whatever its status. `retry_after_seconds`: when to come back, where the upstream says so."""
 
     status: int
     content: bytes
+    retry_after_seconds: int | None = None
 
 
 class Forms:
@@ -85,9 +95,10 @@ class Forms:
             # httpx bounds each read; only a deadline over the whole bounds an answer that drips.
             async with asyncio.timeout(timeout_seconds + connect):
                 async with self._http.stream("POST", url, data=dict(fields), timeout=timeout) as response:
-                    return Answer(response.status_code, await self._body(operation, response, write))
+                    told = retry_after_of(response.headers.get("retry-after"))
+                    return Answer(response.status_code, await self._body(operation, response, write), told)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            raise UpstreamUnavailable(self._upstream, operation, repr(error)) from error
+            raise UpstreamUnreached(self._upstream, operation, repr(error)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._unanswered(write)(self._upstream, operation, repr(error), vendor_code=TIMED_OUT) from error
         except httpx.HTTPError as error:
@@ -119,11 +130,20 @@ def spoiled(upstream: str, operation: str, message: str, *, write: bool) -> Upst
     return (OutcomeUnknown if write else UpstreamMalformed)(upstream, operation, message)
 
 
-def of_status(upstream: str, operation: str, status: int, *, write: bool) -> UpstreamError | None:
+def retry_after_of(header: str | None) -> int | None:
+    """A `Retry-After` header in whole seconds, rounded up."""
+    told = told_seconds(header)
+    return None if told is None else max(math.ceil(told), 1)
+
+
+def of_status(
+    upstream: str, operation: str, status: int, *, write: bool, retry_after_seconds: int | None = None
+) -> UpstreamError | None:
     """What a 5xx or 429 means, nothing for other statuses. 503 and 429 say that the request was not taken in; behind
     any other 5xx a write may have been done, because PHP and proxies fail after the work as well as before."""
     if status in (429, 503):
-        return UpstreamBusy(upstream, operation, f"HTTP {status}")
+        return UpstreamBusy(upstream, operation, f"HTTP {status}", retry_after_seconds=retry_after_seconds)
     if status >= 500:
-        return (OutcomeUnknown if write else UpstreamUnavailable)(upstream, operation, f"HTTP {status}")
+        kind = OutcomeUnknown if write else UpstreamUnavailable
+        return kind(upstream, operation, f"HTTP {status}", retry_after_seconds=retry_after_seconds)
     return None

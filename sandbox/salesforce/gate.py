@@ -30,7 +30,7 @@ async def answer(
         if fault.kind == "latency":
             await asyncio.sleep(fault.seconds)
         elif fault.kind == "status":
-            return refusal(fault.status)
+            return refusal(fault.status, fault.retry_after)
         elif fault.kind == "down":
             return HTMLResponse("<html><body>We are down for maintenance.</body></html>", 503)
         elif fault.kind == "timeout_after_write":
@@ -41,10 +41,11 @@ async def answer(
     return response
 
 
-def refusal(status: int) -> Response:
-    """An answer for a scripted status."""
+def refusal(status: int, retry_after: int = 0) -> Response:
+    """An answer for a scripted status, and when to come back unless 0."""
     code, message = _STATUS_CODES.get(status, ("UNKNOWN_EXCEPTION", "An unexpected error occurred."))
-    return JSONResponse([{"message": message, "errorCode": code}], status)
+    headers = {"retry-after": str(retry_after)} if retry_after else {}
+    return JSONResponse([{"message": message, "errorCode": code}], status, headers)
 
 
 def failure(error: SalesforceError) -> Response:

@@ -8,16 +8,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceError
 from simple_salesforce.format import format_external_id, format_soql
 
 from app.errors import UpstreamAuthFailed, UpstreamBusy
+from app.integrations.admission.admission import alone
+from app.integrations.admission.gates import Gate
 from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import composite, faults
 from app.integrations.salesforce.composite import Part, PartResult
-from app.integrations.salesforce.session import session
+from app.integrations.salesforce.session import heard, session
 from app.integrations.salesforce.token import Token, Tokens
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS
 from app.settings import Settings
@@ -30,17 +34,18 @@ T = TypeVar("T")
 class SalesforceClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
+        self.gate = gate or alone(faults.SALESFORCE, settings)
         self._tokens = Tokens(settings)
         self._slots = asyncio.Semaphore(settings.salesforce_concurrency)
         self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
         self._session = session(settings)
 
     @classmethod
-    async def open(cls, settings: Settings) -> "SalesforceClient":
+    async def open(cls, settings: Settings, gate: Gate | None = None) -> "SalesforceClient":
         """A client; nothing is called yet."""
-        return cls(settings)
+        return cls(settings, gate)
 
     async def close(self) -> None:
         """Wait for running calls, then give threads and connections back."""
@@ -55,7 +60,8 @@ class SalesforceClient:
 
     async def token(self, *, refused: Token | None = None) -> Token:
         """The current token, or a new one when `refused` is still the one held."""
-        return await self._tokens.get(refused)
+        async with self.gate.admitted("token", login=True):
+            return await self._tokens.get(refused)
 
     async def query(self, soql: str) -> list[dict[str, Any]]:
         """All rows of all pages."""
@@ -91,7 +97,9 @@ class SalesforceClient:
         """
         path = f"sobjects/{object_name}/{record_id}"
         fields = ",".join(FIELDS[object_name])
-        answer: Any = await self._call(f"get:{object_name}", lambda api: api.restful(path, params={"fields": fields}))
+        answer: Any = await self._call(
+            f"get:{object_name}", lambda api: api.restful(path, params={"fields": fields}), record_id=record_id
+        )
         return _plain(answer)
 
     async def content(self, object_name: str, record_id: str, field: str) -> bytes:
@@ -103,7 +111,10 @@ class SalesforceClient:
     async def update(self, object_name: str, record_id: str, fields: dict[str, Any]) -> None:
         """Change some fields."""
         await self._call(
-            f"update:{object_name}", lambda api: getattr(api, object_name).update(record_id, fields), write=True
+            f"update:{object_name}",
+            lambda api: getattr(api, object_name).update(record_id, fields),
+            write=True,
+            record_id=record_id,
         )
 
     async def upsert(self, object_name: str, key_field: str, key: str, fields: dict[str, Any]) -> str:
@@ -152,7 +163,13 @@ class SalesforceClient:
         rows = [row async for page in self.pages(soql, deleted=True) for row in page]
         return rows[0]["MasterRecordId"] if rows else None
 
-    async def _call(self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False) -> T:
+    async def _call(
+        self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False, record_id: str = ""
+    ) -> T:
+        async with self.gate.admitted(operation, key=f"{operation} {record_id or monotonic()}"):
+            return await self._authorised(operation, call, write)
+
+    async def _authorised(self, operation: str, call: Callable[[Salesforce], T], write: bool) -> T:
         token = await self._tokens.get()
         try:
             return await self._run(operation, call, token, write)
@@ -170,7 +187,11 @@ class SalesforceClient:
                 session=self._session,
                 version=self._settings.salesforce_api_version,
             )
-            return call(api)
+            try:
+                return call(api)
+            except SalesforceError as error:
+                error.retry_after = heard.retry_after  # type: ignore[attr-defined]
+                raise
 
         await self._slot(operation)
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -16,7 +16,9 @@ from app.errors import (
     UpstreamNotFound,
     UpstreamRejected,
     UpstreamUnavailable,
+    UpstreamUnreached,
 )
+from app.integrations.forms import retry_after_of
 
 SALESFORCE = "salesforce"
 BUSY = frozenset({"UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "TXN_SECURITY_METERING_ERROR"})
@@ -45,7 +47,7 @@ def from_rest(error: Exception, operation: str, *, write: bool) -> UpstreamError
     if isinstance(error, requests.exceptions.JSONDecodeError):  # a success whose body was spoiled on the way
         return (OutcomeUnknown if write else UpstreamMalformed)(SALESFORCE, operation, repr(error))
     if isinstance(error, requests.exceptions.RequestException | OSError):
-        return (UpstreamUnavailable if _never_sent(error) else unanswered)(SALESFORCE, operation, repr(error))
+        return (UpstreamUnreached if _never_sent(error) else unanswered)(SALESFORCE, operation, repr(error))
     return UpstreamMalformed(SALESFORCE, operation, repr(error))
 
 
@@ -74,12 +76,13 @@ def _answered(error: SalesforceError, operation: str, write: bool) -> UpstreamEr
     status, content = getattr(error, "status", 0), getattr(error, "content", None)
     first = content[0] if isinstance(content, list) and content and isinstance(content[0], dict) else {}
     code, message = first.get("errorCode") or "", first.get("message") or str(content)[:300]
+    told = retry_after_of(getattr(error, "retry_after", None))
     if write and not code and isinstance(status, int) and status >= 500 and status != 503:
-        return OutcomeUnknown(SALESFORCE, operation, f"HTTP {status}: {message}")
-    return of_code(status, code, message, operation)
+        return OutcomeUnknown(SALESFORCE, operation, f"HTTP {status}: {message}", retry_after_seconds=told)
+    return of_code(status, code, message, operation, told)
 
 
-def of_code(status: Any, code: str, message: str, operation: str) -> UpstreamError:
+def of_code(status: Any, code: str, message: str, operation: str, told: int | None = None) -> UpstreamError:
     """What an answered refusal means, by error code first and status second."""
     number = status if isinstance(status, int) else 0
     kind: type[UpstreamError] = UpstreamRejected
@@ -91,7 +94,8 @@ def of_code(status: Any, code: str, message: str, operation: str) -> UpstreamErr
         kind = UpstreamNotFound
     elif number >= 500:
         kind = UpstreamUnavailable
-    return kind(SALESFORCE, operation, message, vendor_code=code)
+    told = told if issubclass(kind, UpstreamUnavailable) else None
+    return kind(SALESFORCE, operation, message, vendor_code=code, retry_after_seconds=told)
 
 
 def member(answer: Any, name: str, operation: str) -> Any:

@@ -1,6 +1,7 @@
 """The requests session under simple-salesforce: our certificates, our timeouts, no cookies, nothing from the
 environment."""
 
+import threading
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -11,6 +12,15 @@ from app.integrations.forms import CONNECT_TIMEOUT_SECONDS
 from app.integrations.salesforce.wire import CLIENT, USER_AGENT
 from app.integrations.tls import trusted
 from app.settings import Settings
+
+
+class Heard(threading.local):
+    """What the last answer to the present thread said beside its body, which the library keeps to itself."""
+
+    retry_after: str | None = None
+
+
+heard = Heard()
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -30,7 +40,10 @@ class BoundedAdapter(HTTPAdapter):
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send with our timeout unless the caller named one."""
         options["timeout"] = options.get("timeout") or self._timeout
-        return super().send(request, **options)
+        heard.retry_after = None
+        response = super().send(request, **options)
+        heard.retry_after = response.headers.get("Retry-After")
+        return response
 
 
 def session(settings: Settings) -> requests.Session:
