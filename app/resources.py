@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
 from app.commands.context import Context
-from app.db import open_pool
+from app.db import STATEMENT_SECONDS, open_pool
 from app.ingest.bell import Bell
 from app.ingest.inbox import Inbox, Wake
 from app.integrations.admission.admission import Admission
@@ -88,10 +88,12 @@ class Resources(Struct):
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, *, pool_size: int = 10, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[Resources]:
     """Everything, opened; closed in reverse however the block ends. No upstream is called."""
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url, size=pool_size)
+        pool = await open_pool(settings.database_url, size=pool_size, statement_seconds=statement_seconds)
         stack.push_async_callback(pool.close)
         redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=1)
         stack.push_async_callback(redis.aclose)

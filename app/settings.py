@@ -60,6 +60,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_at_once: Annotated[
         int, note("Requests one API process works on at once; event streams are not counted.")
     ] = 512
+    read_deadline_seconds: Annotated[
+        float,
+        Meta(gt=0, description="A read is answered within so many seconds, with 503 when nothing else is to be had."),
+    ] = 5.0
+    live_deadline_seconds: Annotated[
+        float, Meta(gt=0, description="The same for reads that ask an upstream at once, and those of operators.")
+    ] = 30.0
+    command_deadline_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="A command is answered within so many seconds; one that is not done by then goes on unseen.",
+        ),
+    ] = 55.0
     answer_memory_mib: Annotated[
         int,
         Meta(ge=0, description="Memory for ready answers in one API process, in MiB; 0: none are kept in the process."),

@@ -28,8 +28,9 @@ class BadFault(ValueError):
 class Fault:
     """One scripted fault. `operation` `*` matches all; `count` is how many calls are left, None for all of them.
 
-    `seconds` is latency; `status` an HTTP status, with `retry_after` seconds as its `Retry-After` unless 0; `skip` how many calls pass before the first that it meets. For
-    `reorder_webhooks`, `count` webhooks are held and then sent last one first.
+    `seconds` is latency; `status` an HTTP status, with `retry_after` seconds as its `Retry-After` unless 0; `skip` how
+    many calls pass before the first that it meets. For `reorder_webhooks`, `count` webhooks are held and then sent last
+    one first.
     """
 
     upstream: str

@@ -38,6 +38,7 @@ from app.http import (
 )
 from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
 from app.http.bounds import Bounds
+from app.http.deadlines import Deadlines
 from app.http.doorbells import Doorbells
 from app.http.draining import Draining
 from app.http.frame import Frame
@@ -78,6 +79,8 @@ ROUTES = (
     *health.ROUTES,
 )
 
+STATEMENT_SECONDS = 10.0
+"""Of what a request asks of Postgres, one statement; workers have longer ones."""
 READABLE_HEADERS = (
     *("X-Request-Id", "ETag", "Consistency", "Consistency-Token", "Command-Id", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "Retry-After"),
@@ -102,6 +105,7 @@ def build(settings: Settings) -> Litestar:
                 yield
             finally:
                 lane.serving = None
+                await deadlines.finish()
 
     app = Litestar(
         route_handlers=list(ROUTES),
@@ -116,7 +120,8 @@ def build(settings: Settings) -> Litestar:
         logging_config=None,
     )
     refuse_uncovered(app)
-    bounded = Bounds(app.asgi_handler, settings.requests_at_once)  # type: ignore[arg-type]
+    deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
+    bounded = Bounds(deadlines, settings.requests_at_once)
     app.state.draining = draining = Draining(bounded)
     app.asgi_handler = Frame(draining)  # type: ignore[assignment]
     app.state.lane = lane = Lane(settings, app.cors_config, draining)
@@ -126,7 +131,7 @@ def build(settings: Settings) -> Litestar:
 @asynccontextmanager
 async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[Serving]:
     """What requests find in the application's state, closed in reverse."""
-    async with open_resources(settings) as r:
+    async with open_resources(settings, statement_seconds=STATEMENT_SECONDS) as r:
         app.state.context = r.context
         app.state.cases = r.cases
         app.state.door = Door(r.pool, settings.inbox_high_water)

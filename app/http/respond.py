@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.datastructures import Cookie, State
 
-from app.errors import PortalError
 from app.http.signed import seal, unseal
 from app.queries.page import Page
 from app.queries.store import Answer, Source
@@ -25,8 +23,6 @@ LONGEST_WAIT_SECONDS = 10.0
 
 _MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})")
 _WAIT = re.compile(r"\bwait=(\d+(?:\.\d+)?)")
-
-log = structlog.get_logger()
 
 
 def public_cache(settings: Settings) -> str:
@@ -85,16 +81,17 @@ def _older(source: Source, wanted_seconds: float | None) -> bool:
 
 async def _verified(request: Request[Any, Any, State], wishes: Sequence[Source], *, wait: bool) -> bool:
     """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
-    context = request.app.state.context
-    try:
-        asked = await request.app.state.verifications.ask([(w.resource, w.record_id, w.as_of) for w in wishes])
-    except PortalError as error:
-        log.warning("verification_not_asked", error=repr(error))
+    context, verifications = request.app.state.context, request.app.state.verifications
+    asked = [(wish.resource, wish.record_id, wish.as_of) for wish in wishes]
+    if not wait:
+        verifications.begin(asked)
         return False
-    if not wait or not asked:
-        return False
-    seconds = _wait_seconds(request)
-    return all(await asyncio.gather(*(context.inbox.settled(number, seconds) for number in asked)))
+    loop, seconds = asyncio.get_running_loop(), _wait_seconds(request)
+    deadline = loop.time() + seconds
+    numbers = [number for number in await verifications.ask(asked, seconds) if number is not None]
+    left_seconds = max(deadline - loop.time(), 0.0)
+    settled = await asyncio.gather(*(context.inbox.settled(number, left_seconds) for number in numbers))
+    return bool(numbers) and all(settled)
 
 
 def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:

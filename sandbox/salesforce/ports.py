@@ -29,6 +29,10 @@ class Fault(Protocol):
     def status(self) -> int:
         """The HTTP status to answer."""
 
+    @property
+    def retry_after(self) -> int:
+        """Its `Retry-After` in seconds; 0 for none."""
+
 
 class Faults(Protocol):
     """The scripted faults."""
