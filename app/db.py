@@ -32,6 +32,7 @@ MOST_WAITING = 1_024
 """Waiters of one pool; more could not be served in time anyway."""
 RELEASE_SECONDS = 2.0
 """How long a connection may take to end what was cancelled on it, before it is thrown away."""
+CLOSE_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
 READ_STATEMENT_SECONDS = 5.0
@@ -57,6 +58,14 @@ class BoundedPool(asyncpg.Pool):  # type: ignore[misc]
             self._waiting -= 1
         connection._holder._timeout = RELEASE_SECONDS
         return connection
+
+    async def close(self) -> None:
+        """Let connections end what they do, for a moment."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await super().close()
+        except TimeoutError:
+            self.terminate()
 
 
 async def open_pool(
