@@ -41,6 +41,17 @@ class Standing(Struct, frozen=True, kw_only=True):
     failures: int = 0
 
 
+def told(standing: Standing) -> str:
+    """What is wrong with an upstream, in one sentence for operators; nothing while its calls go through."""
+    if standing.state == "closed":
+        return ""
+    why = {"limit": "it asked us to wait", "auth": "it refuses our credentials"}.get(standing.reason, "it is away")
+    then = f"next try at {standing.retry_at:%H:%M:%S} UTC" if standing.state == "open" else "being tried now"
+    return (
+        f"Nobody calls {standing.upstream} since {standing.since:%H:%M:%S} UTC: {why}; {then}. {standing.error}".strip()
+    )
+
+
 class Claims(Protocol):
     """What lets one process of all probe."""
 
@@ -83,7 +94,7 @@ class Gate:
             upstream=self.upstream,
             state=self._state,
             since=self._since,
-            retry_at=None if closed else datetime.now(UTC) + timedelta(seconds=self._retry_at - monotonic()),
+            retry_at=None if closed else datetime.now(UTC) + timedelta(seconds=self.retry_in_seconds()),
             reason=self._reason,
             error=self._error,
             failures=self._failures,
