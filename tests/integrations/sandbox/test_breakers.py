@@ -21,7 +21,7 @@ Ask = Callable[[Resources, int], Awaitable[Any]]
 async def workers(
     sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
 ) -> AsyncIterator[list[Resources]]:
-    impatient = msgspec.structs.replace(sandbox_settings, whmcs_read_timeout_seconds=2.0)
+    impatient = msgspec.structs.replace(sandbox_settings, whmcs_read_timeout_seconds=15.0)
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(open_resources(impatient, pool_size=4)) for _ in range(2)]
 
@@ -90,8 +90,8 @@ async def test_a_backlog_goes_on_soon_after_the_heal_and_paced(workers: list[Res
     assert not done
     await sandbox.clear_faults()
     healed_at = loop.time()
-    await asyncio.wait_for(asyncio.gather(*backlog), 40)
-    assert max(done) - healed_at < 25
+    await asyncio.wait_for(asyncio.gather(*backlog), 90)
+    assert max(done) - healed_at < 60
 
 
 async def test_salesforce_refuses_every_token_and_is_asked_for_few(workers: list[Resources], sandbox: Any) -> None:
