@@ -16,6 +16,7 @@ PortalError
 ├── ReleaseMismatch         this release and the read models in the database do not fit; the process must not feed them
 └── UpstreamError           an upstream could not do its part
     ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
+    │   ├── UpstreamUnreached   no connection was made, or its breaker is open: nothing was sent
     │   ├── UpstreamBusy    locked or rate limited: safe to repeat later
     │   └── SupportUnavailable  the same of Salesforce, said of the support cases that are read there live
     ├── OutcomeUnknown      sent, but not answered: never repeat blindly, look first
@@ -135,15 +136,24 @@ class UpstreamError(PortalError):
     """An upstream could not do its part.
 
     `upstream` is salesforce, whmcs, freebit or whm; `operation` names the call; `reason` is the vendor's own text for
-    operators' logs and never reaches a customer.
+    operators' logs and never reaches a customer. `retry_after_seconds` is given when the upstream said it itself.
     """
 
     code = "upstream_error"
     detail = "A system we depend on could not complete this. Please try again later."
     retry_after_seconds: int | None = 30
 
-    def __init__(self, upstream: str, operation: str, reason: str = "", *, vendor_code: str = "") -> None:
-        super().__init__(code=self.code)
+    def __init__(
+        self,
+        upstream: str,
+        operation: str,
+        reason: str = "",
+        *,
+        vendor_code: str = "",
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(code=self.code, retry_after_seconds=retry_after_seconds)
+        self.told_to_wait = retry_after_seconds is not None
         self.upstream = upstream
         self.operation = operation
         self.reason = reason
@@ -154,6 +164,10 @@ class UpstreamError(PortalError):
 class UpstreamUnavailable(UpstreamError):
     code = "upstream_unavailable"
     detail = "A system we depend on is unavailable. Please try again later."
+
+
+class UpstreamUnreached(UpstreamUnavailable):
+    """Nothing was sent."""
 
 
 class UpstreamBusy(UpstreamUnavailable):

@@ -11,10 +11,11 @@ from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
 from app.commands.context import Context
-from app.db import open_pool
+from app.db import STATEMENT_SECONDS, open_pool
 from app.ingest import unreadables
 from app.ingest.bell import Bell
 from app.ingest.inbox import Inbox, Wake
+from app.integrations.admission.admission import Admission
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.salesforce.cases import SalesforceCases
 from app.integrations.salesforce.client import SalesforceClient
@@ -70,6 +71,7 @@ class Resources(Struct):
     whm: WhmClient
     cases: SalesforceCases
     """The port through which the support-case queries read Salesforce live."""
+    admission: Admission
 
     @property
     def context(self) -> Context:
@@ -87,21 +89,26 @@ class Resources(Struct):
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, *, pool_size: int = 10, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[Resources]:
     """Everything, opened; closed in reverse however the block ends. No upstream is called."""
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url, size=pool_size)
+        pool = await open_pool(settings.database_url, size=pool_size, statement_seconds=statement_seconds)
         stack.push_async_callback(pool.close)
         await stack.enter_async_context(unreadables.written_down(pool))
         redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=1)
         stack.push_async_callback(redis.aclose)
-        salesforce = await SalesforceClient.open(settings)
+        admission = await Admission.open(settings)
+        stack.push_async_callback(admission.close)
+        gates = admission.gates
+        salesforce = await SalesforceClient.open(settings, gates["salesforce"])
         stack.push_async_callback(salesforce.close)
-        whmcs = await WhmcsClient.open(settings)
+        whmcs = await WhmcsClient.open(settings, gates["whmcs"])
         stack.push_async_callback(whmcs.close)
-        freebit = await FreebitClient.open(settings)
+        freebit = await FreebitClient.open(settings, gates["freebit"])
         stack.push_async_callback(freebit.close)
-        whm = await WhmClient.open(settings)
+        whm = await WhmClient.open(settings, gates["whm"])
         stack.push_async_callback(whm.close)
         jobs = Jobs(redis)
         bell = Bell()
@@ -109,5 +116,5 @@ async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIte
         stack.push_async_callback(bell.close)
         inbox = Inbox(pool, jobs.waker(), bell)
         yield Resources(
-            settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, SalesforceCases(salesforce)
+            settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, SalesforceCases(salesforce), admission
         )

@@ -60,6 +60,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_at_once: Annotated[
         int, note("Requests one API process works on at once; event streams are not counted.")
     ] = 512
+    read_deadline_seconds: Annotated[
+        float,
+        Meta(gt=0, description="A read is answered within so many seconds, with 503 when nothing else is to be had."),
+    ] = 5.0
+    live_deadline_seconds: Annotated[
+        float, Meta(gt=0, description="The same for reads that ask an upstream at once, and those of operators.")
+    ] = 30.0
+    command_deadline_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="A command is answered within so many seconds; one that is not done by then goes on unseen.",
+        ),
+    ] = 55.0
     answer_memory_mib: Annotated[
         int,
         Meta(ge=0, description="Memory for ready answers in one API process, in MiB; 0: none are kept in the process."),
@@ -140,6 +154,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
     salesforce_currency: Annotated[str, note("Currency of the org, ISO 4217.")] = "JPY"
     salesforce_timeout_seconds: Annotated[float, note("Total deadline of one Salesforce REST call, in seconds.")] = 20.0
+    salesforce_calls_per_second: Annotated[
+        float,
+        Meta(gt=0, description="Salesforce calls a second of all processes together; background work leaves a third."),
+    ] = 50.0
     salesforce_concurrency: Annotated[int, note("Salesforce REST calls at once in one process.")] = 8
 
     salesforce_webhook_secrets: Annotated[
@@ -169,11 +187,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         note("Timeout of charging a payment method, which the gateway behind WHMCS may take long for, in seconds."),
     ] = 60.0
+    whmcs_calls_per_second: Annotated[
+        float, Meta(gt=0, description="WHMCS calls a second of all processes together; background work leaves a third.")
+    ] = 50.0
     whmcs_concurrency: Annotated[int, note("WHMCS calls at once in one process.")] = 6
 
     freebit_url: Annotated[str, note("Freebit API base URL, up to and without /emptool/api.")]
     freebit_oem_id: Annotated[str, note("Freebit OEM id.")]
     freebit_oem_key: Annotated[str, note("Freebit OEM key.")]
+    freebit_calls_per_second: Annotated[
+        float,
+        Meta(gt=0, description="Freebit calls a second of all processes together; background work leaves a third."),
+    ] = 20.0
     freebit_timeout_seconds: Annotated[float, note("Timeout of a Freebit call, in seconds.")] = 30.0
     freebit_poll_seconds: Annotated[
         float, note("First wait before asking whether an activation is done, in seconds; later waits grow.")
@@ -182,6 +207,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_url: Annotated[str, note("WHM URL with port.")]
     whm_user: Annotated[str, note("WHM user, root or a reseller.")]
     whm_token: Annotated[str, note("WHM API token.")]
+    whm_calls_per_second: Annotated[
+        float, Meta(gt=0, description="WHM calls a second of all processes together; background work leaves a third.")
+    ] = 20.0
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM write, in seconds; creations take a minute.")] = 120.0
     whm_read_timeout_seconds: Annotated[float, note("Timeout of a WHM read, in seconds.")] = 15.0
 

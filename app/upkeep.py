@@ -16,6 +16,7 @@ from app.errors import UpstreamError
 from app.ingest import cases, merges, retention
 from app.ingest.reconcile import Reconcile
 from app.ingest.upstreams import Upstreams
+from app.integrations.admission.lanes import background
 from app.projections import fanout, rebuild
 from app.projections.rebuild import asked
 from app.projections.rebuild.pace import Pace
@@ -82,7 +83,9 @@ async def tell(resources: Resources) -> None:
 async def sweep_cases(resources: Resources) -> None:
     """Read the support cases that changed. Salesforce being away is made up for next time."""
     try:
-        if found := await cases.sweep(resources.pool, resources.inbox, resources.salesforce):
+        with background():
+            found = await cases.sweep(resources.pool, resources.inbox, resources.salesforce)
+        if found:
             log.info("cases_swept", changed=found)
     except UpstreamError as error:
         log.warning("case_sweep_postponed", error=str(error))
@@ -103,8 +106,9 @@ async def reconcile(resources: Resources) -> None:
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
     for part in (run.salesforce(), run.whmcs(resources.settings.reconcile_whmcs_clients)):
         try:
-            async for found in part:
-                log.info("reconciled", **structs.asdict(found))
+            with background():
+                async for found in part:
+                    log.info("reconciled", **structs.asdict(found))
         except UpstreamError as error:
             log.warning("reconcile_postponed", error=str(error))
 

@@ -24,6 +24,7 @@ from app.commands.fulfilment.provision import templates
 from app.ingest import drain, fetch, inbox
 from app.ingest.pending import forget_pending
 from app.ingest.upstreams import Upstreams
+from app.integrations.admission.lanes import background
 from app.logs import configure
 from app.notify import READY, STOPPING, heartbeat, notify
 from app.projections import engine, publish
@@ -66,7 +67,8 @@ class Work:
 
     async def fetch(self, job: Any, *, shard: int) -> None:
         """Read again what a shard of hints names."""
-        await fetch.fetch(self._resources.pool, shard, self._upstreams, self._resources.inbox.wake)
+        with background():
+            await fetch.fetch(self._resources.pool, shard, self._upstreams, self._resources.inbox.wake)
 
     async def fulfil(self, job: Any, *, order_id: str) -> None:
         """Take an order's fulfilment as far as it goes now."""

@@ -17,6 +17,7 @@ from app.cli.operate import operate
 from app.ingest.latency import Latency, latencies
 from app.ingest.measure import measure
 from app.ingest.measures import MOST_COUNTED, Measures, concerns
+from app.integrations.admission.gates import Standing, told
 from app.resources import Resources
 
 REDIS_SECONDS = 2.0
@@ -29,6 +30,7 @@ class Lag(Struct, frozen=True, kw_only=True):
     concerns: list[str]
     measures: Measures
     latencies: list[Latency]
+    upstreams: list[Standing]
 
 
 @click.command()
@@ -63,12 +65,14 @@ async def look(resources: Resources, window: timedelta) -> Lag:
     settings = resources.settings
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
     measured = await measure(resources.pool, feeds)
-    found = [*concerns(measured), *await _of_redis(resources)]
+    upstreams = resources.admission.standings()
+    found = [*concerns(measured), *filter(None, map(told, upstreams)), *await _of_redis(resources)]
     return Lag(
         status="degraded" if found else "ok",
         concerns=found,
         measures=measured,
         latencies=await latencies(resources.pool, window),
+        upstreams=upstreams,
     )
 
 
@@ -89,6 +93,7 @@ def _shown(found: Lag, minutes: int) -> Group:
         f"{m.at:%Y-%m-%d %H:%M:%S} UTC   [bold]{found.status}[/bold]   {counts}",
         *(f"[yellow]![/yellow] {escape(sentence)}" for sentence in found.concerns),
         _feeds(m),
+        _upstreams(found.upstreams),
         _lanes(found),
         _latencies(found.latencies, minutes),
         *([_drift(m)] if m.drift else []),
@@ -104,6 +109,15 @@ def _feeds(m: Measures) -> Table:
         took = "" if canary is None else "missing" if canary.took_seconds is None else _seconds(canary.took_seconds)
         ages = (_ago(feed.age_seconds), _ago(feed.last_event_age_seconds), _ago(feed.position_age_seconds))
         table.add_row(escape(feed.feed), feed.state, *ages, took, escape(feed.leader or ""))
+    return table
+
+
+def _upstreams(found: list[Standing]) -> Table:
+    table = Table("upstream", "breaker", "since", "next try", "why", box=SIMPLE_HEAD)
+    for each in found:
+        retry_at = f"{each.retry_at:%H:%M:%S}" if each.retry_at else ""
+        since = f"{each.since:%Y-%m-%d %H:%M:%S}" if each.state != "closed" else ""
+        table.add_row(each.upstream, each.state, since, retry_at, escape(f"{each.reason} {each.error}".strip()))
     return table
 
 

@@ -13,11 +13,13 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.context import Actor
+from app.commands.touches import Touches
 from app.errors import NotAuthenticated
 from app.settings import Settings
 
 _FIND = """
-SELECT s.id, s.user_id, s.mfa, u.role, m.account_id, m.whmcs_client_id, m.salesforce_account_id
+SELECT s.id, s.user_id, s.mfa, u.role, m.account_id, m.whmcs_client_id, m.salesforce_account_id,
+       s.last_seen_at < now() - $3 * interval '1 second' AS unseen
 FROM portal.sessions s
 JOIN portal.users u ON u.id = s.user_id
 LEFT JOIN portal.id_mappings m ON m.user_id = s.user_id
@@ -80,17 +82,16 @@ async def open_session(
     return opened
 
 
-async def find(pool: asyncpg.Pool, settings: Settings, token: str, request_id: str, address: str) -> Actor | None:
-    """Who holds this token, unless the session is revoked, expired or was idle for too long."""
-    row = await pool.fetchrow(_FIND, digest(token), settings.session_idle_seconds)
+async def find(
+    pool: asyncpg.Pool, settings: Settings, token: str, request_id: str, address: str, touches: Touches
+) -> Actor | None:
+    """Who holds this token, unless the session is revoked, expired or was idle for too long. Nothing is written here;
+    that it is in use, `touches` writes down."""
+    row = await pool.fetchrow(_FIND, digest(token), settings.session_idle_seconds, TOUCH_SECONDS)
     if row is None:
         return None
-    await pool.execute(
-        "UPDATE portal.sessions SET last_seen_at = now() "
-        "WHERE id = $1 AND last_seen_at < now() - $2 * interval '1 second'",
-        row["id"],
-        TOUCH_SECONDS,
-    )
+    if row["unseen"]:
+        touches.note([row["id"]])
     return Actor(
         role=row["role"],
         mfa=row["mfa"],

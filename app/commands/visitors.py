@@ -2,7 +2,7 @@
 
 What ends or changes a session is told to every process (`app/readmodels/watch.py`).
 
-Reads: portal.id_mappings, portal.users. Reads and writes: portal.sessions.
+Reads: portal.id_mappings, portal.sessions, portal.users.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.sessions import TOUCH_SECONDS
+from app.commands.touches import Touches
 from app.readmodels.known import Known
 from app.settings import Settings
 
@@ -28,7 +29,6 @@ LEFT JOIN portal.id_mappings m ON m.user_id = s.user_id
 WHERE s.token_hash = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > now()
   AND s.last_seen_at > now() - $2 * interval '1 second'
 """
-_TOUCH = "UPDATE portal.sessions SET last_seen_at = now() WHERE id = ANY($1) AND revoked_at IS NULL"
 
 
 class Visitor(Struct, frozen=True):
@@ -40,7 +40,7 @@ class Visitor(Struct, frozen=True):
     good_until: float
 
 
-def visitors(pool: asyncpg.Pool, settings: Settings) -> Known[Visitor]:
+def visitors(pool: asyncpg.Pool, settings: Settings, touches: Touches) -> Known[Visitor]:
     """The sessions a process knows, by the hexadecimal hash of their token."""
     idle_seconds = settings.session_idle_seconds
     touch_seconds = min(TOUCH_SECONDS, idle_seconds / 2)
@@ -54,8 +54,7 @@ def visitors(pool: asyncpg.Pool, settings: Settings) -> Known[Visitor]:
         asked_at = monotonic()
         hashes = [bytes.fromhex(digest) for digest in digests]
         rows = await pool.fetch(_FIND, hashes, idle_seconds, touch_seconds)
-        if unseen := [row["id"] for row in rows if row["unseen"]]:
-            await pool.execute(_TOUCH, unseen)
+        touches.note(row["id"] for row in rows if row["unseen"])
         return {row["token_hash"].hex(): visitor(row, asked_at) for row in rows}
 
     return Known(read, MOST)

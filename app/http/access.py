@@ -17,6 +17,7 @@ from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from app.http.addresses import client_address
 from app.http.problems import UnsupportedMediaType
 from app.http.roles import CUSTOMER, Rule, rule_of
+from app.http.serving import Serving
 from app.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -36,7 +37,11 @@ async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
     request_id = str(connection.scope.get("request_id", ""))
     rule = rule_of(connection.scope["path"])
     token, by_cookie = ("", False) if rule and rule.blind else _token(connection)
-    actor = await sessions.find(context.pool, context.settings, token, request_id, address) if token else None
+    actor = None
+    if token:
+        serving: Serving = connection.app.state.serving
+        pool, touches = serving.store.pool, serving.touches
+        actor = await sessions.find(pool, context.settings, token, request_id, address, touches)
     connection.state.actor = actor or Actor(request_id=request_id, address=address)
     connection.state.by_cookie = by_cookie
 

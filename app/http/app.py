@@ -1,7 +1,7 @@
 """The front door: every route, the guards before it, and what each request finds behind it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from app.commands.context import Actor
+from app.db import open_pool
 from app.http import (
     account_read,
     account_write,
@@ -38,8 +39,10 @@ from app.http import (
 )
 from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
 from app.http.bounds import Bounds
+from app.http.deadlines import Deadlines
 from app.http.doorbells import Doorbells
 from app.http.draining import Draining
+from app.http.examination import Examination
 from app.http.frame import Frame
 from app.http.lane import Lane
 from app.http.openapi import BrowsablePage, JsonDocument
@@ -78,6 +81,8 @@ ROUTES = (
     *health.ROUTES,
 )
 
+STATEMENT_SECONDS = 10.0
+"""Of what a request asks of Postgres, one statement; workers have longer ones."""
 READABLE_HEADERS = (
     *("X-Request-Id", "ETag", "Consistency", "Consistency-Token", "Command-Id", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "Retry-After"),
@@ -102,6 +107,7 @@ def build(settings: Settings) -> Litestar:
                 yield
             finally:
                 lane.serving = None
+                await deadlines.finish()
 
     app = Litestar(
         route_handlers=list(ROUTES),
@@ -116,7 +122,8 @@ def build(settings: Settings) -> Litestar:
         logging_config=None,
     )
     refuse_uncovered(app)
-    bounded = Bounds(app.asgi_handler, settings.requests_at_once)  # type: ignore[arg-type]
+    deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
+    bounded = Bounds(deadlines, settings.requests_at_once)
     app.state.draining = draining = Draining(bounded)
     app.asgi_handler = Frame(draining)  # type: ignore[assignment]
     app.state.lane = lane = Lane(settings, app.cors_config, draining)
@@ -126,11 +133,17 @@ def build(settings: Settings) -> Litestar:
 @asynccontextmanager
 async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[Serving]:
     """What requests find in the application's state, closed in reverse."""
-    async with open_resources(settings) as r:
+    async with AsyncExitStack() as stack:
+        r = await stack.enter_async_context(open_resources(settings, statement_seconds=STATEMENT_SECONDS))
+        app.state.admission = r.admission
+        app.state.health_pool = health_pool = await open_pool(settings.database_url, size=2, only_reads=True)
+        stack.push_async_callback(health_pool.close)
+        app.state.examination = examination = Examination(settings)
+        stack.push_async_callback(examination.close)
         app.state.context = r.context
         app.state.cases = r.cases
         app.state.door = Door(r.pool, settings.inbox_high_water)
-        app.state.metrics = Metrics(r.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+        app.state.metrics = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
         app.state.verifications = Verifications(r.inbox, r.pool)
         app.state.doorbells = doorbells = Doorbells(
             r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams

@@ -4,8 +4,9 @@ Bodies are bounded by the framework while they are read, event streams by `app/h
 """
 
 from app.errors import InvalidRequest, PortalError
+from app.http.deadlines import refuse
 from app.http.frame import Application, Receive, Scope, Send
-from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, QueryTooLong, rendered
+from app.http.problems import Busy, HeadersTooLarge, QueryTooLong
 
 LONGEST_QUERY = 4_096
 LARGEST_HEADERS = 16_384
@@ -28,7 +29,7 @@ class Bounds:
             await self._application(scope, receive, send)
             return
         if error := self._refused(scope):
-            await _refuse(scope, send, error)
+            await refuse(scope, send, error)
             return
         self._running += 1
         try:
@@ -45,11 +46,3 @@ class Bounds:
         if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
             return HeadersTooLarge()
         return Busy() if self._running >= self._at_once else None
-
-
-async def _refuse(scope: Scope, send: Send, error: PortalError) -> None:
-    status, headers, body = rendered(error, str(scope.get("request_id", "")))
-    sent = {**headers, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
-    pairs = [(name.lower().encode(), value.encode()) for name, value in sent.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})

@@ -1,5 +1,8 @@
-"""Health and metrics. Terse, because anybody may ask; `portal lag` tells operators the rest."""
+"""Health and metrics, answered within a second or two whatever hangs. Terse, because anybody may ask; `portal lag`
+tells operators the rest."""
 
+import asyncio
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -7,19 +10,27 @@ import msgspec
 from litestar import Request, Response, get
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from redis.exceptions import RedisError
 
 from app.commands.context import Context
 from app.commands.fulfilment import overview
 from app.commands.services import journal, schedule_lists
 from app.db import is_outage
+from app.http.examination import LOOK_SECONDS, FeedStanding, concerned, within
 from app.http.inputs import answers
+from app.http.problems import Unavailable
 from app.http.serving import Serving
 from app.ingest.measure import measure
 from app.ingest.measures import Canary, Drift, concerns
-from app.ingest.metrics import Metrics
+from app.ingest.metrics import Metrics, rendered
+from app.integrations.admission.admission import Admission
+from app.integrations.admission.gates import Standing
 from app.queries.pages import Layers
 
+METRICS_SECONDS = 2.0
+BREAKERS = (
+    "# HELP portal_upstream_state 1 for the state of each upstream's circuit breaker\n"
+    "# TYPE portal_upstream_state gauge\n"
+)
 ANSWERS = "# HELP portal_answers_total Ready answers by the layer they came from\n# TYPE portal_answers_total counter\n"
 FULFILMENTS = "# HELP portal_fulfilments Orders on their way to an activated service\n# TYPE portal_fulfilments gauge\n"
 ACTIVATED = (
@@ -40,12 +51,27 @@ SCHEDULED = (
 )
 
 
-class Ready(Struct, frozen=True):
-    """`status` is ok, unavailable or stopping; without Redis it is ok."""
+class UpstreamHealth(Struct, frozen=True, kw_only=True):
+    """The circuit breaker of an upstream: closed (calls go through), open (nobody calls before `retry_at`) or half_open
+    (one call tries). `reason`: outage, limit (it asked us to wait) or auth (it refuses our credentials)."""
+
+    upstream: str
+    state: str
+    since: datetime
+    retry_at: datetime | None
+    reason: str | None
+
+
+class Ready(Struct, frozen=True, kw_only=True):
+    """`status`: ok, degraded (it serves, and `reasons` say what is sick), unavailable or stopping. `postgres`: ok,
+    read_only or away. `redis`: ok, refusing (it takes no writes) or away. `feeds` is null when they cannot be read."""
 
     status: str
-    postgres: bool
-    redis: bool
+    reasons: list[str]
+    postgres: str
+    redis: str
+    upstreams: list[UpstreamHealth]
+    feeds: list[FeedStanding] | None
 
 
 class FeedHealth(Struct, frozen=True, kw_only=True):
@@ -95,12 +121,39 @@ async def live() -> dict[str, str]:
     responses=answers(Ready, "It can."),
 )
 async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """503 without Postgres, and while the process comes to its end. Without Redis it serves, slower."""
-    context: Context = request.app.state.context
-    postgres, redis = await _postgres(context), await _redis(context)
-    if request.app.state.draining.begun:
-        return _json(Ready("stopping", postgres, redis), 503)
-    return _json(Ready("ok" if postgres else "unavailable", postgres, redis), 200 if postgres else 503)
+    """503 without Postgres, and while the process comes to its end. What else is sick makes it `degraded`, with 200: it
+    serves. Answers within a second, whatever hangs."""
+    state = request.app.state
+    found = await state.examination.examine()
+    upstreams = [_upstream(each) for each in state.admission.standings()]
+    reasons = concerned(found, [(each.upstream, each.state) for each in upstreams])
+    serves = found.postgres != "away"
+    status = "stopping" if state.draining.begun else _status(serves, reasons)
+    body = Ready(
+        status=status,
+        reasons=reasons,
+        postgres=found.postgres,
+        redis=found.redis,
+        upstreams=upstreams,
+        feeds=found.feeds,
+    )
+    return _json(body, 200 if status in ("ok", "degraded") else 503)
+
+
+def _status(serves: bool, reasons: list[str]) -> str:
+    if not serves:
+        return "unavailable"
+    return "degraded" if reasons else "ok"
+
+
+def _upstream(standing: Standing) -> UpstreamHealth:
+    return UpstreamHealth(
+        upstream=standing.upstream,
+        state=standing.state,
+        since=standing.since,
+        retry_at=standing.retry_at,
+        reason=standing.reason or None,
+    )
 
 
 @get(
@@ -111,12 +164,19 @@ async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Every change feed with its state and the age of its last answer, what the inbox holds, what is parked, what the
-    last comparison with the upstreams found. A dead feed grows old here; it never looks like one that is up to date."""
+    last comparison with the upstreams found. A dead feed grows old here; it never looks like one that is up to date.
+    503 when that cannot be found out within a second."""
     context: Context = request.app.state.context
     serving: Serving = request.app.state.serving
-    settings = context.settings
-    await serving.watch.held()
-    found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+    settings, pool = context.settings, request.app.state.health_pool
+    feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
+    found, examined, _ = await asyncio.gather(
+        within(LOOK_SECONDS, measure(pool, feeds)),
+        request.app.state.examination.examine(),
+        within(LOOK_SECONDS, serving.watch.held()),
+    )
+    if found is None:
+        raise Unavailable
     body = CacheHealth(
         status="degraded" if list(concerns(found)) else "ok",
         feeds=[
@@ -127,7 +187,7 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
         parked=found.dead_letters.count,
         untold=found.notices_untold.count,
         drift=list(found.drift),
-        redis=await _redis(context),
+        redis=examined.redis == "ok",
         answers=serving.pages.layers(),
         sessions=len(serving.visitors),
     )
@@ -140,8 +200,22 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     measures: Metrics = request.app.state.metrics
     serving: Serving = request.app.state.serving
     serving.log.flush()
-    told = await _fulfilments(request.app.state.context) + _answers(serving.pages.layers())
-    return Response(generate_latest() + await measures.text() + told, media_type=CONTENT_TYPE_LATEST)
+    told = _answers(serving.pages.layers()) + _breakers(request.app.state.admission)
+    measured, fulfilments = await asyncio.gather(
+        within(METRICS_SECONDS, measures.text()),
+        within(METRICS_SECONDS, _fulfilments(request.app.state.health_pool)),
+    )
+    found = (measured if measured is not None else rendered(None)) + (fulfilments or b"")
+    return Response(generate_latest() + found + told, media_type=CONTENT_TYPE_LATEST)
+
+
+def _breakers(admission: Admission) -> bytes:
+    lines = [
+        f'portal_upstream_state{{upstream="{each.upstream}",state="{state}"}} {int(each.state == state)}\n'
+        for each in admission.standings()
+        for state in ("closed", "open", "half_open")
+    ]
+    return (BREAKERS + "".join(lines)).encode()
 
 
 def _answers(layers: Layers) -> bytes:
@@ -153,13 +227,13 @@ def _answers(layers: Layers) -> bytes:
     return (ANSWERS + "".join(lines)).encode()
 
 
-async def _fulfilments(context: Context) -> bytes:
+async def _fulfilments(pool: asyncpg.Pool) -> bytes:
     """By state and error, how the last day went, what is left to set up; changes of plan, made and planned. Absent
     while the database is away."""
     try:
-        found, pace = await overview.counts(context.pool), await overview.pace(context.pool)
-        steps = await overview.provision_counts(context.pool)
-        changes, planned = await journal.counts(context.pool), await schedule_lists.counts(context.pool)
+        found, pace = await overview.counts(pool), await overview.pace(pool)
+        steps = await overview.provision_counts(pool)
+        changes, planned = await journal.counts(pool), await schedule_lists.counts(pool)
     except Exception as error:
         if not is_outage(error):
             raise
@@ -180,20 +254,6 @@ async def _fulfilments(context: Context) -> bytes:
     lines.append(SCHEDULED)
     lines += [f'portal_scheduled_changes{{state="{state}"}} {count}\n' for state, count in planned.items()]
     return (FULFILMENTS + "".join(lines)).encode()
-
-
-async def _postgres(context: Context) -> bool:
-    try:
-        return bool(await context.pool.fetchval("SELECT true", timeout=2))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        return False
-
-
-async def _redis(context: Context) -> bool:
-    try:
-        return bool(await context.redis.ping())  # type: ignore[misc]
-    except RedisError:
-        return False
 
 
 def _json(body: Any, status: int) -> Response[bytes]:

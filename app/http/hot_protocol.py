@@ -6,6 +6,7 @@ library's affair. A hot request behind one that is not answered yet, or to a cli
 answered by the application like any other.
 """
 
+import asyncio
 import functools
 from typing import Any
 
@@ -58,6 +59,7 @@ class HotConnection(Connection):
             super()._start_asgi_task(cycle, app)
             return
         self._answering = cycle
+        cycle.scope["began"] = asyncio.get_running_loop().time()  # type: ignore[typeddict-unknown-key]
         self._lane.fetch(visit, functools.partial(self._fetched, cycle, app))
 
     def _fetched(self, cycle: RequestResponseCycle, app: Any, answer: Answer | None) -> None:

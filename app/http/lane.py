@@ -6,7 +6,6 @@ on to the application as if the lane were not there. `app/http/hot_protocol.py` 
 """
 
 import asyncio
-import functools
 import time
 from hashlib import sha256
 
@@ -28,6 +27,8 @@ SPECIAL = frozenset(
     }
 )
 """Headers that ask for something else than the answer as it is."""
+LONGEST_SECONDS = 2.5
+"""How long the lane tries; whoever hangs longer is the application's affair."""
 MOST_HEADERS, MOST_HEAD_BYTES = 40, 8_000
 MOST_DIGESTS, LONGEST_TOKEN = 20_000, 200
 _COOKIE = COOKIE.encode() + b"="
@@ -43,6 +44,7 @@ class Lane:
         self._draining, self._most_waiting = draining, settings.requests_at_once
         self._special = SPECIAL if self._answers.knows_origins else SPECIAL | {b"origin"}
         self._trusted = trusted_proxies(settings)
+        self._patience_seconds = min(LONGEST_SECONDS, settings.read_deadline_seconds / 2)
         self._digests: dict[bytes, str] = {}
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,7 +80,7 @@ class Lane:
             done(None)
             return
         self._waiting += 1
-        fetching = Fetching(serving, self._answers, visit, self._subject, functools.partial(self._end, done))
+        fetching = Fetching(serving, self._answers, visit, self._subject, self._bounded(done))
         stamp = serving.pages.stamp(visit.owner) if visit.subject and serving.watch.holds() else None
         if stamp is None:
             task = asyncio.create_task(fetching.seek())
@@ -113,10 +115,20 @@ class Lane:
                 self._digests[token] = digest
         return digest
 
-    def _end(self, done: Done, answer: Answer | None) -> None:
-        """A visit is over."""
-        self._waiting -= 1
-        done(answer)
+    def _bounded(self, done: Done) -> Done:
+        """Hand on to the application, which has a deadline, what does not come in time; and nothing twice."""
+        over = False
+
+        def end(answer: Answer | None) -> None:
+            nonlocal over
+            if not over:
+                over = True
+                late.cancel()
+                self._waiting -= 1
+                done(answer)
+
+        late = asyncio.get_running_loop().call_later(self._patience_seconds, end, None)
+        return end
 
 
 def _token(asked: Asked) -> bytes:

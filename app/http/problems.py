@@ -74,6 +74,14 @@ class Unavailable(PortalError):
     retry_after_seconds = 5
 
 
+class Unfinished(PortalError):
+    """A command that takes longer than its caller can be kept waiting; the work goes on."""
+
+    code = "outcome_unknown"
+    detail = errors.OutcomeUnknown.detail
+    retry_after_seconds = 10
+
+
 class NetworkUnavailable(PortalError):
     """Freebit is away, refuses us, or talks nonsense."""
 
@@ -118,6 +126,7 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.Overloaded: 503,
     Busy: 503,
     Unavailable: 503,
+    Unfinished: 503,
     BillingUnavailable: 503,
     NetworkUnavailable: 503,
     HostingUnavailable: 503,

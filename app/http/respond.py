@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.datastructures import Cookie, State
 
 from app.http.signed import seal, unseal
-from app.ingest.inbox import Inbox
 from app.queries.page import Page
 from app.queries.store import Answer, Source
 from app.settings import Settings
@@ -22,12 +20,9 @@ PRIVATE = "private, no-cache"
 NEVER_STORED = "private, no-store"
 DEFAULT_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 10.0
-GRACE_SECONDS = 0.5
 
 _MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})")
 _WAIT = re.compile(r"\bwait=(\d+(?:\.\d+)?)")
-
-log = structlog.get_logger()
 
 
 def public_cache(settings: Settings) -> str:
@@ -94,25 +89,17 @@ def _older(source: Source, wanted_seconds: float | None) -> bool:
 
 async def _verified(request: Request[Any, Any, State], wishes: Sequence[Source], *, wait: bool) -> bool:
     """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
-    context = request.app.state.context
-    try:
-        asked = await request.app.state.verifications.ask([(w.resource, w.record_id, w.as_of) for w in wishes])
-    except Exception as error:  # whatever it is, the answer itself is there
-        log.warning("verification_not_asked", error=repr(error))
+    context, verifications = request.app.state.context, request.app.state.verifications
+    asked = [(wish.resource, wish.record_id, wish.as_of) for wish in wishes]
+    if not wait:
+        verifications.begin(asked)
         return False
-    if not wait or not asked:
-        return False
-    seconds = _wait_seconds(request)
-    return all(await asyncio.gather(*(_settled(context.inbox, number, seconds) for number in asked)))
-
-
-async def _settled(inbox: Inbox, submission: int, seconds: float) -> bool:
-    """Whether it is settled within the time, also where the inbox itself does not answer."""
-    try:
-        async with asyncio.timeout(seconds + GRACE_SECONDS):
-            return await inbox.settled(submission, seconds)
-    except TimeoutError:
-        return False
+    loop, seconds = asyncio.get_running_loop(), _wait_seconds(request)
+    deadline = loop.time() + seconds
+    numbers = [number for number in await verifications.ask(asked, seconds) if number is not None]
+    left_seconds = max(deadline - loop.time(), 0.0)
+    settled = await asyncio.gather(*(context.inbox.settled(number, left_seconds) for number in numbers))
+    return bool(numbers) and all(settled)
 
 
 def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:
@@ -141,7 +128,7 @@ async def _wait_for_own_write(request: Request[Any, Any, State], account_id: obj
     context = request.app.state.context
     purpose = f"consistency:{account_id}"
     submission = int(unseal(context.settings.portal_secret, purpose, token, "Consistency-Token"))
-    return "reached" if await _settled(context.inbox, submission, _wait_seconds(request)) else "pending"
+    return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
 
 
 def _wait_seconds(request: Request[Any, Any, State]) -> float:

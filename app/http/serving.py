@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct
 
+from app.commands.touches import Touches
 from app.commands.visitors import Visitor, visitors
 from app.db import open_pool
 from app.http.access_log import AccessLog
@@ -29,6 +30,7 @@ class Serving(Struct, frozen=True):
     copies: Copies
     tallies: Tallies
     log: AccessLog
+    touches: Touches
 
     def forget(self, word: str) -> None:
         """What a notification names: `a` and an account, `s` and a session's hash, `*` everything."""
@@ -47,15 +49,17 @@ async def open_serving(settings: Settings) -> AsyncIterator[Serving]:
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url, only_reads=True)
         stack.push_async_callback(pool.close)
-        watch, copies = Watch(), Copies(settings.redis_url)
+        watch, copies, touches = Watch(), Copies(settings.redis_url), Touches(pool)
+        stack.push_async_callback(touches.close)
         serving = Serving(
             Store(pool, settings.salesforce_channel, settings.whmcs_time_zone, settings.feed_bound_seconds),
             Pages(pool, watch, copies, settings.answer_memory_mib * MIB),
-            visitors(pool, settings),
+            visitors(pool, settings, touches),
             watch,
             copies,
             Tallies(copies),
             AccessLog(settings),
+            touches,
         )
         for each in (copies, serving.tallies, serving.log):
             each.open()

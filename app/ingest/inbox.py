@@ -26,6 +26,8 @@ from app.ingest.pending import Pending, confirm, pend
 
 SHARDS = 16
 FALLBACK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
+"""What one look may take once the time is up."""
 AWAITED = frozenset({"command", "portal", "refetch"})
 """Origins whose submissions somebody may wait for; nobody waits for a page or a change event."""
 
@@ -153,8 +155,17 @@ class Inbox:
         """Wait until everything submitted under the number shows in the read models; False when time runs out.
 
         Workers ring the bell for it; the database is asked now and then all the same, and often while the bell is out
-        of order.
+        of order. False too when the database cannot be asked in time.
         """
+        try:
+            async with asyncio.timeout(timeout_seconds + LOOK_SECONDS):
+                return await self._settled(submission, timeout_seconds)
+        except Exception as error:  # the database hangs or is away; what was submitted is there all the same
+            if not is_outage(error):
+                raise
+            return False
+
+    async def _settled(self, submission: int, timeout_seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         pause_seconds = 0.004
         with self._bell.expect(submission) as rung:

@@ -5,6 +5,7 @@ anything that went wrong later is `OutcomeUnknown` for a write and `UpstreamUnav
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -12,9 +13,18 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from app.errors import OutcomeUnknown, PortalError, UpstreamBusy, UpstreamError, UpstreamMalformed, UpstreamUnavailable
+from app.errors import (
+    OutcomeUnknown,
+    PortalError,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamUnavailable,
+    UpstreamUnreached,
+)
 from app.intake import text
 from app.intake.salvage import Salvaged, salvaged
+from app.integrations.admission.pauses import told_seconds
 from app.integrations.tls import trusted
 from app.integrations.wall import write_refused, write_sent
 from app.settings import Settings
@@ -28,10 +38,11 @@ NO_SLOT = "no_slot"
 
 
 class Answer(Struct, frozen=True):
-    """What came back, whatever its status."""
+    """What came back, whatever its status. `retry_after_seconds`: when to come back, where the upstream says so."""
 
     status: int
     content: bytes
+    retry_after_seconds: int | None = None
 
 
 class Forms:
@@ -97,7 +108,7 @@ class Forms:
             raise
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             write_refused()
-            raise UpstreamUnavailable(self._upstream, operation, repr(error)) from error
+            raise UpstreamUnreached(self._upstream, operation, repr(error)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._unanswered(write)(self._upstream, operation, repr(error), vendor_code=TIMED_OUT) from error
         except httpx.DecodingError as error:
@@ -112,7 +123,8 @@ class Forms:
         try:
             if 300 <= response.status_code < 500:
                 write_refused()
-            return Answer(response.status_code, await self._body(operation, response, write))
+            told = retry_after_of(response.headers.get("retry-after"))
+            return Answer(response.status_code, await self._body(operation, response, write), told)
         finally:
             await response.aclose()
 
@@ -150,11 +162,20 @@ def spoiled(upstream: str, operation: str, message: str, *, write: bool) -> Upst
     return (OutcomeUnknown if write else UpstreamMalformed)(upstream, operation, message)
 
 
-def of_status(upstream: str, operation: str, status: int, *, write: bool) -> UpstreamError | None:
+def retry_after_of(header: str | None) -> int | None:
+    """A `Retry-After` header in whole seconds, rounded up."""
+    told = told_seconds(header)
+    return None if told is None else max(math.ceil(told), 1)
+
+
+def of_status(
+    upstream: str, operation: str, status: int, *, write: bool, retry_after_seconds: int | None = None
+) -> UpstreamError | None:
     """What a 5xx or 429 means, nothing for other statuses. 503 and 429 say that the request was not taken in; behind
     any other 5xx a write may have been done, because PHP and proxies fail after the work as well as before."""
     if status in (429, 503):
-        return UpstreamBusy(upstream, operation, f"HTTP {status}")
+        return UpstreamBusy(upstream, operation, f"HTTP {status}", retry_after_seconds=retry_after_seconds)
     if status >= 500:
-        return (OutcomeUnknown if write else UpstreamUnavailable)(upstream, operation, f"HTTP {status}")
+        kind = OutcomeUnknown if write else UpstreamUnavailable
+        return kind(upstream, operation, f"HTTP {status}", retry_after_seconds=retry_after_seconds)
     return None

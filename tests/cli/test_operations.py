@@ -80,3 +80,23 @@ async def test_lag_names_what_is_behind_and_a_feed_that_was_never_heard(portal: 
     assert told.returncode == 0, told.stderr
     assert "has never answered" in told.stdout
     assert "degraded" in told.stdout
+
+
+async def test_lag_and_doctor_name_an_upstream_that_nobody_calls(portal: Any, pool: asyncpg.Pool) -> None:
+    await pool.execute(
+        "INSERT INTO read_model.upstreams (upstream, state, retry_at, reason, error) "
+        "VALUES ('whmcs', 'open', now() + interval '10 minutes', 'limit', 'HTTP 429')"
+    )
+    found = answered(portal("lag", "--json"))
+    whmcs = next(each for each in found["upstreams"] if each["upstream"] == "whmcs")
+    assert (found["status"], whmcs["state"], whmcs["reason"], whmcs["error"]) == (
+        "degraded",
+        "open",
+        "limit",
+        "HTTP 429",
+    )
+    assert any("Nobody calls whmcs" in sentence and "asked us to wait" in sentence for sentence in found["concerns"])
+    assert "HTTP 429" in portal("lag").stdout
+    checks = json.loads(portal("doctor", "--json").stdout)["checks"]
+    breakers = next(each for each in checks if each["check"] == "breakers")
+    assert (breakers["status"], "whmcs" in breakers["detail"]) == ("failed", True)

@@ -46,13 +46,8 @@ async def test_metrics_count_by_route_template(api: httpx.AsyncClient) -> None:
     assert "12345678" not in text
 
 
-async def test_health_tells_of_postgres_and_redis(api: httpx.AsyncClient, serve: Any, settings: Settings) -> None:
+async def test_a_living_process_says_so(api: httpx.AsyncClient) -> None:
     assert (await api.get("/api/health/live")).json() == {"status": "ok"}
-    ready = await api.get("/api/health/ready")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "postgres": True, "redis": True})
-    async with serve(msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:9/0")) as without_redis:
-        ready = await without_redis.get("/api/health/ready")
-        assert (ready.status_code, ready.json()) == (200, {"status": "ok", "postgres": True, "redis": False})
 
 
 async def test_only_configured_origins_may_read_answers_in_a_browser(serve: Any, settings: Settings) -> None:

@@ -56,6 +56,14 @@ async def age(pool: asyncpg.Pool, redis: Redis, seconds: float) -> None:
     await forget_everywhere(pool, redis)
 
 
+async def asked(pool: asyncpg.Pool, resource: str) -> int:
+    """How many hints there are, once there is one: they are written behind the answers."""
+    async with asyncio.timeout(20):
+        while not (count := await hints(pool, resource)):
+            await asyncio.sleep(0.02)
+    return count
+
+
 async def hints(pool: asyncpg.Pool, resource: str) -> int:
     where = "SELECT count(*) FROM ingest.inbox WHERE object = $1 AND event_id LIKE 'verify:%'"
     return int(await pool.fetchval(where, resource))
@@ -71,7 +79,7 @@ async def test_past_its_bound_a_list_answers_at_once_and_is_verified_by_a_worker
     await age(pool, redis, BOUND_SECONDS[resource] + 1)
     answers = await asyncio.gather(*(api.get(route) for _ in range(20)))
     assert all(each.json()["stale"] is True for each in answers)
-    assert await hints(pool, resource) == 1, "one refresh, however many ask"
+    assert await asked(pool, resource) == 1, "one refresh, however many ask"
     await desk.settle()
     fresh = (await api.get(route)).json()
     assert fresh["stale"] is False
@@ -118,4 +126,4 @@ async def test_orders_are_verified_with_salesforce_when_somebody_demands_it(
     assert (await api.get("/api/orders")).status_code == 200
     assert await hints(pool, "account_history") == 0
     await api.get("/api/orders", headers={"Cache-Control": "max-age=1", "Prefer": "wait=0.1"})
-    assert await hints(pool, "account_history") == 1
+    assert await asked(pool, "account_history") == 1

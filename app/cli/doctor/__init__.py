@@ -50,6 +50,7 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
         upstreams.whmcs(settings),
         upstreams.freebit(settings),
         upstreams.whm(settings),
+        upstreams.breakers(settings),
         webhooks.door(settings),
         provisioning.templates(settings),
         webhooks.canary(settings),

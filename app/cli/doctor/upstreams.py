@@ -1,6 +1,8 @@
 """WHMCS, Freebit and WHM: reachable with our credentials, and set up as our settings say."""
 
 from app.cli.doctor.finding import Finding, Trouble, checked
+from app.integrations.admission.admission import Admission
+from app.integrations.admission.gates import told
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
@@ -55,3 +57,19 @@ async def whm(settings: Settings) -> Finding:
             await client.close()
 
     return await checked("whm", "api", look, "Check WHM_USER and WHM_TOKEN; the token may have ended.")
+
+
+async def breakers(settings: Settings) -> Finding:
+    """No upstream is left alone by the processes."""
+
+    async def look() -> str:
+        admission = await Admission.open(settings)
+        try:
+            sentences = [*filter(None, map(told, admission.standings()))]
+        finally:
+            await admission.close()
+        if sentences:
+            raise Trouble(" ".join(sentences), "They are tried again by themselves; refused credentials want mending.")
+        return "calls go through to every upstream"
+
+    return await checked("upstreams", "breakers", look, "`portal lag` says more.")

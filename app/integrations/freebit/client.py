@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from app.errors import UpstreamAuthFailed, UpstreamMalformed, UpstreamNotFound
 from app.intake.text import cleaned, scalar
+from app.integrations.admission.admission import alone
+from app.integrations.admission.gates import Gate
 from app.integrations.forms import Forms
 from app.integrations.freebit import records
 from app.integrations.freebit.faults import FREEBIT, understood
@@ -51,16 +53,17 @@ class AuthKey(Struct, frozen=True):
 class FreebitClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
+        self._gate = gate or alone(FREEBIT, settings)
         self._base = settings.freebit_url.rstrip("/") + "/emptool/api/"
         self._forms = Forms(FREEBIT, settings, concurrency=CONCURRENCY)
         self._keys = Shared(self._log_in, lambda key: time.monotonic() < key.good_until_seconds)
 
     @classmethod
-    async def open(cls, settings: Settings) -> "FreebitClient":
+    async def open(cls, settings: Settings, gate: Gate | None = None) -> "FreebitClient":
         """A client; nothing is called yet."""
-        return cls(settings)
+        return cls(settings, gate)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -69,7 +72,8 @@ class FreebitClient:
 
     async def log_in(self) -> None:
         """Get an authentication key: the cheapest probe of address and credentials."""
-        await self._keys.get()
+        async with self._gate.admitted("auth", login=True):
+            await self._keys.get()
 
     async def activate_esim(self, new: EsimActivation) -> str | None:
         """Ask for an eSIM line; returns the number when Freebit assigns one now. Accepted is not done."""
@@ -141,6 +145,10 @@ class FreebitClient:
 
     async def _call(self, operation: str, request: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
         """One call; a refused key is renewed once and the call repeated."""
+        async with self._gate.admitted(operation, key=f"{operation} {request.get('account', request)}"):
+            return await self._authorised(operation, request, write)
+
+    async def _authorised(self, operation: str, request: Mapping[str, Any], write: bool) -> dict[str, Any]:
         key = await self._keys.get()
         try:
             return await self._post(operation, {**request, "authKey": key.text}, write=write)

@@ -43,8 +43,9 @@ def understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
     if code == SUCCESS:
         return body
     if code:
-        raise _refusal(operation, code, body.get("status"))
-    if failure := of_status(FREEBIT, operation, answer.status, write=write):
+        raise _refusal(operation, code, body.get("status"), answer.retry_after_seconds)
+    told = answer.retry_after_seconds
+    if failure := of_status(FREEBIT, operation, answer.status, write=write, retry_after_seconds=told):
         raise failure
     message = f"HTTP {answer.status} without a resultCode"
     raise spoiled(FREEBIT, operation, message, write=write and answer.status == 200)
@@ -56,8 +57,10 @@ def _code(body: Mapping[str, Any]) -> str:
     return "" if number is None else str(number)
 
 
-def _refusal(operation: str, code: str, status: Any) -> UpstreamError:
+def _refusal(operation: str, code: str, status: Any, told: int | None) -> UpstreamError:
     detail = status if isinstance(status, Mapping) else {}
     kind = RESULTS.get(code) or (UpstreamUnavailable if code.startswith("5") else UpstreamRejected)
     vendor_code = f"{code}-{scalar(detail.get('statusCode'))}"
-    return kind(FREEBIT, operation, scalar(detail.get("message")), vendor_code=vendor_code)
+    told = told if code in ("429", "503") else None
+    message = scalar(detail.get("message"))
+    return kind(FREEBIT, operation, message, vendor_code=vendor_code, retry_after_seconds=told)

@@ -8,20 +8,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
 import msgspec
 from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceError
 from simple_salesforce.format import format_external_id, format_soql
 
 from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamMalformed, UpstreamRejected
+from app.integrations.admission.admission import alone
+from app.integrations.admission.gates import Gate
 from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import composite, faults, paging, records
 from app.integrations.salesforce.composite import Part, PartResult
 from app.integrations.salesforce.deadline import within
 from app.integrations.salesforce.paging import Page
-from app.integrations.salesforce.session import session
+from app.integrations.salesforce.session import heard, session
 from app.integrations.salesforce.token import Token, Tokens
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS, MAY_LACK
 from app.settings import Settings
@@ -36,8 +40,9 @@ GRACE_SECONDS = 1.0
 class SalesforceClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
+        self.gate = gate or alone(faults.SALESFORCE, settings)
         self._tokens = Tokens(settings)
         self._slots = asyncio.Semaphore(settings.salesforce_concurrency)
         self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
@@ -45,9 +50,9 @@ class SalesforceClient:
         self._lacking: frozenset[str] = frozenset()
 
     @classmethod
-    async def open(cls, settings: Settings) -> "SalesforceClient":
+    async def open(cls, settings: Settings, gate: Gate | None = None) -> "SalesforceClient":
         """A client; nothing is called yet."""
-        return cls(settings)
+        return cls(settings, gate)
 
     async def close(self) -> None:
         """Wait for running calls, then give threads and connections back."""
@@ -62,7 +67,8 @@ class SalesforceClient:
 
     async def token(self, *, refused: Token | None = None) -> Token:
         """The current token, or a new one when `refused` is still the one held."""
-        return await self._tokens.get(refused)
+        async with self.gate.admitted("token", login=True):
+            return await self._tokens.get(refused)
 
     async def query(self, soql: str) -> list[dict[str, Any]]:
         """All rows of all pages."""
@@ -134,6 +140,7 @@ class SalesforceClient:
             lambda selected, api: records.whole(
                 object_name, paging.plain(api.restful(path, params={"fields": selected.replace(" ", "")}))
             ),
+            record_id=record_id,
         )
 
     async def deletion(self, object_name: str, record_id: str, witness_ids: Sequence[str] = ()) -> bool:
@@ -150,19 +157,21 @@ class SalesforceClient:
             return found[_same(record_id)] is True
         return page.following is None and any(found.get(_same(each)) is False for each in witness_ids)
 
-    async def _selected(self, operation: str, selection: str, call: Callable[[str, Salesforce], T]) -> T:
+    async def _selected(
+        self, operation: str, selection: str, call: Callable[[str, Salesforce], T], *, record_id: str = ""
+    ) -> T:
         """A read that names fields which this org may lack: once it was refused for one, it is asked without."""
         if not any(name in selection for name in MAY_LACK):
-            return await self._call(operation, partial(call, selection))
+            return await self._call(operation, partial(call, selection), record_id=record_id)
         tried = _without(selection, self._lacking)
         try:
-            return await self._call(operation, partial(call, tried))
+            return await self._call(operation, partial(call, tried), record_id=record_id)
         except UpstreamRejected as error:
             lacking = {name for name in MAY_LACK if name in error.reason and name in tried}
             if error.vendor_code != faults.NO_SUCH_FIELD or not lacking:
                 raise
         self._lacking |= lacking
-        return await self._call(operation, partial(call, _without(tried, lacking)))
+        return await self._call(operation, partial(call, _without(tried, lacking)), record_id=record_id)
 
     async def content(self, object_name: str, record_id: str, field: str) -> bytes:
         """The bytes that a record keeps in a field. They are read whole: know the size before."""
@@ -180,6 +189,7 @@ class SalesforceClient:
                 getattr(api, object_name).update(quote_plus(record_id), fields, raw_response=True), operation
             ),
             write=True,
+            record_id=record_id,
         )
 
     async def upsert(self, object_name: str, key_field: str, key: str, fields: dict[str, Any]) -> str:
@@ -236,8 +246,14 @@ class SalesforceClient:
             raise UpstreamMalformed(faults.SALESFORCE, "query", "MasterRecordId is no id")
         return master_id
 
-    async def _call(self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False) -> T:
+    async def _call(
+        self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False, record_id: str = ""
+    ) -> T:
         """`call` asks and reads the answer too, so that nothing an answer does to its reader escapes as it is."""
+        async with self.gate.admitted(operation, key=f"{operation} {record_id or monotonic()}"):
+            return await self._authorised(operation, call, write)
+
+    async def _authorised(self, operation: str, call: Callable[[Salesforce], T], write: bool) -> T:
         token = await self._tokens.get()
         try:
             return await self._run(operation, call, token, write)
@@ -258,7 +274,11 @@ class SalesforceClient:
                     session=self._session,
                     version=self._settings.salesforce_api_version,
                 )
-                return call(api)
+                try:
+                    return call(api)
+                except SalesforceError as error:
+                    error.retry_after = heard.retry_after  # type: ignore[attr-defined]
+                    raise
 
         await self._slot(operation)
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)

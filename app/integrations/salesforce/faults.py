@@ -19,8 +19,10 @@ from app.errors import (
     UpstreamNotFound,
     UpstreamRejected,
     UpstreamUnavailable,
+    UpstreamUnreached,
 )
 from app.intake import text
+from app.integrations.forms import retry_after_of
 
 SALESFORCE = "salesforce"
 BUSY = frozenset({"UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "TXN_SECURITY_METERING_ERROR"})
@@ -70,7 +72,7 @@ def from_rest(error: Exception, operation: str, *, write: bool) -> UpstreamError
     if isinstance(error, requests.exceptions.JSONDecodeError | requests.exceptions.ContentDecodingError):
         return spoiled(SALESFORCE, operation, repr(error))
     if isinstance(error, requests.exceptions.RequestException | OSError):
-        return (UpstreamUnavailable if _never_sent(error) else unanswered)(SALESFORCE, operation, repr(error))
+        return (UpstreamUnreached if _never_sent(error) else unanswered)(SALESFORCE, operation, repr(error))
     return spoiled(SALESFORCE, operation, repr(error)[:LONGEST_REASON])
 
 
@@ -110,20 +112,23 @@ def _answered(error: SalesforceError, operation: str, write: bool) -> UpstreamEr
     """A status that is no success. It is Salesforce's own word only as a list of errors with codes; anything else comes
     from somebody in between, who knows nothing of the record."""
     status, content = getattr(error, "status", 0), getattr(error, "content", None)
-    if refusal := refusal_of(status, content, operation):
+    told = retry_after_of(getattr(error, "retry_after", None))
+    if refusal := refusal_of(status, content, operation, told):
         return refusal
     reason = f"HTTP {status}: {str(content)[:LONGEST_REASON]}"
     if status == 401:
         return UpstreamAuthFailed(SALESFORCE, operation, reason)
     if status in (420, 429, 503):
-        return (UpstreamUnavailable if status == 503 else UpstreamBusy)(SALESFORCE, operation, reason)
+        kind = UpstreamUnavailable if status == 503 else UpstreamBusy
+        return kind(SALESFORCE, operation, reason, retry_after_seconds=told)
     if write:
-        return OutcomeUnknown(SALESFORCE, operation, reason)
-    server = isinstance(status, int) and status >= 500
-    return (UpstreamUnavailable if server else UpstreamMalformed)(SALESFORCE, operation, reason)
+        return OutcomeUnknown(SALESFORCE, operation, reason, retry_after_seconds=told)
+    if isinstance(status, int) and status >= 500:
+        return UpstreamUnavailable(SALESFORCE, operation, reason, retry_after_seconds=told)
+    return UpstreamMalformed(SALESFORCE, operation, reason)
 
 
-def refusal_of(status: Any, content: Any, operation: str) -> UpstreamError | None:
+def refusal_of(status: Any, content: Any, operation: str, told: int | None = None) -> UpstreamError | None:
     """What Salesforce's list of errors means; None when it is no such list. The fields are those of every error that is
     of the first one's kind."""
     errors = [each for each in content if isinstance(each, dict)] if isinstance(content, list) else []
@@ -133,10 +138,12 @@ def refusal_of(status: Any, content: Any, operation: str) -> UpstreamError | Non
     alike = [each for each in errors if each.get("errorCode") == code]
     fields = (name for each in alike if isinstance(each.get("fields"), list) for name in each["fields"])
     message = "; ".join(str(each.get("message", "")) for each in alike)[:LONGEST_REASON]
-    return of_code(status, code, message, operation, [name for name in fields if isinstance(name, str)])
+    return of_code(status, code, message, operation, [name for name in fields if isinstance(name, str)], told)
 
 
-def of_code(status: Any, code: str, message: str, operation: str, fields: Sequence[str] = ()) -> UpstreamError:
+def of_code(
+    status: Any, code: str, message: str, operation: str, fields: Sequence[str] = (), told: int | None = None
+) -> UpstreamError:
     """What an answered refusal means, by error code first and status second."""
     number = status if isinstance(status, int) else 0
     if code in ABSENT:
@@ -150,7 +157,8 @@ def of_code(status: Any, code: str, message: str, operation: str, fields: Sequen
         return UpstreamRejected(
             SALESFORCE, operation, message, vendor_code=code, fields=tuple(dict.fromkeys(fields))[:MOST_FIELDS]
         )
-    return kind(SALESFORCE, operation, message, vendor_code=code)
+    told = told if issubclass(kind, UpstreamUnavailable) else None
+    return kind(SALESFORCE, operation, message, vendor_code=code, retry_after_seconds=told)
 
 
 def member(answer: Any, name: str, operation: str) -> Any:

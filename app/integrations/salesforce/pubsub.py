@@ -231,6 +231,8 @@ class PubSubClient:
     async def _translated(self, error: grpc.RpcError, operation: str) -> UpstreamError:
         """The error as one of ours; a refused token is replaced, so that the next attempt uses a fresh one."""
         translated = faults.from_grpc(error, operation)
+        if ".auth." in translated.vendor_code:
+            self._salesforce.gate.heard(translated)
         if isinstance(translated, UpstreamAuthFailed):
             try:
                 await self._salesforce.token(refused=self._token)

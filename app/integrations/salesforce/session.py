@@ -1,6 +1,7 @@
 """The requests session under simple-salesforce: our certificates, our deadline, no cookies, no redirects, nothing from
 the environment. Every answer of every call is taken in here: read whole, within bounds, and with clean text."""
 
+import threading
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -40,6 +41,15 @@ class Taken(requests.Response):
         return text.json_value(self.content)
 
 
+class Heard(threading.local):
+    """What the last answer to the present thread said beside its body, which the library keeps to itself."""
+
+    retry_after: str | None = None
+
+
+heard = Heard()
+
+
 class BoundedAdapter(HTTPAdapter):
     """simple-salesforce passes no timeout; this adapter gives every request one, and the trusted authorities."""
 
@@ -57,7 +67,10 @@ class BoundedAdapter(HTTPAdapter):
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send with our timeout unless the caller named one, and read the answer to its end."""
         options["timeout"] = options.get("timeout") or self._timeout
-        return _taken(super().send(request, **options))
+        heard.retry_after = None
+        response = _taken(super().send(request, **options))
+        heard.retry_after = response.headers.get("Retry-After")
+        return response
 
 
 class OneHop(requests.Session):

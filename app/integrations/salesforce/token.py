@@ -91,7 +91,8 @@ class Tokens:
             write=False,
             timeout_seconds=settings.salesforce_timeout_seconds,
         )
-        if failure := of_status(SALESFORCE, OPERATION, answer.status, write=False):
+        told = answer.retry_after_seconds
+        if failure := of_status(SALESFORCE, OPERATION, answer.status, write=False, retry_after_seconds=told):
             raise failure
         return _token(answer.status, answer.content)
 

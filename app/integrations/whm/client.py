@@ -13,6 +13,8 @@ from app.errors import UpstreamMalformed, UpstreamNotFound
 from app.intake import parse
 from app.intake.fields import Fields
 from app.intake.text import scalar
+from app.integrations.admission.admission import alone
+from app.integrations.admission.gates import Gate
 from app.integrations.forms import Forms
 from app.integrations.wall import all_walled
 from app.integrations.whm.faults import WHM, uapi_understood, understood
@@ -33,7 +35,8 @@ LAST_SECOND = 253_402_300_800
 class WhmClient:
     """Typed calls; every vendor error comes out as one of `app.errors`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
+        self._gate = gate or alone(WHM, settings)
         self._base = settings.whm_url.rstrip("/") + "/json-api/"
         self._timeout_seconds = settings.whm_timeout_seconds
         self._read_timeout_seconds = min(settings.whm_read_timeout_seconds, settings.whm_timeout_seconds)
@@ -41,9 +44,9 @@ class WhmClient:
         self._forms = Forms(WHM, settings, concurrency=CONCURRENCY, headers=authorization)
 
     @classmethod
-    async def open(cls, settings: Settings) -> "WhmClient":
+    async def open(cls, settings: Settings, gate: Gate | None = None) -> "WhmClient":
         """A client; nothing is called yet."""
-        return cls(settings)
+        return cls(settings, gate)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -136,8 +139,9 @@ class WhmClient:
         form = {**params, "api.version": "1"}
         seconds = self._timeout_seconds if write else self._read_timeout_seconds
         url = self._base + function
-        answer = await self._forms.post(operation or function, url, form, write=write, timeout_seconds=seconds)
-        return understood(function, answer, write, operation)
+        async with self._gate.admitted(operation or function, key=f"{function} {params}"):
+            answer = await self._forms.post(operation or function, url, form, write=write, timeout_seconds=seconds)
+            return understood(function, answer, write, operation)
 
 
 def _named(username: str, data: Mapping[str, Any]) -> HostingAccount | None:

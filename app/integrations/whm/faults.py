@@ -60,7 +60,8 @@ def understood(function: str, answer: Answer, write: bool, operation: str = "") 
     operation = operation or function
     if answer.status in (401, 403):
         raise UpstreamAuthFailed(WHM, operation, f"HTTP {answer.status}")
-    if failure := of_status(WHM, operation, answer.status, write=write):
+    told = answer.retry_after_seconds
+    if failure := of_status(WHM, operation, answer.status, write=write, retry_after_seconds=told):
         raise failure
     body = json_object(answer, "metadata")
     if body is None and write and (found := opening(answer, "metadata")) and _succeeded(found.members["metadata"]):

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamUnavailable
+from app.integrations.admission.admission import alone
+from app.integrations.admission.gates import Gate
 from app.integrations.forms import NO_SLOT, TIMED_OUT, Answer, Forms, json_object, of_status, opening, spoiled
 from app.integrations.wall import all_walled
 from app.integrations.whmcs import lists
@@ -28,8 +30,9 @@ NOT_AT_ONCE = frozenset({TIMED_OUT, NO_SLOT})
 class Api:
     """The one endpoint."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
+        self._gate = gate or alone(WHMCS, settings)
         self._forms = Forms(WHMCS, settings, concurrency=settings.whmcs_concurrency)
         self._url = settings.whmcs_url.rstrip("/") + "/includes/api.php"
 
@@ -45,7 +48,8 @@ class Api:
         write: bool = False,
         timeout_seconds: float | None = None,
     ) -> dict[str, Any]:
-        """One action, with the timeout of reads or of writes unless another is given.
+        """One action, with the timeout of reads or of writes unless another is given. A failed read is repeated only
+        while the breaker is closed, and only as often as the retry budget allows.
 
         Raises:
             UpstreamUnavailable, UpstreamBusy: not done, may be repeated.
@@ -58,10 +62,14 @@ class Api:
         give_up_at = time.monotonic() + seconds
         for attempt in range(attempts):
             try:
-                return await self._once(action, params or {}, write, seconds)
+                key = f"{action} {form(params or {})}"
+                async with self._gate.admitted(action, key=key, again=attempt > 0):
+                    return await self._once(action, params or {}, write, seconds)
             except (UpstreamUnavailable, UpstreamMalformed) as error:
                 late = time.monotonic() >= give_up_at
-                if attempt == attempts - 1 or late or error.vendor_code in NOT_AT_ONCE:
+                if attempt == attempts - 1 or late or error.vendor_code in NOT_AT_ONCE or error.told_to_wait:
+                    raise
+                if not self._gate.may_retry():
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.2) * 2**attempt)
         raise AssertionError("unreachable")
@@ -100,7 +108,8 @@ def required(body: Mapping[str, Any], name: str, action: str) -> str:
 
 
 def _understood(action: str, answer: Answer, write: bool) -> dict[str, Any]:
-    if failure := of_status(WHMCS, action, answer.status, write=write):
+    told = answer.retry_after_seconds
+    if failure := of_status(WHMCS, action, answer.status, write=write, retry_after_seconds=told):
         raise failure
     body = json_object(answer, "result")
     if body is None and write and (found := opening(answer, "result")) and found.members["result"] == "success":

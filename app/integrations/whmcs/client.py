@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
+from app.integrations.admission.admission import alone
+from app.integrations.admission.gates import Gate
 from app.integrations.wall import all_walled
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api, required
@@ -27,11 +29,12 @@ __all__ = ["Listing", "NewClient", "NewOrder", "OrderLine", "Record", "WhmcsClie
 class WhmcsClient:
     """One installation."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
-        self._api = Api(settings)
+        gate = gate or alone(WHMCS, settings)
+        self._api = Api(settings, gate)
         # Connections of their own: a slow gateway must not hold up everything else that is asked of WHMCS.
-        self._charges = Api(settings)
+        self._charges = Api(settings, gate)
         self.call = self._api.call
         self.rows, self.page = self._api.rows, self._api.page
         invoices = Invoices(self._api)
@@ -41,9 +44,9 @@ class WhmcsClient:
         self.accept_order, self.cancel_order = orders.accept, orders.cancel
 
     @classmethod
-    async def open(cls, settings: Settings) -> "WhmcsClient":
+    async def open(cls, settings: Settings, gate: Gate | None = None) -> "WhmcsClient":
         """A client; nothing is called yet."""
-        return cls(settings)
+        return cls(settings, gate)
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -15,6 +15,7 @@ from app.errors import (
     UpstreamNotFound,
     UpstreamRejected,
     UpstreamUnavailable,
+    UpstreamUnreached,
 )
 from app.integrations.salesforce.faults import ReplayRejected, from_grpc, from_rest
 
@@ -96,7 +97,7 @@ def connection(reason):
     ids=["connect-timeout", "refused", "no-such-host", "certificate"],
 )
 def test_a_write_that_never_left_may_be_repeated(error):
-    assert type(from_rest(error, "op", write=True)) is UpstreamUnavailable
+    assert type(from_rest(error, "op", write=True)) is UpstreamUnreached
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Writes down that sessions are in use, behind the answers: a read is neither slower nor fails because of it.
+
+Writes: portal.sessions.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+BATCH_SECONDS = 0.05
+WRITE_SECONDS = 5.0
+RETRY_SECONDS = 5.0
+MOST = 50_000
+"""Sessions that wait to be written down; each comes again with its next use."""
+
+_TOUCH = "UPDATE portal.sessions SET last_seen_at = now() WHERE id = ANY($1) AND revoked_at IS NULL"
+
+log = structlog.get_logger()
+
+
+class Touches:
+    """One a process."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._seen: set[UUID] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, sessions: Iterable[UUID]) -> None:
+        """These were used now."""
+        self._seen.update(sessions)
+        if len(self._seen) > MOST:
+            self._seen.clear()
+        if self._seen and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._write())
+
+    async def close(self) -> None:
+        """What is not written by now is not."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _write(self) -> None:
+        pause_seconds = BATCH_SECONDS
+        while self._seen:
+            await asyncio.sleep(pause_seconds)
+            seen, self._seen = self._seen, set()
+            try:
+                await self._pool.execute(_TOUCH, list(seen), timeout=WRITE_SECONDS)
+                pause_seconds = BATCH_SECONDS
+            except Exception as error:  # Postgres may be away or read-only; the next try writes these too
+                log.debug("sessions_not_touched", error=repr(error))
+                self._seen |= seen
+                pause_seconds = RETRY_SECONDS

@@ -1,0 +1,187 @@
+"""What the processes agree on about each upstream, in Postgres, over a connection of its own.
+
+A process that opens or closes a breaker writes that down and tells the others; they look once a second besides. A call
+that is admitted and answered writes nothing. While Postgres is away or read-only every breaker works alone, and what
+was to be told is told later.
+
+Reads and writes: read_model.upstreams.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.db import is_outage
+from app.integrations.admission.gates import PROBE_SECONDS, Gate, Standing
+
+CHANNEL = "portal_upstreams"
+LOOK_SECONDS = 1.0
+STATEMENT_SECONDS = 1.0
+USED_SECONDS = 5.0
+"""A process that called an upstream within so many seconds counts as one that shares its budget."""
+NAME = "portal-admission"
+
+_ROWS = """
+SELECT upstream, state, since, retry_at, failures, version,
+       coalesce(reason, '') AS reason, coalesce(error, '') AS error,
+       coalesce(greatest(extract(epoch FROM retry_at - clock_timestamp()), 0), 0)::float8 AS retry_in,
+       coalesce(greatest(extract(epoch FROM probe_until - clock_timestamp()), 0), 0)::float8 AS probe_in
+FROM read_model.upstreams
+"""
+_OPEN = """
+INSERT INTO read_model.upstreams AS u (upstream, state, since, retry_at, failures, reason, error)
+VALUES ($1, 'open', clock_timestamp(), clock_timestamp() + $2 * interval '1 second', $3, $4, $5)
+ON CONFLICT (upstream) DO UPDATE
+SET state = 'open', since = CASE u.state WHEN 'closed' THEN excluded.since ELSE u.since END,
+    retry_at = CASE u.state WHEN 'open' THEN greatest(u.retry_at, excluded.retry_at) ELSE excluded.retry_at END,
+    probe_until = NULL, failures = excluded.failures, reason = excluded.reason, error = excluded.error,
+    version = u.version + 1, updated_at = clock_timestamp()
+RETURNING version, pg_notify('portal_upstreams', upstream)
+"""
+_CLOSE = """
+UPDATE read_model.upstreams
+SET state = 'closed', since = clock_timestamp(), retry_at = NULL, probe_until = NULL, failures = 0, reason = NULL,
+    error = NULL, version = version + 1, updated_at = clock_timestamp()
+WHERE upstream = $1 AND state <> 'closed'
+RETURNING version, pg_notify('portal_upstreams', upstream)
+"""
+_CLAIM = """
+UPDATE read_model.upstreams
+SET state = 'half_open', probe_until = clock_timestamp() + $2 * interval '1 second', version = version + 1,
+    updated_at = clock_timestamp()
+WHERE upstream = $1 AND ((state = 'open' AND retry_at <= clock_timestamp())
+                         OR (state = 'half_open' AND probe_until <= clock_timestamp()))
+RETURNING version
+"""
+_SHARERS = """
+SELECT application_name FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'portal-admission %' AND pid <> pg_backend_pid()
+"""
+
+log = structlog.get_logger()
+
+
+class Board:
+    """One a process."""
+
+    def __init__(self, database_url: str, gates: Mapping[str, Gate]) -> None:
+        self._url, self._gates = database_url, gates
+        self._connection: asyncpg.Connection | None = None
+        self._lock = asyncio.Lock()
+        self._woken, self._looked = asyncio.Event(), asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        for gate in gates.values():
+            gate.claims = self
+
+    async def open(self) -> None:
+        """Begin to look and to tell, until `close`. Returns after the first look, or without it after a second."""
+        self._task = asyncio.create_task(self._work_for_ever())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._looked.wait(), STATEMENT_SECONDS)
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def changed(self) -> None:
+        """A breaker of this process opened or closed."""
+        self._woken.set()
+
+    async def claim(self, gate: Gate) -> bool | None:
+        """Whether this process probes the upstream. None when Postgres cannot be asked: then each process probes."""
+        try:
+            async with asyncio.timeout(2 * STATEMENT_SECONDS), self._lock:
+                if (connection := self._connection) is None:
+                    return None
+                if gate.unsaved:
+                    await self._save(connection, gate)
+                version = await connection.fetchval(_CLAIM, gate.upstream, PROBE_SECONDS, timeout=STATEMENT_SECONDS)
+                if version is not None:
+                    gate.version = version
+                    return True
+                await self._look(connection)
+                return False
+        except Exception as error:
+            log.warning("breaker_claimed_alone", upstream=gate.upstream, error=repr(error))
+            return None
+
+    async def _work_for_ever(self) -> None:
+        while True:
+            try:
+                await self._work()
+            except Exception as error:
+                if not is_outage(error):
+                    log.warning("admission_works_alone", error=repr(error))
+            finally:
+                if self._connection is not None:
+                    self._connection.terminate()
+                    self._connection = None
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _work(self) -> None:
+        self._connection = connection = await asyncpg.connect(
+            self._url, timeout=5, command_timeout=STATEMENT_SECONDS, server_settings={"application_name": NAME}
+        )
+        await connection.add_listener(CHANNEL, self._hear)
+        while True:
+            async with self._lock:
+                await self._tell(connection)
+                await self._look(connection)
+                await self._share(connection)
+            self._looked.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+            self._woken.clear()
+
+    def _hear(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+        self._woken.set()
+
+    async def _tell(self, connection: asyncpg.Connection) -> None:
+        for gate in self._gates.values():
+            if gate.unsaved:
+                try:
+                    await self._save(connection, gate)
+                except asyncpg.PostgresError as error:  # read-only, for instance: told with the next look
+                    log.warning("breaker_not_told", upstream=gate.upstream, error=repr(error))
+
+    async def _save(self, connection: asyncpg.Connection, gate: Gate) -> None:
+        standing = gate.standing()
+        gate.unsaved = False
+        try:
+            if standing.state == "closed":
+                version = await connection.fetchval(_CLOSE, gate.upstream)
+            else:
+                values = (gate.retry_in_seconds(), standing.failures, standing.reason, standing.error)
+                version = await connection.fetchval(_OPEN, gate.upstream, *values)
+        except BaseException:
+            gate.unsaved = True
+            raise
+        gate.version = version or gate.version
+
+    async def _look(self, connection: asyncpg.Connection) -> None:
+        rows = {row["upstream"]: row for row in await connection.fetch(_ROWS)}
+        for name, gate in self._gates.items():
+            row = rows.get(name)
+            if gate.unsaved or (gate.version == row["version"] if row else gate.state == "closed"):
+                continue
+            if row is None:  # somebody took it away: begin anew
+                gate.adopt(gate.standing_closed(), 0, 0.0, 0.0)
+                continue
+            fields = {field: row[field] for field in Standing.__struct_fields__}
+            gate.adopt(Standing(**fields), row["version"], row["retry_in"], row["probe_in"])
+
+    async def _share(self, connection: asyncpg.Connection) -> None:
+        """Count the processes that call each upstream; each says in its connection's name which ones it calls."""
+        now = monotonic()
+        used = [name for name, gate in self._gates.items() if now - gate.budget.used_at < USED_SECONDS]
+        await connection.execute("SELECT set_config('application_name', $1, false)", " ".join([NAME, *used]))
+        others = [set(row["application_name"].split()) for row in await connection.fetch(_SHARERS)]
+        for name, gate in self._gates.items():
+            gate.budget.sharers = 1 + sum(name in each for each in others)

@@ -1,0 +1,291 @@
+"""The gate before one upstream: its circuit breaker, its budget and the bound on background work, in one process."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Literal, Protocol
+
+import structlog
+from msgspec import Struct
+
+from app.errors import UpstreamBusy, UpstreamError, UpstreamUnreached
+from app.integrations.admission.budgets import BACKGROUND_WAIT_SECONDS, Budget
+from app.integrations.admission.lanes import in_background
+from app.integrations.admission.outcomes import Outcome, of_login, outcome_of
+from app.integrations.admission.pauses import pause_seconds
+from app.integrations.admission.streaks import Streak
+
+State = Literal["closed", "open", "half_open"]
+PROBE_SECONDS = 15.0
+"""How long the process that probes may take before another one may."""
+FIRST_RETRY_SECONDS = 2
+"""What a failed call is told while the breaker is closed: trouble of a moment."""
+BACKGROUND_SLOTS_SHARE = 2 / 3
+LONGEST_ERROR = 300
+
+log = structlog.get_logger()
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """How an upstream is. `reason`: outage, limit (it asked us to wait) or auth (it refuses our credentials)."""
+
+    upstream: str
+    state: State
+    since: datetime
+    retry_at: datetime | None = None
+    reason: str = ""
+    error: str = ""
+    failures: int = 0
+
+
+def told(standing: Standing) -> str:
+    """What is wrong with an upstream, in one sentence for operators; nothing while its calls go through."""
+    if standing.state == "closed":
+        return ""
+    why = {"limit": "it asked us to wait", "auth": "it refuses our credentials"}.get(standing.reason, "it is away")
+    then = f"next try at {standing.retry_at:%H:%M:%S} UTC" if standing.state == "open" else "being tried now"
+    return (
+        f"Nobody calls {standing.upstream} since {standing.since:%H:%M:%S} UTC: {why}; {then}. {standing.error}".strip()
+    )
+
+
+class Claims(Protocol):
+    """What lets one process of all probe."""
+
+    async def claim(self, gate: "Gate") -> bool | None:
+        """Whether this process may; None when nobody can be asked."""
+
+    def changed(self) -> None:
+        """A breaker changed and is to be told to the others."""
+
+
+class Gate:
+    """One a process and upstream. Without `claims` it decides alone."""
+
+    def __init__(self, upstream: str, *, calls_per_second: float, concurrency: int) -> None:
+        self.upstream = upstream
+        self.budget = Budget(calls_per_second)
+        self.claims: Claims | None = None
+        self.unsaved = False
+        """Whether the others are still to be told of the present state."""
+        self.version = 0
+        """Of the shared state that was seen last."""
+        self._background = asyncio.Semaphore(max(int(concurrency * BACKGROUND_SLOTS_SHARE), 1))
+        self._streak = Streak()
+        self._state: State = "closed"
+        self._reason = self._error = ""
+        self._failures = self._epoch = 0
+        self._since = datetime.now(UTC)
+        self._retry_at = self._probe_until = 0.0
+        self._claiming = False
+
+    @property
+    def state(self) -> State:
+        """closed: calls go through. open: nobody calls. half_open: one process tries one call."""
+        return self._state
+
+    def standing(self) -> Standing:
+        """How the upstream is, as far as this process knows."""
+        closed = self._state == "closed"
+        return Standing(
+            upstream=self.upstream,
+            state=self._state,
+            since=self._since,
+            retry_at=None if closed else datetime.now(UTC) + timedelta(seconds=self.retry_in_seconds()),
+            reason=self._reason,
+            error=self._error,
+            failures=self._failures,
+        )
+
+    def standing_closed(self) -> Standing:
+        """How it would be without any trouble."""
+        return Standing(upstream=self.upstream, state="closed", since=datetime.now(UTC))
+
+    def retry_in_seconds(self) -> float:
+        """Until the next probe; nothing while calls go through."""
+        if self._state == "closed":
+            return 0.0
+        return max((self._probe_until if self._state == "half_open" else self._retry_at) - monotonic(), 0.0)
+
+    @asynccontextmanager
+    async def admitted(
+        self, operation: str, *, key: str = "", login: bool = False, again: bool = False
+    ) -> AsyncIterator[None]:
+        """Make one call inside the block; how it ends tells how the upstream is.
+
+        `key` tells calls for the same thing from others. `login`: the call gets credentials and does nothing with them.
+        `again`: it repeats one that was counted already.
+
+        Raises:
+            UpstreamUnreached, UpstreamBusy: the breaker is open, or the budget is spent; nothing was sent.
+        """
+        behind = in_background()
+        if behind:
+            await self._wait_in_line(operation)
+        try:
+            probe = await self._enter(operation, behind)
+            epoch = self._epoch
+            try:
+                yield
+            except UpstreamError as error:
+                self._failed(error, epoch, probe, key or operation, login=login, again=again)
+                raise
+            except BaseException:
+                if probe and epoch == self._epoch:  # it told nothing: somebody else may try
+                    self._reopen(0.5, self._error)
+                raise
+            if probe and epoch == self._epoch:
+                self.close()
+            elif epoch == self._epoch:
+                self._streak.answered(login=login)
+        finally:
+            if behind:
+                self._background.release()
+
+    def heard(self, error: UpstreamError) -> None:
+        """Something that is called by another way refuses our credentials too. Its outages are its own."""
+        if self._state == "closed" and outcome_of(error) == "refused":
+            self._count(error, "refused", None, error.operation, login=True, again=False)
+
+    def may_retry(self) -> bool:
+        """Whether a failed read may be repeated at once: only while all is well, and seldom."""
+        return self._state == "closed" and self.budget.take_retry()
+
+    async def _wait_in_line(self, operation: str) -> None:
+        try:
+            async with asyncio.timeout(BACKGROUND_WAIT_SECONDS):
+                await self._background.acquire()
+        except TimeoutError as error:
+            raise UpstreamBusy(
+                self.upstream, operation, "no slot for background work", vendor_code="no_slot"
+            ) from error
+
+    async def _enter(self, operation: str, behind: bool) -> bool:
+        """Whether this call is the probe."""
+        if self._state != "closed" and await self._claim():
+            return True
+        if self._state != "closed":
+            raise self._refusal(operation)
+        if not await self.budget.take(background=behind):
+            raise UpstreamBusy(
+                self.upstream, operation, "over budget", vendor_code="over_budget", retry_after_seconds=5
+            )
+        if self._state != "closed":  # meanwhile
+            raise self._refusal(operation)
+        return False
+
+    def _refusal(self, operation: str) -> UpstreamError:
+        kind = UpstreamBusy if self._reason == "limit" else UpstreamUnreached
+        seconds = max(math.ceil(self.retry_in_seconds()), 1)
+        return kind(self.upstream, operation, self._error, vendor_code="breaker_open", retry_after_seconds=seconds)
+
+    async def _claim(self) -> bool:
+        now = monotonic()
+        due = self._probe_until if self._state == "half_open" else self._retry_at
+        if self._claiming or now < due:
+            return False
+        self._claiming = True
+        try:
+            granted = await self.claims.claim(self) if self.claims else None
+        finally:
+            self._claiming = False
+        if granted is False or self._state == "closed":
+            return False
+        self._state, self._probe_until = "half_open", monotonic() + PROBE_SECONDS
+        self._epoch += 1
+        return True
+
+    def _failed(self, error: UpstreamError, epoch: int, probe: bool, key: str, *, login: bool, again: bool) -> None:
+        outcome = outcome_of(error)
+        told = float(error.retry_after_seconds or 0) if error.told_to_wait else None
+        if outcome == "nothing":
+            if probe and epoch == self._epoch:
+                self._reopen(0.5, self._error)
+            return
+        if probe and epoch == self._epoch:
+            self._probed(error, outcome, told)
+        elif self._state == "open" and told and outcome == "limited":
+            self._put_off(told)
+        elif epoch == self._epoch and self._state == "closed":
+            self._count(error, outcome, told, key, login=login, again=again)
+        if outcome in ("limited", "away", "faltering"):
+            left_seconds = math.ceil(self.retry_in_seconds())
+            error.retry_after_seconds = max(left_seconds, int(told or 0), FIRST_RETRY_SECONDS)
+
+    def _probed(self, error: UpstreamError, outcome: Outcome, told: float | None) -> None:
+        if outcome == "answered":
+            self.close()
+            return
+        if outcome == "refused" and self._reason != "auth":
+            self.close()  # it answers again; whether it refuses everybody is for the next calls to find out
+            return
+        self._reason = {"limited": "limit", "refused": "auth"}.get(outcome, "outage")
+        open_for_seconds = (datetime.now(UTC) - self._since).total_seconds()
+        self._reopen(pause_seconds(self._reason, open_for_seconds, told), str(error), failed=True)
+
+    def _count(
+        self, error: UpstreamError, outcome: Outcome, told: float | None, key: str, *, login: bool, again: bool
+    ) -> None:
+        if outcome == "answered":
+            self._streak.answered(login=login)
+        elif outcome == "refused":
+            reason = self._streak.refused(error.operation, login=login or of_login(error))
+            if reason:
+                self._open(reason, pause_seconds(reason, 0.0, None), str(error))
+        elif not again and (reason := self._streak.failed(outcome, key)):
+            self._open(reason, pause_seconds(reason, 0.0, told), str(error))
+
+    def _open(self, reason: str, seconds: float, error: str) -> None:
+        log.warning("breaker_opened", upstream=self.upstream, reason=reason, seconds=round(seconds, 1), error=error)
+        self._since, self._failures, self._reason = datetime.now(UTC), 0, reason
+        self._reopen(seconds, error)
+
+    def _reopen(self, seconds: float, error: str, *, failed: bool = False) -> None:
+        self._failures += failed
+        self._error = error[:LONGEST_ERROR]
+        self._retry_at = monotonic() + seconds
+        self._turn("open")
+
+    def _put_off(self, seconds: float) -> None:
+        later = monotonic() + seconds
+        if later > self._retry_at + 1:
+            self._retry_at = later
+            self._tell()
+
+    def close(self, seconds_ago: float = 0.0) -> None:
+        """Calls go through again, few at first."""
+        log.warning("breaker_closed", upstream=self.upstream, reason=self._reason)
+        self._turn("closed")
+        self._since = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        self._reason, self._error, self._failures = "", "", 0
+        self.budget.start_slowly(seconds_ago)
+
+    def _turn(self, state: State) -> None:
+        self._state = state
+        self._epoch += 1
+        self._streak.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.unsaved = True
+        if self.claims:
+            self.claims.changed()
+
+    def adopt(self, shared: Standing, version: int, retry_in_seconds: float, probe_in_seconds: float) -> None:
+        """Take over what the processes agreed on."""
+        self.version = version
+        before, self._state = self._state, shared.state
+        now = monotonic()
+        self._retry_at, self._probe_until = now + retry_in_seconds, now + probe_in_seconds
+        self._since, self._failures = shared.since, shared.failures
+        self._reason, self._error = shared.reason, shared.error
+        if before == shared.state:
+            return
+        self._epoch += 1
+        self._streak.clear()
+        log.info("breaker_adopted", upstream=self.upstream, state=shared.state, reason=shared.reason)
+        if shared.state == "closed":
+            self.budget.start_slowly(max((datetime.now(UTC) - shared.since).total_seconds(), 0.0))
