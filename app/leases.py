@@ -5,6 +5,10 @@ stopped, or whose host vanished, keeps its socket. So the session of a holder ma
 then Postgres ends it, the lock is free, and a holder that wakes finds its connection dead and can write nothing over
 it. Who waits for something else while holding a lock proves meanwhile that it lives.
 
+Postgres's own time-outs know two kinds of idleness. A session whose client was stopped in the middle of the protocol
+(a statement parsed and not run, an answer not taken) is neither: it counts as active for ever. Such holders are ended
+by those who are awake (`end_frozen`).
+
 Locks are tried and never waited for: whoever finds one taken goes on to something else.
 """
 
@@ -15,6 +19,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import structlog
 from msgspec import Struct
 
 FROZEN_SECONDS = 10
@@ -26,6 +31,12 @@ STATEMENT_SECONDS = 30
 _GUARDED = frozenset(
     {"execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval", "copy_records_to_table", "prepare"}
 )
+
+
+SPACES = range(0x1B0C, 0x1B11)
+"""Every kind of lock has a space of its own: shards drained, shards read again, the leader, rebuilds, chores."""
+
+log = structlog.get_logger()
 
 
 class Lock(Struct, frozen=True):
@@ -64,6 +75,31 @@ def bounds() -> dict[str, str]:
         "idle_in_transaction_session_timeout": frozen,
         "statement_timeout": f"{STATEMENT_SECONDS}s",
     }
+
+
+HOLDER = "portal-lock"
+"""What a session calls itself that is there to hold a lock, and nothing else."""
+STUCK_SECONDS = 60
+"""A session in the middle of a transaction that holds none of our locks is left alone for longer."""
+_END_FROZEN = """
+SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.usename = current_user AND starts_with(a.application_name, 'portal')
+  AND a.wait_event IN ('ClientRead', 'ClientWrite') AND a.pid <> pg_backend_pid()
+  AND (a.state_change < clock_timestamp() - $2 * interval '1 second'
+       AND (a.application_name = $3 OR EXISTS (
+         SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'
+           AND (l.classid = ANY($1::oid[]) OR l.classid = 0 AND l.objid = ANY($1::oid[]))))
+       OR a.state_change < clock_timestamp() - $4 * interval '1 second' AND a.state <> 'idle')
+"""
+
+
+async def end_frozen(pool: asyncpg.Pool) -> int:
+    """End sessions that hold a lock, or anything else that others wait for, and whose client does not go on; returns
+    how many there were."""
+    ended = await pool.fetch(_END_FROZEN, list(SPACES), FROZEN_SECONDS, HOLDER, STUCK_SECONDS)
+    if ended:
+        log.error("frozen_holders_ended", sessions=[row["pid"] for row in ended])
+    return len(ended)
 
 
 class Lost(ConnectionError):
@@ -147,7 +183,8 @@ async def _taken(connection: Any, lock: Lock) -> AsyncIterator[Any]:
         try:
             await connection.execute(lock.freeing(), *lock.numbers)
         except BaseException as error:
-            connection.terminate()
+            with contextlib.suppress(asyncpg.InterfaceError):  # the pool has let go of one that ended
+                connection.terminate()
             if not isinstance(error, _GONE):
                 raise
 

@@ -15,7 +15,7 @@ import structlog
 import uvloop
 from saq import Worker
 
-from app import collector
+from app import collector, leases
 from app.commands import fulfilment
 from app.commands.fulfilment.provision import templates
 from app.ingest import drain, fetch, inbox
@@ -153,6 +153,7 @@ class Work:
         """Once: everything that is due and that nobody was told about. The shards side by side; unless they are waited
         for they go on in the background, and so does what the queue cannot be told of."""
         failures = self.own.failures
+        await isolated("sweep", "frozen", partial(leases.end_frozen, self._resources.pool), failures)
         await isolated("sweep", "shards", self._start_shards, failures)
         if wait:
             await self.own.done()

@@ -63,7 +63,7 @@ async def exclusively(settings: Settings, key: str) -> AsyncIterator[Turn]:
 
 @asynccontextmanager
 async def _connected(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    connection = await connect(settings.database_url, **leases.bounds())
+    connection = await connect(settings.database_url, leases.HOLDER, **leases.bounds())
     try:
         yield connection
     finally:
