@@ -14,7 +14,7 @@ from app.errors import TransactionPooler
 
 OTHERS = 4
 """Connections that each keep a session busy, so that a pooler has to hand out another."""
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
 LOOK_SECONDS = 5
 _SESSION = "SELECT pg_backend_pid()"
 _SHARED = (
@@ -44,20 +44,37 @@ async def _shares(stack: AsyncExitStack, database_url: str) -> bool:
     """Whether one connection meets several sessions, or several connections the same.
 
     A pooler lends the session that was given back last, or the one that was given back first. So one connection asks
-    for its session again and again, while more and more others sit on theirs in the middle of a transaction.
+    for its session again and again, while more and more others sit on theirs in the middle of a transaction; and then
+    all of them give theirs back and ask at once.
     """
     first = await _open(stack, database_url)
-    own = await first.fetchval(_SESSION, timeout=LOOK_SECONDS)
+    own = await first.fetchval(_SESSION)
+    seen = {own: first}
     for _ in range(OTHERS):
-        other = await _open(stack, database_url)
-        await other.execute("BEGIN", timeout=LOOK_SECONDS)
-        if await other.fetchval(_SESSION, timeout=LOOK_SECONDS) == own:
-            return True
         try:
-            if await first.fetchval(_SESSION, timeout=LOOK_SECONDS) != own:
+            other = await _open(stack, database_url)
+            await other.execute("BEGIN")
+            if seen.setdefault(await other.fetchval(_SESSION), other) is not other:
+                return True
+        except TimeoutError:
+            return False  # no more sessions are to be had, and those that there are were nobody else's
+        try:
+            if await first.fetchval(_SESSION) != own:
                 return True
         except TimeoutError:
             return True  # it waits for a session that the others keep busy
+    return await _mixes(seen)
+
+
+async def _mixes(seen: dict[int, asyncpg.Connection]) -> bool:
+    """Whether sessions, once they are given back, meet other connections than before."""
+    for connection in list(seen.values()):
+        await connection.execute("COMMIT")
+        for each in seen.values():
+            if each.is_in_transaction():
+                continue
+            if seen.get(await each.fetchval(_SESSION)) is not each:
+                return True
     return False
 
 
