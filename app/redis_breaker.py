@@ -24,6 +24,7 @@ from redis.exceptions import (
     ConnectionError,
     MasterDownError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -129,7 +130,7 @@ class Breaker:
         """Take note of what went wrong."""
         found = state_of(error)
         if found is None:
-            if time.monotonic() - self._told_at > TELL_SECONDS:
+            if time.monotonic() - self._told_at > TELL_SECONDS and not isinstance(error, NoScriptError):
                 self._told_at = time.monotonic()
                 log.warning("redis_command_failed", error=repr(error))
             return
