@@ -9,6 +9,7 @@ import contextlib
 import faulthandler
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 READY = "READY=1"
@@ -30,14 +31,25 @@ def notify(state: str) -> None:
         told.sendall(state.encode())
 
 
-def guard(seconds: float) -> None:
-    """From now on end this process, with its stacks in the log and exit status 1, when there was no heartbeat for so
-    long; 0 for never. It is the C library's thread that watches, so it does not matter who holds the interpreter."""
+@contextlib.contextmanager
+def guarded(seconds: float) -> Iterator[None]:
+    """Within the block end this process, with its stacks in the log and exit status 1, when there was no heartbeat for
+    so long; 0 for never. A thread of C watches, so it does not matter who holds the interpreter."""
     global _guard_seconds
     _guard_seconds = seconds
     if seconds:
         faulthandler.dump_traceback_later(seconds, exit=True)
-    else:
+    try:
+        yield
+    finally:
+        unguard()
+
+
+def unguard() -> None:
+    """The end of this process is near, and takes the time it takes."""
+    global _guard_seconds
+    if _guard_seconds:
+        _guard_seconds = 0.0
         faulthandler.cancel_dump_traceback_later()
 
 

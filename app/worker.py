@@ -23,7 +23,7 @@ from app.ingest.pending import forget_pending
 from app.ingest.upstreams import Upstreams
 from app.jobs import JOB_TIMEOUT_SECONDS, Queue
 from app.logs import configure
-from app.notify import READY, STOPPING, guard, heartbeat, notify
+from app.notify import READY, STOPPING, guarded, heartbeat, notify
 from app.pooler import refuse_transaction_pooler
 from app.projections import engine, publish
 from app.projections.registry import with_previous
@@ -217,13 +217,12 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(keep_up(resources)),
         ]
         collector.settle()
-        guard(settings.watchdog_seconds)
-        log.info("worker_ready", concurrency=settings.worker_concurrency)
-        notify(READY)
-        await stopped.wait()
+        with guarded(settings.watchdog_seconds):
+            log.info("worker_ready", concurrency=settings.worker_concurrency)
+            notify(READY)
+            await stopped.wait()
         log.info("worker_stopping")
         notify(STOPPING)
-        guard(0)
         for worker in workers:
             worker.event.set()
         for task in background:
