@@ -17,7 +17,7 @@ from app.http.app import build
 from app.http.hot_protocol import HotConnection
 from app.http.protocol import Connection
 from app.logs import configure
-from app.notify import READY, notify
+from app.notify import READY, guarded, heartbeat, notify, unguard
 from app.server import BACKLOG, STOP_SECONDS
 from app.settings import Settings
 
@@ -33,7 +33,8 @@ def run(listening: socket.socket, *, lent: bool, parent: int) -> None:
     _end_with(parent)
     loaded = settings.load()
     configure(loaded)
-    Server(build(loaded), loaded, lent=lent, parent=parent).run([listening])
+    with guarded(loaded.watchdog_seconds):
+        Server(build(loaded), loaded, lent=lent, parent=parent).run([listening])
 
 
 def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
@@ -73,6 +74,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if counter % LOOK_TICKS == 0:
+            heartbeat()
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
@@ -93,6 +95,7 @@ class Server(uvicorn.Server):
         if self.app.state.draining.begun or not self.started:
             self.should_exit = self.should_exit or not self.started
             return
+        unguard()  # whoever takes too long to leave is killed by the parent
         self.app.state.draining.begun = True
         self.app.state.doorbells.end_streams()
         orphaned = os.getppid() != self._parent

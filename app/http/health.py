@@ -3,7 +3,7 @@ tells operators the rest."""
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import msgspec
@@ -27,11 +27,13 @@ from app.integrations.admission.gates import Standing
 from app.queries.pages import Layers
 
 METRICS_SECONDS = 2.0
+AWAY = RedisState("away", "TimeoutError")
 BREAKERS = (
     "# HELP portal_upstream_state 1 for the state of each upstream's circuit breaker\n"
     "# TYPE portal_upstream_state gauge\n"
 )
 ANSWERS = "# HELP portal_answers_total Ready answers by the layer they came from\n# TYPE portal_answers_total counter\n"
+REDIS_UP = b"# HELP portal_redis_up Whether Redis does what it is asked\n# TYPE portal_redis_up gauge\n"
 FULFILMENTS = "# HELP portal_fulfilments Orders on their way to an activated service\n# TYPE portal_fulfilments gauge\n"
 ACTIVATED = (
     "# HELP portal_activation_seconds From approval to activated, of the last 24 hours\n"
@@ -94,7 +96,8 @@ class InboxHealth(Struct, frozen=True):
 
 class CacheHealth(Struct, frozen=True, kw_only=True):
     """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes that subscribers were
-    not told of. `answers`: what the process that answers this keeps ready, and `sessions` how many it knows."""
+    not told of. `redis_state`: whether Redis does what it is asked, and `redis_reason` why not. `answers`: what the
+    process that answers this keeps ready, and `sessions` how many it knows."""
 
     status: str
     feeds: list[FeedHealth]
@@ -104,6 +107,8 @@ class CacheHealth(Struct, frozen=True, kw_only=True):
     untold: int
     drift: list[Drift]
     redis: bool
+    redis_state: Literal["ok", "refusing", "away"]
+    redis_reason: str
     answers: Layers
     sessions: int
 
@@ -170,15 +175,16 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
     serving: Serving = request.app.state.serving
     settings, pool = context.settings, request.app.state.health_pool
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
-    found, examined, _ = await asyncio.gather(
+    found, told, _ = await asyncio.gather(
         within(LOOK_SECONDS, measure(pool, feeds)),
-        request.app.state.examination.examine(),
+        within(LOOK_SECONDS, redis_state(context.redis)),
         within(LOOK_SECONDS, serving.watch.held()),
     )
+    redis = told or AWAY
     if found is None:
         raise Unavailable
     body = CacheHealth(
-        status="degraded" if list(concerns(found)) else "ok",
+        status="degraded" if list(concerns(found)) or redis.state != "ok" else "ok",
         feeds=[
             FeedHealth(**{name: getattr(feed, name) for name in FeedHealth.__struct_fields__}) for feed in found.feeds
         ],
@@ -187,7 +193,9 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
         parked=found.dead_letters.count,
         untold=found.notices_untold.count,
         drift=list(found.drift),
-        redis=examined.redis == "ok",
+        redis=redis.state == "ok",
+        redis_state=redis.state,
+        redis_reason=redis.reason,
         answers=serving.pages.layers(),
         sessions=len(serving.visitors),
     )
@@ -200,7 +208,9 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     measures: Metrics = request.app.state.metrics
     serving: Serving = request.app.state.serving
     serving.log.flush()
+    redis = (await request.app.state.examination.examine()).redis == "ok"
     told = _answers(serving.pages.layers()) + _breakers(request.app.state.admission)
+    told += REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
     measured, fulfilments = await asyncio.gather(
         within(METRICS_SECONDS, measures.text()),
         within(METRICS_SECONDS, _fulfilments(request.app.state.health_pool)),
