@@ -161,7 +161,11 @@ class WhmcsClient:
             return [each for each in map(records.service, rows) if each.owner_id == whmcs_client_id]
 
     async def service(self, service_id: str) -> Record:
-        """One service."""
+        """One service.
+
+        Raises:
+            UpstreamNotFound: WHMCS has no service of this id: it says so by success and an empty list.
+        """
         action = "GetClientsProducts"
         body = await self.call(action, {"serviceid": service_id})
         with understood(action):
@@ -169,6 +173,10 @@ class WhmcsClient:
         for each in found:
             if each.record_id == service_id:
                 return each
+        with understood(action):
+            none = not found and identifier(body.get("totalresults")) == "0"
+        if not none:  # a filter that was ignored, or an answer without its list, proves nothing
+            raise UpstreamMalformed(WHMCS, action, f"neither service {service_id} nor an empty list")
         raise UpstreamNotFound(WHMCS, action, f"no service {service_id}")
 
     async def pay_methods(self, whmcs_client_id: str) -> list[Record]:
