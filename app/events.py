@@ -59,7 +59,7 @@ class Record(Struct, frozen=True, kw_only=True):
         verified_at: when the record was last known to equal the upstream.
         read_at: when the latest of the applied reads began; None when it is known from events only.
         heard_at: when the last event about it was received; None when it is known from reads only.
-        read_version: the highest version that an applied read showed.
+        read_version: the highest version that an applied read showed of the living record.
     """
 
     source: str

@@ -139,9 +139,9 @@ def _merged(
 
 
 def _read_version(current: Record | None, change: Change) -> int | None:
-    """The highest version that a read showed. A deletion without a stamp shows none."""
+    """The highest that a read showed of the living record; what is gone need not come back with a higher one."""
     known = current.read_version if current else None
-    if change.read_at is None or not change.version:
+    if change.read_at is None or change.kind == "deleted":
         return known
     return max(change.version, known or 0)
 

@@ -164,7 +164,7 @@ class WhmcsClient:
         """One service.
 
         Raises:
-            UpstreamNotFound: WHMCS has no service of this id: it says so by success and an empty list.
+            UpstreamNotFound: "no service …" when WHMCS has none of this id, which it says by success and an empty list.
         """
         action = "GetClientsProducts"
         body = await self.call(action, {"serviceid": service_id})
@@ -175,9 +175,8 @@ class WhmcsClient:
                 return each
         with understood(action):
             none = not found and identifier(body.get("totalresults")) == "0"
-        if not none:  # a filter that was ignored, or an answer without its list, proves nothing
-            raise UpstreamMalformed(WHMCS, action, f"neither service {service_id} nor an empty list")
-        raise UpstreamNotFound(WHMCS, action, f"no service {service_id}")
+        # A filter that was ignored, or an answer without its list, is no proof that the service does not exist.
+        raise UpstreamNotFound(WHMCS, action, f"no service {service_id}" if none else f"not service {service_id}")
 
     async def pay_methods(self, whmcs_client_id: str) -> list[Record]:
         """The payment methods kept for a client."""
