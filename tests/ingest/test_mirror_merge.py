@@ -101,6 +101,16 @@ def test_a_partial_change_of_a_deleted_record_asks_to_read_it() -> None:
     assert merge(gone, order({"Status": "Draft"}, at=5, kind="partial")) == ("reread", None)
 
 
+def test_a_whole_event_in_the_same_second_that_contradicts_is_settled_by_reading_again() -> None:
+    """A creation that is told after its read-back, or an undelete: which is later cannot be told."""
+    assert merge(mirrored({"Status": "Approved"}), order({"Status": "Draft"}, read_at=None)) == ("reread", None)
+    assert merge(mirrored({"Status": "Draft"}, deleted=True), order({"Status": "Draft"}, read_at=None)) == (
+        "reread",
+        None,
+    )
+    assert merge(mirrored({"Status": "Draft"}), order({"Status": "Draft"}, read_at=None))[0] == "unchanged"
+
+
 def test_an_echo_of_our_own_deletion_in_the_same_second_is_not_lost() -> None:
     assert merge(mirrored({"Status": "Draft"}), order({}, kind="deleted", echo=True)) == ("reread", None)
 
