@@ -4,19 +4,27 @@ Runs while live events flow: a page is only as new as its records' SystemModstam
 which its reading began, so an older page never overwrites a newer event. Pages go through the inbox with the position
 they end at, in one transaction; a run that was stopped goes on there. When the inbox is full, the next page waits.
 
+A record that cannot be understood or stored is logged and passed by. An object whose reading fails keeps no other from
+being read: the run then ends with that error, unfinished, and goes on there next time.
+
 Reads: Salesforce by id, WHMCS through the fetch lane; portal.id_mappings. Writes: ingest.inbox, ingest.progress.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import asyncpg
+import structlog
 from msgspec import Struct
 
+from app.db import is_outage
 from app.events import Change
 from app.ingest import inbox, progress
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
+from app.ingest.appending import append_what_can_be, new_submission
 from app.ingest.inbox import Inbox
 from app.ingest.mirror import now
 from app.integrations.salesforce import records
@@ -30,6 +38,8 @@ ACCOUNTS_A_PAGE = 100
 HIGH_WATER = 20_000
 OWNED = {"Account": "Id", "Order": "AccountId", "OrderItem": "Order.AccountId"}
 """Object → the field that names its account; these are read for linked accounts first."""
+
+log = structlog.get_logger()
 
 
 class Step(Struct, frozen=True):
@@ -50,14 +60,27 @@ class Backfill:
     async def salesforce(
         self, client: SalesforceClient, objects: Sequence[str] = OBJECTS, *, restart: bool = False
     ) -> AsyncIterator[Step]:
-        """Every record of these objects, those of linked accounts first; tells after each page."""
+        """Every record of these objects, those of linked accounts first; tells after each page.
+
+        Raises:
+            Exception: the last of what went wrong, after everything else was read.
+        """
         await self._begin("salesforce", restart=restart)
+        parts = {name: partial(self._object, client, name) for name in objects}
         if set(objects) >= OWNED.keys():
-            async for step in self._linked(client):
-                yield step
-        for name in objects:
-            async for step in self._object(client, name):
-                yield step
+            parts = {"linked accounts": partial(self._linked, client), **parts}
+        last: Exception | None = None
+        for name, part in parts.items():
+            try:
+                async for step in part():
+                    yield step
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.warning("backfill_part_failed", part=name, error=repr(error))
+                last = error
+        if last is not None:
+            raise last
         await self._end("salesforce")
 
     async def whmcs(self, *, restart: bool = False) -> AsyncIterator[Step]:
@@ -88,7 +111,7 @@ class Backfill:
             where = quote("WHERE Id > {}", cursor) if cursor else ""
             rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id LIMIT {PAGE}")
             done, cursor = done + len(rows), rows[-1]["Id"] if rows else cursor
-            changes = [records.change(name, row, origin="backfill", read_at=read_at) for row in rows]
+            changes = _understood(name, rows, read_at)
             state = {"done": done, "cursor": cursor, "finished": len(rows) < PAGE}
             await self._record(changes, operation, state)
             yield Step(name, done, max(total, done))
@@ -107,7 +130,7 @@ class Backfill:
             for name, owner in OWNED.items():
                 where = quote(f"WHERE {owner} IN {{}}", accounts)
                 rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where}")
-                changes += [records.change(name, row, origin="backfill", read_at=read_at) for row in rows]
+                changes += _understood(name, rows, read_at)
             done, cursor = done + len(accounts), accounts[-1]
             await self._record(changes, operation, {"done": done, "cursor": cursor})
             yield Step("linked accounts", done, max(total, done))
@@ -124,7 +147,8 @@ class Backfill:
         async with self._pool.acquire() as connection, connection.transaction():
             woken: set[tuple[str, int]] = set()
             for start in range(0, len(changes), 500):
-                woken |= (await inbox.append(connection, changes[start : start + 500]))[1]
+                number = await new_submission(connection)
+                woken |= (await append_what_can_be(connection, changes[start : start + 500], number)).woken
             await progress.save(connection, operation, state)
         await self._inbox.wake(woken)
 
@@ -145,3 +169,14 @@ class Backfill:
     async def _end(self, source: str) -> None:
         state = await progress.load(self._pool, f"backfill:{source}")
         await progress.save(self._pool, f"backfill:{source}", {**state, "finished_at": now()})
+
+
+def _understood(name: str, rows: Sequence[dict[str, Any]], read_at: datetime) -> list[Change]:
+    """The rows as changes, without those that are not as documented."""
+    changes = []
+    for row in rows:
+        try:
+            changes.append(records.change(name, row, origin="backfill", read_at=read_at))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            log.error("record_not_understood", object=name, record_id=str(row.get("Id")), error=repr(error))
+    return changes

@@ -141,19 +141,18 @@ async def fail(connection: Any, entry: Entry, error: Exception) -> None:
     """
     where = {"source": entry.change.source, "object": entry.change.object, "record_id": entry.change.record_id}
     letter = Letter(error=clean(repr(error)), stack=clean("".join(traceback.format_exception(error))))
-    if entry.ahead and await superseding.take_over(connection, entry, letter):
+    last = entry.attempts + 1 >= ATTEMPTS
+    if (last or entry.ahead) and entry.change.kind != "hint" and await erased.owns(connection, entry.change):
+        await _give_up(connection, entry)
+    elif entry.ahead and await superseding.take_over(connection, entry, letter):
         log.error("entry_parked_in_place_of_older", entry=entry.id, error=letter.error, **where)
-        return
-    if entry.attempts + 1 < ATTEMPTS:
+    elif last:
+        log.error("entry_parked", entry=entry.id, error=letter.error, **where)
+        await superseding.park(connection, entry, letter)
+    else:
         delay_seconds = 2**entry.attempts * random.uniform(0.5, 1.5)
         log.warning("entry_failed", entry=entry.id, attempt=entry.attempts + 1, error=letter.error, **where)
         await inbox.postpone(connection, [entry.id], delay_seconds)
-        return
-    if entry.change.kind != "hint" and await erased.owns(connection, entry.change):
-        await _give_up(connection, entry)
-        return
-    log.error("entry_parked", entry=entry.id, error=letter.error, **where)
-    await superseding.park(connection, entry, letter)
 
 
 async def _give_up(connection: Any, entry: Entry) -> None:

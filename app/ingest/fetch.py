@@ -22,6 +22,7 @@ from app.db import is_outage
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamUnavailable
 from app.events import Change
 from app.ingest import inbox, superseding
+from app.ingest.appending import append_what_can_be
 from app.ingest.drain import fail
 from app.ingest.fetchers import FETCHERS
 from app.ingest.inbox import Entry
@@ -128,35 +129,16 @@ async def _record_what_can_be(
     """A member that cannot be stored keeps no other from being. The hint fails for it, and the list counts as not
     read."""
     members = [change for change in changes if not _is_marker(change, group[-1].change)]
-    woken, failed = await _append_or_isolate(connection, members, group[-1].submission)
-    error = failed or ValueError("the answer could not be stored")
+    submission = group[-1].submission
+    own = [_for_submission(change, submission) for change in members]
+    done = await append_what_can_be(connection, own, submission)
+    error = done.failed[-1][1] if done.failed else ValueError("the answer could not be stored")
     await _fail(connection, group, error)
-    return woken
+    return done.woken
 
 
 def _is_marker(change: Change, hint: Change) -> bool:
     return "ids" in change.data and (change.object, change.record_id) == (hint.object, hint.record_id)
-
-
-async def _append_or_isolate(
-    connection: Any, changes: Sequence[Change], submission: int
-) -> tuple[set[tuple[str, int]], Exception | None]:
-    if not changes:
-        return set(), None
-    try:
-        async with connection.transaction():
-            own = [_for_submission(change, submission) for change in changes]
-            return (await inbox.append(connection, own, submission=submission))[1], None
-    except Exception as error:
-        _raise_outage(error)
-        if len(changes) == 1:
-            change = changes[0]
-            log.error("answer_cannot_be_stored", object=change.object, record_id=change.record_id, error=repr(error))
-            return set(), error
-    half = len(changes) // 2
-    first, one = await _append_or_isolate(connection, changes[:half], submission)
-    second, other = await _append_or_isolate(connection, changes[half:], submission)
-    return first | second, one or other
 
 
 def _for_submission(change: Change, submission: int) -> Change:

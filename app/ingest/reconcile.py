@@ -19,10 +19,10 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from app.db import is_outage
 from app.events import Change
 from app.ingest import inbox, members, progress
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
+from app.ingest.appending import append_what_can_be, new_submission
 from app.ingest.backfill import OBJECTS
 from app.ingest.drift import GRACE, differing_from
 from app.ingest.fetchers import FETCHERS
@@ -109,7 +109,7 @@ class Reconcile:
         as_held = sum(len(digests) for each in changes for digests in each.data.get(members.UNCHANGED, {}).values())
         tally.checked += as_held + len(missing)
         tally.differing += len(missing)
-        await self._inbox.submit(changes)  # those that agree are verified by it
+        await self._submit(tally, changes)  # those that agree are verified by it
 
     async def _longest_ago(self, resource: str, clients: int) -> list[str]:
         """Those that could not be read lately get a quarter of the places, so that they keep nobody from being read."""
@@ -163,7 +163,7 @@ class Reconcile:
             found = await self._upstreams.salesforce.query(quote(f"SELECT Id FROM {name} WHERE Id IN {{}}", wanted))
             gone = sorted(set(wanted) - {row["Id"] for row in found})
             tally.differing += len(gone)
-            await self._inbox.submit([_read_again(name, record_id) for record_id in gone])
+            await self._submit(tally, [_read_again(name, record_id) for record_id in gone])
         return ids[-1] if len(ids) == SWEEP else ""
 
     async def _check(self, tally: Tally, changes: Sequence[Change], *, submit: bool = True) -> None:
@@ -175,18 +175,12 @@ class Reconcile:
             await self._submit(tally, differing)
 
     async def _submit(self, tally: Tally, changes: Sequence[Change]) -> None:
-        """One that cannot be stored is halved out and counted."""
-        try:
-            await self._inbox.submit(changes)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            if len(changes) == 1:
-                tally.note(changes[0].record_id, error)
-                return
-            half = len(changes) // 2
-            await self._submit(tally, changes[:half])
-            await self._submit(tally, changes[half:])
+        """One that cannot be stored is counted, and keeps no other from being."""
+        async with self._pool.acquire() as connection:
+            done = await append_what_can_be(connection, changes, await new_submission(connection))
+        for change, error in done.failed:
+            tally.note(change.record_id, error)
+        await self._inbox.wake(done.woken)
 
 
 def _read_again(name: str, record_id: str) -> Change:
