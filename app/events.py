@@ -32,7 +32,8 @@ class Change(Struct, frozen=True, kw_only=True):
         occurred_at: the upstream's own time of the change, for measuring lag.
         owner_id: the upstream's owner (Salesforce Account id, WHMCS client id) when the change names it.
         parent_id: id of the record this one hangs on (an OrderItem's Order), when the change names it.
-        read_at: when the read that gave a full record began; of two full records of one version the later read wins.
+        read_at: when the read began that gave a whole record or showed its deletion; None for events. What it saw is
+            that instant's state or a later one (`app/ingest/merging.py`).
         echo: true when the portal itself made the write that this event reports.
         data: the record in the upstream's own field names, REST spelling, ids and money as strings where WHMCS is the
             source.
@@ -60,6 +61,9 @@ class Record(Struct, frozen=True, kw_only=True):
         version: as in `Change`.
         occurred_at: the upstream's time of the last change.
         verified_at: when the record was last known to equal the upstream.
+        read_at: when the latest of the applied reads began; None when it is known from events only.
+        heard_at: when the last event about it was received; None when it is known from reads only.
+        read_version: the highest version that an applied read showed of the living record.
     """
 
     source: str
@@ -72,3 +76,6 @@ class Record(Struct, frozen=True, kw_only=True):
     owner_id: str | None = None
     parent_id: str | None = None
     deleted: bool = False
+    read_at: datetime | None = None
+    heard_at: datetime | None = None
+    read_version: int | None = None

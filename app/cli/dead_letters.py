@@ -25,15 +25,16 @@ from app.resources import Resources
 def dead_letters(context: click.Context, as_json: bool) -> None:
     """Changes that kept failing, and the records parked behind them. Without a command: list.
 
-    A change that fails five times parks its record: its later changes wait, every other record moves on. Mend the
-    cause, then `retry`; or `discard` a change that can never be applied.
+    A change that fails five times parks its record: its later changes wait, every other record moves on. A newer whole
+    record heals it by itself, so mend the cause where the record is kept, then `retry`; or `discard` what can never be
+    applied.
     """
     if context.invoked_subcommand is None:
         context.invoke(list_letters, as_json=as_json)
 
 
 @dead_letters.command("list")
-@click.option("--resolved", is_flag=True, help="Those that were retried or discarded, newest first.")
+@click.option("--resolved", is_flag=True, help="Those that were retried, discarded or superseded, newest first.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, letters.MOST))
 @AS_JSON
 def list_letters(resolved: bool = False, limit: int = 100, as_json: bool = False) -> None:
@@ -66,17 +67,27 @@ def show(letter_id: int, reveal: bool, as_json: bool) -> None:
 @dead_letters.command()
 @click.argument("ids", type=int, nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every open dead letter.")
+@click.option(
+    "--wait", "wait_seconds", default=5.0, show_default=True, help="Seconds to wait for the upstream's answer."
+)
 @AS_JSON
-def retry(ids: Sequence[int], every: bool, as_json: bool) -> None:
-    """Try again, at once and with fresh attempts, together with what else is parked of the same records."""
+def retry(ids: Sequence[int], every: bool, wait_seconds: float, as_json: bool) -> None:
+    """Read the records again upstream, and try all that is parked of them at once and with fresh attempts."""
     if bool(ids) == every:
         raise click.UsageError("Name the dead letters to retry, or say --all.")
 
-    async def work(resources: Resources) -> Resolved:
+    async def work(resources: Resources) -> tuple[Resolved, bool]:
         chosen = await letters.open_ids(resources.pool) if every else ids
-        return await resolve.retry(resources.pool, resources.inbox.wake, chosen, operator())
+        done = await resolve.retry(resources.pool, resources.inbox.wake, chosen, operator())
+        return done, done.submission is None or await resources.inbox.settled(done.submission, wait_seconds)
 
-    _tell(operate(work), "retried", as_json)
+    done, read = operate(work)
+    _tell(done, "retried", as_json, read_again=read)
+    if not read and not as_json:
+        click.echo(
+            "Not read again yet: no worker is running, or the upstream is away (`portal lag` tells). The wish stays: "
+            "the record heals once the upstream answers."
+        )
 
 
 @dead_letters.command()
@@ -84,14 +95,14 @@ def retry(ids: Sequence[int], every: bool, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why it may be lost; kept in the audit log.")
 @AS_JSON
 def discard(ids: Sequence[int], reason: str, as_json: bool) -> None:
-    """Give these changes up for good; later changes of their records move on."""
+    """Give up for good all that is parked of these records; later changes move on, and the records are read again."""
     done = operate(lambda r: resolve.discard(r.pool, r.inbox.wake, ids, operator(), reason))
     _tell(done, "discarded", as_json)
 
 
-def _tell(done: Resolved, what: str, as_json: bool) -> None:
+def _tell(done: Resolved, what: str, as_json: bool, **more: bool) -> None:
     if as_json:
-        _print_json({what: done.ids, "already_resolved": done.already})
+        _print_json({what: done.ids, "already_resolved": done.already, **more})
         return
     named = ", ".join(map(str, done.ids))
     click.echo(f"{len(done.ids)} {what}{': ' + named if named else ''}.")

@@ -1,6 +1,8 @@
 """`portal reconcile`: find what no event announced."""
 
 import json
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,7 +16,8 @@ from app.cli.as_json import AS_JSON
 from app.cli.operate import operate
 from app.errors import NotFound
 from app.ingest.accounts import WHMCS_RESOURCES
-from app.ingest.reconcile import Finding, Reconcile
+from app.ingest.reconcile import Reconcile
+from app.ingest.tally import Finding
 from app.ingest.upstreams import Upstreams
 from app.resources import Resources
 
@@ -45,11 +48,31 @@ def reconcile(source: str, since: datetime | None, clients: int, account: UUID |
     found = operate(work)
     if as_json:
         click.echo(json.dumps({"findings": msgspec.to_builtins(found)}))
-        return
-    table = Table("source", "object", "checked", "differing", "took", box=SIMPLE_HEAD)
+    else:
+        _show(found)
+    if failed := [each for each in found if each.failed]:
+        _say_what_to_do(failed)
+        sys.exit(1)
+
+
+def _show(found: Sequence[Finding]) -> None:
+    table = Table("source", "object", "checked", "differing", "failed", "took", box=SIMPLE_HEAD)
     for each in found:
-        table.add_row(each.source, each.object, str(each.checked), str(each.differing), f"{each.took_seconds} s")
+        numbers = [str(number) for number in (each.checked, each.differing, each.failed)]
+        table.add_row(each.source, each.object, *numbers, f"{each.took_seconds} s")
     Console().print(table)
+
+
+def _say_what_to_do(failed: Sequence[Finding]) -> None:
+    for each in failed:
+        click.echo(
+            f"portal: {each.failed} of {each.source} {each.object} could not be compared: {each.error}", err=True
+        )
+    click.echo(
+        "portal: everything else was compared. The log names each of them (reconcile_failed). Mend what the upstream "
+        "answers, see `portal doctor` and `portal dead-letters`, then run this again.",
+        err=True,
+    )
 
 
 async def _one_account(resources: Resources, run: Reconcile, account: UUID) -> list[Finding]:

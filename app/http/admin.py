@@ -84,7 +84,7 @@ async def list_dead_letters(
     responses=answers(Decided, "What is tried again."),
 )
 async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -> Response[bytes]:
-    """At once, with everything else that is parked of the same record. Safe to repeat."""
+    """The record is read again upstream, and all that is parked of it tried at once. Safe to repeat."""
     context: Context = request.app.state.context
     done = await resolve.retry(context.pool, context.inbox.wake, [letter_id], operator_of(actor))
     return unstored(_decided(done))
@@ -100,7 +100,7 @@ async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -
 async def discard(
     request: Request[Any, Any, Any], actor: Caller, letter_id: Id, data: JSONBody[Discard]
 ) -> Response[bytes]:
-    """For good; later changes of the record move on."""
+    """For good, with all that is parked of the record; later changes move on, and the record is read again."""
     context: Context = request.app.state.context
     operator = operator_of(actor)
     done = await resolve.discard(context.pool, context.inbox.wake, [letter_id], operator, data.reason)

@@ -25,6 +25,7 @@ from app.ingest.metrics import Metrics, rendered
 from app.integrations.admission.admission import Admission
 from app.integrations.admission.gates import Standing
 from app.queries.pages import Layers
+from app.redis_breaker import OK, RedisState, redis_state
 
 METRICS_SECONDS = 2.0
 AWAY = RedisState("away", "TimeoutError")
@@ -208,7 +209,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     measures: Metrics = request.app.state.metrics
     serving: Serving = request.app.state.serving
     serving.log.flush()
-    redis = (await request.app.state.examination.examine()).redis == "ok"
+    redis = await within(LOOK_SECONDS, redis_state(request.app.state.context.redis))
     told = _answers(serving.pages.layers()) + _breakers(request.app.state.admission)
     told += REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
     measured, fulfilments = await asyncio.gather(

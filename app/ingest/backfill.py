@@ -4,16 +4,22 @@ Runs while live events flow: a page is only as new as its records' SystemModstam
 which its reading began, so an older page never overwrites a newer event. Pages go through the inbox with the position
 they end at, in one transaction; a run that was stopped goes on there. When the inbox is full, the next page waits.
 
+A record that cannot be understood or stored is logged and passed by. An object whose reading fails keeps no other from
+being read: the run then ends with that error, unfinished, and goes on there next time.
+
 Reads: Salesforce by id, WHMCS through the fetch lane; portal.id_mappings. Writes: ingest.inbox, ingest.progress.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
+import structlog
 from msgspec import Struct
 
+from app.db import is_outage
 from app.errors import UpstreamMalformed
 from app.events import Change
 from app.ingest import inbox, progress
@@ -32,6 +38,8 @@ ACCOUNTS_A_PAGE = 100
 HIGH_WATER = 20_000
 OWNED = {"Account": "Id", "Order": "AccountId", "OrderItem": "Order.AccountId"}
 """Object → the field that names its account; these are read for linked accounts first."""
+
+log = structlog.get_logger()
 
 
 class Step(Struct, frozen=True):
@@ -52,14 +60,27 @@ class Backfill:
     async def salesforce(
         self, client: SalesforceClient, objects: Sequence[str] = OBJECTS, *, restart: bool = False
     ) -> AsyncIterator[Step]:
-        """Every record of these objects, those of linked accounts first; tells after each page."""
+        """Every record of these objects, those of linked accounts first; tells after each page.
+
+        Raises:
+            Exception: the last of what went wrong, after everything else was read.
+        """
         await self._begin("salesforce", restart=restart)
+        parts = {name: partial(self._object, client, name) for name in objects}
         if set(objects) >= OWNED.keys():
-            async for step in self._linked(client):
-                yield step
-        for name in objects:
-            async for step in self._object(client, name):
-                yield step
+            parts = {"linked accounts": partial(self._linked, client), **parts}
+        last: Exception | None = None
+        for name, part in parts.items():
+            try:
+                async for step in part():
+                    yield step
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.warning("backfill_part_failed", part=name, error=repr(error))
+                last = error
+        if last is not None:
+            raise last
         await self._end("salesforce")
 
     async def whmcs(self, *, restart: bool = False) -> AsyncIterator[Step]:

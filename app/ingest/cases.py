@@ -14,6 +14,7 @@ import asyncpg
 
 from app.events import Change
 from app.ingest import mirror, progress
+from app.ingest.drift import agrees
 from app.ingest.feed_state import LEADER
 from app.ingest.inbox import Inbox
 from app.ingest.mirror import now
@@ -75,14 +76,8 @@ async def _news(pool: asyncpg.Pool, changes: Sequence[Change], ours: set[Any]) -
         change
         for change in changes
         if (known := held.get(mirror.address(change))) or change.record_id in ours
-        if known is None or not _agrees(known, change)
+        if known is None or not agrees(known, change)
     ]
-
-
-def _agrees(known: Any, change: Change) -> bool:
-    if known.version != change.version:
-        return bool(known.version > change.version)
-    return bool(known.deleted) == (change.kind == "deleted") and (known.deleted or known.data == change.data)
 
 
 def _ours(client: SalesforceClient, name: str, row: dict[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 """Drain one shard of the apply lane: inbox → mirror → read models, a batch at a time.
 
 Inbox mark, mirror write, read-model write, account version and notices commit in one transaction. A batch that fails is
-tried again in halves, so that one poisonous entry parks its own record and nobody else's.
+tried again in halves, so that one poisonous entry parks its own record and nobody else's. A newer whole record of a
+parked one is tried all the same, and heals it (`superseding`).
 
 Reads: ingest.inbox. Writes: ingest.inbox, mirror.records, ingest.dead_letters and, through `project`, read_model.*.
 """
@@ -10,6 +11,7 @@ import asyncio
 import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -18,15 +20,19 @@ import structlog
 from app import leases
 from app.db import is_outage
 from app.errors import ReleaseMismatch
-from app.events import Change, Record
-from app.ingest import erased, inbox, mirror
+from app.events import Record
+from app.ingest import erased, inbox, mirror, rereads, superseding
 from app.ingest.inbox import Entry
+from app.ingest.superseding import Letter
+from app.intake.text import clean
 from app.leases import Lock
 
 BATCH = 500
 BUDGET_SECONDS = 5
 """How long one job drains; what is left is woken again, so that no job outlives its time limit."""
 ATTEMPTS = 5
+OVERTAKEN_TIMES = 3
+"""How often a batch is merged again at once. After that it is like any batch that fails: halves are tried."""
 LOCK_SPACE = 0x1B0C
 
 _BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
@@ -56,8 +62,7 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
                 return False
             woken = await _apply_or_isolate(connection, entries, project, set())
             settled += len(entries)
-            await wake(woken)
-            await after_commit()
+            await _tell(partial(wake, woken), after_commit)
             if len(entries) < BATCH:
                 break  # whether more came meanwhile is seen once the lock is released
         return True
@@ -67,6 +72,15 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
 
     await leases.work_off(pool, Lock(LOCK_SPACE, shard, _BY_KEY), work, left, proving=False)
     return settled
+
+
+async def _tell(*tellings: Callable[[], Awaitable[None]]) -> None:
+    """What is committed stands, whether or not somebody hears of it now; the sweep finds what was not told."""
+    for telling in tellings:
+        try:
+            await telling()
+        except Exception:
+            log.exception("telling_failed")
 
 
 async def _apply_or_isolate(
@@ -101,59 +115,49 @@ def _raise_unless_theirs(error: Exception) -> None:
 
 
 async def _apply(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
+    for _ in range(OVERTAKEN_TIMES):
+        try:
+            return await _apply_once(connection, entries, project)
+        except mirror.Overtaken:
+            log.info("batch_overtaken", entries=len(entries))
+    return await _apply_once(connection, entries, project)
+
+
+async def _apply_once(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
     async with connection.transaction():
         done = await mirror.apply(connection, entries)
         await project(connection, [*done.changed.values(), *done.left], list(done.verified.values()))
         woken: set[tuple[str, int]] = set()
         for entry in done.reread:
-            _, lanes = await inbox.append(connection, [_reread(entry)], submission=entry.submission)
-            woken |= lanes
+            woken |= await rereads.ask(connection, entry)
         awaited = {entry.submission for entry in entries if entry.change.origin in inbox.AWAITED}
         await inbox.settle(connection, done.outcomes, awaited)
+        if any(entry.ahead for entry in entries):
+            verdicts = dict(done.outcomes)
+            went = [entry.id for entry in entries if entry.ahead and verdicts[entry.id] in ("applied", "unchanged")]
+            await superseding.supersede(connection, went)
     return woken
 
 
-def _reread(entry: Entry) -> Change:
-    """A hint in place of a change that could not be merged without reading the record again."""
-    change = entry.change
-    return Change(
-        source=change.source,
-        object=change.object,
-        record_id=change.record_id,
-        kind="hint",
-        event_id=f"reread:{entry.id}",
-        version=change.version,
-        occurred_at=change.occurred_at,
-        origin="refetch",
-        owner_id=change.owner_id,
-    )
-
-
 async def fail(connection: Any, entry: Entry, error: Exception) -> None:
-    """Try the entry again later, or park its record in the dead letters once its attempts are used up."""
+    """Try the entry again later, or park its record in the dead letters once its attempts are used up.
+
+    An entry that went ahead of what is parked gets no further attempts: the record stays parked, by this newer entry.
+    """
     where = {"source": entry.change.source, "object": entry.change.object, "record_id": entry.change.record_id}
-    if entry.attempts + 1 < ATTEMPTS:
-        delay_seconds = 2**entry.attempts * random.uniform(0.5, 1.5)
-        log.warning("entry_failed", entry=entry.id, attempt=entry.attempts + 1, error=repr(error), **where)
-        await inbox.postpone(connection, [entry.id], delay_seconds)
-        return
-    if entry.change.kind != "hint" and await erased.owns(connection, entry.change):
+    letter = Letter(error=clean(repr(error)), stack=clean("".join(traceback.format_exception(error))))
+    last = entry.attempts + 1 >= ATTEMPTS
+    if (last or entry.ahead) and entry.change.kind != "hint" and await erased.owns(connection, entry.change):
         await _give_up(connection, entry)
-        return
-    log.error("entry_parked", entry=entry.id, error=repr(error), **where)
-    await connection.execute(
-        "INSERT INTO ingest.dead_letters (entry_id, source, object, record_id, error, stack, attempts) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (entry_id) DO UPDATE SET "
-        "error = excluded.error, stack = excluded.stack, attempts = excluded.attempts, parked_at = now(), "
-        "resolution = NULL, resolved_at = NULL",
-        entry.id,
-        entry.change.source,
-        entry.change.object,
-        entry.change.record_id,
-        repr(error),
-        "".join(traceback.format_exception(error)),
-        entry.attempts + 1,
-    )
+    elif entry.ahead and await superseding.take_over(connection, entry, letter):
+        log.error("entry_parked_in_place_of_older", entry=entry.id, error=letter.error, **where)
+    elif last:
+        log.error("entry_parked", entry=entry.id, error=letter.error, **where)
+        await superseding.park(connection, entry, letter)
+    else:
+        delay_seconds = 2**entry.attempts * random.uniform(0.5, 1.5)
+        log.warning("entry_failed", entry=entry.id, attempt=entry.attempts + 1, error=letter.error, **where)
+        await inbox.postpone(connection, [entry.id], delay_seconds)
 
 
 async def _give_up(connection: Any, entry: Entry) -> None:

@@ -1,20 +1,22 @@
 """How each kind of record is read again: one function a kind, listed in `FETCHERS`.
 
-Collections (`client_invoices`, `client_services`, `pay_methods`, `cancel_requests`, …) read a whole list: members come
-back as full records, members that are gone as deletions, and the list itself as a marker whose `verified_at` is the
+Collections (`client_invoices`, `client_services`, `pay_methods`, `cancel_requests`, …) read a whole list (`lists`):
+members that changed come back as full records, the others are named by the list's marker, whose `verified_at` is the
 list's freshness.
+
+Nothing is deleted because it is absent or because of an error. A record is deleted when its upstream says, asked for
+it alone, that it does not exist; or when a second whole list lacks it too, where it cannot be asked for alone.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from app.errors import UpstreamNotFound, UpstreamRejected
 from app.events import Change
-from app.ingest import cases, inbox, merges
-from app.ingest.inbox import milliseconds
+from app.ingest import absence, cases, inbox, lists, merges
 from app.ingest.isolation import UNSTORABLE
 from app.ingest.mirror import now
 from app.ingest.resync import changed_since, deleted_since
@@ -25,11 +27,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.integrations.whmcs import cancellations
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
-from app.integrations.whmcs.client import Listing
 from app.integrations.whmcs.client import Record as WhmcsRecord
-
-OF_EVERYBODY = frozenset({"gateways", "cancel_requests"})
-"""Lists that are not one client's."""
 
 Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
 
@@ -45,7 +43,7 @@ async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change)
         record = await upstreams.salesforce.get(hint.object, hint.record_id)
     except UpstreamNotFound as missing:
         await _prove_deletion(upstreams, connection, hint, missing)
-        return [_gone(hint, hint.object, hint.record_id, read_at)]
+        return [lists.gone(hint, hint.object, hint.record_id, read_at)]
     return [salesforce_records.change(hint.object, record, origin="refetch", read_at=read_at)]
 
 
@@ -108,7 +106,7 @@ async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -
         )
         changes += salesforce_records.changes(name, rows, origin="refetch", read_at=read_at)
     changes += await cases.of_account(upstreams.salesforce, hint.record_id)
-    return [*changes, _marker("salesforce", "account_history", hint.record_id, [], read_at)]
+    return [*changes, lists.marker("salesforce", "account_history", hint.record_id, [], read_at)]
 
 
 async def invoice(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
@@ -128,26 +126,27 @@ async def client(upstreams: Upstreams, connection: Any, hint: Change) -> list[Ch
 
 async def client_invoices(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
     """All invoices of a WHMCS client."""
-    read_at = now()
-    return await _whmcs_list(connection, hint, "invoice", await upstreams.whmcs.invoices(hint.record_id), read_at)
+    return await lists.whole(connection, hint, {"invoice": partial(upstreams.whmcs.invoices, hint.record_id)})
 
 
 async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
     """All services of a WHMCS client, and their add-ons."""
-    read_at = now()
-    addons = await whmcs_services.addons(upstreams.whmcs, hint.record_id)
-    changes = await _members(connection, hint, "addon", addons, read_at)
-    services = await upstreams.whmcs.services(hint.record_id)
-    return [*changes, *await _whmcs_list(connection, hint, "service", services, read_at)]
+    read = {
+        "addon": partial(whmcs_services.addons, upstreams.whmcs, hint.record_id),
+        "service": partial(upstreams.whmcs.services, hint.record_id),
+    }
+    return await lists.whole(connection, hint, read)
 
 
 async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
     """The requests to cancel of the whole installation, which WHMCS cannot list by client: the whole list when the hint
     asks for it or none is known yet, else its newest end."""
-    read_at = now()
     known = frozenset() if hint.data.get("whole") else await _known_requests(connection)
+    if not known:
+        return await lists.whole(connection, hint, {"cancel_request": partial(cancellations.requests, upstreams.whmcs)})
+    read_at = now()
     found = await cancellations.requests(upstreams.whmcs, known)
-    return await _whmcs_list(connection, hint, "cancel_request", found, read_at)
+    return await lists.differing(connection, found, read_at)
 
 
 async def _known_requests(connection: Any) -> frozenset[cancellations.Known]:
@@ -160,14 +159,12 @@ async def _known_requests(connection: Any) -> frozenset[cancellations.Known]:
 
 async def pay_methods(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
     """All payment methods WHMCS keeps for a client."""
-    read_at = now()
-    return await _whmcs_list(connection, hint, "pay_method", await upstreams.whmcs.pay_methods(hint.record_id), read_at)
+    return await lists.whole(connection, hint, {"pay_method": partial(upstreams.whmcs.pay_methods, hint.record_id)})
 
 
 async def gateways(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
     """The payment gateways of the installation, the same for everyone."""
-    read_at = now()
-    return await _whmcs_list(connection, hint, "gateway", await upstreams.whmcs.gateways(), read_at)
+    return await lists.whole(connection, hint, {"gateway": upstreams.whmcs.gateways})
 
 
 async def undecodable(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
@@ -214,66 +211,11 @@ async def _whmcs_one(read: Callable[[str], Awaitable[WhmcsRecord]], hint: Change
     read_at = now()
     try:
         record = await read(hint.record_id)
-    except UpstreamNotFound:
-        return [_gone(hint, hint.object, hint.record_id, read_at)]
+    except UpstreamNotFound as error:
+        if not absence.proven(error, hint.object):
+            raise
+        return [lists.gone(hint, hint.object, hint.record_id, read_at)]
     return [whmcs_records.change(record, origin="refetch", read_at=read_at)]
-
-
-async def _whmcs_list(
-    connection: Any, hint: Change, member: str, found: Listing[WhmcsRecord], read_at: datetime
-) -> list[Change]:
-    changes = await _members(connection, hint, member, found, read_at)
-    present = sorted(record.record_id for record in found)
-    return [*changes, _marker("whmcs", hint.object, hint.record_id, present, read_at)]
-
-
-async def _members(
-    connection: Any, hint: Change, member: str, found: Listing[WhmcsRecord], read_at: datetime
-) -> list[Change]:
-    """Those that are there, and those that are gone. One that is there and cannot be read stays as it was, and a list
-    that is not complete proves nobody gone."""
-    known = await connection.fetch(
-        "SELECT record_id FROM mirror.records WHERE source = 'whmcs' AND object = $1 AND NOT deleted "
-        "AND ($2 OR owner_id = $3)",
-        member,
-        hint.object in OF_EVERYBODY,
-        hint.record_id,
-    )
-    present = {record.record_id for record in found} | found.unread
-    changes = [whmcs_records.change(record, origin="refetch", read_at=read_at) for record in found]
-    if found.complete:
-        changes += [_gone(hint, member, row["record_id"], read_at) for row in known if row["record_id"] not in present]
-    return changes
-
-
-def _gone(hint: Change, object_name: str, record_id: str, read_at: datetime) -> Change:
-    return Change(
-        source=hint.source,
-        object=object_name,
-        record_id=record_id,
-        kind="deleted",
-        event_id=f"refetch:{object_name}:{record_id}:gone:{milliseconds(read_at)}",
-        version=milliseconds(read_at),
-        occurred_at=read_at,
-        origin="refetch",
-        read_at=read_at,
-    )
-
-
-def _marker(source: Any, object_name: str, owner_id: str, ids: Sequence[str], read_at: datetime) -> Change:
-    return Change(
-        source=source,
-        object=object_name,
-        record_id=owner_id,
-        kind="full",
-        event_id=f"refetch:{object_name}:{owner_id}:{milliseconds(read_at)}",
-        version=milliseconds(read_at),
-        occurred_at=read_at,
-        origin="refetch",
-        data={"ids": list(ids)},
-        owner_id=owner_id,
-        read_at=read_at,
-    )
 
 
 def _quoted(record_id: str) -> str:

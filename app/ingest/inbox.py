@@ -47,12 +47,17 @@ _OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settl
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """An inbox row on its way to the mirror."""
+    """An inbox row on its way to the mirror.
+
+    `ahead`: it is tried although older entries of its record keep failing, because it needs none of them.
+    """
 
     id: int
     submission: int
     attempts: int
+    received_at: datetime
     change: Change
+    ahead: bool = False
 
 
 def shard_of(change: Change) -> int:
@@ -180,40 +185,63 @@ class Inbox:
         return True
 
 
-_CLAIM = """
-SELECT i.id, i.submission, i.attempts, i.source, i.event_id, i.object, i.record_id, i.kind, i.origin, i.version,
-       i.occurred_at, i.owner_id, i.parent_id, i.read_at, i.echo, i.data
+COVERED = """
+CASE WHEN i.read_at IS NULL THEN o.version < i.version OR (o.read_at IS NULL AND o.version = i.version)
+     ELSE coalesce(o.read_at <= i.read_at, o.received_at < i.read_at OR o.version < i.version) END
+"""
+"""Whether the whole record `i` knows all that the older entry `o` says: a later read, or a later event of the feed."""
+
+_CLAIM = f"""
+SELECT i.id, i.submission, i.attempts, i.received_at, held.back AS ahead, i.source, i.event_id, i.object, i.record_id,
+       i.kind, i.origin, i.version, i.occurred_at, i.owner_id, i.parent_id, i.read_at, i.echo, i.data
 FROM ingest.inbox i
+CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM ingest.dead_letters d
+                   WHERE d.resolved_at IS NULL
+                     AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id)) AS parked,
+           EXISTS (SELECT FROM ingest.inbox e
+                   WHERE e.settled_at IS NULL AND e.attempts > 0 AND e.next_attempt_at > clock_timestamp()
+                     AND e.lane = i.lane AND e.id < i.id
+                     AND (e.source, e.object, e.record_id) = (i.source, i.object, i.record_id)) AS postponed
+    OFFSET 0) AS waits
+CROSS JOIN LATERAL (SELECT waits.parked OR waits.postponed AS back OFFSET 0) AS held
 WHERE i.lane = $1 AND i.shard = $2 AND i.settled_at IS NULL AND i.next_attempt_at <= clock_timestamp()
-  AND NOT EXISTS (SELECT FROM ingest.dead_letters d
-                  WHERE d.resolved_at IS NULL
-                    AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
-  AND NOT EXISTS (SELECT FROM ingest.inbox e
-                  WHERE e.settled_at IS NULL AND e.attempts > 0 AND e.next_attempt_at > clock_timestamp()
-                    AND e.lane = i.lane AND e.id < i.id
-                    AND (e.source, e.object, e.record_id) = (i.source, i.object, i.record_id))
+  AND i.source <> ALL($4::text[])
+  AND (NOT held.back OR CASE i.kind
+    WHEN 'partial' THEN false
+    WHEN 'hint' THEN NOT waits.postponed AND NOT EXISTS (
+        SELECT FROM ingest.dead_letters d WHERE d.resolved_at IS NULL AND d.entry_id >= i.id
+          AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
+    ELSE NOT EXISTS (SELECT FROM ingest.inbox o WHERE o.settled_at IS NULL AND o.id < i.id
+                       AND (o.source, o.object, o.record_id) = (i.source, i.object, i.record_id) AND NOT ({COVERED}))
+     AND NOT EXISTS (SELECT FROM ingest.dead_letters d WHERE d.resolved_at IS NULL AND d.entry_id >= i.id
+                       AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
+    END)
 ORDER BY i.id
 LIMIT $3
 """
 
 
-async def claim(connection: Any, lane: str, shard: int, limit: int) -> list[Entry]:
-    """The next open entries of a shard in order; the caller holds the shard.
+async def claim(connection: Any, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[Entry]:
+    """The next open entries of a shard in order, but for those of the sources `without`; the caller holds the shard.
 
-    Left out: records that are parked, and entries behind one of their own record that waits for its next attempt.
+    Entries of a record that is parked, or whose older entry waits for its next attempt, wait too, so that nothing is
+    applied out of order. What needs none of the older ones goes `ahead`: a whole record that knows all they say, and a
+    hint that asks for one.
     """
-    rows = await connection.fetch(_CLAIM, lane, shard, limit)
+    rows = await connection.fetch(_CLAIM, lane, shard, limit, list(without))
     return [_entry(row) for row in rows]
 
 
 def _entry(row: Any) -> Entry:
     fields = dict(row)
-    own = {name: fields.pop(name) for name in ("id", "submission", "attempts")}
+    own = {name: fields.pop(name) for name in ("id", "submission", "attempts", "received_at", "ahead")}
     return Entry(change=Change(**fields), **own)
 
 
 async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
-    """Mark entries as done, with what became of each: applied, unchanged, stale, echo, refetched, discarded.
+    """Mark entries as done, with what became of each: applied, unchanged, stale, echo, reread, refetched, superseded,
+    discarded.
 
     Whoever waits for one of the submissions is told at commit, and what was pending on them is pending no longer.
     """
@@ -231,14 +259,26 @@ async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissio
         await ring(connection, awaited)
 
 
-async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: float) -> None:
-    """Try these entries again later; counts the attempt."""
+async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: float, *, counted: bool = True) -> None:
+    """Try these entries again later. `counted`: it is their own fault; what is counted holds back later entries of the
+    same record."""
     await connection.execute(
-        "UPDATE ingest.inbox SET attempts = attempts + 1, "
+        "UPDATE ingest.inbox SET attempts = attempts + $3, "
         "next_attempt_at = clock_timestamp() + $2 * interval '1 second' "
         "WHERE id = ANY($1::bigint[])",
         list(entry_ids),
         delay_seconds,
+        int(counted),
+    )
+
+
+async def follow(connection: Any, entry_ids: Sequence[int], other_id: int) -> None:
+    """Try these entries again when the other one is."""
+    await connection.execute(
+        "UPDATE ingest.inbox i SET next_attempt_at = o.next_attempt_at FROM ingest.inbox o "
+        "WHERE o.id = $2 AND i.id = ANY($1::bigint[])",
+        list(entry_ids),
+        other_id,
     )
 
 

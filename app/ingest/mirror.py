@@ -1,35 +1,30 @@
 """The mirror: one row per upstream record, the last whole state as far as it is known.
 
-`merge` decides, without touching the database, what one change means for one record. Any order and duplication of the
-same changes ends in the same record:
+What one change means for one record is decided in `merging`; here a batch of them is applied. A list that was read
+again names the members that it found as they were (`members`); they are verified by it without an entry each.
 
-    newer full      replaces                    newer partial    merges
-    older anything  is dropped (stale): what came later was read or committed later
-
-Salesforce stamps to the second, so equal versions are common. Then a change that contradicts nothing merges; a staff
-change from the feed merges, because events of one record arrive in commit order; of two re-reads the later one wins;
-anything else that contradicts (an echo of our own older write, a batch page, a command's read-back) is settled by
-reading the record again. A partial change of a record we do not hold is read again too.
+Two shards may write one record: its own, and that of a list it is a member of. Where the other one stored a later read
+meanwhile, `Overtaken` says that the batch must be merged again.
 
 Reads and writes: mirror.records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
 from app.events import KEYS, Change, Record
-from app.ingest import erased, stages
+from app.ingest import erased, members, stages
 from app.ingest.inbox import Entry
+from app.ingest.merging import merge, moved, same
 
 Address = tuple[str, str, str]
-Verdict = Literal["applied", "unchanged", "stale", "echo", "reread"]
 
 _LOAD = """
 SELECT r.source, r.object, r.record_id, r.parent_id, r.owner_id, r.data, r.version, r.deleted,
-       r.occurred_at, r.verified_at
+       r.occurred_at, r.verified_at, r.read_at, r.heard_at, r.read_version
 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (source, object, record_id)
 CROSS JOIN LATERAL (
     SELECT * FROM mirror.records m WHERE (m.source, m.object, m.record_id) = (k.source, k.object, k.record_id) LIMIT 1
@@ -38,20 +33,28 @@ CROSS JOIN LATERAL (
 # LATERAL with a LIMIT is looked up key by key. As a plain join, a plan made while the table was empty reads all of it.
 _STORE = """
 INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at,
-                            verified_at)
+                            verified_at, read_at, heard_at, read_version)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bool[],
-                     $9::timestamptz[], $10::timestamptz[])
+                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
 ON CONFLICT (source, object, record_id) DO UPDATE SET
     parent_id = excluded.parent_id, owner_id = excluded.owner_id, data = excluded.data, version = excluded.version,
     deleted = excluded.deleted, occurred_at = excluded.occurred_at,
-    verified_at = excluded.verified_at
+    verified_at = excluded.verified_at, read_at = excluded.read_at, heard_at = excluded.heard_at,
+    read_version = excluded.read_version
+WHERE mirror.records.read_at IS NULL OR excluded.read_at >= mirror.records.read_at
 """
+# Only somebody else's later read can make the condition fail: merging never takes read_at back.
+
+
+class Overtaken(Exception):
+    """Another shard stored a later read of one of these records since they were loaded; merge again."""
 
 
 class Applied(Struct):
     """What a batch did to the mirror.
 
     Attributes:
+        heard: records that are as they were, but for when they were heard of last; no row depends on that.
         left: records as they were before they went to another owner or parent, or got another key, so that the rows
             that were made with them learn of it too.
         reread: entries that only a new read of their record can settle.
@@ -60,6 +63,7 @@ class Applied(Struct):
 
     changed: dict[Address, Record]
     verified: dict[Address, Record]
+    heard: dict[Address, Record]
     left: list[Record]
     reread: list[Entry]
     outcomes: list[tuple[int, str]]
@@ -70,73 +74,44 @@ def address(of: Change | Record) -> Address:
     return of.source, of.object, of.record_id
 
 
-def merge(current: Record | None, change: Change) -> tuple[Verdict, Record | None]:
-    """What a change means for the record as mirrored; see the rules at the top of this module."""
-    if current is None:
-        return ("reread", None) if change.kind == "partial" else ("applied", _replace(None, change))
-    if change.version < current.version:
-        return ("echo" if change.echo else "stale"), None
-    if change.version == current.version:
-        return _tie(current, change)
-    return _newer(current, change)
-
-
-def _tie(current: Record, change: Change) -> tuple[Verdict, Record | None]:
-    if change.origin == "refetch":
-        older = change.read_at is not None and change.read_at < current.verified_at
-        return ("stale", None) if older else _newer(current, change)
-    agrees = all(current.data.get(name) == value for name, value in change.data.items())
-    if change.echo:
-        return ("echo" if agrees else "reread"), None
-    if change.kind != "full":
-        return _newer(current, change)
-    return _newer(current, change) if agrees else ("reread", None)
-
-
-def _newer(current: Record, change: Change) -> tuple[Verdict, Record]:
-    merged = _replace(current, change)
-    return ("unchanged" if _same(current, merged) else "applied"), merged
-
-
-def _replace(current: Record | None, change: Change) -> Record:
-    base = current.data if current else {}
-    data = {**base, **change.data} if change.kind == "partial" else (change.data or base)
-    return Record(
-        source=change.source,
-        object=change.object,
-        record_id=change.record_id,
-        parent_id=change.parent_id or (current.parent_id if current else None),
-        owner_id=change.owner_id or (current.owner_id if current else None),
-        data=data,
-        version=change.version,
-        deleted=change.kind == "deleted",
-        occurred_at=change.occurred_at,
-        verified_at=change.read_at or change.occurred_at,
-    )
-
-
 async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
-    """Merge a batch, in order, into the mirror within the caller's transaction."""
-    records = await load(connection, {address(entry.change) for entry in entries})
+    """Merge a batch, in order, into the mirror within the caller's transaction.
+
+    Raises:
+        Overtaken: roll back and apply the batch again.
+    """
+    listed = {where for entry in entries for where in members.named(entry.change)}
+    records = await load(connection, {address(entry.change) for entry in entries} | listed)
     before = dict(records)
-    done = Applied(changed={}, verified={}, left=[], reread=[], outcomes=[])
+    done = Applied(changed={}, verified={}, heard={}, left=[], reread=[], outcomes=[])
     for entry in entries:
-        where = address(entry.change)
-        verdict, record = merge(records.get(where), entry.change)
-        done.outcomes.append((entry.id, verdict))
-        if verdict == "reread":
-            done.reread.append(entry)
-        if record is not None:
-            if stage := stages.reached(records.get(where), record):
-                records[address(stage)] = done.changed[address(stage)] = stage
-            records[where] = record
-            (done.changed if verdict == "applied" else done.verified)[where] = record
+        _apply_one(records, entry, done)
     done.changed = {where: records[where] for where in done.changed}
     done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
+    done.heard = {where: records[where] for where in done.heard.keys() - done.changed.keys() - done.verified.keys()}
     done.left = [old for where, old in before.items() if _left(old, done.changed.get(where))]
     await _without_the_erased(connection, entries, before, done)
-    await store(connection, [*done.changed.values(), *done.verified.values()])
+    await store(connection, [*done.changed.values(), *done.verified.values(), *done.heard.values()])
     return done
+
+
+def _apply_one(records: dict[Address, Record], entry: Entry, done: Applied) -> None:
+    change = members.without(entry.change)
+    where = address(change)
+    verdict, record = merge(records.get(where), change, entry.received_at)
+    if record is not None:
+        if stage := stages.reached(records.get(where), record):
+            records[address(stage)] = done.changed[address(stage)] = stage
+        records[where] = record
+        {"applied": done.changed, "echo": done.heard}.get(verdict, done.verified)[where] = record
+    if change is not entry.change and verdict != "stale":
+        verified, doubted = members.verified(records, entry.change)
+        records.update(verified)
+        done.verified.update(verified)
+        verdict = "reread" if doubted else verdict
+    if verdict == "reread":
+        done.reread.append(entry)
+    done.outcomes.append((entry.id, verdict))
 
 
 async def _without_the_erased(
@@ -154,12 +129,8 @@ async def _without_the_erased(
             done.verified.pop(where, None)
             plain = erased.without_person_of(merged[where])
             # What was stripped is no change, and what was not is one, whatever the unstripped records compare to.
-            (done.verified if _same(before.get(where), plain) else done.changed)[where] = plain
+            (done.verified if same(before.get(where), plain) else done.changed)[where] = plain
     await erased.forget_payloads(connection, [number for number, owner in owners.items() if owner in gone])
-
-
-def _same(old: Record | None, new: Record) -> bool:
-    return old is not None and (old.data, old.deleted) == (new.data, new.deleted) and not _moved(old, new)
 
 
 def _owner(change: Change, record: Record | None) -> tuple[str, str | None]:
@@ -169,11 +140,7 @@ def _owner(change: Change, record: Record | None) -> tuple[str, str | None]:
 def _left(old: Record, new: Record | None) -> bool:
     """Whether somebody who had to do with the record as it was has not with what it is."""
     key = KEYS.get((old.source, old.object), "")
-    return _moved(old, new) or (new is not None and old.data.get(key) != new.data.get(key))
-
-
-def _moved(old: Record, new: Record | None) -> bool:
-    return new is not None and (old.owner_id, old.parent_id) != (new.owner_id, new.parent_id)
+    return moved(old, new) or (new is not None and old.data.get(key) != new.data.get(key))
 
 
 async def load(connection: Any, addresses: Iterable[Address]) -> dict[Address, Record]:
@@ -184,10 +151,16 @@ async def load(connection: Any, addresses: Iterable[Address]) -> dict[Address, R
 
 
 async def store(connection: Any, records: Sequence[Record]) -> None:
-    """Write whole records; the caller has decided that they are the newest."""
+    """Write whole records; the caller has decided that they are the newest.
+
+    Raises:
+        Overtaken: one of them is not.
+    """
     if records:
         columns = zip(*(_columns(record) for record in records), strict=True)
-        await connection.execute(_STORE, *[list(column) for column in columns])
+        done = await connection.execute(_STORE, *[list(column) for column in columns])
+        if int(done.rpartition(" ")[2]) < len(records):
+            raise Overtaken
 
 
 def _columns(record: Record) -> tuple[Any, ...]:
@@ -202,6 +175,9 @@ def _columns(record: Record) -> tuple[Any, ...]:
         record.deleted,
         record.occurred_at,
         record.verified_at,
+        record.read_at,
+        record.heard_at,
+        record.read_version,
     )
 
 

@@ -4,39 +4,44 @@ Salesforce: what changed in a window behind the last run, what was deleted in it
 rotation, so that what was missed for good is found one day. WHMCS, which tells nothing of silent changes: the linked
 customers whose lists were read longest ago.
 
-What differs is submitted, and nothing else; a change that is in the inbox already or a moment old is not drift.
+What differs is submitted, and nothing else; a change that is in the inbox already or a moment old is not drift, unless
+its record is parked: then what is read now may heal it. Differing means that merging what was read would change the
+mirror, so a record that is held deleted and lives upstream differs too.
+
+A failure is isolated: what could not be read (an object, a page, a record, a customer's list) is counted, logged and
+passed by. Only when an upstream is away several times in a row is the rest of that object left for the next run.
 
 Reads: Salesforce, WHMCS, mirror.records, ingest.inbox. Writes: ingest.inbox, ingest.progress, ingest.drift.
 """
 
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 import msgspec
-from msgspec import Struct
 
 from app.events import Change
-from app.ingest import erased, inbox, mirror, progress, webhook_feed
+from app.ingest import inbox, members, progress, webhook_feed
 from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.backfill import OBJECTS
+from app.ingest.drift import GRACE, differing_from
 from app.ingest.fetchers import FETCHERS
 from app.ingest.inbox import Inbox
 from app.ingest.mirror import now
 from app.ingest.resync import changed_since, deleted_since
+from app.ingest.tally import Finding, Tally
 from app.ingest.upstreams import Upstreams
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import quote
 from app.integrations.salesforce.wire import FIELDS
 
-GRACE = timedelta(seconds=30)
-"""What changed so lately may simply be on its way."""
 FIRST_WINDOW = timedelta(hours=24)
 SWEEP = 1_000
 """Records of each object that one run looks at by id."""
 IDS_A_QUERY = 200
+AWAY_IN_A_ROW = 3
+"""Customers whose lists an upstream did not answer for, one after the other, until the rest is left for next time."""
+MOST_REMEMBERED = 1_000
 MEMBERS = {
     "client": "client",
     "client_invoices": "invoice",
@@ -44,16 +49,6 @@ MEMBERS = {
     "pay_methods": "pay_method",
     "cancel_requests": "cancel_request",
 }
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """What comparing one object came to. Those that differed were submitted to the inbox."""
-
-    source: str
-    object: str
-    checked: int
-    differing: int
-    took_seconds: float
 
 
 class Reconcile:
@@ -65,57 +60,97 @@ class Reconcile:
     async def salesforce(self, since: datetime | None = None) -> AsyncIterator[Finding]:
         """Every mirrored object; tells after each."""
         for name in OBJECTS:
-            operation, started_at = f"reconcile:salesforce:{name}", now()
-            state = await progress.load(self._pool, operation)
-            last = datetime.fromisoformat(state["until"]) if "until" in state else started_at - FIRST_WINDOW
-            tally = _Tally("salesforce", name)
-            async for page in changed_since(self._upstreams.salesforce, name, since or last):
-                await self._check(tally, page)
-            async for page in deleted_since(self._upstreams.salesforce, name, since or last):
-                await self._check(tally, page)
-            swept = await self._sweep_upstream(tally, name, state.get("swept", ""))
-            missed = await self._sweep_mirror(tally, name, state.get("missed", ""))
-            await progress.save(
-                self._pool, operation, {"until": started_at.isoformat(), "swept": swept, "missed": missed}
-            )
-            yield await self._keep(tally)
+            tally = Tally("salesforce", name)
+            with tally.isolated(name):
+                await self._salesforce_object(tally, name, since)
+            yield await tally.kept(self._pool)
+
+    async def _salesforce_object(self, tally: Tally, name: str, since: datetime | None) -> None:
+        """Each part that worked goes on from here next time; one that failed is done again."""
+        operation, started_at = f"reconcile:salesforce:{name}", now()
+        state = await progress.load(self._pool, operation)
+        last = datetime.fromisoformat(state["until"]) if "until" in state else started_at - FIRST_WINDOW
+        with tally.isolated("changed and deleted lately"):
+            for pages in (changed_since, deleted_since):
+                async for page in pages(self._upstreams.salesforce, name, since or last):
+                    await self._check(tally, page)
+            state["until"] = started_at.isoformat()
+        with tally.isolated("records by id"):
+            state["swept"] = await self._sweep_upstream(tally, name, state.get("swept", ""))
+        with tally.isolated("mirrored records by id"):
+            state["missed"] = await self._sweep_mirror(tally, name, state.get("missed", ""))
+        await progress.save(self._pool, operation, state)
 
     async def whmcs(self, clients: int = 20) -> AsyncIterator[Finding]:
         """The lists of those customers who were read longest ago; tells after each resource."""
         for resource in WHMCS_RESOURCES:
-            rows = await self._pool.fetch(
-                "SELECT m.whmcs_client_id AS id FROM portal.id_mappings m LEFT JOIN read_model.freshness f "
-                "ON f.account_id = m.account_id AND f.resource = $1 ORDER BY f.verified_at NULLS FIRST LIMIT $2",
-                resource,
-                clients,
-            )
-            yield await self.whmcs_resource(resource, [row["id"] for row in rows])
+            yield await self.whmcs_resource(resource, await self._longest_ago(resource, clients))
         yield await self.whmcs_resource("cancel_requests", ["all"])
 
     async def whmcs_resource(self, resource: str, whmcs_client_ids: Sequence[str]) -> Finding:
-        """One resource of these customers."""
-        tally = _Tally("whmcs", MEMBERS[resource])
+        """One resource of these customers. Who could not be read gives way to the others next time."""
+        tally, done = Tally("whmcs", MEMBERS[resource]), set()
         for client_id in whmcs_client_ids:
-            hint = msgspec.structs.replace(whmcs_hint(resource, client_id, "reconcile"), data={"whole": True})
-            async with self._pool.acquire() as connection:
-                changes = await FETCHERS["whmcs", resource](self._upstreams, connection, hint)
-            await self._check(tally, [each for each in changes if each.object == MEMBERS[resource]])
-            await self._inbox.submit(changes)  # those that agree are verified by it
+            with tally.isolated(client_id):
+                await self._whmcs_list(tally, resource, client_id)
+                done.add(client_id)
+            if tally.away >= AWAY_IN_A_ROW:
+                break
         if tally.differing:
             await webhook_feed.missed(self._pool, f"{tally.differing} {tally.object} changes came without a webhook")
-        return await self._keep(tally)
+        await self._remember(resource, tally.members, done)
+        return await tally.kept(self._pool)
 
-    async def _sweep_upstream(self, tally: "_Tally", name: str, cursor: str) -> str:
+    async def _whmcs_list(self, tally: Tally, resource: str, client_id: str) -> None:
+        hint = msgspec.structs.replace(whmcs_hint(resource, client_id, "reconcile"), data={"whole": True})
+        async with self._pool.acquire() as connection:
+            changes = await FETCHERS["whmcs", resource](self._upstreams, connection, hint)
+        found = [each for each in changes if each.object == MEMBERS[resource]]
+        await self._check(tally, [each for each in found if each.kind != "hint"], submit=False)
+        missing = [each for each in found if each.kind == "hint"]
+        as_held = sum(len(digests) for each in changes for digests in each.data.get(members.UNCHANGED, {}).values())
+        tally.checked += as_held + len(missing)
+        tally.differing += len(missing)
+        await self._inbox.submit(changes)  # those that agree are verified by it
+
+    async def _longest_ago(self, resource: str, clients: int) -> list[str]:
+        """Those that could not be read lately get a quarter of the places, so that they keep nobody from being read."""
+        failed = (await progress.load(self._pool, f"reconcile:whmcs:{resource}")).get("failed", {})
+        rows = await self._pool.fetch(
+            "SELECT m.whmcs_client_id AS id FROM portal.id_mappings m LEFT JOIN read_model.freshness f "
+            "ON f.account_id = m.account_id AND f.resource = $1 WHERE m.whmcs_client_id <> ALL($3::text[]) "
+            "ORDER BY f.verified_at NULLS FIRST LIMIT $2",
+            resource,
+            clients,
+            list(failed),
+        )
+        again = sorted(failed, key=failed.__getitem__)[: max(clients // 4, 1)]
+        return [row["id"] for row in rows] + again
+
+    async def _remember(self, resource: str, failed: Iterable[str], done: Iterable[str]) -> None:
+        operation = f"reconcile:whmcs:{resource}"
+        known = (await progress.load(self._pool, operation)).get("failed", {})
+        at = now().isoformat()
+        kept = {each: when for each, when in known.items() if each not in set(done)} | dict.fromkeys(failed, at)
+        if kept != known:
+            newest = sorted(kept.items(), key=lambda item: item[1])[-MOST_REMEMBERED:]
+            await progress.save(self._pool, operation, {"failed": dict(newest)})
+
+    async def _sweep_upstream(self, tally: Tally, name: str, cursor: str) -> str:
         """The next records by id, whatever their age; from the start again after the last."""
         read_at = now()
         where = quote("WHERE Id > {}", cursor) if cursor else ""
         soql = f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id LIMIT {SWEEP}"
         rows = await self._upstreams.salesforce.query(soql)
-        await self._check(tally, [records.change(name, row, origin="reconcile", read_at=read_at) for row in rows])
+        changes = []
+        for row in rows:
+            with tally.isolated(str(row.get("Id"))):
+                changes.append(records.change(name, row, origin="reconcile", read_at=read_at))
+        await self._check(tally, changes)
         return rows[-1]["Id"] if len(rows) == SWEEP else ""
 
-    async def _sweep_mirror(self, tally: "_Tally", name: str, cursor: str) -> str:
-        """The next mirrored records by id: is each still there? One that is not is read again, and so deleted."""
+    async def _sweep_mirror(self, tally: Tally, name: str, cursor: str) -> str:
+        """The next mirrored records by id: is each still there? One that is not is read again, and that decides."""
         rows = await self._pool.fetch(
             "SELECT record_id FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND record_id > $2 "
             "AND NOT deleted AND verified_at < $3 ORDER BY record_id LIMIT $4",
@@ -133,67 +168,13 @@ class Reconcile:
             await self._inbox.submit([_read_again(name, record_id) for record_id in gone])
         return ids[-1] if len(ids) == SWEEP else ""
 
-    async def _check(self, tally: "_Tally", changes: Sequence[Change]) -> None:
+    async def _check(self, tally: Tally, changes: Sequence[Change], *, submit: bool = True) -> None:
         async with self._pool.acquire() as connection:
             differing = await differing_from(connection, changes)
         tally.checked += len(changes)
         tally.differing += len(differing)
-        await self._inbox.submit(differing)
-
-    async def _keep(self, tally: "_Tally") -> Finding:
-        await self._pool.execute(
-            "INSERT INTO ingest.drift (source, object, checked, differing) VALUES ($1, $2, $3, $4)",
-            tally.source,
-            tally.object,
-            tally.checked,
-            tally.differing,
-        )
-        return Finding(
-            source=tally.source,
-            object=tally.object,
-            checked=tally.checked,
-            differing=tally.differing,
-            took_seconds=round(time.monotonic() - tally.started, 3),
-        )
-
-
-class _Tally:
-    def __init__(self, source: str, object_name: str) -> None:
-        self.source, self.object = source, object_name
-        self.checked = self.differing = 0
-        self.started = time.monotonic()
-
-
-async def differing_from(connection: Any, changes: Sequence[Change]) -> list[Change]:
-    """Those of these whole records that the mirror holds otherwise, though nothing in flight explains it."""
-    held = await mirror.load(connection, {mirror.address(change) for change in changes})
-    suspects = [change for change in changes if not _agrees(held.get(mirror.address(change)), change)]
-    if suspects:
-        plain = await erased.stripped(connection, suspects)
-        suspects = [change for change in plain if not _agrees(held.get(mirror.address(change)), change)]
-    if not suspects:
-        return []
-    rows = await connection.fetch(
-        "SELECT DISTINCT i.source, i.object, i.record_id FROM ingest.inbox i "
-        "JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (source, object, record_id) "
-        "USING (source, object, record_id) WHERE i.settled_at IS NULL",
-        *[list(column) for column in zip(*(mirror.address(change) for change in suspects), strict=True)],
-    )
-    in_flight = {tuple(row) for row in rows}
-    latest = now() - GRACE
-    return [
-        change
-        for change in suspects
-        if mirror.address(change) not in in_flight and (change.source == "whmcs" or change.occurred_at < latest)
-    ]
-
-
-def _agrees(held: Any, change: Change) -> bool:
-    if held is None:
-        return change.kind == "deleted"
-    if held.version > change.version:
-        return True  # the mirror knows something later than this read
-    return bool(held.deleted) == (change.kind == "deleted") and (held.deleted or held.data == change.data)
+        if submit:
+            await self._inbox.submit(differing)
 
 
 def _read_again(name: str, record_id: str) -> Change:

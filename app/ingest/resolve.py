@@ -1,10 +1,12 @@
 """Decide about dead letters: retry or discard.
 
-A record is parked by its oldest failed entry: later ones wait, so that nothing is applied out of order. Retrying one
-dead letter therefore retries all of its record; discarding one gives up that entry alone. Both may be repeated: what is
-resolved already stays as it is. Every decision is in the audit log, in the transaction that carries it out.
+A record is parked by its failed entries: later ones wait, so that nothing is applied out of order. Only a newer whole
+record goes ahead, and heals it. Either decision is about all that is parked of a record, however many letters are
+named; and either has the record read again upstream, where it can be: what the upstream holds now heals what retrying
+cannot, and makes up for what is given up. Both may be repeated: what is resolved already stays as it is. Every decision
+is in the audit log, in the transaction that carries it out.
 
-Reads and writes: ingest.dead_letters, ingest.inbox. Writes: portal.audit.
+Reads and writes: ingest.dead_letters, ingest.inbox. Reads: mirror.records. Writes: portal.audit.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,8 @@ import asyncpg
 from msgspec import Struct
 
 from app.errors import NotFound
-from app.ingest import inbox
+from app.ingest import inbox, rereads
+from app.ingest.mirror import now
 from app.ingest.operators import Operator, audit
 
 _RESOLVE = """
@@ -27,16 +30,35 @@ WHERE id = ANY($1::bigint[]) AND settled_at IS NULL RETURNING lane, shard
 """
 
 
+_OWNERS = """
+SELECT DISTINCT ON (d.source, d.object, d.record_id) d.source, d.object, d.record_id,
+       coalesce(i.owner_id, r.owner_id) AS owner_id
+FROM ingest.dead_letters d LEFT JOIN ingest.inbox i ON i.id = d.entry_id
+LEFT JOIN mirror.records r ON (r.source, r.object, r.record_id) = (d.source, d.object, d.record_id)
+WHERE d.id = ANY($1::bigint[]) AND coalesce(i.kind, '') <> 'hint'
+ORDER BY d.source, d.object, d.record_id, d.id DESC
+"""
+"""Records of these letters; a hint among them is a wish to read again itself."""
+
+
 class Resolved(Struct, frozen=True):
-    """What a decision did. `already` were resolved before; `woken` are (lane, shard) pairs with work now."""
+    """What a decision did.
+
+    Attributes:
+        already: letters that were resolved before.
+        woken: (lane, shard) pairs with work now.
+        submission: of the wishes to read the records again upstream; None where there is nothing to be read.
+    """
 
     ids: list[int]
     already: list[int]
     woken: set[tuple[str, int]]
+    submission: int | None = None
 
 
 async def retry(pool: asyncpg.Pool, wake: inbox.Wake, ids: Sequence[int], operator: Operator) -> Resolved:
-    """Try these entries again, with those parked of the same records, as if they had just come in.
+    """Have the records of these entries read again, and try what is parked of them as if it had just come in. The whole
+    record that is read goes ahead of entries that still fail.
 
     Raises:
         NotFound: one of the ids was never given out; nothing is done.
@@ -44,8 +66,9 @@ async def retry(pool: asyncpg.Pool, wake: inbox.Wake, ids: Sequence[int], operat
     async with pool.acquire() as connection, connection.transaction():
         await _exist(connection, ids)
         letters = await _resolve(connection, await _of_same_records(connection, ids), "retried")
+        reread = await _read_again(connection, letters)
         rows = await connection.fetch(_DUE_AGAIN, [letter["entry_id"] for letter in letters])
-        done = await _done(connection, operator, "dead_letter.retry", ids, letters, rows)
+        done = await _done(connection, operator, "dead_letter.retry", ids, letters, rows, reread)
     await wake(done.woken)
     return done
 
@@ -53,23 +76,47 @@ async def retry(pool: asyncpg.Pool, wake: inbox.Wake, ids: Sequence[int], operat
 async def discard(
     pool: asyncpg.Pool, wake: inbox.Wake, ids: Sequence[int], operator: Operator, reason: str
 ) -> Resolved:
-    """Give up these entries for good; later ones of their records move on. Whoever waits for them waits no longer.
+    """Give up for good what is parked of the records of these entries; later changes of them move on, and the records
+    are read again. Whoever waits for the entries waits no longer.
 
     Raises:
         NotFound: one of the ids was never given out; nothing is done.
     """
     async with pool.acquire() as connection, connection.transaction():
         await _exist(connection, ids)
-        letters = await _resolve(connection, ids, "discarded")
+        letters = await _resolve(connection, await _of_same_records(connection, ids), "discarded")
         rows = await connection.fetch(
             "SELECT id, lane, shard, submission FROM ingest.inbox WHERE id = ANY($1::bigint[]) AND settled_at IS NULL",
             [letter["entry_id"] for letter in letters],
         )
         submissions = [row["submission"] for row in rows]
         await inbox.settle(connection, [(row["id"], "discarded") for row in rows], submissions)
-        done = await _done(connection, operator, "dead_letter.discard", ids, letters, rows, reason=reason)
+        reread = await _read_again(connection, letters)
+        done = await _done(connection, operator, "dead_letter.discard", ids, letters, rows, reread, reason=reason)
     await wake(done.woken)
     return done
+
+
+async def _read_again(connection: Any, letters: Sequence[Any]) -> tuple[int | None, set[tuple[str, int]]]:
+    """Wishes to have the records of these letters read; their submission, and whom to wake."""
+    rows = await connection.fetch(_OWNERS, [letter["id"] for letter in letters])
+    at = now()
+    wishes = [
+        wish
+        for row in rows
+        if (
+            wish := rereads.hint(
+                row["source"],
+                row["object"],
+                row["record_id"],
+                row["owner_id"],
+                reason=f"operator:{row['object']}:{row['record_id']}:{inbox.milliseconds(at)}",
+                version=inbox.milliseconds(at),
+                occurred_at=at,
+            )
+        )
+    ]
+    return await inbox.append(connection, wishes) if wishes else (None, set())
 
 
 async def _exist(connection: Any, ids: Sequence[int]) -> None:
@@ -103,9 +150,12 @@ async def _done(
     ids: Sequence[int],
     letters: Sequence[Any],
     rows: Sequence[Any],
+    reread: tuple[int | None, set[tuple[str, int]]],
     **detail: str,
 ) -> Resolved:
     done = sorted(letter["id"] for letter in letters)
     if done:
         await audit(connection, operator, action, [f"dead_letter:{each}" for each in done], **detail)
-    return Resolved(done, sorted(set(ids) - set(done)), {(row["lane"], row["shard"]) for row in rows})
+    submission, woken = reread
+    woken = woken | {(row["lane"], row["shard"]) for row in rows}
+    return Resolved(done, sorted(set(ids) - set(done)), woken, submission)

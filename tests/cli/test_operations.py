@@ -35,8 +35,10 @@ async def test_dead_letters_are_listed_shown_and_retried(portal: Any, parked: St
     assert "Poisoned" in shown.stdout
     assert "taro@example.jp" not in shown.stdout
     assert "taro@example.jp" in portal("dead-letters", "show", "1", "--reveal").stdout
-    assert answered(portal("dead-letters", "retry", "--all", "--json")) == {"retried": [1], "already_resolved": []}
-    assert answered(portal("dead-letters", "retry", "1", "--json")) == {"retried": [], "already_resolved": [1]}
+    told = portal("dead-letters", "retry", "--all", "--wait", "0.1", "--json")
+    assert answered(told) == {"retried": [1], "already_resolved": [], "read_again": False}
+    told = portal("dead-letters", "retry", "1", "--json")
+    assert answered(told) == {"retried": [], "already_resolved": [1], "read_again": True}
     rows = await parked.pool.fetch("SELECT action, detail ->> 'operator' AS name FROM portal.audit ORDER BY id")
     assert [row["action"] for row in rows] == ["dead_letter.reveal", "dead_letter.retry"]
     assert all(row["name"] for row in rows)

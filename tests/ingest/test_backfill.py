@@ -162,6 +162,44 @@ async def test_a_record_that_is_gone_without_a_trace_is_found_by_its_id(
     assert await desk.pool.fetchval(gone)
 
 
+async def test_a_list_that_cannot_be_read_is_counted_and_every_other_is_compared(
+    desk: Desk, run: Reconcile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = await desk.customer(), await desk.customer(number=1)
+    await desk.sandbox.fault("whmcs", "garbage", operation="GetClientsProducts", count=3)  # a read is repeated twice
+    found = {each.object: each async for each in run.whmcs()}
+    await desk.settle()
+    assert found["service"].failed == 1
+    assert "UpstreamMalformed" in (found["service"].error or "")
+    assert {name: each.failed for name, each in found.items() if name != "service"} == dict.fromkeys(
+        found.keys() - {"service"}, 0
+    )
+    state = await desk.pool.fetchval(
+        "SELECT state FROM ingest.progress WHERE operation = 'reconcile:whmcs:client_services'"
+    )
+    assert len(state["failed"]) == 1
+    assert {first.whmcs_client_id, second.whmcs_client_id} >= state["failed"].keys()
+    found = {each.object: each async for each in run.whmcs()}
+    assert found["service"].failed == 0
+    assert await desk.pool.fetchval("SELECT count(*) FROM ingest.progress WHERE state -> 'failed' <> '{}'") == 0
+
+
+async def test_customers_who_cannot_be_read_keep_nobody_from_being_read(desk: Desk, run: Reconcile) -> None:
+    await desk.customer()
+    await desk.customer(number=1)
+    both = [row["id"] for row in await desk.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")]
+    await run._remember("client_services", both[:1], [])
+    assert await run._longest_ago("client_services", 1) == [both[1], both[0]]
+
+
+async def test_one_object_that_fails_does_not_stop_the_next(desk: Desk, run: Reconcile) -> None:
+    await desk.sandbox.fault("salesforce", "status", count=3, status=500)
+    found = [each async for each in run.salesforce()]
+    assert [each.object for each in found] == list(backfill.OBJECTS)
+    assert sum(each.failed for each in found) >= 1
+    assert any(not each.failed for each in found)
+
+
 async def test_a_request_to_cancel_that_no_hook_announced_is_found(desk: Desk, run: Reconcile) -> None:
     _, service_id = await someone_with(desk, "sim")
     params = {"serviceid": service_id, "type": "Immediate", "reason": "by phone"}

@@ -1,11 +1,19 @@
 """Hints: read again once, answered through the inbox, waited for, and never parked because an upstream is away."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from app.ingest.accounts import whmcs_hint
+from app.errors import UpstreamUnavailable
+from app.ingest import fetch, inbox, lists
+from app.ingest.accounts import account_history_hint, whmcs_hint
+from app.ingest.drain import ATTEMPTS
+from app.ingest.mirror import now
+from app.ingest.upstreams import Pauses
 from app.resources import Resources
+from app.worker import Work
 from tests.linked import settle
 
 DUE = "UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second' WHERE settled_at IS NULL"
@@ -45,6 +53,101 @@ async def test_while_the_upstream_is_down_a_hint_waits_and_is_never_parked(
     await resources.pool.execute(DUE)
     await settle(resources)
     assert await resources.inbox.settled(submission or 0, 1)
+
+
+async def test_an_answer_that_cannot_be_read_is_counted_parks_and_heals_with_the_next_hint(
+    sandbox: Any, resources: Resources, client_id: str
+) -> None:
+    await sandbox.fault("whmcs", "garbage", operation="GetClientsProducts", count=None)
+    await resources.inbox.submit([whmcs_hint("client_services", client_id, "first")])
+    for _ in range(ATTEMPTS):
+        await resources.pool.execute(DUE)
+        await settle(resources)
+    letters = "SELECT source, object, record_id, resolution FROM ingest.dead_letters"
+    assert [tuple(row) for row in await resources.pool.fetch(letters)] == [
+        ("whmcs", "client_services", client_id, None)
+    ]
+    await resources.inbox.submit([whmcs_hint("client_services", client_id, "still unreadable")])
+    await settle(resources)
+    assert len(await resources.pool.fetch(letters)) == 1, "one letter a record"
+    await sandbox.clear_faults()
+    await resources.inbox.submit([whmcs_hint("client_services", client_id, "second")])
+    await settle(resources)
+    assert [row["resolution"] for row in await resources.pool.fetch(letters)] == ["superseded"]
+    assert await resources.pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL") == 0
+
+
+async def test_refused_credentials_are_counted(sandbox: Any, resources: Resources, client_id: str) -> None:
+    denied = {"denied_actions": ["GetPayMethods"]}
+    (await sandbox.control.put("/whmcs/access", json=denied)).raise_for_status()
+    await resources.inbox.submit([whmcs_hint("pay_methods", client_id, "test")])
+    await settle(resources)
+    assert await resources.pool.fetchval("SELECT attempts FROM ingest.inbox") == 1
+    (await sandbox.control.put("/whmcs/access", json={"denied_actions": []})).raise_for_status()
+
+
+async def test_a_hint_of_what_nobody_can_read_fails_alone(resources: Resources, client_id: str) -> None:
+    unknown = structs.replace(whmcs_hint("client", client_id, "odd"), object="horoscope")
+    await resources.inbox.submit([unknown, whmcs_hint("client", client_id, "good")])
+    await settle(resources)
+    rows = {row["object"]: row for row in await resources.pool.fetch("SELECT * FROM ingest.inbox WHERE kind = 'hint'")}
+    assert (rows["horoscope"]["attempts"], rows["horoscope"]["settled_at"]) == (1, None)
+    assert rows["client"]["outcome"] == "refetched"
+
+
+async def test_while_an_upstream_is_away_it_is_asked_once_a_round_and_no_hint_is_counted(
+    sandbox: Any, resources: Resources
+) -> None:
+    """Back-off is the upstream's: with its first answer everything goes on."""
+    await sandbox.fault("whmcs", "status", count=None)
+    hints = [whmcs_hint("client", str(9_000 + n), "outage") for n in range(80)]
+    await resources.inbox.submit(hints)
+    await Work(resources).sweep()
+    calls = [call for call in await sandbox.calls("whmcs") if call.get("operation") == "GetClientsDetails"]
+    assert len(calls) <= 3 * inbox.SHARDS, "one question, repeated a little, a shard at most"
+    assert await resources.pool.fetchval("SELECT max(attempts) FROM ingest.inbox") == 0
+    due = "SELECT count(*) FROM ingest.inbox WHERE next_attempt_at > now() + interval '10 seconds'"
+    assert await resources.pool.fetchval(due) == 0
+    await sandbox.clear_faults()
+    async with asyncio.timeout(60):
+        while await resources.pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL"):
+            await Work(resources).sweep()
+            await asyncio.sleep(0.1)
+
+
+async def test_the_other_upstreams_hints_go_on(sandbox: Any, resources: Resources, client_id: str) -> None:
+    await sandbox.fault("whmcs", "status", count=None)
+    account = sandbox.customer(with_whmcs=True)["salesforce_account_id"]
+    await resources.inbox.submit([whmcs_hint("client", client_id, "w"), account_history_hint(account, "s")])
+    work = Work(resources)
+    for _ in range(3):
+        await work.sweep()
+    assert await resources.pool.fetchval("SELECT count(*) FROM mirror.records WHERE object = 'Account'") == 1
+    assert await resources.pool.fetchval("SELECT outcome FROM ingest.inbox WHERE event_id LIKE 'w:%'") is None
+
+
+async def test_a_pause_ends_when_the_upstream_says_and_never_lasts_long() -> None:
+    pauses = Pauses()
+    error = UpstreamUnavailable("whmcs", "x")
+    assert 1 <= pauses.pause("whmcs", error) <= 2
+    error.retry_after_seconds = 3600
+    assert pauses.pause("whmcs", error) <= 6
+    assert pauses.away() == ["whmcs"]
+
+
+async def test_a_member_that_cannot_be_stored_keeps_no_other_from_being(resources: Resources, client_id: str) -> None:
+    await resources.inbox.submit([whmcs_hint("client_services", client_id, "test")])
+    changes = [
+        lists.gone(whmcs_hint("client_services", client_id, "x"), "service", number, now())
+        for number in ("1", "2\x00", "3")
+    ]
+    async with resources.pool.acquire() as connection:
+        for shard in range(inbox.SHARDS):
+            if entries := await inbox.claim(connection, "fetch", shard, 20):
+                marker = lists.marker("whmcs", "client_services", client_id, [], now())
+                await fetch._record_what_can_be(connection, entries, [*changes, marker])
+    rows = await resources.pool.fetch("SELECT object, record_id, attempts FROM ingest.inbox ORDER BY id")
+    assert [tuple(row) for row in rows] == [("client_services", client_id, 1), ("service", "1", 0), ("service", "3", 0)]
 
 
 async def test_a_record_that_is_gone_upstream_is_gone_from_the_mirror(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.events import Change, Record
-from app.ingest.mirror import merge
+from app.ingest import merging
+from app.ingest.merging import Verdict
 from tests.changes import T0, change
 
 
@@ -16,15 +17,24 @@ def order(data: dict[str, Any] | None = None, **more: Any) -> Change:
     return change("salesforce", "Order", "801A", data, **more)
 
 
+def instant(at: int) -> datetime:
+    return datetime.fromtimestamp((T0 + at) / 1000, UTC)
+
+
+def merge(current: Record | None, told: Change, received: int = 60_000) -> tuple[Verdict, Record | None]:
+    return merging.merge(current, told, instant(received))
+
+
 def mirrored(data: dict[str, Any], at: int = 0, **more: Any) -> Record:
-    instant = datetime.fromtimestamp((T0 + at) / 1000, UTC)
+    """As the last event, received at once, left it."""
+    more = {"heard_at": instant(at), **more}
     return Record(
         source="salesforce",
         object="Order",
         record_id="801A",
         version=T0 + at,
-        occurred_at=instant,
-        verified_at=instant,
+        occurred_at=instant(at),
+        verified_at=instant(at),
         data=data,
         **more,
     )
@@ -43,8 +53,81 @@ def test_a_partial_change_of_an_unknown_record_asks_to_read_it() -> None:
     assert merge(None, order({"Status": "Processed"}, kind="partial")) == ("reread", None)
 
 
-def test_an_older_change_never_overwrites_a_newer_record() -> None:
-    assert merge(mirrored({"Status": "Processed"}, at=10), order({"Status": "Draft"}, at=5)) == ("stale", None)
+def test_an_older_event_never_overwrites_a_newer_record() -> None:
+    older = order({"Status": "Draft"}, at=5, kind="partial")
+    assert merge(mirrored({"Status": "Processed"}, at=10), older) == ("stale", None)
+
+
+def test_a_read_that_shows_an_older_state_than_a_read_before_is_dropped() -> None:
+    held = mirrored({"Status": "Processed"}, at=10, heard_at=None, read_at=instant(11), read_version=T0 + 10)
+    assert merge(held, order({"Status": "Draft"}, at=5, read_at=instant(20))) == ("stale", None)
+    assert merge(held, order({"Status": "Draft"}, at=10, read_at=instant(9))) == ("stale", None)
+
+
+def test_a_read_that_an_event_overtook_is_asked_for_again_unless_it_says_the_same() -> None:
+    held = mirrored({"Status": "Processed"}, at=10)
+    overtaken = order({"Status": "Draft"}, at=5, read_at=instant(9))
+    assert merge(held, overtaken) == ("reread", None)
+    assert merge(held, order({"Status": "Processed"}, at=5, read_at=instant(9)))[0] == "unchanged"
+    assert merge(held, order({"Status": "Draft"}, at=5, read_at=instant(10))) == ("reread", None)
+
+
+def test_a_read_that_began_after_all_that_was_received_is_the_truth_whatever_its_version() -> None:
+    """A transaction stamps the record when it writes and is told with the time at which it commits."""
+    verdict, record = merge(
+        mirrored({"Status": "Processed"}, at=10), order({"Status": "Draft"}, at=5, read_at=instant(11))
+    )
+    assert verdict == "applied"
+    assert record is not None
+    assert (record.data["Status"], record.version) == ("Draft", T0 + 10)
+
+
+def test_a_deletion_concluded_from_a_read_does_not_outrank_a_later_read_nor_an_undelete() -> None:
+    held = mirrored({"Status": "Processed"}, at=10)
+    absent = merging.structs.replace(order({}, kind="deleted", read_at=instant(20)), version=0)
+    verdict, gone = merge(held, absent)
+    assert verdict == "applied"
+    assert gone is not None
+    assert (gone.deleted, gone.version) == (True, T0 + 10)
+    for back in (order({"Status": "Processed"}, at=10, read_at=instant(30)), order({"a": 1}, at=12, read_at=None)):
+        verdict, alive = merge(gone, back)
+        assert verdict == "applied"
+        assert alive is not None
+        assert not alive.deleted
+
+
+def test_a_partial_change_of_a_deleted_record_asks_to_read_it() -> None:
+    gone = mirrored({"Status": "Processed"}, deleted=True)
+    assert merge(gone, order({"Status": "Draft"}, at=5, kind="partial")) == ("reread", None)
+
+
+def test_a_whole_event_in_the_same_second_that_contradicts_is_settled_by_reading_again() -> None:
+    """A creation that is told after its read-back, or an undelete: which is later cannot be told."""
+    assert merge(mirrored({"Status": "Approved"}), order({"Status": "Draft"}, read_at=None)) == ("reread", None)
+    assert merge(mirrored({"Status": "Draft"}, deleted=True), order({"Status": "Draft"}, read_at=None)) == (
+        "reread",
+        None,
+    )
+    assert merge(mirrored({"Status": "Draft"}), order({"Status": "Draft"}, read_at=None))[0] == "unchanged"
+
+
+def test_an_echo_of_our_own_deletion_in_the_same_second_is_not_lost() -> None:
+    assert merge(mirrored({"Status": "Draft"}), order({}, kind="deleted", echo=True)) == ("reread", None)
+
+
+def test_an_echo_that_agrees_says_that_reads_begun_before_it_may_lack_it() -> None:
+    held = mirrored({"Status": "Failed", "Name": "a"}, heard_at=None, read_at=instant(1), read_version=T0)
+    verdict, heard = merge(held, order({"Status": "Failed"}, kind="partial", echo=True), received=5)
+    assert verdict == "echo"
+    assert heard is not None
+    assert heard.data == held.data
+    assert merge(heard, order({"Status": "Draft", "Name": "a"}, read_at=instant(4))) == ("reread", None)
+
+
+def test_a_record_from_before_these_rules_is_judged_by_its_verification() -> None:
+    held = mirrored({"Status": "Processed"}, at=10, heard_at=None)
+    assert merge(held, order({"Status": "Draft"}, at=5, read_at=instant(9))) == ("stale", None)
+    assert merge(held, order({"Status": "Draft"}, at=5, read_at=instant(11)))[0] == "applied"
 
 
 def test_a_late_update_does_not_bring_a_deleted_record_back() -> None:
@@ -61,7 +144,10 @@ def test_an_undelete_brings_the_record_back() -> None:
 
 def test_an_echo_that_tells_nothing_new_is_dropped() -> None:
     held = mirrored({"Status": "Activated", "PoNumber": "7"})
-    assert merge(held, order({"Status": "Activated"}, kind="partial", echo=True)) == ("echo", None)
+    verdict, record = merge(held, order({"Status": "Activated"}, kind="partial", echo=True))
+    assert verdict == "echo"
+    assert record is not None
+    assert record.data == held.data
 
 
 def test_an_echo_of_our_own_older_write_in_the_same_second_does_not_flip_the_value_back() -> None:
@@ -82,11 +168,9 @@ def test_a_tie_that_contradicts_is_settled_by_reading_again(origin: str) -> None
 
 
 def test_of_two_rereads_in_the_same_second_the_later_read_wins() -> None:
-    held = mirrored({"Status": "Approved"})
-    early = datetime.fromtimestamp((T0 - 1) / 1000, UTC)
-    late = datetime.fromtimestamp((T0 + 1) / 1000, UTC)
-    assert merge(held, order({"Status": "Draft"}, origin="refetch", read_at=early))[0] == "stale"
-    assert merge(held, order({"Status": "Draft"}, origin="refetch", read_at=late))[0] == "applied"
+    held = mirrored({"Status": "Approved"}, heard_at=None, read_at=instant(0), read_version=T0)
+    assert merge(held, order({"Status": "Draft"}, origin="refetch", read_at=instant(-1)))[0] == "stale"
+    assert merge(held, order({"Status": "Draft"}, origin="refetch", read_at=instant(1)))[0] == "applied"
 
 
 def test_a_reread_that_finds_the_same_only_verifies() -> None:

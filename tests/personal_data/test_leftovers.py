@@ -9,6 +9,7 @@ import pytest
 from app.commands.services import schedules
 from app.events import Change
 from app.ingest import drain, inbox
+from app.ingest.mirror import now
 from app.personal_data.subject import Subject
 from app.resources import Resources
 from tests.linked import settle_all as settle
@@ -20,7 +21,7 @@ async def park(resources: Resources, change: Change) -> None:
     """As if it had failed so often that it was parked."""
     await resources.inbox.submit([change])
     row = await resources.pool.fetchrow("SELECT id FROM ingest.inbox WHERE event_id = $1", change.event_id)
-    entry = inbox.Entry(id=row["id"], submission=1, attempts=drain.ATTEMPTS, change=change)
+    entry = inbox.Entry(id=row["id"], submission=1, attempts=drain.ATTEMPTS, received_at=now(), change=change)
     error = ValueError(f"cannot digest {json.dumps(change.data)}")
     async with resources.pool.acquire() as connection:
         await drain.fail(connection, entry, error)

@@ -140,7 +140,11 @@ class WhmcsClient:
         return _of(whmcs_client_id, found)
 
     async def service(self, service_id: str) -> Record:
-        """One service."""
+        """One service.
+
+        Raises:
+            UpstreamNotFound: "no service …" when WHMCS has none of this id, which it says by success and an empty list.
+        """
         action = "GetClientsProducts"
         body = await self.call(action, {"serviceid": service_id})
         with understood(action):
@@ -150,7 +154,9 @@ class WhmcsClient:
                 raise ValueError("rows without an id")
             if found is not None:
                 return records.service(found)
-        raise UpstreamNotFound(WHMCS, action, f"no service {service_id}")
+            none = not rows and identifier(body.get("totalresults")) == "0"
+        # A filter that was ignored, or an answer without its list, is no proof that the service does not exist.
+        raise UpstreamNotFound(WHMCS, action, f"no service {service_id}" if none else f"not service {service_id}")
 
     async def pay_methods(self, whmcs_client_id: str) -> Listing[Record]:
         """The payment methods kept for a client."""

@@ -4,7 +4,7 @@ from alembic import op
 
 from migrations import statements
 
-revision = "0024"
+revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None
