@@ -17,7 +17,7 @@ from app.http.app import build
 from app.http.hot_protocol import HotConnection
 from app.http.protocol import Connection
 from app.logs import configure
-from app.notify import READY, notify
+from app.notify import READY, guard, heartbeat, notify
 from app.server import BACKLOG, STOP_SECONDS
 from app.settings import Settings
 
@@ -62,17 +62,19 @@ class Server(uvicorn.Server):
     def __init__(self, app: Litestar, loaded: Settings, *, lent: bool, parent: int) -> None:
         super().__init__(configuration(app, loaded))
         self.app, self._lent, self._parent = app, lent, parent
-        self._drain_seconds = loaded.api_drain_seconds
+        self._drain_seconds, self._watchdog_seconds = loaded.api_drain_seconds, loaded.watchdog_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open everything, accept, and say so."""
         await super().startup(sockets)
         collector.settle()  # looking through everything again and again cost a third of a read from Postgres
+        guard(self._watchdog_seconds)
         notify(READY)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if counter % LOOK_TICKS == 0:
+            heartbeat()
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
@@ -93,6 +95,7 @@ class Server(uvicorn.Server):
         if self.app.state.draining.begun or not self.started:
             self.should_exit = self.should_exit or not self.started
             return
+        guard(0)  # whoever takes too long to leave is killed by the parent
         self.app.state.draining.begun = True
         self.app.state.doorbells.end_streams()
         orphaned = os.getppid() != self._parent

@@ -14,6 +14,7 @@ PortalError
 ├── NotReady                this account was never projected yet
 ├── Overloaded              more has come in than can be worked off; the sender tries again
 ├── ReleaseMismatch         this release and the read models in the database do not fit; the process must not feed them
+├── TransactionPooler       a connection to Postgres is no session of its own, so no lock holds; the process must end
 └── UpstreamError           an upstream could not do its part
     ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
     │   ├── UpstreamBusy    locked or rate limited: safe to repeat later
@@ -123,6 +124,14 @@ class NotReady(PortalError):
 class ReleaseMismatch(PortalError):
     code = "release_mismatch"
     detail = "This release and the read models in the database do not fit. Migrate, or stop this process."
+
+
+class TransactionPooler(PortalError):
+    code = "transaction_pooler"
+    detail = (
+        "DATABASE_URL leads through a pooler in transaction mode, where locks and notifications do not hold. "
+        "Name Postgres itself, or a pooler in session mode."
+    )
 
 
 class Overloaded(PortalError):

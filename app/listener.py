@@ -15,7 +15,8 @@ from app.ingest.listener import Listener
 from app.ingest.resync import resync
 from app.integrations.salesforce.pubsub import PubSubClient
 from app.logs import configure
-from app.notify import READY, STOPPING, heartbeat, notify
+from app.notify import READY, STOPPING, guard, heartbeat, notify
+from app.pooler import refuse_transaction_pooler
 from app.resources import Resources, open_resources
 from app.settings import Settings
 
@@ -25,22 +26,29 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Listen until told to stop."""
+    """Listen until told to stop.
+
+    Raises:
+        TransactionPooler: no lock would hold.
+    """
     configure(settings)
     uvloop.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:
     """Listen until SIGTERM or SIGINT."""
+    await refuse_transaction_pooler(settings.database_url)
     async with open_resources(settings, pool_size=4) as resources:
         pubsub = await PubSubClient.open(settings, resources.salesforce)
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         tasks = [asyncio.create_task(_lead_for_ever(resources, pubsub)), asyncio.create_task(_beat_for_ever())]
+        guard(settings.watchdog_seconds)
         notify(READY)
         await stopped.wait()
         notify(STOPPING)
+        guard(0)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=5)

@@ -1,7 +1,12 @@
 """Tell whoever supervises this process how it is doing: systemd where it asked (`Type=notify`, `WatchdogSec=`), and a
-file's modification time for everybody else. Where nobody asked, nothing happens."""
+file's modification time for everybody else. Where nobody asked, nothing happens.
+
+Most supervisors restart what has ended and not what hangs. So a process that is `guarded` ends by itself when it has
+said nothing for too long, and writes down where each of its threads stood.
+"""
 
 import contextlib
+import faulthandler
 import os
 import socket
 from pathlib import Path
@@ -11,6 +16,8 @@ STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
+
+_guard_seconds = 0.0
 
 
 def notify(state: str) -> None:
@@ -23,8 +30,21 @@ def notify(state: str) -> None:
         told.sendall(state.encode())
 
 
+def guard(seconds: float) -> None:
+    """From now on end this process, with its stacks in the log and exit status 1, when there was no heartbeat for so
+    long; 0 for never. It is the C library's thread that watches, so it does not matter who holds the interpreter."""
+    global _guard_seconds
+    _guard_seconds = seconds
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True)
+    else:
+        faulthandler.cancel_dump_traceback_later()
+
+
 def heartbeat() -> None:
     """Say that this process gets its work done; to be called every few seconds."""
+    if _guard_seconds:
+        faulthandler.dump_traceback_later(_guard_seconds, exit=True)
     notify(ALIVE)
     if path := os.environ.get(HEARTBEAT_FILE):
         with contextlib.suppress(OSError):

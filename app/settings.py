@@ -183,6 +183,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 60
     reconcile_whmcs_clients: Annotated[int, note("WHMCS customers whose lists one comparison reads.")] = 20
     worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
+    watchdog_seconds: Annotated[
+        float,
+        Meta(ge=0, description="A process that hangs for so many seconds ends, to be started again; 0: it does not."),
+    ] = 60.0
     sweep_seconds: Annotated[
         int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")
     ] = 2

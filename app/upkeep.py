@@ -2,21 +2,24 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
+from typing import Any
 
-import asyncpg
 import structlog
 from msgspec import Struct, structs
 
+from app import leases
 from app.commands import ledger, mail, tell_salesforce
 from app.commands.services.follow import follow
 from app.commands.services.on_the_day import make_due
+from app.db import is_outage
 from app.errors import UpstreamError
 from app.ingest import cases, merges, retention
 from app.ingest.reconcile import Reconcile
 from app.ingest.upstreams import Upstreams
 from app.projections import fanout, rebuild
+from app.projections.projector import Projector
 from app.projections.rebuild import asked
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
@@ -36,23 +39,47 @@ class Chore(Struct, frozen=True):
     name: str
     every_seconds: float
     run: Callable[[Resources], Awaitable[None]]
+    most_seconds: float = 900.0
+    """What takes longer hangs, and is begun anew."""
+
+
+async def each(chore: str, members: Iterable[Any], work: Callable[[Any], Awaitable[None]]) -> None:
+    """Do `work` for every member; one that fails is logged and stops none of the others. The database being away is
+    nobody's failure in particular, and ends it."""
+    for member in members:
+        try:
+            await work(member)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("chore_member_failed", chore=chore, member=str(member))
 
 
 async def clean(resources: Resources) -> None:
     """Forget what nobody needs any more."""
-    await ledger.forget_old(resources.pool)
-    await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days)
+
+    async def forget(what: str) -> None:
+        if what == "ledger":
+            await ledger.forget_old(resources.pool)
+        else:
+            await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days)
+
+    await each("clean", ("ledger", "retention"), forget)
 
 
 async def rebuild_raised(resources: Resources) -> None:
     """Rebuild slices whose projector's version this release has raised, or for which somebody asked; drop generations
     nobody will go back to."""
     known = projectors(resources.settings)
-    for projector in [*await rebuild.due(resources.pool, known), *await asked.asked(resources.pool, known)]:
+
+    async def one(projector: Projector) -> None:
         outcome = await rebuild.rebuild(resources.pool, projector, pace=Pace(REBUILD_SHARE))
         await asked.done(resources.pool, projector.name)
         if not outcome.serving:
             log.error("rebuild_needs_a_decision", slice=projector.name, refusal=outcome.refusal)
+
+    wanted = [*await rebuild.due(resources.pool, known), *await asked.asked(resources.pool, known)]
+    await each("rebuild", wanted, one)
     for dropped in await rebuild.drop_old(resources.pool, known):
         log.info("generation_dropped", generation=dropped)
 
@@ -101,23 +128,27 @@ async def make_scheduled(resources: Resources) -> None:
 async def reconcile(resources: Resources) -> None:
     """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
-    for part in (run.salesforce(), run.whmcs(resources.settings.reconcile_whmcs_clients)):
+
+    async def compare(part: AsyncIterator[Any]) -> None:
         try:
             async for found in part:
                 log.info("reconciled", **structs.asdict(found))
         except UpstreamError as error:
             log.warning("reconcile_postponed", error=str(error))
 
+    parts = (run.salesforce(), run.whmcs(resources.settings.reconcile_whmcs_clients))
+    await each("reconcile", parts, compare)
+
 
 CHORES = (
-    Chore("fanout", 1, fan_out),
+    Chore("fanout", 1, fan_out, most_seconds=3_600),
     Chore("clean", 600, clean),
     Chore("mail", 1, send_mail),
     Chore("salesforce", 60, tell),
     Chore("merges", 10, follow_merges),
     Chore("plans", 1, follow_plans),
     Chore("scheduled", 5, make_scheduled),
-    Chore("rebuild", 30, rebuild_raised),
+    Chore("rebuild", 30, rebuild_raised, most_seconds=86_400),
 )
 
 
@@ -136,17 +167,16 @@ async def _do_for_ever(resources: Resources, chore: Chore) -> None:
     await asyncio.sleep(chore.every_seconds * random.uniform(0.1, 0.3))
     while True:
         try:
-            await _do_alone(resources.pool, chore.name, partial(chore.run, resources))
-        except Exception:
-            log.exception("chore_failed", chore=chore.name)
+            await leases.alone(
+                resources.pool, CHORE_LOCK, chore.name, partial(chore.run, resources), chore.most_seconds
+            )
+        except TimeoutError:
+            log.error("chore_hung", chore=chore.name, seconds=chore.most_seconds)
+        except leases.Lost as error:
+            log.warning("chore_given_up", chore=chore.name, error=str(error))
+        except Exception as error:
+            if is_outage(error):
+                log.error("chore_postponed", chore=chore.name, error=repr(error))
+            else:
+                log.exception("chore_failed", chore=chore.name)
         await asyncio.sleep(chore.every_seconds * random.uniform(0.8, 1.2))
-
-
-async def _do_alone(pool: asyncpg.Pool, name: str, run: Callable[[], Awaitable[None]]) -> None:
-    async with pool.acquire() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", CHORE_LOCK, name):
-            return
-        try:
-            await run()
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1, hashtext($2))", CHORE_LOCK, name)

@@ -73,9 +73,11 @@ def worker() -> None:
 @main.command()
 def cdc() -> None:
     """Follow Salesforce's change events. Several may run; one leads."""
+    from app.cli.running import explained
     from app.listener import run
 
-    run(load_settings())
+    with explained():
+        run(load_settings())
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

@@ -10,6 +10,7 @@ import click
 
 from app.cli.embedded import EngineError
 from app.cli.up import Stack, UpError, home, only_one
+from app.errors import TransactionPooler
 from app.settings import SettingsError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -49,6 +50,9 @@ def explained() -> Iterator[None]:
     """What keeps a stack from starting is one sentence and an exit status: 2 for settings, 1 for the rest."""
     try:
         yield
+    except TransactionPooler as error:
+        click.echo(f"portal: {error.detail}", err=True)
+        sys.exit(1)
     except (UpError, EngineError, SettingsError) as error:
         click.echo(f"portal: {error}", err=True)
         sys.exit(2 if isinstance(error, SettingsError) else 1)

@@ -10,7 +10,6 @@ Counted in Redis, for all processes together; while it is away, in this process.
 import hashlib
 import time
 
-import structlog
 from redis.exceptions import RedisError
 
 from app.commands.context import Actor, Context
@@ -41,8 +40,6 @@ _KNOWN = """
 SELECT EXISTS (SELECT FROM portal.sessions s JOIN portal.users u ON u.id = s.user_id
                WHERE lower(u.email) = $1 AND s.address = $2 AND s.created_at > now() - $3 * interval '1 day')
 """
-
-log = structlog.get_logger()
 
 
 class _Local:
@@ -95,8 +92,8 @@ async def forget(ctx: Context, actor: Actor, action: str, email: str, *, everywh
     _LOCAL.forget(keys)
     try:
         await ctx.redis.eval(_FORGET, len(keys), *keys)  # type: ignore[misc]
-    except (RedisError, OSError) as error:
-        log.warning("redis_unavailable_attempts_not_forgotten", error=repr(error))
+    except (RedisError, OSError):
+        return  # counted for a quarter of an hour at most
 
 
 async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[int]:
@@ -104,8 +101,7 @@ async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[in
     try:
         found = await ctx.redis.eval(_COUNT, len(keys), *keys, *map(str, seconds))  # type: ignore[misc]
         return [int(each) for each in found]
-    except (RedisError, OSError) as error:
-        log.warning("redis_unavailable_attempts_counted_locally", error=repr(error))
+    except (RedisError, OSError):
         return _LOCAL.count(keys, seconds)
 
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
-from redis.asyncio import Redis
 
 from app.errors import NotAllowed
 from app.ingest.inbox import Inbox
@@ -14,6 +13,7 @@ from app.integrations.freebit.client import FreebitClient
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
+from app.redis_breaker import GuardedRedis
 from app.settings import Settings
 
 
@@ -22,7 +22,7 @@ class Context(Struct, frozen=True):
 
     settings: Settings
     pool: asyncpg.Pool
-    redis: Redis
+    redis: GuardedRedis
     inbox: Inbox
     salesforce: SalesforceClient
     whmcs: WhmcsClient

@@ -3,10 +3,10 @@
 It says whether somebody can sign up, never whose number it is. Negative answers are kept too.
 """
 
+import contextlib
 from typing import Any, Literal
 
 import msgspec
-import structlog
 from msgspec import Struct
 from redis.exceptions import RedisError
 
@@ -16,8 +16,6 @@ from app.integrations.salesforce import wire
 
 KEPT_SECONDS = 30
 KEPT_FIELDS = ("Id", "Name", wire.ACCOUNT_NUMBER, wire.ACCOUNT_WHMCS)
-
-log = structlog.get_logger()
 
 
 class CheckCustomerNumber(Struct, forbid_unknown_fields=True):
@@ -55,19 +53,17 @@ async def account_of(ctx: Context, number: str, *, fresh: bool = False) -> dict[
         return kept or None
     account = await ctx.salesforce.account_by_customer_number(number)
     slim = {name: account.get(name) for name in KEPT_FIELDS} if account else {}
-    try:
+    with contextlib.suppress(RedisError):
         await ctx.redis.set(key, msgspec.json.encode(slim), ex=KEPT_SECONDS)
-    except RedisError as error:
-        log.warning("redis_unavailable_lookup_not_kept", error=repr(error))
     return slim or None
 
 
 async def _kept(ctx: Context, key: str) -> dict[str, Any] | None:
     try:
         raw = await ctx.redis.get(key)
-    except RedisError:
+        return msgspec.json.decode(raw, type=dict[str, Any]) if raw else None
+    except (RedisError, msgspec.MsgspecError):
         return None
-    return msgspec.json.decode(raw) if raw else None
 
 
 def _plausible(number: str) -> bool:

@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 
 from app.commands.sessions import digest
+from app.db import is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.integrations.mail import Mail, send
 from app.settings import Settings
@@ -40,10 +41,14 @@ RESETS_AN_HOUR = 3
 """To one user; more would only fill a mailbox."""
 INVITATION_SECONDS = 3 * 24 * 3_600
 
-_DUE = """
-SELECT id, kind, recipient, about, attempts FROM portal.mails
-WHERE finished_at IS NULL AND next_attempt_at <= clock_timestamp()
-ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+TAKEN_SECONDS = 120
+"""A mail that somebody sends is left to them for so long; the mail server has far less time to answer."""
+
+_TAKE = """
+UPDATE portal.mails SET next_attempt_at = clock_timestamp() + $1 * interval '1 second'
+WHERE id = (SELECT id FROM portal.mails WHERE finished_at IS NULL AND next_attempt_at <= clock_timestamp()
+            ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id, kind, recipient, about, attempts
 """
 _USER = "SELECT id, email, first_name FROM portal.users WHERE lower(email) = lower($1)"
 _FINISH = "UPDATE portal.mails SET finished_at = now(), outcome = $2, error = $3, attempts = attempts + 1 WHERE id = $1"
@@ -71,34 +76,44 @@ async def ask_user(connection: Any, kind: Kind, user_id: UUID | None, *, about: 
 
 
 async def send_due(pool: asyncpg.Pool, settings: Settings) -> int:
-    """Send what is due, each in a transaction of its own; returns how many were looked at."""
+    """Send what is due, one by one; returns how many were looked at. No transaction is open while one is sent."""
     for number in range(BATCH):
-        async with pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(_DUE)
-            if row is None:
-                return number
-            await _one(connection, settings, row)
+        row = await pool.fetchrow(_TAKE, TAKEN_SECONDS)
+        if row is None:
+            return number
+        try:
+            await _one(pool, settings, row)
+        except Exception as error:  # one that cannot be written must not hold up the others
+            if is_outage(error):
+                raise
+            log.exception("mail_failed", mail=row["id"], kind=row["kind"])
+            await _postpone(pool, row, error)
     return BATCH
 
 
-async def _one(connection: Any, settings: Settings, row: Any) -> None:
-    user = await connection.fetchrow(_USER, row["recipient"])
-    mail = await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
+async def _one(pool: asyncpg.Pool, settings: Settings, row: Any) -> None:
+    mail = await _written(pool, settings, row)
     if mail is None:
-        await connection.execute(_FINISH, row["id"], "nobody", None)
+        await pool.execute(_FINISH, row["id"], "nobody", None)
         return
     try:
         await send(settings, mail)
     except UpstreamRejected as error:
-        await connection.execute(_FINISH, row["id"], "given_up", str(error))
+        await pool.execute(_FINISH, row["id"], "given_up", str(error))
         log.error("mail_given_up", mail=row["id"], kind=row["kind"], error=str(error))
     except UpstreamError as error:
-        await _postpone(connection, row, error)
+        await _postpone(pool, row, error)
     else:
-        await connection.execute(_FINISH, row["id"], "sent", None)
+        await pool.execute(_FINISH, row["id"], "sent", None)
 
 
-async def _postpone(connection: Any, row: Any, error: UpstreamError) -> None:
+async def _written(pool: asyncpg.Pool, settings: Settings, row: Any) -> Mail | None:
+    async with pool.acquire() as connection, connection.transaction():
+        user = await connection.fetchrow(_USER, row["recipient"])
+        return await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
+
+
+async def _postpone(connection: Any, row: Any, error: Exception) -> None:
     if row["attempts"] + 1 >= MOST_ATTEMPTS:
         await connection.execute(_FINISH, row["id"], "given_up", str(error))
         log.error("mail_given_up", mail=row["id"], kind=row["kind"], error=str(error))

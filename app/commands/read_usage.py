@@ -7,6 +7,7 @@ with its age (docs/decisions/0012).
 Reads: read_model.subscriptions, Freebit line, WHM account. Reads and writes: Redis.
 """
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -147,7 +148,5 @@ async def _kept(ctx: Context, key: str) -> Usage | None:
 
 
 async def _keep(ctx: Context, key: str, usage: Usage) -> None:
-    try:
+    with contextlib.suppress(RedisError):
         await ctx.redis.set(key, msgspec.json.encode(usage), ex=KEPT_SECONDS)
-    except RedisError as error:
-        log.warning("redis_unavailable_usage_not_kept", error=repr(error))

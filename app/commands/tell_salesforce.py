@@ -13,11 +13,13 @@ from typing import Any
 import asyncpg
 import structlog
 
-from app.errors import UpstreamError
+from app.db import is_outage
 from app.integrations.salesforce import wire
 from app.integrations.salesforce.client import SalesforceClient
 
 AT_ONCE = 20
+MOST_FAILURES = 5
+"""So many and no success: it is not these accounts, and asking for the rest would only take long."""
 LATER_SECONDS = 60
 """The command that stored a mapping has so long to tell it by itself."""
 
@@ -29,14 +31,15 @@ LEFT JOIN portal.signups s ON s.customer_number = m.customer_number
 LEFT JOIN mirror.records r ON (r.source, r.object, r.record_id) = ('salesforce', 'Account', m.salesforce_account_id)
 WHERE m.told_at IS NULL AND m.linked_at < now() - $1 * interval '1 second'
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id)
-ORDER BY m.linked_at LIMIT $2
+ORDER BY random() LIMIT $2
 """
+"""In no order: those that Salesforce refuses each time must not stand before the others for ever."""
 _SIGN_INS = """
 SELECT m.account_id, m.salesforce_account_id, max(s.created_at) AS signed_in_at
 FROM portal.sessions s JOIN portal.id_mappings m ON m.user_id = s.user_id
 WHERE s.created_at > now() - interval '1 day' AND s.created_at > coalesce(m.sign_in_told_at, '-infinity')
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id)
-GROUP BY 1, 2 ORDER BY 3 LIMIT $1
+GROUP BY 1, 2 ORDER BY random() LIMIT $1
 """
 _TOLD = "UPDATE portal.id_mappings SET told_at = now() WHERE salesforce_account_id = $1"
 _SIGN_IN_TOLD = "UPDATE portal.id_mappings SET sign_in_told_at = $2 WHERE account_id = $1"
@@ -66,13 +69,17 @@ async def registered(
 
 async def catch_up(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
     """Say what was not said yet; returns how many accounts were told something. What Salesforce refuses is logged."""
-    told = 0
+    told = failures = 0
     for row in await pool.fetch(_UNTOLD, LATER_SECONDS, AT_ONCE):
         account = {"Id": row["salesforce_account_id"], "Name": row["name"]}
         try:
             await registered(pool, salesforce, account, row["whmcs_client_id"], signed_up=row["signed_up"])
-        except UpstreamError as error:
+        except Exception as error:
+            if is_outage(error):
+                raise
             log.warning("salesforce_not_told", account_id=str(row["account_id"]), error=str(error))
+            if (failures := failures + 1) >= MOST_FAILURES and not told:
+                break
             continue
         await pool.execute(_FINISHED, row["customer_number"])
         told += 1
@@ -80,14 +87,19 @@ async def catch_up(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
 
 
 async def _sign_ins(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
-    rows = await pool.fetch(_SIGN_INS, AT_ONCE)
-    for number, row in enumerate(rows):
+    told = failures = 0
+    for row in await pool.fetch(_SIGN_INS, AT_ONCE):
         at: datetime = row["signed_in_at"]
         stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             await salesforce.update("Account", row["salesforce_account_id"], {wire.ACCOUNT_LAST_SIGN_IN: stamp})
-        except UpstreamError as error:
+        except Exception as error:
+            if is_outage(error):
+                raise
             log.warning("salesforce_not_told_of_sign_in", account_id=str(row["account_id"]), error=str(error))
-            return number
+            if (failures := failures + 1) >= MOST_FAILURES and not told:
+                break
+            continue
         await pool.execute(_SIGN_IN_TOLD, row["account_id"], at)
-    return len(rows)
+        told += 1
+    return told

@@ -11,13 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app.errors import RateLimited
 from app.readmodels.documents import event_channel
 from app.readmodels.table import GLOBAL_ACCOUNT
+from app.redis_breaker import GuardedRedis
 
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 1.0
@@ -30,8 +30,9 @@ log = structlog.get_logger()
 class Doorbells:
     """The waiting streams of one process, bounded in number."""
 
-    def __init__(self, redis: Redis, *, per_account: int, in_all: int) -> None:
-        self.hears = False
+    def __init__(self, redis: GuardedRedis, *, per_account: int, in_all: int) -> None:
+        self._subscribed = False
+        self._told_of = ""
         self.closing = False
         self._redis = redis
         self._per_account, self._in_all = per_account, in_all
@@ -39,6 +40,11 @@ class Doorbells:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._pubsub: Any = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def hears(self) -> bool:
+        """Whether news is heard of at once. A Redis that refuses is told none, though its connection lives."""
+        return self._subscribed and self._redis.breaker.closed
 
     def open(self) -> None:
         """Begin to listen, and go on after any interruption, until `close`."""
@@ -86,7 +92,7 @@ class Doorbells:
 
     def _tell(self, word: str, channel: str) -> None:
         """Change the subscription in the background; if that fails, the listener begins anew with all of them."""
-        if self._pubsub is not None and self.hears:
+        if self._pubsub is not None and self._subscribed:
             task = asyncio.create_task(self._change(word, channel))
             task.add_done_callback(lambda done: done.exception())
 
@@ -101,16 +107,18 @@ class Doorbells:
             try:
                 async with self._redis.pubsub() as pubsub:
                     await self._listen(pubsub)
-            except (RedisError, OSError) as error:
-                log.warning("event_streams_poll", error=repr(error))
+            except Exception as error:  # whatever Redis does, streams look for themselves
+                if self._told_of != type(error).__name__:
+                    self._told_of = type(error).__name__
+                    log.warning("event_streams_poll", error=repr(error))
             finally:
-                self.hears, self._pubsub = False, None
+                self._subscribed, self._pubsub = False, None
                 self._ring_all()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, pubsub: Any) -> None:
         await pubsub.subscribe(event_channel(GLOBAL_ACCOUNT), *self._waiting)
-        self._pubsub, self.hears = pubsub, True
+        self._pubsub, self._subscribed, self._told_of = pubsub, True, ""
         self._ring_all()
         clock = asyncio.get_running_loop().time
         heard_at = asked_at = clock()

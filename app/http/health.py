@@ -1,13 +1,12 @@
 """Health and metrics. Terse, because anybody may ask; `portal lag` tells operators the rest."""
 
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import msgspec
 from litestar import Request, Response, get
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from redis.exceptions import RedisError
 
 from app.commands.context import Context
 from app.commands.fulfilment import overview
@@ -19,8 +18,10 @@ from app.ingest.measure import measure
 from app.ingest.measures import Canary, Drift, concerns
 from app.ingest.metrics import Metrics
 from app.queries.pages import Layers
+from app.redis_breaker import redis_state
 
 ANSWERS = "# HELP portal_answers_total Ready answers by the layer they came from\n# TYPE portal_answers_total counter\n"
+REDIS_UP = b"# HELP portal_redis_up Whether Redis does what it is asked\n# TYPE portal_redis_up gauge\n"
 FULFILMENTS = "# HELP portal_fulfilments Orders on their way to an activated service\n# TYPE portal_fulfilments gauge\n"
 ACTIVATED = (
     "# HELP portal_activation_seconds From approval to activated, of the last 24 hours\n"
@@ -67,7 +68,8 @@ class InboxHealth(Struct, frozen=True):
 
 class CacheHealth(Struct, frozen=True, kw_only=True):
     """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes that subscribers were
-    not told of. `answers`: what the process that answers this keeps ready, and `sessions` how many it knows."""
+    not told of. `redis_state`: whether Redis does what it is asked, and `redis_reason` why not. `answers`: what the
+    process that answers this keeps ready, and `sessions` how many it knows."""
 
     status: str
     feeds: list[FeedHealth]
@@ -77,6 +79,8 @@ class CacheHealth(Struct, frozen=True, kw_only=True):
     untold: int
     drift: list[Drift]
     redis: bool
+    redis_state: Literal["ok", "refusing", "away"]
+    redis_reason: str
     answers: Layers
     sessions: int
 
@@ -115,9 +119,10 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
     serving: Serving = request.app.state.serving
     settings = context.settings
     await serving.watch.held()
+    redis = await redis_state(context.redis)
     found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
     body = CacheHealth(
-        status="degraded" if list(concerns(found)) else "ok",
+        status="degraded" if list(concerns(found)) or redis.state != "ok" else "ok",
         feeds=[
             FeedHealth(**{name: getattr(feed, name) for name in FeedHealth.__struct_fields__}) for feed in found.feeds
         ],
@@ -126,7 +131,9 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
         parked=found.dead_letters.count,
         untold=found.notices_untold.count,
         drift=list(found.drift),
-        redis=await _redis(context),
+        redis=redis.state == "ok",
+        redis_state=redis.state,
+        redis_reason=redis.reason,
         answers=serving.pages.layers(),
         sessions=len(serving.visitors),
     )
@@ -140,6 +147,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     serving: Serving = request.app.state.serving
     serving.log.flush()
     told = await _fulfilments(request.app.state.context) + _answers(serving.pages.layers())
+    told += REDIS_UP + b"portal_redis_up %d\n" % await _redis(request.app.state.context)
     return Response(generate_latest() + await measures.text() + told, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -189,10 +197,7 @@ async def _postgres(context: Context) -> bool:
 
 
 async def _redis(context: Context) -> bool:
-    try:
-        return bool(await context.redis.ping())  # type: ignore[misc]
-    except RedisError:
-        return False
+    return (await redis_state(context.redis)).state == "ok"
 
 
 def _json(body: Any, status: int) -> Response[bytes]:

@@ -8,21 +8,18 @@ counted in the process first (`app/http/tallies.py`), under the same keys.
 import time
 from typing import Any
 
-import structlog
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.commands.context import Actor, Context
 from app.errors import RateLimited
 from app.http.roles import is_open
 from app.http.tallies import Tallies
+from app.redis_breaker import GuardedRedis
 from app.settings import Settings
 
 WINDOW_SECONDS = 60
-REDIS_REST_SECONDS = 5
-"""After a failure Redis is left alone this long, so that its time-outs do not slow every request."""
 PROOFS = ("/api/auth/password/", "/api/auth/mfa/")
 """Routes on which a secret is proven, whoever is logged in."""
 PAYING = ("/api/invoices/", "/api/payment-methods/")
@@ -36,31 +33,25 @@ if n == tonumber(ARGV[2]) then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return n
 """
 
-log = structlog.get_logger()
-
 
 class Counters:
     """How often each key was seen in the present window."""
 
-    def __init__(self, redis: Redis, tallies: Tallies) -> None:
+    def __init__(self, redis: GuardedRedis, tallies: Tallies) -> None:
         self._redis, self._tallies = redis, tallies
-        self._resting_until = 0.0
 
     async def count(self, subject: str, window: int) -> int:
         """Count once more, exactly while Redis is there."""
+        if not self._redis.breaker.closed:
+            return self._tallies.count(subject, window)
         tally = self._tallies.of(subject, window)
-        if time.monotonic() >= self._resting_until:
-            more, tally.unsaid = tally.unsaid + 1, 0
-            try:
-                arguments = (f"{subject}:{window}", str(WINDOW_SECONDS), str(more))
-                tally.said = int(await self._redis.eval(_COUNT, 1, *arguments))  # type: ignore[misc]
-                return tally.said + tally.unsaid
-            except (RedisError, OSError) as error:
-                log.warning("redis_unavailable_rate_counted_locally", error=repr(error))
-                self._resting_until = time.monotonic() + REDIS_REST_SECONDS
-                tally.said += more
-                return tally.said + tally.unsaid
-        return self._tallies.count(subject, window)
+        more, tally.unsaid = tally.unsaid + 1, 0
+        try:
+            arguments = (f"{subject}:{window}", str(WINDOW_SECONDS), str(more))
+            tally.said = int(await self._redis.eval(_COUNT, 1, *arguments))  # type: ignore[misc]
+        except (RedisError, OSError):
+            tally.said += more
+        return tally.said + tally.unsaid
 
 
 async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -9,10 +9,9 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import asyncpg
 import structlog
 
-from app.db import is_outage
+from app.db import connect, is_outage
 
 CHANNEL = "portal_settled"
 PAYLOAD_NUMBERS = 350
@@ -70,7 +69,7 @@ class Bell:
             await asyncio.sleep(1)
 
     async def _listen(self, database_url: str) -> None:
-        connection = await asyncpg.connect(database_url, timeout=5)
+        connection = await connect(database_url, "portal-bell")
         ended = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: ended.set())

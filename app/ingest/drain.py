@@ -15,11 +15,13 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app import leases
 from app.db import is_outage
 from app.errors import ReleaseMismatch
 from app.events import Change, Record
 from app.ingest import erased, inbox, mirror
 from app.ingest.inbox import Entry
+from app.leases import Lock
 
 BATCH = 500
 BUDGET_SECONDS = 5
@@ -27,10 +29,7 @@ BUDGET_SECONDS = 5
 ATTEMPTS = 5
 LOCK_SPACE = 0x1B0C
 
-_HOLD = """
-SELECT pg_advisory_lock($1, $2), set_config('enable_seqscan', 'off', false),
-       set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)
-"""
+_BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
 """Everything on this path is found by its key. A plan made while a table was small must not read all of it once it has
 grown; the pool resets the settings when the connection goes back."""
 
@@ -44,23 +43,29 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
     """Apply everything the shard holds; returns how many entries were settled.
 
     `project(connection, changed, verified)` recomputes the read models inside the batch's transaction; `after_commit`
-    tells Redis and subscribers. A session-level advisory lock keeps a second worker out of the shard.
+    tells Redis and subscribers. A shard that somebody else drains is left to them.
     """
     settled = 0
     ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
-    async with pool.acquire() as connection:
-        await connection.execute(_HOLD, LOCK_SPACE, shard)
-        try:
-            while entries := await inbox.claim(connection, "apply", shard, BATCH):
-                if asyncio.get_running_loop().time() > ends_at:
-                    await wake({("apply", shard)})
-                    break
-                woken = await _apply_or_isolate(connection, entries, project, set())
-                settled += len(entries)
-                await wake(woken)
-                await after_commit()
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_SPACE, shard)
+
+    async def work(connection: Any) -> bool:
+        nonlocal settled
+        while entries := await inbox.claim(connection, "apply", shard, BATCH):
+            if asyncio.get_running_loop().time() > ends_at:
+                await wake({("apply", shard)})
+                return False
+            woken = await _apply_or_isolate(connection, entries, project, set())
+            settled += len(entries)
+            await wake(woken)
+            await after_commit()
+            if len(entries) < BATCH:
+                break  # whether more came meanwhile is seen once the lock is released
+        return True
+
+    async def left(connection: Any) -> bool:
+        return bool(await inbox.claim(connection, "apply", shard, 1))
+
+    await leases.work_off(pool, Lock(LOCK_SPACE, shard, _BY_KEY), work, left, proving=False)
     return settled
 
 

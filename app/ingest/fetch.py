@@ -7,6 +7,7 @@ transaction. While it is down the hint waits; it is never parked for that.
 Reads: ingest.inbox. Writes: ingest.inbox.
 """
 
+import asyncio
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app import leases
 from app.db import is_outage
 from app.errors import UpstreamError
 from app.events import Change
@@ -22,8 +24,11 @@ from app.ingest.drain import fail
 from app.ingest.fetchers import FETCHERS
 from app.ingest.inbox import Entry
 from app.ingest.upstreams import Upstreams
+from app.leases import Lock
 
 BATCH = 20
+BUDGET_SECONDS = 20
+"""How long one job reads; what is left is woken again, so that no job outlives its time limit."""
 LOCK_SPACE = 0x1B0D
 LONGEST_WAIT_SECONDS = 60
 
@@ -31,17 +36,26 @@ log = structlog.get_logger()
 
 
 async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbox.Wake) -> int:
-    """Read everything the shard's hints name; returns how many hints were handled."""
+    """Read everything the shard's hints name; returns how many hints were handled. A shard that somebody else reads is
+    left to them."""
     handled = 0
-    async with pool.acquire() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, shard)
-        try:
-            while entries := await inbox.claim(connection, "fetch", shard, BATCH):
-                for group in _by_record(entries):
-                    await wake(await _refetch(connection, group, upstreams))
-                handled += len(entries)
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_SPACE, shard)
+    ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
+
+    async def work(connection: Any) -> bool:
+        nonlocal handled
+        while entries := await inbox.claim(connection, "fetch", shard, BATCH):
+            if asyncio.get_running_loop().time() > ends_at:
+                await wake({("fetch", shard)})
+                return False
+            for group in _by_record(entries):
+                await wake(await _refetch(connection, group, upstreams))
+            handled += len(entries)
+        return True
+
+    async def left(connection: Any) -> bool:
+        return bool(await inbox.claim(connection, "fetch", shard, 1))
+
+    await leases.work_off(pool, Lock(LOCK_SPACE, shard), work, left)
     return handled
 
 

@@ -1,38 +1,31 @@
-"""One listener leads. An advisory lock tells which; it lives and dies with its connection, so another takes over within
-seconds of the leader's death. A leader that is frozen but not dead keeps its socket: Postgres ends its session when it
-no longer proves itself.
+"""One listener leads. A lock whose holder must prove that it lives tells which, so that another takes over within
+seconds of the leader's death or of its freezing.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
 
-LEADER_LOCK = 0x1B0E
+from app import leases
+from app.leases import Lock
+
+LEADER_LOCK = Lock(0x1B0E)
 ASK_SECONDS = 1
-PROVE_SECONDS = 2
-FROZEN_SECONDS = 15
 
 log = structlog.get_logger()
 
 
 async def lead(pool: asyncpg.Pool, work: Callable[[], Awaitable[None]]) -> None:
-    """Run `work` while holding the leader lock; wait for it as long as another listener leads."""
+    """Run `work` while holding the leader lock; wait for it as long as another listener leads.
+
+    Raises:
+        Lost, and what `work` raises.
+    """
     async with pool.acquire() as connection:
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+        while not await leases.take(connection, LEADER_LOCK):
             await asyncio.sleep(ASK_SECONDS)
-        await connection.execute(f"SET idle_session_timeout = '{int(FROZEN_SECONDS * 1000)}ms'")
         log.info("listener_leads")
-        task = asyncio.ensure_future(work())
-        try:
-            while not task.done():
-                await asyncio.wait([task], timeout=PROVE_SECONDS)
-                await connection.fetchval("SELECT 1", timeout=PROVE_SECONDS * 5)
-            await task
-        finally:
-            task.cancel()
-            await asyncio.wait([task], timeout=5)
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                await connection.execute("SELECT pg_advisory_unlock_all()")
+        async with leases.holding(connection, LEADER_LOCK) as held:
+            await leases.while_held(held, work)

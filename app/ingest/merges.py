@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
+import structlog
 
+from app.db import is_outage
 from app.errors import UpstreamNotFound
 from app.events import Change
 from app.ingest import accounts, erased, stripping
@@ -24,6 +26,8 @@ from app.integrations.salesforce.wire import ACCOUNT_NUMBER
 from app.integrations.whmcs.client import Record
 
 OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
+log = structlog.get_logger()
+
 LONGEST_CHAIN = 10
 MEMBERS_ASKED = 3
 
@@ -46,7 +50,15 @@ async def look(pool: asyncpg.Pool, box: Inbox) -> int:
     """Ask what became of linked customers that are gone upstream, once for each deletion; returns how many."""
     gone = await pool.fetch(_GONE)
     hints = [_hint(row["source"], row["record_id"], row["version"]) for row in gone]
-    return len(hints) if hints and await box.submit(hints) else 0
+    asked = 0
+    for hint in hints:  # one by one: one that cannot be asked must not keep the others
+        try:
+            asked += await box.submit([hint]) is not None
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("merge_not_asked", record_id=hint.record_id)
+    return asked
 
 
 def _hint(source: Any, record_id: str, version: int) -> Change:

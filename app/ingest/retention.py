@@ -18,6 +18,8 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
+from app.db import is_outage
+
 BATCH = 5_000
 BUDGET_SECONDS = 20.0
 
@@ -67,7 +69,12 @@ async def clean(
     ends_at = asyncio.get_running_loop().time() + budget_seconds
     gone = {}
     for rule in RULES:
-        gone[rule.table] = await _repeat(partial(_by_rule, pool, rule, batch), batch, ends_at)
+        try:
+            gone[rule.table] = await _repeat(partial(_by_rule, pool, rule, batch), batch, ends_at)
+        except Exception as error:  # one table must not keep the others, and the inbox least of all
+            if is_outage(error):
+                raise
+            log.exception("not_forgotten", table=rule.table)
     gone["ingest.inbox"] = await _inbox(pool, timedelta(days=inbox_days), ends_at, batch)
     if forgotten := {table: count for table, count in gone.items() if count}:
         log.info("forgotten", **{table.replace(".", "_"): count for table, count in forgotten.items()})

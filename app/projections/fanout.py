@@ -10,17 +10,36 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
+import structlog
 
+from app.db import is_outage
+from app.errors import ReleaseMismatch
 from app.projections import engine, referring
 from app.projections.projector import Projector
 
+_NEXT = """
+SELECT *, concat_ws(':', slice, object, record_id) AS name FROM ingest.fanouts
+WHERE concat_ws(':', slice, object, record_id) <> ALL($1::text[]) ORDER BY requested_at LIMIT 1
+"""
+
+log = structlog.get_logger()
+
 
 async def run(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> AsyncIterator[int]:
-    """Work off every fan-out that waits; yields the size of each chunk. One worker at a time does this."""
+    """Work off every fan-out that waits; yields the size of each chunk. One worker at a time does this. One that fails
+    is passed by and waits for the next run."""
     slices = {projector.name: projector for projector in projectors}
-    while wish := await pool.fetchrow("SELECT * FROM ingest.fanouts ORDER BY requested_at LIMIT 1"):
-        async with pool.acquire() as connection, connection.transaction():
-            size = await _chunk(connection, projectors, slices[wish["slice"]], wish)
+    failed: list[str] = []
+    while wish := await pool.fetchrow(_NEXT, failed):
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                size = await _chunk(connection, projectors, slices[wish["slice"]], wish)
+        except Exception as error:
+            if is_outage(error) or isinstance(error, ReleaseMismatch):
+                raise
+            log.exception("fanout_failed", **{name: wish[name] for name in ("slice", "object", "record_id")})
+            failed.append(wish["name"])
+            continue
         yield size
 
 

@@ -49,6 +49,17 @@ async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
     return told
 
 
+async def untold(pool: asyncpg.Pool, after: int) -> list[Notice]:
+    """What Redis was not told, of the notices with a higher number, the newest."""
+    rows: Sequence[Any] = await pool.fetch(
+        "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL AND id > $1 "
+        "ORDER BY id DESC LIMIT $2",
+        after,
+        BATCH * 10,
+    )
+    return [Notice(**dict(row)) for row in rows]
+
+
 async def _waiting(pool: asyncpg.Pool) -> list[Notice]:
     rows: Sequence[Any] = await pool.fetch(
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1",
@@ -64,6 +75,6 @@ async def _tell(redis: Redis, notices: Sequence[Notice]) -> bool:
                 event = {"slice": notice.slice, "id": notice.item_id, "version": notice.version}
                 pipe.publish(documents.event_channel(notice.account_id), msgspec.json.encode(event))
             await pipe.execute()
-    except RedisError:
+    except (RedisError, OSError):
         return False
     return True

@@ -127,7 +127,10 @@ class Pages:
 
     def from_redis(self, owner: str, name: str, stamp: Stamp, kept: bytes | None) -> Entry | None:
         """What Redis holds, if that is still so."""
-        copy = _decode(kept) if kept else None
+        try:
+            copy = _decode(kept) if kept else None
+        except msgspec.MsgspecError:  # somebody else's, or half of one
+            copy = None
         if copy is None or copy.stamp != stamp or copy.good_until <= time.time():
             return None
         self.copied += 1

@@ -1,7 +1,8 @@
 """One connection to Redis for what is hot: everything asked for in a turn of the event loop leaves as one write.
 
-Redis only speeds: a command that fails, or finds no connection, answers None at once and is never repeated. The client
-library serves everything else; per command this costs a tenth of it.
+Redis only speeds: a command that fails, or finds no connection, answers None at once and is never repeated. A server
+that owes an answer for too long is left, and asked for nothing until it has answered the first words of a new
+connection. The client library serves everything else; per command this costs a tenth of it.
 """
 
 import asyncio
@@ -34,11 +35,12 @@ class Copies(asyncio.Protocol):
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._looking: asyncio.TimerHandle | None = None
+        self._introduced = False
 
     @property
     def works(self) -> bool:
-        """Whether Redis is there."""
-        return self._transport is not None
+        """Whether Redis is there, and answers."""
+        return self._transport is not None and self._introduced
 
     def open(self) -> None:
         """Begin to connect."""
@@ -52,6 +54,8 @@ class Copies(asyncio.Protocol):
 
     def begin(self, *words: bytes) -> "asyncio.Future[Any] | None":
         """Send a command, to be answered; None where there is no Redis."""
+        if not self.works:
+            return None
         future = asyncio.get_running_loop().create_future()
         return future if self._send(words, future) else None
 
@@ -62,7 +66,8 @@ class Copies(asyncio.Protocol):
 
     def tell(self, *words: bytes) -> None:
         """A command whose answer nobody needs."""
-        self._send(words, None)
+        if self.works:
+            self._send(words, None)
 
     def _send(self, words: tuple[bytes, ...], future: "asyncio.Future[Any] | None") -> bool:
         if self._transport is None or len(self._waiting) >= MOST_WAITING:
@@ -95,14 +100,14 @@ class Copies(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand answers to those who asked, in order."""
         self._reader.feed(data)
-        while (answer := self._reader.gets()) is not False:
+        while self._waiting and (answer := self._reader.gets()) is not False:
             future = self._waiting.popleft()
             if future is not None and not future.done():
                 future.set_result(None if isinstance(answer, Exception) else answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits is answered without Redis."""
-        self._transport = None
+        self._transport, self._introduced = None, False
         waiting, self._waiting = self._waiting, deque()
         self._unsent = []
         for future in waiting:
@@ -138,7 +143,14 @@ class Copies(asyncio.Protocol):
             await self._introduce()
 
     async def _introduce(self) -> None:
+        """Until this is answered nobody else asks anything."""
         if password := self._server.get("password"):
             username = self._server.get("username") or "default"
-            await self.ask(b"AUTH", username.encode(), password.encode())
-        await self.ask(b"SELECT", b"%d" % int(self._server.get("db") or 0))
+            await self._say(b"AUTH", username.encode(), password.encode())
+        await self._say(b"SELECT", b"%d" % int(self._server.get("db") or 0))
+        self._introduced = self._transport is not None
+
+    async def _say(self, *words: bytes) -> None:
+        future = asyncio.get_running_loop().create_future()
+        if self._send(words, future):
+            await future

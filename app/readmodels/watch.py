@@ -11,10 +11,9 @@ import contextlib
 from collections.abc import Callable
 from time import monotonic
 
-import asyncpg
 import structlog
 
-from app.db import is_outage
+from app.db import connect, is_outage
 
 CHANNEL = "portal_changed"
 LEASE_SECONDS = 0.05
@@ -89,9 +88,7 @@ class Watch:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, database_url: str) -> None:
-        connection = await asyncpg.connect(
-            database_url, timeout=5, server_settings={"application_name": "portal-watch"}
-        )
+        connection = await connect(database_url, "portal-watch")
         try:
             await connection.add_listener(CHANNEL, self._hear)
             self._forget("*")

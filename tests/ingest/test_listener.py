@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.ingest import leader
+from app import leases
 from app.ingest.canary import Canary
 from app.ingest.leader import lead
 from app.ingest.listener import Listener
@@ -120,8 +120,8 @@ async def test_one_listener_leads_and_another_takes_over(resources: Resources) -
 
 
 async def test_a_leader_that_is_frozen_loses_its_lead(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leader, "FROZEN_SECONDS", 1)
-    monkeypatch.setattr(leader, "PROVE_SECONDS", 60)  # as if it were stopped, with its socket open
+    monkeypatch.setattr(leases, "FROZEN_SECONDS", 3)
+    monkeypatch.setattr(leases, "PROVE_SECONDS", 60)  # as if it were stopped, with its socket open
     leading: list[str] = []
 
     async def first() -> None:

@@ -2,15 +2,24 @@
 
 import asyncpg
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app.cli import migrate
 from app.cli.doctor.finding import Finding, Trouble, checked
 from app.db import open_pool
+from app.errors import TransactionPooler
 from app.ingest.measure import measure
 from app.ingest.measures import concerns
+from app.jobs import JOB_TIMEOUT_SECONDS, damaged_keys
+from app.pooler import refuse_transaction_pooler
+from app.redis_breaker import state_of
 from app.settings import Settings
 
 CONNECT_SECONDS = 5
+REFUSING = (
+    "Look at its memory (maxmemory), its replicas (min-replicas-to-write, REPLICAOF), its disk and its users. Until "
+    "then the portal goes on without it, slower."
+)
 OLDEST_POSTGRES = 14
 
 
@@ -26,11 +35,20 @@ async def postgres(settings: Settings) -> Finding:
             found, wanted = await _revision(connection), migrate.head()
             if found != wanted:
                 raise Trouble(f"the tables are at {found or 'nothing'}, this release needs {wanted}", "portal migrate")
+            await _refuse_pooler(settings)
             return f"PostgreSQL {version.major}.{version.minor}, tables at {found}"
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
 
     return await checked("engines", "postgres", look, "Is it up, and is DATABASE_URL right?")
+
+
+async def _refuse_pooler(settings: Settings) -> None:
+    try:
+        await refuse_transaction_pooler(settings.database_url)
+    except TransactionPooler as error:
+        advice = "Have DATABASE_URL name Postgres itself, or set the pooler to session mode (pool_mode = session)."
+        raise Trouble("a pooler in transaction mode stands before Postgres, where no lock holds", advice) from error
 
 
 async def redis(settings: Settings) -> Finding:
@@ -43,6 +61,15 @@ async def redis(settings: Settings) -> Finding:
         try:
             await client.set("portal:doctor", "1", ex=10)
             version = (await client.info("server"))["redis_version"]
+            if damaged := [key for kind in JOB_TIMEOUT_SECONDS for key in await damaged_keys(client, kind)]:
+                raise Trouble(
+                    f"holds what is no queue: {', '.join(damaged)}", "A worker deletes these; is one running?"
+                )
+        except RedisError as error:
+            state = state_of(error)
+            if state is None or state.state == "away":
+                raise
+            raise Trouble(f"it answers and refuses to write ({state.reason}): {error}", REFUSING) from error
         finally:
             await client.aclose()
         return f"Redis {version}"

@@ -37,8 +37,9 @@ UPDATE portal.fulfilments SET state = $6, step = $7, attempt = $8, error_code = 
     error_message = CASE WHEN $9 = error_code THEN coalesce($10, error_message) ELSE $10 END,
     next_attempt_at = now() + $11 * interval '1 second', facts = facts || $12, updated_at = now(),
     finished_at = CASE WHEN $6 IN ('done', 'failed') THEN now() END
-WHERE order_id = $1
+WHERE order_id = $1 AND step = $2 AND attempt = $3
 """
+"""Only as long as nobody began another try meanwhile, who then knows better."""
 
 
 class Position(Struct, frozen=True, kw_only=True):

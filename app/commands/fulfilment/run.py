@@ -1,7 +1,7 @@
 """Runs one order's fulfilment as far as it goes now.
 
 Whatever happens within a step ends in one of five outcomes, and the journal moves only with them; a kill in between
-leaves the step to be run again. An advisory lock an order keeps two workers from running the same one.
+leaves the step to be run again. A lock an order keeps two workers from running the same one.
 """
 
 import time
@@ -28,13 +28,18 @@ async def run(ctx: Context, order_id: str) -> None:
     """Do every step that can be done now; returns when the order is done, waits, is paused or has failed.
 
     Of an order that is done, what its provisioning template names is set up next.
+
+    Raises:
+        Lost: this process was frozen meanwhile, and another goes on with the order.
     """
     async with exclusively(ctx.settings, f"fulfilment:{order_id}") as mine:
         work: Work | None = None
         while mine and (job := await journal.begin(ctx.pool, order_id)):
             began = time.monotonic()
             attempted, work = await _attempt(ctx, job, work)
+            await mine.prove()  # who was frozen for too long knows nothing of what another did meanwhile
             outcome = await _reported(ctx, job, attempted)
+            await mine.prove()
             await journal.settle(ctx.pool, job, outcome, after(job.step))
             log.info(
                 "fulfilment_step",
@@ -46,7 +51,7 @@ async def run(ctx: Context, order_id: str) -> None:
                 duration_ms=round((time.monotonic() - began) * 1000),
             )
         if mine:
-            await provision.run(ctx, order_id)
+            await provision.run(ctx, order_id, mine.prove)
 
 
 async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, Work | None]:

@@ -17,6 +17,7 @@ from app.commands.services.journal import PlanChange
 from app.commands.services.owned import anybodys
 from app.commands.services.provide import provide
 from app.commands.services.turn import turn
+from app.db import is_outage
 from app.errors import Conflict, NotFound, PortalError, UpstreamError, UpstreamRejected
 from app.ingest.accounts import whmcs_hint
 
@@ -39,7 +40,13 @@ async def follow(ctx: Context) -> int:
     """Take every change that is due as far as it goes now; returns how many were looked at."""
     changes = await journal.due(ctx.pool, AT_ONCE)
     for change in changes:
-        await _follow(ctx, change)
+        try:
+            await _follow(ctx, change)
+        except Exception as error:  # one that nobody foresaw must not hold up the others
+            if is_outage(error):
+                raise
+            log.exception("plan_change_broken", subscription_id=change.subscription_id)
+            await _broken(ctx, change, error)
     return len(changes)
 
 
@@ -87,6 +94,13 @@ async def _payment(ctx: Context, change: PlanChange) -> PlanChange:
 async def _failed(ctx: Context, change: PlanChange, error: PortalError) -> None:
     log.error("plan_change_failed", subscription_id=change.subscription_id, state=change.state, error=str(error))
     await journal.move(ctx.pool, change, "failed", error=(error.code, said(error)))
+
+
+async def _broken(ctx: Context, change: PlanChange, error: Exception) -> None:
+    """Later, and in the end staff must look; a change that WHMCS was asked for without an answer is never given up."""
+    told = ("internal_error", f"{type(error).__name__}: {error}"[:255])
+    state = "failed" if change.state == "providing" and change.attempts >= TRIES else change.state
+    await journal.move(ctx.pool, change, state, seconds=_wait(change), error=told)
 
 
 def said(error: PortalError) -> str:

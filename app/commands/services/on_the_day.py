@@ -25,6 +25,7 @@ from app.commands.services.owned import owned
 from app.commands.services.schedule_lists import overtaken
 from app.commands.services.schedules import Ending, PlannedChange
 from app.commands.services.turn import turn
+from app.db import is_outage
 from app.errors import Conflict, NotFound, PortalError, RuleViolated, UpstreamRejected
 
 ABREAST = 8
@@ -56,7 +57,12 @@ log = structlog.get_logger()
 async def make_due(ctx: Context) -> int:
     """Drop what its service will not see, then make what is due; returns how many were looked at."""
     for ending in await overtaken(ctx.pool, MOST_EACH):
-        await _drop(ctx, ending)
+        try:
+            await _drop(ctx, ending)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("scheduled_change_not_dropped", subscription_id=ending.subscription_id)
     return sum(await asyncio.gather(*(_work_off(ctx) for _ in range(ABREAST))))
 
 

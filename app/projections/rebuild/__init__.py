@@ -9,7 +9,6 @@ was stopped, or whose process died, goes on where it was when it is asked for ag
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -17,6 +16,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from app import leases
 from app.errors import Conflict, NotFound
 from app.events import Record
 from app.projections import engine, generations
@@ -212,11 +212,8 @@ def _retired_at(generation: Generation) -> datetime:
 
 
 @asynccontextmanager
-async def _only_one(pool: asyncpg.Pool, name: str) -> AsyncIterator[Any]:
-    async with pool.acquire() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", REBUILD_LOCK, name):
+async def _only_one(pool: asyncpg.Pool, name: str) -> AsyncIterator[None]:
+    async with leases.named(pool, REBUILD_LOCK, name) as held:
+        if held is None:
             raise Conflict(f"{name} is being rebuilt by another process.", code="rebuild_in_progress")
-        try:
-            yield connection
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1, hashtext($2))", REBUILD_LOCK, name)
+        yield

@@ -4,6 +4,8 @@ Whatever happens within a step ends in an outcome, and the journal moves only wi
 to be run again. The caller holds the order's lock.
 """
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 
 from app.commands.context import Context
@@ -23,10 +25,11 @@ REFUSALS = {FEATURE_MISSING: "HOSTING_FEATURE_MISSING", QUOTA_REACHED: "HOSTING_
 log = structlog.get_logger()
 
 
-async def run(ctx: Context, order_id: str) -> None:
-    """Do every step that can be done now."""
+async def run(ctx: Context, order_id: str, prove: Callable[[], Awaitable[None]]) -> None:
+    """Do every step that can be done now; `prove` raises once the lock is lost."""
     while task := await journal.begin(ctx, order_id):
         outcome = _bounded(task, await _attempt(task))
+        await prove()
         await journal.settle(task, outcome)
         tell = log.error if isinstance(outcome, Fail) else log.info
         tell(

@@ -1,0 +1,144 @@
+"""Wake-ups through Redis: a job only says that there may be something to do, and what that is stands in Postgres. So a
+job that is lost, or a queue that is damaged, costs a moment and nothing else.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from saq import Job
+from saq.job import Status
+from saq.queue.redis import RedisQueue
+
+from app.ingest.inbox import Wake
+from app.redis_breaker import GuardedRedis, state_of
+
+JOB_TIMEOUT_SECONDS = {"apply": 10, "fetch": 60, "fulfil": 120}
+"""Kinds of work, each with a queue of its own so that a slow upstream never holds up pure database work."""
+REST_SECONDS = 1.0
+HELD_IN = {"incomplete": "zset", "queued": "list", "active": "list", "stats": "zset", "schedule": "string"}
+"""What each of a queue's keys must hold."""
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+"""What the library raises over a job that is none."""
+_DROP_STRAYS = """
+local known = {}
+for _, list in ipairs({KEYS[2], KEYS[3]}) do
+  for _, id in ipairs(redis.call('LRANGE', list, 0, -1)) do known[id] = true end
+end
+local strays = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, 0)) do
+  if not known[id] then
+    redis.call('ZREM', KEYS[1], id)
+    strays[#strays + 1] = id
+  end
+end
+return strays
+"""
+"""A job that is written down as not done, and is neither queued nor at work, would refuse its key for ever."""
+
+log = structlog.get_logger()
+
+
+class Queue(RedisQueue):
+    """The library's queue, on which no failure of Redis is anybody's failure."""
+
+    def __init__(self, redis: GuardedRedis, name: str) -> None:
+        super().__init__(redis, name=name)
+        self.guarded = redis
+
+    async def offer(self, key: str, **arguments: Any) -> bool:
+        """Ask for a job; False when Redis cannot.
+
+        A keyed job is refused while one of the same key is queued *or running*, and a running one may already have
+        looked for the last time; so a key has two slots, and the second waits behind the first.
+        """
+        timeout = JOB_TIMEOUT_SECONDS[self.name]
+        try:
+            for slot in ("a", "b"):
+                job = Job(self.name, kwargs=arguments, key=f"{key}:{slot}", timeout=timeout, retries=1, ttl=-1)
+                if await self.enqueue(job):
+                    break
+            return True
+        except (RedisError, *UNREADABLE) as error:
+            await self.mend(error)
+            return False
+
+    async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ASYNC109
+        """The next job; None when there is none, and a moment later when Redis cannot say."""
+        try:
+            return await super().dequeue(timeout, poll_interval)
+        except (RedisError, *UNREADABLE) as error:
+            await self.mend(error)
+            await asyncio.sleep(REST_SECONDS)
+            return None
+
+    async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
+        """Also forget what nobody works on and nobody will."""
+        keys = [self._incomplete, self._queued, self._active]
+        if strays := await self.redis.eval(_DROP_STRAYS, len(keys), *keys):  # type: ignore[misc]
+            log.warning("queue_strays_dropped", queue=self.name, jobs=len(strays))
+        return await super().sweep(lock, abort)
+
+    async def mend(self, error: Exception) -> None:
+        """Delete what of this queue is damaged, unless the error is about the server: what the jobs were about is found
+        again."""
+        if not self.guarded.breaker.closed or state_of(error) is not None:
+            return
+        try:
+            damaged = await damaged_keys(self.guarded, self.name)
+            if damaged or isinstance(error, UNREADABLE) or "WRONGTYPE" in str(error):
+                keys = {*damaged, self._incomplete, self._queued, self._active}
+                await self.guarded.delete(*keys)
+                log.error("queue_damaged_and_emptied", queue=self.name, keys=sorted(damaged), error=repr(error))
+        except RedisError as again:
+            log.warning("queue_damaged", queue=self.name, error=repr(again))
+
+    async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:
+        await self._told(super()._update(job, status, **kwargs))
+
+    async def _finish(self, job: Job, status: Status, *, result: Any = None, error: str | None = None) -> None:
+        await self._told(super()._finish(job, status, result=result, error=error))
+
+    async def _retry(self, job: Job, error: str | None) -> None:
+        await self._told(super()._retry(job, error))
+
+    async def _told(self, telling: Any) -> None:
+        """A job is done whether Redis takes note of it or not."""
+        try:
+            await telling
+        except (RedisError, *UNREADABLE) as error:
+            await self.mend(error)
+
+
+async def damaged_keys(redis: Redis, kind: str) -> list[str]:
+    """Keys of a queue that hold something else than they must."""
+    damaged = []
+    for name, held in HELD_IN.items():
+        key = f"saq:{kind}:{name}"
+        if await redis.type(key) not in (b"none", held.encode()):
+            damaged.append(key)
+    return damaged
+
+
+class Jobs:
+    """Asks for work by key."""
+
+    def __init__(self, redis: GuardedRedis) -> None:
+        self._queues = {kind: Queue(redis, kind) for kind in JOB_TIMEOUT_SECONDS}
+
+    async def enqueue(self, kind: str, key: str, **arguments: object) -> bool:
+        """Ask once; False when Redis cannot. What slips through, and everything while Redis is away, is found by the
+        worker's sweep."""
+        return await self._queues[kind].offer(key, **arguments)
+
+    def waker(self) -> Wake:
+        """Wakes the workers for (lane, shard) pairs of the inbox."""
+
+        async def wake(pairs: Iterable[tuple[str, int]]) -> None:
+            for lane, shard in pairs:
+                await self.enqueue(lane, str(shard), shard=shard)
+
+        return wake

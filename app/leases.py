@@ -1,0 +1,273 @@
+"""Locks whose holder must prove that it lives.
+
+An advisory lock of Postgres lives and dies with its session. A holder that is killed loses it at once; one that is
+stopped, or whose host vanished, keeps its socket. So the session of a holder may stand idle only for `FROZEN_SECONDS`:
+then Postgres ends it, the lock is free, and a holder that wakes finds its connection dead and can write nothing over
+it. Who waits for something else while holding a lock proves meanwhile that it lives.
+
+Postgres's own time-outs know two kinds of idleness. A session whose client was stopped in the middle of the protocol
+(a statement parsed and not run, an answer not taken) is neither: it counts as active for ever. Such holders are ended
+by those who are awake (`end_frozen`).
+
+Locks are tried and never waited for: whoever finds one taken goes on to something else.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+FROZEN_SECONDS = 10
+PROVE_SECONDS = 2.0
+CONNECTION_SECONDS = 30
+"""How long a connection of the pool is waited for."""
+STATEMENT_SECONDS = 30
+"""How long one statement may take under a lock: its holder may be frozen and never see the end of it."""
+_GUARDED = frozenset(
+    {"execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval", "copy_records_to_table", "prepare"}
+)
+
+
+SPACES = range(0x1B0C, 0x1B11)
+"""Every kind of lock has a space of its own: shards drained, shards read again, the leader, rebuilds, chores."""
+
+log = structlog.get_logger()
+
+
+class Lock(Struct, frozen=True):
+    """The name of a lock: a space of its own for each kind, and a number unless there is one alone. `settings` are made
+    in the session that takes it, until the pool has it back."""
+
+    space: int
+    key: int | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What Postgres knows it by."""
+        return (self.space,) if self.key is None else (self.space, self.key)
+
+    def trying(self) -> str:
+        """The statement that tries it and bounds the session that holds it."""
+        settings = [*bounds().items(), *self.settings]
+        made = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings)
+        return f"SELECT pg_try_advisory_lock({self._places}), {made}"
+
+    def freeing(self) -> str:
+        """The statement that releases it."""
+        return f"SELECT pg_advisory_unlock({self._places})"
+
+    @property
+    def _places(self) -> str:
+        return "$1::bigint" if self.key is None else "$1, $2"
+
+
+def bounds() -> dict[str, str]:
+    """What Postgres is told of a session that holds a lock."""
+    frozen = f"{FROZEN_SECONDS * 1000:.0f}ms"
+    return {
+        "idle_session_timeout": frozen,
+        "idle_in_transaction_session_timeout": frozen,
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+    }
+
+
+HOLDER = "portal-lock"
+"""What a session calls itself that is there to hold a lock, and nothing else."""
+STUCK_SECONDS = 60
+"""A session in the middle of a transaction that holds none of our locks is left alone for longer."""
+_END_FROZEN = """
+SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.usename = current_user AND starts_with(a.application_name, 'portal')
+  AND a.wait_event IN ('ClientRead', 'ClientWrite') AND a.pid <> pg_backend_pid()
+  AND (a.state_change < clock_timestamp() - $2 * interval '1 second'
+       AND (a.application_name = $3 OR EXISTS (
+         SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'
+           AND (l.classid = ANY($1::oid[]) OR l.classid = 0 AND l.objid = ANY($1::oid[]))))
+       OR a.state_change < clock_timestamp() - $4 * interval '1 second' AND a.state <> 'idle')
+"""
+
+
+async def end_frozen(pool: asyncpg.Pool) -> int:
+    """End sessions that hold a lock, or anything else that others wait for, and whose client does not go on; returns
+    how many there were."""
+    ended = await pool.fetch(_END_FROZEN, list(SPACES), FROZEN_SECONDS, HOLDER, STUCK_SECONDS)
+    if ended:
+        log.error("frozen_holders_ended", sessions=[row["pid"] for row in ended])
+    return len(ended)
+
+
+class Lost(ConnectionError):
+    """The lock is not ours any more; somebody else may hold it. Nothing may be written on the strength of it."""
+
+
+class Held:
+    """A connection that holds a lock: proves now and then that its holder lives, and lets nobody get in between.
+
+    It is used as any connection is. `lost` ends when the lock is lost.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self.lost = asyncio.create_task(self._prove_until_lost())
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._connection, name)
+        if name not in _GUARDED:
+            return method
+
+        async def guarded(*arguments: Any, **options: Any) -> Any:
+            async with self._turn:
+                return await method(*arguments, **options)
+
+        return guarded
+
+    @asynccontextmanager
+    async def transaction(self, **options: Any) -> AsyncIterator[None]:
+        """As a connection's; its beginning and end take their turn with the proofs as well."""
+        transaction = self._connection.transaction(**options)
+        async with self._turn:
+            await transaction.start()
+        try:
+            yield
+        except BaseException:
+            async with self._turn:
+                await transaction.rollback()
+            raise
+        async with self._turn:
+            await transaction.commit()
+
+    async def prove(self) -> None:
+        """Say that the holder lives.
+
+        Raises:
+            Lost: it did not for too long.
+        """
+        if self._connection.is_in_transaction():
+            return  # bounded by itself: whoever is in one does nothing but talk to Postgres
+        try:
+            async with self._turn:
+                await self._connection.fetchval("SELECT 1", timeout=FROZEN_SECONDS)
+        except Exception as error:
+            raise Lost(repr(error)) from error
+
+    async def _prove_until_lost(self) -> None:
+        with contextlib.suppress(Lost):
+            while True:
+                await asyncio.sleep(PROVE_SECONDS)
+                await self.prove()
+
+    async def stop(self) -> None:
+        """Prove no more."""
+        self.lost.cancel()
+        await asyncio.wait([self.lost])
+
+
+async def take(connection: Any, lock: Lock) -> bool:
+    """Try the lock; from now on the connection may not stand idle, until the pool has it back."""
+    return bool(await connection.fetchval(lock.trying(), *lock.numbers))
+
+
+@asynccontextmanager
+async def _taken(connection: Any, lock: Lock) -> AsyncIterator[Any]:
+    """Release the lock at the end. A connection that cannot is closed, which releases it too."""
+    try:
+        yield connection
+    finally:
+        try:
+            await connection.execute(lock.freeing(), *lock.numbers)
+        except BaseException as error:
+            with contextlib.suppress(asyncpg.InterfaceError):  # the pool has let go of one that ended
+                connection.terminate()
+            if not isinstance(error, _GONE):
+                raise
+
+
+_GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+@asynccontextmanager
+async def holding(connection: Any, lock: Lock) -> AsyncIterator[Held]:
+    """Of a lock that was taken: prove that we live, and release it at the end."""
+    async with _taken(connection, lock):
+        held = Held(connection)
+        try:
+            yield held
+        finally:
+            await held.stop()
+
+
+async def work_off(
+    pool: asyncpg.Pool,
+    lock: Lock,
+    work: Callable[[Any], Awaitable[bool]],
+    left: Callable[[Any], Awaitable[bool]],
+    *,
+    proving: bool = True,
+) -> bool:
+    """Do `work` while holding the lock, and again as long as there is something `left` once the lock is released;
+    `work` returns whether it may. Returns False when somebody else holds the lock.
+
+    Nobody waits for the lock, so a wake-up that came while we held it went away again. What it was about was committed
+    before that, and so is seen by us, who look for the last time after the release. Work that does nothing but talk to
+    Postgres does without `proving`.
+    """
+    async with pool.acquire(timeout=CONNECTION_SECONDS) as connection:
+        if not await take(connection, lock):
+            return False
+        while True:
+            async with (holding if proving else _taken)(connection, lock) as held:
+                again = await work(held)
+            if not again or not await left(connection) or not await take(connection, lock):
+                return True
+
+
+@asynccontextmanager
+async def named(pool: asyncpg.Pool, space: int, name: str) -> AsyncIterator[Held | None]:
+    """Hold the lock of a name on a connection of the pool; None when somebody else does."""
+    async with pool.acquire(timeout=CONNECTION_SECONDS) as connection:
+        lock = Lock(space, await connection.fetchval("SELECT hashtext($1)", name))
+        if not await take(connection, lock):
+            yield None
+            return
+        async with holding(connection, lock) as held:
+            yield held
+
+
+async def alone(
+    pool: asyncpg.Pool, space: int, name: str, work: Callable[[], Awaitable[None]], most_seconds: float | None = None
+) -> bool:
+    """Do `work`, which uses other connections, while holding the lock of this name; False when somebody else does.
+    It is cancelled when the lock is lost, and when it takes longer than `most_seconds`.
+
+    Raises:
+        Lost, TimeoutError, and what `work` raises.
+    """
+    async with named(pool, space, name) as held:
+        if held is not None:
+            async with asyncio.timeout(most_seconds):
+                await while_held(held, work)
+        return held is not None
+
+
+async def while_held(held: Held, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work` until it is done, or cancel it because the lock was lost.
+
+    Raises:
+        Lost, and what `work` raises.
+    """
+    working = asyncio.ensure_future(work())
+    try:
+        await asyncio.wait([working, held.lost], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Lost("the lock was lost while it was held")
+        await working
+    finally:
+        working.cancel()
+        await asyncio.wait([working], timeout=FROZEN_SECONDS / 2)

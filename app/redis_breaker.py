@@ -1,0 +1,235 @@
+"""Redis as an option: nobody waits for a Redis that hangs, is gone or refuses, and no error of its own reaches anybody.
+
+Every use goes through `GuardedRedis`, whose commands raise nothing but `RedisError`. The first that fails because of
+the server opens the breaker: from then on every command fails at once, until a probe in the background, a write,
+succeeds. What Redis says of one command or one key alone opens nothing.
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, Self
+
+import structlog
+from msgspec import Struct
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError,
+)
+
+PATIENCE_SECONDS = 1.0
+"""How long a command may take, its connection included."""
+FIRST_PROBE_SECONDS = 0.5
+LONGEST_PROBE_SECONDS = 5.0
+TELL_SECONDS = 10.0
+"""Between two lines of the log about commands that failed by themselves."""
+PROBE = ("SET", "portal:probe", "1", "EX", "10")
+_REFUSALS = {
+    BusyLoadingError: "LOADING",
+    AuthenticationError: "NOAUTH",
+    MasterDownError: "MASTERDOWN",
+    NoPermissionError: "NOPERM",
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+}
+_REFUSES = re.compile(
+    r"\b(NOREPLICAS|READONLY|MASTERDOWN|OOM|LOADING|MISCONF|BUSY|CLUSTERDOWN|NOAUTH|WRONGPASS|NOPERM|UNBLOCKED|"
+    r"max number of clients|read only replica)\b"
+)
+
+log = structlog.get_logger()
+
+
+class RedisState(Struct, frozen=True):
+    """`refusing`: it answers and does not do what it is asked. `reason` is Redis's own word, or the kind of failure."""
+
+    state: Literal["ok", "refusing", "away"]
+    reason: str = ""
+
+
+OK = RedisState("ok")
+
+
+class RedisCannot(RedisError):
+    """Redis was not asked, because it is known to fail, or failed in a way its library has no word for."""
+
+
+def state_of(error: BaseException) -> RedisState | None:
+    """What an error says of the server; None when it is about one command or key alone."""
+    for kind, word in _REFUSALS.items():
+        if isinstance(error, kind):
+            return RedisState("refusing", word)
+    if isinstance(error, ConnectionError | TimeoutError | OSError):
+        return RedisState("away", type(error).__name__)
+    if isinstance(error, RedisError) and (found := _REFUSES.search(str(error))):
+        return RedisState("refusing", found[1])
+    return None
+
+
+class Breaker:
+    """Whether a process asks Redis at all. All its clients share one."""
+
+    def __init__(self) -> None:
+        self.state = OK
+        self.asked = 0
+        """Commands that Redis was really asked, probes included."""
+        self._probe: Callable[[], Awaitable[Any]] | None = None
+        self._probe_at, self._pause_seconds = 0.0, FIRST_PROBE_SECONDS
+        self._probing: asyncio.Task[None] | None = None
+        self._told_at = -TELL_SECONDS
+
+    def probe_with(self, probe: Callable[[], Awaitable[Any]]) -> None:
+        """What to ask in order to find out whether Redis is back; the first to say it is kept."""
+        self._probe = self._probe or probe
+
+    @property
+    def closed(self) -> bool:
+        """Whether Redis may be asked. While it may not, this has it probed now and then."""
+        if self.state is OK:
+            return True
+        if time.monotonic() >= self._probe_at and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.create_task(self._look())
+        return False
+
+    async def ask(self, command: Callable[[], Awaitable[Any]], patience_seconds: float) -> Any:
+        """Have Redis do something, in time.
+
+        Raises:
+            RedisError: it did not.
+        """
+        if not self.closed:
+            raise RedisCannot(f"Redis is {self.state.state}: {self.state.reason}")
+        return await self._try(command, patience_seconds)
+
+    async def _try(self, command: Callable[[], Awaitable[Any]], patience_seconds: float) -> Any:
+        self.asked += 1
+        try:
+            async with asyncio.timeout(patience_seconds):
+                return await command()
+        except Exception as error:
+            self.failed(error)
+            if isinstance(error, RedisError):
+                raise
+            raise RedisCannot(repr(error)) from error
+
+    def failed(self, error: BaseException) -> None:
+        """Take note of what went wrong."""
+        found = state_of(error)
+        if found is None:
+            if time.monotonic() - self._told_at > TELL_SECONDS:
+                self._told_at = time.monotonic()
+                log.warning("redis_command_failed", error=repr(error))
+            return
+        if self.state is OK:
+            log.error("redis_unavailable_going_on_without", state=found.state, reason=found.reason, error=repr(error))
+            self._pause_seconds = FIRST_PROBE_SECONDS
+            self._wait()
+        self.state = found
+
+    def _wait(self) -> None:
+        self._probe_at = time.monotonic() + self._pause_seconds * random.uniform(0.8, 1.2)
+        self._pause_seconds = min(self._pause_seconds * 1.5, LONGEST_PROBE_SECONDS)
+
+    async def _look(self) -> None:
+        if self._probe is None:
+            return
+        try:
+            await self._try(self._probe, PATIENCE_SECONDS)
+        except RedisError:
+            self._wait()
+        else:
+            self.state = OK
+            log.warning("redis_back")
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
+
+
+class GuardedRedis(Redis):
+    """The client library's, behind a breaker."""
+
+    breaker: Breaker
+    patience_seconds: float
+
+    @classmethod
+    def open(cls, url: str, breaker: Breaker | None = None, patience_seconds: float = PATIENCE_SECONDS) -> Self:
+        """Connects when it is first asked. The library's own time-outs are for subscriptions, which nothing else
+        bounds; it does not try again what failed."""
+        found = cls.from_url(
+            url,
+            socket_timeout=patience_seconds + 1,
+            socket_connect_timeout=1,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        assert isinstance(found, cls)
+        found.breaker = breaker or Breaker()
+        found.patience_seconds = patience_seconds
+        found.breaker.probe_with(found.probe)
+        return found
+
+    async def probe(self) -> None:
+        """Write something, whatever the breaker thinks of it."""
+        await super().execute_command(*PROBE)  # type: ignore[no-untyped-call]
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As the library's.
+
+        Raises:
+            RedisError
+        """
+        execute: Callable[..., Awaitable[Any]] = super().execute_command
+        return await self.breaker.ask(lambda: execute(*args, **options), self.patience_seconds)
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "GuardedPipeline":
+        """As the library's."""
+        pipe = GuardedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipe.guarded_by = self
+        return pipe
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Let go of everything."""
+        await self.breaker.close()
+        await super().aclose(close_connection_pool)
+
+
+class GuardedPipeline(Pipeline):
+    """The same for many commands at once."""
+
+    guarded_by: GuardedRedis
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """As the library's.
+
+        Raises:
+            RedisError
+        """
+        execute, guard = super().execute, self.guarded_by
+        found: list[Any] = await guard.breaker.ask(lambda: execute(raise_on_error), guard.patience_seconds)
+        return found
+
+
+async def redis_state(redis: GuardedRedis) -> RedisState:
+    """Whether Redis does what it is asked, found out by a write unless it is known not to. Takes no longer than
+    `PATIENCE_SECONDS`."""
+    try:
+        await redis.breaker.ask(redis.probe, PATIENCE_SECONDS)
+    except RedisError as error:
+        return redis.breaker.state if redis.breaker.state is not OK else RedisState("refusing", str(error)[:80])
+    return OK
