@@ -29,7 +29,7 @@ BUDGET_SECONDS = 5
 ATTEMPTS = 5
 LOCK_SPACE = 0x1B0C
 
-_BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
+BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
 """Everything on this path is found by its key. A plan made while a table was small must not read all of it once it has
 grown; the pool resets the settings when the connection goes back."""
 
@@ -54,7 +54,7 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
             if asyncio.get_running_loop().time() > ends_at:
                 await wake({("apply", shard)})
                 return False
-            woken = await _apply_or_isolate(connection, entries, project, set())
+            woken = await apply_or_isolate(connection, entries, project, set())
             settled += len(entries)
             await wake(woken)
             await after_commit()
@@ -65,11 +65,11 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
     async def left(connection: Any) -> bool:
         return bool(await inbox.claim(connection, "apply", shard, 1))
 
-    await leases.work_off(pool, Lock(LOCK_SPACE, shard, _BY_KEY), work, left, proving=False)
+    await leases.work_off(pool, Lock(LOCK_SPACE, shard, BY_KEY), work, left, proving=False)
     return settled
 
 
-async def _apply_or_isolate(
+async def apply_or_isolate(
     connection: Any, entries: Sequence[Entry], project: Project, held: set[mirror.Address]
 ) -> set[tuple[str, int]]:
     """All at once; when that fails, one half after the other, down to the entry whose fault it is.
@@ -90,8 +90,8 @@ async def _apply_or_isolate(
             return set()
         log.warning("batch_failed_trying_halves", entries=len(entries), error=repr(error))
     half = len(entries) // 2
-    woken = await _apply_or_isolate(connection, entries[:half], project, held)
-    return woken | await _apply_or_isolate(connection, entries[half:], project, held)
+    woken = await apply_or_isolate(connection, entries[:half], project, held)
+    return woken | await apply_or_isolate(connection, entries[half:], project, held)
 
 
 def _raise_unless_theirs(error: Exception) -> None:

@@ -28,14 +28,20 @@ AWAITED = frozenset({"command", "portal", "refetch"})
 
 Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
 
-_APPEND = """
+ARRIVED = "portal_arrived"
+"""The channel on which a commit announces entries of the apply lane. Identical announcements of one commit are one."""
+
+_APPEND = f"""
+WITH added AS (
 INSERT INTO ingest.inbox (source, event_id, object, record_id, kind, origin, version, occurred_at, owner_id, parent_id,
                           read_at, echo, data, lane, shard, submission)
 SELECT e.*, $16::bigint
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[],
             $9::text[], $10::text[], $11::timestamptz[], $12::bool[], $13::jsonb[], $14::text[], $15::smallint[]) AS e
 ON CONFLICT (source, event_id) DO NOTHING
-RETURNING lane, shard
+RETURNING lane, shard)
+SELECT lane, shard, CASE lane WHEN 'apply' THEN pg_notify('{ARRIVED}', '') END
+FROM (SELECT DISTINCT lane, shard FROM added) AS woken
 """
 _OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
 
@@ -97,7 +103,7 @@ class Inbox:
 
     def __init__(self, pool: asyncpg.Pool, wake: Wake, bell: Bell | None = None) -> None:
         self._pool = pool
-        self._bell = bell or Bell()
+        self.bell = bell or Bell()
         self.wake = wake
 
     async def submit(self, changes: Sequence[Change], *, pending: Sequence[Pending] = ()) -> int | None:
@@ -120,23 +126,23 @@ class Inbox:
         """
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         pause_seconds = 0.004
-        with self._bell.expect(submission) as rung:
+        with self.bell.expect(submission) as rung:
             while await self._pool.fetchval(_OPEN, submission):
                 left_seconds = deadline - asyncio.get_running_loop().time()
                 if left_seconds <= 0:
                     return False
-                pause_seconds = FALLBACK_SECONDS if self._bell.works else min(pause_seconds * 1.5, 0.1)
+                pause_seconds = FALLBACK_SECONDS if self.bell.works else min(pause_seconds * 1.5, 0.1)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(rung.wait(), min(pause_seconds, left_seconds))
                 rung.clear()
         return True
 
 
-_CLAIM = """
+_DUE = """
 SELECT i.id, i.submission, i.attempts, i.source, i.event_id, i.object, i.record_id, i.kind, i.origin, i.version,
        i.occurred_at, i.owner_id, i.parent_id, i.read_at, i.echo, i.data
 FROM ingest.inbox i
-WHERE i.lane = $1 AND i.shard = $2 AND i.settled_at IS NULL AND i.next_attempt_at <= clock_timestamp()
+WHERE i.lane = $1 AND i.shard = {shard} AND i.settled_at IS NULL AND i.next_attempt_at <= clock_timestamp()
   AND NOT EXISTS (SELECT FROM ingest.dead_letters d
                   WHERE d.resolved_at IS NULL
                     AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
@@ -147,6 +153,11 @@ WHERE i.lane = $1 AND i.shard = $2 AND i.settled_at IS NULL AND i.next_attempt_a
 ORDER BY i.id
 LIMIT $3
 """
+_CLAIM = _DUE.format(shard="$2")
+_CLAIM_OF_MANY = f"""
+SELECT due.* FROM unnest($2::smallint[]) AS s (shard) CROSS JOIN LATERAL ({_DUE.format(shard="s.shard")}) AS due
+ORDER BY due.id
+"""
 
 
 async def claim(connection: Any, lane: str, shard: int, limit: int) -> list[Entry]:
@@ -155,6 +166,12 @@ async def claim(connection: Any, lane: str, shard: int, limit: int) -> list[Entr
     Left out: records that are parked, and entries behind one of their own record that waits for its next attempt.
     """
     rows = await connection.fetch(_CLAIM, lane, shard, limit)
+    return [_entry(row) for row in rows]
+
+
+async def claim_of_many(connection: Any, lane: str, shards: Sequence[int], limit: int) -> list[Entry]:
+    """The next open entries of several shards in order, at most `limit` of each; the caller holds the shards."""
+    rows = await connection.fetch(_CLAIM_OF_MANY, lane, list(shards), limit)
     return [_entry(row) for row in rows]
 
 
