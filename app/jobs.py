@@ -135,10 +135,12 @@ class Jobs:
         return await self._queues[kind].offer(key, **arguments)
 
     def waker(self) -> Wake:
-        """Wakes the workers for (lane, shard) pairs of the inbox."""
+        """Wakes the workers for (lane, shard) pairs of the fetch lane. Entries of the apply lane announce themselves in
+        the commit that brings them."""
 
         async def wake(pairs: Iterable[tuple[str, int]]) -> None:
             for lane, shard in pairs:
-                await self.enqueue(lane, str(shard), shard=shard)
+                if lane == "fetch":
+                    await self.enqueue(lane, str(shard), shard=shard)
 
         return wake

@@ -14,7 +14,7 @@ Locks are tried and never waited for: whoever finds one taken goes on to somethi
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -180,13 +180,17 @@ async def _taken(connection: Any, lock: Lock) -> AsyncIterator[Any]:
     try:
         yield connection
     finally:
-        try:
-            await connection.execute(lock.freeing(), *lock.numbers)
-        except BaseException as error:
-            with contextlib.suppress(asyncpg.InterfaceError):  # the pool has let go of one that ended
-                connection.terminate()
-            if not isinstance(error, _GONE):
-                raise
+        await _freed(connection, lock.freeing(), *lock.numbers)
+
+
+async def _freed(connection: Any, statement: str, *values: object) -> None:
+    try:
+        await connection.execute(statement, *values)
+    except BaseException as error:
+        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has let go of one that ended
+            connection.terminate()
+        if not isinstance(error, _GONE):
+            raise
 
 
 _GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
@@ -226,6 +230,23 @@ async def work_off(
                 again = await work(held)
             if not again or not await left(connection) or not await take(connection, lock):
                 return True
+
+
+@asynccontextmanager
+async def those_free(
+    connection: Any, space: int, keys: Sequence[int], settings: Sequence[tuple[str, str]] = ()
+) -> AsyncIterator[list[int]]:
+    """Hold those locks of a space that nobody else holds, for work that does nothing but talk to Postgres."""
+    made = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in [*bounds().items(), *settings])
+    taken: list[int] = await connection.fetchval(
+        f"SELECT ARRAY(SELECT k FROM unnest($2::int[]) AS k WHERE pg_try_advisory_lock($1, k)), {made}",
+        space,
+        list(keys),
+    )
+    try:
+        yield taken
+    finally:
+        await _freed(connection, "SELECT pg_advisory_unlock($1, k) FROM unnest($2::int[]) AS k", space, taken)
 
 
 @asynccontextmanager

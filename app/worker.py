@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from app import collector, leases
 from app.commands import fulfilment
 from app.commands.fulfilment.provision import templates
 from app.ingest import drain, fetch, inbox
+from app.ingest.live import LiveDrain
 from app.ingest.pending import forget_pending
 from app.ingest.upstreams import Upstreams
 from app.integrations.admission.lanes import background
@@ -92,12 +93,9 @@ class Work:
         share = max(resources.settings.worker_concurrency // 4, 1)
         at_once = {"apply": share, "fetch": share, "fulfil": resources.settings.worker_concurrency}
         self.own = Own(at_once, JOB_TIMEOUT_SECONDS)
+        self.live = LiveDrain(resources.pool, self._project, self._wake, self._note_commit, self._drain_alone)
         self._due_since: dict[str, float] = {}
         self._newest_notice, self._noticed = 0, frozenset[int]()
-
-    async def apply(self, job: Any, *, shard: int) -> None:
-        """Drain a shard of changes into mirror and read models."""
-        await isolated("apply", str(shard), partial(self._apply, shard), self.own.failures)
 
     async def fetch(self, job: Any, *, shard: int) -> None:
         """Read again what a shard of hints names."""
@@ -110,7 +108,16 @@ class Work:
 
     async def _apply(self, shard: int) -> None:
         r = self._resources
-        await drain.drain(r.pool, shard, self._project, r.inbox.wake, self._note_commit)
+        await drain.drain(r.pool, shard, self._project, self._wake, self._note_commit)
+
+    def _drain_alone(self, shard: int) -> None:
+        self.own.start("apply", str(shard), partial(self._apply, shard))
+
+    async def _wake(self, pairs: Iterable[tuple[str, int]]) -> None:
+        """What this process leaves to be done goes on in this process, or through the queue."""
+        if any(lane == "apply" for lane, _ in pairs):
+            self.live.arrived()
+        await self._resources.inbox.wake(pairs)
 
     async def _fetch(self, shard: int) -> None:
         with background():
@@ -215,6 +222,7 @@ async def serve(settings: Settings) -> None:
         tasks = [asyncio.create_task(worker.start()) for worker in workers]
         background = [
             asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
+            asyncio.create_task(work.live.follow(resources.inbox.bell)),
             asyncio.create_task(work.follow_commits()),
             asyncio.create_task(keep_up(resources)),
         ]
@@ -242,9 +250,9 @@ def _workers(settings: Settings, resources: Resources, work: Work) -> list[Worke
     rest. How much an upstream is asked at once is bounded by its client.
     """
     redis = GuardedRedis.open(settings.redis_url, resources.redis.breaker, BLOCKED_SECONDS)
-    kinds = {"apply": work.apply, "fetch": work.fetch, "fulfil": work.fulfil}
+    kinds = {"fetch": work.fetch, "fulfil": work.fulfil}
     share = max(settings.worker_concurrency // 2, 1)
-    concurrency = {"apply": share, "fetch": max(share // 2, 1), "fulfil": settings.worker_concurrency}
+    concurrency = {"fetch": max(share // 2, 1), "fulfil": settings.worker_concurrency}
     return [
         QuietWorker(
             Queue(redis, kind),

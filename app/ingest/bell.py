@@ -6,9 +6,10 @@ connection just lost) waiting still works, by asking more often.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import asyncpg
 import structlog
 
 from app.db import connect, is_outage
@@ -33,11 +34,20 @@ class Bell:
     def __init__(self) -> None:
         self.works = False
         self._waiting: dict[int, set[asyncio.Event]] = {}
+        self._others: dict[str, Callable[[], None]] = {}
+        self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[None] | None = None
 
     def listen(self, database_url: str) -> None:
         """Begin to hear, and go on after any interruption, until `close`."""
         self._task = asyncio.create_task(self._listen_for_ever(database_url))
+
+    async def also(self, channel: str, heard: Callable[[], None]) -> None:
+        """Call `heard` for every notification of another channel, and once after each interruption, in which some may
+        have been missed."""
+        self._others[channel] = heard
+        if self._connection is not None:
+            await self._add(self._connection, channel, heard)
 
     async def close(self) -> None:
         """Stop hearing."""
@@ -74,12 +84,20 @@ class Bell:
         try:
             connection.add_termination_listener(lambda _: ended.set())
             await connection.add_listener(CHANNEL, self._hear)
+            self._connection = connection
+            for channel, heard in self._others.items():
+                await self._add(connection, channel, heard)
             self.works = True
             for submission in list(self._waiting):
                 self._rouse(submission)
             await ended.wait()
         finally:
+            self._connection = None
             await connection.close(timeout=2)
+
+    async def _add(self, connection: asyncpg.Connection, channel: str, heard: Callable[[], None]) -> None:
+        await connection.add_listener(channel, lambda *_: heard())
+        heard()
 
     def _hear(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         for number in str(payload).split():

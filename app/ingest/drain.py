@@ -35,7 +35,7 @@ OVERTAKEN_TIMES = 3
 """How often a batch is merged again at once. After that it is like any batch that fails: halves are tried."""
 LOCK_SPACE = 0x1B0C
 
-_BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
+BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
 """Everything on this path is found by its key. A plan made while a table was small must not read all of it once it has
 grown; the pool resets the settings when the connection goes back."""
 
@@ -60,9 +60,9 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
             if asyncio.get_running_loop().time() > ends_at:
                 await wake({("apply", shard)})
                 return False
-            woken = await _apply_or_isolate(connection, entries, project, set())
+            woken = await apply_or_isolate(connection, entries, project, set())
             settled += len(entries)
-            await _tell(partial(wake, woken), after_commit)
+            await tell(partial(wake, woken), after_commit)
             if len(entries) < BATCH:
                 break  # whether more came meanwhile is seen once the lock is released
         return True
@@ -70,12 +70,12 @@ async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wa
     async def left(connection: Any) -> bool:
         return bool(await inbox.claim(connection, "apply", shard, 1))
 
-    await leases.work_off(pool, Lock(LOCK_SPACE, shard, _BY_KEY), work, left, proving=False)
+    await leases.work_off(pool, Lock(LOCK_SPACE, shard, BY_KEY), work, left, proving=False)
     return settled
 
 
-async def _tell(*tellings: Callable[[], Awaitable[None]]) -> None:
-    """What is committed stands, whether or not somebody hears of it now; the sweep finds what was not told."""
+async def tell(*tellings: Callable[[], Awaitable[None]]) -> None:
+    """Tell of a commit. It stands, whether or not somebody hears of it now; the sweep finds what was not told."""
     for telling in tellings:
         try:
             await telling()
@@ -83,7 +83,7 @@ async def _tell(*tellings: Callable[[], Awaitable[None]]) -> None:
             log.exception("telling_failed")
 
 
-async def _apply_or_isolate(
+async def apply_or_isolate(
     connection: Any, entries: Sequence[Entry], project: Project, held: set[mirror.Address]
 ) -> set[tuple[str, int]]:
     """All at once; when that fails, one half after the other, down to the entry whose fault it is.
@@ -104,8 +104,8 @@ async def _apply_or_isolate(
             return set()
         log.warning("batch_failed_trying_halves", entries=len(entries), error=repr(error))
     half = len(entries) // 2
-    woken = await _apply_or_isolate(connection, entries[:half], project, held)
-    return woken | await _apply_or_isolate(connection, entries[half:], project, held)
+    woken = await apply_or_isolate(connection, entries[:half], project, held)
+    return woken | await apply_or_isolate(connection, entries[half:], project, held)
 
 
 def _raise_unless_theirs(error: Exception) -> None:

@@ -34,14 +34,20 @@ AWAITED = frozenset({"command", "portal", "refetch"})
 T = TypeVar("T")
 Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
 
-_APPEND = """
+ARRIVED = "portal_arrived"
+"""The channel on which a commit announces entries of the apply lane. Identical announcements of one commit are one."""
+
+_APPEND = f"""
+WITH added AS (
 INSERT INTO ingest.inbox (source, event_id, object, record_id, kind, origin, version, occurred_at, owner_id, parent_id,
                           read_at, echo, data, lane, shard, submission)
 SELECT e.*, $16::bigint
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[],
             $9::text[], $10::text[], $11::timestamptz[], $12::bool[], $13::jsonb[], $14::text[], $15::smallint[]) AS e
 ON CONFLICT (source, event_id) DO NOTHING
-RETURNING lane, shard
+RETURNING lane, shard)
+SELECT lane, shard, CASE lane WHEN 'apply' THEN pg_notify('{ARRIVED}', '') END
+FROM (SELECT DISTINCT lane, shard FROM added) AS woken
 """
 _OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
 
@@ -137,7 +143,7 @@ class Inbox:
 
     def __init__(self, pool: asyncpg.Pool, wake: Wake, bell: Bell | None = None) -> None:
         self._pool = pool
-        self._bell = bell or Bell()
+        self.bell = bell or Bell()
         self.wake = wake
 
     async def submit(self, changes: Sequence[Change], *, pending: Sequence[Pending] = ()) -> int | None:
@@ -173,12 +179,12 @@ class Inbox:
     async def _settled(self, submission: int, timeout_seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         pause_seconds = 0.004
-        with self._bell.expect(submission) as rung:
+        with self.bell.expect(submission) as rung:
             while await self._pool.fetchval(_OPEN, submission):
                 left_seconds = deadline - asyncio.get_running_loop().time()
                 if left_seconds <= 0:
                     return False
-                pause_seconds = FALLBACK_SECONDS if self._bell.works else min(pause_seconds * 1.5, 0.1)
+                pause_seconds = FALLBACK_SECONDS if self.bell.works else min(pause_seconds * 1.5, 0.1)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(rung.wait(), min(pause_seconds, left_seconds))
                 rung.clear()
@@ -191,7 +197,7 @@ CASE WHEN i.read_at IS NULL THEN o.version < i.version OR (o.read_at IS NULL AND
 """
 """Whether the whole record `i` knows all that the older entry `o` says: a later read, or a later event of the feed."""
 
-_CLAIM = f"""
+_DUE = f"""
 SELECT i.id, i.submission, i.attempts, i.received_at, held.back AS ahead, i.source, i.event_id, i.object, i.record_id,
        i.kind, i.origin, i.version, i.occurred_at, i.owner_id, i.parent_id, i.read_at, i.echo, i.data
 FROM ingest.inbox i
@@ -205,7 +211,7 @@ CROSS JOIN LATERAL (
                      AND (e.source, e.object, e.record_id) = (i.source, i.object, i.record_id)) AS postponed
     OFFSET 0) AS waits
 CROSS JOIN LATERAL (SELECT waits.parked OR waits.postponed AS back OFFSET 0) AS held
-WHERE i.lane = $1 AND i.shard = $2 AND i.settled_at IS NULL AND i.next_attempt_at <= clock_timestamp()
+WHERE i.lane = $1 AND i.shard = {{shard}} AND i.settled_at IS NULL AND i.next_attempt_at <= clock_timestamp()
   AND i.source <> ALL($4::text[])
   AND (NOT held.back OR CASE i.kind
     WHEN 'partial' THEN false
@@ -220,6 +226,11 @@ WHERE i.lane = $1 AND i.shard = $2 AND i.settled_at IS NULL AND i.next_attempt_a
 ORDER BY i.id
 LIMIT $3
 """
+_CLAIM = _DUE.format(shard="$2")
+_CLAIM_OF_MANY = f"""
+SELECT due.* FROM unnest($2::smallint[]) AS s (shard) CROSS JOIN LATERAL ({_DUE.format(shard="s.shard")}) AS due
+ORDER BY due.id
+"""
 
 
 async def claim(connection: Any, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[Entry]:
@@ -230,6 +241,12 @@ async def claim(connection: Any, lane: str, shard: int, limit: int, without: Seq
     hint that asks for one.
     """
     rows = await connection.fetch(_CLAIM, lane, shard, limit, list(without))
+    return [_entry(row) for row in rows]
+
+
+async def claim_of_many(connection: Any, lane: str, shards: Sequence[int], limit: int) -> list[Entry]:
+    """The next open entries of several shards in order, at most `limit` of each; the caller holds the shards."""
+    rows = await connection.fetch(_CLAIM_OF_MANY, lane, list(shards), limit, [])
     return [_entry(row) for row in rows]
 
 
