@@ -23,6 +23,7 @@ from app.db import is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.events import Change
 from app.ingest import inbox
+from app.ingest.batches import Batches, Silent
 from app.ingest.feed_state import FeedState
 from app.ingest.inbox import Inbox
 from app.ingest.isolation import Append
@@ -37,10 +38,6 @@ Resync = Callable[[datetime | None], Awaitable[None]]
 """Reads what changed since an instant; everything, when there is none."""
 
 log = structlog.get_logger()
-
-
-class Silent(Exception):
-    """The stream did not even send a keepalive."""
 
 
 class Listener:
@@ -99,10 +96,15 @@ class Listener:
         # Without a position: everything the bus retains. Whatever changed during the resync is in there.
         stream = self._pubsub.subscribe(self._topic, position, earliest=position is None).__aiter__()
         self._renew.clear()
-        while True:
-            batch = await self._next(stream)
-            await self.record(batch)
-            yield batch
+        batches = Batches(stream, self._silence_seconds, self._renew)
+        try:
+            while True:
+                batch = await batches.following()
+                await self.record(batch)
+                batches.recorded()
+                yield batch
+        finally:
+            await batches.close()
 
     async def _make_up(self, position: bytes | None) -> None:
         since = await self.feed.gap_since()
@@ -110,19 +112,6 @@ class Listener:
             await self.feed.tell("resyncing")
             await self._resync(since)
             await self.feed.closed_gap()
-
-    async def _next(self, stream: AsyncIterator[Batch]) -> Batch:
-        """The next batch, unless the stream stays silent or is to be renewed."""
-        coming = asyncio.ensure_future(anext(stream))
-        renewed = asyncio.ensure_future(self._renew.wait())
-        try:
-            await asyncio.wait([coming, renewed], timeout=self._silence_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
-                raise Silent(f"nothing for {self._silence_seconds} s" if not renewed.done() else "asked to renew")
-            return coming.result()
-        finally:
-            for task in (coming, renewed):
-                task.cancel()
 
     async def record(self, batch: Batch) -> None:
         """Events and the position that covers them, in one transaction; then wake the workers."""
