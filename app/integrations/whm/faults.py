@@ -62,9 +62,9 @@ def understood(function: str, answer: Answer, write: bool, operation: str = "") 
         raise UpstreamAuthFailed(WHM, operation, f"HTTP {answer.status}")
     if failure := of_status(WHM, operation, answer.status, write=write):
         raise failure
-    body = json_object(answer, "metadata")
-    if body is None and write and (found := opening(answer, "metadata")) and _succeeded(found.members["metadata"]):
-        body = found.members
+    body = json_object(answer)
+    if body is None and write and _succeeded((found := opening(answer, "metadata")).get("metadata")):
+        body = found
     metadata = (body or {}).get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("command") != function:
         raise _unlike_an_answer(operation, answer.status, body or {}, write)

@@ -102,9 +102,9 @@ def required(body: Mapping[str, Any], name: str, action: str) -> str:
 def _understood(action: str, answer: Answer, write: bool) -> dict[str, Any]:
     if failure := of_status(WHMCS, action, answer.status, write=write):
         raise failure
-    body = json_object(answer, "result")
-    if body is None and write and (found := opening(answer, "result")) and found.members["result"] == "success":
-        body = found.members
+    body = json_object(answer)
+    if body is None and write and (found := opening(answer, "result")).get("result") == "success":
+        body = found
     if answer.status != 200:
         raise of_other_status(action, answer.status, text(body.get("message")) if body else "")
     if body is None:  # spoiled by a hook or a PHP notice
