@@ -23,7 +23,7 @@ from app.errors import (
     UpstreamUnreached,
 )
 from app.intake import text
-from app.intake.salvage import Salvaged, salvaged
+from app.intake.salvage import salvaged
 from app.integrations.admission.pauses import told_seconds
 from app.integrations.tls import trusted
 from app.integrations.wall import write_refused, write_sent
@@ -141,20 +141,20 @@ class Forms:
         return OutcomeUnknown if write else UpstreamUnavailable
 
 
-def json_object(answer: Answer, member: str) -> dict[str, Any] | None:
-    """What the answer says, when that is a JSON object. Output printed before or after it by mistake is overlooked when
-    the object has `member`."""
+def json_object(answer: Answer) -> dict[str, Any] | None:
+    """What the answer says, when that is a JSON object."""
     try:
         return text.json_object(answer.content)
     except text.Unreadable:
-        found = salvaged(answer.content, member)
-        return found.members if found and found.closed else None
+        return None
 
 
-def opening(answer: Answer, member: str) -> Salvaged | None:
-    """What an answer still says that was cut short or spoiled after `member`. A write that its vendor calls a success
-    is one, however the rest reads; of a read, what is missing might be everything."""
-    return salvaged(answer.content, member)
+def opening(answer: Answer, member: str) -> dict[str, Any]:
+    """The members that can still be read of an answer to a write that was cut short, or printed amid other output; only
+    if `member` is among them. A write that its vendor calls a success is one, however the rest reads. Of a read, what is
+    missing might be everything."""
+    found = salvaged(answer.content, member)
+    return found.members if found else {}
 
 
 def spoiled(upstream: str, operation: str, message: str, *, write: bool) -> UpstreamError:

@@ -35,9 +35,9 @@ def understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
     Raises:
         UpstreamError: of the kind that `RESULTS` says; vendor codes are pairs such as `400-356`.
     """
-    body = json_object(answer, CODE)
-    if body is None and write and (found := opening(answer, CODE)) and _code(found.members) == SUCCESS:
-        body = found.members
+    body = json_object(answer)
+    if body is None and write and _code(found := opening(answer, CODE)) == SUCCESS:
+        body = found
     body = body or {}
     code = _code(body)
     if code == SUCCESS:

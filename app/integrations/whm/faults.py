@@ -63,9 +63,9 @@ def understood(function: str, answer: Answer, write: bool, operation: str = "") 
     told = answer.retry_after_seconds
     if failure := of_status(WHM, operation, answer.status, write=write, retry_after_seconds=told):
         raise failure
-    body = json_object(answer, "metadata")
-    if body is None and write and (found := opening(answer, "metadata")) and _succeeded(found.members["metadata"]):
-        body = found.members
+    body = json_object(answer)
+    if body is None and write and _succeeded((found := opening(answer, "metadata")).get("metadata")):
+        body = found
     metadata = (body or {}).get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("command") != function:
         raise _unlike_an_answer(operation, answer.status, body or {}, write)

@@ -111,9 +111,9 @@ def _understood(action: str, answer: Answer, write: bool) -> dict[str, Any]:
     told = answer.retry_after_seconds
     if failure := of_status(WHMCS, action, answer.status, write=write, retry_after_seconds=told):
         raise failure
-    body = json_object(answer, "result")
-    if body is None and write and (found := opening(answer, "result")) and found.members["result"] == "success":
-        body = found.members
+    body = json_object(answer)
+    if body is None and write and (found := opening(answer, "result")).get("result") == "success":
+        body = found
     if answer.status != 200:
         raise of_other_status(action, answer.status, text(body.get("message")) if body else "")
     if body is None:  # spoiled by a hook or a PHP notice

@@ -134,11 +134,19 @@ async def test_whmcs_being_down_is_unavailable_and_passes(whmcs, customer, sandb
     assert await whmcs.client(customer["whmcs_client_id"])
 
 
-@pytest.mark.parametrize("kind", ["latency", "status", "garbage", "timeout_after_write"])
+@pytest.mark.parametrize("kind", ["latency", "status", "empty", "timeout_after_write"])
 async def test_a_doubtful_write_to_whmcs_is_never_repeated(whmcs, customer, sandbox, kind):
     await sandbox.fault("whmcs", kind, "AddOrder", seconds=2.0, status=500)
     with pytest.raises(OutcomeUnknown):
         await whmcs.add_order(order_for(customer["whmcs_client_id"]))
+    assert [call["operation"] for call in await sandbox.calls("whmcs")].count("AddOrder") == 1
+
+
+async def test_a_write_that_whmcs_calls_a_success_after_a_php_notice_is_one(whmcs, customer, sandbox):
+    await sandbox.fault("whmcs", "garbage", "AddOrder")
+    order = order_for(customer["whmcs_client_id"])
+    made = await whmcs.add_order(order)
+    assert (await whmcs.find_order(customer["whmcs_client_id"], order.salesforce_order_id)).order_id == made.order_id
     assert [call["operation"] for call in await sandbox.calls("whmcs")].count("AddOrder") == 1
 
 
