@@ -168,8 +168,15 @@ class Desk:
             await self.hurry(order_id)
         return "running"
 
+    def let_in(self) -> None:
+        """No upstream is left alone any longer: the pause of every breaker has passed."""
+        for gate in self.resources.admission.gates.values():
+            if gate.state != "closed":
+                gate.close()
+
     async def hurry(self, order_id: str) -> None:
         """Whatever the fulfilment waits for, enough time has passed."""
+        self.let_in()
         await self.pool.execute(
             "UPDATE portal.fulfilments SET next_attempt_at = now(), facts = facts || (SELECT coalesce("
             "jsonb_object_agg(key, to_jsonb((value #>> '{}')::timestamptz - interval '5 minutes')), '{}') "
@@ -193,6 +200,7 @@ class Desk:
 
     async def hurry_steps(self, order_id: str, state: str) -> None:
         """Whatever the steps after activation in this state wait for, two and a half minutes have passed."""
+        self.let_in()
         await self.pool.execute(
             "UPDATE portal.provision_steps SET next_attempt_at = now(), facts = facts || (SELECT coalesce("
             "jsonb_object_agg(key, to_jsonb((value #>> '{}')::timestamptz - interval '150 seconds')), '{}') "

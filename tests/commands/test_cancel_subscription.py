@@ -97,6 +97,7 @@ async def test_with_the_billing_system_down_nothing_is_asked(desk: Any) -> None:
     with pytest.raises(UpstreamUnavailable):
         await cancel_subscription(desk.context, actor, wish(service_id))
     await desk.sandbox.clear_faults()
+    desk.let_in()
     assert not await requests(desk, service_id)
 
 

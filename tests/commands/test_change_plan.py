@@ -210,6 +210,7 @@ async def test_a_doubtful_order_is_looked_for_and_never_placed_twice(desk: Any, 
         state = done.result.state
     except OutcomeUnknown:
         await desk.sandbox.clear_faults()
+        desk.let_in()
         assert await upgrades(desk, service_id) == []
         with pytest.raises(OutcomeUnknown):  # still in doubt: it may yet be worked on
             await change_plan(desk.context, actor, wish(service_id, sku, direction))
@@ -297,4 +298,5 @@ async def test_only_ones_own_service_and_only_while_the_billing_system_answers(d
     with pytest.raises(UpstreamUnavailable):
         await change_plan(desk.context, actor, wish(service_id, "HOSTING-PRO"))
     await desk.sandbox.clear_faults()
+    desk.let_in()
     assert await upgrades(desk, service_id) == []

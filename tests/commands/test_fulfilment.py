@@ -208,6 +208,7 @@ async def test_an_upstream_that_is_away_pauses_the_order_until_it_is_back(desk: 
     assert [row["outcome"] for row in tries] == ["retry", "retry", "pause"]
     assert order["Activation_Error_Code__c"] == "WHMCS_UNAVAILABLE"
     await desk.sandbox.clear_faults()
+    desk.let_in()
     await desk.hurry(order_id)
     assert await desk.fulfil(order_id) == "done"
     await desk.assert_whole(actor, order_id)

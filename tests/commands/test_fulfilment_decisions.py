@@ -77,6 +77,7 @@ async def test_a_failed_order_is_tried_again_from_where_it_stopped(desk: Any) ->
     await desk.sandbox.fault("whmcs", "status", operation="AcceptOrder", status=500, count=None)
     await desk.fulfil(order_id)
     await desk.sandbox.clear_faults()
+    desk.let_in()
     story = await decide.retry(desk.context, AYA, order_id)
     assert (story.fulfilment.state, story.fulfilment.attempt, story.fulfilment.error_code) == ("running", 0, None)
     assert await desk.fulfil(order_id) == "done"
@@ -94,6 +95,7 @@ async def test_a_cancelled_order_leaves_nothing_in_billing(desk: Any, operation:
     await desk.sandbox.fault("whmcs", "status", operation=operation, status=500, count=None)
     await desk.fulfil(order_id)
     await desk.sandbox.clear_faults()
+    desk.let_in()
     story = await decide.cancel(desk.context, AYA, order_id, "the customer called")
     assert story.fulfilment.state == "cancelled"
     assert set(await billed(desk, actor, order_id)) <= {"Cancelled"}
@@ -140,10 +142,12 @@ async def test_a_cancellation_that_was_stopped_goes_on(desk: Any) -> None:
     await desk.sandbox.fault("whmcs", "status", operation="AcceptOrder", status=500, count=None)
     await desk.fulfil(order_id)
     await desk.sandbox.clear_faults()
+    desk.let_in()
     await desk.sandbox.fault("salesforce", "down", count=None)
     with pytest.raises(Exception, match="salesforce"):
         await decide.cancel(desk.context, AYA, order_id, "stopped")
     assert (await state_of(desk, order_id))[0] != "cancelled"
     await desk.sandbox.clear_faults()
+    desk.let_in()
     assert (await decide.cancel(desk.context, AYA, order_id, "stopped")).fulfilment.state == "cancelled"
     assert await billed(desk, actor, order_id) == ["Cancelled"]

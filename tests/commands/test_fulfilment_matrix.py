@@ -66,6 +66,7 @@ async def test_the_books_balance_whatever_happens_to_a_call(desk: Any, category:
     assert sum(each["count"] for each in left) < 2, "the fault never met a call"
     await _balanced(desk, actor, order_id, category)
     await desk.sandbox.clear_faults()
+    desk.let_in()
     if state != "done":
         story = await overview.one(desk.pool, order_id)
         assert story.fulfilment.error_code, "a stopped order says why"
@@ -120,6 +121,7 @@ async def test_the_service_stays_active_whatever_happens_to_a_call_after_activat
     await _one_of_each(desk, order_id)
 
     await desk.sandbox.clear_faults()
+    desk.let_in()
     await desk.server(missing=[])
     if set(found.values()) != {"done"}:
         await decide.retry(desk.context, AYA, order_id)

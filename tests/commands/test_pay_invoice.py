@@ -117,6 +117,7 @@ async def test_whatever_happens_to_the_charge_it_is_made_once(desk: Any, hana: A
         assert not isinstance(found, PaymentRefused), "nobody declined anything"
         assert len(await desk.payments(invoice_id)) <= 1
     await desk.sandbox.clear_faults()
+    desk.let_in()
     await asyncio.sleep(FAULTS[name].get("seconds", 0))
     await desk.pool.execute(
         "UPDATE portal.captures SET sent_at = sent_at - $1 * interval '1 second'", captures.SETTLE_SECONDS

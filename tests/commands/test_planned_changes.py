@@ -181,6 +181,7 @@ async def test_a_planned_change_is_taken_back_and_not_made(desk: Any) -> None:
     again_ = await cancel_scheduled_change(desk.context, actor, CancelScheduledChange(service_id))
     assert again_.submission is None
     await desk.sandbox.clear_faults()
+    desk.let_in()
     assert (await shown(desk, service_id))["scheduled_change"] is None
     assert [(each["kind"], each["notifies"]) for each in await told(desk, service_id)] == [
         ("change_scheduled", False),

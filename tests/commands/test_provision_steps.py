@@ -377,6 +377,7 @@ async def test_a_server_that_is_away_is_tried_again_with_growing_pauses_and_not_
     await desk.assert_whole(actor, order_id)
 
     await desk.sandbox.clear_faults()
+    desk.let_in()
     await decide.retry(desk.context, AYA, order_id)
     assert await desk.set_up(order_id) == ALL_DONE
 

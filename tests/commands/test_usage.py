@@ -82,6 +82,7 @@ async def test_while_the_network_is_away_the_last_figures_are_given_with_their_a
     with pytest.raises(UpstreamError):
         await usage(desk, actor, service_id)
     await desk.sandbox.clear_faults()
+    desk.let_in()
     first = await usage(desk, actor, service_id)
     await forget(desk)
     await desk.sandbox.fault("freebit", kind, "mvno/getTrafficInfo", count=5, status=500)

@@ -88,6 +88,7 @@ async def test_while_the_billing_system_is_away_every_link_and_write_says_so_and
     assert said["detail"] == BillingUnavailable.detail
     assert int(response.headers["retry-after"]) == said["retry_after"] > 0
     await desk.sandbox.clear_faults()
+    desk.let_in()
     assert await desk.payments(ids["invoice"]) == []
     assert await desk.pool.fetchval("SELECT count(*) FROM portal.captures") == 0
     assert (await api.get("/api/account/profile")).json()["first_name"] == profile["first_name"]
