@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.cli.environment import beside_sandbox
+from app.db import is_outage
 from app.ingest import progress
 from app.resources import Resources, open_resources
 from app.settings import load
@@ -94,11 +95,16 @@ async def resources(environment: dict[str, str]) -> AsyncIterator[Resources]:
 
 
 async def settle(resources: Resources) -> None:
-    """Until nothing is left to do anywhere."""
+    """Until nothing is left to do anywhere. A database that was killed may still be recovering."""
     async with asyncio.timeout(QUIET_SECONDS):
         quiet = 0
         while quiet < 3:
-            quiet = quiet + 1 if not await resources.pool.fetchval(OPEN) else 0
+            try:
+                quiet = quiet + 1 if not await resources.pool.fetchval(OPEN) else 0
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                quiet = 0
             await asyncio.sleep(0.3)
 
 
