@@ -162,6 +162,10 @@ async def test_a_list_that_is_not_complete_deletes_nothing_and_is_not_fresh(rude
     hint = whmcs_hint("pay_methods", CLIENT, "test")
     async with rude.pool.acquire() as connection:
         assert await lists.whole(connection, hint, {"pay_method": part}) == []
+    await read(rude, "client_services", "before")
+    hint = whmcs_hint("client_services", CLIENT, "test")
+    async with rude.pool.acquire() as connection:
+        assert await lists.whole(connection, hint, {"service": part}) == []
 
 
 async def test_members_that_are_as_they_were_are_verified_without_an_entry_each(
