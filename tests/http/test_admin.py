@@ -30,7 +30,8 @@ async def operator(pool: asyncpg.Pool, settings: Settings) -> dict[str, str]:
 
 
 async def parked(pool: asyncpg.Pool, feed: Any) -> int:
-    await feed([change("whmcs", "invoice", "66", {"status": "Unpaid", "note": "Hana Sato"}, owner_id="client-hana")])
+    poison = {**INVOICE, "note": "poison", "lastname": "Hana Sato"}
+    await feed([change("whmcs", "invoice", "66", poison, owner_id="client-hana")])
     for version in range(1, 6):
         await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second'")
         await feed([change("whmcs", "invoice", "77", INVOICE, at=version, owner_id="client-hana")])

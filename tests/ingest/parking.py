@@ -1,6 +1,6 @@
 """A projector that cannot digest what is poisonous, so that tests can park records."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,17 @@ DUE = "UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second' WHE
 
 class Poisoned(ValueError):
     """What poison raises, quoting the value as a careless projector would."""
+
+
+def refuse_poison(changed: Sequence[Record], poisonous: Collection[str] = ("poison",)) -> None:
+    """Fail as a projector does that meets a record it cannot digest: one whose `note` is poisonous.
+
+    The real projectors show what they cannot read as nothing, so no record of an upstream's is poison to them for sure.
+    """
+    for record in changed:
+        if record.data.get("note") in poisonous:
+            whose = f"{record.data.get('email')} ({record.data.get('lastname')})"
+            raise Poisoned(f"cannot digest {record.data['note']!r} of {whose}")
 
 
 class Stand:
@@ -31,10 +42,7 @@ class Stand:
 
     async def project(self, connection: Any, changed: Sequence[Record], verified: Sequence[Record]) -> None:
         """Refuse what is poisonous."""
-        for record in changed:
-            if record.data.get("note") in self.poisonous:
-                whose = f"{record.data.get('email')} ({record.data.get('lastname')})"
-                raise Poisoned(f"cannot digest {record.data['note']!r} of {whose}")
+        refuse_poison(changed, self.poisonous)
 
     async def told(self) -> None:
         """Nobody is."""

@@ -17,7 +17,7 @@ from tests.changes import INVOICE, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 ME = Operator(name="an operator")
-POISON = {**INVOICE, "total": "a lot"}
+POISON = {**INVOICE, "note": "poison"}
 
 
 async def wake(pairs: object) -> None:
@@ -45,7 +45,7 @@ async def status(pool: asyncpg.Pool, invoice_id: str) -> str | None:
 async def test_a_poisoned_record_waits_and_every_other_moves_on(pool: asyncpg.Pool, parked: int) -> None:
     (letter,) = await dead_letters.listed(pool)
     assert (letter.object, letter.record_id, letter.waiting, letter.attempts) == ("invoice", "77", 1, 5)
-    assert "a lot" in letter.error or "ConversionSyntax" in letter.error
+    assert "Poisoned" in letter.error
     assert "Traceback" in letter.stack
     assert await status(pool, "77") == "unpaid"
     assert await status(pool, "78") == "unpaid"

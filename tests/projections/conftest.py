@@ -1,18 +1,19 @@
 """A drained inbox: changes in, read models out, over the real database."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from functools import partial
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from app.events import Change
+from app.events import Change, Record
 from app.ingest import drain
 from app.ingest.inbox import Inbox, open_shards
 from app.projections import engine
 from app.projections.registry import projectors
 from app.settings import Settings
+from tests.ingest.parking import refuse_poison
 from tests.linked import add_account
 
 type_of_feed = Callable[[Sequence[Change]], Awaitable[None]]
@@ -28,7 +29,8 @@ async def account(pool: asyncpg.Pool) -> UUID:
 
 @pytest.fixture
 def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
-    """Submit changes one after the other and drain until nothing is left to apply."""
+    """Submit changes one after the other and drain until nothing is left to apply. A record with the note `poison`
+    cannot be projected."""
 
     async def nobody() -> None:
         return None
@@ -36,12 +38,16 @@ def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
     async def wake(pairs: Iterable[tuple[str, int]]) -> None:
         return None
 
+    async def project(connection: Any, changed: Sequence[Record], verified: Sequence[Record]) -> None:
+        refuse_poison(changed)
+        await engine.project(projectors(settings), connection, changed, verified)
+
     async def run(changes: Sequence[Change]) -> None:
         for change in changes:
             await Inbox(pool, wake).submit([change])
             for lane, shard in await open_shards(pool):
                 if lane == "apply":
-                    await drain.drain(pool, shard, partial(engine.project, projectors(settings)), wake, nobody)
+                    await drain.drain(pool, shard, project, wake, nobody)
 
     return run
 

@@ -142,7 +142,7 @@ async def test_a_parked_record_is_said_with_its_dead_letter(
     why: Why, feed: Feed, account: UUID, pool: asyncpg.Pool
 ) -> None:
     await feed([change("whmcs", "invoice", "77", INVOICE, owner_id="1001")])
-    poison = change("whmcs", "invoice", "77", {**INVOICE, "total": "many"}, at=1, owner_id="1001")
+    poison = change("whmcs", "invoice", "77", {**INVOICE, "note": "poison"}, at=1, owner_id="1001")
     later = change("whmcs", "invoice", "77", {"status": "Paid"}, at=2, kind="partial", owner_id="1001")
     await feed([poison])
     for _ in range(5):

@@ -264,14 +264,14 @@ async def test_a_read_that_found_nothing_new_makes_documents_younger_and_is_no_n
 async def test_one_poisonous_entry_parks_its_own_record_and_nobody_elses(
     pool: asyncpg.Pool, account: UUID, feed: Feed
 ) -> None:
-    poison = change("whmcs", "invoice", "66", {"status": "Unpaid"}, owner_id="1001")
+    poison = change("whmcs", "invoice", "66", {**INVOICE, "note": "poison"}, owner_id="1001")
     await feed([poison, change("whmcs", "invoice", "77", INVOICE, owner_id="1001")])
     for version in range(1, 6):
         await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second'")
         await feed([change("whmcs", "invoice", "77", INVOICE, at=version, owner_id="1001")])
     letters = await pool.fetch("SELECT record_id, error, stack FROM ingest.dead_letters")
     assert [letter["record_id"] for letter in letters] == ["66"]
-    assert "KeyError" in letters[0]["error"]
+    assert "Poisoned" in letters[0]["error"]
     assert "Traceback" in letters[0]["stack"]
     assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE invoice_id = '77'") == 1
     assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE record_id = '77' AND settled_at IS NULL") == 0
@@ -287,15 +287,15 @@ async def test_a_value_the_database_cannot_take_is_the_entrys_fault_and_blocks_n
     assert await pool.fetchval("SELECT attempts FROM ingest.inbox WHERE object = 'invoice' AND settled_at IS NULL") >= 1
 
 
-async def test_while_an_entry_waits_for_its_next_attempt_later_ones_of_its_record_wait_too(
+async def test_what_changed_of_a_record_waits_behind_a_failing_entry_and_the_whole_record_goes_ahead(
     pool: asyncpg.Pool, account: UUID, feed: Feed
 ) -> None:
-    await feed([change("whmcs", "invoice", "66", {"status": "Unpaid"}, owner_id="1001")])
-    await feed([change("whmcs", "invoice", "66", INVOICE, at=1, owner_id="1001")])
-    assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL") == 2
-    await pool.execute("UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second'")
-    await feed([change("whmcs", "gateway", "mailin")])
-    assert await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL") == 0
+    unsettled = "SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL"
+    await feed([change("whmcs", "invoice", "66", {**INVOICE, "note": "poison"}, owner_id="1001")])
+    await feed([change("whmcs", "invoice", "66", {"status": "Paid"}, at=1, kind="partial", owner_id="1001")])
+    assert await pool.fetchval(unsettled) == 2
+    await feed([change("whmcs", "invoice", "66", INVOICE, at=2, owner_id="1001")])
+    assert await pool.fetchval(unsettled) == 0
     assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE invoice_id = '66'") == 1
 
 
