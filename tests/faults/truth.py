@@ -59,7 +59,7 @@ async def _project(running: Resources, fresh: asyncpg.Pool) -> None:
         return None
 
     box = Inbox(fresh, nothing)
-    for changes in await _everything(running):
+    for changes in await _everything(running, fresh):
         await box.submit(changes)
     project = partial(engine.project, projectors(running.settings))
     while shards := await open_shards(fresh):
@@ -67,8 +67,8 @@ async def _project(running: Resources, fresh: asyncpg.Pool) -> None:
             await drain.drain(fresh, shard, project, nothing, nothing)
 
 
-async def _everything(running: Resources) -> list[Sequence[Change]]:
-    """Every record of the upstreams that the mirror is made of, read now."""
+async def _everything(running: Resources, fresh: asyncpg.Pool) -> list[Sequence[Change]]:
+    """Every record of the upstreams that the mirror is made of, read now, by a portal that knows none of them."""
     read_at, found = now(), []
     for name in OBJECTS:
         rows = await running.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name}")
@@ -76,7 +76,7 @@ async def _everything(running: Resources) -> list[Sequence[Change]]:
     upstreams = Upstreams(running.salesforce, running.whmcs)
     clients = await running.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")
     hints = [whmcs_hint(resource, row["id"], "truth") for row in clients for resource in WHMCS_RESOURCES]
-    async with running.pool.acquire() as connection:
+    async with fresh.acquire() as connection:
         for hint in [*hints, whmcs_hint("gateways", "all", "truth")]:
             changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
             found.append([each for each in changes if each.kind != "deleted"])
