@@ -74,7 +74,7 @@ async def _project(running: Resources, fresh: asyncpg.Pool, unreadable: list[str
         return None
 
     box = Inbox(fresh, nothing)
-    for changes in await _everything(running, unreadable):
+    for changes in await _everything(running, fresh, unreadable):
         await _submit(box, changes, unreadable)
     project = partial(engine.project, projectors(running.settings))
     while shards := await open_shards(fresh):
@@ -96,8 +96,8 @@ async def _submit(box: Inbox, changes: Sequence[Change], unreadable: list[str] |
             await _submit(box, [each], unreadable)
 
 
-async def _everything(running: Resources, unreadable: list[str] | None) -> list[Sequence[Change]]:
-    """Every record of the upstreams that the mirror is made of, read now."""
+async def _everything(running: Resources, fresh: asyncpg.Pool, unreadable: list[str] | None) -> list[Sequence[Change]]:
+    """Every record of the upstreams that the mirror is made of, read now, by a portal that knows none of them."""
     read_at, found = now(), []
     for name in OBJECTS:
         rows = await running.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name}")
@@ -105,7 +105,7 @@ async def _everything(running: Resources, unreadable: list[str] | None) -> list[
     upstreams = Upstreams(running.salesforce, running.whmcs)
     clients = await running.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")
     hints = [whmcs_hint(resource, row["id"], "truth") for row in clients for resource in WHMCS_RESOURCES]
-    async with running.pool.acquire() as connection:
+    async with fresh.acquire() as connection:
         for hint in [*hints, whmcs_hint("gateways", "all", "truth")]:
             try:
                 changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
