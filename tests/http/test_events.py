@@ -190,8 +190,8 @@ async def test_what_left_the_content_as_it_was_is_no_news(
         ]
     )
     async with stream(portal[1], hana["token"]) as reader:
-        await feed([change("whmcs", "client", "client-hana", {**CLIENT, "phonenumber": "1"}, at=5000, **owner)])
         await feed([change("whmcs", "service", "56", {**SERVICE, "notes": "x"}, at=6000, **owner)])
+        await feed([change("whmcs", "client", "client-hana", {**CLIENT, "phonenumber": "1"}, at=5000, **owner)])
         await feed([invoice(7, at=6500)])
         await publish.publish(pool, redis)
         told = [await reader.next() for _ in range(2)]

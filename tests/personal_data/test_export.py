@@ -23,6 +23,7 @@ NOBODYS = {
     "ingest.fanouts",
     "ingest.notices",
     "ingest.progress",
+    "ingest.unreadables",
 }
 """Ids, counts and positions, and no person."""
 
