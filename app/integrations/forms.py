@@ -151,8 +151,11 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
 
 def opening(answer: Answer, member: str) -> dict[str, Any]:
     """The members that can still be read of an answer to a write that was cut short, or printed amid other output; only
-    if `member` is among them. A write that its vendor calls a success is one, however the rest reads. Of a read, what
-    is missing might be everything."""
+    if `member` is among them.
+
+    A write that its vendor calls a success is one, however the rest reads. Of a read, what is missing might be
+    everything.
+    """
     found = salvaged(answer.content, member)
     return found.members if found else {}
 

@@ -89,7 +89,7 @@ async def test_one_that_whmcs_has_no_more_is_gone_here_too(desk: Any, hana: Acto
     assert spare not in await shown(desk, hana)
 
 
-@pytest.mark.parametrize("kind", ["timeout_after_write", "timeout", "reset", "garbage", "down"])
+@pytest.mark.parametrize("kind", ["timeout_after_write", "timeout", "reset", "empty", "down"])
 @pytest.mark.parametrize("operation", ["DeletePayMethod", "UpdatePayMethod"])
 async def test_a_doubt_is_a_reason_to_try_again_and_trying_again_works(
     desk: Any, hana: Actor, operation: str, kind: str

@@ -55,7 +55,7 @@ def work(upstream):
 
 @pytest_asyncio.fixture
 async def freebit(upstream):
-    made = await FreebitClient.open(settings(freebit_url=upstream.url, freebit_timeout_seconds=0.4))
+    made = await FreebitClient.open(settings(freebit_url=upstream.url, freebit_timeout_seconds=1.2))
     yield made
     await made.close()
 

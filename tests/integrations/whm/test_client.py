@@ -27,7 +27,7 @@ def answer(command, result=1, reason="OK", data=None, **metadata):
 
 @pytest_asyncio.fixture
 async def whm(upstream):
-    made = await WhmClient.open(settings(whm_url=upstream.url + "/", whm_timeout_seconds=0.4))
+    made = await WhmClient.open(settings(whm_url=upstream.url + "/", whm_timeout_seconds=1.2))
     yield made
     await made.close()
 

@@ -32,7 +32,7 @@ def uapi(data=None, status=1, errors=None):
 
 @pytest_asyncio.fixture
 async def whm(upstream):
-    made = await WhmClient.open(settings(whm_url=upstream.url, whm_timeout_seconds=0.4))
+    made = await WhmClient.open(settings(whm_url=upstream.url, whm_timeout_seconds=1.2))
     yield made
     await made.close()
 

@@ -9,7 +9,7 @@ from tests.integrations.conftest import settings
 @pytest_asyncio.fixture
 async def whmcs(upstream):
     made = await WhmcsClient.open(
-        settings(whmcs_url=upstream.url, whmcs_read_timeout_seconds=0.4, whmcs_write_timeout_seconds=0.4)
+        settings(whmcs_url=upstream.url, whmcs_read_timeout_seconds=1.2, whmcs_write_timeout_seconds=1.2)
     )
     yield made
     await made.close()
