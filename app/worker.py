@@ -106,12 +106,13 @@ class Work:
         run = partial(fulfilment.run, self._context, order_id)
         await isolated("fulfil", order_id, run, self.own.failures)
 
-    async def _apply(self, shard: int) -> None:
+    async def apply(self, shard: int) -> None:
+        """Drain one shard of changes into mirror and read models."""
         r = self._resources
         await drain.drain(r.pool, shard, self._project, self._wake, self._note_commit)
 
     def _drain_alone(self, shard: int) -> None:
-        self.own.start("apply", str(shard), partial(self._apply, shard))
+        self.own.start("apply", str(shard), partial(self.apply, shard))
 
     async def _wake(self, pairs: Iterable[tuple[str, int]]) -> None:
         """What this process leaves to be done goes on in this process, or through the queue."""
@@ -172,7 +173,7 @@ class Work:
 
     async def _start_shards(self) -> None:
         for lane, shard in await inbox.open_shards(self._resources.pool):
-            run = partial(self._apply if lane == "apply" else self._fetch, shard)
+            run = partial(self.apply if lane == "apply" else self._fetch, shard)
             self.own.start(lane, str(shard), run)
 
     async def _start_fulfilments(self) -> None:

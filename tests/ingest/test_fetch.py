@@ -146,9 +146,11 @@ async def test_a_member_that_cannot_be_stored_keeps_no_other_from_being(resource
         for shard in range(inbox.SHARDS):
             if entries := await inbox.claim(connection, "fetch", shard, 20):
                 marker = lists.marker("whmcs", "client_services", client_id, [], now())
-                await fetch._record_what_can_be(connection, entries, [*changes, marker])
-    rows = await resources.pool.fetch("SELECT object, record_id, attempts FROM ingest.inbox ORDER BY id")
-    assert [tuple(row) for row in rows] == [("client_services", client_id, 1), ("service", "1", 0), ("service", "3", 0)]
+                await fetch._record(connection, entries, [*changes, marker])
+    rows = await resources.pool.fetch("SELECT object, record_id FROM ingest.inbox WHERE settled_at IS NULL ORDER BY id")
+    kept = [tuple(row) for row in rows if row["object"] != "unstorable"]
+    assert kept == [("service", "1"), ("service", "3"), ("client_services", client_id)]
+    assert await resources.pool.fetchval("SELECT count(*) FROM ingest.dead_letters WHERE object = 'unstorable'") == 1
 
 
 async def test_a_record_that_is_gone_upstream_is_gone_from_the_mirror(

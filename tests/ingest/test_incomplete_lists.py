@@ -1,4 +1,4 @@
-"""A list deletes what it proves gone, and nothing else."""
+"""A list that is whole has what it lacks asked for, or read again; any other list proves nothing."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -46,6 +46,11 @@ def gone(changes: list[Change]) -> list[str]:
     return [each.record_id for each in changes if each.kind == "deleted"]
 
 
+def asked_alone(changes: list[Change]) -> list[str]:
+    """Nothing is deleted for being absent: what a whole list lacks is asked for by itself."""
+    return [each.record_id for each in changes if each.kind == "hint" and each.object == "service"]
+
+
 def service(number: object, client: object = "1001") -> dict[str, Any]:
     return {"id": number, "clientid": client, "name": "x", "status": "Active"}
 
@@ -61,7 +66,7 @@ def answers(upstream: Upstream, *rows: Any, total: int | None = None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "total", "deleted"),
+    ("rows", "total", "missing"),
     [
         ([service(1)], None, ["2", "3"]),
         ([service(1), service(2, "x")], None, ["3"]),
@@ -72,13 +77,14 @@ def answers(upstream: Upstream, *rows: Any, total: int | None = None) -> None:
     ],
     ids=["gone", "unreadable row", "unreadable id", "no object", "total", "empty"],
 )
-async def test_only_what_a_list_proves_gone_is_deleted(
-    pool: asyncpg.Pool, upstream: Upstream, upstreams: Upstreams, rows: list[Any], total: int | None, deleted: list[str]
+async def test_only_what_a_whole_list_lacks_is_asked_for(
+    pool: asyncpg.Pool, upstream: Upstream, upstreams: Upstreams, rows: list[Any], total: int | None, missing: list[str]
 ) -> None:
     await mirrored(pool, "service", ["1", "2", "3"], "1001")
     answers(upstream, *rows, total=total)
     changes = await fetched(pool, upstreams, whmcs_hint("client_services", "1001", "test"))
-    assert gone(changes) == deleted
+    assert gone(changes) == []
+    assert sorted(asked_alone(changes)) == missing
     assert [each.record_id for each in changes if each.kind == "full" and each.object == "service"] == (
         ["1"] if rows else []
     )

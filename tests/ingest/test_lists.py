@@ -14,7 +14,7 @@ from app.ingest.accounts import whmcs_hint
 from app.ingest.fetchers import FETCHERS
 from app.ingest.mirror import now
 from app.ingest.upstreams import Upstreams
-from app.integrations.whmcs.client import Record, WhmcsClient
+from app.integrations.whmcs.client import Listing, Record, WhmcsClient
 from app.resources import Resources
 from app.worker import Work
 from tests.integrations.scripted import Asked, Reply, scripted
@@ -147,17 +147,11 @@ async def test_what_cannot_be_asked_for_alone_must_be_missing_twice(rude: Resour
     assert await present(rude, "pay_method") == ["11"]
 
 
-class Incomplete(list[Record]):
-    """A list that WHMCS moved while it was read."""
-
-    complete = False
-
-
 async def test_a_list_that_is_not_complete_deletes_nothing_and_is_not_fresh(rude: Resources, install: Install) -> None:
     await read(rude, "pay_methods", "before")
 
-    async def part() -> Incomplete:
-        return Incomplete()
+    async def part() -> Listing[Record]:
+        return Listing(complete=False)
 
     hint = whmcs_hint("pay_methods", CLIENT, "test")
     async with rude.pool.acquire() as connection:

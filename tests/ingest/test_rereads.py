@@ -95,6 +95,7 @@ async def test_a_record_held_deleted_that_lives_is_drift_and_heals(sandbox: Any,
 
 def test_what_can_be_read_again_is_what_has_a_fetcher() -> None:
     asked_otherwise = {("salesforce", "merge"), ("salesforce", "undecodable"), ("whmcs", "merge")}
+    asked_otherwise |= {(source, "unstorable") for source in ("salesforce", "whmcs", "portal")}
     assert FETCHERS.keys() - asked_otherwise == rereads.ONE_BY_ONE
 
 
@@ -120,4 +121,4 @@ async def _apply_only(resources: Resources) -> None:
     work = Work(resources)
     for lane, shard in await inbox.open_shards(resources.pool):
         if lane == "apply":
-            await work.apply(None, shard=shard)
+            await work.apply(shard)

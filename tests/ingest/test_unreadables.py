@@ -28,7 +28,7 @@ async def test_counts_add_up_over_processes_and_are_shown(pool: asyncpg.Pool) ->
     assert counted == {("service", "nextduedate"): (2, "8"), ("invoice", "record"): (2, "12")}
     metric = b'portal_unreadable_fields_total{field="nextduedate",object="service",source="whmcs"} 2.0'
     assert metric in rendered(measured)
-    _shown(Lag(status="ok", concerns=[], measures=measured, latencies=[]), 15)
+    _shown(Lag(status="ok", concerns=[], measures=measured, latencies=[], upstreams=[]), 15)
 
 
 async def test_what_could_not_be_written_down_is_counted_again(pool: asyncpg.Pool) -> None:
