@@ -29,11 +29,19 @@ CORES: dict[str, Core] = {
     "prices": Core(
         ("app/readmodels/money.py", "app/projections/offers.py"),
         ("tests/readmodels/test_money.py", "tests/projections/test_offers.py"),
+        equivalent=(("money.rounded+2: 1 -> 2", "only the exponent of what `quantize` is given counts"),),
     ),
     "password rules": Core(
         ("app/commands/passwords.py",),
         ("tests/commands/test_passwords.py",),
         only=("weakness", "refuse_weak", "_is_common", "_is_made_of", "_words"),
+        equivalent=(
+            (
+                "passwords._is_common+3: '0123456789 !\"#$%&\\'()*+,-./:;<=>?@[]^_`{|}~' -> "
+                "'0123456789 !\"#$%&\\'()*+,-./:;<=>?@[]^_`{|}~X'",
+                "the text is in lower case, so no capital is stripped",
+            ),
+        ),
     ),
     "client addresses": Core(("app/http/addresses.py",), ("tests/http/test_addresses.py",)),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
