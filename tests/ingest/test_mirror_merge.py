@@ -242,6 +242,7 @@ def test_a_deletion_without_a_stamp_is_judged_by_when_it_was_read() -> None:
     assert merge(held, stamped) == ("stale", None)
     late = structs.replace(unstamped, read_at=instant(19))
     assert merge(held, late) == ("stale", None)
+    assert applied(None, unstamped).version == 0
     alive = structs.replace(order({"Status": "Approved"}, read_at=instant(30)), version=0)
     assert merge(held, alive) == ("stale", None), "a living record bears a stamp"
 
