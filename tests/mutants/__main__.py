@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 from tests.mutants.cores import CORES, Core
-from tests.mutants.mutate import Mutant, mutants
+from tests.mutants.mutate import Mutant, mutants, unchanged
 from tests.mutants.runs import Runs
 
 WANTED = 0.95
@@ -43,7 +43,8 @@ def check(name: str, core: Core, processes: int) -> bool:
     started = time.monotonic()
     excused = dict(core.equivalent)
     made = _made(core)
-    runs = Runs([each for each in made if each.name not in excused], processes)
+    same = [each for path in core.paths for each in unchanged(Path(path))]
+    runs = Runs(same, [each for each in made if each.name not in excused], processes)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         pytest.main([*OPTIONS, *core.tests], plugins=[runs])

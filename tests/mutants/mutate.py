@@ -61,6 +61,13 @@ def mutants(path: Path, only: tuple[str, ...] = ()) -> Iterator[Mutant]:
                 yield Mutant(f"{path.stem}.{name}+{line}: {change}", module, name, mutated)
 
 
+def unchanged(path: Path) -> Iterator[Mutant]:
+    """Each function of a module as it is: what a mutant would be without its change."""
+    tree = ast.parse(path.read_text())
+    module = ".".join(path.with_suffix("").parts)
+    yield from (Mutant("", module, name, tree) for name, _, _ in _functions(tree))
+
+
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, Place]]:
     """The functions of a module and the methods of its classes, as `Class.method`."""
     pending: list[tuple[str, ast.AST, Place]] = [("", tree, ())]

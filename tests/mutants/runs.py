@@ -18,15 +18,15 @@ which is noticed."""
 
 
 class Runs:
-    """A pytest plugin that runs the collected tests once as they are and then for each mutant.
+    """A pytest plugin that runs the collected tests once with all functions unchanged and then for each mutant.
 
     Attributes:
-        sound: whether all tests pass without a change.
+        sound: whether all tests pass without a change, so that one that fails has noticed the mutant.
         survived: the mutants that no test noticed.
     """
 
-    def __init__(self, wanted: Sequence[Mutant], processes: int) -> None:
-        self._wanted, self._processes = wanted, processes
+    def __init__(self, same: Sequence[Mutant], wanted: Sequence[Mutant], processes: int) -> None:
+        self._same, self._wanted, self._processes = same, wanted, processes
         self.sound = False
         self.survived: list[str] = []
 
@@ -34,7 +34,7 @@ class Runs:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Take the place of pytest's own loop, unless a test fails already, which pytest then reports."""
         started = time.monotonic()
-        if session.testsfailed or not session.items or not _passed(_started(session.items, None, 0)):
+        if session.testsfailed or not session.items or not _passed(_started(session.items, self._same, 0)):
             return None
         self.sound = True
         limit_seconds = round(LEAST_SECONDS + SLOWER * (time.monotonic() - started))
@@ -42,7 +42,7 @@ class Runs:
         for mutant in self._wanted:
             if len(running) >= self._processes:
                 self._wait(running)
-            running[_started(session.items, mutant, limit_seconds)] = mutant.name
+            running[_started(session.items, [mutant], limit_seconds)] = mutant.name
         while running:
             self._wait(running)
         return True
@@ -54,7 +54,7 @@ class Runs:
             self.survived.append(name)
 
 
-def _started(items: Sequence[pytest.Item], mutant: Mutant | None, limit_seconds: int) -> int:
+def _started(items: Sequence[pytest.Item], changes: Sequence[Mutant], limit_seconds: int) -> int:
     """The id of a process that ends with 0 when all tests pass."""
     child = os.fork()
     if child:
@@ -65,7 +65,7 @@ def _started(items: Sequence[pytest.Item], mutant: Mutant | None, limit_seconds:
     os.dup2(nothing, 2)
     code = 1
     try:
-        if mutant:
+        for mutant in changes:
             _change(mutant)
         code = int(not _all_pass(items))
     finally:
@@ -91,9 +91,8 @@ def _change(mutant: Mutant) -> None:
     original, new = vars(importlib.import_module(mutant.module)), changed
     for name in mutant.function.split("."):
         original, new = _member(original, name), _member(new, name)
-    original.__code__, original.__defaults__, original.__kwdefaults__ = (
-        *(new.__code__, new.__defaults__, new.__kwdefaults__),
-    )
+    for part in ("__code__", "__defaults__", "__kwdefaults__"):
+        setattr(original, part, getattr(new, part))
 
 
 def _member(of: Any, name: str) -> Any:
