@@ -10,14 +10,13 @@ import contextlib
 import io
 import os
 import time
-from collections import Counter
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from tests.mutants.cores import CORES, Core
-from tests.mutants.mutate import Mutant, mutants, unchanged
+from tests.mutants.mutate import all_mutants, unchanged
 from tests.mutants.runs import Runs
 
 WANTED = 0.95
@@ -42,7 +41,7 @@ def check(name: str, core: Core, processes: int) -> bool:
     """Mutate one core; print what survived and whether that is few enough."""
     started = time.monotonic()
     excused = dict(core.equivalent)
-    made = _made(core)
+    made = all_mutants(core.paths, core.only)
     same = [each for path in core.paths for each in unchanged(Path(path))]
     runs = Runs(same, [each for each in made if each.name not in excused], processes)
     said = io.StringIO()
@@ -62,18 +61,6 @@ def check(name: str, core: Core, processes: int) -> bool:
     for what in sorted(gone):
         print(f"    listed as equivalent, but no mutant  {what}")
     return share >= WANTED and not gone
-
-
-def _made(core: Core) -> list[Mutant]:
-    """All mutants of a core. Of several that are described alike the later ones get a number."""
-    seen: Counter[str] = Counter()
-    found = []
-    for path in core.paths:
-        for each in mutants(Path(path), core.only):
-            seen[each.name] += 1
-            again = f" ({seen[each.name]})" if seen[each.name] > 1 else ""
-            found.append(each._replace(name=each.name + again))
-    return found
 
 
 def main() -> int:

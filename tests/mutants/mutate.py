@@ -2,7 +2,8 @@
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,18 @@ class Mutant(NamedTuple):
 
 Place = tuple[tuple[str, int | None], ...]
 """The way from a module's tree to a node: fields, with an index where they are lists."""
+
+
+def all_mutants(paths: Iterable[str], only: tuple[str, ...] = ()) -> list[Mutant]:
+    """Those of several modules. Of several that are described alike the later ones get a number."""
+    seen: Counter[str] = Counter()
+    found = []
+    for path in paths:
+        for each in mutants(Path(path), only):
+            seen[each.name] += 1
+            again = f" ({seen[each.name]})" if seen[each.name] > 1 else ""
+            found.append(each._replace(name=each.name + again))
+    return found
 
 
 def mutants(path: Path, only: tuple[str, ...] = ()) -> Iterator[Mutant]:
