@@ -143,7 +143,7 @@ def _read_version(current: Record | None, change: Change) -> int | None:
     known = current.read_version if current else None
     if change.read_at is None or change.kind == "deleted":
         return known
-    return max(change.version, known or 0)
+    return max(change.version, known or change.version)
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

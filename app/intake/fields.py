@@ -56,4 +56,4 @@ class Fields(Struct, frozen=True):
 
 
 def _says_nothing(value: object) -> bool:
-    return isinstance(value, str) and bool(_NOTHING.fullmatch(value.strip()[:40]))
+    return isinstance(value, str) and bool(_NOTHING.fullmatch(value.strip()))

@@ -24,8 +24,6 @@ MOST_MONEY = Decimal(10) ** 15
 
 def money(value: object) -> Decimal | None:
     """An amount: `1000`, `"1,000.00"`, `"1.000,00"`, `"¥1,000"`, `"-5.00 JPY"`, 1e3. Never NaN nor infinite."""
-    if isinstance(value, bool):
-        return None
     plain = _plain(value)
     if plain is None or len(plain) > MOST_DIGITS:
         return None
@@ -46,8 +44,6 @@ def money(value: object) -> Decimal | None:
 
 def whole_number(value: object) -> int | None:
     """A count or a number as an id: `7`, `"7"`, `"7.0"`, 7.0. A fraction is no whole number."""
-    if isinstance(value, bool):
-        return None
     plain = _plain(value)
     if plain is None or not plain.isascii() or not _WHOLE.fullmatch(plain):
         return None
@@ -89,7 +85,7 @@ def instant(value: object, zone: ZoneInfo | None = None) -> datetime | None:
         return _in_utc(datetime(at.year, at.month, at.day), zone) if len(plain) <= 10 else None
     hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
     micros = int((clock[4] or "0")[:6].ljust(6, "0"))
-    offset = (clock[5] or "").upper().replace("Z", "+00:00")
+    offset = (clock[5] or "").upper()
     try:
         local = datetime(at.year, at.month, at.day, hour, minute, second, micros)
         return _in_utc(datetime.fromisoformat(local.isoformat() + offset), zone)

@@ -49,11 +49,19 @@ class Evidence(Struct, frozen=True, kw_only=True):
     parked: bool = False
 
 
+def _feed_stalled(of: Evidence) -> bool:
+    return of.by_events and (of.silent or of.past_bound)
+
+
+def _upstream_away(of: Evidence) -> bool:
+    return of.past_bound and of.away
+
+
 PRECEDENCE: tuple[tuple[StaleReason, Callable[[Evidence], bool]], ...] = (
     ("never_verified", lambda of: not of.verified),
     ("parked", lambda of: of.parked),
-    ("feed_stalled", lambda of: of.by_events and (of.silent or of.past_bound)),
-    ("upstream_away", lambda of: of.past_bound and of.away),
+    ("feed_stalled", _feed_stalled),
+    ("upstream_away", _upstream_away),
     ("past_bound", lambda of: of.past_bound),
 )
 """Reason → when it holds. The first that holds for any part is told: what heals by itself soonest comes last."""

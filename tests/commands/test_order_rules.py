@@ -1,5 +1,6 @@
 """The order rules, pure: each kept and each broken."""
 
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -55,6 +56,8 @@ CATALOG = {
         product("SIM-FEE", "sim", "activation", billing_cycle="onetime"),
         product("SIM-VOICEMAIL", "sim", "add_on"),
         product("VPN-LONDON", "vpn", facts={"vpn_region": "UK-London"}),
+        product("VPN-FRISCO", "vpn", facts={"vpn_region": "USA-SF"}),
+        product("VPN-ANYWHERE", "vpn"),
         product("VPN-FEE", "vpn", "activation"),
         product("HOST-BASIC", "hosting", whmcs_product_id="501", excludes=["HOST-PRO"]),
         product("HOST-PRO", "hosting"),
@@ -173,7 +176,68 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
     ],
 )
 def test_each_rule_speaks_up_alone(wanted: Basket, facts: dict[str, Any], expected: str) -> None:
-    assert codes(wanted, **facts) == [expected]
+    [found] = violations(wanted, msgspec.structs.replace(FACTS, **facts))
+    assert found.code == expected
+    assert re.fullmatch(FIELDS[expected], found.field), "the form shows it beside this field"
+
+
+FIELDS = {
+    **dict.fromkeys(("account_closed", "not_known_yet", "internet_plan_required", "installation_required"), "items"),
+    **dict.fromkeys(("not_eligible", "duplicate_internet", "sim_plan_required", "activation_fee_required"), "items"),
+    "vpn_activation_fee_required": "items",
+    "required_product_missing": "items",
+    "products_exclude_each_other": "items",
+    "payment_method_missing": "payment_method",
+    "product_not_orderable": r"items\.[02]\.sku",
+    "address_not_confirmed": "address_confirmed",
+    "sim_type_required": r"configuration\.sim_type",
+    "eid_required": r"configuration\.eid",
+    "vpn_region_required": r"configuration\.vpn_region",
+    "domain_required": r"configuration\.domain",
+    "address_required": "address",
+    "postcode_invalid": r"address\.postcode",
+    "field_too_long": r"address\.city|configuration\.mnp\.last_name",
+}
+"""Code → the field whose value is to be changed."""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "facts", "sentence"),
+    [
+        (
+            basket("NET-10G", "NET-INSTALL", address_confirmed=True),
+            {},
+            "Net-10G is not available at your address; Home 1G plans are.",
+        ),
+        (
+            basket(*INTERNET, address_confirmed=True),
+            {"internet_offering": None},
+            "Net-Gold is not available at your address.",
+        ),
+        (
+            basket("VPN-LONDON", "VPN-FRISCO", "VPN-FEE"),
+            {},
+            "Please choose a VPN region. This plan has: UK-London, USA-SF.",
+        ),
+        (basket("VPN-ANYWHERE", "VPN-FEE"), {}, "Please choose a VPN region."),
+        (
+            basket(*INTERNET, "NET-PHONE-INSTALL", address_confirmed=True),
+            {},
+            "Net-Phone-Install is ordered with NET-PHONE only.",
+        ),
+        (
+            basket("HOST-BASIC", "HOST-PRO", configuration={"domain": "a.jp"}),
+            {},
+            "Host-Basic cannot be ordered together with Host-Pro.",
+        ),
+    ],
+)
+def test_a_sentence_says_what_could_be_ordered_instead(wanted: Basket, facts: dict[str, Any], sentence: str) -> None:
+    assert [each.message for each in violations(wanted, msgspec.structs.replace(FACTS, **facts))] == [sentence]
+
+
+def test_a_plan_of_no_region_takes_any() -> None:
+    assert codes(basket("VPN-ANYWHERE", "VPN-FEE", configuration={"vpn_region": "Mars"})) == []
 
 
 @pytest.mark.parametrize(
@@ -189,6 +253,7 @@ def test_each_rule_speaks_up_alone(wanted: Basket, facts: dict[str, Any], expect
         ("first_name_kana", "Hana"),
         ("gender", None),
         ("birthday", None),
+        ("birthday", TODAY.isoformat()),
     ],
 )
 def test_a_number_transfer_names_the_detail_that_is_missing(name: str, value: str | None) -> None:
@@ -280,10 +345,10 @@ TEN_PERCENT = Promotion(
         ({}, None),
         ({"starts_on": TODAY, "expires_on": TODAY, "max_uses": 8}, None),
         ({"product_ids": frozenset({"501", "502"})}, None),
-        ({"starts_on": TODAY + timedelta(days=1)}, "begins on 2026-06-02"),
-        ({"expires_on": TODAY - timedelta(days=1)}, "ended on 2026-05-31"),
-        ({"max_uses": 7}, "used up"),
-        ({"product_ids": frozenset({"401"})}, "other products"),
+        ({"starts_on": TODAY + timedelta(days=1)}, "TEN: this promotion begins on 2026-06-02."),
+        ({"expires_on": TODAY - timedelta(days=1)}, "TEN: this promotion ended on 2026-05-31."),
+        ({"max_uses": 7}, "TEN: this promotion is used up."),
+        ({"product_ids": frozenset({"401"})}, "TEN: this promotion is for other products than these."),
     ],
 )
 def test_a_promotion_code_counts_within_its_bounds(changed: dict[str, Any], said: str | None) -> None:
@@ -292,8 +357,8 @@ def test_a_promotion_code_counts_within_its_bounds(changed: dict[str, Any], said
 
     found = violations(wanted, facts)
 
-    assert [each.code for each in found] == ([] if said is None else ["promo_code_invalid"])
-    assert said is None or said in found[0].message
+    expected = [] if said is None else [("promo_code", "promo_code_invalid", said)]
+    assert [(each.field, each.code, each.message) for each in found] == expected
 
 
 def test_an_unknown_promotion_code_is_told() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from app.commands import passwords
+from app.errors import InvalidRequest
 
 
 async def test_a_hash_is_argon2id_and_matches_its_password_only() -> None:
@@ -19,13 +20,77 @@ async def test_nobodys_password_matches_nothing_though_it_is_tried() -> None:
     assert not await passwords.matches(None, "nobody has this password")
 
 
-@pytest.mark.parametrize("weak", ["short", "x" * 129, "Password1234", "aaaaaaaaaaaaaa", "abababababab"])
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "zqxvbkwjpfm",
+        "zqxvbkwjpfmh" * 11,
+        "Password1234",
+        "aaaaaaaaaaaaaa",
+        "abababababab",
+        "xqzxqqzzxxqz",
+        "wombatwombat",
+        "(wombat)2026!",
+        "1357924680!?",
+    ],
+    ids=["short", "long", "common", "one", "two", "three", "twice", "dressed up", "digits"],
+)
 def test_weak_passwords_are_refused_with_a_sentence(weak: str) -> None:
     assert passwords.weakness(weak)
 
 
-def test_a_long_sentence_is_fine() -> None:
-    assert passwords.weakness("paper crane lantern 24") is None
+@pytest.mark.parametrize(
+    "fine",
+    [
+        "paper crane lantern 24",
+        "zqxvbkwjpfmh",
+        "zqxvbkwjpfmh" * 10 + "zqxvbkwj",
+        "xqzjxxqqzzjj",
+        "wombatzqxvbk",
+        "zqxvbkzqxvbk",
+    ],
+    ids=["sentence", "shortest", "longest", "four", "half common", "rare twice"],
+)
+def test_other_passwords_are_fine(fine: str) -> None:
+    assert passwords.weakness(fine) is None
+
+
+@pytest.mark.parametrize(
+    ("password", "personal"),
+    [
+        ("hanakozqxvbk", ["Hanako Sato"]),
+        ("Hanako-Sato-1", ["Hanako", "Sato"]),
+        ("hanahanazqxv", ["hana"]),
+        ("hanakozqxvbk", ["hana", "hanako"]),
+        ("hanasatozqxv", ["hana.sato@example.jp"]),
+        ("satoexamplez", ["hana.sato@example.jp"]),
+        ("portalzqxvbk", []),
+    ],
+)
+def test_a_password_that_is_made_of_the_users_name_or_address_or_of_ours_is_refused(
+    password: str, personal: list[str]
+) -> None:
+    assert "made of" in (passwords.weakness(password, personal=personal) or "")
+
+
+@pytest.mark.parametrize(
+    ("password", "personal"),
+    [
+        ("hanakozqxvbkw", ["Hanako"]),
+        ("anaanaanazqx", ["Ana"]),
+        ("portal of the paper crane", ["Hanako"]),
+    ],
+    ids=["seven letters more", "a short name", "a sentence"],
+)
+def test_a_name_within_a_longer_password_is_fine(password: str, personal: list[str]) -> None:
+    assert passwords.weakness(password, personal=personal) is None
+
+
+def test_a_refusal_names_the_field() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        passwords.refuse_weak("Password1234", "new_password")
+    assert [(each.field, each.code) for each in refused.value.errors] == [("new_password", "weak_password")]
+    passwords.refuse_weak("paper crane lantern 24", "new_password", personal=["Hanako"])
 
 
 async def test_hashing_leaves_the_loop_free() -> None:

@@ -1,5 +1,7 @@
 """Opaque tokens: only ours, and only for what they were made for."""
 
+import string
+
 import pytest
 
 from app.errors import InvalidRequest
@@ -10,6 +12,20 @@ SECRET = "s" * 32
 
 def test_a_token_gives_its_value_back() -> None:
     assert unseal(SECRET, "cursor:orders:a", seal(SECRET, "cursor:orders:a", "801A"), "cursor") == "801A"
+
+
+def test_values_of_every_length_and_ending_come_back_whole() -> None:
+    for number, last in enumerate(string.printable * 4):
+        value = "8" * (number % 12) + last
+        assert unseal(SECRET, "cursor:orders:a", seal(SECRET, "cursor:orders:a", value), "cursor") == value
+
+
+def test_a_token_that_was_handed_out_stays_valid_in_later_releases() -> None:
+    assert unseal(SECRET, "cursor:orders:a", "gaP3R8x6ekSOUgeqODAxQQ", "cursor") == "801A"
+
+
+def test_a_token_needs_no_quoting_in_an_address() -> None:
+    assert set(seal(SECRET, "cursor:orders:a", "?>" * 40)) <= set(string.ascii_letters + string.digits + "-_")
 
 
 @pytest.mark.parametrize("purpose", ["cursor:orders:b", "cursor:invoices:a", "consistency:a"])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from app.events import Change, Record
 from app.ingest import merging
@@ -178,6 +179,83 @@ def test_a_reread_that_finds_the_same_only_verifies() -> None:
     assert verdict == "unchanged"
     assert record is not None
     assert record.verified_at > mirrored({}).verified_at
+
+
+def applied(current: Record | None, told: Change, received: int = 60_000) -> Record:
+    verdict, record = merge(current, told, received)
+    assert verdict == "applied"
+    assert record is not None
+    return record
+
+
+def test_what_is_new_is_applied_as_it_was_told() -> None:
+    record = applied(None, order({"Status": "Draft"}, at=7, read_at=None, owner_id="001A", parent_id="801P"))
+    assert (record.version, record.occurred_at, record.verified_at) == (T0 + 7, instant(7), instant(7))
+    assert (record.owner_id, record.parent_id, record.data) == ("001A", "801P", {"Status": "Draft"})
+    assert (record.read_at, record.heard_at, record.read_version) == (None, instant(60_000), None)
+
+
+def test_a_record_that_goes_to_another_owner_or_parent_changes_though_it_says_the_same() -> None:
+    held = mirrored({"Status": "Draft"}, owner_id="001A", parent_id="801P")
+    for moved in ({"owner_id": "001B"}, {"parent_id": "801Q"}):
+        record = applied(held, order({"Status": "Draft"}, at=5, read_at=None, **moved))
+        assert (record.owner_id, record.parent_id) == (moved.get("owner_id", "001A"), moved.get("parent_id", "801P"))
+
+
+def test_a_change_that_names_no_owner_leaves_the_record_with_its_own() -> None:
+    held = mirrored({"Status": "Draft"}, owner_id="001A", parent_id="801P")
+    record = applied(held, order({"Status": "Approved"}, at=5, kind="partial"))
+    assert (record.owner_id, record.parent_id) == ("001A", "801P")
+
+
+def test_of_several_reads_and_events_the_latest_instants_are_kept() -> None:
+    held = structs.replace(
+        mirrored({"Status": "Draft"}, at=10, heard_at=instant(50), read_at=instant(40)), verified_at=instant(45)
+    )
+    read = applied(held, order({"Status": "Approved"}, at=20, read_at=instant(30)))
+    assert (read.heard_at, read.read_at, read.verified_at) == (instant(50), instant(40), instant(45))
+    heard = applied(held, order({"Status": "Approved"}, at=20, read_at=None), received=49)
+    assert (heard.heard_at, heard.read_at, heard.verified_at) == (instant(50), instant(40), instant(45))
+
+
+def test_a_read_raises_what_was_read_of_the_living_record_and_an_event_does_not() -> None:
+    first = applied(None, order({"Status": "Draft"}, at=10, read_at=instant(11)))
+    assert first.read_version == T0 + 10
+    told = applied(first, order({"Status": "Approved"}, at=20, read_at=None), received=21)
+    assert told.read_version == T0 + 10
+    again = applied(told, order({"Status": "Processed"}, at=15, read_at=instant(30)))
+    assert (again.read_version, again.version) == (T0 + 15, T0 + 20)
+    gone = applied(again, order({}, at=25, kind="deleted", read_at=instant(40)))
+    assert gone.read_version == T0 + 15, "what is gone need not come back with a higher version"
+
+
+def test_a_read_that_began_with_the_last_one_is_as_good_as_it() -> None:
+    held = mirrored({"Status": "Draft"}, heard_at=None, read_at=instant(20), read_version=T0)
+    assert applied(held, order({"Status": "Approved"}, read_at=instant(20))).data == {"Status": "Approved"}
+
+
+def test_a_deletion_without_a_stamp_is_judged_by_when_it_was_read() -> None:
+    held = mirrored({"Status": "Draft"}, at=10, heard_at=None, read_at=instant(20), read_version=T0 + 10)
+    unstamped = structs.replace(order({}, kind="deleted", read_at=instant(30)), version=0)
+    assert applied(held, unstamped).deleted
+    stamped = order({}, at=5, kind="deleted", read_at=instant(30))
+    assert merge(held, stamped) == ("stale", None)
+    late = structs.replace(unstamped, read_at=instant(19))
+    assert merge(held, late) == ("stale", None)
+    assert applied(None, unstamped).version == 0
+    alive = structs.replace(order({"Status": "Approved"}, read_at=instant(30)), version=0)
+    assert merge(held, alive) == ("stale", None), "a living record bears a stamp"
+
+
+def test_a_late_echo_of_our_own_write_is_told_apart_from_a_late_event() -> None:
+    held = mirrored({"Status": "Processed"}, at=10)
+    assert merge(held, order({"Status": "Draft"}, at=5, kind="partial", echo=True)) == ("echo", None)
+
+
+def test_one_field_that_contradicts_is_enough_to_read_again() -> None:
+    held = mirrored({"Status": "Approved", "PoNumber": "7"})
+    told = order({"Status": "Draft", "PoNumber": "7"}, kind="partial", echo=True)
+    assert merge(held, told) == ("reread", None)
 
 
 @given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=6))

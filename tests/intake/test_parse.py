@@ -2,14 +2,14 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.intake import parse, unreadable
-from app.intake.fields import Fields
+from app.intake import parse
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 
@@ -31,13 +31,35 @@ TOKYO = ZoneInfo("Asia/Tokyo")
         (" 7 ", "7"),
         (".5", "0.5"),
         ("1e3", "1e3"),
+        ("1 000.00", "1000"),
+        ("1\u00a0000", "1000"),
+        ("1\u202f000", "1000"),
+        ("999999999999999", "999999999999999"),
+        ("JPY" + " " * 36 + "7", "7"),
     ],
 )
 def test_amounts(value: object, amount: str) -> None:
     assert parse.money(value) == Decimal(amount)
 
 
-@pytest.mark.parametrize("value", ["", None, "free", "1,00,0.00.0", "NaN", "Infinity", "1e999", True, [], {}, "9" * 41])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        None,
+        "free",
+        "1,00,0.00.0",
+        "NaN",
+        "Infinity",
+        "1e999",
+        "1e15",
+        True,
+        [],
+        {},
+        "9" * 41,
+        "JPY" + " " * 37 + "7",
+    ],
+)
 def test_what_is_no_amount(value: object) -> None:
     assert parse.money(value) is None
 
@@ -60,6 +82,11 @@ def test_what_is_no_amount(value: object) -> None:
         (None, None),
         (20261130, None),
         ("２０２６-11-30", date(2026, 11, 30)),
+        (date(2026, 11, 30), date(2026, 11, 30)),
+        (datetime(2026, 11, 30, 23, 59), date(2026, 11, 30)),
+        ("0001-01-01", None),
+        ("0002-01-01", date(2, 1, 1)),
+        (True, None),
     ],
 )
 def test_days(value: object, expected: date | None) -> None:
@@ -75,6 +102,11 @@ def test_days(value: object, expected: date | None) -> None:
         ("2026-01-31 10:15", TOKYO, datetime(2026, 1, 31, 1, 15, tzinfo=UTC)),
         ("2026-01-31", TOKYO, datetime(2026, 1, 30, 15, tzinfo=UTC)),
         ("31/01/2026 10:15", TOKYO, datetime(2026, 1, 31, 1, 15, tzinfo=UTC)),
+        ("2026-01-31T10:15:30.5z", TOKYO, datetime(2026, 1, 31, 10, 15, 30, 500_000, tzinfo=UTC)),
+        ("2026-01-31T10:15:30,1234567-0130", None, datetime(2026, 1, 31, 11, 45, 30, 123_456, tzinfo=UTC)),
+        (datetime(2026, 1, 31, 10, 15), TOKYO, datetime(2026, 1, 31, 1, 15, tzinfo=UTC)),
+        (datetime(2026, 1, 31, 10, 15, tzinfo=TOKYO), None, datetime(2026, 1, 31, 1, 15, tzinfo=UTC)),
+        ("2026-01-31x", TOKYO, None),
         ("2026-01-31 25:00:00", TOKYO, None),
         ("0000-00-00 00:00:00", TOKYO, None),
         ("2026-01-31 at noon", TOKYO, None),
@@ -85,7 +117,8 @@ def test_instants(value: object, zone: ZoneInfo | None, expected: datetime | Non
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("7", 7), (7.0, 7), ("7.0", 7), ("1.5", None), ("x", None), (True, None)]
+    ("value", "expected"),
+    [("7", 7), (7.0, 7), ("7.0", 7), ("1.5", None), ("x", None), (True, None), (Fraction(7), None)],
 )
 def test_whole_numbers(value: object, expected: int | None) -> None:
     assert parse.whole_number(value) == expected
@@ -95,21 +128,3 @@ def test_whole_numbers(value: object, expected: int | None) -> None:
 def test_no_parser_ever_raises(value: object) -> None:
     for reads in (parse.money, parse.day, parse.instant, parse.whole_number):
         reads(value)
-
-
-def test_an_unreadable_field_is_none_and_counted_and_an_absent_one_is_not() -> None:
-    unreadable.taken()
-    values = {"nextduedate": "soon", "regdate": "0000-00-00 00:00", "recurringamount": "1,000.00"}
-    fields = Fields("whmcs", "service", "7", values)
-    assert fields.day("nextduedate") is None
-    assert fields.day("nextduedate") is None
-    assert fields.day("regdate") is None
-    assert fields.day("absent") is None
-    assert fields.money("recurringamount") == Decimal("1000")
-    (counted,) = unreadable.taken()
-    assert (counted.source, counted.object, counted.field, counted.count, counted.record_id) == (
-        ("whmcs", "service", "nextduedate", 2, "7")
-    )
-    assert unreadable.taken() == []
-    unreadable.put_back([counted])
-    assert unreadable.taken() == [counted]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.intake.text import DEEPEST, Unreadable, cleaned, decoded, json_object, json_value
+from app.intake.text import DEEPEST, Unreadable, clean, cleaned, decoded, json_object, json_value, scalar
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,51 @@ def test_any_bytes_as_json_are_a_value_or_unreadable(content: bytes) -> None:
         assert value == cleaned(value)
 
 
-def test_depth_is_bounded() -> None:
-    nested: object = "x"
-    for _ in range(DEEPEST + 2):
-        nested = [nested]
+def nested(levels: int, kind: str) -> object:
+    value: object = "x"
+    for _ in range(levels):
+        value = [value] if kind == "list" else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("kind", ["list", "object"])
+def test_depth_is_bounded(kind: str) -> None:
+    assert cleaned(nested(DEEPEST, kind)) == nested(DEEPEST, kind)
     with pytest.raises(Unreadable):
-        cleaned(nested)
+        cleaned(nested(DEEPEST + 1, kind))
+
+
+def test_values_that_are_no_text_are_left_as_they_are() -> None:
+    value = {"a": 1.5, "b": 7, "c": None, "d": True, 5: [1, 2]}
+    assert cleaned(value) == value
+    assert cleaned((1, 2)) == [1, 2]
+    assert cleaned([float("nan"), float("inf")]) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [("a\x00b", "ab"), ("é\x00é", "éé"), ("a\ud83d", "a\N{REPLACEMENT CHARACTER}"), ("plain", "plain"), ("é", "é")],
+)
+def test_text_is_cleaned_of_what_cannot_be_stored(text: str, stored: str) -> None:
+    assert clean(text) == stored
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("a\x00", "a"), (7, "7"), (1.5, "1.5"), (None, ""), (["a"], ""), ({"a": 1}, ""), (10**5_000, "")],
+    ids=["text", "whole", "fraction", "none", "list", "object", "very many digits"],
+)
+def test_a_scalar_is_text_and_anything_else_says_nothing(value: object, text: str) -> None:
+    assert scalar(value) == text
+
+
+def test_shift_jis_is_read_where_its_backslashes_would_break_json() -> None:
+    assert json_object('{"name": "ソニック"}'.encode("cp932")) == {"name": "ソニック"}
+
+
+@pytest.mark.parametrize("rest", [b"X", b"\\", b"}", b'"'])
+def test_what_stands_behind_json_makes_it_unreadable(rest: bytes) -> None:
+    for body in (b'{"a": 1}', b'{"a": "\\u0000"}'):
+        assert json_value(body + b" \x00\r\n\t") == json_value(body)
+        with pytest.raises(Unreadable):
+            json_value(body + rest)

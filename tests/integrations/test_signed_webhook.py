@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from app.errors import NotAuthenticated
-from app.integrations.signed_webhook import key_of, verify
+from app.integrations.signed_webhook import key_of, secrets_of, verify
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 BODY = b'{"event":"InvoicePaid"}'
@@ -49,8 +49,22 @@ def test_during_a_rotation_either_secret_and_any_of_several_signatures_will_do()
         (headers(signature(), stamp=str(int(NOW.timestamp()) + 1)), BODY),
         ({}, BODY),
         (headers("v1,ünïcode"), BODY),
+        (headers("v1,\ud83d"), BODY),
     ],
-    ids=["body", "id", "secret", "bare", "version", "empty", "none", "no-id", "stamp", "no-headers", "unicode"],
+    ids=[
+        "body",
+        "id",
+        "secret",
+        "bare",
+        "version",
+        "empty",
+        "none",
+        "no-id",
+        "stamp",
+        "no-headers",
+        "unicode",
+        "surrogate",
+    ],
 )
 def test_whatever_was_not_signed_with_our_secret_is_forged(given, body):
     with pytest.raises(NotAuthenticated) as refused:
@@ -94,6 +108,23 @@ def test_a_prefixed_secret_that_is_no_base64_is_its_own_key():
     secret = "whsec_sandbox_0123456789abcdef"
     assert verify(headers(signature(secret)), BODY, [secret], NOW) == "w1"
     assert key_of(secret) == secret.encode()
+    assert key_of("whsec_abcd_efgh") == b"whsec_abcd_efgh", "what is no base64 is not dropped from a key"
+
+
+def test_several_secrets_are_a_setting():
+    assert secrets_of(" new , old,, ") == ["new", "old"]
+
+
+@pytest.mark.parametrize("webhook_id", ["w", "w" * 200])
+def test_an_id_may_be_short_or_long(webhook_id):
+    assert verify(headers(signature(webhook_id=webhook_id), webhook_id), BODY, ["s1"], NOW) == webhook_id
+
+
+@pytest.mark.parametrize("now", [NOW, datetime(6000, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("offset", [-300, 0, 300])
+def test_within_five_minutes_it_is_believed_in_any_year(now, offset):
+    stamp = str(int(now.timestamp()) + offset)
+    assert verify(headers(signature(stamp=stamp), stamp=stamp), BODY, ["s1"], now) == "w1"
 
 
 @pytest.mark.parametrize("key", ["", "whsec_"])

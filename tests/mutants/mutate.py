@@ -2,8 +2,10 @@
 
 import ast
 import copy
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -29,42 +31,70 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 }
 _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
-Mutant = tuple[str, ast.Module]
-"""(description, the changed module). The description names function, line and change."""
+
+class Mutant(NamedTuple):
+    """A changed function of a module. The name says which, on which line and how; `tree` is the whole module."""
+
+    name: str
+    module: str
+    function: str
+    tree: ast.Module
 
 
-def mutants(source: str, only: tuple[str, ...] = ()) -> Iterator[Mutant]:
+Place = tuple[tuple[str, int | None], ...]
+"""The way from a module's tree to a node: fields, with an index where they are lists."""
+
+
+def all_mutants(paths: Iterable[str], only: tuple[str, ...] = ()) -> list[Mutant]:
+    """Those of several modules. Of several that are described alike the later ones get a number."""
+    seen: Counter[str] = Counter()
+    found = []
+    for path in paths:
+        for each in mutants(Path(path), only):
+            seen[each.name] += 1
+            again = f" ({seen[each.name]})" if seen[each.name] > 1 else ""
+            found.append(each._replace(name=each.name + again))
+    return found
+
+
+def mutants(path: Path, only: tuple[str, ...] = ()) -> Iterator[Mutant]:
     """Each mutant of a module's functions, or of those named `only`. Docstrings and annotations are left alone."""
-    tree = ast.parse(source)
-    for function, path in _functions(tree):
-        if only and function.name not in only:
+    tree = ast.parse(path.read_text())
+    module = ".".join(path.with_suffix("").parts)
+    for name, function, place in _functions(tree):
+        if only and name not in only:
             continue
-        for node, where in _nodes(function, path):
+        for node, where in _nodes(function, place):
             for change, replace in _changes(node):
                 mutated = copy.deepcopy(tree)
                 replace(mutated, where)
                 ast.fix_missing_locations(mutated)
                 # Counted from the function's first line, so that what stands above may move.
                 line = getattr(node, "lineno", function.lineno) - function.lineno
-                yield f"{function.name}+{line}: {change}", mutated
+                yield Mutant(f"{path.stem}.{name}+{line}: {change}", module, name, mutated)
 
 
-Path = tuple[tuple[str, int | None], ...]
+def unchanged(path: Path) -> Iterator[Mutant]:
+    """Each function of a module as it is: what a mutant would be without its change."""
+    tree = ast.parse(path.read_text())
+    module = ".".join(path.with_suffix("").parts)
+    yield from (Mutant("", module, name, tree) for name, _, _ in _functions(tree))
 
 
-def _functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Path]]:
-    pending: list[tuple[ast.AST, Path]] = [(tree, ())]
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, Place]]:
+    """The functions of a module and the methods of its classes, as `Class.method`."""
+    pending: list[tuple[str, ast.AST, Place]] = [("", tree, ())]
     while pending:
-        node, path = pending.pop(0)
+        within, node, place = pending.pop(0)
         for child, step in _children(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield child, (*path, step)
+                yield within + child.name, child, (*place, step)
             elif isinstance(child, ast.ClassDef):
-                pending.append((child, (*path, step)))
+                pending.append((f"{within}{child.name}.", child, (*place, step)))
 
 
-def _nodes(function: ast.AST, path: Path) -> Iterator[tuple[ast.AST, Path]]:
-    pending = [(function, path)]
+def _nodes(function: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
+    pending = [(function, place)]
     while pending:
         node, where = pending.pop(0)
         if node is not function:
@@ -87,17 +117,17 @@ def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _at(tree: ast.AST, path: Path) -> Any:
+def _at(tree: ast.AST, place: Place) -> Any:
     found: Any = tree
-    for name, index in path:
+    for name, index in place:
         found = getattr(found, name)
         if index is not None:
             found = found[index]
     return found
 
 
-def _put(tree: ast.AST, path: Path, value: ast.AST) -> None:
-    parent, (name, index) = _at(tree, path[:-1]), path[-1]
+def _put(tree: ast.AST, place: Place, value: ast.AST) -> None:
+    parent, (name, index) = _at(tree, place[:-1]), place[-1]
     if index is None:
         setattr(parent, name, value)
     else:
@@ -105,12 +135,12 @@ def _put(tree: ast.AST, path: Path, value: ast.AST) -> None:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
-    """(what is changed, a function that changes it in a tree at a path)."""
+    """(what is changed, a function that changes it in a tree at a place)."""
     original = ast.unparse(node) if isinstance(node, ast.expr | ast.stmt) else ""
     for changed in _variants(node):
         text = ast.unparse(ast.fix_missing_locations(changed))
         if text != original:
-            yield f"{_short(original)} -> {_short(text)}", lambda tree, path, new=changed: _put(tree, path, new)
+            yield f"{_short(original)} -> {_short(text)}", lambda tree, place, new=changed: _put(tree, place, new)
 
 
 def _variants(node: ast.AST) -> Iterator[Any]:

@@ -7,10 +7,12 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from app.events import Record
 from app.intake import unreadable
 from app.projections.catalog import projector
+from app.projections.offers import ambiguous
 from app.projections.projector import Group
 from app.settings import Settings
 from tests.changes import PRODUCT
@@ -150,3 +152,47 @@ def test_a_category_is_one_of_the_words_and_no_part_of_one(shop: Shop, word: Any
 @pytest.mark.parametrize("fields", [{"Name": None}, {"Display_Order__c": "soon"}, {"Display_Order__c": 1e12}])
 def test_an_odd_record_is_shown_all_the_same(shop: Shop, fields: dict[str, Any]) -> None:
     assert list(shop.rows(product(**fields), shop.entry())) == ["SKU-01tA"]
+
+
+@pytest.mark.parametrize(("price", "shown"), [(0, "0"), ("0.4", "0"), ("0.5", "1")])
+def test_a_price_of_nothing_is_a_price(shop: Shop, price: Any, shown: str) -> None:
+    [row] = shop.rows(product(), shop.entry(UnitPrice=price)).values()
+    assert msgspec.json.decode(row["document"])["price"]["amount"] == shown
+
+
+def test_what_is_not_sold_is_logged_with_what_it_is_about(shop: Shop) -> None:
+    with capture_logs() as logged:
+        shop.rows(product(StockKeepingUnit=None), shop.entry("01uA", product_id="01tB", UnitPrice="free"))
+        shop.rows(product("01tC"), shop.entry("01uC", product_id="01tC"), shop.entry("01uD", product_id="01tC"))
+    assert [(each["event"], each["record_id"]) for each in logged] == [
+        ("catalog_price_unreadable", "01uA"),
+        ("catalog_product_without_own_sku", "01tA"),
+        ("catalog_two_prices", "01uD"),
+    ]
+
+
+def test_operators_are_told_what_is_wrong_with_the_catalog(shop: Shop) -> None:
+    products = [
+        product("01tA", Name="SIM 5 GB", StockKeepingUnit="SIM-5"),
+        product("01tB", Name=None, StockKeepingUnit=" "),
+        product("01tC", Name="SIM C", StockKeepingUnit="SIM-X"),
+        product("01tD", Name="SIM D", StockKeepingUnit="SIM-X"),
+    ]
+    entries = [
+        shop.entry("01uA", CurrencyIsoCode="JPY"),
+        shop.entry("01uB", CurrencyIsoCode="jpy"),
+        shop.entry("01uC", CurrencyIsoCode="USD"),
+        shop.entry("01uD", product_id="01tC", UnitPrice="free"),
+        shop.entry("01uE", product_id="01tB"),
+        shop.entry("01uF", product_id="01tB"),
+        shop.entry("01uG", product_id="01tZ", UnitPrice=None),
+    ]
+    assert list(ambiguous(products, entries, "JPY")) == [
+        "01tB is not sold: it has no StockKeepingUnit.",
+        "SIM C (01tC) is not sold: 2 products have the StockKeepingUnit SIM-X.",
+        "SIM D (01tD) is not sold: 2 products have the StockKeepingUnit SIM-X.",
+        "SIM-5 has 2 prices in JPY: the first by id counts.",
+        "01tB has 2 prices in JPY: the first by id counts.",
+        "SIM-X has a price (01uD) that says no amount.",
+        "01uG has a price (01uG) that says no amount.",
+    ]
