@@ -68,8 +68,8 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     name: str
     billing_cycle: str | None
     quantity: int | float
-    unit_price: Money
-    total: Money
+    unit_price: Money | None
+    total: Money | None
     subscription_id: str | None
 
 
@@ -96,12 +96,12 @@ class OrderSummary(Struct, frozen=True, kw_only=True):
     status: str
     status_text: str
     placed_at: datetime | None
-    total: Money
+    total: Money | None
     item_count: int
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """An order in full. Prices exclude consumption tax."""
+    """An order in full. Prices exclude consumption tax; one that cannot be read is null, and so is a sum with it."""
 
     order_id: str
     order_number: str | None
@@ -112,7 +112,7 @@ class Order(Struct, frozen=True, kw_only=True):
     reason: OrderReason | None
     placed_at: datetime | None
     effective_date: date | None
-    total: Money
+    total: Money | None
     tax: str = "excluded"
     items: list[OrderItem]
     address: dict[str, Any]
