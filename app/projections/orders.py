@@ -141,24 +141,33 @@ def _item(item: Record, group: Group, currency: str) -> OrderItem:
     data = item.data
     product = group.context.get(("Product2", data.get("Product2Id") or ""))
     facts = product.data if product else {}
-    quantity = _quantity(item)
-    price = Fields("salesforce", "OrderItem", item.record_id, data).money("UnitPrice")
+    fields = Fields("salesforce", "OrderItem", item.record_id, data)
+    quantity, price = _quantity(fields), fields.money("UnitPrice")
+    total = None if price is None or quantity is None else price * quantity
     return OrderItem(
         order_item_id=item.record_id,
         sku=facts.get("StockKeepingUnit"),
         name=facts.get("Name") or data.get("Description") or "",
         billing_cycle=(facts.get("Billing_Cycle__c") or "").lower() or None,
-        quantity=int(quantity) if quantity == quantity.to_integral_value() else float(quantity),
+        quantity=_shown_quantity(quantity),
         unit_price=shown(price, currency),
-        total=shown(None if price is None else price * quantity, currency),
+        total=shown(total, currency),
         subscription_id=data.get("WHMCS_Service_ID__c"),
     )
 
 
-def _quantity(item: Record) -> Decimal:
-    """Salesforce takes parts of a piece too. Where it says nothing it is one."""
-    stated = Fields("salesforce", "OrderItem", item.record_id, item.data).money("Quantity")
-    return stated if stated is not None and abs(stated) <= MOST_PIECES else Decimal(1)
+def _quantity(fields: Fields) -> Decimal | None:
+    """Salesforce takes parts of a piece too. It is one where it says nothing, None where that cannot be read."""
+    stated = fields.money("Quantity")
+    if stated is None:
+        return Decimal(1) if fields.says_nothing("Quantity") else None
+    return stated if abs(stated) <= MOST_PIECES else None
+
+
+def _shown_quantity(quantity: Decimal | None) -> int | float | None:
+    if quantity is None:
+        return None
+    return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
 
 
 def _reason(data: dict[str, Any], status: str) -> OrderReason | None:

@@ -61,13 +61,13 @@ TABLE = Table(
 
 class OrderItem(Struct, frozen=True, kw_only=True):
     """One line. `subscription_id` appears once fulfilment has made the service; `quantity` is whole unless staff wrote
-    another one."""
+    another one, and null where it cannot be read."""
 
     order_item_id: str
     sku: str | None
     name: str
     billing_cycle: str | None
-    quantity: int | float
+    quantity: int | float | None
     unit_price: Money | None
     total: Money | None
     subscription_id: str | None
