@@ -4,7 +4,7 @@ The mirror keeps rows that older releases wrote, so nothing is taken for granted
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -47,6 +47,12 @@ def amount(value: Any, currency: str) -> Decimal | None:
     nothing."""
     found = parse.money(value)
     return None if found is None else rounded(found, currency)
+
+
+def added(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    """Their sum; None as soon as one of them is not known, because too low would be a lie."""
+    known = [each for each in amounts if each is not None]
+    return sum(known, Decimal()) if len(known) == len(amounts) else None
 
 
 def shown(value: Decimal | None, currency: str) -> Money | None:

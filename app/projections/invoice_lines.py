@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from app.intake import parse
-from app.projections.fields import amount, local_instant, objects, plain, shown
+from app.projections.fields import added, amount, local_instant, objects, plain, shown
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
 from app.readmodels.money import money
 
@@ -58,13 +58,13 @@ def sums(data: Data) -> Sums:
     """The sums of an invoice, each amount in whole units of its currency's smallest coin before it is added up, so that
     what is shown adds up."""
     currency, transactions = currency_of(data), objects(data.get("transactions"))
-    lines = _sum([amount(item.get("amount"), currency) for item in objects(data.get("items"))])
-    tax = _sum([_given(data, "tax", currency), _given(data, "tax2", currency)])
+    lines = added([amount(item.get("amount"), currency) for item in objects(data.get("items"))])
+    tax = added([_given(data, "tax", currency), _given(data, "tax2", currency)])
     credit, total = _given(data, "credit", currency), amount(data.get("total"), currency)
     subtotal = None if total is None or credit is None or tax is None else total + credit - tax
     included = bool(tax) and subtotal is not None and tax is not None and lines == subtotal + tax
-    paid = _sum([_given(each, "amountin", currency) for each in transactions])
-    refunded = _sum([_given(each, "amountout", currency) for each in transactions])
+    paid = added([_given(each, "amountin", currency) for each in transactions])
+    refunded = added([_given(each, "amountout", currency) for each in transactions])
     unknown = included or subtotal is None or lines is None
     return Sums(
         prices_include_tax=included,
@@ -87,11 +87,6 @@ def currency_of(data: Data) -> str:
 def _given(data: Data, name: str, currency: str) -> Decimal | None:
     """An amount that need not be there: then it is nothing. One that cannot be read is None."""
     return Decimal() if data.get(name) in (None, "") else amount(data[name], currency)
-
-
-def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
-    known = [each for each in amounts if each is not None]
-    return sum(known, Decimal()) if len(known) == len(amounts) else None
 
 
 def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:

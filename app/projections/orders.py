@@ -13,10 +13,9 @@ import msgspec
 from app.events import Record
 from app.intake.fields import Fields
 from app.intake.words import folded
-from app.projections.fields import day, instant
+from app.projections.fields import added, day, instant, shown
 from app.projections.projector import Group, Lookup, Projected, Projector
 from app.projections.vocabulary import known
-from app.readmodels.money import decimal, money
 from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.settings import Settings
 
@@ -95,6 +94,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
     data, status = root.data, customer_status(root.data)
     known(REVIEWS, root, "Status")  # counts the words that nobody knows
     items = [_item(item, group, currency) for item in group.of("OrderItem")]
+    total = added([None if item.total is None else Decimal(item.total.amount) for item in items])
     order = Order(
         order_id=root.record_id,
         order_number=data.get("OrderNumber"),
@@ -105,7 +105,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         reason=_reason(data, status),
         placed_at=instant(data.get("CreatedDate")),
         effective_date=day(data.get("EffectiveDate")),
-        total=money(sum((decimal(item.total.amount) for item in items), Decimal()), currency),
+        total=shown(total, currency),
         items=items,
         address={name: data.get(field) for name, field in ADDRESS.items()},
         address_changed=bool(data.get("Address_Changed__c")),
@@ -120,7 +120,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         "status": status,
         "placed_at": order.placed_at,
         "effective_date": order.effective_date,
-        "total_amount": decimal(order.total.amount),
+        "total_amount": total,
         "currency": currency,
         "item_count": len(items),
         "whmcs_order_id": data.get("WHMCS_Order_ID__c"),
@@ -141,23 +141,33 @@ def _item(item: Record, group: Group, currency: str) -> OrderItem:
     data = item.data
     product = group.context.get(("Product2", data.get("Product2Id") or ""))
     facts = product.data if product else {}
-    quantity = _quantity(item)
+    fields = Fields("salesforce", "OrderItem", item.record_id, data)
+    quantity, price = _quantity(fields), fields.money("UnitPrice")
+    total = None if price is None or quantity is None else price * quantity
     return OrderItem(
         order_item_id=item.record_id,
         sku=facts.get("StockKeepingUnit"),
         name=facts.get("Name") or data.get("Description") or "",
         billing_cycle=(facts.get("Billing_Cycle__c") or "").lower() or None,
-        quantity=int(quantity) if quantity == quantity.to_integral_value() else float(quantity),
-        unit_price=money(data.get("UnitPrice"), currency),
-        total=money(decimal(data.get("UnitPrice")) * quantity, currency),
+        quantity=_shown_quantity(quantity),
+        unit_price=shown(price, currency),
+        total=shown(total, currency),
         subscription_id=data.get("WHMCS_Service_ID__c"),
     )
 
 
-def _quantity(item: Record) -> Decimal:
-    """Salesforce takes parts of a piece too. Where it says nothing it is one."""
-    stated = Fields("salesforce", "OrderItem", item.record_id, item.data).money("Quantity")
-    return stated if stated is not None and abs(stated) <= MOST_PIECES else Decimal(1)
+def _quantity(fields: Fields) -> Decimal | None:
+    """Salesforce takes parts of a piece too. It is one where it says nothing, None where that cannot be read."""
+    stated = fields.money("Quantity")
+    if stated is None:
+        return Decimal(1) if fields.says_nothing("Quantity") else None
+    return stated if abs(stated) <= MOST_PIECES else None
+
+
+def _shown_quantity(quantity: Decimal | None) -> int | float | None:
+    if quantity is None:
+        return None
+    return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
 
 
 def _reason(data: dict[str, Any], status: str) -> OrderReason | None:

@@ -61,15 +61,15 @@ TABLE = Table(
 
 class OrderItem(Struct, frozen=True, kw_only=True):
     """One line. `subscription_id` appears once fulfilment has made the service; `quantity` is whole unless staff wrote
-    another one."""
+    another one, and null where it cannot be read."""
 
     order_item_id: str
     sku: str | None
     name: str
     billing_cycle: str | None
-    quantity: int | float
-    unit_price: Money
-    total: Money
+    quantity: int | float | None
+    unit_price: Money | None
+    total: Money | None
     subscription_id: str | None
 
 
@@ -96,12 +96,12 @@ class OrderSummary(Struct, frozen=True, kw_only=True):
     status: str
     status_text: str
     placed_at: datetime | None
-    total: Money
+    total: Money | None
     item_count: int
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """An order in full. Prices exclude consumption tax."""
+    """An order in full. Prices exclude consumption tax; one that cannot be read is null, and so is a sum with it."""
 
     order_id: str
     order_number: str | None
@@ -112,7 +112,7 @@ class Order(Struct, frozen=True, kw_only=True):
     reason: OrderReason | None
     placed_at: datetime | None
     effective_date: date | None
-    total: Money
+    total: Money | None
     tax: str = "excluded"
     items: list[OrderItem]
     address: dict[str, Any]

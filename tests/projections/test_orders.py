@@ -72,6 +72,20 @@ def test_a_part_of_a_piece_costs_a_part_of_it(settings: Settings, quantity: Any,
     assert order.items[0].quantity == (quantity or 1)
 
 
+@pytest.mark.parametrize("price", ["tbd", 1e20, None, [], {"a": 1}, float("nan"), True])
+def test_a_price_that_says_no_amount_is_null_with_every_sum_that_needs_it(settings: Settings, price: Any) -> None:
+    order = shown(settings, {"Quantity": 1.0, "UnitPrice": price}, {"Quantity": 1.0, "UnitPrice": 5.0})
+    assert (order.items[0].unit_price, order.items[0].total) == (None, None)
+    assert order.total is None
+    assert order.items[1].total.amount == "5"
+
+
+@pytest.mark.parametrize("quantity", ["two", 1e15, -1e12, [2], float("inf"), "9" * 5_000])
+def test_a_quantity_that_says_no_number_is_null_with_every_sum_that_needs_it(settings: Settings, quantity: Any) -> None:
+    order = shown(settings, {"Quantity": quantity, "UnitPrice": 5.0})
+    assert (order.items[0].quantity, order.items[0].total, order.total) == (None, None, None)
+
+
 def test_what_an_order_comes_to_is_what_its_lines_come_to(settings: Settings) -> None:
     order = shown(settings, {"Quantity": 1.5, "UnitPrice": 333.0}, {"Quantity": 1.5, "UnitPrice": 333.0})
     assert [item.total.amount for item in order.items] == ["500", "500"]

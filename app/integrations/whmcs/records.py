@@ -1,12 +1,14 @@
 """WHMCS records as the mirror keeps them: known keys only, ids and money as plain strings, dates as ISO has them.
 
-A value that cannot be read is None and counted; only a record whose id, owner, status or total cannot be read is none.
+A value that cannot be read is None and counted; only a record whose id or owner cannot be read is none. Amounts of an
+invoice that are there and cannot be read say so (`UNREADABLE`): None would add up as nothing.
 
 Only what is named here is taken in, so service passwords, gateway tokens and notes never reach a table.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, structs
@@ -15,6 +17,7 @@ from app.events import Change, Origin
 from app.intake.fields import Fields
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.wire import (
+    UNREADABLE,
     amount,
     as_list,
     collection,
@@ -25,6 +28,7 @@ from app.integrations.whmcs.wire import (
     other_id,
     picked,
     text,
+    told,
 )
 
 CLIENT = (
@@ -43,7 +47,7 @@ CLIENT = (
     "defaultgateway",
 )
 INVOICE = ("invoicenum", "status", "paymentmethod")
-INVOICE_AMOUNTS = ("subtotal", "credit", "tax", "tax2", "total", "taxrate", "taxrate2")
+INVOICE_AMOUNTS = ("subtotal", "credit", "tax", "tax2", "total", "taxrate", "taxrate2", "balance")
 SERVICE = (
     "name",
     "groupname",
@@ -114,18 +118,15 @@ def invoice(detail: Mapping[str, Any], currency: str) -> Record:
     invoice_id, owner = known_id(detail.get("invoiceid") or detail.get("id")), known_id(detail.get("userid"))
     fields = Fields(WHMCS, "invoice", invoice_id, detail)
     data: dict[str, Any] = {"id": invoice_id, "userid": owner, **picked(fields, INVOICE)}
-    data |= {name: amount(fields, name) for name in INVOICE_AMOUNTS}
-    data["balance"] = amount(fields, "balance")
-    if data["total"] is None or (data["balance"] is None and detail.get("balance") not in (None, "")):
-        raise ValueError("an invoice of which cannot be read what it comes to")
-    data["balance"] = data["balance"] or "0.00"
+    data |= {name: told(fields, name) for name in INVOICE_AMOUNTS}
     data |= {name: dated(fields, name) for name in ("date", "duedate", "datepaid")}
     data["last_capture_attempt"] = dated(fields, "lastcaptureattempt")
     data["ccgateway"] = "1" if is_true(detail.get("ccgateway")) else "0"
     data["currencycode"] = currency
-    data["items"] = [_item(invoice_id, item) for item in as_list(detail.get("items"), "item")]
-    rows = collection(detail.get("transactions"), "transaction")
-    data["transactions"] = [_transaction(invoice_id, each) for each in rows]
+    items = fields.read("items", partial(_members, singular="item")) or []
+    data["items"] = [_item(invoice_id, item) for item in items if isinstance(item, Mapping)]
+    ledger = _members(detail.get("transactions"), "transaction")
+    data["transactions"] = [_transaction(invoice_id, each) for each in ([None] if ledger is None else ledger)]
     return Record("invoice", invoice_id, owner, data)
 
 
@@ -141,19 +142,19 @@ def _item(invoice_id: str, item: Mapping[str, Any]) -> dict[str, Any]:
     return {**ids, **picked(fields, ("type", "description")), "amount": amount(fields, "amount"), "taxed": taxed}
 
 
-def _transaction(invoice_id: str, each: Any) -> dict[str, Any]:
-    """Money that came or went is a fact of the invoice; without it the invoice would say something else.
+def _members(value: Any, singular: str) -> list[Any] | None:
+    try:
+        return collection(value, singular)
+    except ValueError:
+        return None
 
-    Raises:
-        ValueError: it, or an amount of it, is there and cannot be read.
-    """
+
+def _transaction(invoice_id: str, each: Any) -> dict[str, Any]:
+    """Money that came or went is a fact of the invoice: one that cannot be read leaves unknown what was paid."""
     if not isinstance(each, Mapping):
-        raise ValueError("a transaction that is no object")
+        each = dict.fromkeys(("amountin", "amountout"), UNREADABLE)
     fields = Fields(WHMCS, "transaction", invoice_id, each)
-    amounts = {name: amount(fields, name) for name in ("amountin", "fees", "amountout")}
-    for name in ("amountin", "amountout"):
-        if amounts[name] is None and each.get(name) not in (None, ""):
-            raise ValueError("a transaction whose amount cannot be read")
+    amounts = {name: told(fields, name) for name in ("amountin", "fees", "amountout")}
     ids = {name: other_id(fields, name) for name in ("id", "refundid")}
     kept = picked(fields, ("gateway", "description", "transid"))
     return {**ids, **kept, **amounts, "date": dated(fields, "date")}

@@ -17,6 +17,8 @@ _NOTHING: tuple[Any, ...] = (None, "", "0", 0, False)
 _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.I)
 LAST_CODE_POINT = 0x10FFFF
 MOST_DIGITS = 18
+UNREADABLE = "unreadable"
+"""In the place of an amount: no parser makes a number of it."""
 
 
 def form(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -155,6 +157,12 @@ def amount(fields: Fields, name: str) -> str | None:
     """An amount as a plain decimal string."""
     found = fields.money(name)
     return None if found is None else f"{found:f}"
+
+
+def told(fields: Fields, name: str) -> str | None:
+    """The same where an absent amount is nothing: one that is there and cannot be read is `UNREADABLE`."""
+    found = amount(fields, name)
+    return UNREADABLE if found is None and not fields.says_nothing(name) else found
 
 
 def dated(fields: Fields, name: str) -> str | None:

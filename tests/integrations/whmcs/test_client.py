@@ -131,7 +131,7 @@ async def test_a_row_without_a_readable_id_leaves_the_list_incomplete(whmcs, ups
 async def test_an_invoice_that_cannot_be_read_spoils_no_other(whmcs, upstream):
     def answer(asked):
         if asked.form["action"] == "GetInvoice" and asked.form["invoiceid"] == "3":
-            return success(invoiceid=3, userid=1001, total="a lot", transactions="", items="")
+            return success(invoiceid=3, userid="nobody", total="5.00", transactions="", items="")
         return invoices(asked)
 
     upstream.will().answer = answer

@@ -3,7 +3,11 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
+from app.intake import unreadable
 from app.integrations.whmcs import records
+from app.projections.invoice_lines import sums
 
 READ_AT = datetime(2026, 2, 1, 12, 0, 0, 5_000, tzinfo=UTC)
 
@@ -58,10 +62,53 @@ def test_an_invoice_without_payments_has_an_empty_list():
     }
     record = records.invoice(detail, "JPY")
     assert (record.record_id, record.owner_id, record.data["currencycode"]) == ("12", "1001", "JPY")
-    assert (record.data["datepaid"], record.data["transactions"], record.data["balance"]) == (None, [], "0.00")
+    assert (record.data["datepaid"], record.data["transactions"], record.data["balance"]) == (None, [], None)
     assert record.data["items"] == [
         {"id": "1", "relid": "7", "type": "Hosting", "description": "", "amount": "4800.00", "taxed": "1"}
     ]
+
+
+INVOICE = {
+    "invoiceid": 12,
+    "userid": "1001",
+    "subtotal": "1000.00",
+    "tax": "100.00",
+    "credit": "0.00",
+    "total": "1100.00",
+    "balance": "1000.00",
+    "status": "Unpaid",
+    "items": {"item": {"id": 1, "relid": "7", "amount": "1000.00", "taxed": 1, "type": "Hosting"}},
+    "transactions": {"transaction": {"id": 5, "amountin": "100.00", "amountout": "0.00"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("odd", "unknown"),
+    [
+        ({"total": "tbd"}, {"subtotal", "total", "balance"}),
+        ({"total": None}, {"subtotal", "total", "balance"}),
+        ({"total": {"a": 1}}, {"subtotal", "total", "balance"}),
+        ({"total": 10**30}, {"subtotal", "total", "balance"}),
+        ({"credit": "??"}, {"subtotal", "credit"}),
+        ({"tax": [1]}, {"subtotal", "tax"}),
+        ({"tax2": "ten"}, {"subtotal", "tax"}),
+        ({"balance": "soon"}, set()),
+        ({"items": "none"}, set()),
+        ({"items": [5, None, "x"]}, set()),
+        ({"transactions": 5}, {"paid", "refunded", "balance"}),
+        ({"transactions": ["x"]}, {"paid", "refunded", "balance"}),
+        ({"transactions": [{"id": 5, "amountin": "lots", "amountout": "0.00"}]}, {"paid", "balance"}),
+        ({"transactions": [{"id": 5, "amountin": "1.00", "amountout": [2]}]}, {"refunded", "balance"}),
+    ],
+)
+def test_an_invoice_is_taken_in_whatever_cannot_be_read_of_its_amounts_which_adds_up_to_nothing_known(odd, unknown):
+    unreadable.taken()
+    record = records.invoice({**INVOICE, **odd}, "JPY")
+    found = sums(record.data)
+    names = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
+    assert {name for name in names if getattr(found, name) is None} == unknown
+    counted = {each.record_id for each in unreadable.taken()}
+    assert counted == (set() if odd in ({"total": None}, {"items": [5, None, "x"]}) else {"12"})
 
 
 def test_a_record_becomes_a_change_as_of_the_instant_its_read_began():
