@@ -111,7 +111,7 @@ class LiveDrain:
         return [shard for shard in range(inbox.SHARDS) if self._apart_until.get(shard, now) <= now]
 
     async def _apply(self, connection: Any, entries: Sequence[Entry]) -> tuple[Woken, set[int]]:
-        """All at once; when that stands still, shard by shard. Returns whom to wake, and the shards that stand still."""
+        """All at once; when that stands still, shard by shard. Returns whom to wake, and which shards stood still."""
         try:
             return await apply_or_isolate(connection, entries, self._project, set()), set()
         except _STANDS_STILL as error:
