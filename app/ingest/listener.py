@@ -89,6 +89,8 @@ class Listener:
             log.warning("feed_interrupted", topic=self._topic, error=repr(error))
         else:
             log.exception("feed_broken", topic=self._topic)
+        if _of_database(error):
+            return  # which could not be told either
         try:
             await self.feed.tell("stalled" if isinstance(error, Silent) else "connecting", repr(error)[:300])
         except Exception as unreachable:

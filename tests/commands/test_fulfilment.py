@@ -231,6 +231,23 @@ async def test_an_order_goes_on_as_soon_as_the_breaker_closes(desk: Any) -> None
     await desk.assert_whole(actor, order_id)
 
 
+async def test_no_order_fails_because_our_own_database_takes_nothing(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await desk.ordered("vpn", actor)
+    await desk.pool.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'locked' USING ERRCODE = '55P03'; END $$; "
+        "CREATE TRIGGER refuse BEFORE INSERT ON ingest.inbox EXECUTE FUNCTION refuse()"
+    )
+    try:
+        assert await desk.fulfil(order_id, tries=10) == "running"
+    finally:
+        await desk.pool.execute("DROP TRIGGER refuse ON ingest.inbox; DROP FUNCTION refuse")
+
+    assert await desk.fulfil(order_id) == "done"
+    await desk.assert_whole(actor, order_id)
+
+
 async def test_the_end_of_an_outage_hurries_an_order_once(desk: Any) -> None:
     order_id = await desk.ordered("vpn", await desk.customer())
     await _close(desk, "whmcs")
