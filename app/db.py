@@ -175,3 +175,9 @@ def is_outage(error: BaseException) -> bool:
         if state in OUTAGE_STATES or state[:2] in OUTAGE_CLASSES:
             return True
     return isinstance(error, OUTAGES) and not isinstance(error, ValueError)
+
+
+def is_database_outage(error: BaseException) -> bool:
+    """The same for work that also touches other things than the database, such as files."""
+    kinds = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError, ConnectionError)
+    return isinstance(error, kinds) and is_outage(error)

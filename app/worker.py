@@ -180,6 +180,7 @@ class Work:
         """Through the queue; by ourselves what it cannot be told of, and what it was told of in vain."""
         pool, now = self._resources.pool, time.monotonic()
         await fulfilment.take_approved(pool)
+        await fulfilment.resume_after_outages(pool)
         window = int(time.time() // ASKED_ANEW_SECONDS)
         due = list(dict.fromkeys([*await fulfilment.due(pool), *await fulfilment.provision_due(pool)]))
         self._due_since = {order_id: self._due_since.get(order_id, now) for order_id in due}

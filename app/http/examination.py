@@ -30,6 +30,17 @@ FROM read_model.feeds ORDER BY feed
 """
 
 
+WAITED_SECONDS = 1
+"""Who waits longer for a table waits for somebody who has all of it."""
+_LOCKED = f"""
+SELECT DISTINCT n.nspname || '.' || c.relname AS name
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND NOT l.granted AND l.waitstart < clock_timestamp() - interval '{WAITED_SECONDS} s'
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY 1 LIMIT 5
+"""
+
+
 class FeedStanding(Struct, frozen=True, kw_only=True):
     """A change feed: its own word for its state, `silent` when it did not answer for too long, `never` when it never
     did."""
@@ -40,11 +51,13 @@ class FeedStanding(Struct, frozen=True, kw_only=True):
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """What the looks found. `feeds` is None when they could not be read in time."""
+    """What the looks found. `locked`: tables that somebody waits for. `feeds` is None when they could not be read in
+    time."""
 
     postgres: Literal["ok", "read_only", "away"]
     redis: Literal["ok", "refusing", "away"]
     feeds: list[FeedStanding] | None
+    locked: Sequence[str] = ()
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T | None:
@@ -112,12 +125,12 @@ class Examination:
     """One a process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._lines = [Line(settings.database_url), Line(settings.database_url)]
+        self._lines = [Line(settings.database_url) for _ in range(3)]
         self._redis = Redis.from_url(
             settings.redis_url, socket_timeout=LOOK_SECONDS, socket_connect_timeout=LOOK_SECONDS, max_connections=2
         )
         self._expected = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
-        self._looks = [Look(self._postgres), Look(self._answering_redis), Look(self._feeds)]
+        self._looks = [Look(self._postgres), Look(self._answering_redis), Look(self._feeds), Look(self._locked)]
 
     async def close(self) -> None:
         """Hang up everywhere."""
@@ -127,8 +140,8 @@ class Examination:
 
     async def examine(self) -> Found:
         """Look at everything; takes `LOOK_SECONDS` at most."""
-        postgres, redis, feeds = await asyncio.gather(*(look.result() for look in self._looks))
-        return Found(postgres=postgres or "away", redis=redis or "away", feeds=feeds)
+        postgres, redis, feeds, locked = await asyncio.gather(*(look.result() for look in self._looks))
+        return Found(postgres=postgres or "away", redis=redis or "away", feeds=feeds, locked=locked or ())
 
     async def _postgres(self) -> str:
         rows = await self._lines[0].fetch("SELECT current_setting('transaction_read_only') AS read_only")
@@ -143,6 +156,9 @@ class Examination:
         except (RedisError, OSError):
             return "away"
         return "ok"
+
+    async def _locked(self) -> list[str]:
+        return [row["name"] for row in await self._lines[2].fetch(_LOCKED)]
 
     async def _feeds(self) -> list[FeedStanding]:
         rows = {row["feed"]: row for row in await self._lines[1].fetch(_FEEDS)}
@@ -162,6 +178,7 @@ def concerned(found: Found, upstreams: Sequence[tuple[str, str]]) -> list[str]:
     reasons = [] if found.postgres == "ok" else [f"postgres_{found.postgres}"]
     if found.redis != "ok":
         reasons.append(f"redis_{found.redis}")
+    reasons += [f"table_locked:{name}" for name in found.locked]
     reasons += [f"{name}_{state}" for name, state in upstreams if state != "closed"]
     if found.feeds is None:
         reasons.append("feeds_unknown")

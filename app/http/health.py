@@ -176,7 +176,8 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
     serving: Serving = request.app.state.serving
     settings, pool = context.settings, request.app.state.health_pool
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
-    found, told, _ = await asyncio.gather(
+    examined, found, told, _ = await asyncio.gather(
+        request.app.state.examination.examine(),
         within(LOOK_SECONDS, measure(pool, feeds)),
         within(LOOK_SECONDS, redis_state(context.redis)),
         within(LOOK_SECONDS, serving.watch.held()),
@@ -185,7 +186,7 @@ async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
     if found is None:
         raise Unavailable
     body = CacheHealth(
-        status="degraded" if list(concerns(found)) or redis.state != "ok" else "ok",
+        status="ok" if redis.state == "ok" and not [*concerns(found), *concerned(examined, [])] else "degraded",
         feeds=[
             FeedHealth(**{name: getattr(feed, name) for name in FeedHealth.__struct_fields__}) for feed in found.feeds
         ],

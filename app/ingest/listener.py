@@ -32,7 +32,9 @@ from app.integrations.salesforce.records import undecodable
 
 SILENCE_SECONDS = 330
 """Keepalives come within 270 s; a stream silent for longer is dead, whatever the socket says."""
-LONGEST_PAUSE_SECONDS = 30
+LONGEST_PAUSE_SECONDS = 10
+DATABASE_PAUSE_SECONDS = 1
+"""Where our own database was the trouble, there is nobody to spare: changes go on as soon as it does."""
 
 Resync = Callable[[datetime | None], Awaitable[None]]
 """Reads what changed since an instant; everything, when there is none."""
@@ -62,12 +64,14 @@ class Listener:
         failures = 0
         while True:
             try:
+                longest = LONGEST_PAUSE_SECONDS
                 async for _ in self._batches():
                     failures = 0
             except Exception as error:
+                longest = DATABASE_PAUSE_SECONDS if _of_database(error) else LONGEST_PAUSE_SECONDS
                 await self._explain(error)
             failures += 1
-            await asyncio.sleep(min(2 ** min(failures, 7) * 0.25, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.5))
+            await asyncio.sleep(min(2 ** min(failures, 7) * 0.25, longest) * random.uniform(0.5, 1.5))
 
     def renew(self) -> None:
         """Give the present stream up and open another: somebody knows that it delivers nothing."""
@@ -85,6 +89,8 @@ class Listener:
             log.warning("feed_interrupted", topic=self._topic, error=repr(error))
         else:
             log.exception("feed_broken", topic=self._topic)
+        if _of_database(error):
+            return  # which could not be told either
         try:
             await self.feed.tell("stalled" if isinstance(error, Silent) else "connecting", repr(error)[:300])
         except Exception as unreachable:
@@ -130,3 +136,8 @@ class Listener:
         log.error("event_undecodable", topic=self._topic, schema_id=broken.schema_id, error=broken.error)
         name = f"{self._topic}:{broken.replay_id.hex()}"
         return undecodable(name, broken.payload, broken.schema_id, broken.error, at=batch.received_at)
+
+
+def _of_database(error: Exception) -> bool:
+    """Whether Postgres was the trouble, and not the event bus, whose broken sockets look the same."""
+    return isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) and is_outage(error)

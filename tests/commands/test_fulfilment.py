@@ -214,6 +214,62 @@ async def test_an_upstream_that_is_away_pauses_the_order_until_it_is_back(desk: 
     await desk.assert_whole(actor, order_id)
 
 
+async def test_an_order_goes_on_as_soon_as_the_breaker_closes(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await desk.ordered("vpn", actor)
+    await desk.sandbox.fault("whmcs", "down", count=1_000)
+    assert await desk.fulfil(order_id) == "paused"
+    await fulfilment.resume_after_outages(desk.pool)
+    assert await fulfilment.due(desk.pool) == []
+
+    await desk.sandbox.clear_faults()
+    await _close(desk, "whmcs")
+    await fulfilment.resume_after_outages(desk.pool)
+
+    assert await fulfilment.due(desk.pool) == [order_id]
+    assert await desk.fulfil(order_id) == "done"
+    await desk.assert_whole(actor, order_id)
+
+
+async def test_no_order_fails_because_our_own_database_takes_nothing(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await desk.ordered("vpn", actor)
+    await desk.pool.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'locked' USING ERRCODE = '55P03'; END $$; "
+        "CREATE TRIGGER refuse BEFORE INSERT ON ingest.inbox EXECUTE FUNCTION refuse()"
+    )
+    try:
+        assert await desk.fulfil(order_id, tries=10) == "running"
+    finally:
+        await desk.pool.execute("DROP TRIGGER refuse ON ingest.inbox; DROP FUNCTION refuse")
+
+    assert await desk.fulfil(order_id) == "done"
+    await desk.assert_whole(actor, order_id)
+
+
+async def test_the_end_of_an_outage_hurries_an_order_once(desk: Any) -> None:
+    order_id = await desk.ordered("vpn", await desk.customer())
+    await _close(desk, "whmcs")
+    await desk.sandbox.fault("whmcs", "status", "GetPayMethods", status=500, count=1_000)
+    assert await desk.fulfil(order_id) == "paused"
+
+    await fulfilment.resume_after_outages(desk.pool)
+
+    assert await fulfilment.due(desk.pool) == []
+
+
+async def _close(desk: Any, upstream: str) -> None:
+    """The breaker of an upstream opens, if it was not open, and closes for every process."""
+    await desk.pool.execute(
+        "INSERT INTO read_model.upstreams (upstream, state, since) VALUES ($1, 'closed', clock_timestamp()) "
+        "ON CONFLICT (upstream) DO UPDATE SET state = 'closed', since = clock_timestamp(), retry_at = NULL, "
+        "probe_until = NULL, version = upstreams.version + 1",
+        upstream,
+    )
+    desk.let_in()
+
+
 async def test_tries_keep_their_distance(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.ordered("vpn", actor)

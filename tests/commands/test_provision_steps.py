@@ -378,6 +378,14 @@ async def test_a_server_that_is_away_is_tried_again_with_growing_pauses_and_not_
 
     await desk.sandbox.clear_faults()
     desk.let_in()
+    await desk.pool.execute(
+        "INSERT INTO read_model.upstreams (upstream, state, since) VALUES ('whm', 'closed', clock_timestamp()) "
+        "ON CONFLICT (upstream) DO UPDATE SET state = 'closed', since = clock_timestamp(), "
+        "version = upstreams.version + 1"
+    )
+    await fulfilment.resume_after_outages(desk.pool)
+    due = "SELECT count(*) FROM portal.provision_steps WHERE state = 'paused' AND next_attempt_at <= now()"
+    assert await desk.pool.fetchval(due) == len(paused) - 1
     await decide.retry(desk.context, AYA, order_id)
     assert await desk.set_up(order_id) == ALL_DONE
 

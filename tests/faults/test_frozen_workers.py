@@ -149,3 +149,30 @@ async def test_every_shard_is_swept_though_another_worker_holds_some(
         assert await pool.fetchval(_OPEN) > 0
     assert len(blocked) == SHARDS - 1
     await until(settled(pool))
+
+
+async def test_a_record_that_somebody_else_locks_holds_up_no_other_shard(
+    pool: asyncpg.Pool, worker: Callable[[], Process]
+) -> None:
+    box, kept = (
+        Inbox(pool, quiet),
+        [changes.change("whmcs", "service", str(n), {**changes.SERVICE}) for n in range(100)],
+    )
+    worker()
+    await box.submit(kept)
+    await until(settled(pool))
+    locked = kept[0]
+    others = "SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL AND shard <> $1"
+
+    async def others_are_done() -> bool:
+        return not await pool.fetchval(others, shard_of(locked))
+
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM mirror.records WHERE record_id = $1 FOR UPDATE", locked.record_id)
+        for times in range(3):
+            again = {**changes.SERVICE, "domain": f"again-{times}.example"}
+            await box.submit([changes.change("whmcs", "service", each.record_id, again) for each in kept])
+            await until(others_are_done, 12)
+        assert await pool.fetchval(_OPEN) > 0
+    await until(settled(pool))
+    assert not await pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE attempts > 0")

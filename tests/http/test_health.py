@@ -85,6 +85,35 @@ async def test_a_feed_that_stalls_or_never_spoke_is_named(
     assert set(found["reasons"]) == {f"feed_silent:{channel}", f"feed_never:{topic}"}
 
 
+async def test_a_table_that_somebody_has_all_of_is_named(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, feeds: None
+) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE ingest.inbox IN ACCESS EXCLUSIVE MODE")
+        waiting = asyncio.create_task(pool.execute("SELECT FROM ingest.inbox LIMIT 1"))
+        async with asyncio.timeout(30):
+            while not (found := (await ready(api))[1])["reasons"]:
+                await asyncio.sleep(0.2)
+        assert (found["status"], found["reasons"]) == ("degraded", ["table_locked:ingest.inbox"])
+    await waiting
+    assert (await ready(api))[1]["reasons"] == []
+
+
+async def test_a_database_that_takes_no_writes_is_degraded_everywhere(
+    serve: Any, settings: Settings, feeds: None, pool: asyncpg.Pool
+) -> None:
+    async with pool.acquire() as writer, serve(settings) as api:
+        assert (await api.get("/api/health/services/cache")).json()["status"] == "ok"
+        name = await writer.fetchval("SELECT current_database()")
+        await writer.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        try:
+            async with serve(settings) as api:
+                assert (await ready(api))[1]["reasons"] == ["postgres_read_only"]
+                assert (await api.get("/api/health/services/cache")).json()["status"] == "degraded"
+        finally:
+            await writer.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
 async def test_redis_away_refusing_and_hanging(
     serve: Any, settings: Settings, feeds: None, redis: Redis, engines: tuple[str, str]
 ) -> None:

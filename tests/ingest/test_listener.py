@@ -97,6 +97,28 @@ async def test_an_event_that_cannot_be_read_is_kept_and_the_feed_goes_on(
     assert await resources.pool.fetchval("SELECT replay_id FROM ingest.checkpoints") == b"\x00" * 9 + b"\x08"
 
 
+REFUSE = """
+CREATE SEQUENCE refusals;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM nextval('refusals'); RAISE EXCEPTION 'read only' USING ERRCODE = '25006'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON ingest.checkpoints EXECUTE FUNCTION refuse();
+"""
+ALLOW = "DROP TRIGGER refuse ON ingest.checkpoints; DROP FUNCTION refuse; DROP SEQUENCE refusals"
+
+
+async def test_while_the_database_takes_nothing_the_listener_asks_again_every_second_or_so(
+    resources: Resources, pubsub: PubSubClient
+) -> None:
+    await resources.pool.execute(REFUSE)
+    task = asyncio.create_task(listener(resources, pubsub, []).listen_for_ever())
+    try:
+        await until(resources.pool, "SELECT last_value >= 20 FROM refusals")
+    finally:
+        await resources.pool.execute(ALLOW)
+    await until(resources.pool, "SELECT replay_id FROM ingest.checkpoints")
+    task.cancel()
+
+
 async def test_one_listener_leads_and_another_takes_over(resources: Resources) -> None:
     leading: list[str] = []
 

@@ -1,6 +1,6 @@
 """The journal of fulfilments.
 
-Reads: read_model.orders. Writes: portal.fulfilments, portal.fulfilment_steps.
+Reads: read_model.orders, read_model.upstreams. Writes: portal.fulfilments, portal.fulfilment_steps.
 """
 
 from collections.abc import Collection
@@ -40,6 +40,13 @@ UPDATE portal.fulfilments SET state = $6, step = $7, attempt = $8, error_code = 
 WHERE order_id = $1 AND step = $2 AND attempt = $3
 """
 """Only as long as nobody began another try meanwhile, who then knows better."""
+
+_RESUME = """
+UPDATE portal.fulfilments f SET next_attempt_at = now() FROM read_model.upstreams u
+WHERE u.state = 'closed' AND u.since > f.updated_at AND f.next_attempt_at > now()
+  AND (f.state = 'paused' AND f.error_code = upper(u.upstream) || '_UNAVAILABLE'
+       OR f.state = 'running' AND f.attempt > 0)
+"""
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -81,6 +88,12 @@ async def resume_paused(pool: asyncpg.Pool, accounts: Collection[UUID], code: st
         code,
     )
     return [row["order_id"] for row in rows]
+
+
+async def resume_after_outages(pool: asyncpg.Pool) -> None:
+    """Have orders that failed while an upstream was away looked at again as soon as its breaker has closed, once. Until
+    then each waits for its own next try, which may come long after."""
+    await pool.execute(_RESUME)
 
 
 async def begin(pool: asyncpg.Pool, order_id: str) -> Job | None:

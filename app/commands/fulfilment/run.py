@@ -13,13 +13,16 @@ from app.commands.context import Context
 from app.commands.exclusive import exclusively
 from app.commands.fulfilment import journal, provision
 from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
-from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Work, again
+from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Wait, Work, again
+from app.db import is_database_outage
 from app.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
 from app.ingest.mirror import now
 from app.integrations.salesforce import activation
 
 UNREACHABLE_SECONDS = 60.0
 """How often an order that waits for an upstream to come back is tried again."""
+DATABASE_SECONDS = 5.0
+"""The same for our own database, however often that fails: no order fails because of it."""
 
 log = structlog.get_logger()
 
@@ -65,6 +68,9 @@ async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, 
         log.warning("fulfilment_step_failed", order_id=job.order_id, step=job.step, error=str(error))
         return _verdict(job, error), work
     except Exception as error:
+        if is_database_outage(error):
+            log.warning("fulfilment_step_postponed", order_id=job.order_id, step=job.step, error=repr(error))
+            return Wait(DATABASE_SECONDS), work
         log.exception("fulfilment_step_broken", order_id=job.order_id, step=job.step)
         if job.attempt < TRIES:
             return again(job.attempt, type(error).__name__), work

@@ -77,7 +77,7 @@ class Gate:
         self._streak = Streak()
         self._state: State = "closed"
         self._reason = self._error = ""
-        self._failures = self._epoch = 0
+        self._failures = self._epoch = self._outages_ended = 0
         self._since = datetime.now(UTC)
         self._retry_at = self._probe_until = 0.0
         self._claiming = False
@@ -127,7 +127,7 @@ class Gate:
             await self._wait_in_line(operation)
         try:
             probe = await self._enter(operation, behind)
-            epoch = self._epoch
+            epoch, ended = self._epoch, self._outages_ended
             try:
                 yield
             except UpstreamError as error:
@@ -137,13 +137,18 @@ class Gate:
                 if probe and epoch == self._epoch:  # it told nothing: somebody else may try
                     self._reopen(0.5, self._error)
                 raise
-            if probe and epoch == self._epoch:
+            if probe and (epoch == self._epoch or self._is_news(ended)):
                 self.close()
             elif epoch == self._epoch:
                 self._streak.answered(login=login)
         finally:
             if behind:
                 self._background.release()
+
+    def _is_news(self, outages_ended: int) -> bool:
+        """Whether a probe that took so long that another process tried as well, and failed, is an answer all the same.
+        A pause that the upstream asked for is kept."""
+        return self._state == "open" and self._outages_ended == outages_ended and self._reason != "limit"
 
     def heard(self, error: UpstreamError) -> None:
         """Something that is called by another way refuses our credentials too. Its outages are its own."""
@@ -258,6 +263,7 @@ class Gate:
     def close(self, seconds_ago: float = 0.0) -> None:
         """Calls go through again, few at first."""
         log.warning("breaker_closed", upstream=self.upstream, reason=self._reason)
+        self._outages_ended += 1
         self._turn("closed")
         self._since = datetime.now(UTC) - timedelta(seconds=seconds_ago)
         self._reason, self._error, self._failures = "", "", 0
@@ -288,4 +294,5 @@ class Gate:
         self._streak.clear()
         log.info("breaker_adopted", upstream=self.upstream, state=shared.state, reason=shared.reason)
         if shared.state == "closed":
+            self._outages_ended += 1
             self.budget.start_slowly(max((datetime.now(UTC) - shared.since).total_seconds(), 0.0))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,7 +18,7 @@ from app.errors import (
     UpstreamUnreached,
 )
 from app.integrations.admission import pauses
-from app.integrations.admission.gates import Gate
+from app.integrations.admission.gates import Gate, Standing
 from app.integrations.admission.lanes import background
 
 Make = Callable[[], UpstreamError]
@@ -159,6 +160,32 @@ async def test_a_cancelled_probe_leaves_the_way_to_another(monkeypatch: pytest.M
     await asyncio.sleep(0.6)
     await call(gate)
     assert gate.state == "closed"
+
+
+@pytest.mark.parametrize(("reason", "then"), [("outage", "closed"), ("limit", "open")])
+async def test_a_probe_that_works_counts_though_another_process_failed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, reason: str, then: str
+) -> None:
+    monkeypatch.setattr(pauses, "SHORTEST_SECONDS", 0.05)
+    gate = made()
+    await fail(gate, lambda: UpstreamUnreached("whmcs", "op"), 3)
+    await asyncio.sleep(0.1)
+    async with gate.admitted("op"):
+        told = Standing(upstream="whmcs", state="open", since=datetime.now(UTC), reason=reason, failures=1)
+        gate.adopt(told, version=7, retry_in_seconds=20.0, probe_in_seconds=0.0)
+    assert gate.state == then
+
+
+async def test_a_probe_of_an_outage_that_has_ended_says_nothing_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "SHORTEST_SECONDS", 0.05)
+    gate = made()
+    await fail(gate, lambda: UpstreamUnreached("whmcs", "op"), 3)
+    await asyncio.sleep(0.1)
+    async with gate.admitted("op"):
+        gate.close()
+        monkeypatch.setattr(pauses, "SHORTEST_SECONDS", 5.0)
+        await fail(gate, lambda: UpstreamUnreached("whmcs", "op"), 3)
+    assert gate.state == "open"
 
 
 async def test_what_began_before_it_closed_says_nothing_of_now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ The service is the customer's by then and stays it. A step that fails is retried
 anything back, nor does it keep the steps behind it from being done.
 """
 
-from app.commands.fulfilment.provision.journal import due
+from app.commands.fulfilment.provision.journal import due, resume_after_outages
 from app.commands.fulfilment.provision.run import run
 
-__all__ = ["due", "run"]
+__all__ = ["due", "resume_after_outages", "run"]

@@ -60,6 +60,13 @@ SELECT order_id, $2, $3, $4 FROM portal.provision_steps WHERE order_id = $1 AND 
 ON CONFLICT (order_id, position) DO NOTHING
 """
 
+_RESUME = """
+UPDATE portal.provision_steps p SET next_attempt_at = now() FROM read_model.upstreams u
+WHERE u.state = 'closed' AND u.since > p.updated_at AND p.next_attempt_at > now()
+  AND (p.state = 'paused' AND p.error_code = upper(u.upstream) || '_UNAVAILABLE'
+       OR p.state = 'running' AND p.attempt > 0)
+"""
+
 
 class Position(Struct, frozen=True, kw_only=True):
     """Where a step stands after a try; due again in so many seconds."""
@@ -90,6 +97,11 @@ async def write_down(pool: asyncpg.Pool, order_id: str, steps: Sequence[Template
 async def due(pool: asyncpg.Pool) -> list[str]:
     """Activated orders with something left to set up now."""
     return [row["order_id"] for row in await pool.fetch(_DUE)]
+
+
+async def resume_after_outages(pool: asyncpg.Pool) -> None:
+    """Have steps that failed while an upstream was away tried again as soon as its breaker has closed, once."""
+    await pool.execute(_RESUME)
 
 
 async def begin(ctx: Context, order_id: str) -> Task | None:

@@ -12,12 +12,14 @@ from app.commands.context import Context
 from app.commands.fulfilment.provision import journal
 from app.commands.fulfilment.provision.steps import STEPS
 from app.commands.fulfilment.provision.task import Task
-from app.commands.fulfilment.work import TRIES, Fail, Outcome, Pause, again
+from app.commands.fulfilment.work import TRIES, Fail, Outcome, Pause, Wait, again
+from app.db import is_database_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.integrations.whm.faults import FEATURE_MISSING, QUOTA_REACHED
 
 FIRST_PAUSE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 3_600.0
+DATABASE_SECONDS = 5.0
 MOST_TRIES = 80
 """Three at once, six within the next hour, then one an hour: three days, after which staff have to look."""
 REFUSALS = {FEATURE_MISSING: "HOSTING_FEATURE_MISSING", QUOTA_REACHED: "HOSTING_QUOTA_REACHED"}
@@ -49,6 +51,9 @@ async def _attempt(task: Task) -> Outcome:
         log.warning("provision_step_failed", order_id=task.order_id, step=task.step, error=str(error))
         return _verdict(task, error)
     except Exception as error:
+        if is_database_outage(error):
+            log.warning("provision_step_postponed", order_id=task.order_id, step=task.step, error=repr(error))
+            return Wait(DATABASE_SECONDS)
         log.exception("provision_step_broken", order_id=task.order_id, step=task.step)
         if task.attempt < TRIES:
             return again(task.attempt, type(error).__name__)
