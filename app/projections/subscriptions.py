@@ -1,5 +1,8 @@
 """Subscriptions: a WHMCS service with its add-ons, its cancellation and the plan it is changed to → one row.
 
+A fee that is paid once (activation, installation) is a service to WHMCS, active as long as nobody closes it. It is none
+here, and so to nobody who asks: order rules, catalog, summary and lists.
+
 Amounts are in the client's currency. A change of plan is pending until the service has the new product, or its invoice
 is cancelled. One that waits for its day is the portal's own record; a service that is to end will not see it.
 
@@ -36,6 +39,7 @@ from app.settings import Settings
 STATUSES = {word: word for word in STATUS_TEXTS if word != "unknown"}
 WHENS: dict[str, When] = {"Immediate": "now", "End of Billing Period": "end_of_period"}
 DEAD_INVOICES = ("Cancelled", "Refunded")
+ONCE = "onetime"
 _LINE = re.compile(r"[0-9]{10,14}")
 
 
@@ -49,7 +53,8 @@ def projector(settings: Settings) -> Projector:
 
     def project(group: Group) -> Projected:
         currency = settings.salesforce_currency
-        return Projected(rows=[_row(record, group, currency, categories) for record in group.of("service")])
+        services = [each for each in group.of("service") if is_recurring(each.data)]
+        return Projected(rows=[_row(record, group, currency, categories) for record in services])
 
     return Projector(
         name="subscriptions",
@@ -72,6 +77,11 @@ def projector(settings: Settings) -> Projector:
         table=TABLE,
         project=project,
     )
+
+
+def is_recurring(data: Mapping[str, Any]) -> bool:
+    """Whether a service of WHMCS is one that goes on, and no fee; one of an unknown cycle is."""
+    return re.sub(r"[\W_]", "", plain(data.get("billingcycle")).casefold()) != ONCE
 
 
 def _row(record: Record, group: Group, fallback_currency: str, categories: Mapping[str, str]) -> dict[str, Any]:

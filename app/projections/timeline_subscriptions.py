@@ -13,6 +13,7 @@ from app.events import Record
 from app.projections.fields import day, instant, plain
 from app.projections.moments import About, Moment, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
+from app.projections.subscriptions import is_recurring
 from app.readmodels import timeline as readmodel
 from app.settings import Settings
 
@@ -32,9 +33,6 @@ DROPPED = {
 }
 """Why a change that was planned will not be made."""
 
-ONCE = "onetime"
-"""A fee is a service to WHMCS, and to nobody else."""
-
 
 def projector(settings: Settings) -> Projector:
     """What happened to services."""
@@ -44,7 +42,7 @@ def projector(settings: Settings) -> Projector:
         found = [
             rows(group, _about(service), [*_moments(service, group.of("service_stage"), zone), *_planned(group)])
             for service in group.of("service")
-            if plain(service.data.get("billingcycle")).lower().replace(" ", "") != ONCE
+            if is_recurring(service.data)
         ]
         return Projected(rows=[row for each in found for row in each])
 

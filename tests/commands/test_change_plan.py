@@ -156,6 +156,16 @@ async def test_a_plan_that_does_not_fit_is_refused_before_anything_is_asked(
     assert await desk.pool.fetchval("SELECT count(*) FROM portal.plan_changes") == 0
 
 
+async def test_where_nobody_knows_what_the_present_plan_costs_none_is_more(desk: Any) -> None:
+    actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
+    await desk.pool.execute("UPDATE read_model.catalog SET whmcs_product_id = NULL WHERE sku = 'HOSTING-PRO'")
+    await desk.pool.execute("UPDATE read_model.subscriptions SET amount = NULL WHERE subscription_id = $1", service_id)
+    with pytest.raises(RuleViolated) as refused:
+        await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC"))
+    assert refused.value.code == "plan_not_available"
+    assert await upgrades(desk, service_id) == []
+
+
 async def test_another_price_than_the_one_agreed_to_orders_nothing(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BASIC")
     with pytest.raises(Conflict) as refused:

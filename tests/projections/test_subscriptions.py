@@ -137,3 +137,18 @@ async def test_add_ons_and_the_line_are_part_of_it(pool: asyncpg.Pool, account: 
     await feed([change("whmcs", "service", "55", {**SERVICE, "name": "Hosting Pro", "domain": "a.jp"}, at=60, **OWNED)])
     found = await seen(pool)
     assert (found["line"], found["domain"]) == (None, "a.jp")
+
+
+@pytest.mark.parametrize("cycle", ["One Time", "onetime", "One-Time", "ONE_TIME", " one time "])
+async def test_a_fee_is_no_subscription(pool: asyncpg.Pool, account: UUID, feed: Feed, cycle: str) -> None:
+    await feed([service(billingcycle="Monthly")])
+    await feed([msgspec.structs.replace(service(billingcycle=cycle), version=10**15, event_id="later")])
+    assert await pool.fetchval("SELECT count(*) FROM read_model.subscriptions") == 0
+
+
+@pytest.mark.parametrize("cycle", ["Free Account", "Monthly", "Semi-Annually", "", "Fortnightly"])
+async def test_whatever_else_it_is_billed_by_a_service_is_one(
+    pool: asyncpg.Pool, account: UUID, feed: Feed, cycle: str
+) -> None:
+    await feed([service(billingcycle=cycle)])
+    assert await pool.fetchval("SELECT count(*) FROM read_model.subscriptions") == 1

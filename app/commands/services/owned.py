@@ -25,7 +25,7 @@ WHERE s.subscription_id = $1 AND ($2::uuid IS NULL OR s.account_id = $2)
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """A service. `status` is WHMCS's word, `amount` what a period costs."""
+    """A service. `status` is WHMCS's word, `amount` what a period costs; nothing, where that is not known."""
 
     subscription_id: str
     account_id: UUID
@@ -36,6 +36,7 @@ class Service(Struct, frozen=True, kw_only=True):
     domain: str
     billing_cycle: str
     amount: Money
+    amount_known: bool
     status: str
     product_id: str
     payment_method: str = ""
@@ -96,6 +97,7 @@ async def _found(ctx: Context, subscription_id: str, account_id: UUID | None) ->
     if row is None:
         raise _absent()
     fields: dict[str, Any] = {**row, "amount": money(row["amount"], row["currency"])}
+    fields["amount_known"] = row["amount"] is not None
     del fields["currency"]
     texts = {name: fields[name] or "" for name in ("whmcs_order_id", "domain", "product_id")}
     return Service(**{**fields, **texts, "subscription_id": subscription_id})

@@ -22,7 +22,7 @@ async def target(ctx: Context, service: Service, sku: str) -> tuple[Plan, Direct
     if plans.present is not None and plans.present.sku == sku:
         raise Conflict(f"This service has the plan {plans.present.name} already.", code="same_plan")
     wanted = next((plan for plan in plans.others if plan.sku == sku), None)
-    if wanted is None:
+    if wanted is None or (plans.present is None and not service.amount_known):  # then nobody knows which is more
         raise not_available()
     return wanted, plans.direction(wanted, Decimal(service.amount.amount))
 
