@@ -42,41 +42,21 @@ async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change)
     try:
         record = await upstreams.salesforce.get(hint.object, hint.record_id)
     except UpstreamNotFound as missing:
-        await _prove_deletion(upstreams, connection, hint, missing)
+        await _prove_deletion(upstreams, hint, missing)
         return [lists.gone(hint, hint.object, hint.record_id, read_at)]
     return [salesforce_records.change(hint.object, record, origin="refetch", read_at=read_at)]
 
 
-async def _prove_deletion(upstreams: Upstreams, connection: Any, hint: Change, missing: UpstreamNotFound) -> None:
+async def _prove_deletion(upstreams: Upstreams, hint: Change, missing: UpstreamNotFound) -> None:
     """Salesforce says of a record that it does not exist also when this user lost the right to see it.
 
     Raises:
         UpstreamRejected: nothing proves that it is gone.
     """
-    if missing.vendor_code == IS_DELETED:
+    if missing.vendor_code == IS_DELETED or await upstreams.salesforce.deletion(hint.object, hint.record_id):
         return
-    rows = await connection.fetch(_WITNESSES, hint.object, hint.record_id)
-    witnesses = [row["record_id"] for row in rows]
-    if not await upstreams.salesforce.deletion(hint.object, hint.record_id, witnesses):
-        reason = "not found, but nothing proves that it was deleted: may the integration user see it?"
-        raise UpstreamRejected("salesforce", f"get:{hint.object}", reason, vendor_code="DELETION_UNPROVEN") from missing
-
-
-_WITNESSES = """
-WITH siblings AS (
-  SELECT s.record_id FROM mirror.records r
-  JOIN mirror.records s ON s.owner_id = r.owner_id AND s.object = r.object AND s.source = r.source
-  WHERE (r.source, r.object, r.record_id) = ('salesforce', $1, $2) AND s.record_id <> $2 AND NOT s.deleted LIMIT 3),
-neighbours AS (
-  (SELECT record_id FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND record_id < $2 AND NOT deleted
-   ORDER BY record_id DESC LIMIT 2)
-  UNION ALL
-  (SELECT record_id FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND record_id > $2 AND NOT deleted
-   ORDER BY record_id LIMIT 2))
-SELECT record_id FROM siblings
-UNION ALL SELECT record_id FROM neighbours WHERE NOT EXISTS (SELECT FROM siblings)
-"""
-"""Living records of the same object: the same owner's, whom the same rules hide or show, or else those next to it."""
+    reason = "not found, but nothing proves that it was deleted: may the integration user see it?"
+    raise UpstreamRejected("salesforce", f"get:{hint.object}", reason, vendor_code="DELETION_UNPROVEN") from missing
 
 
 async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None:

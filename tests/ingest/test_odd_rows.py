@@ -2,7 +2,6 @@
 spoils a customer's list."""
 
 import json
-import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -142,33 +141,6 @@ async def test_a_record_that_is_proven_to_be_gone_is_deleted(
     async with pool.acquire() as connection:
         (gone,) = await fetchers.salesforce_record(upstreams, connection, hint())
     assert (gone.kind, gone.record_id) == ("deleted", ID)
-
-
-async def test_the_witnesses_are_the_same_owners_or_else_those_next_to_it(pool: asyncpg.Pool, org: RudeOrg) -> None:
-    ids = {name: f"80100000000000{name}AAA" for name in "0234"}
-    for name, owner in (("0", "B"), ("2", "B"), ("3", "A"), ("4", "B")):
-        await _mirrored(pool, ids[name], owner)
-    alive = [{"Id": each, "IsDeleted": False} for each in ids.values()]
-    async with pool.acquire() as connection:
-        (gone,) = await fetchers.salesforce_record(without_the_record(org, *alive), connection, hint())
-        assert gone.kind == "deleted"
-        assert _asked_for(org) == {ID, ids["0"], ids["2"], ids["3"]}
-        await _mirrored(pool, ID, "A")
-        await fetchers.salesforce_record(without_the_record(org, *alive), connection, hint())
-        assert _asked_for(org) == {ID, ids["3"]}
-
-
-def _asked_for(org: RudeOrg) -> set[str]:
-    return set(re.findall(r"\w{18}", org.calls[-1].soql.partition(" IN ")[2]))
-
-
-async def _mirrored(pool: asyncpg.Pool, record_id: str, owner: str) -> None:
-    await pool.execute(
-        "INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, occurred_at, verified_at) "
-        "VALUES ('salesforce', 'Order', $1, $2, '{}', 1, now(), now())",
-        record_id,
-        owner,
-    )
 
 
 class Source:

@@ -143,19 +143,12 @@ class SalesforceClient:
             record_id=record_id,
         )
 
-    async def deletion(self, object_name: str, record_id: str, witness_ids: Sequence[str] = ()) -> bool:
-        """Whether a record is gone, on proof. It is not enough that it cannot be read: a user who lost a permission is
-        told of a living record that there is none.
-
-        Proof is a row of the recycle bin; or, as an emptied bin has none, no row at all in an answer that shows one of
-        `witness_ids` alive: other records of the object, so that this user may read such records.
-        """
-        soql = quote(f"SELECT Id, IsDeleted FROM {object_name} WHERE Id IN {{}}", [record_id, *witness_ids])
+    async def deletion(self, object_name: str, record_id: str) -> bool:
+        """Whether the recycle bin shows that a record was deleted. It is no proof that it cannot be read: a user who
+        lost a permission is told of a living record that there is none."""
+        soql = quote(f"SELECT Id, IsDeleted FROM {object_name} WHERE Id = {{}}", record_id)
         page = await self._call("deletion", lambda api: paging.page_of(api.query(soql, include_deleted=True)))
-        found = {_same(str(row.get("Id"))): row.get("IsDeleted") for row in page.rows}
-        if _same(record_id) in found:
-            return found[_same(record_id)] is True
-        return page.following is None and any(found.get(_same(each)) is False for each in witness_ids)
+        return any(_same(str(row.get("Id"))) == _same(record_id) and row.get("IsDeleted") is True for row in page.rows)
 
     async def _selected(
         self, operation: str, selection: str, call: Callable[[str, Salesforce], T], *, record_id: str = ""
