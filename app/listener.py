@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 import uvloop
 
+from app.db import is_outage
 from app.ingest.accounts import whmcs_hint
 from app.ingest.backfill import OBJECTS, Backfill
 from app.ingest.canary import Canary, ChangeEvents, Webhooks, heard
@@ -14,6 +15,7 @@ from app.ingest.leader import lead
 from app.ingest.listener import Listener
 from app.ingest.resync import resync
 from app.integrations.salesforce.pubsub import PubSubClient
+from app.leases import Lost
 from app.logs import configure
 from app.notify import READY, STOPPING, guarded, heartbeat, notify
 from app.pooler import refuse_transaction_pooler
@@ -58,8 +60,11 @@ async def _lead_for_ever(resources: Resources, pubsub: PubSubClient) -> None:
     while True:
         try:
             await lead(resources.pool, lambda: _follow(resources, pubsub))
-        except Exception:
-            log.exception("listener_lost_lead")
+        except Exception as error:
+            if isinstance(error, Lost) or is_outage(error):
+                log.error("listener_lost_lead", error=repr(error))
+            else:
+                log.exception("listener_lost_lead")
             await asyncio.sleep(1)
 
 

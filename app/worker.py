@@ -18,6 +18,7 @@ from saq import Worker
 from app import collector, leases
 from app.commands import fulfilment
 from app.commands.fulfilment.provision import templates
+from app.db import is_outage
 from app.ingest import drain, fetch, inbox
 from app.ingest.live import LiveDrain
 from app.ingest.pending import forget_pending
@@ -135,8 +136,11 @@ class Work:
             self._committed.clear()
             try:
                 await self.after_commit()
-            except Exception:
-                log.exception("after_commit_failed")
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("after_commit_postponed", error=repr(error))
+                else:
+                    log.exception("after_commit_failed")
             await asyncio.sleep(BETWEEN_TELLINGS_SECONDS)
 
     async def after_commit(self) -> None:

@@ -297,6 +297,27 @@ async def test_a_provider_that_stays_away_is_not_tried_for_ever(desk: Any) -> No
     assert await followed(desk, service_id, 1) == "failed"
 
 
+async def test_a_change_goes_on_as_soon_as_the_provider_s_breaker_closes(desk: Any) -> None:
+    actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
+    await desk.sandbox.fault("whm", "down", count=50)
+    await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC", "downgrade"))
+    await followed(desk, service_id, 1)
+    await desk.pool.execute("UPDATE portal.plan_changes SET next_attempt_at = now() + interval '10 minutes'")
+    await follow(desk.context)
+    assert await desk.pool.fetchval("SELECT state FROM portal.plan_changes") == "providing"
+
+    await desk.sandbox.clear_faults()
+    desk.let_in()
+    await desk.pool.execute(
+        "INSERT INTO read_model.upstreams (upstream, state, since) VALUES ('whm', 'closed', clock_timestamp()) "
+        "ON CONFLICT (upstream) DO UPDATE SET state = 'closed', since = clock_timestamp(), "
+        "version = upstreams.version + 1"
+    )
+    await follow(desk.context)
+
+    assert await desk.pool.fetchval("SELECT state FROM portal.plan_changes") == "done"
+
+
 async def test_only_ones_own_service_and_only_while_the_billing_system_answers(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BASIC")
     stranger, _ = await someone_with(desk, "sim")

@@ -38,6 +38,7 @@ log = structlog.get_logger()
 
 async def follow(ctx: Context) -> int:
     """Take every change that is due as far as it goes now; returns how many were looked at."""
+    await journal.resume_after_outages(ctx.pool)
     changes = await journal.due(ctx.pool, AT_ONCE)
     for change in changes:
         try:

@@ -3,7 +3,7 @@
     asked ──► awaiting_payment ──► providing ──► done
       └──────────────┴──► withdrawn        └──► failed, staff must act
 
-Reads and writes: portal.plan_changes.
+Reads and writes: portal.plan_changes. Reads: read_model.upstreams.
 """
 
 import hashlib
@@ -158,6 +158,16 @@ async def listed(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
         limit,
     )
     return [PlanChange(**dict(row)) for row in rows]
+
+
+async def resume_after_outages(pool: asyncpg.Pool) -> None:
+    """Have changes that failed while an upstream was away looked at again as soon as its breaker has closed, once."""
+    await pool.execute(
+        "UPDATE portal.plan_changes p SET next_attempt_at = now() FROM read_model.upstreams u "
+        "WHERE u.state = 'closed' AND u.since > p.updated_at AND p.next_attempt_at > now() "
+        "AND p.state = ANY($1::text[]) AND p.error_code IS NOT NULL",
+        list(OPEN),
+    )
 
 
 async def due(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
