@@ -288,7 +288,7 @@ async def test_a_customer_may_choose_how_to_pay_among_the_ways_there_are(desk: A
     assert (found["paymentmethod"], refused.value.code) == ("banktransfer", "gateway_unknown")
 
 
-@pytest.mark.parametrize("status", ["unknown", "draft", "collections"])
+@pytest.mark.parametrize("status", ["unknown", "collections"])
 async def test_what_nobody_knows_to_be_payable_is_not_paid(desk: Any, status: str) -> None:
     actor, invoices = await someone_with_invoices(desk)
     await desk.pool.execute(

@@ -61,6 +61,7 @@ def _refusal(operation: str, code: str, status: Any, told: int | None) -> Upstre
     detail = status if isinstance(status, Mapping) else {}
     kind = RESULTS.get(code) or (UpstreamUnavailable if code.startswith("5") else UpstreamRejected)
     vendor_code = f"{code}-{scalar(detail.get('statusCode'))}"
-    told = told if code in ("429", "503") else None
     message = scalar(detail.get("message"))
-    return kind(FREEBIT, operation, message, vendor_code=vendor_code, retry_after_seconds=told)
+    if told is not None and issubclass(kind, UpstreamUnavailable):
+        return kind(FREEBIT, operation, message, vendor_code=vendor_code, retry_after_seconds=told)
+    return kind(FREEBIT, operation, message, vendor_code=vendor_code)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
+from app.integrations.admission.gates import Gate
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.wire import FIELDS
 from tests.integrations.salesforce.certificates import self_signed
@@ -108,6 +109,13 @@ def encoded(asked: Asked) -> bytes:
     return framed(json.dumps(body).encode(), status)
 
 
+class Unbroken(Gate):
+    """A breaker that stays closed, so that every call is made: what one call comes to is asked here."""
+
+    def _open(self, reason: str, seconds: float, error: str) -> None:
+        """Never."""
+
+
 @dataclass
 class RudeOrg:
     """The org. `speak` writes the answer to anything but a request for a token; `tokens` answers those."""
@@ -183,7 +191,8 @@ async def rude_org(stand: Any, directory: Path, **settings: Any) -> AsyncIterato
         "salesforce_timeout_seconds": 10.0,
         "salesforce_concurrency": 2,
     }
-    org.client = await SalesforceClient.open(settings_of(stand, **(given | settings)))
+    known = settings_of(stand, **(given | settings))
+    org.client = await SalesforceClient.open(known, Unbroken("salesforce", calls_per_second=1_000, concurrency=8))
     try:
         yield org
     finally:
