@@ -15,7 +15,7 @@ ROWS = {
     "projection": {"projection, one connection", "projection, 4 connections at once"},
     "growth": {"growth"},
     "rebuild": {"rebuild", "queries beside a rebuild"},
-    "lag": {"lag, p50", "lag, p99"},
+    "lag": {"lag at 20/s, p50", "capacity", "lag at half capacity, p50", "lag at half capacity, p99"},
     "activation": {f"approved to activated, {name}" for name in ("vpn", "hosting", "sim")},
     "reads": {"reads, memory", "reads, Redis", "reads, Postgres", "reads, catalog", "reads, mixed", "reads, growth"},
     "streams": {"streams, memory of an idle one", "streams, fan-out to all"},

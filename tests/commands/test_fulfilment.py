@@ -37,7 +37,7 @@ async def test_an_approved_order_is_activated_everywhere_and_read_at_once(desk: 
         actor.account_id,
         (await desk.journal(order_id))["facts"]["whmcs_order_id"],
     )
-    assert services == 2
+    assert services == 1, "the activation fee is a charge and no service"
 
 
 async def test_services_are_billed_at_the_order_s_prices_and_with_its_promotion(desk: Any) -> None:
