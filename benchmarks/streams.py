@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from redis.asyncio import Redis
 
 from app.projections import publish
 from app.readmodels.table import GLOBAL_ACCOUNT
+from app.redis_breaker import GuardedRedis
 from benchmarks import ground, read_ground
 from benchmarks.load import cpu_seconds
 from benchmarks.read_servers import servers
@@ -83,12 +83,12 @@ async def _open(port: int, count: int) -> list[Stream]:
 
 async def _fan_out(pool: asyncpg.Pool, redis_url: str, process: Any, streams: list[Stream]) -> tuple[float, float]:
     """(seconds until the last stream has the event, seconds of CPU that the process spent on it)."""
-    redis = Redis.from_url(redis_url)
+    redis = GuardedRedis.open(redis_url)
     cpu, began = cpu_seconds(process), time.monotonic()
     await _change(pool, GLOBAL_ACCOUNT)
     await publish.publish(pool, redis)
     async with asyncio.timeout(FAN_OUT_SECONDS):
-        await asyncio.gather(*(reader.readuntil(b"catalog.changed\ndata: {}\n\n") for reader, _ in streams))
+        await asyncio.gather(*(reader.readuntil(b"event: catalog.changed\n") for reader, _ in streams))
     await redis.aclose()
     return time.monotonic() - began, cpu_seconds(process) - cpu
 
