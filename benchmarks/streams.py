@@ -75,7 +75,7 @@ async def _open(port: int, count: int) -> list[Stream]:
             head = await reader.readuntil(b"\r\n\r\n")
             if b" 200 " not in head.split(b"\r\n", 1)[0]:
                 raise RuntimeError(head.decode())
-            await reader.readuntil(b"retry: 2000\n\n")
+            await reader.readuntil(b"retry: 2000\n")
             return reader, writer
 
     return await asyncio.gather(*(one(number) for number in range(count)))
@@ -88,7 +88,7 @@ async def _fan_out(pool: asyncpg.Pool, redis_url: str, process: Any, streams: li
     await _change(pool, GLOBAL_ACCOUNT)
     await publish.publish(pool, redis)
     async with asyncio.timeout(FAN_OUT_SECONDS):
-        await asyncio.gather(*(reader.readuntil(b"event: catalog.changed\n") for reader, _ in streams))
+        await asyncio.gather(*(reader.readuntil(b"event: catalog.changed\ndata: {}\n\n") for reader, _ in streams))
     await redis.aclose()
     return time.monotonic() - began, cpu_seconds(process) - cpu
 
