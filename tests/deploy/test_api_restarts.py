@@ -92,7 +92,7 @@ class Load:
         async with httpx.AsyncClient(base_url=self.url, limits=limits, timeout=30, verify=self._trust) as http:
             while not self._enough.is_set():
                 sent = f"{number}-{sum(self.answers.values())}-{time.monotonic_ns()}"
-                notice = {"event": "InvoicePaid", "object": "invoice", "id": sent, "client_id": "1"}
+                notice = {"event": "InvoicePaid", "object": "invoice", "id": str(time.monotonic_ns()), "client_id": "1"}
                 body = msgspec.json.encode(notice | {"occurred_at": "2026-11-20T00:00:00Z"})
                 try:
                     response = await http.post("/webhooks/whmcs", content=body, headers=signed(body, webhook_id=sent))

@@ -15,6 +15,8 @@ from app.resources import Resources
 from tests.linked import add_account
 
 THINK_SECONDS = (0.5, 6.0)
+MOST_WAITING = 3
+"""Faults of one upstream that may wait for a call; with one more, all pass by."""
 PATIENCE_SECONDS = 180.0
 KNOWN_STATUSES = (200, 201)
 BUSY_STATUSES = (409, 425, 429, 500, 502, 503, 504)
@@ -151,9 +153,13 @@ class Market:
         return "".join(self._random.choice("0123456789") for _ in range(count))
 
     async def storm(self, per_second: float) -> None:
-        """Random faults for ever; those that met no call pass by."""
+        """Random faults for ever; those that met no call pass by. Weather does not pile up: while an upstream is left
+        alone, what would have befallen its calls befalls nobody."""
         while True:
             fault = {"operation": "*", "count": 1, **self._random.choice(STORM)}
+            waiting = (await self._control.get("/faults")).json()["faults"]
+            if sum(each["upstream"] == fault["upstream"] for each in waiting) >= MOST_WAITING:
+                await self._control.delete("/faults")
             await self._control.post("/faults", json=fault)
             await asyncio.sleep(self._random.expovariate(per_second))
 

@@ -110,7 +110,7 @@ async def burst(url: str, process: psutil.Process, pool: asyncpg.Pool, padding: 
     """
     limits = httpx.Limits(max_connections=POSTS, max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
-        assert await post(client, 0, padding) == 202
+        assert await post(client, POSTS + 1, padding) == 202
         async with watched(process) as seen:
             statuses = await asyncio.gather(*(post(client, number, padding) for number in range(1, POSTS + 1)))
             acknowledged = {str(number) for number, status in enumerate(statuses, 1) if status == 202}
