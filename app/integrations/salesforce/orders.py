@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.errors import UpstreamMalformed
 from app.intake import parse
 from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
@@ -174,21 +175,30 @@ async def open_internet_orders(client: SalesforceClient, account_id: str) -> lis
 
 
 async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str, Price]:
-    """What these price book entries say now."""
+    """What these price book entries say now; one that is not there any more is left out.
+
+    Raises:
+        UpstreamMalformed: an entry cannot be read. Nobody may be told for that that a product was withdrawn.
+    """
     soql = (
         "SELECT Id, UnitPrice, IsActive, Product2.IsActive, Product2.Portal_Accessible__c FROM PricebookEntry "
         "WHERE Id IN {}"
     )
     rows = await client.query(quote(soql, list(entry_ids)))
     with faults.understood("query:PricebookEntry"):
-        return {row["Id"]: _price(row) for row in rows}
+        found = {row["Id"]: _price(row) for row in rows}
+        if found.keys() - set(entry_ids):
+            raise UpstreamMalformed(faults.SALESFORCE, "query:PricebookEntry", "an entry that was not asked for")
+        return found
 
 
 def _price(row: dict[str, Any]) -> Price:
-    """An entry without a readable price is not one that costs nothing."""
-    product, price = row.get("Product2") or {}, parse.money(row["UnitPrice"])
-    orderable = bool(row["IsActive"] and product.get("IsActive") and product.get("Portal_Accessible__c"))
-    return Price(row["Id"], price or Decimal(), orderable and price is not None)
+    """An entry without a price is not one that costs nothing."""
+    product, price = row["Product2"], parse.money(row["UnitPrice"])
+    flags = (row["IsActive"], product["IsActive"], product["Portal_Accessible__c"])
+    if (price is None and row["UnitPrice"] is not None) or not all(isinstance(flag, bool) for flag in flags):
+        raise UpstreamMalformed(faults.SALESFORCE, "query:PricebookEntry", f"the entry {row['Id']} cannot be read")
+    return Price(row["Id"], price or Decimal(), all(flags) and price is not None)
 
 
 async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
