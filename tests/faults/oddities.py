@@ -1,6 +1,8 @@
 """Odd records, planted in the upstreams before a soak: some can be read, and some must be named to operators."""
 
 import json
+import random
+import string
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +10,9 @@ import httpx
 
 NUL_AND_SURROGATE = "1-2\x003 \ud83d"
 TOO_LARGE = 99_999_999_999
-"""For the column that a product's place in the catalog goes to."""
+"""For the column that a product's place in the catalog goes to: it stands last."""
+TOO_LONG = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=20_000))
+"""For the index of the catalog's key: the projector takes it, and Postgres does not."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ async def plant(control: httpx.AsyncClient, client_id: str, account_id: str) -> 
         await _service(control, client_id, "nextduedate", "-0001-11-30", named=False),
         await _service(control, client_id, "nextduedate", "some day", named=True),
         await _invoice(control, client_id),
-        await _product(control, 0, {"StockKeepingUnit": None}, excused=False),
-        await _product(control, 1, {"Display_Order__c": TOO_LARGE}, excused=True),
+        await _product(control, 0, {"StockKeepingUnit": None}, named=True),
+        await _product(control, 1, {"Display_Order__c": TOO_LARGE}, named=False),
+        await _product(control, 2, {"StockKeepingUnit": TOO_LONG}, named=True, excused=True),
     ]
 
 
@@ -56,13 +61,16 @@ async def _invoice(control: httpx.AsyncClient, client_id: str) -> Odd:
     return Odd("an invoice with a European due date and no date", "invoice", made["id"])
 
 
-async def _product(control: httpx.AsyncClient, place: int, body: dict[str, Any], *, excused: bool) -> Odd:
+async def _product(
+    control: httpx.AsyncClient, place: int, body: dict[str, Any], *, named: bool, excused: bool = False
+) -> Odd:
     rows = (await control.get("/salesforce/Product2")).raise_for_status().json()["records"]
     product = rows[place]
-    await _send(control, "PATCH", f"/salesforce/Product2/{product['Id']}", body)
-    words = (product["Id"], product["Id"][:15])
+    await _send(control, "PUT", f"/salesforce/Product2/{product['Id']}/raw", body)
+    words = (product["Id"], product["Id"][:15]) if named else ()
     skus = (product["StockKeepingUnit"],) if excused else ()
-    return Odd(f"a product with {', '.join(body)} {[*body.values()]}", "Product2", product["Id"], words, skus)
+    values = ", ".join(f"{name} {str(value)[:20]}" for name, value in body.items())
+    return Odd(f"a product with {values}", "Product2", product["Id"], words, skus)
 
 
 async def _send(control: httpx.AsyncClient, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -35,9 +35,6 @@ async def staff(impatient: Running) -> AsyncIterator[Resources]:
         yield opened
 
 
-@pytest.mark.skipif(
-    "PORTAL_SOAK_SECONDS" not in os.environ, reason="a soak: set PORTAL_SOAK_SECONDS, or run `make soak`"
-)
 async def test_healthy_records_are_right_in_the_end_and_others_are_named(impatient: Running, staff: Resources) -> None:
     report = await soak(impatient, staff, Plan(SECONDS, SEED, heal_seconds=HEAL_SECONDS))
     sys.stdout.write("\n" + report.text() + "\n")

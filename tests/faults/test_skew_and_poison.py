@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import random
-import string
 from collections.abc import AsyncIterator
 
 import httpx
@@ -15,14 +13,13 @@ from app.resources import Resources
 from tests.faults import truth
 from tests.faults.conftest import assert_truth
 from tests.faults.load import Load
+from tests.faults.oddities import TOO_LONG
 from tests.journey.conftest import Running
 
 SEED = 20261122
 LOAD_SECONDS = 4.0
 SKEW_SECONDS = 90
 PARKED_SECONDS = 240
-TOO_LONG = "".join(random.Random(SEED).choices(string.ascii_letters + string.digits, k=20_000))
-"""For the index of the catalog's key: the projector takes it, and Postgres does not."""
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ async def test_a_change_in_salesforce_that_no_event_told_is_found_by_its_stamp(
     assert {name: each.differing for name, each in again.items()} == dict.fromkeys(again, 0)
 
 
-async def test_a_record_that_is_gone_without_a_trace_is_found_by_its_id(
+async def test_a_record_that_is_gone_without_a_trace_is_found_by_its_id_and_named(
     desk: Desk, resources: Resources, run: Reconcile
 ) -> None:
     async for _ in Backfill(desk.pool, resources.inbox).salesforce(resources.salesforce, ["Product2"]):
@@ -157,9 +157,13 @@ async def test_a_record_that_is_gone_without_a_trace_is_found_by_its_id(
     )
     found = {each.object: each async for each in run.salesforce()}
     assert found["Product2"].differing == 1
-    await desk.settle()
+    async with asyncio.timeout(60):
+        while not (letter := await desk.pool.fetchrow("SELECT record_id, error FROM ingest.dead_letters")):
+            await desk.work.sweep()
+    assert letter["record_id"] == GONE
+    assert "DELETION_UNPROVEN" in letter["error"]
     gone = f"SELECT deleted FROM mirror.records WHERE record_id = '{GONE}'"
-    assert await desk.pool.fetchval(gone)
+    assert await desk.pool.fetchval(gone) is False
 
 
 async def test_a_list_that_cannot_be_read_is_counted_and_every_other_is_compared(

@@ -111,7 +111,7 @@ class SalesforceClient:
 
     async def _first_page(self, soql: str, deleted: bool) -> Page:
         return await self._selected(
-            "query", soql, lambda selected, api: paging.page_of(api.query(selected, include_deleted=deleted))
+            "query", soql, lambda selected, api: paging.first_page_of(api.query(selected, include_deleted=deleted))
         )
 
     async def count(self, object_name: str) -> int:

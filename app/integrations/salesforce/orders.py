@@ -194,9 +194,9 @@ async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str
 
 def _price(row: dict[str, Any]) -> Price:
     """An entry without a price is not one that costs nothing."""
-    product, price = row["Product2"], parse.money(row["UnitPrice"])
-    flags = (row["IsActive"], product["IsActive"], product["Portal_Accessible__c"])
-    if (price is None and row["UnitPrice"] is not None) or not all(isinstance(flag, bool) for flag in flags):
+    product, price = row.get("Product2") or {}, parse.money(row["UnitPrice"])
+    flags = (row["IsActive"], product.get("IsActive", False), product.get("Portal_Accessible__c", False))
+    if (price is None and row["UnitPrice"] is not None) or not all(isinstance(flag, bool | None) for flag in flags):
         raise UpstreamMalformed(faults.SALESFORCE, "query:PricebookEntry", f"the entry {row['Id']} cannot be read")
     return Price(row["Id"], price or Decimal(), all(flags) and price is not None)
 

@@ -39,6 +39,14 @@ def page_of(answer: Any) -> Page:
     return Page(rows, following)
 
 
+def first_page_of(answer: Any) -> Page:
+    """The same of an answer to the query itself, which says how many rows there are. Fewer would be taken for gone."""
+    page = page_of(answer)
+    if page.following is None and answer.get("totalSize", len(page.rows)) != len(page.rows):
+        raise ValueError(f"{answer['totalSize']} rows were announced and {len(page.rows)} came")
+    return page
+
+
 def is_lost(error: UpstreamRejected) -> bool:
     """Whether the refusal of a further page means that its locator is dead."""
     return error.vendor_code in LOST

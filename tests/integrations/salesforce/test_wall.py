@@ -170,7 +170,7 @@ async def test_nothing_but_our_errors_leaves_the_wall(org: RudeOrg, name: str) -
         assert not isinstance(error, UpstreamNotFound) or name == "activation.live", label
         if error is not None and org.calls[-1].method != "GET":
             assert type(error) is OutcomeUnknown, f"{label}: {error!r}"
-        assert len(org.calls) <= 6, f"{label}: nothing is asked again and again"
+        assert len(org.calls) <= 8, f"{label}: nothing is asked again and again"  # a late one of the fault before too
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if "content" not in name])
