@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from app.integrations.salesforce.pubsub import Batch
 
-TOGETHER_SECONDS = 0.02
+TOGETHER_SECONDS = 0.03
 MOST_EVENTS = 500
 """Events that are recorded as one; what follows waits for the next commit, and the bus for its credit."""
 

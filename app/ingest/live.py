@@ -29,7 +29,7 @@ from app.ingest.bell import Bell
 from app.ingest.drain import BY_KEY, LOCK_SPACE, AfterCommit, Project, apply_or_isolate, tell
 from app.ingest.inbox import Entry
 
-ROUND_SECONDS = 0.02
+ROUND_SECONDS = 0.03
 EACH = 32
 """Entries of one shard that a round takes; a shard that has so many is drained alone."""
 DEAF_SECONDS = 0.25
