@@ -22,6 +22,8 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
+from app import tasks
+
 FROZEN_SECONDS = 10
 PROVE_SECONDS = 2.0
 CONNECTION_SECONDS = 30
@@ -165,8 +167,7 @@ class Held:
 
     async def stop(self) -> None:
         """Prove no more."""
-        self.lost.cancel()
-        await asyncio.wait([self.lost])
+        await tasks.end(self.lost)
 
 
 async def take(connection: Any, lock: Lock) -> bool:
@@ -290,5 +291,4 @@ async def while_held(held: Held, work: Callable[[], Awaitable[None]]) -> None:
             raise Lost("the lock was lost while it was held")
         await working
     finally:
-        working.cancel()
-        await asyncio.wait([working], timeout=FROZEN_SECONDS / 2)
+        await tasks.end(working, within_seconds=FROZEN_SECONDS / 2)

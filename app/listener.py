@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 import uvloop
 
+from app import tasks
 from app.db import is_outage
 from app.ingest.accounts import whmcs_hint
 from app.ingest.backfill import OBJECTS, Backfill
@@ -45,14 +46,12 @@ async def serve(settings: Settings) -> None:
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        tasks = [asyncio.create_task(_lead_for_ever(resources, pubsub)), asyncio.create_task(_beat_for_ever())]
+        running = [asyncio.create_task(_lead_for_ever(resources, pubsub)), asyncio.create_task(_beat_for_ever())]
         with guarded(settings.watchdog_seconds):
             notify(READY)
             await stopped.wait()
         notify(STOPPING)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=5)
+        await tasks.end(*running)
         await pubsub.close()
 
 

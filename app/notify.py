@@ -17,6 +17,8 @@ STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
+END_SECONDS = 30.0
+"""Less than a supervisor waits before it kills; see `deploy/`."""
 
 _guard_seconds = 0.0
 
@@ -34,7 +36,8 @@ def notify(state: str) -> None:
 @contextlib.contextmanager
 def guarded(seconds: float) -> Iterator[None]:
     """Within the block end this process, with its stacks in the log and exit status 1, when there was no heartbeat for
-    so long; 0 for never. A thread of C watches, so it does not matter who holds the interpreter."""
+    so long; 0 for never. A thread of C watches, so it does not matter who holds the interpreter. After the block the
+    process has `END_SECONDS` to end, and is ended in the same way when it does not."""
     global _guard_seconds
     _guard_seconds = seconds
     if seconds:
@@ -43,6 +46,7 @@ def guarded(seconds: float) -> Iterator[None]:
         yield
     finally:
         unguard()
+        faulthandler.dump_traceback_later(END_SECONDS, exit=True)
 
 
 def unguard() -> None:

@@ -31,6 +31,8 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from app import tasks
+
 PATIENCE_SECONDS = 1.0
 """How long a command may take, its connection included."""
 FIRST_PROBE_SECONDS = 0.5
@@ -157,9 +159,7 @@ class Breaker:
 
     async def close(self) -> None:
         """Look no more."""
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.wait([self._probing])
+        await tasks.end(self._probing)
 
 
 class GuardedRedis(Redis):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from app import tasks
 from app.db import is_outage
 from app.leases import Lost
 
@@ -67,7 +68,4 @@ class Own:
 
     async def stop(self) -> None:
         """Let go of everything; it is found again."""
-        for task in list(self._tasks.values()):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=1)
+        await tasks.end(*self._tasks.values(), within_seconds=1)

@@ -15,7 +15,7 @@ import structlog
 import uvloop
 from saq import Worker
 
-from app import collector, leases
+from app import collector, leases, tasks
 from app.commands import fulfilment
 from app.commands.fulfilment.provision import templates
 from app.db import is_outage
@@ -225,7 +225,7 @@ async def serve(settings: Settings) -> None:
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        tasks = [asyncio.create_task(worker.start()) for worker in workers]
+        serving = [asyncio.create_task(worker.start()) for worker in workers]
         background = [
             asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
             asyncio.create_task(work.live.follow(resources.inbox.bell)),
@@ -241,12 +241,13 @@ async def serve(settings: Settings) -> None:
         notify(STOPPING)
         for worker in workers:
             worker.event.set()
-        for task in background:
-            task.cancel()
-        await asyncio.wait([*tasks, *background], timeout=GRACE_SECONDS + 2)
+        await tasks.end(*background)
+        await asyncio.wait(serving, timeout=GRACE_SECONDS)
+        await tasks.end(*serving)
         await work.own.stop()
         with contextlib.suppress(Exception):  # another worker's sweep does it otherwise, a little later
-            await asyncio.wait_for(work.after_commit(), 1)
+            async with asyncio.timeout(1):
+                await work.after_commit()
 
 
 def _workers(settings: Settings, resources: Resources, work: Work) -> list[Worker[Any]]:

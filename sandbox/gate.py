@@ -160,7 +160,8 @@ async def until_gone(request: Request) -> None:
             continue
 
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(gone(), HANG_SECONDS)
+        async with asyncio.timeout(HANG_SECONDS):
+            await gone()
     await abort(request)
 
 

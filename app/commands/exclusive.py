@@ -46,7 +46,8 @@ async def exclusively(settings: Settings, key: str) -> AsyncIterator[Turn]:
     Raises:
         TimeoutError: too many locks are held by this process.
     """
-    await asyncio.wait_for(_HOLDERS.acquire(), HOLDER_SECONDS)
+    async with asyncio.timeout(HOLDER_SECONDS):
+        await _HOLDERS.acquire()
     try:
         async with _connected(settings) as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", key):

@@ -10,6 +10,8 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from app import tasks
+
 BATCH_SECONDS = 0.05
 WRITE_SECONDS = 5.0
 RETRY_SECONDS = 5.0
@@ -39,9 +41,7 @@ class Touches:
 
     async def close(self) -> None:
         """What is not written by now is not."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await tasks.end(self._task)
 
     async def _write(self) -> None:
         pause_seconds = BATCH_SECONDS

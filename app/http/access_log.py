@@ -10,6 +10,7 @@ from collections import Counter
 
 import structlog
 
+from app import tasks
 from app.http.frame import REQUESTS, SECONDS
 from app.settings import Settings
 
@@ -44,9 +45,7 @@ class AccessLog:
 
     async def close(self) -> None:
         """Write the rest."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await tasks.end(self._task)
         self.flush()
 
     def note(self, request_id: str, route: str, status: int, seconds: float, ended_at: float) -> None:

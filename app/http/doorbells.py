@@ -14,6 +14,7 @@ import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from app import tasks
 from app.errors import RateLimited
 from app.readmodels.documents import event_channel
 from app.readmodels.table import GLOBAL_ACCOUNT
@@ -53,9 +54,7 @@ class Doorbells:
     async def close(self) -> None:
         """End every stream and stop listening."""
         self.end_streams()
-        while self._task and not self._task.done():
-            self._task.cancel()  # the Redis client may take one cancellation for its own time-out
-            await asyncio.wait([self._task], timeout=0.2)
+        await tasks.end(self._task)
 
     def end_streams(self) -> None:
         """End every stream; whoever comes back is sent away at once, to resume elsewhere."""

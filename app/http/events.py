@@ -141,7 +141,8 @@ class _Feed:
 
     async def _wait(self, rung: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(rung.wait(), HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS)
+            async with asyncio.timeout(HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS):
+                await rung.wait()
         rung.clear()
 
     async def _changes(self) -> list[bytes]:

@@ -6,6 +6,7 @@ within `SAY_SECONDS`. Without Redis each process counts alone.
 
 import asyncio
 
+from app import tasks
 from app.readmodels.copies import Copies
 
 SAY_SECONDS = 1.0
@@ -37,9 +38,7 @@ class Tallies:
 
     async def close(self) -> None:
         """Stop telling."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await tasks.end(self._task)
 
     def of(self, subject: str, window: int) -> Tally:
         """A subject's tally in the present window."""

@@ -8,6 +8,7 @@ commit costs more than the events in it. So the first batch is recorded at once,
 import asyncio
 from collections.abc import AsyncIterator
 
+from app import tasks
 from app.integrations.salesforce.pubsub import Batch
 
 TOGETHER_SECONDS = 0.03
@@ -49,9 +50,7 @@ class Batches:
 
     async def close(self) -> None:
         """Read no more."""
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.wait([self._coming])
+        await tasks.end(self._coming)
 
     async def _first(self) -> Batch:
         coming, renewed = self._ahead(), asyncio.ensure_future(self._renew.wait())

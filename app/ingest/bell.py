@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app import tasks
 from app.db import connect, is_outage
 
 CHANNEL = "portal_settled"
@@ -51,9 +52,7 @@ class Bell:
 
     async def close(self) -> None:
         """Stop hearing."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await tasks.end(self._task)
 
     @contextlib.contextmanager
     def expect(self, submission: int) -> Iterator[asyncio.Event]:

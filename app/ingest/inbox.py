@@ -186,7 +186,8 @@ class Inbox:
                     return False
                 pause_seconds = FALLBACK_SECONDS if self.bell.works else min(pause_seconds * 1.5, 0.1)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(rung.wait(), min(pause_seconds, left_seconds))
+                    async with asyncio.timeout(min(pause_seconds, left_seconds)):
+                        await rung.wait()
                 rung.clear()
         return True
 

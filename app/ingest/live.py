@@ -75,7 +75,8 @@ class LiveDrain:
         loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), LONGEST_SECONDS if bell.works else DEAF_SECONDS)
+                async with asyncio.timeout(LONGEST_SECONDS if bell.works else DEAF_SECONDS):
+                    await self._arrived.wait()
             self._arrived.clear()
             next_at = loop.time() + ROUND_SECONDS
             try:

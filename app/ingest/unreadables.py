@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
+from app import tasks
 from app.intake import unreadable
 
 EVERY_SECONDS = 10.0
@@ -51,9 +52,10 @@ async def written_down(pool: asyncpg.Pool) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
+        await tasks.end(task)
         with contextlib.suppress(Exception):  # a process that ends has nobody to tell
-            await asyncio.wait_for(write_down(pool), QUERY_SECONDS)
+            async with asyncio.timeout(QUERY_SECONDS):
+                await write_down(pool)
 
 
 async def _write_down_for_ever(pool: asyncpg.Pool) -> None:

@@ -14,6 +14,8 @@ import hiredis
 import structlog
 from redis.asyncio.connection import SSLConnection, parse_url
 
+from app import tasks
+
 CONNECT_SECONDS = 1.0
 RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 0.25
@@ -48,9 +50,7 @@ class Copies(asyncio.Protocol):
 
     async def close(self) -> None:
         """Leave."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await tasks.end(self._task)
 
     def begin(self, *words: bytes) -> "asyncio.Future[Any] | None":
         """Send a command, to be answered; None where there is no Redis."""

@@ -13,6 +13,7 @@ from time import monotonic
 
 import structlog
 
+from app import tasks
 from app.db import connect, is_outage
 
 CHANNEL = "portal_changed"
@@ -57,9 +58,7 @@ class Watch:
 
     async def close(self) -> None:
         """Stop hearing."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await tasks.end(self._task)
 
     def holds(self) -> bool:
         """Whether memory may be believed at this instant."""
@@ -72,7 +71,8 @@ class Watch:
             return True
         self._asked.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._renewed.wait(), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._renewed.wait()
         return self.holds()
 
     async def _listen_for_ever(self, database_url: str) -> None:
@@ -109,7 +109,8 @@ class Watch:
         await asyncio.sleep(PING_SECONDS)
         if not self._used:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), IDLE_PING_SECONDS)
+                async with asyncio.timeout(IDLE_PING_SECONDS):
+                    await self._asked.wait()
         self._used = False
         self._asked.clear()
 

@@ -127,7 +127,8 @@ class Stream:
     async def _sleep(self, seconds: float) -> bool:
         """Wait to be woken; false when nothing did in time."""
         try:
-            await asyncio.wait_for(self.woken.wait(), max(0.0, seconds))
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self.woken.wait()
         except TimeoutError:
             return False
         return True

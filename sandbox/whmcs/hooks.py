@@ -62,7 +62,8 @@ class Delivery:
 
     async def _wait(self, seconds: float | None) -> bool:
         try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         except TimeoutError:
             return False
         return True

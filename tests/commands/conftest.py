@@ -241,7 +241,7 @@ class Desk:
         """A new unpaid invoice, which the read model shows; its number. With tax it comes to a tenth more."""
         line = {"itemdescription1": "SIM", "itemamount1": amount, "itemtaxed1": 1}
         fields = {"userid": actor.whmcs_client_id, "paymentmethod": gateway, **line}
-        invoice_id = str((await self.resources.whmcs.call("CreateInvoice", fields))["invoiceid"])
+        invoice_id = str((await self.resources.whmcs.call("CreateInvoice", fields, timeout_seconds=30))["invoiceid"])
         await self.reread("invoice", invoice_id)
         return invoice_id
 
@@ -275,7 +275,9 @@ class Desk:
 
     async def whmcs_orders(self, actor: Actor, order_id: str) -> list[dict[str, Any]]:
         """The WHMCS orders that name this Salesforce order."""
-        body = await self.resources.whmcs.call("GetOrders", {"userid": actor.whmcs_client_id, "limitnum": 100})
+        body = await self.resources.whmcs.call(
+            "GetOrders", {"userid": actor.whmcs_client_id, "limitnum": 100}, timeout_seconds=30
+        )
         orders = body["orders"]["order"] if body.get("orders") else []
         return [order for order in orders if order_id in str(order.get("notes"))]
 

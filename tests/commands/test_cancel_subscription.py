@@ -59,7 +59,9 @@ async def test_a_second_request_is_told_clearly_and_the_first_stands(desk: Any) 
 
 async def test_a_request_made_in_the_billing_system_is_found_when_it_is_in_the_way(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "sim")
-    await desk.resources.whmcs.call("AddCancelRequest", {"serviceid": service_id, "type": "Immediate"}, write=True)
+    await desk.resources.whmcs.call(
+        "AddCancelRequest", {"serviceid": service_id, "type": "Immediate"}, write=True, timeout_seconds=30
+    )
     assert (await shown(desk, service_id))["cancellation"] is None
     with pytest.raises(Conflict) as refused:
         await cancel_subscription(desk.context, actor, wish(service_id))
@@ -85,7 +87,7 @@ async def test_a_doubtful_answer_never_makes_two_requests_and_repeating_finishes
 async def test_an_answer_lost_to_anothers_request_is_not_taken_for_ones_own(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "sim")
     params = {"serviceid": service_id, "type": "End of Billing Period", "reason": "by phone"}
-    await desk.resources.whmcs.call("AddCancelRequest", params, write=True)
+    await desk.resources.whmcs.call("AddCancelRequest", params, write=True, timeout_seconds=30)
     await desk.sandbox.fault("whmcs", "timeout_after_write", "AddCancelRequest")
     with pytest.raises(OutcomeUnknown):
         await cancel_subscription(desk.context, actor, wish(service_id, "now"))

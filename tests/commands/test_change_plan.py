@@ -26,7 +26,9 @@ async def on_plan(desk: Any, category: str, sku: str, number: int = 0) -> tuple[
     actor, service_id = await someone_with(desk, category, number)
     plan = await desk.pool.fetchrow("SELECT whmcs_product_id, unit_price FROM read_model.catalog WHERE sku = $1", sku)
     fields = {"pid": plan["whmcs_product_id"], "recurringamount": str(plan["unit_price"])}
-    await desk.resources.whmcs.call("UpdateClientProduct", {"serviceid": service_id, **fields}, write=True)
+    await desk.resources.whmcs.call(
+        "UpdateClientProduct", {"serviceid": service_id, **fields}, write=True, timeout_seconds=30
+    )
     await desk.resources.inbox.submit([desk.whmcs_news("client_services", actor.whmcs_client_id)])
     await desk.settle()
     return actor, service_id
@@ -189,7 +191,9 @@ async def test_while_an_upgrade_is_unpaid_no_second_one_is_made(desk: Any) -> No
 async def test_an_upgrade_ordered_in_the_billing_system_itself_is_in_the_way_too(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BASIC")
     params = {"serviceid": service_id, "type": "product", "newproductid": "502", "paymentmethod": "stripe"}
-    await desk.resources.whmcs.call("UpgradeProduct", {**params, "newproductbillingcycle": "monthly"}, write=True)
+    await desk.resources.whmcs.call(
+        "UpgradeProduct", {**params, "newproductbillingcycle": "monthly"}, write=True, timeout_seconds=30
+    )
     with pytest.raises(Conflict) as refused:
         await change_plan(desk.context, actor, wish(service_id, "HOSTING-BUSINESS"))
     assert refused.value.code == "change_in_progress"

@@ -113,7 +113,7 @@ async def test_a_missing_card_pauses_the_order_and_a_new_one_resumes_it(desk: An
     order_id = await desk.ordered("vpn", actor)
     for method in await desk.resources.whmcs.pay_methods(actor.whmcs_client_id):
         params = {"clientid": actor.whmcs_client_id, "paymethodid": method.record_id}
-        await desk.resources.whmcs.call("DeletePayMethod", params, write=True)
+        await desk.resources.whmcs.call("DeletePayMethod", params, write=True, timeout_seconds=30)
 
     assert await desk.fulfil(order_id) == "paused"
 

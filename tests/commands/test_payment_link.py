@@ -28,7 +28,9 @@ async def someone_with_invoices(desk: Any) -> tuple[Actor, dict[str, str]]:
     for customer in desk.sandbox.state["customers"]:
         if not customer["whmcs_client_id"]:
             continue
-        body = await desk.resources.whmcs.call("GetInvoices", {"userid": customer["whmcs_client_id"], "limitnum": 100})
+        body = await desk.resources.whmcs.call(
+            "GetInvoices", {"userid": customer["whmcs_client_id"], "limitnum": 100}, timeout_seconds=30
+        )
         rows = body["invoices"]["invoice"] if body.get("invoices") else []
         if {"Paid", "Unpaid"} <= {row["status"] for row in rows}:
             actor = await desk.link(customer, None)

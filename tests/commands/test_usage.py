@@ -140,7 +140,7 @@ async def test_who_orders_under_anothers_domain_is_not_let_into_that_account(des
         "paymentmethod": "stripe",
         "noinvoice": True,
     }
-    placed = await desk.resources.whmcs.call("AddOrder", order, write=True)
+    placed = await desk.resources.whmcs.call("AddOrder", order, write=True, timeout_seconds=30)
     await desk.resources.whmcs.accept_order(str(placed["orderid"]))
     await desk.resources.inbox.submit([desk.whmcs_news("client_services", thief.whmcs_client_id)])
     await desk.settle()

@@ -207,7 +207,7 @@ async def test_one_object_that_fails_does_not_stop_the_next(desk: Desk, run: Rec
 async def test_a_request_to_cancel_that_no_hook_announced_is_found(desk: Desk, run: Reconcile) -> None:
     _, service_id = await someone_with(desk, "sim")
     params = {"serviceid": service_id, "type": "Immediate", "reason": "by phone"}
-    await desk.resources.whmcs.call("AddCancelRequest", params, write=True)
+    await desk.resources.whmcs.call("AddCancelRequest", params, write=True, timeout_seconds=30)
     [found] = [each async for each in run.whmcs() if each.object == "cancel_request"]
     await desk.settle()
     assert (found.checked, found.differing) == (1, 1)

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app import tasks
 from app.db import is_outage
 from app.integrations.admission.gates import PROBE_SECONDS, Gate, Standing
 
@@ -82,13 +83,12 @@ class Board:
         """Begin to look and to tell, until `close`. Returns after the first look, or without it after a second."""
         self._task = asyncio.create_task(self._work_for_ever())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._looked.wait(), STATEMENT_SECONDS)
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                await self._looked.wait()
 
     async def close(self) -> None:
         """Stop."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await tasks.end(self._task)
 
     def changed(self) -> None:
         """A breaker of this process opened or closed."""
@@ -137,7 +137,8 @@ class Board:
                 await self._share(connection)
             self._looked.set()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._woken.wait()
             self._woken.clear()
 
     def _hear(self, connection: Any, pid: int, channel: str, payload: object) -> None:

@@ -1,0 +1,60 @@
+"""Background tasks end for sure, or are named."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from app import tasks
+
+HANGS_AT_ITS_END = """
+import time
+from app import notify
+notify.END_SECONDS = 1.0
+with notify.guarded(0):
+    pass
+time.sleep(600)
+"""
+
+
+async def stubborn(times: int) -> None:
+    """Take so many cancellations for something else, as a client does that mistakes one for its own timeout."""
+    for _ in range(times):
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
+
+
+@pytest.mark.parametrize("swallowed", [0, 1, 3])
+async def test_a_task_that_swallows_cancellations_is_ended(swallowed: int) -> None:
+    task = asyncio.create_task(stubborn(swallowed + 1))
+    await asyncio.sleep(0)
+    await tasks.end(task)
+    assert task.done()
+
+
+async def test_a_task_that_never_ends_is_left_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    task, other = asyncio.create_task(stubborn(20)), asyncio.create_task(asyncio.sleep(3600))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await tasks.end(task, other, within_seconds=0.5)
+    assert other.cancelled()
+    assert not task.done()
+    assert "task_does_not_end" in capsys.readouterr().out
+    await tasks.end(task)
+
+
+async def test_what_is_done_or_absent_is_nothing_to_wait_for() -> None:
+    done = asyncio.create_task(asyncio.sleep(0))
+    await done
+    await tasks.end(None, done)
+
+
+def test_a_process_that_hangs_while_it_ends_is_ended_with_its_stacks() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS_AT_ITS_END], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr
