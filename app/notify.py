@@ -17,6 +17,7 @@ STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
+SEND_SECONDS = 2.0
 END_SECONDS = 30.0
 """Less than a supervisor waits before it kills; see `deploy/`."""
 
@@ -24,11 +25,12 @@ _guard_seconds = 0.0
 
 
 def notify(state: str) -> None:
-    """Send systemd one state. It may be gone; that is no reason to fail."""
+    """Send systemd one state. It may be gone or read nothing: no reason to fail, and none to stand still."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
+        told.settimeout(0.0 if state == ALIVE else SEND_SECONDS)
         told.connect("\0" + address[1:] if address[0] == "@" else address)
         told.sendall(state.encode())
 

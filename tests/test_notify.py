@@ -1,0 +1,23 @@
+"""A supervisor is told, and one that reads nothing holds nobody up."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+HEARTBEATS = """
+from app import notify
+notify.notify(notify.READY)
+for _ in range(5_000):
+    notify.heartbeat()
+"""
+
+
+def test_a_supervisor_that_reads_nothing_holds_nobody_up(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(tmp_path / "notify"))
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "PYTHONPATH": str(Path.cwd())}
+        argv = [sys.executable, "-c", HEARTBEATS]
+        assert subprocess.run(argv, env=environment, timeout=120, check=False).returncode == 0
+        assert supervisor.recv(100) == b"READY=1"
+        assert supervisor.recv(100) == b"WATCHDOG=1"
