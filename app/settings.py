@@ -45,7 +45,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")
     ] = "http://127.0.0.1:8000"
     cors_origins: Annotated[str, note("Origins that may call the API from a browser, comma separated.")] = ""
-    trusted_proxies: Annotated[str, note("Addresses whose X-Forwarded-For is believed, comma separated.")] = ""
+    trusted_proxies: Annotated[
+        str, note("Addresses and networks whose X-Forwarded-For is believed, comma separated, e.g. 10.0.0.0/8.")
+    ] = ""
     body_limit_bytes: Annotated[int, note("Largest request body accepted, in bytes.")] = 262_144
     public_rate_per_minute: Annotated[int, note("Requests a minute and address on public routes.")] = 60
     account_rate_per_minute: Annotated[int, note("Requests a minute and account on account routes.")] = 100

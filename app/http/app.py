@@ -38,6 +38,7 @@ from app.http import (
     webhooks,
 )
 from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
+from app.http.addresses import check_networks
 from app.http.bounds import Bounds
 from app.http.deadlines import Deadlines
 from app.http.doorbells import Doorbells
@@ -97,7 +98,7 @@ SENDABLE_HEADERS = (
 def build(settings: Settings) -> Litestar:
     """The application; resources open with it and close with it."""
 
-    networks.check(settings)
+    check_networks(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
