@@ -15,6 +15,8 @@ from pathlib import Path
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
+SEND_SECONDS = 1.0
+"""How long the beginning and the end are offered; signs of life are not waited for."""
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
 
@@ -22,11 +24,12 @@ _guard_seconds = 0.0
 
 
 def notify(state: str) -> None:
-    """Send systemd one state. It may be gone; that is no reason to fail."""
+    """Send systemd one state. It may be gone, or not read; that is no reason to fail, or to hang."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
+        told.settimeout(0 if state == ALIVE else SEND_SECONDS)
         told.connect("\0" + address[1:] if address[0] == "@" else address)
         told.sendall(state.encode())
 

@@ -89,7 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         300
     )
     event_streams: Annotated[int, note("Event streams open at once in one API process.")] = 10_000
-    event_streams_per_account: Annotated[int, note("Event streams open at once for one account, in one process.")] = 8
+    event_streams_per_account: Annotated[int, note("Event streams open at once for one account, in all processes.")] = 8
     session_idle_seconds: Annotated[int, note("A session unused for this long ends, in seconds.")] = 1_800
     session_absolute_seconds: Annotated[int, note("A session ends after this long in any case, in seconds.")] = 43_200
     password_reset_url: Annotated[

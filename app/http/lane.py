@@ -91,6 +91,12 @@ class Lane:
         else:
             fetching.ask_redis(stamp)
 
+    async def account(self, headers: list[tuple[bytes, bytes]]) -> str:
+        """The account whose customer's session a request bears; empty for nobody."""
+        serving, digest = self.serving, self._digest(_token(dict(headers)))
+        visitor = await serving.visitors.read(digest) if serving and digest else None
+        return visitor.account if visitor is not None and visitor.role == "customer" else ""
+
     def _known(self, serving: Serving, route: HotRoute, asked: Asked, peer: str, digest: str) -> str:
         """Who asks, as far as it is known in this process."""
         if route.public:
