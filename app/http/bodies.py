@@ -27,6 +27,8 @@ WEBHOOK_SECONDS = 10.0
 MOST_BYTES = 64 * 1024 * 1024
 """Of bodies in memory: those on their way, and those of requests that are being worked on."""
 MOST_BYTES_EACH = MOST_BYTES // 4
+LONGEST_SIZE = 20
+"""Digits of a size; the parser takes any number of zeros before it."""
 MOST_ARRIVING = 2_048
 MOST_ARRIVING_EACH = MOST_ARRIVING // 4
 
@@ -111,7 +113,7 @@ class Bodies:
             self._count.give_back(arriving.holder)
 
     async def _pieces(self, arriving: Arriving, receive: Receive) -> bytes:
-        pieces, more = [], True
+        body, more = bytearray(), True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -123,8 +125,8 @@ class Bodies:
                 self._make_room(arriving, len(piece))
                 self._bytes.take(arriving.holder, len(piece))
                 arriving.size += len(piece)
-                pieces.append(piece)
-        return b"".join(pieces)
+                body += piece
+        return bytes(body)
 
     def _make_place(self, arriving: Arriving) -> None:
         """For one more body: at the cost of the oldest of whoever sends the most at once."""
@@ -172,11 +174,12 @@ class _Refused(Exception):
 
 
 def _declared(scope: Scope) -> int | None:
-    """The size of a request's body in bytes; None where it comes in chunks. The parser has read both headers before."""
+    """The size of a request's body in bytes; None where it comes in chunks, or the size is written absurdly. The parser
+    has read both headers before."""
     size: int | None = 0
     for name, value in scope["headers"]:
         if name == b"content-length":
-            size = int(value)
+            size = int(value) if len(value) <= LONGEST_SIZE else None
         elif name == b"transfer-encoding":
             return None
     return size

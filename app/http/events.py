@@ -158,7 +158,9 @@ class _Feed:
 
     async def _wait(self, rung: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(rung.wait(), HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS)
+            # `wait_for` may lose a cancellation that comes with the event, and the stream would never end.
+            async with asyncio.timeout(HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS):
+                await rung.wait()
         rung.clear()
 
     async def _changes(self) -> list[bytes]:

@@ -207,6 +207,28 @@ async def test_a_body_larger_than_any_is_refused(settings: Settings, chunked: bo
             content = pieces() if chunked else content
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (f"Content-Length: {len(LOGIN)}", 401),
+        ("Transfer-Encoding: chunked", 401),
+        (f"Content-Length: {'0' * 5_000}{len(LOGIN)}", 400),
+    ],
+    ids=["counted", "in chunks", "with an absurd size"],
+)
+async def test_a_body_in_the_smallest_pieces_is_a_body(settings: Settings, head: str, status: int) -> None:
+    async with standing(settings) as stand:
+        wire = await stand.wire(STRANGER)
+        wire.send(
+            f"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{head}\r\n\r\n".encode()
+        )
+        for byte in LOGIN:
+            wire.send(b"1\r\n%c\r\n" % byte if "chunked" in head else bytes([byte]))
+            await asyncio.sleep(0.001)
+        wire.send(b"0\r\n\r\n" if "chunked" in head else b"")
+        assert (await wire.answer())[0] == status
+
+
 async def session_of(pool: asyncpg.Pool, settings: Settings, name: str) -> dict[str, str]:
     customer = {
         **dict.fromkeys(("first_name",), name),

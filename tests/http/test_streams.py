@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -20,6 +21,7 @@ from app.redis_breaker import GuardedRedis
 from app.settings import Settings
 from tests.deploy.test_api_restarts import environment
 from tests.http.server import on_server
+from tests.http.test_protocol import connect, get
 from tests.http.test_slots import session_of
 from tests.restarts import Process, listening_socket
 
@@ -130,9 +132,28 @@ async def test_what_a_process_that_was_killed_has_left_behind_counts_no_more(
             await asyncio.sleep(0.5)
 
 
-async def test_a_redis_that_forgot_everything_is_told_anew(engines: Any, redis: Redis) -> None:
-    from uuid import uuid4
+async def test_who_leaves_in_any_instant_leaves_no_place_behind(
+    settings: Settings, pool: asyncpg.Pool, redis: Redis
+) -> None:
+    hana = await session_of(pool, settings, "hana")
+    generous = msgspec.structs.replace(settings, account_rate_per_minute=10_000)
+    async with on_server(generous) as (server, port):
+        for number in range(120):
+            wire = await connect(port)
+            wire.send(get("/api/events", **hana))
+            await asyncio.sleep((number % 12) * 0.003)
+            wire.writer.transport.abort()
+        state = server.app.state
+        async with asyncio.timeout(10):
+            while (
+                state.streams._own
+                or state.doorbells._open
+                or [k async for k in redis.scan_iter("portal:streams:account:*")]
+            ):
+                await asyncio.sleep(0.05)
 
+
+async def test_a_redis_that_forgot_everything_is_told_anew(engines: Any, redis: Redis) -> None:
     guarded = GuardedRedis.open(engines[1])
     one, other = [Streams(guarded, per_account=1, in_all=10) for _ in range(2)]
     account = uuid4()
