@@ -89,9 +89,12 @@ async def test_who_is_cancelled_in_any_instant_leaves_no_lock_behind(locks: Lock
         async with locks.exclusively("pay", "hana", "7"):
             await asyncio.sleep(0.005)
 
-    for number in range(60):
+    for number in range(120):
         task = asyncio.create_task(hold())
-        await asyncio.sleep(number * 0.0002)
+        if number % 2:
+            await asyncio.sleep(number * 0.0001)
+        for _ in range(number // 4):
+            await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])
     async with asyncio.timeout(10):
