@@ -15,6 +15,7 @@ from litestar import Litestar
 from app import collector, settings
 from app.http.app import build
 from app.http.hot_protocol import HotConnection
+from app.http.places import Places
 from app.http.protocol import Connection
 from app.logs import configure
 from app.notify import READY, guarded, heartbeat, notify, unguard
@@ -42,7 +43,7 @@ def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
     most = loaded.event_streams + loaded.requests_at_once + SPARE
     return uvicorn.Config(
         app,
-        http=functools.partial(HotConnection, app.state.lane, most),  # type: ignore[arg-type]
+        http=functools.partial(HotConnection, app.state.lane, Places(most, loaded)),  # type: ignore[arg-type]
         ws="none",
         loop="uvloop",
         interface="asgi3",

@@ -15,9 +15,10 @@ from pathlib import Path
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
+SEND_SECONDS = 1.0
+"""How long the beginning and the end are offered; signs of life are not waited for."""
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
-SEND_SECONDS = 2.0
 END_SECONDS = 30.0
 """Less than a supervisor waits before it kills; see `deploy/`."""
 

@@ -7,6 +7,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.context import Context
+from app.commands.exclusive import Locks
 from app.db import STATEMENT_SECONDS, open_pool
 from app.ingest import unreadables
 from app.ingest.bell import Bell
@@ -37,6 +38,7 @@ class Resources(Struct):
     cases: SalesforceCases
     """The port through which the support-case queries read Salesforce live."""
     admission: Admission
+    locks: Locks
 
     @property
     def context(self) -> Context:
@@ -50,6 +52,7 @@ class Resources(Struct):
             whmcs=self.whmcs,
             freebit=self.freebit,
             whm=self.whm,
+            locks=self.locks,
         )
 
 
@@ -76,10 +79,11 @@ async def open_resources(
         whm = await WhmClient.open(settings, gates["whm"])
         stack.push_async_callback(whm.close)
         jobs = Jobs(redis)
+        locks = Locks(settings.database_url)
+        stack.push_async_callback(locks.close)
         bell = Bell()
         bell.listen(settings.database_url)
         stack.push_async_callback(bell.close)
         inbox = Inbox(pool, jobs.waker(), bell)
-        yield Resources(
-            settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, SalesforceCases(salesforce), admission
-        )
+        cases = SalesforceCases(salesforce)
+        yield Resources(settings, pool, redis, jobs, inbox, salesforce, whmcs, freebit, whm, cases, admission, locks)

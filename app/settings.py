@@ -45,7 +45,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")
     ] = "http://127.0.0.1:8000"
     cors_origins: Annotated[str, note("Origins that may call the API from a browser, comma separated.")] = ""
-    trusted_proxies: Annotated[str, note("Addresses whose X-Forwarded-For is believed, comma separated.")] = ""
+    trusted_proxies: Annotated[
+        str, note("Addresses and networks whose X-Forwarded-For is believed, comma separated, e.g. 10.0.0.0/8.")
+    ] = ""
     body_limit_bytes: Annotated[int, note("Largest request body accepted, in bytes.")] = 262_144
     public_rate_per_minute: Annotated[int, note("Requests a minute and address on public routes.")] = 60
     account_rate_per_minute: Annotated[int, note("Requests a minute and account on account routes.")] = 100
@@ -87,7 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         300
     )
     event_streams: Annotated[int, note("Event streams open at once in one API process.")] = 10_000
-    event_streams_per_account: Annotated[int, note("Event streams open at once for one account, in one process.")] = 8
+    event_streams_per_account: Annotated[int, note("Event streams open at once for one account, in all processes.")] = 8
     session_idle_seconds: Annotated[int, note("A session unused for this long ends, in seconds.")] = 1_800
     session_absolute_seconds: Annotated[int, note("A session ends after this long in any case, in seconds.")] = 43_200
     password_reset_url: Annotated[

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from app import leases
-from app.commands.exclusive import exclusively
+from app.commands.exclusive import Locks
 from app.ingest import drain, inbox
 from app.ingest.inbox import Inbox, shard_of
 from app.leases import Lock, Lost
@@ -185,16 +185,23 @@ async def test_a_command_that_is_frozen_loses_its_turn_and_learns_of_it(
     monkeypatch.setattr(leases, "FROZEN_SECONDS", 1)
     monkeypatch.setattr(leases, "PROVE_SECONDS", 60)
 
+    ours, others = Locks(settings.database_url), Locks(settings.database_url)
+
     async def free() -> bool:
-        async with exclusively(settings, "a key") as other:
+        async with others.exclusively("kind", "account") as other:
             return bool(other)
 
-    async with exclusively(settings, "a key") as mine:
+    async with ours.exclusively("kind", "account") as mine:
         assert mine
         await mine.prove()
         await until(free)
         with pytest.raises(Lost):
             await mine.prove()
+    async with ours.exclusively("kind", "account") as mine:
+        assert mine, "the next one gets a session that works"
+        await mine.prove()
+    await ours.close()
+    await others.close()
 
 
 async def test_a_command_that_waits_for_an_upstream_keeps_its_turn(
@@ -202,10 +209,13 @@ async def test_a_command_that_waits_for_an_upstream_keeps_its_turn(
 ) -> None:
     monkeypatch.setattr(leases, "FROZEN_SECONDS", 3)
     monkeypatch.setattr(leases, "PROVE_SECONDS", 0.2)
-    async with exclusively(settings, "a key") as mine:
+    ours, others = Locks(settings.database_url), Locks(settings.database_url)
+    async with ours.exclusively("kind", "account") as mine:
         ends_at = time.monotonic() + 6
         while time.monotonic() < ends_at:
             await asyncio.sleep(0.3)
-            async with exclusively(settings, "a key") as other:
+            async with others.exclusively("kind", "account") as other:
                 assert not other
         await mine.prove()
+    await ours.close()
+    await others.close()

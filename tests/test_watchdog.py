@@ -1,6 +1,7 @@
 """A process whose event loop is blocked ends by itself, says where it stood, and is started again."""
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app import notify
 from app.cli import embedded
 from app.cli.environment import of_sandbox
 from app.cli.processes import Spec, Supervisor
@@ -111,3 +113,15 @@ def test_an_api_worker_that_hangs_is_replaced_by_its_parent(environment: dict[st
         assert child.process.poll() is None
     finally:
         supervisor.stop()
+
+
+def test_a_supervisor_that_does_not_read_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    monkeypatch.setattr("app.notify.SEND_SECONDS", 0.01)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(address)
+        for _ in range(1_000):
+            notify.notify(notify.ALIVE)
+        notify.notify(notify.STOPPING)
+        assert supervisor.recv(100) == b"WATCHDOG=1"

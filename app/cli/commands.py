@@ -55,9 +55,14 @@ def demo(leave: bool, as_json: bool) -> None:
 @main.command()
 def api() -> None:
     """Serve the HTTP API. On SIGTERM it answers what was begun and ends; see deploy/README.md for restarts."""
+    from app.cli.running import explained
+    from app.http.addresses import check_networks
     from app.server import Server
 
-    Server(load_settings()).serve()
+    loaded = load_settings()
+    with explained():
+        check_networks(loaded)
+    Server(loaded).serve()
 
 
 @main.command()

@@ -12,9 +12,8 @@ from typing import Annotated
 import structlog
 from msgspec import Meta, Struct
 
-from app.commands.comment_on_case import own_case
+from app.commands.comment_on_case import own_case, same_case
 from app.commands.context import Actor, Context, Done
-from app.commands.exclusive import exclusively
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.integrations.salesforce.cases import SalesforceCases
 
@@ -57,10 +56,10 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
         Conflict: `case_closed`, `request_in_progress`.
         OutcomeUnknown: Salesforce did not answer; the same request finds out.
     """
-    actor.account_id_or_refuse()
+    account_id = actor.account_id_or_refuse()
     cases, content = SalesforceCases(ctx.salesforce), request.file.content
     name = _name(request.file.name, content)
-    async with exclusively(ctx.settings, f"attach_to_case:{request.case_id}") as mine:
+    async with ctx.locks.exclusively("attach_to_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
         case = await own_case(cases, actor, request.case_id)

@@ -1,8 +1,9 @@
 """Attempts at proving who one is, counted before they are made, so that many at once are counted too.
 
 Three counts a quarter of an hour: of one address for one e-mail, of one address for all, and of everybody for one
-e-mail. The last never locks a customer out: who comes from an address that this user has logged in from before is not
-held up by what others do, everybody else gets one attempt every half minute, and a password reset is always open.
+e-mail; an IPv6 address counts as its /64. The last never locks a customer out: who comes from an address that this user
+has logged in from before is not held up by what others do, everybody else gets one attempt every half minute, and a
+password reset is always open.
 
 Counted in Redis, for all processes together; while it is away, in this process.
 """
@@ -14,6 +15,8 @@ from redis.exceptions import RedisError
 
 from app.commands.context import Actor, Context
 from app.errors import RateLimited
+from app.intake.addresses import counted
+from app.intake.recent import Recent
 
 MOST_OF_PAIR = 5
 MOST_OF_ADDRESS = 100
@@ -37,8 +40,8 @@ redis.call('DEL', KEYS[1])
 for i = 2, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('DECR', KEYS[i]) end end
 """
 _KNOWN = """
-SELECT EXISTS (SELECT FROM portal.sessions s JOIN portal.users u ON u.id = s.user_id
-               WHERE lower(u.email) = $1 AND s.address = $2 AND s.created_at > now() - $3 * interval '1 day')
+SELECT DISTINCT s.address FROM portal.sessions s JOIN portal.users u ON u.id = s.user_id
+WHERE lower(u.email) = $1 AND s.address IS NOT NULL AND s.created_at > now() - $2 * interval '1 day' LIMIT 1000
 """
 
 
@@ -46,15 +49,13 @@ class _Local:
     """The same counts without Redis: (how many, when the window ends) by key."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, tuple[int, float]] = {}
+        self._counts: Recent[str, tuple[int, float]] = Recent(MOST_LOCAL)
 
     def count(self, keys: list[str], seconds: list[int]) -> list[int]:
         now = time.monotonic()
-        if len(self._counts) > MOST_LOCAL:
-            self._counts.clear()
         for key, window in zip(keys, seconds, strict=True):
             used, ends = self._counts.get(key, (0, 0.0))
-            self._counts[key] = (used + 1, ends) if ends > now else (1, now + window)
+            self._counts.put(key, (used + 1, ends) if ends > now else (1, now + window))
         return [int(self._counts[keys[0]][1] - now) + 1, *(self._counts[key][0] for key in keys)]
 
     def forget(self, keys: list[str]) -> None:
@@ -77,13 +78,19 @@ async def count(ctx: Context, actor: Actor, action: str, email: str, *, everywhe
         raise _refusal(left_seconds)
     if of_address <= MOST_OF_ADDRESS and of_email <= MOST_OF_EMAIL:
         return
-    if await ctx.pool.fetchval(_KNOWN, email, actor.address, KNOWN_DAYS):
+    if await _is_known(ctx, email, actor.address):
         return
     if of_address > MOST_OF_ADDRESS:
         raise _refusal(left_seconds)
     left_seconds, turns = await _counted(ctx, [f"{keys[2]}:turn"], [SLOW_SECONDS])
     if turns > 1:
         raise _refusal(left_seconds)
+
+
+async def _is_known(ctx: Context, email: str, address: str) -> bool:
+    """Whether this user has logged in from there."""
+    found = await ctx.pool.fetch(_KNOWN, email, KNOWN_DAYS)
+    return counted(address) in {counted(row["address"]) for row in found}
 
 
 async def forget(ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False) -> None:
@@ -114,5 +121,6 @@ def _refusal(left_seconds: int) -> RateLimited:
 
 
 def _keys(action: str, email: str, address: str) -> list[str]:
+    address = counted(address)
     named = (f"{email}\0{address}", f"address\0{address}", f"email\0{email}")
     return [f"portal:attempts:{action}:{hashlib.sha256(each.encode()).hexdigest()[:32]}" for each in named]

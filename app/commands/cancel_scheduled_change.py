@@ -9,7 +9,7 @@ from app.commands.context import Actor, Context, Done
 from app.commands.services import schedules
 from app.commands.services.owned import known
 from app.commands.services.schedules import Ending
-from app.commands.services.turn import turn
+from app.commands.services.turn import own_turn
 from app.errors import NotFound
 
 
@@ -26,7 +26,7 @@ async def cancel_scheduled_change(ctx: Context, actor: Actor, request: CancelSch
         NotFound: `subscription_not_found`; `no_scheduled_change`, also when it was made by now.
         Conflict: `subscription_busy`, it may just be being made.
     """
-    async with turn(ctx, request.subscription_id):
+    async with own_turn(ctx, actor, request.subscription_id):
         service = await known(ctx, actor, request.subscription_id)
         planned = await schedules.latest_of(ctx.pool, service.subscription_id)
         if planned is None or (planned.state != "waiting" and planned.error_code != schedules.BY_CUSTOMER):

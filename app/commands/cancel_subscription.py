@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from app.commands.context import Actor, Context, Done
 from app.commands.services.owned import Service, owned, refuse_unless
-from app.commands.services.turn import turn
+from app.commands.services.turn import own_turn
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
 from app.ingest.accounts import whmcs_hint
 from app.ingest.mirror import now
@@ -53,7 +53,7 @@ async def cancel_subscription(ctx: Context, actor: Actor, request: CancelSubscri
         RuleViolated: `no_billing_period`.
         OutcomeUnknown: the same request finds out.
     """
-    async with turn(ctx, request.subscription_id):
+    async with own_turn(ctx, actor, request.subscription_id):
         service = await owned(ctx, actor, request.subscription_id)
         refuse_unless(service, *CHANGEABLE)
         when = request.cancel.when

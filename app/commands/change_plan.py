@@ -22,7 +22,7 @@ from app.commands.services.journal import PlanChange
 from app.commands.services.ordering import Terms, order
 from app.commands.services.owned import Service, owned
 from app.commands.services.schedules import PlannedChange
-from app.commands.services.turn import turn
+from app.commands.services.turn import own_turn
 from app.readmodels.money import Money
 from app.readmodels.plans import Direction
 
@@ -69,7 +69,7 @@ async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:
         RuleViolated: `plan_not_available`, `wrong_direction`, `date_past`, `date_too_far`.
         OutcomeUnknown: WHMCS did not answer; the same request finds out.
     """
-    async with turn(ctx, request.subscription_id):
+    async with own_turn(ctx, actor, request.subscription_id):
         service = await owned(ctx, actor, request.subscription_id)
         wanted = request.plan
         terms = Terms(sku=wanted.sku, direction=request.direction, due_now=wanted.due_now, credit=wanted.credit)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 import structlog
 
 from app.commands.context import Actor, Context, Done
-from app.commands.exclusive import exclusively
 from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected
 from app.ingest.accounts import whmcs_hint
 from app.integrations.whmcs import records
@@ -32,10 +31,10 @@ async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expecte
         RuleViolated: `details_refused`, WHMCS will not take them.
         Conflict: `edit_in_progress`.
     """
-    actor.account_id_or_refuse()
+    account_id = actor.account_id_or_refuse()
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
-        async with exclusively(ctx.settings, f"client:{actor.whmcs_client_id}") as mine:
+        async with ctx.locks.exclusively("client", account_id) as mine:
             if mine:
                 return await _edit(ctx, actor, fields, is_expected)
         if asyncio.get_running_loop().time() > deadline:

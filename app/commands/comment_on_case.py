@@ -14,7 +14,6 @@ from msgspec import Meta, Struct
 
 from app.commands import refusals
 from app.commands.context import Actor, Context, Done
-from app.commands.exclusive import exclusively
 from app.commands.postal import TOO_LONG
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
 from app.intake import parse
@@ -47,12 +46,12 @@ async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Don
         Conflict: `case_closed`, `request_in_progress`.
         OutcomeUnknown: Salesforce did not answer; the same request finds out.
     """
-    actor.account_id_or_refuse()
+    account_id = actor.account_id_or_refuse()
     cases, body = SalesforceCases(ctx.salesforce), same_lines(request.comment.body)
     if not limits.COMMENT.fits(body):
         wrong = Violation("body", TOO_LONG, limits.COMMENT.sentence)
         raise RuleViolated(wrong.message, code=TOO_LONG, errors=[wrong])
-    async with exclusively(ctx.settings, f"comment_on_case:{request.case_id}") as mine:
+    async with ctx.locks.exclusively("comment_on_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
         case = await own_case(cases, actor, request.case_id)
@@ -63,6 +62,11 @@ async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Don
                 )
             await _say(cases, actor, case["Id"], body)
     return Done({"case_id": case["Id"]}, target=case["Id"])
+
+
+def same_case(case_id: str) -> str:
+    """The case under one name: Salesforce takes an id of 18 characters without its last three as well."""
+    return case_id[:15]
 
 
 async def own_case(cases: SalesforceCases, actor: Actor, case_id: str) -> dict[str, Any]:

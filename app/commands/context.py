@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
+from app.commands.exclusive import Locks
 from app.errors import NotAllowed
 from app.ingest.inbox import Inbox
 from app.integrations.freebit.client import FreebitClient
@@ -28,6 +29,7 @@ class Context(Struct, frozen=True):
     whmcs: WhmcsClient
     freebit: FreebitClient
     whm: WhmClient
+    locks: Locks
 
 
 class Actor(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 from msgspec import Struct
 
 from app.commands.context import Actor, Context, Done
-from app.commands.exclusive import exclusively
 from app.commands.repeatable import repeatable
 from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.ingest.accounts import whmcs_hint
@@ -56,7 +55,7 @@ async def remove_payment_method(ctx: Context, actor: Actor, request: OneMethod) 
         UpstreamError: WHMCS is away.
     """
     account_id = await _own(ctx, actor, request.payment_method_id)
-    async with exclusively(ctx.settings, f"payment_methods:{account_id}") as mine:
+    async with ctx.locks.exclusively("payment_methods", account_id) as mine:
         if not mine:
             raise Conflict("Your payment methods are just being changed. Please try again.", code="edit_in_progress")
         held = [each.record_id for each in await ctx.whmcs.pay_methods(actor.whmcs_client_id)]

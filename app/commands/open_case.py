@@ -17,7 +17,6 @@ from msgspec import Meta, Struct
 
 from app.commands import refusals
 from app.commands.context import Actor, Context, Done
-from app.commands.exclusive import exclusively
 from app.commands.postal import TOO_LONG
 from app.errors import (
     Conflict,
@@ -64,7 +63,7 @@ async def open_case(ctx: Context, actor: Actor, request: OpenCase) -> Done:
         OutcomeUnknown: Salesforce did not answer; the same request finds out.
     """
     account_id = actor.account_id_or_refuse()
-    async with exclusively(ctx.settings, f"open_case:{account_id}") as mine:
+    async with ctx.locks.exclusively("open_case", account_id) as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
         case_id = await _open(SalesforceCases(ctx.salesforce), actor, request)

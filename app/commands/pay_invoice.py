@@ -7,8 +7,7 @@ Writes: WHMCS payment; portal.captures; ingest.inbox.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -19,7 +18,6 @@ from app.commands import captures
 from app.commands.charge_refusals import refusal
 from app.commands.context import Actor, Context, Done
 from app.commands.create_payment_link import PayInvoice
-from app.commands.exclusive import exclusively
 from app.commands.open_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
 from app.commands.repeatable import repeatable
 from app.errors import (
@@ -27,7 +25,6 @@ from app.errors import (
     OutcomeUnknown,
     RuleViolated,
     UpstreamAuthFailed,
-    UpstreamBusy,
     UpstreamError,
     UpstreamMalformed,
     UpstreamRejected,
@@ -39,12 +36,13 @@ from app.intake import parse
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.records import Record
 from app.readmodels.money import Money, money
+from app.room import Room
 
 TAKEN = ("paid", "payment_pending")
 LOOK_AGAIN_SECONDS = (0.2, 1.0, 3.0)
 PATIENCE_SECONDS = 10.0
-_TURNS = asyncio.Semaphore(6)
-"""Charges of one process at a time. Each may take a minute, and holds a lock that others need as well."""
+_CHARGES = Room(6, 2, PATIENCE_SECONDS)
+"""Charges of one process at a time, and of one account; each may take a minute."""
 NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
 
 log = structlog.get_logger()
@@ -68,25 +66,17 @@ async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
         PaymentRefused: nothing was charged, with the reason as far as WHMCS says.
         OutcomeUnknown: it may have been charged; the same request finds out.
         UpstreamError: WHMCS is away; nothing was charged.
+        Overloaded: `server_busy`, too many are being charged; nothing was.
     """
     [row] = await rows_of(ctx, actor, [request.invoice_id])
-    async with _turn(), exclusively(ctx.settings, f"pay_invoice:{request.invoice_id}") as mine:
+    account_id = actor.account_id_or_refuse()
+    async with (
+        _CHARGES.place(str(account_id)),
+        ctx.locks.exclusively("pay_invoice", account_id, request.invoice_id) as mine,
+    ):
         if not mine:
             raise in_progress(0)
         return await _pay(ctx, actor, request.invoice_id, row["currency"])
-
-
-@asynccontextmanager
-async def _turn() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await _TURNS.acquire()
-    except TimeoutError as error:
-        raise UpstreamBusy(WHMCS, "CapturePayment", "every turn is taken") from error
-    try:
-        yield
-    finally:
-        _TURNS.release()
 
 
 async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Done:

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from app.commands import refusals
 from app.commands.basket import Basket
 from app.commands.context import Actor, Context, Done
-from app.commands.exclusive import exclusively
 from app.commands.order_facts import Facts, Product, facts_for
 from app.commands.order_mapping import choices, order_type, ordered_address, porting, snapshot
 from app.commands.order_rules import violations
@@ -65,7 +64,7 @@ async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
     """
     account_id = actor.account_id_or_refuse()
     key = hashlib.sha256(f"{account_id}:{actor.command_key}".encode()).hexdigest()
-    async with exclusively(ctx.settings, f"place_order:{account_id}") as mine:
+    async with ctx.locks.exclusively("place_order", account_id) as mine:
         if not mine:
             raise Conflict(
                 "Another order of yours is being placed right now. Please try again in a moment.",

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from app.commands.context import Actor, Context, Done
-from app.commands.exclusive import exclusively
 from app.errors import Conflict, RuleViolated
 from app.ingest.mirror import now
 from app.intake.words import folded
@@ -35,7 +34,7 @@ async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligib
     """
     actor.account_id_or_refuse()
     account_id = actor.salesforce_account_id
-    async with exclusively(ctx.settings, f"eligibility:{account_id}") as mine:
+    async with ctx.locks.exclusively("eligibility", account_id) as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
         word, offering = await eligibility.said(ctx.salesforce, account_id)

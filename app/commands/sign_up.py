@@ -20,7 +20,6 @@ from msgspec.structs import asdict, replace
 from app.commands import passwords, postal, sign_up_journal
 from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
-from app.commands.exclusive import exclusively
 from app.commands.sign_up_journal import Journal, Stored
 from app.commands.tell_salesforce import registered
 from app.commands.users import User
@@ -85,7 +84,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         )
     # Salesforce compares without regard to case; its own spelling is the one everything is kept under.
     request = replace(request, email=request.email.lower(), customer_number=account[wire.ACCOUNT_NUMBER])
-    async with exclusively(ctx.settings, f"sign_up:{account['Id']}") as mine:
+    async with ctx.locks.exclusively("sign_up", account["Id"]) as mine:
         if not mine:
             raise Conflict(
                 "This customer number is just being signed up. Please wait a moment.",

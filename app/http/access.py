@@ -33,7 +33,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
     """Find out who asks and put it where `actor` finds it; nobody on open routes and without a valid session."""
     context: Context = connection.app.state.context
-    address = client_address(connection, context.settings)
+    address = client_address(connection.scope, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
     rule = rule_of(connection.scope["path"])
     token, by_cookie = ("", False) if rule and rule.blind else _token(connection)

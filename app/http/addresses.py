@@ -1,26 +1,40 @@
-"""Where a request comes from."""
+"""Where a request comes from, for everything that asks: limits, networks, sessions, audit, and the fast lane.
 
+How addresses are read and counted is in `app/intake/addresses.py`.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
-from litestar.connection import ASGIConnection
+from app.intake.addresses import Networks, client, networks_of
+from app.settings import Settings, SettingsError
 
-from app.settings import Settings
-
-
-def client_address(connection: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> str:
-    """The caller's address; a forwarded one is believed only when a trusted proxy says so."""
-    peer = connection.client.host if connection.client else ""
-    return forwarded(peer, connection.headers.get("x-forwarded-for", ""), trusted_proxies(settings))
+FORWARDED = b"x-forwarded-for"
+NETWORKS = ("trusted_proxies", "admin_networks", "webhook_networks")
+"""Settings that name networks."""
 
 
-def trusted_proxies(settings: Settings) -> frozenset[str]:
+def client_address(scope: Mapping[str, Any], settings: Settings) -> str:
+    """The caller's address; forwarded ones are believed only when a trusted proxy says so. Empty for who comes by no
+    network."""
+    peer = scope.get("client")
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED]
+    return client(peer[0] if peer else "", lines, trusted_proxies(settings))
+
+
+def trusted_proxies(settings: Settings) -> Networks:
     """Whose word is believed."""
-    return frozenset(address.strip() for address in settings.trusted_proxies.split(",") if address.strip())
+    return networks_of(settings.trusted_proxies)
 
 
-def forwarded(peer: str, header: str, trusted: frozenset[str]) -> str:
-    """The caller's address, of the connection's other end and an `X-Forwarded-For` header."""
-    if peer not in trusted:
-        return peer
-    hops = [hop.strip() for hop in header.split(",") if hop.strip()]
-    return next((hop for hop in reversed(hops) if hop not in trusted), peer)
+def check_networks(settings: Settings) -> None:
+    """Refuse networks that cannot be read, before anything is served.
+
+    Raises:
+        SettingsError: names the setting.
+    """
+    for name in NETWORKS:
+        try:
+            networks_of(getattr(settings, name))
+        except ValueError as error:
+            raise SettingsError(f"{name.upper()} cannot be used: {error}. See .env.example.") from error

@@ -38,23 +38,28 @@ from app.http import (
     webhooks,
 )
 from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
-from app.http.bounds import Bounds
+from app.http.addresses import check_networks
+from app.http.bodies import Bodies
+from app.http.bounds import LIVE_EACH, Bounds, count_to_account
+from app.http.case_attachments import LARGEST_BODY_BYTES
 from app.http.deadlines import Deadlines
 from app.http.doorbells import Doorbells
 from app.http.draining import Draining
 from app.http.examination import Examination
-from app.http.frame import Frame
+from app.http.frame import Frame, Scope
 from app.http.lane import Lane
 from app.http.openapi import BrowsablePage, JsonDocument
 from app.http.rate_limits import Counters, limit_rate
 from app.http.roles import refuse_uncovered
 from app.http.serving import Serving, open_serving
+from app.http.streams import Streams
 from app.http.strict_request import StrictRequest
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
 from app.ingest.verification import Verifications
 from app.queries.news import Bulletin
 from app.resources import open_resources
+from app.room import Room
 from app.settings import Settings
 
 ROUTES = (
@@ -97,7 +102,10 @@ SENDABLE_HEADERS = (
 def build(settings: Settings) -> Litestar:
     """The application; resources open with it and close with it."""
 
-    networks.check(settings)
+    check_networks(settings)
+
+    async def account_of(scope: Scope) -> str:
+        return await lane.account(scope["headers"])
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -111,7 +119,10 @@ def build(settings: Settings) -> Litestar:
 
     app = Litestar(
         route_handlers=list(ROUTES),
-        guards=[networks.refuse_networks, identify, limit_rate, require_right, require_json, refuse_unknown_parameters],
+        guards=[
+            *(networks.refuse_networks, identify, count_to_account, limit_rate),
+            *(require_right, require_json, refuse_unknown_parameters),
+        ],
         dependencies={"actor": Provide(actor_of)},
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
         lifespan=[lifespan],
@@ -123,8 +134,9 @@ def build(settings: Settings) -> Litestar:
     )
     refuse_uncovered(app)
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
-    bounded = Bounds(deadlines, settings.requests_at_once)
-    app.state.draining = draining = Draining(bounded)
+    app.state.live_room = Room(settings.requests_at_once, LIVE_EACH)
+    bodies = Bodies(Bounds(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of)
+    app.state.draining = draining = Draining(bodies)
     app.asgi_handler = Frame(draining)  # type: ignore[assignment]
     app.state.lane = lane = Lane(settings, app.cors_config, draining)
     return app
@@ -145,9 +157,12 @@ async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[Serving]:
         app.state.door = Door(r.pool, settings.inbox_high_water)
         app.state.metrics = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
         app.state.verifications = Verifications(r.inbox, r.pool)
-        app.state.doorbells = doorbells = Doorbells(
+        app.state.streams = streams = Streams(
             r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
         )
+        streams.open()
+        stack.push_async_callback(streams.close)
+        app.state.doorbells = doorbells = Doorbells(r.redis)
         doorbells.open()
         async with open_serving(settings) as serving:
             app.state.store = serving.store

@@ -1,5 +1,6 @@
 """Files of support cases, live from Salesforce."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,8 @@ from app.queries.answers import CaseAnswer
 
 LARGEST_BODY_BYTES = LARGEST_BYTES * 4 // 3 + 1_024
 """A file as base64, and its name."""
+PATH = re.compile(r"/api/cases/[^/]+/attachments/?")
+"""Where files are sent to."""
 SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf": "application/pdf"}
 """Extension → media type; everything else is bytes. All of it is to be saved, none to be shown by the browser."""
 

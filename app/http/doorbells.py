@@ -15,7 +15,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app import tasks
-from app.errors import RateLimited
 from app.readmodels.documents import event_channel
 from app.readmodels.table import GLOBAL_ACCOUNT
 from app.redis_breaker import GuardedRedis
@@ -29,14 +28,13 @@ log = structlog.get_logger()
 
 
 class Doorbells:
-    """The waiting streams of one process, bounded in number."""
+    """The waiting streams of one process; `app/http/streams.py` bounds their number."""
 
-    def __init__(self, redis: GuardedRedis, *, per_account: int, in_all: int) -> None:
+    def __init__(self, redis: GuardedRedis) -> None:
         self._subscribed = False
         self._told_of = ""
         self.closing = False
         self._redis = redis
-        self._per_account, self._in_all = per_account, in_all
         self._open = 0
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._pubsub: Any = None
@@ -60,16 +58,6 @@ class Doorbells:
         """End every stream; whoever comes back is sent away at once, to resume elsewhere."""
         self.closing = True
         self._ring_all()
-
-    def refuse_if_full(self, account_id: UUID) -> None:
-        """Before a stream begins, because afterwards nothing can be refused any more.
-
-        Raises:
-            RateLimited: `too_many_streams`.
-        """
-        own = len(self._waiting.get(event_channel(account_id), ()))
-        if own >= self._per_account or self._open >= self._in_all:
-            raise RateLimited("Too many event streams are open. Close one first.", code="too_many_streams")
 
     @contextlib.contextmanager
     def at(self, account_id: UUID) -> Iterator[asyncio.Event]:

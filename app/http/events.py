@@ -7,8 +7,10 @@ position is two versions, of the account and of what is the same for everybody: 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, get
@@ -68,9 +70,10 @@ async def events(request: Request[Any, Any, State], actor: Caller, last_event_id
     `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. `reset` says that events were lost:
     read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     state, account_id = request.app.state, actor.account_id_or_refuse()
-    state.doorbells.refuse_if_full(account_id)
     now = Position(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
-    return _Feed(state.context, state.bulletin, state.doorbells, actor, _resumed(last_event_id, now))
+    return _Feed(
+        state.context, state.bulletin, state.doorbells, state.streams.place, actor, _resumed(last_event_id, now)
+    )
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -95,14 +98,28 @@ class _Feed:
     """One client's stream, as an ASGI response: only so can a send be given up."""
 
     def __init__(
-        self, context: Context, bulletin: news.Bulletin, doorbells: Doorbells, actor: Actor, start: Position
+        self,
+        context: Context,
+        bulletin: news.Bulletin,
+        doorbells: Doorbells,
+        place: Callable[[UUID], AbstractAsyncContextManager[None]],
+        actor: Actor,
+        start: Position,
     ) -> None:
         self._context, self._bulletin, self._doorbells, self._actor = context, bulletin, doorbells, actor
-        self._account_id = actor.account_id_or_refuse()
+        self._account_id, self._place = actor.account_id_or_refuse(), place
         self._position = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the session or the process ends, the client goes, or does not keep up."""
+        """Send until the session or the process ends, the client goes, or does not keep up.
+
+        Raises:
+            RateLimited: `too_many_streams`, before anything is sent.
+        """
+        async with self._place(self._account_id):
+            await self._serve(receive, send)
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         sending = asyncio.create_task(self._send_all(send))
         leaving = asyncio.create_task(_left(receive))

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.http.hot_answers import Answer
 from app.http.lane import Lane
+from app.http.places import Places
 from app.http.protocol import Connection
 from app.http.visit import Visit
 
@@ -24,8 +25,8 @@ log = structlog.get_logger()
 class HotConnection(Connection):
     """One connection."""
 
-    def __init__(self, lane: Lane, most_connections: int, *library: Any, **more: Any) -> None:
-        super().__init__(most_connections, *library, **more)
+    def __init__(self, lane: Lane, places: Places, *library: Any, **more: Any) -> None:
+        super().__init__(places, *library, **more)
         self._lane = lane
         self._visit: Visit | None = None
 

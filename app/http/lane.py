@@ -12,12 +12,14 @@ from hashlib import sha256
 from litestar.config.cors import CORSConfig
 
 from app.http.access import COOKIE
-from app.http.addresses import forwarded, trusted_proxies
+from app.http.addresses import FORWARDED, trusted_proxies
 from app.http.draining import Draining
 from app.http.hot_answers import Answer, Answers, Asked
 from app.http.hot_routes import EVERYONE, HotRoute, HotRoutes
 from app.http.serving import Serving
 from app.http.visit import Done, Fetching, Visit
+from app.intake.addresses import client, counted
+from app.intake.recent import Recent
 from app.settings import Settings
 
 SPECIAL = frozenset(
@@ -45,7 +47,7 @@ class Lane:
         self._special = SPECIAL if self._answers.knows_origins else SPECIAL | {b"origin"}
         self._trusted = trusted_proxies(settings)
         self._patience_seconds = min(LONGEST_SECONDS, settings.read_deadline_seconds / 2)
-        self._digests: dict[bytes, str] = {}
+        self._digests: Recent[bytes, str] = Recent(MOST_DIGESTS)
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.serving: Serving | None = None
@@ -89,10 +91,17 @@ class Lane:
         else:
             fetching.ask_redis(stamp)
 
+    async def account(self, headers: list[tuple[bytes, bytes]]) -> str:
+        """The account whose customer's session a request bears; empty for nobody."""
+        serving, digest = self.serving, self._digest(_token(dict(headers)))
+        visitor = await serving.visitors.read(digest) if serving and digest else None
+        return visitor.account if visitor is not None and visitor.role == "customer" else ""
+
     def _known(self, serving: Serving, route: HotRoute, asked: Asked, peer: str, digest: str) -> str:
         """Who asks, as far as it is known in this process."""
         if route.public:
-            return forwarded(peer, asked.get(b"x-forwarded-for", b"").decode("latin-1"), self._trusted)
+            lines = [asked[FORWARDED].decode("latin-1")] if FORWARDED in asked else []
+            return counted(client(peer, lines, self._trusted))
         visitor = serving.visitors.get(digest)
         if visitor is None or visitor.good_until < time.monotonic() or visitor.role != "customer":
             return ""
@@ -106,13 +115,11 @@ class Lane:
 
     def _digest(self, token: bytes) -> str:
         """The hash of a session's token; those of the last ones are remembered."""
-        digest = self._digests.get(token, "")
+        digest = self._digests.seen(token) or ""
         if not digest and token:
             digest = sha256(token).hexdigest()
-            if len(self._digests) >= MOST_DIGESTS:
-                self._digests.clear()
             if len(token) <= LONGEST_TOKEN:
-                self._digests[token] = digest
+                self._digests.put(token, digest)
         return digest
 
     def _bounded(self, done: Done) -> Done:

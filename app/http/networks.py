@@ -1,7 +1,5 @@
 """Networks that may reach the operators' routes and send webhooks, where the company names any."""
 
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -10,7 +8,8 @@ from litestar.handlers.base import BaseRouteHandler
 from app.commands.context import Context
 from app.errors import NotAllowed
 from app.http.addresses import client_address
-from app.settings import Settings, SettingsError
+from app.intake.addresses import networks_of, within
+from app.settings import Settings
 
 
 async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -21,37 +20,11 @@ async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handle
     """
     context: Context = connection.app.state.context
     wanted = _wanted(connection.scope["path"], context.settings)
-    if wanted and not _within(client_address(connection, context.settings), wanted):
+    if wanted and not within(client_address(connection.scope, context.settings), networks_of(wanted)):
         raise NotAllowed("This cannot be reached from where you are.", code="network_not_allowed")
-
-
-def check(settings: Settings) -> None:
-    """Refuse networks that cannot be read.
-
-    Raises:
-        SettingsError: names the setting.
-    """
-    for name in ("admin_networks", "webhook_networks"):
-        try:
-            _parsed(getattr(settings, name))
-        except ValueError as error:
-            raise SettingsError(f"{name.upper()} cannot be used: {error}. See .env.example.") from error
 
 
 def _wanted(path: str, settings: Settings) -> str:
     if path.startswith("/api/admin/"):
         return settings.admin_networks
     return settings.webhook_networks if path.startswith("/webhooks/") else ""
-
-
-def _within(address: str, networks: str) -> bool:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return any(found in network for network in _parsed(networks))
-
-
-@lru_cache(maxsize=8)
-def _parsed(networks: str) -> tuple[Any, ...]:
-    return tuple(ip_network(each.strip()) for each in networks.split(",") if each.strip())

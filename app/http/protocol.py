@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from app.errors import InvalidRequest, PortalError
 from app.http.bounds import LARGEST_HEADERS
 from app.http.frame import REQUESTS, SECURITY_HEADERS, request_id_of
+from app.http.places import Places
 from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, TooSlow, rendered
 
 MOST_UNUSED_BYTES = 4 * LARGEST_HEADERS
@@ -39,14 +40,15 @@ class Connection(HttpToolsProtocol):
 
     def __init__(
         self,
-        most_connections: int,
+        places: Places,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._most_connections = most_connections
+        self._places = places
+        self._place: str | None = None
         self._in_head = self._partial = self._used = self._deaf = False
         self._unused_bytes = self._head_bytes = 0
         self._answering: RequestResponseCycle | None = None
@@ -54,13 +56,17 @@ class Connection(HttpToolsProtocol):
         self._seen_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, unless there are too many."""
+        """Begin, unless there are too many, of all or of this address."""
         super().connection_made(transport)
-        if len(self.connections) > self._most_connections:
+        self._place = self._places.take(self.client[0] if self.client else "")
+        if self._place is None:
             self.refuse(Busy())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell all who work for this client; the library would tell the last of them."""
+        if self._place is not None:
+            self._places.give_back(self._place)
+            self._place = None
         for cycle in (self._answering, *(queued for queued, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True

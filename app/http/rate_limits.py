@@ -16,6 +16,7 @@ from app.commands.context import Actor, Context
 from app.errors import RateLimited
 from app.http.roles import is_open
 from app.http.tallies import Tallies
+from app.intake.addresses import counted
 from app.redis_breaker import GuardedRedis
 from app.settings import Settings
 
@@ -80,9 +81,9 @@ async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
 def _class_of(path: str, settings: Settings, actor: Actor) -> tuple[str, int, str]:
     """Requests that should have a session and have none count against their address."""
     if path.startswith("/api/auth/") and (is_open(path) or path.startswith(PROOFS)):
-        return "auth", settings.auth_rate_per_minute, actor.address
+        return "auth", settings.auth_rate_per_minute, counted(actor.address)
     if actor.user_id is None:
-        return "public", settings.public_rate_per_minute, actor.address
+        return "public", settings.public_rate_per_minute, counted(actor.address)
     if actor.role != "customer":
         return "staff", settings.staff_rate_per_minute, str(actor.user_id)
     if path.startswith(PAYING) and path.endswith(("-link", "/link", "/pay")):

@@ -5,8 +5,10 @@ within `SAY_SECONDS`. Without Redis each process counts alone.
 """
 
 import asyncio
+from typing import Any
 
 from app import tasks
+from app.intake.recent import Recent
 from app.readmodels.copies import Copies
 
 SAY_SECONDS = 1.0
@@ -24,12 +26,13 @@ class Tally:
 
 
 class Tallies:
-    """Counts by key. Only those of the newest window are kept."""
+    """Counts by key. Only those of the newest window are kept, and of these `MOST`: what many new keys push out was
+    not counted for the longest time, and Redis is told of it."""
 
     def __init__(self, copies: Copies) -> None:
         self._copies = copies
         self._window = 0
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: Recent[str, Tally] = Recent(MOST)
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -42,11 +45,13 @@ class Tallies:
 
     def of(self, subject: str, window: int) -> Tally:
         """A subject's tally in the present window."""
-        if window != self._window or len(self._tallies) >= MOST:
-            self._window, self._tallies = window, {}
-        tally = self._tallies.get(subject)
+        if window != self._window:
+            self._window, self._tallies = window, Recent(MOST)
+        tally = self._tallies.seen(subject)
         if tally is None:
-            tally = self._tallies[subject] = Tally()
+            tally = Tally()
+            if pushed_out := self._tallies.put(subject, tally):
+                self._tell(*pushed_out)
         return tally
 
     def count(self, subject: str, window: int) -> int:
@@ -57,16 +62,19 @@ class Tallies:
 
     async def say(self) -> None:
         """Tell Redis what it was not told, and learn what others counted."""
-        asked = []
-        for subject, tally in self._tallies.items():
-            if tally.unsaid:
-                key = f"{subject}:{self._window}".encode()
-                asked.append((tally, self._copies.begin(b"INCRBY", key, b"%d" % tally.unsaid)))
-                self._copies.tell(b"EXPIRE", key, b"%d" % KEPT_SECONDS)
-                tally.said, tally.unsaid = tally.said + tally.unsaid, 0
+        asked = [(tally, self._tell(subject, tally)) for subject, tally in self._tallies.items() if tally.unsaid]
         for tally, answer in asked:
             total = await answer if answer else None
             tally.said = max(tally.said, int(total or 0))
+
+    def _tell(self, subject: str, tally: Tally) -> "asyncio.Future[Any] | None":
+        if not tally.unsaid:
+            return None
+        key = f"{subject}:{self._window}".encode()
+        answer = self._copies.begin(b"INCRBY", key, b"%d" % tally.unsaid)
+        self._copies.tell(b"EXPIRE", key, b"%d" % KEPT_SECONDS)
+        tally.said, tally.unsaid = tally.said + tally.unsaid, 0
+        return answer
 
     async def _say_for_ever(self) -> None:
         while True:

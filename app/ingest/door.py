@@ -1,8 +1,8 @@
 """How much the inbox takes from webhooks at once. A burst is bounded here and by the senders' retries, not by memory.
 
-Refused before a body is read: when the bodies inside already are as much as may be in memory, or when more waits to be
-read again upstream than can be done soon. Only a few inserts run at once, so that webhooks never take every database
-connection.
+Only what is there and signed counts. It is refused when the bodies inside already are as much as may be in memory, or
+when more waits to be read again upstream than can be done soon. Only a few inserts run at once, so that webhooks never
+take every database connection.
 """
 
 import asyncio
@@ -16,13 +16,12 @@ from app.errors import Overloaded
 from app.ingest import webhook_feed
 
 LARGEST_BYTES = 262_144
-"""A body that does not say its size counts as this large; a larger one is refused."""
+"""A larger body is refused."""
 MOST_BYTES = 16 * 1024 * 1024
-"""Of bodies in memory at once."""
+"""Of bodies inside at once."""
 LEAST_BYTES = 16 * 1024
 """What a request costs beside its body."""
 MOST_INSERTS = 4
-BODY_SECONDS = 10
 INSERT_SECONDS = 5
 LOOK_EVERY_SECONDS = 1.0
 NOTE_EVERY_SECONDS = 1.0
@@ -47,13 +46,12 @@ class Door:
         self._noted_at = float("-inf")
 
     @asynccontextmanager
-    async def admitted(self, content_length: str) -> AsyncIterator[None]:
-        """Be inside for as long as the block runs, with a body of the size that the header says.
+    async def admitted(self, size: int) -> AsyncIterator[None]:
+        """Be inside for as long as the block runs, with a body of so many bytes.
 
         Raises:
             Overloaded: full at the moment; the sender tries again.
         """
-        size = min(int(content_length), LARGEST_BYTES) if content_length.isdecimal() else LARGEST_BYTES
         cost = max(size, LEAST_BYTES)
         if await self._is_full() or self._bytes + cost > MOST_BYTES:
             raise Overloaded

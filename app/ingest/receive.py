@@ -48,7 +48,8 @@ async def receive_whmcs(box: Inbox, door: Door, settings: Settings, headers: Map
     """
     secrets = signed_webhook.secrets_of(settings.whmcs_webhook_secrets)
     heard = whmcs_webhook.decode(signed_webhook.verify(headers, body, secrets, now()), body)
-    await _record(box, door, heard.changes, body, again=heard.early)
+    async with door.admitted(len(body)):
+        await _record(box, door, heard.changes, body, again=heard.early)
     if not headers.get("webhook-id", "").startswith(OUR_OWN):
         await door.note_delivery()
     return len(heard.changes)
@@ -65,7 +66,8 @@ async def receive_salesforce(
     """The same for an org that pushes instead of streaming; it raises the same."""
     secrets = signed_webhook.secrets_of(settings.salesforce_webhook_secrets)
     changes = salesforce_webhook.decode(signed_webhook.verify(headers, body, secrets, now()), body)
-    await _record(box, door, changes, body, again=False)
+    async with door.admitted(len(body)):
+        await _record(box, door, changes, body, again=False)
     return len(changes)
 
 

@@ -16,10 +16,10 @@ from app.cli.environment import of_sandbox
 from app.commands import mail
 from app.commands.cancel_subscription import Cancel, CancelSubscription, cancel_subscription
 from app.commands.change_plan import ChangePlan, NewPlan, change_plan
-from app.commands.exclusive import exclusively
 from app.commands.services import journal, schedules
 from app.commands.services.on_the_day import REASONS, REFUSED, TRIES, UNREACHABLE, make_due
 from app.commands.services.schedule_lists import counts, listed
+from app.commands.services.turn import turn
 from app.resources import open_resources
 from app.worker import Work
 from tests.commands.conftest import Desk
@@ -363,8 +363,7 @@ async def test_a_service_that_staff_ended_drops_it_too(desk: Any) -> None:
 
 async def test_while_somebody_is_at_the_service_its_change_waits_a_moment(desk: Any) -> None:
     _, service_id = await business_to_basic(desk)
-    async with exclusively(desk.context.settings, f"turn:service:{service_id}") as mine:
-        assert mine
+    async with turn(desk.context, service_id):
         found = await on_its_day(desk, service_id)
         assert (found["state"], found["error_code"]) == ("waiting", "subscription_busy")
     assert (await on_its_day(desk, service_id))["state"] == "done"

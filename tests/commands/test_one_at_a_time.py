@@ -9,7 +9,7 @@ from app.commands import client_edit, passwords, staff
 from app.commands.change_profile import ChangeProfile, ProfileChange, change_profile
 from app.commands.context import Actor
 from app.commands.create_payment_link import PayInvoice
-from app.commands.exclusive import exclusively
+from app.commands.exclusive import Locks
 from app.commands.fulfilment import decide
 from app.commands.manage_payment_methods import OneMethod, remove_payment_method
 from app.commands.pay_invoice import pay_invoice
@@ -23,18 +23,20 @@ from tests.commands.test_sign_up import request_of
 AYA = Operator(name="aya")
 
 
-async def told(desk: Any, key: str, call: Any) -> str:
-    """The code of the refusal while somebody else holds the lock."""
-    async with exclusively(desk.context.settings, key) as mine:
+async def told(desk: Any, key: tuple[Any, ...], call: Any) -> str:
+    """The code of the refusal while another process holds the lock."""
+    elsewhere = Locks(desk.context.settings.database_url)
+    async with elsewhere.exclusively(*key) as mine:
         assert mine
         with pytest.raises(Conflict) as refused:
             await call()
+    await elsewhere.close()
     return refused.value.code
 
 
 async def test_an_order(desk: Any) -> None:
     hana, basket = await desk.customer(), await desk.basket("sim")
-    key = f"place_order:{hana.account_id}"
+    key = ("place_order", hana.account_id)
     assert await told(desk, key, lambda: place_order(desk.context, hana, basket)) == "order_in_progress"
 
 
@@ -42,7 +44,7 @@ async def test_an_edit_waits_a_while_first(desk: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(client_edit, "PATIENCE_SECONDS", 0.1)
     hana = await desk.customer()
     wanted = ChangeProfile(ProfileChange(first_name="Hanako"))
-    key = f"client:{hana.whmcs_client_id}"
+    key = ("client", hana.account_id)
     assert await told(desk, key, lambda: change_profile(desk.context, hana, wanted)) == "edit_in_progress"
 
 
@@ -50,10 +52,10 @@ async def test_a_payment_and_a_payment_method(desk: Any) -> None:
     hana = await desk.customer()
     invoice_id = await desk.bill(hana)
     [card] = await desk.pool.fetch("SELECT payment_method_id AS id FROM read_model.payment_methods")
-    key = f"pay_invoice:{invoice_id}"
+    key: tuple[Any, ...] = ("pay_invoice", hana.account_id, invoice_id)
     paying = pay_invoice(desk.context, hana, PayInvoice(invoice_id))
     assert await told(desk, key, lambda: paying) == "payment_in_progress"
-    key = f"payment_methods:{hana.account_id}"
+    key = ("payment_methods", hana.account_id)
     removing = remove_payment_method(desk.context, hana, OneMethod(card["id"]))
     assert await told(desk, key, lambda: removing) == "edit_in_progress"
 
@@ -61,7 +63,7 @@ async def test_a_payment_and_a_payment_method(desk: Any) -> None:
 async def test_a_fulfilment(desk: Any) -> None:
     order_id = await desk.ordered("vpn", await desk.customer())
     cancelling = decide.cancel(desk.context, AYA, order_id, "second thoughts")
-    assert await told(desk, f"fulfilment:{order_id}", lambda: cancelling) == "fulfilment_busy"
+    assert await told(desk, ("fulfilment", order_id), lambda: cancelling) == "fulfilment_busy"
 
 
 async def test_a_fulfilment_that_has_asked_freebit_is_past_cancelling(desk: Any) -> None:
@@ -77,7 +79,7 @@ async def test_a_fulfilment_that_has_asked_freebit_is_past_cancelling(desk: Any)
 async def test_a_sign_up(desk: Any) -> None:
     person = desk.sandbox.customer(with_whmcs=False)
     signing = sign_up(desk.context, Actor(address="203.0.113.7"), request_of(person))
-    key = f"sign_up:{person['salesforce_account_id']}"
+    key = ("sign_up", person["salesforce_account_id"])
     assert await told(desk, key, lambda: signing) == "signup_in_progress"
 
 

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.commands.context import Context
-from app.commands.exclusive import exclusively
 from app.commands.fulfilment import overview
 from app.commands.fulfilment.overview import FulfilmentStory
 from app.errors import Conflict, UpstreamNotFound
@@ -100,7 +99,8 @@ async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -
         Conflict: `fulfilment_over`, `fulfilment_past_cancelling`, `fulfilment_busy`.
         UpstreamError: ask again; what was undone stays undone.
     """
-    async with exclusively(ctx.settings, f"fulfilment:{order_id}") as mine:
+    await overview.one(ctx.pool, order_id)
+    async with ctx.locks.exclusively("fulfilment", order_id) as mine:
         if not mine:
             sentence = "A worker is at this order just now. Please try again in a moment."
             raise Conflict(sentence, code="fulfilment_busy", retry_after_seconds=5)

@@ -10,7 +10,6 @@ import msgspec
 import structlog
 
 from app.commands.context import Context
-from app.commands.exclusive import exclusively
 from app.commands.fulfilment import journal, provision
 from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
 from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Wait, Work, again
@@ -35,7 +34,7 @@ async def run(ctx: Context, order_id: str) -> None:
     Raises:
         Lost: this process was frozen meanwhile, and another goes on with the order.
     """
-    async with exclusively(ctx.settings, f"fulfilment:{order_id}") as mine:
+    async with ctx.locks.exclusively("fulfilment", order_id) as mine:
         work: Work | None = None
         while mine and (job := await journal.begin(ctx.pool, order_id)):
             began = time.monotonic()

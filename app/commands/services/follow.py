@@ -18,7 +18,7 @@ from app.commands.services.owned import anybodys
 from app.commands.services.provide import provide
 from app.commands.services.turn import turn
 from app.db import is_outage
-from app.errors import Conflict, NotFound, PortalError, UpstreamError, UpstreamRejected
+from app.errors import Conflict, NotFound, Overloaded, PortalError, UpstreamError, UpstreamRejected
 from app.ingest.accounts import whmcs_hint
 
 AT_ONCE = 20
@@ -57,7 +57,7 @@ async def _follow(ctx: Context, change: PlanChange) -> None:
             moved = await _further(ctx, change)
     except (UpstreamRejected, NotFound) as error:
         await _failed(ctx, change, error)
-    except (UpstreamError, Conflict) as error:
+    except (UpstreamError, Conflict, Overloaded) as error:
         log.warning("plan_change_postponed", subscription_id=change.subscription_id, error=str(error))
         if change.state == "providing" and change.attempts >= TRIES:
             await _failed(ctx, change, error)

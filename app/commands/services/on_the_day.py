@@ -26,7 +26,7 @@ from app.commands.services.schedule_lists import overtaken
 from app.commands.services.schedules import Ending, PlannedChange
 from app.commands.services.turn import turn
 from app.db import is_outage
-from app.errors import Conflict, NotFound, PortalError, RuleViolated, UpstreamRejected
+from app.errors import Conflict, NotFound, Overloaded, PortalError, RuleViolated, UpstreamRejected
 
 ABREAST = 8
 MOST_EACH = 50
@@ -82,7 +82,7 @@ async def _drop(ctx: Context, schedule: PlannedChange) -> None:
     try:
         async with turn(ctx, schedule.subscription_id):
             await schedules.end(ctx, schedule, Ending(state="cancelled", error_code="service_ends"))
-    except Conflict:
+    except (Conflict, Overloaded):
         return  # somebody is at the service; it is looked at again
 
 
