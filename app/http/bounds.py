@@ -7,6 +7,7 @@ from app.errors import InvalidRequest, PortalError
 from app.http.deadlines import refuse
 from app.http.frame import Application, Receive, Scope, Send
 from app.http.problems import Busy, HeadersTooLarge, QueryTooLong
+from app.http.request_head import unfit
 
 LONGEST_QUERY = 4_096
 LARGEST_HEADERS = 16_384
@@ -25,11 +26,15 @@ class Bounds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or refuse it."""
-        if scope["type"] != "http" or scope["path"].startswith(UNCOUNTED):
+        if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        if error := self._refused(scope):
+        uncounted = scope["path"].startswith(UNCOUNTED)
+        if error := unfit(scope) or (None if uncounted else self._refused(scope)):
             await refuse(scope, send, error)
+            return
+        if uncounted:
+            await self._application(scope, receive, send)
             return
         self._running += 1
         try:

@@ -18,7 +18,9 @@ from uvicorn.server import ServerState
 from app.errors import InvalidRequest, PortalError
 from app.http.bounds import LARGEST_HEADERS
 from app.http.frame import REQUESTS, SECURITY_HEADERS, request_id_of
-from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, TooSlow, rendered
+from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, MethodNotImplemented, TooSlow, rendered
+from app.http.request_head import unread
+from app.http.upgrade import without_wish
 
 MOST_UNUSED_BYTES = 4 * LARGEST_HEADERS
 """What may arrive without completing a head or bringing something of a body."""
@@ -75,9 +77,9 @@ class Connection(HttpToolsProtocol):
         self._used = False
         self._head_bytes = self._unused_bytes + len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # there is nothing to upgrade to; it is answered, and was the last
-            self._hear_no_more()
+            self._parse(data)
+        except httptools.HttpParserInvalidMethodError:
+            self.refuse(unread(data))
         except httptools.HttpParserError:
             self.refuse(InvalidRequest("The request is not valid HTTP."))
         if self._used or not self._partial:
@@ -86,6 +88,22 @@ class Connection(HttpToolsProtocol):
         self._unused_bytes = self._head_bytes
         if self._unused_bytes > MOST_UNUSED_BYTES:
             self.refuse(HeadersTooLarge())
+
+    def _parse(self, data: bytes) -> None:
+        """Parse, once more without its wish what asks for another protocol."""
+        while not self._deaf:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                method, version = self.parser.get_method(), self.parser.get_http_version()
+                if method == b"CONNECT":
+                    self.refuse(MethodNotImplemented())
+                elif not self._deaf:
+                    rest = data[stopped.args[0] :]
+                    data = without_wish(method, self.url, version, self.headers) + rest
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def on_message_begin(self) -> None:
         """A request begins. What the application needs beside its head is made when it is asked."""
@@ -102,9 +120,15 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        if self._in_head:
-            self._in_head, self._used = False, True
+        if self.heard_whole():
             self.hand_on()
+
+    def heard_whole(self) -> bool:
+        """Whether the head that ends here is to be answered; it is taken note of."""
+        if not self._in_head or self.parser.should_upgrade():
+            return False
+        self._in_head, self._used = False, True
+        return True
 
     def hand_on(self) -> None:
         """Let the application answer, after those before."""
@@ -125,7 +149,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        if self._partial:
+        if self._partial and not self._in_head:
             self._partial, self._used = False, True
             if self.cycle is not None:
                 super().on_message_complete()

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from app.errors import InvalidRequest
 from app.events import Change
-from app.intake.text import json_object
+from app.intake.unambiguous import unambiguous_object
 from app.integrations.salesforce.wire import FIELDS
 
 
@@ -28,7 +28,7 @@ def decode(webhook_id: str, body: bytes) -> list[Change]:
         InvalidRequest: `webhook_malformed`.
     """
     try:
-        notice = msgspec.convert(json_object(body), Notice)
+        notice = msgspec.convert(unambiguous_object(body), Notice)
         version, occurred_at = int(notice.occurred_at.timestamp() * 1000), notice.occurred_at.astimezone(UTC)
     except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors; the calendar's ends overflow
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from app.errors import InvalidRequest
 from app.events import Change
-from app.intake.text import json_object
+from app.intake.unambiguous import unambiguous_object
 from app.integrations.whmcs.wire import identifier
 
 RECORD_OF = {"invoice": "invoice", "service": "service", "client": "client"}
@@ -52,7 +52,7 @@ def decode(webhook_id: str, body: bytes) -> Heard:
         InvalidRequest: `webhook_malformed`.
     """
     try:
-        notice = _notice(json_object(body))
+        notice = _notice(unambiguous_object(body))
         changes = [_change(webhook_id, place, notice, named) for place, named in enumerate(_records(notice))]
     except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors; the calendar's ends overflow
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
