@@ -36,7 +36,7 @@ async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
     address = client_address(connection, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
     rule = rule_of(connection.scope["path"])
-    token, by_cookie = ("", False) if rule and rule.blind else _token(connection, context.settings)
+    token, by_cookie = ("", False) if rule and rule.blind else token_of(connection, context.settings)
     actor = None
     if token:
         serving: Serving = connection.app.state.serving
@@ -112,7 +112,8 @@ async def refuse_odd_parameters(connection: Connection, handler: BaseRouteHandle
         )
 
 
-def _token(connection: Connection, settings: Settings) -> tuple[str, bool]:
+def token_of(connection: Connection, settings: Settings) -> tuple[str, bool]:
+    """The session's token, and whether it came by cookie."""
     header = connection.headers.get("authorization", "")
     if header.lower().startswith("bearer "):
         return header[7:].strip(), False
