@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from litestar import Litestar, Request
 from litestar.datastructures import State
@@ -29,6 +30,7 @@ from app.http import (
     commands,
     events,
     health,
+    metrics,
     networks,
     orders_read,
     orders_write,
@@ -48,10 +50,12 @@ from app.http.frame import Frame
 from app.http.lane import Lane
 from app.http.methods import Methods, methods_of
 from app.http.openapi import BrowsablePage, JsonDocument
+from app.http.process_metrics import Exchange
 from app.http.rate_limits import Counters, limit_rate
 from app.http.roles import refuse_uncovered
 from app.http.serving import Serving, open_serving
 from app.http.session_cookie import cookie_name
+from app.http.shared import Shared
 from app.http.strict_request import StrictRequest
 from app.ingest.door import Door
 from app.ingest.metrics import Metrics
@@ -82,6 +86,7 @@ ROUTES = (
     *admin_subscriptions.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
+    *metrics.ROUTES,
 )
 
 STATEMENT_SECONDS = 10.0
@@ -148,9 +153,14 @@ async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[Serving]:
             app.state.bulletin = Bulletin(serving.store)
             app.state.counters = Counters(r.redis, serving.tallies)
             app.state.serving = serving
+            app.state.exchange = exchange = Exchange(settings.metrics_dir, partial(metrics.own_counts, serving))
+            app.state.metrics_text = Shared(partial(metrics.metrics_text, app.state))
+            app.state.cache_health = Shared(partial(health.cache_health, app.state))
+            exchange.open()
             try:
                 yield serving
             finally:
+                await exchange.close()
                 await doorbells.close()
 
 

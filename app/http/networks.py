@@ -1,4 +1,4 @@
-"""Networks that may reach the operators' routes and send webhooks, where the company names any."""
+"""Networks that may reach the operators' routes, send webhooks and read measures, where the company names any."""
 
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -11,6 +11,9 @@ from app.commands.context import Context
 from app.errors import NotAllowed
 from app.http.addresses import client_address
 from app.settings import Settings, SettingsError
+
+INTERNAL = ("/metrics", "/api/health/services/")
+"""What tells more than a load balancer must know."""
 
 
 async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -31,7 +34,7 @@ def check(settings: Settings) -> None:
     Raises:
         SettingsError: names the setting.
     """
-    for name in ("admin_networks", "webhook_networks"):
+    for name in ("admin_networks", "internal_networks", "webhook_networks"):
         try:
             _parsed(getattr(settings, name))
         except ValueError as error:
@@ -41,6 +44,8 @@ def check(settings: Settings) -> None:
 def _wanted(path: str, settings: Settings) -> str:
     if path.startswith("/api/admin/"):
         return settings.admin_networks
+    if path.startswith(INTERNAL):
+        return settings.internal_networks
     return settings.webhook_networks if path.startswith("/webhooks/") else ""
 
 
