@@ -87,7 +87,8 @@ async def require_json(connection: Connection, handler: BaseRouteHandler) -> Non
     """Bodies are JSON and say so. What a webhook sends is judged by its signature."""
     has_body = connection.headers.get("content-length", "0") != "0" or "transfer-encoding" in connection.headers
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if connection.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    coding = connection.headers.get("content-encoding", "").strip().lower()
+    if has_body and coding not in ("", "identity"):
         raise UnsupportedMediaType("Send the body as it is, without a content coding.")
     if has_body and connection.scope["path"].startswith("/api/") and kind != "application/json":
         raise UnsupportedMediaType

@@ -16,7 +16,7 @@ _NOTED = ("path_template", "extra_headers")
 class Methods:
     """Wraps the application. `methods`: those of each route, by its template.
 
-    HEAD is GET without the body: once the head is sent, the client counts as gone, so that a stream ends with it.
+    HEAD is GET without the body: once the head is sent the answer is complete, so that a stream ends with it.
     """
 
     def __init__(self, application: Application, methods: Mapping[str, frozenset[str]]) -> None:
@@ -33,20 +33,14 @@ class Methods:
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked: Scope = {**scope, "method": "GET"}
-        sent = False
 
         async def bodiless(message: Message) -> None:
-            nonlocal sent
             if message["type"] == "http.response.start":
-                sent = True
                 scope.update({name: asked[name] for name in _NOTED if name in asked})
                 await send(message)
                 await send({"type": "http.response.body", "body": b""})
 
-        async def gone() -> Message:
-            return {"type": "http.disconnect"} if sent else await receive()
-
-        await self._application(asked, gone, bodiless)
+        await self._application(asked, receive, bodiless)
 
     async def _options(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "*":  # of the server, not of a route

@@ -41,6 +41,13 @@ class MethodNotImplemented(PortalError):
     detail = "This method is not known here."
 
 
+class TransferCodingUnknown(PortalError):
+    """A body that came in another way than in chunks or whole; somebody before us may have read it otherwise."""
+
+    code = "transfer_coding_unknown"
+    detail = "Send the body whole or in chunks, without another transfer coding."
+
+
 class UnsupportedMediaType(PortalError):
     """A body that is not JSON. A form of another site can send anything but JSON without asking us first."""
 
@@ -146,6 +153,7 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.UpstreamError: 503,
     errors.PortalError: 500,
     MethodNotImplemented: 501,
+    TransferCodingUnknown: 501,
 }
 AWAY: Mapping[str, type[PortalError]] = {
     "whmcs": BillingUnavailable,

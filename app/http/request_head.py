@@ -1,5 +1,5 @@
 """What the head of a request must be by RFC 9110 and 9112, whatever it asks for: a method that is implemented, one
-valid `Host`, and no header twice that may stand there once."""
+valid `Host`, a body that is framed as everybody reads it, and no header twice that may stand there once."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from app.errors import InvalidRequest, PortalError, Violation
 from app.http.frame import Scope
-from app.http.problems import MethodNotImplemented
+from app.http.problems import MethodNotImplemented, TransferCodingUnknown
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Those that some route or other answers."""
@@ -27,6 +27,8 @@ def unfit(scope: Scope) -> PortalError | None:
     """What is wrong with a request, if anything is."""
     if scope["method"] not in METHODS:
         return MethodNotImplemented()
+    if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in scope["headers"]):
+        return TransferCodingUnknown()
     names = Counter(name for name, _ in scope["headers"] if name in SINGLE)
     host: bytes | None = next((value for name, value in scope["headers"] if name == b"host"), None)
     repeated = sorted(name.decode() for name, count in names.items() if count > 1)

@@ -1,5 +1,7 @@
 """One host, and no header twice that may come once; with raw bytes, on both ways to an answer."""
 
+from typing import Any
+
 import httpx
 import msgspec
 import pytest
@@ -92,3 +94,12 @@ async def test_a_body_in_a_coding_is_not_taken_for_plain(api: httpx.AsyncClient)
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     found = await api.post("/api/auth/login", content=LOGIN, headers=headers)
     assert (found.status_code, found.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "deflate, Chunked"])
+async def test_a_transfer_coding_that_nobody_undoes_is_refused(running: Any, wire: Wire, coding: str) -> None:
+    head = f"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: {coding}"
+    wire.send(head.encode() + b"\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(LOGIN), LOGIN) + HEALTH)
+    status, _, body = await wire.answer()
+    assert (status, msgspec.json.decode(body)["code"]) == (501, "transfer_coding_unknown")
+    assert (await wire.answer())[0] == 200
