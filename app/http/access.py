@@ -85,7 +85,8 @@ async def _require_role(context: Context, rule: Rule, actor: Actor, connection: 
 
 async def require_json(connection: Connection, handler: BaseRouteHandler) -> None:
     """Bodies are JSON and say so. What a webhook sends is judged by its signature."""
-    has_body = connection.headers.get("content-length", "0") != "0" or "transfer-encoding" in connection.headers
+    length = connection.headers.get("content-length", "").strip("0")
+    has_body = length != "" or "transfer-encoding" in connection.headers
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     coding = connection.headers.get("content-encoding", "").strip().lower()
     if has_body and coding not in ("", "identity"):

@@ -7,6 +7,7 @@ form that every other error has, where that can still be said.
 """
 
 import asyncio
+from email.utils import formatdate
 from typing import Any
 
 import httptools
@@ -116,7 +117,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers are not read."""
         if self._in_head:
-            self.headers.append((name.lower(), value))
+            self.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -224,5 +225,6 @@ def _refusal(error: PortalError) -> bytes:
     log.info("http_refused", status=status, code=error.code, request_id=request_id)
     told = {**told, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
     own = [(name.lower().encode(), value.encode()) for name, value in told.items()]
-    lines = [*own, (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+    dated = (b"date", formatdate(usegmt=True).encode())
+    lines = [*own, dated, (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
     return b"".join((STATUS_LINE[status], *(b"%b: %b\r\n" % line for line in lines), b"\r\n", body))
