@@ -13,7 +13,9 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import traceback
+from collections.abc import Iterator
 
 import structlog
 
@@ -49,7 +51,7 @@ class Server:
         signal.signal(signal.SIGCHLD, _no_more)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         passed = passed_socket()
-        with passed or own_socket(self._settings) as listening:
+        with passed or own_socket(self._settings) as listening, counts_folder(self._settings):
             for _ in range(self._settings.api_workers):
                 self._start(listening, lent=passed is not None, again=False)
             while not self._failed and (number := signal.sigwait(_SIGNALS)) not in (signal.SIGTERM, signal.SIGINT):
@@ -110,6 +112,17 @@ class Server:
     def _send(self, number: signal.Signals) -> None:
         for pid in self._workers:
             os.kill(pid, number)
+
+
+@contextlib.contextmanager
+def counts_folder(settings: Settings) -> Iterator[None]:
+    """Where the workers leave their counts for one another (`app/http/process_metrics.py`), unless the settings say."""
+    if settings.metrics_dir or settings.api_workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="portal-counts-", ignore_cleanup_errors=True) as folder:
+        os.environ["METRICS_DIR"] = folder
+        yield
 
 
 def own_socket(settings: Settings) -> socket.socket:

@@ -83,6 +83,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin_networks: Annotated[
         str, note("Networks that may reach /api/admin, comma separated, e.g. 10.0.0.0/8; empty: all.")
     ] = ""
+    internal_networks: Annotated[
+        str,
+        note("Networks that may read /metrics and /api/health/services/cache, comma separated; 0.0.0.0/0,::/0: all."),
+    ] = "127.0.0.0/8,::1/128"
+    metrics_dir: Annotated[
+        str,
+        note(
+            "Folder in which API processes behind one address leave their counts, so that each can tell those of all; "
+            "empty: one for the workers of one `portal api`."
+        ),
+    ] = ""
     webhook_networks: Annotated[str, note("Networks that may send webhooks, comma separated; empty: all.")] = ""
     public_max_age_seconds: Annotated[int, note("Browser cache lifetime of the public catalog, in seconds.")] = 60
     public_shared_max_age_seconds: Annotated[int, note("Shared cache lifetime of the public catalog, in seconds.")] = (

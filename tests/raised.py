@@ -84,7 +84,8 @@ def _wrap_errors() -> None:
 
 def _wrap_answers(client: type[httpx.Client] | type[httpx.AsyncClient]) -> None:
     def heard(response: httpx.Response) -> httpx.Response:
-        if response.is_closed and response.headers.get("content-type") == "application/problem+json":
+        told = response.is_closed and response.content  # nothing in answer to HEAD
+        if told and response.headers.get("content-type") == "application/problem+json":
             problem = response.json()
             _note([problem["code"], *(each["code"] for each in problem.get("errors", []))])
         return response

@@ -103,10 +103,12 @@ def openapi() -> None:
 @main.command()
 @click.argument("direction", type=click.Choice(["up", "down"]), default="up")
 @click.option("--revision", help="Where to stop; the newest going up, nothing at all going down.")
+@click.option("--runtime-role", envvar="RUNTIME_ROLE", help="The role of the processes, where it is another.")
 @AS_JSON
-def migrate(direction: str, revision: str | None, as_json: bool) -> None:
+def migrate(direction: str, revision: str | None, runtime_role: str | None, as_json: bool) -> None:
     """Bring the database's tables up to date, or take migrations back. Needs DATABASE_URL alone."""
     from app.cli import migrate as migrations
+    from app.cli import runtime_role as roles
 
     url = os.environ.get("DATABASE_URL")
     if not url:
@@ -115,6 +117,8 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
     target = revision or ("head" if direction == "up" else "base")
     started = time.monotonic()
     (migrations.up if direction == "up" else migrations.down)(url, target)
+    if runtime_role and direction == "up":
+        roles.grant(url, runtime_role)
     took_ms = round((time.monotonic() - started) * 1000)
     line = {"direction": direction, "revision": target, "took_ms": took_ms}
     click.echo(json.dumps(line) if as_json else f"Migrated {direction} to {target} in {took_ms} ms.")

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from base64 import b32encode
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,8 @@ STEP_SECONDS = 30
 DRIFT_STEPS = 1
 """Clocks may differ by so many steps."""
 RECOVERY_CODES = 10
+RECOVERY_BYTES = 15
+"""120 bits in 24 letters and digits: what is stored is a plain hash, which only length protects from guessing."""
 ISSUER = "Customer portal"
 _PURPOSE = "totp"
 
@@ -114,10 +117,10 @@ async def put_in_force(connection: Any, user_id: UUID) -> list[str]:
     """Confirm the offered secret; returns the recovery codes, which are shown once."""
     await connection.execute("UPDATE portal.totp SET confirmed_at = now() WHERE user_id = $1", user_id)
     await connection.execute("DELETE FROM portal.recovery_codes WHERE user_id = $1", user_id)
-    codes = [secrets.token_hex(10).upper() for _ in range(RECOVERY_CODES)]
+    codes = [b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
     rows = [(user_id, _hash(code)) for code in codes]
     await connection.executemany("INSERT INTO portal.recovery_codes (user_id, code_hash) VALUES ($1, $2)", rows)
-    return ["-".join(code[at : at + 5] for at in range(0, 20, 5)) for code in codes]
+    return ["-".join(code[at : at + 6] for at in range(0, len(code), 6)) for code in codes]
 
 
 async def remove(connection: Any, user_id: UUID) -> None:

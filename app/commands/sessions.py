@@ -31,6 +31,11 @@ WITH old AS (UPDATE portal.sessions SET revoked_at = now() WHERE id = $1 AND rev
 INSERT INTO portal.sessions (id, token_hash, user_id, created_at, expires_at, address, user_agent, mfa)
 SELECT $2, $3, user_id, created_at, expires_at, address, user_agent, mfa OR $4 FROM old RETURNING id, expires_at
 """
+_LEFT = """
+SELECT extract(epoch FROM least(expires_at, last_seen_at + $2 * interval '1 second') - now())::float8
+FROM portal.sessions
+WHERE token_hash = $1 AND revoked_at IS NULL AND expires_at > now() AND last_seen_at > now() - $2 * interval '1 second'
+"""
 TOUCH_SECONDS = 60
 """A session's last use is written at most this often."""
 
@@ -105,16 +110,11 @@ async def find(
     )
 
 
-async def is_open(pool: asyncpg.Pool, settings: Settings, session_id: UUID | None) -> bool:
-    """Whether a session is neither revoked nor expired nor idle. Asking is no use of it."""
-    return bool(
-        await pool.fetchval(
-            "SELECT EXISTS (SELECT FROM portal.sessions WHERE id = $1 AND revoked_at IS NULL AND expires_at > now() "
-            "AND last_seen_at > now() - $2 * interval '1 second')",
-            session_id,
-            settings.session_idle_seconds,
-        )
-    )
+async def left_seconds(pool: asyncpg.Pool, settings: Settings, token_hash: bytes) -> float | None:
+    """How long a session goes on by itself, unless it is used meanwhile; None when it is revoked, expired or idle, or
+    goes on under another token. Asking is no use of it."""
+    found: float | None = await pool.fetchval(_LEFT, token_hash, settings.session_idle_seconds)
+    return found
 
 
 _LIVE = "revoked_at IS NULL AND expires_at > now() AND last_seen_at > now() - $2 * interval '1 second'"

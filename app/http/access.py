@@ -18,11 +18,11 @@ from app.http.addresses import client_address
 from app.http.problems import UnsupportedMediaType
 from app.http.roles import CUSTOMER, Rule, rule_of
 from app.http.serving import Serving
+from app.http.session_cookie import cookie_name
 from app.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMIN = "/api/admin/"
-COOKIE = "portal_session"
 CSRF_HEADER = "x-csrf-token"
 WIRED = frozenset({"request", "actor", "data"})
 """What handlers ask for beside query and path parameters."""
@@ -36,7 +36,7 @@ async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
     address = client_address(connection.scope, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
     rule = rule_of(connection.scope["path"])
-    token, by_cookie = ("", False) if rule and rule.blind else _token(connection)
+    token, by_cookie = ("", False) if rule and rule.blind else token_of(connection, context.settings)
     actor = None
     if token:
         serving: Serving = connection.app.state.serving
@@ -56,7 +56,7 @@ async def require_right(connection: Connection, handler: BaseRouteHandler) -> No
     rule, actor = rule_of(connection.scope["path"]), connection.state.actor
     if rule is None:
         raise NotAllowed
-    if rule.roles is None:
+    if rule.roles is None or connection.scope.get("method") == "OPTIONS":
         return
     if actor.session_id is None:
         raise NotAuthenticated
@@ -85,29 +85,41 @@ async def _require_role(context: Context, rule: Rule, actor: Actor, connection: 
 
 async def require_json(connection: Connection, handler: BaseRouteHandler) -> None:
     """Bodies are JSON and say so. What a webhook sends is judged by its signature."""
-    has_body = connection.headers.get("content-length", "0") != "0" or "transfer-encoding" in connection.headers
+    length = connection.headers.get("content-length", "").strip("0")
+    has_body = length != "" or "transfer-encoding" in connection.headers
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    coding = connection.headers.get("content-encoding", "").strip().lower()
+    if has_body and coding not in ("", "identity"):
+        raise UnsupportedMediaType("Send the body as it is, without a content coding.")
     if has_body and connection.scope["path"].startswith("/api/") and kind != "application/json":
         raise UnsupportedMediaType
 
 
-async def refuse_unknown_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
-    """A mistyped filter must not silently give the unfiltered list."""
+async def refuse_odd_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
+    """A mistyped filter must not silently give the unfiltered list, and of two values none is the right one."""
     known = {
-        getattr(field.kwarg_definition, "name", None) or name
+        getattr(field.kwarg_definition, "name", None) or name: field
         for name, field in handler.parsed_fn_signature.parameters.items()
     }
-    unknown = sorted(set(connection.query_params) - (known - WIRED - set(connection.path_params)))
+    unknown = sorted(set(connection.query_params) - (set(known) - WIRED - set(connection.path_params)))
     if unknown:
         problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
         raise InvalidRequest("The request names an unknown query parameter.", code="unknown_parameter", errors=problems)
+    given = connection.query_params
+    repeated = [name for name in given if len(given.getall(name)) > 1 and not known[name].is_non_string_collection]
+    if repeated:
+        problems = [Violation(name, "repeated_parameter", "Give it once.") for name in sorted(set(repeated))]
+        raise InvalidRequest(
+            "A query parameter that has one value is given twice.", code="repeated_parameter", errors=problems
+        )
 
 
-def _token(connection: Connection) -> tuple[str, bool]:
+def token_of(connection: Connection, settings: Settings) -> tuple[str, bool]:
+    """The session's token, and whether it came by cookie."""
     header = connection.headers.get("authorization", "")
     if header.lower().startswith("bearer "):
         return header[7:].strip(), False
-    return connection.cookies.get(COOKIE, ""), True
+    return connection.cookies.get(cookie_name(settings), ""), True
 
 
 def csrf_token(settings: Settings, session_id: object) -> str:

@@ -18,6 +18,8 @@ from app.commands.request_eligibility import RequestEligibility
 from app.commands.sign_up import Address, SignedUp
 from app.errors import NotReady, Outdated
 from app.http.inputs import Caller, answers
+from app.http.preconditions import ANY, names
+from app.http.respond import joined
 from app.http.run_command import run_command
 from app.queries import profile
 from app.queries.answers import AddressAnswer, EligibilityAnswer, ProfileAnswer
@@ -70,16 +72,15 @@ async def put_address(
 ) -> Response[bytes]:
     """Written to the billing system, and visible in the answer. With `If-Match`, only if nobody changed it since."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeAddress:
-        return ChangeAddress(
-            data, await _expected(if_match, lambda: profile.address(store, account_id), profiles.Address)
-        )
+        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account_id), profiles.Address))
 
     async def render(done: Done) -> bytes:
         return await _now(done, lambda: profile.address(store, account_id), done.result.address)
 
-    body = (data, if_match)
+    body = (data, held)
     return await run_command(request, CHANGE_ADDRESS, actor, body, render=render, prepare=prepare)
 
 
@@ -95,16 +96,15 @@ async def patch_profile(
 ) -> Response[bytes]:
     """Name, company and phone, written to the billing system. With `If-Match`, only if nobody changed it since."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeProfile:
-        return ChangeProfile(
-            data, await _expected(if_match, lambda: profile.profile(store, account_id), profiles.Profile)
-        )
+        return ChangeProfile(data, await _expected(held, lambda: profile.profile(store, account_id), profiles.Profile))
 
     async def render(done: Done) -> bytes:
         return await _now(done, lambda: profile.profile(store, account_id), done.result)
 
-    body = (data, if_match)
+    body = (data, held)
     return await run_command(request, CHANGE_PROFILE, actor, body, render=render, prepare=prepare)
 
 
@@ -132,10 +132,10 @@ async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]],
     Raises:
         Outdated: the validator is not that of the present state.
     """
-    if if_match is None or if_match.strip() == "*":
+    if if_match is None or if_match.strip() == ANY:
         return None
     answer = await read()
-    if answer.etag not in {each.strip() for each in if_match.split(",")}:
+    if not names(if_match, answer.etag):
         raise Outdated
     return msgspec.json.decode(answer.body, type=kind)
 

@@ -10,7 +10,7 @@ from app.intake.addresses import Networks, client, networks_of
 from app.settings import Settings, SettingsError
 
 FORWARDED = b"x-forwarded-for"
-NETWORKS = ("trusted_proxies", "admin_networks", "webhook_networks")
+NETWORKS = ("trusted_proxies", "admin_networks", "internal_networks", "webhook_networks")
 """Settings that name networks."""
 
 

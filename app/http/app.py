@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from litestar import Litestar, Request
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -30,6 +30,7 @@ from app.http import (
     commands,
     events,
     health,
+    metrics,
     networks,
     orders_read,
     orders_write,
@@ -37,21 +38,27 @@ from app.http import (
     subscriptions_write,
     webhooks,
 )
-from app.http.access import identify, refuse_unknown_parameters, require_json, require_right
+from app.http.access import identify, refuse_odd_parameters, require_json, require_right
 from app.http.addresses import check_networks
 from app.http.bodies import Bodies
 from app.http.bounds import LIVE_EACH, Bounds, count_to_account
 from app.http.case_attachments import LARGEST_BODY_BYTES
+from app.http.content_coding import ContentCoding
+from app.http.cors import Cors, cors_of
 from app.http.deadlines import Deadlines
 from app.http.doorbells import Doorbells
 from app.http.draining import Draining
 from app.http.examination import Examination
 from app.http.frame import Frame, Scope
 from app.http.lane import Lane
+from app.http.methods import Methods, methods_of
 from app.http.openapi import BrowsablePage, JsonDocument
+from app.http.process_metrics import Exchange
 from app.http.rate_limits import Counters, limit_rate
 from app.http.roles import refuse_uncovered
 from app.http.serving import Serving, open_serving
+from app.http.session_cookie import cookie_name
+from app.http.shared import Shared
 from app.http.streams import Streams
 from app.http.strict_request import StrictRequest
 from app.ingest.door import Door
@@ -84,19 +91,11 @@ ROUTES = (
     *admin_subscriptions.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
+    *metrics.ROUTES,
 )
 
 STATEMENT_SECONDS = 10.0
 """Of what a request asks of Postgres, one statement; workers have longer ones."""
-READABLE_HEADERS = (
-    *("X-Request-Id", "ETag", "Consistency", "Consistency-Token", "Command-Id", "Idempotency-Replayed"),
-    *("RateLimit", "RateLimit-Policy", "Retry-After"),
-)
-"""What a browser lets scripts of an allowed origin read."""
-SENDABLE_HEADERS = (
-    *("Authorization", "Content-Type", "Idempotency-Key", "Consistency-Token", "Prefer", "X-CSRF-Token"),
-    *("X-Request-Id", "If-None-Match", "Cache-Control", "Last-Event-ID"),
-)
 
 
 def build(settings: Settings) -> Litestar:
@@ -121,24 +120,24 @@ def build(settings: Settings) -> Litestar:
         route_handlers=list(ROUTES),
         guards=[
             *(networks.refuse_networks, identify, count_to_account, limit_rate),
-            *(require_right, require_json, refuse_unknown_parameters),
+            *(require_right, require_json, refuse_odd_parameters),
         ],
         dependencies={"actor": Provide(actor_of)},
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
         lifespan=[lifespan],
         request_class=StrictRequest,
-        cors_config=_cors(settings),
         request_max_body_size=settings.body_limit_bytes,
-        openapi_config=_openapi(),
+        openapi_config=_openapi(settings),
         logging_config=None,
     )
     refuse_uncovered(app)
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
-    app.state.live_room = Room(settings.requests_at_once, LIVE_EACH)
     bodies = Bodies(Bounds(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of)
-    app.state.draining = draining = Draining(bodies)
+    answering, cors = Methods(ContentCoding(bodies), methods_of(app)), cors_of(settings)
+    app.state.live_room = Room(settings.requests_at_once, LIVE_EACH)
+    app.state.draining = draining = Draining(Cors(answering, cors) if cors else answering)
     app.asgi_handler = Frame(draining)  # type: ignore[assignment]
-    app.state.lane = lane = Lane(settings, app.cors_config, draining)
+    app.state.lane = lane = Lane(settings, cors, draining)
     return app
 
 
@@ -169,22 +168,15 @@ async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[Serving]:
             app.state.bulletin = Bulletin(serving.store)
             app.state.counters = Counters(r.redis, serving.tallies)
             app.state.serving = serving
+            app.state.exchange = exchange = Exchange(settings.metrics_dir, partial(metrics.own_counts, serving))
+            app.state.metrics_text = Shared(partial(metrics.metrics_text, app.state))
+            app.state.cache_health = Shared(partial(health.cache_health, app.state))
+            exchange.open()
             try:
                 yield serving
             finally:
+                await exchange.close()
                 await doorbells.close()
-
-
-def _cors(settings: Settings) -> CORSConfig | None:
-    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
-    if not origins:
-        return None
-    return CORSConfig(
-        allow_origins=origins,
-        allow_credentials=True,
-        allow_headers=list(SENDABLE_HEADERS),
-        expose_headers=list(READABLE_HEADERS),
-    )
 
 
 async def actor_of(request: Request[object, object, State]) -> Actor:
@@ -193,10 +185,10 @@ async def actor_of(request: Request[object, object, State]) -> Actor:
     return actor
 
 
-def _openapi() -> OpenAPIConfig:
+def _openapi(settings: Settings) -> OpenAPIConfig:
     schemes: dict[str, SecurityScheme | Reference] = {
         "bearer": SecurityScheme(type="http", scheme="bearer", description="The token that login answers."),
-        "cookie": SecurityScheme(type="apiKey", name="portal_session", security_scheme_in="cookie"),
+        "cookie": SecurityScheme(type="apiKey", name=cookie_name(settings), security_scheme_in="cookie"),
     }
     return OpenAPIConfig(
         title="Customer portal",

@@ -18,7 +18,7 @@ from app.http.access import csrf_token
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
 from app.http.run_command import run_command
-from app.http.session_cookie import cookie_for, cookie_gone
+from app.http.session_cookie import cookie_for, signed_out
 
 
 class Me(Struct, frozen=True, kw_only=True):
@@ -85,8 +85,7 @@ async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[Non
     """Ends this session at once."""
     context: Context = request.app.state.context
     await log_in.log_out(context, actor)
-    gone = cookie_gone(context.settings)
-    return Response(None, status_code=204, cookies=[gone], headers={"Cache-Control": "no-store"})
+    return signed_out(context.settings)
 
 
 @get(

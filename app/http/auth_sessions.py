@@ -14,6 +14,8 @@ from app.commands.sessions import Session
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
 from app.http.run_command import run_silently
+from app.http.session_cookie import signed_out
+from app.settings import Settings
 
 
 class Sessions(Struct, frozen=True):
@@ -41,13 +43,20 @@ async def end_session(
     session_id: Annotated[UUID, PathParameter(description="From the list of sessions.")],
 ) -> Response[None]:
     """Ends one of the caller's own sessions at once, in every process."""
-    return await run_silently(request, REVOKE_SESSION, actor, session_id)
+    done = await run_silently(request, REVOKE_SESSION, actor, session_id)
+    return signed_out(_settings(request)) if session_id == actor.session_id else done
 
 
 @delete("/api/auth/sessions", status_code=204, summary="Log out everywhere", tags=["Sessions"])
 async def end_sessions(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
     """Ends every session of the caller, this one too."""
-    return await run_silently(request, REVOKE_SESSIONS, actor, None)
+    await run_silently(request, REVOKE_SESSIONS, actor, None)
+    return signed_out(_settings(request))
+
+
+def _settings(request: Request[Any, Any, Any]) -> Settings:
+    context: Context = request.app.state.context
+    return context.settings
 
 
 ROUTES = (list_sessions, end_session, end_sessions)

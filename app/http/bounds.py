@@ -15,6 +15,7 @@ from app.http.addresses import client_address
 from app.http.deadlines import LIVE, refuse
 from app.http.frame import Application, Receive, Scope, Send
 from app.http.problems import Busy, HeadersTooLarge, QueryTooLong
+from app.http.request_head import unfit
 from app.http.shares import Shares, part
 from app.intake.addresses import counted
 from app.room import Room
@@ -69,11 +70,15 @@ class Bounds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or refuse it."""
-        if scope["type"] != "http" or scope["path"].startswith(UNCOUNTED):
+        if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        if error := self._refused(scope):
+        uncounted = scope["path"].startswith(UNCOUNTED)
+        if error := unfit(scope) or (None if uncounted else self._refused(scope)):
             await refuse(scope, send, error)
+            return
+        if uncounted:
+            await self._application(scope, receive, send)
             return
         try:
             scope["place"] = place = Place(self._running, self._address(scope))

@@ -7,8 +7,9 @@ position is two versions, of the account and of what is the same for everybody: 
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,9 +21,10 @@ from litestar.params import HeaderParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.commands import sessions
-from app.commands.context import Actor, Context
+from app.http.access import token_of
 from app.http.doorbells import Doorbells
 from app.http.inputs import Caller
+from app.http.session_ends import Watched
 from app.queries import news
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -45,6 +47,10 @@ LastEventId = Annotated[
     str | None,
     HeaderParameter(name="Last-Event-ID", description="Resume behind this event.", pattern=r"^\d{1,18}(-\d{1,18})?$"),
 ]
+
+
+Watching = Callable[[asyncio.Event], AbstractContextManager[Watched]]
+"""Watches the session of a stream, which an event rings."""
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -71,9 +77,11 @@ async def events(request: Request[Any, Any, State], actor: Caller, last_event_id
     read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     state, account_id = request.app.state, actor.account_id_or_refuse()
     now = Position(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
-    return _Feed(
-        state.context, state.bulletin, state.doorbells, state.streams.place, actor, _resumed(last_event_id, now)
-    )
+    token, _ = token_of(request, state.context.settings)
+    left = functools.partial(sessions.left_seconds, state.context.pool, state.context.settings, sessions.digest(token))
+    watching = functools.partial(state.serving.session_ends.watching, sessions.digest(token).hex(), left)
+    place = functools.partial(state.streams.place, account_id)
+    return _Feed(state.bulletin, state.doorbells, watching, place, account_id, _resumed(last_event_id, now))
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -99,16 +107,15 @@ class _Feed:
 
     def __init__(
         self,
-        context: Context,
         bulletin: news.Bulletin,
         doorbells: Doorbells,
-        place: Callable[[UUID], AbstractAsyncContextManager[None]],
-        actor: Actor,
+        watching: Watching,
+        place: Callable[[], AbstractAsyncContextManager[None]],
+        account_id: UUID,
         start: Position,
     ) -> None:
-        self._context, self._bulletin, self._doorbells, self._actor = context, bulletin, doorbells, actor
-        self._account_id, self._place = actor.account_id_or_refuse(), place
-        self._position = start
+        self._bulletin, self._doorbells, self._watching, self._place = bulletin, doorbells, watching, place
+        self._account_id, self._position = account_id, start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the session or the process ends, the client goes, or does not keep up.
@@ -116,7 +123,7 @@ class _Feed:
         Raises:
             RateLimited: `too_many_streams`, before anything is sent.
         """
-        async with self._place(self._account_id):
+        async with self._place():
             await self._serve(receive, send)
 
     async def _serve(self, receive: Receive, send: Send) -> None:
@@ -139,26 +146,28 @@ class _Feed:
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         clock = asyncio.get_running_loop().time
-        with self._doorbells.at(self._account_id) as rung:
+        with self._doorbells.at(self._account_id) as rung, self._watching(rung) as session:
             yield b": welcome\nretry: 2000\n" + self._mark() + b"\n"
-            checked_at = clock()
-            while not self._doorbells.closing:
+            told_at = clock()
+            while not self._doorbells.closing and (known := await session.goes_on()) is not False:
                 before = self._position
-                chunks = await self._changes()
-                if self._position != before:
-                    for start in range(0, len(chunks), EVENTS_A_SEND):
-                        yield b"".join(chunks[start : start + EVENTS_A_SEND])
+                chunks = await self._changes() if known else []
+                if session.doubted:
+                    self._position = before
                     continue
-                await self._wait(rung)
-                if clock() - checked_at > HEARTBEAT_SECONDS:
-                    checked_at = clock()
-                    if not await sessions.is_open(self._context.pool, self._context.settings, self._actor.session_id):
-                        return
+                for start in range(0, len(chunks), EVENTS_A_SEND):
+                    yield b"".join(chunks[start : start + EVENTS_A_SEND])
+                if self._position != before:
+                    continue
+                await self._wait(rung, session.wait_seconds)
+                if clock() - told_at > HEARTBEAT_SECONDS:
+                    told_at = clock()
                     yield b": still here\n" + self._mark() + b"\n"
 
-    async def _wait(self, rung: asyncio.Event) -> None:
+    async def _wait(self, rung: asyncio.Event, at_most_seconds: float) -> None:
+        seconds = min(HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS, at_most_seconds)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS):
+            async with asyncio.timeout(seconds):
                 await rung.wait()
         rung.clear()
 

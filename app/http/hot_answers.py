@@ -10,8 +10,11 @@ from email.utils import formatdate
 from litestar.config.cors import CORSConfig
 from msgspec import Struct
 
+from app.http.content_coding import Gzip, gzip_wish
+from app.http.cors import told
 from app.http.frame import SECURITY_HEADERS, request_id_of
 from app.http.hot_routes import HotRoute, HotRoutes
+from app.http.preconditions import names
 from app.http.rate_limits import WINDOW_SECONDS
 from app.http.serving import Serving
 from app.queries.memory import Entry
@@ -39,7 +42,8 @@ class Answers:
     """Makes them, counts them, notes them. `knows_origins`: patterns of origins are the application's affair."""
 
     def __init__(self, settings: Settings, cors: CORSConfig | None, routes: HotRoutes) -> None:
-        self._terms = {route.template: _terms(route, settings) for route in routes.all()}
+        vary = b"Accept-Encoding, Origin" if cors else b"Accept-Encoding"
+        self._terms = {route.template: _terms(route, settings, vary) for route in routes.all()}
         self.knows_origins = cors is None or not any("*" in origin for origin in cors.allow_origins)
         self._origins = _origins(cors) if cors and self.knows_origins else {}
         self._second = self._window = self._left_seconds = 0
@@ -68,12 +72,12 @@ class Answers:
         return b"".join((own, terms.head, left, self._date, request_id.encode(), origin)), body
 
 
-def _terms(route: HotRoute, settings: Settings) -> Terms:
+def _terms(route: HotRoute, settings: Settings, vary: bytes) -> Terms:
     policy = "public" if route.public else "account"
     most = settings.public_rate_per_minute if route.public else settings.account_rate_per_minute
-    told = [(b"cache-control", route.cache.encode()), (b"vary", b"Accept-Encoding"), *SECURITY_HEADERS]
+    lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS]
     limit = f'ratelimit-policy: "{policy}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{policy}";r='
-    return Terms(f"portal:rate:{policy}:", most, _lines(told) + limit.encode())
+    return Terms(f"portal:rate:{policy}:", most, _lines(lines) + limit.encode())
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -82,22 +86,17 @@ def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def _origins(cors: CORSConfig) -> dict[bytes, bytes]:
     """What each allowed origin is told, after the end of the line before."""
-    told = [(name.lower().encode(), value.encode()) for name, value in cors.simple_headers.items()]
-    told.append((b"vary", b"origin"))
-    return {
-        origin.encode(): b"\r\n" + _lines([(b"access-control-allow-origin", origin.encode()), *told])
-        for origin in cors.allow_origins
-    }
+    return {origin.encode(): b"\r\n" + _lines(told(cors, origin.encode())) for origin in cors.allow_origins}
 
 
 def _chosen(pages: Pages, entry: Entry, asked: Asked) -> tuple[int, bytes, bytes]:
     """Status, own head and body: nothing for who holds it already, packed for who takes that."""
     held = asked.get(b"if-none-match")
-    if held is not None and entry.etag in (tag.strip().removeprefix(b"W/") for tag in held.split(b",")):
+    if held is not None and (held == entry.etag or names(held.decode("latin-1"), entry.etag.decode())):
         return 304, entry.unchanged, b""
-    wanted = asked.get(b"accept-encoding", b"")
-    if b"gzip" not in wanted or b"q=0" in wanted or len(entry.body) < SMALLEST_PACKED_BYTES:
+    wish = gzip_wish(asked.get(b"accept-encoding", b""))
+    if wish is Gzip.REFUSED or (wish is Gzip.WELCOME and len(entry.body) < SMALLEST_PACKED_BYTES):
         return 200, entry.head, entry.body
-    if entry.packed is None and entry.uses > 1:
+    if entry.packed is None and (wish is Gzip.NEEDED or entry.uses > 1):
         pages.memory.pack(entry)
-    return (200, *entry.packed) if entry.packed else (200, entry.head, entry.body)
+    return (200, *(entry.packed or (entry.head, entry.body)))

@@ -32,9 +32,8 @@ class HotConnection(Connection):
 
     def on_headers_complete(self) -> None:
         """The head is whole: answer at once, or begin to."""
-        if not self._in_head:
+        if not self.heard_whole():
             return
-        self._in_head, self._used = False, True
         found = None if self.busy or self.flow.write_paused else self._asked()
         if isinstance(found, tuple):
             self._write(found, keep_alive=self._stays_open())

@@ -11,12 +11,13 @@ from hashlib import sha256
 
 from litestar.config.cors import CORSConfig
 
-from app.http.access import COOKIE
 from app.http.addresses import FORWARDED, trusted_proxies
 from app.http.draining import Draining
 from app.http.hot_answers import Answer, Answers, Asked
 from app.http.hot_routes import EVERYONE, HotRoute, HotRoutes
+from app.http.request_head import is_host
 from app.http.serving import Serving
+from app.http.session_cookie import cookie_name
 from app.http.visit import Done, Fetching, Visit
 from app.intake.addresses import client, counted
 from app.intake.recent import Recent
@@ -33,7 +34,6 @@ LONGEST_SECONDS = 2.5
 """How long the lane tries; whoever hangs longer is the application's affair."""
 MOST_HEADERS, MOST_HEAD_BYTES = 40, 8_000
 MOST_DIGESTS, LONGEST_TOKEN = 20_000, 200
-_COOKIE = COOKIE.encode() + b"="
 
 
 class Lane:
@@ -48,6 +48,7 @@ class Lane:
         self._trusted = trusted_proxies(settings)
         self._patience_seconds = min(LONGEST_SECONDS, settings.read_deadline_seconds / 2)
         self._digests: Recent[bytes, str] = Recent(MOST_DIGESTS)
+        self._cookie = cookie_name(settings).encode() + b"="
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.serving: Serving | None = None
@@ -64,8 +65,10 @@ class Lane:
         began, asked, (route, part) = time.monotonic(), dict(headers), found
         if not len(asked) == len(headers) <= MOST_HEADERS or head_bytes > MOST_HEAD_BYTES:
             return None
-        digest = "" if route.public else self._digest(_token(asked))
+        digest = "" if route.public else self._digest(_token(asked, self._cookie))
         if not (digest or route.public) or not self._special.isdisjoint(asked):
+            return None
+        if not is_host(asked.get(b"host", b"")):
             return None
         leased = serving.watch.holds()
         subject = self._known(serving, route, asked, peer, digest) if leased else ""
@@ -93,7 +96,7 @@ class Lane:
 
     async def account(self, headers: list[tuple[bytes, bytes]]) -> str:
         """The account whose customer's session a request bears; empty for nobody."""
-        serving, digest = self.serving, self._digest(_token(dict(headers)))
+        serving, digest = self.serving, self._digest(_token(dict(headers), self._cookie))
         visitor = await serving.visitors.read(digest) if serving and digest else None
         return visitor.account if visitor is not None and visitor.role == "customer" else ""
 
@@ -138,11 +141,11 @@ class Lane:
         return end
 
 
-def _token(asked: Asked) -> bytes:
+def _token(asked: Asked, cookie: bytes) -> bytes:
     """The session's token, as `app/http/access.py` takes it from its header or, once, from its cookie."""
     header = asked.get(b"authorization", b"")
     if header[:7].lower() == b"bearer ":
         return header[7:].strip()
-    before, found, after = asked.get(b"cookie", b"").partition(_COOKIE)
-    alone = found and (not before or before.endswith((b"; ", b";"))) and _COOKIE not in after
+    before, found, after = asked.get(b"cookie", b"").partition(cookie)
+    alone = found and (not before or before.endswith((b"; ", b";"))) and cookie not in after
     return after.partition(b";")[0].strip() if alone else b""

@@ -1,4 +1,4 @@
-"""Networks that may reach the operators' routes and send webhooks, where the company names any."""
+"""Networks that may reach the operators' routes, send webhooks and read measures, where the company names any."""
 
 from typing import Any
 
@@ -10,6 +10,9 @@ from app.errors import NotAllowed
 from app.http.addresses import client_address
 from app.intake.addresses import networks_of, within
 from app.settings import Settings
+
+INTERNAL = ("/metrics", "/api/health/services/")
+"""What tells more than a load balancer must know."""
 
 
 async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -27,4 +30,6 @@ async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handle
 def _wanted(path: str, settings: Settings) -> str:
     if path.startswith("/api/admin/"):
         return settings.admin_networks
+    if path.startswith(INTERNAL):
+        return settings.internal_networks
     return settings.webhook_networks if path.startswith("/webhooks/") else ""

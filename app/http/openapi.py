@@ -28,19 +28,26 @@ pre { overflow-x: auto; background: #8881; border-radius: .4rem; padding: .6rem 
 class JsonDocument(JsonRenderPlugin):
     """The document itself."""
 
+    _rendered: bytes | None = None
+
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The completed document."""
-        return msgspec.json.encode(complete(openapi_schema))
+        """The completed document, made once."""
+        if self._rendered is None:
+            self._rendered = msgspec.json.encode(complete(openapi_schema))
+        return self._rendered
 
 
 class BrowsablePage(OpenAPIRenderPlugin):
     """Every route with its parameters, bodies and answers, on one page without scripts."""
 
     media_type = MediaType.HTML
+    _rendered: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The page."""
-        return page(complete(openapi_schema)).encode()
+        """The page, made once."""
+        if self._rendered is None:
+            self._rendered = page(complete(openapi_schema)).encode()
+        return self._rendered
 
 
 def page(document: Mapping[str, Any]) -> str:

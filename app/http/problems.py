@@ -1,6 +1,6 @@
 """Problem details (RFC 9457), and the only place where an error meets an HTTP status code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -28,6 +28,24 @@ class MethodNotAllowed(PortalError):
 
     code = "method_not_allowed"
     detail = "This method is not allowed here."
+
+    def __init__(self, allow: str = "GET, HEAD, OPTIONS") -> None:
+        self.allow = allow
+        super().__init__()
+
+
+class MethodNotImplemented(PortalError):
+    """No path here has it."""
+
+    code = "method_not_implemented"
+    detail = "This method is not known here."
+
+
+class TransferCodingUnknown(PortalError):
+    """A body that came in another way than in chunks or whole; somebody before us may have read it otherwise."""
+
+    code = "transfer_coding_unknown"
+    detail = "Send the body whole or in chunks, without another transfer coding."
 
 
 class UnsupportedMediaType(PortalError):
@@ -134,6 +152,8 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.UpstreamMalformed: 502,
     errors.UpstreamError: 503,
     errors.PortalError: 500,
+    MethodNotImplemented: 501,
+    TransferCodingUnknown: 501,
 }
 AWAY: Mapping[str, type[PortalError]] = {
     "whmcs": BillingUnavailable,
@@ -197,7 +217,15 @@ def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], 
         headers["Retry-After"] = str(error.retry_after_seconds)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allow
     return status, headers, msgspec.json.encode(problem)
+
+
+def allowed(methods: Iterable[str]) -> str:
+    """The methods of a path as `Allow` names them, from those that its routes have: HEAD is there where GET is."""
+    named = {method for method in methods if method}
+    return ", ".join(sorted({*named, "OPTIONS", *(("HEAD",) if "GET" in named else ())}))
 
 
 def _away(error: PortalError) -> PortalError:
@@ -216,7 +244,7 @@ def _known(error: Exception) -> PortalError:
     if isinstance(error, NotFoundException):
         return errors.NotFound()
     if isinstance(error, MethodNotAllowedException):
-        return MethodNotAllowed()
+        return MethodNotAllowed(allowed(each.strip() for each in (error.headers or {}).get("allow", "").split(",")))
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return errors.TooLarge()
     if isinstance(error, ValidationException | SerializationException | HTTPException):

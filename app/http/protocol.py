@@ -7,6 +7,7 @@ form that every other error has, where that can still be said.
 """
 
 import asyncio
+from email.utils import formatdate
 from typing import Any
 
 import httptools
@@ -19,7 +20,9 @@ from app.errors import InvalidRequest, PortalError
 from app.http.bounds import LARGEST_HEADERS
 from app.http.frame import REQUESTS, SECURITY_HEADERS, request_id_of
 from app.http.places import Places
-from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, TooSlow, rendered
+from app.http.problems import MEDIA_TYPE, Busy, HeadersTooLarge, MethodNotImplemented, TooSlow, rendered
+from app.http.request_head import unread
+from app.http.upgrade import without_wish
 
 MOST_UNUSED_BYTES = 4 * LARGEST_HEADERS
 """What may arrive without completing a head or bringing something of a body."""
@@ -81,9 +84,9 @@ class Connection(HttpToolsProtocol):
         self._used = False
         self._head_bytes = self._unused_bytes + len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # there is nothing to upgrade to; it is answered, and was the last
-            self._hear_no_more()
+            self._parse(data)
+        except httptools.HttpParserInvalidMethodError:
+            self.refuse(unread(data))
         except httptools.HttpParserError:
             self.refuse(InvalidRequest("The request is not valid HTTP."))
         if self._used or not self._partial:
@@ -92,6 +95,22 @@ class Connection(HttpToolsProtocol):
         self._unused_bytes = self._head_bytes
         if self._unused_bytes > MOST_UNUSED_BYTES:
             self.refuse(HeadersTooLarge())
+
+    def _parse(self, data: bytes) -> None:
+        """Parse, once more without its wish what asks for another protocol."""
+        while not self._deaf:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                method, version = self.parser.get_method(), self.parser.get_http_version()
+                if method == b"CONNECT":
+                    self.refuse(MethodNotImplemented())
+                elif not self._deaf:
+                    rest = data[stopped.args[0] :]
+                    data = without_wish(method, self.url, version, self.headers) + rest
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def on_message_begin(self) -> None:
         """A request begins. What the application needs beside its head is made when it is asked."""
@@ -104,13 +123,19 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers are not read."""
         if self._in_head:
-            self.headers.append((name.lower(), value))
+            self.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        if self._in_head:
-            self._in_head, self._used = False, True
+        if self.heard_whole():
             self.hand_on()
+
+    def heard_whole(self) -> bool:
+        """Whether the head that ends here is to be answered; it is taken note of."""
+        if not self._in_head or self.parser.should_upgrade():
+            return False
+        self._in_head, self._used = False, True
+        return True
 
     def hand_on(self) -> None:
         """Let the application answer, after those before."""
@@ -131,7 +156,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        if self._partial:
+        if self._partial and not self._in_head:
             self._partial, self._used = False, True
             if self.cycle is not None:
                 super().on_message_complete()
@@ -206,5 +231,6 @@ def _refusal(error: PortalError) -> bytes:
     log.info("http_refused", status=status, code=error.code, request_id=request_id)
     told = {**told, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
     own = [(name.lower().encode(), value.encode()) for name, value in told.items()]
-    lines = [*own, (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+    dated = (b"date", formatdate(usegmt=True).encode())
+    lines = [*own, dated, (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
     return b"".join((STATUS_LINE[status], *(b"%b: %b\r\n" % line for line in lines), b"\r\n", body))

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from app.commands.context import Actor, Context
 from app.errors import RateLimited
+from app.http.networks import INTERNAL
 from app.http.roles import is_open
 from app.http.tallies import Tallies
 from app.intake.addresses import counted
@@ -26,7 +27,8 @@ PROOFS = ("/api/auth/password/", "/api/auth/mfa/")
 PAYING = ("/api/invoices/", "/api/payment-methods/")
 LIVE = ("/preview", "/usage", "/control-panel-link")
 """How routes end that ask an upstream at once."""
-UNLIMITED = ("/api/health/", "/metrics", "/webhooks/")
+UNLIMITED = ("/api/health/live", "/api/health/ready", "/webhooks/")
+"""Asked by load balancers all the time; admitted by their signature."""
 
 _COUNT = """
 local n = redis.call('INCRBY', KEYS[1], ARGV[2])
@@ -54,6 +56,10 @@ class Counters:
             tally.said += more
         return tally.said + tally.unsaid
 
+    async def count_here(self, subject: str, window: int) -> int:
+        """The same without waiting for Redis, for what must be answered whatever hangs."""
+        return self._tallies.count(subject, window)
+
 
 async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Count the request in its class; headers say how much is left.
@@ -69,7 +75,8 @@ async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
     now = int(time.time())
     left_seconds = WINDOW_SECONDS - now % WINDOW_SECONDS
     counters: Counters = connection.app.state.counters
-    used = await counters.count(f"portal:rate:{policy}:{subject}", now // WINDOW_SECONDS)
+    count = counters.count_here if policy == "internal" else counters.count
+    used = await count(f"portal:rate:{policy}:{subject}", now // WINDOW_SECONDS)
     connection.scope["extra_headers"] = (  # type: ignore[typeddict-unknown-key]
         (b"ratelimit-policy", f'"{policy}";q={limit};w={WINDOW_SECONDS}'.encode()),
         (b"ratelimit", f'"{policy}";r={max(limit - used, 0)};t={left_seconds}'.encode()),
@@ -82,6 +89,8 @@ def _class_of(path: str, settings: Settings, actor: Actor) -> tuple[str, int, st
     """Requests that should have a session and have none count against their address."""
     if path.startswith("/api/auth/") and (is_open(path) or path.startswith(PROOFS)):
         return "auth", settings.auth_rate_per_minute, counted(actor.address)
+    if path.startswith(INTERNAL):
+        return "internal", settings.public_rate_per_minute, counted(actor.address)
     if actor.user_id is None:
         return "public", settings.public_rate_per_minute, counted(actor.address)
     if actor.role != "customer":

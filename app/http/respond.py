@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.datastructures import Cookie, State
 
+from app.http.preconditions import names, tags
 from app.http.signed import seal, unseal
 from app.queries.page import Page
 from app.queries.store import Answer, Source
@@ -53,7 +54,7 @@ async def respond(
     headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
     if consistency:
         headers["Consistency"] = consistency
-    if answer.etag in held(request):
+    if names(joined(request, "if-none-match"), answer.etag):
         return Response(b"", status_code=304, headers=headers)
     return Response(answer.body, media_type="application/json", headers=headers)
 
@@ -106,7 +107,7 @@ def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: s
     """The page a caller asks for; `scope` binds cursors to one list of one account."""
     settings: Settings = request.app.state.context.settings
     after = unseal(settings.portal_secret, f"cursor:{scope}", cursor, "cursor") if cursor else None
-    return Page(limit, after, frozenset(held(request)))
+    return Page(limit, after, tags(joined(request, "if-none-match")))
 
 
 def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str], str]:
@@ -115,10 +116,9 @@ def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str],
     return lambda after: seal(settings.portal_secret, f"cursor:{scope}", after)
 
 
-def held(request: Request[Any, Any, State]) -> set[str]:
-    """The validators of what the caller has already."""
-    tags = request.headers.get("if-none-match", "").split(",")
-    return {tag.strip().removeprefix("W/") for tag in tags if tag.strip()}
+def joined(request: Request[Any, Any, State], name: str) -> str:
+    """A header that is a list, of which callers and proxies may make several lines."""
+    return ", ".join(request.headers.getall(name, []))
 
 
 async def _wait_for_own_write(request: Request[Any, Any, State], account_id: object) -> str | None:

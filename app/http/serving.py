@@ -9,6 +9,7 @@ from app.commands.touches import Touches
 from app.commands.visitors import Visitor, visitors
 from app.db import open_pool
 from app.http.access_log import AccessLog
+from app.http.session_ends import SessionEnds
 from app.http.tallies import Tallies
 from app.queries.pages import Pages
 from app.queries.store import Store
@@ -31,6 +32,7 @@ class Serving(Struct, frozen=True):
     tallies: Tallies
     log: AccessLog
     touches: Touches
+    session_ends: SessionEnds
 
     def forget(self, word: str) -> None:
         """What a notification names: `a` and an account, `s` and a session's hash, `*` everything."""
@@ -38,9 +40,11 @@ class Serving(Struct, frozen=True):
             self.pages.forget(word[1:])
         elif word.startswith("s"):
             self.visitors.forget(word[1:])
+            self.session_ends.heard_of(word[1:])
         else:
             self.pages.forget_all()
             self.visitors.forget_all()
+            self.session_ends.heard_nothing()
 
 
 @asynccontextmanager
@@ -60,6 +64,7 @@ async def open_serving(settings: Settings) -> AsyncIterator[Serving]:
             Tallies(copies),
             AccessLog(settings),
             touches,
+            SessionEnds(),
         )
         for each in (copies, serving.tallies, serving.log):
             each.open()

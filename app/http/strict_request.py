@@ -10,9 +10,11 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, Violation
 from app.http.malformed import of_validation
 from app.http.problems import TooSlow
+from app.intake.text import Unreadable
+from app.intake.unambiguous import RepeatedKey, refuse_repeated_keys
 
 NUL = b"\\u0000"
 """As JSON writes it; Postgres keeps no text with one."""
@@ -42,8 +44,12 @@ class StrictRequest(Request[Any, Any, Any]):
         if NUL in body:
             raise InvalidRequest("The body contains a NUL character, which no text here has.")
         try:
+            refuse_repeated_keys(body)
             return msgspec.json.decode(body, type=field.annotation if field else Any)
+        except RepeatedKey as error:
+            problem = Violation(error.key[:100], "repeated_field", "This field is named twice.")
+            raise InvalidRequest("The body names a field twice.", code="repeated_field", errors=[problem]) from error
         except msgspec.ValidationError as error:
             raise of_validation(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, Unreadable) as error:
             raise InvalidRequest("The body is not valid JSON.", code="malformed_json") from error

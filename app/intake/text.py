@@ -14,7 +14,7 @@ DEEPEST = 64
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED_NUL = b"\\u0000"
-_LEADING = b" \t\r\n\xef\xbb\xbf"
+LEADING = b" \t\r\n\xef\xbb\xbf"
 
 
 class Unreadable(ValueError):
@@ -72,7 +72,7 @@ def json_value(content: bytes) -> Any:
     Raises:
         Unreadable: it is no JSON, or nested deeper than `DEEPEST`.
     """
-    plain = content.lstrip(_LEADING)
+    plain = content.lstrip(LEADING)
     try:
         if _ESCAPED_NUL not in plain:  # the one thing that the strict decoder takes and Postgres does not
             return msgspec.json.decode(plain)
@@ -108,7 +108,10 @@ def json_object(content: bytes) -> dict[str, Any]:
     Raises:
         Unreadable: it is no JSON object.
     """
-    value = json_value(content)
+    return _object(json_value(content))
+
+
+def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreadable(f"a JSON {type(value).__name__} where an object was expected")
     return value

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.errors import NotAuthenticated
 
@@ -50,6 +50,18 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now:
     if not _is_stamp(stamp) or abs(now.timestamp() - int(stamp)) > TOLERANCE_SECONDS:
         raise NotAuthenticated("The webhook is too old or from the future.", code="webhook_expired")
     return webhook_id
+
+
+def instant(occurred_at: datetime) -> tuple[int, datetime]:
+    """When it happened, as a version (milliseconds since the epoch) and in UTC.
+
+    Raises:
+        ValueError: beyond the calendar's ends.
+    """
+    try:
+        return int(occurred_at.timestamp() * 1000), occurred_at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"an instant beyond the calendar: {occurred_at}") from error
 
 
 def _keys(secrets: Sequence[str]) -> list[bytes]:

@@ -45,7 +45,6 @@ Step = Callable[[Resources, Subject], Awaitable[Any]]
 async def sign_in(resources: Resources, subject: Subject) -> None:
     """Every way to log in, and what the portal itself wrote down of the customer."""
     async with resources.pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL portal.erasing = 'on'")
         await sessions.hold(connection, subject.user_id)
         for statement, value in (
             ("DELETE FROM portal.sessions WHERE user_id = $1", subject.user_id),
@@ -71,10 +70,9 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ),
             ("UPDATE portal.plan_changes SET command_digest = '', error_message = NULL WHERE account_id = $1", None),
             (_SCHEDULED, None),
-            ("UPDATE portal.audit SET address = NULL WHERE user_id = $1", subject.user_id),
-            ("UPDATE portal.audit SET address = NULL WHERE account_id = $1", None),
         ):
             await connection.execute(statement, value or subject.account_id)
+        await connection.execute("SELECT portal.forget_addresses($1, $2)", subject.user_id, subject.account_id)
         await connection.execute(
             "UPDATE portal.users SET email = $2, first_name = '', last_name = '', password_hash = 'erased' "
             "WHERE id = $1",

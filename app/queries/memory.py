@@ -95,8 +95,10 @@ class Memory:
         self._make_room()
 
     def pack(self, entry: Entry) -> None:
-        """Keep the body as gzip beside the plain one."""
-        if entry.queue is not None:
+        """Make the body as gzip, and keep it beside the plain one if that is kept."""
+        if entry.queue is None:
+            entry.pack()
+        else:
             queue = self._take(entry)
             entry.pack()
             self._append(entry, queue)

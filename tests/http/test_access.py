@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 
-from app.http.access import COOKIE
+from app.http.session_cookie import COOKIE
 from app.readmodels.catalog import public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
 from app.settings import Settings

@@ -66,7 +66,19 @@ async def test_guesses_that_were_not_even_tried_are_audited(
     assert (await entries(pool))[-2:] == [("log_in", "invalid_credentials"), ("log_in", "too_many_attempts")]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE portal.audit SET outcome = 'ok'", "DELETE FROM portal.audit"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE portal.audit SET outcome = 'ok'",
+        "UPDATE portal.audit SET outcome = 'ok', address = NULL",
+        "UPDATE portal.audit SET address = '192.0.2.1'",
+        "DELETE FROM portal.audit",
+        "TRUNCATE portal.audit",
+        "TRUNCATE portal.audit, portal.mails CASCADE",
+        "SET portal.erasing = on; DELETE FROM portal.audit",
+        "SET portal.erasing = on; TRUNCATE portal.audit",
+    ],
+)
 async def test_nobody_rewrites_it(pool: asyncpg.Pool, statement: str) -> None:
     await pool.execute("INSERT INTO portal.audit (action, outcome) VALUES ('log_in', 'refused')")
     with pytest.raises(asyncpg.RaiseError, match="append-only"):

@@ -260,7 +260,6 @@ def assert_refused(answer: tuple[int, dict[str, str], bytes], status: int, code:
         b"POST /api/auth/login HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         b"POST /api/auth/login HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
 async def test_what_is_no_request_is_refused_and_the_connection_ends(running: Any, wire: Wire, request_: bytes) -> None:

@@ -1,7 +1,9 @@
 """Every route of the document, tried by everybody. A route that is not in this table fails; so does one that lets in
 anybody else than the table says, or shows one customer what is another's."""
 
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -293,3 +295,32 @@ def test_a_route_that_no_rule_covers_does_not_start() -> None:
 
     with pytest.raises(RuntimeError, match="orders-of-others"):
         roles.refuse_uncovered(App)  # type: ignore[arg-type]
+
+
+def documented() -> dict[str, tuple[set[str], set[str]]]:
+    """Of docs/security.md: row → its words, and its routes."""
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| ([a-z, ]+) \| (.+?) \| (.*?) ?\|$", text, re.M)
+    return {name: (set(may.split("; ")), set(re.findall(r"`([^`]+)`", routes))) for name, may, routes in rows}
+
+
+def test_the_table_of_roles_in_the_documentation_is_the_code() -> None:
+    told = {name: routes for name, (_, routes) in documented().items() if name != "role"}
+    by_role: dict[str, set[str]] = {name: set() for name in told}
+    for rule in roles.RULES:
+        inside = rule.prefix in ("/webhooks/", "/metrics")
+        rows = {"nobody, by signature or from inside" if inside else "nobody"} if rule.roles is None else set()
+        if rule.roles == roles.SIGNED_IN:
+            rows = {"everybody who is logged in"}
+        elif rule.roles is not None:
+            rows = set(rule.roles)
+        for row in rows:
+            by_role[row].add(rule.prefix)
+    assert told == by_role
+
+
+def test_staff_need_a_second_factor_everywhere_but_where_the_documentation_says() -> None:
+    lax = {rule.prefix for rule in roles.RULES if rule.roles is not None and not rule.second_factor}
+    assert lax == {"/api/auth/"}
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    assert "everywhere but where they set it up:\nunder `/api/auth/`." in text

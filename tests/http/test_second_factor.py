@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import b32decode
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from typing import Any
@@ -87,6 +88,7 @@ async def test_a_recovery_code_works_once_and_only_its_hash_is_stored(
     await add_customer("hana")
     secret, codes = await enrol(api, await log_in(api, "hana"))
     assert len(set(codes)) == 10
+    assert all(len(b32decode(each.replace("-", ""))) * 8 >= 112 for each in codes), "nobody guesses what was hashed"
     assert (await login(api, codes[3].lower())).status_code == 200
     assert (await login(api, codes[3])).json()["code"] == "mfa_code_invalid"
     stored = await pool.fetchval(

@@ -179,3 +179,75 @@ async def test_an_org_that_pushes_is_believed_by_its_own_secret(
 async def test_without_a_secret_there_is_no_route_for_a_pushing_org(api: httpx.AsyncClient) -> None:
     response = await api.post("/webhooks/salesforce", content=SALESFORCE, headers=signed(SALESFORCE, secret=""))
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def stamped(stamp: str, webhook_id: str = "msg_1", body: bytes = BODY) -> dict[str, str]:
+    mac = hmac.digest(SECRET.encode(), f"{webhook_id}.{stamp}.".encode() + body, hashlib.sha256)
+    signature = "v1," + base64.b64encode(mac).decode()
+    return {**signed(body), "webhook-id": webhook_id, "webhook-timestamp": stamp, "webhook-signature": signature}
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    ["9" * 400, "9" * 5_000, "9" * 13, "253402300800", "-1", "0", "+1", "1e9", "1_0", "", "nan", "inf", "0x10"],
+)
+async def test_a_signed_webhook_of_an_absurd_time_is_expired(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, stamp: str
+) -> None:
+    response = await send(api, BODY, stamped(stamp))
+    assert (response.status_code, response.json()["code"]) in ((401, "webhook_expired"), (401, "webhook_forged"))
+    assert await inbox(pool) == []
+
+
+@pytest.mark.parametrize("webhook_id", ["m" * 201, "m" * 5_000, ""])
+async def test_the_id_of_a_webhook_is_bounded(api: httpx.AsyncClient, pool: asyncpg.Pool, webhook_id: str) -> None:
+    response = await send(api, BODY, signed(BODY, webhook_id=webhook_id))
+    assert (response.status_code, response.json()["code"]) == (401, "webhook_forged")
+    assert await inbox(pool) == []
+
+
+ABSURD = {
+    "before the calendar": {"occurred_at": "0000-01-01T00:00:00Z"},
+    "at its beginning": {"occurred_at": "0001-01-01T00:00:00+14:00"},
+    "at its end": {"occurred_at": "9999-12-31T23:59:59-14:00"},
+    "no day": {"occurred_at": "2026-02-30T00:00:00Z"},
+    "no zone": {"occurred_at": "2026-11-20T00:00:00"},
+    "5,000 digits": {"id": "7" * 5_000},
+    "4,000 digits": {"id": "7" * 4_000},
+    "21 digits": {"id": "7" * 21},
+    "a long owner": {"client_id": "7" * 300},
+    "a long heir": {"object": "client", "merged_into": "7" * 300},
+    "a long name": {"event": "e" * 101},
+    "negative": {"id": "-7"},
+    "no ASCII": {"id": "７７"},
+}
+
+
+@pytest.mark.parametrize("changes", ABSURD.values(), ids=ABSURD)
+async def test_signed_nonsense_is_422(api: httpx.AsyncClient, pool: asyncpg.Pool, changes: dict[str, str]) -> None:
+    body = msgspec.json.encode({**msgspec.json.decode(BODY), **changes})
+    response = await send(api, body, signed(body))
+    assert (response.status_code, response.json()["code"]) == (422, "webhook_malformed")
+    assert await inbox(pool) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"id":"12"', b'"id":"12","id":"13"'),
+        (b'"id":"12"', b'"id":"12","\\u0069d":"12"'),
+        (b'"id":"12"', b'"id":"12","more":[{"a":{"b":1,"b":1}}]'),
+    ],
+)
+async def test_a_webhook_says_one_thing(
+    serve: Any, settings: Settings, api: httpx.AsyncClient, pool: asyncpg.Pool, before: bytes, after: bytes
+) -> None:
+    body = BODY.replace(before, after)
+    assert body != BODY
+    response = await send(api, body, signed(body))
+    assert (response.status_code, response.json()["code"]) == (422, "webhook_malformed")
+    pushed = SALESFORCE.replace(b'"event"', b'"event":"created","event"')
+    async with serve(msgspec.structs.replace(settings, salesforce_webhook_secrets=SECRET)) as pushing:
+        response = await pushing.post("/webhooks/salesforce", content=pushed, headers=signed(pushed))
+    assert (response.status_code, response.json()["code"]) == (422, "webhook_malformed")
+    assert await inbox(pool) == []

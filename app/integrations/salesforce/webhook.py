@@ -1,6 +1,6 @@
 """Webhooks of an org that pushes instead of streaming (an outbound flow or Apex callout): ids that may have changed."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -8,8 +8,9 @@ from msgspec import Meta, Struct
 
 from app.errors import InvalidRequest
 from app.events import Change
-from app.intake.text import json_object
+from app.intake.unambiguous import unambiguous_object
 from app.integrations.salesforce.wire import FIELDS
+from app.integrations.signed_webhook import instant
 
 
 class Notice(Struct, frozen=True):
@@ -28,9 +29,9 @@ def decode(webhook_id: str, body: bytes) -> list[Change]:
         InvalidRequest: `webhook_malformed`.
     """
     try:
-        notice = msgspec.convert(json_object(body), Notice)
-        version, occurred_at = int(notice.occurred_at.timestamp() * 1000), notice.occurred_at.astimezone(UTC)
-    except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors; the calendar's ends overflow
+        notice = msgspec.convert(unambiguous_object(body), Notice)
+        version, occurred_at = instant(notice.occurred_at)
+    except ValueError as error:  # msgspec's errors are ValueErrors
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
     if notice.object not in FIELDS:
         return []

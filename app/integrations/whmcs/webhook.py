@@ -1,6 +1,6 @@
 """Webhooks that the company's WHMCS hook file sends: ids that may have changed."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 
 from app.errors import InvalidRequest
 from app.events import Change
-from app.intake.text import json_object
+from app.intake.unambiguous import unambiguous_object
+from app.integrations.signed_webhook import instant
 from app.integrations.whmcs.wire import identifier
 
 RECORD_OF = {"invoice": "invoice", "service": "service", "client": "client"}
@@ -23,6 +24,8 @@ EARLY = frozenset(
 """Hooks that WHMCS runs before it stores the change: what is read at once may still be the old state."""
 
 
+LONGEST_ID = 20
+"""Characters; WHMCS counts in 32 bits."""
 Name = Annotated[str, Meta(max_length=100)]
 
 
@@ -52,9 +55,9 @@ def decode(webhook_id: str, body: bytes) -> Heard:
         InvalidRequest: `webhook_malformed`.
     """
     try:
-        notice = _notice(json_object(body))
+        notice = _notice(unambiguous_object(body))
         changes = [_change(webhook_id, place, notice, named) for place, named in enumerate(_records(notice))]
-    except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors; the calendar's ends overflow
+    except ValueError as error:  # msgspec's errors are ValueErrors
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
     return Heard(changes, notice.event in EARLY)
 
@@ -70,20 +73,23 @@ def _notice(body: dict[str, Any]) -> Notice:
 
 
 def _id(value: str | None) -> str:
-    found = identifier(value)
+    found = identifier(value) if len(value or "") <= LONGEST_ID else None
+    if found is None:
+        raise ValueError(f"an id of more than {LONGEST_ID} characters")
     return "" if found == "0" else found
 
 
 def _change(webhook_id: str, place: int, notice: Notice, named: tuple[str, str]) -> Change:
     object_name, record_id = named
+    version, occurred_at = instant(notice.occurred_at)
     return Change(
         source="whmcs",
         object=object_name,
         record_id=record_id,
         kind="hint",
         event_id=f"webhook:{webhook_id}:{object_name}" if place else f"webhook:{webhook_id}",
-        version=int(notice.occurred_at.timestamp() * 1000),
-        occurred_at=notice.occurred_at.astimezone(UTC),
+        version=version,
+        occurred_at=occurred_at,
         origin="webhook",
         data={"into": notice.merged_into} if object_name == "merge" else {},
         owner_id=notice.client_id or None,
