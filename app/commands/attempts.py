@@ -1,8 +1,9 @@
 """Attempts at proving who one is, counted before they are made, so that many at once are counted too.
 
 Three counts a quarter of an hour: of one address for one e-mail, of one address for all, and of everybody for one
-e-mail. The last never locks a customer out: who comes from an address that this user has logged in from before is not
-held up by what others do, everybody else gets one attempt every half minute, and a password reset is always open.
+e-mail. None locks a customer out: who comes from an address that this user has logged in from before is not held up by
+what others do, everybody else gets one attempt every half minute, and a mailed sign-in code or a password reset is
+always open (`app/commands/sign_in_codes.py`).
 
 Counted in Redis, for all processes together; while it is away, in this process.
 """
@@ -21,7 +22,7 @@ MOST_OF_EMAIL = 30
 WINDOW_SECONDS = 900
 SLOW_SECONDS = 30
 KNOWN_DAYS = 30
-"""For how long after a login an address counts as the user's own."""
+"""For how long after a login, or the use of a mailed link, an address counts as the user's own."""
 MOST_LOCAL = 10_000
 
 _COUNT = """
@@ -39,6 +40,8 @@ for i = 2, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('DECR'
 _KNOWN = """
 SELECT EXISTS (SELECT FROM portal.sessions s JOIN portal.users u ON u.id = s.user_id
                WHERE lower(u.email) = $1 AND s.address = $2 AND s.created_at > now() - $3 * interval '1 day')
+    OR EXISTS (SELECT FROM portal.password_resets r JOIN portal.users u ON u.id = r.user_id
+               WHERE lower(u.email) = $1 AND r.used_from = $2 AND r.used_at > now() - $3 * interval '1 day')
 """
 
 
@@ -107,7 +110,7 @@ async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[in
 
 def _refusal(left_seconds: int) -> RateLimited:
     return RateLimited(
-        "Too many failed attempts. Please wait before you try again, or reset your password.",
+        "Too many failed attempts. Please wait, have a sign-in code mailed to you, or reset your password.",
         code="too_many_attempts",
         retry_after_seconds=max(left_seconds, 1),
     )

@@ -3,17 +3,25 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, delete, get
-from litestar.params import PathParameter
+from litestar import Request, Response, delete, get, post
+from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
 from app.commands import sessions
 from app.commands.context import Context
-from app.commands.registry import REVOKE_SESSION, REVOKE_SESSIONS
+from app.commands.mail_sign_in_code import MailSignInCode
+from app.commands.registry import MAIL_SIGN_IN_CODE, REVOKE_SESSION, REVOKE_SESSIONS
 from app.commands.sessions import Session
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
 from app.http.run_command import run_silently
+
+
+@post("/api/auth/login/code", status_code=204, summary="Mail me a sign-in code", tags=["Sessions"])
+async def mail_code(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[MailSignInCode]) -> Response[None]:
+    """For who is told `too_many_attempts` because of others: log in with password and `email_code`. The answer is the
+    same if there is no such user."""
+    return await run_silently(request, MAIL_SIGN_IN_CODE, actor, data)
 
 
 class Sessions(Struct, frozen=True):
@@ -50,4 +58,4 @@ async def end_sessions(request: Request[Any, Any, Any], actor: Caller) -> Respon
     return await run_silently(request, REVOKE_SESSIONS, actor, None)
 
 
-ROUTES = (list_sessions, end_session, end_sessions)
+ROUTES = (mail_code, list_sessions, end_session, end_sessions)

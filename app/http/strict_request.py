@@ -6,13 +6,12 @@ it is judged by the document, in one pass.
 
 from typing import Any
 
-import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from app.errors import InvalidRequest
-from app.http.malformed import of_validation
 from app.http.problems import TooSlow
+from app.inputs import body
 
 NUL = b"\\u0000"
 """As JSON writes it; Postgres keeps no text with one."""
@@ -36,14 +35,9 @@ class StrictRequest(Request[Any, Any, Any]):
         """The body as the handler's own type.
 
         Raises:
-            InvalidRequest: `malformed_json`, or what is wrong with which field.
+            InvalidRequest: `malformed_json`, or everything that is wrong with it, field by field.
         """
-        field, body = self.route_handler.parsed_data_field, await self.body() or b"null"
-        if NUL in body:
+        field, content = self.route_handler.parsed_data_field, await self.body() or b"null"
+        if NUL in content:
             raise InvalidRequest("The body contains a NUL character, which no text here has.")
-        try:
-            return msgspec.json.decode(body, type=field.annotation if field else Any)
-        except msgspec.ValidationError as error:
-            raise of_validation(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidRequest("The body is not valid JSON.", code="malformed_json") from error
+        return body.read(field.annotation if field else Any, content)
