@@ -1,14 +1,18 @@
 """How easily a password is guessed: zxcvbn's score, and why in our words.
 
 zxcvbn knows common passwords, words and names, with swapped and turned letters, keyboard rows, sequences, dates and
-repetitions of all these. It takes up to some 50 ms of the processor: call it in a thread, and one at a time, since it
-keeps the user's words in a table of its module.
+repetitions of all these. What it does not weigh enough is one such word dressed up (`wombat(2026)!` scores 4) and the
+user's own words with little between them (`Hanako-Sato-1` scores 3).
+
+It takes up to some 50 ms of the processor: call it in a thread, and one at a time, since it keeps the user's words in a
+table of its module.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zxcvbn import zxcvbn
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 from zxcvbn.matching import L33T_TABLE
 
 from app.errors import Advice, PasswordFeedback
@@ -22,14 +26,22 @@ MOST_SIGNS = 6
 """Different signs that may stand for letters, like `@` for `a`. All combinations are tried, and with all twenty signs
 that takes seconds. More than six are hardly a word."""
 SHORTEST_WORD = 3
+MOST_OF_A_REST = 6
+"""Characters beside the user's own words that do not make them a password."""
+COMMON = frozenset(FREQUENCY_LISTS["passwords"]) | frozenset(FREQUENCY_LISTS["english_wikipedia"])
+"""30,000 passwords and as many words, in lower case."""
 
 _SIGNS = frozenset(sign for signs in L33T_TABLE.values() for sign in signs)
 _NEUTRAL = 0xE000
 """Where private characters begin, which stand for no letter."""
+_DRESS = "0123456789 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_LETTERS = str.maketrans("@4301!$57", "aaeoiisst")
+"""The usual letter for a sign."""
 
 WARNINGS: Mapping[str, str] = {
     "own_words": "This password is made of your name, your address or ours.",
     "common_password": "This password, or most of it, is among those that are tried first.",
+    "dressed_up": "A common word or a number with digits and signs around it is easy to guess.",
     "common_word": "A single common word is easy to guess.",
     "common_name": "Names are easy to guess.",
     "keyboard_pattern": "Rows and patterns of keys are easy to guess.",
@@ -63,11 +75,32 @@ _PATTERNS: Mapping[str, str] = {
 
 def judged(password: str, personal: Iterable[str]) -> PasswordFeedback:
     """The score of a password, and what would make it better. `personal` are the user's names and address."""
-    found = zxcvbn(_bounded(password), user_inputs=[*_words(personal), *PRODUCT_WORDS], max_length=LONGEST_JUDGED)
-    matches: list[dict[str, Any]] = found["sequence"]
-    if found["score"] >= LEAST_SCORE:
-        return PasswordFeedback(found["score"], LEAST_SCORE, None, [])
-    return PasswordFeedback(found["score"], LEAST_SCORE, _warning(matches), _suggestions(matches))
+    words = [*_words(personal), *PRODUCT_WORDS]
+    found = zxcvbn(_bounded(password), user_inputs=words, max_length=LONGEST_JUDGED)
+    score, matches = found["score"], found["sequence"]
+    code = _underrated(password.lower(), words) if score >= LEAST_SCORE else None
+    if score >= LEAST_SCORE and code is None:
+        return PasswordFeedback(score, LEAST_SCORE, None, [])
+    warning = Advice(code, WARNINGS[code]) if code else _warning(matches)
+    return PasswordFeedback(min(score, LEAST_SCORE - 1), LEAST_SCORE, warning, _suggestions(matches))
+
+
+def _underrated(plain: str, words: Iterable[str]) -> str | None:
+    """What zxcvbn takes for better than it is."""
+    spoken = plain.translate(_LETTERS)
+    if any(_is_made_of(each, words) for each in (plain, spoken, plain[::-1], spoken[::-1])):
+        return "own_words"
+    core = plain.strip(_DRESS)
+    half = core[: len(core) // 2]
+    return "dressed_up" if not core or core in COMMON or (core == half * 2 and half in COMMON) else None
+
+
+def _is_made_of(plain: str, words: Iterable[str]) -> bool:
+    """Whether what is left without these words would be no password."""
+    rest = plain
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word, "")
+    return len(rest) <= MOST_OF_A_REST and rest != plain
 
 
 def _bounded(password: str) -> str:

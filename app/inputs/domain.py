@@ -6,6 +6,7 @@ from typing import Annotated
 import idna
 
 from app.inputs.rule import Rule, Unfit
+from app.inputs.text import one_line
 
 LONGEST = 253
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -55,7 +56,7 @@ def _as_far_as_possible(text: str) -> str:
     try:
         return ascii_form(text)
     except Unfit:
-        return text.strip()
+        return one_line(text)
 
 
 Domain = Annotated[str, Rule(_as_far_as_possible, may_be_blank=True)]

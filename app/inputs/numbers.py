@@ -35,7 +35,7 @@ def folded(text: str) -> str:
 def _hyphen(char: str) -> str:
     if char in _LIKE_HYPHENS or unicodedata.category(char) == "Pd":
         return "-"
-    return " " if char == "\t" or unicodedata.category(char) == "Zs" else char
+    return " " if char.isspace() else char
 
 
 def digits(text: str) -> str:
