@@ -16,7 +16,7 @@ from app.commands.comment_on_case import own_case
 from app.commands.context import Actor, Context, Done
 from app.commands.exclusive import exclusively
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
-from app.inputs.text import Line
+from app.inputs.text import FileName
 from app.integrations.salesforce.cases import SalesforceCases
 
 LARGEST_BYTES = 5 * 1024 * 1024
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 class AttachToCase(Struct, forbid_unknown_fields=True):
     """A file; `content` is base64."""
 
-    name: Annotated[Line, Meta(min_length=1, max_length=200)]
+    name: Annotated[FileName, Meta(min_length=1, max_length=200)]
     content: Annotated[bytes, Meta(min_length=1, max_length=LARGEST_BYTES)]
 
 

@@ -20,6 +20,7 @@ from msgspec.structs import asdict, replace
 from app.commands import passwords, postal, sign_up_journal
 from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
+from app.commands.every_fault import every_fault
 from app.commands.exclusive import exclusively
 from app.commands.sign_up_journal import Journal, Stored
 from app.commands.tell_salesforce import registered
@@ -78,10 +79,11 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
         UpstreamError: try again; what was done is found again.
     """
-    await passwords.refuse_weak(
-        request.password, "password", personal=(request.email, request.first_name, request.last_name)
+    personal = (request.email, request.first_name, request.last_name)
+    _, address = await every_fault(
+        passwords.refuse_weak(request.password, "password", personal=personal), _checked(request.address)
     )
-    request = replace(request, address=_checked(request.address))
+    request = replace(request, address=address)
     account = await account_of(ctx, request.customer_number.strip(), fresh=True)
     if account is None:
         raise RuleViolated(
@@ -100,7 +102,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         return await _sign_up(ctx, actor, request, account)
 
 
-def _checked(address: Address) -> Address:
+async def _checked(address: Address) -> Address:
     return Address(**asdict(postal.checked(profiles.Address(**asdict(address)), within="address.")))
 
 

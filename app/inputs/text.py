@@ -49,6 +49,8 @@ def several_lines(text: str) -> str:
 LINE, LINE_OR_NOTHING = Rule(one_line), Rule(one_line, may_be_blank=True)
 LINES, LINES_OR_NOTHING = Rule(several_lines), Rule(several_lines, may_be_blank=True)
 
+FileName = Annotated[str, Rule(said)]
+"""A file's name, which nobody typed: what would be refused in a line becomes a blank."""
 Line = Annotated[str, LINE]
 """A name, an address line, a subject, a reason: one line, not blank."""
 LineOrNothing = Annotated[str, LINE_OR_NOTHING]

@@ -51,23 +51,30 @@ async def test_no_mail_holds_what_a_customer_wrote(
         assert "evil" not in each["subject"] + each["text"]
 
 
+@pytest.mark.parametrize("state", ["done", "refused"])
 async def test_what_upstreams_wrote_stays_within_its_line(
-    mailed: Settings,
+    sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any, state: str
 ) -> None:
-    names = {"present_name": "A\r\n\r\nB", "product_name": "P\x1b[2J\r\nBcc: x@y.zz", "reason": "no\n\n\u202ereason"}
-    row = {**names, "effective_date": date(2026, 12, 1), "state": "refused", "invoice_id": None}
-
-    class Connection:
-        async def fetchrow(self, *_: Any) -> dict[str, Any]:
-            return row
-
-    for state in ("refused", "made"):
-        row["state"] = state
-        found = await mail._scheduled_change(Connection(), mailed, {"email": HANA}, uuid4())
-        assert found is not None
-        assert "\n" not in found.subject
-        assert found.text.count("\n") == 3, "one paragraph, the address, and the end"
-        assert not {"\r", "\x1b", "\u202e"} & set(found.subject + found.text)
+    schedule_id = uuid4()
+    await pool.execute(
+        "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
+        "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, state, "
+        "next_attempt_at, reason, version) VALUES ($1, $1, '1', '1', '', $2, '', $3, 'upgrade', 1, $4, now(), $5, "
+        "now(), $6, 1)",
+        schedule_id,
+        "A\r\n\r\nB",
+        "P\x1b[2J\r\nBcc: x@y.zz",
+        date(2026, 12, 1),
+        state,
+        "no\n\n\u202ereason",
+    )
+    await mail.ask_user(pool, "scheduled_change_made", about, about=schedule_id)
+    (found,) = await sent(sandbox, pool, mailed)
+    assert found["to"] == HANA
+    text = found["text"].replace("\r\n", "\n")
+    assert text.count("\n\n") == 1, "one paragraph and the portal's address"
+    assert "A B" in text
+    assert not {"\r", "\x1b", "\u202e"} & set(found["subject"] + text)
 
 
 async def test_a_wish_waits_once_and_other_mails_as_often_as_there_is_a_reason(

@@ -78,3 +78,78 @@ async def test_no_pattern_of_a_body_ends_before_a_line_break(api: httpx.AsyncCli
             yield from patterns(each)
 
     assert [each for each in patterns(document["components"]) if each.endswith("$")] == []
+
+
+SIGN_UP = {
+    "email": "hana@example.jp",
+    "password": "hanakohanako",
+    "first_name": "Hanako",
+    "last_name": "Sato",
+    "phone": "03-1234-5678",
+    "customer_number": "C-000001",
+    "address": {"address1": "1-2-3", "city": "Shibuya", "state": "Nowhere", "postcode": "12", "country": "JP"},
+}
+
+
+async def test_what_the_rules_of_a_sign_up_find_is_told_at_once_too(api: httpx.AsyncClient) -> None:
+    response = await api.post("/api/auth/signup", json=SIGN_UP)
+    assert response.status_code == 400, response.text
+    problem = response.json()
+    assert {each["pointer"]: each["code"] for each in problem["errors"]} == {
+        "/password": "weak_password",
+        "/address/state": "prefecture_unknown",
+        "/address/postcode": "postcode_invalid",
+    }
+    assert problem["password_feedback"]["warning"]["code"] in ("own_words", "repetition")
+    alone = await api.post("/api/auth/signup", json={**SIGN_UP, "password": "paper crane lantern 24"})
+    assert (alone.status_code, alone.json()["code"]) == (422, "address_invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/api/orders/check", {"items": []}, "too_few_items"),
+        ("/api/orders/check", {"items": [{"sku": "A"}] * 21}, "too_many_items"),
+        ("/api/orders/check", {"items": [{"sku": "A", "quantity": 0}]}, "number_too_small"),
+        ("/api/orders/check", {"items": [{"sku": "A", "quantity": 2}]}, "number_too_large"),
+        ("/api/orders/check", {"items": [{"sku": "A"}], "configuration": {"sim_type": "nano"}}, "not_a_choice"),
+        (
+            "/api/orders/check",
+            {"items": [{"sku": "A"}], "configuration": {"mnp": {"expires_on": "soon"}}},
+            "date_invalid",
+        ),
+        ("/api/auth/mfa/confirm", {"code": "12"}, "field_too_short"),
+        ("/api/cases", {"subject": "a\r\nb", "description": "x"}, "control_character"),
+        ("/api/cases", {"subject": "a", "description": ["x"]}, "wrong_type"),
+        ("/api/auth/password/forgot", {"email": "a,b@x.example"}, "email_invalid"),
+        ("/api/auth/login", {"email": "%0aBcc:x@y.zz", "password": "x"}, "email_invalid"),
+        ("/api/auth/link", {"email": "foo:victim@example.com", "password": "x"}, "email_invalid"),
+        ("/api/auth/signup", {**SIGN_UP, "phone": "٠٣-١٢٣٤-٥٦٧٨"}, "phone_invalid"),
+        ("/api/auth/customer-number/check", {"customer_number": "C-٠٠٠٠٠١"}, "invalid_value"),
+    ],
+)
+async def test_a_fault_has_the_same_code_on_every_route(
+    api: httpx.AsyncClient, add_customer: Any, log_in: Any, path: str, body: dict[str, Any], code: str
+) -> None:
+    await add_customer("hana")
+    headers = {"authorization": f"Bearer {(await log_in(api, 'hana'))['token']}"}
+    response = await api.post(path, json=body, headers=headers)
+    assert response.status_code == 400, response.text
+    (fault,) = response.json()["errors"]
+    assert fault["code"] == code
+    assert fault["pointer"] == "/" + fault["field"].replace(".", "/")
+
+
+async def test_parameters_are_refused_in_our_words_without_a_pointer(
+    api: httpx.AsyncClient, add_customer: Any, log_in: Any
+) -> None:
+    await add_customer("hana")
+    headers = {"authorization": f"Bearer {(await log_in(api, 'hana'))['token']}"}
+    response = await api.get("/api/invoices?limit=0&page=x", headers=headers)
+    assert response.status_code == 400, response.text
+    for fault in response.json()["errors"]:
+        assert "pointer" not in fault
+        assert "`" not in fault["message"] or fault["code"] == "unknown_parameter"
+    response = await api.get("/api/invoices?limit=0", headers=headers)
+    (fault,) = response.json()["errors"]
+    assert fault == {"field": "limit", "code": "invalid_parameter", "message": "At least 1.", "params": {"least": 1}}
