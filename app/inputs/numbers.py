@@ -21,6 +21,8 @@ _POSTCODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 -]{0,18}[A-Za-z0-9])?")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _CUSTOMER_NUMBER = re.compile(r"[!-~](?:[ -~]{0,38}[!-~])?")
 _PROMO_CODE = re.compile(r"[\w.-]{1,50}")
+_AMOUNT = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,4})?")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 FEWEST_PHONE_DIGITS = 6
 
 
@@ -115,6 +117,30 @@ def promo_code(text: str) -> str:
     return plain
 
 
+def amount(text: str) -> str:
+    """An amount of money, as our answers write it.
+
+    Raises:
+        Unfit: `invalid_value`.
+    """
+    plain = folded(text)
+    if not _AMOUNT.fullmatch(plain):
+        raise Unfit("invalid_value", "Write the amount in digits, for example 1000 or 12.50.")
+    return plain
+
+
+def currency(text: str) -> str:
+    """A currency's code (ISO 4217).
+
+    Raises:
+        Unfit: `invalid_value`.
+    """
+    plain = folded(text)
+    if not _CURRENCY.fullmatch(plain):
+        raise Unfit("invalid_value", "Write the currency as three capital letters, for example JPY.")
+    return plain
+
+
 def code(text: str) -> str:
     """A code of an app or a mail, which people type in groups and in small letters."""
     return digits(text).upper()
@@ -132,5 +158,7 @@ Country = Annotated[str, Rule(country)]
 """ISO 3166 alpha-2; whether there is such a country is for the address rules to say."""
 CustomerNumber = Annotated[str, Rule(customer_number)]
 Eid = Annotated[str, Rule(eid)]
+Amount = Annotated[str, Rule(amount)]
+Currency = Annotated[str, Rule(currency)]
 PromoCode = Annotated[str, Rule(promo_code)]
 Code = Annotated[str, Rule(code, may_be_blank=True)]

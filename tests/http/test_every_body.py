@@ -13,7 +13,7 @@ from app.inputs.kinds import is_struct, item_of, kind_of
 
 SECRETS = {"password", "current_password", "new_password", "token", "link_token"}
 """Compared as a whole, a password in its NFKC form."""
-IDS = {"sku", "gateway", "up_to", "invoice_ids", "amount", "currency"}
+IDS = {"sku", "gateway", "up_to", "invoice_ids"}
 """Copied from an answer of ours, compared or looked up as a whole, and refused when they are nobody's."""
 HARMFUL = ("a\r\nb", "\x1b[2J", "a\u202eb", "a\u2028b", "\x85")
 

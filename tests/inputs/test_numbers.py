@@ -108,3 +108,12 @@ def test_codes_of_an_app(given: str) -> None:
 
 def test_recovery_codes() -> None:
     assert numbers.code("abcde−12345—ABCDE‐ｆ0000") == "ABCDE12345ABCDEF0000"
+
+
+def test_amounts_that_are_none_do_not_count_as_nothing() -> None:
+    assert [numbers.amount(each) for each in ("１０００", "-5", "12.50", " 0 ")] == ["1000", "-5", "12.50", "0"]
+    assert all(
+        refused(numbers.amount, each) for each in ("abc", "NaN", "1e9", "٣٠٠", "", "1,000", "9" * 13, "Infinity")
+    )
+    assert numbers.currency("ＪＰＹ") == "JPY"
+    assert all(refused(numbers.currency, each) for each in ("yen", "JPYX", "", "円"))
