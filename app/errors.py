@@ -28,16 +28,40 @@ PortalError
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
 
-class Violation(Struct, frozen=True):
-    """One thing wrong with a request: the field (dotted path), a stable code and a sentence."""
+class Violation(Struct, frozen=True, omit_defaults=True):
+    """One thing wrong with a request: the field (dotted path), a stable code and a sentence.
+
+    `params` are the numbers and words of the sentence by name, for a client that says it itself: `most`, `least`,
+    `expected`, `choices`. `pointer` is the field once more, as a JSON pointer into the body (RFC 6901); it is left out
+    for what is not in the body.
+    """
 
     field: str
     code: str
     message: str
+    params: dict[str, Any] = {}
+    pointer: str = ""
+
+
+class Advice(Struct, frozen=True):
+    """A stable code, and its sentence."""
+
+    code: str
+    message: str
+
+
+class PasswordFeedback(Struct, frozen=True):
+    """How easily a password is guessed, from 0 (at once) to 4, and what would make it better."""
+
+    score: int
+    least_score: int
+    warning: Advice | None
+    suggestions: list[Advice]
 
 
 class PortalError(Exception):
@@ -61,6 +85,7 @@ class PortalError(Exception):
         self.code = code or self.code
         self.detail = detail or self.detail
         self.errors = tuple(errors)
+        self.feedback: PasswordFeedback | None = None
         self.retry_after_seconds = retry_after_seconds or self.retry_after_seconds
         super().__init__(f"{self.code}: {self.detail}")
 

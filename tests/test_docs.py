@@ -4,16 +4,22 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CODE = re.compile(
-    r"""\bcode(?:: str)?\s*=\s*"([a-z_]{4,})"|Violation\(\s*[^"()]*?f?"[^"]*",\s*"([a-z_]+)"|"([a-z_]+_required)","""
+WRITTEN = (
+    r'\bcode(?:: str)?\s*=\s*"([a-z_]{4,})"',
+    r'Violation\(\s*[^"()]*?f?"[^"]*",\s*"([a-z_]+)"',
+    r'"([a-z_]+_required)",',
+    r'Unfit\(\s*"([a-z_]+)"',
+    r'^    \(r"[^"]+", "([a-z_]+)",',
 )
+"""The ways in which the source writes a code."""
+CODE = re.compile("|".join(WRITTEN), re.M)
 DOCUMENTED = re.compile(r"^\| `([a-z_]+)` \|", re.M)
 
 
 def codes_in_source() -> set[str]:
     """Every stable code that the API can answer, as far as it is spelled as a literal."""
     found: set[str] = set()
-    for room in ("http", "commands", "queries", "ingest", "integrations/whmcs"):
+    for room in ("http", "commands", "inputs", "queries", "ingest", "integrations/whmcs"):
         for path in (ROOT / "app" / room).rglob("*.py"):
             found |= {next(filter(None, groups)) for groups in CODE.findall(path.read_text())}
     errors = re.findall(r'^    code = "([a-z_]+)"', (ROOT / "app" / "errors.py").read_text(), re.M)

@@ -21,6 +21,8 @@ from app.commands.services.schedules import PlannedChange
 from app.commands.services.story import ServiceStory
 from app.commands.services.story import story as story_of
 from app.ingest.operators import Operator
+from app.inputs import numbers
+from app.inputs.rule import Unfit
 from app.resources import Resources
 
 SUBSCRIPTION = click.argument("subscription_id")
@@ -97,9 +99,11 @@ def sync_plan(subscription_id: str, as_json: bool) -> None:
 @AS_JSON
 def reissue(subscription_id: str, eid: str, as_json: bool) -> None:
     """Issue an eSIM for another phone."""
-    if len(eid) != 32 or not (eid.isascii() and eid.isdigit()):
-        raise click.BadParameter("an EID has 32 digits", param_hint="--eid")
-    _decide(lambda ctx, by: staff.reissue(ctx, by, subscription_id, eid), as_json)
+    try:
+        usual = numbers.eid(eid)
+    except Unfit as unfit:
+        raise click.BadParameter(unfit.message, param_hint="--eid") from unfit
+    _decide(lambda ctx, by: staff.reissue(ctx, by, subscription_id, usual), as_json)
 
 
 @services.command("plan-changes")

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from app.commands.comment_on_case import own_case, same_case
 from app.commands.context import Actor, Context, Done
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
+from app.inputs.text import FileName
 from app.integrations.salesforce.cases import SalesforceCases
 
 LARGEST_BYTES = 5 * 1024 * 1024
@@ -36,7 +37,7 @@ log = structlog.get_logger()
 class AttachToCase(Struct, forbid_unknown_fields=True):
     """A file; `content` is base64."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+    name: Annotated[FileName, Meta(min_length=1, max_length=200)]
     content: Annotated[bytes, Meta(min_length=1, max_length=LARGEST_BYTES)]
 
 

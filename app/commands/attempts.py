@@ -1,9 +1,9 @@
 """Attempts at proving who one is, counted before they are made, so that many at once are counted too.
 
 Three counts a quarter of an hour: of one address for one e-mail, of one address for all, and of everybody for one
-e-mail; an IPv6 address counts as its /64. The last never locks a customer out: who comes from an address that this user
-has logged in from before is not held up by what others do, everybody else gets one attempt every half minute, and a
-password reset is always open.
+e-mail; an IPv6 address counts as its /64. None locks a customer out: who comes from an address that this user has
+logged in from before is not held up by what others do, everybody else gets one attempt every half minute, and a mailed
+sign-in code or a password reset is always open (`app/commands/sign_in_codes.py`).
 
 Counted in Redis, for all processes together; while it is away, in this process.
 """
@@ -24,7 +24,7 @@ MOST_OF_EMAIL = 30
 WINDOW_SECONDS = 900
 SLOW_SECONDS = 30
 KNOWN_DAYS = 30
-"""For how long after a login an address counts as the user's own."""
+"""For how long after a login, or the use of a mailed link, an address counts as the user's own."""
 MOST_LOCAL = 10_000
 
 _COUNT = """
@@ -40,8 +40,11 @@ redis.call('DEL', KEYS[1])
 for i = 2, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('DECR', KEYS[i]) end end
 """
 _KNOWN = """
-SELECT DISTINCT s.address FROM portal.sessions s JOIN portal.users u ON u.id = s.user_id
-WHERE lower(u.email) = $1 AND s.address IS NOT NULL AND s.created_at > now() - $2 * interval '1 day' LIMIT 1000
+SELECT s.address FROM portal.sessions s JOIN portal.users u ON u.id = s.user_id
+WHERE lower(u.email) = $1 AND s.address IS NOT NULL AND s.created_at > now() - $2 * interval '1 day'
+UNION
+SELECT r.used_from FROM portal.password_resets r JOIN portal.users u ON u.id = r.user_id
+WHERE lower(u.email) = $1 AND r.used_from IS NOT NULL AND r.used_at > now() - $2 * interval '1 day' LIMIT 1000
 """
 
 
@@ -114,7 +117,7 @@ async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[in
 
 def _refusal(left_seconds: int) -> RateLimited:
     return RateLimited(
-        "Too many failed attempts. Please wait before you try again, or reset your password.",
+        "Too many failed attempts. Please wait, have a sign-in code mailed to you, or reset your password.",
         code="too_many_attempts",
         retry_after_seconds=max(left_seconds, 1),
     )

@@ -9,11 +9,16 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-Short = Annotated[str, Meta(max_length=100)]
-Upto40 = Annotated[str, Meta(max_length=40)]
-Domain = Annotated[str, Meta(max_length=253)]
-PromoCode = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[\w.-]+$")]
-Required = Annotated[str, Meta(min_length=1, max_length=100)]
+from app.inputs.domain import Domain
+from app.inputs.numbers import Country, Digits, Postcode, PromoCode
+from app.inputs.text import Line, LineOrNothing
+
+Short = Annotated[LineOrNothing, Meta(max_length=100)]
+UpTo40 = Annotated[LineOrNothing, Meta(max_length=40)]
+Number = Annotated[Digits, Meta(max_length=100)]
+Site = Annotated[Domain, Meta(max_length=253)]
+Promotion = Annotated[PromoCode, Meta(min_length=1, max_length=50)]
+Required = Annotated[Line, Meta(min_length=1, max_length=100)]
 
 
 class BasketItem(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -26,9 +31,9 @@ class BasketItem(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class NumberTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A mobile number that comes along (MNP). Names must equal those at the present carrier."""
 
-    reservation_number: Annotated[Short, Meta(description="Ten digits, from the present carrier.")] = ""
+    reservation_number: Annotated[Number, Meta(description="Ten digits, from the present carrier.")] = ""
     expires_on: Annotated[date | None, Meta(description="Last day of the reservation.")] = None
-    phone_number: Annotated[Short, Meta(description="The number, digits only.")] = ""
+    phone_number: Annotated[Number, Meta(description="The number; hyphens between the digits are dropped.")] = ""
     last_name: Short = ""
     first_name: Short = ""
     last_name_kana: Annotated[Short, Meta(description="Full-width katakana.")] = ""
@@ -41,13 +46,13 @@ class Configuration(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """How the ordered services shall be set up."""
 
     sim_type: Annotated[Literal["esim", "physical"] | None, Meta(description="For SIM plans.")] = None
-    eid: Annotated[Upto40 | None, Meta(description="The phone's eSIM id, 32 digits; for an eSIM.")] = None
+    eid: Annotated[Number | None, Meta(description="The phone's eSIM id, 32 digits; for an eSIM.")] = None
     mnp: Annotated[NumberTransfer | None, Meta(description="For a number that comes along.")] = None
     access_mode: Annotated[
         Literal["ipoe_own_router", "ipoe_home_gateway", "pppoe"] | None, Meta(description="For Internet plans.")
     ] = None
-    vpn_region: Annotated[Upto40 | None, Meta(description="As the catalog lists it; for VPN plans.")] = None
-    domain: Annotated[Domain | None, Meta(description="Main domain; for hosting plans.")] = None
+    vpn_region: Annotated[UpTo40 | None, Meta(description="As the catalog lists it; for VPN plans.")] = None
+    domain: Annotated[Site | None, Meta(description="Main domain, in any script; for hosting plans.")] = None
 
 
 class Address(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -57,8 +62,8 @@ class Address(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     address2: Short = ""
     city: Required
     state: Required
-    postcode: Annotated[str, Meta(min_length=1, max_length=20)]
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    postcode: Annotated[Postcode, Meta(min_length=1, max_length=20)]
+    country: Annotated[Country, Meta(max_length=10)]
 
 
 class Basket(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -67,5 +72,5 @@ class Basket(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     items: Annotated[list[BasketItem], Meta(min_length=1, max_length=20)]
     configuration: Configuration = field(default_factory=Configuration)
     address: Annotated[Address | None, Meta(description="When it differs from the billing address on file.")] = None
-    promo_code: Annotated[PromoCode | None, Meta(description="A promotion code; one an order.")] = None
+    promo_code: Annotated[Promotion | None, Meta(description="A promotion code; one an order.")] = None
     address_confirmed: Annotated[bool, Meta(description="The customer confirmed the installation address.")] = False

@@ -21,6 +21,7 @@ from app.commands.services.turn import own_turn
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
 from app.ingest.accounts import whmcs_hint
 from app.ingest.mirror import now
+from app.inputs.text import LinesOrNothing
 from app.integrations.whmcs import cancellations, records
 from app.integrations.whmcs.cancellations import Kind
 from app.integrations.whmcs.faults import CANCELLATION_EXISTS
@@ -34,7 +35,7 @@ class Cancel(Struct, forbid_unknown_fields=True):
     """When, and why if the customer likes to say."""
 
     when: When = "end_of_period"
-    reason: Annotated[str, Meta(max_length=1_000)] = ""
+    reason: Annotated[LinesOrNothing, Meta(max_length=1_000)] = ""
 
 
 class CancelSubscription(Struct, frozen=True):

@@ -23,8 +23,16 @@ from app.commands.services.ordering import Terms, order
 from app.commands.services.owned import Service, owned
 from app.commands.services.schedules import PlannedChange
 from app.commands.services.turn import own_turn
+from app.inputs.numbers import Amount, Currency
 from app.readmodels.money import Money
 from app.readmodels.plans import Direction
+
+
+class Agreed(Money, frozen=True, forbid_unknown_fields=True):
+    """An amount that the caller was shown. What is none must not count as nothing to pay."""
+
+    amount: Annotated[Amount, Meta(max_length=40)]
+    currency: Annotated[Currency, Meta(max_length=10)]
 
 
 class NewPlan(Struct, forbid_unknown_fields=True):
@@ -32,8 +40,8 @@ class NewPlan(Struct, forbid_unknown_fields=True):
     `effective_date` on that day, at most a year ahead; what is due is calculated then."""
 
     sku: Annotated[str, Meta(min_length=1, max_length=100)]
-    due_now: Money | None = None
-    credit: Money | None = None
+    due_now: Agreed | None = None
+    credit: Agreed | None = None
     effective_date: Annotated[date | None, Meta(description="The day, where the customer is. Today is at once.")] = None
 
 

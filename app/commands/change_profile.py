@@ -13,11 +13,13 @@ from msgspec.structs import asdict
 
 from app.commands.client_edit import edit
 from app.commands.context import Actor, Context, Done
-from app.errors import InvalidRequest, Violation
+from app.errors import InvalidRequest
+from app.inputs.numbers import Phone
+from app.inputs.text import Line
 from app.readmodels.profiles import Profile
 
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Phone = Annotated[str, Meta(pattern=r"^[+0-9() -]{6,30}$")]
+Name = Annotated[Line, Meta(min_length=1, max_length=100)]
+Telephone = Annotated[Phone, Meta(max_length=60)]
 WHMCS_NAMES = {
     "first_name": "firstname",
     "last_name": "lastname",
@@ -32,7 +34,7 @@ class ProfileChange(Struct, forbid_unknown_fields=True, kw_only=True):
     first_name: Name | UnsetType = UNSET
     last_name: Name | UnsetType = UNSET
     company: Name | UnsetType = UNSET
-    phone: Phone | UnsetType = UNSET
+    phone: Telephone | UnsetType = UNSET
 
 
 class ChangeProfile(Struct):
@@ -46,12 +48,11 @@ async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> 
     """Change some fields. Safe to repeat.
 
     Raises:
-        InvalidRequest: nothing is changed, or a name is blank.
+        InvalidRequest: nothing is changed.
         Outdated: `precondition_failed`.
     """
-    given = {name: " ".join(value.split()) for name, value in asdict(request.change).items() if value is not UNSET}
-    blank = [Violation(name, "field_empty", "Please fill this in.") for name, value in given.items() if not value]
-    if blank or not given:
-        raise InvalidRequest("Name at least one field to change, and leave none blank.", errors=blank)
+    given = {name: value for name, value in asdict(request.change).items() if value is not UNSET}
+    if not given:
+        raise InvalidRequest("Name at least one field to change.")
     fields = {WHMCS_NAMES[name]: value for name, value in given.items()}
     return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile))

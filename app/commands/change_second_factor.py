@@ -13,9 +13,10 @@ from app.commands import mail, second_factor, sessions
 from app.commands.change_password import Secret, require_password
 from app.commands.context import Actor, Context, Done
 from app.errors import Conflict, NotAllowed
+from app.inputs.numbers import Code
 from app.readmodels.watch import heard_everywhere
 
-Code = Annotated[str, Meta(min_length=6, max_length=30)]
+FactorCode = Annotated[Code, Meta(min_length=6, max_length=60)]
 
 
 class EnrolSecondFactor(Struct, forbid_unknown_fields=True):
@@ -27,14 +28,14 @@ class EnrolSecondFactor(Struct, forbid_unknown_fields=True):
 class ConfirmSecondFactor(Struct, forbid_unknown_fields=True):
     """The code that the app shows now."""
 
-    code: Code
+    code: FactorCode
 
 
 class DisableSecondFactor(Struct, forbid_unknown_fields=True):
     """Both factors; a recovery code will do."""
 
     password: Secret
-    code: Code
+    code: FactorCode
 
 
 class SessionRenewed(Struct, frozen=True, kw_only=True):
@@ -58,9 +59,9 @@ async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFa
         NotAllowed: `password_wrong`.
         Conflict: `mfa_already_on`.
     """
-    email, *_ = await require_password(ctx, actor, request.password)
+    user = await require_password(ctx, actor, request.password)
     assert actor.user_id is not None
-    enrolment = await second_factor.offer(ctx, actor.user_id, email)
+    enrolment = await second_factor.offer(ctx, actor.user_id, user.email)
     if enrolment is None:
         raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
     return Done(enrolment)

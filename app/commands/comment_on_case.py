@@ -16,6 +16,7 @@ from app.commands import refusals
 from app.commands.context import Actor, Context, Done
 from app.commands.postal import TOO_LONG
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
+from app.inputs.text import Lines
 from app.intake import parse
 from app.intake.words import same_lines
 from app.integrations.salesforce import limits
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 class CommentOnCase(Struct, forbid_unknown_fields=True):
     """What is said."""
 
-    body: Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\S")]
+    body: Annotated[Lines, Meta(min_length=1, max_length=4_000)]
 
 
 class CommentOn(Struct, frozen=True):

@@ -4,14 +4,15 @@ It says whether somebody can sign up, never whose number it is. Negative answers
 """
 
 import contextlib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from redis.exceptions import RedisError
 
 from app.commands import sign_up_journal
 from app.commands.context import Actor, Context, Done
+from app.inputs.numbers import CustomerNumber
 from app.integrations.salesforce import wire
 
 KEPT_SECONDS = 30
@@ -21,7 +22,7 @@ KEPT_FIELDS = ("Id", "Name", wire.ACCOUNT_NUMBER, wire.ACCOUNT_WHMCS)
 class CheckCustomerNumber(Struct, forbid_unknown_fields=True):
     """The number as printed on the customer's letters."""
 
-    customer_number: str
+    customer_number: Annotated[CustomerNumber, Meta(min_length=1, max_length=40)]
 
 
 class CustomerNumberChecked(Struct, frozen=True):

@@ -23,6 +23,7 @@ from app.commands.tell_salesforce import registered
 from app.commands.users import User
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, RuleViolated, UpstreamError
 from app.ingest import accounts
+from app.inputs.email import KnownEmail
 from app.integrations.salesforce import wire
 from app.integrations.whmcs.client import Record
 
@@ -40,7 +41,7 @@ log = structlog.get_logger()
 class LinkAccount(Struct, forbid_unknown_fields=True):
     """Credentials of the billing system, used once and never kept."""
 
-    email: Annotated[str, Meta(max_length=254)]
+    email: Annotated[KnownEmail, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=1024)]
 
 
@@ -129,7 +130,7 @@ async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Do
     if row is None:
         raise _invalid_link()
     personal = (row["email"], row["first_name"], row["last_name"])
-    passwords.refuse_weak(request.new_password, "new_password", personal=personal)
+    await passwords.refuse_weak(request.new_password, "new_password", personal=personal)
     if not await ctx.pool.fetchval(_USE, digest(request.link_token)):
         raise _invalid_link()
     names = {name: row[name] for name in ("email", "first_name", "last_name")}

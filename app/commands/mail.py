@@ -3,7 +3,8 @@
 A request says what kind of mail goes where, at most with the row it is about, and nothing else: the same is written for
 an address we know and for one we do not, and a token exists only in the mail itself.
 
-Reads: portal.users, scheduled_changes. Reads and writes: portal.mails. Writes: portal.password_resets.
+Reads: portal.users, scheduled_changes. Reads and writes: portal.mails. Writes:
+portal.password_resets, portal.sign_in_codes.
 """
 
 import random
@@ -16,14 +17,17 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from app.commands import sign_in_codes
 from app.commands.sessions import digest
 from app.db import is_outage
 from app.errors import UpstreamError, UpstreamRejected
+from app.inputs.text import said
 from app.integrations.mail import Mail, send
 from app.settings import Settings
 
 Kind = Literal[
     "password_reset",
+    "sign_in_code",
     "password_changed",
     "mfa_enabled",
     "mfa_disabled",
@@ -37,8 +41,9 @@ Kind = Literal[
 BATCH = 20
 MOST_ATTEMPTS = 12
 LONGEST_WAIT_SECONDS = 3_600
-RESETS_AN_HOUR = 3
-"""To one user; more would only fill a mailbox."""
+WISH_PAUSE_SECONDS = 300
+"""What anybody may ask for is mailed to one user at most this often; more would only fill a mailbox. Whoever asks in
+between has a mail of the last minutes whose link or code is good, whoever asked for that one."""
 INVITATION_SECONDS = 3 * 24 * 3_600
 
 TAKEN_SECONDS = 120
@@ -50,7 +55,7 @@ WHERE id = (SELECT id FROM portal.mails WHERE finished_at IS NULL AND next_attem
             ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, kind, recipient, about, attempts
 """
-_USER = "SELECT id, email, first_name FROM portal.users WHERE lower(email) = lower($1)"
+_USER = "SELECT id, email FROM portal.users WHERE lower(email) = lower($1)"
 _FINISH = "UPDATE portal.mails SET finished_at = now(), outcome = $2, error = $3, attempts = attempts + 1 WHERE id = $1"
 _LATER = (
     "UPDATE portal.mails SET attempts = attempts + 1, error = $2, "
@@ -63,6 +68,17 @@ log = structlog.get_logger()
 async def ask(connection: Any, kind: Kind, recipient: str) -> None:
     """Have a mail sent once the caller's transaction is committed."""
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
+
+
+async def ask_once(connection: Any, kind: Kind, recipient: str) -> None:
+    """The same for what strangers may ask for: however often they do, one such mail waits. With `recipient` in small
+    letters."""
+    await connection.execute(
+        "INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2) ON CONFLICT (kind, recipient) "
+        "WHERE finished_at IS NULL AND kind IN ('password_reset', 'sign_in_code') DO NOTHING",
+        kind,
+        recipient,
+    )
 
 
 async def ask_user(connection: Any, kind: Kind, user_id: UUID | None, *, about: UUID | None = None) -> None:
@@ -140,18 +156,44 @@ def _link(settings: Settings, token: str) -> str:
     return page.replace("{token}", token)
 
 
-async def _password_reset(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
-    lately = await connection.fetchval(
-        "SELECT count(*) FROM portal.password_resets WHERE user_id = $1 AND created_at > now() - interval '1 hour'",
-        user["id"],
+async def _is_in_mailbox(connection: Any, kind: Kind, table: str, user: Any) -> bool:
+    """Whether such a mail was sent within the pause, and what it holds can still be used. One that was written and not
+    sent does not count."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM portal.mails WHERE kind = $1 AND recipient = lower($2) AND outcome = 'sent' "
+            "               AND finished_at > now() - $4 * interval '1 second') "
+            f"AND EXISTS (SELECT FROM {table} WHERE user_id = $3 AND used_at IS NULL AND expires_at > now() "
+            "             AND created_at > now() - $4 * 2 * interval '1 second')",
+            kind,
+            user["email"],
+            user["id"],
+            float(WISH_PAUSE_SECONDS),
+        )
     )
-    if lately >= RESETS_AN_HOUR:
+
+
+async def _password_reset(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+    if await _is_in_mailbox(connection, "password_reset", "portal.password_resets", user):
         return None
     link = _link(settings, await _token(connection, user, settings.password_reset_seconds))
     minutes = settings.password_reset_seconds // 60
     text = f"Choose a new password here. The link works once, for {minutes} minutes:\n\n{link}\n\n"
     return _mail(
         user, "Reset your password", text + "If you did not ask for this, ignore this mail: nothing has changed."
+    )
+
+
+async def _sign_in_code(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+    if await _is_in_mailbox(connection, "sign_in_code", "portal.sign_in_codes", user):
+        return None
+    code, minutes = await sign_in_codes.made(connection, user["id"]), sign_in_codes.LIFE_SECONDS // 60
+    text = f"Enter this code when you log in, beside your password. It works once, for {minutes} minutes:\n\n{code}\n\n"
+    return _mail(
+        user,
+        "Your sign-in code",
+        text + "If you did not ask for it, ignore this mail: nobody can log in with it without your password. "
+        "We never ask for the code by telephone or mail.",
     )
 
 
@@ -180,13 +222,15 @@ async def _scheduled_change(connection: Any, settings: Settings, user: Any, abou
     row = await connection.fetchrow("SELECT * FROM portal.scheduled_changes WHERE schedule_id = $1", about)
     if row is None:
         return None
-    planned = f"You planned to change {row['present_name']} to {row['product_name']} on {row['effective_date']}."
-    subject = f"{row['product_name']}, as you planned it"
+    present, product = said(row["present_name"]), said(row["product_name"])
+    planned = f"You planned to change {present} to {product} on {row['effective_date']}."
+    subject = f"{product}, as you planned it"
     told = "That is done, and takes effect within minutes."
     if row["state"] == "refused":
         subject = "Your change of plan could not be made"
         told = (
-            f"That could not be done, and nothing was changed. {row['reason']} To choose again, look at your services."
+            f"That could not be done, and nothing was changed. {said(row['reason'] or '')} "
+            "To choose again, look at your services."
         )
     elif row["invoice_id"]:
         told = f"It is ordered, and takes effect when invoice {row['invoice_id']} is paid."
@@ -202,13 +246,15 @@ def _notice(subject: str, text: str) -> "Writer":
 
 
 def _mail(user: Any, subject: str, text: str) -> Mail:
-    greeting = f"Dear {user['first_name']},\n\n" if user["first_name"] else ""
-    return Mail(user["email"], subject, f"{greeting}{text}\n")
+    """Without anything that a customer wrote, names too: whoever signs up with another's address would have us send
+    that person a text of their choice."""
+    return Mail(user["email"], subject, f"{text}\n")
 
 
 Writer = Callable[[Any, Settings, Any, UUID | None], Awaitable[Mail | None]]
 WRITERS: Mapping[str, Writer] = {
     "password_reset": _password_reset,
+    "sign_in_code": _sign_in_code,
     "invitation": _invitation,
     "service_active": _service_active,
     "welcome": _welcome,

@@ -29,6 +29,7 @@ from app.errors import (
 )
 from app.ingest.accounts import account_history_hint
 from app.ingest.mirror import now
+from app.inputs.text import Line, Lines
 from app.intake.words import same_lines
 from app.integrations.salesforce import limits, records
 from app.integrations.salesforce.cases import SalesforceCases
@@ -43,8 +44,8 @@ log = structlog.get_logger()
 class OpenCase(Struct, forbid_unknown_fields=True):
     """What it is about."""
 
-    subject: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
-    description: Annotated[str, Meta(min_length=1, max_length=32_000, pattern=r"\S")]
+    subject: Annotated[Line, Meta(min_length=1, max_length=255)]
+    description: Annotated[Lines, Meta(min_length=1, max_length=32_000)]
     priority: Literal["low", "medium", "high"] = "medium"
 
 

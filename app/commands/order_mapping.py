@@ -8,6 +8,7 @@ from msgspec import convert
 from app.commands import postal
 from app.commands.basket import Basket, Configuration, NumberTransfer
 from app.commands.order_facts import KnownAddress, Product
+from app.inputs.domain import ascii_form
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Choices, Porting, Snapshot
 from app.readmodels.profiles import Address
 
@@ -47,7 +48,7 @@ def choices(configuration: Configuration, products: Sequence[Product]) -> Choice
         eid=configuration.eid if has_sim and configuration.sim_type == "esim" else None,
         voice_mail="voice_mail" in options,
         call_waiting="call_waiting" in options,
-        domain=configuration.domain.lower() if configuration.domain and "hosting" in categories else None,
+        domain=ascii_form(configuration.domain) if configuration.domain and "hosting" in categories else None,
     )
 
 

@@ -11,6 +11,9 @@ from app.commands.order_facts import Facts, Product
 from app.commands.order_mapping import ordered_address
 from app.commands.postal import TOO_LONG, too_long
 from app.errors import RuleViolated, Violation
+from app.inputs.domain import ascii_form
+from app.inputs.numbers import is_digits
+from app.inputs.rule import Unfit
 from app.intake.words import folded
 from app.integrations.salesforce import limits
 
@@ -24,7 +27,6 @@ ACTIVE_CLIENT = "active"
 CLOSED_CLIENTS = frozenset({"closed", "inactive"})
 CANNOT_TELL = "We cannot tell yet {}, and are looking it up. Please try again in a moment."
 
-_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.I)
 _KATAKANA = re.compile(r"[゠-ヿ\s]+")
 
 
@@ -118,7 +120,7 @@ def sim(basket: Basket, facts: Facts) -> Iterator[Violation]:
     configuration = basket.configuration
     if configuration.sim_type is None:
         yield Violation("configuration.sim_type", "sim_type_required", "Please choose an eSIM or a physical SIM.")
-    if configuration.sim_type == "esim" and not re.fullmatch(r"\d{32}", configuration.eid or ""):
+    if configuration.sim_type == "esim" and not is_digits(configuration.eid or "", 32):
         yield Violation("configuration.eid", "eid_required", "Please give the 32 digits of your phone's EID.")
     if configuration.mnp is not None:
         yield from _transfer(configuration.mnp, facts)
@@ -126,9 +128,9 @@ def sim(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 def _transfer(mnp: NumberTransfer, facts: Facts) -> Iterator[Violation]:
     held = {
-        "reservation_number": bool(re.fullmatch(r"\d{10}", mnp.reservation_number)),
+        "reservation_number": is_digits(mnp.reservation_number, 10),
         "expires_on": mnp.expires_on is not None and mnp.expires_on >= facts.today,
-        "phone_number": bool(re.fullmatch(r"\d{11,14}", mnp.phone_number)),
+        "phone_number": is_digits(mnp.phone_number, 11, 14),
         "last_name": bool(mnp.last_name.strip()),
         "first_name": bool(mnp.first_name.strip()),
         "last_name_kana": bool(_KATAKANA.fullmatch(mnp.last_name_kana)),
@@ -172,9 +174,16 @@ def vpn(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def hosting(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """A hosting plan needs a main domain."""
-    if _of(basket, facts, "hosting") and not _DOMAIN.fullmatch(basket.configuration.domain or ""):
+    """A hosting plan needs a main domain, and one that can be registered."""
+    if not _of(basket, facts, "hosting"):
+        return
+    if not basket.configuration.domain:
         yield Violation("configuration.domain", "domain_required", "Please give the domain to host, e.g. example.jp.")
+        return
+    try:
+        ascii_form(basket.configuration.domain)
+    except Unfit as unfit:
+        yield Violation("configuration.domain", unfit.code, unfit.message)
 
 
 def address(basket: Basket, facts: Facts) -> Iterator[Violation]:

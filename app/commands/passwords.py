@@ -1,24 +1,23 @@
 """Passwords: argon2id, hashed in a thread so that a login never stalls the other requests.
 
-Rules after NIST SP 800-63B: length, and nothing that is known to be common or is made of the user's own name or
-address; no rules about kinds of characters.
+A password is its NFKC form (NIST SP 800-63B): the same on every keyboard. Hashes made before that was so are of the
+text as it was typed; they still match, and are replaced at the next login.
 """
 
 import asyncio
+import unicodedata
 from collections.abc import Iterable
+from typing import Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from app.commands.password_strength import LEAST_SCORE, judged
 from app.errors import InvalidRequest, Overloaded, Violation
 
 SHORTEST, LONGEST = 12, 128
-COMMON = frozenset(FREQUENCY_LISTS["passwords"]) | frozenset(FREQUENCY_LISTS["english_wikipedia"])
-"""30,000 passwords and as many words, in lower case. Most are shorter than 12: their repetitions and extensions count
-too."""
-PRODUCT_WORDS = ("portal", "customer")
-SHORTEST_WORD = 4
+Verdict = Literal["wrong", "right", "outdated"]
+"""`outdated`: right, and the hash is older than today's parameters or made of another form of the text."""
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP: argon2id, 19 MiB, t=2, p=1
 _NOBODY = _HASHER.hash("nobody has this password")
@@ -51,46 +50,34 @@ class _Turns:
 _TURNS = _Turns()
 
 
-def weakness(password: str, *, personal: Iterable[str] = ()) -> str | None:
-    """Why a password is refused, as a sentence; None when it is fine. `personal` are the user's names and address."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        return f"Use {SHORTEST} to {LONGEST} characters."
-    plain = password.lower()
-    if _is_common(plain) or len(set(plain)) < 4:
-        return "This password is too easy to guess. Use another one."
-    if _is_made_of(plain, [*_words(personal), *PRODUCT_WORDS]):
-        return "This password is made of your name, your address or ours. Use another one."
-    return None
-
-
-def refuse_weak(password: str, field: str, *, personal: Iterable[str] = ()) -> None:
-    """Raise what `weakness` says about a field of a request.
+async def refuse_weak(password: str, field: str, *, personal: Iterable[str] = ()) -> None:
+    """That a new password is long enough and hard to guess, also for who knows the user's name and address.
 
     Raises:
-        InvalidRequest: `errors` with code `weak_password`.
+        InvalidRequest: `errors` with code `weak_password`, and `feedback` when it is easy to guess.
+        Overloaded: `too_many_logins`.
     """
-    if sentence := weakness(password, personal=personal):
-        raise InvalidRequest("Please choose another password.", errors=[Violation(field, "weak_password", sentence)])
+    plain = usual(password)
+    if not SHORTEST <= len(plain) <= LONGEST:
+        sentence, limits = f"Use {SHORTEST} to {LONGEST} characters.", {"least": SHORTEST, "most": LONGEST}
+        raise _weak(Violation(field, "weak_password", sentence, limits))
+    async with _TURNS:  # the library keeps one user's words in a place that all share
+        feedback = await asyncio.to_thread(judged, plain, list(personal))
+    if feedback.score >= LEAST_SCORE:
+        return
+    sentence = feedback.warning.message if feedback.warning else "This password is too easy to guess."
+    error = _weak(Violation(field, "weak_password", sentence, {"score": feedback.score, "least_score": LEAST_SCORE}))
+    error.feedback = feedback
+    raise error
 
 
-def _is_common(plain: str) -> bool:
-    """A common password, twice one, or one with digits and signs around it."""
-    half = plain[: len(plain) // 2]
-    core = plain.strip("0123456789 !\"#$%&'()*+,-./:;<=>?@[]^_`{|}~")
-    return plain in COMMON or (plain == half * 2 and half in COMMON) or not core or core in COMMON
+def _weak(violation: Violation) -> InvalidRequest:
+    return InvalidRequest("Please choose another password.", errors=[violation])
 
 
-def _is_made_of(plain: str, words: Iterable[str]) -> bool:
-    """Whether what is left without these words would be no password."""
-    rest = plain
-    for word in sorted(words, key=len, reverse=True):
-        rest = rest.replace(word, "")
-    return len(rest) <= SHORTEST / 2 and rest != plain
-
-
-def _words(personal: Iterable[str]) -> list[str]:
-    parts = [part for text in personal for part in text.lower().replace("@", " ").replace(".", " ").split()]
-    return [part for part in parts if len(part) >= SHORTEST_WORD]
+def usual(password: str) -> str:
+    """The form that is hashed."""
+    return unicodedata.normalize("NFKC", password)
 
 
 async def hashed(password: str) -> str:
@@ -100,23 +87,37 @@ async def hashed(password: str) -> str:
         Overloaded: `too_many_logins`.
     """
     async with _TURNS:
-        return await asyncio.to_thread(_HASHER.hash, password)
+        return await asyncio.to_thread(_HASHER.hash, usual(password))
 
 
-async def matches(stored: str | None, password: str) -> bool:
-    """Whether this is the password. Without a stored hash it takes just as long, and is false.
+async def verdict(stored: str | None, password: str) -> Verdict:
+    """Whether this is the password, and whether its hash should be replaced. Without a stored hash it takes just as
+    long, and is wrong.
 
     Raises:
         Overloaded: `too_many_logins`.
     """
     async with _TURNS:
-        found = await asyncio.to_thread(_verify, stored or _NOBODY, password)
-    return found and stored is not None
+        found = await asyncio.to_thread(_verdict, stored or _NOBODY, password)
+    return found if stored is not None else "wrong"
 
 
-def is_outdated(stored: str) -> bool:
-    """Whether a hash was made with weaker parameters than today's."""
-    return _HASHER.check_needs_rehash(stored)
+async def matches(stored: str | None, password: str) -> bool:
+    """Whether this is the password.
+
+    Raises:
+        Overloaded: `too_many_logins`.
+    """
+    return await verdict(stored, password) != "wrong"
+
+
+def _verdict(stored: str, password: str) -> Verdict:
+    plain = usual(password)
+    as_usual = _verify(stored, plain)
+    as_typed = plain != password and _verify(stored, password)  # tried whatever came before: the time tells nothing
+    if not (as_usual or as_typed):
+        return "wrong"
+    return "outdated" if not as_usual or _HASHER.check_needs_rehash(stored) else "right"
 
 
 def _verify(stored: str, password: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec.structs import asdict, replace
 
 from app.errors import RuleViolated, Violation
+from app.inputs.numbers import folded
 from app.integrations.salesforce import limits
 from app.integrations.salesforce.limits import Limit
 from app.readmodels.profiles import Address
@@ -39,7 +40,7 @@ PREFECTURES = {
 _KANJI = {**{name: name for name in PREFECTURES}, **{name[:-1]: name for name in PREFECTURES if name != "北海道"}}
 _ROMAJI = {name.lower(): name for name in PREFECTURES.values()}
 _SUFFIX = re.compile(r"[- ]?(to|do|fu|ken|prefecture|pref\.?)$")
-_JAPANESE_POSTCODE = re.compile(r"(\d{3})-?(\d{4})")
+_JAPANESE_POSTCODE = re.compile(r"([0-9]{3})-?([0-9]{4})")
 
 
 def checked(address: Address, *, within: str = "") -> Address:
@@ -114,7 +115,7 @@ def _tidy(value: str) -> str:
 
 
 def _postcode(text: str) -> str:
-    found = _JAPANESE_POSTCODE.fullmatch(text.removeprefix("〒").strip().replace("ー", "-").replace("−", "-"))
+    found = _JAPANESE_POSTCODE.fullmatch(folded(text).removeprefix("〒").strip())
     return f"{found.group(1)}-{found.group(2)}" if found else ""
 
 

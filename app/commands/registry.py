@@ -16,6 +16,7 @@ from app.commands.create_payment_link import create_invoice_pdf_link, create_pay
 from app.commands.create_payment_methods_link import create_payment_methods_link
 from app.commands.customer_numbers import check_customer_number
 from app.commands.link_account import complete_link, link_account
+from app.commands.mail_sign_in_code import mail_sign_in_code
 from app.commands.manage_payment_methods import remove_payment_method, set_default_payment_method
 from app.commands.open_case import open_case
 from app.commands.pay_invoice import pay_invoice
@@ -32,6 +33,7 @@ CHECK_CUSTOMER_NUMBER = Command("check_customer_number", check_customer_number, 
 SIGN_UP = Command("sign_up", sign_up)
 LINK_ACCOUNT = Command("link_account", link_account, replayable=False)
 COMPLETE_LINK = Command("complete_link", complete_link)
+MAIL_SIGN_IN_CODE = Command("mail_sign_in_code", mail_sign_in_code, replayable=False)
 FORGOT_PASSWORD = Command("forgot_password", forgot_password, replayable=False)
 RESET_PASSWORD = Command("reset_password", reset_password, replayable=False)
 CHANGE_PASSWORD = Command("change_password", change_password, replayable=False)
@@ -70,6 +72,7 @@ COMMANDS = (
     SIGN_UP,
     LINK_ACCOUNT,
     COMPLETE_LINK,
+    MAIL_SIGN_IN_CODE,
     FORGOT_PASSWORD,
     RESET_PASSWORD,
     CHANGE_PASSWORD,

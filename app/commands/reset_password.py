@@ -1,7 +1,7 @@
 """A forgotten password: a single-use link goes to the user's mailbox, and whoever holds it sets a new one.
 
-Asking takes the same work and gives the same answer for every address. A reset ends every session and opens a lockout;
-it does not replace the second factor.
+Asking takes the same work and gives the same answer for every address. A reset ends every session and opens a lockout,
+that of the second factor too: whoever filled it knew the old password. It does not replace the second factor.
 
 Reads and writes: portal.password_resets. Writes: portal.mails, portal.users, portal.sessions.
 """
@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from app.commands import attempts, mail, passwords, sessions
 from app.commands.context import Actor, Context, Done
 from app.errors import InvalidRequest
+from app.inputs.email import KnownEmail
 from app.readmodels.watch import heard_everywhere
 
 _USER = """
@@ -21,7 +22,7 @@ FROM portal.password_resets r JOIN portal.users u ON u.id = r.user_id
 WHERE r.token_hash = $1 AND r.used_at IS NULL AND r.expires_at > now()
 """
 _USE = (
-    "UPDATE portal.password_resets SET used_at = now() "
+    "UPDATE portal.password_resets SET used_at = now(), used_from = $2 "
     "WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now() RETURNING true"
 )
 
@@ -29,7 +30,7 @@ _USE = (
 class ForgotPassword(Struct, forbid_unknown_fields=True):
     """Who forgot."""
 
-    email: Annotated[str, Meta(max_length=254)]
+    email: Annotated[KnownEmail, Meta(max_length=254)]
 
 
 class ResetPassword(Struct, forbid_unknown_fields=True):
@@ -40,14 +41,8 @@ class ResetPassword(Struct, forbid_unknown_fields=True):
 
 
 async def forgot_password(ctx: Context, actor: Actor, request: ForgotPassword) -> Done:
-    """Have a link mailed, if there is such a user.
-
-    Raises:
-        RateLimited: `too_many_attempts`.
-    """
-    email = request.email.strip().lower()
-    await attempts.count(ctx, actor, "forgot_password", email)
-    await mail.ask(ctx.pool, "password_reset", email)
+    """Have a link mailed, if there is such a user. Nothing is counted by user: strangers who ask would use it up."""
+    await mail.ask_once(ctx.pool, "password_reset", request.email)
     return Done(None)
 
 
@@ -62,16 +57,17 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
     if user is None:
         raise _invalid()
     personal = (user["email"], user["first_name"], user["last_name"])
-    passwords.refuse_weak(request.new_password, "new_password", personal=personal)
+    await passwords.refuse_weak(request.new_password, "new_password", personal=personal)
     password_hash = await passwords.hashed(request.new_password)
     async with ctx.pool.acquire() as connection, connection.transaction():
         await sessions.hold(connection, user["user_id"])
-        if not await connection.fetchval(_USE, hashed_token):
+        if not await connection.fetchval(_USE, hashed_token, actor.address):
             raise _invalid()
         await sessions.set_password(connection, user["user_id"], password_hash)
         await mail.ask(connection, "password_changed", user["email"])
     await heard_everywhere()
-    await attempts.forget(ctx, actor, "log_in", user["email"])
+    await attempts.forget(ctx, actor, "log_in", user["email"].lower())
+    await attempts.forget(ctx, actor, "mfa", str(user["user_id"]), everywhere=True)
     return Done(None, user_id=user["user_id"])
 
 

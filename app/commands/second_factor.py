@@ -28,6 +28,7 @@ RECOVERY_CODES = 10
 RECOVERY_BYTES = 15
 """120 bits in 24 letters and digits: what is stored is a plain hash, which only length protects from guessing."""
 ISSUER = "Customer portal"
+COUNTED_AS = "mfa"
 _PURPOSE = "totp"
 
 _ACCEPT = "UPDATE portal.totp SET last_step = $2 WHERE user_id = $1 AND last_step < $2 RETURNING true"
@@ -67,8 +68,8 @@ async def offer(ctx: Context, user_id: UUID, email: str) -> Enrolment | None:
     return Enrolment(secret, uri) if kept else None
 
 
-async def require(ctx: Context, actor: Actor, user_id: UUID, code: str) -> bool:
-    """Whether the user has a second factor, and then that this is it.
+async def require(ctx: Context, actor: Actor, user_id: UUID, code: str, *, counted_as: str = COUNTED_AS) -> bool:
+    """Whether the user has a second factor, and then that this is it. Guesses are `counted_as` those of an action.
 
     Raises:
         NotAuthenticated: `mfa_required` without a code, `mfa_code_invalid` with a wrong or used one.
@@ -78,24 +79,25 @@ async def require(ctx: Context, actor: Actor, user_id: UUID, code: str) -> bool:
         return False
     if not code:
         raise NotAuthenticated("Please enter the code of your authenticator app as well.", code="mfa_required")
-    await check(ctx, actor, user_id, code)
+    await check(ctx, actor, user_id, code, counted_as=counted_as)
     return True
 
 
-async def check(ctx: Context, actor: Actor, user_id: UUID, code: str, *, recovery: bool = True) -> None:
-    """That this is the user's present code, or one of the recovery codes.
+async def check(
+    ctx: Context, actor: Actor, user_id: UUID, code: str, *, recovery: bool = True, counted_as: str = COUNTED_AS
+) -> None:
+    """That this is the user's present code, or one of the recovery codes; with neither blanks nor hyphens in it.
 
     Raises:
         NotAuthenticated: `mfa_code_invalid`.
         RateLimited: `too_many_attempts`.
     """
-    await attempts.count(ctx, actor, "mfa", str(user_id), everywhere=True)
-    plain = code.replace(" ", "").replace("-", "").upper()
-    if not (await _is_present(ctx, user_id, plain) or (recovery and await _is_recovery(ctx.pool, user_id, plain))):
+    await attempts.count(ctx, actor, counted_as, str(user_id), everywhere=True)
+    if not (await _is_present(ctx, user_id, code) or (recovery and await _is_recovery(ctx.pool, user_id, code))):
         raise NotAuthenticated(
             "This code is wrong, or was used already. Wait for the next one.", code="mfa_code_invalid"
         )
-    await attempts.forget(ctx, actor, "mfa", str(user_id), everywhere=True)
+    await attempts.forget(ctx, actor, counted_as, str(user_id), everywhere=True)
 
 
 async def _is_present(ctx: Context, user_id: UUID, code: str) -> bool:

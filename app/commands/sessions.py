@@ -1,6 +1,7 @@
 """Sessions: opaque 256-bit tokens of which only the SHA-256 is kept.
 
-Reads: portal.id_mappings. Reads and writes: portal.sessions, portal.users. Writes: portal.password_resets.
+Reads: portal.id_mappings. Reads and writes: portal.sessions, portal.users. Writes: portal.password_resets,
+portal.sign_in_codes.
 """
 
 import hashlib
@@ -67,7 +68,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 async def open_session(
-    pool: asyncpg.Pool, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
+    pool: Any, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
 ) -> Opened:
     """Begin a session; `mfa` says that a second factor was proven."""
     opened = Opened(
@@ -178,7 +179,7 @@ async def renew(connection: Any, session_id: UUID | None, *, proven: bool = Fals
 
 
 async def set_password(connection: Any, user_id: UUID, password_hash: str, *, but: UUID | None = None) -> None:
-    """Store a new hash; sessions, except perhaps one, and reset tokens that were mailed end with the old password."""
+    """Store a new hash; sessions, except perhaps one, and what was mailed to log in with end with the old password."""
     await connection.execute(
         "UPDATE portal.users SET password_hash = $2, password_changed_at = now(), updated_at = now() WHERE id = $1",
         user_id,
@@ -186,5 +187,8 @@ async def set_password(connection: Any, user_id: UUID, password_hash: str, *, bu
     )
     await connection.execute(
         "UPDATE portal.password_resets SET used_at = now() WHERE user_id = $1 AND used_at IS NULL", user_id
+    )
+    await connection.execute(
+        "UPDATE portal.sign_in_codes SET used_at = now() WHERE user_id = $1 AND used_at IS NULL", user_id
     )
     await revoke_all(connection, user_id, but=but)

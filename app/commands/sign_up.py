@@ -20,17 +20,21 @@ from msgspec.structs import asdict, replace
 from app.commands import passwords, postal, sign_up_journal
 from app.commands.context import Actor, Context, Done
 from app.commands.customer_numbers import account_of
+from app.commands.every_fault import every_fault
 from app.commands.sign_up_journal import Journal, Stored
 from app.commands.tell_salesforce import registered
 from app.commands.users import User
 from app.errors import Conflict, RuleViolated, UpstreamRejected
 from app.ingest import accounts
+from app.inputs.email import NewEmail
+from app.inputs.numbers import Country, CustomerNumber, Phone, Postcode
+from app.inputs.text import Line, LineOrNothing
 from app.integrations.salesforce import wire
 from app.integrations.whmcs.client import NewClient
 from app.integrations.whmcs.faults import EMAIL_TAKEN
 from app.readmodels import profiles
 
-Short = Annotated[str, Meta(min_length=1, max_length=100)]
+Short = Annotated[Line, Meta(min_length=1, max_length=100)]
 
 log = structlog.get_logger()
 
@@ -39,22 +43,22 @@ class Address(Struct, forbid_unknown_fields=True, kw_only=True):
     """The billing address; `country` is ISO 3166 alpha-2."""
 
     address1: Short
-    address2: Annotated[str, Meta(max_length=100)] = ""
+    address2: Annotated[LineOrNothing, Meta(max_length=100)] = ""
     city: Short
     state: Short
-    postcode: Annotated[str, Meta(min_length=1, max_length=20)]
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    postcode: Annotated[Postcode, Meta(min_length=1, max_length=20)]
+    country: Annotated[Country, Meta(max_length=10)]
 
 
 class SignUp(Struct, forbid_unknown_fields=True, kw_only=True):
     """Everything WHMCS requires of a client, and a password for the portal."""
 
-    email: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+    email: Annotated[NewEmail, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=1024)]
     first_name: Short
     last_name: Short
-    phone: Annotated[str, Meta(pattern=r"^[+0-9() -]{6,30}$")]
-    customer_number: Annotated[str, Meta(min_length=1, max_length=40)]
+    phone: Annotated[Phone, Meta(max_length=60)]
+    customer_number: Annotated[CustomerNumber, Meta(min_length=1, max_length=40)]
     address: Address
 
 
@@ -74,8 +78,11 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
         UpstreamError: try again; what was done is found again.
     """
-    passwords.refuse_weak(request.password, "password", personal=(request.email, request.first_name, request.last_name))
-    request = replace(request, address=_checked(request.address))
+    personal = (request.email, request.first_name, request.last_name)
+    _, address = await every_fault(
+        passwords.refuse_weak(request.password, "password", personal=personal), _checked(request.address)
+    )
+    request = replace(request, address=address)
     account = await account_of(ctx, request.customer_number.strip(), fresh=True)
     if account is None:
         raise RuleViolated(
@@ -94,7 +101,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         return await _sign_up(ctx, actor, request, account)
 
 
-def _checked(address: Address) -> Address:
+async def _checked(address: Address) -> Address:
     return Address(**asdict(postal.checked(profiles.Address(**asdict(address)), within="address.")))
 
 

@@ -13,8 +13,11 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands import mail, passwords, second_factor, sessions
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, InvalidRequest, NotFound, Violation
 from app.ingest.operators import Operator, audit
+from app.inputs.email import known
+from app.inputs.rule import Unfit
+from app.inputs.text import LINE_OR_NOTHING
 from app.readmodels.watch import heard_everywhere
 
 ROLES = ("support", "operator", "analyst")
@@ -46,24 +49,34 @@ async def add(pool: asyncpg.Pool, operator: Operator, email: str, role: str, fir
     """Make a member and have the invitation mailed.
 
     Raises:
+        InvalidRequest: the address or the name cannot be used.
         Conflict: `email_taken`.
     """
+    email, first_name = _usual(email, first_name)
     user_id, nobody_knows = uuid4(), await passwords.hashed(secrets.token_urlsafe(32))
     try:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(
                 "INSERT INTO portal.users (id, email, role, first_name, password_hash) VALUES ($1, $2, $3, $4, $5)",
                 user_id,
-                email.strip().lower(),
+                email,
                 role,
                 first_name,
                 nobody_knows,
             )
-            await mail.ask(connection, "invitation", email.strip().lower())
+            await mail.ask(connection, "invitation", email)
             await audit(connection, operator, "staff.add", [str(user_id)], role=role)
     except asyncpg.UniqueViolationError as error:
         raise Conflict("There is a user with this e-mail address already.", code="email_taken") from error
     return user_id
+
+
+def _usual(email: str, first_name: str) -> tuple[str, str]:
+    """Both as a body would be read: `operator@localhost` is fine, since staff may be in a network of their own."""
+    try:
+        return known(email), LINE_OR_NOTHING.read(first_name)
+    except Unfit as unfit:
+        raise InvalidRequest(unfit.message, errors=[Violation("email", unfit.code, unfit.message)]) from unfit
 
 
 async def remove(pool: asyncpg.Pool, operator: Operator, email: str) -> None:

@@ -17,6 +17,7 @@ from app.ingest.measure import measure
 from app.ingest.measures import Measures
 from app.ingest.operators import Operator
 from app.ingest.resolve import Resolved
+from app.inputs.text import Line
 from app.projections import explain as explanations
 from app.projections import generations
 from app.projections.explain.shapes import Explanation
@@ -36,7 +37,7 @@ class DeadLetters(Struct, frozen=True):
 class Discard(Struct, forbid_unknown_fields=True):
     """Why an entry is given up; it stands in the audit log."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    reason: Annotated[Line, Meta(min_length=1, max_length=500)]
 
 
 class Decided(Struct, frozen=True):

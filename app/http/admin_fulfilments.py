@@ -12,6 +12,7 @@ from app.commands.fulfilment.overview import Count, Fulfilment, FulfilmentStory
 from app.http.admin import operator_of
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
+from app.inputs.text import Line
 
 State = Literal["running", "paused", "failed", "done", "cancelled"]
 OrderId = Annotated[str, PathParameter(max_length=18, description="Salesforce's id of the order.")]
@@ -27,13 +28,13 @@ class Fulfilments(Struct, frozen=True):
 class SkipSteps(Struct, forbid_unknown_fields=True):
     """Why; it stands in the audit log."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=255)]
+    reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
 
 class CancelFulfilment(Struct, forbid_unknown_fields=True):
     """Why; it stands in the audit log and on the order in Salesforce."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=255)]
+    reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
 
 @get(

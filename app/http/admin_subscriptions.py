@@ -18,6 +18,8 @@ from app.errors import InvalidRequest, Violation
 from app.http.admin import operator_of
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
+from app.inputs.numbers import Digits, Eid
+from app.inputs.text import Line
 
 MOST = 500
 SubscriptionId = Annotated[str, PathParameter(max_length=20, description="WHMCS's id of the service.")]
@@ -26,20 +28,20 @@ SubscriptionId = Annotated[str, PathParameter(max_length=20, description="WHMCS'
 class Suspension(Struct, forbid_unknown_fields=True):
     """Why; the customer's sentence depends on it: with `overdue` or `payment` in it, it tells of the open invoice."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=255)]
+    reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
 
 class Termination(Struct, forbid_unknown_fields=True):
     """Why, and the subscription's id once more: there is no way back."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=255)]
-    confirm: Annotated[str, Meta(max_length=20)]
+    reason: Annotated[Line, Meta(min_length=1, max_length=255)]
+    confirm: Annotated[Digits, Meta(max_length=20)]
 
 
 class Reissue(Struct, forbid_unknown_fields=True):
     """The other phone."""
 
-    eid: Annotated[str, Meta(pattern=r"^[0-9]{32}$")]
+    eid: Annotated[Eid, Meta(max_length=100)]
 
 
 class PlanChanges(Struct, frozen=True):

@@ -3,19 +3,27 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, delete, get
-from litestar.params import PathParameter
+from litestar import Request, Response, delete, get, post
+from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
 from app.commands import sessions
 from app.commands.context import Context
-from app.commands.registry import REVOKE_SESSION, REVOKE_SESSIONS
+from app.commands.mail_sign_in_code import MailSignInCode
+from app.commands.registry import MAIL_SIGN_IN_CODE, REVOKE_SESSION, REVOKE_SESSIONS
 from app.commands.sessions import Session
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
 from app.http.run_command import run_silently
 from app.http.session_cookie import signed_out
 from app.settings import Settings
+
+
+@post("/api/auth/login/code", status_code=204, summary="Mail me a sign-in code", tags=["Sessions"])
+async def mail_code(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[MailSignInCode]) -> Response[None]:
+    """For who is told `too_many_attempts` because of others: log in with password and `email_code`. The answer is the
+    same if there is no such user."""
+    return await run_silently(request, MAIL_SIGN_IN_CODE, actor, data)
 
 
 class Sessions(Struct, frozen=True):
@@ -59,4 +67,4 @@ def _settings(request: Request[Any, Any, Any]) -> Settings:
     return context.settings
 
 
-ROUTES = (list_sessions, end_session, end_sessions)
+ROUTES = (mail_code, list_sessions, end_session, end_sessions)

@@ -1,26 +1,22 @@
-"""What is wrong with a request that could not be read, field by field: from the framework's and msgspec's words."""
+"""What is wrong with parameters that could not be read: from the framework's and msgspec's words.
 
-import re
+Bodies are read by `app/inputs/body.py`, before the framework looks at them.
+"""
+
 from http import HTTPStatus
 
 import msgspec
 from litestar.exceptions import HTTPException, ValidationException
 
 from app.errors import InvalidRequest, PortalError, Violation
-
-_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]+)`")
-_MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
-_BODY = re.compile(r"^\.?data(\.|$)")  # the framework's name for the body
-_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+from app.inputs.words import violation
 
 
 def of_malformed(error: Exception) -> PortalError:
     """The framework wraps msgspec's errors; the innermost one knows what is wrong."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, msgspec.ValidationError):
-            return of_validation(cause)
-        if isinstance(cause, msgspec.DecodeError):
+        if isinstance(cause, msgspec.DecodeError) and not isinstance(cause, msgspec.ValidationError):
             return InvalidRequest("The body is not valid JSON.", code="malformed_json")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, ValidationException):
@@ -31,27 +27,8 @@ def of_malformed(error: Exception) -> PortalError:
 
 
 def _parameters(error: ValidationException) -> list[Violation]:
+    """Query, path and header parameters: one code for all of them, the sentence says what is wrong."""
     extra = error.extra if isinstance(error.extra, list) else []
-    return [
-        Violation(str(each.get("key", "")), "invalid_parameter", str(each.get("message", "")))
-        for each in extra
-        if isinstance(each, dict)
-    ]
-
-
-def of_validation(error: msgspec.ValidationError) -> PortalError:
-    """msgspec's sentence as field, code and message."""
-    text = str(error)
-    path = _BODY.sub("", match.group("path") if (match := _PATH.search(text)) else "")
-    sentence = _PATH.sub("", text)
-    for pattern, code in ((_UNKNOWN_FIELD, "unknown_field"), (_MISSING_FIELD, "missing_field")):
-        if match := pattern.search(sentence):
-            field = ".".join(part for part in (path, match.group("field")) if part)
-            return InvalidRequest(
-                code=code if code == "unknown_field" else None, errors=[_violation(field, code, sentence)]
-            )
-    return InvalidRequest(errors=[_violation(path, "invalid_value", sentence)])
-
-
-def _violation(field: str, code: str, sentence: str) -> Violation:
-    return Violation(field, code, sentence.rstrip(".") + ".")
+    named = [(str(each.get("key", "")), str(each.get("message", ""))) for each in extra if isinstance(each, dict)]
+    said = [violation(name, "", sentence) for name, sentence in named]
+    return [Violation(each.field, "invalid_parameter", each.message, each.params) for each in said]

@@ -17,7 +17,7 @@ from litestar.exceptions import (
 
 from app import errors
 from app.db import is_outage
-from app.errors import PortalError, Violation
+from app.errors import PasswordFeedback, PortalError, Violation
 from app.http.malformed import of_malformed
 
 MEDIA_TYPE = "application/problem+json"
@@ -160,11 +160,14 @@ AWAY: Mapping[str, type[PortalError]] = {
     "freebit": NetworkUnavailable,
     "whm": HostingUnavailable,
 }
+NOT_IN_THE_BODY = frozenset({"invalid_parameter", "unknown_parameter", "token_invalid", "idempotency_key_required"})
+PATH_FIELDS = frozenset({"invoice_id", "subscription_id"})
+"""What `errors` names beside fields of the body: by code, and by field."""
 log = structlog.get_logger()
 
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What every error looks like."""
+    """What every error looks like. `password_feedback` comes with a password that is easy to guess."""
 
     type: str
     title: str
@@ -174,6 +177,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     request_id: str
     errors: list[Violation] = []
     retry_after: int | None = None
+    password_feedback: PasswordFeedback | None = None
 
 
 def status_of(error: PortalError) -> int:
@@ -209,8 +213,9 @@ def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], 
         detail=detail,
         code=code,
         request_id=request_id,
-        errors=list(error.errors),
+        errors=[_pointed(each) for each in error.errors],
         retry_after=error.retry_after_seconds,
+        password_feedback=error.feedback,
     )
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_seconds:
@@ -226,6 +231,14 @@ def allowed(methods: Iterable[str]) -> str:
     """The methods of a path as `Allow` names them, from those that its routes have: HEAD is there where GET is."""
     named = {method for method in methods if method}
     return ", ".join(sorted({*named, "OPTIONS", *(("HEAD",) if "GET" in named else ())}))
+
+
+def _pointed(violation: Violation) -> Violation:
+    """With the JSON pointer of a field that a command names by its dotted path: no field of ours has a dot in it."""
+    known = violation.pointer or not violation.field
+    if known or violation.code in NOT_IN_THE_BODY or violation.field in PATH_FIELDS:
+        return violation
+    return msgspec.structs.replace(violation, pointer="/" + violation.field.replace(".", "/"))
 
 
 def _away(error: PortalError) -> PortalError:

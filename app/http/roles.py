@@ -40,6 +40,7 @@ RULES = (
     Rule("/api/auth/customer-number/check", None, blind=True),
     Rule("/api/auth/signup", None, blind=True),
     Rule("/api/auth/login", None, blind=True),
+    Rule("/api/auth/login/code", None, blind=True),
     Rule("/api/auth/link", None, blind=True),
     Rule("/api/auth/password/forgot", None, blind=True),
     Rule("/api/auth/password/reset", None, blind=True),

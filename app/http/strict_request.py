@@ -6,13 +6,12 @@ it is judged by the document, in one pass.
 
 from typing import Any
 
-import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from app.errors import InvalidRequest, Violation
-from app.http.malformed import of_validation
 from app.http.problems import TooSlow
+from app.inputs import body
 from app.intake.text import Unreadable
 from app.intake.unambiguous import RepeatedKey, refuse_repeated_keys
 
@@ -38,18 +37,20 @@ class StrictRequest(Request[Any, Any, Any]):
         """The body as the handler's own type.
 
         Raises:
-            InvalidRequest: `malformed_json`, or what is wrong with which field.
+            InvalidRequest: `malformed_json`, or everything that is wrong with it, field by field.
         """
-        field, body = self.route_handler.parsed_data_field, await self.body() or b"null"
-        if NUL in body:
+        field, content = self.route_handler.parsed_data_field, await self.body() or b"null"
+        if NUL in content:
             raise InvalidRequest("The body contains a NUL character, which no text here has.")
-        try:
-            refuse_repeated_keys(body)
-            return msgspec.json.decode(body, type=field.annotation if field else Any)
-        except RepeatedKey as error:
-            problem = Violation(error.key[:100], "repeated_field", "This field is named twice.")
-            raise InvalidRequest("The body names a field twice.", code="repeated_field", errors=[problem]) from error
-        except msgspec.ValidationError as error:
-            raise of_validation(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, Unreadable) as error:
-            raise InvalidRequest("The body is not valid JSON.", code="malformed_json") from error
+        _refuse_repeated(content)
+        return body.read(field.annotation if field else Any, content)
+
+
+def _refuse_repeated(content: bytes) -> None:
+    try:
+        refuse_repeated_keys(content)
+    except RepeatedKey as error:
+        problem = Violation(error.key[:100], "repeated_field", "This field is named twice.")
+        raise InvalidRequest("The body names a field twice.", code="repeated_field", errors=[problem]) from error
+    except Unreadable as error:
+        raise InvalidRequest("The body is not valid JSON.", code="malformed_json") from error

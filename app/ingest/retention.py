@@ -55,6 +55,7 @@ RULES = (
     Rule("ingest.drift", "id", "checked_at", timedelta(days=90)),
     Rule("portal.sessions", "id", "expires_at", timedelta(days=30)),
     Rule("portal.link_tokens", "token_hash", "expires_at", timedelta(days=30)),
+    Rule("portal.sign_in_codes", "code_hash", "expires_at", timedelta(days=30)),
     Rule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
 )
 """Everything but the inbox. Event streams resume from told notices for a day."""

@@ -3,12 +3,15 @@
 import asyncio
 import smtplib
 import ssl
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate, make_msgid, parseaddr
 
 from msgspec import Struct
 
 from app.errors import UpstreamRejected, UpstreamUnavailable
+from app.inputs.email import is_sendable
+from app.inputs.text import said
 from app.integrations.tls import trusted
 from app.settings import Settings
 
@@ -18,7 +21,7 @@ STEPS = 6
 
 
 class Mail(Struct, frozen=True):
-    """A plain text mail."""
+    """A plain text mail to one mailbox."""
 
     recipient: str
     subject: str
@@ -40,7 +43,7 @@ async def send(settings: Settings, mail: Mail) -> None:
         raise UpstreamRejected(MAIL, "send", type(error).__name__) from error
     try:
         async with asyncio.timeout(settings.smtp_timeout_seconds * STEPS):
-            await asyncio.to_thread(_send, settings, message)
+            await asyncio.to_thread(_send, settings, message, mail.recipient)
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         kind = UpstreamRejected if all(code >= 500 for code in codes) else UpstreamUnavailable
@@ -52,22 +55,37 @@ async def send(settings: Settings, mail: Mail) -> None:
 
 
 def _message(settings: Settings, mail: Mail) -> EmailMessage:
+    """The mail as it is sent.
+
+    Raises:
+        ValueError: the recipient is not exactly one address.
+    """
+    if not is_sendable(mail.recipient):
+        raise ValueError("not an address")
+    local, _, domain = mail.recipient.rpartition("@")
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = settings.mail_from, mail.recipient, mail.subject
-    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=settings.mail_from.partition("@")[2])
+    message["From"], message["Subject"] = settings.mail_from, said(mail.subject)
+    message["To"] = Address(username=local, domain=domain)
+    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=_sender(settings).rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     return message
 
 
-def _send(settings: Settings, message: EmailMessage) -> None:
+def _send(settings: Settings, message: EmailMessage, recipient: str) -> None:
+    """The envelope names the recipient by itself: nothing is read from headers."""
     context = trusted(settings)
     with _connected(settings, context) as server:
         if settings.smtp_security == "starttls":
             server.starttls(context=context)
         if settings.smtp_username:
             server.login(settings.smtp_username, settings.smtp_password)
-        server.send_message(message)
+        server.send_message(message, from_addr=_sender(settings), to_addrs=[recipient])
+
+
+def _sender(settings: Settings) -> str:
+    """The bare address of the setting, which may have a name before it."""
+    return parseaddr(settings.mail_from)[1]
 
 
 def _connected(settings: Settings, context: ssl.SSLContext) -> smtplib.SMTP:

@@ -40,6 +40,7 @@ TABLES = {
     "portal/second_factor": ("portal.totp", "user_id = $1"),
     "portal/recovery_codes": ("portal.recovery_codes", "user_id = $1"),
     "portal/password_resets": ("portal.password_resets", "user_id = $1"),
+    "portal/sign_in_codes": ("portal.sign_in_codes", "user_id = $1"),
     "portal/signups": ("portal.signups", "customer_number = $4"),
     "portal/link_tokens": ("portal.link_tokens", "whmcs_client_id = ANY($2)"),
     "portal/mails": ("portal.mails", "lower(recipient) = lower($5)"),

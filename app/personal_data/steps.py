@@ -51,6 +51,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ("DELETE FROM portal.totp WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.recovery_codes WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.password_resets WHERE user_id = $1", subject.user_id),
+            ("DELETE FROM portal.sign_in_codes WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.mails WHERE lower(recipient) = lower($1)", subject.email),
             ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
             ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),

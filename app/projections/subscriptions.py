@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from app.events import KEYS, Record
+from app.inputs.domain import unicode_form
 from app.projections.categories import category_of, group_categories
 from app.projections.fields import amount, day, plain, shown
 from app.projections.projector import Group, Lookup, Projected, Projector
@@ -58,7 +59,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="subscriptions",
-        version=4,
+        version=5,
         source="whmcs",
         scope="record",
         root="service",
@@ -126,7 +127,7 @@ def _subscription(record: Record, group: Group, currency: str, categories: Mappi
         subscription_id=record.record_id,
         name=plain(data.get("name")),
         category=category,
-        domain=None if line else domain or None,
+        domain=None if line else unicode_form(domain) or None,
         line=line,
         status=status,
         status_text=_text(status, plain(data.get("suspensionreason")), cancellation),

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.events import Record
+from app.inputs.domain import unicode_form
 from app.projections.fields import day, instant, plain
 from app.projections.moments import About, Moment, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
@@ -48,7 +49,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="timeline_subscriptions",
-        version=2,
+        version=3,
         source="whmcs",
         scope="record",
         root="service",
@@ -65,7 +66,7 @@ def _about(service: Record) -> About:
 def _moments(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
     data = service.data
     name, domain = plain(data.get("name")) or "Your service", plain(data.get("domain"))
-    name = f"{name} ({domain})" if domain else name
+    name = f"{name} ({unicode_form(domain)})" if domain else name
     registered_at = told_by_day(day(data.get("regdate")), stages, zone)
     yield Moment(kind="service_registered", at=registered_at, text=f"{name} was set up for you.")
     for stage in stages:

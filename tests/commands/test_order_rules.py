@@ -140,7 +140,7 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
         (basket("VPN-LONDON", "VPN-FEE"), {}, "vpn_region_required"),
         (basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "USA-SF"}), {}, "vpn_region_required"),
         (basket("HOST-BASIC"), {}, "domain_required"),
-        (basket("HOST-BASIC", configuration={"domain": "no spaces.jp"}), {}, "domain_required"),
+        (basket("HOST-BASIC", configuration={"domain": "no spaces.jp"}), {}, "domain_invalid"),
         (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"address": None}, "address_required"),
         (
             basket("HOST-BASIC", configuration={"domain": "a.jp"}, address={**OTHER_HOME, "postcode": "12"}),

@@ -34,6 +34,7 @@ WHO = {
     "post /api/auth/customer-number/check": ANYBODY,
     "post /api/auth/signup": ANYBODY,
     "post /api/auth/login": ANYBODY,
+    "post /api/auth/login/code": ANYBODY,
     "post /api/auth/link": ANYBODY,
     "post /api/auth/link/complete": ANYBODY,
     "post /api/auth/password/forgot": ANYBODY,

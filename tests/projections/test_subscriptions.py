@@ -139,6 +139,13 @@ async def test_add_ons_and_the_line_are_part_of_it(pool: asyncpg.Pool, account: 
     assert (found["line"], found["domain"]) == (None, "a.jp")
 
 
+async def test_a_domain_is_shown_in_the_script_of_its_readers(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
+    hosting = {**SERVICE, "name": "Hosting Pro", "domain": "xn--wgv71a119e.jp"}
+    await feed([change("whmcs", "service", "55", hosting, at=60, **OWNED)])
+    assert (await seen(pool))["domain"] == "日本語.jp"
+    assert await pool.fetchval("SELECT domain FROM read_model.subscriptions") == "xn--wgv71a119e.jp"
+
+
 @pytest.mark.parametrize("cycle", ["One Time", "onetime", "One-Time", "ONE_TIME", " one time "])
 async def test_a_fee_is_no_subscription(pool: asyncpg.Pool, account: UUID, feed: Feed, cycle: str) -> None:
     await feed([service(billingcycle="Monthly")])

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Mailbox = Annotated[str, Meta(pattern=r"^(?!cpanel$)[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$")]
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Mailbox = Annotated[str, Meta(pattern=r"^(?!cpanel$)[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")]
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z")]
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -16,7 +16,7 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class CreateDatabase(Parameters, frozen=True):
     """`name` comes after the account's own prefix, and is the name of the database and of its one user."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}$")] = "site"
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")] = "site"
 
 
 class ConfigureEmail(Parameters, frozen=True):

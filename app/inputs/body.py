@@ -1,0 +1,67 @@
+"""Request bodies: decoded into the type that the route names, each text in its usual spelling, all faults told at once.
+
+A sound body is decoded once, by msgspec, and only texts that have a rule are looked at again. The decoder stops at the
+first fault, so that a body which it refuses is read a second time, leniently and field by field.
+"""
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from app.errors import InvalidRequest, Violation
+from app.inputs.faults import faults_of
+from app.inputs.spelling import speller
+from app.inputs.words import violation
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def read(kind: Any, content: bytes) -> Any:
+    """The body as this type.
+
+    Raises:
+        InvalidRequest: `malformed_json`, or everything that is wrong with it, field by field.
+    """
+    try:
+        value = _decoder(kind).decode(content)
+    except msgspec.ValidationError as error:
+        raise _refusal(faults_of(kind, _lenient(content)) or [violation("", "", str(error))]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json() from error
+    return spelled(kind, value)
+
+
+def spelled(kind: Any, value: Any) -> Any:
+    """A decoded value with every text in its usual spelling.
+
+    Raises:
+        InvalidRequest: everything that breaks a rule, field by field.
+    """
+    spell = speller(kind)
+    if spell is None:
+        return value
+    wrong: list[Violation] = []
+    value = spell(value, (), wrong)
+    if wrong:
+        raise _refusal(wrong)
+    return value
+
+
+def _lenient(content: bytes) -> Any:
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json() from error
+
+
+def _no_json() -> InvalidRequest:
+    return InvalidRequest("The body is not valid JSON.", code="malformed_json")
+
+
+def _refusal(wrong: list[Violation]) -> InvalidRequest:
+    unknown = all(each.code == "unknown_field" for each in wrong)
+    return InvalidRequest(code="unknown_field" if unknown else None, errors=wrong)

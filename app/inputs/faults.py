@@ -1,0 +1,78 @@
+"""Everything that is wrong with a body which the decoder refused: it is walked beside its type, field by field."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from app.errors import Violation
+from app.inputs.kinds import Kind, Path, dotted, is_struct, item_of, kind_of, pointer
+from app.inputs.spelling import spelled_text
+from app.inputs.words import violation
+
+MOST = 50
+"""Nobody corrects more at a time, and a long list of wrong items must not become a longer answer."""
+
+
+def faults_of(annotation: Any, value: Any) -> list[Violation]:
+    """Every fault of a decoded JSON value that shall be of this type, `MOST` at most."""
+    wrong: list[Violation] = []
+    _walk(annotation, value, (), wrong)
+    return wrong[:MOST]
+
+
+def _walk(annotation: Any, value: Any, path: Path, wrong: list[Violation]) -> None:
+    if len(wrong) >= MOST:
+        return
+    kind = kind_of(annotation)
+    if value is None and kind.nullable:
+        return
+    if is_struct(kind.only) and isinstance(value, dict):
+        _struct(kind.only, value, path, wrong)
+    elif (item := item_of(kind.only)) is not None and isinstance(value, list):
+        _list(annotation, item, value, path, wrong)
+    else:
+        _leaf(annotation, kind, value, path, wrong)
+
+
+def _struct(shape: type[msgspec.Struct], value: Mapping[str, Any], path: Path, wrong: list[Violation]) -> None:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    for name, field in fields.items():
+        if name in value:
+            _walk(field.type, value[name], (*path, name), wrong)
+        elif field.required:
+            at = (*path, name)
+            wrong.append(Violation(dotted(at), "missing_field", "This is missing.", {}, pointer(at)))
+    if shape.__struct_config__.forbid_unknown_fields:
+        for name in value.keys() - fields.keys():
+            at = (*path, name[:100])
+            wrong.append(Violation(dotted(at), "unknown_field", "There is no such field.", {}, pointer(at)))
+
+
+def _list(annotation: Any, item: Any, value: list[Any], path: Path, wrong: list[Violation]) -> None:
+    limits = [each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, msgspec.Meta)]
+    sizes: Any = list
+    for each in limits:
+        sizes = Annotated[sizes, each]
+    if sentence := _refused(sizes, value):
+        wrong.append(violation(dotted(path), pointer(path), sentence))
+    for at, each in enumerate(value):
+        _walk(item, each, (*path, at), wrong)
+
+
+def _leaf(annotation: Any, kind: Kind, value: Any, path: Path, wrong: list[Violation]) -> None:
+    if sentence := _refused(annotation, value):
+        wrong.append(violation(dotted(path), pointer(path), sentence, choices=kind.choices))
+    elif isinstance(value, str):
+        inner = kind if kind.rule else kind_of(kind.only)
+        if inner.rule:
+            spelled_text(inner.rule, inner.most, value, path, wrong)
+
+
+def _refused(annotation: Any, value: Any) -> str:
+    """The decoder's sentence about one value; empty when it takes it."""
+    try:
+        msgspec.convert(value, annotation)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""

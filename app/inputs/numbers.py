@@ -1,0 +1,164 @@
+"""What is written with digits: a Japanese keyboard writes them in full width and hyphens in many shapes.
+
+Width and hyphens are folded, then only ASCII is left to match, and always as a whole: other scripts' digits are refused
+here, because nobody upstream takes them.
+"""
+
+import re
+import unicodedata
+from typing import Annotated
+
+from app.inputs.rule import Rule, Unfit
+from app.inputs.text import is_harmful
+
+_PROLONGED = "\u30fc"
+_LIKE_HYPHENS = frozenset(f"\u02d7\u2043\u2212\u223c\u2796\u2500\u2501{_PROLONGED}")
+"""What people type for a hyphen and Unicode does not call a dash: minus signs, box drawings, the katakana length mark.
+"""
+_BETWEEN = re.compile(r"[ -]+")
+_PHONE = re.compile(r"\+?[0-9() -]{6,30}")
+_POSTCODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 -]{0,18}[A-Za-z0-9])?")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_CUSTOMER_NUMBER = re.compile(r"[!-~](?:[ -~]{0,38}[!-~])?")
+_PROMO_CODE = re.compile(r"[\w.-]{1,50}")
+_AMOUNT = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,4})?")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+FEWEST_PHONE_DIGITS = 6
+
+
+def folded(text: str) -> str:
+    """In normal width, with plain hyphens and blanks, and without what is not to be seen."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(_hyphen(each) for each in plain if each.isspace() or not is_harmful(each)).strip()
+
+
+def _hyphen(char: str) -> str:
+    if char in _LIKE_HYPHENS or unicodedata.category(char) == "Pd":
+        return "-"
+    return " " if char.isspace() else char
+
+
+def digits(text: str) -> str:
+    """Folded, without the blanks and hyphens between groups; whether it is digits at all is for the reader to say."""
+    return _BETWEEN.sub("", folded(text))
+
+
+def phone(text: str) -> str:
+    """A telephone number.
+
+    Raises:
+        Unfit: `phone_invalid`.
+    """
+    plain = folded(text)
+    if not _PHONE.fullmatch(plain) or sum(each.isdecimal() for each in plain) < FEWEST_PHONE_DIGITS:
+        raise Unfit("phone_invalid", "Write the number in digits, for example 03-1234-5678 or +81 3 1234 5678.")
+    return plain
+
+
+def postcode(text: str) -> str:
+    """A postal code of any country.
+
+    Raises:
+        Unfit: `postcode_invalid`.
+    """
+    plain = folded(text).removeprefix("\N{POSTAL MARK}").strip()
+    if not _POSTCODE.fullmatch(plain):
+        raise Unfit("postcode_invalid", "Write the postal code in digits and Latin letters, for example 160-0022.")
+    return plain
+
+
+def country(text: str) -> str:
+    """A country's code.
+
+    Raises:
+        Unfit: `country_unknown`.
+    """
+    plain = folded(text)
+    if not _COUNTRY.fullmatch(plain):
+        raise Unfit("country_unknown", "Write the country as two capital letters, for example JP.")
+    return plain
+
+
+def customer_number(text: str) -> str:
+    """A customer number as printed on letters.
+
+    Raises:
+        Unfit: `invalid_value`.
+    """
+    plain = folded(text)
+    if not _CUSTOMER_NUMBER.fullmatch(plain):
+        raise Unfit("invalid_value", "Write the customer number as it is printed on your letters.")
+    return plain
+
+
+def eid(text: str) -> str:
+    """The number of an eSIM.
+
+    Raises:
+        Unfit: `invalid_value`.
+    """
+    plain = digits(text)
+    if not is_digits(plain, 32):
+        raise Unfit("invalid_value", "An EID has 32 digits.", {"digits": 32})
+    return plain
+
+
+def promo_code(text: str) -> str:
+    """A promotion code: letters, digits, `_`, `.` and `-`.
+
+    Raises:
+        Unfit: `invalid_value`.
+    """
+    plain = folded(text)
+    if not _PROMO_CODE.fullmatch(plain):
+        raise Unfit("invalid_value", "A promotion code has letters, digits, dots and hyphens only.")
+    return plain
+
+
+def amount(text: str) -> str:
+    """An amount of money, as our answers write it.
+
+    Raises:
+        Unfit: `invalid_value`.
+    """
+    plain = folded(text)
+    if not _AMOUNT.fullmatch(plain):
+        raise Unfit("invalid_value", "Write the amount in digits, for example 1000 or 12.50.")
+    return plain
+
+
+def currency(text: str) -> str:
+    """A currency's code (ISO 4217).
+
+    Raises:
+        Unfit: `invalid_value`.
+    """
+    plain = folded(text)
+    if not _CURRENCY.fullmatch(plain):
+        raise Unfit("invalid_value", "Write the currency as three capital letters, for example JPY.")
+    return plain
+
+
+def code(text: str) -> str:
+    """A code of an app or a mail, which people type in groups and in small letters."""
+    return digits(text).upper()
+
+
+def is_digits(text: str, least: int, most: int | None = None) -> bool:
+    """Whether a text is so many ASCII digits and nothing else."""
+    return text.isascii() and text.isdigit() and least <= len(text) <= (most or least)
+
+
+Digits = Annotated[str, Rule(digits, may_be_blank=True)]
+Phone = Annotated[str, Rule(phone)]
+Postcode = Annotated[str, Rule(postcode)]
+Country = Annotated[str, Rule(country)]
+"""ISO 3166 alpha-2; whether there is such a country is for the address rules to say."""
+CustomerNumber = Annotated[str, Rule(customer_number)]
+Eid = Annotated[str, Rule(eid)]
+Amount = Annotated[str, Rule(amount)]
+Currency = Annotated[str, Rule(currency)]
+PromoCode = Annotated[str, Rule(promo_code)]
+Code = Annotated[str, Rule(code, may_be_blank=True)]

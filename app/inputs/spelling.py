@@ -1,0 +1,69 @@
+"""The second look at a sound body: every text that has a rule is brought into its usual spelling, in place."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from app.errors import Violation
+from app.inputs.kinds import Path, dotted, is_struct, item_of, kind_of, pointer
+from app.inputs.rule import Rule, Unfit
+
+Spell = Callable[[Any, Path, list[Violation]], Any]
+
+
+@cache
+def speller(annotation: Any) -> Spell | None:
+    """How values of this type are spelled; None where no rule is in them."""
+    kind = kind_of(annotation)
+    if kind.rule is not None:
+        return _text(kind.rule, kind.most)
+    if kind.only is not None and kind.only is not annotation:
+        return speller(kind.only)
+    if is_struct(kind.bare):
+        return _struct(kind.bare)
+    if (item := item_of(kind.bare)) is not None and (spell := speller(item)):
+        return _list(spell)
+    return None
+
+
+def spelled_text(rule: Rule, most: int | None, text: str, path: Path, wrong: list[Violation]) -> str:
+    """A text in its usual spelling, or as it was beside what is wrong with it."""
+    try:
+        usual = rule.read(text)
+        if most is not None and len(usual) > most:
+            raise Unfit("field_too_long", f"At most {most:,} characters.", {"most": most})
+    except Unfit as unfit:
+        wrong.append(Violation(dotted(path), unfit.code, unfit.message, unfit.params, pointer(path)))
+        return text
+    return usual
+
+
+def _text(rule: Rule, most: int | None) -> Spell:
+    def spell(value: Any, path: Path, wrong: list[Violation]) -> Any:
+        return spelled_text(rule, most, value, path, wrong) if isinstance(value, str) else value
+
+    return spell
+
+
+def _struct(shape: type[msgspec.Struct]) -> Spell | None:
+    found = [(field.name, field.encode_name, speller(field.type)) for field in msgspec.structs.fields(shape)]
+    spellers = [(name, encoded, spell) for name, encoded, spell in found if spell]
+
+    def spell(value: Any, path: Path, wrong: list[Violation]) -> Any:
+        for name, encoded, each in spellers:
+            present = getattr(value, name, None)
+            if present is not None and (usual := each(present, (*path, encoded), wrong)) is not present:
+                force_setattr(value, name, usual)
+        return value
+
+    return spell if spellers else None
+
+
+def _list(item: Spell) -> Spell:
+    def spell(value: Any, path: Path, wrong: list[Violation]) -> Any:
+        return [item(each, (*path, at), wrong) for at, each in enumerate(value)] if isinstance(value, list) else value
+
+    return spell
