@@ -19,6 +19,7 @@ from app.cli.loaded import load_settings
 from app.cli.personal_data import erase_customer, export_customer
 from app.cli.rebuild import rebuild
 from app.cli.reconcile import reconcile
+from app.cli.reseal import reseal
 from app.cli.services import services
 from app.cli.staff import forget_second_factor, staff
 
@@ -117,7 +118,7 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
 
 OPERATIONS: tuple[click.Command, ...] = (
     *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services),
-    *(staff, forget_second_factor, export_customer, erase_customer),
+    *(staff, forget_second_factor, export_customer, erase_customer, reseal),
 )
 """Operators' commands, each in a module of its own."""
 

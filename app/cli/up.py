@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import httpx
-
+from app import http_client
 from app.cli import embedded, migrate, sample_data
 from app.cli.canaries import canaries
 from app.cli.embedded import Engine
@@ -193,9 +192,9 @@ class Stack:
     def _get(self, path: str, shows: Callable[[Any], bool] = lambda body: True) -> Any:
         """What the API answers once it shows something; None when it does not within READY_SECONDS."""
         deadline = time.monotonic() + READY_SECONDS
-        with httpx.Client(base_url=self.api_url, timeout=2, trust_env=False) as client:
+        with http_client.Client(base_url=self.api_url, timeout=2, trust_env=False) as client:
             while time.monotonic() < deadline:
-                with contextlib.suppress(httpx.HTTPError):
+                with contextlib.suppress(http_client.HTTPError):
                     response = client.get(path)
                     if response.status_code == 200 and shows(response.json()):
                         return response.json()

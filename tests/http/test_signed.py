@@ -6,8 +6,9 @@ import pytest
 
 from app.errors import InvalidRequest
 from app.http.signed import seal, unseal
+from app.keyring import Keyring
 
-SECRET = "s" * 32
+SECRET = Keyring("s" * 32)
 
 
 def test_a_token_gives_its_value_back() -> None:
@@ -44,4 +45,4 @@ def test_a_made_up_token_is_refused(token: str) -> None:
 
 def test_a_token_of_another_installation_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        unseal(SECRET, "cursor:orders:a", seal("t" * 32, "cursor:orders:a", "801A"), "cursor")
+        unseal(SECRET, "cursor:orders:a", seal(Keyring("t" * 32), "cursor:orders:a", "801A"), "cursor")
