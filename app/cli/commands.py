@@ -1,5 +1,6 @@
 """What `portal` can do: the processes, the migrations, and the demo."""
 
+import importlib.util
 import json
 import os
 import sys
@@ -85,6 +86,11 @@ def cdc() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> None:
     """Run the stand-ins of the four upstreams alone (portal sandbox --help)."""
+    from app.cli.up import NO_STAND_INS
+
+    if importlib.util.find_spec("sandbox") is None:
+        click.echo(f"portal: {NO_STAND_INS}", err=True)
+        sys.exit(1)
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606
 
 

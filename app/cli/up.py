@@ -7,6 +7,7 @@ What DATABASE_URL and REDIS_URL name is used instead of the embedded engines. Ev
 import asyncio
 import contextlib
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -27,6 +28,7 @@ from app.errors import UpstreamError
 from app.settings import Settings, load
 
 READY_SECONDS = 60
+NO_STAND_INS = "The stand-ins for the upstreams come with the source code alone; see `make setup` there."
 STAFF = {"email": "staff@example.jp", "password": "staff of the sample portal 7"}
 
 Say = Callable[[str], None]
@@ -48,7 +50,7 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         UpError
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    embedded.private(folder)
     with (folder / "lock").open("a+") as lock:
         _take(lock, folder)
         yield
@@ -155,6 +157,8 @@ class Stack:
         environment.setdefault("PORTAL_SECRET", secret.read_text())
 
     def _sandbox(self) -> dict[str, Any]:
+        if importlib.util.find_spec("sandbox") is None:
+            raise UpError(NO_STAND_INS)
         folder = self._home / "sandbox"
         state_file = folder / "state.json"
         state_file.unlink(missing_ok=True)
