@@ -219,6 +219,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM write, in seconds; creations take a minute.")] = 120.0
     whm_read_timeout_seconds: Annotated[float, note("Timeout of a WHM read, in seconds.")] = 15.0
 
+    attachment_scanner: Annotated[
+        str,
+        Meta(
+            pattern=r"^(clamd:(/\S+|[^/\s]+:\d{1,5})|(?!clamd:)\S.*)$",
+            description="What scans customers' files for malware: clamd:/path/of/its/socket, clamd:host:port, or a "
+            "command that reads the file and ends with 0 for clean, 1 for infected; empty: nothing does.",
+        ),
+    ] = ""
+    attachment_scan_seconds: Annotated[
+        float, Meta(gt=0, description="Total deadline of one scan, in seconds; after it the file is refused.")
+    ] = 20.0
+
     provision_templates: Annotated[
         str, note("Directory of provisioning templates (*.toml); empty: the two that come with the portal.")
     ] = ""

