@@ -13,6 +13,7 @@ from app.cli.as_json import AS_JSON
 from app.cli.backfill import backfill
 from app.cli.dead_letters import dead_letters
 from app.cli.doctor import doctor
+from app.cli.end_sessions import end_sessions
 from app.cli.explain import explain
 from app.cli.fulfilments import fulfilments
 from app.cli.lag import lag
@@ -124,7 +125,7 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
 
 OPERATIONS: tuple[click.Command, ...] = (
     *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services),
-    *(staff, forget_second_factor, export_customer, erase_customer, reseal),
+    *(staff, forget_second_factor, export_customer, erase_customer, reseal, end_sessions),
 )
 """Operators' commands, each in a module of its own."""
 

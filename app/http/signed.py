@@ -5,7 +5,8 @@ import base64
 from app.errors import InvalidRequest, Violation
 from app.keyring import Keyring
 
-_MAC_BYTES = 12
+_MAC_BYTES = 16
+"""128 bits of HMAC-SHA256: as hard to guess as a key."""
 
 
 def seal(keyring: Keyring, purpose: str, value: str) -> str:
