@@ -113,6 +113,8 @@ async def test_a_file_is_reached_through_its_own_case_of_its_own_account_alone(
     [
         (b"\xff\xd8\xff\xe0 jpeg", "photo.JPEG", "photo.jpeg"),
         (b"%PDF-1.4", "../../etc/passwd", "passwd.pdf"),
+        (b"<svg onload='alert(1)'/>", "drawing.svg", "drawing.svg.txt"),
+        (b"<html><script>alert(1)</script>", "page.html", "page.html.txt"),
         ("ルーター".encode(), "メモ.txt", "メモ.txt"),
         (PICTURE, 'a"\r\nSet-Cookie: x=1.png', "a___Set-Cookie_ x_1.png"),
         (PICTURE, "invoice.exe", "invoice.exe.png"),

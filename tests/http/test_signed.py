@@ -1,5 +1,6 @@
 """Opaque tokens: only ours, and only for what they were made for."""
 
+import base64
 import string
 
 import pytest
@@ -46,3 +47,13 @@ def test_a_made_up_token_is_refused(token: str) -> None:
 def test_a_token_of_another_installation_is_refused() -> None:
     with pytest.raises(InvalidRequest):
         unseal(SECRET, "cursor:orders:a", seal(Keyring("t" * 32), "cursor:orders:a", "801A"), "cursor")
+
+
+def test_a_token_bears_128_bits_of_its_signature_and_no_fewer_are_believed() -> None:
+    raw = base64.urlsafe_b64decode(seal(SECRET, "cursor:orders:a", "801A") + "=")
+    assert len(raw) == 16 + len("801A")
+    mac = SECRET.mac(b"cursor:orders:a\x00801A")
+    for size in (0, 1, 12, 15, 17, 32):
+        cut = base64.urlsafe_b64encode(mac[:size] + b"801A").decode().rstrip("=")
+        with pytest.raises(InvalidRequest):
+            unseal(SECRET, "cursor:orders:a", cut, "cursor")
