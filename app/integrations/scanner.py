@@ -6,7 +6,6 @@ file that nobody could judge is not clean.
 """
 
 import asyncio
-import contextlib
 import os
 import re
 import shlex
@@ -22,6 +21,7 @@ AT_ONCE = 4
 """Files of one process in front of the scanner."""
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER_BYTES = 4096
+CLEAN = "stream: OK"
 UNNAMED = "unnamed"
 _FOUND = re.compile(r"stream: (.{1,200}) FOUND")
 
@@ -56,27 +56,32 @@ async def _asked(address: str, content: bytes) -> str:
     else:
         reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=LONGEST_ANSWER_BYTES)
     try:
-        # A clamd that refuses a file says so and hangs up before all of it is sent.
-        with contextlib.suppress(ConnectionError):
-            await _send(writer, content)
-        answer = await reader.readuntil(b"\0")
-        return answer.rstrip(b"\0").decode(errors="replace").strip()
+        whole = await _send(writer, content)
+        answer = (await reader.readuntil(b"\0")).rstrip(b"\0").decode(errors="replace").strip()
+        if answer == CLEAN and not whole:
+            raise ValueError("clamd judged a file that it had not heard to its end")
+        return answer
     finally:
         writer.transport.abort()
 
 
-async def _send(writer: asyncio.StreamWriter, content: bytes) -> None:
-    writer.write(b"zINSTREAM\0")
-    for start in range(0, len(content), CHUNK_BYTES):
-        chunk = content[start : start + CHUNK_BYTES]
-        writer.write(len(chunk).to_bytes(4, "big") + chunk)
+async def _send(writer: asyncio.StreamWriter, content: bytes) -> bool:
+    """Whether all of it was taken: a clamd that refuses a file says so and hangs up before that."""
+    try:
+        writer.write(b"zINSTREAM\0")
+        for start in range(0, len(content), CHUNK_BYTES):
+            chunk = content[start : start + CHUNK_BYTES]
+            writer.write(len(chunk).to_bytes(4, "big") + chunk)
+            await writer.drain()
+        writer.write(bytes(4))
         await writer.drain()
-    writer.write(bytes(4))
-    await writer.drain()
+    except ConnectionError:
+        return False
+    return True
 
 
 def _judgement(answer: str) -> str | None:
-    if answer == "stream: OK":
+    if answer == CLEAN:
         return None
     if found := _FOUND.fullmatch(answer):
         return found[1]

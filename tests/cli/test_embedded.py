@@ -144,7 +144,7 @@ async def test_redis_asks_for_a_password_that_nobody_else_can_read(engines: Engi
     password = str(parse_url(engine.url)["password"])
     assert len(password) >= 32
     assert password not in " ".join(psutil.Process(child.process.pid).cmdline())
-    assert password not in " ".join(engine.ready_argv)
+    assert password not in " ".join([*engine.argv, *engine.ready_argv])
     address = engine.url.split("@")[1]
     for stranger in (f"redis://{address}", f"redis://:guessed@{address}", f"redis://default:@{address}"):
         client = Redis.from_url(stranger)

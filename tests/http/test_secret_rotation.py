@@ -2,16 +2,19 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
 import msgspec
 import pytest
 
-from app.commands import ledger
+from app.commands import ledger, sealed
+from app.commands import reseal as resealing
 from app.errors import RuleViolated
 from app.http.access import csrf_token
 from app.http.respond import consistency_token
+from app.ingest.operators import Operator
 from app.keyring import Keyring
 from app.settings import Settings
 from tests.http.conftest import PASSWORD
@@ -119,20 +122,32 @@ async def test_a_command_that_failed_before_is_taken_up_under_the_secret_of_toda
     assert isinstance(await _begin(pool, Keyring(NEW)), ledger.Replay)
 
 
+async def test_resealing_goes_through_every_page(
+    turning: Settings, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resealing, "BATCH", 2)
+    for _ in range(5):
+        user_id = uuid4()
+        await pool.execute(
+            "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'x')", user_id, f"{user_id}@example.jp"
+        )
+        box = sealed.seal(Keyring(OLD), sealed.TOTP_SECRET, "PLAIN")
+        await pool.execute("INSERT INTO portal.totp (user_id, secret) VALUES ($1, $2)", user_id, box)
+    (told,) = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
+    assert (told.resealed, told.current, told.unreadable) == (5, 0, 0)
+
+
 async def test_resealing_leaves_nothing_under_the_old_secret(
     serve: Any, before: Settings, turning: Settings, after: Settings, pool: asyncpg.Pool, add_customer: Any, log_in: Any
 ) -> None:
-    from app.commands.reseal import reseal
-    from app.ingest.operators import Operator
-
     for name in ("hana", "kenji"):
         await add_customer(name)
     async with serve(before) as api:
         secret, _ = await enrol(api, await log_in(api, "hana"))
     async with serve(turning) as api:
         await enrol(api, await log_in(api, "kenji"))
-        (first,) = await reseal(pool, turning.keyring, Operator(name="op"))
-        (again,) = await reseal(pool, turning.keyring, Operator(name="op"))
+        (first,) = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
+        (again,) = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
     assert (first.resealed, first.current, first.unreadable) == (1, 1, 0)
     assert (again.resealed, again.current, again.unreadable) == (0, 2, 0)
     entry = await pool.fetchrow("SELECT target, detail FROM portal.audit WHERE action = 'secret.reseal' ORDER BY id")

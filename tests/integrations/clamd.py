@@ -15,6 +15,7 @@ class Clamd:
         self.answer: bytes | None = b"stream: OK\0"
         self.scanned: list[bytes] = []
         self.hangs_up_after_bytes: int | None = None
+        self.parting_words = b"INSTREAM size limit exceeded. ERROR\0"
         self.open = 0
         self.most_open = 0
 
@@ -34,7 +35,7 @@ class Clamd:
         while size := int.from_bytes(await reader.readexactly(4), "big"):
             content += await reader.readexactly(size)
             if self.hangs_up_after_bytes is not None and len(content) > self.hangs_up_after_bytes:
-                writer.write(b"INSTREAM size limit exceeded. ERROR\0")
+                writer.write(self.parting_words)
                 await writer.drain()
                 return
         self.scanned.append(bytes(content))
