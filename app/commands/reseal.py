@@ -31,7 +31,8 @@ class Resealed(Struct, kw_only=True):
 
 
 async def reseal(pool: asyncpg.Pool, keyring: Keyring, operator: Operator) -> list[Resealed]:
-    """All of it, in batches; doing it again does no harm, and neither does a portal that goes on meanwhile."""
+    """All of it, in batches; doing it again does no harm, and neither does a portal that goes on meanwhile. A value
+    that was emptied holds nothing."""
     found = [await _column(pool, keyring, kind) for kind in sealed.STORED]
     async with pool.acquire() as connection:
         for each in found:
@@ -44,7 +45,8 @@ async def _column(pool: asyncpg.Pool, keyring: Keyring, kind: Sealed) -> Reseale
     told, after = Resealed(table=kind.table, column=kind.column), None
     page = (
         f"SELECT {kind.key} AS key, {kind.column} AS sealed FROM {kind.table} "
-        f"WHERE $1::text IS NULL OR {kind.key}::text > $1 ORDER BY {kind.key}::text LIMIT {BATCH}"
+        f"WHERE ($1::text IS NULL OR {kind.key}::text > $1) AND {kind.column} <> '' "
+        f"ORDER BY {kind.key}::text LIMIT {BATCH}"
     )
     while rows := await pool.fetch(page, after):
         for row in rows:

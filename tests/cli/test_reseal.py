@@ -37,6 +37,7 @@ async def test_it_says_what_was_sealed_again_and_what_nobody_can_read(
         {"table": "portal.totp", "column": "secret", "current": 0, "resealed": 3, "unreadable": 0}
     ]
     await _user(pool, b"damaged")
+    await _user(pool, b"")
     again = _run(turning)
     assert (again.returncode, "3 were current, 1 unreadable" in again.stdout) == (1, True)
     assert "PLAIN" not in done.stdout + done.stderr + again.stdout + again.stderr
