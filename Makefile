@@ -5,12 +5,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check audit fix bench soak fuzz mutants lock openapi
+VENV ?= .venv-production
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: help setup demo test check audit fix bench soak fuzz mutants lock openapi production
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.runtime ## .venv with the locked dependencies and the `portal` command
+setup: .venv/.runtime ## .venv with the locked dependencies, engines, stand-ins and the `portal` command
 
 demo: .venv/.runtime ## everything up, then the whole customer journey; ARGS="--exit --json" passes through
 	@$(BIN)/portal demo $(ARGS)
@@ -47,24 +50,35 @@ mutants: .venv/.dev ## change the pure cores in every small way and see their te
 openapi: .venv/.dev ## write docs/openapi.json anew
 	$(BIN)/python -m app.cli openapi > docs/openapi.json
 
-lock: .venv/.dev ## lock the dependencies anew, with hashes
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra setup pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra setup --extra dev pyproject.toml -o requirements-dev.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra setup --extra dev --extra bench pyproject.toml -c requirements-dev.txt -o requirements-bench.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra setup --extra dev --extra fuzz pyproject.toml -c requirements-dev.txt -o requirements-fuzz.txt
+lock: .venv/.dev ## lock the dependencies anew, with hashes, and write down what the runtime is made of (sbom.cdx.json)
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) --extra embedded --extra sandbox --group setup pyproject.toml -c requirements.txt -o requirements-demo.txt
+	$(COMPILE) --group setup -c requirements-demo.txt -o requirements-setup.txt
+	$(COMPILE) --extra embedded --extra sandbox --extra dev --group setup pyproject.toml \
+		-c requirements-demo.txt -o requirements-dev.txt
+	$(COMPILE) --extra embedded --extra sandbox --extra dev --extra bench --group setup pyproject.toml \
+		-c requirements-dev.txt -o requirements-bench.txt
+	$(COMPILE) --extra embedded --extra sandbox --extra dev --extra fuzz --group setup pyproject.toml \
+		-c requirements-dev.txt -o requirements-fuzz.txt
+	$(BIN)/python -m tests.sbom
+
+production: ## VENV=/opt/portal/.venv with what the processes of an installation need: no engines, no stand-ins, no tools
+	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)/tools
+	@$(VENV)/tools/bin/pip install -q --require-hashes -r requirements-setup.txt
+	@$(VENV)/tools/bin/pip wheel -q --no-deps --no-build-isolation --wheel-dir $(VENV)/tools/wheel .
+	@$(VENV)/bin/pip install -q --require-hashes -r requirements.txt
+	@$(VENV)/bin/pip install -q --no-deps --no-index --force-reinstall $(VENV)/tools/wheel/*.whl
+	@rm -r $(VENV)/tools
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.venv/.runtime: requirements.txt pyproject.toml | .venv/bin/pip
+.venv/.runtime: requirements-demo.txt pyproject.toml | .venv/bin/pip
 	@echo "Installing the locked dependencies into .venv" >&2
-	@$(BIN)/pip install -q --require-hashes -r $(if $(wildcard .venv/.dev),requirements-dev.txt,requirements.txt)
+	@$(BIN)/pip install -q --require-hashes -r $(if $(wildcard .venv/.dev),requirements-dev.txt,requirements-demo.txt)
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -12,6 +12,7 @@ PortalError
 ├── RateLimited             too many requests
 ├── TooLarge                the body exceeds its bound
 ├── NotReady                this account was never projected yet
+├── ScannerUnavailable      nobody could say whether a file is harmless; it was kept nowhere
 ├── Overloaded              more has come in than can be worked off; the sender tries again
 ├── ReleaseMismatch         this release and the read models in the database do not fit; the process must not feed them
 ├── TransactionPooler       a connection to Postgres is no session of its own, so no lock holds; the process must end
@@ -164,6 +165,12 @@ class Overloaded(PortalError):
     code = "inbox_full"
     detail = "More has come in than we can take at the moment. Please send it again in a few seconds."
     retry_after_seconds = 5
+
+
+class ScannerUnavailable(PortalError):
+    code = "scanner_unavailable"
+    detail = "We cannot check files at the moment. Nothing was sent; please try again in a minute."
+    retry_after_seconds = 60
 
 
 class UpstreamError(PortalError):

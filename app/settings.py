@@ -13,6 +13,8 @@ from typing import Annotated, Literal, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from app.keyring import Keyring
+
 SECRET_WORDS = ("SECRET", "KEY", "TOKEN", "PASSWORD")
 """A setting whose name has one of these is never printed."""
 
@@ -34,6 +36,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     portal_secret: Annotated[
         str, Meta(min_length=32, description="Key for signing cursors and tokens; 32 characters or more.")
     ]
+    portal_secret_previous: Annotated[
+        str,
+        Meta(min_length=32, description="The secret before, or the one to come: what it made is still believed."),
+    ] = ""
 
     api_host: Annotated[str, note("Address the API listens on.")] = "127.0.0.1"
     api_port: Annotated[int, note("Port the API listens on.")] = 8000
@@ -226,6 +232,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM write, in seconds; creations take a minute.")] = 120.0
     whm_read_timeout_seconds: Annotated[float, note("Timeout of a WHM read, in seconds.")] = 15.0
 
+    attachment_scanner: Annotated[
+        str,
+        Meta(
+            pattern=r"^(clamd:(/\S+|[^/\s]+:\d{1,5})|(?!clamd:)\S.*)$",
+            description="What scans customers' files for malware: clamd:/path/of/its/socket, clamd:host:port, or a "
+            "command that reads the file and ends with 0 for clean, 1 for infected; empty: nothing does.",
+        ),
+    ] = ""
+    attachment_scan_seconds: Annotated[
+        float, Meta(gt=0, description="Total deadline of one scan, in seconds; after it the file is refused.")
+    ] = 20.0
+
     provision_templates: Annotated[
         str, note("Directory of provisioning templates (*.toml); empty: the two that come with the portal.")
     ] = ""
@@ -255,6 +273,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox_high_water: Annotated[
         int, note("Changes waiting to be read again upstream above which webhooks are told to come back later.")
     ] = 50_000
+
+    @property
+    def keyring(self) -> Keyring:
+        """Both secrets of the portal, for whatever is sealed, signed or keyed."""
+        return Keyring(self.portal_secret, self.portal_secret_previous)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

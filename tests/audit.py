@@ -1,4 +1,4 @@
-"""`make audit`: known vulnerabilities of what is locked in requirements.txt, by pip-audit.
+"""`make audit`: known vulnerabilities of what is locked in requirements-demo.txt, by pip-audit.
 
 A machine that reaches a package mirror but no vulnerability service cannot be told anything; that is said, and is no
 failure. A vulnerability is.
@@ -16,7 +16,7 @@ SECONDS = 120
 def main() -> None:
     """Exit with 1 when a locked dependency has a known vulnerability."""
     tool = Path(sys.executable).with_name("pip-audit")
-    argv = [str(tool), "-r", str(ROOT / "requirements.txt"), "--disable-pip", "--require-hashes", "-f", "json"]
+    argv = [str(tool), "-r", str(ROOT / "requirements-demo.txt"), "--disable-pip", "--require-hashes", "-f", "json"]
     try:
         done = subprocess.run(
             [*argv, "--progress-spinner", "off"], capture_output=True, text=True, timeout=SECONDS, check=False

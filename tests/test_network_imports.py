@@ -12,7 +12,7 @@ ROOMS = ("http", "queries", "projections", "readmodels", "commands", "ingest", "
 CLIENTS = (
     *("httpx", "requests", "urllib3", "aiohttp", "httpcore", "websockets", "h2", "pycurl", "grpc", "simple_salesforce"),
     *("urllib.request", "http.client", "xmlrpc", "ftplib", "smtplib", "aiosmtplib", "telnetlib", "socket"),
-    *("ssl", "asyncssh", "paramiko", "subprocess"),
+    *("ssl", "asyncssh", "paramiko", "subprocess", "app.http_client"),
 )
 CONNECTING = {"open_connection", "open_unix_connection", "create_connection", "create_unix_connection", "sock_connect"}
 ALLOWED = {
@@ -44,6 +44,11 @@ def found() -> set[tuple[str, str]]:
     return {(str(path.relative_to(APP)), client) for path in paths for client in used(path.read_text())}
 
 
+def test_one_module_names_the_library_that_speaks_http() -> None:
+    named = {str(path.relative_to(APP)) for path in APP.rglob("*.py") if "httpx" in set(used(path.read_text()))}
+    assert named == {"http_client.py"}
+
+
 def test_only_integrations_know_a_client_library() -> None:
     assert found() == ALLOWED
 
@@ -52,6 +57,7 @@ def test_only_integrations_know_a_client_library() -> None:
     ("source", "client"),
     [
         ("import httpx", "httpx"),
+        ("from app import http_client", "app.http_client"),
         ("def late():\n    import urllib.request", "urllib.request"),
         ("from urllib import request", "urllib.request"),
         ("from http import client", "http.client"),

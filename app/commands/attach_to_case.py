@@ -1,7 +1,7 @@
 """Attach a file to a case of one's own: a picture, a PDF or a plain text, told by its content and not by its name.
 
 The same bytes on the same case are the same attachment, so neither a retry nor a time-out after the write makes a
-second one.
+second one. What a scanner finds something in, or cannot judge, goes nowhere. In a table no cell is a formula any more.
 
 Writes: Salesforce ContentVersion.
 """
@@ -16,6 +16,8 @@ from app.commands.comment_on_case import own_case, same_case
 from app.commands.context import Actor, Context, Done
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.inputs.text import FileName
+from app.intake.formulas import neutralised
+from app.integrations import scanner
 from app.integrations.salesforce.cases import SalesforceCases
 
 LARGEST_BYTES = 5 * 1024 * 1024
@@ -53,13 +55,17 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
 
     Raises:
         NotFound: `case_not_found`.
-        RuleViolated: `attachment_type_not_allowed`, `too_many_attachments`.
+        RuleViolated: `attachment_type_not_allowed`, `attachment_infected`, `too_many_attachments`.
+        ScannerUnavailable: a scanner is configured and did not judge the file.
         Conflict: `case_closed`, `request_in_progress`.
         OutcomeUnknown: Salesforce did not answer; the same request finds out.
     """
     account_id = actor.account_id_or_refuse()
     cases, content = SalesforceCases(ctx.salesforce), request.file.content
     name = _name(request.file.name, content)
+    await _refuse_malware(ctx, actor, content)
+    if name.endswith(".csv"):
+        content = neutralised(content.decode()).encode()
     async with ctx.locks.exclusively("attach_to_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
@@ -74,6 +80,13 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
                 raise RuleViolated(sentence, code="too_many_attachments")
             await _attach(cases, case["Id"], name, content)
     return Done({"case_id": case["Id"]}, target=case["Id"])
+
+
+async def _refuse_malware(ctx: Context, actor: Actor, content: bytes) -> None:
+    """Before anything is locked, because a scan may take its time."""
+    if found := await scanner.found_in(ctx.settings, content):
+        log.warning("attachment_infected", found=found, account_id=str(actor.account_id))
+        raise RuleViolated("This file looks harmful, so we do not take it.", code="attachment_infected")
 
 
 def _name(given: str, content: bytes) -> str:

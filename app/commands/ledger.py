@@ -7,8 +7,6 @@ repeated: what it did upstream it finds again by its key.
 Writes: portal.commands.
 """
 
-import hashlib
-import hmac
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -19,6 +17,7 @@ from msgspec import Struct
 
 from app.errors import Conflict, NotFound, RuleViolated
 from app.intake.words import same_lines
+from app.keyring import Keyring
 
 LOCK_SECONDS = 20
 """How long a dead runner's key stays taken. A slow one may be overtaken: every command also guards itself."""
@@ -29,8 +28,9 @@ WRITTEN = frozenset({"open_case", "comment_on_case"})
 _BEGIN = """
 INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_hash, state, locked_until)
 VALUES ($1, $2, $3, $4, $5, $6, 'running', now() + $7 * interval '1 second')
-ON CONFLICT (scope, idempotency_key) DO UPDATE SET state = 'running', locked_until = excluded.locked_until
-WHERE portal.commands.name = excluded.name AND portal.commands.body_hash = excluded.body_hash
+ON CONFLICT (scope, idempotency_key) DO UPDATE
+SET state = 'running', locked_until = excluded.locked_until, body_hash = excluded.body_hash
+WHERE portal.commands.name = excluded.name AND portal.commands.body_hash = ANY($8)
   AND (portal.commands.state = 'failed'
        OR (portal.commands.state = 'running' AND portal.commands.locked_until < now()))
 RETURNING id, locked_until
@@ -66,7 +66,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
 
 
 async def begin(
-    pool: asyncpg.Pool, *, secret: str, scope: str, key: str, name: str, account_id: UUID | None, body: bytes
+    pool: asyncpg.Pool, *, keyring: Keyring, scope: str, key: str, name: str, account_id: UUID | None, body: bytes
 ) -> Running | Replay:
     """Take the key, or get the answer it already has.
 
@@ -76,8 +76,8 @@ async def begin(
         RuleViolated: `idempotency_key_reused`, another body under the same key.
         Conflict: `command_in_progress`.
     """
-    digest = hmac.digest(secret.encode(), _told(name, body), hashlib.sha256)
-    taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digest, LOCK_SECONDS)
+    digests = keyring.macs(_told(name, body))
+    taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digests[0], LOCK_SECONDS, digests)
     if taken is not None:
         return Running(taken["id"], taken["locked_until"])
     row = await pool.fetchrow(
@@ -86,7 +86,7 @@ async def begin(
         scope,
         key,
     )
-    if row["name"] != name or row["body_hash"] != digest:
+    if row["name"] != name or row["body_hash"] not in digests:
         raise RuleViolated(
             "This Idempotency-Key was used for another request. Use a new key for a new request.",
             code="idempotency_key_reused",

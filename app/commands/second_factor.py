@@ -15,6 +15,8 @@ from typing import Any
 from uuid import UUID
 
 import pyotp
+import structlog
+from cryptography.fernet import InvalidToken
 from msgspec import Struct
 
 from app.commands import attempts, sealed
@@ -29,7 +31,8 @@ RECOVERY_BYTES = 15
 """120 bits in 24 letters and digits: what is stored is a plain hash, which only length protects from guessing."""
 ISSUER = "Customer portal"
 COUNTED_AS = "mfa"
-_PURPOSE = "totp"
+
+log = structlog.get_logger()
 
 _ACCEPT = "UPDATE portal.totp SET last_step = $2 WHERE user_id = $1 AND last_step < $2 RETURNING true"
 _USE = (
@@ -62,7 +65,7 @@ async def offer(ctx: Context, user_id: UUID, email: str) -> Enrolment | None:
         "SET secret = excluded.secret, created_at = now(), last_step = 0 WHERE totp.confirmed_at IS NULL "
         "RETURNING true",
         user_id,
-        sealed.seal(ctx.settings.portal_secret, _PURPOSE, secret),
+        sealed.seal(ctx.settings.keyring, sealed.TOTP_SECRET, secret),
     )
     uri = pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=ISSUER)
     return Enrolment(secret, uri) if kept else None
@@ -104,7 +107,11 @@ async def _is_present(ctx: Context, user_id: UUID, code: str) -> bool:
     stored = await ctx.pool.fetchval("SELECT secret FROM portal.totp WHERE user_id = $1", user_id)
     if stored is None:
         return False
-    totp = pyotp.TOTP(sealed.unseal(ctx.settings.portal_secret, _PURPOSE, stored), interval=STEP_SECONDS)
+    try:
+        totp = pyotp.TOTP(sealed.unseal(ctx.settings.keyring, sealed.TOTP_SECRET, stored), interval=STEP_SECONDS)
+    except InvalidToken:  # sealed under a secret that is gone: recovery codes go on working
+        log.error("sealed_value_unreadable", table=sealed.TOTP_SECRET.table, key=str(user_id))
+        return False
     now = int(time.time()) // STEP_SECONDS
     steps = range(now - DRIFT_STEPS, now + DRIFT_STEPS + 1)
     found = [step for step in steps if hmac.compare_digest(totp.generate_otp(step).encode(), code.encode())]

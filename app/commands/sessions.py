@@ -16,6 +16,7 @@ from msgspec import Struct
 from app.commands.context import Actor
 from app.commands.touches import Touches
 from app.errors import NotAuthenticated
+from app.readmodels.watch import heard_everywhere
 from app.settings import Settings
 
 _FIND = """
@@ -162,6 +163,16 @@ async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None)
         but,
     )
     return len(rows)
+
+
+async def leave(pool: asyncpg.Pool, token: str) -> None:
+    """End the session of a token that its holder has put another in the place of; over in every process on return."""
+    ended = await pool.fetchval(
+        "UPDATE portal.sessions SET revoked_at = now() WHERE token_hash = $1 AND revoked_at IS NULL RETURNING true",
+        digest(token),
+    )
+    if ended:
+        await heard_everywhere()
 
 
 async def renew(connection: Any, session_id: UUID | None, *, proven: bool = False) -> Opened:

@@ -4,8 +4,6 @@ Also refused at the door: unknown query parameters, bodies that are not JSON, an
 CSRF token.
 """
 
-import hashlib
-import hmac
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -124,9 +122,17 @@ def token_of(connection: Connection, settings: Settings) -> tuple[str, bool]:
 
 def csrf_token(settings: Settings, session_id: object) -> str:
     """Proof that the caller can read what we answered, which another site cannot."""
-    return hmac.new(settings.portal_secret.encode(), f"csrf:{session_id}".encode(), hashlib.sha256).hexdigest()
+    return settings.keyring.mac(_csrf_message(session_id)).hex()
+
+
+def _csrf_message(session_id: object) -> bytes:
+    return f"csrf:{session_id}".encode()
 
 
 def _require_csrf(settings: Settings, actor: Actor, given: str) -> None:
-    if not hmac.compare_digest(given.encode(), csrf_token(settings, actor.session_id).encode()):
+    try:
+        mac = bytes.fromhex(given)
+    except ValueError:
+        mac = b""
+    if not settings.keyring.signed(_csrf_message(actor.session_id), mac):
         raise NotAllowed("The X-CSRF-Token header is missing or wrong.", code="csrf_token_invalid")

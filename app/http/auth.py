@@ -7,7 +7,7 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from app.commands import log_in, second_factor
+from app.commands import log_in, second_factor, sessions
 from app.commands.context import Context
 from app.commands.customer_numbers import CheckCustomerNumber, CustomerNumberChecked
 from app.commands.log_in import LoggedIn, LogIn
@@ -18,7 +18,7 @@ from app.http.access import csrf_token
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
 from app.http.run_command import run_command
-from app.http.session_cookie import cookie_for, signed_out
+from app.http.session_cookie import cookie_for, cookie_name, signed_out
 
 
 class Me(Struct, frozen=True, kw_only=True):
@@ -70,10 +70,12 @@ async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
 )
 async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LogIn]) -> Response[bytes]:
     """Answers a bearer token and sets the same session as a cookie. 401 `mfa_required` asks for the same again with
-    `code`."""
+    `code`. The session that the browser had before ends."""
     context: Context = request.app.state.context
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
     opened, user = done.result
+    if before := request.cookies.get(cookie_name(context.settings)):
+        await sessions.leave(context.pool, before)
     body = LoggedIn(
         token=opened.token, expires_at=opened.expires_at, csrf_token=csrf_token(context.settings, opened.id), user=user
     )

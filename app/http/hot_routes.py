@@ -49,7 +49,7 @@ class HotRoutes:
         def listed(template: str, query: List, scope: str) -> HotRoute:
             def first(store: Store, account: UUID, _: str) -> Awaitable[Answer]:
                 purpose = f"cursor:{scope.format(account=account)}"
-                return query(store, account, FIRST_PAGE, lambda after: seal(settings.portal_secret, purpose, after))
+                return query(store, account, FIRST_PAGE, lambda after: seal(settings.keyring, purpose, after))
 
             return HotRoute(template, first)
 

@@ -142,6 +142,7 @@ STATUS: Mapping[type[PortalError], int] = {
     HeadersTooLarge: 431,
     errors.NotReady: 503,
     errors.Overloaded: 503,
+    errors.ScannerUnavailable: 503,
     Busy: 503,
     Unavailable: 503,
     Unfinished: 503,

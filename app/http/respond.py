@@ -34,7 +34,7 @@ def public_cache(settings: Settings) -> str:
 
 def consistency_token(settings: Settings, account_id: object, submission: int) -> str:
     """What a command hands out: names the submission whose effects a later query may wait for."""
-    return seal(settings.portal_secret, f"consistency:{account_id}", str(submission))
+    return seal(settings.keyring, f"consistency:{account_id}", str(submission))
 
 
 async def respond(
@@ -106,14 +106,14 @@ async def _verified(request: Request[Any, Any, State], wishes: Sequence[Source],
 def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:
     """The page a caller asks for; `scope` binds cursors to one list of one account."""
     settings: Settings = request.app.state.context.settings
-    after = unseal(settings.portal_secret, f"cursor:{scope}", cursor, "cursor") if cursor else None
+    after = unseal(settings.keyring, f"cursor:{scope}", cursor, "cursor") if cursor else None
     return Page(limit, after, tags(joined(request, "if-none-match")))
 
 
 def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str], str]:
     """Makes the cursors of one list of one account."""
     settings: Settings = request.app.state.context.settings
-    return lambda after: seal(settings.portal_secret, f"cursor:{scope}", after)
+    return lambda after: seal(settings.keyring, f"cursor:{scope}", after)
 
 
 def joined(request: Request[Any, Any, State], name: str) -> str:
@@ -127,7 +127,7 @@ async def _wait_for_own_write(request: Request[Any, Any, State], account_id: obj
         return None
     context = request.app.state.context
     purpose = f"consistency:{account_id}"
-    submission = int(unseal(context.settings.portal_secret, purpose, token, "Consistency-Token"))
+    submission = int(unseal(context.settings.keyring, purpose, token, "Consistency-Token"))
     return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
 
 

@@ -71,7 +71,7 @@ async def _begin(
 ) -> ledger.Running | ledger.Replay:
     return await ledger.begin(
         context.pool,
-        secret=context.settings.portal_secret,
+        keyring=context.settings.keyring,
         scope=scope_of(actor),
         key=key,
         name=command.name,

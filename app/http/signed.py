@@ -1,20 +1,21 @@
 """Opaque signed tokens: cursors and consistency tokens. A caller can neither read another's nor make one up."""
 
 import base64
-import hashlib
-import hmac
 
 from app.errors import InvalidRequest, Violation
+from app.keyring import Keyring
 
-_MAC_BYTES = 12
+_MAC_BYTES = 16
+"""128 bits of HMAC-SHA256: as hard to guess as a key."""
 
 
-def seal(secret: str, purpose: str, value: str) -> str:
+def seal(keyring: Keyring, purpose: str, value: str) -> str:
     """`value` as a URL-safe token valid for this purpose alone (e.g. one list of one account)."""
-    return base64.urlsafe_b64encode(_mac(secret, purpose, value) + value.encode()).decode().rstrip("=")
+    mac = keyring.mac(_message(purpose, value))[:_MAC_BYTES]
+    return base64.urlsafe_b64encode(mac + value.encode()).decode().rstrip("=")
 
 
-def unseal(secret: str, purpose: str, token: str, field: str) -> str:
+def unseal(keyring: Keyring, purpose: str, token: str, field: str) -> str:
     """The value again.
 
     Raises:
@@ -25,11 +26,11 @@ def unseal(secret: str, purpose: str, token: str, field: str) -> str:
         mac, value = raw[:_MAC_BYTES], raw[_MAC_BYTES:].decode()
     except ValueError:
         mac, value = b"", ""
-    if not hmac.compare_digest(mac, _mac(secret, purpose, value)):
+    if not keyring.signed(_message(purpose, value), mac, _MAC_BYTES):
         problem = Violation(field, "token_invalid", "This token was not issued here. Start again without it.")
         raise InvalidRequest(f"The {field} is not valid.", errors=[problem])
     return value
 
 
-def _mac(secret: str, purpose: str, value: str) -> bytes:
-    return hmac.digest(secret.encode(), f"{purpose}\0{value}".encode(), hashlib.sha256)[:_MAC_BYTES]
+def _message(purpose: str, value: str) -> bytes:
+    return f"{purpose}\0{value}".encode()

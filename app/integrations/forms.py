@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
-import httpx
 from msgspec import Struct
 
+from app import http_client
 from app.errors import (
     OutcomeUnknown,
     PortalError,
@@ -55,12 +55,12 @@ class Forms:
         self._slots = asyncio.Semaphore(concurrency)
         # No cookies: a session that one customer's call opened must not carry into the next customer's.
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        self._http = httpx.AsyncClient(
+        self._http = http_client.AsyncClient(
             verify=trusted(settings),
             trust_env=False,
             follow_redirects=False,
             cookies=no_cookies,
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            limits=http_client.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
             headers={"User-Agent": USER_AGENT, **(headers or {})},
         )
 
@@ -94,29 +94,34 @@ class Forms:
         self, operation: str, url: str, fields: Mapping[str, str], write: bool, timeout_seconds: float
     ) -> Answer:
         connect = min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)
-        timeout = httpx.Timeout(timeout_seconds, connect=connect)
+        timeout = http_client.Timeout(timeout_seconds, connect=connect)
         try:
             plain = {name: text.clean(value) for name, value in fields.items()}
             request = self._http.build_request("POST", url, data=plain, timeout=timeout)
         except Exception as error:  # an address that is none, and whatever else keeps it from being sent
             raise UpstreamUnavailable(self._upstream, operation, type(error).__name__) from error
         try:
-            # httpx bounds each read; only a deadline over the whole bounds an answer that drips.
+            # The library bounds each read; only a deadline over the whole bounds an answer that drips.
             async with asyncio.timeout(timeout_seconds + connect):
                 return await self._exchange(operation, request, write)
         except PortalError:
             raise
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except (
+            http_client.ConnectError,
+            http_client.ConnectTimeout,
+            http_client.PoolTimeout,
+            http_client.UnsupportedProtocol,
+        ) as error:
             write_refused()
             raise UpstreamUnreached(self._upstream, operation, repr(error)) from error
-        except (httpx.TimeoutException, TimeoutError) as error:
+        except (http_client.TimeoutException, TimeoutError) as error:
             raise self._unanswered(write)(self._upstream, operation, repr(error), vendor_code=TIMED_OUT) from error
-        except httpx.DecodingError as error:
+        except http_client.DecodingError as error:
             raise spoiled(self._upstream, operation, repr(error), write=write) from error
-        except Exception as error:  # httpx lets through what cookies, headers, sockets and TLS raise
+        except Exception as error:  # the library lets through what cookies, headers, sockets and TLS raise
             raise self._unanswered(write)(self._upstream, operation, type(error).__name__) from error
 
-    async def _exchange(self, operation: str, request: httpx.Request, write: bool) -> Answer:
+    async def _exchange(self, operation: str, request: http_client.Request, write: bool) -> Answer:
         if write:
             write_sent()
         response = await self._http.send(request, stream=True)
@@ -128,7 +133,7 @@ class Forms:
         finally:
             await response.aclose()
 
-    async def _body(self, operation: str, response: httpx.Response, write: bool) -> bytes:
+    async def _body(self, operation: str, response: http_client.Response, write: bool) -> bytes:
         content = bytearray()
         async for chunk in response.aiter_bytes():
             content += chunk

@@ -10,6 +10,8 @@ from sandbox.whmcs.errors import Refused
 
 MAX_INPUT_VARS = 1_000
 MOST_NESTED = 64
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""A text that PHP's arrays take for a number when it is a key."""
 _KEY = re.compile(r"\[([^\]]*)\]")
 
 
@@ -54,24 +56,30 @@ def unserialized(text: str, parameter: str) -> dict[Any, Any]:
 
 
 def _read(data: bytes) -> tuple[Any, bytes]:
-    """One value and what follows it. Lengths count bytes."""
+    """One value and what follows it. Lengths count bytes; `O:` and `C:`, which make objects, are never read."""
     tag = data[:1]
     if tag == b"N":
         return None, _after(data, b"N;")
     if tag in (b"i", b"d", b"b"):
         text, _, rest = data[2:].partition(b";")
         return {b"i": int, b"d": float, b"b": lambda given: given == b"1"}[tag](text), rest  # type: ignore[operator]
+    if tag not in (b"s", b"a"):
+        raise ValueError("only arrays and scalars are read")
     size_text, _, rest = data[2:].partition(b":")
+    if not size_text.isdigit():
+        raise ValueError("a length is a number")
     size = int(size_text)
     if tag == b"s":
-        text = rest[1 : size + 1]
-        return text.decode(), _after(rest[size + 1 :], b'";')
-    if tag != b"a":
-        raise ValueError("only arrays and scalars are read")
+        rest = _after(rest, b'"')
+        return rest[:size].decode(), _after(rest[size:], b'";')
     rest = _after(rest, b"{")
     found: dict[Any, Any] = {}
     for _ in range(size):
         key, rest = _read(rest)
+        if isinstance(key, bool) or not isinstance(key, int | str):
+            raise ValueError("a key is a number or a text")
+        if isinstance(key, str) and _WHOLE.fullmatch(key):
+            key = int(key)
         found[key], rest = _read(rest)
     return found, _after(rest, b"}")
 

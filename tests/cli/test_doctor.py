@@ -37,6 +37,7 @@ def test_without_an_api_the_org_and_the_engines_are_examined_all_the_same(examin
     for name, setting in (
         ("change event canary", "SALESFORCE_CANARY_ACCOUNT_ID"),
         ("webhook canary", "WHMCS_CANARY_CLIENT_ID"),
+        ("scanner", "ATTACHMENT_SCANNER"),
     ):
         assert (found[name]["status"], setting in found[name]["detail"]) == ("skipped", True), "off, and it says so"
     assert found["/data/Portal__chn"]["status"] == found["/event/Account_Eligibility_Update__e"]["status"] == "ok"

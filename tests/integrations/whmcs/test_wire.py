@@ -1,13 +1,17 @@
 """WHMCS's dialect: forms out, whatever shape comes back in."""
 
 import base64
+import json
+import shutil
+import subprocess
 
-import phpserialize3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.integrations.whmcs.wire import as_list, csv, form, identifier, moment, serialized, text
+from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.forms import unserialized
 
 
 def test_lists_and_maps_become_php_arrays_and_absent_values_are_left_out():
@@ -28,10 +32,79 @@ def test_custom_fields_count_bytes_not_characters():
     assert base64.b64decode(serialized({198: "東京"})) == 'a:1:{i:198;s:6:"東京";}'.encode()
 
 
-@given(st.dictionaries(st.integers(1, 999), st.text(max_size=20), min_size=1))
+@given(
+    st.dictionaries(st.integers(-999, 999), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20))
+)
 def test_what_is_serialised_comes_back(values):
-    back = phpserialize3.loads(base64.b64decode(serialized(values)))
-    assert back == values
+    assert unserialized(serialized(values), "customfields") == values
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        ({}, "a:0:{}"),
+        ({1: ""}, 'a:1:{i:1;s:0:"";}'),
+        ({"198": "x", "0": "y", "-7": "z"}, 'a:3:{i:198;s:1:"x";i:0;s:1:"y";i:-7;s:1:"z";}'),
+        (
+            {"007": "a", "-0": "b", "1.0": "c", "+1": "d"},
+            'a:4:{s:3:"007";s:1:"a";s:2:"-0";s:1:"b";s:3:"1.0";s:1:"c";s:2:"+1";s:1:"d";}',
+        ),
+        ({"９": "x", "é": "y"}, 'a:2:{s:3:"９";s:1:"x";s:2:"é";s:1:"y";}'),
+        (
+            {"9223372036854775807": "x", "9223372036854775808": "y"},
+            'a:2:{i:9223372036854775807;s:1:"x";s:19:"9223372036854775808";s:1:"y";}',
+        ),
+        ({1: '";}O:8:"stdClass":0:{}'}, 'a:1:{i:1;s:22:"";}O:8:"stdClass":0:{}";}'),
+        ({1: "𠮷é\r\n"}, 'a:1:{i:1;s:8:"𠮷é\r\n";}'),
+        ({1: "a\0b\ud83d"}, 'a:1:{i:1;s:5:"ab\ufffd";}'),
+    ],
+)
+def test_php_serialisation_is_written_as_php_writes_it(values, written):
+    assert base64.b64decode(serialized(values)).decode() == written
+
+
+@pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
+@pytest.mark.parametrize("values", [{"198": "東京", "007": '";}', "x": ""}, {1: "𠮷é\r\n", "-7": "a"}, {}])
+def test_php_itself_reads_it_and_makes_no_object_of_it(values):
+    code = (
+        "$v = unserialize(base64_decode($argv[1]), ['allowed_classes' => false]); "
+        "echo json_encode($v, JSON_FORCE_OBJECT);"
+    )
+    told = subprocess.run(
+        [str(shutil.which("php")), "-r", code, serialized(values)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(told.stdout) == {str(key): value for key, value in values.items()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'O:8:"stdClass":0:{}',
+        'a:1:{i:1;O:8:"stdClass":0:{}}',
+        'a:1:{i:1;C:11:"ArrayObject":2:{x}}',
+        "a:1:{i:1;R:1;}",
+        'a:1:{i:1;E:3:"A:B";}',
+        'a:1:{i:1;s:9:"x";}',
+        'a:1:{i:1;s:-1:"x";}',
+        'a:1:{i:1;s:+1:"x";}',
+        'a:1:{i:1;s: 1:"x";}',
+        'a:1:{i:1;s:1:xx";}',
+        'a:1:{i:1;s:1:"x"}',
+        'a:2:{i:1;s:1:"x";}',
+        'a:1:{b:1;s:1:"x";}',
+        'a:1:{i:1;s:1:"x";}i:1;',
+        's:1:"x";',
+        "a:1:{" * 5_000,
+    ],
+)
+def test_the_stand_in_reads_arrays_of_scalars_and_nothing_that_makes_an_object(text):
+    with pytest.raises(Refused):
+        unserialized(base64.b64encode(text.encode()).decode(), "customfields")
+
+
+def test_the_stand_in_takes_numeric_keys_for_numbers_as_php_does():
+    text = base64.b64encode(b'a:2:{s:3:"198";s:1:"x";s:3:"007";i:5;}').decode()
+    assert unserialized(text, "customfields") == {198: "x", "007": 5}
 
 
 @pytest.mark.parametrize(
