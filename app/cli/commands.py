@@ -14,6 +14,7 @@ from app.cli.dead_letters import dead_letters
 from app.cli.doctor import doctor
 from app.cli.explain import explain
 from app.cli.fulfilments import fulfilments
+from app.cli.invite import invite
 from app.cli.lag import lag
 from app.cli.loaded import load_settings
 from app.cli.personal_data import erase_customer, export_customer
@@ -117,7 +118,7 @@ def migrate(direction: str, revision: str | None, as_json: bool) -> None:
 
 OPERATIONS: tuple[click.Command, ...] = (
     *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services),
-    *(staff, forget_second_factor, export_customer, erase_customer),
+    *(staff, forget_second_factor, invite, export_customer, erase_customer),
 )
 """Operators' commands, each in a module of its own."""
 

@@ -3,7 +3,7 @@
 A request says what kind of mail goes where, at most with the row it is about, and nothing else: the same is written for
 an address we know and for one we do not, and a token exists only in the mail itself.
 
-Reads: portal.users, scheduled_changes. Reads and writes: portal.mails. Writes: portal.password_resets.
+Reads: portal.users, scheduled_changes, enrolments. Reads and writes: portal.mails. Writes: portal.password_resets.
 """
 
 import random
@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from app.commands import enrolment_mails
 from app.commands.sessions import digest
 from app.db import is_outage
 from app.errors import UpstreamError, UpstreamRejected
@@ -32,6 +33,11 @@ Kind = Literal[
     "welcome",
     "scheduled_change_made",
     "scheduled_change_refused",
+    "sign_up_code",
+    "sign_up_email_code",
+    "link_code",
+    "account_signed_up",
+    "account_linked",
 ]
 
 BATCH = 20
@@ -110,6 +116,8 @@ async def _one(pool: asyncpg.Pool, settings: Settings, row: Any) -> None:
 async def _written(pool: asyncpg.Pool, settings: Settings, row: Any) -> Mail | None:
     async with pool.acquire() as connection, connection.transaction():
         user = await connection.fetchrow(_USER, row["recipient"])
+        if write := enrolment_mails.WRITERS.get(row["kind"]):  # to mailboxes that need not be a user's
+            return await write(connection, settings, row["recipient"], row["about"])
         return await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
 
 

@@ -39,6 +39,9 @@ WHERE account_id = $1
 """
 """What was planned is not made for somebody who is gone."""
 
+_ENROLMENT_MAILS = "DELETE FROM portal.mails m USING portal.enrolments e WHERE e.id = m.about AND {}"
+"""They went to a mailbox on file, which need not be that of the user."""
+
 Step = Callable[[Resources, Subject], Awaitable[Any]]
 
 
@@ -53,6 +56,15 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ("DELETE FROM portal.recovery_codes WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.password_resets WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.mails WHERE lower(recipient) = lower($1)", subject.email),
+            ("DELETE FROM portal.mails WHERE about = $1", None),
+            (_ENROLMENT_MAILS.format("e.whmcs_client_ids @> ARRAY[$1]"), subject.whmcs_client_id),
+            (_ENROLMENT_MAILS.format("e.purpose = 'sign_up' AND e.subject = upper($1)"), subject.customer_number),
+            ("DELETE FROM portal.enrolments WHERE whmcs_client_ids @> ARRAY[$1]", subject.whmcs_client_id),
+            (
+                "DELETE FROM portal.enrolments WHERE purpose = 'sign_up' AND subject = upper($1)",
+                subject.customer_number,
+            ),
+            ("DELETE FROM portal.invitations WHERE customer_number = $1", subject.customer_number),
             ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
             ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),
             ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
