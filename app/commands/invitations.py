@@ -17,7 +17,7 @@ from msgspec import Struct
 from app.commands import codes
 from app.commands.context import Context
 from app.commands.customer_numbers import account_of
-from app.errors import NotFound
+from app.errors import RuleViolated
 from app.ingest.operators import Operator, audit
 from app.integrations.salesforce import wire
 
@@ -44,7 +44,7 @@ async def invite(ctx: Context, operator: Operator, customer_numbers: Iterable[st
     """Make a code for each number, or for none; an earlier one that was not used is good no more.
 
     Raises:
-        NotFound: `customer_number_unknown`.
+        RuleViolated: `customer_number_unknown`.
     """
     numbers = [await _known(ctx, each) for each in dict.fromkeys(customer_numbers)]
     expires_at = datetime.now(UTC) + timedelta(days=days)
@@ -55,7 +55,7 @@ async def invite(ctx: Context, operator: Operator, customer_numbers: Iterable[st
 async def _known(ctx: Context, customer_number: str) -> str:
     account = await account_of(ctx, customer_number.strip(), fresh=True)
     if account is None:
-        raise NotFound(
+        raise RuleViolated(
             f"Salesforce has no account with number {customer_number}. No code was made.",
             code="customer_number_unknown",
         )

@@ -47,6 +47,7 @@ Step = Callable[[Resources, Subject], Awaitable[Any]]
 
 async def sign_in(resources: Resources, subject: Subject) -> None:
     """Every way to log in, and what the portal itself wrote down of the customer."""
+    number = subject.customer_number
     async with resources.pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL portal.erasing = 'on'")
         await sessions.hold(connection, subject.user_id)
@@ -58,15 +59,12 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ("DELETE FROM portal.mails WHERE lower(recipient) = lower($1)", subject.email),
             ("DELETE FROM portal.mails WHERE about = $1", None),
             (_ENROLMENT_MAILS.format("e.whmcs_client_ids @> ARRAY[$1]"), subject.whmcs_client_id),
-            (_ENROLMENT_MAILS.format("e.purpose = 'sign_up' AND e.subject = upper($1)"), subject.customer_number),
+            (_ENROLMENT_MAILS.format("e.purpose = 'sign_up' AND e.subject = upper($1)"), number),
             ("DELETE FROM portal.enrolments WHERE whmcs_client_ids @> ARRAY[$1]", subject.whmcs_client_id),
-            (
-                "DELETE FROM portal.enrolments WHERE purpose = 'sign_up' AND subject = upper($1)",
-                subject.customer_number,
-            ),
-            ("DELETE FROM portal.invitations WHERE customer_number = $1", subject.customer_number),
+            ("DELETE FROM portal.enrolments WHERE purpose = 'sign_up' AND subject = upper($1)", number),
+            ("DELETE FROM portal.invitations WHERE customer_number = $1", number),
             ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
-            ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),
+            ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", number),
             ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
             ("DELETE FROM portal.captures WHERE account_id = $1", subject.account_id),
             ("DELETE FROM portal.notification_reads WHERE account_id = $1", subject.account_id),
@@ -85,6 +83,12 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             (_SCHEDULED, None),
             ("UPDATE portal.audit SET address = NULL WHERE user_id = $1", subject.user_id),
             ("UPDATE portal.audit SET address = NULL WHERE account_id = $1", None),
+            ("UPDATE portal.audit SET address = NULL WHERE action = 'sign_up' AND target = upper($1)", number),
+            (
+                "UPDATE portal.audit SET address = NULL WHERE target = $1 "
+                "AND action IN ('link_account', 'prove_link', 'choose_billing_account')",
+                subject.whmcs_client_id,
+            ),
         ):
             await connection.execute(statement, value or subject.account_id)
         await connection.execute(

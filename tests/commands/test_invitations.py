@@ -10,7 +10,7 @@ import pytest
 from app.commands import invitations
 from app.commands.complete_sign_up import CompleteSignUp, complete_sign_up
 from app.commands.context import Context
-from app.errors import NotFound, PortalError
+from app.errors import PortalError, RuleViolated
 from app.ingest.operators import Operator
 from app.resources import Resources
 from tests.commands.test_sign_up_proof import refusal, without_mailbox
@@ -104,7 +104,7 @@ async def test_a_letter_helps_where_no_mailbox_is_on_file_and_facts_prove_nothin
 async def test_no_letter_is_made_for_a_number_that_nobody_has_nor_for_its_neighbours(
     context: Context, pool: asyncpg.Pool, customer: dict[str, Any]
 ) -> None:
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(RuleViolated) as caught:
         await invitations.invite(context, AYA, [customer["customer_number"], "C-999999"], days=30)
     assert caught.value.code == "customer_number_unknown"
     assert await pool.fetchval("SELECT count(*) FROM portal.invitations") == 0

@@ -263,6 +263,21 @@ async def test_a_code_is_good_for_its_own_number_and_half_an_hour(
     assert await refusal(complete(context, mine, code)) == "signup_token_invalid"
 
 
+async def test_a_code_is_good_for_one_of_two_numbers_with_one_mailbox(
+    context: Context, sandbox: Any, customer: dict[str, Any]
+) -> None:
+    other = [each for each in sandbox.state["customers"] if not each["whmcs_client_id"]][1]
+    body = {"AccountId": other["salesforce_account_id"], "LastName": "Family", "Email": customer["email"]}
+    (await sandbox.control.post("/salesforce/Contact", json=body)).raise_for_status()
+    mine = await begun(context, request_of(customer))
+    code = await code_to(context, sandbox, customer["email"])
+    theirs = await begun(context, request_of(other, email=customer["email"]))
+    assert await refusal(complete(context, theirs, code)) == "code_invalid"
+    second = await code_to(context, sandbox, customer["email"])
+    assert second != code
+    assert await refusal(complete(context, mine, second)) == "code_invalid"
+
+
 async def test_a_finished_sign_up_says_so_and_a_made_up_token_does_not(
     context: Context, sandbox: Any, customer: dict[str, Any]
 ) -> None:
