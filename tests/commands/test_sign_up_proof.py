@@ -175,6 +175,18 @@ async def test_ten_wrong_facts_in_a_day_and_facts_prove_nothing_any_more(
     await complete(context, token, await code_to(context, sandbox, "new@example.net"))
 
 
+async def test_a_mailbox_that_staff_enter_helps_at_once_however_many_facts_were_wrong(
+    context: Context, sandbox: Any, customer: dict[str, Any]
+) -> None:
+    await without_mailbox(sandbox, customer)
+    wrong = request_of(customer, email=THIEF, address=_address("999-9999"), **WRONG)
+    for number in range(MOST_WRONG + 1):
+        await sign_up(context, elsewhere(number), wrong)
+    body = {"AccountId": customer["salesforce_account_id"], "LastName": "Entered", "Email": customer["email"]}
+    (await sandbox.control.post("/salesforce/Contact", json=body)).raise_for_status()
+    await signed_up(context, sandbox, customer)
+
+
 async def test_wrong_facts_do_not_shut_the_door_of_a_mailbox_on_file(
     context: Context, sandbox: Any, customer: dict[str, Any]
 ) -> None:
