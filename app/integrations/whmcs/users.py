@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
 from app.integrations.wall import all_walled
-from app.integrations.whmcs import records
+from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api
 from app.integrations.whmcs.faults import WHMCS, understood
 from app.integrations.whmcs.records import Record
@@ -22,6 +22,10 @@ from app.integrations.whmcs.wire import as_list, collection, identifier, known_i
 
 MOST_CLIENTS = 50
 """Clients of one user that are looked at; whoever owns more needs a person to help."""
+
+MOST_PAGES = 10
+"""Pages of users that are looked at: few have an address that begins with a whole other one. An install that ignores
+what to search for would list everybody."""
 
 log = structlog.get_logger()
 
@@ -83,16 +87,21 @@ class Users:
         The search compares beginnings, so what it finds first may be somebody else.
         """
         action = "GetUsers"
-        try:
-            found = await self._api.rows(action, {"search": email}, "users", "user")
-        except UpstreamAuthFailed as error:
-            log.warning("whmcs_role_lacks_action", action=action, reason=error.reason)
-            return None
-        row = next((each for each in found.rows if isinstance(each, Mapping) and _id_of(each) == user_id), None)
-        if row is None or row.get("clients") is None:
-            return None
-        with understood(action):
-            return dict(_claim(each) for each in collection(row["clients"], "client"))
+        start = 0
+        for _ in range(MOST_PAGES):
+            try:
+                found = await lists.page(self._api.call, action, {"search": email}, "users", "user", start=start)
+            except UpstreamAuthFailed as error:
+                log.warning("whmcs_role_lacks_action", action=action, reason=error.reason)
+                return None
+            row = next((each for each in found.rows if isinstance(each, Mapping) and _id_of(each) == user_id), None)
+            if row is not None:
+                with understood(action):
+                    return _claims_of(row.get("clients"))
+            start += len(found.rows)
+            if not found.rows or (found.total is not None and start >= found.total):
+                break
+        return None
 
     async def _with_address(self, email: str) -> dict[str, bool | None]:
         """The client with this address, of which nothing is known yet."""
@@ -128,6 +137,10 @@ def _asks_second_factor(body: Mapping[str, Any]) -> bool:
     said = named.get("twofactorenabled")
     off = said is None or yes_or_no(said) is False
     return not (off and isinstance(opened, str) and opened.strip())
+
+
+def _claims_of(clients: Any) -> dict[str, bool | None] | None:
+    return None if clients is None else dict(_claim(each) for each in collection(clients, "client"))
 
 
 def _claim(row: Any) -> tuple[str, bool | None]:

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import UpstreamAuthFailed, UpstreamError, UpstreamMalformed, UpstreamUnavailable
-from app.integrations.whmcs.users import MOST_CLIENTS, Login
+from app.integrations.whmcs.users import MOST_CLIENTS, MOST_PAGES, Login
 from app.integrations.whmcs.wire import yes_or_no
 from tests.integrations.scripted import Reply
 from tests.integrations.whmcs.answers import refused, success
@@ -156,6 +156,19 @@ async def test_silence_about_the_owner_is_no_answer(whmcs, upstream, reply):
     )
     with pytest.raises(UpstreamError):
         await owned(whmcs)
+
+
+async def test_an_install_that_lists_everybody_is_not_read_to_its_end(whmcs, upstream):
+    def answer(asked):
+        if asked.form["action"] != "GetUsers":
+            return details()
+        start = int(asked.form["limitstart"])
+        rows = [{"id": 10_000 + start + each, "clients": [{"id": 1009, "isOwner": True}]} for each in range(100)]
+        return success(totalresults=1_000_000, users=rows)
+
+    upstream.will().answer = answer
+    assert await owned(whmcs) == ["1001"]
+    assert len([form for form in upstream.forms() if form["action"] == "GetUsers"]) == MOST_PAGES
 
 
 async def test_so_many_clients_are_looked_at_and_no_more(whmcs, upstream):
