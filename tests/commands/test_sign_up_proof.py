@@ -1,17 +1,20 @@
 """Who may sign up for a customer number: whoever reads the mailbox on file, and nobody learns anything before."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
+from app.commands import mailed_codes
 from app.commands.complete_sign_up import CompleteSignUp, complete_sign_up
 from app.commands.context import Actor, Context, Done
 from app.commands.sign_up import Address, SignUp, sign_up
 from app.errors import NotAuthenticated, PortalError, RateLimited
 from app.resources import Resources
+from app.settings import Settings
 from tests.enrolling import ANYBODY, TRIES, begun, code_to, mails, proof_of, request_of, signed_up
 from tests.linked import add_account
 
@@ -319,3 +322,19 @@ async def test_what_waits_holds_nothing_in_the_clear(
         for secret in (token, code, request.email, request.password, request.last_name, "argon2"):
             assert secret not in content, table
     assert code not in str(await pool.fetch("SELECT t::text FROM portal.mails t"))
+
+
+def test_a_code_is_another_one_for_everything_that_it_is_made_of(settings: Settings) -> None:
+    at = datetime(2026, 11, 30, 12, 10, tzinfo=UTC)
+    other = msgspec.structs.replace(settings, portal_secret="another secret of thirty-two characters")
+    codes = [
+        mailed_codes.code(settings, "sign_up_code", "C-1", "a@example.jp", at),
+        mailed_codes.code(settings, "link_code", "C-1", "a@example.jp", at),
+        mailed_codes.code(settings, "sign_up_code", "C-11", "a@example.jp", at),
+        mailed_codes.code(settings, "sign_up_code", "C-1", "b@example.jp", at),
+        mailed_codes.code(settings, "sign_up_code", "C-1", "a@example.jp", at + timedelta(minutes=30)),
+        mailed_codes.code(other, "sign_up_code", "C-1", "a@example.jp", at),
+    ]
+    assert len(set(codes)) == len(codes)
+    same = mailed_codes.code(settings, "sign_up_code", "C-1", "A@example.jp", at + timedelta(minutes=19))
+    assert same == codes[0]
