@@ -116,6 +116,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     password_reset_seconds: Annotated[int, note("A mailed reset token is good for this long, in seconds.")] = 1_800
+    sign_up_proof: Annotated[
+        Literal["mail", "letter"],
+        note(
+            "What proves who signs up: mail, a code mailed to the address on file; letter, a code that `portal invite` "
+            "makes for a letter."
+        ),
+    ] = "mail"
     smtp_host: Annotated[str, note("Mail server; empty: mails wait, and the log says so.")] = ""
     smtp_port: Annotated[int, note("Port of the mail server.")] = 587
     smtp_security: Annotated[

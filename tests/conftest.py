@@ -137,6 +137,7 @@ async def sandbox(sandbox_state: dict[str, Any]) -> AsyncIterator[Sandbox]:
         (await control.delete("/faults")).raise_for_status()
         (await control.post("/reset")).raise_for_status()
         (await control.delete("/calls")).raise_for_status()
+        (await control.delete("/mail/")).raise_for_status()
         yield Sandbox(sandbox_state, control)
 
 

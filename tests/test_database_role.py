@@ -138,7 +138,7 @@ async def test_an_erasure_forgets_addresses_of_one_customer_and_nothing_else(poo
             who,
             whose,
         )
-    await pool.execute("SELECT portal.forget_addresses($1, $2)", user, account)
+    await pool.execute("SELECT portal.forget_addresses($1, $2, 'C-1', '7')", user, account)
     rows = await pool.fetch(
         "SELECT coalesce(user_id, account_id) AS whose, address, outcome FROM portal.audit "
         "WHERE coalesce(user_id, account_id) = ANY($1)",

@@ -16,6 +16,7 @@ from app.cli.doctor import doctor
 from app.cli.end_sessions import end_sessions
 from app.cli.explain import explain
 from app.cli.fulfilments import fulfilments
+from app.cli.invite import invite
 from app.cli.lag import lag
 from app.cli.loaded import load_settings
 from app.cli.personal_data import erase_customer, export_customer
@@ -134,7 +135,7 @@ def migrate(direction: str, revision: str | None, runtime_role: str | None, as_j
 
 OPERATIONS: tuple[click.Command, ...] = (
     *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services),
-    *(staff, forget_second_factor, export_customer, erase_customer, reseal, end_sessions),
+    *(staff, forget_second_factor, invite, export_customer, erase_customer, reseal, end_sessions),
 )
 """Operators' commands, each in a module of its own."""
 

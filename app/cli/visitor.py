@@ -1,6 +1,7 @@
 """A customer with a browser: calls the public API, opens the pages that single sign-on links lead to."""
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -78,6 +79,17 @@ class Visitor:
                 await asyncio.sleep(0.05)
             await asyncio.sleep(POLL_SECONDS)
         raise JourneyError(f"GET {path} did not show what it should within {PATIENCE_SECONDS:.0f} s")
+
+    async def mailed(self, address: str, pattern: str) -> str:
+        """What matches in the newest mail to this address that has it, once there is one."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            answer = await patiently(lambda: self.control.get("/mail/", params={"to": address}))
+            for mail in answer.json()["mails"]:
+                if found := re.search(pattern, mail["text"]):
+                    return found[0]
+            await asyncio.sleep(0.1)
+        raise JourneyError(f"no mail came within {PATIENCE_SECONDS:.0f} s")
 
     async def submit_page(self, url: str, form: dict[str, str]) -> float:
         """Open a link as a browser would, and send its form; returns the instant the page had done it."""

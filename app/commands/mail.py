@@ -3,8 +3,8 @@
 A request says what kind of mail goes where, at most with the row it is about, and nothing else: the same is written for
 an address we know and for one we do not, and a token exists only in the mail itself.
 
-Reads: portal.users, scheduled_changes. Reads and writes: portal.mails. Writes:
-portal.password_resets, portal.sign_in_codes.
+Reads: portal.users, scheduled_changes, enrolments. Reads and writes: portal.mails. Writes: portal.password_resets,
+portal.sign_in_codes.
 """
 
 import random
@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from app.commands import sign_in_codes
+from app.commands import enrolment_mails, sign_in_codes
 from app.commands.sessions import digest
 from app.db import is_outage
 from app.errors import UpstreamError, UpstreamRejected
@@ -36,6 +36,11 @@ Kind = Literal[
     "welcome",
     "scheduled_change_made",
     "scheduled_change_refused",
+    "sign_up_code",
+    "sign_up_email_code",
+    "link_code",
+    "account_signed_up",
+    "account_linked",
 ]
 
 BATCH = 20
@@ -126,6 +131,8 @@ async def _one(pool: asyncpg.Pool, settings: Settings, row: Any) -> None:
 async def _written(pool: asyncpg.Pool, settings: Settings, row: Any) -> Mail | None:
     async with pool.acquire() as connection, connection.transaction():
         user = await connection.fetchrow(_USER, row["recipient"])
+        if write := enrolment_mails.WRITERS.get(row["kind"]):  # to mailboxes that need not be a user's
+            return await write(connection, settings, row["recipient"], row["about"])
         return await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
 
 

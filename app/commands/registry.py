@@ -10,12 +10,15 @@ from app.commands.change_profile import change_profile
 from app.commands.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
 from app.commands.check_order import check_order
 from app.commands.comment_on_case import comment_on_case
+from app.commands.complete_link import complete_link
+from app.commands.complete_sign_up import complete_sign_up
 from app.commands.context import Command
 from app.commands.create_control_panel_link import create_control_panel_link
 from app.commands.create_payment_link import create_invoice_pdf_link, create_payment_link, create_payments_link
 from app.commands.create_payment_methods_link import create_payment_methods_link
 from app.commands.customer_numbers import check_customer_number
-from app.commands.link_account import complete_link, link_account
+from app.commands.link_account import link_account
+from app.commands.link_steps import choose_billing_account, prove_link
 from app.commands.mail_sign_in_code import mail_sign_in_code
 from app.commands.manage_payment_methods import remove_payment_method, set_default_payment_method
 from app.commands.open_case import open_case
@@ -30,9 +33,12 @@ from app.commands.revoke_sessions import revoke_session, revoke_sessions
 from app.commands.sign_up import sign_up
 
 CHECK_CUSTOMER_NUMBER = Command("check_customer_number", check_customer_number, replayable=False, changes=False)
-SIGN_UP = Command("sign_up", sign_up)
+SIGN_UP = Command("sign_up", sign_up, replayable=False)
+COMPLETE_SIGN_UP = Command("complete_sign_up", complete_sign_up, replayable=False)
 LINK_ACCOUNT = Command("link_account", link_account, replayable=False)
-COMPLETE_LINK = Command("complete_link", complete_link)
+PROVE_LINK = Command("prove_link", prove_link, replayable=False)
+CHOOSE_BILLING_ACCOUNT = Command("choose_billing_account", choose_billing_account, replayable=False)
+COMPLETE_LINK = Command("complete_link", complete_link, replayable=False)
 MAIL_SIGN_IN_CODE = Command("mail_sign_in_code", mail_sign_in_code, replayable=False)
 FORGOT_PASSWORD = Command("forgot_password", forgot_password, replayable=False)
 RESET_PASSWORD = Command("reset_password", reset_password, replayable=False)
@@ -70,7 +76,10 @@ REMOVE_PAYMENT_METHOD = Command("remove_payment_method", remove_payment_method)
 COMMANDS = (
     CHECK_CUSTOMER_NUMBER,
     SIGN_UP,
+    COMPLETE_SIGN_UP,
     LINK_ACCOUNT,
+    PROVE_LINK,
+    CHOOSE_BILLING_ACCOUNT,
     COMPLETE_LINK,
     MAIL_SIGN_IN_CODE,
     FORGOT_PASSWORD,

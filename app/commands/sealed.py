@@ -23,7 +23,8 @@ class Sealed(Struct, frozen=True):
 
 
 TOTP_SECRET = Sealed("totp", "portal.totp", "user_id", "secret")
-STORED = (TOTP_SECRET,)
+ENROLMENT_FACTS = Sealed("enrolment", "portal.enrolments", "id", "sealed_facts")
+STORED = (TOTP_SECRET, ENROLMENT_FACTS)
 """Every one there is."""
 
 

@@ -3,17 +3,16 @@
 Steps: `verified` the customer number is known · `adding` AddClient is about to be sent, so a client may exist that we
 never heard of · `client` the WHMCS client is known · `stored` user and mapping exist · `done` Salesforce was told.
 
-Reads and writes: portal.signups, portal.users, portal.id_mappings.
+Reads: portal.users, portal.id_mappings. Reads and writes: portal.signups.
 """
 
 from typing import Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
 
 from app.commands.users import User
-from app.errors import Conflict
 
 Step = Literal["verified", "adding", "client", "stored", "done"]
 
@@ -89,43 +88,3 @@ async def stored(pool: asyncpg.Pool, salesforce_account_id: str) -> Stored | Non
         whmcs_client_id=row["whmcs_client_id"],
         password_hash=row["password_hash"],
     )
-
-
-async def store(
-    pool: asyncpg.Pool,
-    user: User,
-    password_hash: str,
-    *,
-    customer_number: str,
-    salesforce_account_id: str,
-    whmcs_client_id: str,
-) -> UUID:
-    """User, mapping and journal step in one transaction; returns the new account id.
-
-    Raises:
-        Conflict: `account_exists`, the address or one of the ids belongs to another user.
-    """
-    account_id = uuid4()
-    try:
-        async with pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                "INSERT INTO portal.users (id, email, first_name, last_name, role, password_hash) "
-                "VALUES ($1, $2, $3, $4, $5, $6)",
-                *(getattr(user, name) for name in User.__struct_fields__),
-                password_hash,
-            )
-            await connection.execute(
-                "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, "
-                "customer_number) VALUES ($1, $2, $3, $4, $5)",
-                account_id,
-                user.user_id,
-                whmcs_client_id,
-                salesforce_account_id,
-                customer_number,
-            )
-            await reach(connection, customer_number, "stored", email=user.email, whmcs_client_id=whmcs_client_id)
-    except asyncpg.UniqueViolationError as error:
-        raise Conflict(
-            "There is already an account with these details. Please log in.", code="account_exists"
-        ) from error
-    return account_id

@@ -1,4 +1,4 @@
-"""Linking a billing account; changing profile and billing address."""
+"""Changing profile and billing address; asking for an availability check."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -12,10 +12,9 @@ from litestar.params import HeaderParameter, JSONBody
 from app.commands.change_address import ChangeAddress
 from app.commands.change_profile import ChangeProfile, ProfileChange
 from app.commands.context import Done
-from app.commands.link_account import CompleteLink, LinkAccount, LinkOffered
-from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, COMPLETE_LINK, LINK_ACCOUNT, REQUEST_ELIGIBILITY
+from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, REQUEST_ELIGIBILITY
 from app.commands.request_eligibility import RequestEligibility
-from app.commands.sign_up import Address, SignedUp
+from app.commands.sign_up import Address
 from app.errors import NotReady, Outdated
 from app.http.inputs import Caller, answers
 from app.http.preconditions import ANY, names
@@ -34,30 +33,6 @@ IfMatch = Annotated[
         name="If-Match", description="The ETag you hold; 412 when it is not the present one.", max_length=500
     ),
 ]
-
-
-@post(
-    "/api/auth/link",
-    status_code=200,
-    summary="Link a billing account",
-    tags=["Sign-up"],
-    responses=answers(LinkOffered, "Proven; set a password next."),
-)
-async def link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LinkAccount]) -> Response[bytes]:
-    """Verifies the billing system's password once; it is neither kept nor logged."""
-    return await run_command(request, LINK_ACCOUNT, actor, data)
-
-
-@post(
-    "/api/auth/link/complete",
-    status_code=201,
-    summary="Finish linking",
-    tags=["Sign-up"],
-    responses=answers(SignedUp, "Linked; log in next.", status=201),
-)
-async def complete(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CompleteLink]) -> Response[bytes]:
-    """Sets the portal password. Invoices and subscriptions of the billing account show at once."""
-    return await run_command(request, COMPLETE_LINK, actor, data, status=201)
 
 
 @put(
@@ -148,4 +123,4 @@ async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) 
     return with_age(msgspec.json.encode(written), datetime.now(UTC))
 
 
-ROUTES = (link, complete, put_address, patch_profile, ask_eligibility)
+ROUTES = (put_address, patch_profile, ask_eligibility)

@@ -19,6 +19,7 @@ from app.http import (
     admin_fulfilments,
     admin_subscriptions,
     auth,
+    auth_enrolment,
     auth_passwords,
     auth_second_factor,
     auth_sessions,
@@ -70,6 +71,7 @@ from app.room import Room
 from app.settings import Settings
 
 ROUTES = (
+    *auth_enrolment.ROUTES,
     *auth.ROUTES,
     *auth_sessions.ROUTES,
     *auth_passwords.ROUTES,

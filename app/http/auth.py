@@ -1,4 +1,4 @@
-"""Sign-up, log in, log out, who am I."""
+"""Log in, log out, who am I."""
 
 from typing import Any
 from uuid import UUID
@@ -9,15 +9,11 @@ from msgspec import Struct
 
 from app.commands import log_in, second_factor, sessions
 from app.commands.context import Context
-from app.commands.customer_numbers import CheckCustomerNumber, CustomerNumberChecked
 from app.commands.log_in import LoggedIn, LogIn
-from app.commands.registry import CHECK_CUSTOMER_NUMBER, SIGN_UP
-from app.commands.sign_up import SignedUp, SignUp
 from app.commands.users import User, user_of
 from app.http.access import csrf_token
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
-from app.http.run_command import run_command
 from app.http.session_cookie import cookie_for, cookie_name, signed_out
 
 
@@ -33,32 +29,6 @@ class Me(Struct, frozen=True, kw_only=True):
     csrf_token: str
     second_factor_on: bool
     second_factor_proven: bool
-
-
-@post(
-    "/api/auth/customer-number/check",
-    status_code=200,
-    summary="Can this number sign up?",
-    tags=["Sign-up"],
-    responses=answers(CustomerNumberChecked, "Whether it can, or why not."),
-)
-async def check_number(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CheckCustomerNumber]
-) -> Response[bytes]:
-    """Asks Salesforce, remembered for 30 s. Never says whose number it is."""
-    return await run_command(request, CHECK_CUSTOMER_NUMBER, actor, data)
-
-
-@post(
-    "/api/auth/signup",
-    status_code=201,
-    summary="Sign up",
-    tags=["Sign-up"],
-    responses=answers(SignedUp, "Signed up; log in next.", status=201),
-)
-async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[SignUp]) -> Response[bytes]:
-    """Makes the billing client and the portal user. After a failure the same request finishes what was begun."""
-    return await run_command(request, SIGN_UP, actor, data, status=201)
 
 
 @post(
@@ -112,4 +82,4 @@ async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
     return unstored(body)
 
 
-ROUTES = (check_number, signup, login, logout, me)
+ROUTES = (login, logout, me)

@@ -12,14 +12,15 @@ from app.http.roles import is_open
 
 METHODS = ("get", "post", "put", "patch", "delete")
 KEYED = {
-    "post /api/auth/signup": "sign_up",
     "post /api/orders": "place_order",
     "post /api/invoices/{invoice_id}/pay": "pay_invoice",
     "post /api/subscriptions/{subscription_id}/upgrade": "change_plan",
     "post /api/subscriptions/{subscription_id}/downgrade": "change_plan",
 }
 """Commands whose first answer is kept under the caller's Idempotency-Key."""
-PROVING = frozenset({"/api/auth/login", "/api/auth/link"})
+BEGINNING = frozenset({"post /api/auth/signup/complete", "post /api/auth/link/complete"})
+"""What makes an account and so has an effect to wait for."""
+PROVING = frozenset({"/api/auth/login", "/api/auth/link", "/api/auth/link/code", "/api/auth/signup/complete"})
 """Open routes on which who one is must be proven."""
 MISSING = frozenset({"/api/invoices/payment-link", "/webhooks/salesforce"})
 """Routes without an id in their path that answer 404 too: the body names what there is not, or nobody listens there."""
@@ -128,6 +129,7 @@ def _responses(path: str, method: str, operation: dict[str, Any], problem: dict[
         if f"{method} {path}" in KEYED and status.startswith("2"):
             headers["Idempotency-Replayed"] = _header("`true` when this is the first answer again.")
             headers["Command-Id"] = _header("Ask `/api/commands/{command_id}` what became of it.")
+        if f"{method} {path}" in BEGINNING | KEYED.keys() and status.startswith("2"):
             headers["Consistency-Token"] = _header("Send it with a query to see this command's effect.")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -17,8 +18,8 @@ LONGEST_KEY = 200
 
 Render = Callable[[Done], Awaitable[bytes]]
 Prepare = Callable[[], Awaitable[Any]]
-Answer = tuple[bytes, int | None]
-"""The body, and the submission whose effects are awaited."""
+Answer = tuple[bytes, int | None, UUID | None]
+"""The body, the submission whose effects are awaited, and the account whose they are."""
 
 
 async def run_command(
@@ -44,15 +45,15 @@ async def run_command(
         return await _run(context, command, by, await prepare() if prepare else body, render)
 
     if not key:
-        return _response(context, actor, status, await work(actor))
+        return _response(context, status, await work(actor))
     about = request.url.path.encode() + b"\0" + msgspec.json.encode(body)
     begun = await _begin(context, actor, key, command, about)
     if isinstance(begun, ledger.Replay):
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
-        return _response(context, actor, begun.status, (begun.body, begun.submission), headers)
+        return _response(context, begun.status, (begun.body, begun.submission, actor.account_id), headers)
     actor = msgspec.structs.replace(actor, command_key=f"{scope_of(actor)}:{key}")
     answer = await _noted(context, command, begun, status, work(actor))
-    return _response(context, actor, status, answer, {"Command-Id": str(begun.id)})
+    return _response(context, status, answer, {"Command-Id": str(begun.id)})
 
 
 async def run_silently(request: Request[Any, Any, Any], command: Command, actor: Actor, body: Any) -> Response[None]:
@@ -85,24 +86,25 @@ async def _noted(
 ) -> Answer:
     """Do the work and note in the ledger what became of it."""
     try:
-        body, submission = await work
+        answer = await work
     except BaseException:
         # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
         await ledger.fail(context.pool, begun)
         raise
     if command.replayable:
-        await ledger.finish(context.pool, begun, status, body, submission)
+        await ledger.finish(context.pool, begun, status, answer[0], answer[1])
     else:
         await ledger.forget(context.pool, begun)
-    return body, submission
+    return answer
 
 
-async def _run(context: Context, command: Command, actor: Actor, body: Any, render: Render | None) -> Answer:
-    done = await audited(context, actor, command, body)
+async def _run(context: Context, command: Command, actor: Actor, request: Any, render: Render | None) -> Answer:
+    done = await audited(context, actor, command, request)
     if done.submission is not None:
         shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
         done = msgspec.structs.replace(done, shows=shows)
-    return (await render(done) if render else msgspec.json.encode(done.result)), done.submission
+    body = await render(done) if render else msgspec.json.encode(done.result)
+    return body, done.submission, done.account_id or actor.account_id
 
 
 def _key(request: Request[Any, Any, Any], command: Command) -> str:
@@ -114,11 +116,9 @@ def _key(request: Request[Any, Any, Any], command: Command) -> str:
     return key
 
 
-def _response(
-    context: Context, actor: Actor, status: int, answer: Answer, extra: Mapping[str, str] | None = None
-) -> Response[bytes]:
-    body, submission = answer
+def _response(context: Context, status: int, answer: Answer, extra: Mapping[str, str] | None = None) -> Response[bytes]:
+    body, submission, account_id = answer
     headers = {"Cache-Control": "no-store", **(extra or {})}
-    if submission is not None and actor.account_id:
-        headers["Consistency-Token"] = consistency_token(context.settings, actor.account_id, submission)
+    if submission is not None and account_id:
+        headers["Consistency-Token"] = consistency_token(context.settings, account_id, submission)
     return Response(body, status_code=status, media_type="application/json", headers=headers)

@@ -5,7 +5,7 @@ resolved one for 90 days), one settled within the retention (so that an event th
 known), a notice that was not told.
 
 Deletes from: ingest.inbox, ingest.notices, ingest.dead_letters, ingest.drift, portal.sessions, portal.link_tokens,
-portal.captures.
+portal.enrolments, portal.invitations, portal.mails, portal.captures.
 """
 
 import asyncio
@@ -56,6 +56,9 @@ RULES = (
     Rule("portal.sessions", "id", "expires_at", timedelta(days=30)),
     Rule("portal.link_tokens", "token_hash", "expires_at", timedelta(days=30)),
     Rule("portal.sign_in_codes", "code_hash", "expires_at", timedelta(days=30)),
+    Rule("portal.enrolments", "id", "expires_at", timedelta(days=30)),
+    Rule("portal.invitations", "id", "expires_at", timedelta(days=90)),
+    Rule("portal.mails", "id", "finished_at", timedelta(days=90)),
     Rule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
 )
 """Everything but the inbox. Event streams resume from told notices for a day."""

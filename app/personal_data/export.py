@@ -26,13 +26,14 @@ Tell = Callable[[str, int, int], None]
 
 PART = ".part"
 """What a file is called until it is whole."""
-SECRETS = ("password_hash", "token_hash", "secret", "code_hash", "body_hash", "email_hash")
+SECRETS = ("password_hash", "token_hash", "secret", "code_hash", "body_hash", "email_hash", "sealed_facts")
 
 
 def _of_owners(sql: str) -> str:
     return sql.replace("$1", "$2")
 
 
+_ENROLMENTS = "(purpose = 'sign_up' AND subject = upper($4)) OR whmcs_client_ids && $2"
 TABLES = {
     "portal/users": ("portal.users", "id = $1"),
     "portal/id_mappings": ("portal.id_mappings", "user_id = $1"),
@@ -43,7 +44,13 @@ TABLES = {
     "portal/sign_in_codes": ("portal.sign_in_codes", "user_id = $1"),
     "portal/signups": ("portal.signups", "customer_number = $4"),
     "portal/link_tokens": ("portal.link_tokens", "whmcs_client_id = ANY($2)"),
-    "portal/mails": ("portal.mails", "lower(recipient) = lower($5)"),
+    "portal/enrolments": ("portal.enrolments", _ENROLMENTS),
+    "portal/invitations": ("portal.invitations", "customer_number = $4"),
+    "portal/mails": (
+        "portal.mails",
+        "lower(recipient) = lower($5) OR about = $3 "
+        f"OR about IN (SELECT id FROM portal.enrolments WHERE {_ENROLMENTS})",
+    ),
     "portal/commands": ("portal.commands", "account_id = $3"),
     "portal/captures": ("portal.captures", "account_id = $3"),
     "portal/fulfilments": ("portal.fulfilments", "account_id = $3"),

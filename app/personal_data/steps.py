@@ -39,11 +39,15 @@ WHERE account_id = $1
 """
 """What was planned is not made for somebody who is gone."""
 
+_ENROLMENT_MAILS = "DELETE FROM portal.mails m USING portal.enrolments e WHERE e.id = m.about AND {}"
+"""They went to a mailbox on file, which need not be that of the user."""
+
 Step = Callable[[Resources, Subject], Awaitable[Any]]
 
 
 async def sign_in(resources: Resources, subject: Subject) -> None:
     """Every way to log in, and what the portal itself wrote down of the customer."""
+    number = subject.customer_number
     async with resources.pool.acquire() as connection, connection.transaction():
         await sessions.hold(connection, subject.user_id)
         for statement, value in (
@@ -53,8 +57,14 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ("DELETE FROM portal.password_resets WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.sign_in_codes WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.mails WHERE lower(recipient) = lower($1)", subject.email),
+            ("DELETE FROM portal.mails WHERE about = $1", None),
+            (_ENROLMENT_MAILS.format("e.whmcs_client_ids @> ARRAY[$1]"), subject.whmcs_client_id),
+            (_ENROLMENT_MAILS.format("e.purpose = 'sign_up' AND e.subject = upper($1)"), number),
+            ("DELETE FROM portal.enrolments WHERE whmcs_client_ids @> ARRAY[$1]", subject.whmcs_client_id),
+            ("DELETE FROM portal.enrolments WHERE purpose = 'sign_up' AND subject = upper($1)", number),
+            ("DELETE FROM portal.invitations WHERE customer_number = $1", number),
             ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
-            ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", subject.customer_number),
+            ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", number),
             ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
             ("DELETE FROM portal.captures WHERE account_id = $1", subject.account_id),
             ("DELETE FROM portal.notification_reads WHERE account_id = $1", subject.account_id),
@@ -73,7 +83,10 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             (_SCHEDULED, None),
         ):
             await connection.execute(statement, value or subject.account_id)
-        await connection.execute("SELECT portal.forget_addresses($1, $2)", subject.user_id, subject.account_id)
+        await connection.execute(
+            "SELECT portal.forget_addresses($1, $2, $3, $4)",
+            *(subject.user_id, subject.account_id, number, subject.whmcs_client_id),
+        )
         await connection.execute(
             "UPDATE portal.users SET email = $2, first_name = '', last_name = '', password_hash = 'erased' "
             "WHERE id = $1",

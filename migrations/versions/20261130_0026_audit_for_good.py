@@ -5,7 +5,7 @@ from alembic import op
 from migrations import statements
 
 revision = "0026"
-down_revision = "0021"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
@@ -26,5 +26,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER never_emptied ON portal.audit")
-    op.execute("DROP FUNCTION portal.forget_addresses(uuid, uuid)")
+    op.execute("DROP FUNCTION portal.forget_addresses(uuid, uuid, text, text)")
     op.execute(FORMER)

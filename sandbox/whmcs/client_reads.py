@@ -107,13 +107,24 @@ def _details(install: Install, client: Client) -> dict[str, Any]:
         "lastlogin": "No Login Logged",
         "customfields": fields,
         **{f"customfields{place}": field["value"] for place, field in enumerate(fields, start=1)},
-        "users": {"user": [_login(user, owns) for user, owns in users_of(install, client)]},
+        **({"users": {"user": _logins(install, client)}} if install.dialect.clients_list_users else {}),
     }
 
 
-def _login(user: User, is_owner: bool) -> dict[str, Any]:
-    name = escaped(f"{user.firstname} {user.lastname}")
-    return {"id": user.id, "name": name, "email": user.email, "is_owner": is_owner}
+def _logins(install: Install, client: Client) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": user.id,
+            "name": escaped(f"{user.firstname} {user.lastname}"),
+            "email": user.email,
+            "is_owner": _owns(install, owns),
+        }
+        for user, owns in users_of(install, client)
+    ]
+
+
+def _owns(install: Install, owns: bool) -> Any:
+    return install.dialect.yes if owns else install.dialect.no
 
 
 def _stats(call: Call, client: Client) -> dict[str, Any]:
@@ -158,9 +169,12 @@ def get_users(call: Call) -> dict[str, Any]:
 
 
 def _user(install: Install, user: User) -> dict[str, Any]:
-    clients = [{"id": client.id, "isOwner": owns} for client, owns in clients_of(install, user.id)]
     names = {"firstname": escaped(user.firstname), "lastname": escaped(user.lastname)}
-    return {"id": user.id, **names, "email": user.email, "datecreated": user.datecreated, "clients": clients}
+    row = {"id": user.id, **names, "email": user.email, "datecreated": user.datecreated}
+    if not install.dialect.users_list_clients:
+        return row
+    owned = [{"id": client.id, "isOwner": _owns(install, owns)} for client, owns in clients_of(install, user.id)]
+    return {**row, "clients": owned}
 
 
 ACTIONS: dict[str, Action] = {

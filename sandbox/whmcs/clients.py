@@ -118,14 +118,17 @@ def close_client(call: Call) -> dict[str, Any]:
 
 
 def validate_login(call: Call) -> dict[str, Any]:
-    """ValidateLogin: whose login it is."""
+    """ValidateLogin: whose login it is. A session of WHMCS's own comes only without a second factor."""
     email, password = call.params.text("email"), call.params.text("password2")
     user = next((each for each in call.install.users.values() if each.email.lower() == email.lower()), None)
     if user is None or not secrets.compare_digest(user.password_hash, password_hash(password)):
         raise Refused("Email or Password Invalid")
     call.log(f"User Login - User ID: {user.id}")
     call.install.changed()
-    return {"userid": user.id, "passwordhash": secrets.token_hex(20), "twoFactorEnabled": False}
+    dialect = call.install.dialect
+    if user.second_factor:
+        return {"userid": user.id, "twoFactorEnabled": dialect.two_factor_on}
+    return {"userid": user.id, "passwordhash": secrets.token_hex(20), "twoFactorEnabled": dialect.two_factor_off}
 
 
 def password_hash(password: str) -> str:

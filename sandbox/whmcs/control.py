@@ -1,6 +1,6 @@
 """The control surface of WHMCS: what staff and customers do there, with its hooks or, by `"silent": true`, without."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +14,7 @@ from sandbox.ports import World
 from sandbox.whmcs import cron, tables
 from sandbox.whmcs.billing import receive, totals
 from sandbox.whmcs.hooks import Delivery
+from sandbox.whmcs.install import Dialect
 from sandbox.whmcs.instruments import store_card
 from sandbox.whmcs.staff import refund
 from sandbox.whmcs.state_services import Addon
@@ -47,6 +48,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/webhook-target", "PUT", target),
         route("/cron", "POST", _cron),
         route("/access", "PUT", _access),
+        route("/dialect", "PUT", _dialect),
         route("/gateways", "PUT", _gateways),
         route("/invoices/{id}/pay", "POST", _pay),
         route("/invoices/{id}/refund", "POST", _refund),
@@ -75,6 +77,16 @@ async def _access(world: World, request: Request) -> Any:
     access.api_access = bool(body.get("api_access", access.api_access))
     world.whmcs.changed()
     return {"allowed_ips": sorted(access.allowed_ips), "denied_actions": sorted(access.denied_actions)}
+
+
+async def _dialect(world: World, request: Request) -> Any:
+    """Any field of `Dialect`; all others are as in the newest release again."""
+    body, known = await body_of(request), {each.name for each in fields(Dialect)}
+    if unknown := sorted(set(body) - known):
+        raise HTTPException(422, f"{', '.join(unknown)} cannot be changed; these can: {', '.join(sorted(known))}.")
+    world.whmcs.dialect = Dialect(**body)
+    world.whmcs.changed()
+    return asdict(world.whmcs.dialect)
 
 
 async def _pay(world: World, request: Request) -> Any:

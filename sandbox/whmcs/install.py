@@ -64,6 +64,22 @@ class Access:
 
 
 @dataclass
+class Dialect:
+    """How this installation spells what releases spell differently, and which lists it leaves out."""
+
+    yes: Any = True
+    no: Any = False
+    """Of `isOwner` and `is_owner`."""
+
+    two_factor_on: Any = True
+    two_factor_off: Any = False
+    """Of `twoFactorEnabled`."""
+
+    users_list_clients: bool = True
+    clients_list_users: bool = True
+
+
+@dataclass
 class Install:
     """All tables by id. `revision` counts changes, so that a snapshot knows whether there is anything new."""
 
@@ -72,6 +88,7 @@ class Install:
     webhook_secret: str = "whsec_sandbox_0123456789abcdef"
     version: str = "8.13.1-release.1"
     access: Access = field(default_factory=Access)
+    dialect: Dialect = field(default_factory=Dialect)
     clients: dict[int, Client] = field(default_factory=dict)
     users: dict[int, User] = field(default_factory=dict)
     memberships: dict[int, set[int]] = field(default_factory=dict)

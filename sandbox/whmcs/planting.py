@@ -17,7 +17,7 @@ MOST_AT_ONCE = 50_000
 
 
 def user(install: Install, clock: Clock, body: Body) -> User:
-    """`email`, `password`, `firstname`, `lastname`; `owns` and `clients` are ids of clients."""
+    """`email`, `password`, `firstname`, `lastname`, `second_factor`; `owns` and `clients` are ids of clients."""
     email = str(body.get("email", ""))
     if "@" not in email or any(each.email.lower() == email.lower() for each in install.users.values()):
         raise ValueError("email must be an address that no user has.")
@@ -25,7 +25,7 @@ def user(install: Install, clock: Clock, body: Body) -> User:
     member = [_existing(install.clients, each, "client") for each in body.get("clients", [])]
     names = str(body.get("firstname", "Sub")), str(body.get("lastname", "User"))
     hashed = password_hash(str(body.get("password", "")))
-    made = User(install.new_id("user"), *names, email, hashed, str(clock.local()))
+    made = User(install.new_id("user"), *names, email, hashed, str(clock.local()), bool(body.get("second_factor")))
     install.users[made.id] = made
     for each in owned:
         each.owner_user_id = made.id

@@ -19,6 +19,7 @@ class User:
     email: str
     password_hash: str
     datecreated: str
+    second_factor: bool = False
 
 
 @dataclass

@@ -69,6 +69,13 @@ def test_every_trouble_has_its_advice(examined, changed, check, advice):
     assert advice in found[check]["advice"], found[check]
 
 
+async def test_a_role_of_an_earlier_release_is_named(examined, sandbox: Sandbox):
+    (await sandbox.control.put("/whmcs/access", json={"denied_actions": ["GetUsers"]})).raise_for_status()
+    _, found = examined(PUBLIC_URL="http://127.0.0.1:9")
+    assert (found["whmcs"]["status"], "GetUsers" in found["whmcs"]["detail"]) == ("failed", True)
+    assert "deploy/whmcs/README.md" in found["whmcs"]["advice"]
+
+
 async def test_products_that_cannot_be_sold_are_named(examined, sandbox: Sandbox):
     [product] = (await sandbox.control.get("/salesforce/Product2?StockKeepingUnit=VPN-USA-SF")).json()["records"]
     path = f"/salesforce/Product2/{product['Id']}"

@@ -4,14 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.commands.context import Actor, Context
-from app.commands.link_account import CompleteLink, LinkAccount, complete_link, link_account
+from app.commands.complete_link import CompleteLink, complete_link
+from app.commands.context import Context
+from app.commands.link_account import LinkAccount, link_account
 from app.commands.log_in import LogIn, log_in
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, PortalError, RateLimited, RuleViolated
 from app.resources import Resources
-
-ANYBODY = Actor(address="203.0.113.9", request_id="test")
-PASSWORD = "paper crane lantern 24"
+from tests.enrolling import ANYBODY, PASSWORD
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ async def test_a_token_is_good_once(context: Context, customer: dict[str, Any]) 
 
 async def test_an_expired_or_made_up_token_is_refused(context: Context, customer: dict[str, Any]) -> None:
     token = await proven(context, customer)
-    await context.pool.execute("UPDATE portal.link_tokens SET expires_at = now() - interval '1 second'")
+    await context.pool.execute("UPDATE portal.enrolments SET expires_at = now() - interval '1 second'")
     for bad in (token, "made-up"):
         with pytest.raises(InvalidRequest):
             await complete_link(context, ANYBODY, CompleteLink(bad, PASSWORD))

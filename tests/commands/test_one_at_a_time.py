@@ -7,7 +7,7 @@ import pytest
 
 from app.commands import client_edit, passwords, staff
 from app.commands.change_profile import ChangeProfile, ProfileChange, change_profile
-from app.commands.context import Actor
+from app.commands.complete_sign_up import complete_sign_up
 from app.commands.create_payment_link import PayInvoice
 from app.commands.exclusive import Locks
 from app.commands.fulfilment import decide
@@ -15,10 +15,9 @@ from app.commands.manage_payment_methods import OneMethod, remove_payment_method
 from app.commands.pay_invoice import pay_invoice
 from app.commands.place_order import place_order
 from app.commands.services.turn import turn
-from app.commands.sign_up import sign_up
 from app.errors import Conflict, Overloaded
 from app.ingest.operators import Operator
-from tests.commands.test_sign_up import request_of
+from tests.enrolling import ANYBODY, proof_of
 
 AYA = Operator(name="aya")
 
@@ -78,7 +77,7 @@ async def test_a_fulfilment_that_has_asked_freebit_is_past_cancelling(desk: Any)
 
 async def test_a_sign_up(desk: Any) -> None:
     person = desk.sandbox.customer(with_whmcs=False)
-    signing = sign_up(desk.context, Actor(address="203.0.113.7"), request_of(person))
+    signing = complete_sign_up(desk.context, ANYBODY, await proof_of(desk.context, desk.sandbox, person))
     key = ("sign_up", person["salesforce_account_id"])
     assert await told(desk, key, lambda: signing) == "signup_in_progress"
 

@@ -18,7 +18,7 @@ SECURED = frozenset(
         *("Order.BillingAddress", "OrderItem.Description", "Opportunity.AccountId"),
         *("Product2.Description", "Product2.IsActive", "Product2.StockKeepingUnit"),
         *(f"Case.{name}" for name in ("AccountId", "ContactId", "Description", "Origin", "Priority", "Subject")),
-        "Contact.AccountId",
+        *("Contact.AccountId", "Contact.Email"),
     }
 )
 """The standard fields in use that have field-level security. The others are seen by everybody who sees the record, and

@@ -1,4 +1,4 @@
-"""Over the API and the sandbox: linking, a new billing address, an edited profile."""
+"""Over the API and the sandbox: a new billing address, an edited profile."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,15 +22,14 @@ async def api(serve: Any, sandbox_settings: Settings, sandbox: Any) -> AsyncIter
 
 
 async def linked(api: httpx.AsyncClient, customer: dict[str, Any]) -> dict[str, str]:
-    """Link a sandbox customer and log in; returns the header."""
+    """Link a sandbox customer, which logs in; returns the header."""
     credentials = {"email": customer["email"], "password": customer["password"]}
     offered = (await api.post("/api/auth/link", json=credentials)).json()
     body = {"link_token": offered["link_token"], "new_password": PASSWORD}
     done = await api.post("/api/auth/link/complete", json=body)
     assert done.status_code == 201, done.text
-    session = await api.post("/api/auth/login", json={"email": customer["email"], "password": PASSWORD})
     api.cookies.clear()
-    return {"Authorization": f"Bearer {session.json()['token']}"}
+    return {"Authorization": f"Bearer {done.json()['token']}"}
 
 
 def customers(sandbox: Any) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """One key, one answer, as a caller sees it."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -8,20 +9,15 @@ import msgspec
 import pytest
 
 from app.commands import ledger
-from app.commands.sign_up import SignUp
+from app.commands.context import Actor
+from app.commands.sessions import open_session
+from app.commands.sign_up import Address
+from app.resources import Resources
 from app.settings import Settings
+from tests.commands.conftest import Desk
 
-PATH = "/api/auth/signup"
-ADDRESS = {"address1": "1-2-3 Shibuya", "city": "Shibuya-ku", "state": "Tokyo", "postcode": "150-0002", "country": "JP"}
-
-
-@pytest.fixture
-def body(sandbox: Any) -> dict[str, Any]:
-    """A sign-up."""
-    customer = sandbox.customer(with_whmcs=False)
-    names = ("email", "first_name", "last_name", "customer_number")
-    fixed = {"password": "paper crane lantern 24", "phone": "03-1234-5678", "address": ADDRESS}
-    return {**{name: customer[name] for name in names}, **fixed}
+PATH = "/api/account/address"
+BODY = {"address1": "4-5-6 Sakae", "city": "Naka-ku", "state": "Aichi", "postcode": "460-0008", "country": "JP"}
 
 
 @pytest.fixture
@@ -30,57 +26,67 @@ def quick(sandbox_settings: Settings) -> Settings:
     return msgspec.structs.replace(sandbox_settings, settle_wait_seconds=0.0)
 
 
+@pytest.fixture
+async def caller(resources: Resources, sandbox: Any) -> Actor:
+    """A linked customer."""
+    desk = Desk(resources, sandbox)
+    return await desk.link(sandbox.customer(with_whmcs=True), None)
+
+
+@pytest.fixture
+async def logged_in(serve: Any, quick: Settings, caller: Actor, pool: asyncpg.Pool) -> AsyncIterator[httpx.AsyncClient]:
+    assert caller.user_id is not None
+    opened = await open_session(pool, quick, caller.user_id, "", "")
+    async with serve(quick) as client:
+        client.headers["authorization"] = f"Bearer {opened.token}"
+        yield client
+
+
 async def send(api: httpx.AsyncClient, body: dict[str, Any], key: str) -> httpx.Response:
-    return await api.post(PATH, json=body, headers={"idempotency-key": key})
+    return await api.put(PATH, json=body, headers={"idempotency-key": key})
 
 
-async def test_the_first_answer_is_given_again(serve: Any, quick: Settings, body: dict[str, Any], sandbox: Any) -> None:
-    async with serve(quick) as api:
-        first, second = await send(api, body, "one"), await send(api, body, "one")
-    assert (first.status_code, second.status_code) == (201, 201)
+async def test_the_first_answer_is_given_again(logged_in: httpx.AsyncClient, sandbox: Any) -> None:
+    first, second = await send(logged_in, BODY, "one"), await send(logged_in, BODY, "one")
+    assert (first.status_code, second.status_code) == (200, 200)
     assert first.content == second.content
     assert "idempotency-replayed" not in first.headers
     assert second.headers["idempotency-replayed"] == "true"
     assert first.headers["command-id"] == second.headers["command-id"]
-    assert [call["operation"] for call in await sandbox.calls("whmcs")].count("AddClient") == 1
+    assert [call["operation"] for call in await sandbox.calls("whmcs")].count("UpdateClient") == 1
 
 
-async def test_another_body_under_the_same_key_is_refused(serve: Any, quick: Settings, body: dict[str, Any]) -> None:
-    async with serve(quick) as api:
-        await send(api, body, "one")
-        response = await send(api, {**body, "last_name": "Other"}, "one")
+async def test_another_body_under_the_same_key_is_refused(logged_in: httpx.AsyncClient) -> None:
+    await send(logged_in, BODY, "one")
+    response = await send(logged_in, {**BODY, "city": "Other"}, "one")
     assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
 
 
 async def test_while_the_first_runs_the_second_is_told_when_to_ask(
-    serve: Any, quick: Settings, body: dict[str, Any], pool: asyncpg.Pool
+    logged_in: httpx.AsyncClient, quick: Settings, caller: Actor, pool: asyncpg.Pool
 ) -> None:
-    raw = PATH.encode() + b"\0" + msgspec.json.encode(msgspec.convert(body, SignUp))
-    await ledger.begin(
-        pool, keyring=quick.keyring, scope="203.0.113.7", key="one", name="sign_up", account_id=None, body=raw
-    )
-    async with serve(quick) as api:
-        response = await send(api, body, "one")
+    raw = PATH.encode() + b"\0" + msgspec.json.encode((msgspec.convert(BODY, Address), None))
+    held = {"keyring": quick.keyring, "scope": str(caller.account_id), "key": "one", "name": "change_address"}
+    await ledger.begin(pool, **held, account_id=caller.account_id, body=raw)
+    response = await send(logged_in, BODY, "one")
     assert (response.status_code, response.json()["code"]) == (409, "command_in_progress")
     assert int(response.headers["retry-after"]) > 0
 
 
 async def test_a_failure_frees_the_key_and_the_same_request_finishes(
-    serve: Any, quick: Settings, body: dict[str, Any], sandbox: Any
+    logged_in: httpx.AsyncClient, sandbox: Any
 ) -> None:
-    await sandbox.fault("whmcs", "down", count=50)
-    async with serve(quick) as api:
-        failed = await send(api, body, "one")
-        await sandbox.clear_faults()
-        finished = await send(api, body, "one")
+    await sandbox.fault("whmcs", "down", "UpdateClient")
+    failed = await send(logged_in, BODY, "one")
+    await sandbox.clear_faults()
+    finished = await send(logged_in, BODY, "one")
     assert (failed.status_code, failed.json()["code"]) == (503, "billing_unavailable")
     assert int(failed.headers["retry-after"]) > 0
-    assert finished.status_code == 201
+    assert finished.status_code == 200
 
 
-async def test_a_key_that_is_too_long_is_refused(serve: Any, quick: Settings, body: dict[str, Any]) -> None:
-    async with serve(quick) as api:
-        response = await send(api, body, "k" * 201)
+async def test_a_key_that_is_too_long_is_refused(logged_in: httpx.AsyncClient) -> None:
+    response = await send(logged_in, BODY, "k" * 201)
     assert (response.status_code, response.json()["code"]) == (400, "idempotency_key_required")
 
 

@@ -132,10 +132,39 @@ async def test_sessions_and_link_tokens_go_a_month_after_they_end(pool: asyncpg.
             bytes([number]),
             ended,
         )
+        await pool.execute(
+            "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, expires_at) "
+            "VALUES ($1, $2, 'link', '1', '', now() - $3::interval)",
+            uuid4(),
+            bytes([number]),
+            ended,
+        )
     await retention.clean(pool, inbox_days=DAYS)
-    for table in ("portal.sessions", "portal.link_tokens"):
+    for table in ("portal.sessions", "portal.link_tokens", "portal.enrolments"):
         rows = await pool.fetch(f"SELECT token_hash FROM {table} ORDER BY token_hash")
         assert [row["token_hash"] for row in rows] == [b"\x00", b"\x01"]
+
+
+async def test_mails_and_letters_go_ninety_days_after_they_are_done_with(pool: asyncpg.Pool) -> None:
+    for number, days in enumerate((-1, 89, 91)):
+        ended = timedelta(days=days)
+        await pool.execute(
+            "INSERT INTO portal.mails (kind, recipient, finished_at) VALUES ('welcome', $1, now() - $2::interval)",
+            f"{number}@x.jp",
+            ended,
+        )
+        await pool.execute(
+            "INSERT INTO portal.invitations VALUES ($1, $2, '', now(), now() - $3::interval, NULL)",
+            uuid4(),
+            f"{number}@x.jp",
+            ended,
+        )
+    await pool.execute("INSERT INTO portal.mails (kind, recipient) VALUES ('welcome', '3@x.jp')")  # waits still
+    await retention.clean(pool, inbox_days=DAYS)
+    rows = await pool.fetch("SELECT recipient FROM portal.mails ORDER BY recipient")
+    assert [row["recipient"] for row in rows] == ["0@x.jp", "1@x.jp", "3@x.jp"]
+    rows = await pool.fetch("SELECT customer_number FROM portal.invitations ORDER BY customer_number")
+    assert [row["customer_number"] for row in rows] == ["0@x.jp", "1@x.jp"]
 
 
 def test_a_retention_shorter_than_what_the_bus_repeats_is_refused() -> None:

@@ -116,6 +116,7 @@ WHMCS_ANSWERS: dict[str, dict[str, Any]] = {
     "GetPaymentMethods": {"paymentmethods": {"paymentmethod": [{"module": "mailin", "displayname": "Bank"}]}},
     "CreateSsoToken": {"redirect_url": "https://w.example/sso?access_token=t"},
     "ValidateLogin": {"userid": 1},
+    "GetUsers": {"totalresults": 1, "users": [{"id": 7, "clients": [{"id": 1001, "isOwner": True}]}]},
     "GetOrders": {
         "totalresults": 1,
         "orders": {
@@ -188,6 +189,7 @@ WHMCS_CALLS = {
     "cancel_service": Call(("7",), ("UpdateClientProduct",), write=True),
     "sso_link": Call(("1001",), ("CreateSsoToken",), {"destination": "d"}),
     "validate_login": Call(("a@example.com", "p"), ("ValidateLogin",)),
+    "clients_owned_by": Call(("7", "a@example.com"), ("GetUsers", "GetClientsDetails")),
     "find_order": Call(("1001", ORDER.salesforce_order_id), ("GetOrders",)),
     "add_order": Call((ORDER,), ("AddOrder",), write=True),
     "accept_order": Call(("5",), ("AcceptOrder",), write=True),

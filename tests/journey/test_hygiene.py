@@ -20,9 +20,9 @@ from tests.journey.conftest import Running, stack
 NEW_PASSWORD = "glass harbour violin 77"
 WRONG_PASSWORD = "nobody ever chose this"
 CARD = "4242424242424242"
-SECRET_FIELDS = ("token", "csrf_token", "link_token", "secret", "password", "new_password", "url")
+SECRET_FIELDS = ("token", "csrf_token", "link_token", "signup_token", "secret", "password", "new_password", "url")
 SCHEMAS = ("portal", "ingest", "mirror", "read_model", "generations")
-KNOWING_TABLES = ("portal.users", "portal.signups", "portal.link_tokens", "portal.mails", "portal.commands")
+KNOWING_TABLES = ("portal.users", "portal.signups", "portal.mails", "portal.commands")
 """Tables of ours whose purpose is to know a customer's name or address."""
 
 
@@ -47,6 +47,8 @@ class Eavesdropper:
         for name, value in found.items() if isinstance(found, dict) else ():
             if name in SECRET_FIELDS and isinstance(value, str):
                 self.secrets |= {value, *re.findall(r"access_token=([\w-]+)", value)}
+            if name in ("code", "email_code") and "signup_token" in found:
+                self.secrets |= {value, value.replace("-", "")}
             if name == "recovery_codes":
                 self.secrets |= {*value, *(each.replace("-", "") for each in value)}
 

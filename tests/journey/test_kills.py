@@ -19,7 +19,7 @@ async def test_killing_a_process_in_the_middle_of_the_journey_only_delays_it(run
     killed: list[int] = []
 
     def kill_at_turning_points(step: Step) -> None:
-        if any(word in step.what for word in ("logs in", "orders SIM", "issues invoice")):
+        if any(word in step.what for word in ("signs up with", "orders SIM", "issues invoice")):
             if name == "sandbox":
                 time.sleep(SETTLE_SECONDS)
             killed.append(running.kill(name))

@@ -6,14 +6,17 @@ from uuid import uuid4
 
 import pytest
 
+from app.commands import invitations
+from app.commands.context import Actor
 from app.commands.services import schedules
 from app.events import Change
 from app.ingest import drain, inbox
 from app.ingest.mirror import now
 from app.personal_data.subject import Subject
 from app.resources import Resources
+from tests.enrolling import begun, request_of
 from tests.linked import settle_all as settle
-from tests.personal_data.conftest import news
+from tests.personal_data.conftest import OPERATOR, news
 from tests.personal_data.test_erase import erased, leaks
 
 
@@ -52,6 +55,42 @@ async def test_a_change_that_cannot_be_applied_after_the_erasure_keeps_nothing(
     await park(resources, news("whmcs", "invoice", "99902", data, owner_id=subject.whmcs_client_id))
     assert await leaks(resources, person) == []
     assert await resources.pool.fetchval("SELECT count(*) FROM ingest.dead_letters WHERE resolved_at IS NULL") == 0
+
+
+async def test_sign_ups_links_and_letters_keep_nothing(
+    resources: Resources, subject: Subject, person: dict[str, Any], sandbox: Any
+) -> None:
+    """Mails to a mailbox on file that is not the user's, and what strangers began with the customer's number."""
+    actor = Actor(address="203.0.113.7")
+    body = {"email": "owner@example.net", "password": "pw", "owns": [subject.whmcs_client_id]}
+    await sandbox.control.post("/whmcs/users", json=body)
+    await resources.pool.execute("UPDATE portal.users SET email = 'login@example.net'")
+    await begun(resources.context, request_of(person), actor)
+    await invitations.invite(resources.context, OPERATOR, [subject.customer_number], days=9)
+    await resources.pool.execute(
+        "INSERT INTO portal.mails (kind, recipient, about) VALUES ('account_linked', $1, $2)",
+        person["email"],
+        subject.account_id,
+    )
+    await resources.pool.execute(
+        "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, expires_at, whmcs_client_ids) "
+        "VALUES ($1, 'x', 'link', '7', 'x', now(), $2)",
+        subject.account_id,
+        [subject.whmcs_client_id, "5"],
+    )
+    await resources.pool.execute(
+        "INSERT INTO portal.audit (action, outcome, target, address) VALUES ('link_account', 'ok', $1, '203.0.113.7')",
+        subject.whmcs_client_id,
+    )
+    assert [line for word, line in await found_words(resources, person) if word == person["email"]]
+    await erased(resources, subject)
+    assert await leaks(resources, person) == []
+    for table in ("enrolments", "invitations", "mails"):
+        assert await resources.pool.fetchval(f"SELECT count(*) FROM portal.{table}") == 0
+
+
+async def found_words(resources: Resources, person: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(each.split(" in ")[0], each) for each in await leaks(resources, person) if "portal.mails" in each]
 
 
 async def test_journals_of_provisioning_keep_nothing(

@@ -1,6 +1,7 @@
 """WHMCS, Freebit and WHM: reachable with our credentials, and set up as our settings say."""
 
 from app.cli.doctor.finding import Finding, Trouble, checked
+from app.errors import UpstreamAuthFailed
 from app.integrations.admission.admission import Admission
 from app.integrations.admission.gates import told
 from app.integrations.freebit.client import FreebitClient
@@ -16,6 +17,7 @@ async def whmcs(settings: Settings) -> Finding:
         client = await WhmcsClient.open(settings)
         try:
             names = [record.record_id for record in await client.gateways()]
+            await _owners_are_told(client)
         finally:
             await client.close()
         if settings.whmcs_payment_method not in names:
@@ -30,6 +32,17 @@ async def whmcs(settings: Settings) -> Finding:
         "allows this machine's address."
     )
     return await checked("whmcs", "api", look, advice)
+
+
+async def _owners_are_told(client: WhmcsClient) -> None:
+    """Roles that were made for an earlier release lack it."""
+    try:
+        await client.page("GetUsers", "users", "user", start=0, size=1)
+    except UpstreamAuthFailed as error:
+        raise Trouble(
+            "the API role does not allow GetUsers: customers whose login is not their client's address cannot link",
+            "Allow it in the API role (deploy/whmcs/README.md); WHMCS has it since 8.1.",
+        ) from error
 
 
 async def freebit(settings: Settings) -> Finding:

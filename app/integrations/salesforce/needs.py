@@ -51,7 +51,7 @@ class Need(Struct, frozen=True, kw_only=True):
 
 NEEDS: dict[str, Need] = {
     "Account": Need(
-        reads=frozenset((*FIELDS["Account"], "MasterRecordId")),
+        reads=frozenset((*FIELDS["Account"], "MasterRecordId", "BillingPostalCode")),
         writes=frozenset(
             {
                 *("Name", *wire.ACCOUNT_PERSONAL),  # written over by an erasure
@@ -134,7 +134,7 @@ NEEDS: dict[str, Need] = {
         creates=True,
         limits=LIMITS["CaseComment"],
     ),
-    "Contact": Need(reads=frozenset({"Id", "AccountId"})),
+    "Contact": Need(reads=frozenset({"Id", "AccountId", "Email", "LastName", "CreatedDate"})),
     "ContentVersion": Need(
         reads=frozenset({"Id", "FirstPublishLocationId", "Checksum", "VersionData"}),
         writes=frozenset({"Title", "PathOnClient", "VersionData", "FirstPublishLocationId"}),

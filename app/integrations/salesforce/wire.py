@@ -29,7 +29,7 @@ ACCOUNT_PERSONAL = (
         for part in ("Street", "City", "State", "PostalCode", "Country")
     ),
 )
-"""What else an account says of a person: emptied by an erasure, never read."""
+"""What else an account says of a person: emptied by an erasure. Only its postcode is read, to compare it at sign-up."""
 
 ACCOUNT_CANARY = "Portal_Canary__c"
 """Written on one account that belongs to nobody, to see that its change event arrives."""

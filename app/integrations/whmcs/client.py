@@ -7,7 +7,7 @@ kept out is checked again here: a record of somebody else's never passes.
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
+from app.errors import UpstreamMalformed, UpstreamNotFound
 from app.integrations.admission.admission import alone
 from app.integrations.admission.gates import Gate
 from app.integrations.wall import all_walled
@@ -19,10 +19,11 @@ from app.integrations.whmcs.lists import Listing
 from app.integrations.whmcs.orders import Orders
 from app.integrations.whmcs.records import Record
 from app.integrations.whmcs.shapes import NewClient, NewOrder, OrderLine, WhmcsOrder
+from app.integrations.whmcs.users import Login, Users
 from app.integrations.whmcs.wire import as_list, identifier, serialized, text
 from app.settings import Settings
 
-__all__ = ["Listing", "NewClient", "NewOrder", "OrderLine", "Record", "WhmcsClient", "WhmcsOrder"]
+__all__ = ["Listing", "Login", "NewClient", "NewOrder", "OrderLine", "Record", "WhmcsClient", "WhmcsOrder"]
 
 
 @all_walled(WHMCS)
@@ -42,6 +43,8 @@ class WhmcsClient:
         orders = Orders(self._api)
         self.find_order, self.add_order = orders.find, orders.add
         self.accept_order, self.cancel_order = orders.accept, orders.cancel
+        users = Users(self._api, settings.whmcs_customer_number_field_id)
+        self.validate_login, self.clients_owned_by = users.validate_login, users.clients_owned_by
 
     @classmethod
     async def open(cls, settings: Settings, gate: Gate | None = None) -> "WhmcsClient":
@@ -204,19 +207,6 @@ class WhmcsClient:
         if not link:
             raise UpstreamMalformed(WHMCS, action, "success without redirect_url")
         return link
-
-    async def validate_login(self, email: str, password: str) -> bool:
-        """Whether these are a WHMCS user's credentials; a second factor does not matter for the proof.
-
-        Asked once: repeating a wrong password counts towards a ban.
-        """
-        try:
-            await self.call("ValidateLogin", {"email": email, "password2": password}, write=True)
-        except UpstreamRejected:
-            return False
-        except OutcomeUnknown as error:  # it changes nothing that matters, so there is nothing to look up
-            raise UpstreamUnavailable(WHMCS, error.operation, error.reason) from error
-        return True
 
 
 def _of(whmcs_client_id: str, found: Listing[Record]) -> Listing[Record]:

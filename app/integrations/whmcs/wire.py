@@ -146,6 +146,15 @@ def is_true(value: Any) -> bool:
     return text(value).strip().lower() in ("1", "1.0", "true", "on", "yes")
 
 
+def yes_or_no(value: Any) -> bool | None:
+    """A yes or a no, in any of the ways WHMCS says them; None for what is absent, and for what is neither."""
+    if is_true(value):
+        return True
+    if value is None or not isinstance(value, str | int | float):
+        return None
+    return False if text(value).strip().lower() in ("", "0", "0.0", "false", "off", "no") else None
+
+
 def csv(value: str) -> tuple[str, ...]:
     """A comma-separated list, possibly empty."""
     return tuple(part.strip() for part in value.split(",") if part.strip())

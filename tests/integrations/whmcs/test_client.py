@@ -9,6 +9,7 @@ from app.errors import (
 )
 from app.intake import unreadable
 from app.integrations.whmcs import lists
+from app.integrations.whmcs.users import Login
 from tests.integrations.scripted import Reply
 from tests.integrations.whmcs.answers import ORDER, PERSON, refused, success
 
@@ -263,10 +264,10 @@ async def test_an_update_cannot_be_turned_to_another_client_by_a_field(whmcs, up
 
 async def test_a_wrong_password_is_a_no_and_silence_is_not(whmcs, upstream):
     upstream.will(refused("Email or Password Invalid"))
-    assert await whmcs.validate_login("a@example.com", "x") is False
+    assert await whmcs.validate_login("a@example.com", "x") is None
     assert len(upstream.asked) == 1
     upstream.will(success(userid=1, twoFactorEnabled="true"))
-    assert await whmcs.validate_login("a@example.com", "x") is True
+    assert await whmcs.validate_login("a@example.com", "x") == Login("1", second_factor=True)
     upstream.will(Reply(hang=2))
     with pytest.raises(UpstreamUnavailable):
         await whmcs.validate_login("a@example.com", "x")
