@@ -56,12 +56,13 @@ RULES = (
     Rule("portal.sessions", "id", "expires_at", timedelta(days=30)),
     Rule("portal.link_tokens", "token_hash", "expires_at", timedelta(days=30)),
     Rule("portal.sign_in_codes", "code_hash", "expires_at", timedelta(days=30)),
-    Rule("portal.enrolments", "id", "expires_at", timedelta(days=30)),
+    Rule("portal.enrolments", "id", "expires_at", timedelta(days=2)),
     Rule("portal.invitations", "id", "expires_at", timedelta(days=90)),
     Rule("portal.mails", "id", "finished_at", timedelta(days=90)),
     Rule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
 )
-"""Everything but the inbox. Event streams resume from told notices for a day."""
+"""Everything but the inbox. Event streams resume from told notices for a day, and wrong facts of a sign-up are counted
+for a day; strangers can begin very many."""
 
 log = structlog.get_logger()
 

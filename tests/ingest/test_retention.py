@@ -132,17 +132,24 @@ async def test_sessions_and_link_tokens_go_a_month_after_they_end(pool: asyncpg.
             bytes([number]),
             ended,
         )
-        await pool.execute(
-            "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, expires_at) "
-            "VALUES ($1, $2, 'link', '1', '', now() - $3::interval)",
-            uuid4(),
-            bytes([number]),
-            ended,
-        )
     await retention.clean(pool, inbox_days=DAYS)
-    for table in ("portal.sessions", "portal.link_tokens", "portal.enrolments"):
+    for table in ("portal.sessions", "portal.link_tokens"):
         rows = await pool.fetch(f"SELECT token_hash FROM {table} ORDER BY token_hash")
         assert [row["token_hash"] for row in rows] == [b"\x00", b"\x01"]
+
+
+async def test_sign_ups_that_were_only_begun_go_two_days_after_they_expired(pool: asyncpg.Pool) -> None:
+    for number, hours in enumerate((-1, 47, 49)):
+        await pool.execute(
+            "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, expires_at) "
+            "VALUES ($1, $2, 'sign_up', 'C-1', '', now() - $3::interval)",
+            uuid4(),
+            bytes([number]),
+            timedelta(hours=hours),
+        )
+    await retention.clean(pool, inbox_days=DAYS)
+    rows = await pool.fetch("SELECT token_hash FROM portal.enrolments ORDER BY token_hash")
+    assert [row["token_hash"] for row in rows] == [b"\x00", b"\x01"]
 
 
 async def test_mails_and_letters_go_ninety_days_after_they_are_done_with(pool: asyncpg.Pool) -> None:
