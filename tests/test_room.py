@@ -39,7 +39,8 @@ async def free(room: Room, holder: str) -> bool:
 async def test_one_holder_gets_its_share_and_leaves_the_rest_to_others() -> None:
     room = Room(4, 2, wait_seconds=0.02)
     away = await occupied(room, "hana", 2)
-    assert not await free(room, "hana")
+    async with asyncio.timeout(2):
+        assert not await free(room, "hana")
     assert await free(room, "ken")
     away()
     assert await free(room, "hana")
@@ -60,7 +61,8 @@ async def test_all_places_together_are_bounded_and_the_wait_is_too() -> None:
     room = Room(2, 2, wait_seconds=0.02)
     for holder in ("hana", "ken"):
         await occupied(room, holder, 1)
-    assert not await free(room, "aya")
+    async with asyncio.timeout(2):
+        assert not await free(room, "aya")
 
 
 @pytest.mark.parametrize("waits_for", ["its own", "all"])

@@ -107,3 +107,11 @@ def test_both_signals_and_more_than_one_end_it_in_order(api: Process) -> None:
     for each in workers(api):
         each.send_signal(signal.SIGINT)
     assert api.stop() < 15
+
+
+def test_a_server_whose_proxies_cannot_be_read_says_so_and_does_not_start(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Process("api", environment | {"TRUSTED_PROXIES": "172.30.7.1/24", "API_PORT": "0"}, tmp_path) as process:
+        assert process.process.wait(60) == 2
+        assert "portal: TRUSTED_PROXIES cannot be used: 172.30.7.1/24 has host bits set" in process.log.read_text()
