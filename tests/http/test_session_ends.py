@@ -1,7 +1,6 @@
 """Event streams end with their session, at once and in whichever process they are."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -21,7 +20,7 @@ from tests.projections.conftest import feed
 
 __all__ = ["feed"]
 
-SOON_SECONDS = 5
+SOON_SECONDS = 4
 """Far below what a stream waits between two looks without a cause."""
 
 
@@ -47,9 +46,8 @@ class Follower:
         self.task = asyncio.create_task(self._follow(reader))
 
     async def _follow(self, reader: Reader) -> None:
-        with contextlib.suppress(httpx.HTTPError):
-            async for line in reader._lines:
-                self.lines.append(line)
+        async for line in reader._lines:
+            self.lines.append(line)
 
     async def ended(self) -> None:
         """Wait until it has, without another event."""
