@@ -12,7 +12,6 @@ STANDARD = TESTS / "asvs_5_0.txt"
 ROW = re.compile(r"^\| (V\d+\.\d+\.\d+) \| ([12]) \| (.+?) \| ?(.*?) ?\|$", re.M)
 ABSENT = re.compile(r"^Does not apply: ((?:V[\d.]+\d(?:, )?)+)\. (.+)$", re.M)
 NAMED = re.compile(r"`([\w/]+\.py)(?:::(test_\w+))?`")
-OPEN = "TODO(merge)"
 
 
 def wanted() -> dict[str, str]:
@@ -49,8 +48,8 @@ def test_every_chapter_is_there_and_a_row_stands_in_its_own() -> None:
 @pytest.mark.parametrize(("number", "_", "how", "shown"), rows(), ids=[row[0] for row in rows()])
 def test_a_row_shows_tests_that_exist_or_gives_a_reason(number: str, _: str, how: str, shown: str) -> None:
     named = NAMED.findall(shown)
-    assert named or OPEN in shown or re.match(r"Reason: \S+", how), number
-    assert re.sub(NAMED.pattern + r"|<br>|" + re.escape(OPEN) + r": [^<]+", "", shown).strip() == "", "nothing else"
+    assert named or re.match(r"Reason: \S+", how), number
+    assert re.sub(NAMED.pattern + r"|<br>", "", shown).strip() == "", "nothing else"
     for file, test in named:
         assert (TESTS / file).is_file(), file
         assert re.search(rf"^(async )?def {test or 'test_'}", (TESTS / file).read_text(), re.M), f"{file}::{test}"
@@ -63,8 +62,3 @@ def test_what_does_not_apply_says_why(found: re.Match[str]) -> None:
     assert len(found[2].split()) >= 2
     for file, test in NAMED.findall(found[2]):
         assert re.search(rf"def {test}\(", (TESTS / file).read_text()), f"{file}::{test}"
-
-
-@pytest.mark.xfail(strict=True, reason="rows that other branches complete; take this mark away with the last of them")
-def test_no_row_waits_for_another_branch() -> None:
-    assert OPEN not in DOCUMENT.read_text()
