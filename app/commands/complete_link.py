@@ -11,7 +11,8 @@ from msgspec import Meta, Struct
 
 from app.commands import enrolments, link_steps, new_accounts, passwords
 from app.commands.context import Actor, Context, Done
-from app.commands.link_steps import Chosen, Token
+from app.commands.link_facts import Chosen
+from app.commands.link_steps import Token
 from app.commands.new_accounts import Ids, NewAccount
 from app.commands.tell_salesforce import registered
 from app.commands.users import User

@@ -51,8 +51,9 @@ async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) 
         raise Conflict("You have signed up already. Please log in.", code="account_exists")
     await attempts.count(ctx, actor, "prove_sign_up", waiting.subject)
     await enrolments.count_try(ctx.pool, "sign_up", request.signup_token)
-    facts = await _proven(ctx, waiting, request.code)
-    await _prove_address(ctx, waiting, request.email_code)
+    facts, mailbox = await _proven(ctx, waiting, request.code)
+    if facts.email != mailbox:
+        await _prove_address(ctx, waiting, request.email_code)
     await enrolments.forget_try(ctx.pool, waiting.id)
     await attempts.forget(ctx, actor, "prove_sign_up", waiting.subject)
     done = await register_customer(ctx, facts)
@@ -60,28 +61,26 @@ async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) 
     return done
 
 
-async def _proven(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> SignUpFacts:
-    """The facts, once the code is right. A letter is used up with the account: that it was right is noted, so that the
-    same request can finish what broke."""
+async def _proven(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> tuple[SignUpFacts, str]:
+    """The facts, once the code is right, and the mailbox that it proves; a letter proves none. It is used up with the
+    account: that it was right is noted, so that the same request can finish what broke."""
     facts, asked_at = waiting.facts, waiting.created_at
     mailbox = facts.proof.mailbox
     if mailed_codes.is_code(ctx.settings, "sign_up_code", waiting.subject, mailbox, asked_at, typed):
-        return facts
+        return facts, mailbox
     letter = digest(codes.plain(typed)).hex()
     if letter == facts.letter:
-        return facts
+        return facts, ""
     if await invitations.is_code(ctx.pool, facts.customer_number, typed):
         facts = replace(facts, letter=letter)
         await enrolments.note(ctx.pool, ctx.settings, waiting.id, facts)
-        return facts
+        return facts, ""
     raise _wrong()
 
 
 async def _prove_address(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> None:
     """That whoever signs up reads the address they want to log in with."""
     facts, asked_at = waiting.facts, waiting.created_at
-    if facts.email == facts.proof.mailbox:
-        return
     if not typed:
         await mailed_codes.ask(ctx.pool, "sign_up_email_code", facts.email, waiting.id, asked_at)
         await enrolments.forget_try(ctx.pool, waiting.id)

@@ -11,9 +11,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands import attempts, enrolments, link_steps
+from app.commands import attempts, enrolments, link_facts, link_steps
 from app.commands.context import Actor, Context, Done
-from app.commands.link_steps import LinkFacts
+from app.commands.link_facts import LinkFacts
 from app.errors import NotAuthenticated
 from app.inputs.email import KnownEmail
 
@@ -32,7 +32,7 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
         NotAuthenticated: `invalid_credentials`.
         RateLimited: `too_many_attempts`.
         RuleViolated: `no_billing_account`, `account_closed`, `not_known_yet`, and where there is but one client, what
-            `link_steps.chosen` raises.
+            `link_facts.chosen` raises.
         Conflict: `account_exists`.
     """
     email = request.email.strip().lower()
@@ -41,9 +41,9 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
     if login is None:
         raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
     await attempts.forget(ctx, actor, "link_account", email)
-    clients = await link_steps.linkable(ctx, await ctx.whmcs.clients_owned_by(login.user_id, email), email)
+    clients = await link_facts.linkable(ctx, await ctx.whmcs.clients_owned_by(login.user_id, email), email)
     facts = LinkFacts(user_id=login.user_id, email=email, clients=clients, code_to=email if login.second_factor else "")
-    facts = await link_steps.settled(ctx, facts)
+    facts = await link_facts.settled(ctx, facts)
     async with ctx.pool.acquire() as connection, connection.transaction():
         ids = [each.whmcs_client_id for each in clients]
         offered = await enrolments.begin(connection, ctx.settings, "link", login.user_id, facts, whmcs_client_ids=ids)

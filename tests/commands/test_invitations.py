@@ -101,6 +101,17 @@ async def test_a_letter_helps_where_no_mailbox_is_on_file_and_facts_prove_nothin
     await complete(by_mail, token, letter, await code_to(by_mail, sandbox, NEW))
 
 
+async def test_a_letter_proves_no_mailbox_not_even_the_one_on_file(
+    resources: Resources, sandbox: Any, customer: dict[str, Any]
+) -> None:
+    by_mail = resources.context
+    letter = await letter_to(by_mail, customer)
+    token = await begun(by_mail, request_of(customer))
+    assert await refusal(complete(by_mail, token, letter)) == "email_code_required"
+    mailed = await code_to(by_mail, sandbox, customer["email"])
+    await complete(by_mail, token, letter, mailed)
+
+
 async def test_no_letter_is_made_for_a_number_that_nobody_has_nor_for_its_neighbours(
     context: Context, pool: asyncpg.Pool, customer: dict[str, Any]
 ) -> None:

@@ -24,7 +24,7 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.integrations.whmcs.client import NewClient
-from app.resources import open_resources
+from app.resources import Resources, open_resources
 from app.settings import Settings
 from tests.enrolling import ANYBODY, PASSWORD, TRIES, begun, mails, proof_of, request_of, signed_up
 
@@ -218,12 +218,13 @@ async def test_of_two_at_once_one_wins_and_the_other_is_told(
 
 
 async def test_more_sign_ups_at_once_than_the_pool_has_connections_all_finish(
-    context: Context, sandbox: Any, pool: asyncpg.Pool
+    resources: Resources, sandbox: Any, pool: asyncpg.Pool
 ) -> None:
+    patient = resources.context
     customers = [each for each in sandbox.state["customers"] if not each["whmcs_client_id"]][:14]
-    proofs = [await proof_of(context, sandbox, each) for each in customers]
-    async with asyncio.timeout(60):
-        await asyncio.gather(*(complete_sign_up(context, ANYBODY, each) for each in proofs))
+    proofs = [await proof_of(patient, sandbox, each) for each in customers]
+    async with asyncio.timeout(90):
+        await asyncio.gather(*(complete_sign_up(patient, ANYBODY, each) for each in proofs))
     assert await pool.fetchval("SELECT count(*) FROM portal.id_mappings") == 14
 
 
