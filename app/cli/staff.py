@@ -46,7 +46,7 @@ def list_members(as_json: bool = False) -> None:
 @staff.command()
 @click.argument("email")
 @click.option("--role", type=click.Choice(members.ROLES), required=True, help="What the member may do.")
-@click.option("--name", default="", help="First name, for the greeting of mails.")
+@click.option("--name", default="", help="First name.")
 def add(email: str, role: str, name: str) -> None:
     """Make a member; a mailed link lets them choose a password."""
 
