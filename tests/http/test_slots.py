@@ -190,6 +190,21 @@ async def test_where_bodies_are_too_large_together_those_of_whoever_sent_most_ma
         assert not more.reader._buffer  # type: ignore[attr-defined]
 
 
+async def test_an_address_has_no_more_than_its_share_of_what_is_kept_of_bodies(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MOST_BYTES_EACH", 300_000)
+    async with standing(settings) as stand:
+        [first] = await stand.halves([STRANGER], half("/api/auth/login", 262_144, b"x" * 200_000))
+        second, other = await stand.halves([STRANGER, ANOTHER], half("/api/auth/login", 262_144, b"x" * 150_000))
+        status, _, body = await second.answer()
+        assert (status, msgspec.json.decode(body)["code"]) == (503, "server_busy")
+        assert stand.bodies._bytes.held(STRANGER) == 200_000
+        assert stand.bodies._bytes.held(ANOTHER) == 150_000
+        assert not first.reader._buffer  # type: ignore[attr-defined]
+        assert not other.reader._buffer  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_larger_than_any_is_refused(settings: Settings, chunked: bool) -> None:
     async with standing(settings) as stand:
