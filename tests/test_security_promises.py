@@ -54,9 +54,30 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "To what is not exactly one mailbox nothing is ever sent": (
         "integrations/test_mail.py::test_nothing_is_sent_to_what_is_not_exactly_one_mailbox",
     ),
-    "refused ones too; the database refuses to change or delete an entry": (
-        "http/test_audit.py::test_nobody_rewrites_it",
+    "for every login, command and access of staff, refused ones too": (
         "http/test_roles.py::test_staff_access_is_audited_the_refused_too",
+    ),
+    "The database refuses to change, delete or empty it": (
+        "http/test_audit.py::test_nobody_rewrites_it",
+        "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
+        "test_database_role.py::test_an_erasure_forgets_addresses_of_one_customer_and_nothing_else",
+    ),
+    "can neither change nor empty the audit log, nor lift what refuses it": (
+        "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
+    ),
+    "| nobody, by signature or from inside |": (
+        "http/test_internal.py::test_strangers_do_not_read_measures_and_neighbours_do",
+        "http/test_slots.py::test_only_what_is_signed_gets_as_far_as_the_webhook_door",
+    ),
+    "| secrets |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
+    "| personal |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
+    "| operators' |": ("http/test_audit.py::test_nobody_rewrites_it",),
+    "nobody gets any of it with half of a request": (
+        "http/test_slots.py::test_half_sent_bodies_close_neither_the_webhook_door_nor_the_api",
+        "http/test_slots.py::test_one_account_cannot_take_every_place",
+        "http/test_slots.py::test_one_address_cannot_take_every_place",
+        "http/test_slots.py::test_one_address_cannot_take_every_connection",
+        "http/test_streams.py::test_several_processes_have_one_limit_together",
     ),
     "Payment card numbers never reach the portal": (
         "integrations/whmcs/test_records.py::test_a_pay_method_keeps_brand_and_last_four_and_leaves_the_token_behind",

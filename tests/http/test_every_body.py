@@ -11,9 +11,9 @@ from litestar.routes import HTTPRoute
 
 from app.inputs.kinds import is_struct, item_of, kind_of
 
-SECRETS = {"password", "current_password", "new_password", "token", "link_token"}
+SECRETS = {"password", "current_password", "new_password", "token", "link_token", "signup_token"}
 """Compared as a whole, a password in its NFKC form."""
-IDS = {"sku", "gateway", "up_to", "invoice_ids"}
+IDS = {"sku", "gateway", "up_to", "invoice_ids", "billing_account_id"}
 """Copied from an answer of ours, compared or looked up as a whole, and refused when they are nobody's."""
 HARMFUL = ("a\r\nb", "\x1b[2J", "a\u202eb", "a\u2028b", "\x85")
 
