@@ -194,6 +194,7 @@ FIELDS = {
     "eid_required": r"configuration\.eid",
     "vpn_region_required": r"configuration\.vpn_region",
     "domain_required": r"configuration\.domain",
+    "domain_invalid": r"configuration\.domain",
     "address_required": "address",
     "postcode_invalid": r"address\.postcode",
     "field_too_long": r"address\.city|configuration\.mnp\.last_name",
