@@ -133,7 +133,7 @@ async def test_resealing_goes_through_every_page(
         )
         box = sealed.seal(Keyring(OLD), sealed.TOTP_SECRET, "PLAIN")
         await pool.execute("INSERT INTO portal.totp (user_id, secret) VALUES ($1, $2)", user_id, box)
-    (told,) = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
+    told, *_ = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
     assert (told.resealed, told.current, told.unreadable) == (5, 0, 0)
 
 
@@ -146,8 +146,8 @@ async def test_resealing_leaves_nothing_under_the_old_secret(
         secret, _ = await enrol(api, await log_in(api, "hana"))
     async with serve(turning) as api:
         await enrol(api, await log_in(api, "kenji"))
-        (first,) = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
-        (again,) = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
+        first, *_ = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
+        again, *_ = await resealing.reseal(pool, turning.keyring, Operator(name="op"))
     assert (first.resealed, first.current, first.unreadable) == (1, 1, 0)
     assert (again.resealed, again.current, again.unreadable) == (0, 2, 0)
     entry = await pool.fetchrow("SELECT target, detail FROM portal.audit WHERE action = 'secret.reseal' ORDER BY id")

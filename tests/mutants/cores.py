@@ -32,18 +32,11 @@ CORES: dict[str, Core] = {
         equivalent=(("money.rounded+2: 1 -> 2", "only the exponent of what `quantize` is given counts"),),
     ),
     "password rules": Core(
-        ("app/commands/passwords.py",),
+        ("app/commands/password_strength.py",),
         ("tests/commands/test_passwords.py",),
-        only=("weakness", "refuse_weak", "_is_common", "_is_made_of", "_words"),
-        equivalent=(
-            (
-                "passwords._is_common+3: '0123456789 !\"#$%&\\'()*+,-./:;<=>?@[]^_`{|}~' -> "
-                "'0123456789 !\"#$%&\\'()*+,-./:;<=>?@[]^_`{|}~X'",
-                "the text is in lower case, so no capital is stripped",
-            ),
-        ),
+        only=("judged", "_underrated", "_is_made_of", "_bounded", "_words"),
     ),
-    "client addresses": Core(("app/http/addresses.py",), ("tests/http/test_addresses.py",)),
+    "client addresses": Core(("app/intake/addresses.py",), ("tests/intake/test_addresses.py",)),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
     "cursors": Core(("app/http/signed.py", "app/keyring.py"), ("tests/http/test_signed.py", "tests/test_keyring.py")),
     "formulas": Core(("app/intake/formulas.py",), ("tests/intake/test_formulas.py",)),
