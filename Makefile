@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# More than there are cores: most of the suite waits, for processes to start and for pauses to pass.
+WORKERS ?= 4
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup demo test check audit fix bench soak fuzz mutants lock openapi
@@ -17,7 +19,7 @@ demo: .venv/.runtime ## everything up, then the whole customer journey; ARGS="--
 
 test: check ## what CI runs: check, then the whole suite; ARGS="-k name" passes through
 	@command -v php >/dev/null || echo "php is not installed, so the WHMCS hooks are not tried: apt-get install php-cli php-curl" >&2
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: .venv/.dev audit ## format, lint, types, import contracts, known vulnerabilities; writes nothing
 	$(BIN)/ruff format --check .
