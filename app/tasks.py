@@ -5,7 +5,8 @@ from typing import Any
 
 import structlog
 
-AGAIN_SECONDS = 0.2
+AGAIN_SECONDS = 1.0
+"""What a task does at its end has so long before it is cancelled once more."""
 END_SECONDS = 5.0
 
 log = structlog.get_logger()

@@ -242,7 +242,7 @@ async def serve(settings: Settings) -> None:
         for worker in workers:
             worker.event.set()
         await tasks.end(*background)
-        await asyncio.wait(serving, timeout=GRACE_SECONDS)
+        await asyncio.wait(serving, timeout=GRACE_SECONDS + 2)
         await tasks.end(*serving)
         await work.own.stop()
         with contextlib.suppress(Exception):  # another worker's sweep does it otherwise, a little later

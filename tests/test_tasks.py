@@ -39,7 +39,7 @@ async def test_a_task_that_never_ends_is_left_and_named(capsys: pytest.CaptureFi
     task, other = asyncio.create_task(stubborn(20)), asyncio.create_task(asyncio.sleep(3600))
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
-        await tasks.end(task, other, within_seconds=0.5)
+        await tasks.end(task, other, within_seconds=1.5)
     assert other.cancelled()
     assert not task.done()
     assert "task_does_not_end" in capsys.readouterr().out
