@@ -9,19 +9,24 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import structlog
 from msgspec import Struct
 
+from app import tasks
 from app.http.metric_families import Family, added_up, labelled
 
 LEAVE_SECONDS = 2.0
 LOCK_SECONDS = 2.0
 LOCK_RETRY_SECONDS = 0.01
 _LIVE, _PAST = ".counts", "past"
+
+log = structlog.get_logger()
 
 
 class Past(Struct):
@@ -55,8 +60,7 @@ class Exchange:
         """Leave the last counts, which others take over."""
         if self._task is None or self._folder is None or self._held is None:
             return
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await tasks.end(self._task)
         _write(self._folder / self._name, _encode(self._own()))
         os.close(self._held)
 
@@ -80,7 +84,10 @@ class Exchange:
 
     async def _leave_for_ever(self) -> None:
         while self._folder is not None:
-            _write(self._folder / self._name, _encode(self._own()))
+            try:
+                _write(self._folder / self._name, _encode(self._own()))
+            except OSError as error:  # a full disk, say: what is left later says all
+                log.warning("counts_not_left", error=repr(error))
             await asyncio.sleep(LEAVE_SECONDS)
 
 
@@ -134,8 +141,8 @@ def _read(path: Path) -> list[Family]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """In one step: nobody reads half of it."""
-    written = path.with_name(f"{path.name}.{os.getpid()}.new")
+    """In one step: nobody reads half of it, whatever other threads and processes write at the same time."""
+    written = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     written.write_bytes(content)
     written.replace(path)
 

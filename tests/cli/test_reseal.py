@@ -34,7 +34,8 @@ async def test_it_says_what_was_sealed_again_and_what_nobody_can_read(
     done = _run(turning, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["columns"] == [
-        {"table": "portal.totp", "column": "secret", "current": 0, "resealed": 3, "unreadable": 0}
+        {"table": "portal.totp", "column": "secret", "current": 0, "resealed": 3, "unreadable": 0},
+        {"table": "portal.enrolments", "column": "sealed_facts", "current": 0, "resealed": 0, "unreadable": 0},
     ]
     await _user(pool, b"damaged")
     await _user(pool, b"")
