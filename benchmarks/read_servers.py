@@ -27,7 +27,12 @@ from benchmarks.read_ground import token_of
 NODE = Path(__file__).parent / "peers" / "node"
 START_SECONDS = 30
 NOBODY = "redis://127.0.0.1:9/0"
-UNLIMITED = {"ACCOUNT_RATE_PER_MINUTE": "1000000000", "PUBLIC_RATE_PER_MINUTE": "1000000000"}
+UNLIMITED = {
+    "ACCOUNT_RATE_PER_MINUTE": "1000000000",
+    "PUBLIC_RATE_PER_MINUTE": "1000000000",
+    "TRUSTED_PROXIES": "127.0.0.1",
+}
+"""The load comes from one address, as behind a proxy."""
 
 
 class Servers:
