@@ -24,6 +24,7 @@ CALLER = "198.51.100.1"
         ("[fe80::1%25eth0]:443", "fe80::1"),
         ("::ffff:198.51.100.1", "198.51.100.1"),
         ("[::ffff:c633:6401]:80", "198.51.100.1"),
+        ("fe80::1%" + "e" * (LONGEST_TEXT - 8), "fe80::1"),
     ],
 )
 def test_an_address_in_every_form_is_the_same_address(text: str, address: str) -> None:
@@ -45,6 +46,7 @@ def test_an_address_in_every_form_is_the_same_address(text: str, address: str) -
             "010.1.2.3",
             "256.1.1.1",
             "0x7f000001",
+            "X1.2.3.4",
         ),
         *("1.2.3.4:", "1.2.3.4:http", "1.2.3.4:123456", "1.2.3.4%eth0", "[1.2.3.4]", "[1.2.3.4]:80", "1.2.3.4/32"),
         *(
@@ -87,6 +89,7 @@ def test_what_is_no_address_is_none(text: str) -> None:
         ("10.0.0.1", ["198.51.100.1, nonsense"], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.1, nonsense, 10.0.0.2"], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.1", "unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1, X"], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.1 10.0.0.2"], "10.0.0.1"),
         ("10.0.0.1", [""], "10.0.0.1"),
         ("10.0.0.1", ["10.0.0.2, 192.0.2.1"], "10.0.0.1"),
@@ -122,6 +125,8 @@ def test_whatever_stands_there_the_caller_is_an_address(written: str) -> None:
         ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
         ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
         ("", ""),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("somewhere:else", "somewhere:else"),
     ],
 )
 def test_an_ipv6_address_counts_as_its_network(address: str, counts_as: str) -> None:
@@ -143,6 +148,7 @@ def test_networks_that_cannot_be_read_are_refused(setting: str) -> None:
         ("10.2.3.4", "::ffff:10.0.0.0/104", True),
         ("::ffff:10.2.3.4", "10.0.0.0/8", True),
         ("11.2.3.4", "10.0.0.0/8", False),
+        ("11.2.3.4", "::ffff:10.0.0.0/104", False),
         ("2001:db8::5", "10.0.0.0/8, 2001:db8::/32", True),
         ("2001:db9::5", "10.0.0.0/8, 2001:db8::/32", False),
         ("", "0.0.0.0/0, ::/0", False),

@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from standardwebhooks import Webhook
 
 from app.errors import NotAuthenticated
-from app.integrations.signed_webhook import key_of, secrets_of, verify
+from app.integrations.signed_webhook import instant, key_of, secrets_of, verify
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 BODY = b'{"event":"InvoicePaid"}'
@@ -153,3 +153,8 @@ def test_an_id_that_cannot_be_one_is_forged(webhook_id):
     with pytest.raises(NotAuthenticated) as refused:
         verify(headers(mac, webhook_id), BODY, ["s1"], NOW)
     assert refused.value.code == "webhook_forged"
+
+
+def test_an_instant_is_milliseconds_and_universal_time() -> None:
+    at = datetime(2026, 2, 1, 9, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=9)))
+    assert instant(at) == (1_769_904_000_250, datetime(2026, 2, 1, 0, 0, 0, 250_000, tzinfo=UTC))

@@ -33,10 +33,19 @@ CORES: dict[str, Core] = {
     ),
     "password rules": Core(
         ("app/commands/password_strength.py",),
-        ("tests/commands/test_passwords.py",),
+        ("tests/commands/test_password_strength.py", "tests/commands/test_passwords.py"),
         only=("judged", "_underrated", "_is_made_of", "_bounded", "_words"),
     ),
-    "client addresses": Core(("app/intake/addresses.py",), ("tests/intake/test_addresses.py",)),
+    "client addresses": Core(
+        ("app/intake/addresses.py",),
+        ("tests/intake/test_addresses.py",),
+        equivalent=(
+            (
+                "addresses.client+9: trusted and forwarded -> trusted or forwarded",
+                "nobody is within no networks, and of no lines no hop is read",
+            ),
+        ),
+    ),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
     "cursors": Core(("app/http/signed.py", "app/keyring.py"), ("tests/http/test_signed.py", "tests/test_keyring.py")),
     "formulas": Core(("app/intake/formulas.py",), ("tests/intake/test_formulas.py",)),
