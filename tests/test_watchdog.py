@@ -16,7 +16,7 @@ from app.cli.environment import of_sandbox
 from app.cli.processes import Spec, Supervisor
 from app.settings import Settings
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 BLOCKED = """
 import pathlib, sys, time
 flag = pathlib.Path(sys.argv.pop())
@@ -59,7 +59,7 @@ module.Server.on_tick = on_tick
 @pytest.fixture
 def environment(sandbox: object, sandbox_settings: Settings, sandbox_state: dict[str, object]) -> dict[str, str]:
     engines = {"DATABASE_URL": sandbox_settings.database_url, "REDIS_URL": sandbox_settings.redis_url}
-    own = {"PORTAL_SECRET": "s" * 32, "WATCHDOG_SECONDS": "8", "API_PORT": str(embedded.free_port())}
+    own = {"PORTAL_SECRET": "s" * 32, "WATCHDOG_SECONDS": "20", "API_PORT": str(embedded.free_port())}
     return {**os.environ, **of_sandbox(sandbox_state), **engines, **own}
 
 

@@ -193,12 +193,12 @@ async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str
 
 
 def _price(row: dict[str, Any]) -> Price:
-    """An entry without a price is not one that costs nothing."""
+    """An entry without a price costs not nothing, and was not withdrawn: Salesforce requires a price and all flags."""
     product, price = row.get("Product2") or {}, parse.money(row["UnitPrice"])
     flags = (row["IsActive"], product.get("IsActive", False), product.get("Portal_Accessible__c", False))
-    if (price is None and row["UnitPrice"] is not None) or not all(isinstance(flag, bool | None) for flag in flags):
+    if price is None or not all(isinstance(flag, bool) for flag in flags):
         raise UpstreamMalformed(faults.SALESFORCE, "query:PricebookEntry", f"the entry {row['Id']} cannot be read")
-    return Price(row["Id"], price or Decimal(), all(flags) and price is not None)
+    return Price(row["Id"], price, all(flags))
 
 
 async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -77,6 +77,7 @@ def row(**more: Any) -> dict[str, Any]:
         "Origin": "Portal Website",
         "Quantity": 1.0,
         "UnitPrice": 100.0,
+        "IsActive": True,
         "MasterRecordId": None,
         "CaseComments": {"records": [{"Id": RECORD_ID, "CommentBody": "Hi", "CreatedDate": STAMP}]},
         "ContentDocumentLinks": {"records": [{"ContentDocumentId": RECORD_ID, "Visibility": "AllUsers"}]},
