@@ -18,8 +18,9 @@ ALIVE = "WATCHDOG=1"
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
 SEND_SECONDS = 2.0
+"""How long the start and the end of a process may wait for room in the supervisor's queue. Heartbeats never wait."""
 END_SECONDS = 30.0
-"""Less than a supervisor waits before it kills; see `deploy/`."""
+"""How long a process may take to end. Less than its supervisor waits before it kills (`deploy/`)."""
 
 _guard_seconds = 0.0
 
