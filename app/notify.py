@@ -15,12 +15,12 @@ from pathlib import Path
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
-SEND_SECONDS = 1.0
-"""How long the beginning and the end are offered; signs of life are not waited for."""
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
+SEND_SECONDS = 2.0
+"""How long the start and the end of a process may wait for room in the supervisor's queue. Heartbeats never wait."""
 END_SECONDS = 30.0
-"""Less than a supervisor waits before it kills; see `deploy/`."""
+"""How long a process may take to end. Less than its supervisor waits before it kills (`deploy/`)."""
 
 _guard_seconds = 0.0
 

@@ -48,13 +48,15 @@ async def test_a_task_that_never_ends_is_left_and_named(capsys: pytest.CaptureFi
     released = asyncio.Event()
     task, other = asyncio.create_task(deaf(released)), asyncio.create_task(asyncio.sleep(3600))
     await asyncio.sleep(0)
-    async with asyncio.timeout(30):
-        await tasks.end(task, other, within_seconds=1.5)
-    assert other.cancelled()
-    assert not task.done()
-    assert "task_does_not_end" in capsys.readouterr().out
-    released.set()
-    await task
+    try:
+        async with asyncio.timeout(30):
+            await tasks.end(task, other, within_seconds=1.5)
+        assert other.cancelled()
+        assert not task.done()
+        assert "task_does_not_end" in capsys.readouterr().out
+    finally:
+        released.set()
+        await task
 
 
 async def test_what_is_done_or_absent_is_nothing_to_wait_for() -> None:

@@ -178,7 +178,7 @@ async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str
     """What these price book entries say now; one that is not there any more is left out.
 
     Raises:
-        UpstreamMalformed: an entry cannot be read. Nobody may be told for that that a product was withdrawn.
+        UpstreamMalformed: an entry cannot be read, which does not mean that its product was withdrawn.
     """
     soql = (
         "SELECT Id, UnitPrice, IsActive, Product2.IsActive, Product2.Portal_Accessible__c FROM PricebookEntry "
@@ -193,7 +193,8 @@ async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str
 
 
 def _price(row: dict[str, Any]) -> Price:
-    """An entry without a price costs not nothing, and was not withdrawn: Salesforce requires a price and all flags."""
+    """Read an entry strictly. Salesforce requires the price and every flag, so that a null is a spoilt answer: neither
+    a price of zero nor a product that was withdrawn."""
     product, price = row.get("Product2") or {}, parse.money(row["UnitPrice"])
     flags = (row["IsActive"], product.get("IsActive", False), product.get("Portal_Accessible__c", False))
     if price is None or not all(isinstance(flag, bool) for flag in flags):

@@ -40,7 +40,7 @@ def page_of(answer: Any) -> Page:
 
 
 def first_page_of(answer: Any) -> Page:
-    """The same of an answer to the query itself, which says how many rows there are. Fewer would be taken for gone."""
+    """An answer to the query itself, which announces its number of rows. Missing ones would be taken for deleted."""
     page = page_of(answer)
     if page.following is None and answer.get("totalSize", len(page.rows)) != len(page.rows):
         raise ValueError(f"{answer['totalSize']} rows were announced and {len(page.rows)} came")

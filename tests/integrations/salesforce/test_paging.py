@@ -89,6 +89,14 @@ async def test_a_session_that_dies_between_pages_is_renewed_and_the_query_goes_o
     assert [row["Id"] for row in await good.query("SELECT Id FROM Order ORDER BY Id")] == IDS
 
 
+@pytest.mark.parametrize("came", [0, 1, 3])
+async def test_an_answer_with_other_rows_than_it_announces_is_no_answer(org: RudeOrg, came: int) -> None:
+    body = {"totalSize": 2, "done": True, "records": [{"Id": each} for each in IDS[:came]]}
+    org.answers(lambda asked: framed(json.dumps(body).encode()))
+    with pytest.raises(UpstreamMalformed):
+        await org.client.query("SELECT Id FROM Order")
+
+
 async def test_pages_in_a_circle_end(org: RudeOrg) -> None:
     body = {"done": False, "records": [], "nextRecordsUrl": "/services/data/v66.0/query/01g"}
     org.answers(lambda asked: framed(json.dumps(body).encode()))
