@@ -5,9 +5,11 @@ Both listen on loopback only and on no socket file, and ask for a password that 
 Their folders are closed to every other user.
 """
 
+import contextlib
 import importlib
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -26,6 +28,9 @@ from app.cli.processes import group_of
 
 INITDB_SECONDS = 60
 READY_SECONDS = 30
+LOWEST_PORT, HIGHEST_PORT = 10_000, 19_999
+"""Below what the system hands out to outgoing connections: none of them takes a port before its server binds it."""
+PORT_ATTEMPTS = 100
 SUPERUSER = "portal"
 SYSTEM_USER = "pgserver"
 
@@ -48,10 +53,17 @@ class Engine(Struct, frozen=True):
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody uses at this moment.
+
+    Raises:
+        EngineError
+    """
+    for _ in range(PORT_ATTEMPTS):
+        port = random.randint(LOWEST_PORT, HIGHEST_PORT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise EngineError(f"{PORT_ATTEMPTS} ports between {LOWEST_PORT} and {HIGHEST_PORT} are in use.")
 
 
 def postgres(directory: Path) -> Engine:

@@ -3,6 +3,7 @@
 import grp
 import os
 import signal
+import socket
 import stat
 import sys
 import tempfile
@@ -99,6 +100,21 @@ async def test_redis_answers_on_loopback_and_keeps_nothing(engines: Engines) -> 
     assert await client.get("a") is None
     await client.aclose()
     assert listens_at(child.process.pid) == {"127.0.0.1"}
+
+
+def test_no_outgoing_connection_takes_the_port_of_an_engine_before_it_starts() -> None:
+    handed_out = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(handed_out.read_text().split()[0]) if handed_out.exists() else 32768
+    assert {embedded.free_port() < lowest for _ in range(50)} == {True}
+
+
+def test_a_port_in_use_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(embedded, "LOWEST_PORT", port)
+        monkeypatch.setattr(embedded, "HIGHEST_PORT", port)
+        with pytest.raises(embedded.EngineError, match="in use"):
+            embedded.free_port()
 
 
 def test_an_engine_that_cannot_start_says_where_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,8 +186,7 @@ async def test_behind_the_proxy_of_compose_no_request_is_lost(
 
 
 def test_without_a_passed_socket_it_listens_itself_and_drains(environment: dict[str, str], tmp_path: Path) -> None:
-    with listening_socket() as free:
-        port = free.getsockname()[1]
+    port = free_port()
     own = environment | {"API_PORT": str(port), "API_DRAIN_SECONDS": "2"}
     with Process("api", own, tmp_path) as api:
         api.until_ready()
@@ -243,8 +242,7 @@ def test_it_takes_the_socket_that_systemd_itself_hands_over(environment: dict[st
 
 def test_a_server_that_is_stopped_while_it_starts_ends_at_once(environment: dict[str, str], tmp_path: Path) -> None:
     for seconds in (0.4, 0.8, 1.2, 1.6):
-        with listening_socket() as free:
-            port = free.getsockname()[1]
+        port = free_port()
         with Process("api", environment | {"API_PORT": str(port)}, tmp_path) as api:
             time.sleep(seconds)
             api.process.send_signal(signal.SIGTERM)

@@ -13,8 +13,9 @@ import httpx
 import psutil
 import pytest
 
+from app.cli.embedded import free_port
 from tests.deploy.test_api_restarts import environment
-from tests.restarts import Process, listening_socket
+from tests.restarts import Process
 
 __all__ = ["environment"]
 
@@ -30,8 +31,7 @@ def until(true: Callable[[], Any], seconds: float = 120) -> Any:
 @pytest.fixture
 def api(environment: dict[str, str], tmp_path: Path) -> Iterator[Process]:
     """With two workers."""
-    with listening_socket() as free:
-        port = free.getsockname()[1]
+    port = free_port()
     own = environment | {"API_PORT": str(port), "API_WORKERS": "2", "API_DRAIN_SECONDS": "0.2"}
     with Process("api", own, tmp_path) as process:
         process.port = port  # type: ignore[attr-defined]
@@ -75,8 +75,7 @@ def test_workers_end_with_a_parent_that_is_killed(api: Process) -> None:
 def test_a_parent_that_is_killed_leaves_its_address_to_the_next_at_once(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with listening_socket() as free:
-        address = free.getsockname()
+    address = ("127.0.0.1", free_port())
     own = environment | {"API_PORT": str(address[1]), "API_DRAIN_SECONDS": "20"}
 
     def is_free() -> bool:
