@@ -24,7 +24,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.cli.processes import group_of
+from app.cli.processes import child_argv
 
 INITDB_SECONDS = 60
 READY_SECONDS = 30
@@ -183,9 +183,7 @@ def _initialise(binaries: Path, data: Path, password_file: Path, user: str | Non
         *("--auth-local=reject", "--auth-host=scram-sha-256", f"--pwfile={password_file}"),
     ]
     done = subprocess.run(
-        command,
-        user=user,
-        group=group_of(user),
+        child_argv(command, user),
         cwd="/",
         capture_output=True,
         text=True,

@@ -5,11 +5,10 @@ even `kill -9` of the supervisor leaves nothing behind.
 """
 
 import contextlib
-import ctypes
 import os
-import pwd
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +16,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from app.cli import become
+
 STOP_SECONDS = 10
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 5.0
 STEADY_SECONDS = 10
 LOOK_SECONDS = 0.1
-_PR_SET_PDEATHSIG = 1
-_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # Linux alone has it
 
 Say = Callable[[str], None]
 
@@ -39,9 +38,10 @@ class Spec(Struct, frozen=True):
     stop_signal: int = signal.SIGTERM
 
 
-def group_of(user: str | None) -> int | None:
-    """The group a child of another user belongs to; with root's it would be kept out where others may pass."""
-    return pwd.getpwnam(user).pw_gid if user else None
+def child_argv(argv: Sequence[str], user: str | None = None, stop_signal: int = signal.SIGTERM) -> list[str]:
+    """Start a program by these words: it runs as `user`, if one is named, and is stopped when this process dies."""
+    start = [sys.executable, "-I", "-S", str(become.__file__)]
+    return [*start, str(os.getpid()), str(int(stop_signal)), user or "", *argv]
 
 
 class Child:
@@ -57,19 +57,14 @@ class Child:
     def _start(self) -> subprocess.Popen[bytes]:
         self._started_at = time.monotonic()
         self.spec.log.parent.mkdir(parents=True, exist_ok=True)
-        parent, stop_signal = os.getpid(), self.spec.stop_signal
         with self.spec.log.open("ab") as log:
             return subprocess.Popen(
-                self.spec.argv,
+                child_argv(self.spec.argv, self.spec.user, self.spec.stop_signal),
                 env=dict(self.spec.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                user=self.spec.user,
-                group=group_of(self.spec.user),
-                extra_groups=[] if self.spec.user else None,
                 process_group=0,
-                preexec_fn=lambda: _die_with(parent, stop_signal),
             )
 
     def look(self) -> str | None:
@@ -162,14 +157,6 @@ class Supervisor:
         self._stopped.set()
         if self._watcher:
             self._watcher.join()
-
-
-def _die_with(parent: int, signal_number: int) -> None:
-    """In the child, before it becomes its program."""
-    if _PRCTL:
-        _PRCTL(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent:  # the parent died before we could ask
-        os._exit(1)
 
 
 def _ending(code: int) -> str:

@@ -131,3 +131,26 @@ def test_a_supervisor_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> No
         assert all(runs(pid) for pid in pids)
         process.kill()
     until(lambda: not any(runs(pid) for pid in pids))
+
+
+FORKED = """
+import os, sys, time
+from pathlib import Path
+from app.cli.processes import Spec, Supervisor
+
+os.register_at_fork(after_in_child=lambda: time.sleep(3600))  # as a library whose lock a thread held at the fork
+supervisor = Supervisor(print)
+child = supervisor.start(Spec("echo", ("/bin/echo", "became"), dict(os.environ), Path(sys.argv[1])))
+child.process.wait(60)
+"""
+
+
+def test_a_child_becomes_its_program_whatever_is_held_when_it_is_made(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FORKED, str(tmp_path / "log")], check=True, timeout=PATIENCE_SECONDS)
+    assert (tmp_path / "log").read_text() == "became\n"
+
+
+def test_a_program_that_is_not_there_is_named_in_its_log(supervisor: Supervisor, tmp_path: Path) -> None:
+    child = supervisor.start(Spec("absent", ("/no/such/program",), dict(os.environ), tmp_path / "log"))
+    assert child.process.wait(PATIENCE_SECONDS) == 1
+    assert (tmp_path / "log").read_text() == "/no/such/program cannot be started: No such file or directory\n"
