@@ -31,7 +31,7 @@ check: .venv/.dev audit ## format, lint, types, import contracts, known vulnerab
 	$(BIN)/lint-imports
 
 audit: .venv/.dev ## known vulnerabilities of the locked dependencies; says so where nobody can be asked
-	@$(BIN)/python -m tests.audit
+	@$(BIN)/python -m tests.supply_chain.audit
 
 fix: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -62,7 +62,7 @@ lock: .venv/.dev ## lock the dependencies anew, with hashes, and write down what
 		-c requirements-dev.txt -o requirements-bench.txt
 	$(COMPILE) --extra embedded --extra sandbox --extra dev --extra fuzz --group setup pyproject.toml \
 		-c requirements-dev.txt -o requirements-fuzz.txt
-	$(BIN)/python -m tests.sbom
+	$(BIN)/python -m tests.supply_chain.sbom
 
 production: ## VENV=/opt/portal/.venv with what the processes of an installation need: no engines, no stand-ins, no tools
 	@$(PYTHON) -m venv $(VENV)

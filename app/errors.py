@@ -1,4 +1,4 @@
-"""The one error tree. HTTP status codes are given in `app/http/problems.py` and nowhere else.
+"""The one error tree. HTTP status codes are given in `app/http/answering/problems.py` and nowhere else.
 
 PortalError
 ├── InvalidRequest          the request is malformed; nothing was tried

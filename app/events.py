@@ -33,7 +33,7 @@ class Change(Struct, frozen=True, kw_only=True):
         owner_id: the upstream's owner (Salesforce Account id, WHMCS client id) when the change names it.
         parent_id: id of the record this one hangs on (an OrderItem's Order), when the change names it.
         read_at: when the read began that gave a whole record or showed its deletion; None for events. What it saw is
-            that instant's state or a later one (`app/ingest/merging.py`).
+            that instant's state or a later one (`app/ingest/apply/merging.py`).
         echo: true when the portal itself made the write that this event reports.
         data: the record in the upstream's own field names, REST spelling, ids and money as strings where WHMCS is the
             source.

@@ -13,8 +13,8 @@ from saq import Job
 from saq.job import Status
 from saq.queue.redis import RedisQueue
 
-from app.ingest.inbox import Wake
-from app.redis_breaker import GuardedRedis, state_of
+from app.cache.redis_breaker import GuardedRedis, state_of
+from app.ingest.inbox.inbox import Wake
 
 JOB_TIMEOUT_SECONDS = {"apply": 10, "fetch": 60, "fulfil": 120}
 """Kinds of work, each with a queue of its own so that a slow upstream never holds up pure database work."""

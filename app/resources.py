@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from msgspec import Struct
 
-from app.commands.context import Context
-from app.commands.exclusive import Locks
+from app.cache.redis_breaker import GuardedRedis
+from app.commands.execution.context import Context
+from app.commands.execution.locks import Locks
 from app.db import STATEMENT_SECONDS, open_pool
-from app.ingest import unreadables
-from app.ingest.bell import Bell
-from app.ingest.inbox import Inbox
+from app.ingest.inbox import unreadables
+from app.ingest.inbox.inbox import Inbox
+from app.ingest.inbox.settled_signal import Bell
 from app.integrations.admission.admission import Admission
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.salesforce.cases import SalesforceCases
@@ -19,7 +20,6 @@ from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
 from app.jobs import Jobs
-from app.redis_breaker import GuardedRedis
 from app.settings import Settings
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import uvloop
 
-from benchmarks import ground
-from benchmarks.report import Result, show
+from benchmarks.harness import ground
+from benchmarks.harness.report import Result, show
 
 NAMES = ("ingest", "projection", "rebuild", "growth", "lag", "activation", "login", "reads", "streams", "memory")
 

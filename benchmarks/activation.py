@@ -16,9 +16,9 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from app.cli.sim_basket import sim_basket
-from benchmarks.report import Result
-from benchmarks.stack import logged_in, members, running
+from app.cli.demo.sim_basket import sim_basket
+from benchmarks.harness.report import Result
+from benchmarks.harness.stack import logged_in, members, running
 
 LATENCY_SECONDS = {"salesforce": 0.15, "whmcs": 0.25, "freebit": 0.6, "whm": 2.0}
 """What a call takes there; the order of magnitude that people report, none of it measured by us."""

@@ -17,11 +17,12 @@ import msgspec
 
 from app.cli import migrate
 from app.events import Change
-from app.ingest import drain, inbox
-from app.projections import engine
+from app.ingest.apply import drain
+from app.ingest.inbox import inbox
+from app.projections.engine import recompute
 from app.projections.registry import projectors
-from benchmarks import ground, mirrored
-from benchmarks.report import Result
+from benchmarks.harness import ground, mirrored
+from benchmarks.harness.report import Result
 
 SIZES = (10_000, 100_000, 1_000_000)
 QUICK_SIZES = (1_000, 4_000)
@@ -77,7 +78,7 @@ async def _round(pool: asyncpg.Pool, url: str, size: int, count: int, number: in
         await inbox.append(connection, stream)
     await pool.execute("VACUUM ANALYZE ingest.inbox")
     await pool.execute("CHECKPOINT")
-    project = partial(engine.project, projectors(ground.settings(url)))
+    project = partial(recompute.project, projectors(ground.settings(url)))
     started = time.perf_counter()
     for shard in range(inbox.SHARDS):
         await drain.drain(pool, shard, project, _nothing, _nothing)

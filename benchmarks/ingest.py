@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 
 from app.events import Change
-from app.ingest import inbox
-from benchmarks import ground
-from benchmarks.report import Result, compared
+from app.ingest.inbox import inbox
+from benchmarks.harness import ground
+from benchmarks.harness.report import Result, compared
 
 BATCH = 250
 _RAW = """

@@ -19,8 +19,8 @@ import asyncpg
 import psutil
 from msgspec import Struct
 
-from benchmarks.report import Result
-from benchmarks.stack import State, running
+from benchmarks.harness.report import Result
+from benchmarks.harness.stack import State, running
 from benchmarks.staff import Staff
 
 QUIET_PER_SECOND = 20

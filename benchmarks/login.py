@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks.report import Result
-from benchmarks.stack import State, logged_in, members, running
+from benchmarks.harness.report import Result
+from benchmarks.harness.stack import State, logged_in, members, running
 
 AT_ONCE = 64
 SECONDS = 15.0

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.report import Result
-from benchmarks.stack import State, logged_in, members, running
+from benchmarks.harness.report import Result
+from benchmarks.harness.stack import State, logged_in, members, running
 from benchmarks.staff import Staff
 
 PARTS = ("api", "worker", "cdc")

@@ -12,15 +12,16 @@ from typing import Any
 
 import asyncpg
 
-from app import collector
 from app.events import Change
-from app.ingest import drain, inbox
-from app.ingest.stages import STAGE
-from app.projections import engine
+from app.ingest.apply import drain
+from app.ingest.apply.status_history import STAGE
+from app.ingest.inbox import inbox
+from app.processes import gc_tuning
+from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.readmodels import invoices, orders, timeline
-from benchmarks import ground
-from benchmarks.report import Result, compared
+from benchmarks.harness import ground
+from benchmarks.harness.report import Result, compared
 
 WORKERS = 4
 _CLAIM = "SELECT * FROM ingest.inbox WHERE lane = 'apply' AND shard = $1 AND settled_at IS NULL ORDER BY id LIMIT $2"
@@ -51,7 +52,7 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
     """Alternating rounds over the same events."""
     stream = ground.events(2_000 if quick else 20_000)
     alone, several, raw, library = [], [], [], []
-    collector.settle()  # as the worker does
+    gc_tuning.settle()  # as the worker does
     async with ground.pool(url) as pool:
         for _ in range(rounds):
             await _filled(pool, stream)
@@ -96,7 +97,7 @@ async def _ours(pool: asyncpg.Pool, url: str, workers: int) -> float:
     async def nothing(*_: object) -> None:
         return None
 
-    project = partial(engine.project, projectors(ground.settings(url)))
+    project = partial(recompute.project, projectors(ground.settings(url)))
     shards = iter(range(inbox.SHARDS))
 
     async def work() -> None:
@@ -140,6 +141,6 @@ def _mirror_columns(entries: Any) -> list[list[Any]]:
 
 def _library(url: str, count: int) -> list[float]:
     """One round; the import stays here, because the library is an extra of the benchmarks alone."""
-    from benchmarks import library
+    from benchmarks.harness import library
 
     return library.rates(url, 1, count)

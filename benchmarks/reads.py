@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks import ground, read_ground
-from benchmarks.load import Seen, resident_bytes, wrk
-from benchmarks.read_check import Check
-from benchmarks.read_servers import NOBODY, Servers, servers
-from benchmarks.report import Result
+from benchmarks.harness import ground, read_ground
+from benchmarks.harness.load import Seen, resident_bytes, wrk
+from benchmarks.harness.read_check import Check
+from benchmarks.harness.read_servers import NOBODY, Servers, servers
+from benchmarks.harness.report import Result
 
 ACCOUNTS, MIXED_ACCOUNTS, GROWN = 500, 10_000, (1_000, 100_000, 1_000_000)
 SECONDS, MIXED_SECONDS, WARM_UP_SECONDS, WRITES_A_SECOND = 3.0, 15.0, 10.0, 200

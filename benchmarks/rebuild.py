@@ -15,12 +15,13 @@ import asyncpg
 import httpx
 
 from app.db import open_pool
-from app.projections import generations, rebuild
+from app.projections import rebuild
+from app.projections.engine import generations
 from app.projections.projector import Projector
 from app.projections.registry import projectors
-from benchmarks import ground, mirrored
-from benchmarks.report import Result, compared
-from benchmarks.stack import State, logged_in, members, running
+from benchmarks.harness import ground, mirrored
+from benchmarks.harness.report import Result, compared
+from benchmarks.harness.stack import State, logged_in, members, running
 
 RECORDS = 20_000
 SERVED_RECORDS = 60_000
@@ -158,7 +159,7 @@ async def _drop_unserved(state: State, pool: asyncpg.Pool) -> None:
 
 
 def _environment(state: State) -> dict[str, str]:
-    from app.cli.environment import of_sandbox
+    from app.cli.stack.environment import of_sandbox
 
     engines = {"DATABASE_URL": state["database_url"], "REDIS_URL": state["redis_url"], "PORTAL_SECRET": "s" * 32}
     return {**os.environ, **of_sandbox(state), **engines}

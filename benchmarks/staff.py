@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.stack import State, members
+from benchmarks.harness.stack import State, members
 
 FIELD = "WHMCS_Order_ID__c"
 """What is changed: a plain column of the read model, so that asking for it costs next to nothing."""

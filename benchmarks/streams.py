@@ -8,13 +8,13 @@ from uuid import UUID
 
 import asyncpg
 
-from app.projections import publish
+from app.cache.redis_breaker import GuardedRedis
+from app.projections.engine import publish
 from app.readmodels.table import GLOBAL_ACCOUNT
-from app.redis_breaker import GuardedRedis
-from benchmarks import ground, read_ground
-from benchmarks.load import cpu_seconds
-from benchmarks.read_servers import servers
-from benchmarks.report import Result
+from benchmarks.harness import ground, read_ground
+from benchmarks.harness.load import cpu_seconds
+from benchmarks.harness.read_servers import servers
+from benchmarks.harness.report import Result
 
 STREAMS, QUICK_STREAMS = 5_000, 1_200
 """Either is more than the server would hold if it were not told to."""

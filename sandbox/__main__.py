@@ -17,8 +17,8 @@ from sandbox import control, state_file, tls
 from sandbox.freebit import app as freebit
 from sandbox.persistence import Durable, Snapshots
 from sandbox.postbox import Postbox
-from sandbox.salesforce import rest
-from sandbox.salesforce.pubsub import PubSub
+from sandbox.salesforce.bus.pubsub import PubSub
+from sandbox.salesforce.rest import http_app
 from sandbox.serve import Server, stop_all
 from sandbox.sockets import Ports
 from sandbox.whm import app as whm
@@ -85,7 +85,7 @@ def _servers(
 ) -> dict[str, Server]:
     """Every listener by its name; `_http` for the plain ones."""
     apps: dict[str, ASGIApp] = {
-        "salesforce": rest.app(world),
+        "salesforce": http_app.app(world),
         "whmcs": whmcs.app(world),
         "freebit": freebit.app(world),
         "whm": whm.app(world),

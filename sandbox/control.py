@@ -15,9 +15,9 @@ from sandbox.answers import ControlResponse
 from sandbox.faults import BadFault
 from sandbox.freebit import control as freebit_control
 from sandbox.postbox import Postbox
-from sandbox.salesforce import control as salesforce_control
+from sandbox.salesforce.control import control as salesforce_control
 from sandbox.whm import control as whm_control
-from sandbox.whmcs import control as whmcs_control
+from sandbox.whmcs.control import control as whmcs_control
 from sandbox.whmcs.hooks import Delivery
 from sandbox.world import World
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.salesforce.ids import make_id
-from sandbox.salesforce.seed import PORTAL_PRICEBOOK_ID
+from sandbox.salesforce.org.ids import make_id
+from sandbox.salesforce.org.seed import PORTAL_PRICEBOOK_ID
 from sandbox.seed.people import Person
 from sandbox.world import World
 

@@ -10,8 +10,8 @@ from sandbox.faults import Faults
 from sandbox.freebit.state import Freebit
 from sandbox.rudeness import Rudeness
 from sandbox.salesforce import connected_app
-from sandbox.salesforce import seed as salesforce_seed
-from sandbox.salesforce.org import Org
+from sandbox.salesforce.org import seed as salesforce_seed
+from sandbox.salesforce.org.org import Org
 from sandbox.seed import billing, network
 from sandbox.seed.people import Person, people
 from sandbox.seed.products import products

@@ -17,12 +17,13 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from app.cli import embedded, migrate
-from app.cli.processes import Spec, Supervisor
+from app.cli import migrate
+from app.cli.stack import embedded
+from app.cli.stack.processes import Spec, Supervisor
 from app.db import open_pool
 from app.resources import Resources, open_resources
 from app.settings import Settings, load
-from tests import raised
+from tests.fixtures import raised
 
 SANDBOX_SECONDS = 120
 ANYWHERE = {"INTERNAL_NETWORKS": "0.0.0.0/0"}
@@ -152,7 +153,7 @@ def settings(engines: tuple[str, str]) -> Settings:
 @pytest.fixture(scope="session")
 def sandbox_settings(engines: tuple[str, str], sandbox_state: dict[str, Any]) -> Settings:
     """Settings of a portal that talks to the sandbox."""
-    from app.cli.environment import of_sandbox
+    from app.cli.stack.environment import of_sandbox
 
     environment = {"DATABASE_URL": engines[0], "REDIS_URL": engines[1], "PORTAL_SECRET": "s" * 32}
     return load({**of_sandbox(sandbox_state), **ANYWHERE, **environment, "FREEBIT_POLL_SECONDS": "0.2"})

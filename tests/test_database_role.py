@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 
 from app.cli import migrate, runtime_role
 from app.db import open_pool
-from app.projections import generations
+from app.projections.engine import generations
 from app.projections.registry import projectors
 from app.settings import Settings
-from tests.changes import INVOICE, change
+from tests.fixtures.changes import INVOICE, change
 from tests.http.conftest import PASSWORD, add_customer, password_hash, served
 from tests.projections.conftest import feed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import InvalidToken
 
-from app.commands import sealed
+from app.commands.identity import encryption
 from app.keyring import Keyring
 from app.settings import SettingsError, load
 from tests.test_settings import filled
@@ -34,21 +34,25 @@ def test_an_absent_previous_secret_signs_nothing() -> None:
 
 
 def test_what_either_secret_sealed_opens_for_its_own_purpose_alone() -> None:
-    other = sealed.Sealed("another", "t", "k", "c")
+    other = encryption.Sealed("another", "t", "k", "c")
     for secret in (OLD, NEW):
-        box = sealed.seal(Keyring(secret), sealed.TOTP_SECRET, "plain")
-        assert sealed.unseal(TURNING, sealed.TOTP_SECRET, box) == "plain"
+        box = encryption.seal(Keyring(secret), encryption.TOTP_SECRET, "plain")
+        assert encryption.unseal(TURNING, encryption.TOTP_SECRET, box) == "plain"
         with pytest.raises(InvalidToken):
-            sealed.unseal(TURNING, other, box)
+            encryption.unseal(TURNING, other, box)
     with pytest.raises(InvalidToken):
-        sealed.unseal(Keyring(OLD), sealed.TOTP_SECRET, sealed.seal(TURNING, sealed.TOTP_SECRET, "plain"))
+        encryption.unseal(
+            Keyring(OLD), encryption.TOTP_SECRET, encryption.seal(TURNING, encryption.TOTP_SECRET, "plain")
+        )
 
 
 def test_only_what_the_previous_secret_sealed_is_sealed_again() -> None:
-    fresh = sealed.resealed(TURNING, sealed.TOTP_SECRET, sealed.seal(Keyring(OLD), sealed.TOTP_SECRET, "plain"))
+    fresh = encryption.resealed(
+        TURNING, encryption.TOTP_SECRET, encryption.seal(Keyring(OLD), encryption.TOTP_SECRET, "plain")
+    )
     assert fresh is not None
-    assert sealed.unseal(Keyring(NEW), sealed.TOTP_SECRET, fresh) == "plain"
-    assert sealed.resealed(TURNING, sealed.TOTP_SECRET, fresh) is None
+    assert encryption.unseal(Keyring(NEW), encryption.TOTP_SECRET, fresh) == "plain"
+    assert encryption.resealed(TURNING, encryption.TOTP_SECRET, fresh) is None
 
 
 def test_the_secrets_are_read_by_the_keyring_alone() -> None:
@@ -62,14 +66,14 @@ def test_the_secrets_are_read_by_the_keyring_alone() -> None:
 
 
 def test_whatever_is_stored_sealed_is_listed_for_resealing() -> None:
-    kinds = {name for name, value in vars(sealed).items() if isinstance(value, sealed.Sealed)}
-    assert {id(getattr(sealed, name)) for name in kinds} == {id(each) for each in sealed.STORED}
+    kinds = {name for name, value in vars(encryption).items() if isinstance(value, encryption.Sealed)}
+    assert {id(getattr(encryption, name)) for name in kinds} == {id(each) for each in encryption.STORED}
     used = {
         found
         for path in APP.rglob("*.py")
-        for found in re.findall(r"sealed\.seal\(\s*[\w.]+,\s*([\w.]+)", path.read_text())
+        for found in re.findall(r"encryption\.seal\(\s*[\w.]+,\s*([\w.]+)", path.read_text())
     }
-    assert used <= {f"sealed.{name}" for name in kinds}
+    assert used <= {f"encryption.{name}" for name in kinds}
 
 
 def test_a_short_previous_secret_is_refused_and_not_repeated() -> None:

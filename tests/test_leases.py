@@ -10,12 +10,13 @@ import asyncpg
 import pytest
 
 from app import leases
-from app.commands.exclusive import Locks
-from app.ingest import drain, inbox
-from app.ingest.inbox import Inbox, shard_of
+from app.commands.execution.locks import Locks
+from app.ingest.apply import drain
+from app.ingest.inbox import inbox
+from app.ingest.inbox.inbox import Inbox, shard_of
 from app.leases import Lock, Lost
 from app.settings import Settings
-from tests import changes
+from tests.fixtures import changes
 
 PATIENCE_SECONDS = 30
 LOCK = Lock(0x7E57, 1)

@@ -12,7 +12,7 @@ from app.cli.doctor import engines as doctor
 from app.errors import TransactionPooler
 from app.pooler import refuse_transaction_pooler
 from app.settings import Settings
-from tests.pooling_proxy import PoolingProxy
+from tests.fixtures.pooling_proxy import PoolingProxy
 
 
 @pytest.mark.parametrize("last_first", [True, False])

@@ -10,21 +10,21 @@ from pathlib import Path
 import click
 
 from app.cli.as_json import AS_JSON
-from app.cli.backfill import backfill
-from app.cli.dead_letters import dead_letters
 from app.cli.doctor import doctor
-from app.cli.end_sessions import end_sessions
-from app.cli.explain import explain
-from app.cli.fulfilments import fulfilments
-from app.cli.invite import invite
-from app.cli.lag import lag
-from app.cli.loaded import load_settings
-from app.cli.personal_data import erase_customer, export_customer
-from app.cli.rebuild import rebuild
-from app.cli.reconcile import reconcile
-from app.cli.reseal import reseal
-from app.cli.services import services
-from app.cli.staff import forget_second_factor, staff
+from app.cli.operators.backfill import backfill
+from app.cli.operators.dead_letters import dead_letters
+from app.cli.operators.end_sessions import end_sessions
+from app.cli.operators.explain import explain
+from app.cli.operators.fulfilments import fulfilments
+from app.cli.operators.invite import invite
+from app.cli.operators.lag import lag
+from app.cli.operators.personal_data import erase_customer, export_customer
+from app.cli.operators.rebuild import rebuild
+from app.cli.operators.reconcile import reconcile
+from app.cli.operators.reseal import reseal
+from app.cli.operators.services import services
+from app.cli.operators.staff import forget_second_factor, staff
+from app.cli.settings_or_exit import load_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -41,7 +41,7 @@ def main() -> None:
 @click.option("--no-sandbox", is_flag=True, help="Talk to the upstreams that the environment names.")
 def up(state_file: Path | None, no_sandbox: bool) -> None:
     """Start engines, sandbox, worker, listener and API, and keep them running. Ctrl-C stops them."""
-    from app.cli.running import run_until_stopped
+    from app.cli.stack.running import run_until_stopped
 
     run_until_stopped(state_file, sandbox=not no_sandbox)
 
@@ -51,7 +51,7 @@ def up(state_file: Path | None, no_sandbox: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the timeline.")
 def demo(leave: bool, as_json: bool) -> None:
     """Live the whole journey as one new customer: sign up, order, activation, invoice, payment."""
-    from app.cli.demo import run_demo
+    from app.cli.demo.demo import run_demo
 
     sys.exit(run_demo(leave=leave, as_json=as_json))
 
@@ -59,9 +59,9 @@ def demo(leave: bool, as_json: bool) -> None:
 @main.command()
 def api() -> None:
     """Serve the HTTP API. On SIGTERM it answers what was begun and ends; see deploy/README.md for restarts."""
-    from app.cli.running import explained
-    from app.http.addresses import check_networks
-    from app.server import Server
+    from app.cli.stack.running import explained
+    from app.http.guards.client_address import check_networks
+    from app.processes.prefork import Server
 
     loaded = load_settings()
     with explained():
@@ -72,8 +72,8 @@ def api() -> None:
 @main.command()
 def worker() -> None:
     """Apply the inbox to the read models, read again what hints name, and drive fulfilment."""
-    from app.cli.running import explained
-    from app.worker import run
+    from app.cli.stack.running import explained
+    from app.processes.worker import run
 
     with explained():
         run(load_settings())
@@ -82,8 +82,8 @@ def worker() -> None:
 @main.command()
 def cdc() -> None:
     """Follow Salesforce's change events. Several may run; one leads."""
-    from app.cli.running import explained
-    from app.listener import run
+    from app.cli.stack.running import explained
+    from app.processes.cdc import run
 
     with explained():
         run(load_settings())
@@ -93,7 +93,7 @@ def cdc() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> None:
     """Run the stand-ins of the four upstreams alone (portal sandbox --help)."""
-    from app.cli.up import NO_STAND_INS
+    from app.cli.stack.up import NO_STAND_INS
 
     if importlib.util.find_spec("sandbox") is None:
         click.echo(f"portal: {NO_STAND_INS}", err=True)

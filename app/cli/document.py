@@ -3,7 +3,7 @@
 import msgspec
 
 from app.http.app import build
-from app.http.openapi_document import complete
+from app.http.openapi.document import complete
 from app.settings import Settings, load
 
 

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import click
 
-from app.cli.loaded import load_operator_settings
+from app.audit import Operator
+from app.cli.settings_or_exit import load_operator_settings
 from app.db import is_outage
 from app.errors import PortalError
-from app.ingest.operators import Operator
 from app.resources import Resources, open_resources
 
 T = TypeVar("T")

@@ -1,36 +1,36 @@
 """Every command by name: what can be done here, on one screen."""
 
-from app.commands.attach_to_case import attach_to_case
-from app.commands.cancel_scheduled_change import cancel_scheduled_change
-from app.commands.cancel_subscription import cancel_subscription
-from app.commands.change_address import change_address
-from app.commands.change_password import change_password
-from app.commands.change_plan import change_plan
-from app.commands.change_profile import change_profile
-from app.commands.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
-from app.commands.check_order import check_order
-from app.commands.comment_on_case import comment_on_case
-from app.commands.complete_link import complete_link
-from app.commands.complete_sign_up import complete_sign_up
-from app.commands.context import Command
-from app.commands.create_control_panel_link import create_control_panel_link
-from app.commands.create_payment_link import create_invoice_pdf_link, create_payment_link, create_payments_link
-from app.commands.create_payment_methods_link import create_payment_methods_link
-from app.commands.customer_numbers import check_customer_number
-from app.commands.link_account import link_account
-from app.commands.link_steps import choose_billing_account, prove_link
-from app.commands.mail_sign_in_code import mail_sign_in_code
-from app.commands.manage_payment_methods import remove_payment_method, set_default_payment_method
-from app.commands.open_case import open_case
-from app.commands.pay_invoice import pay_invoice
-from app.commands.place_order import place_order
-from app.commands.preview_plan_change import preview_plan_change
-from app.commands.read_notifications import read_notification, read_notifications
-from app.commands.read_usage import read_usage
-from app.commands.request_eligibility import request_eligibility
-from app.commands.reset_password import forgot_password, reset_password
-from app.commands.revoke_sessions import revoke_session, revoke_sessions
-from app.commands.sign_up import sign_up
+from app.commands.account.change_address import change_address
+from app.commands.account.change_profile import change_profile
+from app.commands.account.mark_notifications_read import read_notification, read_notifications
+from app.commands.account.request_eligibility import request_eligibility
+from app.commands.billing.create_payment_link import create_invoice_pdf_link, create_payment_link, create_payments_link
+from app.commands.billing.create_payment_methods_link import create_payment_methods_link
+from app.commands.billing.manage_payment_methods import remove_payment_method, set_default_payment_method
+from app.commands.billing.pay_invoice import pay_invoice
+from app.commands.execution.context import Command
+from app.commands.identity.change_password import change_password
+from app.commands.identity.change_second_factor import confirm_second_factor, disable_second_factor, enrol_second_factor
+from app.commands.identity.enrolment.check_customer_number import check_customer_number
+from app.commands.identity.enrolment.complete_link import complete_link
+from app.commands.identity.enrolment.complete_sign_up import complete_sign_up
+from app.commands.identity.enrolment.link_account import link_account
+from app.commands.identity.enrolment.link_steps import choose_billing_account, prove_link
+from app.commands.identity.enrolment.sign_up import sign_up
+from app.commands.identity.mail_sign_in_code import mail_sign_in_code
+from app.commands.identity.reset_password import forgot_password, reset_password
+from app.commands.identity.sessions.revoke_sessions import revoke_session, revoke_sessions
+from app.commands.orders.check_order import check_order
+from app.commands.orders.place_order import place_order
+from app.commands.subscriptions.cancel_scheduled_change import cancel_scheduled_change
+from app.commands.subscriptions.cancel_subscription import cancel_subscription
+from app.commands.subscriptions.change_plan import change_plan
+from app.commands.subscriptions.create_control_panel_link import create_control_panel_link
+from app.commands.subscriptions.preview_plan_change import preview_plan_change
+from app.commands.subscriptions.usage import read_usage
+from app.commands.support.attach_to_case import attach_to_case
+from app.commands.support.comment_on_case import comment_on_case
+from app.commands.support.open_case import open_case
 
 CHECK_CUSTOMER_NUMBER = Command("check_customer_number", check_customer_number, replayable=False, changes=False)
 SIGN_UP = Command("sign_up", sign_up, replayable=False)

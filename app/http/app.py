@@ -10,86 +10,81 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
-from app.commands.context import Actor
+from app.commands.execution.context import Actor
 from app.db import open_pool
-from app.http import (
-    account_read,
-    account_write,
-    admin,
-    admin_fulfilments,
-    admin_subscriptions,
-    auth,
-    auth_enrolment,
-    auth_passwords,
-    auth_second_factor,
-    auth_sessions,
-    billing_read,
-    billing_write,
+from app.http.answering import problems
+from app.http.answering.content_coding import ContentCoding
+from app.http.answering.session_cookie import cookie_name
+from app.http.answering.single_flight import Shared
+from app.http.answering.strict_request import StrictRequest
+from app.http.fast.layers import Serving, open_serving
+from app.http.fast.path import Lane
+from app.http.guards import networks
+from app.http.guards.authentication import identify, refuse_odd_parameters, require_json, require_right
+from app.http.guards.client_address import check_networks
+from app.http.guards.rate_limits import Counters, limit_rate
+from app.http.guards.roles import refuse_uncovered
+from app.http.middleware.cors import Cors, cors_of
+from app.http.middleware.deadlines import Deadlines
+from app.http.middleware.draining import Draining
+from app.http.middleware.methods import Methods, methods_of
+from app.http.middleware.request_bodies import Bodies
+from app.http.middleware.request_context import Frame, Scope
+from app.http.middleware.request_limits import LIVE_EACH, Bounds, count_to_account
+from app.http.monitoring import metrics
+from app.http.monitoring.health_checks import Examination
+from app.http.monitoring.process_metrics import Exchange
+from app.http.openapi.page import BrowsablePage, JsonDocument
+from app.http.routes import (
+    account,
+    account_overview,
     case_attachments,
     cases,
     catalog,
     commands,
     events,
     health,
-    metrics,
-    networks,
+    invoices,
+    orders,
     orders_read,
-    orders_write,
-    problems,
-    subscriptions_write,
+    payments,
+    subscriptions,
     webhooks,
 )
-from app.http.access import identify, refuse_odd_parameters, require_json, require_right
-from app.http.addresses import check_networks
-from app.http.bodies import Bodies
-from app.http.bounds import LIVE_EACH, Bounds, count_to_account
-from app.http.case_attachments import LARGEST_BODY_BYTES
-from app.http.content_coding import ContentCoding
-from app.http.cors import Cors, cors_of
-from app.http.deadlines import Deadlines
-from app.http.doorbells import Doorbells
-from app.http.draining import Draining
-from app.http.examination import Examination
-from app.http.frame import Frame, Scope
-from app.http.lane import Lane
-from app.http.methods import Methods, methods_of
-from app.http.openapi import BrowsablePage, JsonDocument
-from app.http.process_metrics import Exchange
-from app.http.rate_limits import Counters, limit_rate
-from app.http.roles import refuse_uncovered
-from app.http.serving import Serving, open_serving
-from app.http.session_cookie import cookie_name
-from app.http.shared import Shared
-from app.http.streams import Streams
-from app.http.strict_request import StrictRequest
-from app.ingest.door import Door
-from app.ingest.metrics import Metrics
-from app.ingest.verification import Verifications
-from app.queries.news import Bulletin
+from app.http.routes.admin import fulfilments, projections
+from app.http.routes.admin import subscriptions as admin_subscriptions
+from app.http.routes.case_attachments import LARGEST_BODY_BYTES
+from app.http.routes.identity import enrolment, login, passwords, second_factor, sessions
+from app.http.streaming.stream_slots import Streams
+from app.http.streaming.subscribers import Doorbells
+from app.ingest.lag.metrics import Metrics
+from app.ingest.refetch.verification import Verifications
+from app.ingest.sources.admission import Door
+from app.queries.changes import Bulletin
 from app.resources import open_resources
 from app.room import Room
 from app.settings import Settings
 
 ROUTES = (
-    *auth_enrolment.ROUTES,
-    *auth.ROUTES,
-    *auth_sessions.ROUTES,
-    *auth_passwords.ROUTES,
-    *auth_second_factor.ROUTES,
-    *account_read.ROUTES,
-    *account_write.ROUTES,
+    *enrolment.ROUTES,
+    *login.ROUTES,
+    *sessions.ROUTES,
+    *passwords.ROUTES,
+    *second_factor.ROUTES,
+    *account_overview.ROUTES,
+    *account.ROUTES,
     *catalog.ROUTES,
     *orders_read.ROUTES,
-    *orders_write.ROUTES,
-    *billing_read.ROUTES,
-    *billing_write.ROUTES,
-    *subscriptions_write.ROUTES,
+    *orders.ROUTES,
+    *invoices.ROUTES,
+    *payments.ROUTES,
+    *subscriptions.ROUTES,
     *cases.ROUTES,
     *case_attachments.ROUTES,
     *commands.ROUTES,
     *events.ROUTES,
-    *admin.ROUTES,
-    *admin_fulfilments.ROUTES,
+    *projections.ROUTES,
+    *fulfilments.ROUTES,
     *admin_subscriptions.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,

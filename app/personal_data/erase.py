@@ -11,8 +11,8 @@ Reads and writes: portal.erasures, portal.erased_owners. Writes: portal.audit, a
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.audit import Operator, audit
 from app.errors import Conflict, UpstreamError
-from app.ingest.operators import Operator, audit
 from app.personal_data.steps import STEPS, Step
 from app.personal_data.subject import Subject, hashed
 from app.resources import Resources

@@ -16,9 +16,9 @@ from typing import IO, Any
 import asyncpg
 import msgspec
 
+from app.audit import Operator, audit
 from app.errors import InvalidRequest
-from app.ingest import stripping
-from app.ingest.operators import Operator, audit
+from app.ingest.privacy import strip_personal_data
 from app.personal_data.subject import Subject
 
 Tell = Callable[[str, int, int], None]
@@ -66,9 +66,12 @@ TABLES = {
     "portal/plan_changes": ("portal.plan_changes", "account_id = $3"),
     "portal/scheduled_changes": ("portal.scheduled_changes", "account_id = $3"),
     "portal/audit": ("portal.audit", "user_id = $1 OR account_id = $3 OR target = $3::text"),
-    "mirror/records": ("mirror.records", f"(source, object, record_id) IN ({_of_owners(stripping.MIRRORED)})"),
-    "ingest/inbox": ("ingest.inbox", f"id IN ({_of_owners(stripping.ENTRIES)})"),
-    "ingest/dead_letters": ("ingest.dead_letters", f"id IN ({_of_owners(stripping.LETTERS)})"),
+    "mirror/records": (
+        "mirror.records",
+        f"(source, object, record_id) IN ({_of_owners(strip_personal_data.MIRRORED)})",
+    ),
+    "ingest/inbox": ("ingest.inbox", f"id IN ({_of_owners(strip_personal_data.ENTRIES)})"),
+    "ingest/dead_letters": ("ingest.dead_letters", f"id IN ({_of_owners(strip_personal_data.LETTERS)})"),
 }
 """File → (table, condition). The read models come on top, whichever there are."""
 _READ_MODELS = """
@@ -126,7 +129,7 @@ async def _rows(connection: Any, table: str, where: str, subject: Subject) -> li
         subject.account_id,
         subject.customer_number,
         subject.email,
-        timeout=stripping.LONGEST_SECONDS,
+        timeout=strip_personal_data.LONGEST_SECONDS,
     )
     return [dict(_shown(row)) for row in rows]
 

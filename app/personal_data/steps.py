@@ -9,15 +9,17 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from app.commands import sessions
+from app.audit import Operator
+from app.cache.lease import heard_everywhere
+from app.commands.identity.sessions import session_store
 from app.errors import Conflict
-from app.ingest import resolve, stripping
-from app.ingest.operators import Operator
+from app.ingest.apply import resolve
+from app.ingest.privacy import strip_personal_data
 from app.personal_data.subject import Subject
-from app.projections import generations, publish, rebuild
+from app.projections import rebuild
+from app.projections.engine import generations, publish
 from app.projections.registry import with_previous
 from app.readmodels import documents
-from app.readmodels.watch import heard_everywhere
 from app.resources import Resources
 
 NOBODY = "erased-{}@erased.invalid"
@@ -49,7 +51,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
     """Every way to log in, and what the portal itself wrote down of the customer."""
     number = subject.customer_number
     async with resources.pool.acquire() as connection, connection.transaction():
-        await sessions.hold(connection, subject.user_id)
+        await session_store.hold(connection, subject.user_id)
         for statement, value in (
             ("DELETE FROM portal.sessions WHERE user_id = $1", subject.user_id),
             ("DELETE FROM portal.totp WHERE user_id = $1", subject.user_id),
@@ -120,11 +122,11 @@ async def quiet(resources: Resources, subject: Subject) -> None:
 
 async def held(resources: Resources, subject: Subject) -> None:
     """Mirror, dead letters and inbox. What is parked is given up: nobody would mend it."""
-    given_up = await stripping.strip(resources.pool, subject.owner_ids)
+    given_up = await strip_personal_data.strip(resources.pool, subject.owner_ids)
     if given_up:
         by = Operator(name="erase-customer")
         await resolve.discard(resources.pool, resources.inbox.wake, given_up, by, "erasure of personal data")
-        await stripping.inbox(resources.pool, subject.owner_ids)
+        await strip_personal_data.inbox(resources.pool, subject.owner_ids)
 
 
 async def read_models(resources: Resources, subject: Subject) -> None:

@@ -14,11 +14,12 @@ import msgspec
 
 from app.events import Record
 from app.intake.fields import Fields
-from app.projections.bundles import bundles
-from app.projections.fields import plain, snake
-from app.projections.offers import Offer, ambiguous, category_of, offers
+from app.money import decimal, money, rounded
+from app.projections.parts.bundles import bundles
+from app.projections.parts.fields import plain, snake
+from app.projections.parts.offers import Offer, ambiguous, category_of, offers
+from app.projections.parts.vocabulary import known
 from app.projections.projector import Document, Group, Projected, Projector
-from app.projections.vocabulary import known
 from app.readmodels.catalog import (
     CATEGORIES,
     OTHER,
@@ -29,7 +30,6 @@ from app.readmodels.catalog import (
     account_document,
     public_document,
 )
-from app.readmodels.money import decimal, money, rounded
 from app.settings import Settings
 
 INTERNAL = frozenset(

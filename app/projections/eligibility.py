@@ -5,8 +5,8 @@ Reads: salesforce Account. Writes: read_model.eligibility, document `eligibility
 
 import msgspec
 
+from app.projections.parts.vocabulary import known
 from app.projections.projector import Document, Group, Projected, Projector
-from app.projections.vocabulary import known
 from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, stated
 from app.settings import Settings
 

@@ -5,7 +5,7 @@ Reads: whmcs gateway. Writes: read_model.gateways, document `payment-gateways`.
 
 import msgspec
 
-from app.projections.fields import plain
+from app.projections.parts.fields import plain
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.gateways import DOCUMENT, TABLE, Gateway, Gateways
 from app.settings import Settings

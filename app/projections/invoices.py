@@ -11,8 +11,8 @@ import msgspec
 
 from app.events import Record
 from app.intake import unreadable
-from app.projections.fields import day, local_instant, objects, plain, shown
-from app.projections.invoice_lines import (
+from app.projections.parts.fields import day, local_instant, objects, plain, shown
+from app.projections.parts.invoice_lines import (
     Sums,
     currency_of,
     is_collective,

@@ -13,9 +13,9 @@ import msgspec
 from app.events import Record
 from app.intake.fields import Fields
 from app.intake.words import folded
-from app.projections.fields import added, day, instant, shown
+from app.projections.parts.fields import added, day, instant, shown
+from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.projections.vocabulary import known
 from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from app.events import Record
-from app.projections.fields import plain
+from app.projections.parts.fields import plain
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.payment_methods import TABLE, PaymentMethod
 from app.settings import Settings

@@ -5,7 +5,7 @@ Reads: whmcs client. Writes: read_model.profiles, document `profile`.
 
 import msgspec
 
-from app.projections.fields import plain
+from app.projections.parts.fields import plain
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.profiles import DOCUMENT, TABLE, profile_of
 from app.settings import Settings

@@ -19,10 +19,10 @@ import msgspec
 
 from app.events import KEYS, Record
 from app.inputs.domain import unicode_form
-from app.projections.categories import category_of, group_categories
-from app.projections.fields import amount, day, plain, shown
+from app.projections.parts.categories import category_of, group_categories
+from app.projections.parts.fields import amount, day, plain, shown
+from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.projections.vocabulary import known
 from app.readmodels.subscriptions import (
     OVERDUE_TEXT,
     RUNNING,

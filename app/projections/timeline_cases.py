@@ -6,8 +6,8 @@ Reads: salesforce Case, CaseComment. Writes: read_model.timeline_cases.
 from collections.abc import Iterator
 
 from app.events import Record
-from app.projections.fields import instant
-from app.projections.moments import About, Moment, rows
+from app.projections.parts.fields import instant
+from app.projections.parts.timeline_events import About, Moment, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.readmodels.cases import PORTAL_ORIGIN

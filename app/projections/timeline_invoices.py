@@ -13,12 +13,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.events import Record
-from app.projections.fields import amount, day, local_instant, objects, plain
-from app.projections.invoice_lines import OF_SERVICE, currency_of, is_collective, is_draft
-from app.projections.moments import About, Moment, beginning_of, rows, told_by_day
+from app.money import in_words
+from app.projections.parts.fields import amount, day, local_instant, objects, plain
+from app.projections.parts.invoice_lines import OF_SERVICE, currency_of, is_collective, is_draft
+from app.projections.parts.timeline_events import About, Moment, beginning_of, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
-from app.readmodels.money import in_words
 from app.readmodels.timeline import CHARGE_REFUSED
 from app.settings import Settings
 

@@ -3,8 +3,8 @@
 Reads: salesforce Order, OrderItem, OrderStage. Writes: read_model.timeline_orders.
 """
 
-from app.projections.moments import About, Moment, rows
 from app.projections.orders import customer_status, timeline
+from app.projections.parts.timeline_events import About, Moment, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.settings import Settings

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from app.events import Record
 from app.inputs.domain import unicode_form
-from app.projections.fields import day, instant, plain
-from app.projections.moments import About, Moment, rows, told_by_day
+from app.projections.parts.fields import day, instant, plain
+from app.projections.parts.timeline_events import About, Moment, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.projections.subscriptions import is_recurring
 from app.readmodels import timeline as readmodel

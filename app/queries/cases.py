@@ -14,8 +14,8 @@ from msgspec import Struct
 from app.errors import InvalidRequest, NotFound, TooLarge
 from app.intake import parse, unreadable
 from app.intake.fields import Fields
-from app.queries import page
-from app.queries.store import Answer, etag_of, with_age
+from app.queries.reading import page
+from app.queries.reading.store import Answer, etag_of, with_age
 from app.readmodels.cases import STATUS_TEXTS, priority_of, status_of
 
 MOST_COMMENTS = 100

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from app.errors import NotFound, NotReady
-from app.queries.standing import fed, of_services_and_feed
-from app.queries.store import Answer, Store, answered, etag_of
+from app.queries.reading.slice_age import fed, of_services_and_feed
+from app.queries.reading.store import Answer, Store, answered, etag_of
 from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT

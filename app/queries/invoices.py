@@ -12,13 +12,13 @@ from uuid import UUID
 
 from msgspec import Struct, structs
 
+from app.calendar import today
 from app.errors import NotFound
-from app.queries import page
-from app.queries.detail import WHMCS_AWAY
-from app.queries.links import linked
-from app.queries.standing import of_whmcs
-from app.queries.store import Answer, Source, Store, answered, etag_of
-from app.readmodels.calendar import today
+from app.queries.reading import page
+from app.queries.reading.detail import WHMCS_AWAY
+from app.queries.reading.links import linked
+from app.queries.reading.slice_age import of_whmcs
+from app.queries.reading.store import Answer, Source, Store, answered, etag_of
 from app.readmodels.invoices import InvoiceStatus
 
 NEWEST = page.Listing("invoices", "sort_id", "bigint")

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from app.queries import page, timeline, whole
-from app.queries.store import Answer, Store
+from app.queries import timeline
+from app.queries.reading import account_age, page
+from app.queries.reading.store import Answer, Store
 from app.readmodels.notifications import SHOWN, UNREAD, Notification
 
 _READ = """
@@ -21,7 +22,7 @@ async def list_notifications(
     store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, *, unread: bool = False
 ) -> Answer:
     """Newest first, optionally only those that were not read yet."""
-    standing, _ = await whole.of_account(store, account_id, timeline.RESOURCES)
+    standing, _ = await account_age.of_account(store, account_id, timeline.RESOURCES)
     values: list[Any] = [account_id]
     conditions = ["t.account_id = $1", SHOWN, *timeline.before(which, values)]
     if unread:

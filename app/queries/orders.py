@@ -9,10 +9,10 @@ from uuid import UUID
 import msgspec
 
 from app.errors import NotFound
-from app.queries import detail, page
-from app.queries.links import linked
-from app.queries.standing import of_salesforce
-from app.queries.store import Answer, Store, answered, etag_of
+from app.queries.reading import detail, page
+from app.queries.reading.links import linked
+from app.queries.reading.slice_age import of_salesforce
+from app.queries.reading.store import Answer, Store, answered, etag_of
 from app.readmodels.orders import OrderStatus
 
 LISTING = page.Listing("orders", "order_id", "text")

@@ -5,10 +5,10 @@ Reads: read_model.payment_methods, document `payment-gateways` and what `standin
 
 from uuid import UUID
 
-from app.queries import page
-from app.queries.standing import of_whmcs
-from app.queries.store import Answer, Source, Store, answered
-from app.queries.unready import not_ready
+from app.queries.reading import page
+from app.queries.reading.slice_age import of_whmcs
+from app.queries.reading.store import Answer, Source, Store, answered
+from app.queries.reading.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.gateways import DOCUMENT
 from app.readmodels.table import GLOBAL_ACCOUNT

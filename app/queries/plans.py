@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from app.errors import NotFound
-from app.queries.detail import WHMCS_AWAY
-from app.queries.standing import fed
-from app.queries.store import Answer, Source, Store, answered, etag_of
+from app.money import Money, money
+from app.queries.reading.detail import WHMCS_AWAY
+from app.queries.reading.slice_age import fed
+from app.queries.reading.store import Answer, Source, Store, answered, etag_of
 from app.queries.subscriptions import SUBSCRIPTION
-from app.readmodels.money import Money, money
 from app.readmodels.plans import Direction, plans_for
 
 _SERVICE = f"""

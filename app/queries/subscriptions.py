@@ -5,10 +5,10 @@ Reads: read_model.subscriptions and what `standing` reads.
 
 from uuid import UUID
 
-from app.queries import detail, page
-from app.queries.links import linked
-from app.queries.standing import of_whmcs
-from app.queries.store import Answer, Store
+from app.queries.reading import detail, page
+from app.queries.reading.links import linked
+from app.queries.reading.slice_age import of_whmcs
+from app.queries.reading.store import Answer, Store
 from app.readmodels.subscriptions import ServiceStatus
 
 LISTING = page.Listing("subscriptions", "sort_id", "bigint")

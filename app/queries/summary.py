@@ -12,11 +12,11 @@ from uuid import UUID
 
 import msgspec
 
-from app.queries import whole
-from app.queries.store import Answer, Store, etag_of
-from app.readmodels.calendar import today
+from app.calendar import today
+from app.money import money
+from app.queries.reading import account_age
+from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.invoices import InvoiceSummary
-from app.readmodels.money import money
 from app.readmodels.notifications import UNREAD
 from app.readmodels.orders import OrderSummary
 from app.readmodels.payment_methods import PaymentMethod
@@ -39,7 +39,7 @@ p.account_id = $1 AND p.slice = 'orders'
 AND NOT EXISTS (SELECT FROM read_model.orders o WHERE o.account_id = $1 AND o.order_id = p.item_id)
 """
 _SUMMARY = f"""
-SELECT {whole.COLUMNS},
+SELECT {account_age.COLUMNS},
        ARRAY(SELECT summary FROM read_model.invoices WHERE {_OWED} ORDER BY due_on, sort_id) AS owed,
        ARRAY(SELECT status || ' ' || count(*) FROM read_model.subscriptions WHERE account_id = $1 GROUP BY status
              ORDER BY status) AS services,
@@ -63,9 +63,9 @@ async def summary(store: Store, account_id: UUID) -> Answer:
         NotReady: a part of it was never read yet.
     """
     row = await store.pool.fetchrow(_SUMMARY, account_id, store.catalog_feed)
-    standing = await whole.whole(store, account_id, row, RESOURCES)
+    standing = await account_age.whole(store, account_id, row, RESOURCES)
     body = msgspec.json.encode(_summary(row, today(row["country"], store.time_zone)))
-    return whole.answered(body, etag_of(body), standing)
+    return account_age.answered(body, etag_of(body), standing)
 
 
 def _summary(row: Mapping[str, Any], day: date) -> Summary:

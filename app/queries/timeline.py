@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from app.errors import InvalidRequest
-from app.queries import page, whole
-from app.queries.store import Answer, Store, etag_of
+from app.queries.reading import account_age, page
+from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.timeline import CARD_EXPIRED, Entry
 
 RESOURCES = ("client_invoices", "client_services")
@@ -39,7 +39,7 @@ async def list_timeline(
     store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, area: str | None = None
 ) -> Answer:
     """Newest first, optionally of one area. What is due later is not told before."""
-    standing, _ = await whole.of_account(store, account_id, RESOURCES)
+    standing, _ = await account_age.of_account(store, account_id, RESOURCES)
     values: list[Any] = [account_id]
     conditions = ["account_id = $1", "at <= now()", *before(which, values)]
     if area:
@@ -75,7 +75,7 @@ def before(which: page.Page, values: list[Any]) -> list[str]:
 
 
 def listed(
-    standing: whole.Whole,
+    standing: account_age.Whole,
     which: page.Page,
     cursor: page.Cursor,
     rows: Sequence[Any],
@@ -91,7 +91,7 @@ def listed(
     token = b'"' + cursor(f"{last['at'].isoformat()} {last['entry_id']}").encode() + b'"' if last else b"null"
     body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + more + b"}"
     etag = etag_of(*shown, last and last["entry_id"], more)
-    return whole.answered(body, etag, standing)
+    return account_age.answered(body, etag, standing)
 
 
 def _place(after: str) -> Place:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.readmodels.money import Money
+from app.money import Money
 from app.readmodels.table import Table
 
 CATEGORIES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Web hosting"}

@@ -17,7 +17,7 @@ from typing import Literal
 from msgspec import Struct
 
 from app.intake.words import folded
-from app.readmodels.money import Money
+from app.money import Money
 from app.readmodels.table import Table
 
 InvoiceStatus = Literal[

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from app.readmodels.money import Money
+from app.money import Money
 from app.readmodels.table import Table
 
 OrderStatus = Literal[

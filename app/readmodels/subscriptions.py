@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from app.readmodels.money import Money
+from app.money import Money
 from app.readmodels.plans import Direction
 from app.readmodels.table import Table
 

@@ -4,8 +4,8 @@ from datetime import date
 
 from msgspec import Struct
 
+from app.money import Money
 from app.readmodels.invoices import InvoiceSummary
-from app.readmodels.money import Money
 from app.readmodels.orders import OrderSummary
 
 

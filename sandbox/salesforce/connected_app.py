@@ -5,7 +5,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from sandbox.salesforce.org import Org
+from sandbox.salesforce.org.org import Org
 
 
 def give_key(org: Org, path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sandbox.calls import Calls
 from sandbox.faults import Faults
-from sandbox.salesforce.org import Org
+from sandbox.salesforce.org.org import Org
 
 
 class Clock(Protocol):

@@ -9,8 +9,8 @@ from sandbox.clock import TOKYO, Clock
 from sandbox.seed.history import PastOrder, history
 from sandbox.seed.people import Person
 from sandbox.seed.products import HOSTING, ONETIME, SIM, VPN, Product
+from sandbox.whmcs.actions.clients import password_hash
 from sandbox.whmcs.billing import totals
-from sandbox.whmcs.clients import password_hash
 from sandbox.whmcs.cycles import months_later
 from sandbox.whmcs.install import CARD_GATEWAY, CUSTOMER_NUMBER_FIELD, Install
 from sandbox.whmcs.state import Client, Invoice, Item, PayMethod, Transaction, User

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sandbox.salesforce.seed import BEGINNING
+from sandbox.salesforce.org.seed import BEGINNING
 from sandbox.seed.people import Person
 from sandbox.seed.products import SERVICE, Product
 

@@ -11,11 +11,12 @@ from starlette.responses import Response
 
 from sandbox import gate
 from sandbox.ports import World
-from sandbox.whmcs import forms, moving
-from sandbox.whmcs.actions import ACTIONS
-from sandbox.whmcs.call import Call
-from sandbox.whmcs.errors import Forbidden, Refused
-from sandbox.whmcs.params import Params
+from sandbox.whmcs import forms
+from sandbox.whmcs.actions.call import Call
+from sandbox.whmcs.actions.errors import Forbidden, Refused
+from sandbox.whmcs.actions.params import Params
+from sandbox.whmcs.actions.registry import ACTIONS
+from sandbox.whmcs.control import moving
 
 UPSTREAM = "whmcs"
 EXTRA_PERMISSIONS = frozenset({"getstats", "getemails", "gethealthstatus"})

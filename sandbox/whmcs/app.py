@@ -9,19 +9,20 @@ from starlette.routing import Route
 
 from sandbox import gate
 from sandbox.ports import World
-from sandbox.whmcs import api, client_area, pdf
-from sandbox.whmcs.client_area import Form
+from sandbox.whmcs import api
+from sandbox.whmcs.client_area import http_app, pdf
+from sandbox.whmcs.client_area.http_app import Form
 
 PAGES: tuple[tuple[str, str, Callable[[World, Request, Form], Response]], ...] = (
-    ("/viewinvoice.php", "page.viewinvoice", client_area.with_session(client_area.invoice)),
+    ("/viewinvoice.php", "page.viewinvoice", http_app.with_session(http_app.invoice)),
     (
         "/index.php/account/paymentmethods",
         "page.paymentmethods",
-        client_area.with_session(client_area.payment_methods),
+        http_app.with_session(http_app.payment_methods),
     ),
-    ("/clientarea.php", "page.clientarea", client_area.with_session(client_area.home)),
-    ("/dl.php", "page.download", client_area.with_session(pdf.download)),
-    ("/oauth/singlesignon.php", "page.singlesignon", lambda world, request, form: client_area.redeem(world, request)),
+    ("/clientarea.php", "page.clientarea", http_app.with_session(http_app.home)),
+    ("/dl.php", "page.download", http_app.with_session(pdf.download)),
+    ("/oauth/singlesignon.php", "page.singlesignon", lambda world, request, form: http_app.redeem(world, request)),
 )
 
 
@@ -37,7 +38,7 @@ def app(world: World) -> Starlette:
 
 def _page(world: World, path: str, operation: str, handle: Callable[[World, Request, Form], Response]) -> Route:
     async def endpoint(request: Request) -> Response:
-        form = await client_area.form_of(request)
+        form = await http_app.form_of(request)
 
         async def work() -> Response:
             return handle(world, request, form)

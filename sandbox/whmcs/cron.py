@@ -5,8 +5,8 @@ from collections.abc import Collection
 from datetime import date
 
 from sandbox.clock import Clock
+from sandbox.whmcs.actions.clients import default_gateway
 from sandbox.whmcs.billing import advance, new_invoice, service_items
-from sandbox.whmcs.clients import default_gateway
 from sandbox.whmcs.cycles import parse_date
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.state import Invoice, Item

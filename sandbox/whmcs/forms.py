@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.actions.errors import Refused
 
 MAX_INPUT_VARS = 1_000
 MOST_NESTED = 64

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.clock import Clock
-from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.state import (
     Client,
     CreditEntry,

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.cli.environment import of_sandbox
+from app.cli.stack.environment import of_sandbox
 
 type_of_portal = Callable[..., subprocess.CompletedProcess[str]]
 

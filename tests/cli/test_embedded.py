@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
 from redis.exceptions import AuthenticationError
 
-from app.cli import embedded
-from app.cli.embedded import Engine
-from app.cli.processes import Child, Spec, Supervisor
+from app.cli.stack import embedded
+from app.cli.stack.embedded import Engine
+from app.cli.stack.processes import Child, Spec, Supervisor
 
 
 class Engines:

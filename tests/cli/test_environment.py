@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from app.cli.environment import PACE, beside_sandbox, of_sandbox
+from app.cli.stack.environment import PACE, beside_sandbox, of_sandbox
 from app.settings import Settings, load
 
 OWN = {"DATABASE_URL": "postgresql://here", "REDIS_URL": "redis://here", "PORTAL_SECRET": "s" * 32}

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from app.commands import invitations
+from app.commands.identity.enrolment import invitations
 
 
 async def test_letters_are_made_for_many_or_for_none(portal: Any, pool: asyncpg.Pool, sandbox: Any) -> None:

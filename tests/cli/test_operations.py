@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.changes import INVOICE, change
+from tests.fixtures.changes import INVOICE, change
 from tests.ingest.parking import Stand
 
 

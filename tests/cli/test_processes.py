@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.cli.processes import FIRST_BACKOFF_SECONDS, Spec, Supervisor
+from app.cli.stack.processes import FIRST_BACKOFF_SECONDS, Spec, Supervisor
 
 PATIENCE_SECONDS = 90
 
@@ -111,7 +111,7 @@ def test_children_are_stopped_in_reverse_even_those_started_again(supervisor: Su
 
 def test_a_supervisor_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     script = (
-        "import os, sys, time; from pathlib import Path; from app.cli.processes import Spec, Supervisor\n"
+        "import os, sys, time; from pathlib import Path; from app.cli.stack.processes import Spec, Supervisor\n"
         "supervisor = Supervisor(print); folder = Path(sys.argv[1])\n"
         "argv = ('/bin/sleep', '60')\n"
         "child = supervisor.start(Spec('sleeper', argv, dict(os.environ), folder / 'log'))\n"
@@ -136,7 +136,7 @@ def test_a_supervisor_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> No
 FORKED = """
 import os, sys, time
 from pathlib import Path
-from app.cli.processes import Spec, Supervisor
+from app.cli.stack.processes import Spec, Supervisor
 
 os.register_at_fork(after_in_child=lambda: time.sleep(3600))  # as a library whose lock a thread held at the fork
 supervisor = Supervisor(print)

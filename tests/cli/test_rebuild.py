@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.cli.environment import of_sandbox
+from app.cli.stack.environment import of_sandbox
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from app.commands import sealed
+from app.commands.identity import encryption
 from app.keyring import Keyring
 
 OLD = Keyring("o" * 32)
@@ -29,7 +29,7 @@ async def test_it_says_what_was_sealed_again_and_what_nobody_can_read(
     environment: dict[str, str], pool: asyncpg.Pool
 ) -> None:
     for _ in range(3):
-        await _user(pool, sealed.seal(OLD, sealed.TOTP_SECRET, "PLAIN"))
+        await _user(pool, encryption.seal(OLD, encryption.TOTP_SECRET, "PLAIN"))
     turning = {**environment, "PORTAL_SECRET_PREVIOUS": OLD.current}
     done = _run(turning, "--json")
     assert done.returncode == 0, done.stderr

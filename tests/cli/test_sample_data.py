@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.cli.sample_data import LOCK, MADE_BY, set_aside
+from app.cli.stack.sample_data import LOCK, MADE_BY, set_aside
 
 
 def test_a_new_folder_is_only_marked(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import asyncpg
 
+from app.processes.worker import Work
 from app.resources import open_resources
 from app.settings import Settings
-from app.worker import Work
 from tests.commands.conftest import Desk
 from tests.commands.services import held, someone_with
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from app.commands import mail
+from app.commands import mail_outbox
 from app.settings import Settings
 
 
@@ -17,7 +17,7 @@ async def test_a_member_is_invited_by_mail_listed_and_removed(
     added = portal("staff", "add", "Op@example.jp", "--role", "operator", "--name", "Aya")
     assert added.returncode == 0, added.stderr
     await sandbox.control.delete("/mail/")
-    await mail.send_due(pool, sandbox_settings)
+    await mail_outbox.send_due(pool, sandbox_settings)
     sent = (await sandbox.control.get("/mail/")).json()["mails"]
     assert [each["to"] for each in sent] == ["op@example.jp"]
     assert "Aya" not in sent[0]["text"], "no name that somebody else chose"

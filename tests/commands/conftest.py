@@ -11,17 +11,17 @@ import pytest
 from redis.asyncio import Redis
 
 from app.commands import fulfilment
-from app.commands.basket import Basket
-from app.commands.context import Actor
-from app.commands.place_order import place_order
+from app.commands.execution.context import Actor
+from app.commands.orders.basket import Basket
+from app.commands.orders.place_order import place_order
 from app.events import Change
-from app.ingest import accounts
-from app.ingest.backfill import Backfill
-from app.ingest.mirror import now
+from app.ingest.apply.mirror import now
+from app.ingest.catch_up.backfill import Backfill
+from app.ingest.refetch import owners
+from app.processes.worker import Work
 from app.resources import Resources, open_resources
 from app.settings import Settings
-from app.worker import Work
-from tests.linked import add_account
+from tests.fixtures.linked import add_account
 
 SETTLE_SECONDS = 90
 EID = "89049032000000000000000000000001"
@@ -60,7 +60,7 @@ class Desk:
 
     def whmcs_news(self, object_name: str, record_id: str) -> Change:
         """News of a WHMCS record or list, as a webhook would bring it."""
-        return accounts.whmcs_hint(object_name, record_id, f"test:{uuid4()}")
+        return owners.whmcs_hint(object_name, record_id, f"test:{uuid4()}")
 
     async def settle(self) -> None:
         """Work until the inbox is empty."""
@@ -90,7 +90,7 @@ class Desk:
             fields = {"Internet_Eligibility__c": internet, "Internet_Eligibility_Status__c": "Eligible"}
             await self.resources.salesforce.update("Account", salesforce_id, fields)
         user_id, account_id = await add_account(self.pool, customer)
-        await accounts.link(self.resources.inbox, account_id, client_id, salesforce_id)
+        await owners.link(self.resources.inbox, account_id, client_id, salesforce_id)
         await self.settle()
         return Actor(
             role="customer",
@@ -247,7 +247,7 @@ class Desk:
 
     async def reread(self, resource: str, record_id: str) -> None:
         """The worker reads something of WHMCS again."""
-        await self.resources.inbox.submit([accounts.whmcs_hint(resource, record_id, f"test:{uuid4()}")])
+        await self.resources.inbox.submit([owners.whmcs_hint(resource, record_id, f"test:{uuid4()}")])
         await self.settle()
 
     async def payments(self, invoice_id: str) -> list[dict[str, Any]]:

@@ -3,10 +3,10 @@
 from datetime import date, timedelta
 from typing import Any
 
-from app.commands.change_plan import ChangePlan, NewPlan, PlanChanged, change_plan
-from app.commands.context import Actor
-from app.commands.services.on_the_day import make_due
-from app.readmodels.calendar import today
+from app.calendar import today
+from app.commands.execution.context import Actor
+from app.commands.subscriptions.change_plan import ChangePlan, NewPlan, PlanChanged, change_plan
+from app.commands.subscriptions.plan_changes.run_due import make_due
 
 
 def in_days(days: int, country: str = "JP") -> date:

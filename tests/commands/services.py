@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.commands.context import Actor
+from app.commands.execution.context import Actor
 
 
 async def someone_with(desk: Any, category: str, number: int = 0) -> tuple[Actor, str]:

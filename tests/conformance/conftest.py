@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.salesforce_stand import Stand, stand
+from tests.fixtures.salesforce_stand_in import Stand, stand
 
 HERE = Path(__file__).parent
 NEEDS = "The conformance clients run on Node.js: install node 18 or later with npm, or leave out tests/conformance."

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.salesforce_stand import account_id
+from tests.fixtures.salesforce_stand_in import account_id
 
 HERE = Path(__file__).parent
 

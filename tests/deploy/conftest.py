@@ -16,7 +16,7 @@ import httpx
 import msgspec
 import pytest
 
-from app.cli.embedded import free_port
+from app.cli.stack.embedded import free_port
 from app.settings import Settings
 from tests.deploy.payloads import WHERE_ROWS
 from tests.integrations.conftest import salesforce

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.deploy.test_api_restarts import environment as plain
 from tests.deploy.test_api_restarts import listening, start, type_of_start
 from tests.deploy.test_api_workers import api, until, workers
-from tests.restarts import Process
+from tests.fixtures.restarts import Process
 
 __all__ = ["api", "listening", "plain", "start"]
 

@@ -18,14 +18,14 @@ import httpx
 import msgspec
 import pytest
 
-from app.cli.embedded import free_port
-from app.commands.sessions import open_session
+from app.cli.stack.embedded import free_port
+from app.commands.identity.sessions.session_store import open_session
 from app.settings import Settings, load
 from tests.deploy.conftest import ROOT, SECRET
-from tests.http.test_webhooks import signed
+from tests.fixtures.linked import add_account
+from tests.fixtures.restarts import Process, listening_socket
+from tests.http.routes.test_webhooks import signed
 from tests.integrations.salesforce.certificates import self_signed
-from tests.linked import add_account
-from tests.restarts import Process, listening_socket
 
 type_of_start = Callable[..., Awaitable[Process]]
 

@@ -13,9 +13,9 @@ import httpx
 import psutil
 import pytest
 
-from app.cli.embedded import free_port
+from app.cli.stack.embedded import free_port
 from tests.deploy.test_api_restarts import environment
-from tests.restarts import Process
+from tests.fixtures.restarts import Process
 
 __all__ = ["environment"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.embedded import free_port
+from app.cli.stack.embedded import free_port
 from tests.deploy.conftest import ROOT
 from tests.deploy.test_api_restarts import environment
+from tests.fixtures.restarts import Process
 from tests.integrations.salesforce.certificates import self_signed
-from tests.restarts import Process
 
 __all__ = ["environment"]
 

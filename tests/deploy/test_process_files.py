@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from app.cli import main
-from app.notify import HEARTBEAT_FILE
-from app.server import STOP_SECONDS
+from app.processes.prefork import STOP_SECONDS
+from app.processes.sd_notify import HEARTBEAT_FILE
 from app.settings import Settings
 from tests.deploy.conftest import ROOT
 

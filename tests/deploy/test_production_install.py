@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.embedded import free_port
-from app.cli.environment import of_sandbox
-from app.notify import HEARTBEAT_FILE
+from app.cli.stack.embedded import free_port
+from app.cli.stack.environment import of_sandbox
+from app.processes.sd_notify import HEARTBEAT_FILE
 from tests.deploy.conftest import ROOT
 
 INSTALL_SECONDS = 600

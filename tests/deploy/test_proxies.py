@@ -19,8 +19,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from app.cli.embedded import free_port
-from app.http.addresses import client_address
+from app.cli.stack.embedded import free_port
+from app.http.guards.client_address import client_address
 from app.settings import Settings
 from tests.deploy.test_process_files import COMPOSE, DEPLOY
 from tests.integrations.salesforce.certificates import self_signed

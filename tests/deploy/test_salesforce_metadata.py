@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.order_mapping import ACCESS_MODES, GENDERS, TYPES
+from app.commands.orders.mapping import ACCESS_MODES, GENDERS, TYPES
 from app.integrations.salesforce import wire
-from app.integrations.salesforce.needs import CAPTURED, ELIGIBILITY_EVENT, NEEDS
-from sandbox.salesforce.schema import CAPTURED as SANDBOX_CAPTURED
-from sandbox.salesforce.schema import EVENTS, OBJECTS
+from app.integrations.salesforce.org.needs import CAPTURED, ELIGIBILITY_EVENT, NEEDS
+from sandbox.salesforce.schema.objects import CAPTURED as SANDBOX_CAPTURED
+from sandbox.salesforce.schema.objects import EVENTS, OBJECTS
 from tests.deploy import metadata
 from tests.deploy.metadata import NAMESPACE, SOURCE, every, field_permissions, flat, permission_set, tag, text, words
 from tests.integrations.conftest import settings

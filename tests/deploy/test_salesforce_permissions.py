@@ -11,16 +11,16 @@ import pytest
 import pytest_asyncio
 
 from app.errors import UpstreamRejected
-from app.ingest.resync import changed_since, deleted_since
+from app.ingest.refetch.salesforce_window import changed_since, deleted_since
 from app.integrations.salesforce import activation, eligibility, orders, wire
 from app.integrations.salesforce.cases import SalesforceCases
 from app.integrations.salesforce.client import SalesforceClient
-from app.integrations.salesforce.needs import NEEDS
-from sandbox.salesforce.fields import Field, SObject
+from app.integrations.salesforce.org.needs import NEEDS
+from sandbox.salesforce.schema.fields import Field, SObject
 from tests.deploy import metadata
 from tests.deploy.metadata import every, field_permissions, fields_by_object, flat, permission_set
+from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, Stand, account_id
 from tests.integrations.salesforce.conftest import settings_of
-from tests.salesforce_stand import PRICEBOOK_ID, Stand, account_id
 
 CHOICES = orders.Choices(
     access_mode="IPoE own router",

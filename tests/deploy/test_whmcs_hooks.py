@@ -31,7 +31,7 @@ def test_every_registered_hook_point_is_tried(whmcs):
 
 
 def test_whatever_the_stand_in_announces_the_hook_file_does_too(whmcs):
-    text = "".join(path.read_text() for path in (ROOT / "sandbox" / "whmcs").glob("*.py"))
+    text = "".join(path.read_text() for path in (ROOT / "sandbox" / "whmcs").rglob("*.py"))
     fired = set(re.findall(r'fire\((?:[\w.]+, )?"([A-Z]\w+)"', text)) | webhook.EARLY
     assert len(fired) > 10
     assert fired <= set(FIRED)

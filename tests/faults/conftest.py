@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.environment import beside_sandbox
+from app.cli.stack.environment import beside_sandbox
 from app.db import is_outage
 from app.ingest import progress
 from app.resources import Resources, open_resources

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from app.commands.sessions import open_session
-from app.ingest import accounts
+from app.commands.identity.sessions.session_store import open_session
+from app.ingest.refetch import owners
 from app.resources import Resources
-from tests.linked import add_account
+from tests.fixtures.linked import add_account
 
 THINK_SECONDS = (0.5, 6.0)
 MOST_WAITING = 3
@@ -85,7 +85,7 @@ async def shoppers(resources: Resources, customers: list[dict[str, Any]]) -> lis
 
 async def _user(resources: Resources, customer: dict[str, Any], ids: tuple[str, str]) -> tuple[UUID, UUID]:
     user_id, account_id = await add_account(resources.pool, customer, told=True)
-    await accounts.link(resources.inbox, account_id, *ids)
+    await owners.link(resources.inbox, account_id, *ids)
     return user_id, account_id
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from app.audit import Operator
 from app.commands import fulfilment
 from app.commands.fulfilment import decide
-from app.ingest.operators import Operator
 from app.resources import Resources, open_resources
 from app.settings import load
 from tests.faults.books import BY_HAND, Books

@@ -10,14 +10,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.cli.environment import of_sandbox
-from app.ingest import drain, fetch
-from app.ingest.accounts import whmcs_hint
-from app.ingest.inbox import SHARDS, Inbox, shard_of
+from app.cli.stack.environment import of_sandbox
+from app.ingest.apply import drain
+from app.ingest.inbox.inbox import SHARDS, Inbox, shard_of
+from app.ingest.refetch import fetch
+from app.ingest.refetch.owners import whmcs_hint
 from app.settings import Settings
-from tests import changes
-from tests.linked import add_account
-from tests.restarts import Process
+from tests.fixtures import changes
+from tests.fixtures.linked import add_account
+from tests.fixtures.restarts import Process
 
 TAKE_OVER_SECONDS = 60
 ENTRIES = 400

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.ingest.reconcile import Reconcile
-from app.ingest.upstreams import Upstreams
+from app.ingest.catch_up.reconcile import Reconcile
+from app.ingest.refetch.upstreams import Upstreams
 from app.resources import Resources
 from tests.faults.conftest import assert_truth, settle
 from tests.faults.load import Load

@@ -11,12 +11,12 @@ import asyncpg
 import msgspec
 import pytest
 
-from app.cli.environment import of_sandbox
+from app.cli.stack.environment import of_sandbox
 from app.resources import open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk
-from tests.own_redis import REFUSALS, OwnRedis
-from tests.restarts import Process
+from tests.fixtures.own_redis import REFUSALS, OwnRedis
+from tests.fixtures.restarts import Process
 
 FULFILLED_SECONDS = 120
 DAMAGED = ("SET saq:fulfil:incomplete broken", "SET saq:fulfil:queued broken", "SET saq:fulfil:active broken")

@@ -13,8 +13,8 @@ from tests.faults.books import Books
 from tests.faults.conftest import assert_truth
 from tests.faults.load import Load
 from tests.faults.shoppers import Market, shoppers
+from tests.fixtures.restarts import Process
 from tests.journey.conftest import Running
-from tests.restarts import Process
 
 SEED = int(os.environ.get("FAULT_SEED", "20261121"))
 ROUNDS = 3

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from app.ingest import resolve
-from app.ingest.operators import Operator
+from app.audit import Operator
+from app.ingest.apply import resolve
 from app.resources import Resources
 from tests.faults import truth
 from tests.faults.conftest import assert_truth

@@ -11,16 +11,16 @@ import msgspec
 from app.cli import migrate
 from app.db import open_pool
 from app.events import Change
-from app.ingest import drain
-from app.ingest.accounts import WHMCS_RESOURCES, whmcs_hint
-from app.ingest.backfill import OBJECTS
-from app.ingest.fetchers import FETCHERS
-from app.ingest.inbox import Inbox, open_shards
-from app.ingest.mirror import now
-from app.ingest.upstreams import Upstreams
+from app.ingest.apply import drain
+from app.ingest.apply.mirror import now
+from app.ingest.catch_up.backfill import OBJECTS
+from app.ingest.inbox.inbox import Inbox, open_shards
+from app.ingest.refetch.fetchers import FETCHERS
+from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
+from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.salesforce import records
 from app.integrations.salesforce.wire import FIELDS
-from app.projections import engine
+from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.resources import Resources
 
@@ -76,7 +76,7 @@ async def _project(running: Resources, fresh: asyncpg.Pool, unreadable: list[str
     box = Inbox(fresh, nothing)
     for changes in await _everything(running, fresh, unreadable):
         await _submit(box, changes, unreadable)
-    project = partial(engine.project, projectors(running.settings))
+    project = partial(recompute.project, projectors(running.settings))
     while shards := await open_shards(fresh):
         for _, shard in shards:
             await drain.drain(fresh, shard, project, nothing, nothing)

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pyotp
 
-from benchmarks.stack import State, members, running
+from benchmarks.harness.stack import State, members, running
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 PASSWORD = "glass harbour violin 77"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.settings import Settings
-from tests.http.test_account_write import customers, linked
+from tests.http.routes.test_account import customers, linked
 
 CASE = {"subject": "No signal", "description": "Since this morning, in the kitchen.", "priority": "high"}
 

@@ -15,11 +15,11 @@ from litestar import Litestar
 from redis.asyncio import Redis
 from uvicorn.server import ServerState
 
-from app.asgi import configuration
-from app.commands import passwords
+from app.commands.identity import passwords
 from app.http.app import build
+from app.processes.api import configuration
 from app.settings import Settings
-from tests.linked import add_account
+from tests.fixtures.linked import add_account
 
 PASSWORD = "paper crane lantern 24"
 

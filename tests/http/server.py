@@ -7,8 +7,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.asgi import Server
 from app.http.app import build
+from app.processes.api import Server
 from app.settings import Settings
 
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from app.commands.context import Actor
-from app.commands.sessions import open_session
+from app.commands.execution.context import Actor
+from app.commands.identity.sessions.session_store import open_session
 from app.resources import open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk

@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 
 from app.events import Change, Record
-from app.ingest import drain
-from app.ingest.inbox import Inbox, open_shards
+from app.ingest.apply import drain
+from app.ingest.inbox.inbox import Inbox, open_shards
 
 DUE = "UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second' WHERE settled_at IS NULL"
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from app.commands.basket import Basket
-from app.commands.sign_up import SignUp
+from app.commands.identity.enrolment.sign_up import SignUp
+from app.commands.orders.basket import Basket
 from app.errors import InvalidRequest
 from app.inputs import body, faults
 from app.inputs.numbers import Digits

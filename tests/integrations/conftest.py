@@ -6,8 +6,8 @@ from typing import Any
 import pytest_asyncio
 
 from app.settings import Settings
+from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, Stand, stand
 from tests.integrations.scripted import Upstream, scripted
-from tests.salesforce_stand import PRICEBOOK_ID, Stand, stand
 
 NOWHERE = "https://127.0.0.1:9"
 

@@ -14,7 +14,7 @@ import httpx
 import pyotp
 import pytest
 
-from app.cli.journey import PASSWORD, Journey
+from app.cli.demo.journey import PASSWORD, Journey
 from tests.journey.conftest import Running, stack
 
 NEW_PASSWORD = "glass harbour violin 77"

@@ -6,8 +6,8 @@ import time
 import psutil
 import pytest
 
-from app.cli.journey import Journey
-from app.cli.timeline import Step
+from app.cli.demo.journey import Journey
+from app.cli.demo.timeline import Step
 from tests.journey.conftest import Running
 
 SETTLE_SECONDS = 2.0

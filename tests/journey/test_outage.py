@@ -8,25 +8,25 @@ import httpx
 import msgspec
 import pytest
 
-from app.cli.journey import READS
-from app.cli.visitor import Visitor
-from app.queries import answers
+from app.cli.demo.journey import READS
+from app.cli.demo.visitor import Visitor
+from app.queries import shapes
 from tests.journey.conftest import Running
 
 SHAPES: dict[str, Any] = {
-    "/api/public/services": answers.Categories,
-    "/api/public/services/sim": answers.CategoryAnswer,
-    "/api/public/services/sim/SIM-DATA-5GB": answers.ProductAnswer,
-    "/api/account/services": answers.Categories,
-    "/api/account/services/internet": answers.AccountCategoryAnswer,
-    "/api/account/eligibility": answers.EligibilityAnswer,
-    "/api/account/profile": answers.ProfileAnswer,
-    "/api/account/address": answers.AddressAnswer,
-    "/api/orders": answers.Orders,
-    "/api/invoices": answers.Invoices,
-    "/api/subscriptions": answers.Subscriptions,
-    "/api/payment-methods": answers.PaymentMethods,
-    "/api/payment-gateways": answers.PaymentGateways,
+    "/api/public/services": shapes.Categories,
+    "/api/public/services/sim": shapes.CategoryAnswer,
+    "/api/public/services/sim/SIM-DATA-5GB": shapes.ProductAnswer,
+    "/api/account/services": shapes.Categories,
+    "/api/account/services/internet": shapes.AccountCategoryAnswer,
+    "/api/account/eligibility": shapes.EligibilityAnswer,
+    "/api/account/profile": shapes.ProfileAnswer,
+    "/api/account/address": shapes.AddressAnswer,
+    "/api/orders": shapes.Orders,
+    "/api/invoices": shapes.Invoices,
+    "/api/subscriptions": shapes.Subscriptions,
+    "/api/payment-methods": shapes.PaymentMethods,
+    "/api/payment-gateways": shapes.PaymentGateways,
 }
 UPSTREAMS = ("salesforce", "whmcs", "freebit", "whm")
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.cli.visitor import Visitor
+from app.cli.demo.visitor import Visitor
 from tests.journey.conftest import Running
 
 ROUNDS = 3

@@ -21,19 +21,19 @@ class Core(Struct, frozen=True):
 
 CORES: dict[str, Core] = {
     "merge": Core(
-        ("app/ingest/merging.py",),
-        ("tests/ingest/test_mirror_merge.py", "tests/ingest/test_merge_laws.py"),
+        ("app/ingest/apply/merging.py",),
+        ("tests/ingest/apply/test_mirror.py", "tests/ingest/apply/test_merge_laws.py"),
     ),
-    "order rules": Core(("app/commands/order_rules.py",), ("tests/commands/test_order_rules.py",)),
-    "invoice lines": Core(("app/projections/invoice_lines.py",), ("tests/projections/test_invoice_lines.py",)),
+    "order rules": Core(("app/commands/orders/rules.py",), ("tests/commands/orders/test_rules.py",)),
+    "invoice lines": Core(("app/projections/parts/invoice_lines.py",), ("tests/projections/test_invoice_lines.py",)),
     "prices": Core(
-        ("app/readmodels/money.py", "app/projections/offers.py"),
+        ("app/money.py", "app/projections/parts/offers.py"),
         ("tests/readmodels/test_money.py", "tests/projections/test_offers.py"),
         equivalent=(("money.rounded+2: 1 -> 2", "only the exponent of what `quantize` is given counts"),),
     ),
     "password rules": Core(
-        ("app/commands/password_strength.py",),
-        ("tests/commands/test_password_strength.py", "tests/commands/test_passwords.py"),
+        ("app/commands/identity/password_strength.py",),
+        ("tests/commands/identity/test_password_strength.py", "tests/commands/identity/test_passwords.py"),
         only=("judged", "_underrated", "_is_made_of", "_bounded", "_words"),
     ),
     "client addresses": Core(
@@ -47,7 +47,10 @@ CORES: dict[str, Core] = {
         ),
     ),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
-    "cursors": Core(("app/http/signed.py", "app/keyring.py"), ("tests/http/test_signed.py", "tests/test_keyring.py")),
+    "cursors": Core(
+        ("app/http/answering/signed_tokens.py", "app/keyring.py"),
+        ("tests/http/answering/test_signed_tokens.py", "tests/test_keyring.py"),
+    ),
     "formulas": Core(("app/intake/formulas.py",), ("tests/intake/test_formulas.py",)),
     "webhook signatures": Core(("app/integrations/signed_webhook.py",), ("tests/integrations/test_signed_webhook.py",)),
     "field parsers": Core(
@@ -56,5 +59,5 @@ CORES: dict[str, Core] = {
     ),
     "text intake": Core(("app/intake/text.py",), ("tests/intake/test_text.py",)),
     "eligibility words": Core(("app/readmodels/eligibility.py",), ("tests/projections/test_eligibility.py",)),
-    "categories": Core(("app/projections/categories.py",), ("tests/projections/test_category_of.py",)),
+    "categories": Core(("app/projections/parts/categories.py",), ("tests/projections/test_category_of.py",)),
 }

@@ -6,16 +6,16 @@ from uuid import uuid4
 
 import pytest
 
-from app.commands import sessions
+from app.audit import Operator
+from app.commands.identity.sessions import session_store
 from app.events import Change
-from app.ingest import accounts
-from app.ingest.mirror import now
-from app.ingest.operators import Operator
+from app.ingest.apply.mirror import now
+from app.ingest.refetch import owners
 from app.personal_data import subject as subjects
 from app.personal_data.subject import Subject
 from app.resources import Resources
-from tests.linked import add_account
-from tests.linked import settle_all as settle
+from tests.fixtures.linked import add_account
+from tests.fixtures.linked import settle_all as settle
 
 OPERATOR = Operator(name="test")
 
@@ -39,12 +39,12 @@ async def person(sandbox: Any) -> dict[str, Any]:
 @pytest.fixture
 async def subject(resources: Resources, person: dict[str, Any]) -> Subject:
     user_id, account_id = await add_account(resources.pool, person, password_hash="hash")
-    await sessions.open_session(resources.pool, resources.settings, user_id, "203.0.113.7", "browser")
+    await session_store.open_session(resources.pool, resources.settings, user_id, "203.0.113.7", "browser")
     await resources.pool.execute(
         "INSERT INTO portal.audit (action, outcome, user_id, address) VALUES ('log_in', 'ok', $1, '203.0.113.7')",
         user_id,
     )
-    await accounts.link(resources.inbox, account_id, person["whmcs_client_id"], person["salesforce_account_id"])
+    await owners.link(resources.inbox, account_id, person["whmcs_client_id"], person["salesforce_account_id"])
     await settle(resources)
     return await subjects.find(resources.pool, person["email"])
 

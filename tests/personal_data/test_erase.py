@@ -9,10 +9,10 @@ import pytest
 
 from app.commands.fulfilment import decide
 from app.errors import Conflict, NotFound
-from app.ingest import accounts
-from app.ingest.erased import without_person
-from app.ingest.reconcile import Reconcile
-from app.ingest.upstreams import Upstreams
+from app.ingest.catch_up.reconcile import Reconcile
+from app.ingest.privacy.erased_owners import without_person
+from app.ingest.refetch import owners
+from app.ingest.refetch.upstreams import Upstreams
 from app.personal_data import subject as subjects
 from app.personal_data.erase import erase
 from app.personal_data.steps import STEPS, Step
@@ -20,7 +20,7 @@ from app.personal_data.subject import Subject
 from app.projections import rebuild
 from app.projections.registry import projectors
 from app.resources import Resources, open_resources
-from tests.linked import settle_all as settle
+from tests.fixtures.linked import settle_all as settle
 from tests.personal_data.conftest import OPERATOR
 
 SCHEMAS = ("portal", "ingest", "mirror", "read_model", "generations")
@@ -94,8 +94,8 @@ async def test_nothing_brings_it_back(
     await erased(resources, subject)
     before = await totals(resources, subject)
     client, account = subject.whmcs_client_id, subject.salesforce_account_id
-    hints = [accounts.whmcs_hint(resource, client, "later") for resource in accounts.WHMCS_RESOURCES]
-    await resources.inbox.submit([*hints, accounts.account_history_hint(account, "later")])
+    hints = [owners.whmcs_hint(resource, client, "later") for resource in owners.WHMCS_RESOURCES]
+    await resources.inbox.submit([*hints, owners.account_history_hint(account, "later")])
     await settle(resources)
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
     _ = [each async for each in run.salesforce()]
@@ -110,7 +110,7 @@ async def test_nothing_brings_it_back(
 
 
 async def _drop_filled(resources: Resources) -> None:
-    from app.projections import generations
+    from app.projections.engine import generations
 
     async with resources.pool.acquire() as connection:
         for each in await generations.existing(connection):
@@ -122,7 +122,7 @@ async def _drop_filled(resources: Resources) -> None:
 async def test_an_erased_customer_is_no_drift(resources: Resources, subject: Subject) -> None:
     await erased(resources, subject)
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
-    for resource in accounts.WHMCS_RESOURCES:
+    for resource in owners.WHMCS_RESOURCES:
         finding = await run.whmcs_resource(resource, [subject.whmcs_client_id])
         assert finding.differing == 0, resource
 

@@ -6,16 +6,17 @@ from uuid import uuid4
 
 import pytest
 
-from app.commands import invitations
-from app.commands.context import Actor
-from app.commands.services import schedules
+from app.commands.execution.context import Actor
+from app.commands.identity.enrolment import invitations
+from app.commands.subscriptions.plan_changes import scheduled
 from app.events import Change
-from app.ingest import drain, inbox
-from app.ingest.mirror import now
+from app.ingest.apply import drain
+from app.ingest.apply.mirror import now
+from app.ingest.inbox import inbox
 from app.personal_data.subject import Subject
 from app.resources import Resources
-from tests.enrolling import begun, request_of
-from tests.linked import settle_all as settle
+from tests.fixtures.enrolling import begun, request_of
+from tests.fixtures.linked import settle_all as settle
 from tests.personal_data.conftest import OPERATOR, news
 from tests.personal_data.test_erase import erased, leaks
 
@@ -129,7 +130,7 @@ async def test_what_was_planned_for_a_day_to_come_is_not_made(resources: Resourc
     await erased(resources, subject)
     row = await resources.pool.fetchrow("SELECT state, command_digest FROM portal.scheduled_changes")
     assert tuple(row) == ("cancelled", "")
-    assert await schedules.claim(resources.pool, 60) is None
+    assert await scheduled.claim(resources.pool, 60) is None
 
 
 async def test_a_generation_that_nobody_feeds_keeps_nothing(

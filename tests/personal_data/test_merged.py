@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from app.ingest import merges
+from app.ingest.refetch import merges
 from app.personal_data import subject as subjects
 from app.personal_data.subject import Subject
 from app.resources import Resources
-from tests.linked import add_account
-from tests.linked import settle_all as settle
+from tests.fixtures.linked import add_account
+from tests.fixtures.linked import settle_all as settle
 from tests.personal_data.conftest import merged_from, news
 from tests.personal_data.test_erase import erased, leaks
 

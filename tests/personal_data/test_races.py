@@ -5,13 +5,14 @@ from typing import Any
 
 import asyncpg
 
-from app.ingest import accounts, stripping
+from app.ingest.privacy import strip_personal_data
+from app.ingest.refetch import owners
 from app.personal_data.steps import quiet
 from app.personal_data.subject import Subject
 from app.projections import rebuild
 from app.projections.registry import projectors
 from app.resources import Resources
-from tests.linked import settle_all as settle
+from tests.fixtures.linked import settle_all as settle
 from tests.personal_data.test_erase import erased, leaks
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'portal'"
@@ -37,7 +38,7 @@ async def test_a_newer_state_that_is_being_written_is_not_undone(
             record["record_id"],
             newer,
         )
-        stripped = asyncio.create_task(stripping.mirror(resources.pool, subject.owner_ids))
+        stripped = asyncio.create_task(strip_personal_data.mirror(resources.pool, subject.owner_ids))
         await until_blocked(resources.pool)
     await stripped
     found = await resources.pool.fetchval(
@@ -83,7 +84,7 @@ async def test_reading_the_erased_again_changes_nothing_for_anybody(resources: R
     await settle(resources)
     version = "SELECT version FROM read_model.account_versions WHERE account_id = $1"
     before = await resources.pool.fetchval(version, subject.account_id)
-    hints = [accounts.whmcs_hint(each, subject.whmcs_client_id, "again") for each in accounts.WHMCS_RESOURCES]
+    hints = [owners.whmcs_hint(each, subject.whmcs_client_id, "again") for each in owners.WHMCS_RESOURCES]
     await resources.inbox.submit(hints)
     await settle(resources)
     outcomes = await resources.pool.fetch("SELECT outcome FROM ingest.inbox WHERE event_id LIKE 'again:%'")
@@ -104,6 +105,6 @@ async def test_what_slipped_in_is_stripped_when_it_is_read_again(
     await rebuild.rebuild_account(resources.pool, projectors(resources.settings), subject.account_id)
     await settle(resources)
     assert await leaks(resources, person)
-    await resources.inbox.submit([accounts.whmcs_hint("client", subject.whmcs_client_id, "again")])
+    await resources.inbox.submit([owners.whmcs_hint("client", subject.whmcs_client_id, "again")])
     await settle(resources)
     assert await leaks(resources, person) == []

@@ -8,13 +8,13 @@ import asyncpg
 import pytest
 
 from app.events import Change, Record
-from app.ingest import drain
-from app.ingest.inbox import Inbox, open_shards
-from app.projections import engine
+from app.ingest.apply import drain
+from app.ingest.inbox.inbox import Inbox, open_shards
+from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.settings import Settings
+from tests.fixtures.linked import add_account
 from tests.ingest.parking import refuse_poison
-from tests.linked import add_account
 
 type_of_feed = Callable[[Sequence[Change]], Awaitable[None]]
 
@@ -40,7 +40,7 @@ def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
 
     async def project(connection: Any, changed: Sequence[Record], verified: Sequence[Record]) -> None:
         refuse_poison(changed)
-        await engine.project(projectors(settings), connection, changed, verified)
+        await recompute.project(projectors(settings), connection, changed, verified)
 
     async def run(changes: Sequence[Change]) -> None:
         for change in changes:

@@ -8,7 +8,7 @@ from app.events import Change
 from app.projections.projector import Projector
 from app.projections.registry import projectors
 from app.settings import Settings
-from tests.changes import INVOICE, change
+from tests.fixtures.changes import INVOICE, change
 
 
 def of(settings: Settings, name: str) -> Projector:

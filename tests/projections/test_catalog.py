@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from app.projections.bundles import bundles
+from app.money import money
 from app.projections.catalog import described, listed
+from app.projections.parts.bundles import bundles
 from app.readmodels.catalog import Product
-from app.readmodels.money import money
 
 
 def product(sku: str, item_class: str = "service", price: int = 1_000, **more: Any) -> Product:

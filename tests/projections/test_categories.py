@@ -9,11 +9,11 @@ import pytest
 
 from app.events import Change
 from app.intake import unreadable
-from app.projections import fanout, referring
-from app.projections.categories import group_categories
+from app.projections.engine import fan_outs, referrers
+from app.projections.parts.categories import group_categories
 from app.projections.registry import projectors
 from app.settings import Settings, SettingsError
-from tests.changes import PRODUCT, SERVICE, change
+from tests.fixtures.changes import PRODUCT, SERVICE, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 
@@ -98,11 +98,11 @@ async def test_products_that_contradict_each_other_tell_nothing(pool: asyncpg.Po
 async def test_a_product_of_very_many_services_is_followed_in_the_background(
     pool: asyncpg.Pool, account: UUID, feed: Feed, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(referring, "AT_ONCE", 3)
+    monkeypatch.setattr(referrers, "AT_ONCE", 3)
     await feed([service(number=number) for number in range(60, 67)])
     await feed([product("VPN")])
     assert await category(pool, 60) == "other", "left to the background"
-    assert [size async for size in fanout.run(pool, projectors(settings))] == [3, 3, 1, 0]
+    assert [size async for size in fan_outs.run(pool, projectors(settings))] == [3, 3, 1, 0]
     assert {await category(pool, number) for number in range(60, 67)} == {"vpn"}
 
 
@@ -110,7 +110,7 @@ async def test_a_product_read_again_unchanged_touches_no_service(
     pool: asyncpg.Pool, account: UUID, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await feed([product("VPN"), service()])
-    monkeypatch.setattr(referring, "AT_ONCE", 0)
+    monkeypatch.setattr(referrers, "AT_ONCE", 0)
     await feed([product("VPN", at=5000)])
     assert await pool.fetchval("SELECT count(*) FROM ingest.fanouts") == 0
     await feed([product("SIM", at=6000)])

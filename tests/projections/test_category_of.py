@@ -8,7 +8,7 @@ import pytest
 
 from app.events import Record
 from app.intake import unreadable
-from app.projections.categories import category_of, group_categories
+from app.projections.parts.categories import category_of, group_categories
 from app.settings import SettingsError
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)

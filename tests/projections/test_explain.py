@@ -10,12 +10,12 @@ import pytest
 
 from app.errors import NotFound
 from app.events import Change
-from app.ingest.stages import STAGE
+from app.ingest.apply.status_history import STAGE
 from app.projections.explain import explain
 from app.projections.explain.shapes import Explanation
 from app.projections.registry import projectors
 from app.settings import Settings
-from tests.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, change
+from tests.fixtures.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, change
 from tests.ingest.parking import DUE
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.projections import invoice_lines
-from app.projections.invoice_lines import is_collective, is_draft, items, rate, sums, tax_lines
+from app.money import Money
+from app.projections.parts import invoice_lines
+from app.projections.parts.invoice_lines import is_collective, is_draft, items, rate, sums, tax_lines
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
-from app.readmodels.money import Money
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 AT = datetime(2026, 1, 10, 1, tzinfo=UTC)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from app.events import Record
 from app.intake import unreadable
+from app.money import rounded
 from app.projections.invoices import projector
 from app.projections.projector import Group
 from app.readmodels.invoices import STATUSES, Invoice
-from app.readmodels.money import rounded
 from app.settings import Settings
-from tests.changes import INVOICE
+from tests.fixtures.changes import INVOICE
 from tests.projections.test_timeline import TRANSACTION
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)

@@ -12,15 +12,15 @@ from redis.asyncio import Redis
 
 from app import projections
 from app.events import Change
-from app.projections import publish
+from app.projections.engine import publish
 from app.projections.registry import SLICES
-from app.queries import news
-from app.queries.news import Event
-from app.queries.store import Store
+from app.queries import changes
+from app.queries.changes import Event
+from app.queries.reading.store import Store
 from app.readmodels import documents
 from app.readmodels.profiles import DOCUMENT as PROFILE
 from app.settings import Settings
-from tests.changes import (
+from tests.fixtures.changes import (
     ADDON,
     CARD,
     CASE,
@@ -41,29 +41,7 @@ from tests.changes import (
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 VPN = {"Product2Categories1__c": "VPN", "WH_Product_ID__c": 401.0}
 MOVED_VPN = {**VPN, "WH_Product_ID__c": 402.0}
-NOT_SLICES = {
-    "__init__",
-    "bundles",
-    "categories",
-    "engine",
-    "fanout",
-    "fields",
-    "generations",
-    "groups",
-    "invoice_lines",
-    "loading",
-    "moments",
-    "offers",
-    "projector",
-    "publish",
-    "registry",
-    "rebuild",
-    "referring",
-    "rows",
-    "vacated",
-    "versions",
-    "vocabulary",
-}
+NOT_SLICES = {"__init__", "projector", "registry"}
 
 
 def history(settings: Settings) -> list[Change]:
@@ -246,7 +224,7 @@ async def test_a_read_that_found_nothing_new_makes_documents_younger_and_is_no_n
     await feed([change("whmcs", "client", "1001", CLIENT, owner_id="1001")])
     await publish.publish(pool, redis)
     store = Store(pool, "feed")
-    version = await news.current(store, account)
+    version = await changes.current(store, account)
     async with redis.pubsub() as listener:
         await listener.subscribe(documents.event_channel(account))
         await feed([change("whmcs", "client", "1001", CLIENT, at=9000, owner_id="1001")])
@@ -256,9 +234,9 @@ async def test_a_read_that_found_nothing_new_makes_documents_younger_and_is_no_n
     copy = await documents.read(pool, account, PROFILE)
     assert copy is not None
     assert copy.as_of == change("whmcs", "client", "1001", at=9000).occurred_at
-    assert (await news.since(store, account, version - 1)).events == (Event("profile.changed", "", version),)
+    assert (await changes.since(store, account, version - 1)).events == (Event("profile.changed", "", version),)
     await pool.execute("DELETE FROM ingest.notices")  # as retention does
-    assert (await news.since(store, account, version - 1)).lost, "no news must not hide that news is lost"
+    assert (await changes.since(store, account, version - 1)).lost, "no news must not hide that news is lost"
 
 
 async def test_one_poisonous_entry_parks_its_own_record_and_nobody_elses(

@@ -24,7 +24,7 @@ from app.projections.projector import Group, Projected
 from app.readmodels.invoices import Invoice
 from app.readmodels.subscriptions import Subscription
 from app.settings import Settings
-from tests.changes import CARD, CLIENT, INVOICE, SERVICE
+from tests.fixtures.changes import CARD, CLIENT, INVOICE, SERVICE
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 ODD: list[Any] = [

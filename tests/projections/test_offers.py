@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from app.events import Record
 from app.intake import unreadable
 from app.projections.catalog import projector
-from app.projections.offers import ambiguous
+from app.projections.parts.offers import ambiguous
 from app.projections.projector import Group
 from app.settings import Settings
-from tests.changes import PRODUCT
+from tests.fixtures.changes import PRODUCT
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 

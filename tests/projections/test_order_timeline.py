@@ -10,13 +10,13 @@ import asyncpg
 import msgspec
 
 from app.events import Change
-from app.ingest import drain
-from app.ingest.inbox import Inbox, open_shards
-from app.ingest.stages import STAGE
-from app.projections import engine
+from app.ingest.apply import drain
+from app.ingest.apply.status_history import STAGE
+from app.ingest.inbox.inbox import Inbox, open_shards
+from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.settings import Settings
-from tests.changes import ORDER, T0, change
+from tests.fixtures.changes import ORDER, T0, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 
@@ -88,7 +88,7 @@ async def test_states_that_arrive_in_one_batch_are_all_told(
 
     await Inbox(pool, nothing).submit([placed(), *moves()])
     for _, shard in await open_shards(pool):
-        await drain.drain(pool, shard, partial(engine.project, projectors(settings)), nothing, nothing)
+        await drain.drain(pool, shard, partial(recompute.project, projectors(settings)), nothing, nothing)
     assert await timeline(pool, account) == SEEN
 
 
@@ -99,7 +99,7 @@ async def test_a_rebuilt_order_remembers_its_states(
     orders = next(each for each in projectors(settings) if each.name == "orders")
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("DELETE FROM read_model.orders")
-        await engine.recompute(connection, projectors(settings), orders, [("", "801A")])
+        await recompute.recompute(connection, projectors(settings), orders, [("", "801A")])
     assert await timeline(pool, account) == SEEN
 
 

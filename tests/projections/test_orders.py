@@ -13,7 +13,7 @@ from app.projections.orders import customer_status, projector
 from app.projections.projector import Group
 from app.readmodels.orders import Order
 from app.settings import Settings
-from tests.changes import ORDER
+from tests.fixtures.changes import ORDER
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 

@@ -10,11 +10,12 @@ import pytest
 
 from app.errors import Conflict, NotFound
 from app.events import Change
-from app.projections import generations, rebuild
+from app.projections import rebuild
+from app.projections.engine import generations
 from app.projections.rebuild import compare, fill
 from app.projections.registry import projectors
 from app.settings import Settings
-from tests.changes import INVOICE, change
+from tests.fixtures.changes import INVOICE, change
 from tests.projections.generated import content, invoices, of
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]

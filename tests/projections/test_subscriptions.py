@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.events import Change
-from tests.changes import ADDON, CLIENT, INVOICE, PLANNED, SERVICE, TAKEN_BACK, UPGRADE, change
+from tests.fixtures.changes import ADDON, CLIENT, INVOICE, PLANNED, SERVICE, TAKEN_BACK, UPGRADE, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 OWNED = {"owner_id": "1001"}

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from app.events import Change
 from app.projections import rebuild
-from app.projections.moments import NAMESPACE, entry_id
+from app.projections.parts.timeline_events import NAMESPACE, entry_id
 from app.queries import timeline
-from app.queries.page import Page
-from app.queries.store import Store
+from app.queries.reading.page import Page
+from app.queries.reading.store import Store
 from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, Entry
 from app.settings import Settings
-from tests.changes import CARD, CASE, CLOSED, COMMENT, INVOICE, ORDER, PLANNED, SERVICE, T0, change
+from tests.fixtures.changes import CARD, CASE, CLOSED, COMMENT, INVOICE, ORDER, PLANNED, SERVICE, T0, change
 from tests.projections.generated import of
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]

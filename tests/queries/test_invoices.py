@@ -10,10 +10,10 @@ import asyncpg
 import msgspec
 import pytest
 
+from app import calendar
 from app.queries import invoices
-from app.queries.page import Page
-from app.queries.store import Store
-from app.readmodels import calendar
+from app.queries.reading.page import Page
+from app.queries.reading.store import Store
 from app.readmodels.invoices import InvoiceStatus
 
 FEED = "/data/Portal__chn"

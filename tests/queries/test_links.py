@@ -11,8 +11,8 @@ import pytest
 
 from app.events import Change
 from app.queries import invoices, orders, subscriptions
-from app.queries.store import Store
-from tests.changes import INVOICE, ORDER, SERVICE, T0, change
+from app.queries.reading.store import Store
+from tests.fixtures.changes import INVOICE, ORDER, SERVICE, T0, change
 from tests.projections.conftest import account, feed
 
 __all__ = ["account", "feed"]

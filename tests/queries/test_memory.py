@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.queries.memory import OVERHEAD_BYTES, Entry, Memory
+from app.queries.cache.memory import OVERHEAD_BYTES, Entry, Memory
 
 STAMP = (1, 1)
 BODY = b"x" * 1_000

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.queries.pages import MOST_EVENT_DRIVEN_SECONDS, MOST_SECONDS, Pages, good_until_of
-from app.queries.store import Answer, Source
-from app.readmodels.copies import Copies
-from app.readmodels.watch import Watch
+from app.cache.lease import Watch
+from app.cache.redis_pipeline import Copies
+from app.queries.cache.answer_cache import MOST_EVENT_DRIVEN_SECONDS, MOST_SECONDS, Pages, good_until_of
+from app.queries.reading.store import Answer, Source
 
 NAME = "/api/orders"
 

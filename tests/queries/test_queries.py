@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from app.errors import NotFound, NotReady
-from app.queries import invoices, orders, payment_methods, profile, subscriptions
-from app.queries.page import Page
-from app.queries.store import Answer, Store
+from app.queries import invoices, orders, payment_methods, profiles, subscriptions
+from app.queries.reading.page import Page
+from app.queries.reading.store import Answer, Store
 
 FEED = "/data/Portal__chn"
 HANA, KENJI = uuid4(), uuid4()
@@ -87,7 +87,7 @@ async def test_an_account_never_read_is_not_shown_as_empty(store: Store) -> None
         with pytest.raises(NotReady):
             await query(store, HANA, Page(), lambda after: after)
     with pytest.raises(NotReady):
-        await profile.profile(store, HANA)
+        await profiles.profile(store, HANA)
 
 
 async def test_past_its_bound_an_answer_says_so_and_names_what_to_verify(store: Store) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from app.errors import NotReady
 from app.queries import invoices
-from app.queries.page import Page
-from app.queries.store import MOST_ACCOUNTS, Store
-from benchmarks import read_ground
+from app.queries.reading.page import Page
+from app.queries.reading.store import MOST_ACCOUNTS, Store
+from benchmarks.harness import read_ground
 
 ECHO = "SELECT a.n, a.account_id, $2::int AS given FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)"
 

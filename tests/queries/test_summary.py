@@ -14,8 +14,8 @@ import pytest
 from app.errors import NotReady
 from app.events import Change
 from app.queries import summary
-from app.queries.store import Store
-from tests.changes import CARD, CLIENT, INVOICE, ORDER, SERVICE, T0, change
+from app.queries.reading.store import Store
+from tests.fixtures.changes import CARD, CLIENT, INVOICE, ORDER, SERVICE, T0, change
 from tests.projections.conftest import account, feed
 
 __all__ = ["account", "feed"]

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from app.readmodels import copies as copies_module
-from app.readmodels.copies import Copies
+from app.cache import redis_pipeline as copies_module
+from app.cache.redis_pipeline import Copies
 
 
 async def works(copies: Copies, wanted: bool = True) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from app.readmodels.known import Known
+from app.cache.read_through import Known
 
 
 class Source:

@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from app.readmodels.money import decimal, in_words, money, rounded
+from app.money import decimal, in_words, money, rounded
 
 
 @pytest.mark.parametrize(

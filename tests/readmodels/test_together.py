@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from app.readmodels.together import Together
+from app.cache.batching import Together
 
 
 async def test_who_asks_while_an_answer_is_on_its_way_is_asked_for_anew() -> None:

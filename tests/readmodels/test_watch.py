@@ -11,10 +11,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from app.commands import sessions
-from app.readmodels.watch import LEASE_SECONDS, Watch
+from app.cache.lease import LEASE_SECONDS, Watch
+from app.commands.identity.sessions import session_store
 from app.settings import Settings
-from tests.changes import INVOICE, change
+from tests.fixtures.changes import INVOICE, change
 from tests.projections.conftest import account, feed, first_generations
 
 __all__ = ["account", "feed", "first_generations"]
@@ -122,11 +122,11 @@ async def test_what_ends_or_changes_a_session_names_it_and_its_use_does_not(
     ear: Ear, pool: asyncpg.Pool, settings: Settings, account: UUID, statement: str, heard: bool
 ) -> None:
     user = await pool.fetchval("SELECT user_id FROM portal.id_mappings")
-    opened = await sessions.open_session(pool, settings, user, "", "")
+    opened = await session_store.open_session(pool, settings, user, "", "")
     await ear.heard()
     await pool.execute(statement)
     words = {word for word in await ear.heard() if word.startswith("s")}
-    assert words == ({f"s{sessions.digest(opened.token).hex()}"} if heard else set())
+    assert words == ({f"s{session_store.digest(opened.token).hex()}"} if heard else set())
 
 
 async def test_another_generation_is_everybodys_news_and_the_progress_of_filling_nobodys(
@@ -184,9 +184,9 @@ async def test_a_session_given_to_somebody_else_by_a_pooler_is_noticed(
     ear: Ear, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As seen from here: the backend that answers does not listen."""
-    from app.readmodels import watch
+    from app.cache import lease
 
-    monkeypatch.setattr(watch, "_PING", "SELECT 'another_channel' IN (SELECT pg_listening_channels())")
+    monkeypatch.setattr(lease, "_PING", "SELECT 'another_channel' IN (SELECT pg_listening_channels())")
     await pool.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'portal-watch'")
-    await asyncio.sleep(watch.RETRY_SECONDS * 1.5)
+    await asyncio.sleep(lease.RETRY_SECONDS * 1.5)
     assert not await ear.watch.held()

@@ -4,15 +4,15 @@ import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.cache.redis_breaker import state_of
 from app.cli import migrate
 from app.cli.doctor.finding import Finding, Trouble, checked
 from app.db import open_pool
 from app.errors import TransactionPooler
-from app.ingest.measure import measure
-from app.ingest.measures import concerns
+from app.ingest.lag.measure import measure
+from app.ingest.lag.report import concerns
 from app.jobs import JOB_TIMEOUT_SECONDS, damaged_keys
 from app.pooler import refuse_transaction_pooler
-from app.redis_breaker import state_of
 from app.settings import Settings
 
 CONNECT_SECONDS = 5

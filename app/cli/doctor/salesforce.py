@@ -8,9 +8,9 @@ from app.cli.doctor.finding import Finding, NotTried, Trouble, checked
 from app.errors import UpstreamNotFound, UpstreamRejected
 from app.events import Record
 from app.integrations.salesforce.client import SalesforceClient, quote
-from app.integrations.salesforce.lacks import PERMISSION_SET, lacks
-from app.integrations.salesforce.needs import NEEDS, Need
-from app.integrations.salesforce.pubsub import PubSubClient
+from app.integrations.salesforce.events.pubsub import PubSubClient
+from app.integrations.salesforce.org.lacks import PERMISSION_SET, lacks
+from app.integrations.salesforce.org.needs import NEEDS, Need
 from app.integrations.salesforce.records import mirrored
 from app.integrations.salesforce.wire import FIELDS
 from app.projections.catalog import doubts

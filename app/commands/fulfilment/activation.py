@@ -5,11 +5,11 @@ Writes: portal.fulfilments, portal.provision_steps, portal.mails, Salesforce Ord
 
 from datetime import UTC, datetime
 
-from app.commands import mail
+from app.commands import mail_outbox
 from app.commands.fulfilment.provision.journal import begin_template
 from app.commands.fulfilment.work import Next, Outcome, Work
-from app.ingest.accounts import whmcs_hint
-from app.ingest.mirror import now
+from app.ingest.apply.mirror import now
+from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.salesforce import activation, orders, records
 
 _MAILED = """
@@ -48,4 +48,4 @@ async def complete(work: Work) -> Outcome:
 async def _mail_once(work: Work) -> None:
     async with work.ctx.pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(_MAILED, work.order.order_id):
-            await mail.ask(connection, "service_active", work.email)
+            await mail_outbox.ask(connection, "service_active", work.email)

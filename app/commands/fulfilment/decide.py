@@ -17,11 +17,11 @@ portal.fulfilment_steps, portal.audit, WHM account, WHMCS order and services, Sa
 from datetime import UTC, datetime
 from typing import Any
 
-from app.commands.context import Context
+from app.audit import Operator, audit
+from app.commands.execution.context import Context
 from app.commands.fulfilment import overview
 from app.commands.fulfilment.overview import FulfilmentStory
 from app.errors import Conflict, UpstreamNotFound
-from app.ingest.operators import Operator, audit
 from app.integrations.salesforce import activation
 
 PENDING, GONE = "Pending", "Cancelled"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from app.commands.context import Context
+from app.commands.execution.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.intake.words import folded
 from app.integrations.salesforce.activation import Line, LiveOrder

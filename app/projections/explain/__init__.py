@@ -13,7 +13,7 @@ import msgspec
 
 from app.errors import NotFound
 from app.events import Record
-from app.projections import generations
+from app.projections.engine import generations
 from app.projections.explain.remarks import remarks
 from app.projections.explain.shapes import Entry, Explanation, Letter, Row, Source, State
 from app.projections.explain.sources import Address, Found, find

@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.events import Record
-from app.projections.groups import accounts_of
+from app.projections.engine.groups import accounts_of
 from app.projections.projector import Projector
 
 Address = tuple[str, str]

@@ -19,8 +19,8 @@ from msgspec import Struct
 from app import leases
 from app.errors import Conflict, NotFound
 from app.events import Record
-from app.projections import engine, generations
-from app.projections.generations import Generation
+from app.projections.engine import generations, recompute
+from app.projections.engine.generations import Generation
 from app.projections.projector import Projector
 from app.projections.rebuild import compare, fill
 from app.projections.rebuild.compare import Comparison
@@ -164,7 +164,7 @@ async def rebuild_account(pool: asyncpg.Pool, projectors: Sequence[Projector], a
             data=dict(row),
             owner_id=str(account_id),
         )
-        await engine.project(projectors, connection, [link], [])
+        await recompute.project(projectors, connection, [link], [])
         return int(
             await connection.fetchval(
                 "SELECT version FROM read_model.account_versions WHERE account_id = $1", account_id

@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from app.projections import generations, groups, loading, rows, versions
-from app.projections.generations import Generation
+from app.projections.engine import account_versions, generations, groups, load_groups, write_rows
+from app.projections.engine.generations import Generation
 from app.projections.projector import Projector
 
 CHUNK = 200
@@ -74,9 +74,9 @@ async def _fill_chunk(connection: Any, projector: Projector, generation: int, ke
     """
     wanted = [("", key) if projector.scope == "record" else (key, "") for key in keys]
     plan = await groups.plan(connection, projector, wanted)
-    held = await versions.hold(connection, {account for _, account in plan.values()})
+    held = await account_versions.hold(connection, {account for _, account in plan.values()})
     if await groups.plan(connection, projector, wanted) != plan:
         raise groups.Moved
     if plan:
-        (found,) = await loading.load(connection, [(projector, plan)])
-        await rows.write(connection, projector, generation, rows.compute(projector, found, held))
+        (found,) = await load_groups.load(connection, [(projector, plan)])
+        await write_rows.write(connection, projector, generation, write_rows.compute(projector, found, held))

@@ -8,12 +8,12 @@ from typing import Any
 import pytest_asyncio
 
 from app.integrations.salesforce.client import SalesforceClient
-from app.integrations.salesforce.pubsub import PubSubClient
+from app.integrations.salesforce.events.pubsub import PubSubClient
 from app.settings import Settings
+from tests.fixtures.salesforce_stand_in import Stand
 from tests.integrations.conftest import settings
 from tests.integrations.salesforce.certificates import self_signed
 from tests.integrations.scripted import Asked, Reply, Upstream, scripted
-from tests.salesforce_stand import Stand
 
 
 def settings_of(stand: Stand, **given: Any) -> Settings:

@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 from app.errors import PortalError, UpstreamBusy, UpstreamError, UpstreamUnavailable
-from app.integrations.salesforce import pubsub
-from app.integrations.salesforce.pubsub import PubSubClient
+from app.integrations.salesforce.events import pubsub
+from app.integrations.salesforce.events.pubsub import PubSubClient
 from app.integrations.salesforce.token import Token
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb

@@ -7,8 +7,8 @@ from io import BytesIO
 import fastavro
 import pytest
 
-from app.integrations.salesforce.changes import changes_of, named_fields
-from app.integrations.salesforce.schemas import parse
+from app.integrations.salesforce.events.changes import changes_of, named_fields
+from app.integrations.salesforce.events.schemas import parse
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 COMMITTED = 1_769_904_000_000

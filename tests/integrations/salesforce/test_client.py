@@ -14,8 +14,8 @@ from app.errors import (
 )
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
+from tests.fixtures.salesforce_stand_in import account_id, new_key
 from tests.integrations.salesforce.conftest import settings_of
-from tests.salesforce_stand import account_id, new_key
 
 SKU = "INTERNET-SILVER-HOME-1G"
 PORTAL_FIELD = "Portal_Status__c"

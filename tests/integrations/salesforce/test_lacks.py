@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.integrations.salesforce.lacks import lacks
-from app.integrations.salesforce.needs import NEEDS
-from sandbox.salesforce.describe import describe
-from sandbox.salesforce.fields import SObject, pick
-from sandbox.salesforce.schema import OBJECTS
+from app.integrations.salesforce.org.lacks import lacks
+from app.integrations.salesforce.org.needs import NEEDS
+from sandbox.salesforce.schema.describe import describe
+from sandbox.salesforce.schema.fields import SObject, pick
+from sandbox.salesforce.schema.objects import OBJECTS
 
 
 def of(sobject: SObject, **more: object) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.integrations.salesforce.changes import changes_of
+from app.integrations.salesforce.events.changes import changes_of
 from tests.integrations.salesforce.test_changes import SCHEMA
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from app.errors import UpstreamMalformed, UpstreamRejected
 from app.integrations.salesforce.paging import resumed
+from tests.fixtures.salesforce_stand_in import account_id
 from tests.integrations.salesforce.rude import Asked, RudeOrg, framed, refused, rude_org
-from tests.salesforce_stand import account_id
 
 IDS = [f"80100000000000{n}AAA" for n in range(1, 8)]
 

@@ -8,11 +8,11 @@ import pytest
 from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamError, UpstreamRejected, UpstreamUnavailable
 from app.integrations.salesforce.faults import ReplayRejected
 from app.integrations.salesforce.wire import FIELDS
-from sandbox.salesforce.bus import Event
-from sandbox.salesforce.control import staff_work
-from sandbox.salesforce.platform_events import publish_event
-from sandbox.salesforce.schema import ELIGIBILITY_EVENT
-from tests.salesforce_stand import account_id
+from sandbox.salesforce.bus.bus import Event
+from sandbox.salesforce.bus.platform_events import publish_event
+from sandbox.salesforce.control.control import staff_work
+from sandbox.salesforce.schema.objects import ELIGIBILITY_EVENT
+from tests.fixtures.salesforce_stand_in import account_id
 
 CHANNEL = "/data/Portal__chn"
 ELIGIBILITY = "/event/Account_Eligibility_Update__e"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.errors import InvalidRequest
-from app.integrations.salesforce.webhook import decode
+from app.integrations.salesforce.events.webhook import decode
 
 ORDER = "801000000000001AAA"
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.intake import unreadable
 from app.integrations.whmcs import records
-from app.projections.invoice_lines import sums
+from app.projections.parts.invoice_lines import sums
 
 READ_AT = datetime(2026, 2, 1, 12, 0, 0, 5_000, tzinfo=UTC)
 

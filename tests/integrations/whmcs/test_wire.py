@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.integrations.whmcs.wire import as_list, csv, form, identifier, moment, serialized, text
-from sandbox.whmcs.errors import Refused
+from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.forms import unserialized
 
 

@@ -7,7 +7,7 @@ import grpc.aio
 import httpx
 import pytest_asyncio
 
-from tests.salesforce_stand import DATA, Stand, Subscriber, stand
+from tests.fixtures.salesforce_stand_in import DATA, Stand, Subscriber, stand
 
 
 @pytest_asyncio.fixture(scope="session")

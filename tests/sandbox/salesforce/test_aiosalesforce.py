@@ -7,7 +7,7 @@ from aiosalesforce import Salesforce
 from aiosalesforce.auth import JwtBearerFlow
 from aiosalesforce.exceptions import SalesforceError
 
-from tests.salesforce_stand import account_id, new_key, trusting
+from tests.fixtures.salesforce_stand_in import account_id, new_key, trusting
 
 
 class Redirected(httpx.AsyncHTTPTransport):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.salesforce.avro import bitmaps, change_schema
-from sandbox.salesforce.fields import Field, SObject, address
+from sandbox.salesforce.bus.avro import bitmaps, change_schema
+from sandbox.salesforce.schema.fields import Field, SObject, address
 
 DOCUMENTED = SObject(
     "Account",

@@ -8,9 +8,9 @@ import fastavro
 
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
-from sandbox.salesforce.avro import event_schema
-from sandbox.salesforce.schema import EVENTS
-from tests.salesforce_stand import PRICEBOOK_ID, account_id, schema_json
+from sandbox.salesforce.bus.avro import event_schema
+from sandbox.salesforce.schema.objects import EVENTS
+from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, account_id, schema_json
 
 ELIGIBILITY = "/event/Account_Eligibility_Update__e"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.salesforce_stand import PEOPLE, account_id
+from tests.fixtures.salesforce_stand_in import PEOPLE, account_id
 
 ORDER = {"AccountId": account_id(9), "EffectiveDate": "2026-02-01", "Status": "Pending Review"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.salesforce.ids import checksum, full_id, make_id
+from sandbox.salesforce.org.ids import checksum, full_id, make_id
 
 
 @pytest.mark.parametrize(

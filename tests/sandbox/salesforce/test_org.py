@@ -5,11 +5,11 @@ import pickle
 
 import pytest
 
-from sandbox.salesforce.errors import SalesforceError
-from sandbox.salesforce.org import Org
-from sandbox.salesforce.seed import seed
-from sandbox.salesforce.transaction import Transaction
-from tests.salesforce_stand import PEOPLE, PRICEBOOK_ID, PRODUCTS, account_id
+from sandbox.salesforce.org.org import Org
+from sandbox.salesforce.org.seed import seed
+from sandbox.salesforce.org.transaction import Transaction
+from sandbox.salesforce.rest.errors import SalesforceError
+from tests.fixtures.salesforce_stand_in import PEOPLE, PRICEBOOK_ID, PRODUCTS, account_id
 
 
 @pytest.fixture

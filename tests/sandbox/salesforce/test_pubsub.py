@@ -9,8 +9,8 @@ import pytest
 
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
-from sandbox.salesforce.pubsub_stream import Pace
-from tests.salesforce_stand import Subscriber, account_id, schema_json, stand
+from sandbox.salesforce.bus.pubsub_stream import Pace
+from tests.fixtures.salesforce_stand_in import Subscriber, account_id, schema_json, stand
 
 CHANNEL = "/data/Portal__chn"
 PREFIX = "sfdc.platform.eventbus.grpc."

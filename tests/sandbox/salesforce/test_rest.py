@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from sandbox.salesforce import connected_app
-from sandbox.salesforce.org import Org
-from tests.salesforce_stand import PRICEBOOK_ID, account_id, new_key, trusting
+from sandbox.salesforce.org.org import Org
+from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, account_id, new_key, trusting
 
 DATA = "/services/data/v66.0"
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eventbus import pubsub_api_pb2 as pb
-from tests.salesforce_stand import account_id
+from tests.fixtures.salesforce_stand_in import account_id
 from tests.sandbox.salesforce.test_change_events import decode
 
 CHANNEL = "/data/Portal__chn"

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.salesforce_stand import DATA, PRICEBOOK_ID, account_id, stand
+from tests.fixtures.salesforce_stand_in import DATA, PRICEBOOK_ID, account_id, stand
 
 
 @pytest.fixture(scope="module")

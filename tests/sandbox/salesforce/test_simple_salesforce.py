@@ -15,7 +15,7 @@ from simple_salesforce.exceptions import (
 )
 from simple_salesforce.format import format_soql
 
-from tests.salesforce_stand import PEOPLE, PRODUCTS, Stand, account_id, new_key
+from tests.fixtures.salesforce_stand_in import PEOPLE, PRODUCTS, Stand, account_id, new_key
 
 NEWCOMER = next(person.customer_number for person in reversed(PEOPLE) if not person.has_whmcs)
 """Somebody who never ordered."""

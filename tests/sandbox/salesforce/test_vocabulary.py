@@ -3,7 +3,7 @@
 import pytest
 
 from app.integrations.salesforce.wire import FIELDS
-from sandbox.salesforce.schema import OBJECTS
+from sandbox.salesforce.schema.objects import OBJECTS
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))

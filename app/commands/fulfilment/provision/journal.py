@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.commands.context import Context
+from app.commands.execution.context import Context
 from app.commands.fulfilment.provision.parameters import CREATE_ACCOUNT
 from app.commands.fulfilment.provision.task import Task
 from app.commands.fulfilment.provision.templates import TemplateStep

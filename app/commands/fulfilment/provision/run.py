@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from app.commands.context import Context
+from app.commands.execution.context import Context
 from app.commands.fulfilment.provision import journal
 from app.commands.fulfilment.provision.steps import STEPS
 from app.commands.fulfilment.provision.task import Task

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from app.commands.context import Context
+from app.commands.execution.context import Context
 from app.commands.fulfilment.work import Fail
 from app.integrations.whm.client import HostingAccount
 

@@ -3,7 +3,7 @@
 Writes: portal.provision_steps, portal.mails.
 """
 
-from app.commands import mail
+from app.commands import mail_outbox
 from app.commands.fulfilment.provision.task import Task
 from app.commands.fulfilment.work import Next, Outcome
 
@@ -18,5 +18,5 @@ async def send_welcome_email(task: Task) -> Outcome:
     """Ask for it in the transaction that notes that it was asked for."""
     async with task.ctx.pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(_ONCE, task.order_id, task.position):
-            await mail.ask_user(connection, "welcome", await connection.fetchval(_USER, task.account_id))
+            await mail_outbox.ask_user(connection, "welcome", await connection.fetchval(_USER, task.account_id))
     return Next()

@@ -1,0 +1,33 @@
+"""Change the billing address: WHMCS is authoritative, so the write goes there, and what it then holds is read back.
+
+Salesforce keeps no address of a portal customer but the copies that orders take.
+
+Writes: WHMCS client.
+"""
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from app.commands.account.edit_client import edit
+from app.commands.execution import postal_addresses
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity.enrolment.sign_up import Address
+from app.readmodels import profiles
+
+
+class ChangeAddress(Struct):
+    """The new address, and the one that the caller decided on, if it said so."""
+
+    address: Address
+    expected: profiles.Address | None = None
+
+
+async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> Done:
+    """Replace the address. Old orders keep the address they were placed with. Safe to repeat.
+
+    Raises:
+        RuleViolated: `address_invalid`.
+        Outdated: `precondition_failed`.
+    """
+    address = postal_addresses.checked(profiles.Address(**asdict(request.address)))
+    return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address))

@@ -1,0 +1,63 @@
+"""Editing a WHMCS client: one edit of a customer at a time, decided on what WHMCS holds, and read back.
+
+Reads and writes: WHMCS client. Writes: ingest.inbox.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from app.commands.execution.context import Actor, Context, Done
+from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected
+from app.ingest.refetch.owners import whmcs_hint
+from app.integrations.whmcs import records
+from app.readmodels.profiles import Profile, profile_of
+
+PATIENCE_SECONDS = 5.0
+PAUSE_SECONDS = 0.05
+
+log = structlog.get_logger()
+
+
+async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
+    """Set fields, in WHMCS's names, unless the client is not what the caller decided on; the result is the new profile.
+
+    What depends on the client is read again in the background (F1-28).
+
+    Raises:
+        Outdated: `precondition_failed`; what WHMCS holds is on its way to the read models.
+        RuleViolated: `details_refused`, WHMCS will not take them.
+        Conflict: `edit_in_progress`.
+    """
+    account_id = actor.account_id_or_refuse()
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while True:
+        async with ctx.locks.exclusively("client", account_id) as mine:
+            if mine:
+                return await _edit(ctx, actor, fields, is_expected)
+        if asyncio.get_running_loop().time() > deadline:
+            raise Conflict("Another change of yours is just being saved. Please try again.", code="edit_in_progress")
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
+    read_at = datetime.now(UTC)
+    present = await ctx.whmcs.client(actor.whmcs_client_id)
+    if not is_expected(profile_of(present.data)):
+        await ctx.inbox.submit([records.change(present, origin="command", read_at=read_at)])
+        raise Outdated
+    try:
+        await ctx.whmcs.update_client(actor.whmcs_client_id, fields)
+    except UpstreamNotFound:
+        raise
+    except UpstreamRejected as error:
+        log.warning("client_edit_refused", whmcs_client_id=actor.whmcs_client_id, error=str(error))
+        sentence = "The billing system refused these details. Please correct them, or contact support."
+        raise RuleViolated(sentence, code="details_refused") from error
+    read_at = datetime.now(UTC)
+    changed = await ctx.whmcs.client(actor.whmcs_client_id)
+    submission = await ctx.inbox.submit([records.change(changed, origin="command", read_at=read_at)])
+    await ctx.inbox.submit([whmcs_hint("client_services", actor.whmcs_client_id, f"edit:{read_at.timestamp()}")])
+    return Done(profile_of(changed.data), submission)

@@ -1,0 +1,64 @@
+"""Mark notifications as read: one, or all there are.
+
+Which ones a customer has read is nobody else's business, so it stays in the portal.
+
+Writes: portal.notification_reads.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.commands.execution.context import Actor, Context, Done
+from app.errors import NotFound
+from app.readmodels.notifications import SHOWN, UNREAD
+
+_MARK = f"""
+WITH wanted AS (
+    SELECT t.account_id, t.entry_id FROM read_model.timeline t
+    WHERE t.account_id = $1 AND {SHOWN} AND ($2::text IS NULL OR t.entry_id = $2) AND ($3::text IS NULL OR (
+        (t.at, t.entry_id) <= (SELECT l.at, l.entry_id FROM read_model.timeline l
+                               WHERE l.account_id = $1 AND l.entry_id = $3 LIMIT 1)))
+), marked AS (
+    INSERT INTO portal.notification_reads (account_id, entry_id) SELECT * FROM wanted ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM wanted
+"""
+
+
+class ReadNotification(Struct, frozen=True):
+    """One, which the address names."""
+
+    notification_id: str
+
+
+class ReadNotifications(Struct, forbid_unknown_fields=True):
+    """Up to which: the newest that the customer has seen, so that one which came in meanwhile stays unread. Without it
+    all that there are."""
+
+    up_to: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class Unread(Struct, frozen=True):
+    """How many are left."""
+
+    unread: int
+
+
+async def read_notification(ctx: Context, actor: Actor, request: ReadNotification) -> Done:
+    """Mark one as read; again is no harm.
+
+    Raises:
+        NotFound: `notification_not_found`, absent or another account's.
+    """
+    account_id = actor.account_id_or_refuse()
+    if not await ctx.pool.fetchval(_MARK, account_id, request.notification_id, None):
+        raise NotFound("There is no such notification.", code="notification_not_found")
+    return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)), target=request.notification_id)
+
+
+async def read_notifications(ctx: Context, actor: Actor, request: ReadNotifications) -> Done:
+    """Mark all as read, or all up to one."""
+    account_id = actor.account_id_or_refuse()
+    await ctx.pool.fetchval(_MARK, account_id, None, request.up_to)
+    return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)))

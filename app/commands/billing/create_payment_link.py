@@ -1,0 +1,80 @@
+"""Make a single-use link to where invoices are paid in WHMCS, or downloaded. Never stored, never logged."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.commands.billing.payable_invoices import own_invoices, refuse_unpayable
+from app.commands.billing.sso_link import billing_link
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.doubts import repeatable
+from app.errors import RuleViolated, Violation
+from app.integrations.whmcs.links import INVOICE_PATH, PDF_PATH, several_path
+
+MOST_AT_ONCE = 50
+
+InvoiceId = Annotated[str, Meta(min_length=1, max_length=20)]
+
+
+class PayInvoice(Struct, frozen=True):
+    """Which invoice, and through which gateway, if it shall be another than the invoice's own."""
+
+    invoice_id: str
+    gateway: str | None = None
+
+
+class PayBy(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to pay; the gateways are those of `/api/payment-gateways`."""
+
+    gateway: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+
+
+class PayInvoices(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which invoices."""
+
+    invoice_ids: Annotated[list[InvoiceId], Meta(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+async def create_payment_link(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
+    """A link to the payment page of the account's own invoice.
+
+    Raises:
+        NotFound: absent, or another account's.
+        Conflict: `invoice_not_payable`, `payment_in_progress`.
+        RuleViolated: `gateway_unknown`.
+        UpstreamError: WHMCS is away.
+    """
+    await refuse_unpayable(ctx, await own_invoices(ctx, actor, [request.invoice_id]))
+    if request.gateway:
+        await _set_gateway(ctx, request.invoice_id, request.gateway)
+    link = await billing_link(ctx, actor, INVOICE_PATH.format(invoice_id=request.invoice_id))
+    return Done(link, target=request.invoice_id)
+
+
+async def _set_gateway(ctx: Context, invoice_id: str, gateway: str) -> None:
+    if not await ctx.pool.fetchval("SELECT EXISTS (SELECT FROM read_model.gateways WHERE gateway = $1)", gateway):
+        sentence = "There is no such way to pay. Please choose one of those offered."
+        problem = Violation("gateway", "gateway_unknown", sentence)
+        raise RuleViolated(sentence, code="gateway_unknown", errors=[problem])
+    with repeatable():
+        await ctx.whmcs.set_invoice_gateway(invoice_id, gateway)
+
+
+async def create_payments_link(ctx: Context, actor: Actor, request: PayInvoices) -> Done:
+    """A link to the page where several of the account's own invoices are paid at once. It raises the same."""
+    invoice_ids = list(dict.fromkeys(request.invoice_ids))
+    await refuse_unpayable(ctx, await own_invoices(ctx, actor, invoice_ids), "invoice_ids.{}")
+    path = several_path(invoice_ids) if len(invoice_ids) > 1 else INVOICE_PATH.format(invoice_id=invoice_ids[0])
+    return Done(await billing_link(ctx, actor, path), target=",".join(invoice_ids))
+
+
+async def create_invoice_pdf_link(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
+    """A link to the invoice as WHMCS prints it.
+
+    Raises:
+        NotFound: absent, a draft, or another account's.
+        UpstreamError: WHMCS is away.
+    """
+    await own_invoices(ctx, actor, [request.invoice_id])
+    link = await billing_link(ctx, actor, PDF_PATH.format(invoice_id=request.invoice_id))
+    return Done(link, target=request.invoice_id)

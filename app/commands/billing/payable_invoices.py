@@ -1,0 +1,138 @@
+"""The account's invoices as a payment needs to know them: from the read model, asked live where that is past its bound.
+
+Reads: read_model.invoices; WHMCS invoices; portal.captures. Writes: ingest.inbox.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from app.commands.billing import captures
+from app.commands.execution.context import Actor, Context
+from app.errors import Conflict, NotFound, UpstreamNotFound, Violation
+from app.ingest.apply.mirror import now
+from app.integrations.whmcs.records import Record, change
+from app.readmodels.freshness import BOUND_SECONDS
+from app.readmodels.invoices import PAYABLE, status_of
+
+REASONS = {
+    "paid": ("invoice_paid", "This invoice is paid already."),
+    "cancelled": ("invoice_cancelled", "This invoice was cancelled; there is nothing to pay."),
+    "refunded": ("invoice_refunded", "This invoice was refunded; there is nothing to pay."),
+    "payment_pending": (
+        "invoice_payment_pending",
+        "A payment for this invoice is on its way. It shows as paid once it has arrived.",
+    ),
+    "collections": ("invoice_collections", "This invoice is with debt collection. Please contact support to pay it."),
+}
+"""Statuses in which WHMCS takes no payment from the customer: the code and how to say so."""
+UNCLEAR = ("invoice_status_unknown", "We cannot tell whether this invoice can be paid. Please contact support.")
+
+
+class OpenInvoice(Struct, frozen=True):
+    """What must be known of an invoice before it is paid."""
+
+    invoice_id: str
+    status: str
+
+
+async def own_invoices(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> list[OpenInvoice]:
+    """The account's own invoices of these ids, in their order; asked live where they are past their bound.
+
+    Raises:
+        NotFound: `invoice_not_found`, one is absent, a draft, or another account's.
+        UpstreamError: WHMCS had to be asked and could not answer.
+    """
+    rows = await rows_of(ctx, actor, invoice_ids)
+    return await asyncio.gather(*(_verified(ctx, actor, row) for row in rows))
+
+
+async def rows_of(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> list[Any]:
+    """The same as the read model has them: invoice_id, status, currency, as_of.
+
+    Raises:
+        NotFound: `invoice_not_found`.
+    """
+    rows = await ctx.pool.fetch(
+        "SELECT invoice_id, status, currency, as_of FROM read_model.invoices "
+        "WHERE account_id = $1 AND invoice_id = ANY($2::text[]) AND status <> 'draft'",
+        actor.account_id_or_refuse(),
+        list(invoice_ids),
+    )
+    known = {row["invoice_id"]: row for row in rows}
+    if any(invoice_id not in known for invoice_id in invoice_ids):
+        raise _not_found()
+    return [known[invoice_id] for invoice_id in invoice_ids]
+
+
+async def _verified(ctx: Context, actor: Actor, row: Any) -> OpenInvoice:
+    if (datetime.now(UTC) - row["as_of"]).total_seconds() <= BOUND_SECONDS["invoice"]:
+        return OpenInvoice(row["invoice_id"], row["status"])
+    return OpenInvoice(row["invoice_id"], (await read(ctx, actor, row["invoice_id"], row["currency"])).status)
+
+
+class Live(Struct, frozen=True):
+    """An invoice as WHMCS has it now; `submission` brings it into the read model."""
+
+    record: Record
+    submission: int | None
+
+    @property
+    def status(self) -> str:
+        """The portal's word for it."""
+        return status_of(self.record.data["status"])
+
+
+async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Live:
+    """Ask WHMCS; the read model follows.
+
+    Raises:
+        NotFound: WHMCS has it no more, has it as a draft, or gave it to somebody else.
+        UpstreamError: WHMCS could not answer.
+    """
+    read_at = now()
+    try:
+        found = await ctx.whmcs.own_invoice(invoice_id, actor.whmcs_client_id, currency)
+    except UpstreamNotFound as error:
+        raise _not_found() from error
+    live = Live(found, await ctx.inbox.submit([change(found, origin="command", read_at=read_at)]))
+    if live.status == "draft":  # taken back by staff, and none of the customer's affair until it is issued
+        raise _not_found()
+    return live
+
+
+async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field: str = "invoice_id") -> None:
+    """Every invoice must be open, and none may be in the middle of being charged.
+
+    Raises:
+        Conflict: `invoice_not_payable` with the reason of each; `payment_in_progress`.
+    """
+    problems = [
+        Violation(field.format(number), *REASONS.get(each.status, UNCLEAR))
+        for number, each in enumerate(invoices)
+        if each.status not in PAYABLE
+    ]
+    if problems:
+        sentence = problems[0].message if len(invoices) == 1 else "Some of these invoices cannot be paid. See errors."
+        raise Conflict(sentence, code="invoice_not_payable", errors=problems)
+    for each in invoices:
+        sent = await captures.last(ctx.pool, each.invoice_id)
+        if sent and sent.open_for_seconds:
+            raise in_progress(sent.open_for_seconds)
+
+
+def _not_found() -> NotFound:
+    """Absent and another's are the same answer."""
+    return NotFound("Invoice not found.", code="invoice_not_found")
+
+
+def in_progress(wait_seconds: float) -> Conflict:
+    """Somebody is charging it, or did and nobody knows yet what came of it."""
+    return Conflict(
+        "A payment for this invoice is being checked right now. Please look again in a moment before you pay.",
+        code="payment_in_progress",
+        retry_after_seconds=max(int(wait_seconds), 2),
+    )

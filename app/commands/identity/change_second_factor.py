@@ -1,0 +1,111 @@
+"""Turn the second factor on and off. On takes two steps, so that nobody is locked out by a code that never worked. With
+either the session gets another token: whoever copied the old one is left with nothing.
+
+Reads and writes: portal.totp, portal.recovery_codes. Writes: portal.sessions, portal.mails.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.cache.lease import heard_everywhere
+from app.commands import mail_outbox
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity import second_factor
+from app.commands.identity.change_password import Secret, require_password
+from app.commands.identity.sessions import session_store
+from app.errors import Conflict, NotAllowed
+from app.inputs.numbers import Code
+
+FactorCode = Annotated[Code, Meta(min_length=6, max_length=60)]
+
+
+class EnrolSecondFactor(Struct, forbid_unknown_fields=True):
+    """The password, because a stolen session must not take the account over."""
+
+    password: Secret
+
+
+class ConfirmSecondFactor(Struct, forbid_unknown_fields=True):
+    """The code that the app shows now."""
+
+    code: FactorCode
+
+
+class DisableSecondFactor(Struct, forbid_unknown_fields=True):
+    """Both factors; a recovery code will do."""
+
+    password: Secret
+    code: FactorCode
+
+
+class SessionRenewed(Struct, frozen=True, kw_only=True):
+    """The session goes on under this token, in the cookie too; the one before is refused. `csrf_token` as at login."""
+
+    token: str
+    expires_at: datetime
+    csrf_token: str
+
+
+class SecondFactorOn(SessionRenewed, frozen=True, kw_only=True):
+    """The same, and codes each of which replaces the app once. They are shown now and never again."""
+
+    recovery_codes: list[str]
+
+
+async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFactor) -> Done:
+    """Offer a secret for an authenticator app; it counts once a code of it was confirmed.
+
+    Raises:
+        NotAllowed: `password_wrong`.
+        Conflict: `mfa_already_on`.
+    """
+    user = await require_password(ctx, actor, request.password)
+    assert actor.user_id is not None
+    enrolment = await second_factor.offer(ctx, actor.user_id, user.email)
+    if enrolment is None:
+        raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
+    return Done(enrolment)
+
+
+async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSecondFactor) -> Done:
+    """Put the offered secret in force. This session goes on under another token, every other ends.
+
+    Raises:
+        NotAuthenticated: `mfa_code_invalid`; or the session has ended meanwhile.
+        Conflict: `mfa_already_on`.
+    """
+    assert actor.user_id is not None
+    if await second_factor.is_enrolled(ctx.pool, actor.user_id):
+        raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
+    await second_factor.check(ctx, actor, actor.user_id, request.code, recovery=False)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        await session_store.hold(connection, actor.user_id)
+        codes = await second_factor.put_in_force(connection, actor.user_id)
+        await session_store.revoke_all(connection, actor.user_id, but=actor.session_id)
+        opened = await session_store.renew(connection, actor.session_id, proven=True)
+        await mail_outbox.ask_user(connection, "mfa_enabled", actor.user_id)
+    await heard_everywhere()
+    return Done((opened, {"recovery_codes": codes}))
+
+
+async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSecondFactor) -> Done:
+    """Turn it off. This session goes on under another token, the others as they are. Staff may not.
+
+    Raises:
+        NotAllowed: `password_wrong`, `mfa_needed_by_staff`.
+        NotAuthenticated: `mfa_code_invalid`; or the session has ended meanwhile.
+    """
+    if actor.role != "customer":
+        raise NotAllowed("Members of staff need a second factor.", code="mfa_needed_by_staff")
+    await require_password(ctx, actor, request.password)
+    assert actor.user_id is not None
+    await second_factor.check(ctx, actor, actor.user_id, request.code)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        await session_store.hold(connection, actor.user_id)
+        await second_factor.remove(connection, actor.user_id)
+        opened = await session_store.renew(connection, actor.session_id)
+        await mail_outbox.ask_user(connection, "mfa_disabled", actor.user_id)
+    await heard_everywhere()
+    return Done((opened, {}))

@@ -1,0 +1,76 @@
+"""Complete a link: the login and everything else is proven, a portal password is set, and the account is made.
+
+Reads and writes: portal.enrolments. Writes: portal.users, portal.id_mappings, portal.mails, Salesforce Account.
+"""
+
+from typing import Annotated
+from uuid import uuid4
+
+import structlog
+from msgspec import Meta, Struct
+
+from app.commands.account.tell_salesforce import registered
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity import passwords
+from app.commands.identity.enrolment import enrolments, link_steps, new_accounts
+from app.commands.identity.enrolment.link_facts import Chosen
+from app.commands.identity.enrolment.link_steps import Token
+from app.commands.identity.enrolment.new_accounts import Ids, NewAccount
+from app.commands.identity.users import User
+from app.errors import UpstreamError
+
+log = structlog.get_logger()
+
+
+class CompleteLink(Struct, forbid_unknown_fields=True):
+    """The token of the last step, and the password for the portal."""
+
+    link_token: Token
+    new_password: Annotated[str, Meta(max_length=1024)]
+
+
+async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Done:
+    """Make the portal user of a proven billing client.
+
+    Raises:
+        InvalidRequest: weak password, or `link_token_invalid`: used, expired or never issued.
+        Conflict: `account_exists`; `link_step_wrong`: something is to be proven or chosen first.
+    """
+    waiting = await link_steps.expected(ctx, request.link_token, "password")
+    facts, chosen = waiting.facts, waiting.facts.chosen
+    assert chosen is not None
+    personal = (facts.email, chosen.first_name, chosen.last_name)
+    await passwords.refuse_weak(request.new_password, "new_password", personal=personal)
+    password_hash = await passwords.hashed(request.new_password)
+    user = User(
+        user_id=uuid4(),
+        email=facts.email,
+        first_name=chosen.first_name,
+        last_name=chosen.last_name,
+        role="customer",
+    )
+    ids = Ids(
+        customer_number=chosen.customer_number,
+        salesforce_account_id=chosen.salesforce_account_id,
+        whmcs_client_id=chosen.whmcs_client_id,
+    )
+    mailboxes = (*chosen.mailboxes, facts.email)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        if not await enrolments.use(connection, waiting.id):
+            raise enrolments.refusal("link")
+        made = await new_accounts.add(
+            connection, user, password_hash, ids, notice="account_linked", mailboxes=mailboxes
+        )
+    await ctx.inbox.wake(made.to_wake)
+    await _tell_salesforce(ctx, chosen)
+    result = NewAccount(user, made.account_id)
+    return Done(result, made.submission, target=ids.whmcs_client_id, user_id=user.user_id, account_id=made.account_id)
+
+
+async def _tell_salesforce(ctx: Context, chosen: Chosen) -> None:
+    """Mark the account portal-active. The customer is linked whether or not Salesforce hears of it now."""
+    account = {"Id": chosen.salesforce_account_id, "Name": chosen.salesforce_account_name}
+    try:
+        await registered(ctx.pool, ctx.salesforce, account, chosen.whmcs_client_id, signed_up=False)
+    except UpstreamError as error:
+        log.warning("salesforce_told_of_link_later", salesforce_account_id=account["Id"], error=str(error))

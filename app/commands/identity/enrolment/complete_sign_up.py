@@ -1,0 +1,97 @@
+"""Complete a sign-up with the code that was mailed, or printed in a letter.
+
+Only whoever reads the mailbox on file, or holds the letter, gets further, and only they are told what is wrong. If they
+want to log in with another address than the one that was proven, a second code proves that one.
+
+Reads and writes: portal.enrolments. Writes: portal.mails, and what `register_customer` writes.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity import login_throttle, readable_codes
+from app.commands.identity.enrolment import enrolments, invitations, mailed_codes
+from app.commands.identity.enrolment.enrolments import Enrolment
+from app.commands.identity.enrolment.register_customer import register_customer
+from app.commands.identity.enrolment.sign_up import SignUpFacts
+from app.commands.identity.sessions.session_store import digest
+from app.errors import Conflict, NotAuthenticated
+from app.inputs import numbers
+
+Code = Annotated[numbers.Code, Meta(max_length=40)]
+
+
+class CompleteSignUp(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The token of the first step and the code of the mail, or of the letter.
+
+    `email_code` is needed when this answers `email_code_required`: the address to log in with is another one then, and
+    has got a code of its own.
+    """
+
+    signup_token: Annotated[str, Meta(max_length=200)]
+    code: Code
+    email_code: Code = ""
+
+
+async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) -> Done:
+    """Make the account, or finish what an earlier attempt began.
+
+    Raises:
+        InvalidRequest: `signup_token_invalid`.
+        NotAuthenticated: `code_invalid`, `email_code_required`.
+        RateLimited: `too_many_attempts`.
+        Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
+        RuleViolated: `details_refused`, `customer_number_unknown`: it is there no more.
+        UpstreamError: try again; what was done is found again.
+    """
+    waiting = await enrolments.held(ctx.pool, ctx.settings, "sign_up", request.signup_token, SignUpFacts)
+    if waiting.used:
+        raise Conflict("You have signed up already. Please log in.", code="account_exists")
+    await login_throttle.count(ctx, actor, "prove_sign_up", waiting.subject)
+    await enrolments.count_try(ctx.pool, "sign_up", request.signup_token)
+    facts, mailbox = await _proven(ctx, waiting, request.code)
+    if facts.email != mailbox:
+        await _prove_address(ctx, waiting, request.email_code)
+    await enrolments.forget_try(ctx.pool, waiting.id)
+    await login_throttle.forget(ctx, actor, "prove_sign_up", waiting.subject)
+    done = await register_customer(ctx, facts)
+    await enrolments.use(ctx.pool, waiting.id)
+    return done
+
+
+async def _proven(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> tuple[SignUpFacts, str]:
+    """The facts, once the code is right, and the mailbox that it proves; a letter proves none. It is used up with the
+    account: that it was right is noted, so that the same request can finish what broke."""
+    facts, asked_at = waiting.facts, waiting.created_at
+    mailbox = facts.proof.mailbox
+    if mailed_codes.is_code(ctx.settings, "sign_up_code", waiting.subject, mailbox, asked_at, typed):
+        return facts, mailbox
+    letter = digest(readable_codes.plain(typed)).hex()
+    if letter == facts.letter:
+        return facts, ""
+    if await invitations.is_code(ctx.pool, facts.customer_number, typed):
+        facts = replace(facts, letter=letter)
+        await enrolments.note(ctx.pool, ctx.settings, waiting.id, facts)
+        return facts, ""
+    raise _wrong()
+
+
+async def _prove_address(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> None:
+    """That whoever signs up reads the address they want to log in with."""
+    facts, asked_at = waiting.facts, waiting.created_at
+    if not typed:
+        await mailed_codes.ask(ctx.pool, "sign_up_email_code", facts.email, waiting.id, asked_at)
+        await enrolments.forget_try(ctx.pool, waiting.id)
+        raise NotAuthenticated(
+            "We have mailed another code to the address you want to log in with. Please enter both.",
+            code="email_code_required",
+        )
+    if not mailed_codes.is_code(ctx.settings, "sign_up_email_code", waiting.subject, facts.email, asked_at, typed):
+        raise _wrong()
+
+
+def _wrong() -> NotAuthenticated:
+    return NotAuthenticated("This code is wrong. Please look at the mail, or the letter, again.", code="code_invalid")

@@ -1,0 +1,67 @@
+"""What is mailed while somebody signs up or links, to mailboxes that need not be a user's.
+
+No word in them comes from a customer: the mailbox may be anybody's.
+
+Reads: portal.enrolments.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from app.commands.identity.enrolment import mailed_codes
+from app.integrations.mail import Mail
+from app.settings import Settings
+
+Writer = Callable[[Any, Settings, str, UUID | None], Awaitable[Mail | None]]
+
+_OPEN = "SELECT subject, created_at FROM portal.enrolments WHERE id = $1 AND used_at IS NULL AND expires_at > now()"
+_MINUTES = mailed_codes.WINDOW_SECONDS // 60
+_KEEP = "Nobody of ours will ever ask you for this code. If you did not expect it, ignore this mail: nothing happens."
+
+
+def _code(kind: mailed_codes.Kind, subject: str, text: str) -> Writer:
+    async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
+        row = await connection.fetchrow(_OPEN, about)
+        if row is None:
+            return None
+        code = mailed_codes.code(settings, kind, row["subject"], recipient, row["created_at"])
+        return Mail(recipient, subject, f"{text} It is good for {_MINUTES} minutes:\n\n    {code}\n\n{_KEEP}\n")
+
+    return write
+
+
+def _notice(subject: str, text: str) -> Writer:
+    async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
+        warning = "If this was not you, contact support at once: somebody else can see your bills and order for you."
+        return Mail(recipient, subject, f"{text}\n\n{settings.public_url}\n\n{warning}\n")
+
+    return write
+
+
+WRITERS: Mapping[str, Writer] = {
+    "sign_up_code": _code(
+        "sign_up_code",
+        "Your code for the customer portal",
+        "Somebody signs up to the customer portal with your customer number. If it is you, enter this code there.",
+    ),
+    "sign_up_email_code": _code(
+        "sign_up_email_code",
+        "Your code for the customer portal",
+        "Somebody signs up to the customer portal with this address. If it is you, enter this code there.",
+    ),
+    "link_code": _code(
+        "link_code",
+        "Your code for the customer portal",
+        "Somebody links your billing account to the customer portal. If it is you, enter this code there.",
+    ),
+    "account_signed_up": _notice(
+        "Your account was signed up to the customer portal",
+        "Your customer account was signed up to the customer portal.",
+    ),
+    "account_linked": _notice(
+        "Your billing account was linked to the customer portal",
+        "Your billing account was linked to the customer portal. From now on it opens with the portal's password.",
+    ),
+}
+"""Kind → what writes it, from the recipient and the row it is about."""

@@ -1,0 +1,178 @@
+"""Sign-ups and links between their steps: what is known by now, sealed, under a token that only the caller holds.
+
+Every step uses its token up and gives another, so that of two who send the same one wins. Wrong codes and choices are
+counted before they are looked at.
+
+Reads and writes: portal.enrolments.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+from cryptography.fernet import InvalidToken
+from msgspec import Struct
+
+from app.commands.identity import encryption
+from app.commands.identity.sessions.session_store import digest
+from app.errors import InvalidRequest
+from app.settings import Settings
+
+LIFE_SECONDS = 1_800
+MOST_TRIES = 5
+_OPEN = "token_hash = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > now()"
+
+F = TypeVar("F", bound=Struct)
+Purpose = Literal["sign_up", "link"]
+
+_REFUSALS = {
+    "sign_up": (
+        "signup_token_invalid",
+        "This sign-up has expired, or its code was wrong too often. Please begin again.",
+    ),
+    "link": ("link_token_invalid", "This link has expired or was used. Please link again."),
+}
+
+
+class Enrolment(Struct, Generic[F], frozen=True, kw_only=True):
+    """One between its steps. `provable`: whether a mailed code can prove it."""
+
+    id: UUID
+    subject: str
+    facts: F
+    provable: bool
+    created_at: datetime
+    used: bool
+
+
+class Offered(Struct, frozen=True):
+    """A new enrolment, and the token that is told once."""
+
+    id: UUID
+    token: str
+    created_at: datetime
+
+
+async def begin(
+    connection: Any,
+    settings: Settings,
+    purpose: Purpose,
+    subject: str,
+    facts: Struct,
+    *,
+    provable: bool = True,
+    whmcs_client_ids: Sequence[str] = (),
+) -> Offered:
+    """Keep what is known until the next step. `whmcs_client_ids` are those that the facts name."""
+    offered = Offered(uuid4(), secrets.token_urlsafe(32), datetime.now(UTC))
+    await connection.execute(
+        "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, provable, created_at, "
+        "expires_at, whmcs_client_ids) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        offered.id,
+        digest(offered.token),
+        purpose,
+        subject,
+        _sealed(settings, facts),
+        provable,
+        offered.created_at,
+        offered.created_at + timedelta(seconds=LIFE_SECONDS),
+        list(whmcs_client_ids),
+    )
+    return offered
+
+
+async def held(pool: asyncpg.Pool, settings: Settings, purpose: Purpose, token: str, kind: type[F]) -> Enrolment[F]:
+    """The enrolment behind a token; one that was used already is told by `used`, and has no facts any more.
+
+    Raises:
+        InvalidRequest: `signup_token_invalid` or `link_token_invalid`: expired, tried too often or never issued.
+    """
+    row = await pool.fetchrow(
+        "SELECT id, subject, sealed_facts, provable, created_at, used_at IS NOT NULL AS used FROM portal.enrolments "
+        "WHERE token_hash = $1 AND purpose = $2 AND expires_at > now() AND (used_at IS NOT NULL OR tries < $3)",
+        digest(token),
+        purpose,
+        MOST_TRIES,
+    )
+    if row is None:
+        raise refusal(purpose)
+    fields = dict(row)
+    content = fields.pop("sealed_facts")
+    return Enrolment(**fields, facts=None if row["used"] else _unsealed(settings, purpose, content, kind))  # type: ignore[arg-type]
+
+
+async def count_try(pool: asyncpg.Pool, purpose: Purpose, token: str) -> None:
+    """Count that something is about to be tried with this token.
+
+    Raises:
+        InvalidRequest: there were too many, or the token is good no more.
+    """
+    statement = f"UPDATE portal.enrolments SET tries = tries + 1 WHERE {_OPEN} AND tries < $3 RETURNING true"
+    if not await pool.fetchval(statement, digest(token), purpose, MOST_TRIES):
+        raise refusal(purpose)
+
+
+async def forget_try(pool: asyncpg.Pool, enrolment_id: UUID) -> None:
+    """It was right: it was no failure."""
+    await pool.execute("UPDATE portal.enrolments SET tries = greatest(tries - 1, 0) WHERE id = $1", enrolment_id)
+
+
+async def note(connection: Any, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
+    """Keep more under the same token."""
+    await connection.execute(
+        "UPDATE portal.enrolments SET sealed_facts = $2 WHERE id = $1 AND used_at IS NULL",
+        enrolment_id,
+        _sealed(settings, facts),
+    )
+
+
+async def advance(connection: Any, settings: Settings, purpose: Purpose, token: str, facts: Struct) -> str:
+    """Keep more under another token; the old one is used up.
+
+    Raises:
+        InvalidRequest: somebody else used it first.
+    """
+    fresh = secrets.token_urlsafe(32)
+    advanced = await connection.fetchval(
+        f"UPDATE portal.enrolments SET token_hash = $3, sealed_facts = $4 WHERE {_OPEN} RETURNING true",
+        digest(token),
+        purpose,
+        digest(fresh),
+        _sealed(settings, facts),
+    )
+    if not advanced:
+        raise refusal(purpose)
+    return fresh
+
+
+async def use(connection: Any, enrolment_id: UUID) -> bool:
+    """Use an enrolment up and forget what it knew; whether it was open until now."""
+    return bool(
+        await connection.fetchval(
+            "UPDATE portal.enrolments SET used_at = now(), sealed_facts = '' "
+            "WHERE id = $1 AND used_at IS NULL RETURNING true",
+            enrolment_id,
+        )
+    )
+
+
+def refusal(purpose: Purpose) -> InvalidRequest:
+    """A token that is good for nothing."""
+    code, sentence = _REFUSALS[purpose]
+    return InvalidRequest(sentence, code=code)
+
+
+def _sealed(settings: Settings, facts: Struct) -> bytes:
+    return encryption.seal(settings.keyring, encryption.ENROLMENT_FACTS, msgspec.json.encode(facts).decode())
+
+
+def _unsealed(settings: Settings, purpose: Purpose, content: bytes, kind: type[F]) -> F:
+    """What was sealed under another PORTAL_SECRET, or by another release, is as good as expired."""
+    try:
+        return msgspec.json.decode(encryption.unseal(settings.keyring, encryption.ENROLMENT_FACTS, content), type=kind)
+    except (InvalidToken, msgspec.MsgspecError) as error:
+        raise refusal(purpose) from error

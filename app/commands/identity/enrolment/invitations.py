@@ -1,0 +1,86 @@
+"""Codes in letters: they prove who signs up where no mailbox is on file, or where a company invites by letter.
+
+An operator makes one for a customer number; it is shown once, good for one sign-up, and kept as a hash.
+
+Reads and writes: portal.invitations. Writes: portal.audit.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from msgspec import Struct
+
+from app.audit import Operator, audit
+from app.commands.execution.context import Context
+from app.commands.identity import readable_codes
+from app.commands.identity.enrolment.check_customer_number import account_of
+from app.errors import RuleViolated
+from app.integrations.salesforce import wire
+
+LENGTH = 12
+"""Characters of five bits: a letter is good for weeks."""
+
+_REPLACE = """
+INSERT INTO portal.invitations (id, customer_number, code_hash, expires_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (customer_number) WHERE used_at IS NULL DO UPDATE
+SET id = excluded.id, code_hash = excluded.code_hash, created_at = now(), expires_at = excluded.expires_at
+"""
+_OPEN = "customer_number = $1 AND code_hash = $2 AND used_at IS NULL AND expires_at > now()"
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """What is printed in the letter. The code is nowhere else."""
+
+    customer_number: str
+    code: str
+    expires_at: datetime
+
+
+async def invite(ctx: Context, operator: Operator, customer_numbers: Iterable[str], *, days: int) -> list[Invitation]:
+    """Make a code for each number, or for none; an earlier one that was not used is good no more.
+
+    Raises:
+        RuleViolated: `customer_number_unknown`.
+    """
+    numbers = [await _known(ctx, each) for each in dict.fromkeys(customer_numbers)]
+    expires_at = datetime.now(UTC) + timedelta(days=days)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        return [await _one(connection, operator, each, expires_at) for each in numbers]
+
+
+async def _known(ctx: Context, customer_number: str) -> str:
+    account = await account_of(ctx, customer_number.strip(), fresh=True)
+    if account is None:
+        raise RuleViolated(
+            f"Salesforce has no account with number {customer_number}. No code was made.",
+            code="customer_number_unknown",
+        )
+    return str(account[wire.ACCOUNT_NUMBER])
+
+
+async def _one(connection: Any, operator: Operator, number: str, expires_at: datetime) -> Invitation:
+    code = readable_codes.random_code(LENGTH)
+    await connection.execute(_REPLACE, uuid4(), number, _hash(code), expires_at)
+    await audit(connection, operator, "customer.invite", [number], expires_at=expires_at.isoformat())
+    return Invitation(customer_number=number, code=code, expires_at=expires_at)
+
+
+async def is_code(pool: asyncpg.Pool, customer_number: str, typed: str) -> bool:
+    """Whether this stands in the letter of this customer, and is good still."""
+    found = await pool.fetchval(f"SELECT true FROM portal.invitations WHERE {_OPEN}", customer_number, _hash(typed))
+    return bool(found)
+
+
+async def use_all(connection: Any, customer_number: str) -> None:
+    """Somebody has signed up: no letter to this customer is good any more."""
+    await connection.execute(
+        "UPDATE portal.invitations SET used_at = now() WHERE customer_number = $1 AND used_at IS NULL", customer_number
+    )
+
+
+def _hash(code: str) -> bytes:
+    return hashlib.sha256(readable_codes.plain(code).encode()).digest()

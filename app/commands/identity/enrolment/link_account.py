@@ -1,0 +1,52 @@
+"""Link an existing billing client: a WHMCS password is verified once and forgotten; a new portal password takes over.
+
+WHMCS tells whose password it is, and which clients that user owns; only those can be linked. What else is to be done
+the answer says in `next`: prove a mailed code (`code`), choose one of several clients (`choice`), set a password.
+
+Reads: WHMCS users and clients, Salesforce Account and Contact, portal.users, portal.id_mappings. Writes:
+portal.enrolments, portal.mails.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity import login_throttle
+from app.commands.identity.enrolment import enrolments, link_facts, link_steps
+from app.commands.identity.enrolment.link_facts import LinkFacts
+from app.errors import NotAuthenticated
+from app.inputs.email import KnownEmail
+
+
+class LinkAccount(Struct, forbid_unknown_fields=True):
+    """Credentials of the billing system, used once and never kept."""
+
+    email: Annotated[KnownEmail, Meta(max_length=254)]
+    password: Annotated[str, Meta(max_length=1024)]
+
+
+async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done:
+    """Prove who owns which billing clients.
+
+    Raises:
+        NotAuthenticated: `invalid_credentials`.
+        RateLimited: `too_many_attempts`.
+        RuleViolated: `no_billing_account`, `account_closed`, `not_known_yet`, and where there is but one client, what
+            `link_facts.chosen` raises.
+        Conflict: `account_exists`.
+    """
+    email = request.email.strip().lower()
+    await login_throttle.count(ctx, actor, "link_account", email)
+    login = await ctx.whmcs.validate_login(email, request.password)
+    if login is None:
+        raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
+    await login_throttle.forget(ctx, actor, "link_account", email)
+    clients = await link_facts.linkable(ctx, await ctx.whmcs.clients_owned_by(login.user_id, email), email)
+    facts = LinkFacts(user_id=login.user_id, email=email, clients=clients, code_to=email if login.second_factor else "")
+    facts = await link_facts.settled(ctx, facts)
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        ids = [each.whmcs_client_id for each in clients]
+        offered = await enrolments.begin(connection, ctx.settings, "link", login.user_id, facts, whmcs_client_ids=ids)
+        answer = await link_steps.offer(connection, ctx.settings, offered.token, offered.id, offered.created_at, facts)
+    return Done(answer, target=facts.chosen.whmcs_client_id if facts.chosen else "")

@@ -1,0 +1,145 @@
+"""The steps between a proven WHMCS login and a linked account: prove a mailed code, choose a client.
+
+Reads and writes: portal.enrolments. Writes: portal.mails.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity import login_throttle
+from app.commands.identity.enrolment import enrolments, mailed_codes
+from app.commands.identity.enrolment.enrolments import Enrolment
+from app.commands.identity.enrolment.link_facts import LinkFacts, Next, chosen, settled
+from app.errors import Conflict, InvalidRequest, NotAuthenticated, Violation
+from app.inputs.numbers import Code
+from app.settings import Settings
+
+Token = Annotated[str, Meta(max_length=200)]
+
+
+class BillingAccount(Struct, frozen=True, kw_only=True):
+    """One of the clients that the login owns. `name` is the company's where there is one."""
+
+    billing_account_id: str
+    name: str
+    customer_number: str
+
+
+class LinkOffered(Struct, frozen=True, kw_only=True):
+    """Send the token back with what `next` asks for: the mailed `code`, the `choice` of one of `billing_accounts`, or a
+    new `password`. Every answer has another token, and the one before is good no more."""
+
+    link_token: str
+    next: Next
+    billing_accounts: list[BillingAccount]
+    expires_in_seconds: int = enrolments.LIFE_SECONDS
+
+
+class ProveLink(Struct, forbid_unknown_fields=True):
+    """The token and the mailed code."""
+
+    link_token: Token
+    code: Annotated[Code, Meta(max_length=40)]
+
+
+class ChooseBillingAccount(Struct, forbid_unknown_fields=True):
+    """The token and the id of one of the billing accounts that were offered."""
+
+    link_token: Token
+    billing_account_id: Annotated[str, Meta(max_length=20)]
+
+
+async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:
+    """Take the mailed code.
+
+    Raises:
+        InvalidRequest: `link_token_invalid`.
+        NotAuthenticated: `code_invalid`.
+        RateLimited: `too_many_attempts`.
+        Conflict: `link_step_wrong`: no code was asked for.
+        And what `chosen` raises.
+    """
+    waiting = await expected(ctx, request.link_token, "code")
+    await _count(ctx, actor, waiting, request.link_token)
+    facts, asked_at = waiting.facts, waiting.created_at
+    right = mailed_codes.is_code(ctx.settings, "link_code", waiting.subject, facts.code_to, asked_at, request.code)
+    if not right:
+        raise NotAuthenticated("This code is wrong. Please look at the mail again.", code="code_invalid")
+    await _forget(ctx, actor, waiting)
+    proven = replace(facts, proven=(*facts.proven, facts.code_to), code_to="")
+    return await _advanced(ctx, request.link_token, waiting, await settled(ctx, proven))
+
+
+async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBillingAccount) -> Done:
+    """Choose the client to link.
+
+    Raises:
+        InvalidRequest: `link_token_invalid`; an id that was not offered.
+        RateLimited: `too_many_attempts`.
+        Conflict: `link_step_wrong`: there is nothing to choose.
+        And what `chosen` raises.
+    """
+    waiting = await expected(ctx, request.link_token, "choice")
+    await _count(ctx, actor, waiting, request.link_token)
+    client = next((each for each in waiting.facts.clients if each.whmcs_client_id == request.billing_account_id), None)
+    if client is None:
+        sentence = "Choose one of the billing accounts that were offered."
+        raise InvalidRequest(sentence, errors=[Violation("billing_account_id", "invalid_value", sentence)])
+    await _forget(ctx, actor, waiting)
+    facts = await chosen(ctx, waiting.facts, client)
+    return await _advanced(ctx, request.link_token, waiting, facts)
+
+
+async def expected(ctx: Context, token: str, step: Next) -> Enrolment[LinkFacts]:
+    """The link behind a token, if this step is the next.
+
+    Raises:
+        InvalidRequest: `link_token_invalid`.
+        Conflict: `link_step_wrong`.
+    """
+    waiting = await enrolments.held(ctx.pool, ctx.settings, "link", token, LinkFacts)
+    if waiting.used:
+        raise enrolments.refusal("link")
+    if waiting.facts.next != step:
+        wanted = {"code": "enter the mailed code", "choice": "choose a billing account", "password": "set a password"}
+        raise Conflict(f"Please {wanted[waiting.facts.next]} first.", code="link_step_wrong")
+    return waiting
+
+
+async def _count(ctx: Context, actor: Actor, waiting: Enrolment[LinkFacts], token: str) -> None:
+    """Bounded for each token, for each address and for each login."""
+    await login_throttle.count(ctx, actor, "prove_link", waiting.subject)
+    await enrolments.count_try(ctx.pool, "link", token)
+
+
+async def _forget(ctx: Context, actor: Actor, waiting: Enrolment[LinkFacts]) -> None:
+    await login_throttle.forget(ctx, actor, "prove_link", waiting.subject)
+    await enrolments.forget_try(ctx.pool, waiting.id)
+
+
+async def _advanced(ctx: Context, token: str, waiting: Enrolment[LinkFacts], facts: LinkFacts) -> Done:
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        fresh = await enrolments.advance(connection, ctx.settings, "link", token, facts)
+        answer = await offer(connection, ctx.settings, fresh, waiting.id, waiting.created_at, facts)
+    return Done(answer, target=facts.chosen.whmcs_client_id if facts.chosen else "")
+
+
+async def offer(
+    connection: Any, settings: Settings, token: str, enrolment_id: UUID, created_at: datetime, facts: LinkFacts
+) -> LinkOffered:
+    """The answer to a step; the code that the next one needs is mailed."""
+    await mailed_codes.ask(connection, "link_code", facts.code_to, enrolment_id, created_at)
+    shown = [
+        BillingAccount(
+            billing_account_id=each.whmcs_client_id,
+            name=each.company or f"{each.first_name} {each.last_name}".strip(),
+            customer_number=each.customer_number,
+        )
+        for each in facts.clients
+    ]
+    return LinkOffered(link_token=token, next=facts.next, billing_accounts=shown if facts.next == "choice" else [])

@@ -1,0 +1,62 @@
+"""A mailed code proves a mailbox.
+
+No code is stored. It is computed from PORTAL_SECRET, from what it is for and whose it is, from the mailbox, and from
+the half hour in which it was asked for: a mail that is sent twice says the same, and whoever asks while strangers do
+holds a code that is good for his own request as well. So a bound on mails silences nobody.
+
+Reads: portal.enrolments, portal.mails. Writes: portal.mails.
+"""
+
+import hmac
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from app.commands.identity import readable_codes
+from app.settings import Settings
+
+Kind = Literal["sign_up_code", "sign_up_email_code", "link_code"]
+
+LENGTH = 8
+"""Characters of five bits."""
+WINDOW_SECONDS = 1_800
+MOST_MAILS = 3
+"""With one and the same code to one mailbox; more would only fill it."""
+
+_ASK = """
+INSERT INTO portal.mails (kind, recipient, about)
+SELECT $1, $2, own.id FROM portal.enrolments own
+WHERE own.id = $3 AND $4 AND (
+    SELECT count(*) FROM portal.mails m JOIN portal.enrolments e ON e.id = m.about
+    WHERE m.recipient = $2 AND m.kind = $1 AND m.requested_at >= to_timestamp($5) AND e.subject = own.subject
+) < $6
+"""
+
+
+def code(settings: Settings, kind: Kind, subject: str, mailbox: str, asked_at: datetime) -> str:
+    """The code that is mailed: `subject` is whose it is."""
+    return readable_codes.of_bytes(settings.keyring.mac(_about(kind, subject, mailbox, asked_at)), LENGTH)
+
+
+def is_code(settings: Settings, kind: Kind, subject: str, mailbox: str, asked_at: datetime, typed: str) -> bool:
+    """Whether this was mailed. Without a mailbox nothing was, and the answer takes as long."""
+    macs, given = settings.keyring.macs(_about(kind, subject, mailbox, asked_at)), readable_codes.plain(typed).encode()
+    right = [
+        hmac.compare_digest(readable_codes.plain(readable_codes.of_bytes(mac, LENGTH)).encode(), given) for mac in macs
+    ]
+    return any(right) and bool(mailbox)
+
+
+async def ask(connection: Any, kind: Kind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
+    """Have a code mailed once the caller's transaction is committed, unless it was mailed often enough in this half
+    hour. Without a mailbox nothing is mailed, by the same work."""
+    opened = float(_window(asked_at) * WINDOW_SECONDS)
+    await connection.execute(_ASK, kind, mailbox, enrolment_id, bool(mailbox), opened, MOST_MAILS)
+
+
+def _about(kind: Kind, subject: str, mailbox: str, asked_at: datetime) -> bytes:
+    return "\0".join(("mailed code", kind, subject, mailbox.casefold(), str(_window(asked_at)))).encode()
+
+
+def _window(asked_at: datetime) -> int:
+    return int(asked_at.timestamp()) // WINDOW_SECONDS

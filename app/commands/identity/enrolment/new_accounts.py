@@ -1,0 +1,82 @@
+"""A new portal account: user, id mapping, the wish to read its records, and the mails that tell of it, all in the
+caller's transaction.
+
+Writes: portal.users, portal.id_mappings, portal.mails, ingest.inbox.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import asyncpg
+from msgspec import Struct
+
+from app.commands.identity.users import User
+from app.errors import Conflict
+from app.ingest.inbox import inbox
+from app.ingest.refetch import owners
+
+Notice = Literal["account_signed_up", "account_linked"]
+
+
+class NewAccount(Struct, frozen=True):
+    """Who was made, and the account they act for."""
+
+    user: User
+    account_id: UUID
+
+
+class Ids(Struct, frozen=True, kw_only=True):
+    """Whom an account stands for, in each system."""
+
+    customer_number: str
+    salesforce_account_id: str
+    whmcs_client_id: str
+
+
+class Made(Struct, frozen=True):
+    """An account that is there once the transaction is committed; wake who is `to_wake` then. `submission` is settled
+    when it shows."""
+
+    account_id: UUID
+    submission: int
+    to_wake: set[tuple[str, int]]
+
+
+async def add(
+    connection: Any, user: User, password_hash: str, ids: Ids, *, notice: Notice, mailboxes: Iterable[str]
+) -> Made:
+    """Make the account. Every mailbox is told, so that nobody is signed up or linked unnoticed.
+
+    Raises:
+        Conflict: `account_exists`, the address or one of the ids belongs to another user.
+    """
+    account_id = uuid4()
+    try:
+        await connection.execute(
+            "INSERT INTO portal.users (id, email, first_name, last_name, role, password_hash) "
+            "VALUES ($1, $2, $3, $4, $5, $6)",
+            *(getattr(user, name) for name in User.__struct_fields__),
+            password_hash,
+        )
+        await connection.execute(
+            "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, "
+            "customer_number) VALUES ($1, $2, $3, $4, $5)",
+            account_id,
+            user.user_id,
+            ids.whmcs_client_id,
+            ids.salesforce_account_id,
+            ids.customer_number,
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict(
+            "There is already an account with these details. Please log in.", code="account_exists"
+        ) from error
+    told = {each.casefold(): each for each in mailboxes if each}
+    await connection.executemany(
+        "INSERT INTO portal.mails (kind, recipient, about) VALUES ($1, $2, $3)",
+        [(notice, each, account_id) for each in told.values()],
+    )
+    wishes = owners.linked(account_id, ids.whmcs_client_id, ids.salesforce_account_id)
+    submission, to_wake = await inbox.append(connection, wishes)
+    return Made(account_id, submission, to_wake)

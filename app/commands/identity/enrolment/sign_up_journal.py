@@ -1,0 +1,90 @@
+"""How far a sign-up has come, kept so that a repetition finishes what a crash left.
+
+Steps: `verified` the customer number is known · `adding` AddClient is about to be sent, so a client may exist that we
+never heard of · `client` the WHMCS client is known · `stored` user and mapping exist · `done` Salesforce was told.
+
+Reads: portal.users, portal.id_mappings. Reads and writes: portal.signups.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+from msgspec import Struct
+
+from app.commands.identity.users import User
+
+Step = Literal["verified", "adding", "client", "stored", "done"]
+
+_STORED = """
+SELECT m.account_id, m.whmcs_client_id, u.password_hash, u.id AS user_id, u.email, u.first_name, u.last_name, u.role
+FROM portal.id_mappings m JOIN portal.users u ON u.id = m.user_id
+WHERE m.salesforce_account_id = $1
+"""
+
+
+class Journal(Struct, frozen=True, kw_only=True):
+    """A sign-up as the journal has it. `email` is the address the WHMCS client was, or may have been, made with."""
+
+    email: str
+    step: Step
+    whmcs_client_id: str | None
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """The user and the mapping of a customer number."""
+
+    user: User
+    account_id: UUID
+    whmcs_client_id: str
+    password_hash: str
+
+
+async def is_open(pool: asyncpg.Pool, customer_number: str) -> bool:
+    """Whether a sign-up of this number was begun and waits to be finished."""
+    return bool(
+        await pool.fetchval(
+            "SELECT 1 FROM portal.signups WHERE customer_number = $1 AND finished_at IS NULL", customer_number
+        )
+    )
+
+
+async def begin(pool: asyncpg.Pool, customer_number: str, email: str, salesforce_account_id: str) -> Journal:
+    """Open the journal of a customer number, or read where an earlier attempt stopped."""
+    row = await pool.fetchrow(
+        "INSERT INTO portal.signups (customer_number, email, step, salesforce_account_id) "
+        "VALUES ($1, $2, 'verified', $3) ON CONFLICT (customer_number) DO UPDATE SET updated_at = now() "
+        "RETURNING email, step, whmcs_client_id",
+        customer_number,
+        email,
+        salesforce_account_id,
+    )
+    return Journal(email=row["email"], step=row["step"], whmcs_client_id=row["whmcs_client_id"])
+
+
+async def reach(
+    pool: asyncpg.Pool, customer_number: str, step: Step, *, email: str, whmcs_client_id: str | None
+) -> None:
+    """Note a step before (`adding`) or after (all others) it is done."""
+    await pool.execute(
+        "UPDATE portal.signups SET step = $2, email = $3, whmcs_client_id = $4, updated_at = now(), "
+        "finished_at = CASE WHEN $2 = 'done' THEN now() END WHERE customer_number = $1",
+        customer_number,
+        step,
+        email,
+        whmcs_client_id,
+    )
+
+
+async def stored(pool: asyncpg.Pool, salesforce_account_id: str) -> Stored | None:
+    """The user and mapping of a Salesforce account, when there are any."""
+    row = await pool.fetchrow(_STORED, salesforce_account_id)
+    if row is None:
+        return None
+    user = User(**{name: row[name] for name in User.__struct_fields__})
+    return Stored(
+        user=user,
+        account_id=row["account_id"],
+        whmcs_client_id=row["whmcs_client_id"],
+        password_hash=row["password_hash"],
+    )

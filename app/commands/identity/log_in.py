@@ -1,0 +1,131 @@
+"""Log in and out.
+
+Writes: portal.sessions, portal.users (a hash that is out of date), portal.sign_in_codes, portal.audit.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from app.cache.lease import heard_everywhere
+from app.commands.execution import execute
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity import login_throttle, passwords, second_factor, sign_in_codes
+from app.commands.identity.sessions import session_store
+from app.commands.identity.users import User
+from app.errors import NotAuthenticated, PortalError
+from app.inputs.email import KnownEmail
+from app.inputs.numbers import Code
+
+_USER = """
+SELECT u.id, u.email, u.first_name, u.last_name, u.role, u.password_hash, u.password_changed_at, m.account_id
+FROM portal.users u LEFT JOIN portal.id_mappings m ON m.user_id = u.id WHERE lower(u.email) = $1
+"""
+_UNCHANGED = """
+SELECT password_changed_at IS NOT DISTINCT FROM $2
+       AND $3 = EXISTS (SELECT FROM portal.totp WHERE user_id = $1 AND confirmed_at IS NOT NULL)
+FROM portal.users WHERE id = $1
+"""
+
+
+class LogIn(Struct, forbid_unknown_fields=True):
+    """Portal credentials."""
+
+    email: Annotated[KnownEmail, Meta(max_length=254)]
+    password: Annotated[str, Meta(max_length=1024)]
+    code: Annotated[Code, Meta(max_length=60)] = ""
+    """Of the authenticator app, or a recovery code; needed when login answers `mfa_required`."""
+    email_code: Annotated[Code, Meta(max_length=60)] = ""
+    """A mailed sign-in code; with it neither `too_many_attempts` of strangers nor their guesses at a code count."""
+
+
+class LoggedIn(Struct, frozen=True, kw_only=True):
+    """A session. `csrf_token` is needed on unsafe methods when the session comes as a cookie."""
+
+    token: str
+    expires_at: datetime
+    csrf_token: str
+    user: User
+
+
+class _Proof(Struct, frozen=True):
+    """What was proven beside the password: a second factor, and by a mailed code that the mailbox is read."""
+
+    mfa: bool
+    email_code: str
+
+
+async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> Done:
+    """Begin a session. An unknown address and a wrong password take the same work and give the same answer.
+
+    Raises:
+        NotAuthenticated: `invalid_credentials`, `mfa_required`, `mfa_code_invalid`.
+        RateLimited: `too_many_attempts`.
+    """
+    row = await ctx.pool.fetchrow(_USER, request.email)
+    user_id, account_id = (row["id"], row["account_id"]) if row else (None, None)
+    try:
+        proof = await _prove(ctx, actor, row, request)
+        opened = await _open(ctx, actor, row, proof, agent)
+    except PortalError as error:
+        await execute.refused(ctx, actor, "log_in", error, user_id=user_id)
+        raise
+    await execute.record(ctx.pool, actor, "log_in", "ok", user_id=user_id, account_id=account_id, mfa=proof.mfa)
+    user = User(user_id=row["id"], **{name: row[name] for name in ("email", "first_name", "last_name", "role")})
+    return Done((opened, user))
+
+
+async def _prove(ctx: Context, actor: Actor, row: Any, request: LogIn) -> _Proof:
+    """Password first, then the second factor if there is one. With a good mailed code, what fails is counted by user
+    and apart from what strangers do."""
+    mailed = await sign_in_codes.is_good(ctx.pool, request.email, request.email_code)
+    counted = {"action": "log_in:mailed" if mailed else "log_in", "email": request.email}
+    await login_throttle.count(ctx, actor, **counted, everywhere=mailed)
+    verdict = await passwords.verdict(row["password_hash"] if row else None, request.password)
+    if verdict == "wrong":
+        raise _wrong()
+    await login_throttle.forget(ctx, actor, **counted, everywhere=mailed)
+    mfa = await second_factor.require(
+        ctx, actor, row["id"], request.code, counted_as=f"{second_factor.COUNTED_AS}:mailed" if mailed else "mfa"
+    )
+    if verdict == "outdated":
+        await _rehash(ctx, row["id"], row["password_hash"], request.password)
+    return _Proof(mfa, request.email_code if mailed else "")
+
+
+async def _open(ctx: Context, actor: Actor, row: Any, proof: _Proof, agent: str) -> session_store.Opened:
+    """The session, unless the password or the second factor was changed since they were proven: that ended every
+    session, and this one would outlive it."""
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        await session_store.hold(connection, row["id"])
+        if not await connection.fetchval(_UNCHANGED, row["id"], row["password_changed_at"], proof.mfa):
+            raise _wrong()
+        if proof.email_code and not await sign_in_codes.use(connection, row["id"], proof.email_code):
+            raise _wrong()
+        return await session_store.open_session(
+            connection, ctx.settings, row["id"], actor.address, agent, mfa=proof.mfa
+        )
+
+
+def _wrong() -> NotAuthenticated:
+    return NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
+
+
+async def _rehash(ctx: Context, user_id: UUID, stored: str, password: str) -> None:
+    """The one moment at which a hash that is out of date can be replaced."""
+    await ctx.pool.execute(
+        "UPDATE portal.users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
+        user_id,
+        stored,
+        await passwords.hashed(password),
+    )
+
+
+async def log_out(ctx: Context, actor: Actor) -> None:
+    """End this session."""
+    if actor.session_id:
+        await session_store.revoke(ctx.pool, actor.session_id, user_id=actor.user_id)
+        await heard_everywhere()
+        await execute.record(ctx.pool, actor, "log_out", "ok")

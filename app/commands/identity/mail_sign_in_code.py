@@ -1,0 +1,26 @@
+"""Have a sign-in code mailed: the way past a lockout, for whoever reads the user's mailbox.
+
+Asking takes the same work and gives the same answer for every address.
+
+Writes: portal.mails.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.commands import mail_outbox
+from app.commands.execution.context import Actor, Context, Done
+from app.inputs.email import KnownEmail
+
+
+class MailSignInCode(Struct, forbid_unknown_fields=True):
+    """Whose mailbox it goes to."""
+
+    email: Annotated[KnownEmail, Meta(max_length=254)]
+
+
+async def mail_sign_in_code(ctx: Context, actor: Actor, request: MailSignInCode) -> Done:
+    """Have it mailed, if there is such a user. Codes that were mailed before stay good."""
+    await mail_outbox.ask_once(ctx.pool, "sign_in_code", request.email)
+    return Done(None)

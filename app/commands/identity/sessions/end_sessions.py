@@ -1,0 +1,44 @@
+"""For staff: end every session of a user, or of everybody, when something has happened.
+
+Writes: portal.sessions, portal.audit.
+"""
+
+import asyncpg
+
+from app.audit import Operator, audit
+from app.cache.lease import heard_everywhere
+from app.commands.identity.sessions import session_store
+from app.errors import NotFound
+
+
+async def end_sessions_of(pool: asyncpg.Pool, operator: Operator, email: str) -> int:
+    """How many ended; once this returns they are over in every process.
+
+    Raises:
+        NotFound: no such user.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        user_id = await connection.fetchval(
+            "SELECT id FROM portal.users WHERE lower(email) = $1", email.strip().lower()
+        )
+        if user_id is None:
+            raise NotFound("There is no user with this e-mail address.")
+        await session_store.hold(connection, user_id)
+        ended = await session_store.revoke_all(connection, user_id)
+        await audit(connection, operator, "sessions.end", [str(user_id)], ended=str(ended))
+    await heard_everywhere()
+    return ended
+
+
+async def end_every_session(pool: asyncpg.Pool, operator: Operator) -> int:
+    """The same for everybody, members of staff included. Who is just renewing a session waits, and finds it over."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM portal.users ORDER BY id FOR NO KEY UPDATE")
+        ended = len(
+            await connection.fetch(
+                "UPDATE portal.sessions SET revoked_at = now() WHERE revoked_at IS NULL RETURNING id"
+            )
+        )
+        await audit(connection, operator, "sessions.end", ["everybody"], ended=str(ended))
+    await heard_everywhere()
+    return ended

@@ -1,0 +1,33 @@
+"""Log out elsewhere: one session, or all of them.
+
+Writes: portal.sessions.
+"""
+
+from uuid import UUID
+
+from app.cache.lease import heard_everywhere
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.identity.sessions import session_store
+from app.errors import NotFound
+
+
+async def revoke_session(ctx: Context, actor: Actor, session_id: UUID) -> Done:
+    """End one of the caller's own sessions.
+
+    Raises:
+        NotFound: there is none under that id, or it is somebody else's, or it has ended.
+    """
+    if not await session_store.revoke(ctx.pool, session_id, user_id=actor.user_id):
+        raise NotFound("There is no such session.")
+    await heard_everywhere()
+    return Done(None, target=str(session_id))
+
+
+async def revoke_sessions(ctx: Context, actor: Actor, request: None) -> Done:
+    """End every session of the caller, this one too."""
+    assert actor.user_id is not None
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        await session_store.hold(connection, actor.user_id)
+        await session_store.revoke_all(connection, actor.user_id)
+    await heard_everywhere()
+    return Done(None)

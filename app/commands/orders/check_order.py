@@ -1,0 +1,76 @@
+"""Check a basket without ordering it: every rule it breaks, and what it would cost."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from msgspec import Struct
+
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.orders.basket import Basket
+from app.commands.orders.facts import Product, facts_for
+from app.commands.orders.rules import violations
+from app.errors import Violation
+from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, Promotion
+from app.money import Money, money
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """What the basket costs, tax excluded: each month, once, and at first."""
+
+    monthly: Money
+    one_time: Money
+    first_month: Money
+
+
+class CheckedOrder(Struct, frozen=True, kw_only=True):
+    """Whether the basket could be ordered now, and if not, everything to put right.
+
+    `promotion` says what the code gives; the total is without it, because billing alone can tell its worth.
+    """
+
+    ok: bool
+    violations: list[Violation]
+    total: Totals
+    promotion: str | None
+    tax: str = "excluded"
+
+
+async def check_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
+    """Run the same rules as placing the order does.
+
+    Raises:
+        UpstreamError: WHMCS had to be asked for a payment method or address and could not answer.
+    """
+    facts = await facts_for(ctx, actor, basket)
+    found = violations(basket, facts)
+    chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
+    total = totals(chosen, ctx.settings.salesforce_currency)
+    given = None if any(each.field == "promo_code" for each in found) else facts.promotion
+    return Done(
+        CheckedOrder(ok=not found, violations=found, total=total, promotion=worth(given, total.monthly.currency))
+    )
+
+
+def worth(given: Promotion | None, currency: str) -> str | None:
+    """A promotion as a customer reads it."""
+    if given is None:
+        return None
+    when = "every bill" if given.recurring else "the first bill"
+    if given.kind == PERCENTAGE:
+        return f"{given.code}: {given.value.normalize():f} % off {when}."
+    if given.kind == FIXED:
+        return f"{given.code}: {given.value.normalize():f} {currency} off {when}."
+    return f"{given.code} will be taken into account on {when}."
+
+
+def totals(products: Iterable[Product], currency: str) -> Totals:
+    """Sums by billing cycle."""
+    monthly, once = Decimal(0), Decimal(0)
+    for product in products:
+        if product.billing_cycle == "onetime":
+            once += product.price
+        else:
+            monthly += product.price
+    return Totals(
+        monthly=money(monthly, currency), one_time=money(once, currency), first_month=money(monthly + once, currency)
+    )

@@ -1,0 +1,75 @@
+"""An order as its customer sees it from the moment Salesforce took it until the read model shows it.
+
+The shape is the read model's own with `pending: true`; what only Salesforce knows (the order number, the items' ids) is
+still empty.
+"""
+
+import msgspec
+
+from app.commands.execution.context import Actor
+from app.commands.orders.basket import Basket
+from app.commands.orders.facts import Facts, Product
+from app.commands.orders.mapping import ordered_address
+from app.ingest.apply.mirror import now
+from app.ingest.inbox.pending import Pending
+from app.money import money
+from app.readmodels.orders import STATUS_TEXTS, Order, OrderItem, OrderSummary, TimelineEntry
+
+STATUS = "in_review"
+REVIEW_STATUS = "Pending Review"
+MARK = b',"pending":true}'
+
+
+def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, currency: str) -> Pending:
+    """What to show for an order that was just placed; prices as the catalog had them."""
+    at, text = now(), STATUS_TEXTS[STATUS]
+    chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
+    address = msgspec.to_builtins(ordered_address(basket) or facts.address)
+    order = Order(
+        order_id=order_id,
+        order_number=None,
+        status=STATUS,
+        status_text=text,
+        review_status=REVIEW_STATUS,
+        activation_status=None,
+        reason=None,
+        placed_at=at,
+        effective_date=facts.today,
+        total=money(sum(product.price for product in chosen), currency),
+        items=[_item(product, currency) for product in chosen],
+        address={
+            "street": " ".join(filter(None, (address.get("address1"), address.get("address2")))),
+            **{name: address.get(name) for name in ("city", "state", "postcode", "country")},
+        }
+        if address
+        else {},
+        address_changed=False,
+        promo_code=basket.promo_code,
+        timeline=[TimelineEntry(STATUS, text, at)],
+    )
+    same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}
+    summary = OrderSummary(**same, item_count=len(order.items))
+    return Pending(
+        account_id=actor.account_id_or_refuse(),
+        slice="orders",
+        item_id=order_id,
+        summary=_marked(summary),
+        document=_marked(order),
+    )
+
+
+def _item(product: Product, currency: str) -> OrderItem:
+    return OrderItem(
+        order_item_id="",
+        sku=product.sku,
+        name=product.name,
+        billing_cycle=product.billing_cycle,
+        quantity=1,
+        unit_price=money(product.price, currency),
+        total=money(product.price, currency),
+        subscription_id=None,
+    )
+
+
+def _marked(shape: Order | OrderSummary) -> bytes:
+    return msgspec.json.encode(shape)[:-1] + MARK

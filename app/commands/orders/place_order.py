@@ -1,0 +1,201 @@
+"""Place an order: the rules, the address snapshot, then Salesforce order and items in one transaction, for review.
+
+The order bears an external id made of account and idempotency key, so that neither a retry nor a time-out after the
+write makes a second one.
+
+Writes: Salesforce Order, OrderItem.
+"""
+
+import asyncio
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.commands.execution import refusals
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.orders.basket import Basket
+from app.commands.orders.facts import Facts, Product, facts_for
+from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
+from app.commands.orders.pending import pending_order
+from app.commands.orders.rules import violations
+from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
+from app.ingest.apply.mirror import now
+from app.ingest.inbox.pending import Pending
+from app.ingest.refetch.owners import account_history_hint
+from app.integrations.salesforce import orders, records
+
+DUPLICATE = "DUPLICATE_VALUE"
+LOOK_AGAIN_SECONDS = (0.2, 1.0)
+NAMES = {
+    "BillingStreet": "address.address1",
+    "BillingCity": "address.city",
+    "BillingState": "address.state",
+    "BillingStateCode": "address.state",
+    "BillingPostalCode": "address.postcode",
+    "BillingCountry": "address.country",
+    "BillingCountryCode": "address.country",
+    **{field: f"configuration.mnp.{name}" for name, field in orders.PORTING.items()},
+    **{field: f"configuration.{name}" for name, field in orders.CHOICES.items()},
+    orders.CHOICES["promo_code"]: "promo_code",
+}
+"""Salesforce's field → the field of the basket that it is filled from."""
+
+log = structlog.get_logger()
+
+
+class PlacedOrder(Struct, frozen=True):
+    """The order's Salesforce id."""
+
+    order_id: str
+
+
+async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
+    """Create the order, or find the one this very request created before.
+
+    Raises:
+        RuleViolated: `order_rules_violated`, with every violation; `field_refused`, Salesforce will not take it.
+        Conflict: `order_in_progress`, another order of this account is being placed right now.
+        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+    """
+    account_id = actor.account_id_or_refuse()
+    key = hashlib.sha256(f"{account_id}:{actor.command_key}".encode()).hexdigest()
+    async with ctx.locks.exclusively("place_order", account_id) as mine:
+        if not mine:
+            raise Conflict(
+                "Another order of yours is being placed right now. Please try again in a moment.",
+                code="order_in_progress",
+                retry_after_seconds=2,
+            )
+        order_id, facts = await _place(ctx, actor, basket, key)
+        pending = pending_order(actor, order_id, basket, facts, ctx.settings.salesforce_currency)
+        submission = await _read_back(ctx, actor, order_id, pending)
+    return Done(PlacedOrder(order_id), submission, target=order_id)
+
+
+async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[str, Facts]:
+    """The order under this key: found when this very request made it before, else created if every rule holds."""
+    facts = await facts_for(ctx, actor, basket)
+    if problems := violations(basket, facts):
+        # A repetition may break rules only because its first run succeeded.
+        return await orders.find(ctx.salesforce, key) or await _refuse(ctx, actor, problems), facts
+    chosen = [facts.products[item.sku] for item in basket.items]
+    found, prices, open_orders = await asyncio.gather(
+        orders.find(ctx.salesforce, key),
+        orders.prices(ctx.salesforce, [product.pricebook_entry_id for product in chosen]),
+        _open_internet_orders(ctx, actor, chosen),
+    )
+    if found is not None:
+        return found, facts
+    if problems := _behind_our_back(chosen, prices, open_orders):
+        await _refuse(ctx, actor, problems)
+    return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
+
+
+async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[Product]) -> list[str]:
+    if not any(product.category == "internet" for product in chosen):
+        return []
+    return await orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id)
+
+
+def _behind_our_back(
+    chosen: Sequence[Product], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
+) -> list[Violation]:
+    """What changed in Salesforce that the read model has not heard of yet."""
+    problems = []
+    for number, product in enumerate(chosen):
+        price = prices.get(product.pricebook_entry_id)
+        if price is None or not price.orderable:
+            sentence = f"{product.name} was just withdrawn. Please choose another product."
+            problems.append(Violation(f"items.{number}.sku", "product_not_orderable", sentence))
+    if open_orders:
+        problems.append(Violation("items", "duplicate_internet", "You already have an open order for Internet."))
+    return problems
+
+
+async def _refuse(ctx: Context, actor: Actor, problems: Sequence[Violation]) -> NoReturn:
+    codes = sorted({each.code for each in problems})
+    raise RuleViolated(
+        "This order cannot be placed yet. See errors for what to put right.",
+        code=codes[0] if len(codes) == 1 else "order_rules_violated",
+        errors=problems,
+    )
+
+
+def _new_order(
+    ctx: Context,
+    actor: Actor,
+    basket: Basket,
+    facts: Facts,
+    chosen: Sequence[Product],
+    prices: Mapping[str, orders.Price],
+    key: str,
+) -> orders.NewOrder:
+    address = ordered_address(basket) or facts.address
+    assert address is not None, "the address rule holds"
+    return orders.NewOrder(
+        key=key,
+        account_id=actor.salesforce_account_id,
+        pricebook_id=ctx.settings.salesforce_pricebook_id,
+        effective_on=facts.today,
+        order_type=order_type(chosen),
+        address=snapshot(address),
+        address_changed=facts.address is None or _normal(address) != _normal(facts.address),
+        choices=replace(choices(basket.configuration, chosen), promo_code=basket.promo_code),
+        porting=porting(basket.configuration.mnp),
+        instant=all(product.instant for product in chosen),
+        items=[
+            orders.NewItem(
+                pricebook_entry_id=product.pricebook_entry_id,
+                quantity=1,
+                unit_price=prices[product.pricebook_entry_id].unit_price,
+            )
+            for product in chosen
+        ],
+    )
+
+
+def _normal(address: Any) -> tuple[str, ...]:
+    """An address as people compare it: width, case and spacing do not matter."""
+    values = (getattr(address, name) for name in ("address1", "address2", "city", "state", "postcode", "country"))
+    return tuple("".join(unicodedata.normalize("NFKC", value).casefold().split()).replace("-", "") for value in values)
+
+
+async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:
+    """Create once. After a doubt the key tells whether it was done; a doubt that stays is the caller's to repeat."""
+    try:
+        with refusals.named(NAMES):
+            return await orders.create(ctx.salesforce, new)
+    except UpstreamRejected as error:
+        if error.vendor_code != DUPLICATE:
+            raise
+        found = await orders.find(ctx.salesforce, key)
+        if found is None:
+            raise
+        return found
+    except OutcomeUnknown:
+        for pause_seconds in LOOK_AGAIN_SECONDS:
+            await asyncio.sleep(pause_seconds)
+            if found := await orders.find(ctx.salesforce, key):
+                log.info("order_found_after_unknown_outcome", order_id=found)
+                return found
+        raise
+
+
+async def _read_back(ctx: Context, actor: Actor, order_id: str, pending: Pending) -> int | None:
+    """Submit what Salesforce now holds. When it cannot be read, a worker reads it as soon as that works: the order
+    stands all the same, and shows as pending until then."""
+    read_at = now()
+    try:
+        order, items = await orders.mirrored(ctx.salesforce, order_id)
+    except UpstreamError as error:
+        log.warning("order_not_read_back", order_id=order_id, error=str(error))
+        wish = account_history_hint(actor.salesforce_account_id, f"order:{order_id}:{read_at.isoformat()}")
+        return await ctx.inbox.submit([wish], pending=[pending])
+    changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
+    changes.append(records.change("Order", order, origin="command", read_at=read_at))
+    return await ctx.inbox.submit(changes, pending=[pending])

@@ -1,0 +1,114 @@
+"""Follow changes of plan until whatever provides the service has them: a chore of the worker, a few at a time.
+
+Paid for is what the mirror says: WHMCS bills the new product. Then Freebit or WHM is told, which read before they are
+written to, so that a repetition changes nothing. What fails for good waits for staff.
+
+Reads: mirror.records. Reads and writes: portal.plan_changes, Freebit line, WHM account. Writes: ingest.inbox.
+"""
+
+import random
+
+import structlog
+
+from app.commands.execution.context import Context
+from app.commands.subscriptions.apply_plan import provide
+from app.commands.subscriptions.plan_changes import journal
+from app.commands.subscriptions.plan_changes.journal import PlanChange
+from app.commands.subscriptions.plan_changes.outcome import found
+from app.commands.subscriptions.service import anybodys
+from app.commands.subscriptions.service_lock import turn
+from app.db import is_outage
+from app.errors import Conflict, NotFound, Overloaded, PortalError, UpstreamError, UpstreamRejected
+from app.ingest.refetch.owners import whmcs_hint
+
+AT_ONCE = 20
+LOOK_SECONDS = 2.0
+TRIES = 12
+LONGEST_WAIT_SECONDS = 600.0
+
+_MIRRORED = """
+SELECT s.data ->> 'pid' AS product_id, i.data ->> 'status' AS invoice_status
+FROM mirror.records s
+LEFT JOIN mirror.records i ON (i.source, i.object, i.record_id) = ('whmcs', 'invoice', $2)
+WHERE (s.source, s.object, s.record_id) = ('whmcs', 'service', $1) AND NOT s.deleted
+"""
+
+log = structlog.get_logger()
+
+
+async def follow(ctx: Context) -> int:
+    """Take every change that is due as far as it goes now; returns how many were looked at."""
+    await journal.resume_after_outages(ctx.pool)
+    changes = await journal.due(ctx.pool, AT_ONCE)
+    for change in changes:
+        try:
+            await _follow(ctx, change)
+        except Exception as error:  # one that nobody foresaw must not hold up the others
+            if is_outage(error):
+                raise
+            log.exception("plan_change_broken", subscription_id=change.subscription_id)
+            await _broken(ctx, change, error)
+    return len(changes)
+
+
+async def _follow(ctx: Context, change: PlanChange) -> None:
+    try:
+        async with turn(ctx, change.subscription_id):
+            moved = await _further(ctx, change)
+    except (UpstreamRejected, NotFound) as error:
+        await _failed(ctx, change, error)
+    except (UpstreamError, Conflict, Overloaded) as error:
+        log.warning("plan_change_postponed", subscription_id=change.subscription_id, error=str(error))
+        if change.state == "providing" and change.attempts >= TRIES:
+            await _failed(ctx, change, error)
+            return
+        await journal.move(ctx.pool, change, change.state, seconds=_wait(change), error=(error.code, said(error)))
+    else:
+        log.info("plan_change", subscription_id=change.subscription_id, was=change.state, state=moved.state)
+
+
+async def _further(ctx: Context, change: PlanChange) -> PlanChange:
+    if change.state == "asked":
+        return await found(ctx, change) or await journal.move(ctx.pool, change, "asked", seconds=_wait(change))
+    if change.state == "awaiting_payment":
+        return await _payment(ctx, change)
+    service = await anybodys(ctx, change.subscription_id)
+    if await provide(ctx, service, change.plan_code):
+        return await journal.move(ctx.pool, change, "done")
+    return await journal.move(ctx.pool, change, "providing", seconds=ctx.settings.freebit_poll_seconds)
+
+
+async def _payment(ctx: Context, change: PlanChange) -> PlanChange:
+    """Whether WHMCS bills the new plan. Its hook for that names no service, so a paid invoice has the service read."""
+    row = await ctx.pool.fetchrow(_MIRRORED, change.subscription_id, change.invoice_id or "")
+    if row is not None and row["product_id"] == change.product_id:
+        return await journal.move(ctx.pool, change, "providing")
+    if row is None or row["invoice_status"] in ("Cancelled", "Refunded"):
+        return await journal.move(ctx.pool, change, "withdrawn")
+    if row["invoice_status"] == "Paid":
+        reason = f"plan:{change.change_id}:paid:{change.attempts}"
+        await ctx.inbox.submit([whmcs_hint("service", change.subscription_id, reason)])
+        return await journal.move(ctx.pool, change, "awaiting_payment", seconds=_wait(change))
+    return await journal.move(ctx.pool, change, "awaiting_payment", seconds=LOOK_SECONDS)
+
+
+async def _failed(ctx: Context, change: PlanChange, error: PortalError) -> None:
+    log.error("plan_change_failed", subscription_id=change.subscription_id, state=change.state, error=str(error))
+    await journal.move(ctx.pool, change, "failed", error=(error.code, said(error)))
+
+
+async def _broken(ctx: Context, change: PlanChange, error: Exception) -> None:
+    """Later, and in the end staff must look; a change that WHMCS was asked for without an answer is never given up."""
+    told = ("internal_error", f"{type(error).__name__}: {error}"[:255])
+    state = "failed" if change.state == "providing" and change.attempts >= TRIES else change.state
+    await journal.move(ctx.pool, change, state, seconds=_wait(change), error=told)
+
+
+def said(error: PortalError) -> str:
+    """An error in words for staff."""
+    return f"{error.operation}: {error.reason}"[:255] if isinstance(error, UpstreamError) else error.detail
+
+
+def _wait(change: PlanChange) -> float:
+    """Ever longer, and never all at once."""
+    return float(min(LOOK_SECONDS * 2**change.attempts, LONGEST_WAIT_SECONDS) * random.uniform(0.8, 1.2))

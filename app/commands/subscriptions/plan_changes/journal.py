@@ -1,0 +1,193 @@
+"""The journal of changes of plan: a row a wish, written before WHMCS is asked, because asking twice may bill twice.
+
+    asked ──► awaiting_payment ──► providing ──► done
+      └──────────────┴──► withdrawn        └──► failed, staff must act
+
+Reads and writes: portal.plan_changes. Reads: read_model.upstreams.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import asyncpg
+from msgspec import Struct
+
+from app.commands.subscriptions.service import Service
+from app.errors import Conflict, NotFound
+from app.readmodels.plans import Plan
+
+State = Literal["asked", "awaiting_payment", "providing", "done", "withdrawn", "failed"]
+OPEN: tuple[State, ...] = ("asked", "awaiting_payment", "providing")
+_COLUMNS = (
+    "change_id, account_id, subscription_id, whmcs_client_id, category, sku, product_id, product_name, plan_code, "
+    "state, whmcs_order_id, invoice_id, attempts, error_code, error_message, created_at, updated_at"
+)
+
+
+class PlanChange(Struct, frozen=True, kw_only=True):
+    """A change of plan as journaled."""
+
+    change_id: UUID
+    account_id: UUID
+    subscription_id: str
+    whmcs_client_id: str
+    category: str
+    sku: str
+    product_id: str
+    product_name: str
+    plan_code: str
+    state: State
+    whmcs_order_id: str | None
+    invoice_id: str | None
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+async def open_of(pool: asyncpg.Pool, subscription_id: str) -> PlanChange | None:
+    """The change of a service that is under way."""
+    return await _one(pool, "subscription_id = $1 AND state = ANY($2::text[])", subscription_id, list(OPEN))
+
+
+async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlanChange | None:
+    """What became of this very command, unless it came to nothing."""
+    where = "subscription_id = $1 AND command_digest = $2 AND $2 <> '' AND state <> 'withdrawn'"
+    return await _one(pool, where, subscription_id, digest(command_key))
+
+
+async def taken_for(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlanChange | None:
+    """What WHMCS took for this very command, even if its invoice was cancelled since."""
+    where = (
+        "subscription_id = $1 AND command_digest = $2 AND $2 <> '' AND "
+        "(state NOT IN ('asked', 'withdrawn') OR whmcs_order_id IS NOT NULL OR invoice_id IS NOT NULL)"
+    )
+    return await _one(pool, where, subscription_id, digest(command_key))
+
+
+async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: str) -> PlanChange:
+    """WHMCS is about to be asked. The caller holds the service's turn."""
+    row = await pool.fetchrow(
+        "INSERT INTO portal.plan_changes (change_id, account_id, subscription_id, whmcs_client_id, command_digest, "
+        "category, sku, product_id, product_name, plan_code, state) "
+        f"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'asked') RETURNING {_COLUMNS}",
+        uuid4(),
+        service.account_id,
+        service.subscription_id,
+        service.whmcs_client_id,
+        digest(command_key),
+        service.category,
+        plan.sku,
+        plan.product_id,
+        plan.name,
+        plan.plan_code,
+    )
+    return PlanChange(**dict(row))
+
+
+async def move(
+    pool: asyncpg.Pool,
+    change: PlanChange,
+    state: State,
+    *,
+    seconds: float = 0.0,
+    error: tuple[str, str] | None = None,
+    **ids: str | None,
+) -> PlanChange:
+    """To another state, or the same one again after `seconds`; `ids` are whmcs_order_id and invoice_id."""
+    code, message = error or (None, None)
+    row = await pool.fetchrow(
+        "UPDATE portal.plan_changes SET state = $2, next_attempt_at = now() + $3 * interval '1 second', "
+        "attempts = CASE WHEN state = $2 THEN attempts + 1 ELSE 0 END, error_code = $4, error_message = $5, "
+        "whmcs_order_id = coalesce($6, whmcs_order_id), invoice_id = coalesce($7, invoice_id), updated_at = now() "
+        f"WHERE change_id = $1 RETURNING {_COLUMNS}",
+        change.change_id,
+        state,
+        seconds,
+        code,
+        message,
+        ids.get("whmcs_order_id"),
+        ids.get("invoice_id"),
+    )
+    return PlanChange(**dict(row))
+
+
+async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[PlanChange]:
+    """What became of every change of a service, the latest first."""
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE subscription_id = $1 ORDER BY created_at DESC LIMIT 100",
+        subscription_id,
+    )
+    return [PlanChange(**dict(row)) for row in rows]
+
+
+async def retry(pool: asyncpg.Pool, change_id: UUID) -> PlanChange:
+    """Have a change that failed tried again, with fresh attempts.
+
+    Raises:
+        NotFound: `no_plan_change`.
+        Conflict: `plan_change_not_failed`.
+    """
+    change = await _one(pool, "change_id = $1", change_id)
+    if change is None:
+        raise NotFound("There is no such change of plan.", code="no_plan_change")
+    if change.state != "failed":
+        raise Conflict("This change of plan did not fail; there is nothing to try.", code="plan_change_not_failed")
+    if await open_of(pool, change.subscription_id):
+        raise Conflict("The service has a later change of plan.", code="plan_change_not_failed")
+    return await move(pool, change, "providing")
+
+
+async def counts(pool: asyncpg.Pool) -> dict[State, int]:
+    """How many are under way or failed, by state."""
+    rows = await pool.fetch(
+        "SELECT state, count(*) AS count FROM portal.plan_changes WHERE state = ANY($1::text[]) GROUP BY 1",
+        [*OPEN, "failed"],
+    )
+    return dict.fromkeys((*OPEN, "failed"), 0) | {row["state"]: row["count"] for row in rows}
+
+
+async def listed(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
+    """Those under way and those that failed, the oldest first."""
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE state = ANY($1::text[]) ORDER BY created_at LIMIT $2",
+        [*OPEN, "failed"],
+        limit,
+    )
+    return [PlanChange(**dict(row)) for row in rows]
+
+
+async def resume_after_outages(pool: asyncpg.Pool) -> None:
+    """Have changes that failed while an upstream was away looked at again as soon as its breaker has closed, once."""
+    await pool.execute(
+        "UPDATE portal.plan_changes p SET next_attempt_at = now() FROM read_model.upstreams u "
+        "WHERE u.state = 'closed' AND u.since > p.updated_at AND p.next_attempt_at > now() "
+        "AND p.state = ANY($1::text[]) AND p.error_code IS NOT NULL",
+        list(OPEN),
+    )
+
+
+async def due(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
+    """Those that can be taken further now, the longest waiting first."""
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE state = ANY($1::text[]) AND next_attempt_at <= now() "
+        "ORDER BY next_attempt_at LIMIT $2",
+        list(OPEN),
+        limit,
+    )
+    return [PlanChange(**dict(row)) for row in rows]
+
+
+def digest(command_key: str) -> str:
+    """A command's key as it is kept; a command without one has none."""
+    return hashlib.sha256(command_key.encode()).hexdigest() if command_key else ""
+
+
+async def _one(pool: asyncpg.Pool, where: str, *values: Any) -> PlanChange | None:
+    row = await pool.fetchrow(
+        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE {where} ORDER BY created_at DESC LIMIT 1", *values
+    )
+    return PlanChange(**dict(row)) if row else None

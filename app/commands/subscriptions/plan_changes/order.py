@@ -1,0 +1,134 @@
+"""Have WHMCS take a change of plan, once whatever happens; for a customer who is there, and for one who planned it.
+
+Reads and writes: portal.plan_changes, WHMCS service and upgrade order.
+"""
+
+import asyncio
+from decimal import Decimal
+
+from msgspec import Struct
+
+from app.commands.execution.context import Context
+from app.commands.fulfilment.work import NOTHING_DONE
+from app.commands.subscriptions.plan_changes import journal
+from app.commands.subscriptions.plan_changes.journal import PlanChange
+from app.commands.subscriptions.plan_changes.outcome import found
+from app.commands.subscriptions.quote import quoted, split, wish
+from app.commands.subscriptions.service import Service, refuse_unless
+from app.commands.subscriptions.target_plan import not_available, target
+from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
+from app.integrations.whmcs import upgrades
+from app.integrations.whmcs.faults import UPGRADE_UNPAID
+from app.money import Money, money
+from app.readmodels.plans import Direction, Plan
+
+LOOK_AGAIN_SECONDS = (0.2, 1.0)
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What somebody agreed to. `due_now` and `credit` bind when they are given; `monthly` is the most that a month of
+    the plan may cost."""
+
+    sku: str
+    direction: Direction
+    due_now: Money | None = None
+    credit: Money | None = None
+    monthly: Decimal | None = None
+
+
+async def order(ctx: Context, service: Service, terms: Terms, command_key: str) -> PlanChange:
+    """Order the plan, or find the order that this very command placed. The caller holds the service's turn.
+
+    Raises:
+        Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `price_changed`.
+        RuleViolated: `plan_not_available`, `wrong_direction`.
+        OutcomeUnknown: WHMCS did not answer; the same command finds out.
+    """
+    if before := await _before(ctx, service.subscription_id, command_key):
+        return before
+    plan, due_now = await acceptable(ctx, service, terms)
+    _refuse_other_price(service, terms, plan, due_now)
+    return await _send(ctx, service, plan, command_key)
+
+
+async def acceptable(ctx: Context, service: Service, terms: Terms) -> tuple[Plan, Decimal]:
+    """The plan, if the service may be changed to it now, and what WHMCS wants for that at once.
+
+    Raises:
+        Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`.
+        RuleViolated: `plan_not_available`, `wrong_direction`.
+    """
+    refuse_unless(service, "active")
+    plan, direction = await target(ctx, service, terms.sku)
+    if direction != terms.direction:
+        sentence = f"{plan.name} is {'more' if direction == 'upgrade' else 'less'} than the present plan: {direction}."
+        raise RuleViolated(sentence, code="wrong_direction", errors=[Violation("sku", "wrong_direction", sentence)])
+    quote = await quoted(ctx, service, plan)
+    if quote.in_progress:
+        raise in_progress("Another plan")
+    return plan, quote.due_now
+
+
+async def _before(ctx: Context, subscription_id: str, command_key: str) -> PlanChange | None:
+    """What this command did when it was tried before; another's change is in the way."""
+    own = await journal.of_command(ctx.pool, subscription_id, command_key)
+    if own is not None and own.state != "asked":
+        return own
+    under_way = await journal.open_of(ctx.pool, subscription_id)
+    if under_way is None:
+        return None
+    if under_way.state == "asked":
+        settled = await found(ctx, under_way)
+        if settled is None:
+            raise OutcomeUnknown("whmcs", upgrades.ACTION, "an earlier request is still in doubt")
+        if settled.state == "withdrawn":
+            return None
+        under_way = settled
+    if own is not None and own.change_id == under_way.change_id:
+        return under_way
+    raise in_progress(under_way.product_name)
+
+
+async def _send(ctx: Context, service: Service, plan: Plan, command_key: str) -> PlanChange:
+    change = await journal.begin(ctx.pool, service, plan, command_key)
+    try:
+        done = await upgrades.upgrade(ctx.whmcs, wish(ctx, service, plan.product_id))
+    except NOTHING_DONE as error:
+        await journal.move(ctx.pool, change, "withdrawn")
+        if not isinstance(error, UpstreamRejected):
+            raise
+        raise (in_progress("Another plan") if error.vendor_code == UPGRADE_UNPAID else not_available()) from error
+    except OutcomeUnknown:
+        for pause_seconds in LOOK_AGAIN_SECONDS:
+            await asyncio.sleep(pause_seconds)
+            settled = await found(ctx, change)
+            if settled is not None and settled.state != "withdrawn":
+                return settled
+        raise
+    state: journal.State = "awaiting_payment" if done.invoice_id else "providing"
+    return await journal.move(ctx.pool, change, state, whmcs_order_id=done.order_id, invoice_id=done.invoice_id)
+
+
+def _refuse_other_price(service: Service, terms: Terms, plan: Plan, quoted_now: Decimal) -> None:
+    """What the customer agreed to is what the customer pays."""
+    due_now, credit = (money(amount, service.amount.currency) for amount in split(quoted_now))
+    if terms.monthly is not None and plan.price > terms.monthly:
+        text = f"{plan.price} {plan.currency} a month"
+    elif _usual(terms.due_now) in (None, due_now) and _usual(terms.credit) in (None, credit):
+        return
+    else:
+        text = f"{due_now.amount} {due_now.currency}" if Decimal(due_now.amount) else f"a credit of {credit.amount}"
+    raise Conflict(f"The price is another one now: {text}. Please look at it and decide again.", code="price_changed")
+
+
+def _usual(agreed: Money | None) -> Money | None:
+    """An amount as we would spell it: `500.00` yen are 500 yen."""
+    return money(agreed.amount, agreed.currency) if agreed else None
+
+
+def in_progress(name: str) -> Conflict:
+    """Another change of the service is not over."""
+    return Conflict(
+        f"{name} was ordered for this service already. Please pay its invoice first, or wait until it is set up.",
+        code="change_in_progress",
+    )

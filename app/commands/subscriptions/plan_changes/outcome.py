@@ -1,0 +1,103 @@
+"""Whether WHMCS took a change of plan, and how the read models learn of it.
+
+Reads: WHMCS service, invoices and calculation. Reads and writes: portal.plan_changes. Writes: ingest.inbox.
+"""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from app.commands.execution.context import Context
+from app.commands.subscriptions.plan_changes import journal
+from app.commands.subscriptions.plan_changes.journal import PlanChange
+from app.errors import UpstreamError, UpstreamNotFound
+from app.ingest.apply.mirror import now
+from app.ingest.refetch.owners import whmcs_hint
+from app.integrations.whmcs import records, upgrades
+from app.integrations.whmcs.upgrades import Upgrade
+
+SETTLE_SECONDS = 90.0
+"""A request without an answer may still be worked on; only after so long is its absence believed."""
+UPGRADE_LINE = "Upgrade"
+
+log = structlog.get_logger()
+
+
+async def found(ctx: Context, change: PlanChange) -> PlanChange | None:
+    """A change that was asked for without an answer: taken, or withdrawn when it is certain that it was not, or None
+    while there is doubt."""
+    try:
+        service = await ctx.whmcs.service(change.subscription_id)
+    except UpstreamNotFound:
+        return await journal.move(ctx.pool, change, "withdrawn")
+    if service.data["pid"] == change.product_id:
+        return await journal.move(ctx.pool, change, "providing")
+    quote = await upgrades.quote(
+        ctx.whmcs,
+        Upgrade(
+            service_id=change.subscription_id,
+            product_id=change.product_id,
+            billing_cycle=service.data["billingcycle"].lower().replace("-", "").replace(" ", ""),
+            payment_method=service.data.get("paymentmethod") or ctx.settings.whmcs_payment_method,
+        ),
+    )
+    if quote.in_progress:
+        return await journal.move(ctx.pool, change, "awaiting_payment", invoice_id=await _invoice(ctx, change))
+    if datetime.now(UTC) - change.created_at > timedelta(seconds=SETTLE_SECONDS):
+        return await journal.move(ctx.pool, change, "withdrawn")
+    return None
+
+
+async def _invoice(ctx: Context, change: PlanChange) -> str | None:
+    """The invoice of a change whose answer got lost: an unpaid one for an upgrade, made since it was asked for, that no
+    other change has. WHMCS's line names the upgrade and not the service, so two such leave it open which it is."""
+    zone = ZoneInfo(ctx.settings.whmcs_time_zone)
+    since = change.created_at.astimezone(zone).date().isoformat()
+    candidates = [
+        each.record_id
+        for each in await ctx.whmcs.invoices(change.whmcs_client_id)
+        if each.data["status"] == "Unpaid"
+        and (each.data["date"] or "") >= since
+        and any(item["type"] == UPGRADE_LINE for item in each.data["items"])
+    ]
+    taken = await ctx.pool.fetch(
+        "SELECT invoice_id FROM portal.plan_changes WHERE invoice_id = ANY($1::text[]) AND change_id <> $2",
+        candidates,
+        change.change_id,
+    )
+    left = set(candidates) - {row["invoice_id"] for row in taken}
+    return left.pop() if len(left) == 1 else None
+
+
+async def show(ctx: Context, change: PlanChange) -> int | None:
+    """Have the read models show it: the wish itself, the service and the invoice as WHMCS has them now. What cannot be
+    read now a worker reads as soon as that works."""
+    read_at = now()
+    zone = ZoneInfo(ctx.settings.whmcs_time_zone)
+    wish = records.upgrade(
+        change.subscription_id,
+        change.whmcs_client_id,
+        {
+            "product_id": change.product_id,
+            "product_name": change.product_name,
+            "order_id": change.whmcs_order_id,
+            "invoice_id": change.invoice_id,
+            "date": change.created_at.astimezone(zone).date().isoformat(),
+        },
+    )
+    changes = [records.change(wish, origin="command", read_at=read_at)]
+    try:
+        changes.append(
+            records.change(await ctx.whmcs.service(change.subscription_id), origin="command", read_at=read_at)
+        )
+        if change.invoice_id:
+            invoice = await ctx.whmcs.invoice(change.invoice_id)
+            changes.append(records.change(invoice, origin="command", read_at=read_at))
+    except UpstreamError as error:
+        log.warning("plan_change_not_read_back", subscription_id=change.subscription_id, error=str(error))
+        reason = f"plan:{change.change_id}:{read_at.timestamp()}"
+        changes.append(whmcs_hint("service", change.subscription_id, reason))
+        if change.invoice_id:
+            changes.append(whmcs_hint("invoice", change.invoice_id, reason))
+    return await ctx.inbox.submit(changes)

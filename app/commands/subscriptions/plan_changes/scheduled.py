@@ -1,0 +1,206 @@
+"""Changes of plan that customers put off to a day to come: a row a wish, worked off on its day.
+
+    waiting ──► done         WHMCS took it; the journal of changes of plan follows it from there
+       ├──► refused          it could not be made on the day, and the customer was told
+       └──► cancelled        by the customer, by a later wish, or because the service ends
+
+Whatever becomes of one goes to the inbox in the same transaction, so that the read models say the same.
+
+Reads and writes: portal.scheduled_changes. Writes: ingest.inbox, portal.mails.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import asyncpg
+from msgspec import Struct, structs
+
+from app.commands import mail_outbox
+from app.commands.execution.context import Context
+from app.commands.subscriptions.plan_changes.journal import digest
+from app.commands.subscriptions.service import Service
+from app.events import Change
+from app.ingest.inbox import inbox
+from app.readmodels.plans import Direction, Plan
+
+State = Literal["waiting", "done", "refused", "cancelled"]
+BY_CUSTOMER = "by_customer"
+MAILS: dict[State, mail_outbox.Kind] = {"done": "scheduled_change_made", "refused": "scheduled_change_refused"}
+
+COLUMNS = (
+    "schedule_id, account_id, subscription_id, whmcs_client_id, present_name, sku, product_name, direction, monthly, "
+    "effective_date, due_at, state, invoice_id, attempts, error_code, error_message, reason, version, created_at, "
+    "ended_at"
+)
+_VERSION = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_INSERT = f"""
+INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, command_digest,
+    present_name, sku, product_name, direction, monthly, effective_date, due_at, next_attempt_at, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, {_VERSION}) RETURNING {COLUMNS}
+"""
+_END = f"""
+UPDATE portal.scheduled_changes SET state = $2, error_code = $3, error_message = $4, reason = $5, invoice_id = $6,
+    ended_at = now(), version = greatest(version + 1, {_VERSION})
+WHERE schedule_id = $1 AND state = 'waiting' RETURNING {COLUMNS}
+"""
+_CLAIM = f"""
+UPDATE portal.scheduled_changes SET attempts = attempts + 1, next_attempt_at = now() + $1 * interval '1 second'
+WHERE schedule_id = (SELECT schedule_id FROM portal.scheduled_changes WHERE state = 'waiting' AND
+    next_attempt_at <= now() ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING {COLUMNS}
+"""
+_USER = "SELECT user_id FROM portal.id_mappings WHERE account_id = $1"
+
+
+class PlannedChange(Struct, frozen=True, kw_only=True):
+    """A change for a day to come. `present_name` is the plan the service had, `monthly` what a month of the other one
+    cost when it was chosen; `reason` is for the customer, `error_message` for staff."""
+
+    schedule_id: UUID
+    account_id: UUID
+    subscription_id: str
+    whmcs_client_id: str
+    present_name: str
+    sku: str
+    product_name: str
+    direction: Direction
+    monthly: Decimal
+    effective_date: date
+    due_at: datetime
+    state: State
+    invoice_id: str | None
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+    reason: str | None
+    version: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How one ends: `error_code` and `error_message` say why to staff, `reason` to the customer. One that was cancelled
+    went by no error, and its code says at whose wish."""
+
+    state: State
+    error_code: str | None = None
+    error_message: str | None = None
+    reason: str | None = None
+    invoice_id: str | None = None
+
+
+async def waiting_of(pool: asyncpg.Pool, subscription_id: str) -> PlannedChange | None:
+    """What is planned for a service."""
+    return await _one(pool, "subscription_id = $1 AND state = 'waiting'", subscription_id)
+
+
+async def latest_of(pool: asyncpg.Pool, subscription_id: str) -> PlannedChange | None:
+    """What was planned last for a service, whatever became of it."""
+    return await _one(pool, "subscription_id = $1", subscription_id)
+
+
+async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlannedChange | None:
+    """What this very command planned."""
+    where = "subscription_id = $1 AND command_digest = $2 AND $2 <> ''"
+    return await _one(pool, where, subscription_id, digest(command_key))
+
+
+async def plan_ahead(
+    ctx: Context, service: Service, plan: Plan, direction: Direction, day: tuple[date, datetime], command_key: str
+) -> tuple[PlannedChange, int | None]:
+    """Write it down for a day and the instant it begins, in place of what was planned; with what to wait for until it
+    shows. The caller holds the service's turn."""
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        former = await waiting_of(connection, service.subscription_id)
+        ending = Ending(state="cancelled", error_code="replaced")
+        ended = former and await connection.fetchrow(_END, former.schedule_id, *structs.astuple(ending))
+        row = await connection.fetchrow(
+            _INSERT,
+            uuid4(),
+            service.account_id,
+            service.subscription_id,
+            service.whmcs_client_id,
+            digest(command_key),
+            service.name,
+            plan.sku,
+            plan.name,
+            direction,
+            plan.price,
+            *day,
+        )
+        changes = [_change(PlannedChange(**dict(each))) for each in (ended, row) if each]
+        submission, woken = await inbox.append(connection, changes)
+    await ctx.inbox.wake(woken)
+    return PlannedChange(**dict(row)), submission
+
+
+async def end(ctx: Context, schedule: PlannedChange, ending: Ending) -> int | None:
+    """It waits no more, and whoever has to know is told; nothing happens if it did not wait. What to wait for until
+    that shows."""
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(_END, schedule.schedule_id, *structs.astuple(ending))
+        if row is None:
+            return None
+        submission, woken = await inbox.append(connection, [_change(PlannedChange(**dict(row)))])
+        if kind := MAILS.get(ending.state):
+            user_id = await connection.fetchval(_USER, schedule.account_id)
+            await mail_outbox.ask_user(connection, kind, user_id, about=schedule.schedule_id)
+    await ctx.inbox.wake(woken)
+    return submission
+
+
+async def claim(pool: asyncpg.Pool, lease_seconds: float) -> PlannedChange | None:
+    """One that is due, for the caller alone until the lease is over; counts the attempt."""
+    row = await pool.fetchrow(_CLAIM, lease_seconds)
+    return PlannedChange(**dict(row)) if row else None
+
+
+async def postpone(pool: asyncpg.Pool, schedule: PlannedChange, seconds: float, error: tuple[str, str]) -> None:
+    """Look at it again after so long."""
+    await pool.execute(
+        "UPDATE portal.scheduled_changes SET next_attempt_at = now() + $2 * interval '1 second', error_code = $3, "
+        "error_message = $4 WHERE schedule_id = $1 AND state = 'waiting'",
+        schedule.schedule_id,
+        seconds,
+        *error,
+    )
+
+
+def _change(schedule: PlannedChange) -> Change:
+    """As the mirror keeps it, beside its service. The version is the row's own, which only grows."""
+    at = schedule.ended_at or schedule.created_at
+    return Change(
+        source="whmcs",
+        object="scheduled_change",
+        record_id=str(schedule.schedule_id),
+        kind="full",
+        event_id=f"scheduled_change:{schedule.schedule_id}:{schedule.version}",
+        version=schedule.version,
+        occurred_at=at,
+        origin="command",
+        owner_id=schedule.whmcs_client_id,
+        parent_id=schedule.subscription_id,
+        read_at=at,
+        data={
+            "present_name": schedule.present_name,
+            "sku": schedule.sku,
+            "product_name": schedule.product_name,
+            "direction": schedule.direction,
+            "effective_date": schedule.effective_date.isoformat(),
+            "status": schedule.state,
+            "code": schedule.error_code,
+            "reason": schedule.reason,
+            "invoice_id": schedule.invoice_id,
+            "created_at": schedule.created_at.isoformat(),
+            "ended_at": schedule.ended_at.isoformat() if schedule.ended_at else None,
+        },
+    )
+
+
+async def _one(pool: Any, where: str, *values: Any) -> PlannedChange | None:
+    row = await pool.fetchrow(
+        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE {where} ORDER BY created_at DESC LIMIT 1", *values
+    )
+    return PlannedChange(**dict(row)) if row else None

@@ -1,0 +1,54 @@
+"""Scheduled changes of plan as staff look at them, and those whose service will not be there for them.
+
+Reads: portal.scheduled_changes, read_model.subscriptions.
+"""
+
+import asyncpg
+
+from app.commands.subscriptions.plan_changes.scheduled import COLUMNS, PlannedChange
+
+LATE = "interval '1 hour'"
+REMEMBERED = "interval '30 days'"
+"""For so long staff see what was refused."""
+
+_OVERTAKEN = f"""
+SELECT {COLUMNS} FROM portal.scheduled_changes c WHERE state = 'waiting' AND EXISTS (
+    SELECT FROM read_model.subscriptions s WHERE (s.account_id, s.subscription_id) = (c.account_id, c.subscription_id)
+    AND (s.cancellation IS NOT NULL OR s.status IN ('terminated', 'cancelled', 'fraud')))
+ORDER BY due_at LIMIT $1
+"""
+
+
+async def overtaken(pool: asyncpg.Pool, limit: int) -> list[PlannedChange]:
+    """Those whose service has ended, or is asked to."""
+    return [PlannedChange(**dict(row)) for row in await pool.fetch(_OVERTAKEN, limit)]
+
+
+async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[PlannedChange]:
+    """What became of every one of a service, the latest first."""
+    rows = await pool.fetch(
+        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE subscription_id = $1 ORDER BY created_at DESC LIMIT 100",
+        subscription_id,
+    )
+    return [PlannedChange(**dict(row)) for row in rows]
+
+
+async def listed(pool: asyncpg.Pool, limit: int) -> list[PlannedChange]:
+    """Those refused lately, the latest first, then those that wait, in the order of their days."""
+    rows = await pool.fetch(
+        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE state = 'waiting' OR (state = 'refused' AND "
+        f"ended_at > now() - {REMEMBERED}) ORDER BY ended_at DESC NULLS LAST, due_at LIMIT $1",
+        limit,
+    )
+    return [PlannedChange(**dict(row)) for row in rows]
+
+
+async def counts(pool: asyncpg.Pool) -> dict[str, int]:
+    """How many wait, how many of them for more than an hour too long, how many were refused in the last day."""
+    row = await pool.fetchrow(
+        "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, "
+        f"count(*) FILTER (WHERE state = 'waiting' AND due_at < now() - {LATE}) AS late, "
+        "count(*) FILTER (WHERE state = 'refused') AS refused FROM portal.scheduled_changes "
+        "WHERE state = 'waiting' OR (state = 'refused' AND ended_at > now() - interval '1 day')"
+    )
+    return dict(row)

@@ -1,0 +1,43 @@
+"""What a change of plan would cost, by WHMCS's own calculation."""
+
+from decimal import Decimal
+
+from app.commands.execution.context import Context
+from app.commands.subscriptions.service import Service
+from app.commands.subscriptions.target_plan import not_available
+from app.errors import UpstreamRejected
+from app.integrations.whmcs import upgrades
+from app.integrations.whmcs.upgrades import Upgrade, UpgradeQuote
+from app.readmodels.plans import Plan
+
+RECURRING = ("monthly", "quarterly", "semi_annually", "annually", "biennially", "triennially")
+NOTHING = Decimal("0.00")
+
+
+def wish(ctx: Context, service: Service, product_id: str) -> Upgrade:
+    """The change as WHMCS wants to hear it: same cycle, same gateway."""
+    return Upgrade(
+        service_id=service.subscription_id,
+        product_id=product_id,
+        billing_cycle=service.billing_cycle.replace("_", ""),
+        payment_method=service.payment_method or ctx.settings.whmcs_payment_method,
+    )
+
+
+async def quoted(ctx: Context, service: Service, plan: Plan) -> UpgradeQuote:
+    """WHMCS's price.
+
+    Raises:
+        RuleViolated: `plan_not_available`, also when WHMCS refuses to name one.
+    """
+    if service.billing_cycle not in RECURRING:
+        raise not_available()
+    try:
+        return await upgrades.quote(ctx.whmcs, wish(ctx, service, plan.product_id))
+    except UpstreamRejected as error:
+        raise not_available() from error
+
+
+def split(due_now: Decimal) -> tuple[Decimal, Decimal]:
+    """What is to be paid, and what is given back as credit."""
+    return max(due_now, NOTHING), max(-due_now, NOTHING)

@@ -1,0 +1,117 @@
+"""What members of staff do to a running service. Each looks first, so that it may be repeated, and is audited.
+
+Of one service only one may write to its provider. The portal made the line or account, so it tells Freebit or WHM, and
+then notes in WHMCS what state the service is in.
+
+Reads: read_model.catalog. Reads and writes: portal.plan_changes, Freebit line, WHM account, WHMCS service.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from app.audit import Operator, audit
+from app.commands.execution.context import Context
+from app.commands.subscriptions.apply_plan import TOKYO, provide
+from app.commands.subscriptions.confirmed_write import surely
+from app.commands.subscriptions.plan_changes import journal
+from app.commands.subscriptions.plan_changes.journal import PlanChange
+from app.commands.subscriptions.provider_accounts import hosting_account_if_any, line_of
+from app.commands.subscriptions.service import Service, anybodys, refuse_unless
+from app.commands.subscriptions.service_lock import turn
+from app.commands.subscriptions.staff_view import ServiceStory, done, of_kind
+from app.errors import Conflict
+from app.integrations.whmcs import services as whmcs_services
+
+_PLAN_CODE = """
+SELECT facts ->> 'sim_plan_code' FROM read_model.catalog
+WHERE category = $1 AND whmcs_product_id = $2 AND item_class = 'service'
+"""
+
+
+async def terminate(ctx: Context, operator: Operator, subscription_id: str, reason: str) -> ServiceStory:
+    """End a service for good: a line loses its number, a hosting account everything in it. Bills are not touched.
+
+    Raises:
+        Conflict: `not_provided_yet`, `subscription_busy`.
+    """
+    async with turn(ctx, subscription_id):
+        service = await anybodys(ctx, subscription_id)
+        if service.category == "hosting":
+            await _remove_account(ctx, service)
+        if service.category == "sim":
+            await _end_line(ctx, service)
+        if service.status not in (whmcs_services.TERMINATED, whmcs_services.CANCELLED):
+            await whmcs_services.set_status(ctx.whmcs, subscription_id, whmcs_services.TERMINATED)
+        return await done(ctx, operator, "service.terminate", service, reason=reason)
+
+
+async def sync_plan(ctx: Context, operator: Operator, subscription_id: str) -> ServiceStory:
+    """Have the provider give the service the plan that WHMCS bills.
+
+    Raises:
+        Conflict: `plan_unknown`, `subscription_not_active`, `not_provided_yet`, `subscription_busy`.
+    """
+    async with turn(ctx, subscription_id):
+        service = await anybodys(ctx, subscription_id)
+        refuse_unless(service, "active", "suspended")
+        code = await ctx.pool.fetchval(_PLAN_CODE, service.category, service.product_id)
+        if service.category == "sim" and not code:
+            raise Conflict("The catalog has no network plan for what WHMCS bills here.", code="plan_unknown")
+        await provide(ctx, service, code or "")
+        return await done(ctx, operator, "service.sync_plan", service, plan=service.name)
+
+
+async def reissue(ctx: Context, operator: Operator, subscription_id: str, eid: str) -> ServiceStory:
+    """Have an eSIM's profile issued for another phone, told by its EID. The line is out of service until that is done.
+
+    Raises:
+        Conflict: `service_kind_wrong`, `subscription_not_active`, `not_provided_yet`, `not_an_esim`,
+            `subscription_busy`.
+    """
+    async with turn(ctx, subscription_id):
+        service = await of_kind(ctx, subscription_id, "sim")
+        refuse_unless(service, "active")
+        number = await line_of(ctx, service)
+        line = await ctx.freebit.detail(number)
+        if line is None:
+            raise Conflict("Freebit does not know this line.", code="not_provided_yet")
+        if not line.eid:
+            raise Conflict("This line is on a card and not on an eSIM.", code="not_an_esim")
+        if line.eid != eid:
+
+            async def has_it() -> bool:
+                found = await ctx.freebit.detail(number)
+                return found is not None and found.eid == eid
+
+            await surely(lambda: ctx.freebit.reissue_esim(line, eid), has_it)
+        return await done(ctx, operator, "service.reissue", service, eid=f"…{eid[-4:]}")
+
+
+async def retry(ctx: Context, operator: Operator, change_id: UUID) -> PlanChange:
+    """Have a failed change of plan tried again by the worker.
+
+    Raises:
+        NotFound: `no_plan_change`.
+        Conflict: `plan_change_not_failed`.
+    """
+    change = await journal.retry(ctx.pool, change_id)
+    await audit(ctx.pool, operator, "plan_change.retry", [str(change_id)])
+    return change
+
+
+async def _remove_account(ctx: Context, service: Service) -> None:
+    account = await hosting_account_if_any(ctx, service)
+    if account is not None:
+
+        async def is_gone() -> bool:
+            return await hosting_account_if_any(ctx, service) is None
+
+        await surely(lambda: ctx.whm.remove_account(account.username), is_gone)
+
+
+async def _end_line(ctx: Context, service: Service) -> None:
+    number = await line_of(ctx, service)
+    line = await ctx.freebit.detail(number)
+    if line is not None and line.state != "cancelled":
+        # Asked twice for one day is asked once; when it ends, Freebit knows.
+        await ctx.freebit.cancel_line(number, datetime.now(TOKYO).date())

@@ -1,0 +1,125 @@
+"""Attach a file to a case of one's own: a picture, a PDF or a plain text, told by its content and not by its name.
+
+The same bytes on the same case are the same attachment, so neither a retry nor a time-out after the write makes a
+second one. What a scanner finds something in, or cannot judge, goes nowhere. In a table no cell is a formula any more.
+
+Writes: Salesforce ContentVersion.
+"""
+
+import re
+from typing import Annotated
+
+import structlog
+from msgspec import Meta, Struct
+
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.support.comment_on_case import own_case, same_case
+from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
+from app.inputs.text import FileName
+from app.intake.formulas import neutralised
+from app.integrations import scanner
+from app.integrations.salesforce.cases import SalesforceCases
+
+LARGEST_BYTES = 5 * 1024 * 1024
+MOST_ATTACHMENTS = 20
+KINDS = {
+    ("png",): re.compile(rb"\x89PNG\r\n\x1a\n"),
+    ("jpg", "jpeg"): re.compile(rb"\xff\xd8\xff"),
+    ("gif",): re.compile(rb"GIF8[79]a"),
+    ("webp",): re.compile(rb"RIFF....WEBP", re.DOTALL),
+    ("heic", "heif"): re.compile(rb"....ftyp(heic|heix|mif1|msf1)", re.DOTALL),
+    ("pdf",): re.compile(rb"%PDF-"),
+}
+"""Extensions → how such a file begins."""
+_UNPRINTABLE = re.compile(r"[^\w .()\-]")
+
+log = structlog.get_logger()
+
+
+class AttachToCase(Struct, forbid_unknown_fields=True):
+    """A file; `content` is base64."""
+
+    name: Annotated[FileName, Meta(min_length=1, max_length=200)]
+    content: Annotated[bytes, Meta(min_length=1, max_length=LARGEST_BYTES)]
+
+
+class AttachTo(Struct, frozen=True):
+    """The case it belongs to, which the address names, and the file."""
+
+    case_id: str
+    file: AttachToCase
+
+
+async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
+    """Attach it, unless it is there already.
+
+    Raises:
+        NotFound: `case_not_found`.
+        RuleViolated: `attachment_type_not_allowed`, `attachment_infected`, `too_many_attachments`.
+        ScannerUnavailable: a scanner is configured and did not judge the file.
+        Conflict: `case_closed`, `request_in_progress`.
+        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+    """
+    account_id = actor.account_id_or_refuse()
+    cases, content = SalesforceCases(ctx.salesforce), request.file.content
+    name = _name(request.file.name, content)
+    await _refuse_malware(ctx, actor, content)
+    if name.endswith(".csv"):
+        content = neutralised(content.decode()).encode()
+    async with ctx.locks.exclusively("attach_to_case", account_id, same_case(request.case_id)) as mine:
+        if not mine:
+            raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
+        case = await own_case(cases, actor, request.case_id)
+        if not await cases.same_file(case["Id"], content):
+            if case["IsClosed"]:
+                raise Conflict(
+                    "This case is closed. Please open a new one and mention the number of this one.", code="case_closed"
+                )
+            if len(case["Files"]) >= MOST_ATTACHMENTS:
+                sentence = f"A case takes {MOST_ATTACHMENTS} attachments. Please open a new one for more."
+                raise RuleViolated(sentence, code="too_many_attachments")
+            await _attach(cases, case["Id"], name, content)
+    return Done({"case_id": case["Id"]}, target=case["Id"])
+
+
+async def _refuse_malware(ctx: Context, actor: Actor, content: bytes) -> None:
+    """Before anything is locked, because a scan may take its time."""
+    if found := await scanner.found_in(ctx.settings, content):
+        log.warning("attachment_infected", found=found, account_id=str(actor.account_id))
+        raise RuleViolated("This file looks harmful, so we do not take it.", code="attachment_infected")
+
+
+def _name(given: str, content: bytes) -> str:
+    """The name without anything but a name, its extension that of the content."""
+    stem, _, extension = re.split(r"[\\/]", given)[-1].strip().rpartition(".")
+    extensions = next((names for names, begins in KINDS.items() if begins.match(content)), _text(content))
+    if not extensions:
+        raise RuleViolated(
+            "Only pictures, PDF files and plain texts can be attached.", code="attachment_type_not_allowed"
+        )
+    kept = extension.lower() if extension.lower() in extensions else extensions[0]
+    base = stem if extension.lower() in extensions else f"{stem}.{extension}".strip(".")
+    return f"{_UNPRINTABLE.sub('_', base) or 'file'}.{kept}"
+
+
+def _text(content: bytes) -> tuple[str, ...]:
+    """Plain text has no beginning of its own, but no control characters either."""
+    try:
+        plain = content.decode()
+    except UnicodeDecodeError:
+        return ()
+    return ("txt", "log", "csv") if all(char.isprintable() or char in "\r\n\t\ufeff" for char in plain) else ()
+
+
+async def _attach(cases: SalesforceCases, case_id: str, name: str, content: bytes) -> None:
+    """After a doubt the case itself tells whether it was done; a doubt that stays is the caller's to repeat."""
+    try:
+        await cases.attached(case_id, name, content)
+    except OutcomeUnknown as doubt:
+        try:
+            found = await cases.same_file(case_id, content)
+        except UpstreamUnavailable:
+            raise doubt from None
+        if not found:
+            raise
+        log.info("attachment_found_after_unknown_outcome", case_id=case_id)

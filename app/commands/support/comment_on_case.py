@@ -1,0 +1,106 @@
+"""Say something about a case of one's own, where staff and customer both read it.
+
+A comment can bear no key, so a repetition is told by its words: what the case's last public comment says already, and
+we wrote within the hour, is not said again. Nobody answers in between without becoming the last one.
+
+Writes: Salesforce CaseComment.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import structlog
+from msgspec import Meta, Struct
+
+from app.commands.execution import refusals
+from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.postal_addresses import TOO_LONG
+from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
+from app.inputs.text import Lines
+from app.intake import parse
+from app.intake.words import same_lines
+from app.integrations.salesforce.cases import SAME_WITHIN, SalesforceCases
+from app.integrations.salesforce.org import limits
+
+log = structlog.get_logger()
+
+
+class CommentOnCase(Struct, forbid_unknown_fields=True):
+    """What is said."""
+
+    body: Annotated[Lines, Meta(min_length=1, max_length=4_000)]
+
+
+class CommentOn(Struct, frozen=True):
+    """The case it is about, which the address names, and the comment."""
+
+    case_id: str
+    comment: CommentOnCase
+
+
+async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Done:
+    """Add it, unless it is there already.
+
+    Raises:
+        NotFound: `case_not_found`.
+        RuleViolated: `field_too_long`, `field_refused`.
+        Conflict: `case_closed`, `request_in_progress`.
+        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+    """
+    account_id = actor.account_id_or_refuse()
+    cases, body = SalesforceCases(ctx.salesforce), same_lines(request.comment.body)
+    if not limits.COMMENT.fits(body):
+        wrong = Violation("body", TOO_LONG, limits.COMMENT.sentence)
+        raise RuleViolated(wrong.message, code=TOO_LONG, errors=[wrong])
+    async with ctx.locks.exclusively("comment_on_case", account_id, same_case(request.case_id)) as mine:
+        if not mine:
+            raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
+        case = await own_case(cases, actor, request.case_id)
+        if not _is_last(case, body, cases.portal_user):
+            if case["IsClosed"]:
+                raise Conflict(
+                    "This case is closed. Please open a new one and mention the number of this one.", code="case_closed"
+                )
+            await _say(cases, actor, case["Id"], body)
+    return Done({"case_id": case["Id"]}, target=case["Id"])
+
+
+def same_case(case_id: str) -> str:
+    """The case under one name: Salesforce takes an id of 18 characters without its last three as well."""
+    return case_id[:15]
+
+
+async def own_case(cases: SalesforceCases, actor: Actor, case_id: str) -> dict[str, Any]:
+    """The case with all there is of it.
+
+    Raises:
+        NotFound: `case_not_found`, absent or another account's.
+    """
+    case = await cases.one(actor.salesforce_account_id, case_id) if case_id.isalnum() else None
+    if case is None:
+        raise NotFound("Case not found.", code="case_not_found")
+    return case
+
+
+async def _say(cases: SalesforceCases, actor: Actor, case_id: str, body: str) -> None:
+    """After a doubt the case itself tells whether it was done; a doubt that stays is the caller's to repeat."""
+    try:
+        with refusals.named({"CommentBody": "body"}):
+            await cases.commented(case_id, body)
+    except OutcomeUnknown as doubt:
+        try:
+            case = await own_case(cases, actor, case_id)
+        except UpstreamUnavailable:
+            raise doubt from None
+        if not _is_last(case, body, cases.portal_user):
+            raise
+        log.info("comment_found_after_unknown_outcome", case_id=case_id)
+
+
+def _is_last(case: dict[str, Any], body: str, portal_user: str) -> bool:
+    for last in case["CaseComments"][:1]:
+        ours = (last.get("CreatedBy") or {}).get("Username", "").casefold() == portal_user.casefold()
+        at = parse.instant(last["CreatedDate"])
+        fresh = at is not None and datetime.now(UTC) - at < SAME_WITHIN
+        return bool(ours and fresh and same_lines(last["CommentBody"] or "") == body)
+    return False

@@ -1,0 +1,124 @@
+"""Run a command for a request: idempotency ledger, bounded wait for its own effect, the answer kept for replays."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response
+
+from app.commands.execution import ledger
+from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.execute import audited
+from app.errors import InvalidRequest, Violation
+from app.http.answering.query_response import consistency_token
+
+KEY_HEADER = "idempotency-key"
+LONGEST_KEY = 200
+
+Render = Callable[[Done], Awaitable[bytes]]
+Prepare = Callable[[], Awaitable[Any]]
+Answer = tuple[bytes, int | None, UUID | None]
+"""The body, the submission whose effects are awaited, and the account whose they are."""
+
+
+async def run_command(
+    request: Request[Any, Any, Any],
+    command: Command,
+    actor: Actor,
+    body: Any,
+    *,
+    status: int = 200,
+    render: Render | None = None,
+    prepare: Prepare | None = None,
+) -> Response[bytes]:
+    """Do what the command says; once, when the caller sent a key.
+
+    `render` turns what was done into the answer, after the change became visible or the wait ran out; without it the
+    command's own result is the answer. `prepare` makes the command's request of the body, and is not asked for what was
+    done already.
+    """
+    context: Context = request.app.state.context
+    key = _key(request, command)
+
+    async def work(by: Actor) -> Answer:
+        return await _run(context, command, by, await prepare() if prepare else body, render)
+
+    if not key:
+        return _response(context, status, await work(actor))
+    about = request.url.path.encode() + b"\0" + msgspec.json.encode(body)
+    begun = await _begin(context, actor, key, command, about)
+    if isinstance(begun, ledger.Replay):
+        headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
+        return _response(context, begun.status, (begun.body, begun.submission, actor.account_id), headers)
+    actor = msgspec.structs.replace(actor, command_key=f"{scope_of(actor)}:{key}")
+    answer = await _noted(context, command, begun, status, work(actor))
+    return _response(context, status, answer, {"Command-Id": str(begun.id)})
+
+
+async def run_silently(request: Request[Any, Any, Any], command: Command, actor: Actor, body: Any) -> Response[None]:
+    """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
+    await audited(request.app.state.context, actor, command, body)
+    return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
+
+
+def scope_of(actor: Actor) -> str:
+    """Whose keys these are: two callers may use the same key for different things."""
+    return str(actor.account_id or actor.user_id or actor.address)
+
+
+async def _begin(
+    context: Context, actor: Actor, key: str, command: Command, body: bytes
+) -> ledger.Running | ledger.Replay:
+    return await ledger.begin(
+        context.pool,
+        keyring=context.settings.keyring,
+        scope=scope_of(actor),
+        key=key,
+        name=command.name,
+        account_id=actor.account_id,
+        body=body,
+    )
+
+
+async def _noted(
+    context: Context, command: Command, begun: ledger.Running, status: int, work: Awaitable[Answer]
+) -> Answer:
+    """Do the work and note in the ledger what became of it."""
+    try:
+        answer = await work
+    except BaseException:
+        # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
+        await ledger.fail(context.pool, begun)
+        raise
+    if command.replayable:
+        await ledger.finish(context.pool, begun, status, answer[0], answer[1])
+    else:
+        await ledger.forget(context.pool, begun)
+    return answer
+
+
+async def _run(context: Context, command: Command, actor: Actor, request: Any, render: Render | None) -> Answer:
+    done = await audited(context, actor, command, request)
+    if done.submission is not None:
+        shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
+        done = msgspec.structs.replace(done, shows=shows)
+    body = await render(done) if render else msgspec.json.encode(done.result)
+    return body, done.submission, done.account_id or actor.account_id
+
+
+def _key(request: Request[Any, Any, Any], command: Command) -> str:
+    key = request.headers.get(KEY_HEADER, "").strip()
+    if len(key) > LONGEST_KEY or (not key and command.idempotency_key == "required"):
+        sentence = f"Send an Idempotency-Key of 1 to {LONGEST_KEY} characters, a new one for each new request."
+        problem = Violation("Idempotency-Key", "idempotency_key_required", sentence)
+        raise InvalidRequest(sentence, code="idempotency_key_required", errors=[problem])
+    return key
+
+
+def _response(context: Context, status: int, answer: Answer, extra: Mapping[str, str] | None = None) -> Response[bytes]:
+    body, submission, account_id = answer
+    headers = {"Cache-Control": "no-store", **(extra or {})}
+    if submission is not None and account_id:
+        headers["Consistency-Token"] = consistency_token(context.settings, account_id, submission)
+    return Response(body, status_code=status, media_type="application/json", headers=headers)

@@ -1,0 +1,269 @@
+"""Problem details (RFC 9457), and the only place where an error meets an HTTP status code."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    SerializationException,
+    ValidationException,
+)
+
+from app import errors
+from app.db import is_outage
+from app.errors import PasswordFeedback, PortalError, Violation
+from app.http.answering.validation_errors import of_malformed
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class MethodNotAllowed(PortalError):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    detail = "This method is not allowed here."
+
+    def __init__(self, allow: str = "GET, HEAD, OPTIONS") -> None:
+        self.allow = allow
+        super().__init__()
+
+
+class MethodNotImplemented(PortalError):
+    """No path here has it."""
+
+    code = "method_not_implemented"
+    detail = "This method is not known here."
+
+
+class TransferCodingUnknown(PortalError):
+    """A body that came in another way than in chunks or whole; somebody before us may have read it otherwise."""
+
+    code = "transfer_coding_unknown"
+    detail = "Send the body whole or in chunks, without another transfer coding."
+
+
+class UnsupportedMediaType(PortalError):
+    """A body that is not JSON. A form of another site can send anything but JSON without asking us first."""
+
+    code = "unsupported_media_type"
+    detail = "Send the body as application/json."
+
+
+class QueryTooLong(PortalError):
+    """Nothing here needs a query string of this length."""
+
+    code = "query_too_long"
+    detail = "The query string is too long."
+
+
+class HeadersTooLarge(PortalError):
+    """Nothing here needs so many or so large headers."""
+
+    code = "headers_too_large"
+    detail = "The request's headers are too large. Clear the cookies of this site and try again."
+
+
+class TooSlow(PortalError):
+    """The head of a request that does not come to its end."""
+
+    code = "request_timeout"
+    detail = "The request did not arrive in time."
+
+
+class Busy(PortalError):
+    """As many requests as may be at once are being worked on."""
+
+    code = "server_busy"
+    detail = "We are very busy at the moment. Please try again in a few seconds."
+    retry_after_seconds = 2
+
+
+class Unavailable(PortalError):
+    """Our own database cannot be reached."""
+
+    code = "temporarily_unavailable"
+    detail = "We cannot answer at the moment. Please try again in a few seconds."
+    retry_after_seconds = 5
+
+
+class Unfinished(PortalError):
+    """A command that takes longer than its caller can be kept waiting; the work goes on."""
+
+    code = "outcome_unknown"
+    detail = errors.OutcomeUnknown.detail
+    retry_after_seconds = 10
+
+
+class NetworkUnavailable(PortalError):
+    """Freebit is away, refuses us, or talks nonsense."""
+
+    code = "network_unavailable"
+    detail = "The mobile network's system is unavailable, please try again in a moment."
+    retry_after_seconds = 30
+
+
+class HostingUnavailable(PortalError):
+    """WHM is away, refuses us, or talks nonsense."""
+
+    code = "hosting_unavailable"
+    detail = "The hosting server is unavailable, please try again in a moment."
+    retry_after_seconds = 30
+
+
+class BillingUnavailable(PortalError):
+    """WHMCS is away, refuses us, or talks nonsense."""
+
+    code = "billing_unavailable"
+    detail = "The billing system is unavailable, please try again in a moment."
+    retry_after_seconds = 30
+
+
+STATUS: Mapping[type[PortalError], int] = {
+    MethodNotAllowed: 405,
+    errors.InvalidRequest: 400,
+    errors.NotAuthenticated: 401,
+    errors.PaymentRefused: 402,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    TooSlow: 408,
+    errors.Conflict: 409,
+    errors.Outdated: 412,
+    errors.TooLarge: 413,
+    QueryTooLong: 414,
+    UnsupportedMediaType: 415,
+    errors.RuleViolated: 422,
+    errors.RateLimited: 429,
+    HeadersTooLarge: 431,
+    errors.NotReady: 503,
+    errors.Overloaded: 503,
+    errors.ScannerUnavailable: 503,
+    Busy: 503,
+    Unavailable: 503,
+    Unfinished: 503,
+    BillingUnavailable: 503,
+    NetworkUnavailable: 503,
+    HostingUnavailable: 503,
+    errors.UpstreamRejected: 502,
+    errors.UpstreamMalformed: 502,
+    errors.UpstreamError: 503,
+    errors.PortalError: 500,
+    MethodNotImplemented: 501,
+    TransferCodingUnknown: 501,
+}
+AWAY: Mapping[str, type[PortalError]] = {
+    "whmcs": BillingUnavailable,
+    "freebit": NetworkUnavailable,
+    "whm": HostingUnavailable,
+}
+NOT_IN_THE_BODY = frozenset({"invalid_parameter", "unknown_parameter", "token_invalid", "idempotency_key_required"})
+PATH_FIELDS = frozenset({"invoice_id", "subscription_id"})
+"""What `errors` names beside fields of the body: by code, and by field."""
+log = structlog.get_logger()
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What every error looks like. `password_feedback` comes with a password that is easy to guess."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[Violation] = []
+    retry_after: int | None = None
+    password_feedback: PasswordFeedback | None = None
+
+
+def status_of(error: PortalError) -> int:
+    """The nearest ancestor in the table decides."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Any exception as a problem. What is not one of ours is logged whole and shown as nothing but a sentence."""
+    known = _known(error)
+    if isinstance(known, errors.UpstreamError):
+        log.warning("upstream_failed", upstream=known.upstream, operation=known.operation, error=str(known))
+    elif isinstance(known, Unavailable):
+        log.error("database_unavailable", path=request.scope.get("path_template", ""), error=repr(error))
+    elif status_of(known) == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("unexpected_error", path=request.scope.get("path_template", ""), exc_info=error)
+    return _response(request, known)
+
+
+def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[bytes]:
+    status, headers, body = rendered(error, str(request.scope.get("request_id", "")))
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the answer to an error."""
+    error = _away(error)
+    status, code, detail = status_of(error), error.code, error.detail
+    problem = Problem(
+        type=f"/docs/errors#{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=request_id,
+        errors=[_pointed(each) for each in error.errors],
+        retry_after=error.retry_after_seconds,
+        password_feedback=error.feedback,
+    )
+    headers = {"Cache-Control": "no-store"}
+    if error.retry_after_seconds:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allow
+    return status, headers, msgspec.json.encode(problem)
+
+
+def allowed(methods: Iterable[str]) -> str:
+    """The methods of a path as `Allow` names them, from those that its routes have: HEAD is there where GET is."""
+    named = {method for method in methods if method}
+    return ", ".join(sorted({*named, "OPTIONS", *(("HEAD",) if "GET" in named else ())}))
+
+
+def _pointed(violation: Violation) -> Violation:
+    """With the JSON pointer of a field that a command names by its dotted path: no field of ours has a dot in it."""
+    known = violation.pointer or not violation.field
+    if known or violation.code in NOT_IN_THE_BODY or violation.field in PATH_FIELDS:
+        return violation
+    return msgspec.structs.replace(violation, pointer="/" + violation.field.replace(".", "/"))
+
+
+def _away(error: PortalError) -> PortalError:
+    """Customers know upstreams by what they do; that one is away, in whichever way, is one answer."""
+    away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
+    if away and isinstance(error, errors.UpstreamError) and error.upstream in AWAY:
+        return AWAY[error.upstream](retry_after_seconds=error.retry_after_seconds)
+    return error
+
+
+def _known(error: Exception) -> PortalError:
+    if isinstance(error, PortalError):
+        return error
+    if is_outage(error):
+        return Unavailable()
+    if isinstance(error, NotFoundException):
+        return errors.NotFound()
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed(allowed(each.strip() for each in (error.headers or {}).get("allow", "").split(",")))
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return errors.TooLarge()
+    if isinstance(error, ValidationException | SerializationException | HTTPException):
+        return of_malformed(error)
+    return PortalError()
+
+
+HANDLERS = {PortalError: answer, HTTPException: answer, Exception: answer}

@@ -1,0 +1,136 @@
+"""From a query's answer to a response: bounded wait for one's own write, validators, caching headers, and the wish to
+have stale data verified."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import Cookie, State
+
+from app.http.answering.preconditions import names, tags
+from app.http.answering.signed_tokens import seal, unseal
+from app.queries.reading.page import Page
+from app.queries.reading.store import Answer, Source
+from app.settings import Settings
+
+PRIVATE = "private, no-cache"
+NEVER_STORED = "private, no-store"
+DEFAULT_WAIT_SECONDS = 2.0
+LONGEST_WAIT_SECONDS = 10.0
+
+_MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})")
+_WAIT = re.compile(r"\bwait=(\d+(?:\.\d+)?)")
+
+
+def public_cache(settings: Settings) -> str:
+    """What shared caches may do with the public catalog."""
+    age, shared = settings.public_max_age_seconds, settings.public_shared_max_age_seconds
+    return f"public, max-age={age}, s-maxage={shared}, stale-while-revalidate={shared}"
+
+
+def consistency_token(settings: Settings, account_id: object, submission: int) -> str:
+    """What a command hands out: names the submission whose effects a later query may wait for."""
+    return seal(settings.keyring, f"consistency:{account_id}", str(submission))
+
+
+async def respond(
+    request: Request[Any, Any, State], account_id: object, query: Callable[[], Awaitable[Answer]], cache: str = PRIVATE
+) -> Response[bytes]:
+    """Run a query and answer with its bytes, or with 304 when the caller holds them already.
+
+    Stale data is answered at once and verified by a worker. Who sends `Cache-Control: max-age=N` waits, as long
+    as `Prefer: wait` allows, until it was verified within N seconds; `as_of` says how that went.
+    """
+    consistency = await _wait_for_own_write(request, account_id)
+    answer = await query()
+    wanted_seconds = _max_age_seconds(request)
+    wishes = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
+    if wishes and await _verified(request, wishes, wait=wanted_seconds is not None):
+        answer = await query()
+    headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
+    if consistency:
+        headers["Consistency"] = consistency
+    if names(joined(request, "if-none-match"), answer.etag):
+        return Response(b"", status_code=304, headers=headers)
+    return Response(answer.body, media_type="application/json", headers=headers)
+
+
+def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = None) -> Response[bytes]:
+    """An answer as JSON that nobody keeps, not even the caller's own browser."""
+    return Response(
+        msgspec.json.encode(body),
+        media_type="application/json",
+        status_code=status,
+        cookies=cookies,
+        headers={"Cache-Control": NEVER_STORED},
+    )
+
+
+def _max_age_seconds(request: Request[Any, Any, State]) -> float | None:
+    directives = request.headers.get("cache-control", "").lower()
+    found = _MAX_AGE.search(directives)
+    return float(found.group(1)) if found else 0.0 if "no-cache" in directives else None
+
+
+def _worth_reading(source: Source, wanted_seconds: float | None) -> bool:
+    """Whether to have it read again. What a feed keeps current is read for those who demand it, and what is everybody's
+    for nobody."""
+    if source.resource == "catalog":
+        return False
+    return (source.past_bound and not source.by_events) or _older(source, wanted_seconds)
+
+
+def _older(source: Source, wanted_seconds: float | None) -> bool:
+    return wanted_seconds is not None and (datetime.now(UTC) - source.as_of).total_seconds() > wanted_seconds
+
+
+async def _verified(request: Request[Any, Any, State], wishes: Sequence[Source], *, wait: bool) -> bool:
+    """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
+    context, verifications = request.app.state.context, request.app.state.verifications
+    asked = [(wish.resource, wish.record_id, wish.as_of) for wish in wishes]
+    if not wait:
+        verifications.begin(asked)
+        return False
+    loop, seconds = asyncio.get_running_loop(), _wait_seconds(request)
+    deadline = loop.time() + seconds
+    numbers = [number for number in await verifications.ask(asked, seconds) if number is not None]
+    left_seconds = max(deadline - loop.time(), 0.0)
+    settled = await asyncio.gather(*(context.inbox.settled(number, left_seconds) for number in numbers))
+    return bool(numbers) and all(settled)
+
+
+def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:
+    """The page a caller asks for; `scope` binds cursors to one list of one account."""
+    settings: Settings = request.app.state.context.settings
+    after = unseal(settings.keyring, f"cursor:{scope}", cursor, "cursor") if cursor else None
+    return Page(limit, after, tags(joined(request, "if-none-match")))
+
+
+def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str], str]:
+    """Makes the cursors of one list of one account."""
+    settings: Settings = request.app.state.context.settings
+    return lambda after: seal(settings.keyring, f"cursor:{scope}", after)
+
+
+def joined(request: Request[Any, Any, State], name: str) -> str:
+    """A header that is a list, of which callers and proxies may make several lines."""
+    return ", ".join(request.headers.getall(name, []))
+
+
+async def _wait_for_own_write(request: Request[Any, Any, State], account_id: object) -> str | None:
+    token = request.headers.get("consistency-token")
+    if not token:
+        return None
+    context = request.app.state.context
+    purpose = f"consistency:{account_id}"
+    submission = int(unseal(context.settings.keyring, purpose, token, "Consistency-Token"))
+    return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
+
+
+def _wait_seconds(request: Request[Any, Any, State]) -> float:
+    asked = _WAIT.search(request.headers.get("prefer", ""))
+    return min(float(asked.group(1)) if asked else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)

@@ -1,0 +1,53 @@
+"""The cookie that carries a session for browsers."""
+
+from datetime import UTC, datetime
+
+from litestar import Response
+from litestar.datastructures import Cookie
+
+from app.commands.identity.sessions.session_store import Opened
+from app.settings import Settings
+
+COOKIE = "portal_session"
+HOST_PREFIX = "__Host-"
+"""Browsers take a cookie of such a name only if it is secure and of this very host: no neighbour in the domain, and
+nobody in between, can set one in its place."""
+CLEARED = '"cache", "cookies", "storage"'
+LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+
+
+def is_secure(settings: Settings) -> bool:
+    """Whether browsers reach the portal by https."""
+    return not settings.public_url.startswith(LOOPBACK)
+
+
+def cookie_name(settings: Settings) -> str:
+    """How the cookie is called here."""
+    return (HOST_PREFIX if is_secure(settings) else "") + COOKIE
+
+
+def cookie_for(settings: Settings, opened: Opened) -> Cookie:
+    """The token, kept as long as the session may last."""
+    return _cookie(settings, opened.token, round((opened.expires_at - datetime.now(UTC)).total_seconds()))
+
+
+def cookie_gone(settings: Settings) -> Cookie:
+    """What makes a browser forget it."""
+    return _cookie(settings, "", 0)
+
+
+def signed_out(settings: Settings) -> Response[None]:
+    """The answer with which a session ends: the browser forgets its cookie, and whatever else it kept of the portal."""
+    headers = {"Cache-Control": "no-store", "Clear-Site-Data": CLEARED}
+    return Response(None, status_code=204, cookies=[cookie_gone(settings)], headers=headers)
+
+
+def _cookie(settings: Settings, value: str, max_age_seconds: int) -> Cookie:
+    return Cookie(
+        key=cookie_name(settings),
+        value=value,
+        httponly=True,
+        secure=is_secure(settings),
+        samesite="lax",
+        max_age=max_age_seconds,
+    )

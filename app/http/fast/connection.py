@@ -1,0 +1,236 @@
+"""HTTP/1.1 as the server's library speaks it, with bounds that the library lacks.
+
+A head, and what of a body the application does not get to see, has a length that it may reach; requests that wait
+behind one another, and connections, have a number. Time is bounded by looking at every connection now and then
+(`look`), because timers for every request cost more than they are worth. What is refused is refused in the
+form that every other error has, where that can still be said.
+"""
+
+import asyncio
+from email.utils import formatdate
+from typing import Any
+
+import httptools
+import structlog
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from app.errors import InvalidRequest, PortalError
+from app.http.answering.problems import MEDIA_TYPE, Busy, HeadersTooLarge, MethodNotImplemented, TooSlow, rendered
+from app.http.fast.connection_slots import Places
+from app.http.fast.upgrade import without_wish
+from app.http.middleware.request_context import REQUESTS, SECURITY_HEADERS, request_id_of
+from app.http.middleware.request_head import unread
+from app.http.middleware.request_limits import LARGEST_HEADERS
+
+MOST_UNUSED_BYTES = 4 * LARGEST_HEADERS
+"""What may arrive without completing a head or bringing something of a body."""
+MOST_QUEUED = 32
+"""Requests of one connection that wait for the one before them; the last one ends the connection."""
+HEAD_SECONDS = 10.0
+BODY_SECONDS = 60.0
+IDLE_SECONDS = 75.0
+"""Longer than proxies keep a connection they do not use, so that they are the ones who close it."""
+UNSENT_SECONDS = 15.0
+"""A client that takes nothing of what is written for so long is cut off."""
+
+log = structlog.get_logger()
+
+
+class Connection(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        places: Places,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._places = places
+        self._place: str | None = None
+        self._in_head = self._partial = self._used = self._deaf = False
+        self._unused_bytes = self._head_bytes = 0
+        self._answering: RequestResponseCycle | None = None
+        self._seen: tuple[list[tuple[bytes, bytes]] | None, int] | None = None
+        self._seen_at = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, unless there are too many, of all or of this address."""
+        super().connection_made(transport)
+        self._place = self._places.take(self.client[0] if self.client else "")
+        if self._place is None:
+            self.refuse(Busy())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all who work for this client; the library would tell the last of them."""
+        if self._place is not None:
+            self._places.give_back(self._place)
+            self._place = None
+        for cycle in (self._answering, *(queued for queued, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and bound what gets nowhere."""
+        if self._deaf:
+            return
+        self._used = False
+        self._head_bytes = self._unused_bytes + len(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserInvalidMethodError:
+            self.refuse(unread(data))
+        except httptools.HttpParserError:
+            self.refuse(InvalidRequest("The request is not valid HTTP."))
+        if self._used or not self._partial:
+            self._unused_bytes = 0
+            return
+        self._unused_bytes = self._head_bytes
+        if self._unused_bytes > MOST_UNUSED_BYTES:
+            self.refuse(HeadersTooLarge())
+
+    def _parse(self, data: bytes) -> None:
+        """Parse, once more without its wish what asks for another protocol."""
+        while not self._deaf:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                method, version = self.parser.get_method(), self.parser.get_http_version()
+                if method == b"CONNECT":
+                    self.refuse(MethodNotImplemented())
+                elif not self._deaf:
+                    rest = data[stopped.args[0] :]
+                    data = without_wish(method, self.url, version, self.headers) + rest
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def on_message_begin(self) -> None:
+        """A request begins. What the application needs beside its head is made when it is asked."""
+        if len(self.pipeline) >= MOST_QUEUED:
+            self._hear_no_more()
+        if not self._deaf:
+            self.url, self.headers = b"", []
+            self._in_head = self._partial = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; trailers are not read."""
+        if self._in_head:
+            self.headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        if self.heard_whole():
+            self.hand_on()
+
+    def heard_whole(self) -> bool:
+        """Whether the head that ends here is to be answered; it is taken note of."""
+        if not self._in_head or self.parser.should_upgrade():
+            return False
+        self._in_head, self._used = False, True
+        return True
+
+    def hand_on(self) -> None:
+        """Let the application answer, after those before."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url, self.headers = url, headers
+        self.scope["headers"] = headers
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._used = True
+        if self._partial and self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._partial and not self._in_head:
+            self._partial, self._used = False, True
+            if self.cycle is not None:
+                super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin with the next one. As the library does it, but for its timer."""
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def look(self, now: float) -> None:
+        """Cut off a client that keeps us waiting. `now` is monotonic; to be called every few seconds."""
+        unsent_bytes = self.transport.get_write_buffer_size()
+        ours = self.busy and not unsent_bytes and (not self._partial or self.flow.read_paused)
+        same = self._seen is not None and self._seen[0] is self.headers and self._seen[1] == unsent_bytes
+        if ours or not same:
+            self._seen, self._seen_at = (self.headers, unsent_bytes), now
+            return
+        fresh = self.headers is None or self._in_head
+        patience = HEAD_SECONDS if fresh else BODY_SECONDS if self._partial else IDLE_SECONDS
+        if now - self._seen_at < (UNSENT_SECONDS if unsent_bytes else patience):
+            return
+        if self._in_head and not unsent_bytes:
+            self.refuse(TooSlow())
+        elif unsent_bytes or self._partial:
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def refuse(self, error: PortalError) -> None:
+        """Say what is wrong, unless an answer has begun, and end the connection. What was asked before is answered."""
+        if self._deaf:
+            return
+        if self._in_head and self.busy:
+            self._hear_no_more()
+            return
+        self._deaf = True
+        if self.busy and (self.cycle.response_started or self.pipeline):
+            self.transport.abort()
+            return
+        if self.busy:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(_refusal(error))
+        self.transport.close()
+
+    def _hear_no_more(self) -> None:
+        """The last request that was heard ends the connection with its answer."""
+        self._deaf = True
+        if self.busy:
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+
+def _refusal(error: PortalError) -> bytes:
+    """A whole answer, noted as every other is."""
+    request_id = request_id_of(None)
+    status, told, body = rendered(error, request_id)
+    REQUESTS.labels("unknown", "unknown", status).inc()
+    log.info("http_refused", status=status, code=error.code, request_id=request_id)
+    told = {**told, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+    own = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    dated = (b"date", formatdate(usegmt=True).encode())
+    lines = [*own, dated, (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+    return b"".join((STATUS_LINE[status], *(b"%b: %b\r\n" % line for line in lines), b"\r\n", body))

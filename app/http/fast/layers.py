@@ -1,0 +1,74 @@
+"""What the fast lane works with while the application runs, opened and closed in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from msgspec import Struct
+
+from app.cache.lease import Watch
+from app.cache.read_through import Known
+from app.cache.redis_pipeline import Copies
+from app.commands.identity.sessions.session_cache import Visitor, visitors
+from app.commands.identity.sessions.session_use import Touches
+from app.db import open_pool
+from app.http.fast.access_log import AccessLog
+from app.http.guards.local_counts import Tallies
+from app.http.streaming.session_ends import SessionEnds
+from app.queries.cache.answer_cache import Pages
+from app.queries.reading.store import Store
+from app.settings import Settings
+
+MIB = 1 << 20
+
+
+class Serving(Struct, frozen=True):
+    """The layers, what guards them, and what is noted of each answer."""
+
+    store: Store
+    pages: Pages
+    visitors: Known[Visitor]
+    watch: Watch
+    copies: Copies
+    tallies: Tallies
+    log: AccessLog
+    touches: Touches
+    session_ends: SessionEnds
+
+    def forget(self, word: str) -> None:
+        """What a notification names: `a` and an account, `s` and a session's hash, `*` everything."""
+        if word.startswith("a"):
+            self.pages.forget(word[1:])
+        elif word.startswith("s"):
+            self.visitors.forget(word[1:])
+            self.session_ends.heard_of(word[1:])
+        else:
+            self.pages.forget_all()
+            self.visitors.forget_all()
+            self.session_ends.heard_nothing()
+
+
+@asynccontextmanager
+async def open_serving(settings: Settings) -> AsyncIterator[Serving]:
+    """Everything, opened; closed in reverse."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url, only_reads=True)
+        stack.push_async_callback(pool.close)
+        watch, copies, touches = Watch(), Copies(settings.redis_url), Touches(pool)
+        stack.push_async_callback(touches.close)
+        serving = Serving(
+            Store(pool, settings.salesforce_channel, settings.whmcs_time_zone, settings.feed_bound_seconds),
+            Pages(pool, watch, copies, settings.answer_memory_mib * MIB),
+            visitors(pool, settings, touches),
+            watch,
+            copies,
+            Tallies(copies),
+            AccessLog(settings),
+            touches,
+            SessionEnds(),
+        )
+        for each in (copies, serving.tallies, serving.log):
+            each.open()
+            stack.push_async_callback(each.close)
+        watch.open(settings.database_url, serving.forget)
+        stack.push_async_callback(watch.close)
+        yield serving

@@ -1,0 +1,135 @@
+"""`/metrics`: what the API processes behind this address count, and how far behind the portal is; within seconds,
+whatever hangs. For Prometheus inside (`INTERNAL_NETWORKS`)."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+from litestar import Request, Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from app.cache.redis_breaker import OK, redis_state
+from app.commands.fulfilment import overview
+from app.commands.subscriptions.plan_changes import journal, scheduled_lists
+from app.db import is_outage
+from app.http.answering.problems import Unavailable
+from app.http.fast.layers import Serving
+from app.http.monitoring.health_checks import LOOK_SECONDS, within
+from app.http.monitoring.metric_families import Family, families_of, text_of
+from app.http.monitoring.process_metrics import Exchange
+from app.ingest.lag.metrics import Metrics, rendered
+from app.integrations.admission.admission import Admission
+from app.queries.cache.answer_cache import Layers
+
+METRICS_SECONDS = 2.0
+BREAKERS = (
+    "# HELP portal_upstream_state 1 for the state of each upstream's circuit breaker\n"
+    "# TYPE portal_upstream_state gauge\n"
+)
+REDIS_UP = b"# HELP portal_redis_up Whether Redis does what it is asked\n# TYPE portal_redis_up gauge\n"
+FULFILMENTS = "# HELP portal_fulfilments Orders on their way to an activated service\n# TYPE portal_fulfilments gauge\n"
+ACTIVATED = (
+    "# HELP portal_activation_seconds From approval to activated, of the last 24 hours\n"
+    "# TYPE portal_activation_seconds summary\n"
+)
+PAUSES = (
+    "# HELP portal_fulfilment_pauses Orders that paused in the last 24 hours\n# TYPE portal_fulfilment_pauses gauge\n"
+)
+PROVISION = (
+    "# HELP portal_provision_steps Steps after activation that are not done\n# TYPE portal_provision_steps gauge\n"
+)
+PLAN_CHANGES = "# HELP portal_plan_changes Changes of plan under way or failed\n# TYPE portal_plan_changes gauge\n"
+
+SCHEDULED = (
+    "# HELP portal_scheduled_changes Changes of plan that wait, that are late, or were refused in the last 24 hours\n"
+    "# TYPE portal_scheduled_changes gauge\n"
+)
+
+
+@get("/metrics", summary="Prometheus metrics", include_in_schema=False)
+async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Whoever asks at the same time gets the same."""
+    text: bytes = await request.app.state.metrics_text.result()
+    headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
+    return Response(text, headers=headers)
+
+
+async def metrics_text(state: Any) -> bytes:
+    """Everything, as Prometheus reads it.
+
+    Raises:
+        Unavailable: nobody can say what the other processes have counted.
+    """
+    measures: Metrics = state.metrics
+    exchange: Exchange = state.exchange
+    redis, counted, measured, fulfilments = await asyncio.gather(
+        within(LOOK_SECONDS, redis_state(state.context.redis)),
+        within(METRICS_SECONDS, exchange.told()),
+        within(METRICS_SECONDS, measures.text()),
+        within(METRICS_SECONDS, _fulfilments(state.health_pool)),
+    )
+    if counted is None:
+        raise Unavailable
+    told = _breakers(state.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
+    found = (measured if measured is not None else rendered(None)) + (fulfilments or b"")
+    return text_of(counted) + found + told
+
+
+def own_counts(serving: Serving) -> list[Family]:
+    """What this process has counted."""
+    serving.log.flush()
+    return families_of([*REGISTRY.collect(), *_answers(serving.pages.layers())])
+
+
+def _answers(layers: Layers) -> list[CounterMetricFamily | GaugeMetricFamily]:
+    """Where answers came from, and what is kept of them."""
+    answers = CounterMetricFamily("portal_answers", "Ready answers by the layer they came from", labels=["layer"])
+    by_layer = {"memory": layers.hits, "redis": layers.copied, "postgres": layers.drawn, "shared": layers.shared}
+    for name, count in by_layer.items():
+        answers.add_metric([name], count)
+    memory = GaugeMetricFamily("portal_answer_memory", "Ready answers that are kept", labels=["what"])
+    for name, size in {"bytes": layers.bytes, "entries": layers.entries, "evicted": layers.evicted}.items():
+        memory.add_metric([name], size)
+    return [answers, memory]
+
+
+def _breakers(admission: Admission) -> bytes:
+    lines = [
+        f'portal_upstream_state{{upstream="{each.upstream}",state="{state}"}} {int(each.state == state)}\n'
+        for each in admission.standings()
+        for state in ("closed", "open", "half_open")
+    ]
+    return (BREAKERS + "".join(lines)).encode()
+
+
+async def _fulfilments(pool: asyncpg.Pool) -> bytes:
+    """By state and error, how the last day went, what is left to set up; changes of plan, made and planned. Absent
+    while the database is away."""
+    try:
+        found, pace = await overview.counts(pool), await overview.pace(pool)
+        steps = await overview.provision_counts(pool)
+        changes, planned = await journal.counts(pool), await scheduled_lists.counts(pool)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return b""
+    lines = [f'portal_fulfilments{{state="{each.state}",error="{each.error_code}"}} {each.count}\n' for each in found]
+    seconds = {"0.5": pace.p50_seconds, "0.95": pace.p95_seconds}
+    lines.append(ACTIVATED)
+    lines += [f'portal_activation_seconds{{quantile="{q}"}} {value:.3f}\n' for q, value in seconds.items() if value]
+    lines.append(f"portal_activation_seconds_count {pace.activated}\n{PAUSES}")
+    lines += [f'portal_fulfilment_pauses{{error="{code}"}} {count}\n' for code, count in pace.pauses.items()]
+    lines.append(PROVISION)
+    lines += [
+        f'portal_provision_steps{{step="{each.step}",state="{each.state}",error="{each.error_code}"}} {each.count}\n'
+        for each in steps
+    ]
+    lines.append(PLAN_CHANGES)
+    lines += [f'portal_plan_changes{{state="{state}"}} {count}\n' for state, count in changes.items()]
+    lines.append(SCHEDULED)
+    lines += [f'portal_scheduled_changes{{state="{state}"}} {count}\n' for state, count in planned.items()]
+    return (FULFILMENTS + "".join(lines)).encode()
+
+
+ROUTES = (metrics,)

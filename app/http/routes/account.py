@@ -1,0 +1,126 @@
+"""Changing profile and billing address; asking for an availability check."""
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar import Request, Response, patch, post, put
+from litestar.params import HeaderParameter, JSONBody
+
+from app.commands.account.change_address import ChangeAddress
+from app.commands.account.change_profile import ChangeProfile, ProfileChange
+from app.commands.account.request_eligibility import RequestEligibility
+from app.commands.execution.context import Done
+from app.commands.identity.enrolment.sign_up import Address
+from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, REQUEST_ELIGIBILITY
+from app.errors import NotReady, Outdated
+from app.http.answering.command_response import run_command
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.preconditions import ANY, names
+from app.http.answering.query_response import joined
+from app.queries import profiles as profile
+from app.queries.reading.store import Answer, with_age
+from app.queries.shapes import AddressAnswer, EligibilityAnswer, ProfileAnswer
+from app.readmodels import profiles
+from app.readmodels.eligibility import TEXTS, Eligibility, Internet
+
+T = TypeVar("T")
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match", description="The ETag you hold; 412 when it is not the present one.", max_length=500
+    ),
+]
+
+
+@put(
+    "/api/account/address",
+    status_code=200,
+    summary="Change the billing address",
+    tags=["Account"],
+    responses=answers(AddressAnswer, "The address as it is now."),
+)
+async def put_address(
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Address], if_match: IfMatch = None
+) -> Response[bytes]:
+    """Written to the billing system, and visible in the answer. With `If-Match`, only if nobody changed it since."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    held = None if if_match is None else joined(request, "if-match")
+
+    async def prepare() -> ChangeAddress:
+        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account_id), profiles.Address))
+
+    async def render(done: Done) -> bytes:
+        return await _now(done, lambda: profile.address(store, account_id), done.result.address)
+
+    body = (data, held)
+    return await run_command(request, CHANGE_ADDRESS, actor, body, render=render, prepare=prepare)
+
+
+@patch(
+    "/api/account/profile",
+    status_code=200,
+    summary="Change the profile",
+    tags=["Account"],
+    responses=answers(ProfileAnswer, "The profile as it is now."),
+)
+async def patch_profile(
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ProfileChange], if_match: IfMatch = None
+) -> Response[bytes]:
+    """Name, company and phone, written to the billing system. With `If-Match`, only if nobody changed it since."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    held = None if if_match is None else joined(request, "if-match")
+
+    async def prepare() -> ChangeProfile:
+        return ChangeProfile(data, await _expected(held, lambda: profile.profile(store, account_id), profiles.Profile))
+
+    async def render(done: Done) -> bytes:
+        return await _now(done, lambda: profile.profile(store, account_id), done.result)
+
+    body = (data, held)
+    return await run_command(request, CHANGE_PROFILE, actor, body, render=render, prepare=prepare)
+
+
+@post(
+    "/api/account/eligibility/request",
+    status_code=200,
+    summary="Ask for an availability check",
+    tags=["Account"],
+    responses=answers(EligibilityAnswer, "What is known now: being checked."),
+)
+async def ask_eligibility(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+    """For the address on file. An agent asks the carrier; the answer shows by itself. Asking twice is asking once."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    checking = Eligibility(Internet("checking", TEXTS["checking"], None))
+
+    async def render(done: Done) -> bytes:
+        return await _now(done, lambda: profile.eligibility(store, account_id), checking)
+
+    return await run_command(request, REQUEST_ELIGIBILITY, actor, RequestEligibility(), render=render)
+
+
+async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]], kind: type[T]) -> T | None:
+    """What the caller decided on, as the validator it sent names it.
+
+    Raises:
+        Outdated: the validator is not that of the present state.
+    """
+    if if_match is None or if_match.strip() == ANY:
+        return None
+    answer = await read()
+    if not names(if_match, answer.etag):
+        raise Outdated
+    return msgspec.json.decode(answer.body, type=kind)
+
+
+async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) -> bytes:
+    """The read model's answer; while that is behind, what was written is what WHMCS holds now."""
+    if done.shows:
+        with contextlib.suppress(NotReady):
+            return (await read()).body
+    return with_age(msgspec.json.encode(written), datetime.now(UTC))
+
+
+ROUTES = (put_address, patch_profile, ask_eligibility)

@@ -1,0 +1,107 @@
+"""The first screen, the timeline and the notifications of an account."""
+
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+
+from app.commands.account.mark_notifications_read import ReadNotification, ReadNotifications, Unread
+from app.commands.registry import READ_NOTIFICATION, READ_NOTIFICATIONS
+from app.http.answering.command_response import run_command
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.query_response import cursor_for, page_of, respond
+from app.http.routes.orders_read import Cursor, Limit
+from app.queries import notifications, summary, timeline
+from app.queries.shapes import Notifications, SummaryAnswer, Timeline
+
+Area = Literal["orders", "billing", "services", "cases"]
+OnlyUnread = Annotated[bool, Parameter(description="Only those that were not read yet.")]
+
+
+@get(
+    "/api/account/summary",
+    summary="The first screen",
+    tags=["Account"],
+    responses=answers(SummaryAnswer, "What the account owes, has, waits for and should do."),
+)
+async def get_summary(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+    """Open balance per currency, overdue invoices, what is due next, services by state, open orders, whether a payment
+    method is on file, and tasks: in one call."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: summary.summary(store, account_id))
+
+
+@get(
+    "/api/account/timeline",
+    summary="What happened",
+    tags=["Account"],
+    responses=answers(Timeline, "A page of what happened."),
+)
+async def list_timeline(
+    request: Request[Any, Any, State],
+    actor: Caller,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    area: FromQuery[Area | None] = None,
+) -> Response[bytes]:
+    """One history over orders, billing, services and support cases, newest first."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    scope = f"timeline:{account_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(request, account_id, lambda: timeline.list_timeline(store, account_id, page, make, area))
+
+
+@get(
+    "/api/account/notifications",
+    summary="Notifications",
+    tags=["Account"],
+    responses=answers(Notifications, "A page of notifications, and how many are unread."),
+)
+async def list_notifications(
+    request: Request[Any, Any, State],
+    actor: Caller,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    unread: OnlyUnread = False,
+) -> Response[bytes]:
+    """What the customer should not miss, newest first. An event that is heard of twice is one notification."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    scope = f"notifications:{account_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(
+        request, account_id, lambda: notifications.list_notifications(store, account_id, page, make, unread=unread)
+    )
+
+
+@post(
+    "/api/account/notifications/{notification_id:str}/read",
+    status_code=200,
+    summary="Mark a notification as read",
+    tags=["Account"],
+    responses=answers(Unread, "How many are left."),
+)
+async def read_notification(
+    request: Request[Any, Any, Any], actor: Caller, notification_id: FromPath[str]
+) -> Response[bytes]:
+    """Again is no harm."""
+    return await run_command(request, READ_NOTIFICATION, actor, ReadNotification(notification_id))
+
+
+@post(
+    "/api/account/notifications/read",
+    status_code=200,
+    summary="Mark all notifications as read",
+    tags=["Account"],
+    responses=answers(Unread, "How many are left."),
+)
+async def read_notifications(
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ReadNotifications]
+) -> Response[bytes]:
+    """All, or all up to the newest one that the customer has seen."""
+    return await run_command(request, READ_NOTIFICATIONS, actor, data)
+
+
+ROUTES = (get_summary, list_timeline, list_notifications, read_notification, read_notifications)

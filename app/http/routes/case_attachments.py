@@ -1,0 +1,65 @@
+"""Files of support cases, live from Salesforce."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
+
+from app.commands.registry import ATTACH_TO_CASE
+from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
+from app.http.answering.command_response import run_command
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.query_response import NEVER_STORED
+from app.http.routes.cases import case_as_it_is
+from app.queries import cases
+from app.queries.shapes import CaseAnswer
+
+LARGEST_BODY_BYTES = LARGEST_BYTES * 4 // 3 + 1_024
+"""A file as base64, and its name."""
+PATH = re.compile(r"/api/cases/[^/]+/attachments/?")
+"""Where files are sent to."""
+SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf": "application/pdf"}
+"""Extension → media type; everything else is bytes. All of it is to be saved, none to be shown by the browser."""
+
+
+@post(
+    "/api/cases/{case_id:str}/attachments",
+    status_code=201,
+    request_max_body_size=LARGEST_BODY_BYTES,
+    summary="Attach a file to a case",
+    tags=["Support"],
+    responses=answers(CaseAnswer, "The case with the attachment.", status=201),
+)
+async def attach_to_case(
+    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], data: JSONBody[AttachToCase]
+) -> Response[bytes]:
+    """A picture, a PDF or a plain text of up to 5 MiB, as base64. The same bytes are attached once."""
+    render = case_as_it_is(request, actor, lambda done: str(done.result["case_id"]))
+    return await run_command(request, ATTACH_TO_CASE, actor, AttachTo(case_id, data), status=201, render=render)
+
+
+@get(
+    "/api/cases/{case_id:str}/attachments/{attachment_id:str}",
+    summary="Read an attachment",
+    tags=["Support"],
+    responses={200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream")},
+)
+async def get_attachment(
+    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], attachment_id: FromPath[str]
+) -> Response[bytes]:
+    """Its content, as a download."""
+    actor.account_id_or_refuse()
+    source = request.app.state.cases
+    found = await cases.attachment(source, actor.salesforce_account_id, case_id, attachment_id)
+    kind = SHOWN_AS.get(found.name.rpartition(".")[2].lower(), "application/octet-stream")
+    headers = {
+        "Cache-Control": NEVER_STORED,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+    }
+    return Response(found.body, media_type=kind, headers=headers)
+
+
+ROUTES = (attach_to_case, get_attachment)

@@ -1,0 +1,92 @@
+"""Support cases, live from Salesforce."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody, Parameter
+
+from app.commands.execution.context import Actor, Done
+from app.commands.registry import COMMENT_ON_CASE, OPEN_CASE
+from app.commands.support.comment_on_case import CommentOn, CommentOnCase
+from app.commands.support.open_case import OpenCase
+from app.errors import UpstreamError
+from app.http.answering.command_response import Render, run_command
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.query_response import NEVER_STORED, cursor_for, page_of, respond
+from app.http.routes.orders_read import Cursor, Limit
+from app.queries import cases
+from app.queries.shapes import CaseAnswer, Cases
+
+Closed = Annotated[bool | None, Parameter(description="Only closed ones, or only those that are not.")]
+
+
+@get("/api/cases", summary="Support cases", tags=["Support"], responses=answers(Cases, "A page of cases."))
+async def list_cases(
+    request: Request[Any, Any, Any], actor: Caller, limit: Limit = 25, cursor: Cursor = None, closed: Closed = None
+) -> Response[bytes]:
+    """Newest first, asked of Salesforce now."""
+    source, account_id = request.app.state.cases, actor.account_id_or_refuse()
+    scope = f"cases:{account_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(
+        request,
+        account_id,
+        lambda: cases.list_cases(source, actor.salesforce_account_id, page, make, closed),
+        NEVER_STORED,
+    )
+
+
+@get("/api/cases/{case_id:str}", summary="One case", tags=["Support"], responses=answers(CaseAnswer, "The case."))
+async def get_case(request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str]) -> Response[bytes]:
+    """With what both sides said about it, asked of Salesforce now; only the account's own."""
+    source, account_id = request.app.state.cases, actor.account_id_or_refuse()
+    return await respond(
+        request, account_id, lambda: cases.case(source, actor.salesforce_account_id, case_id), NEVER_STORED
+    )
+
+
+@post(
+    "/api/cases",
+    status_code=201,
+    summary="Open a case",
+    tags=["Support"],
+    responses=answers(CaseAnswer, "The case.", status=201),
+)
+async def open_case(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[OpenCase]) -> Response[bytes]:
+    """Opens it in Salesforce, once an `Idempotency-Key`; without one the same words within the hour are the same
+    case."""
+    render = case_as_it_is(request, actor, lambda done: str(done.result.case_id))
+    return await run_command(request, OPEN_CASE, actor, data, status=201, render=render)
+
+
+@post(
+    "/api/cases/{case_id:str}/comments",
+    status_code=201,
+    summary="Comment on a case",
+    tags=["Support"],
+    responses=answers(CaseAnswer, "The case with the comment.", status=201),
+)
+async def comment_on_case(
+    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], data: JSONBody[CommentOnCase]
+) -> Response[bytes]:
+    """Staff read it in Salesforce. What was the last word already is not said twice."""
+    render = case_as_it_is(request, actor, lambda done: str(done.result["case_id"]))
+    return await run_command(request, COMMENT_ON_CASE, actor, CommentOn(case_id, data), status=201, render=render)
+
+
+def case_as_it_is(request: Request[Any, Any, Any], actor: Actor, case_id: Callable[[Done], str]) -> Render:
+    """The case as it is now is the answer; when Salesforce goes away between writing and reading, its id alone."""
+
+    async def render(done: Done) -> bytes:
+        try:
+            return (await cases.case(request.app.state.cases, actor.salesforce_account_id, case_id(done))).body
+        except UpstreamError:
+            return msgspec.json.encode({"case_id": case_id(done)})
+
+    return render
+
+
+ROUTES = (list_cases, get_case, open_case, comment_on_case)

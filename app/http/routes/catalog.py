@@ -1,0 +1,133 @@
+"""The catalog, in two flavours: public (the same bytes for everyone) and for one account."""
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.params import FromPath
+
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.query_response import NEVER_STORED, PRIVATE, public_cache, respond
+from app.queries import catalog, profiles
+from app.queries.shapes import (
+    AccountCategoryAnswer,
+    AddressAnswer,
+    Categories,
+    CategoryAnswer,
+    EligibilityAnswer,
+    ProductAnswer,
+    ProfileAnswer,
+)
+
+
+@get(
+    "/api/public/services",
+    summary="Categories with their from-price",
+    tags=["Catalog"],
+    responses=answers(Categories, "The categories."),
+)
+async def public_services(request: Request[Any, Any, State]) -> Response[bytes]:
+    """Prices exclude consumption tax. The same for everyone and safe for shared caches."""
+    state = request.app.state
+    return await respond(request, None, lambda: catalog.categories(state.store), public_cache(state.context.settings))
+
+
+@get(
+    "/api/public/services/{category:str}",
+    summary="One category",
+    tags=["Catalog"],
+    responses=answers(CategoryAnswer, "The category."),
+)
+async def public_category(request: Request[Any, Any, State], category: FromPath[str]) -> Response[bytes]:
+    """`internet`, `sim`, `vpn` or `hosting`: plans, installations, activation fees, add-ons, regions."""
+    state = request.app.state
+    cache = public_cache(state.context.settings)
+    return await respond(request, None, lambda: catalog.category(state.store, category), cache)
+
+
+@get(
+    "/api/public/services/{category:str}/{sku:str}",
+    summary="One product",
+    tags=["Catalog"],
+    responses=answers(ProductAnswer, "The product."),
+)
+async def public_product(
+    request: Request[Any, Any, State], category: FromPath[str], sku: FromPath[str]
+) -> Response[bytes]:
+    """A product everyone may see; withdrawn ones are not found."""
+    state = request.app.state
+    cache = public_cache(state.context.settings)
+    return await respond(request, None, lambda: catalog.product(state.store, category, sku), cache)
+
+
+@get(
+    "/api/account/services",
+    summary="Categories, for a customer",
+    tags=["Catalog"],
+    responses=answers(Categories, "The categories."),
+)
+async def account_services(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+    """The categories as the session's account sees them."""
+    store = request.app.state.store
+    account_id = actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: catalog.account_categories(store, account_id), cache=NEVER_STORED)
+
+
+@get(
+    "/api/account/services/{category:str}",
+    summary="One category, for a customer",
+    tags=["Catalog"],
+    responses=answers(AccountCategoryAnswer, "The category."),
+)
+async def account_category(
+    request: Request[Any, Any, State], actor: Caller, category: FromPath[str]
+) -> Response[bytes]:
+    """With eligibility and account-only variants, and why something is not available."""
+    store = request.app.state.store
+    account_id = actor.account_id_or_refuse()
+    return await respond(
+        request, account_id, lambda: catalog.account_category(store, account_id, category), cache=NEVER_STORED
+    )
+
+
+@get(
+    "/api/account/eligibility",
+    summary="Eligibility",
+    tags=["Account"],
+    responses=answers(EligibilityAnswer, "Where each category stands."),
+)
+async def account_eligibility(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+    """Current state per category, as staff found it out with the carrier."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: profiles.eligibility(store, account_id), PRIVATE)
+
+
+@get("/api/account/profile", summary="Profile", tags=["Account"], responses=answers(ProfileAnswer, "The profile."))
+async def account_profile(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+    """Who the customer is and the billing address, as WHMCS knows them."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: profiles.profile(store, account_id), PRIVATE)
+
+
+@get(
+    "/api/account/address",
+    summary="Billing address",
+    tags=["Account"],
+    responses=answers(AddressAnswer, "The address."),
+)
+async def account_address(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+    """The billing address alone."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: profiles.address(store, account_id), PRIVATE)
+
+
+ROUTES = (
+    public_services,
+    public_category,
+    public_product,
+    account_services,
+    account_category,
+    account_eligibility,
+    account_profile,
+    account_address,
+)

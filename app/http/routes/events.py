@@ -1,0 +1,211 @@
+"""The event stream: an account hears what changed, as server-sent events, and resumes where it was cut off.
+
+A stream holds a position and nothing else; what it sends it reads from the notices when it is woken. So there are no
+buffers to overflow, a client that reads too slowly is cut off, and `Last-Event-ID` brings back what it missed. A
+position is two versions, of the account and of what is the same for everybody: news of either are resumed.
+"""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, get
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from app.commands.identity.sessions import session_store
+from app.http.answering.handler_types import Caller
+from app.http.guards.authentication import token_of
+from app.http.streaming.session_ends import Watched
+from app.http.streaming.subscribers import Doorbells
+from app.queries import changes
+from app.readmodels.table import GLOBAL_ACCOUNT
+
+HEARTBEAT_SECONDS = 15.0
+POLL_SECONDS = 3.0
+"""How often a stream looks while Redis is away."""
+EVENTS_A_SEND = 500
+UNKNOWN = 10**18
+"""A version that nothing has: whoever is there is told that all may be new."""
+SEND_SECONDS = 20.0
+"""A client that does not take a chunk for so long is cut off."""
+HEADERS = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+EXAMPLE = 'id: 42-7\nevent: invoice.changed\ndata: {"id":"1003","version":42}\n\n'
+
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(name="Last-Event-ID", description="Resume behind this event.", pattern=r"^\d{1,18}(-\d{1,18})?$"),
+]
+
+
+Watching = Callable[[asyncio.Event], AbstractContextManager[Watched]]
+"""Watches the session of a stream, which an event rings."""
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """The data of an event: what to read again, and the account's version that changed it."""
+
+    id: str
+    version: int
+
+
+@get(
+    "/api/events",
+    summary="What changes, as it changes",
+    tags=["Events"],
+    media_type="text/event-stream",
+    responses={
+        200: ResponseSpec(
+            Changed, generate_examples=False, media_type="text/event-stream", description=f"For example: `{EXAMPLE!r}`"
+        )
+    },
+)
+async def events(request: Request[Any, Any, State], actor: Caller, last_event_id: LastEventId = None) -> ASGIApp:
+    """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `payment_method.changed`,
+    `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. `reset` says that events were lost:
+    read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
+    state, account_id = request.app.state, actor.account_id_or_refuse()
+    now = Position(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
+    token, _ = token_of(request, state.context.settings)
+    left = functools.partial(
+        session_store.left_seconds, state.context.pool, state.context.settings, session_store.digest(token)
+    )
+    watching = functools.partial(state.serving.session_ends.watching, session_store.digest(token).hex(), left)
+    place = functools.partial(state.streams.place, account_id)
+    return _Feed(state.bulletin, state.doorbells, watching, place, account_id, _resumed(last_event_id, now))
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a stream is: the account's version, and that of what is the same for everybody."""
+
+    own: int
+    shared: int
+
+    def __str__(self) -> str:
+        return f"{self.own}-{self.shared}"
+
+
+def _resumed(last_event_id: str | None, now: Position) -> Position:
+    """Where to go on. An account's version alone says nothing of what is everybody's: that may all be news."""
+    if last_event_id is None:
+        return now
+    own, _, shared = last_event_id.partition("-")
+    return Position(int(own), int(shared) if shared else UNKNOWN if now.shared else 0)
+
+
+class _Feed:
+    """One client's stream, as an ASGI response: only so can a send be given up."""
+
+    def __init__(
+        self,
+        bulletin: changes.Bulletin,
+        doorbells: Doorbells,
+        watching: Watching,
+        place: Callable[[], AbstractAsyncContextManager[None]],
+        account_id: UUID,
+        start: Position,
+    ) -> None:
+        self._bulletin, self._doorbells, self._watching, self._place = bulletin, doorbells, watching, place
+        self._account_id, self._position = account_id, start
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the session or the process ends, the client goes, or does not keep up.
+
+        Raises:
+            RateLimited: `too_many_streams`, before anything is sent.
+        """
+        async with self._place():
+            await self._serve(receive, send)
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        sending = asyncio.create_task(self._send_all(send))
+        leaving = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send_all(self, send: Send) -> None:
+        async with contextlib.aclosing(self._chunks()) as chunks:
+            async for chunk in chunks:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        clock = asyncio.get_running_loop().time
+        with self._doorbells.at(self._account_id) as rung, self._watching(rung) as session:
+            yield b": welcome\nretry: 2000\n" + self._mark() + b"\n"
+            told_at = clock()
+            while not self._doorbells.closing and (known := await session.goes_on()) is not False:
+                before = self._position
+                chunks = await self._changes() if known else []
+                if session.doubted:
+                    self._position = before
+                    continue
+                for start in range(0, len(chunks), EVENTS_A_SEND):
+                    yield b"".join(chunks[start : start + EVENTS_A_SEND])
+                if self._position != before:
+                    continue
+                await self._wait(rung, session.wait_seconds)
+                if clock() - told_at > HEARTBEAT_SECONDS:
+                    told_at = clock()
+                    yield b": still here\n" + self._mark() + b"\n"
+
+    async def _wait(self, rung: asyncio.Event, at_most_seconds: float) -> None:
+        seconds = min(HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS, at_most_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await rung.wait()
+        rung.clear()
+
+    async def _changes(self) -> list[bytes]:
+        """What is new since the position, which is moved behind it."""
+        own = await self._bulletin.since(self._account_id, self._position.own)
+        shared = await self._bulletin.since(GLOBAL_ACCOUNT, self._position.shared)
+        before, self._position = self._position, Position(own.version, shared.version)
+        if own.lost:
+            return [self._mark() + b"event: reset\ndata: {}\n\n"]
+        last = {event.version: number for number, event in enumerate(own.events)}
+        chunks = [_chunk(each, before, marked=last[each.version] == n) for n, each in enumerate(own.events)]
+        names = list(changes.SHARED if shared.lost else dict.fromkeys(event.name for event in shared.events))
+        marks = [b"" for _ in names[1:]] + [self._mark()]
+        return chunks + [
+            mark + b"event: %s\ndata: {}\n\n" % name.encode() for mark, name in zip(marks, names, strict=False)
+        ]
+
+    def _mark(self) -> bytes:
+        return b"id: %s\n" % str(self._position).encode()
+
+
+def _chunk(event: changes.Event, before: Position, *, marked: bool) -> bytes:
+    """Only the last event of a version carries its id, so that a resumption repeats an event and never skips one. What
+    is everybody's is told behind it."""
+    mark = b"id: %s\n" % str(Position(event.version, before.shared)).encode() if marked else b""
+    return mark + b"event: %s\ndata: %s\n\n" % (
+        event.name.encode(),
+        msgspec.json.encode(Changed(event.id, event.version)),
+    )
+
+
+async def _left(receive: Receive) -> None:
+    """Until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+ROUTES = (events,)

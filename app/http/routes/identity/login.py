@@ -1,0 +1,86 @@
+"""Log in, log out, who am I."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from app.commands.execution.context import Context
+from app.commands.identity import log_in, second_factor
+from app.commands.identity.log_in import LoggedIn, LogIn
+from app.commands.identity.sessions import session_store
+from app.commands.identity.users import User, user_of
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.query_response import unstored
+from app.http.answering.session_cookie import cookie_for, cookie_name, signed_out
+from app.http.guards.authentication import csrf_token
+
+
+class Me(Struct, frozen=True, kw_only=True):
+    """The user of a session. `account_id` is null for staff; `csrf_token` as at login.
+
+    `second_factor_on`: logging in needs a code. `second_factor_proven`: in this session one was given; members of staff
+    get nowhere without.
+    """
+
+    user: User
+    account_id: UUID | None
+    csrf_token: str
+    second_factor_on: bool
+    second_factor_proven: bool
+
+
+@post(
+    "/api/auth/login",
+    status_code=200,
+    summary="Log in",
+    tags=["Sessions"],
+    responses=answers(LoggedIn, "A new session; also set as a cookie."),
+)
+async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LogIn]) -> Response[bytes]:
+    """Answers a bearer token and sets the same session as a cookie. 401 `mfa_required` asks for the same again with
+    `code`. The session that the browser had before ends."""
+    context: Context = request.app.state.context
+    done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
+    opened, user = done.result
+    if before := request.cookies.get(cookie_name(context.settings)):
+        await session_store.leave(context.pool, before)
+    body = LoggedIn(
+        token=opened.token, expires_at=opened.expires_at, csrf_token=csrf_token(context.settings, opened.id), user=user
+    )
+    return unstored(body, cookies=[cookie_for(context.settings, opened)])
+
+
+@post("/api/auth/logout", status_code=204, summary="Log out", tags=["Sessions"])
+async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
+    """Ends this session at once."""
+    context: Context = request.app.state.context
+    await log_in.log_out(context, actor)
+    return signed_out(context.settings)
+
+
+@get(
+    "/api/auth/me",
+    summary="Who am I",
+    tags=["Sessions"],
+    responses=answers(Me, "The user of this session, and the account it acts for."),
+)
+async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+    """The user of this session, and the account it acts for."""
+    context: Context = request.app.state.context
+    assert actor.user_id is not None
+    user = await user_of(context.pool, actor.user_id)
+    enrolled = await second_factor.is_enrolled(context.pool, actor.user_id)
+    body = Me(
+        user=user,
+        account_id=actor.account_id,
+        csrf_token=csrf_token(context.settings, actor.session_id),
+        second_factor_on=enrolled,
+        second_factor_proven=actor.mfa,
+    )
+    return unstored(body)
+
+
+ROUTES = (login, logout, me)

@@ -1,0 +1,87 @@
+"""The second factor: set up, confirm, turn off."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.datastructures import Cookie
+from litestar.params import JSONBody
+
+from app.commands.execution.context import Actor, Command, Done
+from app.commands.identity.change_second_factor import (
+    ConfirmSecondFactor,
+    DisableSecondFactor,
+    EnrolSecondFactor,
+    SecondFactorOn,
+    SessionRenewed,
+)
+from app.commands.identity.second_factor import Enrolment
+from app.commands.registry import CONFIRM_SECOND_FACTOR, DISABLE_SECOND_FACTOR, ENROL_SECOND_FACTOR
+from app.http.answering.command_response import run_command
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.session_cookie import cookie_for
+from app.http.guards.authentication import csrf_token
+from app.settings import Settings
+
+
+@post(
+    "/api/auth/mfa/enrol",
+    status_code=200,
+    summary="Set up a second factor",
+    tags=["Second factor"],
+    responses=answers(Enrolment, "Show it as a QR code, then confirm."),
+)
+async def enrol(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[EnrolSecondFactor]) -> Response[bytes]:
+    """A secret for an authenticator app. It counts once it is confirmed."""
+    return await run_command(request, ENROL_SECOND_FACTOR, actor, data)
+
+
+@post(
+    "/api/auth/mfa/confirm",
+    status_code=200,
+    summary="Confirm the second factor",
+    tags=["Second factor"],
+    responses=answers(SecondFactorOn, "In force; keep the recovery codes."),
+)
+async def confirm(
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ConfirmSecondFactor]
+) -> Response[bytes]:
+    """From now on logging in needs a code. Every other session ends; this one goes on under another token, which is
+    answered and set as a cookie, and the old one is refused."""
+    return await _renewing(request, CONFIRM_SECOND_FACTOR, actor, data, SecondFactorOn)
+
+
+@post(
+    "/api/auth/mfa/disable",
+    status_code=200,
+    summary="Turn the second factor off",
+    tags=["Second factor"],
+    responses=answers(SessionRenewed, "Off; the session's new token."),
+)
+async def disable(
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[DisableSecondFactor]
+) -> Response[bytes]:
+    """Needs both factors; members of staff cannot. The session goes on under another token, as when it was confirmed;
+    others go on as they are."""
+    return await _renewing(request, DISABLE_SECOND_FACTOR, actor, data, SessionRenewed)
+
+
+async def _renewing(
+    request: Request[Any, Any, Any], command: Command, actor: Actor, data: Any, shape: type[SessionRenewed]
+) -> Response[bytes]:
+    """Run a command that renews the session; answer with the token and set the cookie, as login does."""
+    settings: Settings = request.app.state.context.settings
+    cookies: list[Cookie] = []
+
+    async def render(done: Done) -> bytes:
+        opened, more = done.result
+        cookies.append(cookie_for(settings, opened))
+        csrf = csrf_token(settings, opened.id)
+        return msgspec.json.encode(shape(token=opened.token, expires_at=opened.expires_at, csrf_token=csrf, **more))
+
+    response = await run_command(request, command, actor, data, render=render)
+    response.cookies.extend(cookies)
+    return response
+
+
+ROUTES = (enrol, confirm, disable)

@@ -1,0 +1,42 @@
+"""An account's orders."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, Parameter
+
+from app.http.answering.handler_types import Caller, answers
+from app.http.answering.query_response import cursor_for, page_of, respond
+from app.queries import orders
+from app.queries.shapes import OrderAnswer, Orders
+from app.readmodels.orders import OrderStatus
+
+Limit = Annotated[int, Parameter(ge=1, le=100, description="Items a page.")]
+Cursor = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
+
+
+@get("/api/orders", summary="Orders", tags=["Orders"], responses=answers(Orders, "A page of orders."))
+async def list_orders(
+    request: Request[Any, Any, State],
+    actor: Caller,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    status: FromQuery[OrderStatus | None] = None,
+) -> Response[bytes]:
+    """Newest first, optionally of one status."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    scope = f"orders:{account_id}"
+    page = page_of(request, scope, limit, cursor)
+    make = cursor_for(request, scope)
+    return await respond(request, account_id, lambda: orders.list_orders(store, account_id, page, make, status))
+
+
+@get("/api/orders/{order_id:str}", summary="One order", tags=["Orders"], responses=answers(OrderAnswer, "The order."))
+async def get_order(request: Request[Any, Any, State], actor: Caller, order_id: FromPath[str]) -> Response[bytes]:
+    """Status, items, address snapshot, timeline, and a reason when it is paused."""
+    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    return await respond(request, account_id, lambda: orders.order(store, account_id, order_id))
+
+
+ROUTES = (list_orders, get_order)

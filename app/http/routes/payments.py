@@ -1,0 +1,131 @@
+"""Paying, and into WHMCS without another login. Links are secrets: each is made for one request and kept nowhere."""
+
+from typing import Any
+
+from litestar import Request, Response, delete, post
+from litestar.params import FromPath, JSONBody
+
+from app.commands.billing.create_payment_link import PayBy, PayInvoice, PayInvoices
+from app.commands.billing.manage_payment_methods import OneMethod
+from app.commands.billing.pay_invoice import PaidInvoice
+from app.commands.billing.sso_link import Link
+from app.commands.registry import (
+    CREATE_INVOICE_PDF_LINK,
+    CREATE_PAYMENT_LINK,
+    CREATE_PAYMENT_METHODS_LINK,
+    CREATE_PAYMENTS_LINK,
+    PAY_INVOICE,
+    REMOVE_PAYMENT_METHOD,
+    SET_DEFAULT_PAYMENT_METHOD,
+)
+from app.http.answering.command_response import run_command
+from app.http.answering.handler_types import Caller, answers
+
+
+@post(
+    "/api/invoices/{invoice_id:str}/payment-link",
+    status_code=200,
+    summary="A link to pay an invoice",
+    tags=["Billing"],
+    responses=answers(Link, "The link."),
+)
+async def invoice_payment_link(
+    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
+) -> Response[bytes]:
+    """A single-use link to this invoice's payment page; ask for it on the click, it ends after 60 s."""
+    wanted = PayInvoice(invoice_id, data.gateway if data else None)
+    return await run_command(request, CREATE_PAYMENT_LINK, actor, wanted)
+
+
+@post(
+    "/api/invoices/payment-link",
+    status_code=200,
+    summary="A link to pay several invoices at once",
+    tags=["Billing"],
+    responses=answers(Link, "The link."),
+)
+async def payment_link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
+    """A single-use link to the page where all of these are paid with one payment; it ends after 60 s."""
+    return await run_command(request, CREATE_PAYMENTS_LINK, actor, data)
+
+
+@post(
+    "/api/invoices/{invoice_id:str}/pay",
+    status_code=200,
+    summary="Pay an invoice with the method on file",
+    tags=["Billing"],
+    responses=answers(PaidInvoice, "The payment was taken."),
+)
+async def pay_invoice(request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
+    """Charges the payment method on file for what is open, never twice. A refusal says why, where anybody does.
+
+    After `outcome_unknown` send the same request with the same key: it looks before it charges.
+    """
+    return await run_command(request, PAY_INVOICE, actor, PayInvoice(invoice_id))
+
+
+@post(
+    "/api/invoices/{invoice_id:str}/pdf-link",
+    status_code=200,
+    summary="A link to an invoice as PDF",
+    tags=["Billing"],
+    responses=answers(Link, "The link."),
+)
+async def invoice_pdf_link(
+    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]
+) -> Response[bytes]:
+    """A single-use link that downloads the invoice as the billing system prints it; it ends after 60 s."""
+    return await run_command(request, CREATE_INVOICE_PDF_LINK, actor, PayInvoice(invoice_id))
+
+
+@post(
+    "/api/payment-methods/link",
+    status_code=200,
+    summary="A link to manage payment methods",
+    tags=["Billing"],
+    responses=answers(Link, "The link."),
+)
+async def manage_payment_methods(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+    """A single-use link to where payment methods are added and removed; it ends after 60 s.
+
+    The billing system does not always tell of what is done there: when the customer comes back, read
+    `/api/payment-methods` with `Cache-Control: no-cache` and `Prefer: wait=5`.
+    """
+    return await run_command(request, CREATE_PAYMENT_METHODS_LINK, actor, None)
+
+
+@post(
+    "/api/payment-methods/{payment_method_id:str}/default",
+    status_code=200,
+    summary="Choose the payment method that is charged",
+    tags=["Billing"],
+    responses=answers(OneMethod, "It is charged from now on."),
+)
+async def set_default(
+    request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]
+) -> Response[bytes]:
+    """Charges go to this one from now on."""
+    return await run_command(request, SET_DEFAULT_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+
+
+@delete(
+    "/api/payment-methods/{payment_method_id:str}",
+    status_code=200,
+    summary="Remove a payment method",
+    tags=["Billing"],
+    responses=answers(OneMethod, "It is not on file any more."),
+)
+async def remove(request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
+    """Refused for the last one while there is anything to be paid with it."""
+    return await run_command(request, REMOVE_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+
+
+ROUTES = (
+    invoice_payment_link,
+    payment_link,
+    pay_invoice,
+    invoice_pdf_link,
+    manage_payment_methods,
+    set_default,
+    remove,
+)

@@ -1,0 +1,57 @@
+"""The doors for webhooks: WHMCS's, and those of a Salesforce org that pushes instead of streaming."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from litestar import Request, Response, post
+
+from app.commands.execution.context import Context
+from app.errors import InvalidRequest, NotFound, RuleViolated
+from app.ingest.inbox.inbox import Inbox
+from app.ingest.sources.admission import LARGEST_BYTES, Door
+from app.ingest.sources.webhooks import receive_salesforce, receive_whmcs, takes_salesforce
+from app.settings import Settings
+
+Receive = Callable[[Inbox, Door, Settings, Mapping[str, str], bytes], Awaitable[int]]
+
+
+@post(
+    "/webhooks/whmcs",
+    status_code=202,
+    summary="WHMCS webhook",
+    tags=["Inbound"],
+    request_max_body_size=LARGEST_BYTES,
+)
+async def whmcs_webhook(request: Request[Any, Any, Any]) -> Response[None]:
+    """Standard Webhooks signature; 202 means it is in the inbox. Repetitions are absorbed; 503 asks to come back."""
+    return await _taken_in(request, receive_whmcs)
+
+
+@post(
+    "/webhooks/salesforce",
+    status_code=202,
+    summary="Salesforce webhook",
+    tags=["Inbound"],
+    request_max_body_size=LARGEST_BYTES,
+)
+async def salesforce_webhook(request: Request[Any, Any, Any]) -> Response[None]:
+    """For orgs that push instead of stream: `{"event", "object", "id", "occurred_at"}`, signed the same way. 404 unless
+    a secret is configured."""
+    context: Context = request.app.state.context
+    if not takes_salesforce(context.settings):
+        raise NotFound
+    return await _taken_in(request, receive_salesforce)
+
+
+async def _taken_in(request: Request[Any, Any, Any], receive: Receive) -> Response[None]:
+    context: Context = request.app.state.context
+    door: Door = request.app.state.door
+    try:
+        await receive(context.inbox, door, context.settings, dict(request.headers), await request.body())
+    except InvalidRequest as error:
+        # The contract answers 422, so that a sender tells it from a request that never was a webhook.
+        raise RuleViolated(error.detail, code=error.code) from error
+    return Response(None, status_code=202)
+
+
+ROUTES = (whmcs_webhook, salesforce_webhook)

@@ -1,0 +1,188 @@
+"""The mirror: one row per upstream record, the last whole state as far as it is known.
+
+What one change means for one record is decided in `merging`; here a batch of them is applied. A list that was read
+again names the members that it found as they were (`members`); they are verified by it without an entry each.
+
+Two shards may write one record: its own, and that of a list it is a member of. Where the other one stored a later read
+meanwhile, `Overtaken` says that the batch must be merged again.
+
+Reads and writes: mirror.records.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from app.events import KEYS, Change, Record
+from app.ingest.apply import status_history
+from app.ingest.apply.merging import merge, moved, same
+from app.ingest.inbox.inbox import Entry
+from app.ingest.privacy import erased_owners
+from app.ingest.refetch import members
+
+Address = tuple[str, str, str]
+
+_LOAD = """
+SELECT r.source, r.object, r.record_id, r.parent_id, r.owner_id, r.data, r.version, r.deleted,
+       r.occurred_at, r.verified_at, r.read_at, r.heard_at, r.read_version
+FROM unnest($1::text[], $2::text[], $3::text[]) AS k (source, object, record_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM mirror.records m WHERE (m.source, m.object, m.record_id) = (k.source, k.object, k.record_id) LIMIT 1
+) AS r
+"""
+# LATERAL with a LIMIT is looked up key by key. As a plain join, a plan made while the table was empty reads all of it.
+_STORE = """
+INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at,
+                            verified_at, read_at, heard_at, read_version)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bool[],
+                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
+ON CONFLICT (source, object, record_id) DO UPDATE SET
+    parent_id = excluded.parent_id, owner_id = excluded.owner_id, data = excluded.data, version = excluded.version,
+    deleted = excluded.deleted, occurred_at = excluded.occurred_at,
+    verified_at = excluded.verified_at, read_at = excluded.read_at, heard_at = excluded.heard_at,
+    read_version = excluded.read_version
+WHERE mirror.records.read_at IS NULL OR excluded.read_at >= mirror.records.read_at
+"""
+# Only somebody else's later read can make the condition fail: merging never takes read_at back.
+
+
+class Overtaken(Exception):
+    """Another shard stored a later read of one of these records since they were loaded; merge again."""
+
+
+class Applied(Struct):
+    """What a batch did to the mirror.
+
+    Attributes:
+        heard: records that are as they were, but for when they were heard of last; no row depends on that.
+        left: records as they were before they went to another owner or parent, or got another key, so that the rows
+            that were made with them learn of it too.
+        reread: entries that only a new read of their record can settle.
+        outcomes: (entry id, what became of it).
+    """
+
+    changed: dict[Address, Record]
+    verified: dict[Address, Record]
+    heard: dict[Address, Record]
+    left: list[Record]
+    reread: list[Entry]
+    outcomes: list[tuple[int, str]]
+
+
+def address(of: Change | Record) -> Address:
+    """The mirror's key of a change or record."""
+    return of.source, of.object, of.record_id
+
+
+async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
+    """Merge a batch, in order, into the mirror within the caller's transaction.
+
+    Raises:
+        Overtaken: roll back and apply the batch again.
+    """
+    listed = {where for entry in entries for where in members.named(entry.change)}
+    records = await load(connection, {address(entry.change) for entry in entries} | listed)
+    before = dict(records)
+    done = Applied(changed={}, verified={}, heard={}, left=[], reread=[], outcomes=[])
+    for entry in entries:
+        _apply_one(records, entry, done)
+    done.changed = {where: records[where] for where in done.changed}
+    done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
+    done.heard = {where: records[where] for where in done.heard.keys() - done.changed.keys() - done.verified.keys()}
+    done.left = [old for where, old in before.items() if _left(old, done.changed.get(where))]
+    await _without_the_erased(connection, entries, before, done)
+    await store(connection, [*done.changed.values(), *done.verified.values(), *done.heard.values()])
+    return done
+
+
+def _apply_one(records: dict[Address, Record], entry: Entry, done: Applied) -> None:
+    change = members.without(entry.change)
+    where = address(change)
+    verdict, record = merge(records.get(where), change, entry.received_at)
+    if record is not None:
+        if stage := status_history.reached(records.get(where), record):
+            records[address(stage)] = done.changed[address(stage)] = stage
+        records[where] = record
+        {"applied": done.changed, "echo": done.heard}.get(verdict, done.verified)[where] = record
+    if change is not entry.change and verdict != "stale":
+        verified, doubted = members.verified(records, entry.change)
+        records.update(verified)
+        done.verified.update(verified)
+        verdict = "reread" if doubted else verdict
+    if verdict == "reread":
+        done.reread.append(entry)
+    done.outcomes.append((entry.id, verdict))
+
+
+async def _without_the_erased(
+    connection: Any, entries: Sequence[Entry], before: Mapping[Address, Record], done: Applied
+) -> None:
+    """Of erased customers only what is no person reaches the mirror, and the inbox keeps no more."""
+    merged = {**before, **done.changed, **done.verified}
+    owners = {entry.id: _owner(entry.change, merged.get(address(entry.change))) for entry in entries}
+    gone = await erased_owners.among(connection, owners.values())
+    if not gone:
+        return
+    for where in [*done.changed, *done.verified]:
+        if (merged[where].source, merged[where].owner_id) in gone:
+            done.changed.pop(where, None)
+            done.verified.pop(where, None)
+            plain = erased_owners.without_person_of(merged[where])
+            # What was stripped is no change, and what was not is one, whatever the unstripped records compare to.
+            (done.verified if same(before.get(where), plain) else done.changed)[where] = plain
+    await erased_owners.forget_payloads(connection, [number for number, owner in owners.items() if owner in gone])
+
+
+def _owner(change: Change, record: Record | None) -> tuple[str, str | None]:
+    return change.source, change.owner_id or (record.owner_id if record else None)
+
+
+def _left(old: Record, new: Record | None) -> bool:
+    """Whether somebody who had to do with the record as it was has not with what it is."""
+    key = KEYS.get((old.source, old.object), "")
+    return moved(old, new) or (new is not None and old.data.get(key) != new.data.get(key))
+
+
+async def load(connection: Any, addresses: Iterable[Address]) -> dict[Address, Record]:
+    """The mirrored records under these keys, deleted ones included."""
+    keys = list(zip(*sorted(addresses), strict=True)) or [(), (), ()]
+    rows = await connection.fetch(_LOAD, *[list(key) for key in keys])
+    return {(row["source"], row["object"], row["record_id"]): Record(**dict(row)) for row in rows}
+
+
+async def store(connection: Any, records: Sequence[Record]) -> None:
+    """Write whole records; the caller has decided that they are the newest.
+
+    Raises:
+        Overtaken: one of them is not.
+    """
+    if records:
+        columns = zip(*(_columns(record) for record in records), strict=True)
+        done = await connection.execute(_STORE, *[list(column) for column in columns])
+        if int(done.rpartition(" ")[2]) < len(records):
+            raise Overtaken
+
+
+def _columns(record: Record) -> tuple[Any, ...]:
+    return (
+        record.source,
+        record.object,
+        record.record_id,
+        record.parent_id,
+        record.owner_id,
+        record.data,
+        record.version,
+        record.deleted,
+        record.occurred_at,
+        record.verified_at,
+        record.read_at,
+        record.heard_at,
+        record.read_version,
+    )
+
+
+def now() -> datetime:
+    """The present instant, aware, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,107 @@
+"""Parked records and what heals them: a newer whole record needs none of the older entries of its record.
+
+Once it is applied, the older ones are settled as `superseded` and their dead letters resolved. If it fails as well the
+record stays parked, by the newer entry: one letter a record, under the number that operators know.
+
+Writes: ingest.inbox, ingest.dead_letters.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from app.ingest.inbox import inbox
+from app.ingest.inbox.inbox import COVERED, Entry
+
+WAITED_FOR = "10 minutes"
+"""Nobody waits longer than this for an entry to be applied."""
+
+_KNOWS = f"CASE i.lane WHEN 'fetch' THEN o.lane = 'fetch' ELSE {COVERED} END"
+"""A hint that was followed stands for older hints only: its answer is still to be applied."""
+
+_SUPERSEDE = f"""
+WITH done AS (
+    UPDATE ingest.inbox o SET settled_at = clock_timestamp(), outcome = 'superseded'
+    FROM ingest.inbox i
+    WHERE i.id = ANY($1::bigint[]) AND o.settled_at IS NULL AND o.id < i.id
+      AND (o.source, o.object, o.record_id) = (i.source, i.object, i.record_id) AND {_KNOWS}
+    RETURNING o.id, o.submission
+), letters AS (
+    UPDATE ingest.dead_letters d SET resolution = 'superseded', resolved_at = clock_timestamp()
+    FROM ingest.inbox i
+    WHERE i.id = ANY($1::bigint[]) AND d.resolved_at IS NULL AND d.entry_id < i.id
+      AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id)
+      AND (d.entry_id IN (SELECT id FROM done)
+           OR i.lane = 'apply' AND NOT EXISTS (
+               SELECT FROM ingest.inbox e WHERE e.id = d.entry_id AND e.settled_at IS NULL))
+)
+SELECT DISTINCT submission FROM done
+"""
+_OPEN_LETTERS = """
+SELECT d.id FROM ingest.dead_letters d
+LEFT JOIN ingest.inbox e ON e.id = d.entry_id
+WHERE d.resolved_at IS NULL AND (d.source, d.object, d.record_id) = ($1, $2, $3) AND d.entry_id < $4
+  AND coalesce(e.lane, 'apply') = $5
+ORDER BY d.id FOR UPDATE OF d
+"""
+_PARK = """
+INSERT INTO ingest.dead_letters (entry_id, source, object, record_id, error, stack, attempts)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (entry_id) DO UPDATE SET
+error = excluded.error, stack = excluded.stack, attempts = excluded.attempts, parked_at = now(),
+resolution = NULL, resolved_at = NULL
+"""
+_TAKE_OVER = """
+UPDATE ingest.dead_letters SET entry_id = $2, error = $3, stack = $4, attempts = $5 WHERE id = $1
+"""
+
+_FORGET_OLD = f"""
+UPDATE ingest.inbox o SET settled_at = clock_timestamp(), outcome = 'superseded'
+FROM ingest.inbox i
+WHERE i.id = $1 AND o.settled_at IS NULL AND o.id < i.id AND o.lane = $2
+  AND (o.source, o.object, o.record_id) = (i.source, i.object, i.record_id) AND {_KNOWS}
+  AND o.received_at < clock_timestamp() - interval '{WAITED_FOR}'
+"""
+
+
+class Letter(Struct, frozen=True):
+    """What went wrong."""
+
+    error: str
+    stack: str
+
+
+async def supersede(connection: Any, entry_ids: Sequence[int]) -> None:
+    """These entries went ahead and are done: so is everything older that they know."""
+    if entry_ids:
+        rows = await connection.fetch(_SUPERSEDE, list(entry_ids))
+        await inbox.settle(connection, [], [row["submission"] for row in rows])
+
+
+async def park(connection: Any, entry: Entry, letter: Letter) -> None:
+    """Make a dead letter of the entry: its record is parked until a newer whole record or somebody resolves it."""
+    change = entry.change
+    where = (change.source, change.object, change.record_id)
+    await connection.execute(_PARK, entry.id, *where, letter.error, letter.stack, entry.attempts + 1)
+
+
+async def take_over(connection: Any, entry: Entry, letter: Letter) -> bool:
+    """An entry that went ahead of a parked one failed too: the letter is about this one from now on. Whether there was
+    a letter to take over. What is older waits for the next whole record; when nobody can be waiting for it, it goes."""
+    change = entry.change
+    where = (change.source, change.object, change.record_id)
+    lane = inbox.lane_of(change)
+    async with connection.transaction():
+        rows = await connection.fetch(_OPEN_LETTERS, *where, entry.id, lane)
+        if not rows:
+            return False
+        first, *others = [row["id"] for row in rows]
+        await connection.execute("DELETE FROM ingest.dead_letters WHERE entry_id = $1 AND id <> $2", entry.id, first)
+        await connection.execute(_TAKE_OVER, first, entry.id, letter.error, letter.stack, entry.attempts + 1)
+        await connection.execute(
+            "UPDATE ingest.dead_letters SET resolution = 'superseded', resolved_at = clock_timestamp() "
+            "WHERE id = ANY($1::bigint[])",
+            others,
+        )
+        await connection.execute(_FORGET_OLD, entry.id, lane)
+    return True

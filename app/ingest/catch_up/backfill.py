@@ -1,0 +1,177 @@
+"""Fill the mirror: every record of Salesforce, and everything that linked customers have in WHMCS.
+
+Runs while live events flow: a page is only as new as its records' SystemModstamp, and a WHMCS list as the instant at
+which its reading began, so an older page never overwrites a newer event. Pages go through the inbox with the position
+they end at, in one transaction; a run that was stopped goes on there. When the inbox is full, the next page waits.
+
+A record that cannot be understood or stored is logged and passed by. An object whose reading fails keeps no other from
+being read: the run then ends with that error, unfinished, and goes on there next time.
+
+Reads: Salesforce by id, WHMCS through the fetch lane; portal.id_mappings. Writes: ingest.inbox, ingest.progress.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Any
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+from app.db import is_outage
+from app.errors import UpstreamMalformed
+from app.events import Change
+from app.ingest import progress
+from app.ingest.apply.mirror import now
+from app.ingest.inbox import inbox
+from app.ingest.inbox.inbox import Inbox
+from app.ingest.inbox.isolation import Append
+from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
+from app.integrations.salesforce import records
+from app.integrations.salesforce.client import SalesforceClient, quote
+from app.integrations.salesforce.wire import FIELDS
+
+OBJECTS = ("Product2", "PricebookEntry", "Account", "Order", "OrderItem")
+"""Parents before children, and the catalog first, because everybody sees it."""
+PAGE = 2_000
+ACCOUNTS_A_PAGE = 100
+HIGH_WATER = 20_000
+OWNED = {"Account": "Id", "Order": "AccountId", "OrderItem": "Order.AccountId"}
+"""Object → the field that names its account; these are read for linked accounts first."""
+
+log = structlog.get_logger()
+
+
+class Step(Struct, frozen=True):
+    """How far one part of the run has come."""
+
+    name: str
+    done: int
+    total: int
+
+
+class Backfill:
+    """One run, or the rest of one."""
+
+    def __init__(self, pool: asyncpg.Pool, box: Inbox, *, calls_per_second: float = 0) -> None:
+        self._pool, self._inbox = pool, box
+        self._pause_seconds = 1 / calls_per_second if calls_per_second else 0.0
+
+    async def salesforce(
+        self, client: SalesforceClient, objects: Sequence[str] = OBJECTS, *, restart: bool = False
+    ) -> AsyncIterator[Step]:
+        """Every record of these objects, those of linked accounts first; tells after each page.
+
+        Raises:
+            Exception: the last of what went wrong, after everything else was read.
+        """
+        await self._begin("salesforce", restart=restart)
+        parts = {name: partial(self._object, client, name) for name in objects}
+        if set(objects) >= OWNED.keys():
+            parts = {"linked accounts": partial(self._linked, client), **parts}
+        last: Exception | None = None
+        for name, part in parts.items():
+            try:
+                async for step in part():
+                    yield step
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.warning("backfill_part_failed", part=name, error=repr(error))
+                last = error
+        if last is not None:
+            raise last
+        await self._end("salesforce")
+
+    async def whmcs(self, *, restart: bool = False) -> AsyncIterator[Step]:
+        """What every linked customer has. Others are read when they link."""
+        await self._begin("whmcs", restart=restart)
+        operation = "backfill:whmcs:clients"
+        state = await progress.load(self._pool, operation)
+        total = await self._pool.fetchval("SELECT count(*) FROM portal.id_mappings")
+        done, cursor, run = state.get("done", 0), state.get("cursor", ""), state.get("run") or now().isoformat()
+        while clients := await self._next_linked("whmcs_client_id", cursor, 25):
+            hints = [whmcs_hint(each, client, f"backfill:{run}") for client in clients for each in WHMCS_RESOURCES]
+            done, cursor = done + len(clients), clients[-1]
+            await self._record(hints, operation, {"done": done, "cursor": cursor, "run": run})
+            yield Step("clients", done, max(total, done))
+            await self._breathe(calls=len(hints))
+        await self._record([whmcs_hint("gateways", "all", f"backfill:{run}")], operation, {"done": done, "run": run})
+        await self._end("whmcs")
+
+    async def _object(self, client: SalesforceClient, name: str) -> AsyncIterator[Step]:
+        operation = f"backfill:salesforce:{name}"
+        state = await progress.load(self._pool, operation)
+        if state.get("finished"):
+            return
+        total = await client.count(name)
+        done, cursor = state.get("done", 0), state.get("cursor", "")
+        while True:
+            read_at = now()
+            where = quote("WHERE Id > {}", cursor) if cursor else ""
+            rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id LIMIT {PAGE}")
+            last_id = next((row["Id"] for row in reversed(rows) if records.is_id(row.get("Id"))), None)
+            if last_id is None and len(rows) >= PAGE:
+                raise UpstreamMalformed("salesforce", f"backfill:{name}", "a page of records without an Id")
+            done, cursor = done + len(rows), last_id or cursor
+            changes = records.changes(name, rows, origin="backfill", read_at=read_at)
+            state = {"done": done, "cursor": cursor, "finished": len(rows) < PAGE}
+            await self._record(changes, operation, state)
+            yield Step(name, done, max(total, done))
+            if state["finished"]:
+                return
+            await self._breathe(calls=1)
+
+    async def _linked(self, client: SalesforceClient) -> AsyncIterator[Step]:
+        operation = "backfill:salesforce:linked"
+        state = await progress.load(self._pool, operation)
+        total = await self._pool.fetchval("SELECT count(*) FROM portal.id_mappings")
+        done, cursor = state.get("done", 0), state.get("cursor", "")
+        while accounts := await self._next_linked("salesforce_account_id", cursor, ACCOUNTS_A_PAGE):
+            read_at = now()
+            changes: list[Change] = []
+            for name, owner in OWNED.items():
+                where = quote(f"WHERE {owner} IN {{}}", accounts)
+                rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id")
+                changes += records.changes(name, rows, origin="backfill", read_at=read_at)
+            done, cursor = done + len(accounts), accounts[-1]
+            await self._record(changes, operation, {"done": done, "cursor": cursor})
+            yield Step("linked accounts", done, max(total, done))
+            await self._breathe(calls=len(OWNED))
+
+    async def _next_linked(self, column: str, cursor: str, limit: int) -> list[str]:
+        rows = await self._pool.fetch(
+            f"SELECT {column} AS id FROM portal.id_mappings WHERE {column} > $1 ORDER BY 1 LIMIT $2", cursor, limit
+        )
+        return [row["id"] for row in rows]
+
+    async def _record(self, changes: Sequence[Change], operation: str, state: dict[str, Any]) -> None:
+        """A page and the position it ends at, together."""
+
+        async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
+            woken: set[tuple[str, int]] = set()
+            for start in range(0, len(changes), 500):
+                woken |= (await append(connection, changes[start : start + 500]))[1]
+            await progress.save(connection, operation, state)
+            return woken
+
+        await self._inbox.wake(await inbox.storing(lambda: inbox.of_pool(self._pool), work))
+
+    async def _breathe(self, *, calls: int) -> None:
+        """Keep the budget of calls, and let the workers catch up."""
+        await asyncio.sleep(self._pause_seconds * calls)
+        while await inbox.open_up_to(self._pool, HIGH_WATER) >= HIGH_WATER:
+            await asyncio.sleep(0.5)
+
+    async def _begin(self, source: str, *, restart: bool) -> None:
+        """Go on with a run that was stopped; begin a new one after one that was finished."""
+        state = await progress.load(self._pool, f"backfill:{source}")
+        if restart or state.get("finished_at"):
+            await progress.forget(self._pool, f"backfill:{source}")
+            state = {}
+        await progress.save(self._pool, f"backfill:{source}", {"started_at": now(), **state})
+
+    async def _end(self, source: str) -> None:
+        state = await progress.load(self._pool, f"backfill:{source}")
+        await progress.save(self._pool, f"backfill:{source}", {**state, "finished_at": now()})

@@ -1,0 +1,194 @@
+"""Find what no event announced: compare the upstreams with the mirror, within a budget, and heal through the inbox.
+
+Salesforce: what changed in a window behind the last run, what was deleted in it, and a part of everything by id, in
+rotation, so that what was missed for good is found one day. WHMCS, which tells nothing of silent changes: the linked
+customers whose lists were read longest ago.
+
+What differs is submitted, and nothing else; a change that is in the inbox already or a moment old is not drift, unless
+its record is parked: then what is read now may heal it. Differing means that merging what was read would change the
+mirror, so a record that is held deleted and lives upstream differs too.
+
+A failure is isolated: what could not be read (an object, a page, a record, a customer's list) is counted, logged and
+passed by. Only when an upstream is away several times in a row is the rest of that object left for the next run.
+
+Reads: Salesforce, WHMCS, mirror.records, ingest.inbox. Writes: ingest.inbox, ingest.progress, ingest.drift.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+import msgspec
+
+from app.events import Change
+from app.ingest import progress
+from app.ingest.apply.mirror import now
+from app.ingest.catch_up.backfill import OBJECTS
+from app.ingest.catch_up.drift import GRACE, differing_from
+from app.ingest.catch_up.tally import Finding, Tally
+from app.ingest.inbox import inbox
+from app.ingest.inbox.inbox import Inbox
+from app.ingest.refetch import members
+from app.ingest.refetch.fetchers import FETCHERS
+from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
+from app.ingest.refetch.salesforce_window import changed_since, deleted_since
+from app.ingest.refetch.upstreams import Upstreams
+from app.ingest.sources import webhook_feed
+from app.integrations.salesforce import records
+from app.integrations.salesforce.client import quote
+from app.integrations.salesforce.wire import FIELDS
+
+FIRST_WINDOW = timedelta(hours=24)
+SWEEP = 1_000
+"""Records of each object that one run looks at by id."""
+IDS_A_QUERY = 200
+AWAY_IN_A_ROW = 3
+"""Customers whose lists an upstream did not answer for, one after the other, until the rest is left for next time."""
+MOST_REMEMBERED = 1_000
+MEMBERS = {
+    "client": "client",
+    "client_invoices": "invoice",
+    "client_services": "service",
+    "pay_methods": "pay_method",
+    "cancel_requests": "cancel_request",
+}
+
+
+class Reconcile:
+    """One run."""
+
+    def __init__(self, pool: asyncpg.Pool, box: Inbox, upstreams: Upstreams) -> None:
+        self._pool, self._inbox, self._upstreams = pool, box, upstreams
+
+    async def salesforce(self, since: datetime | None = None) -> AsyncIterator[Finding]:
+        """Every mirrored object; tells after each."""
+        for name in OBJECTS:
+            tally = Tally("salesforce", name)
+            with tally.isolated(name):
+                await self._salesforce_object(tally, name, since)
+            yield await tally.kept(self._pool)
+
+    async def _salesforce_object(self, tally: Tally, name: str, since: datetime | None) -> None:
+        """Each part that worked goes on from here next time; one that failed is done again."""
+        operation, started_at = f"reconcile:salesforce:{name}", now()
+        state = await progress.load(self._pool, operation)
+        last = datetime.fromisoformat(state["until"]) if "until" in state else started_at - FIRST_WINDOW
+        with tally.isolated("changed and deleted lately"):
+            for pages in (changed_since, deleted_since):
+                async for page in pages(self._upstreams.salesforce, name, since or last):
+                    await self._check(tally, page)
+            state["until"] = started_at.isoformat()
+        with tally.isolated("records by id"):
+            state["swept"] = await self._sweep_upstream(tally, name, state.get("swept", ""))
+        with tally.isolated("mirrored records by id"):
+            state["missed"] = await self._sweep_mirror(tally, name, state.get("missed", ""))
+        await progress.save(self._pool, operation, state)
+
+    async def whmcs(self, clients: int = 20) -> AsyncIterator[Finding]:
+        """The lists of those customers who were read longest ago; tells after each resource."""
+        for resource in WHMCS_RESOURCES:
+            yield await self.whmcs_resource(resource, await self._longest_ago(resource, clients))
+        yield await self.whmcs_resource("cancel_requests", ["all"])
+
+    async def whmcs_resource(self, resource: str, whmcs_client_ids: Sequence[str]) -> Finding:
+        """One resource of these customers. Who could not be read gives way to the others next time."""
+        tally, done = Tally("whmcs", MEMBERS[resource]), set()
+        for client_id in whmcs_client_ids:
+            with tally.isolated(client_id):
+                await self._whmcs_list(tally, resource, client_id)
+                done.add(client_id)
+            if tally.away >= AWAY_IN_A_ROW:
+                break
+        if tally.differing:
+            await webhook_feed.missed(self._pool, f"{tally.differing} {tally.object} changes came without a webhook")
+        await self._remember(resource, tally.members, done)
+        return await tally.kept(self._pool)
+
+    async def _whmcs_list(self, tally: Tally, resource: str, client_id: str) -> None:
+        hint = msgspec.structs.replace(whmcs_hint(resource, client_id, "reconcile"), data={"whole": True})
+        async with self._pool.acquire() as connection:
+            changes = await FETCHERS["whmcs", resource](self._upstreams, connection, hint)
+        found = [each for each in changes if each.object == MEMBERS[resource]]
+        await self._check(tally, [each for each in found if each.kind != "hint"], submit=False)
+        missing = [each for each in found if each.kind == "hint"]
+        as_held = sum(len(digests) for each in changes for digests in each.data.get(members.UNCHANGED, {}).values())
+        tally.checked += as_held + len(missing)
+        tally.differing += len(missing)
+        await self._inbox.submit(changes)  # those that agree are verified by it
+
+    async def _longest_ago(self, resource: str, clients: int) -> list[str]:
+        """Those that could not be read lately get a quarter of the places, so that they keep nobody from being read."""
+        failed = (await progress.load(self._pool, f"reconcile:whmcs:{resource}")).get("failed", {})
+        rows = await self._pool.fetch(
+            "SELECT m.whmcs_client_id AS id FROM portal.id_mappings m LEFT JOIN read_model.freshness f "
+            "ON f.account_id = m.account_id AND f.resource = $1 WHERE m.whmcs_client_id <> ALL($3::text[]) "
+            "ORDER BY f.verified_at NULLS FIRST LIMIT $2",
+            resource,
+            clients,
+            list(failed),
+        )
+        again = sorted(failed, key=failed.__getitem__)[: max(clients // 4, 1)]
+        return [row["id"] for row in rows] + again
+
+    async def _remember(self, resource: str, failed: Iterable[str], done: Iterable[str]) -> None:
+        operation = f"reconcile:whmcs:{resource}"
+        known = (await progress.load(self._pool, operation)).get("failed", {})
+        at = now().isoformat()
+        kept = {each: when for each, when in known.items() if each not in set(done)} | dict.fromkeys(failed, at)
+        if kept != known:
+            newest = sorted(kept.items(), key=lambda item: item[1])[-MOST_REMEMBERED:]
+            await progress.save(self._pool, operation, {"failed": dict(newest)})
+
+    async def _sweep_upstream(self, tally: Tally, name: str, cursor: str) -> str:
+        """The next records by id, whatever their age; from the start again after the last."""
+        read_at = now()
+        where = quote("WHERE Id > {}", cursor) if cursor else ""
+        soql = f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id LIMIT {SWEEP}"
+        rows = await self._upstreams.salesforce.query(soql)
+        changes = []
+        for row in rows:
+            with tally.isolated(str(row.get("Id"))):
+                changes.append(records.change(name, row, origin="reconcile", read_at=read_at))
+        await self._check(tally, changes)
+        return rows[-1]["Id"] if len(rows) == SWEEP else ""
+
+    async def _sweep_mirror(self, tally: Tally, name: str, cursor: str) -> str:
+        """The next mirrored records by id: is each still there? One that is not is read again, and that decides."""
+        rows = await self._pool.fetch(
+            "SELECT record_id FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND record_id > $2 "
+            "AND NOT deleted AND verified_at < $3 ORDER BY record_id LIMIT $4",
+            name,
+            cursor,
+            now() - GRACE,
+            SWEEP,
+        )
+        ids = [row["record_id"] for row in rows]
+        for start in range(0, len(ids), IDS_A_QUERY):
+            wanted = ids[start : start + IDS_A_QUERY]
+            found = await self._upstreams.salesforce.query(quote(f"SELECT Id FROM {name} WHERE Id IN {{}}", wanted))
+            gone = sorted(set(wanted) - {row["Id"] for row in found})
+            tally.differing += len(gone)
+            await self._inbox.submit([_read_again(name, record_id) for record_id in gone])
+        return ids[-1] if len(ids) == SWEEP else ""
+
+    async def _check(self, tally: Tally, changes: Sequence[Change], *, submit: bool = True) -> None:
+        async with self._pool.acquire() as connection:
+            differing = await differing_from(connection, changes)
+        tally.checked += len(changes)
+        tally.differing += len(differing)
+        if submit:
+            await self._inbox.submit(differing)
+
+
+def _read_again(name: str, record_id: str) -> Change:
+    at = now()
+    return Change(
+        source="salesforce",
+        object=name,
+        record_id=record_id,
+        kind="hint",
+        event_id=f"reconcile:{name}:{record_id}:{inbox.milliseconds(at)}",
+        version=inbox.milliseconds(at),
+        occurred_at=at,
+        origin="reconcile",
+    )

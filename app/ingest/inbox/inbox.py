@@ -1,0 +1,323 @@
+"""The inbox: what happened upstream, recorded before it is acknowledged.
+
+The row is the truth and a job is only a wake-up. Work is sharded by record, because a change does not always name its
+owner: entries of one record keep their order, and owners are serialised later by a lock on their account version.
+
+Writes: ingest.inbox, and by `pending` what waits for it.
+"""
+
+import asyncio
+import contextlib
+import zlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import asyncpg
+from msgspec import Struct
+
+from app.db import is_outage
+from app.events import Change
+from app.ingest.inbox import isolation
+from app.ingest.inbox.isolation import Append, NotStored, Transaction
+from app.ingest.inbox.pending import Pending, confirm, pend
+from app.ingest.inbox.settled_signal import Bell, ring
+
+SHARDS = 16
+FALLBACK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
+"""What one look may take once the time is up."""
+AWAITED = frozenset({"command", "portal", "refetch"})
+"""Origins whose submissions somebody may wait for; nobody waits for a page or a change event."""
+
+T = TypeVar("T")
+Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
+
+ARRIVED = "portal_arrived"
+"""The channel on which a commit announces entries of the apply lane. Identical announcements of one commit are one."""
+
+_APPEND = f"""
+WITH added AS (
+INSERT INTO ingest.inbox (source, event_id, object, record_id, kind, origin, version, occurred_at, owner_id, parent_id,
+                          read_at, echo, data, lane, shard, submission)
+SELECT e.*, $16::bigint
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[],
+            $9::text[], $10::text[], $11::timestamptz[], $12::bool[], $13::jsonb[], $14::text[], $15::smallint[]) AS e
+ON CONFLICT (source, event_id) DO NOTHING
+RETURNING lane, shard)
+SELECT lane, shard, CASE lane WHEN 'apply' THEN pg_notify('{ARRIVED}', '') END
+FROM (SELECT DISTINCT lane, shard FROM added) AS woken
+"""
+_OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """An inbox row on its way to the mirror.
+
+    `ahead`: it is tried although older entries of its record keep failing, because it needs none of them.
+    """
+
+    id: int
+    submission: int
+    attempts: int
+    received_at: datetime
+    change: Change
+    ahead: bool = False
+
+
+def shard_of(change: Change) -> int:
+    """The shard of the record, the same in every process and release."""
+    return zlib.crc32(f"{change.source}:{change.object}:{change.record_id}".encode()) % SHARDS
+
+
+def lane_of(change: Change) -> str:
+    """Hints must be read again upstream first; everything else is pure database work."""
+    return "fetch" if change.kind == "hint" else "apply"
+
+
+async def append(
+    connection: Any, changes: Sequence[Change], *, submission: int | None = None
+) -> tuple[int, set[tuple[str, int]]]:
+    """Append within the caller's transaction; events already known are skipped.
+
+    Returns the submission number and the (lane, shard) pairs to wake once the transaction is committed.
+
+    Raises:
+        NotStored: one of the changes cannot be; the transaction is lost. See `storing`.
+    """
+    number = submission or await connection.fetchval("SELECT nextval('ingest.submissions')")
+    if not changes:
+        return number, set()
+    try:
+        columns = zip(*(_row(change) for change in changes), strict=True)
+        rows = await connection.fetch(_APPEND, *[list(column) for column in columns], number)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        raise NotStored(f"{len(changes)} changes") from error
+    return number, {(row["lane"], row["shard"]) for row in rows}
+
+
+async def storing(transaction: Transaction, work: Callable[[Any, Append], Awaitable[T]]) -> T:
+    """Run `work(connection, append)` so that one change that cannot be stored costs nothing but itself."""
+    return await isolation.storing(append, transaction, work)
+
+
+@contextlib.asynccontextmanager
+async def of_pool(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A transaction on a connection of the pool."""
+    async with pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def on(connection: Any) -> AsyncIterator[Any]:
+    """A transaction on this connection."""
+    async with connection.transaction():
+        yield connection
+
+
+def _row(change: Change) -> tuple[Any, ...]:
+    return (
+        change.source,
+        change.event_id,
+        change.object,
+        change.record_id,
+        change.kind,
+        change.origin,
+        change.version,
+        change.occurred_at,
+        change.owner_id,
+        change.parent_id,
+        change.read_at,
+        change.echo,
+        change.data,
+        lane_of(change),
+        shard_of(change),
+    )
+
+
+class Inbox:
+    """The inbox as commands, webhooks and the listener use it."""
+
+    def __init__(self, pool: asyncpg.Pool, wake: Wake, bell: Bell | None = None) -> None:
+        self._pool = pool
+        self.bell = bell or Bell()
+        self.wake = wake
+
+    async def submit(self, changes: Sequence[Change], *, pending: Sequence[Pending] = ()) -> int | None:
+        """Record changes durably, and what they are about to make visible; then wake the workers.
+
+        Returns the submission number to wait for, or None when every event was known already.
+        """
+
+        async def work(connection: Any, append: Append) -> tuple[int, set[tuple[str, int]]]:
+            number, woken = await append(connection, changes)
+            if pending and woken:
+                await pend(connection, pending, number)
+            return number, woken
+
+        number, woken = await storing(lambda: of_pool(self._pool), work)
+        await self.wake(woken)
+        return number if woken else None
+
+    async def settled(self, submission: int, timeout_seconds: float) -> bool:
+        """Wait until everything submitted under the number shows in the read models; False when time runs out.
+
+        Workers ring the bell for it; the database is asked now and then all the same, and often while the bell is out
+        of order. False too when the database cannot be asked in time.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds + LOOK_SECONDS):
+                return await self._settled(submission, timeout_seconds)
+        except Exception as error:  # the database hangs or is away; what was submitted is there all the same
+            if not is_outage(error):
+                raise
+            return False
+
+    async def _settled(self, submission: int, timeout_seconds: float) -> bool:
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        pause_seconds = 0.004
+        with self.bell.expect(submission) as rung:
+            while await self._pool.fetchval(_OPEN, submission):
+                left_seconds = deadline - asyncio.get_running_loop().time()
+                if left_seconds <= 0:
+                    return False
+                pause_seconds = FALLBACK_SECONDS if self.bell.works else min(pause_seconds * 1.5, 0.1)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(pause_seconds, left_seconds)):
+                        await rung.wait()
+                rung.clear()
+        return True
+
+
+COVERED = """
+CASE WHEN i.read_at IS NULL THEN o.version < i.version OR (o.read_at IS NULL AND o.version = i.version)
+     ELSE coalesce(o.read_at <= i.read_at, o.received_at < i.read_at OR o.version < i.version) END
+"""
+"""Whether the whole record `i` knows all that the older entry `o` says: a later read, or a later event of the feed."""
+
+_DUE = f"""
+SELECT i.id, i.submission, i.attempts, i.received_at, held.back AS ahead, i.source, i.event_id, i.object, i.record_id,
+       i.kind, i.origin, i.version, i.occurred_at, i.owner_id, i.parent_id, i.read_at, i.echo, i.data
+FROM ingest.inbox i
+CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM ingest.dead_letters d
+                   WHERE d.resolved_at IS NULL
+                     AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id)) AS parked,
+           EXISTS (SELECT FROM ingest.inbox e
+                   WHERE e.settled_at IS NULL AND e.attempts > 0 AND e.next_attempt_at > clock_timestamp()
+                     AND e.lane = i.lane AND e.id < i.id
+                     AND (e.source, e.object, e.record_id) = (i.source, i.object, i.record_id)) AS postponed
+    OFFSET 0) AS waits
+CROSS JOIN LATERAL (SELECT waits.parked OR waits.postponed AS back OFFSET 0) AS held
+WHERE i.lane = $1 AND i.shard = {{shard}} AND i.settled_at IS NULL AND i.next_attempt_at <= clock_timestamp()
+  AND i.source <> ALL($4::text[])
+  AND (NOT held.back OR CASE i.kind
+    WHEN 'partial' THEN false
+    WHEN 'hint' THEN NOT waits.postponed AND NOT EXISTS (
+        SELECT FROM ingest.dead_letters d WHERE d.resolved_at IS NULL AND d.entry_id >= i.id
+          AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
+    ELSE NOT EXISTS (SELECT FROM ingest.inbox o WHERE o.settled_at IS NULL AND o.id < i.id
+                       AND (o.source, o.object, o.record_id) = (i.source, i.object, i.record_id) AND NOT ({COVERED}))
+     AND NOT EXISTS (SELECT FROM ingest.dead_letters d WHERE d.resolved_at IS NULL AND d.entry_id >= i.id
+                       AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
+    END)
+ORDER BY i.id
+LIMIT $3
+"""
+_CLAIM = _DUE.format(shard="$2")
+_CLAIM_OF_MANY = f"""
+SELECT due.* FROM unnest($2::smallint[]) AS s (shard) CROSS JOIN LATERAL ({_DUE.format(shard="s.shard")}) AS due
+ORDER BY due.id
+"""
+
+
+async def claim(connection: Any, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[Entry]:
+    """The next open entries of a shard in order, but for those of the sources `without`; the caller holds the shard.
+
+    Entries of a record that is parked, or whose older entry waits for its next attempt, wait too, so that nothing is
+    applied out of order. What needs none of the older ones goes `ahead`: a whole record that knows all they say, and a
+    hint that asks for one.
+    """
+    rows = await connection.fetch(_CLAIM, lane, shard, limit, list(without))
+    return [_entry(row) for row in rows]
+
+
+async def claim_of_many(connection: Any, lane: str, shards: Sequence[int], limit: int) -> list[Entry]:
+    """The next open entries of several shards in order, at most `limit` of each; the caller holds the shards."""
+    rows = await connection.fetch(_CLAIM_OF_MANY, lane, list(shards), limit, [])
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Any) -> Entry:
+    fields = dict(row)
+    own = {name: fields.pop(name) for name in ("id", "submission", "attempts", "received_at", "ahead")}
+    return Entry(change=Change(**fields), **own)
+
+
+async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
+    """Mark entries as done, with what became of each: applied, unchanged, stale, echo, reread, refetched, superseded,
+    discarded.
+
+    Whoever waits for one of the submissions is told at commit, and what was pending on them is pending no longer.
+    """
+    by_outcome: dict[str, list[int]] = defaultdict(list)
+    for entry_id, outcome in outcomes:
+        by_outcome[outcome].append(entry_id)
+    for outcome, entry_ids in by_outcome.items():
+        await connection.execute(
+            "UPDATE ingest.inbox SET settled_at = clock_timestamp(), outcome = $2 WHERE id = ANY($1::bigint[])",
+            entry_ids,
+            outcome,
+        )
+    if awaited := sorted(set(submissions)):
+        await confirm(connection, awaited)
+        await ring(connection, awaited)
+
+
+async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: float, *, counted: bool = True) -> None:
+    """Try these entries again later. `counted`: it is their own fault; what is counted holds back later entries of the
+    same record."""
+    await connection.execute(
+        "UPDATE ingest.inbox SET attempts = attempts + $3, "
+        "next_attempt_at = clock_timestamp() + $2 * interval '1 second' "
+        "WHERE id = ANY($1::bigint[])",
+        list(entry_ids),
+        delay_seconds,
+        int(counted),
+    )
+
+
+async def follow(connection: Any, entry_ids: Sequence[int], other_id: int) -> None:
+    """Try these entries again when the other one is."""
+    await connection.execute(
+        "UPDATE ingest.inbox i SET next_attempt_at = o.next_attempt_at FROM ingest.inbox o "
+        "WHERE o.id = $2 AND i.id = ANY($1::bigint[])",
+        list(entry_ids),
+        other_id,
+    )
+
+
+async def open_shards(connection: Any) -> list[tuple[str, int]]:
+    """Shards with due work: what the sweep wakes again after a lost wake-up."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT lane, shard FROM ingest.inbox "
+        "WHERE settled_at IS NULL AND next_attempt_at <= clock_timestamp()"
+    )
+    return [(row["lane"], row["shard"]) for row in rows]
+
+
+async def open_up_to(connection: Any, most: int) -> int:
+    """How many entries are open, counted no further than `most`: cheap however many there are."""
+    return int(
+        await connection.fetchval(
+            "SELECT count(*) FROM (SELECT FROM ingest.inbox WHERE settled_at IS NULL LIMIT $1) AS found", most
+        )
+    )
+
+
+def milliseconds(instant: datetime) -> int:
+    """An aware instant as milliseconds since the epoch."""
+    return int(instant.timestamp() * 1000)

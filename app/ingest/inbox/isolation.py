@@ -1,0 +1,153 @@
+"""Isolation of members: one change that cannot be stored at all never holds up those that came with it.
+
+Appending is one statement for many changes. Only when that fails for what it was given are they tried apart, half by
+half, within savepoints. What is left, alone and impossible, is kept as it came in a dead letter, and what covers it (a
+position in a stream, the end of a page) advances as if it had been stored.
+
+Writes: by `append`, ingest.inbox; ingest.dead_letters.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+import structlog
+
+from app.events import Change
+from app.ingest.privacy import erased_owners
+from app.intake import text
+
+UNSTORABLE = "unstorable"
+LONGEST_ERROR = 300
+LONGEST_NAME = 200
+MOST_RAW_BYTES = 32 * 1024 * 1024
+"""Of a change that is kept as it came; far below what one value may take in Postgres."""
+
+T = TypeVar("T")
+Woken = set[tuple[str, int]]
+Append = Callable[..., Awaitable[tuple[int, Woken]]]
+"""`inbox.append`, or the same with its members isolated."""
+Transaction = Callable[[], AbstractAsyncContextManager[Any]]
+"""Gives a connection within a transaction of its own."""
+
+log = structlog.get_logger()
+
+
+class NotStored(Exception):
+    """Changes were not appended, and the trouble is theirs."""
+
+
+async def storing(append: Append, transaction: Transaction, work: Callable[[Any, Append], Awaitable[T]]) -> T:
+    """What `work(connection, append)` returns. It runs in a transaction; and in a second one, with an `append` that
+    isolates, when the first one failed for what was appended, because Postgres gives up the whole of it then."""
+    try:
+        async with transaction() as connection:
+            return await work(connection, append)
+    except NotStored as error:
+        log.warning("append_failed_trying_halves", error=_said(error.__cause__))
+
+    async def isolating(
+        connection: Any, changes: Sequence[Change], *, submission: int | None = None
+    ) -> tuple[int, Woken]:
+        number, _ = await append(connection, [], submission=submission)
+        return number, await _halved(append, connection, changes, number)
+
+    async with transaction() as connection:
+        return await work(connection, isolating)
+
+
+async def _halved(append: Append, connection: Any, changes: Sequence[Change], submission: int) -> Woken:
+    try:
+        async with connection.transaction():
+            return (await append(connection, changes, submission=submission))[1]
+    except NotStored as error:
+        if len(changes) == 1:
+            return await _keep(append, connection, changes[0], submission, error.__cause__ or error)
+    half = len(changes) // 2
+    woken = await _halved(append, connection, changes[:half], submission)
+    return woken | await _halved(append, connection, changes[half:], submission)
+
+
+async def _keep(append: Append, connection: Any, change: Change, submission: int, error: BaseException) -> Woken:
+    """The dead letter in place of a change, at once: there is nothing to try again. If even that cannot be stored, the
+    trouble is not the change's."""
+    letter = letter_of(change, error)
+    if await erased_owners.owns(connection, _about(change, letter)):
+        letter = msgspec.structs.replace(letter, data={**letter.data, "payload": ""})
+    _, woken = await append(connection, [letter], submission=submission)
+    await connection.execute(
+        "INSERT INTO ingest.dead_letters (entry_id, source, object, record_id, error, stack, attempts) "
+        "SELECT id, source, object, record_id, $3, '', 1 FROM ingest.inbox WHERE (source, event_id) = ($1, $2) "
+        "ON CONFLICT (entry_id) DO NOTHING",
+        letter.source,
+        letter.event_id,
+        letter.data["error"],
+    )
+    log.error("change_unstorable", source=letter.source, letter=letter.record_id, **_named(change))
+    return woken
+
+
+def letter_of(change: Change, error: BaseException) -> Change:
+    """An entry that says of a change what can be said: of which record it was, and every byte of it, in base64."""
+    raw = _raw(change)
+    name = hashlib.blake2b(raw, digest_size=16).hexdigest()
+    at = datetime.now(UTC)
+    return Change(
+        source=change.source,
+        object=UNSTORABLE,
+        record_id=name,
+        kind="hint",
+        event_id=f"{UNSTORABLE}:{name}",
+        version=int(at.timestamp() * 1000),
+        occurred_at=at,
+        origin=change.origin,
+        owner_id=_plain(change.owner_id),
+        data={
+            **_named(change),
+            "error": _said(error),
+            "payload": base64.b64encode(raw[:MOST_RAW_BYTES]).decode(),
+        },
+    )
+
+
+def _named(change: Change) -> dict[str, str | None]:
+    """Which record it was; None where the very name cannot be kept."""
+    return {"object": _plain(change.object), "id": _plain(change.record_id)}
+
+
+def _plain(name: object) -> str | None:
+    return name if isinstance(name, str) and len(name) <= LONGEST_NAME and text.clean(name) == name else None
+
+
+def _about(change: Change, letter: Change) -> Change:
+    """The letter under the name of its record, as far as that can be kept."""
+    named = _named(change)
+    return msgspec.structs.replace(
+        letter,
+        object=named["object"] or letter.object,
+        record_id=named["id"] or letter.record_id,
+        parent_id=_plain(change.parent_id),
+    )
+
+
+def _said(error: BaseException | None) -> str:
+    """What went wrong, without the value: what the driver says quotes it, what Postgres says does not."""
+    if isinstance(error, asyncpg.PostgresError) and getattr(error, "severity", None):
+        return text.clean(f"{type(error).__name__}: {error.args[0] if error.args else ''}")[:LONGEST_ERROR]
+    if isinstance(error, asyncpg.InterfaceError | UnicodeError):
+        return f"{type(error).__name__}: {str(error).partition(':')[0]}"[:LONGEST_ERROR]
+    return type(error).__name__
+
+
+def _raw(change: Change) -> bytes:
+    fields = {name: getattr(change, name) for name in change.__struct_fields__}
+    try:
+        return json.dumps(fields, default=str).encode()
+    except (ValueError, TypeError, RecursionError):  # in a circle, too deep, or with keys that are no names
+        return repr({**fields, "data": "not even to be written down"}).encode("utf-8", "backslashreplace")

@@ -1,0 +1,122 @@
+"""Measure how far behind the portal is. Every question is bounded, so that it costs the same with ten entries in the
+inbox as with ten million.
+
+Reads: ingest.*, read_model.feeds, upstreams, generations.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from app.ingest.inbox.inbox import SHARDS
+from app.ingest.lag.report import (
+    MOST_COUNTED,
+    Backlog,
+    Canary,
+    Drift,
+    Feed,
+    Generation,
+    Lane,
+    Measures,
+    UnreadableField,
+    UpstreamAway,
+)
+
+LANES = ("apply", "fetch")
+QUERY_SECONDS = 5
+
+_FEEDS = """
+SELECT f.feed, f.state, f.leader, f.error,
+       CASE WHEN f.as_of > 'epoch' THEN greatest(extract(epoch FROM now() - f.as_of), 0)::float8 END AS age_seconds,
+       CASE WHEN f.silent_since IS NOT NULL
+            THEN greatest(extract(epoch FROM now() - f.silent_since), 0)::float8 END AS silent_seconds,
+       extract(epoch FROM now() - f.last_event_at)::float8 AS last_event_age_seconds,
+       extract(epoch FROM now() - c.committed_at)::float8 AS position_age_seconds
+FROM read_model.feeds f LEFT JOIN ingest.checkpoints c USING (feed) ORDER BY f.feed
+"""
+_OPEN = """
+SELECT l.lane, (SELECT count(*) FROM (SELECT FROM ingest.inbox i WHERE i.lane = l.lane AND i.settled_at IS NULL
+                                      LIMIT $2) AS counted) AS open
+FROM unnest($1::text[]) AS l (lane)
+"""
+_OLDEST = """
+SELECT l.lane, extract(epoch FROM clock_timestamp() - min(o.received_at))::float8 AS oldest_seconds
+FROM unnest($1::text[]) AS l (lane) CROSS JOIN generate_series(0, $2::int - 1) AS s (shard)
+CROSS JOIN LATERAL (
+    SELECT i.received_at FROM ingest.inbox i
+    WHERE i.lane = l.lane AND i.shard = s.shard AND i.settled_at IS NULL
+      AND (i.attempts > 0 OR i.next_attempt_at <= clock_timestamp())
+      AND NOT EXISTS (SELECT FROM ingest.dead_letters d WHERE d.resolved_at IS NULL
+                      AND (d.source, d.object, d.record_id) = (i.source, i.object, i.record_id))
+    ORDER BY i.id LIMIT 1
+) AS o
+GROUP BY l.lane
+"""
+_PARKED = """
+SELECT count(*) AS dead_letters, extract(epoch FROM now() - min(parked_at))::float8 AS oldest_seconds
+FROM (SELECT parked_at FROM ingest.dead_letters WHERE resolved_at IS NULL LIMIT $1) AS counted
+"""
+_UNTOLD = """
+SELECT count(*) AS untold, extract(epoch FROM now() - min(created_at))::float8 AS oldest_seconds
+FROM (SELECT created_at FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1) AS counted
+"""
+_FANOUTS = """
+SELECT count(*) AS fanouts, extract(epoch FROM now() - min(requested_at))::float8 AS oldest_seconds
+FROM (SELECT requested_at FROM ingest.fanouts LIMIT $1) AS counted
+"""
+_DRIFT = """
+SELECT DISTINCT ON (source, object) source, object, checked, differing,
+       greatest(extract(epoch FROM now() - checked_at), 0)::float8 AS age_seconds
+FROM ingest.drift WHERE checked_at > now() - interval '2 days' ORDER BY source, object, id DESC
+"""
+_CANARIES = """
+SELECT feed, greatest(extract(epoch FROM now() - sent_at), 0)::float8 AS sent_age_seconds,
+       extract(epoch FROM seen_at - sent_at)::float8 AS took_seconds
+FROM ingest.canaries ORDER BY feed
+"""
+_UNREADABLES = """
+SELECT source, object, field, count, record_id, greatest(extract(epoch FROM now() - last_at), 0)::float8
+       AS last_age_seconds
+FROM ingest.unreadables ORDER BY last_at DESC, source, object, field LIMIT $1
+"""
+MOST_FIELDS = 200
+_UPSTREAMS = """
+SELECT upstream, state, greatest(extract(epoch FROM now() - since), 0)::float8 AS seconds, error
+FROM read_model.upstreams WHERE state <> 'closed' ORDER BY upstream
+"""
+_GENERATIONS = "SELECT slice, generation, projector_version, state FROM read_model.generations ORDER BY 1, 2"
+
+
+async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures:
+    """Measure now. An expected feed that never answered is there too, in state `never`."""
+    async with pool.acquire(timeout=QUERY_SECONDS) as connection:
+
+        async def rows(query: str, *values: Any) -> list[dict[str, Any]]:
+            return [dict(row) for row in await connection.fetch(query, *values, timeout=QUERY_SECONDS)]
+
+        at = await connection.fetchval("SELECT clock_timestamp()", timeout=QUERY_SECONDS)
+        feeds = [Feed(**row) for row in await rows(_FEEDS)]
+        oldest = {row["lane"]: row["oldest_seconds"] for row in await rows(_OLDEST, LANES, SHARDS)}
+        lanes = await rows(_OPEN, LANES, MOST_COUNTED)
+        (parked,) = await rows(_PARKED, MOST_COUNTED)
+        (untold,) = await rows(_UNTOLD, MOST_COUNTED)
+        (fanouts,) = await rows(_FANOUTS, MOST_COUNTED)
+        return Measures(
+            at=at,
+            feeds=[*feeds, *_never(expected_feeds, feeds)],
+            lanes=[Lane(**row, oldest_seconds=oldest.get(row["lane"], 0.0)) for row in lanes],
+            dead_letters=Backlog(parked["dead_letters"], parked["oldest_seconds"] or 0.0),
+            notices_untold=Backlog(untold["untold"], untold["oldest_seconds"] or 0.0),
+            fanouts=Backlog(fanouts["fanouts"], fanouts["oldest_seconds"] or 0.0),
+            drift=[Drift(**row) for row in await rows(_DRIFT)],
+            canaries=[Canary(**row) for row in await rows(_CANARIES)],
+            generations=[Generation(**row) for row in await rows(_GENERATIONS)],
+            unreadables=[UnreadableField(**row) for row in await rows(_UNREADABLES, MOST_FIELDS)],
+            upstreams_away=[UpstreamAway(**row) for row in await rows(_UPSTREAMS)],
+        )
+
+
+def _never(expected: Sequence[str], found: Sequence[Feed]) -> list[Feed]:
+    known = {feed.feed for feed in found}
+    return [Feed(feed=name, state="never") for name in expected if name not in known]

@@ -1,0 +1,174 @@
+"""How far behind the portal is, in time and in count; `measure` asks, `concerns` judges.
+
+A feed that does not answer has an age that grows; one that never answered has no age at all, and is named all the same:
+neither can be taken for being up to date.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec import Struct
+
+from app.ingest.sources.webhook_feed import WEBHOOKS
+
+MOST_COUNTED = 100_000
+"""Counts stop here: more than this is "very many", and counting on would cost what it measures."""
+SILENT_SECONDS = 360
+"""The event bus lets something be heard every 270 s, if only that there is nothing new."""
+LATE_SECONDS = 60
+SWEEP = "sweep:"
+"""How the names of feeds begin that workers ask for, because no bus brings them."""
+
+
+class Feed(Struct, frozen=True, kw_only=True):
+    """A feed. Ages are None when it never answered, or never brought an event. `silent_seconds`: for how long it is
+    known to deliver nothing."""
+
+    feed: str
+    state: str
+    leader: str | None = None
+    error: str | None = None
+    age_seconds: float | None = None
+    last_event_age_seconds: float | None = None
+    position_age_seconds: float | None = None
+    silent_seconds: float | None = None
+
+
+class Lane(Struct, frozen=True, kw_only=True):
+    """The open entries of a lane, parked ones included; at most `MOST_COUNTED` are counted.
+
+    `oldest_seconds` leaves out what is parked, and what is to be looked at only later.
+    """
+
+    lane: str
+    open: int
+    oldest_seconds: float = 0.0
+
+
+class Drift(Struct, frozen=True, kw_only=True):
+    """What the last reconciliation of an object found."""
+
+    source: str
+    object: str
+    checked: int
+    differing: int
+    age_seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """Differing of checked."""
+        return self.differing / self.checked if self.checked else 0.0
+
+
+class Canary(Struct, frozen=True, kw_only=True):
+    """The last harmless change sent through a feed; `took_seconds` is None until it shows."""
+
+    feed: str
+    sent_age_seconds: float
+    took_seconds: float | None
+
+
+class Generation(Struct, frozen=True, kw_only=True):
+    """A generation of a slice."""
+
+    slice: str
+    generation: int
+    projector_version: int
+    state: str
+
+
+class UnreadableField(Struct, frozen=True, kw_only=True):
+    """A field of upstream records that could not be read and counts as absent: how often in all, and where last."""
+
+    source: str
+    object: str
+    field: str
+    count: int
+    record_id: str
+    last_age_seconds: float
+
+
+class UpstreamAway(Struct, frozen=True, kw_only=True):
+    """An upstream that is not called at present, because it did not answer."""
+
+    upstream: str
+    state: str
+    seconds: float
+    error: str | None
+
+
+class Backlog(Struct, frozen=True):
+    """How many wait, and since when the oldest."""
+
+    count: int
+    oldest_seconds: float
+
+
+class Measures(Struct, frozen=True, kw_only=True):
+    """Everything, as of one moment. `fanouts` are changed records whose many rows are computed in the background."""
+
+    at: datetime
+    feeds: list[Feed]
+    lanes: list[Lane]
+    dead_letters: Backlog
+    notices_untold: Backlog
+    fanouts: Backlog
+    drift: list[Drift]
+    canaries: list[Canary]
+    generations: list[Generation]
+    unreadables: list[UnreadableField] = []
+    upstreams_away: list[UpstreamAway] = []
+
+
+def concerns(measured: Measures) -> Iterator[str]:
+    """What somebody should look at, each in one sentence; nothing when all is well."""
+    for feed in measured.feeds:
+        yield from _of_feed(feed)
+    for canary in measured.canaries:
+        if canary.took_seconds is None and canary.sent_age_seconds > LATE_SECONDS:
+            yield (
+                f"The canary of {canary.feed} was sent {canary.sent_age_seconds:.0f} s ago and does not show. "
+                "Are `portal cdc` and `portal worker` running?"
+            )
+    for lane in measured.lanes:
+        if lane.oldest_seconds > LATE_SECONDS:
+            yield f"The {lane.lane} lane is {lane.oldest_seconds:.0f} s behind, with {lane.open} open entries."
+    for away in measured.upstreams_away:
+        error = f": {away.error}" if away.error else ""
+        yield (
+            f"{away.upstream} has not been called for {away.seconds:.0f} s because it did not answer{error}. "
+            "It is tried again by itself; `portal doctor` says what is wrong with it."
+        )
+    if measured.notices_untold.oldest_seconds > LATE_SECONDS:
+        yield f"Redis was not told of {measured.notices_untold.count} changes. Is it reachable, and a worker running?"
+    if count := measured.dead_letters.count:
+        yield f"{count} dead letters hold records back: `portal dead-letters`."
+
+
+def _of_feed(feed: Feed) -> Iterator[str]:
+    if feed.feed == WEBHOOKS:
+        yield from _of_webhooks(feed)
+        return
+    process = "worker" if feed.feed.startswith(SWEEP) else "cdc"
+    if feed.age_seconds is None:
+        yield f"The feed {feed.feed} has never answered. Is `portal {process}` running?"
+    elif feed.age_seconds > SILENT_SECONDS:
+        yield f"The feed {feed.feed} has not answered for {feed.age_seconds:.0f} s. Is `portal {process}` running?"
+    elif feed.silent_seconds is not None:
+        yield (
+            f"The feed {feed.feed} answers and delivers nothing: its canary has been missing for "
+            f"{feed.silent_seconds:.0f} s. It is opened anew; the log of `portal cdc` and `portal doctor` say more."
+        )
+    elif feed.state != "live":
+        yield f"The feed {feed.feed} is {feed.state}{': ' + feed.error if feed.error else ''}."
+
+
+def _of_webhooks(feed: Feed) -> Iterator[str]:
+    """WHMCS sends them when something happens: silence alone says nothing."""
+    if feed.silent_seconds is None:
+        return
+    last = "none has ever arrived" if feed.age_seconds is None else f"the last one arrived {feed.age_seconds:.0f} s ago"
+    yield (
+        f"WHMCS's webhooks do not arrive ({feed.error or 'unknown reason'}; {last}). On WHMCS's server: "
+        "php portal-hooks/send.php --check, then --status."
+    )

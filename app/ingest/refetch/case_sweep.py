@@ -1,0 +1,109 @@
+"""Support cases and staff's public answers, for the timeline: asked for, because no change event announces them.
+
+A sweep reads what changed since the last one by SystemModstamp, with the overlap that late committers need. Only cases
+that the portal opened are taken in, without what was written about them; the case screens read Salesforce live.
+
+Reads: Salesforce, mirror.records. Writes: ingest.inbox, ingest.progress, read_model.feeds.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from app.events import Change
+from app.ingest import progress
+from app.ingest.apply import mirror
+from app.ingest.apply.mirror import now
+from app.ingest.catch_up.drift import agrees
+from app.ingest.inbox.feed_state import LEADER
+from app.ingest.inbox.inbox import Inbox
+from app.ingest.refetch.salesforce_window import OVERLAP, deleted_since
+from app.integrations.salesforce import records
+from app.integrations.salesforce.client import SalesforceClient, quote
+from app.integrations.salesforce.wire import CASE_ORIGIN, FIELDS
+
+FEED = "sweep:cases"
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+OBJECTS = ("Case", "CaseComment")
+_SELECT = {
+    "Case": f"SELECT {', '.join(FIELDS['Case'])} FROM Case",
+    "CaseComment": f"SELECT {', '.join(FIELDS['CaseComment'])}, Parent.Origin, CreatedBy.Username FROM CaseComment",
+}
+
+
+async def of_account(client: SalesforceClient, salesforce_account_id: str) -> list[Change]:
+    """All cases of an account with staff's answers."""
+    found: list[Change] = []
+    for name, owner in (("Case", "AccountId"), ("CaseComment", "Parent.AccountId")):
+        read_at = now()
+        rows = await client.query(quote(f"{_SELECT[name]} WHERE {owner} = {{}} ORDER BY Id", salesforce_account_id))
+        found += _changes(name, [row for row in rows if _ours(client, name, row)], read_at)
+    return found
+
+
+async def sweep(pool: asyncpg.Pool, box: Inbox, client: SalesforceClient) -> int:
+    """Submit what changed since the last sweep; returns how much. One worker at a time does this."""
+    state, began_at, count = await progress.load(pool, FEED), now(), 0
+    since = datetime.fromisoformat(state["until"]) if state else BEGINNING
+    for name in OBJECTS:
+        async for page in _changed(pool, client, name, since):
+            if page:
+                await box.submit(page)
+            count += len(page)
+    await progress.save(pool, FEED, {"until": began_at.isoformat()})
+    await _answered(pool, began_at)
+    return count
+
+
+async def _changed(
+    pool: asyncpg.Pool, client: SalesforceClient, name: str, since: datetime
+) -> AsyncIterator[Sequence[Change]]:
+    """Pages of news: what is ours or was, and reads otherwise than it is mirrored."""
+    read_at = now()
+    soql = quote(f"{_SELECT[name]} WHERE SystemModstamp >= {{}} ORDER BY Id", since - OVERLAP)
+    async for rows in client.pages(soql):
+        ours = {row.get("Id") for row in rows if _ours(client, name, row)}
+        yield await _news(pool, _changes(name, rows, read_at), ours)
+    async for gone in deleted_since(client, name, since):
+        yield await _news(pool, gone, set())
+
+
+async def _news(pool: asyncpg.Pool, changes: Sequence[Change], ours: set[Any]) -> list[Change]:
+    async with pool.acquire() as connection:
+        held = await mirror.load(connection, {mirror.address(change) for change in changes})
+    return [
+        change
+        for change in changes
+        if (known := held.get(mirror.address(change))) or change.record_id in ours
+        if known is None or not agrees(known, change)
+    ]
+
+
+def _ours(client: SalesforceClient, name: str, row: dict[str, Any]) -> bool:
+    """Whether it is a case that the portal opened, or what somebody else than the portal said about one."""
+    if name == "Case":
+        return row.get("Origin") == CASE_ORIGIN
+    said_by = str(_inside(row, "CreatedBy").get("Username") or "")
+    return _inside(row, "Parent").get("Origin") == CASE_ORIGIN and said_by.casefold() != client.username.casefold()
+
+
+def _inside(row: dict[str, Any], name: str) -> dict[str, Any]:
+    found = row.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _changes(name: str, rows: Sequence[dict[str, Any]], read_at: datetime) -> list[Change]:
+    return records.changes(name, rows, origin="reconcile", read_at=read_at)
+
+
+async def _answered(pool: asyncpg.Pool, at: datetime) -> None:
+    await pool.execute(
+        "INSERT INTO read_model.feeds AS f (feed, as_of, state, leader) VALUES ($1, $2, 'live', $3) "
+        "ON CONFLICT (feed) DO UPDATE SET as_of = greatest(f.as_of, excluded.as_of), state = 'live', "
+        "leader = excluded.leader",
+        FEED,
+        at,
+        LEADER,
+    )

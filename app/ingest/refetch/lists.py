@@ -1,0 +1,187 @@
+"""A whole WHMCS list, compared with what the mirror holds of it.
+
+Members that differ are changes. Those that are as they are mirrored are named in the list's marker (`members`). Of
+members that are missing nothing is concluded: the ones that can be asked for alone are (a bounded number, those
+verified longest ago first; the rest with the next reading), the others are gone when the list is read once more and
+lacks them too. A list that could not be read completely proves nothing and bears no marker.
+
+Reads: mirror.records.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from msgspec import Struct
+
+from app.errors import UpstreamNotFound
+from app.events import Change, Record
+from app.ingest.apply import mirror
+from app.ingest.apply.merging import merge
+from app.ingest.apply.mirror import now
+from app.ingest.inbox.inbox import milliseconds
+from app.ingest.privacy import erased_owners
+from app.ingest.refetch import absence, members, rereads
+from app.integrations.whmcs import records as whmcs_records
+from app.integrations.whmcs.client import Listing
+from app.integrations.whmcs.client import Record as WhmcsRecord
+
+MOST_ASKED = 20
+"""Missing members that one reading of a list has asked for alone."""
+OF_EVERYBODY = frozenset({"gateways", "cancel_requests"})
+"""Lists that are not one client's."""
+
+_KNOWN = """
+SELECT record_id FROM mirror.records
+WHERE source = 'whmcs' AND object = $1 AND NOT deleted AND ($2 OR owner_id = $3) AND (read_at IS NULL OR read_at < $4)
+ORDER BY verified_at, record_id
+"""
+
+Read = Callable[[], Awaitable[Listing[WhmcsRecord]]]
+
+log = structlog.get_logger()
+
+
+class Listed(Struct, frozen=True):
+    """What a reading found, and whether that is everything there is. `unread`: ids that are there and could not be
+    read."""
+
+    records: Sequence[WhmcsRecord]
+    complete: bool
+    read_at: datetime
+    unread: frozenset[str] = frozenset()
+
+
+class _Compared(Struct, frozen=True):
+    differing: list[Change]
+    unchanged: dict[str, str]
+
+
+async def whole(connection: Any, hint: Change, reads: Mapping[str, Read]) -> list[Change]:
+    """The changes that a list asked for by `hint` comes to; `reads`: member → how all of that kind are read. The ids in
+    the marker are those of the kind read last."""
+    changes: list[Change] = []
+    unchanged: dict[str, dict[str, str]] = {}
+    complete, began_at, ids = True, now(), []
+    for member, read in reads.items():
+        listed = await _listed(read)
+        complete = complete and listed.complete
+        ids = sorted(record.record_id for record in listed.records)
+        found = [whmcs_records.change(each, origin="refetch", read_at=listed.read_at) for each in listed.records]
+        compared = await _compared(connection, found)
+        changes += compared.differing
+        unchanged[member] = compared.unchanged
+        changes += await _missing(connection, hint, member, listed, read)
+    if not complete:
+        log.warning("list_incomplete", object=hint.object, record_id=hint.record_id)
+        return changes
+    return [*changes, marker("whmcs", hint.object, hint.record_id, ids, began_at, unchanged)]
+
+
+async def _listed(read: Read) -> Listed:
+    read_at = now()
+    try:
+        found = await read()
+    except UpstreamNotFound as error:  # an empty list then; whether its members are gone is asked of each
+        if not absence.of_client(error):
+            raise
+        return Listed((), True, read_at)
+    return Listed(list(found), found.complete, read_at, frozenset(found.unread))
+
+
+async def differing(connection: Any, found: Iterable[WhmcsRecord], read_at: datetime) -> list[Change]:
+    """Of a part of a list those that the mirror holds otherwise."""
+    changes = [whmcs_records.change(each, origin="refetch", read_at=read_at) for each in found]
+    return (await _compared(connection, changes)).differing
+
+
+async def _compared(connection: Any, changes: Sequence[Change]) -> _Compared:
+    """What differs from the mirror, and the digests of the rest. Of erased customers only what is no person counts."""
+    held = await mirror.load(connection, {mirror.address(change) for change in changes})
+    suspects = [change for change in changes if not _as_held(held, change)]
+    plain = {mirror.address(change): change for change in await erased_owners.stripped(connection, suspects)}
+    differing = [change for change in suspects if not _as_held(held, plain[mirror.address(change)])]
+    out = {mirror.address(change) for change in differing}
+    unchanged = {
+        change.record_id: members.digest(held[where].data)
+        for change in changes
+        if (where := mirror.address(change)) not in out
+    }
+    return _Compared(differing, unchanged)
+
+
+def _as_held(held: Mapping[mirror.Address, Record], change: Change) -> bool:
+    """A read that began later has been applied, or this one says the same."""
+    known = held.get(mirror.address(change))
+    return known is not None and not known.deleted and merge(known, change, now())[0] in ("unchanged", "stale")
+
+
+async def _missing(connection: Any, hint: Change, member: str, listed: Listed, read: Read) -> list[Change]:
+    known = await connection.fetch(_KNOWN, member, hint.object in OF_EVERYBODY, hint.record_id, listed.read_at)
+    missing = _without([row["record_id"] for row in known], listed)
+    if not missing or not listed.complete:
+        return []
+    if ("whmcs", member) in rereads.ONE_BY_ONE:
+        return [_ask_alone(hint, member, record_id, listed.read_at) for record_id in missing[:MOST_ASKED]]
+    again = await _listed(read)
+    gone_for_good = _without(missing, again) if again.complete else []
+    return [gone(hint, member, record_id, listed.read_at) for record_id in gone_for_good]
+
+
+def _without(record_ids: Iterable[str], listed: Listed) -> list[str]:
+    present = {record.record_id for record in listed.records} | listed.unread
+    return [record_id for record_id in record_ids if record_id not in present]
+
+
+def _ask_alone(hint: Change, member: str, record_id: str, read_at: datetime) -> Change:
+    return Change(
+        source=hint.source,
+        object=member,
+        record_id=record_id,
+        kind="hint",
+        event_id=f"absent:{member}:{record_id}:{milliseconds(read_at)}",
+        version=milliseconds(read_at),
+        occurred_at=read_at,
+        origin="refetch",
+    )
+
+
+def gone(hint: Change, object_name: str, record_id: str, read_at: datetime) -> Change:
+    """A deletion that a read showed. Salesforce has no stamp for what is not there: version 0."""
+    return Change(
+        source=hint.source,
+        object=object_name,
+        record_id=record_id,
+        kind="deleted",
+        event_id=f"refetch:{object_name}:{record_id}:gone:{milliseconds(read_at)}",
+        version=0 if hint.source == "salesforce" else milliseconds(read_at),
+        occurred_at=read_at,
+        origin="refetch",
+        read_at=read_at,
+    )
+
+
+def marker(
+    source: Any,
+    object_name: str,
+    owner_id: str,
+    ids: Sequence[str],
+    read_at: datetime,
+    unchanged: Mapping[str, Mapping[str, str]] | None = None,
+) -> Change:
+    """The list itself: which members it has, and which of them were found as they are mirrored."""
+    found = {name: digests for name, digests in (unchanged or {}).items() if digests}
+    return Change(
+        source=source,
+        object=object_name,
+        record_id=owner_id,
+        kind="full",
+        event_id=f"refetch:{object_name}:{owner_id}:{milliseconds(read_at)}",
+        version=milliseconds(read_at),
+        occurred_at=read_at,
+        origin="refetch",
+        data={"ids": list(ids), **({members.UNCHANGED: found} if found else {})},
+        owner_id=owner_id,
+        read_at=read_at,
+    )

@@ -1,0 +1,143 @@
+"""Listen to Salesforce: every batch of change events goes into the inbox together with the position it covers.
+
+The stream is opened again after any failure, later each time. A stream that says nothing at all, not even a keepalive,
+is given up by a watchdog. A rejected position is never sent again: what changed since it was good is read anew, and the
+stream goes on at the oldest event that the bus retains; what comes twice is dropped by its id.
+
+The bus is asked for a hundred events at a time and for more only once those are in Postgres, so a slow database slows
+the stream and fills no memory.
+
+Writes: ingest.inbox, ingest.checkpoints, read_model.feeds, ingest.progress.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.db import is_outage
+from app.errors import UpstreamError, UpstreamRejected
+from app.events import Change
+from app.ingest.inbox import inbox
+from app.ingest.inbox.batches import Batches, Silent
+from app.ingest.inbox.feed_state import FeedState
+from app.ingest.inbox.inbox import Inbox
+from app.ingest.inbox.isolation import Append
+from app.integrations.salesforce.events.pubsub import Batch, PubSubClient, ReplayRejected, Undecodable
+from app.integrations.salesforce.records import undecodable
+
+SILENCE_SECONDS = 330
+"""Keepalives come within 270 s; a stream silent for longer is dead, whatever the socket says."""
+LONGEST_PAUSE_SECONDS = 10
+DATABASE_PAUSE_SECONDS = 1
+"""Where our own database was the trouble, there is nobody to spare: changes go on as soon as it does."""
+
+Resync = Callable[[datetime | None], Awaitable[None]]
+"""Reads what changed since an instant; everything, when there is none."""
+
+log = structlog.get_logger()
+
+
+class Listener:
+    """Follows one topic."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        box: Inbox,
+        pubsub: PubSubClient,
+        topic: str,
+        resync: Resync | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
+        self._pool, self._inbox, self._pubsub = pool, box, pubsub
+        self._topic, self._resync, self._silence_seconds = topic, resync, silence_seconds
+        self._renew = asyncio.Event()
+        self.feed = FeedState(pool, topic)
+
+    async def listen_for_ever(self) -> None:
+        """Subscribe, and subscribe again after any failure, with growing jittered pauses."""
+        failures = 0
+        while True:
+            try:
+                longest = LONGEST_PAUSE_SECONDS
+                async for _ in self._batches():
+                    failures = 0
+            except Exception as error:
+                longest = DATABASE_PAUSE_SECONDS if _of_database(error) else LONGEST_PAUSE_SECONDS
+                await self._explain(error)
+            failures += 1
+            await asyncio.sleep(min(2 ** min(failures, 7) * 0.25, longest) * random.uniform(0.5, 1.5))
+
+    def renew(self) -> None:
+        """Give the present stream up and open another: somebody knows that it delivers nothing."""
+        self._renew.set()
+
+    async def _explain(self, error: Exception) -> None:
+        """What ends a stream is logged and shows in the feed's state; only what nobody foresaw has a stack."""
+        if isinstance(error, ReplayRejected):
+            log.error("replay_position_rejected_resyncing", topic=self._topic, error=str(error))
+            await self.feed.reject()
+            return
+        if isinstance(error, UpstreamRejected):
+            log.error("topic_refused_check_the_configuration", topic=self._topic, error=str(error))
+        elif isinstance(error, (UpstreamError, Silent)) or is_outage(error):
+            log.warning("feed_interrupted", topic=self._topic, error=repr(error))
+        else:
+            log.exception("feed_broken", topic=self._topic)
+        if _of_database(error):
+            return  # which could not be told either
+        try:
+            await self.feed.tell("stalled" if isinstance(error, Silent) else "connecting", repr(error)[:300])
+        except Exception as unreachable:
+            log.warning("feed_state_not_told", error=repr(unreachable))
+
+    async def _batches(self) -> AsyncIterator[Batch]:
+        position = await self.feed.position()
+        await self._make_up(position)
+        # Without a position: everything the bus retains. Whatever changed during the resync is in there.
+        stream = self._pubsub.subscribe(self._topic, position, earliest=position is None).__aiter__()
+        self._renew.clear()
+        batches = Batches(stream, self._silence_seconds, self._renew)
+        try:
+            while True:
+                batch = await batches.following()
+                await self.record(batch)
+                batches.recorded()
+                yield batch
+        finally:
+            await batches.close()
+
+    async def _make_up(self, position: bytes | None) -> None:
+        since = await self.feed.gap_since()
+        if self._resync and (since or position is None):
+            await self.feed.tell("resyncing")
+            await self._resync(since)
+            await self.feed.closed_gap()
+
+    async def record(self, batch: Batch) -> None:
+        """Events and the position that covers them, in one transaction; then wake the workers."""
+        changes = [*batch.changes, *(self._kept(broken, batch) for broken in batch.undecodable)]
+        newest = max((change.occurred_at for change in batch.changes), default=None)
+
+        async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
+            woken = (await append(connection, changes))[1] if changes else set()
+            await self.feed.advance(connection, batch.latest_replay_id, batch.received_at, newest)
+            return woken
+
+        await self._inbox.wake(await inbox.storing(lambda: inbox.of_pool(self._pool), work))
+
+    def _kept(self, broken: Undecodable, batch: Batch) -> Change:
+        """An event that cannot be read goes into the inbox whole, and from there to the dead letters."""
+        log.error("event_undecodable", topic=self._topic, schema_id=broken.schema_id, error=broken.error)
+        name = f"{self._topic}:{broken.replay_id.hex()}"
+        return undecodable(name, broken.payload, broken.schema_id, broken.error, at=batch.received_at)
+
+
+def _of_database(error: Exception) -> bool:
+    """Whether Postgres was the trouble, and not the event bus, whose broken sockets look the same."""
+    return isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) and is_outage(error)

@@ -1,0 +1,130 @@
+"""The cdc process: follows Salesforce's change events and fills the mirror when it has no position to follow from."""
+
+import asyncio
+import signal
+from datetime import datetime
+
+import structlog
+import uvloop
+
+from app import tasks
+from app.db import is_outage
+from app.ingest.catch_up.backfill import OBJECTS, Backfill
+from app.ingest.refetch.owners import whmcs_hint
+from app.ingest.refetch.salesforce_window import resync
+from app.ingest.sources.canary import Canary, ChangeEvents, Webhooks, heard
+from app.ingest.sources.cdc_listener import Listener
+from app.ingest.sources.leader import lead
+from app.integrations.salesforce.events.pubsub import PubSubClient
+from app.leases import Lost
+from app.logs import configure
+from app.pooler import refuse_transaction_pooler
+from app.processes.sd_notify import READY, STOPPING, guarded, heartbeat, notify
+from app.resources import Resources, open_resources
+from app.settings import Settings
+
+HEARTBEAT_SECONDS = 5
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Listen until told to stop.
+
+    Raises:
+        TransactionPooler: no lock would hold.
+    """
+    configure(settings)
+    uvloop.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Listen until SIGTERM or SIGINT."""
+    await refuse_transaction_pooler(settings.database_url)
+    async with open_resources(settings, pool_size=4) as resources:
+        pubsub = await PubSubClient.open(settings, resources.salesforce)
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        running = [asyncio.create_task(_lead_for_ever(resources, pubsub)), asyncio.create_task(_beat_for_ever())]
+        with guarded(settings.watchdog_seconds):
+            notify(READY)
+            await stopped.wait()
+        notify(STOPPING)
+        await tasks.end(*running)
+        await pubsub.close()
+
+
+async def _lead_for_ever(resources: Resources, pubsub: PubSubClient) -> None:
+    while True:
+        try:
+            await lead(resources.pool, lambda: _follow(resources, pubsub))
+        except Exception as error:
+            if isinstance(error, Lost) or is_outage(error):
+                log.error("listener_lost_lead", error=repr(error))
+            else:
+                log.exception("listener_lost_lead")
+            await asyncio.sleep(1)
+
+
+async def _beat_for_ever() -> None:
+    """Whether events arrive is the feeds' and the canary's to tell; this tells that the process is not stuck."""
+    while True:
+        heartbeat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
+    settings, pool, box = resources.settings, resources.pool, resources.inbox
+
+    async def make_up(since: datetime | None) -> None:
+        """What changed since then; a snapshot when nothing is known. The stream that follows starts at the oldest
+        retained event, so nothing falls in between."""
+        if since is not None:
+            async for name, count in resync(box, resources.salesforce, OBJECTS, since):
+                log.info("resync_page", object=name, records=count, since=since.isoformat())
+            return
+        async for step in Backfill(pool, box).salesforce(resources.salesforce):
+            log.info("backfill_page", part=step.name, done=step.done, total=step.total)
+        await box.submit([whmcs_hint("gateways", "all", "first-fill")])
+
+    silence = settings.cdc_silence_seconds
+    changes = Listener(pool, box, pubsub, settings.salesforce_channel, make_up, silence)
+    eligibility = Listener(pool, box, pubsub, settings.salesforce_eligibility_topic, None, silence)
+    work = [changes.listen_for_ever(), eligibility.listen_for_ever()]
+    if settings.salesforce_canary_account_id:
+        work.append(_watch(resources, changes))
+    else:
+        await heard(pool, settings.salesforce_channel)
+    if settings.whmcs_canary_client_id:
+        work.append(_watch_webhooks(resources))
+    async with asyncio.TaskGroup() as group:
+        for each in work:
+            group.create_task(each)
+
+
+async def _watch(resources: Resources, changes: Listener) -> None:
+    """The canary, for as long as this process leads."""
+    settings = resources.settings
+    path = ChangeEvents(
+        resources.pool, resources.salesforce, settings.salesforce_channel, settings.salesforce_canary_account_id
+    )
+    canary = Canary(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
+
+    async def alarm() -> None:
+        await changes.feed.tell("stalled", "the canary did not come back")
+        changes.renew()
+
+    await canary.sing_for_ever(settings.canary_seconds, alarm)
+
+
+async def _watch_webhooks(resources: Resources) -> None:
+    """The canary of WHMCS's hooks. Nothing can be opened anew there: `portal lag` and `portal doctor` tell of it."""
+    settings = resources.settings
+    path = Webhooks(resources.pool, resources.whmcs, settings.whmcs_canary_client_id)
+    canary = Canary(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
+
+    async def alarm() -> None:
+        """It is noted already."""
+
+    await canary.sing_for_ever(settings.canary_seconds, alarm)

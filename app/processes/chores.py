@@ -1,0 +1,190 @@
+"""Chores of the worker: what must be done now and then, by one worker at a time, and never in anybody's way."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any
+
+import structlog
+from msgspec import Struct, structs
+
+from app import leases
+from app.commands import mail_outbox
+from app.commands.account import tell_salesforce
+from app.commands.execution import ledger
+from app.commands.subscriptions.plan_changes.follow import follow
+from app.commands.subscriptions.plan_changes.run_due import make_due
+from app.db import is_outage
+from app.errors import UpstreamError
+from app.ingest import retention
+from app.ingest.catch_up.reconcile import Reconcile
+from app.ingest.refetch import case_sweep, merges
+from app.ingest.refetch.upstreams import Upstreams
+from app.integrations.admission.lanes import background
+from app.projections import rebuild
+from app.projections.engine import fan_outs
+from app.projections.projector import Projector
+from app.projections.rebuild import asked
+from app.projections.rebuild.pace import Pace
+from app.projections.registry import projectors, with_previous
+from app.resources import Resources
+
+CHORE_LOCK = 0x1B10
+FANOUT_SHARE = 0.3
+REBUILD_SHARE = 0.3
+"""Part of the time that work nobody waits for may take."""
+
+log = structlog.get_logger()
+
+
+class Chore(Struct, frozen=True):
+    """Something to do every so often; `name` is its lock too."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Resources], Awaitable[None]]
+    most_seconds: float = 900.0
+    """What takes longer hangs, and is begun anew."""
+
+
+async def each(chore: str, members: Iterable[Any], work: Callable[[Any], Awaitable[None]]) -> None:
+    """Do `work` for every member; one that fails is logged and stops none of the others. The database being away is
+    nobody's failure in particular, and ends it."""
+    for member in members:
+        try:
+            await work(member)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("chore_member_failed", chore=chore, member=str(member))
+
+
+async def clean(resources: Resources) -> None:
+    """Forget what nobody needs any more."""
+
+    async def forget(what: str) -> None:
+        if what == "ledger":
+            await ledger.forget_old(resources.pool)
+        else:
+            await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days)
+
+    await each("clean", ("ledger", "retention"), forget)
+
+
+async def rebuild_raised(resources: Resources) -> None:
+    """Rebuild slices whose projector's version this release has raised, or for which somebody asked; drop generations
+    nobody will go back to."""
+    known = projectors(resources.settings)
+
+    async def one(projector: Projector) -> None:
+        outcome = await rebuild.rebuild(resources.pool, projector, pace=Pace(REBUILD_SHARE))
+        await asked.done(resources.pool, projector.name)
+        if not outcome.serving:
+            log.error("rebuild_needs_a_decision", slice=projector.name, refusal=outcome.refusal)
+
+    wanted = [*await rebuild.due(resources.pool, known), *await asked.asked(resources.pool, known)]
+    await each("rebuild", wanted, one)
+    for dropped in await rebuild.drop_old(resources.pool, known):
+        log.info("generation_dropped", generation=dropped)
+
+
+async def fan_out(resources: Resources) -> None:
+    """Compute the many rows that refer to a changed record."""
+    async for size in Pace(FANOUT_SHARE).paced(fan_outs.run(resources.pool, with_previous(resources.settings))):
+        log.info("fanned_out", groups=size)
+
+
+async def follow_merges(resources: Resources) -> None:
+    """Ask what became of linked customers that are gone upstream."""
+    if asked := await merges.look(resources.pool, resources.inbox):
+        log.info("customers_gone_upstream", asked=asked)
+
+
+async def send_mail(resources: Resources) -> None:
+    """Send the mails that were asked for."""
+    await mail_outbox.send_due(resources.pool, resources.settings)
+
+
+async def tell(resources: Resources) -> None:
+    """Tell Salesforce of customers it was not told of, and of sign-ins."""
+    await tell_salesforce.catch_up(resources.pool, resources.salesforce)
+
+
+async def sweep_cases(resources: Resources) -> None:
+    """Read the support cases that changed. Salesforce being away is made up for next time."""
+    try:
+        with background():
+            found = await case_sweep.sweep(resources.pool, resources.inbox, resources.salesforce)
+        if found:
+            log.info("cases_swept", changed=found)
+    except UpstreamError as error:
+        log.warning("case_sweep_postponed", error=str(error))
+
+
+async def follow_plans(resources: Resources) -> None:
+    """Bring changes of plan that are paid for to the network or server."""
+    await follow(resources.context)
+
+
+async def make_scheduled(resources: Resources) -> None:
+    """Make the changes of plan whose day has come."""
+    await make_due(resources.context)
+
+
+async def reconcile(resources: Resources) -> None:
+    """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
+    run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
+
+    async def compare(part: AsyncIterator[Any]) -> None:
+        try:
+            with background():
+                async for found in part:
+                    log.info("reconciled", **structs.asdict(found))
+        except UpstreamError as error:
+            log.warning("reconcile_postponed", error=str(error))
+
+    parts = (run.salesforce(), run.whmcs(resources.settings.reconcile_whmcs_clients))
+    await each("reconcile", parts, compare)
+
+
+CHORES = (
+    Chore("fanout", 1, fan_out, most_seconds=3_600),
+    Chore("clean", 600, clean),
+    Chore("mail", 1, send_mail),
+    Chore("salesforce", 60, tell),
+    Chore("merges", 10, follow_merges),
+    Chore("plans", 1, follow_plans),
+    Chore("scheduled", 5, make_scheduled),
+    Chore("rebuild", 30, rebuild_raised, most_seconds=86_400),
+)
+
+
+async def keep_up(resources: Resources) -> None:
+    """Do every chore in its own rhythm until cancelled."""
+    chores = [*CHORES]
+    if every_seconds := resources.settings.case_sweep_seconds:
+        chores.append(Chore("cases", every_seconds, sweep_cases))
+    if every_seconds := resources.settings.reconcile_seconds:
+        chores.append(Chore("reconcile", every_seconds, reconcile))
+    await asyncio.gather(*(_do_for_ever(resources, chore) for chore in chores))
+
+
+async def _do_for_ever(resources: Resources, chore: Chore) -> None:
+    """Not at once: whoever starts, starts for a reason that comes first."""
+    await asyncio.sleep(chore.every_seconds * random.uniform(0.1, 0.3))
+    while True:
+        try:
+            await leases.alone(
+                resources.pool, CHORE_LOCK, chore.name, partial(chore.run, resources), chore.most_seconds
+            )
+        except TimeoutError:
+            log.error("chore_hung", chore=chore.name, seconds=chore.most_seconds)
+        except leases.Lost as error:
+            log.warning("chore_given_up", chore=chore.name, error=str(error))
+        except Exception as error:
+            if is_outage(error):
+                log.error("chore_postponed", chore=chore.name, error=repr(error))
+            else:
+                log.exception("chore_failed", chore=chore.name)
+        await asyncio.sleep(chore.every_seconds * random.uniform(0.8, 1.2))

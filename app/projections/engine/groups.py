@@ -1,0 +1,174 @@
+"""From changed records to groups: which groups they touch, and whose those are.
+
+A record whose account is not linked yet touches nothing and waits in the mirror; the link, itself a record, touches
+every group of its owners.
+
+Reads: mirror.records, portal.id_mappings.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from app.events import Record
+from app.projections.engine.generations import LOCK_KEY
+from app.projections.engine.referrers import roots_referring
+from app.projections.projector import Lookup, Projector
+from app.readmodels.table import GLOBAL_ACCOUNT
+
+Accounts = Mapping[str, UUID]
+GroupKey = tuple[str, str]
+"""(upstream owner id or empty, root record id or empty)."""
+
+Plan = Mapping[GroupKey, tuple[str, UUID]]
+"""Group → its upstream owner and that owner's account."""
+
+
+class Moved(Exception):
+    """A group went to another account in the instant before that was held."""
+
+
+OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
+"""Upstream → the column of portal.id_mappings that names its owner."""
+
+
+async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) -> Accounts:
+    """Upstream owner id → portal account, for those that are linked."""
+    column = OWNER_COLUMN[source]
+    rows = await connection.fetch(
+        f"SELECT {column} AS owner_id, account_id FROM portal.id_mappings WHERE {column} = ANY($1::text[])",
+        list(set(owner_ids)),
+    )
+    return {row["owner_id"]: row["account_id"] for row in rows}
+
+
+async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
+    """Take turns with every other transaction that touches one of these groups or owners, until this one commits.
+
+    All locks are taken at once and in one order for everybody, before anything is read: whoever comes second sees what
+    the first one committed, be it a parent, a child, a record referred to, or the link of an account. Those who refer
+    to a record share its lock, so that two orders of one product need not wait for each other; all share the lock that
+    a generation needs to begin or end.
+    """
+    keys: dict[str, bool] = {LOCK_KEY: True}
+    for record in records:
+        for key, shared in _lock_keys(projectors, record):
+            keys[key] = keys.get(key, True) and shared
+    await connection.execute(
+        "SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(hashtextextended(key, 0)) "
+        "ELSE pg_advisory_xact_lock(hashtextextended(key, 0)) END "
+        "FROM unnest($1::text[], $2::bool[]) AS k (key, shared)",
+        sorted(keys),
+        [keys[key] for key in sorted(keys)],
+    )
+
+
+def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tuple[str, bool]]:
+    """(key, shared) of everything a record belongs to or refers to."""
+    if record.owner_id:
+        yield f"{record.source}:{record.owner_id}", False
+    if (record.source, record.object) == ("portal", "account"):
+        yield f"salesforce:{record.data['salesforce_account_id']}", False
+        yield f"whmcs:{record.data['whmcs_client_id']}", False
+    for projector in projectors:
+        if projector.scope != "record":
+            continue
+        if projector.source == record.source and record.object in projector.reads:
+            yield f"{projector.root}:{root_id(projector.root, record)}", False
+        for lookup in projector.lookups:
+            if (record.source, record.object) == (lookup.source or projector.source, lookup.target):
+                yield _referred(lookup, lookup.name_of(record)), False
+            elif (record.source, record.object) == (projector.source, lookup.referrer) and record.data.get(
+                lookup.field
+            ):
+                yield _referred(lookup, record.data[lookup.field]), True
+
+
+def _referred(lookup: Lookup, name: object) -> str:
+    return f"{lookup.target}{'.' if lookup.key else ''}{lookup.key}:{name}"
+
+
+async def touched(
+    connection: Any, projector: Projector, changed: Sequence[Record], *, referred_to: bool = True
+) -> set[GroupKey]:
+    """The groups of a projector that these records are part of or are, unless that does not matter, referred to by."""
+    mine = [record for record in changed if record.source == projector.source]
+    linked = [record for record in changed if record.object == "account" and record.source == "portal"]
+    if projector.scope == "global":
+        return {("", "")} if any(record.object in projector.reads for record in mine) else set()
+    owners = {record.data[OWNER_COLUMN[projector.source]] for record in linked}
+    if projector.scope == "owner":
+        owners |= {record.owner_id for record in mine if record.object in projector.reads and record.owner_id}
+        return {(owner, "") for owner in owners}
+    owners |= {r.owner_id for r in mine if r.object in projector.owner_context and r.owner_id}
+    roots = {root_id(projector.root, record) for record in mine if record.object in projector.reads}
+    roots |= await _roots_of_owners(connection, projector, owners)
+    if referred_to:
+        roots |= await roots_referring(connection, projector, changed)
+    return {("", root) for root in roots if root}
+
+
+def root_id(root: str, record: Record) -> str:
+    """The record under which a root or one of its children is grouped."""
+    return record.record_id if record.object == root else record.parent_id or ""
+
+
+async def _roots_of_owners(connection: Any, projector: Projector, owners: set[str]) -> set[str]:
+    if not owners:
+        return set()
+    rows = await connection.fetch(
+        "SELECT record_id FROM mirror.records WHERE source = $1 AND object = $2 AND owner_id = ANY($3::text[])",
+        projector.source,
+        projector.root,
+        list(owners),
+    )
+    return {row["record_id"] for row in rows}
+
+
+class Owners:
+    """Whose the roots are, and whose accounts the owners: each asked once, for as long as the caller holds them."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._of_roots: dict[tuple[str, str], dict[str, str | None]] = defaultdict(dict)
+        self._accounts: dict[str, dict[str, UUID | None]] = defaultdict(dict)
+
+    async def plan(self, projector: Projector, keys: Iterable[GroupKey]) -> Plan:
+        """Whose these groups are; those of nobody who is linked are left out."""
+        if projector.scope == "global":
+            return GLOBAL_OWNER
+        owners = await self._owners(projector, list(keys))
+        accounts = await self._linked(projector.source, set(owners.values()))
+        return {key: (owner, account) for key, owner in owners.items() if (account := accounts[owner])}
+
+    async def _owners(self, projector: Projector, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
+        """The upstream owner of each group; a root that is not mirrored yet has none and is left out."""
+        if projector.scope != "record":
+            return {key: key[0] for key in keys}
+        known = self._of_roots[projector.source, projector.root]
+        if unknown := [root for _, root in keys if root not in known]:
+            rows = await self._connection.fetch(
+                "SELECT record_id, owner_id FROM mirror.records "
+                "WHERE source = $1 AND object = $2 AND record_id = ANY($3::text[]) AND owner_id IS NOT NULL",
+                projector.source,
+                projector.root,
+                unknown,
+            )
+            known.update(dict.fromkeys(unknown), **{row["record_id"]: row["owner_id"] for row in rows})
+        return {key: owner for key in keys if (owner := known[key[1]])}
+
+    async def _linked(self, source: str, owner_ids: set[str]) -> Mapping[str, UUID | None]:
+        known = self._accounts[source]
+        if unknown := owner_ids - known.keys():
+            found = await accounts_of(self._connection, source, unknown)
+            known.update(dict.fromkeys(unknown), **found)
+        return known
+
+
+async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> Plan:
+    """Whose these groups are at this moment; those of nobody who is linked are left out."""
+    return await Owners(connection).plan(projector, keys)
+
+
+GLOBAL_OWNER: Plan = {("", ""): ("", GLOBAL_ACCOUNT)}

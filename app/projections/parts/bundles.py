@@ -1,0 +1,45 @@
+"""Bundles: each plan of a category with the fees, installations and add-ons that go with it."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.money import decimal, money
+from app.readmodels.catalog import Bundle, Product
+
+ONETIME = "onetime"
+
+
+def bundles(products: Sequence[Product]) -> list[Bundle]:
+    """One a plan, in the order of the products."""
+    return [_bundle(plan, products) for plan in products if plan.item_class == "service"]
+
+
+def _bundle(plan: Product, products: Sequence[Product]) -> Bundle:
+    fitting = [each for each in products if _fits(plan, each)]
+    fees, installations, add_ons = (
+        [each for each in fitting if each.item_class == name] for name in ("activation", "installation", "add_on")
+    )
+    parts = [plan, *fees, *_cheapest(installations)]
+    return Bundle(
+        plan=plan.sku,
+        activation_fees=[each.sku for each in fees],
+        installations=[each.sku for each in installations],
+        add_ons=[each.sku for each in add_ons],
+        monthly=money(_sum(parts, once=False), plan.price.currency),
+        one_time=money(_sum(parts, once=True), plan.price.currency),
+    )
+
+
+def _fits(plan: Product, other: Product) -> bool:
+    """Neither excludes the other; what needs another plan or an add-on is no part of the plan as such."""
+    needed = [sku for sku in other.requires if sku != plan.sku]
+    return plan.sku not in other.excludes and other.sku not in plan.excludes and not needed
+
+
+def _cheapest(installations: Sequence[Product]) -> list[Product]:
+    """By what is paid at first; a default wins over an equal."""
+    return sorted(installations, key=lambda each: (decimal(each.price.amount), not each.is_default))[:1]
+
+
+def _sum(parts: Sequence[Product], *, once: bool) -> Decimal:
+    return sum((decimal(each.price.amount) for each in parts if (each.billing_cycle == ONETIME) is once), Decimal(0))

@@ -1,0 +1,189 @@
+"""What an invoice is made of: lines, taxes, payments and refunds, and sums that agree with them.
+
+WHMCS stores totals beside the lines, and staff, modules and a read between two of its writes can make them disagree.
+What the customer is asked for is the total, so that is believed; whatever the lines lack to it becomes a line too.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from app.intake import parse
+from app.money import money
+from app.projections.parts.fields import added, amount, local_instant, objects, plain, shown
+from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
+
+KINDS = {
+    "Hosting": "service",
+    "Setup": "setup",
+    "Addon": "addon",
+    "Upgrade": "upgrade",
+    "PromoHosting": "discount",
+    "PromoAddon": "discount",
+    "PromoDomain": "discount",
+    "GroupDiscount": "discount",
+    "LateFee": "late_fee",
+    "AddFunds": "funds",
+    "Invoice": "invoice",
+    "Item": "item",
+    "": "item",
+}
+"""WHMCS's line types, an open set; all that begin with Domain are one kind."""
+OF_SERVICE = frozenset({"Hosting", "Setup", "PromoHosting"})
+"""Types whose `relid` is a service."""
+ADJUSTMENT = "Adjustment"
+
+Data = Mapping[str, Any]
+
+
+class Sums(Struct, frozen=True, kw_only=True):
+    """Amounts that agree with the lines. `adjustment` is what the lines lack to the total. A sum is None where an
+    amount that it needs cannot be read."""
+
+    prices_include_tax: bool
+    adjustment: Decimal
+    subtotal: Decimal | None
+    tax: Decimal | None
+    credit: Decimal | None
+    total: Decimal | None
+    paid: Decimal | None
+    refunded: Decimal | None
+    balance: Decimal | None
+
+
+def sums(data: Data) -> Sums:
+    """The sums of an invoice, each amount in whole units of its currency's smallest coin before it is added up, so that
+    what is shown adds up."""
+    currency, transactions = currency_of(data), objects(data.get("transactions"))
+    lines = added([amount(item.get("amount"), currency) for item in objects(data.get("items"))])
+    tax = added([_given(data, "tax", currency), _given(data, "tax2", currency)])
+    credit, total = _given(data, "credit", currency), amount(data.get("total"), currency)
+    subtotal = None if total is None or credit is None or tax is None else total + credit - tax
+    included = bool(tax) and subtotal is not None and tax is not None and lines == subtotal + tax
+    paid = added([_given(each, "amountin", currency) for each in transactions])
+    refunded = added([_given(each, "amountout", currency) for each in transactions])
+    unknown = included or subtotal is None or lines is None
+    return Sums(
+        prices_include_tax=included,
+        adjustment=Decimal() if unknown or subtotal is None or lines is None else subtotal - lines,
+        subtotal=subtotal,
+        tax=tax,
+        credit=credit,
+        total=total,
+        paid=paid,
+        refunded=refunded,
+        balance=None if total is None or paid is None or refunded is None else total - paid + refunded,
+    )
+
+
+def currency_of(data: Data) -> str:
+    """The currency of an invoice, as old rows may lack it."""
+    return plain(data.get("currencycode"))
+
+
+def _given(data: Data, name: str, currency: str) -> Decimal | None:
+    """An amount that need not be there: then it is nothing. One that cannot be read is None."""
+    return Decimal() if data.get(name) in (None, "") else amount(data[name], currency)
+
+
+def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
+    """The lines, and one more where they do not come to the total."""
+    currency = currency_of(data)
+    found = [_item(each, currency) for each in objects(data.get("items"))]
+    return [*found, *([_adjustment(adjustment, currency)] if adjustment else [])]
+
+
+def _item(item: Data, currency: str) -> InvoiceItem:
+    word, relid = plain(item.get("type")), plain(item.get("relid")) or None
+    kind = "domain" if word.startswith("Domain") else KINDS.get(word, "other")
+    return InvoiceItem(
+        description=plain(item.get("description")),
+        amount=shown(amount(item.get("amount"), currency), currency),
+        taxed=item.get("taxed") in ("1", True),
+        kind=kind,
+        subscription_id=relid if word in OF_SERVICE else None,
+        invoice_id=relid if kind == "invoice" else None,
+    )
+
+
+def _adjustment(lacking: Decimal, currency: str) -> InvoiceItem:
+    return InvoiceItem(
+        description=ADJUSTMENT,
+        amount=money(lacking, currency),
+        taxed=False,
+        kind="adjustment",
+        subscription_id=None,
+        invoice_id=None,
+    )
+
+
+def is_collective(lines: Sequence[Data]) -> bool:
+    """Whether a bill only collects other invoices: counted beside them, everything would be owed twice."""
+    return bool(lines) and all(KINDS.get(plain(each.get("type"))) == "invoice" for each in lines)
+
+
+def is_draft(data: Data) -> bool:
+    """Whether an invoice is not issued yet: WHMCS's own affair, which no customer is shown in any way."""
+    return plain(data.get("status")).strip().casefold() == "draft"
+
+
+def tax_lines(data: Data) -> list[TaxLine]:
+    """The taxes that apply."""
+    found, currency = [], currency_of(data)
+    for percent, tax in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
+        if known := amount(tax, currency):
+            found.append(TaxLine(rate_percent=rate(percent), amount=money(known, currency)))
+    return found
+
+
+def rate(percent: object) -> str:
+    """A rate in percent as WHMCS writes it; "0" for none."""
+    found = parse.money(percent)
+    return "0" if found is None else f"{found:f}"
+
+
+def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
+    """What came in."""
+    currency, found, transactions = currency_of(data), [], objects(data.get("transactions"))
+    for each in transactions:
+        if received := amount(each.get("amountin"), currency):
+            number = plain(each.get("id"))
+            own = [each, *(other for other in transactions if _of(other) == number)]
+            back = sum((amount(other.get("amountout"), currency) or Decimal() for other in own), Decimal())
+            found.append(
+                Payment(
+                    payment_id=number,
+                    paid_at=local_instant(each.get("date"), zone),
+                    gateway=plain(each.get("gateway")),
+                    reference=plain(each.get("transid")),
+                    amount=money(received, currency),
+                    refunded=money(back, currency),
+                )
+            )
+    return found
+
+
+def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
+    """What was given back."""
+    currency = currency_of(data)
+    return [
+        Refund(
+            refund_id=plain(each.get("id")),
+            refunded_at=local_instant(each.get("date"), zone),
+            gateway=plain(each.get("gateway")),
+            reference=plain(each.get("transid")),
+            amount=money(back, currency),
+            payment_id=_of(each) or (plain(each.get("id")) if amount(each.get("amountin"), currency) else None),
+        )
+        for each in objects(data.get("transactions"))
+        if (back := amount(each.get("amountout"), currency))
+    ]
+
+
+def _of(refund: Data) -> str | None:
+    """The payment that a refund names, which older records of the mirror lack."""
+    named = plain(refund.get("refundid")) or "0"
+    return None if named == "0" else named

@@ -1,0 +1,113 @@
+"""What changed for an account since a version: the event stream's source of truth.
+
+An account's versions rise by one with every commit that changed something, so a gap means that what lay in it is
+forgotten.
+
+Reads: ingest.notices, read_model.account_versions.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.cache.batching import Together
+from app.queries.reading.store import Store
+
+VERSIONS_AT_ONCE = 200
+NAMES = {
+    "catalog": "catalog.changed",
+    "eligibility": "eligibility.changed",
+    "gateways": "payment_gateway.changed",
+    "invoices": "invoice.changed",
+    "orders": "order.changed",
+    "payment_methods": "payment_method.changed",
+    "profiles": "profile.changed",
+    "subscriptions": "subscription.changed",
+    "timeline_cases": "case.changed",
+}
+"""Slice → event. Slices that are not named here are nobody's business outside."""
+SHARED = (NAMES["catalog"], NAMES["gateways"])
+"""Events of what is the same for everybody."""
+
+
+class Event(Struct, frozen=True):
+    """Something to look at again; `id` is empty where an account has one of the kind."""
+
+    name: str
+    id: str
+    version: int
+
+
+class News(Struct, frozen=True):
+    """Events in order of their versions, the version they bring the reader to, and whether some are lost for ever."""
+
+    events: tuple[Event, ...]
+    version: int
+    lost: bool = False
+
+
+async def current(store: Store, account_id: UUID) -> int:
+    """The account's version now."""
+    found = await store.pool.fetchval(
+        "SELECT version FROM read_model.account_versions WHERE account_id = $1", account_id
+    )
+    return int(found or 0)
+
+
+async def since(store: Store, account_id: UUID, version: int) -> News:
+    """The next events after a version. When they are not all kept any more, none, and `lost`."""
+    now = await current(store, account_id)
+    if now == version:
+        return News((), version)
+    rows = await store.pool.fetch(
+        "SELECT version, slice, item_id FROM ingest.notices "
+        "WHERE account_id = $1 AND version > $2 AND version <= $2 + $3 ORDER BY version, id",
+        account_id,
+        version,
+        VERSIONS_AT_ONCE,
+    )
+    if version > now or not rows or rows[0]["version"] != version + 1:
+        return News((), now, lost=True)
+    return News(_coalesced(rows), rows[-1]["version"])
+
+
+class Bulletin:
+    """News for all the readers of a process: whoever asks in the same turn of the event loop shares the questions."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._versions, self._news = Together(self._current), Together(self._since)
+
+    async def now(self, account_id: UUID) -> int:
+        """The account's version."""
+        return await self._versions.ask(account_id)
+
+    async def since(self, account_id: UUID, version: int) -> News:
+        """As the function of this name."""
+        if await self._versions.ask(account_id) == version:
+            return News((), version)
+        return await self._news.ask((account_id, version))
+
+    async def _current(self, accounts: Sequence[UUID]) -> Mapping[UUID, int]:
+        rows = await self._store.pool.fetch(
+            "SELECT account_id, version FROM read_model.account_versions WHERE account_id = ANY($1::uuid[])", accounts
+        )
+        return {**dict.fromkeys(accounts, 0), **{row["account_id"]: row["version"] for row in rows}}
+
+    async def _since(self, asked: Sequence[tuple[UUID, int]]) -> Mapping[tuple[UUID, int], News]:
+        found = await asyncio.gather(*(since(self._store, *each) for each in asked))
+        return dict(zip(asked, found, strict=True))
+
+
+def _coalesced(rows: list[Any]) -> tuple[Event, ...]:
+    """The last word on each thing, in order."""
+    latest: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if row["slice"] in NAMES:
+            key = (row["slice"], row["item_id"])
+            latest.pop(key, None)
+            latest[key] = row["version"]
+    return tuple(Event(NAMES[slice_name], item, version) for (slice_name, item), version in latest.items())

@@ -1,0 +1,75 @@
+"""How things stand with all of an account at once: an answer over several areas is as old as the oldest of them.
+
+Reads: portal.id_mappings, read_model.freshness, feeds, upstreams, profiles, parked.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.queries.reading import store as stores
+from app.queries.reading.slice_age import fed
+from app.queries.reading.store import Age, Answer, Source, Store, age_of
+from app.queries.reading.unready import not_ready
+
+COLUMNS = """
+m.whmcs_client_id, m.salesforce_account_id, m.linked_at,
+(SELECT country FROM read_model.profiles WHERE account_id = $1) AS country,
+(SELECT jsonb_object_agg(resource, verified_at) FROM read_model.freshness WHERE account_id = $1) AS verified,
+(SELECT as_of FROM read_model.feeds WHERE feed = $2) AS feed_as_of,
+(SELECT silent_since FROM read_model.feeds WHERE feed = $2) AS silent_since,
+EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whmcs' AND u.state <> 'closed') AS away,
+(SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1) AS parked_at
+"""
+"""Columns of a statement `FROM portal.id_mappings m WHERE m.account_id = $1`; $2 is the change feed."""
+
+
+class Whole(Struct, frozen=True):
+    """Where an account stands. `parked_at`: since when a change of it could not be applied."""
+
+    sources: tuple[Source, ...]
+    parked_at: datetime | None
+
+    @property
+    def age(self) -> Age:
+        """As old as the oldest part of it."""
+        return age_of(self.sources, self.parked_at)
+
+
+async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -> tuple[Whole, Mapping[str, Any]]:
+    """Where the account stands with these WHMCS lists and with what Salesforce feeds, and the row itself.
+
+    Raises:
+        NotReady: one of them was never read yet, so what it lacks would be taken for nothing.
+    """
+    row = await store.pool.fetchrow(
+        f"SELECT {COLUMNS} FROM portal.id_mappings m WHERE m.account_id = $1", account_id, store.catalog_feed
+    )
+    return await whole(store, account_id, row, resources), row
+
+
+async def whole(store: Store, account_id: UUID, row: Mapping[str, Any] | None, resources: Sequence[str]) -> Whole:
+    """The same of a row that holds `COLUMNS`."""
+    if row is None or row["feed_as_of"] is None:
+        raise await not_ready(store, account_id, "salesforce", "account_history")
+    verified = row["verified"] or {}
+    if lacking := [resource for resource in resources if resource not in verified]:
+        raise await not_ready(store, account_id, "whmcs", *lacking)
+    sources = [
+        Source(resource, row["whmcs_client_id"], _instant(verified[resource]), away=row["away"])
+        for resource in resources
+    ]
+    feed = fed(store, row, "account_history", row["salesforce_account_id"])
+    return Whole((feed, *sources), row["parked_at"])
+
+
+def answered(document: bytes, etag: str, standing: Whole) -> Answer:
+    """A document with the age of all that it was drawn from."""
+    return stores.answered(document, etag, *standing.sources, parked_at=standing.parked_at)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,45 @@
+"""One item of an account in full. Absent and another's are the same answer."""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.errors import NotFound
+from app.queries.reading.store import Answer, Source, Store, answered, etag_of
+
+WHMCS_AWAY = "EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whmcs' AND u.state <> 'closed')"
+
+
+class Detail(Struct, frozen=True):
+    """How an item is found: slice, id column, the upstream's word for it, and what is said when there is none."""
+
+    slice: str
+    item: str
+    resource: str
+    missing_code: str
+    missing: str
+
+
+async def row_of(store: Store, account_id: UUID, of: Detail, item_id: str) -> Any:
+    """The item's row, or None; with the time since when a change of it could not be applied."""
+    return await store.pool.fetchrow(
+        f"SELECT t.document, t.as_of, (SELECT min(p.parked_at) FROM read_model.parked p "
+        f"WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at, {WHMCS_AWAY} AS away "
+        f"FROM read_model.{of.slice} t WHERE t.account_id = $1 AND t.{of.item} = $2",
+        account_id,
+        item_id,
+    )
+
+
+async def whmcs(store: Store, account_id: UUID, of: Detail, item_id: str) -> Answer:
+    """An item that WHMCS keeps, as fresh as its own last read.
+
+    Raises:
+        NotFound: absent, or another account's.
+    """
+    row = await row_of(store, account_id, of, item_id)
+    if row is None:
+        raise NotFound(of.missing, code=of.missing_code)
+    source = Source(of.resource, item_id, row["as_of"], away=row["away"])
+    return answered(row["document"], etag_of(row["document"]), source, parked_at=row["parked_at"])

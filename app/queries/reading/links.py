@@ -1,0 +1,76 @@
+"""What belongs together: an order, the subscriptions it made, the invoices that bill them; told from each of the three.
+
+Reads: read_model.orders, subscriptions, invoices.
+"""
+
+from collections.abc import Awaitable
+from functools import cache
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct, structs
+
+from app.queries.reading.store import Answer, Store, etag_of
+
+MOST = 50
+"""Of each kind, the newest. All invoices of a subscription have a list of their own."""
+
+_LINES = "jsonb_array_elements(convert_from({}.document, 'UTF8')::jsonb -> 'items')"
+_SERVICES = {
+    "order": f"""
+        SELECT line ->> 'subscription_id' FROM read_model.orders o, {_LINES.format("o")} AS line
+        WHERE o.account_id = $1 AND o.order_id = $2
+        UNION SELECT s.subscription_id FROM read_model.orders o JOIN read_model.subscriptions s USING (account_id)
+        WHERE o.account_id = $1 AND o.order_id = $2 AND s.whmcs_order_id = o.whmcs_order_id
+    """,
+    "subscription": "SELECT $2::text",
+    "invoice": f"""
+        SELECT line ->> 'subscription_id' FROM read_model.invoices i, {_LINES.format("i")} AS line
+        WHERE i.account_id = $1 AND i.invoice_id = $2
+    """,
+}
+"""What is asked for → the subscriptions it has to do with."""
+_ASKED = """
+WITH named (subscription_id) AS ({services}),
+services AS (
+    SELECT s.subscription_id, nullif(nullif(s.whmcs_order_id, ''), '0') AS whmcs_order_id, s.sort_id
+    FROM read_model.subscriptions s JOIN named USING (subscription_id) WHERE s.account_id = $1
+)
+SELECT {order} AS order_ids, {subscription} AS subscription_ids, {invoice} AS invoice_ids
+"""
+_NAMES_ONE = "SELECT FROM {} AS line JOIN services s ON s.subscription_id = line ->> 'subscription_id'"
+_FOUND = {
+    "order": f"""ARRAY(
+        SELECT o.order_id FROM read_model.orders o WHERE o.account_id = $1 AND (
+            o.whmcs_order_id IN (SELECT whmcs_order_id FROM services)
+            OR EXISTS ({_NAMES_ONE.format(_LINES.format("o"))}))
+        ORDER BY o.placed_at DESC, o.order_id DESC LIMIT {MOST})""",
+    "subscription": f"ARRAY(SELECT subscription_id FROM services ORDER BY sort_id DESC LIMIT {MOST})",
+    "invoice": f"""ARRAY(
+        SELECT i.invoice_id FROM read_model.invoices i WHERE i.account_id = $1 AND i.status <> 'draft'
+        AND EXISTS ({_NAMES_ONE.format(_LINES.format("i"))}) ORDER BY i.sort_id DESC LIMIT {MOST})""",
+}
+"""How the ones of a kind are found that have to do with those subscriptions."""
+
+
+class Links(Struct, frozen=True, kw_only=True):
+    """Ids of what belongs together, the newest fifty of each kind; of the kind that was asked for the one itself."""
+
+    order_ids: list[str]
+    subscription_ids: list[str]
+    invoice_ids: list[str]
+
+
+async def linked(store: Store, account_id: UUID, kind: str, item_id: str, found: Awaitable[Answer]) -> Answer:
+    """The answer about an order, subscription or invoice with its `links`."""
+    answer = await found
+    row = await store.pool.fetchrow(_statement(kind), account_id, item_id)
+    body = msgspec.json.encode(Links(**row))
+    whole = answer.body[:-1] + b',"links":' + body + b"}"
+    return structs.replace(answer, body=whole, etag=etag_of(answer.etag, body))
+
+
+@cache
+def _statement(kind: str) -> str:
+    parts = {**_FOUND, kind: "ARRAY[$2::text]"}
+    return _ASKED.format(services=_SERVICES[kind], **parts)

@@ -1,0 +1,129 @@
+"""One page of an account's list: keyset over the row's own order, stable while rows are inserted."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from app.queries.reading.slice_age import Standing
+from app.queries.reading.store import Answer, Store, answered, etag_of
+
+
+class Page(Struct, frozen=True):
+    """Which part of a list. `after` is the sort key of the last item of the page before; `held` are the validators of
+    what the caller has already."""
+
+    limit: int = 25
+    after: str | None = None
+    held: frozenset[str] = frozenset()
+
+
+class Listing(Struct, frozen=True):
+    """How a list is read: its slice, the order, and the column or expression that shows an item.
+
+    `sort` tells items apart. `lead`, an expression without NULLs and its type, orders them before that.
+    """
+
+    slice: str
+    sort: str
+    sort_type: str
+    body: str = "summary"
+    lead: tuple[str, str] | None = None
+    descending: bool = True
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """The order as (expression, type)."""
+        return [*([self.lead] if self.lead else []), (self.sort, self.sort_type)]
+
+
+_PAGE = """
+SELECT a.n, page.items, page.keys FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)
+CROSS JOIN LATERAL (SELECT array_agg(body) AS items, array_agg(keys) AS keys FROM (
+    SELECT {body} AS body, ARRAY[{texts}] AS keys FROM read_model.{slice}
+    WHERE {conditions} ORDER BY {order} LIMIT {limit}
+) AS found) AS page
+"""
+
+Cursor = Callable[[str], str]
+"""Turns the sort key of the last item into what the caller sends back for the next page."""
+
+
+async def answer(
+    store: Store,
+    account_id: UUID,
+    listing: Listing,
+    standing: Standing,
+    page: Page,
+    cursor: Cursor,
+    where: Sequence[tuple[str, Any]] = (),
+    first: Sequence[bytes] = (),
+) -> Answer:
+    """A page, or only its validator when the caller holds that: then the list is not even read.
+
+    `where` holds (condition with `{}` for its parameter, value); conditions are literals of the calling query. `first`
+    are items that stand before all others on the first page.
+    """
+    age = standing.age
+    filters = [f"{condition}={value}" for condition, value in where]
+    etag = etag_of(_shape(listing), *standing.revision, page.limit, page.after, *filters, *first)
+    if age.etag(etag) in page.held:
+        return Answer(b"", age.etag(etag), age.as_of, age.stale_reason, (standing.source,))
+    items, after = await _fetch(store, account_id, listing, page, where)
+    token = msgspec.json.encode(cursor(after) if after is not None else None)
+    shown = items if page.after else [*first, *items]
+    body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + b"}"
+    return answered(body, etag, standing.source, parked_at=standing.parked_at)
+
+
+async def _fetch(
+    store: Store, account_id: UUID, listing: Listing, page: Page, where: Sequence[tuple[str, Any]]
+) -> tuple[list[bytes], str | None]:
+    conditions, values = tuple(condition for condition, _ in where), [value for _, value in where]
+    statement = _statement(listing, conditions, int(page.limit), page.after is not None)
+    if page.after is not None:
+        values += _keys(listing, page.after)
+    row = await store.row(statement, account_id, *values)
+    items, keys = (row["items"] or [], row["keys"]) if row else ([], [])
+    return items[: page.limit], _after(listing, keys[page.limit - 1]) if len(items) > page.limit else None
+
+
+@lru_cache(maxsize=256)
+def _shape(listing: Listing) -> str:
+    """What tells listings apart."""
+    return repr((listing.slice, listing.body, listing.keys, listing.descending))
+
+
+@lru_cache(maxsize=256)
+def _statement(listing: Listing, where: tuple[str, ...], limit: int, is_later: bool) -> str:
+    conditions = ["account_id = a.account_id"]
+    conditions += [condition.format(f"${number}") for number, condition in enumerate(where, 2)]
+    if is_later:
+        conditions.append(_behind(listing, len(conditions)))
+    direction = "DESC" if listing.descending else "ASC"
+    return _PAGE.format(
+        body=listing.body,
+        texts=", ".join(f"({expression})::text" for expression, _ in listing.keys),
+        slice=listing.slice,
+        conditions=" AND ".join(conditions),
+        order=", ".join(f"{expression} {direction}" for expression, _ in listing.keys),
+        limit=limit + 1,
+    )
+
+
+def _behind(listing: Listing, given: int) -> str:
+    """The condition of the rows behind the cursor, whose values follow `given` others."""
+    left = ", ".join(expression for expression, _ in listing.keys)
+    right = ", ".join(f"${given + n}::text::{kind}" for n, (_, kind) in enumerate(listing.keys, 1))
+    return f"({left}) {'<' if listing.descending else '>'} ({right})"
+
+
+def _after(listing: Listing, keys: Sequence[str]) -> str:
+    return msgspec.json.encode(list(keys)).decode() if listing.lead else keys[0]
+
+
+def _keys(listing: Listing, after: str) -> list[str]:
+    return msgspec.json.decode(after, type=list[str]) if listing.lead else [after]

@@ -1,0 +1,120 @@
+"""How things stand with one slice of one account: whose it is upstream, how fresh, at which version. One round trip.
+
+Reads: portal.id_mappings, read_model.freshness, account_versions, generations, feeds, upstreams, parked, profiles.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.errors import NotReady
+from app.queries.reading.store import Age, Row, Source, Store, age_of
+from app.queries.reading.unready import not_ready
+
+_STANDING = """
+SELECT a.n, m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, e.silent_since, g.epoch,
+       g.projector_version, coalesce(v.version, 0) AS version, p.country,
+       EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = $4 AND u.state <> 'closed') AS away,
+       (SELECT min(k.parked_at) FROM read_model.parked k
+        WHERE k.account_id = m.account_id AND k.source = $4) AS parked_at
+FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)
+JOIN portal.id_mappings m ON m.account_id = a.account_id
+LEFT JOIN read_model.freshness f ON f.account_id = m.account_id AND f.resource = $3
+LEFT JOIN read_model.feeds e ON e.feed = $5
+LEFT JOIN read_model.account_versions v ON v.account_id = m.account_id
+LEFT JOIN read_model.generations g ON g.slice = $2 AND g.state = 'serving'
+LEFT JOIN read_model.profiles p ON p.account_id = m.account_id
+"""
+
+
+class Standing(Struct, frozen=True):
+    """Where a slice of an account stands.
+
+    Attributes:
+        source: what a whole list of it is drawn from.
+        revision: changes whenever any list of the slice may read differently, at the cost of no list at all.
+        parked_at: since when a change of the account's could not be applied.
+        country: of the billing address, where it is known.
+    """
+
+    source: Source
+    revision: tuple[int, int, int]
+    parked_at: datetime | None
+    whmcs_client_id: str
+    country: str | None
+
+    @property
+    def age(self) -> Age:
+        """How old a whole list is."""
+        return age_of((self.source,), self.parked_at)
+
+
+async def of_whmcs(store: Store, account_id: UUID, slice_name: str, resource: str) -> Standing:
+    """A slice fed by a WHMCS list, as fresh as the last read of the whole list.
+
+    Raises:
+        NotReady: it was never read yet, so an empty list would be a lie.
+    """
+    row = await store.row(_STANDING, account_id, slice_name, resource, "whmcs", store.catalog_feed)
+    if row is None:
+        raise NotReady
+    if row["verified_at"] is None:
+        raise await not_ready(store, account_id, "whmcs", resource)
+    return _standing(row, Source(resource, row["whmcs_client_id"], row["verified_at"], away=row["away"]))
+
+
+async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> Standing:
+    """A slice fed by change events, as fresh as the feed's last answer, keepalives counted.
+
+    Raises:
+        NotReady: the feed never answered yet.
+    """
+    row = await store.row(_STANDING, account_id, slice_name, "", "salesforce", store.catalog_feed)
+    if row is None:
+        raise NotReady
+    if row["feed_as_of"] is None:
+        raise await not_ready(store, account_id, "salesforce", "account_history")
+    return _standing(row, fed(store, row, "account_history", row["salesforce_account_id"]))
+
+
+async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[Source, Source, datetime | None]:
+    """What a catalog for one account is drawn from beside the products: its services and its eligibility.
+
+    Raises:
+        NotReady: there is no such account.
+    """
+    row = await store.row(_STANDING, account_id, "subscriptions", "client_services", "whmcs", store.catalog_feed)
+    if row is None:
+        raise NotReady
+    feed = fed(store, row, "account_history", row["salesforce_account_id"])
+    verified_at = row["verified_at"]
+    services = Source(
+        "client_services",
+        row["whmcs_client_id"],
+        verified_at or feed.as_of,
+        verified=verified_at is not None,
+        away=row["away"],
+    )
+    return services, feed, row["parked_at"]
+
+
+def fed(store: Store, row: Row, resource: str, record_id: str, read_at: datetime | None = None) -> Source:
+    """What the change feed keeps current, of a row with `feed_as_of` and `silent_since`. `read_at` is when that itself
+    was read last, which may be later; what changed since then nobody would tell while the feed is silent."""
+    answered_at, silent_since = row["feed_as_of"], row["silent_since"]
+    good_at = min(answered_at, silent_since) if answered_at and silent_since else answered_at
+    return Source(
+        resource,
+        record_id,
+        max((each for each in (good_at, read_at) if each is not None), default=datetime.fromtimestamp(0, UTC)),
+        verified=answered_at is not None,
+        feed_bound_at=answered_at + timedelta(seconds=store.feed_bound_seconds) if answered_at else None,
+        silent=silent_since is not None,
+    )
+
+
+def _standing(row: Row, source: Source) -> Standing:
+    revision = tuple(int(str(row[name])) for name in ("version", "epoch", "projector_version"))
+    ids = str(row["whmcs_client_id"]), row["country"]
+    return Standing(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]

@@ -1,0 +1,194 @@
+"""What queries read from, and what they answer with."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from app.cache.batching import Together
+from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, Evidence, StaleReason, stale_reason
+
+FEED_BOUND_SECONDS = 360.0
+MOST_ACCOUNTS = 32
+"""That one statement reads for; more are read over several connections."""
+Row = Mapping[str, Any]
+Wanted = tuple[str, tuple[Any, ...], UUID]
+"""(statement, its values after the accounts, account)."""
+
+
+class Store:
+    """The engines of the read side. Nothing here can reach an upstream.
+
+    Attributes:
+        catalog_feed: name of the change feed that event-driven answers are as fresh as.
+        time_zone: where the billing system is: whose day it is for customers of countries with several time zones.
+        feed_bound_seconds: how long that feed may be silent, keepalives counted.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        catalog_feed: str,
+        time_zone: str = "Asia/Tokyo",
+        feed_bound_seconds: float = FEED_BOUND_SECONDS,
+    ) -> None:
+        self.pool, self.catalog_feed, self.time_zone = pool, catalog_feed, time_zone
+        self.feed_bound_seconds = feed_bound_seconds
+        self._together: Together[Wanted, Row | Exception | None] = Together(self._read)
+
+    async def row(self, statement: str, account_id: UUID, *values: Any) -> Row | None:
+        """What a statement finds for an account. All who ask the same for other accounts in one turn of the event loop
+        share a round trip, which is most of what a small statement costs.
+
+        The statement reads `FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)` and tells `a.n`; `values`
+        are $2 and on.
+        """
+        found = await self._together.ask((statement, values, account_id))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _read(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, Row | Exception | None]:
+        groups: dict[tuple[str, tuple[Any, ...]], list[UUID]] = {}
+        for statement, values, account_id in wanted:
+            groups.setdefault((statement, values), []).append(account_id)
+        found: dict[Wanted, Row | Exception | None] = dict.fromkeys(wanted)
+        parts = [
+            self._fill(found, statement, values, accounts[start : start + MOST_ACCOUNTS])
+            for (statement, values), accounts in groups.items()
+            for start in range(0, len(accounts), MOST_ACCOUNTS)
+        ]
+        await (parts[0] if len(parts) == 1 else asyncio.gather(*parts))
+        return found
+
+    async def _fill(
+        self, found: dict[Wanted, Row | Exception | None], statement: str, values: tuple[Any, ...], accounts: list[UUID]
+    ) -> None:
+        """One statement; an error is theirs alone who asked for it."""
+        try:
+            for row in await self.pool.fetch(statement, accounts, *values):
+                found[statement, values, accounts[row["n"] - 1]] = row
+        except Exception as error:
+            found.update({(statement, values, account_id): error for account_id in accounts})
+
+
+class Source(Struct, frozen=True):
+    """What an answer was drawn from: reading it again, which a worker can be asked to do, verifies the answer.
+
+    Attributes:
+        resource: a WHMCS record or list as `BOUND_SECONDS` names them, Salesforce's `account_history`, or `catalog`,
+            which cannot be read again for one customer.
+        record_id: the upstream's id of the record, or of the list's owner.
+        as_of: when it was last known to equal the upstream.
+        verified: false when nothing ever said that it equals the upstream; `as_of` is then when it was read.
+        feed_bound_at: of what events keep current: when its feed will have been silent for too long.
+        silent: the feed is known to deliver nothing.
+        away: the upstream is not called at present.
+    """
+
+    resource: str
+    record_id: str
+    as_of: datetime
+    verified: bool = True
+    feed_bound_at: datetime | None = None
+    silent: bool = False
+    away: bool = False
+
+    @property
+    def by_events(self) -> bool:
+        """Whether a change feed keeps it current, so that asking does not have it read again."""
+        return self.resource in EVENT_FED
+
+    @property
+    def bound_at(self) -> datetime | None:
+        """Until when it may be taken for current; None when nothing bounds it."""
+        if self.by_events:
+            return self.feed_bound_at
+        seconds = BOUND_SECONDS.get(self.resource)
+        return None if seconds is None else self.as_of + timedelta(seconds=seconds)
+
+    @property
+    def past_bound(self) -> bool:
+        """Whether it is older than it may grow unverified."""
+        bound_at = self.bound_at
+        return bound_at is not None and datetime.now(UTC) > bound_at
+
+    def evidence(self, *, parked: bool = False) -> Evidence:
+        """What it tells of the answer's age."""
+        return Evidence(
+            by_events=self.by_events,
+            verified=self.verified,
+            past_bound=self.past_bound,
+            silent=self.silent,
+            away=self.away,
+            parked=parked,
+        )
+
+
+class Answer(Struct, frozen=True):
+    """A ready answer.
+
+    Attributes:
+        body: JSON, complete; empty when the caller holds it already.
+        etag: validator over content and projector version.
+        as_of: when the data was last known to equal its source.
+        stale_reason: why it may not be what its source says now; None while it is fresh.
+        sources: what it was drawn from.
+    """
+
+    body: bytes
+    etag: str
+    as_of: datetime
+    stale_reason: StaleReason | None = None
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def stale(self) -> bool:
+        """Whether it may not be what its source says now."""
+        return self.stale_reason is not None
+
+
+class Age(Struct, frozen=True):
+    """How old an answer is: as old as the oldest part of it, or as a change of it that could not be applied."""
+
+    as_of: datetime
+    stale_reason: StaleReason | None
+
+    def etag(self, etag: str) -> str:
+        """The validator of the content as that of the answer: who holds a fresh one must learn that it is stale now."""
+        return etag_of(etag, self.stale_reason) if self.stale_reason else etag
+
+
+def age_of(sources: Sequence[Source], parked_at: datetime | None = None) -> Age:
+    """How old an answer of these sources is."""
+    moments = [source.as_of for source in sources]
+    reason = stale_reason(source.evidence(parked=parked_at is not None) for source in sources)
+    return Age(min([*moments, parked_at] if parked_at else moments), reason)
+
+
+def etag_of(*parts: bytes | str | int | None) -> str:
+    """A validator over everything an answer depends on."""
+    digest = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else str(part).encode())
+        digest.update(b"\0")
+    return f'"{digest.hexdigest()}"'
+
+
+def with_age(document: bytes, as_of: datetime, reason: StaleReason | None = None) -> bytes:
+    """A JSON object with `as_of`, `stale` and `stale_reason` added at its end."""
+    age = msgspec.json.encode({"as_of": as_of, "stale": reason is not None, "stale_reason": reason})
+    return document[:-1] + (b"," if len(document) > 2 else b"") + age[1:]
+
+
+def answered(document: bytes, etag: str, *sources: Source, parked_at: datetime | None = None) -> Answer:
+    """A document with its age. A change of it that could not be applied makes it as old as that change."""
+    age = age_of(sources, parked_at)
+    body = with_age(document, age.as_of, age.stale_reason)
+    return Answer(body, age.etag(etag), age.as_of, age.stale_reason, sources)

@@ -1,0 +1,31 @@
+"""Why an account cannot be answered yet: honest about what will not be ready in a moment.
+
+Reads: read_model.parked, upstreams.
+"""
+
+from uuid import UUID
+
+from app.errors import NotReady
+from app.queries.reading.store import Store
+
+FAILED_RETRY_SECONDS = 900
+AWAY_RETRY_SECONDS = 60
+FAILED = "We could not read this yet, and our staff are informed. Please try again later, or contact support."
+AWAY = "The system that keeps this cannot be reached at the moment. We will read it as soon as it can."
+
+_WHY = """
+SELECT EXISTS (
+           SELECT FROM read_model.parked WHERE account_id = $1 AND source = $2 AND object = ANY($3::text[])) AS failed,
+       EXISTS (SELECT FROM read_model.upstreams WHERE upstream = $2 AND state <> 'closed') AS away
+"""
+
+
+async def not_ready(store: Store, account_id: UUID, upstream: str, *objects: str) -> NotReady:
+    """The error for something of an account that was never read. Staff must act where the reading itself has failed for
+    good: that is not said to be ready in a moment."""
+    why = await store.pool.fetchrow(_WHY, account_id, upstream, list(objects))
+    if why["failed"]:
+        return NotReady(FAILED, retry_after_seconds=FAILED_RETRY_SECONDS)
+    if why["away"]:
+        return NotReady(AWAY, retry_after_seconds=AWAY_RETRY_SECONDS)
+    return NotReady()

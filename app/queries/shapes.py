@@ -1,0 +1,201 @@
+"""The shapes of query answers, for the API's description: documents with their age, and lists of them."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from app.queries.cases import Case, CaseSummary
+from app.queries.catalog import AccountCategory
+from app.queries.plans import OtherPlans
+from app.queries.reading.links import Links
+from app.readmodels.catalog import Category, CategorySummary, Product
+from app.readmodels.eligibility import Eligibility
+from app.readmodels.freshness import StaleReason
+from app.readmodels.gateways import Gateway
+from app.readmodels.invoices import Invoice, InvoiceSummary
+from app.readmodels.notifications import Notification
+from app.readmodels.orders import Order, OrderSummary
+from app.readmodels.payment_methods import PaymentMethod
+from app.readmodels.profiles import Address, Profile
+from app.readmodels.subscriptions import Subscription
+from app.readmodels.summary import Summary
+from app.readmodels.timeline import Entry
+
+
+class Aged(Struct, kw_only=True, frozen=True):
+    """When the data was last known to equal its source, whether it may be otherwise by now, and why.
+
+    The reasons: never_verified, parked (a change of it could not be applied), feed_stalled (the change feed is silent),
+    upstream_away and past_bound (it is being read again). When several hold, the first of them is told.
+    """
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class Listed(Aged, kw_only=True, frozen=True):
+    """A page; send `next_cursor` back as `cursor` for the one after it."""
+
+    next_cursor: str | None
+
+
+class Categories(Aged, kw_only=True, frozen=True):
+    """The storefront's first page."""
+
+    items: list[CategorySummary]
+
+
+class CategoryAnswer(Category, kw_only=True, frozen=True):
+    """A category with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class ProductAnswer(Product, kw_only=True, frozen=True):
+    """A product with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class AccountCategoryAnswer(AccountCategory, kw_only=True, frozen=True):
+    """A category as one account may have it, with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class EligibilityAnswer(Eligibility, kw_only=True, frozen=True):
+    """Eligibility with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class ProfileAnswer(Profile, kw_only=True, frozen=True):
+    """Profile with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class AddressAnswer(Address, kw_only=True, frozen=True):
+    """Billing address with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class Orders(Listed, kw_only=True, frozen=True):
+    """A page of orders."""
+
+    items: list[OrderSummary]
+
+
+class OrderAnswer(Order, kw_only=True, frozen=True):
+    """An order with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+    links: Links
+
+
+class ListedInvoice(InvoiceSummary, kw_only=True, frozen=True):
+    """An invoice in a list, and whether it is unpaid after its due day."""
+
+    overdue: bool
+
+
+class Invoices(Listed, kw_only=True, frozen=True):
+    """A page of invoices."""
+
+    items: list[ListedInvoice]
+
+
+class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
+    """An invoice with its age, and whether it is unpaid after its due day."""
+
+    overdue: bool
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+    links: Links
+
+
+class Subscriptions(Listed, kw_only=True, frozen=True):
+    """A page of subscriptions."""
+
+    items: list[Subscription]
+
+
+class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
+    """A subscription with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+    links: Links
+
+
+class OtherPlansAnswer(OtherPlans, kw_only=True, frozen=True):
+    """Other plans with their age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class PaymentMethods(Listed, kw_only=True, frozen=True):
+    """A page of payment methods."""
+
+    items: list[PaymentMethod]
+
+
+class Cases(Listed, kw_only=True, frozen=True):
+    """A page of support cases."""
+
+    items: list[CaseSummary]
+
+
+class CaseAnswer(Case, kw_only=True, frozen=True):
+    """A support case with its age."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class PaymentGateways(Listed, kw_only=True, frozen=True):
+    """All gateways."""
+
+    items: list[Gateway]
+
+
+class SummaryAnswer(Summary, kw_only=True, frozen=True):
+    """The first screen, as old as the oldest part of it."""
+
+    as_of: datetime
+    stale: bool
+    stale_reason: StaleReason | None
+
+
+class Timeline(Listed, kw_only=True, frozen=True):
+    """A page of what happened."""
+
+    items: list[Entry]
+
+
+class Notifications(Listed, kw_only=True, frozen=True):
+    """A page of notifications. `unread` counts all of the account's, up to a thousand."""
+
+    items: list[Notification]
+    unread: int

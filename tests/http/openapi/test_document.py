@@ -1,0 +1,42 @@
+"""The document tells a caller everything: problems, headers, keys, open routes."""
+
+import re
+
+import httpx
+
+from app.commands.registry import COMMANDS
+from app.http.openapi.document import KEYED, operations
+
+
+async def test_every_operation_has_a_summary_a_tag_and_its_problems(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/schema/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    assert len(list(operations(document))) >= 25
+    for path, method, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert operation["tags"], where
+        assert operation["description"], where
+        for status, answer in operation["responses"].items():
+            assert answer["description"], (where, status)
+            assert "X-Request-Id" in answer["headers"], (where, status)
+            if status >= "400":
+                assert list(answer["content"]) == ["application/problem+json"], (where, status)
+                assert answer["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+
+
+async def test_references_lead_somewhere(api: httpx.AsyncClient) -> None:
+    response = await api.get("/schema/openapi.json")
+    schemas = response.json()["components"]["schemas"]
+    used = set(re.findall(r'"#/components/schemas/([^"]+)"', response.text))
+    assert used
+    assert used <= set(schemas)
+
+
+async def test_the_idempotency_key_is_documented_where_it_is_required(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/schema/openapi.json")).json()
+    for path in ("/api/orders", "/api/subscriptions/{subscription_id}/upgrade"):
+        headers = {each["name"]: each for each in document["paths"][path]["post"]["parameters"]}
+        assert headers["Idempotency-Key"]["required"] is True
+    assert {each.name for each in COMMANDS if each.idempotency_key == "required"} <= set(KEYED.values())
+    assert document["paths"]["/api/public/services"]["get"]["security"] == []
