@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-Source = Literal["salesforce", "whmcs", "portal"]
-Kind = Literal["full", "partial", "deleted", "hint"]
+ChangeSource = Literal["salesforce", "whmcs", "portal"]
+ChangeKind = Literal["full", "partial", "deleted", "hint"]
 Origin = Literal["cdc", "webhook", "command", "backfill", "reconcile", "refetch", "portal"]
 
 
@@ -39,10 +39,10 @@ class Change(Struct, frozen=True, kw_only=True):
             source.
     """
 
-    source: Source
+    source: ChangeSource
     object: str
     record_id: str
-    kind: Kind
+    kind: ChangeKind
     event_id: str
     version: int
     occurred_at: datetime

@@ -42,7 +42,7 @@ return strays
 log = structlog.get_logger()
 
 
-class Queue(RedisQueue):
+class JobQueue(RedisQueue):
     """The library's queue, on which no failure of Redis is anybody's failure."""
 
     def __init__(self, redis: GuardedRedis, name: str) -> None:
@@ -127,7 +127,7 @@ class Jobs:
     """Asks for work by key."""
 
     def __init__(self, redis: GuardedRedis) -> None:
-        self._queues = {kind: Queue(redis, kind) for kind in JOB_TIMEOUT_SECONDS}
+        self._queues = {kind: JobQueue(redis, kind) for kind in JOB_TIMEOUT_SECONDS}
 
     async def enqueue(self, kind: str, key: str, **arguments: object) -> bool:
         """Ask once; False when Redis cannot. What slips through, and everything while Redis is away, is found by the

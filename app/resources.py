@@ -12,7 +12,7 @@ from app.commands.execution.locks import Locks
 from app.db import STATEMENT_SECONDS, open_pool
 from app.ingest.inbox import unreadables
 from app.ingest.inbox.inbox import Inbox
-from app.ingest.inbox.settled_signal import Bell
+from app.ingest.inbox.settled_signal import SettledSignal
 from app.integrations.admission.admission import Admission
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.salesforce.cases import SalesforceCases
@@ -81,7 +81,7 @@ async def open_resources(
         jobs = Jobs(redis)
         locks = Locks(settings.database_url)
         stack.push_async_callback(locks.close)
-        bell = Bell()
+        bell = SettledSignal()
         bell.listen(settings.database_url)
         stack.push_async_callback(bell.close)
         inbox = Inbox(pool, jobs.waker(), bell)

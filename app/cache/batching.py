@@ -4,24 +4,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
-Answer = TypeVar("Answer")
+KeyT = TypeVar("KeyT", bound=Hashable)
+AnswerT = TypeVar("AnswerT")
 
 
-class Together(Generic[Key, Answer]):
+class Batcher(Generic[KeyT, AnswerT]):
     """Asks `read` for many keys at once; it answers every one of them."""
 
-    def __init__(self, read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Answer]]]) -> None:
+    def __init__(self, read: Callable[[Sequence[KeyT]], Awaitable[Mapping[KeyT, AnswerT]]]) -> None:
         self._read = read
-        self._next: dict[Key, list[asyncio.Future[Answer]]] = {}
+        self._next: dict[KeyT, list[asyncio.Future[AnswerT]]] = {}
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def ask(self, key: Key) -> Answer:
+    async def ask(self, key: KeyT) -> AnswerT:
         """The answer for one key."""
         loop = asyncio.get_running_loop()
         if not self._next:
             loop.call_soon(self._begin)
-        own: asyncio.Future[Answer] = loop.create_future()
+        own: asyncio.Future[AnswerT] = loop.create_future()
         self._next.setdefault(key, []).append(own)
         return await own
 
@@ -31,7 +31,7 @@ class Together(Generic[Key, Answer]):
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
-    async def _answer(self, wanted: Mapping[Key, "list[asyncio.Future[Answer]]"]) -> None:
+    async def _answer(self, wanted: Mapping[KeyT, "list[asyncio.Future[AnswerT]]"]) -> None:
         try:
             found = await self._read(list(wanted))
         except Exception as error:

@@ -40,7 +40,7 @@ def _nobody(word: str) -> None:
     """Who is told before somebody listens."""
 
 
-class Watch:
+class Lease:
     """One connection of a process that hears of changes."""
 
     def __init__(self) -> None:

@@ -8,19 +8,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from app.cache.batching import Together
+from app.cache.batching import Batcher
 
 Fact = TypeVar("Fact")
 
 
-class Known(Generic[Fact]):
+class ReadThrough(Generic[Fact]):
     """Facts by key, at most `most`; the one known for the longest time goes first. Absence is not remembered."""
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, Fact]]], most: int) -> None:
         async def read_all(keys: Sequence[str]) -> Mapping[str, Fact | None]:
             return {**dict.fromkeys(keys), **await read(keys)}
 
-        self._together, self._most = Together(read_all), most
+        self._together, self._most = Batcher(read_all), most
         self._facts: dict[str, Fact] = {}
         self._asked: dict[str, asyncio.Task[Fact | None]] = {}
         self.get = self._facts.get

@@ -25,7 +25,7 @@ MOST_WAITING = 20_000
 log = structlog.get_logger()
 
 
-class Copies(asyncio.Protocol):
+class RedisPipeline(asyncio.Protocol):
     """The connection: opened, and opened anew after any interruption, until `close`."""
 
     def __init__(self, url: str) -> None:

@@ -61,12 +61,12 @@ def api() -> None:
     """Serve the HTTP API. On SIGTERM it answers what was begun and ends; see deploy/README.md for restarts."""
     from app.cli.stack.running import explained
     from app.http.guards.client_address import check_networks
-    from app.processes.prefork import Server
+    from app.processes.prefork import ParentServer
 
     loaded = load_settings()
     with explained():
         check_networks(loaded)
-    Server(loaded).serve()
+    ParentServer(loaded).serve()
 
 
 @main.command()

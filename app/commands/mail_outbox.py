@@ -26,7 +26,7 @@ from app.inputs.text import said
 from app.integrations.mail import Mail, send
 from app.settings import Settings
 
-Kind = Literal[
+MailKind = Literal[
     "password_reset",
     "sign_in_code",
     "password_changed",
@@ -71,12 +71,12 @@ _LATER = (
 log = structlog.get_logger()
 
 
-async def ask(connection: Any, kind: Kind, recipient: str) -> None:
+async def ask(connection: Any, kind: MailKind, recipient: str) -> None:
     """Have a mail sent once the caller's transaction is committed."""
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
 
 
-async def ask_once(connection: Any, kind: Kind, recipient: str) -> None:
+async def ask_once(connection: Any, kind: MailKind, recipient: str) -> None:
     """The same for what strangers may ask for: however often they do, one such mail waits. With `recipient` in small
     letters."""
     await connection.execute(
@@ -87,7 +87,7 @@ async def ask_once(connection: Any, kind: Kind, recipient: str) -> None:
     )
 
 
-async def ask_user(connection: Any, kind: Kind, user_id: UUID | None, *, about: UUID | None = None) -> None:
+async def ask_user(connection: Any, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
     """The same, to a user's own address."""
     await connection.execute(
         "INSERT INTO portal.mails (kind, recipient, about) SELECT $1, email, $3 FROM portal.users WHERE id = $2",
@@ -164,7 +164,7 @@ def _link(settings: Settings, token: str) -> str:
     return page.replace("{token}", token)
 
 
-async def _is_in_mailbox(connection: Any, kind: Kind, table: str, user: Any) -> bool:
+async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any) -> bool:
     """Whether such a mail was sent within the pause, and what it holds can still be used. One that was written and not
     sent does not count."""
     return bool(
@@ -245,7 +245,7 @@ async def _scheduled_change(connection: Any, settings: Settings, user: Any, abou
     return _mail(user, subject, f"{planned} {told}\n\n{settings.public_url}")
 
 
-def _notice(subject: str, text: str) -> "Writer":
+def _notice(subject: str, text: str) -> "MailWriter":
     async def write(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
         warning = "If this was not you, reset your password at once and contact support."
         return _mail(user, subject, f"{text}\n\n{warning}")
@@ -259,8 +259,8 @@ def _mail(user: Any, subject: str, text: str) -> Mail:
     return Mail(user["email"], subject, f"{text}\n")
 
 
-Writer = Callable[[Any, Settings, Any, UUID | None], Awaitable[Mail | None]]
-WRITERS: Mapping[str, Writer] = {
+MailWriter = Callable[[Any, Settings, Any, UUID | None], Awaitable[Mail | None]]
+WRITERS: Mapping[str, MailWriter] = {
     "password_reset": _password_reset,
     "sign_in_code": _sign_in_code,
     "invitation": _invitation,

@@ -15,10 +15,10 @@ from app.db import open_pool
 from app.http.answering import problems
 from app.http.answering.content_coding import ContentCoding
 from app.http.answering.session_cookie import cookie_name
-from app.http.answering.single_flight import Shared
+from app.http.answering.single_flight import SingleFlight
 from app.http.answering.strict_request import StrictRequest
-from app.http.fast.layers import Serving, open_serving
-from app.http.fast.path import Lane
+from app.http.fast.layers import FastLayers, open_serving
+from app.http.fast.path import FastPath
 from app.http.guards import networks
 from app.http.guards.authentication import identify, refuse_odd_parameters, require_json, require_right
 from app.http.guards.client_address import check_networks
@@ -28,12 +28,12 @@ from app.http.middleware.cors import Cors, cors_of
 from app.http.middleware.deadlines import Deadlines
 from app.http.middleware.draining import Draining
 from app.http.middleware.methods import Methods, methods_of
-from app.http.middleware.request_bodies import Bodies
-from app.http.middleware.request_context import Frame, Scope
-from app.http.middleware.request_limits import LIVE_EACH, Bounds, count_to_account
+from app.http.middleware.request_bodies import RequestBodies
+from app.http.middleware.request_context import RequestContext, Scope
+from app.http.middleware.request_limits import LIVE_EACH, RequestLimits, count_to_account
 from app.http.monitoring import metrics
-from app.http.monitoring.health_checks import Examination
-from app.http.monitoring.process_metrics import Exchange
+from app.http.monitoring.health_checks import HealthChecks
+from app.http.monitoring.process_metrics import ProcessMetrics
 from app.http.openapi.page import BrowsablePage, JsonDocument
 from app.http.routes import (
     account,
@@ -55,12 +55,12 @@ from app.http.routes.admin import fulfilments, projections
 from app.http.routes.admin import subscriptions as admin_subscriptions
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
 from app.http.routes.identity import enrolment, login, passwords, second_factor, sessions
-from app.http.streaming.stream_slots import Streams
-from app.http.streaming.subscribers import Doorbells
+from app.http.streaming.stream_slots import StreamSlots
+from app.http.streaming.subscribers import Subscribers
 from app.ingest.lag.metrics import Metrics
 from app.ingest.refetch.verification import Verifications
-from app.ingest.sources.admission import Door
-from app.queries.changes import Bulletin
+from app.ingest.sources.admission import InboxAdmission
+from app.queries.changes import ChangeReader
 from app.resources import open_resources
 from app.room import Room
 from app.settings import Settings
@@ -129,45 +129,47 @@ def build(settings: Settings) -> Litestar:
     )
     refuse_uncovered(app)
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
-    bodies = Bodies(Bounds(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of)
+    bodies = RequestBodies(
+        RequestLimits(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of
+    )
     answering, cors = Methods(ContentCoding(bodies), methods_of(app)), cors_of(settings)
     app.state.live_room = Room(settings.requests_at_once, LIVE_EACH)
     app.state.draining = draining = Draining(Cors(answering, cors) if cors else answering)
-    app.asgi_handler = Frame(draining)  # type: ignore[assignment]
-    app.state.lane = lane = Lane(settings, cors, draining)
+    app.asgi_handler = RequestContext(draining)  # type: ignore[assignment]
+    app.state.lane = lane = FastPath(settings, cors, draining)
     return app
 
 
 @asynccontextmanager
-async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[Serving]:
+async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[FastLayers]:
     """What requests find in the application's state, closed in reverse."""
     async with AsyncExitStack() as stack:
         r = await stack.enter_async_context(open_resources(settings, statement_seconds=STATEMENT_SECONDS))
         app.state.admission = r.admission
         app.state.health_pool = health_pool = await open_pool(settings.database_url, size=2, only_reads=True)
         stack.push_async_callback(health_pool.close)
-        app.state.examination = examination = Examination(settings)
+        app.state.examination = examination = HealthChecks(settings)
         stack.push_async_callback(examination.close)
         app.state.context = r.context
         app.state.cases = r.cases
-        app.state.door = Door(r.pool, settings.inbox_high_water)
+        app.state.door = InboxAdmission(r.pool, settings.inbox_high_water)
         app.state.metrics = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
         app.state.verifications = Verifications(r.inbox, r.pool)
-        app.state.streams = streams = Streams(
+        app.state.streams = streams = StreamSlots(
             r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
         )
         streams.open()
         stack.push_async_callback(streams.close)
-        app.state.doorbells = doorbells = Doorbells(r.redis)
+        app.state.doorbells = doorbells = Subscribers(r.redis)
         doorbells.open()
         async with open_serving(settings) as serving:
             app.state.store = serving.store
-            app.state.bulletin = Bulletin(serving.store)
+            app.state.bulletin = ChangeReader(serving.store)
             app.state.counters = Counters(r.redis, serving.tallies)
             app.state.serving = serving
-            app.state.exchange = exchange = Exchange(settings.metrics_dir, partial(metrics.own_counts, serving))
-            app.state.metrics_text = Shared(partial(metrics.metrics_text, app.state))
-            app.state.cache_health = Shared(partial(health.cache_health, app.state))
+            app.state.exchange = exchange = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, serving))
+            app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, app.state))
+            app.state.cache_health = SingleFlight(partial(health.cache_health, app.state))
             exchange.open()
             try:
                 yield serving

@@ -40,7 +40,7 @@ FROM page
 """
 
 
-class Rule(Struct, frozen=True):
+class RetentionRule(Struct, frozen=True):
     """Rows of a table that go once the instant in `column` is older than `kept`; none in `column`, never."""
 
     table: str
@@ -50,16 +50,16 @@ class Rule(Struct, frozen=True):
 
 
 RULES = (
-    Rule("ingest.notices", "id", "told_at", timedelta(hours=24)),
-    Rule("ingest.dead_letters", "id", "resolved_at", timedelta(days=90)),
-    Rule("ingest.drift", "id", "checked_at", timedelta(days=90)),
-    Rule("portal.sessions", "id", "expires_at", timedelta(days=30)),
-    Rule("portal.link_tokens", "token_hash", "expires_at", timedelta(days=30)),
-    Rule("portal.sign_in_codes", "code_hash", "expires_at", timedelta(days=30)),
-    Rule("portal.enrolments", "id", "expires_at", timedelta(days=2)),
-    Rule("portal.invitations", "id", "expires_at", timedelta(days=90)),
-    Rule("portal.mails", "id", "finished_at", timedelta(days=90)),
-    Rule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
+    RetentionRule("ingest.notices", "id", "told_at", timedelta(hours=24)),
+    RetentionRule("ingest.dead_letters", "id", "resolved_at", timedelta(days=90)),
+    RetentionRule("ingest.drift", "id", "checked_at", timedelta(days=90)),
+    RetentionRule("portal.sessions", "id", "expires_at", timedelta(days=30)),
+    RetentionRule("portal.link_tokens", "token_hash", "expires_at", timedelta(days=30)),
+    RetentionRule("portal.sign_in_codes", "code_hash", "expires_at", timedelta(days=30)),
+    RetentionRule("portal.enrolments", "id", "expires_at", timedelta(days=2)),
+    RetentionRule("portal.invitations", "id", "expires_at", timedelta(days=90)),
+    RetentionRule("portal.mails", "id", "finished_at", timedelta(days=90)),
+    RetentionRule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
 )
 """Everything but the inbox. Event streams resume from told notices for a day, and wrong facts of a sign-up are counted
 for a day; strangers can begin very many."""
@@ -96,7 +96,7 @@ async def _repeat(step: Callable[[], Awaitable[int]], batch: int, ends_at: float
     return total
 
 
-async def _by_rule(pool: asyncpg.Pool, rule: Rule, batch: int) -> int:
+async def _by_rule(pool: asyncpg.Pool, rule: RetentionRule, batch: int) -> int:
     done = await pool.execute(
         f"DELETE FROM {rule.table} WHERE {rule.key} IN (SELECT {rule.key} FROM {rule.table} "
         f"WHERE {rule.column} < clock_timestamp() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from app.errors import Violation
-from app.inputs.kinds import Kind, Path, dotted, is_struct, item_of, kind_of, pointer
+from app.inputs.kinds import InputKind, InputPath, dotted, is_struct, item_of, kind_of, pointer
 from app.inputs.spelling import spelled_text
 from app.inputs.words import violation
 
@@ -21,7 +21,7 @@ def faults_of(annotation: Any, value: Any) -> list[Violation]:
     return wrong[:MOST]
 
 
-def _walk(annotation: Any, value: Any, path: Path, wrong: list[Violation]) -> None:
+def _walk(annotation: Any, value: Any, path: InputPath, wrong: list[Violation]) -> None:
     if len(wrong) >= MOST:
         return
     kind = kind_of(annotation)
@@ -35,7 +35,7 @@ def _walk(annotation: Any, value: Any, path: Path, wrong: list[Violation]) -> No
         _leaf(annotation, kind, value, path, wrong)
 
 
-def _struct(shape: type[msgspec.Struct], value: Mapping[str, Any], path: Path, wrong: list[Violation]) -> None:
+def _struct(shape: type[msgspec.Struct], value: Mapping[str, Any], path: InputPath, wrong: list[Violation]) -> None:
     fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     for name, field in fields.items():
         if name in value:
@@ -49,7 +49,7 @@ def _struct(shape: type[msgspec.Struct], value: Mapping[str, Any], path: Path, w
             wrong.append(Violation(dotted(at), "unknown_field", "There is no such field.", {}, pointer(at)))
 
 
-def _list(annotation: Any, item: Any, value: list[Any], path: Path, wrong: list[Violation]) -> None:
+def _list(annotation: Any, item: Any, value: list[Any], path: InputPath, wrong: list[Violation]) -> None:
     limits = [each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, msgspec.Meta)]
     sizes: Any = list
     for each in limits:
@@ -60,7 +60,7 @@ def _list(annotation: Any, item: Any, value: list[Any], path: Path, wrong: list[
         _walk(item, each, (*path, at), wrong)
 
 
-def _leaf(annotation: Any, kind: Kind, value: Any, path: Path, wrong: list[Violation]) -> None:
+def _leaf(annotation: Any, kind: InputKind, value: Any, path: InputPath, wrong: list[Violation]) -> None:
     if sentence := _refused(annotation, value):
         wrong.append(violation(dotted(path), pointer(path), sentence, choices=kind.choices))
     elif isinstance(value, str):

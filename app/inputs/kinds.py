@@ -7,10 +7,10 @@ import msgspec
 
 from app.inputs.rule import Rule
 
-Path = tuple[str | int, ...]
+InputPath = tuple[str | int, ...]
 
 
-class Kind(NamedTuple):
+class InputKind(NamedTuple):
     """A type without its annotations. `only` is the one type beside null and nothing, if there is just one."""
 
     bare: Any
@@ -21,7 +21,7 @@ class Kind(NamedTuple):
     choices: tuple[Any, ...]
 
 
-def kind_of(annotation: Any) -> Kind:
+def kind_of(annotation: Any) -> InputKind:
     """Take an annotation apart."""
     bare: Any = annotation
     extras: tuple[Any, ...] = ()
@@ -33,7 +33,7 @@ def kind_of(annotation: Any) -> Kind:
     parts = get_args(bare) if get_origin(bare) in (Union, UnionType) else (bare,)
     wanted = [each for each in parts if each not in (type(None), msgspec.UnsetType)]
     only = wanted[0] if len(wanted) == 1 else None
-    return Kind(bare, only, type(None) in parts, rule, most, get_args(only) if get_origin(only) is Literal else ())
+    return InputKind(bare, only, type(None) in parts, rule, most, get_args(only) if get_origin(only) is Literal else ())
 
 
 def item_of(kind: Any) -> Any | None:
@@ -46,11 +46,11 @@ def is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def dotted(path: Path) -> str:
+def dotted(path: InputPath) -> str:
     """`address.city`."""
     return ".".join(map(str, path))
 
 
-def pointer(path: Path) -> str:
+def pointer(path: InputPath) -> str:
     """`/address/city` (RFC 6901)."""
     return "".join(f"/{str(each).replace('~', '~0').replace('/', '~1')}" for each in path)

@@ -8,10 +8,10 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from app.errors import Violation
-from app.inputs.kinds import Path, dotted, is_struct, item_of, kind_of, pointer
+from app.inputs.kinds import InputPath, dotted, is_struct, item_of, kind_of, pointer
 from app.inputs.rule import Rule, Unfit
 
-Spell = Callable[[Any, Path, list[Violation]], Any]
+Spell = Callable[[Any, InputPath, list[Violation]], Any]
 
 
 @cache
@@ -29,7 +29,7 @@ def speller(annotation: Any) -> Spell | None:
     return None
 
 
-def spelled_text(rule: Rule, most: int | None, text: str, path: Path, wrong: list[Violation]) -> str:
+def spelled_text(rule: Rule, most: int | None, text: str, path: InputPath, wrong: list[Violation]) -> str:
     """A text in its usual spelling, or as it was beside what is wrong with it."""
     try:
         usual = rule.read(text)
@@ -42,7 +42,7 @@ def spelled_text(rule: Rule, most: int | None, text: str, path: Path, wrong: lis
 
 
 def _text(rule: Rule, most: int | None) -> Spell:
-    def spell(value: Any, path: Path, wrong: list[Violation]) -> Any:
+    def spell(value: Any, path: InputPath, wrong: list[Violation]) -> Any:
         return spelled_text(rule, most, value, path, wrong) if isinstance(value, str) else value
 
     return spell
@@ -52,7 +52,7 @@ def _struct(shape: type[msgspec.Struct]) -> Spell | None:
     found = [(field.name, field.encode_name, speller(field.type)) for field in msgspec.structs.fields(shape)]
     spellers = [(name, encoded, spell) for name, encoded, spell in found if spell]
 
-    def spell(value: Any, path: Path, wrong: list[Violation]) -> Any:
+    def spell(value: Any, path: InputPath, wrong: list[Violation]) -> Any:
         for name, encoded, each in spellers:
             present = getattr(value, name, None)
             if present is not None and (usual := each(present, (*path, encoded), wrong)) is not present:
@@ -63,7 +63,7 @@ def _struct(shape: type[msgspec.Struct]) -> Spell | None:
 
 
 def _list(item: Spell) -> Spell:
-    def spell(value: Any, path: Path, wrong: list[Violation]) -> Any:
+    def spell(value: Any, path: InputPath, wrong: list[Violation]) -> Any:
         return [item(each, (*path, at), wrong) for at, each in enumerate(value)] if isinstance(value, list) else value
 
     return spell

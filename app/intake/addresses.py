@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-Address = IPv4Address | IPv6Address
+IPAddress = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 COUNTED_BITS = 64
@@ -36,13 +36,13 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
     return network
 
 
-def parsed(text: str) -> Address | None:
+def parsed(text: str) -> IPAddress | None:
     """The address, without port, brackets and zone, IPv4 mapped into IPv6 as IPv4; None where it is none."""
     return _parsed(text) if len(text) <= LONGEST_TEXT else None
 
 
 @lru_cache(maxsize=8_192)
-def _parsed(text: str) -> Address | None:
+def _parsed(text: str) -> IPAddress | None:
     text = text.strip(" \t")
     if with_port := _PORT.fullmatch(text):
         text = with_port[1]

@@ -3,11 +3,11 @@
 from collections import OrderedDict
 from typing import TypeVar
 
-Key = TypeVar("Key")
+RecentKey = TypeVar("RecentKey")
 Value = TypeVar("Value")
 
 
-class Recent(OrderedDict[Key, Value]):
+class Recent(OrderedDict[RecentKey, Value]):
     """At most `most` entries. Who floods it with new ones pushes out what was not used for the longest time, and never
     all of it."""
 
@@ -15,13 +15,13 @@ class Recent(OrderedDict[Key, Value]):
         super().__init__()
         self.most = most
 
-    def seen(self, key: Key) -> Value | None:
+    def seen(self, key: RecentKey) -> Value | None:
         """The value, which is the last to be pushed out from here on."""
         if (value := self.get(key)) is not None:
             self.move_to_end(key)
         return value
 
-    def put(self, key: Key, value: Value) -> tuple[Key, Value] | None:
+    def put(self, key: RecentKey, value: Value) -> tuple[RecentKey, Value] | None:
         """Keep a value as the latest; returns what it pushed out."""
         self[key] = value
         self.move_to_end(key)

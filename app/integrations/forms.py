@@ -37,7 +37,7 @@ NO_SLOT = "no_slot"
 """Vendor codes of our own making, for failures that asking again at once would only make worse."""
 
 
-class Answer(Struct, frozen=True):
+class FormAnswer(Struct, frozen=True):
     """What came back, whatever its status. `retry_after_seconds`: when to come back, where the upstream says so."""
 
     status: int
@@ -70,7 +70,7 @@ class Forms:
 
     async def post(
         self, operation: str, url: str, fields: Mapping[str, str], *, write: bool, timeout_seconds: float
-    ) -> Answer:
+    ) -> FormAnswer:
         """Send one form; any status is an answer. It takes twice `timeout_seconds` and a connect at most: once to wait
         for a slot, and once from the first byte sent to the last one read.
 
@@ -92,7 +92,7 @@ class Forms:
 
     async def _send(
         self, operation: str, url: str, fields: Mapping[str, str], write: bool, timeout_seconds: float
-    ) -> Answer:
+    ) -> FormAnswer:
         connect = min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)
         timeout = http_client.Timeout(timeout_seconds, connect=connect)
         try:
@@ -121,7 +121,7 @@ class Forms:
         except Exception as error:  # the library lets through what cookies, headers, sockets and TLS raise
             raise self._unanswered(write)(self._upstream, operation, type(error).__name__) from error
 
-    async def _exchange(self, operation: str, request: http_client.Request, write: bool) -> Answer:
+    async def _exchange(self, operation: str, request: http_client.Request, write: bool) -> FormAnswer:
         if write:
             write_sent()
         response = await self._http.send(request, stream=True)
@@ -129,7 +129,7 @@ class Forms:
             if 300 <= response.status_code < 500:
                 write_refused()
             told = retry_after_of(response.headers.get("retry-after"))
-            return Answer(response.status_code, await self._body(operation, response, write), told)
+            return FormAnswer(response.status_code, await self._body(operation, response, write), told)
         finally:
             await response.aclose()
 
@@ -146,7 +146,7 @@ class Forms:
         return OutcomeUnknown if write else UpstreamUnavailable
 
 
-def json_object(answer: Answer) -> dict[str, Any] | None:
+def json_object(answer: FormAnswer) -> dict[str, Any] | None:
     """What the answer says, when that is a JSON object."""
     try:
         return text.json_object(answer.content)
@@ -154,7 +154,7 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
         return None
 
 
-def opening(answer: Answer, member: str) -> dict[str, Any]:
+def opening(answer: FormAnswer, member: str) -> dict[str, Any]:
     """The members that can still be read of an answer to a write that was cut short, or printed amid other output; only
     if `member` is among them.
 

@@ -11,7 +11,7 @@ def _always(_: object) -> bool:
     return True
 
 
-class Shared(Generic[T]):
+class SharedValue(Generic[T]):
     """Holds the value of `fetch` until it is refused or no longer fresh.
 
     Waiters share the attempt's failure too: an upstream that hangs costs everybody one timeout, not one after another.

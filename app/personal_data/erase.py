@@ -8,21 +8,23 @@ was.
 Reads and writes: portal.erasures, portal.erased_owners. Writes: portal.audit, and what the steps write.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from app.audit import Operator, audit
 from app.errors import Conflict, UpstreamError
-from app.personal_data.steps import STEPS, Step
-from app.personal_data.subject import Subject, hashed
+from app.personal_data.steps import STEPS, PersonalDataStep
+from app.personal_data.subject import Progress, Subject, hashed
 from app.resources import Resources
-
-Tell = Callable[[str, int, int], None]
-"""Told (step, steps done, steps in all) after each."""
 
 
 async def erase(
-    resources: Resources, subject: Subject, operator: Operator, tell: Tell, *, upstream: Mapping[str, Step]
+    resources: Resources,
+    subject: Subject,
+    operator: Operator,
+    tell: Progress,
+    *,
+    upstream: Mapping[str, PersonalDataStep],
 ) -> None:
     """Do every step that is not done; `upstream` are those to do in the systems of record, after our own.
 
@@ -43,7 +45,7 @@ async def erase(
     await audit(resources.pool, operator, "customer.erase", [str(subject.account_id)], upstream=", ".join(upstream))
 
 
-async def _do_upstream(resources: Resources, subject: Subject, name: str, step: Step) -> None:
+async def _do_upstream(resources: Resources, subject: Subject, name: str, step: PersonalDataStep) -> None:
     try:
         await step(resources, subject)
     except UpstreamError as error:

@@ -8,7 +8,7 @@ Reads: portal.*, mirror.records, ingest.inbox, ingest.dead_letters, read_model.*
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -19,10 +19,7 @@ import msgspec
 from app.audit import Operator, audit
 from app.errors import InvalidRequest
 from app.ingest.privacy import strip_personal_data
-from app.personal_data.subject import Subject
-
-Tell = Callable[[str, int, int], None]
-"""Told (name, files written, files in all) after each."""
+from app.personal_data.subject import Progress, Subject
 
 PART = ".part"
 """What a file is called until it is whole."""
@@ -80,7 +77,9 @@ WHERE c.table_schema = 'read_model' AND c.column_name = 'account_id' ORDER BY 1
 """
 
 
-async def export(pool: asyncpg.Pool, subject: Subject, operator: Operator, file: Path, tell: Tell) -> dict[str, int]:
+async def export(
+    pool: asyncpg.Pool, subject: Subject, operator: Operator, file: Path, tell: Progress
+) -> dict[str, int]:
     """Write the archive, readable by its owner alone and there only once it is whole; rows by file.
 
     Raises:
@@ -97,7 +96,7 @@ async def export(pool: asyncpg.Pool, subject: Subject, operator: Operator, file:
     return counts
 
 
-async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, tell: Tell) -> dict[str, int]:
+async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, tell: Progress) -> dict[str, int]:
     """As of one instant."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         tables = dict(TABLES)

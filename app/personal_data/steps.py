@@ -44,7 +44,7 @@ WHERE account_id = $1
 _ENROLMENT_MAILS = "DELETE FROM portal.mails m USING portal.enrolments e WHERE e.id = m.about AND {}"
 """They went to a mailbox on file, which need not be that of the user."""
 
-Step = Callable[[Resources, Subject], Awaitable[Any]]
+PersonalDataStep = Callable[[Resources, Subject], Awaitable[Any]]
 
 
 async def sign_in(resources: Resources, subject: Subject) -> None:
@@ -166,7 +166,7 @@ async def redis(resources: Resources, subject: Subject) -> None:
         raise Conflict(sentence, code="erasure_unfinished") from error
 
 
-STEPS: dict[str, Step] = {
+STEPS: dict[str, PersonalDataStep] = {
     "sign-in": sign_in,
     "quiet": quiet,
     "mirror and inbox": held,

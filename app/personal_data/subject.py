@@ -4,13 +4,16 @@ Reads: portal.users, portal.id_mappings, portal.audit, portal.erasures.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 from app.errors import NotFound
+
+Progress = Callable[[str, int, int], None]
+"""Called after each step with its name, how many steps are done, and how many there are."""
 
 
 class Subject(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ Writes: WHMCS client, Salesforce Account.
 """
 
 from app.integrations.salesforce import wire
-from app.personal_data.steps import NOBODY, Step
+from app.personal_data.steps import NOBODY, PersonalDataStep
 from app.personal_data.subject import Subject
 from app.resources import Resources
 
@@ -36,5 +36,5 @@ async def close(resources: Resources, subject: Subject) -> None:
     await resources.whmcs.close_client(subject.whmcs_client_id)
 
 
-UPSTREAM_STEPS: dict[str, Step] = {"whmcs": whmcs, "salesforce": salesforce}
-CLOSE_STEP: dict[str, Step] = {"close": close}
+UPSTREAM_STEPS: dict[str, PersonalDataStep] = {"whmcs": whmcs, "salesforce": salesforce}
+CLOSE_STEP: dict[str, PersonalDataStep] = {"close": close}

@@ -15,7 +15,7 @@ from litestar import Litestar
 from app import settings
 from app.http.app import build
 from app.http.fast.connection import Connection
-from app.http.fast.connection_slots import Places
+from app.http.fast.connection_slots import ConnectionSlots
 from app.http.fast.hot_connection import HotConnection
 from app.logs import configure
 from app.processes import gc_tuning
@@ -44,7 +44,7 @@ def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
     most = loaded.event_streams + loaded.requests_at_once + SPARE
     return uvicorn.Config(
         app,
-        http=functools.partial(HotConnection, app.state.lane, Places(most, loaded)),  # type: ignore[arg-type]
+        http=functools.partial(HotConnection, app.state.lane, ConnectionSlots(most, loaded)),  # type: ignore[arg-type]
         ws="none",
         loop="uvloop",
         interface="asgi3",

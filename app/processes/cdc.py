@@ -12,7 +12,7 @@ from app.db import is_outage
 from app.ingest.catch_up.backfill import OBJECTS, Backfill
 from app.ingest.refetch.owners import whmcs_hint
 from app.ingest.refetch.salesforce_window import resync
-from app.ingest.sources.canary import Canary, ChangeEvents, Webhooks, heard
+from app.ingest.sources.canary import CanaryFollower, ChangeEvents, Webhooks, heard
 from app.ingest.sources.cdc_listener import Listener
 from app.ingest.sources.leader import lead
 from app.integrations.salesforce.events.pubsub import PubSubClient
@@ -109,7 +109,7 @@ async def _watch(resources: Resources, changes: Listener) -> None:
     path = ChangeEvents(
         resources.pool, resources.salesforce, settings.salesforce_channel, settings.salesforce_canary_account_id
     )
-    canary = Canary(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
+    canary = CanaryFollower(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
 
     async def alarm() -> None:
         await changes.feed.tell("stalled", "the canary did not come back")
@@ -122,7 +122,7 @@ async def _watch_webhooks(resources: Resources) -> None:
     """The canary of WHMCS's hooks. Nothing can be opened anew there: `portal lag` and `portal doctor` tell of it."""
     settings = resources.settings
     path = Webhooks(resources.pool, resources.whmcs, settings.whmcs_canary_client_id)
-    canary = Canary(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
+    canary = CanaryFollower(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
 
     async def alarm() -> None:
         """It is noted already."""

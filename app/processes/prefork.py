@@ -38,7 +38,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM)
 log = structlog.get_logger()
 
 
-class Server:
+class ParentServer:
     """The parent, one a process. It waits for signals and does nothing else, so none comes at a bad moment."""
 
     def __init__(self, settings: Settings) -> None:

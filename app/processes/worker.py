@@ -27,7 +27,7 @@ from app.ingest.inbox.pending import forget_pending
 from app.ingest.refetch import fetch
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.lanes import background
-from app.jobs import JOB_TIMEOUT_SECONDS, Queue
+from app.jobs import JOB_TIMEOUT_SECONDS, JobQueue
 from app.logs import configure
 from app.pooler import refuse_transaction_pooler
 from app.processes import gc_tuning
@@ -74,7 +74,7 @@ class QuietWorker(Worker[Any]):
         return [asyncio.create_task(self._repeat(chore, seconds)) for chore, seconds in chores]
 
     async def _repeat(self, chore: Callable[[], Awaitable[Any]], seconds: float) -> None:
-        assert isinstance(self.queue, Queue)
+        assert isinstance(self.queue, JobQueue)
         while not self.event.is_set():
             try:
                 if self.queue.guarded.breaker.closed:
@@ -85,7 +85,7 @@ class QuietWorker(Worker[Any]):
             await asyncio.sleep(seconds)
 
 
-class Work:
+class WorkerJobs:
     """The jobs of this process; each may run at any time, any number of times."""
 
     def __init__(self, resources: Resources) -> None:
@@ -157,7 +157,7 @@ class Work:
         if resumed or any(notice.slice == "orders" for notice in news):
             await self._start_fulfilments()
 
-    async def _unheard(self) -> list[publish.Notice]:
+    async def _unheard(self) -> list[publish.ChangeNotice]:
         """News that Redis cannot be told of, once to this process. What commits together becomes visible in no order,
         so a few numbers before the newest are looked at again."""
         found = await publish.untold(self._resources.pool, self._newest_notice - LOOK_BACK)
@@ -223,7 +223,7 @@ async def serve(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; running jobs get a grace period, and what they leave is found again."""
     await refuse_transaction_pooler(settings.database_url)
     async with open_resources(settings, pool_size=settings.worker_concurrency * 2 + 24) as resources:
-        work = Work(resources)
+        work = WorkerJobs(resources)
         workers = _workers(settings, resources, work)
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -253,7 +253,7 @@ async def serve(settings: Settings) -> None:
                 await work.after_commit()
 
 
-def _workers(settings: Settings, resources: Resources, work: Work) -> list[Worker[Any]]:
+def _workers(settings: Settings, resources: Resources, work: WorkerJobs) -> list[Worker[Any]]:
     """One SAQ worker a kind of work. They wait in Redis for the next job, so their client is more patient.
 
     Fulfilments do little but wait for upstreams, some of which take a minute: a few slow ones must not hold up the
@@ -265,7 +265,7 @@ def _workers(settings: Settings, resources: Resources, work: Work) -> list[Worke
     concurrency = {"fetch": max(share // 2, 1), "fulfil": settings.worker_concurrency}
     return [
         QuietWorker(
-            Queue(redis, kind),
+            JobQueue(redis, kind),
             functions=[(kind, function)],  # type: ignore[list-item]
             concurrency=concurrency[kind],
             timers={"sweep": 2, "schedule": 1, "worker_info": 10, "abort": 5},

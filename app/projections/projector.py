@@ -20,7 +20,7 @@ from app.readmodels.table import Table
 Object = tuple[str, str]
 """(object, record id) of one upstream."""
 
-Row = Mapping[str, Any]
+RowValues = Mapping[str, Any]
 
 
 class Document(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Document(Struct, frozen=True):
 class Projected(Struct, frozen=True):
     """What a group becomes. A row of the group that is not named here is removed."""
 
-    rows: Sequence[Row] = ()
+    rows: Sequence[RowValues] = ()
     documents: Sequence[Document] = ()
 
 

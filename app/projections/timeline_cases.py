@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from app.events import Record
 from app.projections.parts.fields import instant
-from app.projections.parts.timeline_events import About, Moment, rows
+from app.projections.parts.timeline_events import About, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.readmodels.cases import PORTAL_ORIGIN
@@ -37,17 +37,17 @@ def _project(group: Group) -> Projected:
     return Projected(rows=[row for each in found for row in each])
 
 
-def _moments(case: Record, comments: list[Record]) -> Iterator[Moment]:
+def _moments(case: Record, comments: list[Record]) -> Iterator[TimelineEvent]:
     data = case.data
     name = f"Case {data['CaseNumber']}" if data.get("CaseNumber") else "Your case"
     subject = f": {data['Subject']}" if data.get("Subject") else ""
-    yield Moment(kind="case_opened", at=instant(data.get("CreatedDate")), text=f"{name} was opened{subject}")
+    yield TimelineEvent(kind="case_opened", at=instant(data.get("CreatedDate")), text=f"{name} was opened{subject}")
     for comment in comments:
         if comment.data.get("IsPublished"):
             at = instant(comment.data.get("CreatedDate"))
             text = f"Support answered {name[0].lower()}{name[1:]}{subject}"
-            yield Moment(kind="case_answered", at=at, text=text, mark=comment.record_id, notifies=True)
+            yield TimelineEvent(kind="case_answered", at=at, text=text, mark=comment.record_id, notifies=True)
     if data.get("IsClosed"):
-        yield Moment(
+        yield TimelineEvent(
             kind="case_closed", at=instant(data.get("ClosedDate")), text=f"{name} was closed{subject}", notifies=True
         )

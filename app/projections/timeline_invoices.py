@@ -16,7 +16,7 @@ from app.events import Record
 from app.money import in_words
 from app.projections.parts.fields import amount, day, local_instant, objects, plain
 from app.projections.parts.invoice_lines import OF_SERVICE, currency_of, is_collective, is_draft
-from app.projections.parts.timeline_events import About, Moment, beginning_of, rows, told_by_day
+from app.projections.parts.timeline_events import About, TimelineEvent, beginning_of, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.readmodels.timeline import CHARGE_REFUSED
@@ -59,13 +59,13 @@ def _about(invoice: Record) -> About:
     return About(area="billing", invoice_id=invoice.record_id, subscription_ids=list(filter(None, services)))
 
 
-def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
+def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
     data, currency = invoice.data, currency_of(invoice.data)
     number, total = plain(data.get("invoicenum")) or invoice.record_id, amount(data.get("total"), currency)
     over = f" over {in_words(total, currency)}" if total is not None else ""
     due = day(data.get("duedate"))
     by = f", to be paid by {due}" if due else ""
-    yield Moment(
+    yield TimelineEvent(
         kind="invoice_issued",
         at=told_by_day(day(data.get("date")), stages, zone),
         text=f"Invoice {number}{over} was issued{by}.",
@@ -77,17 +77,17 @@ def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[
     for stage in stages:
         if stage.data.get("status") == "Cancelled" == plain(data.get("status")):
             text = f"Invoice {number} was cancelled. There is nothing to pay."
-            yield Moment(kind="invoice_cancelled", at=stage.occurred_at, text=text, notifies=True)
+            yield TimelineEvent(kind="invoice_cancelled", at=stage.occurred_at, text=text, notifies=True)
 
 
-def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Moment]:
+def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[TimelineEvent]:
     """From the day after it was due, if it is unpaid by then; so it may lie ahead."""
     due = day(data.get("duedate"))
     at = beginning_of(due + timedelta(days=1) if due and due < date.max else None, zone)
     paid_at = local_instant(data.get("datepaid"), zone)
     late = plain(data.get("status")) in OWED or (at is not None and paid_at is not None and paid_at > at)
     if at and amount(data.get("total"), currency_of(data)) != Decimal() and late:
-        yield Moment(
+        yield TimelineEvent(
             kind="invoice_overdue",
             at=at,
             text=f"Invoice {number} was to be paid by {due} and is overdue.",
@@ -95,12 +95,12 @@ def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Mome
         )
 
 
-def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
+def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
     """Attempts that left the invoice unpaid."""
     for state in (*(stage.data for stage in stages), data):
         attempt = plain(state.get("last_capture_attempt"))
         if attempt and plain(state.get("status")) in ("Unpaid", "Collections"):
-            yield Moment(
+            yield TimelineEvent(
                 kind="charge_failed",
                 at=local_instant(attempt, zone),
                 text=f"We could not charge your payment method for invoice {number}. "
@@ -111,20 +111,20 @@ def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: Zone
             )
 
 
-def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Moment]:
+def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[TimelineEvent]:
     currency, transactions = currency_of(data), objects(data.get("transactions"))
     received = [(each, into) for each in transactions if (into := amount(each.get("amountin"), currency))]
     paid = plain(data.get("status")) in ("Paid", "Refunded")
     if paid:
         text = f"Invoice {number} is paid. Thank you."
-        yield Moment(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)
+        yield TimelineEvent(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)
     if len(received) > 1 or not paid:
         for each, into in received:
             text = f"We received {in_words(into, currency)} for invoice {number}."
             at = local_instant(each.get("date"), zone)
-            yield Moment(kind="payment_received", at=at, text=text, mark=plain(each.get("id")))
+            yield TimelineEvent(kind="payment_received", at=at, text=text, mark=plain(each.get("id")))
     for each in transactions:
         if back := amount(each.get("amountout"), currency):
             text = f"{in_words(back, currency)} of invoice {number} was refunded."
             at = local_instant(each.get("date"), zone)
-            yield Moment(kind="invoice_refunded", at=at, text=text, mark=plain(each.get("id")), notifies=True)
+            yield TimelineEvent(kind="invoice_refunded", at=at, text=text, mark=plain(each.get("id")), notifies=True)

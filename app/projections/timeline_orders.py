@@ -4,7 +4,7 @@ Reads: salesforce Order, OrderItem, OrderStage. Writes: read_model.timeline_orde
 """
 
 from app.projections.orders import customer_status, timeline
-from app.projections.parts.timeline_events import About, Moment, rows
+from app.projections.parts.timeline_events import About, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.settings import Settings
@@ -35,15 +35,15 @@ def _about(group: Group) -> About:
     return About(area="orders", order_id=group.item_id, subscription_ids=[each for each in services if each])
 
 
-def _moments(group: Group) -> list[Moment]:
+def _moments(group: Group) -> list[TimelineEvent]:
     (order,) = group.of("Order")
     name = f"Order {order.data['OrderNumber']}" if order.data.get("OrderNumber") else "Your order"
-    found: list[Moment] = []
+    found: list[TimelineEvent] = []
     for step in timeline(order.data, customer_status(order.data), group.of("OrderStage")):
         kind = f"order_{step.state}"
         entered_before = sum(each.kind == kind for each in found)
         found.append(
-            Moment(
+            TimelineEvent(
                 kind=kind,
                 at=step.at,
                 text=f"{name}: {step.text}",

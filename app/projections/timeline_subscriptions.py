@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from app.events import Record
 from app.inputs.domain import unicode_form
 from app.projections.parts.fields import day, instant, plain
-from app.projections.parts.timeline_events import About, Moment, rows, told_by_day
+from app.projections.parts.timeline_events import About, TimelineEvent, rows, told_by_day
 from app.projections.projector import Group, Projected, Projector
 from app.projections.subscriptions import is_recurring
 from app.readmodels import timeline as readmodel
@@ -63,30 +63,30 @@ def _about(service: Record) -> About:
     return About(area="services", subscription_ids=[service.record_id])
 
 
-def _moments(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[Moment]:
+def _moments(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
     data = service.data
     name, domain = plain(data.get("name")) or "Your service", plain(data.get("domain"))
     name = f"{name} ({unicode_form(domain)})" if domain else name
     registered_at = told_by_day(day(data.get("regdate")), stages, zone)
-    yield Moment(kind="service_registered", at=registered_at, text=f"{name} was set up for you.")
+    yield TimelineEvent(kind="service_registered", at=registered_at, text=f"{name} was set up for you.")
     for stage in stages:
         if stage.data.get("status") in ENTERED and not stage.data.get("first"):
             kind, text = ENTERED[stage.data["status"]]
-            yield Moment(
+            yield TimelineEvent(
                 kind=kind, at=stage.occurred_at, text=text.format(name), mark=str(stage.version), notifies=True
             )
 
 
-def _planned(group: Group) -> Iterator[Moment]:
+def _planned(group: Group) -> Iterator[TimelineEvent]:
     """Changes of plan for a day to come, and what became of each."""
     for each in group.of("scheduled_change"):
         data = each.data
         present, other, on = data["present_name"], data["product_name"], data["effective_date"]
         text = f"You planned to change {present} to {other} on {on}."
-        yield Moment(kind="change_scheduled", at=instant(data["created_at"]), text=text, mark=each.record_id)
+        yield TimelineEvent(kind="change_scheduled", at=instant(data["created_at"]), text=text, mark=each.record_id)
         if ended := _ended(data["status"], data):
             kind, text = ended
-            yield Moment(
+            yield TimelineEvent(
                 kind=kind,
                 at=instant(data["ended_at"]),
                 text=text,

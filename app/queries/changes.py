@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from app.cache.batching import Together
+from app.cache.batching import Batcher
 from app.queries.reading.store import Store
 
 VERSIONS_AT_ONCE = 200
@@ -74,12 +74,12 @@ async def since(store: Store, account_id: UUID, version: int) -> News:
     return News(_coalesced(rows), rows[-1]["version"])
 
 
-class Bulletin:
+class ChangeReader:
     """News for all the readers of a process: whoever asks in the same turn of the event loop shares the questions."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._versions, self._news = Together(self._current), Together(self._since)
+        self._versions, self._news = Batcher(self._current), Batcher(self._since)
 
     async def now(self, account_id: UUID) -> int:
         """The account's version."""

@@ -18,7 +18,7 @@ from app.queries.reading import page
 from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
-from app.queries.reading.store import Answer, Source, Store, answered, etag_of
+from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
 from app.readmodels.invoices import InvoiceStatus
 
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
@@ -48,7 +48,7 @@ FROM read_model.invoices t WHERE t.account_id = $1 AND t.invoice_id = $2 AND t.s
 """
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class InvoiceFilter(Struct, frozen=True, kw_only=True):
     """Which invoices: of one status, issued from one day to another, billing one subscription; and in which order."""
 
     status: InvoiceStatus | None = None
@@ -58,11 +58,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     sort: str | None = None
 
 
-ALL = Wanted()
+ALL = InvoiceFilter()
 
 
 async def list_invoices(
-    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, wanted: Wanted = ALL
+    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, wanted: InvoiceFilter = ALL
 ) -> Answer:
     """Newest first unless sorted otherwise.
 
@@ -81,7 +81,7 @@ def _on(day: date, sort: str) -> tuple[page.Listing, str]:
     return structs.replace(SORTS.get(sort, NEWEST), body=_TOLD.format(column="summary", overdue=overdue)), overdue
 
 
-def _where(wanted: Wanted, overdue: str) -> list[tuple[str, Any]]:
+def _where(wanted: InvoiceFilter, overdue: str) -> list[tuple[str, Any]]:
     where: list[tuple[str, Any]] = [("collective = {}", False), ("status <> {}", "draft")]
     if wanted.status == "overdue":
         where.append((f"({overdue}) = {{}}", True))
@@ -112,5 +112,5 @@ async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
         raise NotFound("Invoice not found.", code="invoice_not_found")
     late = row["status"] == "unpaid" and bool(row["due_on"]) and row["due_on"] < today(row["country"], store.time_zone)
     document = row["document"][:-1] + (b',"overdue":true}' if late else b',"overdue":false}')
-    source = Source("invoice", invoice_id, row["as_of"], away=row["away"])
+    source = AnswerSource("invoice", invoice_id, row["as_of"], away=row["away"])
     return answered(document, etag_of(document), source, parked_at=row["parked_at"])

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.queries.reading import page
 from app.queries.reading.slice_age import of_whmcs
-from app.queries.reading.store import Answer, Source, Store, answered
+from app.queries.reading.store import Answer, AnswerSource, Store, answered
 from app.queries.reading.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.gateways import DOCUMENT
@@ -30,5 +30,5 @@ async def gateways(store: Store) -> Answer:
     if found is None:
         raise await not_ready(store, GLOBAL_ACCOUNT, "whmcs", "gateways")
     body = found["body"][:-1] + b',"next_cursor":null}'
-    source = Source("gateways", "all", found["as_of"], away=found["away"])
+    source = AnswerSource("gateways", "all", found["as_of"], away=found["away"])
     return answered(body, found["etag"], source, parked_at=found["parked_at"])

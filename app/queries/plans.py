@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.money import Money, money
 from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.slice_age import fed
-from app.queries.reading.store import Answer, Source, Store, answered, etag_of
+from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
 from app.queries.subscriptions import SUBSCRIPTION
 from app.readmodels.plans import Direction, plans_for
 
@@ -66,6 +66,6 @@ async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
         for plan in (found.others if row["status"] == "active" else ())
     ]
     body = msgspec.json.encode(OtherPlans(sku=found.present.sku if found.present else None, items=items))
-    service = Source("service", subscription_id, row["as_of"], away=row["away"])
+    service = AnswerSource("service", subscription_id, row["as_of"], away=row["away"])
     feed = fed(store, row, "account_history", str(row["salesforce_account_id"]))
     return answered(body, etag_of(body), service, feed, parked_at=row["parked_at"])

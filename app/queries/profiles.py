@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from app.queries.reading.slice_age import fed
-from app.queries.reading.store import Answer, Source, Store, answered, etag_of
+from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
 from app.queries.reading.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.eligibility import DOCUMENT as ELIGIBILITY
@@ -51,5 +51,5 @@ async def _document(store: Store, account_id: UUID, name: str, upstream: str) ->
     return await documents.read_standing(store.pool, account_id, name, upstream=upstream, feed=store.catalog_feed)
 
 
-def _source(found: Mapping[str, Any]) -> Source:
-    return Source("client", str(found["whmcs_client_id"]), found["as_of"], away=found["away"])
+def _source(found: Mapping[str, Any]) -> AnswerSource:
+    return AnswerSource("client", str(found["whmcs_client_id"]), found["as_of"], away=found["away"])

@@ -28,7 +28,7 @@ t.kind = 'charge_failed' AND coalesce((
 """Whether a charge failed when nothing on file was good any more: all that the billing system lets one know of why."""
 
 
-class Place(Struct, frozen=True):
+class TimelinePosition(Struct, frozen=True):
     """The entry behind which a page begins."""
 
     at: datetime
@@ -75,7 +75,7 @@ def before(which: page.Page, values: list[Any]) -> list[str]:
 
 
 def listed(
-    standing: account_age.Whole,
+    standing: account_age.AccountAge,
     which: page.Page,
     cursor: page.Cursor,
     rows: Sequence[Any],
@@ -94,9 +94,9 @@ def listed(
     return account_age.answered(body, etag, standing)
 
 
-def _place(after: str) -> Place:
+def _place(after: str) -> TimelinePosition:
     at, _, entry_id = after.partition(" ")
     try:
-        return Place(datetime.fromisoformat(at), entry_id)
+        return TimelinePosition(datetime.fromisoformat(at), entry_id)
     except ValueError as error:
         raise InvalidRequest("The cursor cannot be used here. Start again without it.", code="token_invalid") from error

@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.cache.redis_breaker import OK, GuardedRedis, redis_state
-from app.cache.redis_pipeline import Copies
+from app.cache.redis_pipeline import RedisPipeline
 from app.http.guards.local_counts import Tallies
 from app.http.guards.rate_limits import Counters
-from app.jobs import Jobs, Queue, damaged_keys
+from app.jobs import JobQueue, Jobs, damaged_keys
 from tests.fixtures.own_redis import REFUSALS, WAYS, OwnRedis
 
 PATIENCE_SECONDS = 30
@@ -70,7 +70,7 @@ async def test_the_first_failure_opens_the_breaker_and_an_answer_closes_it(
 async def test_limits_go_on_counting_and_jobs_are_refused_at_once(
     server: OwnRedis, redis: GuardedRedis, how: str
 ) -> None:
-    counters, jobs = Counters(redis, Tallies(Copies(server.url))), Jobs(redis)
+    counters, jobs = Counters(redis, Tallies(RedisPipeline(server.url))), Jobs(redis)
     assert await counters.count("hana", 1) == 1
     await server.spoil(how)
     try:
@@ -101,7 +101,7 @@ async def test_a_damaged_queue_is_emptied_and_works(redis: GuardedRedis, kind: s
     await jobs.enqueue(kind, "earlier", **arguments)
     await redis.set(f"saq:{kind}:{name}", "no queue at all")
     assert await damaged_keys(redis, kind) == [f"saq:{kind}:{name}"]
-    queue = Queue(redis, kind)
+    queue = JobQueue(redis, kind)
     await jobs.enqueue(kind, "7", **arguments)
     await queue.dequeue(0.1)
     assert await damaged_keys(redis, kind) == []
@@ -113,7 +113,7 @@ async def test_a_damaged_queue_is_emptied_and_works(redis: GuardedRedis, kind: s
 
 @pytest.mark.parametrize("junk", ["junk", "5", "[]", '{"queue": "fulfil"}', "\udcff"])
 async def test_a_job_that_is_none_is_dropped(redis: GuardedRedis, junk: str) -> None:
-    queue = Queue(redis, "fulfil")
+    queue = JobQueue(redis, "fulfil")
     await redis.set("saq:job:fulfil:x", junk.encode("utf-8", "surrogateescape"))
     await redis.rpush("saq:fulfil:queued", "saq:job:fulfil:x")  # type: ignore[misc]
     assert await queue.dequeue(0.1) is None
@@ -124,7 +124,7 @@ async def test_a_job_that_is_none_is_dropped(redis: GuardedRedis, junk: str) -> 
 
 
 async def test_a_job_that_got_lost_does_not_refuse_its_key_for_ever(redis: GuardedRedis) -> None:
-    jobs, queue = Jobs(redis), Queue(redis, "apply")
+    jobs, queue = Jobs(redis), JobQueue(redis, "apply")
     await jobs.enqueue("apply", "7", shard=7)
     await jobs.enqueue("apply", "7", shard=7)
     await redis.delete("saq:apply:queued")
@@ -134,7 +134,7 @@ async def test_a_job_that_got_lost_does_not_refuse_its_key_for_ever(redis: Guard
 
 
 async def test_nobody_asks_for_copies_of_a_server_that_accepts_and_does_not_answer(server: OwnRedis) -> None:
-    copies = Copies(server.url)
+    copies = RedisPipeline(server.url)
     copies.open()
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not copies.works:

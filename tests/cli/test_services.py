@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk
@@ -30,7 +30,7 @@ async def test_a_service_is_shown_suspended_released_and_ended(
         ended = portal("services", "terminate", service_id, "--reason", "abuse", "--yes")
         assert "is Terminated." in ended.stdout, ended.stderr
         assert (await held(desk, "services", service_id))["status"] == "Terminated"
-        await Work(resources).sweep()
+        await WorkerJobs(resources).sweep()
     unknown = portal("services", "show", "99999999")
     assert (unknown.returncode, "subscription_not_found" in unknown.stderr) == (1, True)
     assert portal("services", "reissue", service_id, "--eid", "12").returncode == 2

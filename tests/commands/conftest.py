@@ -18,7 +18,7 @@ from app.events import Change
 from app.ingest.apply.mirror import now
 from app.ingest.catch_up.backfill import Backfill
 from app.ingest.refetch import owners
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from tests.fixtures.linked import add_account
@@ -35,7 +35,7 @@ class Desk:
         self.sandbox = sandbox
         self.pool = r.pool
         self.context = r.context
-        self.work = Work(r)
+        self.work = WorkerJobs(r)
 
     async def open(self) -> None:
         """The catalog as Salesforce has it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.integrations.shared import Shared
+from app.integrations.shared import SharedValue
 
 
 class Source:
@@ -20,14 +20,14 @@ class Source:
 
 async def test_many_callers_at_once_cost_one_fetch():
     source = Source()
-    shared = Shared(source.fetch)
+    shared = SharedValue(source.fetch)
     assert set(await asyncio.gather(*(shared.get() for _ in range(20)))) == {"value-1"}
     assert source.calls == 1
 
 
 async def test_a_refusal_by_many_costs_one_renewal():
     source = Source()
-    shared = Shared(source.fetch)
+    shared = SharedValue(source.fetch)
     old = await shared.get()
     assert set(await asyncio.gather(*(shared.get(refused=old) for _ in range(20)))) == {"value-2"}
     assert await shared.get(refused=old) == "value-2", "a late refusal of the old value renews nothing"
@@ -35,7 +35,7 @@ async def test_a_refusal_by_many_costs_one_renewal():
 
 async def test_a_failure_reaches_every_waiter_at_once_and_the_next_caller_tries_again():
     source = Source(fails=True)
-    shared = Shared(source.fetch)
+    shared = SharedValue(source.fetch)
     outcomes = await asyncio.gather(*(shared.get() for _ in range(20)), return_exceptions=True)
     assert {type(each) for each in outcomes} == {RuntimeError}
     assert source.calls == 1
@@ -44,7 +44,7 @@ async def test_a_failure_reaches_every_waiter_at_once_and_the_next_caller_tries_
 
 
 async def test_a_waiter_that_gives_up_does_not_stop_the_others():
-    shared = Shared(Source().fetch)
+    shared = SharedValue(Source().fetch)
     first, second = asyncio.ensure_future(shared.get()), asyncio.ensure_future(shared.get())
     await asyncio.sleep(0.01)
     first.cancel()
@@ -53,6 +53,6 @@ async def test_a_waiter_that_gives_up_does_not_stop_the_others():
 
 async def test_a_value_that_is_no_longer_fresh_is_fetched_again():
     source = Source()
-    shared = Shared(source.fetch, fresh=lambda value: value != "value-1")
+    shared = SharedValue(source.fetch, fresh=lambda value: value != "value-1")
     await shared.get()
     assert await shared.get() == "value-2"

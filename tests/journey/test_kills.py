@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from app.cli.demo.journey import Journey
-from app.cli.demo.timeline import Step
+from app.cli.demo.timeline import JourneyStep
 from tests.journey.conftest import Running
 
 SETTLE_SECONDS = 2.0
@@ -18,7 +18,7 @@ SETTLE_SECONDS = 2.0
 async def test_killing_a_process_in_the_middle_of_the_journey_only_delays_it(running: Running, name: str) -> None:
     killed: list[int] = []
 
-    def kill_at_turning_points(step: Step) -> None:
+    def kill_at_turning_points(step: JourneyStep) -> None:
         if any(word in step.what for word in ("signs up with", "orders SIM", "issues invoice")):
             if name == "sandbox":
                 time.sleep(SETTLE_SECONDS)

@@ -15,7 +15,7 @@ from app.ingest.refetch import owners
 from app.ingest.refetch.upstreams import Upstreams
 from app.personal_data import subject as subjects
 from app.personal_data.erase import erase
-from app.personal_data.steps import STEPS, Step
+from app.personal_data.steps import STEPS, PersonalDataStep
 from app.personal_data.subject import Subject
 from app.projections import rebuild
 from app.projections.registry import projectors
@@ -56,7 +56,7 @@ async def leaks(resources: Resources, person: dict[str, Any]) -> list[str]:
 
 
 async def erased(
-    resources: Resources, subject: Subject, *, upstream: Mapping[str, Step] | None = None
+    resources: Resources, subject: Subject, *, upstream: Mapping[str, PersonalDataStep] | None = None
 ) -> list[tuple[str, int, int]]:
     told: list[tuple[str, int, int]] = []
     await erase(resources, subject, OPERATOR, lambda *step: told.append(step), upstream=upstream or {})

@@ -68,7 +68,7 @@ async def lives_in(store: Store, country: str) -> None:
 
 
 async def shown(store: Store, page: Page = Page(), **wanted: Any) -> tuple[list[dict[str, Any]], str | None]:  # noqa: B008
-    answer = await invoices.list_invoices(store, HANA, page, lambda after: after, invoices.Wanted(**wanted))
+    answer = await invoices.list_invoices(store, HANA, page, lambda after: after, invoices.InvoiceFilter(**wanted))
     body = msgspec.json.decode(answer.body)
     return body["items"], body["next_cursor"]
 
@@ -134,7 +134,7 @@ async def test_two_sorts_and_two_days_have_different_validators(
     etags = set()
     for day, sort in ((15, None), (16, None), (16, "total")):
         monkeypatch.setattr(invoices, "today", lambda country, zone, day=day: date(2026, 1, day))
-        wanted = invoices.Wanted(sort=sort)
+        wanted = invoices.InvoiceFilter(sort=sort)
         etags.add((await invoices.list_invoices(store, HANA, Page(), lambda after: after, wanted)).etag)
         etags.add((await invoices.invoice(store, HANA, "1")).etag + str(sort))
     assert len(etags) == 6

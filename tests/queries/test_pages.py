@@ -8,18 +8,18 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.cache.lease import Watch
-from app.cache.redis_pipeline import Copies
-from app.queries.cache.answer_cache import MOST_EVENT_DRIVEN_SECONDS, MOST_SECONDS, Pages, good_until_of
-from app.queries.reading.store import Answer, Source
+from app.cache.lease import Lease
+from app.cache.redis_pipeline import RedisPipeline
+from app.queries.cache.answer_cache import MOST_EVENT_DRIVEN_SECONDS, MOST_SECONDS, AnswerCache, good_until_of
+from app.queries.reading.store import Answer, AnswerSource
 
 NAME = "/api/orders"
 
 
 @pytest.fixture
-def pages(pool: asyncpg.Pool) -> Pages:
+def pages(pool: asyncpg.Pool) -> AnswerCache:
     """Without Redis."""
-    return Pages(pool, Watch(), Copies("redis://127.0.0.1:9/0"), 1 << 20)
+    return AnswerCache(pool, Lease(), RedisPipeline("redis://127.0.0.1:9/0"), 1 << 20)
 
 
 def drawing(body: bytes, may_answer: asyncio.Event) -> Callable[[], Awaitable[Answer]]:
@@ -30,13 +30,13 @@ def drawing(body: bytes, may_answer: asyncio.Event) -> Callable[[], Awaitable[An
     return draw
 
 
-async def ask(pages: Pages, owner: UUID, body: bytes, may_answer: asyncio.Event) -> bytes:
+async def ask(pages: AnswerCache, owner: UUID, body: bytes, may_answer: asyncio.Event) -> bytes:
     entry = await pages.find(str(owner), NAME, drawing(body, may_answer))
     assert entry is not None
     return entry.body
 
 
-async def test_all_who_ask_at_once_share_one_drawing(pages: Pages) -> None:
+async def test_all_who_ask_at_once_share_one_drawing(pages: AnswerCache) -> None:
     owner, now = uuid4(), asyncio.Event()
     asking = [asyncio.create_task(ask(pages, owner, b"%d" % number, now)) for number in range(5)]
     await asyncio.sleep(0.05)
@@ -46,7 +46,7 @@ async def test_all_who_ask_at_once_share_one_drawing(pages: Pages) -> None:
 
 
 async def test_what_was_drawn_while_something_was_pending_is_not_kept_when_the_stamp_is_the_same_again(
-    pages: Pages,
+    pages: AnswerCache,
 ) -> None:
     owner, later, now = uuid4(), asyncio.Event(), asyncio.Event()
     now.set()
@@ -67,11 +67,11 @@ def test_an_answer_is_kept_no_longer_than_its_bound_and_not_into_another_day() -
     began = 1_000_000 * 900.0 + 100
     noon = datetime.fromtimestamp(began, UTC)
 
-    def until(source: Source | None, *, at: float = began, stale: bool = False) -> float:
+    def until(source: AnswerSource | None, *, at: float = began, stale: bool = False) -> float:
         return good_until_of(Answer(b"{}", "", noon, "past_bound" if stale else None, (source,) if source else ()), at)
 
     assert until(None) == began + MOST_SECONDS
-    assert until(Source("account_history", "1", noon)) == began + MOST_EVENT_DRIVEN_SECONDS
-    assert until(Source("client_invoices", "1", noon - timedelta(seconds=80))) == began + 10
+    assert until(AnswerSource("account_history", "1", noon)) == began + MOST_EVENT_DRIVEN_SECONDS
+    assert until(AnswerSource("client_invoices", "1", noon - timedelta(seconds=80))) == began + 10
     assert until(None, stale=True) == 0
     assert until(None, at=began + 790) == began + 800, "a quarter of an hour begins, and somewhere a day"

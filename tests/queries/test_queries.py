@@ -178,7 +178,9 @@ async def test_a_pending_order_is_its_own_accounts_alone(store: Store, pending: 
 async def test_drafts_are_never_shown(store: Store) -> None:
     await add_invoice(store.pool, HANA, 8, status="draft")
     assert "8" not in (await ids(store, HANA, Page()))[0]
-    answer = await invoices.list_invoices(store, HANA, Page(), lambda after: after, invoices.Wanted(status="draft"))
+    answer = await invoices.list_invoices(
+        store, HANA, Page(), lambda after: after, invoices.InvoiceFilter(status="draft")
+    )
     assert msgspec.json.decode(answer.body)["items"] == []
     with pytest.raises(NotFound):
         await invoices.invoice(store, HANA, "8")

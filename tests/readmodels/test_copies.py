@@ -7,32 +7,32 @@ import pytest
 from redis.asyncio import Redis
 
 from app.cache import redis_pipeline as copies_module
-from app.cache.redis_pipeline import Copies
+from app.cache.redis_pipeline import RedisPipeline
 
 
-async def works(copies: Copies, wanted: bool = True) -> None:
+async def works(copies: RedisPipeline, wanted: bool = True) -> None:
     async with asyncio.timeout(30):
         while copies.works is not wanted:
             await asyncio.sleep(0.01)
 
 
 @pytest.fixture
-async def copies(engines: tuple[str, str], redis: Redis) -> AsyncIterator[Copies]:
-    found = Copies(engines[1])
+async def copies(engines: tuple[str, str], redis: Redis) -> AsyncIterator[RedisPipeline]:
+    found = RedisPipeline(engines[1])
     found.open()
     await works(found)
     yield found
     await found.close()
 
 
-async def test_everybody_gets_their_own_answer(copies: Copies) -> None:
+async def test_everybody_gets_their_own_answer(copies: RedisPipeline) -> None:
     copies.tell(b"SET", b"present", b"\r\nodd\0bytes" * 1_000)
     asked = [copies.ask(b"INCR", b"n") for _ in range(50)] + [copies.ask(b"GET", b"absent"), copies.ask(b"NONSENSE")]
     found = await asyncio.gather(*asked, copies.ask(b"GET", b"present"))
     assert found == [*range(1, 51), None, None, b"\r\nodd\0bytes" * 1_000]
 
 
-async def test_one_turn_of_the_loop_is_one_write(copies: Copies) -> None:
+async def test_one_turn_of_the_loop_is_one_write(copies: RedisPipeline) -> None:
     writes: list[bytes] = []
     transport = copies._transport
     assert transport is not None
@@ -52,7 +52,7 @@ async def test_one_turn_of_the_loop_is_one_write(copies: Copies) -> None:
 
 
 async def test_who_waits_when_the_connection_breaks_gets_nothing_and_the_next_gets_an_answer(
-    copies: Copies, redis: Redis
+    copies: RedisPipeline, redis: Redis
 ) -> None:
     waiting = asyncio.create_task(copies.ask(b"BLPOP", b"never", b"0"))
     await asyncio.sleep(0.02)
@@ -71,7 +71,7 @@ async def test_a_server_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyP
         writer.close()
 
     server = await asyncio.start_server(hello_and_then_silence, "127.0.0.1", 0)
-    copies = Copies(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+    copies = RedisPipeline(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
     copies.open()
     await works(copies)
     async with asyncio.timeout(30):  # it would never end if nobody lost patience
@@ -81,7 +81,7 @@ async def test_a_server_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyP
 
 
 async def test_without_a_server_nobody_waits() -> None:
-    copies = Copies("redis://127.0.0.1:9/0")
+    copies = RedisPipeline("redis://127.0.0.1:9/0")
     copies.open()
     await asyncio.sleep(0.05)
     assert await asyncio.wait_for(copies.ask(b"GET", b"a"), 0.1) is None
@@ -89,7 +89,7 @@ async def test_without_a_server_nobody_waits() -> None:
     await copies.close()
 
 
-async def test_more_than_may_wait_is_refused(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_than_may_wait_is_refused(copies: RedisPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies_module, "MOST_WAITING", 3)
     found = await asyncio.gather(*(copies.ask(b"PING") for _ in range(5)))
     assert found == [b"PONG"] * 3 + [None] * 2

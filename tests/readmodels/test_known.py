@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from app.cache.read_through import Known
+from app.cache.read_through import ReadThrough
 
 
 class Source:
@@ -26,7 +26,7 @@ class Source:
 
 async def test_all_who_ask_in_one_turn_share_one_question() -> None:
     source = Source()
-    known = Known(source.read, 10)
+    known = ReadThrough(source.read, 10)
     assert await asyncio.gather(*(known.read(key) for key in "abab")) == ["old"] * 4
     assert source.asked == [["a", "b"]]
     assert known.get("a") == "old"
@@ -34,7 +34,7 @@ async def test_all_who_ask_in_one_turn_share_one_question() -> None:
 
 async def test_what_is_forgotten_while_it_is_read_is_not_kept_and_asked_for_anew() -> None:
     source = Source()
-    known = Known(source.read, 10)
+    known = ReadThrough(source.read, 10)
     source.may_answer.clear()
     early = asyncio.create_task(known.read("a"))
     await asyncio.sleep(0.01)
@@ -57,7 +57,7 @@ async def test_what_is_forgotten_while_it_is_read_is_not_kept_and_asked_for_anew
 
 async def test_absence_is_not_remembered_and_the_oldest_goes_first() -> None:
     source = Source()
-    known = Known(source.read, 2)
+    known = ReadThrough(source.read, 2)
     for key in ("absent", "a", "b", "c"):
         await known.read(key)
     assert [known.get(key) for key in ("absent", "a", "b", "c")] == [None, None, "old", "old"]
@@ -68,7 +68,7 @@ async def test_a_failure_reaches_everybody_and_is_not_kept() -> None:
     async def failing(keys: Sequence[str]) -> Mapping[str, str]:
         raise OSError("away")
 
-    known: Known[str] = Known(failing, 10)
+    known: ReadThrough[str] = ReadThrough(failing, 10)
     for found in await asyncio.gather(known.read("a"), known.read("a"), return_exceptions=True):
         assert isinstance(found, OSError)
     with pytest.raises(OSError, match="away"):

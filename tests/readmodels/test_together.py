@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from app.cache.batching import Together
+from app.cache.batching import Batcher
 
 
 async def test_who_asks_while_an_answer_is_on_its_way_is_asked_for_anew() -> None:
@@ -18,7 +18,7 @@ async def test_who_asks_while_an_answer_is_on_its_way_is_asked_for_anew() -> Non
         await asyncio.sleep(0.02)
         return found
 
-    together = Together(read)
+    together = Batcher(read)
     early = [asyncio.create_task(together.ask(key)) for key in "aab"]
     await asyncio.sleep(0.01)
     value = 2
@@ -31,7 +31,7 @@ async def test_a_failure_reaches_everybody_who_asked() -> None:
     async def read(keys: Sequence[str]) -> Mapping[str, int]:
         raise OSError("away")
 
-    together = Together(read)
+    together = Batcher(read)
     found = await asyncio.gather(*(together.ask(key) for key in "ab"), return_exceptions=True)
     assert [type(each) for each in found] == [OSError, OSError]
     with pytest.raises(OSError, match="away"):

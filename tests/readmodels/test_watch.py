@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from app.cache.lease import LEASE_SECONDS, Watch
+from app.cache.lease import LEASE_SECONDS, Lease
 from app.commands.identity.sessions import session_store
 from app.settings import Settings
 from tests.fixtures.changes import INVOICE, change
@@ -23,7 +23,7 @@ __all__ = ["account", "feed", "first_generations"]
 class Ear:
     """What a watch hears."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Lease) -> None:
         self.watch, self.words = watch, list[str]()
 
     async def heard(self) -> set[str]:
@@ -38,7 +38,7 @@ class Ear:
 
 @pytest.fixture
 async def ear(engines: tuple[str, str], pool: asyncpg.Pool) -> AsyncIterator[Ear]:
-    watch = Watch()
+    watch = Lease()
     found = Ear(watch)
     watch.open(engines[0], found.words.append)
     while not await watch.held():

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from app.cli.demo.journey import Journey
-from app.cli.demo.timeline import Printer, Step, Summary
+from app.cli.demo.timeline import JourneyStep, JourneySummary, Printer
 from app.cli.demo.timeline import as_json as timeline_json
 from app.cli.demo.visitor import JourneyError
 from app.cli.stack.running import explained, held, ready_text, say, wait_until_stopped
@@ -34,7 +34,7 @@ def run_demo(*, leave: bool, as_json: bool) -> int:
     return status
 
 
-def _live(stack: Stack, *, as_json: bool) -> Summary:
+def _live(stack: Stack, *, as_json: bool) -> JourneySummary:
     console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     state = stack.start()
@@ -43,7 +43,7 @@ def _live(stack: Stack, *, as_json: bool) -> Summary:
     if not as_json:
         console.print("\n[bold]One new customer, from sign-up to a paid invoice[/bold]\n")
 
-    def tell(step: Step) -> None:
+    def tell(step: JourneyStep) -> None:
         if not as_json:
             printer.step(step)
 
@@ -62,9 +62,9 @@ def _live(stack: Stack, *, as_json: bool) -> Summary:
     return summary
 
 
-def _summary(journey: Journey, problem: str, start_ms: float) -> Summary:
+def _summary(journey: Journey, problem: str, start_ms: float) -> JourneySummary:
     lags = sorted(step.lag_ms for step in journey.steps if step.lag_ms is not None)
-    return Summary(
+    return JourneySummary(
         held=not problem and journey.upstream_calls == 0,
         problem=problem,
         journey_ms=journey.steps[-1].at_ms if journey.steps else 0.0,

@@ -16,7 +16,7 @@ from uuid import uuid4
 from app.cli.demo.running_services import live_with_services
 from app.cli.demo.sim_basket import SKUS, sim_basket
 from app.cli.demo.support import ask_support, look_at_the_first_screen
-from app.cli.demo.timeline import Step
+from app.cli.demo.timeline import JourneyStep
 from app.cli.demo.tour import Tour
 from app.cli.demo.visitor import JourneyError, Visitor
 
@@ -44,16 +44,16 @@ READS = (
 ROUNDS, ROUND_SECONDS = 20, 0.5
 """A worker's own call may fall among the reads by chance; what a query asks would be asked every time."""
 
-Tell = Callable[[Step], None]
+TellStep = Callable[[JourneyStep], None]
 
 
 class Journey:
     """One customer's story; `steps` is what happened so far."""
 
-    def __init__(self, state: dict[str, Any], tell: Tell) -> None:
+    def __init__(self, state: dict[str, Any], tell: TellStep) -> None:
         self.state = state
         self.visitor = Visitor(state)
-        self.steps: list[Step] = []
+        self.steps: list[JourneyStep] = []
         self._tell = tell
         self._basket = sim_basket()
         self._began = time.monotonic()
@@ -86,7 +86,7 @@ class Journey:
 
     def say(self, who: str, what: str, **more: Any) -> None:
         """One more step."""
-        step = Step(at_ms=(time.monotonic() - self._began) * 1000, who=who, what=what, **more)
+        step = JourneyStep(at_ms=(time.monotonic() - self._began) * 1000, who=who, what=what, **more)
         self.steps.append(step)
         self._tell(step)
 

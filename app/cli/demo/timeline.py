@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class JourneyStep(Struct, frozen=True, kw_only=True):
     """One thing that happened.
 
     Attributes:
@@ -27,7 +27,7 @@ class Step(Struct, frozen=True, kw_only=True):
     lag_ms: float | None = None
 
 
-class Summary(Struct, frozen=True, kw_only=True):
+class JourneySummary(Struct, frozen=True, kw_only=True):
     """How it went."""
 
     held: bool
@@ -50,7 +50,7 @@ class Printer:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def step(self, step: Step) -> None:
+    def step(self, step: JourneyStep) -> None:
         """One line, and a second for what was written."""
         line = Text(f"{step.at_ms / 1000:7.2f} s  ", style="dim")
         line.append(f"{step.who:<9}", style=COLOURS.get(step.who, ""))
@@ -63,7 +63,7 @@ class Printer:
         if step.wrote:
             self._console.print(Text(f"                    ↳ {step.wrote}", style="dim"))
 
-    def summary(self, summary: Summary) -> None:
+    def summary(self, summary: JourneySummary) -> None:
         """The figures."""
         table = Table(title="How it went", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         table.add_row("journey", "held" if summary.held else f"[red]did not hold: {summary.problem}[/red]")
@@ -79,6 +79,6 @@ class Printer:
         self._console.print(table)
 
 
-def as_json(steps: list[Step], summary: Summary) -> dict[str, Any]:
+def as_json(steps: list[JourneyStep], summary: JourneySummary) -> dict[str, Any]:
     """Everything a program may want."""
     return {"summary": structs.asdict(summary), "timeline": [structs.asdict(step) for step in steps]}

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from app.cli.operate import operate
 from app.errors import PortalError
-from app.ingest.catch_up.backfill import OBJECTS, Backfill, Step
+from app.ingest.catch_up.backfill import OBJECTS, Backfill, BackfillStep
 from app.resources import Resources
 
 
@@ -66,7 +66,7 @@ def _tell(done: Mapping[str, int], seconds: float, *, whole: bool) -> None:
         click.echo(f"Everything was read in {seconds} s; `portal lag` shows what is still to be applied.")
 
 
-async def _follow(steps: AsyncIterator[Step], bars: Progress, done: dict[str, int]) -> None:
+async def _follow(steps: AsyncIterator[BackfillStep], bars: Progress, done: dict[str, int]) -> None:
     tasks: dict[str, TaskID] = {}
     async for step in steps:
         if step.name not in tasks:

@@ -12,7 +12,7 @@ from app.cli.as_json import AS_JSON
 from app.cli.operate import operate
 from app.projections.explain import MOST_ENTRIES
 from app.projections.explain import explain as explained
-from app.projections.explain.shapes import Entry, Explanation, Source
+from app.projections.explain.shapes import Explanation, ReceivedChange, Source
 from app.projections.registry import SLICES, projectors
 from app.resources import Resources
 
@@ -83,7 +83,7 @@ def _state(source: Source) -> str:
     return f"version {record.version}, {times}" + (", deleted" if record.deleted else "")
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: ReceivedChange) -> str:
     echo = ", echo of our own write" if entry.echo else ""
     settled = f"settled {entry.settled_at:%H:%M:%S.%f}: {entry.outcome}" if entry.settled_at else "open"
     tries = f", {entry.attempts} failed attempts" if entry.attempts else ""

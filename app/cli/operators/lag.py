@@ -17,7 +17,7 @@ from app.cli.operate import operate
 from app.ingest.lag.latency import Latency, latencies
 from app.ingest.lag.measure import measure
 from app.ingest.lag.report import MOST_COUNTED, Measures, concerns
-from app.integrations.admission.gates import Standing, told
+from app.integrations.admission.gates import UpstreamAvailability, told
 from app.resources import Resources
 
 REDIS_SECONDS = 2.0
@@ -30,7 +30,7 @@ class Lag(Struct, frozen=True, kw_only=True):
     concerns: list[str]
     measures: Measures
     latencies: list[Latency]
-    upstreams: list[Standing]
+    upstreams: list[UpstreamAvailability]
 
 
 @click.command()
@@ -112,7 +112,7 @@ def _feeds(m: Measures) -> Table:
     return table
 
 
-def _upstreams(found: list[Standing]) -> Table:
+def _upstreams(found: list[UpstreamAvailability]) -> Table:
     table = Table("upstream", "breaker", "since", "next try", "why", box=SIMPLE_HEAD)
     for each in found:
         retry_at = f"{each.retry_at:%H:%M:%S}" if each.retry_at else ""

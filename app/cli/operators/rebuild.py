@@ -24,7 +24,7 @@ from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
 from app.resources import Resources
 
-Answer = dict[str, Any]
+RebuildReport = dict[str, Any]
 
 
 @click.command()
@@ -48,7 +48,7 @@ def rebuild(name: str | None, every: bool, account: UUID | None, as_json: bool, 
     call. A rebuild that was stopped goes on where it was. Without NAME: which generations there are.
     """
 
-    async def work(resources: Resources) -> Answer:
+    async def work(resources: Resources) -> RebuildReport:
         if account:
             return await _account(resources, account)
         named = {each.name: each for each in projectors(resources.settings)}
@@ -71,18 +71,18 @@ def rebuild(name: str | None, every: bool, account: UUID | None, as_json: bool, 
         sys.exit(1)
 
 
-async def _account(resources: Resources, account: UUID) -> Answer:
+async def _account(resources: Resources, account: UUID) -> RebuildReport:
     version = await rebuilding.rebuild_account(resources.pool, with_previous(resources.settings), account)
     return {"account_id": str(account), "version": version}
 
 
-async def _list(resources: Resources) -> Answer:
+async def _list(resources: Resources) -> RebuildReport:
     async with resources.pool.acquire() as connection:
         found = await generations.existing(connection)
     return {"generations": [msgspec.structs.asdict(each) for each in found]}
 
 
-async def _rebuild(resources: Resources, projector: Projector, options: dict[str, Any]) -> Answer:
+async def _rebuild(resources: Resources, projector: Projector, options: dict[str, Any]) -> RebuildReport:
     with _bar(projector.name) as progress:
         outcome = await rebuilding.rebuild(
             resources.pool,
@@ -92,7 +92,7 @@ async def _rebuild(resources: Resources, projector: Projector, options: dict[str
             swap=not options["diff"],
             pace=Pace(options["share"]),
         )
-    answer: Answer = msgspec.to_builtins(outcome)
+    answer: RebuildReport = msgspec.to_builtins(outcome)
     if options["diff"] and not outcome.serving:
         answer["differences"] = await _differences(resources, projector, outcome.generation)
     return answer
@@ -124,7 +124,7 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
-def _show(answer: Answer) -> None:
+def _show(answer: RebuildReport) -> None:
     console = Console()
     if "generations" in answer:
         console.print(_generations(answer["generations"]))
@@ -148,7 +148,7 @@ def _show(answer: Answer) -> None:
         console.print(", ".join(f"{name} {value}" for name, value in answer.items()))
 
 
-def _generations(found: list[Answer]) -> Table:
+def _generations(found: list[RebuildReport]) -> Table:
     headings = ("read model", "generation", "version", "state", "filled", "since")
     table = Table(*headings, box=SIMPLE_HEAD)
     for each in found:

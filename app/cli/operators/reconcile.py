@@ -16,7 +16,7 @@ from app.cli.as_json import AS_JSON
 from app.cli.operate import operate
 from app.errors import NotFound
 from app.ingest.catch_up.reconcile import Reconcile
-from app.ingest.catch_up.tally import Finding
+from app.ingest.catch_up.tally import ObjectTally
 from app.ingest.refetch.owners import WHMCS_RESOURCES
 from app.ingest.refetch.upstreams import Upstreams
 from app.resources import Resources
@@ -34,11 +34,11 @@ def reconcile(source: str, since: datetime | None, clients: int, account: UUID |
     The workers do this by themselves every RECONCILE_SECONDS; drift is what was found, of what was looked at.
     """
 
-    async def work(resources: Resources) -> list[Finding]:
+    async def work(resources: Resources) -> list[ObjectTally]:
         run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
         if account:
             return await _one_account(resources, run, account)
-        found: list[Finding] = []
+        found: list[ObjectTally] = []
         if source in ("salesforce", "all"):
             found += [each async for each in run.salesforce(since.replace(tzinfo=UTC) if since else None)]
         if source in ("whmcs", "all"):
@@ -55,7 +55,7 @@ def reconcile(source: str, since: datetime | None, clients: int, account: UUID |
         sys.exit(1)
 
 
-def _show(found: Sequence[Finding]) -> None:
+def _show(found: Sequence[ObjectTally]) -> None:
     table = Table("source", "object", "checked", "differing", "failed", "took", box=SIMPLE_HEAD)
     for each in found:
         numbers = [str(number) for number in (each.checked, each.differing, each.failed)]
@@ -63,7 +63,7 @@ def _show(found: Sequence[Finding]) -> None:
     Console().print(table)
 
 
-def _say_what_to_do(failed: Sequence[Finding]) -> None:
+def _say_what_to_do(failed: Sequence[ObjectTally]) -> None:
     for each in failed:
         click.echo(
             f"portal: {each.failed} of {each.source} {each.object} could not be compared: {each.error}", err=True
@@ -75,7 +75,7 @@ def _say_what_to_do(failed: Sequence[Finding]) -> None:
     )
 
 
-async def _one_account(resources: Resources, run: Reconcile, account: UUID) -> list[Finding]:
+async def _one_account(resources: Resources, run: Reconcile, account: UUID) -> list[ObjectTally]:
     client_id = await resources.pool.fetchval(
         "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", account
     )

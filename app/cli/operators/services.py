@@ -17,9 +17,9 @@ from app.commands.execution.context import Context
 from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.scheduled import PlannedChange
+from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import noted
-from app.commands.subscriptions.staff_view import ServiceStory
+from app.commands.subscriptions.staff_view import ServiceView
 from app.commands.subscriptions.staff_view import story as story_of
 from app.commands.subscriptions.usage import usage_of
 from app.inputs import numbers
@@ -139,7 +139,7 @@ def scheduled_changes(limit: int, as_json: bool) -> None:
         Console().print(_scheduled(found))
 
 
-def _decide(work: Callable[[Context, Operator], Awaitable[ServiceStory]], as_json: bool) -> None:
+def _decide(work: Callable[[Context, Operator], Awaitable[ServiceView]], as_json: bool) -> None:
     story = operate(lambda r: work(r.context, operator()))
     if as_json:
         print_json(story)
@@ -162,7 +162,7 @@ def _table(found: list[PlanChange]) -> Table:
     return table
 
 
-def _scheduled(found: list[PlannedChange]) -> Table:
+def _scheduled(found: list[ScheduledPlanChange]) -> Table:
     table = Table("planned", "service", "from", "to", "on", "state", "attempts", "error", box=SIMPLE_HEAD)
     for each in found:
         error = ": ".join(filter(None, (each.error_code, each.error_message)))

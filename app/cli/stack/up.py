@@ -23,7 +23,7 @@ from app.cli.stack import embedded, sample_data
 from app.cli.stack.canaries import canaries
 from app.cli.stack.embedded import Engine
 from app.cli.stack.environment import beside_sandbox
-from app.cli.stack.processes import Spec, Supervisor
+from app.cli.stack.processes import Say, Spec, Supervisor
 from app.cli.stack.sample_users import register_samples
 from app.errors import UpstreamError
 from app.settings import Settings, load
@@ -31,8 +31,6 @@ from app.settings import Settings, load
 READY_SECONDS = 60
 NO_STAND_INS = "The stand-ins for the upstreams come with the source code alone; see `make setup` there."
 STAFF = {"email": "staff@example.jp", "password": "staff of the sample portal 7"}
-
-Say = Callable[[str], None]
 
 
 class UpError(Exception):

@@ -11,14 +11,14 @@ from msgspec.structs import asdict
 from app.commands.account.edit_client import edit
 from app.commands.execution import postal_addresses
 from app.commands.execution.context import Actor, Context, Done
-from app.commands.identity.enrolment.sign_up import Address
+from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.readmodels import profiles
 
 
 class ChangeAddress(Struct):
     """The new address, and the one that the caller decided on, if it said so."""
 
-    address: Address
+    address: SignUpAddress
     expected: profiles.Address | None = None
 
 

@@ -18,7 +18,7 @@ from app.inputs.numbers import Phone
 from app.inputs.text import Line
 from app.readmodels.profiles import Profile
 
-Name = Annotated[Line, Meta(min_length=1, max_length=100)]
+PersonName = Annotated[Line, Meta(min_length=1, max_length=100)]
 Telephone = Annotated[Phone, Meta(max_length=60)]
 WHMCS_NAMES = {
     "first_name": "firstname",
@@ -31,9 +31,9 @@ WHMCS_NAMES = {
 class ProfileChange(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is left out stays as it is. WHMCS takes an empty company for none given, so one cannot be emptied here."""
 
-    first_name: Name | UnsetType = UNSET
-    last_name: Name | UnsetType = UNSET
-    company: Name | UnsetType = UNSET
+    first_name: PersonName | UnsetType = UNSET
+    last_name: PersonName | UnsetType = UNSET
+    company: PersonName | UnsetType = UNSET
     phone: Telephone | UnsetType = UNSET
 
 

@@ -5,7 +5,7 @@ from datetime import date
 
 from app.errors import PaymentRefused, UpstreamRejected
 from app.integrations.whmcs.faults import CARD_INVALID, GATEWAY_ERROR, INSUFFICIENT_FUNDS
-from app.integrations.whmcs.records import Record
+from app.integrations.whmcs.records import WhmcsRecord
 
 REASONS = {
     INSUFFICIENT_FUNDS: (
@@ -26,7 +26,7 @@ REASONS = {
 EXPIRED = "Your card ending in {last_four} has expired, so nothing was charged. Please add a new one."
 
 
-def refusal(error: UpstreamRejected, methods: Sequence[Record], today: date) -> PaymentRefused:
+def refusal(error: UpstreamRejected, methods: Sequence[WhmcsRecord], today: date) -> PaymentRefused:
     """What the customer is told."""
     reason = error.vendor_code
     if reason not in (INSUFFICIENT_FUNDS, GATEWAY_ERROR) and methods and all(_expired(each, today) for each in methods):
@@ -38,7 +38,7 @@ def refusal(error: UpstreamRejected, methods: Sequence[Record], today: date) -> 
     return PaymentRefused()
 
 
-def _expired(method: Record, today: date) -> bool:
+def _expired(method: WhmcsRecord, today: date) -> bool:
     """Whether its expiry, `MM/YY`, has passed; a method without one never expires."""
     month, _, year = (method.data.get("expiry_date") or "").partition("/")
     dated = month.isdecimal() and year.isdecimal()

@@ -34,7 +34,7 @@ from app.errors import (
 from app.ingest.refetch.owners import whmcs_hint
 from app.intake import parse
 from app.integrations.whmcs.faults import WHMCS
-from app.integrations.whmcs.records import Record
+from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money
 from app.room import Room
 
@@ -94,7 +94,7 @@ async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Do
     return await _taken(ctx, invoice_id, money(amount, currency), after)
 
 
-async def _chargeable(ctx: Context, actor: Actor, invoice: Record) -> Sequence[Record]:
+async def _chargeable(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Sequence[WhmcsRecord]:
     """The methods on file, with the invoice set to a gateway that can charge one of them."""
     methods = await ctx.whmcs.pay_methods(actor.whmcs_client_id)
     if not methods:
@@ -111,7 +111,7 @@ async def _chargeable(ctx: Context, actor: Actor, invoice: Record) -> Sequence[R
     return methods
 
 
-async def _charge(ctx: Context, actor: Actor, invoice: Record, methods: Sequence[Record]) -> Live | None:
+async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Sequence[WhmcsRecord]) -> Live | None:
     """Charge, and look at what came of it; None when it was taken and cannot be looked at."""
     invoice_id = invoice.record_id
     try:
@@ -139,7 +139,7 @@ async def _charge(ctx: Context, actor: Actor, invoice: Record, methods: Sequence
     return await _look(ctx, actor, invoice)
 
 
-async def _look(ctx: Context, actor: Actor, invoice: Record) -> Live | None:
+async def _look(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None:
     """The invoice as it is now. What cannot be read at once a worker reads as soon as that works."""
     try:
         return await read(ctx, actor, invoice.record_id, invoice.data["currencycode"])

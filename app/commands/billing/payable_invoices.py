@@ -14,7 +14,7 @@ from app.commands.billing import captures
 from app.commands.execution.context import Actor, Context
 from app.errors import Conflict, NotFound, UpstreamNotFound, Violation
 from app.ingest.apply.mirror import now
-from app.integrations.whmcs.records import Record, change
+from app.integrations.whmcs.records import WhmcsRecord, change
 from app.readmodels.freshness import BOUND_SECONDS
 from app.readmodels.invoices import PAYABLE, status_of
 
@@ -77,7 +77,7 @@ async def _verified(ctx: Context, actor: Actor, row: Any) -> OpenInvoice:
 class Live(Struct, frozen=True):
     """An invoice as WHMCS has it now; `submission` brings it into the read model."""
 
-    record: Record
+    record: WhmcsRecord
     submission: int | None
 
     @property

@@ -9,7 +9,7 @@ from msgspec.structs import asdict, replace
 from app.errors import RuleViolated, Violation
 from app.inputs.numbers import folded
 from app.integrations.salesforce.org import limits
-from app.integrations.salesforce.org.limits import Limit
+from app.integrations.salesforce.org.limits import FieldLimit
 from app.readmodels.profiles import Address
 
 _CODES = """
@@ -81,7 +81,7 @@ _EMPTY = "Please fill this in."
 TOO_LONG = "field_too_long"
 
 
-class Lines(Protocol):
+class LongLines(Protocol):
     """What is long of an address."""
 
     @property
@@ -96,7 +96,7 @@ class Lines(Protocol):
     def postcode(self) -> str: ...
 
 
-def too_long(address: Lines) -> list[tuple[str, Limit]]:
+def too_long(address: LongLines) -> list[tuple[str, FieldLimit]]:
     """The parts that an order could not take with it. Both lines together are the street there."""
     street = f"{address.address1}\n{address.address2}" if address.address2 else address.address1
     values = {

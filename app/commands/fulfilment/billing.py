@@ -5,7 +5,7 @@ from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Paus
 from app.errors import UpstreamRejected
 from app.intake.words import folded
 from app.integrations.salesforce import activation
-from app.integrations.whmcs.client import NewOrder, OrderLine
+from app.integrations.whmcs.client import NewServiceOrder, OrderLine
 from app.readmodels.invoices import status_of
 
 PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
@@ -74,7 +74,7 @@ async def _same_currency(work: Work) -> bool:
     return bool(currency == work.ctx.settings.salesforce_currency)
 
 
-def _new_order(work: Work, *, priced: bool) -> NewOrder:
+def _new_order(work: Work, *, priced: bool) -> NewServiceOrder:
     lines = [
         OrderLine(
             pid=line.whmcs_product_id,
@@ -85,7 +85,7 @@ def _new_order(work: Work, *, priced: bool) -> NewOrder:
         )
         for line in work.order.lines
     ]
-    return NewOrder(
+    return NewServiceOrder(
         whmcs_client_id=work.whmcs_client_id,
         salesforce_order_id=work.order.order_id,
         lines=lines,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from app.commands.fulfilment.work import Fail
 from app.intake.words import folded
-from app.integrations.salesforce.activation import Line, LiveOrder
+from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Porting
 
 CATEGORIES = frozenset({"internet", "sim", "vpn", "hosting", "other"})
@@ -41,7 +41,7 @@ def _obstacles(order: LiveOrder) -> Iterator[Fail]:
         yield from _unclear_transfer(order.porting)
 
 
-def _unclear(line: Line) -> Iterator[Fail]:
+def _unclear(line: FulfilmentLine) -> Iterator[Fail]:
     if line.quantity is None or line.quantity < 1:
         yield Fail("QUANTITY_NOT_WHOLE", f"The quantity of {line.sku} is no whole number of pieces.")
     if line.unit_price is None:

@@ -119,7 +119,7 @@ class ProvisionCount(Struct, frozen=True):
     count: int
 
 
-class Pace(Struct, frozen=True, kw_only=True):
+class DailyPace(Struct, frozen=True, kw_only=True):
     """How the last day went: orders activated, seconds from approval to activated (None without any), and how many
     orders paused for which reason."""
 
@@ -161,11 +161,11 @@ async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentStory:
     )
 
 
-async def pace(pool: asyncpg.Pool) -> Pace:
+async def pace(pool: asyncpg.Pool) -> DailyPace:
     """The last 24 hours."""
     row = await pool.fetchrow(_PACE)
     pauses = await pool.fetch(_PAUSES, list(STEPS))
-    return Pace(**dict(row), pauses={each["code"]: each["count"] for each in pauses})
+    return DailyPace(**dict(row), pauses={each["code"]: each["count"] for each in pauses})
 
 
 async def counts(pool: asyncpg.Pool) -> list[Count]:

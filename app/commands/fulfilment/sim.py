@@ -4,7 +4,7 @@ from app.commands.fulfilment.obstacles import GENDERS, SIM_KINDS, obstacle
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.intake.words import folded
 from app.integrations.freebit.client import EsimActivation, Mnp
-from app.integrations.salesforce.activation import Line, assigned_sim
+from app.integrations.salesforce.activation import FulfilmentLine, assigned_sim
 from app.integrations.salesforce.orders import ESIM, Porting
 from app.integrations.whmcs import services as whmcs_services
 
@@ -27,7 +27,7 @@ async def sim(work: Work) -> Outcome:
     return await _watch(work, plan)
 
 
-async def _ask(work: Work, plan: Line) -> Outcome:
+async def _ask(work: Work, plan: FulfilmentLine) -> Outcome:
     order = work.order
     if stop := obstacle(order):
         return stop
@@ -69,7 +69,7 @@ def _unanswered(work: Work, number: str | None) -> Outcome | None:
     return Wait(SETTLE_SECONDS - asked) if asked < SETTLE_SECONDS else None
 
 
-async def _send(work: Work, plan: Line, number: str | None) -> str | None:
+async def _send(work: Work, plan: FulfilmentLine, number: str | None) -> str | None:
     freebit, order = work.ctx.freebit, work.order
     if folded(order.sim_type) == folded(ESIM):
         kind = SIM_KINDS[folded(plan.sim_plan_type)]
@@ -87,7 +87,7 @@ async def _accepted(work: Work, number: str) -> Outcome:
     return Wait(work.ctx.settings.freebit_poll_seconds)
 
 
-async def _watch(work: Work, plan: Line) -> Outcome:
+async def _watch(work: Work, plan: FulfilmentLine) -> Outcome:
     freebit, order, facts = work.ctx.freebit, work.order, work.job.facts
     line = await freebit.detail(facts["sim_account"])
     if line is not None and line.active:
@@ -104,7 +104,7 @@ async def _watch(work: Work, plan: Line) -> Outcome:
     return Wait(_poll_seconds(waited, work.ctx.settings.freebit_poll_seconds))
 
 
-async def _name_line(work: Work, plan: Line, number: str) -> None:
+async def _name_line(work: Work, plan: FulfilmentLine, number: str) -> None:
     """Where other services have their domain WHMCS keeps a SIM's number, so that everybody sees which it bills."""
     services = dict(zip((line.item_id for line in work.order.lines), work.job.facts["service_ids"], strict=False))
     if service_id := services.get(plan.item_id):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from app.commands.execution.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.intake.words import folded
-from app.integrations.salesforce.activation import Line, LiveOrder
+from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 
 TRIES = 3
 FIRST_RETRY_SECONDS = 5.0
@@ -47,7 +47,7 @@ class Work(Struct, kw_only=True):
         )
         self.job.facts.update(facts)
 
-    def plan(self, category: str) -> Line | None:
+    def plan(self, category: str) -> FulfilmentLine | None:
         """The order's service line of a Salesforce category."""
         return next((line for line in self._services() if folded(line.category) == folded(category)), None)
 
@@ -55,7 +55,7 @@ class Work(Struct, kw_only=True):
         """What is to be set up once the order is active; empty for nothing."""
         return next((line.provision_template for line in self._services() if line.provision_template), "")
 
-    def _services(self) -> list[Line]:
+    def _services(self) -> list[FulfilmentLine]:
         return [line for line in self.order.lines if folded(line.item_class) == "service"]
 
     def seconds_since(self, fact: str) -> float | None:

@@ -16,7 +16,7 @@ from app.commands.identity.password_strength import LEAST_SCORE, judged
 from app.errors import InvalidRequest, Overloaded, Violation
 
 SHORTEST, LONGEST = 12, 128
-Verdict = Literal["wrong", "right", "outdated"]
+PasswordVerdict = Literal["wrong", "right", "outdated"]
 """`outdated`: right, and the hash is older than today's parameters or made of another form of the text."""
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP: argon2id, 19 MiB, t=2, p=1
@@ -90,7 +90,7 @@ async def hashed(password: str) -> str:
         return await asyncio.to_thread(_HASHER.hash, usual(password))
 
 
-async def verdict(stored: str | None, password: str) -> Verdict:
+async def verdict(stored: str | None, password: str) -> PasswordVerdict:
     """Whether this is the password, and whether its hash should be replaced. Without a stored hash it takes just as
     long, and is wrong.
 
@@ -111,7 +111,7 @@ async def matches(stored: str | None, password: str) -> bool:
     return await verdict(stored, password) != "wrong"
 
 
-def _verdict(stored: str, password: str) -> Verdict:
+def _verdict(stored: str, password: str) -> PasswordVerdict:
     plain = usual(password)
     as_usual = _verify(stored, plain)
     as_typed = plain != password and _verify(stored, password)  # tried whatever came before: the time tells nothing

@@ -13,11 +13,11 @@ from app.inputs.domain import Domain
 from app.inputs.numbers import Country, Digits, Postcode, PromoCode
 from app.inputs.text import Line, LineOrNothing
 
-Short = Annotated[LineOrNothing, Meta(max_length=100)]
+ShortText = Annotated[LineOrNothing, Meta(max_length=100)]
 UpTo40 = Annotated[LineOrNothing, Meta(max_length=40)]
 Number = Annotated[Digits, Meta(max_length=100)]
 Site = Annotated[Domain, Meta(max_length=253)]
-Promotion = Annotated[PromoCode, Meta(min_length=1, max_length=50)]
+PromotionCode = Annotated[PromoCode, Meta(min_length=1, max_length=50)]
 Required = Annotated[Line, Meta(min_length=1, max_length=100)]
 
 
@@ -34,10 +34,10 @@ class NumberTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     reservation_number: Annotated[Number, Meta(description="Ten digits, from the present carrier.")] = ""
     expires_on: Annotated[date | None, Meta(description="Last day of the reservation.")] = None
     phone_number: Annotated[Number, Meta(description="The number; hyphens between the digits are dropped.")] = ""
-    last_name: Short = ""
-    first_name: Short = ""
-    last_name_kana: Annotated[Short, Meta(description="Full-width katakana.")] = ""
-    first_name_kana: Annotated[Short, Meta(description="Full-width katakana.")] = ""
+    last_name: ShortText = ""
+    first_name: ShortText = ""
+    last_name_kana: Annotated[ShortText, Meta(description="Full-width katakana.")] = ""
+    first_name_kana: Annotated[ShortText, Meta(description="Full-width katakana.")] = ""
     gender: Literal["male", "female", "corporate"] | None = None
     birthday: date | None = None
 
@@ -55,11 +55,11 @@ class Configuration(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     domain: Annotated[Site | None, Meta(description="Main domain, in any script; for hosting plans.")] = None
 
 
-class Address(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class OrderAddress(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A postal address; `country` is ISO 3166 alpha-2."""
 
     address1: Required
-    address2: Short = ""
+    address2: ShortText = ""
     city: Required
     state: Required
     postcode: Annotated[Postcode, Meta(min_length=1, max_length=20)]
@@ -71,6 +71,8 @@ class Basket(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     items: Annotated[list[BasketItem], Meta(min_length=1, max_length=20)]
     configuration: Configuration = field(default_factory=Configuration)
-    address: Annotated[Address | None, Meta(description="When it differs from the billing address on file.")] = None
-    promo_code: Annotated[Promotion | None, Meta(description="A promotion code; one an order.")] = None
+    address: Annotated[OrderAddress | None, Meta(description="When it differs from the billing address on file.")] = (
+        None
+    )
+    promo_code: Annotated[PromotionCode | None, Meta(description="A promotion code; one an order.")] = None
     address_confirmed: Annotated[bool, Meta(description="The customer confirmed the installation address.")] = False

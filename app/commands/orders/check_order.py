@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from app.commands.execution.context import Actor, Context, Done
 from app.commands.orders.basket import Basket
-from app.commands.orders.facts import Product, facts_for
+from app.commands.orders.facts import OrderableProduct, facts_for
 from app.commands.orders.rules import violations
 from app.errors import Violation
 from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, Promotion
@@ -63,7 +63,7 @@ def worth(given: Promotion | None, currency: str) -> str | None:
     return f"{given.code} will be taken into account on {when}."
 
 
-def totals(products: Iterable[Product], currency: str) -> Totals:
+def totals(products: Iterable[OrderableProduct], currency: str) -> Totals:
     """Sums by billing cycle."""
     monthly, once = Decimal(0), Decimal(0)
     for product in products:

@@ -54,7 +54,7 @@ LEFT JOIN read_model.profiles p USING (account_id)
 """
 
 
-class Product(Struct, frozen=True, kw_only=True):
+class OrderableProduct(Struct, frozen=True, kw_only=True):
     """A product as the catalog read model has it; `price` excludes tax."""
 
     sku: str
@@ -84,7 +84,7 @@ class KnownAddress(Struct, frozen=True, kw_only=True):
     country: str = ""
 
 
-class Profile(Struct, frozen=True):
+class OrderProfile(Struct, frozen=True):
     """The part of the profile document that orders need."""
 
     address: KnownAddress
@@ -97,7 +97,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     WHMCS's word.
     """
 
-    products: dict[str, Product]
+    products: dict[str, OrderableProduct]
     has_payment_method: bool
     has_active_sim: bool
     has_internet: bool
@@ -137,9 +137,9 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
     )
 
 
-def _product(row: Any) -> Product:
+def _product(row: Any) -> OrderableProduct:
     fields = dict(row)
-    return Product(price=fields.pop("unit_price"), **fields)
+    return OrderableProduct(price=fields.pop("unit_price"), **fields)
 
 
 async def _has_payment_method(ctx: Context, actor: Actor, row: Any) -> bool:
@@ -157,7 +157,7 @@ async def _client(ctx: Context, actor: Actor, row: Any) -> tuple[KnownAddress | 
     """The billing address, never one that may be stale: it is snapshotted into the order. And the client's status,
     which is believed no longer than the address is."""
     if row["profile"] is not None and not _older(row["profile_as_of"], ADDRESS_BOUND_SECONDS):
-        address = _usable(msgspec.json.decode(row["profile"], type=Profile).address)
+        address = _usable(msgspec.json.decode(row["profile"], type=OrderProfile).address)
         return address, row["client_status"] or ""
     data = (await ctx.whmcs.client(actor.whmcs_client_id)).data
     address = _usable(KnownAddress(**{name: data.get(name) or "" for name in KnownAddress.__struct_fields__}))

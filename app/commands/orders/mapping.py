@@ -7,7 +7,7 @@ from msgspec import convert
 
 from app.commands.execution import postal_addresses
 from app.commands.orders.basket import Basket, Configuration, NumberTransfer
-from app.commands.orders.facts import KnownAddress, Product
+from app.commands.orders.facts import KnownAddress, OrderableProduct
 from app.inputs.domain import ascii_form
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Choices, Porting, Snapshot
 from app.readmodels.profiles import Address
@@ -25,13 +25,13 @@ _INSTALLMENT = re.compile(r"[-_](SINGLE|12|24)[-_]?(?:M|MONTHS?)?$")
 GENDERS = {"male": "Male", "female": "Female", "corporate": "Corporate/Other"}
 
 
-def order_type(products: Iterable[Product]) -> str:
+def order_type(products: Iterable[OrderableProduct]) -> str:
     """The org's word for what is ordered."""
     categories = {product.category for product in products}
     return next((name for category, name in TYPES.items() if category in categories), "Other")
 
 
-def choices(configuration: Configuration, products: Sequence[Product]) -> Choices:
+def choices(configuration: Configuration, products: Sequence[OrderableProduct]) -> Choices:
     """The configuration as far as it concerns what is ordered; the rest is dropped."""
     categories = {product.category for product in products}
     has_sim, has_internet = "sim" in categories, "internet" in categories
@@ -58,7 +58,7 @@ def _installment(sku: str) -> str | None:
     return INSTALLMENTS.get(found.group(1)) if found else None
 
 
-def _voice(product: Product) -> set[str]:
+def _voice(product: OrderableProduct) -> set[str]:
     """Which voice option an add-on is, told from its SKU."""
     if product.item_class != "add_on":
         return set()

@@ -8,7 +8,7 @@ import msgspec
 
 from app.commands.execution.context import Actor
 from app.commands.orders.basket import Basket
-from app.commands.orders.facts import Facts, Product
+from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
 from app.ingest.apply.mirror import now
 from app.ingest.inbox.pending import Pending
@@ -58,7 +58,7 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
     )
 
 
-def _item(product: Product, currency: str) -> OrderItem:
+def _item(product: OrderableProduct, currency: str) -> OrderItem:
     return OrderItem(
         order_item_id="",
         sku=product.sku,

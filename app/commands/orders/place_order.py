@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from app.commands.execution import refusals
 from app.commands.execution.context import Actor, Context, Done
 from app.commands.orders.basket import Basket
-from app.commands.orders.facts import Facts, Product, facts_for
+from app.commands.orders.facts import Facts, OrderableProduct, facts_for
 from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
 from app.commands.orders.pending import pending_order
 from app.commands.orders.rules import violations
@@ -96,14 +96,14 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[
     return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
 
 
-async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[Product]) -> list[str]:
+async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[OrderableProduct]) -> list[str]:
     if not any(product.category == "internet" for product in chosen):
         return []
     return await orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id)
 
 
 def _behind_our_back(
-    chosen: Sequence[Product], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
+    chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
 ) -> list[Violation]:
     """What changed in Salesforce that the read model has not heard of yet."""
     problems = []
@@ -131,7 +131,7 @@ def _new_order(
     actor: Actor,
     basket: Basket,
     facts: Facts,
-    chosen: Sequence[Product],
+    chosen: Sequence[OrderableProduct],
     prices: Mapping[str, orders.Price],
     key: str,
 ) -> orders.NewOrder:

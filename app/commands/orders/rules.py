@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from app.commands.execution.postal_addresses import TOO_LONG, too_long
 from app.commands.orders.basket import Basket, NumberTransfer
-from app.commands.orders.facts import Facts, Product
+from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
 from app.errors import RuleViolated, Violation
 from app.inputs.domain import ascii_form
@@ -95,7 +95,7 @@ def internet(basket: Basket, facts: Facts) -> Iterator[Violation]:
         yield Violation("items", "duplicate_internet", sentence)
 
 
-def _eligible(plans: list[Product], facts: Facts) -> Iterator[Violation]:
+def _eligible(plans: list[OrderableProduct], facts: Facts) -> Iterator[Violation]:
     if facts.internet_status != "eligible":
         sentence = "We have not confirmed yet that Internet is available at your address. Please ask for a check first."
         yield Violation("items", "not_eligible", sentence)
@@ -251,14 +251,14 @@ RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (
 )
 
 
-def _chosen(basket: Basket, facts: Facts) -> list[Product]:
+def _chosen(basket: Basket, facts: Facts) -> list[OrderableProduct]:
     found = [facts.products.get(item.sku) for item in basket.items]
     return [product for product in found if product is not None]
 
 
-def _of(basket: Basket, facts: Facts, category: str) -> list[Product]:
+def _of(basket: Basket, facts: Facts, category: str) -> list[OrderableProduct]:
     return [product for product in _chosen(basket, facts) if product.category == category]
 
 
-def _class(products: list[Product], item_class: str) -> list[Product]:
+def _class(products: list[OrderableProduct], item_class: str) -> list[OrderableProduct]:
     return [product for product in products if product.item_class == item_class]

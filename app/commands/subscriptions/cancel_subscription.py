@@ -23,11 +23,11 @@ from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import whmcs_hint
 from app.inputs.text import LinesOrNothing
 from app.integrations.whmcs import cancellations, records
-from app.integrations.whmcs.cancellations import Kind
+from app.integrations.whmcs.cancellations import CancellationKind
 from app.integrations.whmcs.faults import CANCELLATION_EXISTS
 from app.readmodels.subscriptions import CHANGEABLE, Cancellation, When
 
-KINDS: dict[When, Kind] = {"now": "Immediate", "end_of_period": "End of Billing Period"}
+KINDS: dict[When, CancellationKind] = {"now": "Immediate", "end_of_period": "End of Billing Period"}
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
 
 

@@ -17,10 +17,10 @@ from msgspec import Meta, Struct
 from app.commands.execution.context import Actor, Context, Done
 from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.order import Terms, order
+from app.commands.subscriptions.plan_changes.order import AgreedTerms, order
 from app.commands.subscriptions.plan_changes.outcome import show
 from app.commands.subscriptions.plan_changes.schedule_for_date import begins, put_off
-from app.commands.subscriptions.plan_changes.scheduled import PlannedChange
+from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import Service, owned
 from app.commands.subscriptions.service_lock import own_turn
 from app.inputs.numbers import Amount, Currency
@@ -80,7 +80,7 @@ async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:
     async with own_turn(ctx, actor, request.subscription_id):
         service = await owned(ctx, actor, request.subscription_id)
         wanted = request.plan
-        terms = Terms(sku=wanted.sku, direction=request.direction, due_now=wanted.due_now, credit=wanted.credit)
+        terms = AgreedTerms(sku=wanted.sku, direction=request.direction, due_now=wanted.due_now, credit=wanted.credit)
         if wanted.effective_date and (
             done := await _ahead(ctx, service, terms, wanted.effective_date, actor.command_key)
         ):
@@ -90,7 +90,7 @@ async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:
     return Done(_result(change), submission, target=request.subscription_id)
 
 
-async def _ahead(ctx: Context, service: Service, terms: Terms, day: date, command_key: str) -> Done | None:
+async def _ahead(ctx: Context, service: Service, terms: AgreedTerms, day: date, command_key: str) -> Done | None:
     """Planned for its day; None for today, and for what was ordered when that day was today."""
     if own := await scheduled.of_command(ctx.pool, service.subscription_id, command_key):
         return Done(_planned(own), target=service.subscription_id)
@@ -103,7 +103,7 @@ async def _ahead(ctx: Context, service: Service, terms: Terms, day: date, comman
     return Done(_planned(planned), submission, target=service.subscription_id)
 
 
-def _planned(schedule: PlannedChange) -> PlanChanged:
+def _planned(schedule: ScheduledPlanChange) -> PlanChanged:
     return PlanChanged(
         change_id=schedule.schedule_id,
         subscription_id=schedule.subscription_id,
@@ -117,7 +117,7 @@ def _planned(schedule: PlannedChange) -> PlanChanged:
 
 def _result(change: PlanChange) -> PlanChanged:
     """To the customer a provider that failed is one that staff are working on."""
-    shown: dict[journal.State, Literal["awaiting_payment", "providing", "done"]] = {
+    shown: dict[journal.PlanChangeState, Literal["awaiting_payment", "providing", "done"]] = {
         "awaiting_payment": "awaiting_payment",
         "done": "done",
     }

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from app.commands.execution.context import Actor, Context
 from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.intake import parse
-from app.integrations.whmcs.records import Record
+from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money
 
 _FOUND = """
@@ -114,7 +114,7 @@ async def _live(ctx: Context, service: Service) -> Service:
     return as_read(service, record)
 
 
-def as_read(service: Service, record: Record) -> Service:
+def as_read(service: Service, record: WhmcsRecord) -> Service:
     """The service as WHMCS's record has it."""
     data = record.data
     return structs.replace(

@@ -18,7 +18,7 @@ from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.provider_accounts import hosting_account_if_any, line_of
 from app.commands.subscriptions.service import Service, anybodys, refuse_unless
 from app.commands.subscriptions.service_lock import turn
-from app.commands.subscriptions.staff_view import ServiceStory, done, of_kind
+from app.commands.subscriptions.staff_view import ServiceView, done, of_kind
 from app.errors import Conflict
 from app.integrations.whmcs import services as whmcs_services
 
@@ -28,7 +28,7 @@ WHERE category = $1 AND whmcs_product_id = $2 AND item_class = 'service'
 """
 
 
-async def terminate(ctx: Context, operator: Operator, subscription_id: str, reason: str) -> ServiceStory:
+async def terminate(ctx: Context, operator: Operator, subscription_id: str, reason: str) -> ServiceView:
     """End a service for good: a line loses its number, a hosting account everything in it. Bills are not touched.
 
     Raises:
@@ -45,7 +45,7 @@ async def terminate(ctx: Context, operator: Operator, subscription_id: str, reas
         return await done(ctx, operator, "service.terminate", service, reason=reason)
 
 
-async def sync_plan(ctx: Context, operator: Operator, subscription_id: str) -> ServiceStory:
+async def sync_plan(ctx: Context, operator: Operator, subscription_id: str) -> ServiceView:
     """Have the provider give the service the plan that WHMCS bills.
 
     Raises:
@@ -61,7 +61,7 @@ async def sync_plan(ctx: Context, operator: Operator, subscription_id: str) -> S
         return await done(ctx, operator, "service.sync_plan", service, plan=service.name)
 
 
-async def reissue(ctx: Context, operator: Operator, subscription_id: str, eid: str) -> ServiceStory:
+async def reissue(ctx: Context, operator: Operator, subscription_id: str, eid: str) -> ServiceView:
     """Have an eSIM's profile issued for another phone, told by its EID. The line is out of service until that is done.
 
     Raises:

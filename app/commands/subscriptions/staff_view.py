@@ -12,14 +12,14 @@ from app.audit import Operator, audit
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.scheduled import PlannedChange
+from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import Service, anybodys, as_read, noted
 from app.errors import Conflict
 from app.ingest.apply.mirror import now
 from app.integrations.whmcs import records
 
 
-class ServiceStory(Struct, frozen=True, kw_only=True):
+class ServiceView(Struct, frozen=True, kw_only=True):
     """A service, whose it is, every change of plan, and every one for a day to come. `status` is WHMCS's word."""
 
     subscription_id: str
@@ -30,10 +30,10 @@ class ServiceStory(Struct, frozen=True, kw_only=True):
     domain: str
     status: str
     plan_changes: list[PlanChange]
-    scheduled_changes: list[PlannedChange]
+    scheduled_changes: list[ScheduledPlanChange]
 
 
-async def story(ctx: Context, subscription_id: str) -> ServiceStory:
+async def story(ctx: Context, subscription_id: str) -> ServiceView:
     """A service of anybody; no upstream is asked.
 
     Raises:
@@ -55,7 +55,7 @@ async def of_kind(ctx: Context, subscription_id: str, category: str) -> Service:
     return service
 
 
-async def done(ctx: Context, operator: Operator, action: str, service: Service, **detail: str) -> ServiceStory:
+async def done(ctx: Context, operator: Operator, action: str, service: Service, **detail: str) -> ServiceView:
     """Audited, and the service as WHMCS has it after that; the read model follows."""
     await audit(ctx.pool, operator, action, [service.subscription_id], **detail)
     read_at = now()
@@ -66,10 +66,10 @@ async def done(ctx: Context, operator: Operator, action: str, service: Service, 
     return await _story(ctx, as_read(service, record))
 
 
-async def _story(ctx: Context, service: Service) -> ServiceStory:
+async def _story(ctx: Context, service: Service) -> ServiceView:
     same = ("subscription_id", "account_id", "whmcs_client_id", "category", "name", "domain", "status")
     fields = {name: getattr(service, name) for name in same}
-    return ServiceStory(
+    return ServiceView(
         **fields,
         plan_changes=await journal.of_service(ctx.pool, service.subscription_id),
         scheduled_changes=await scheduled_lists.of_service(ctx.pool, service.subscription_id),

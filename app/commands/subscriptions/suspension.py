@@ -11,11 +11,11 @@ from app.commands.subscriptions.confirmed_write import surely
 from app.commands.subscriptions.provider_accounts import hosting_account
 from app.commands.subscriptions.service import Service, refuse_unless
 from app.commands.subscriptions.service_lock import turn
-from app.commands.subscriptions.staff_view import ServiceStory, done, of_kind
+from app.commands.subscriptions.staff_view import ServiceView, done, of_kind
 from app.integrations.whmcs import services as whmcs_services
 
 
-async def suspend(ctx: Context, operator: Operator, subscription_id: str, reason: str) -> ServiceStory:
+async def suspend(ctx: Context, operator: Operator, subscription_id: str, reason: str) -> ServiceView:
     """Stop a hosting account's site and mail; nothing is lost.
 
     Raises:
@@ -32,7 +32,7 @@ async def suspend(ctx: Context, operator: Operator, subscription_id: str, reason
         return await done(ctx, operator, "service.suspend", service, reason=reason)
 
 
-async def unsuspend(ctx: Context, operator: Operator, subscription_id: str) -> ServiceStory:
+async def unsuspend(ctx: Context, operator: Operator, subscription_id: str) -> ServiceView:
     """Switch a suspended hosting account on again.
 
     Raises:

@@ -18,7 +18,7 @@ LONGEST_KEY = 200
 
 Render = Callable[[Done], Awaitable[bytes]]
 Prepare = Callable[[], Awaitable[Any]]
-Answer = tuple[bytes, int | None, UUID | None]
+KeptAnswer = tuple[bytes, int | None, UUID | None]
 """The body, the submission whose effects are awaited, and the account whose they are."""
 
 
@@ -41,7 +41,7 @@ async def run_command(
     context: Context = request.app.state.context
     key = _key(request, command)
 
-    async def work(by: Actor) -> Answer:
+    async def work(by: Actor) -> KeptAnswer:
         return await _run(context, command, by, await prepare() if prepare else body, render)
 
     if not key:
@@ -82,8 +82,8 @@ async def _begin(
 
 
 async def _noted(
-    context: Context, command: Command, begun: ledger.Running, status: int, work: Awaitable[Answer]
-) -> Answer:
+    context: Context, command: Command, begun: ledger.Running, status: int, work: Awaitable[KeptAnswer]
+) -> KeptAnswer:
     """Do the work and note in the ledger what became of it."""
     try:
         answer = await work
@@ -98,7 +98,7 @@ async def _noted(
     return answer
 
 
-async def _run(context: Context, command: Command, actor: Actor, request: Any, render: Render | None) -> Answer:
+async def _run(context: Context, command: Command, actor: Actor, request: Any, render: Render | None) -> KeptAnswer:
     done = await audited(context, actor, command, request)
     if done.submission is not None:
         shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
@@ -116,7 +116,9 @@ def _key(request: Request[Any, Any, Any], command: Command) -> str:
     return key
 
 
-def _response(context: Context, status: int, answer: Answer, extra: Mapping[str, str] | None = None) -> Response[bytes]:
+def _response(
+    context: Context, status: int, answer: KeptAnswer, extra: Mapping[str, str] | None = None
+) -> Response[bytes]:
     body, submission, account_id = answer
     headers = {"Cache-Control": "no-store", **(extra or {})}
     if submission is not None and account_id:

@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie, State
 from app.http.answering.preconditions import names, tags
 from app.http.answering.signed_tokens import seal, unseal
 from app.queries.reading.page import Page
-from app.queries.reading.store import Answer, Source
+from app.queries.reading.store import Answer, AnswerSource
 from app.settings import Settings
 
 PRIVATE = "private, no-cache"
@@ -76,7 +76,7 @@ def _max_age_seconds(request: Request[Any, Any, State]) -> float | None:
     return float(found.group(1)) if found else 0.0 if "no-cache" in directives else None
 
 
-def _worth_reading(source: Source, wanted_seconds: float | None) -> bool:
+def _worth_reading(source: AnswerSource, wanted_seconds: float | None) -> bool:
     """Whether to have it read again. What a feed keeps current is read for those who demand it, and what is everybody's
     for nobody."""
     if source.resource == "catalog":
@@ -84,11 +84,11 @@ def _worth_reading(source: Source, wanted_seconds: float | None) -> bool:
     return (source.past_bound and not source.by_events) or _older(source, wanted_seconds)
 
 
-def _older(source: Source, wanted_seconds: float | None) -> bool:
+def _older(source: AnswerSource, wanted_seconds: float | None) -> bool:
     return wanted_seconds is not None and (datetime.now(UTC) - source.as_of).total_seconds() > wanted_seconds
 
 
-async def _verified(request: Request[Any, Any, State], wishes: Sequence[Source], *, wait: bool) -> bool:
+async def _verified(request: Request[Any, Any, State], wishes: Sequence[AnswerSource], *, wait: bool) -> bool:
     """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
     context, verifications = request.app.state.context, request.app.state.verifications
     asked = [(wish.resource, wish.record_id, wish.as_of) for wish in wishes]

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
+class SingleFlight(Generic[T]):
     """One piece of work. Whoever asks while it is done gets the same result; it goes on when some of them leave."""
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:

@@ -18,7 +18,7 @@ from app.settings import Settings
 FLUSH_SECONDS = 0.2
 MOST_LINES = 200
 """Written at once: few enough that nobody waits for it."""
-Line = tuple[str, str, int, float, float]
+LogLine = tuple[str, str, int, float, float]
 """(request id, route, status, seconds it took, when it ended as seconds since the epoch)."""
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ class AccessLog:
     """What was answered since the last flush."""
 
     def __init__(self, settings: Settings) -> None:
-        self._lines: list[Line] = []
+        self._lines: list[LogLine] = []
         self._written = settings.log_level.lower() in ("debug", "info")
         self._second, self._time = 0, ""
         self._task: asyncio.Task[None] | None = None
@@ -65,7 +65,7 @@ class AccessLog:
         if self._written and lines:
             self._write(lines)
 
-    def _write(self, lines: list[Line]) -> None:
+    def _write(self, lines: list[LogLine]) -> None:
         processors = structlog.get_config()["processors"]
         if processors and isinstance(processors[-1], structlog.processors.JSONRenderer):
             sys.stderr.write("".join([self._shown(*line) for line in lines]))

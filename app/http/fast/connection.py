@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from app.errors import InvalidRequest, PortalError
 from app.http.answering.problems import MEDIA_TYPE, Busy, HeadersTooLarge, MethodNotImplemented, TooSlow, rendered
-from app.http.fast.connection_slots import Places
+from app.http.fast.connection_slots import ConnectionSlots
 from app.http.fast.upgrade import without_wish
 from app.http.middleware.request_context import REQUESTS, SECURITY_HEADERS, request_id_of
 from app.http.middleware.request_head import unread
@@ -43,7 +43,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(
         self,
-        places: Places,
+        places: ConnectionSlots,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],

@@ -12,7 +12,7 @@ PROXIES = "proxies"
 """Holds what all our proxies have."""
 
 
-class Places:
+class ConnectionSlots:
     """One a process. `most`: connections in all."""
 
     def __init__(self, most: int, settings: Settings) -> None:

@@ -14,10 +14,10 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.http.fast.connection import Connection
-from app.http.fast.connection_slots import Places
-from app.http.fast.miss import Visit
-from app.http.fast.path import Lane
-from app.http.fast.responses import Answer
+from app.http.fast.connection_slots import ConnectionSlots
+from app.http.fast.miss import Miss
+from app.http.fast.path import FastPath
+from app.http.fast.responses import ResponseParts
 
 log = structlog.get_logger()
 
@@ -25,10 +25,10 @@ log = structlog.get_logger()
 class HotConnection(Connection):
     """One connection."""
 
-    def __init__(self, lane: Lane, places: Places, *library: Any, **more: Any) -> None:
+    def __init__(self, lane: FastPath, places: ConnectionSlots, *library: Any, **more: Any) -> None:
         super().__init__(places, *library, **more)
         self._lane = lane
-        self._visit: Visit | None = None
+        self._visit: Miss | None = None
 
     def on_headers_complete(self) -> None:
         """The head is whole: answer at once, or begin to."""
@@ -41,7 +41,7 @@ class HotConnection(Connection):
             self._visit = found
             self.hand_on()
 
-    def _asked(self) -> Answer | Visit | None:
+    def _asked(self) -> ResponseParts | Miss | None:
         if self.parser.get_method() != b"GET":
             return None
         try:
@@ -62,7 +62,7 @@ class HotConnection(Connection):
         cycle.scope["began"] = asyncio.get_running_loop().time()  # type: ignore[typeddict-unknown-key]
         self._lane.fetch(visit, functools.partial(self._fetched, cycle, app))
 
-    def _fetched(self, cycle: RequestResponseCycle, app: Any, answer: Answer | None) -> None:
+    def _fetched(self, cycle: RequestResponseCycle, app: Any, answer: ResponseParts | None) -> None:
         if cycle.disconnected:
             return
         if answer is None:
@@ -72,7 +72,7 @@ class HotConnection(Connection):
         cycle.response_complete = True
         self.on_response_complete()
 
-    def _write(self, answer: Answer, *, keep_alive: bool) -> None:
+    def _write(self, answer: ResponseParts, *, keep_alive: bool) -> None:
         head, body = answer
         if keep_alive:
             self.transport.write(b"".join((head, b"\r\n", body)))

@@ -5,30 +5,30 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct
 
-from app.cache.lease import Watch
-from app.cache.read_through import Known
-from app.cache.redis_pipeline import Copies
-from app.commands.identity.sessions.session_cache import Visitor, visitors
+from app.cache.lease import Lease
+from app.cache.read_through import ReadThrough
+from app.cache.redis_pipeline import RedisPipeline
+from app.commands.identity.sessions.session_cache import SessionHolder, visitors
 from app.commands.identity.sessions.session_use import Touches
 from app.db import open_pool
 from app.http.fast.access_log import AccessLog
 from app.http.guards.local_counts import Tallies
 from app.http.streaming.session_ends import SessionEnds
-from app.queries.cache.answer_cache import Pages
+from app.queries.cache.answer_cache import AnswerCache
 from app.queries.reading.store import Store
 from app.settings import Settings
 
 MIB = 1 << 20
 
 
-class Serving(Struct, frozen=True):
+class FastLayers(Struct, frozen=True):
     """The layers, what guards them, and what is noted of each answer."""
 
     store: Store
-    pages: Pages
-    visitors: Known[Visitor]
-    watch: Watch
-    copies: Copies
+    pages: AnswerCache
+    visitors: ReadThrough[SessionHolder]
+    watch: Lease
+    copies: RedisPipeline
     tallies: Tallies
     log: AccessLog
     touches: Touches
@@ -48,16 +48,16 @@ class Serving(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_serving(settings: Settings) -> AsyncIterator[Serving]:
+async def open_serving(settings: Settings) -> AsyncIterator[FastLayers]:
     """Everything, opened; closed in reverse."""
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url, only_reads=True)
         stack.push_async_callback(pool.close)
-        watch, copies, touches = Watch(), Copies(settings.redis_url), Touches(pool)
+        watch, copies, touches = Lease(), RedisPipeline(settings.redis_url), Touches(pool)
         stack.push_async_callback(touches.close)
-        serving = Serving(
+        serving = FastLayers(
             Store(pool, settings.salesforce_channel, settings.whmcs_time_zone, settings.feed_bound_seconds),
-            Pages(pool, watch, copies, settings.answer_memory_mib * MIB),
+            AnswerCache(pool, watch, copies, settings.answer_memory_mib * MIB),
             visitors(pool, settings, touches),
             watch,
             copies,

@@ -8,21 +8,21 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from app.http.fast.layers import Serving
-from app.http.fast.responses import Answer, Answers, Asked
+from app.http.fast.layers import FastLayers
+from app.http.fast.responses import Answers, Asked, ResponseParts
 from app.http.fast.routes import EVERYONE, HotRoute
 from app.queries.cache.account_version import Stamp
 from app.queries.cache.answer_cache import Copy
-from app.queries.cache.memory import Entry
+from app.queries.cache.memory import CachedAnswer
 from app.queries.reading.store import Answer as Drawn
 
-Done = Callable[[Answer | None], None]
+OnFetched = Callable[[ResponseParts | None], None]
 """Told the answer, or nothing where the application answers."""
 
 log = structlog.get_logger()
 
 
-class Visit(Struct):
+class Miss(Struct):
     """A request that the lane may answer once it has been fetched. `subject` is who is counted, an account or an
     address; empty until it is known."""
 
@@ -46,11 +46,11 @@ class Fetching:
 
     def __init__(
         self,
-        serving: Serving,
+        serving: FastLayers,
         answers: Answers,
-        visit: Visit,
-        subject: Callable[[Serving, Visit], Awaitable[str]],
-        done: Done,
+        visit: Miss,
+        subject: Callable[[FastLayers, Miss], Awaitable[str]],
+        done: OnFetched,
     ) -> None:
         self._serving, self._answers, self._visit, self._subject, self._done = serving, answers, visit, subject, done
 
@@ -101,7 +101,7 @@ class Fetching:
         finally:
             self._answer(entry)
 
-    def _answer(self, entry: Entry | None) -> None:
+    def _answer(self, entry: CachedAnswer | None) -> None:
         answer, visit = None, self._visit
         try:
             if entry is not None:

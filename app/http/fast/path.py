@@ -13,9 +13,9 @@ from hashlib import sha256
 from litestar.config.cors import CORSConfig
 
 from app.http.answering.session_cookie import cookie_name
-from app.http.fast.layers import Serving
-from app.http.fast.miss import Done, Fetching, Visit
-from app.http.fast.responses import Answer, Answers, Asked
+from app.http.fast.layers import FastLayers
+from app.http.fast.miss import Fetching, Miss, OnFetched
+from app.http.fast.responses import Answers, Asked, ResponseParts
 from app.http.fast.routes import EVERYONE, HotRoute, HotRoutes
 from app.http.guards.client_address import FORWARDED, trusted_proxies
 from app.http.middleware.draining import Draining
@@ -37,7 +37,7 @@ MOST_HEADERS, MOST_HEAD_BYTES = 40, 8_000
 MOST_DIGESTS, LONGEST_TOKEN = 20_000, 200
 
 
-class Lane:
+class FastPath:
     """Answers from the layers of `serving`, which the application's lifespan opens. While the server drains, the
     application answers everything."""
 
@@ -52,11 +52,11 @@ class Lane:
         self._cookie = cookie_name(settings).encode() + b"="
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self.serving: Serving | None = None
+        self.serving: FastLayers | None = None
 
     def begin(
         self, address: bytes, headers: list[tuple[bytes, bytes]], head_bytes: int, peer: str
-    ) -> Answer | Visit | None:
+    ) -> ResponseParts | Miss | None:
         """For a GET without a body, of an address as it was sent: the answer, where it is in memory; a visit, where it
         must be fetched; nothing, where the application answers. The head may be shorter than `head_bytes`."""
         serving, name = self.serving, address.decode("latin-1")
@@ -77,9 +77,9 @@ class Lane:
             entry = serving.pages.at_hand(EVERYONE if route.shared else subject, name)
             if entry is not None:
                 return self._answers.answer(serving, route, asked, subject, entry, began)
-        return Visit(route, part, name, asked, peer, digest, subject, began)
+        return Miss(route, part, name, asked, peer, digest, subject, began)
 
-    def fetch(self, visit: Visit, done: Done) -> None:
+    def fetch(self, visit: Miss, done: OnFetched) -> None:
         """Call `done` with the answer from Redis or Postgres, or with nothing, where the application answers."""
         serving = self.serving
         if serving is None or self._waiting >= self._most_waiting:
@@ -101,7 +101,7 @@ class Lane:
         visitor = await serving.visitors.read(digest) if serving and digest else None
         return visitor.account if visitor is not None and visitor.role == "customer" else ""
 
-    def _known(self, serving: Serving, route: HotRoute, asked: Asked, peer: str, digest: str) -> str:
+    def _known(self, serving: FastLayers, route: HotRoute, asked: Asked, peer: str, digest: str) -> str:
         """Who asks, as far as it is known in this process."""
         if route.public:
             lines = [asked[FORWARDED].decode("latin-1")] if FORWARDED in asked else []
@@ -111,7 +111,7 @@ class Lane:
             return ""
         return visitor.account
 
-    async def _subject(self, serving: Serving, visit: Visit) -> str:
+    async def _subject(self, serving: FastLayers, visit: Miss) -> str:
         """Who asks; empty where the application must say what is wrong."""
         known = self._known(serving, visit.route, visit.asked, visit.peer, visit.digest)
         visitor = None if known else await serving.visitors.read(visit.digest)
@@ -126,11 +126,11 @@ class Lane:
                 self._digests.put(token, digest)
         return digest
 
-    def _bounded(self, done: Done) -> Done:
+    def _bounded(self, done: OnFetched) -> OnFetched:
         """Hand on to the application, which has a deadline, what does not come in time; and nothing twice."""
         over = False
 
-        def end(answer: Answer | None) -> None:
+        def end(answer: ResponseParts | None) -> None:
             nonlocal over
             if not over:
                 over = True

@@ -12,24 +12,24 @@ from msgspec import Struct
 
 from app.http.answering.content_coding import Gzip, gzip_wish
 from app.http.answering.preconditions import names
-from app.http.fast.layers import Serving
+from app.http.fast.layers import FastLayers
 from app.http.fast.routes import HotRoute, HotRoutes
 from app.http.guards.rate_limits import WINDOW_SECONDS
 from app.http.middleware.cors import told
 from app.http.middleware.request_context import SECURITY_HEADERS, request_id_of
-from app.queries.cache.answer_cache import Pages
-from app.queries.cache.memory import Entry
+from app.queries.cache.answer_cache import AnswerCache
+from app.queries.cache.memory import CachedAnswer
 from app.settings import Settings
 
 SMALLEST_PACKED_BYTES = 1_000
 
 Asked = Mapping[bytes, bytes]
 """Request headers."""
-Answer = tuple[bytes, bytes]
+ResponseParts = tuple[bytes, bytes]
 """Status line and headers, but for the empty line that ends them; body."""
 
 
-class Terms(Struct, frozen=True):
+class RouteTerms(Struct, frozen=True):
     """What is the same for every answer of a route: under which key, before the subject, it is counted and how often it
     may be, and the headers. The last one, how much is left of the limit, stays open."""
 
@@ -50,8 +50,8 @@ class Answers:
         self._date = b""
 
     def answer(
-        self, serving: Serving, route: HotRoute, asked: Asked, subject: str, entry: Entry, began: float
-    ) -> Answer | None:
+        self, serving: FastLayers, route: HotRoute, asked: Asked, subject: str, entry: CachedAnswer, began: float
+    ) -> ResponseParts | None:
         """The entry as this visitor gets it; nothing when it may not be kept, or nothing is left of the limit."""
         if not entry.body:
             return None
@@ -72,12 +72,12 @@ class Answers:
         return b"".join((own, terms.head, left, self._date, request_id.encode(), origin)), body
 
 
-def _terms(route: HotRoute, settings: Settings, vary: bytes) -> Terms:
+def _terms(route: HotRoute, settings: Settings, vary: bytes) -> RouteTerms:
     policy = "public" if route.public else "account"
     most = settings.public_rate_per_minute if route.public else settings.account_rate_per_minute
     lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS]
     limit = f'ratelimit-policy: "{policy}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{policy}";r='
-    return Terms(f"portal:rate:{policy}:", most, _lines(lines) + limit.encode())
+    return RouteTerms(f"portal:rate:{policy}:", most, _lines(lines) + limit.encode())
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -89,7 +89,7 @@ def _origins(cors: CORSConfig) -> dict[bytes, bytes]:
     return {origin.encode(): b"\r\n" + _lines(told(cors, origin.encode())) for origin in cors.allow_origins}
 
 
-def _chosen(pages: Pages, entry: Entry, asked: Asked) -> tuple[int, bytes, bytes]:
+def _chosen(pages: AnswerCache, entry: CachedAnswer, asked: Asked) -> tuple[int, bytes, bytes]:
     """Status, own head and body: nothing for who holds it already, packed for who takes that."""
     held = asked.get(b"if-none-match")
     if held is not None and (held == entry.etag or names(held.decode("latin-1"), entry.etag.decode())):

@@ -15,9 +15,9 @@ from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from app.http.answering.problems import UnsupportedMediaType
 from app.http.answering.session_cookie import cookie_name
-from app.http.fast.layers import Serving
+from app.http.fast.layers import FastLayers
 from app.http.guards.client_address import client_address
-from app.http.guards.roles import CUSTOMER, Rule, rule_of
+from app.http.guards.roles import CUSTOMER, RoleRule, rule_of
 from app.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,10 +26,10 @@ CSRF_HEADER = "x-csrf-token"
 WIRED = frozenset({"request", "actor", "data"})
 """What handlers ask for beside query and path parameters."""
 
-Connection = ASGIConnection[Any, Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
-async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
+async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Find out who asks and put it where `actor` finds it; nobody on open routes and without a valid session."""
     context: Context = connection.app.state.context
     address = client_address(connection.scope, context.settings)
@@ -38,14 +38,14 @@ async def identify(connection: Connection, handler: BaseRouteHandler) -> None:
     token, by_cookie = ("", False) if rule and rule.blind else token_of(connection, context.settings)
     actor = None
     if token:
-        serving: Serving = connection.app.state.serving
+        serving: FastLayers = connection.app.state.serving
         pool, touches = serving.store.pool, serving.touches
         actor = await session_store.find(pool, context.settings, token, request_id, address, touches)
     connection.state.actor = actor or Actor(request_id=request_id, address=address)
     connection.state.by_cookie = by_cookie
 
 
-async def require_right(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_right(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Let in whom `app/http/guards/roles.py` lets in; what members of staff reach of others is audited.
 
     Raises:
@@ -65,7 +65,7 @@ async def require_right(connection: Connection, handler: BaseRouteHandler) -> No
     await _require_role(context, rule, actor, connection)
 
 
-async def _require_role(context: Context, rule: Rule, actor: Actor, connection: Connection) -> None:
+async def _require_role(context: Context, rule: RoleRule, actor: Actor, connection: AnyConnection) -> None:
     staffs_own = not rule.roles <= CUSTOMER if rule.roles else False
     allowed = actor.role in (rule.roles or ())
     if connection.scope["path"].startswith(ADMIN):
@@ -82,7 +82,7 @@ async def _require_role(context: Context, rule: Rule, actor: Actor, connection: 
         )
 
 
-async def require_json(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Bodies are JSON and say so. What a webhook sends is judged by its signature."""
     length = connection.headers.get("content-length", "").strip("0")
     has_body = length != "" or "transfer-encoding" in connection.headers
@@ -94,7 +94,7 @@ async def require_json(connection: Connection, handler: BaseRouteHandler) -> Non
         raise UnsupportedMediaType
 
 
-async def refuse_odd_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
+async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """A mistyped filter must not silently give the unfiltered list, and of two values none is the right one."""
     known = {
         getattr(field.kwarg_definition, "name", None) or name: field
@@ -113,7 +113,7 @@ async def refuse_odd_parameters(connection: Connection, handler: BaseRouteHandle
         )
 
 
-def token_of(connection: Connection, settings: Settings) -> tuple[str, bool]:
+def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:
     """The session's token, and whether it came by cookie."""
     header = connection.headers.get("authorization", "")
     if header.lower().startswith("bearer "):

@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 from app import tasks
-from app.cache.redis_pipeline import Copies
+from app.cache.redis_pipeline import RedisPipeline
 from app.intake.recent import Recent
 
 SAY_SECONDS = 1.0
@@ -16,7 +16,7 @@ MOST = 50_000
 KEPT_SECONDS = 120
 
 
-class Tally:
+class LocalCount:
     """One key's count: what Redis is known to hold, and what it was not told yet."""
 
     __slots__ = ("said", "unsaid")
@@ -29,10 +29,10 @@ class Tallies:
     """Counts by key. Only those of the newest window are kept, and of these `MOST`: what many new keys push out was
     not counted for the longest time, and Redis is told of it."""
 
-    def __init__(self, copies: Copies) -> None:
+    def __init__(self, copies: RedisPipeline) -> None:
         self._copies = copies
         self._window = 0
-        self._tallies: Recent[str, Tally] = Recent(MOST)
+        self._tallies: Recent[str, LocalCount] = Recent(MOST)
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -43,13 +43,13 @@ class Tallies:
         """Stop telling."""
         await tasks.end(self._task)
 
-    def of(self, subject: str, window: int) -> Tally:
+    def of(self, subject: str, window: int) -> LocalCount:
         """A subject's tally in the present window."""
         if window != self._window:
             self._window, self._tallies = window, Recent(MOST)
         tally = self._tallies.seen(subject)
         if tally is None:
-            tally = Tally()
+            tally = LocalCount()
             if pushed_out := self._tallies.put(subject, tally):
                 self._tell(*pushed_out)
         return tally
@@ -67,7 +67,7 @@ class Tallies:
             total = await answer if answer else None
             tally.said = max(tally.said, int(total or 0))
 
-    def _tell(self, subject: str, tally: Tally) -> "asyncio.Future[Any] | None":
+    def _tell(self, subject: str, tally: LocalCount) -> "asyncio.Future[Any] | None":
         if not tally.unsaid:
             return None
         key = f"{subject}:{self._window}".encode()

@@ -15,7 +15,7 @@ STAFF = SUPPORT | OPERATOR | ANALYST
 SIGNED_IN = CUSTOMER | STAFF
 
 
-class Rule(Struct, frozen=True):
+class RoleRule(Struct, frozen=True):
     """Routes below a prefix.
 
     Attributes:
@@ -31,39 +31,39 @@ class Rule(Struct, frozen=True):
 
 
 RULES = (
-    Rule("/api/public/", None, blind=True),
-    Rule("/schema", None, blind=True),
-    Rule("/webhooks/", None, blind=True),
-    Rule("/api/health/", None, blind=True),
-    Rule("/metrics", None, blind=True),
-    Rule("/api/auth/", SIGNED_IN, second_factor=False),
-    Rule("/api/auth/customer-number/check", None, blind=True),
-    Rule("/api/auth/signup", None, blind=True),
-    Rule("/api/auth/login", None, blind=True),
-    Rule("/api/auth/login/code", None, blind=True),
-    Rule("/api/auth/link", None, blind=True),
-    Rule("/api/auth/password/forgot", None, blind=True),
-    Rule("/api/auth/password/reset", None, blind=True),
-    Rule("/api/account/", CUSTOMER),
-    Rule("/api/orders", CUSTOMER),
-    Rule("/api/invoices", CUSTOMER),
-    Rule("/api/payment-methods", CUSTOMER),
-    Rule("/api/payment-gateways", CUSTOMER),
-    Rule("/api/subscriptions", CUSTOMER),
-    Rule("/api/cases", CUSTOMER),
-    Rule("/api/events", CUSTOMER),
-    Rule("/api/commands/", SIGNED_IN),
-    Rule("/api/admin/dead-letters", OPERATOR),
-    Rule("/api/admin/projections", OPERATOR),
-    Rule("/api/admin/fulfilments", OPERATOR),
-    Rule("/api/admin/subscriptions", OPERATOR),
-    Rule("/api/admin/plan-changes", OPERATOR),
-    Rule("/api/admin/scheduled-changes", OPERATOR),
-    Rule("/api/admin/accounts/", OPERATOR | SUPPORT),
+    RoleRule("/api/public/", None, blind=True),
+    RoleRule("/schema", None, blind=True),
+    RoleRule("/webhooks/", None, blind=True),
+    RoleRule("/api/health/", None, blind=True),
+    RoleRule("/metrics", None, blind=True),
+    RoleRule("/api/auth/", SIGNED_IN, second_factor=False),
+    RoleRule("/api/auth/customer-number/check", None, blind=True),
+    RoleRule("/api/auth/signup", None, blind=True),
+    RoleRule("/api/auth/login", None, blind=True),
+    RoleRule("/api/auth/login/code", None, blind=True),
+    RoleRule("/api/auth/link", None, blind=True),
+    RoleRule("/api/auth/password/forgot", None, blind=True),
+    RoleRule("/api/auth/password/reset", None, blind=True),
+    RoleRule("/api/account/", CUSTOMER),
+    RoleRule("/api/orders", CUSTOMER),
+    RoleRule("/api/invoices", CUSTOMER),
+    RoleRule("/api/payment-methods", CUSTOMER),
+    RoleRule("/api/payment-gateways", CUSTOMER),
+    RoleRule("/api/subscriptions", CUSTOMER),
+    RoleRule("/api/cases", CUSTOMER),
+    RoleRule("/api/events", CUSTOMER),
+    RoleRule("/api/commands/", SIGNED_IN),
+    RoleRule("/api/admin/dead-letters", OPERATOR),
+    RoleRule("/api/admin/projections", OPERATOR),
+    RoleRule("/api/admin/fulfilments", OPERATOR),
+    RoleRule("/api/admin/subscriptions", OPERATOR),
+    RoleRule("/api/admin/plan-changes", OPERATOR),
+    RoleRule("/api/admin/scheduled-changes", OPERATOR),
+    RoleRule("/api/admin/accounts/", OPERATOR | SUPPORT),
 )
 
 
-def rule_of(template: str) -> Rule | None:
+def rule_of(template: str) -> RoleRule | None:
     """The rule for a route, by its path or its template."""
     found = [rule for rule in RULES if _covers(rule.prefix, template)]
     return max(found, key=lambda rule: len(rule.prefix), default=None)

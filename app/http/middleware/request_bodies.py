@@ -32,7 +32,7 @@ LONGEST_SIZE = 20
 MOST_ARRIVING = 2_048
 MOST_ARRIVING_EACH = MOST_ARRIVING // 4
 
-Known = Callable[[Scope], Awaitable[str]]
+ProvenSender = Callable[[Scope], Awaitable[str]]
 """The account whose session a request bears; empty for nobody."""
 
 
@@ -47,11 +47,11 @@ class Arriving(Struct, eq=False):
     cut: bool = False
 
 
-class Bodies:
+class RequestBodies:
     """Wraps the application. `large`: how much bodies of which paths may have, whose senders must be `known`."""
 
     def __init__(
-        self, application: Application, settings: Settings, large: Mapping[Pattern[str], int], known: Known
+        self, application: Application, settings: Settings, large: Mapping[Pattern[str], int], known: ProvenSender
     ) -> None:
         self._application, self._settings, self._large, self._known = application, settings, large, known
         self._bytes = Shares(MOST_BYTES, MOST_BYTES_EACH)

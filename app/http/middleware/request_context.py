@@ -42,7 +42,7 @@ _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 log = structlog.get_logger()
 
 
-class Frame:
+class RequestContext:
     """Wraps the application."""
 
     def __init__(self, application: Application) -> None:

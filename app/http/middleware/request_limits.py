@@ -35,7 +35,7 @@ one address; unsigned ones wait for nothing, and signed ones have a door of thei
 (`app/ingest/sources/admission.py`)."""
 
 
-class Place:
+class AdmittedRequest:
     """A request among those that are being worked on, and what it occupies until its end."""
 
     def __init__(self, shares: Shares, holder: str) -> None:
@@ -63,7 +63,7 @@ class Place:
             self._holder = ""
 
 
-class Bounds:
+class RequestLimits:
     """Wraps the application."""
 
     def __init__(self, application: Application, settings: Settings) -> None:
@@ -83,7 +83,7 @@ class Bounds:
             await self._application(scope, receive, send)
             return
         try:
-            scope["place"] = place = Place(self._running, self._address(scope))
+            scope["place"] = place = AdmittedRequest(self._running, self._address(scope))
         except RateLimited as error:
             await refuse(scope, send, error)
             return
@@ -115,7 +115,7 @@ async def count_to_account(connection: ASGIConnection[Any, Any, Any, Any], handl
         Overloaded: `server_busy`, too many others of this account ask an upstream.
     """
     place, actor = connection.scope.get("place"), connection.state.actor
-    if not isinstance(place, Place) or actor.user_id is None:
+    if not isinstance(place, AdmittedRequest) or actor.user_id is None:
         return
     account = str(actor.account_id or actor.user_id)
     place.count_to(f"account {account}")

@@ -50,7 +50,7 @@ class FeedStanding(Struct, frozen=True, kw_only=True):
     age_seconds: float | None
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class HealthReport(Struct, frozen=True, kw_only=True):
     """What the looks found. `locked`: tables that somebody waits for. `feeds` is None when they could not be read in
     time."""
 
@@ -93,7 +93,7 @@ class Look:
             return None
 
 
-class Line:
+class ProbeConnection:
     """A connection to Postgres for one kind of question, thrown away when a question fails on it."""
 
     def __init__(self, database_url: str) -> None:
@@ -121,11 +121,11 @@ class Line:
             self._connection.terminate()
 
 
-class Examination:
+class HealthChecks:
     """One a process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._lines = [Line(settings.database_url) for _ in range(3)]
+        self._lines = [ProbeConnection(settings.database_url) for _ in range(3)]
         self._redis = Redis.from_url(
             settings.redis_url, socket_timeout=LOOK_SECONDS, socket_connect_timeout=LOOK_SECONDS, max_connections=2
         )
@@ -138,10 +138,10 @@ class Examination:
             line.close()
         await self._redis.aclose()
 
-    async def examine(self) -> Found:
+    async def examine(self) -> HealthReport:
         """Look at everything; takes `LOOK_SECONDS` at most."""
         postgres, redis, feeds, locked = await asyncio.gather(*(look.result() for look in self._looks))
-        return Found(postgres=postgres or "away", redis=redis or "away", feeds=feeds, locked=locked or ())
+        return HealthReport(postgres=postgres or "away", redis=redis or "away", feeds=feeds, locked=locked or ())
 
     async def _postgres(self) -> str:
         rows = await self._lines[0].fetch("SELECT current_setting('transaction_read_only') AS read_only")
@@ -173,7 +173,7 @@ def _feed(name: str, row: Any) -> FeedStanding:
     return FeedStanding(feed=name, state="silent" if silent else row["state"], age_seconds=row["age_seconds"])
 
 
-def concerned(found: Found, upstreams: Sequence[tuple[str, str]]) -> list[str]:
+def concerned(found: HealthReport, upstreams: Sequence[tuple[str, str]]) -> list[str]:
     """What is wrong, as stable words; nothing when all is well. `upstreams` are names and breaker states."""
     reasons = [] if found.postgres == "ok" else [f"postgres_{found.postgres}"]
     if found.redis != "ok":

@@ -14,10 +14,10 @@ from app.commands.fulfilment import overview
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.db import is_outage
 from app.http.answering.problems import Unavailable
-from app.http.fast.layers import Serving
+from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import LOOK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
-from app.http.monitoring.process_metrics import Exchange
+from app.http.monitoring.process_metrics import ProcessMetrics
 from app.ingest.lag.metrics import Metrics, rendered
 from app.integrations.admission.admission import Admission
 from app.queries.cache.answer_cache import Layers
@@ -62,7 +62,7 @@ async def metrics_text(state: Any) -> bytes:
         Unavailable: nobody can say what the other processes have counted.
     """
     measures: Metrics = state.metrics
-    exchange: Exchange = state.exchange
+    exchange: ProcessMetrics = state.exchange
     redis, counted, measured, fulfilments = await asyncio.gather(
         within(LOOK_SECONDS, redis_state(state.context.redis)),
         within(METRICS_SECONDS, exchange.told()),
@@ -76,7 +76,7 @@ async def metrics_text(state: Any) -> bytes:
     return text_of(counted) + found + told
 
 
-def own_counts(serving: Serving) -> list[Family]:
+def own_counts(serving: FastLayers) -> list[Family]:
     """What this process has counted."""
     serving.log.flush()
     return families_of([*REGISTRY.collect(), *_answers(serving.pages.layers())])

@@ -39,7 +39,7 @@ class Past(Struct):
 _encode = msgspec.msgpack.encode
 
 
-class Exchange:
+class ProcessMetrics:
     """One a process. Without a folder it tells its own counts."""
 
     def __init__(self, folder: str, own: Callable[[], list[Family]]) -> None:

@@ -13,7 +13,7 @@ from app.commands.account.change_address import ChangeAddress
 from app.commands.account.change_profile import ChangeProfile, ProfileChange
 from app.commands.account.request_eligibility import RequestEligibility
 from app.commands.execution.context import Done
-from app.commands.identity.enrolment.sign_up import Address
+from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, REQUEST_ELIGIBILITY
 from app.errors import NotReady, Outdated
 from app.http.answering.command_response import run_command
@@ -43,7 +43,7 @@ IfMatch = Annotated[
     responses=answers(AddressAnswer, "The address as it is now."),
 )
 async def put_address(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Address], if_match: IfMatch = None
+    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[SignUpAddress], if_match: IfMatch = None
 ) -> Response[bytes]:
     """Written to the billing system, and visible in the answer. With `If-Match`, only if nobody changed it since."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()

@@ -1,6 +1,6 @@
 """The first screen, the timeline and the notifications of an account."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
@@ -11,11 +11,11 @@ from app.commands.registry import READ_NOTIFICATION, READ_NOTIFICATIONS
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import cursor_for, page_of, respond
-from app.http.routes.orders_read import Cursor, Limit
+from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import notifications, summary, timeline
 from app.queries.shapes import Notifications, SummaryAnswer, Timeline
+from app.readmodels.timeline import Area
 
-Area = Literal["orders", "billing", "services", "cases"]
 OnlyUnread = Annotated[bool, Parameter(description="Only those that were not read yet.")]
 
 
@@ -41,8 +41,8 @@ async def get_summary(request: Request[Any, Any, State], actor: Caller) -> Respo
 async def list_timeline(
     request: Request[Any, Any, State],
     actor: Caller,
-    limit: Limit = 25,
-    cursor: Cursor = None,
+    limit: LimitParameter = 25,
+    cursor: CursorParameter = None,
     area: FromQuery[Area | None] = None,
 ) -> Response[bytes]:
     """One history over orders, billing, services and support cases, newest first."""
@@ -62,8 +62,8 @@ async def list_timeline(
 async def list_notifications(
     request: Request[Any, Any, State],
     actor: Caller,
-    limit: Limit = 25,
-    cursor: Cursor = None,
+    limit: LimitParameter = 25,
+    cursor: CursorParameter = None,
     unread: OnlyUnread = False,
 ) -> Response[bytes]:
     """What the customer should not miss, newest first. An event that is heard of twice is one notification."""

@@ -15,7 +15,7 @@ from app.errors import UpstreamError
 from app.http.answering.command_response import Render, run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import NEVER_STORED, cursor_for, page_of, respond
-from app.http.routes.orders_read import Cursor, Limit
+from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import cases
 from app.queries.shapes import CaseAnswer, Cases
 
@@ -24,7 +24,11 @@ Closed = Annotated[bool | None, Parameter(description="Only closed ones, or only
 
 @get("/api/cases", summary="Support cases", tags=["Support"], responses=answers(Cases, "A page of cases."))
 async def list_cases(
-    request: Request[Any, Any, Any], actor: Caller, limit: Limit = 25, cursor: Cursor = None, closed: Closed = None
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    limit: LimitParameter = 25,
+    cursor: CursorParameter = None,
+    closed: Closed = None,
 ) -> Response[bytes]:
     """Newest first, asked of Salesforce now."""
     source, account_id = request.app.state.cases, actor.account_id_or_refuse()

@@ -24,7 +24,7 @@ from app.commands.identity.sessions import session_store
 from app.http.answering.handler_types import Caller
 from app.http.guards.authentication import token_of
 from app.http.streaming.session_ends import Watched
-from app.http.streaming.subscribers import Doorbells
+from app.http.streaming.subscribers import Subscribers
 from app.queries import changes
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -76,7 +76,7 @@ async def events(request: Request[Any, Any, State], actor: Caller, last_event_id
     `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. `reset` says that events were lost:
     read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     state, account_id = request.app.state, actor.account_id_or_refuse()
-    now = Position(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
+    now = StreamPosition(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
     token, _ = token_of(request, state.context.settings)
     left = functools.partial(
         session_store.left_seconds, state.context.pool, state.context.settings, session_store.digest(token)
@@ -86,7 +86,7 @@ async def events(request: Request[Any, Any, State], actor: Caller, last_event_id
     return _Feed(state.bulletin, state.doorbells, watching, place, account_id, _resumed(last_event_id, now))
 
 
-class Position(msgspec.Struct, frozen=True):
+class StreamPosition(msgspec.Struct, frozen=True):
     """How far a stream is: the account's version, and that of what is the same for everybody."""
 
     own: int
@@ -96,12 +96,12 @@ class Position(msgspec.Struct, frozen=True):
         return f"{self.own}-{self.shared}"
 
 
-def _resumed(last_event_id: str | None, now: Position) -> Position:
+def _resumed(last_event_id: str | None, now: StreamPosition) -> StreamPosition:
     """Where to go on. An account's version alone says nothing of what is everybody's: that may all be news."""
     if last_event_id is None:
         return now
     own, _, shared = last_event_id.partition("-")
-    return Position(int(own), int(shared) if shared else UNKNOWN if now.shared else 0)
+    return StreamPosition(int(own), int(shared) if shared else UNKNOWN if now.shared else 0)
 
 
 class _Feed:
@@ -109,12 +109,12 @@ class _Feed:
 
     def __init__(
         self,
-        bulletin: changes.Bulletin,
-        doorbells: Doorbells,
+        bulletin: changes.ChangeReader,
+        doorbells: Subscribers,
         watching: Watching,
         place: Callable[[], AbstractAsyncContextManager[None]],
         account_id: UUID,
-        start: Position,
+        start: StreamPosition,
     ) -> None:
         self._bulletin, self._doorbells, self._watching, self._place = bulletin, doorbells, watching, place
         self._account_id, self._position = account_id, start
@@ -177,7 +177,7 @@ class _Feed:
         """What is new since the position, which is moved behind it."""
         own = await self._bulletin.since(self._account_id, self._position.own)
         shared = await self._bulletin.since(GLOBAL_ACCOUNT, self._position.shared)
-        before, self._position = self._position, Position(own.version, shared.version)
+        before, self._position = self._position, StreamPosition(own.version, shared.version)
         if own.lost:
             return [self._mark() + b"event: reset\ndata: {}\n\n"]
         last = {event.version: number for number, event in enumerate(own.events)}
@@ -192,10 +192,10 @@ class _Feed:
         return b"id: %s\n" % str(self._position).encode()
 
 
-def _chunk(event: changes.Event, before: Position, *, marked: bool) -> bytes:
+def _chunk(event: changes.Event, before: StreamPosition, *, marked: bool) -> bytes:
     """Only the last event of a version carries its id, so that a resumption repeats an event and never skips one. What
     is everybody's is told behind it."""
-    mark = b"id: %s\n" % str(Position(event.version, before.shared)).encode() if marked else b""
+    mark = b"id: %s\n" % str(StreamPosition(event.version, before.shared)).encode() if marked else b""
     return mark + b"event: %s\ndata: %s\n\n" % (
         event.name.encode(),
         msgspec.json.encode(Changed(event.id, event.version)),

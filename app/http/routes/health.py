@@ -13,11 +13,11 @@ from app.cache.redis_breaker import RedisState, redis_state
 from app.commands.execution.context import Context
 from app.http.answering.handler_types import answers
 from app.http.answering.problems import Unavailable
-from app.http.fast.layers import Serving
+from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import LOOK_SECONDS, FeedStanding, concerned, within
 from app.ingest.lag.measure import measure
 from app.ingest.lag.report import Canary, Drift, concerns
-from app.integrations.admission.gates import Standing
+from app.integrations.admission.gates import UpstreamAvailability
 from app.queries.cache.answer_cache import Layers
 
 AWAY = RedisState("away", "TimeoutError")
@@ -121,7 +121,7 @@ def _status(serves: bool, reasons: list[str]) -> str:
     return "degraded" if reasons else "ok"
 
 
-def _upstream(standing: Standing) -> UpstreamHealth:
+def _upstream(standing: UpstreamAvailability) -> UpstreamHealth:
     return UpstreamHealth(
         upstream=standing.upstream,
         state=standing.state,
@@ -151,7 +151,7 @@ async def cache_health(state: Any) -> CacheHealth:
         Unavailable: it cannot be found out.
     """
     context: Context = state.context
-    serving: Serving = state.serving
+    serving: FastLayers = state.serving
     settings, pool = context.settings, state.health_pool
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
     examined, found, told, _ = await asyncio.gather(

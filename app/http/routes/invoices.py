@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from app.errors import InvalidRequest, Violation
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import cursor_for, page_of, respond
-from app.http.routes.orders_read import Cursor, Limit
+from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import invoices, payment_methods, plans, subscriptions
 from app.queries.shapes import (
     InvoiceAnswer,
@@ -33,8 +33,8 @@ IssuedTo = Annotated[date | None, QueryParameter(name="to", description="Issued 
 async def list_invoices(
     request: Request[Any, Any, State],
     actor: Caller,
-    limit: Limit = 25,
-    cursor: Cursor = None,
+    limit: LimitParameter = 25,
+    cursor: CursorParameter = None,
     status: FromQuery[InvoiceStatus | None] = None,
     issued_from: IssuedFrom = None,
     issued_to: IssuedTo = None,
@@ -44,7 +44,7 @@ async def list_invoices(
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     if issued_from and issued_to and issued_from > issued_to:
         raise InvalidRequest(errors=[Violation("to", "invalid_parameter", "`to` lies before `from`.")])
-    wanted = invoices.Wanted(status=status, issued_from=issued_from, issued_to=issued_to, sort=sort)
+    wanted = invoices.InvoiceFilter(status=status, issued_from=issued_from, issued_to=issued_to, sort=sort)
     scope = f"invoices:{account_id}:{sort or ''}"
     page = page_of(request, scope, limit, cursor)
     make = cursor_for(request, scope)
@@ -72,8 +72,8 @@ async def get_invoice(request: Request[Any, Any, State], actor: Caller, invoice_
 async def list_subscriptions(
     request: Request[Any, Any, State],
     actor: Caller,
-    limit: Limit = 25,
-    cursor: Cursor = None,
+    limit: LimitParameter = 25,
+    cursor: CursorParameter = None,
     status: FromQuery[ServiceStatus | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""
@@ -124,13 +124,13 @@ async def subscription_invoices(
     request: Request[Any, Any, State],
     actor: Caller,
     subscription_id: FromPath[str],
-    limit: Limit = 25,
-    cursor: Cursor = None,
+    limit: LimitParameter = 25,
+    cursor: CursorParameter = None,
 ) -> Response[bytes]:
     """The invoices that bill this service, newest first."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
     await subscriptions.subscription(store, account_id, subscription_id)
-    wanted = invoices.Wanted(subscription_id=subscription_id)
+    wanted = invoices.InvoiceFilter(subscription_id=subscription_id)
     scope = f"invoices:{account_id}:of:{subscription_id}"
     page = page_of(request, scope, limit, cursor)
     make = cursor_for(request, scope)
@@ -144,7 +144,7 @@ async def subscription_invoices(
     responses=answers(PaymentMethods, "A page of payment methods."),
 )
 async def list_payment_methods(
-    request: Request[Any, Any, State], actor: Caller, limit: Limit = 25, cursor: Cursor = None
+    request: Request[Any, Any, State], actor: Caller, limit: LimitParameter = 25, cursor: CursorParameter = None
 ) -> Response[bytes]:
     """Methods on file in WHMCS: type, brand, last four, expiry."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()

@@ -12,16 +12,16 @@ from app.queries import orders
 from app.queries.shapes import OrderAnswer, Orders
 from app.readmodels.orders import OrderStatus
 
-Limit = Annotated[int, Parameter(ge=1, le=100, description="Items a page.")]
-Cursor = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
+LimitParameter = Annotated[int, Parameter(ge=1, le=100, description="Items a page.")]
+CursorParameter = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
 
 
 @get("/api/orders", summary="Orders", tags=["Orders"], responses=answers(Orders, "A page of orders."))
 async def list_orders(
     request: Request[Any, Any, State],
     actor: Caller,
-    limit: Limit = 25,
-    cursor: Cursor = None,
+    limit: LimitParameter = 25,
+    cursor: CursorParameter = None,
     status: FromQuery[OrderStatus | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""

@@ -8,11 +8,11 @@ from litestar import Request, Response, post
 from app.commands.execution.context import Context
 from app.errors import InvalidRequest, NotFound, RuleViolated
 from app.ingest.inbox.inbox import Inbox
-from app.ingest.sources.admission import LARGEST_BYTES, Door
+from app.ingest.sources.admission import LARGEST_BYTES, InboxAdmission
 from app.ingest.sources.webhooks import receive_salesforce, receive_whmcs, takes_salesforce
 from app.settings import Settings
 
-Receive = Callable[[Inbox, Door, Settings, Mapping[str, str], bytes], Awaitable[int]]
+ReceiveWebhook = Callable[[Inbox, InboxAdmission, Settings, Mapping[str, str], bytes], Awaitable[int]]
 
 
 @post(
@@ -43,9 +43,9 @@ async def salesforce_webhook(request: Request[Any, Any, Any]) -> Response[None]:
     return await _taken_in(request, receive_salesforce)
 
 
-async def _taken_in(request: Request[Any, Any, Any], receive: Receive) -> Response[None]:
+async def _taken_in(request: Request[Any, Any, Any], receive: ReceiveWebhook) -> Response[None]:
     context: Context = request.app.state.context
-    door: Door = request.app.state.door
+    door: InboxAdmission = request.app.state.door
     try:
         await receive(context.inbox, door, context.settings, dict(request.headers), await request.body())
     except InvalidRequest as error:

@@ -37,7 +37,7 @@ _PROCESS = "portal:streams:process:"
 _ACCOUNT = "portal:streams:account:"
 
 
-class Streams:
+class StreamSlots:
     """One a process. `in_all`: of this process; `per_account`: of all of them."""
 
     def __init__(self, redis: GuardedRedis, *, per_account: int, in_all: int) -> None:

@@ -27,7 +27,7 @@ SILENCE_SECONDS = 20.0
 log = structlog.get_logger()
 
 
-class Doorbells:
+class Subscribers:
     """The waiting streams of one process; `app/http/streaming/stream_slots.py` bounds their number."""
 
     def __init__(self, redis: GuardedRedis) -> None:

@@ -22,9 +22,9 @@ from app.db import is_outage
 from app.errors import ReleaseMismatch
 from app.events import Record
 from app.ingest.apply import mirror, superseding
-from app.ingest.apply.superseding import Letter
+from app.ingest.apply.superseding import ParkedLetter
 from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import Entry
+from app.ingest.inbox.inbox import InboxEntry
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import rereads
 from app.intake.text import clean
@@ -42,13 +42,15 @@ BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergej
 """Everything on this path is found by its key. A plan made while a table was small must not read all of it once it has
 grown; the pool resets the settings when the connection goes back."""
 
-Project = Callable[[Any, Sequence[Record], Sequence[Record]], Awaitable[None]]
+ProjectRecords = Callable[[Any, Sequence[Record], Sequence[Record]], Awaitable[None]]
 AfterCommit = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
 
 
-async def drain(pool: asyncpg.Pool, shard: int, project: Project, wake: inbox.Wake, after_commit: AfterCommit) -> int:
+async def drain(
+    pool: asyncpg.Pool, shard: int, project: ProjectRecords, wake: inbox.Wake, after_commit: AfterCommit
+) -> int:
     """Apply everything the shard holds; returns how many entries were settled.
 
     `project(connection, changed, verified)` recomputes the read models inside the batch's transaction; `after_commit`
@@ -87,7 +89,7 @@ async def tell(*tellings: Callable[[], Awaitable[None]]) -> None:
 
 
 async def apply_or_isolate(
-    connection: Any, entries: Sequence[Entry], project: Project, held: set[mirror.Address]
+    connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords, held: set[mirror.RecordAddress]
 ) -> set[tuple[str, int]]:
     """All at once; when that fails, one half after the other, down to the entry whose fault it is.
 
@@ -117,7 +119,7 @@ def _raise_unless_theirs(error: Exception) -> None:
         raise error
 
 
-async def _apply(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
+async def _apply(connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords) -> set[tuple[str, int]]:
     for _ in range(OVERTAKEN_TIMES):
         try:
             return await _apply_once(connection, entries, project)
@@ -126,7 +128,7 @@ async def _apply(connection: Any, entries: Sequence[Entry], project: Project) ->
     return await _apply_once(connection, entries, project)
 
 
-async def _apply_once(connection: Any, entries: Sequence[Entry], project: Project) -> set[tuple[str, int]]:
+async def _apply_once(connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords) -> set[tuple[str, int]]:
     async with connection.transaction():
         done = await mirror.apply(connection, entries)
         await project(connection, [*done.changed.values(), *done.left], list(done.verified.values()))
@@ -142,13 +144,13 @@ async def _apply_once(connection: Any, entries: Sequence[Entry], project: Projec
     return woken
 
 
-async def fail(connection: Any, entry: Entry, error: Exception) -> None:
+async def fail(connection: Any, entry: InboxEntry, error: Exception) -> None:
     """Try the entry again later, or park its record in the dead letters once its attempts are used up.
 
     An entry that went ahead of what is parked gets no further attempts: the record stays parked, by this newer entry.
     """
     where = {"source": entry.change.source, "object": entry.change.object, "record_id": entry.change.record_id}
-    letter = Letter(error=clean(repr(error)), stack=clean("".join(traceback.format_exception(error))))
+    letter = ParkedLetter(error=clean(repr(error)), stack=clean("".join(traceback.format_exception(error))))
     last = entry.attempts + 1 >= ATTEMPTS
     if (last or entry.ahead) and entry.change.kind != "hint" and await erased_owners.owns(connection, entry.change):
         await _give_up(connection, entry)
@@ -163,7 +165,7 @@ async def fail(connection: Any, entry: Entry, error: Exception) -> None:
         await inbox.postpone(connection, [entry.id], delay_seconds)
 
 
-async def _give_up(connection: Any, entry: Entry) -> None:
+async def _give_up(connection: Any, entry: InboxEntry) -> None:
     """A change of an erased customer is not parked: it would keep what it says. The next re-read makes up for it."""
     log.error("entry_of_erased_customer_given_up", entry=entry.id)
     async with connection.transaction():

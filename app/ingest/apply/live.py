@@ -24,10 +24,11 @@ import structlog
 
 from app import leases
 from app.db import is_outage
-from app.ingest.apply.drain import BY_KEY, LOCK_SPACE, AfterCommit, Project, apply_or_isolate, tell
+from app.ingest.apply.drain import BY_KEY, LOCK_SPACE, AfterCommit, ProjectRecords, apply_or_isolate, tell
 from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import Entry
-from app.ingest.inbox.settled_signal import Bell
+from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox.isolation import Woken
+from app.ingest.inbox.settled_signal import SettledSignal
 
 ROUND_SECONDS = 0.03
 EACH = 32
@@ -44,7 +45,6 @@ _ROUND = (*BY_KEY, ("lock_timeout", "1s"), ("statement_timeout", "5s"))
 """A round holds every shard that is free, and so must not wait long for a lock or a statement."""
 _STANDS_STILL = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 
-Woken = set[tuple[str, int]]
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class LiveDrain:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        project: Project,
+        project: ProjectRecords,
         wake: inbox.Wake,
         after_commit: AfterCommit,
         drain_alone: Callable[[int], None],
@@ -69,7 +69,7 @@ class LiveDrain:
         """Something may have come in."""
         self._arrived.set()
 
-    async def follow(self, bell: Bell) -> None:
+    async def follow(self, bell: SettledSignal) -> None:
         """Go round until cancelled, at most once in `ROUND_SECONDS`. A round that fails leaves its entries open."""
         await bell.also(inbox.ARRIVED, self.arrived)
         loop = asyncio.get_running_loop()
@@ -111,14 +111,14 @@ class LiveDrain:
         now = asyncio.get_running_loop().time()
         return [shard for shard in range(inbox.SHARDS) if self._apart_until.get(shard, now) <= now]
 
-    async def _apply(self, connection: Any, entries: Sequence[Entry]) -> tuple[Woken, set[int]]:
+    async def _apply(self, connection: Any, entries: Sequence[InboxEntry]) -> tuple[Woken, set[int]]:
         """All at once; when that stands still, shard by shard. Returns whom to wake, and which shards stood still."""
         try:
             return await apply_or_isolate(connection, entries, self._project, set()), set()
         except _STANDS_STILL as error:
             log.warning("round_stood_still", entries=len(entries), error=repr(error))
         woken, still = Woken(), set[int]()
-        by_shard: dict[int, list[Entry]] = {}
+        by_shard: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             by_shard.setdefault(inbox.shard_of(entry.change), []).append(entry)
         for shard, own in by_shard.items():

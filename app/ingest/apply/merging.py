@@ -41,12 +41,12 @@ from msgspec import structs
 
 from app.events import Change, Record
 
-Verdict = Literal["applied", "unchanged", "stale", "echo", "reread"]
+MergeVerdict = Literal["applied", "unchanged", "stale", "echo", "reread"]
 OUR_OWN = frozenset({"command", "portal"})
 """Origins of changes that no upstream knows; the one submitted last is the truth."""
 
 
-def merge(current: Record | None, change: Change, received_at: datetime) -> tuple[Verdict, Record | None]:
+def merge(current: Record | None, change: Change, received_at: datetime) -> tuple[MergeVerdict, Record | None]:
     """What a change that was received at this instant means for the record as mirrored.
 
     The record that comes with `echo` differs in what was heard only: store it, nobody need be told.
@@ -66,7 +66,7 @@ def moved(old: Record, new: Record | None) -> bool:
     return new is not None and (old.owner_id, old.parent_id) != (new.owner_id, new.parent_id)
 
 
-def _read(current: Record | None, change: Change, read_at: datetime) -> tuple[Verdict, Record | None]:
+def _read(current: Record | None, change: Change, read_at: datetime) -> tuple[MergeVerdict, Record | None]:
     merged = _merged(current, change, read_at=read_at)
     if current is None or change.version > current.version:
         return _result(current, merged)
@@ -87,7 +87,7 @@ def _last_read(current: Record) -> datetime | None:
     return current.read_at
 
 
-def _told(current: Record | None, change: Change, received_at: datetime) -> tuple[Verdict, Record | None]:
+def _told(current: Record | None, change: Change, received_at: datetime) -> tuple[MergeVerdict, Record | None]:
     merged = _merged(current, change, heard_at=received_at)
     if current is None:
         return ("reread", None) if change.kind == "partial" else ("applied", merged)
@@ -100,7 +100,7 @@ def _told(current: Record | None, change: Change, received_at: datetime) -> tupl
     return _tie(current, change, merged)
 
 
-def _tie(current: Record, change: Change, merged: Record) -> tuple[Verdict, Record | None]:
+def _tie(current: Record, change: Change, merged: Record) -> tuple[MergeVerdict, Record | None]:
     contradicts = current.deleted != (change.kind == "deleted") or any(
         current.data.get(name) != value for name, value in change.data.items()
     )
@@ -111,7 +111,7 @@ def _tie(current: Record, change: Change, merged: Record) -> tuple[Verdict, Reco
     return _result(current, merged)
 
 
-def _result(current: Record | None, merged: Record) -> tuple[Verdict, Record]:
+def _result(current: Record | None, merged: Record) -> tuple[MergeVerdict, Record]:
     return ("unchanged" if same(current, merged) else "applied"), merged
 
 

@@ -18,11 +18,11 @@ from msgspec import Struct
 from app.events import KEYS, Change, Record
 from app.ingest.apply import status_history
 from app.ingest.apply.merging import merge, moved, same
-from app.ingest.inbox.inbox import Entry
+from app.ingest.inbox.inbox import InboxEntry
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import members
 
-Address = tuple[str, str, str]
+RecordAddress = tuple[str, str, str]
 
 _LOAD = """
 SELECT r.source, r.object, r.record_id, r.parent_id, r.owner_id, r.data, r.version, r.deleted,
@@ -63,20 +63,20 @@ class Applied(Struct):
         outcomes: (entry id, what became of it).
     """
 
-    changed: dict[Address, Record]
-    verified: dict[Address, Record]
-    heard: dict[Address, Record]
+    changed: dict[RecordAddress, Record]
+    verified: dict[RecordAddress, Record]
+    heard: dict[RecordAddress, Record]
     left: list[Record]
-    reread: list[Entry]
+    reread: list[InboxEntry]
     outcomes: list[tuple[int, str]]
 
 
-def address(of: Change | Record) -> Address:
+def address(of: Change | Record) -> RecordAddress:
     """The mirror's key of a change or record."""
     return of.source, of.object, of.record_id
 
 
-async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
+async def apply(connection: Any, entries: Sequence[InboxEntry]) -> Applied:
     """Merge a batch, in order, into the mirror within the caller's transaction.
 
     Raises:
@@ -97,7 +97,7 @@ async def apply(connection: Any, entries: Sequence[Entry]) -> Applied:
     return done
 
 
-def _apply_one(records: dict[Address, Record], entry: Entry, done: Applied) -> None:
+def _apply_one(records: dict[RecordAddress, Record], entry: InboxEntry, done: Applied) -> None:
     change = members.without(entry.change)
     where = address(change)
     verdict, record = merge(records.get(where), change, entry.received_at)
@@ -117,7 +117,7 @@ def _apply_one(records: dict[Address, Record], entry: Entry, done: Applied) -> N
 
 
 async def _without_the_erased(
-    connection: Any, entries: Sequence[Entry], before: Mapping[Address, Record], done: Applied
+    connection: Any, entries: Sequence[InboxEntry], before: Mapping[RecordAddress, Record], done: Applied
 ) -> None:
     """Of erased customers only what is no person reaches the mirror, and the inbox keeps no more."""
     merged = {**before, **done.changed, **done.verified}
@@ -145,7 +145,7 @@ def _left(old: Record, new: Record | None) -> bool:
     return moved(old, new) or (new is not None and old.data.get(key) != new.data.get(key))
 
 
-async def load(connection: Any, addresses: Iterable[Address]) -> dict[Address, Record]:
+async def load(connection: Any, addresses: Iterable[RecordAddress]) -> dict[RecordAddress, Record]:
     """The mirrored records under these keys, deleted ones included."""
     keys = list(zip(*sorted(addresses), strict=True)) or [(), (), ()]
     rows = await connection.fetch(_LOAD, *[list(key) for key in keys])

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import COVERED, Entry
+from app.ingest.inbox.inbox import COVERED, InboxEntry
 
 WAITED_FOR = "10 minutes"
 """Nobody waits longer than this for an entry to be applied."""
@@ -64,7 +64,7 @@ WHERE i.id = $1 AND o.settled_at IS NULL AND o.id < i.id AND o.lane = $2
 """
 
 
-class Letter(Struct, frozen=True):
+class ParkedLetter(Struct, frozen=True):
     """What went wrong."""
 
     error: str
@@ -78,14 +78,14 @@ async def supersede(connection: Any, entry_ids: Sequence[int]) -> None:
         await inbox.settle(connection, [], [row["submission"] for row in rows])
 
 
-async def park(connection: Any, entry: Entry, letter: Letter) -> None:
+async def park(connection: Any, entry: InboxEntry, letter: ParkedLetter) -> None:
     """Make a dead letter of the entry: its record is parked until a newer whole record or somebody resolves it."""
     change = entry.change
     where = (change.source, change.object, change.record_id)
     await connection.execute(_PARK, entry.id, *where, letter.error, letter.stack, entry.attempts + 1)
 
 
-async def take_over(connection: Any, entry: Entry, letter: Letter) -> bool:
+async def take_over(connection: Any, entry: InboxEntry, letter: ParkedLetter) -> bool:
     """An entry that went ahead of a parked one failed too: the letter is about this one from now on. Whether there was
     a letter to take over. What is older waits for the next whole record; when nobody can be waiting for it, it goes."""
     change = entry.change

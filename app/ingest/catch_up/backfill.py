@@ -43,7 +43,7 @@ OWNED = {"Account": "Id", "Order": "AccountId", "OrderItem": "Order.AccountId"}
 log = structlog.get_logger()
 
 
-class Step(Struct, frozen=True):
+class BackfillStep(Struct, frozen=True):
     """How far one part of the run has come."""
 
     name: str
@@ -60,7 +60,7 @@ class Backfill:
 
     async def salesforce(
         self, client: SalesforceClient, objects: Sequence[str] = OBJECTS, *, restart: bool = False
-    ) -> AsyncIterator[Step]:
+    ) -> AsyncIterator[BackfillStep]:
         """Every record of these objects, those of linked accounts first; tells after each page.
 
         Raises:
@@ -84,7 +84,7 @@ class Backfill:
             raise last
         await self._end("salesforce")
 
-    async def whmcs(self, *, restart: bool = False) -> AsyncIterator[Step]:
+    async def whmcs(self, *, restart: bool = False) -> AsyncIterator[BackfillStep]:
         """What every linked customer has. Others are read when they link."""
         await self._begin("whmcs", restart=restart)
         operation = "backfill:whmcs:clients"
@@ -95,12 +95,12 @@ class Backfill:
             hints = [whmcs_hint(each, client, f"backfill:{run}") for client in clients for each in WHMCS_RESOURCES]
             done, cursor = done + len(clients), clients[-1]
             await self._record(hints, operation, {"done": done, "cursor": cursor, "run": run})
-            yield Step("clients", done, max(total, done))
+            yield BackfillStep("clients", done, max(total, done))
             await self._breathe(calls=len(hints))
         await self._record([whmcs_hint("gateways", "all", f"backfill:{run}")], operation, {"done": done, "run": run})
         await self._end("whmcs")
 
-    async def _object(self, client: SalesforceClient, name: str) -> AsyncIterator[Step]:
+    async def _object(self, client: SalesforceClient, name: str) -> AsyncIterator[BackfillStep]:
         operation = f"backfill:salesforce:{name}"
         state = await progress.load(self._pool, operation)
         if state.get("finished"):
@@ -118,12 +118,12 @@ class Backfill:
             changes = records.changes(name, rows, origin="backfill", read_at=read_at)
             state = {"done": done, "cursor": cursor, "finished": len(rows) < PAGE}
             await self._record(changes, operation, state)
-            yield Step(name, done, max(total, done))
+            yield BackfillStep(name, done, max(total, done))
             if state["finished"]:
                 return
             await self._breathe(calls=1)
 
-    async def _linked(self, client: SalesforceClient) -> AsyncIterator[Step]:
+    async def _linked(self, client: SalesforceClient) -> AsyncIterator[BackfillStep]:
         operation = "backfill:salesforce:linked"
         state = await progress.load(self._pool, operation)
         total = await self._pool.fetchval("SELECT count(*) FROM portal.id_mappings")
@@ -137,7 +137,7 @@ class Backfill:
                 changes += records.changes(name, rows, origin="backfill", read_at=read_at)
             done, cursor = done + len(accounts), accounts[-1]
             await self._record(changes, operation, {"done": done, "cursor": cursor})
-            yield Step("linked accounts", done, max(total, done))
+            yield BackfillStep("linked accounts", done, max(total, done))
             await self._breathe(calls=len(OWNED))
 
     async def _next_linked(self, column: str, cursor: str, limit: int) -> list[str]:

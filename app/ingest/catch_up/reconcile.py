@@ -25,7 +25,7 @@ from app.ingest import progress
 from app.ingest.apply.mirror import now
 from app.ingest.catch_up.backfill import OBJECTS
 from app.ingest.catch_up.drift import GRACE, differing_from
-from app.ingest.catch_up.tally import Finding, Tally
+from app.ingest.catch_up.tally import ObjectTally, Tally
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.refetch import members
@@ -60,7 +60,7 @@ class Reconcile:
     def __init__(self, pool: asyncpg.Pool, box: Inbox, upstreams: Upstreams) -> None:
         self._pool, self._inbox, self._upstreams = pool, box, upstreams
 
-    async def salesforce(self, since: datetime | None = None) -> AsyncIterator[Finding]:
+    async def salesforce(self, since: datetime | None = None) -> AsyncIterator[ObjectTally]:
         """Every mirrored object; tells after each."""
         for name in OBJECTS:
             tally = Tally("salesforce", name)
@@ -84,13 +84,13 @@ class Reconcile:
             state["missed"] = await self._sweep_mirror(tally, name, state.get("missed", ""))
         await progress.save(self._pool, operation, state)
 
-    async def whmcs(self, clients: int = 20) -> AsyncIterator[Finding]:
+    async def whmcs(self, clients: int = 20) -> AsyncIterator[ObjectTally]:
         """The lists of those customers who were read longest ago; tells after each resource."""
         for resource in WHMCS_RESOURCES:
             yield await self.whmcs_resource(resource, await self._longest_ago(resource, clients))
         yield await self.whmcs_resource("cancel_requests", ["all"])
 
-    async def whmcs_resource(self, resource: str, whmcs_client_ids: Sequence[str]) -> Finding:
+    async def whmcs_resource(self, resource: str, whmcs_client_ids: Sequence[str]) -> ObjectTally:
         """One resource of these customers. Who could not be read gives way to the others next time."""
         tally, done = Tally("whmcs", MEMBERS[resource]), set()
         for client_id in whmcs_client_ids:

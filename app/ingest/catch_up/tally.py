@@ -17,7 +17,7 @@ from app.errors import OutcomeUnknown, PortalError, UpstreamUnavailable
 log = structlog.get_logger()
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class ObjectTally(Struct, frozen=True, kw_only=True):
     """What comparing one object came to. Those that differed were submitted to the inbox.
 
     Attributes:
@@ -63,7 +63,7 @@ class Tally:
             self.members.append(member)
             self.away = self.away + 1 if isinstance(error, UpstreamUnavailable | OutcomeUnknown) else 0
 
-    async def kept(self, pool: asyncpg.Pool) -> Finding:
+    async def kept(self, pool: asyncpg.Pool) -> ObjectTally:
         """Write it down; what it came to."""
         await pool.execute(
             "INSERT INTO ingest.drift (source, object, checked, differing) VALUES ($1, $2, $3, $4)",
@@ -72,7 +72,7 @@ class Tally:
             self.checked,
             self.differing,
         )
-        return Finding(
+        return ObjectTally(
             source=self.source,
             object=self.object,
             checked=self.checked,

@@ -12,7 +12,7 @@ import asyncpg
 
 from app.ingest import progress
 
-State = Literal["live", "connecting", "resyncing", "stalled"]
+FeedPhase = Literal["live", "connecting", "resyncing", "stalled"]
 LEADER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -47,7 +47,7 @@ class FeedState:
             LEADER,
         )
 
-    async def tell(self, state: State, error: str | None = None) -> None:
+    async def tell(self, state: FeedPhase, error: str | None = None) -> None:
         """Say how the feed is; its age goes on growing by itself. A feed that never answered has no row yet."""
         await self._pool.execute(
             "UPDATE read_model.feeds SET state = $2, leader = $3, error = coalesce($4, error) WHERE feed = $1",

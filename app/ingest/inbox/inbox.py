@@ -22,7 +22,7 @@ from app.events import Change
 from app.ingest.inbox import isolation
 from app.ingest.inbox.isolation import Append, NotStored, Transaction
 from app.ingest.inbox.pending import Pending, confirm, pend
-from app.ingest.inbox.settled_signal import Bell, ring
+from app.ingest.inbox.settled_signal import SettledSignal, ring
 
 SHARDS = 16
 FALLBACK_SECONDS = 0.25
@@ -52,7 +52,7 @@ FROM (SELECT DISTINCT lane, shard FROM added) AS woken
 _OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class InboxEntry(Struct, frozen=True, kw_only=True):
     """An inbox row on its way to the mirror.
 
     `ahead`: it is tried although older entries of its record keep failing, because it needs none of them.
@@ -141,9 +141,9 @@ def _row(change: Change) -> tuple[Any, ...]:
 class Inbox:
     """The inbox as commands, webhooks and the listener use it."""
 
-    def __init__(self, pool: asyncpg.Pool, wake: Wake, bell: Bell | None = None) -> None:
+    def __init__(self, pool: asyncpg.Pool, wake: Wake, bell: SettledSignal | None = None) -> None:
         self._pool = pool
-        self.bell = bell or Bell()
+        self.bell = bell or SettledSignal()
         self.wake = wake
 
     async def submit(self, changes: Sequence[Change], *, pending: Sequence[Pending] = ()) -> int | None:
@@ -234,7 +234,7 @@ ORDER BY due.id
 """
 
 
-async def claim(connection: Any, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[Entry]:
+async def claim(connection: Any, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[InboxEntry]:
     """The next open entries of a shard in order, but for those of the sources `without`; the caller holds the shard.
 
     Entries of a record that is parked, or whose older entry waits for its next attempt, wait too, so that nothing is
@@ -245,16 +245,16 @@ async def claim(connection: Any, lane: str, shard: int, limit: int, without: Seq
     return [_entry(row) for row in rows]
 
 
-async def claim_of_many(connection: Any, lane: str, shards: Sequence[int], limit: int) -> list[Entry]:
+async def claim_of_many(connection: Any, lane: str, shards: Sequence[int], limit: int) -> list[InboxEntry]:
     """The next open entries of several shards in order, at most `limit` of each; the caller holds the shards."""
     rows = await connection.fetch(_CLAIM_OF_MANY, lane, list(shards), limit, [])
     return [_entry(row) for row in rows]
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> InboxEntry:
     fields = dict(row)
     own = {name: fields.pop(name) for name in ("id", "submission", "attempts", "received_at", "ahead")}
-    return Entry(change=Change(**fields), **own)
+    return InboxEntry(change=Change(**fields), **own)
 
 
 async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:

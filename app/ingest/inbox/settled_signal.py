@@ -29,7 +29,7 @@ async def ring(connection: Any, submissions: Sequence[int]) -> None:
         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, numbers)
 
 
-class Bell:
+class SettledSignal:
     """One connection of a process that hears the bell, and everybody in it who waits."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from app.ingest.lag.report import (
     Canary,
     Drift,
     Feed,
-    Generation,
+    GenerationAge,
     Lane,
     Measures,
     UnreadableField,
@@ -111,7 +111,7 @@ async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures
             fanouts=Backlog(fanouts["fanouts"], fanouts["oldest_seconds"] or 0.0),
             drift=[Drift(**row) for row in await rows(_DRIFT)],
             canaries=[Canary(**row) for row in await rows(_CANARIES)],
-            generations=[Generation(**row) for row in await rows(_GENERATIONS)],
+            generations=[GenerationAge(**row) for row in await rows(_GENERATIONS)],
             unreadables=[UnreadableField(**row) for row in await rows(_UNREADABLES, MOST_FIELDS)],
             upstreams_away=[UpstreamAway(**row) for row in await rows(_UPSTREAMS)],
         )

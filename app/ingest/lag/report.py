@@ -68,7 +68,7 @@ class Canary(Struct, frozen=True, kw_only=True):
     took_seconds: float | None
 
 
-class Generation(Struct, frozen=True, kw_only=True):
+class GenerationAge(Struct, frozen=True, kw_only=True):
     """A generation of a slice."""
 
     slice: str
@@ -115,7 +115,7 @@ class Measures(Struct, frozen=True, kw_only=True):
     fanouts: Backlog
     drift: list[Drift]
     canaries: list[Canary]
-    generations: list[Generation]
+    generations: list[GenerationAge]
     unreadables: list[UnreadableField] = []
     upstreams_away: list[UpstreamAway] = []
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from app.events import Change, Record
 from app.ingest.privacy.mask import HARMLESS
 
-Taken = TypeVar("Taken", Change, Record)
+ChangeT = TypeVar("ChangeT", Change, Record)
 
 KEPT = {
     "invoice": frozenset({"invoicenum", "paymentmethod", "currencycode"}),
@@ -81,7 +81,7 @@ async def stripped(connection: Any, changes: Sequence[Change]) -> list[Change]:
     return [without_person_of(change) if (change.source, change.owner_id) in gone else change for change in changes]
 
 
-def without_person_of(taken: Taken) -> Taken:
+def without_person_of(taken: ChangeT) -> ChangeT:
     """A change or record whose data is nobody's."""
     return replace(taken, data=without_person(taken.object, taken.data))
 

@@ -26,7 +26,7 @@ from app.events import Change
 from app.ingest.apply import superseding
 from app.ingest.apply.drain import fail
 from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import Entry
+from app.ingest.inbox.inbox import InboxEntry
 from app.ingest.inbox.isolation import Append
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.upstreams import Upstreams
@@ -66,7 +66,7 @@ async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbo
     return handled
 
 
-async def _fetch_group(connection: Any, group: Sequence[Entry], upstreams: Upstreams, wake: inbox.Wake) -> None:
+async def _fetch_group(connection: Any, group: Sequence[InboxEntry], upstreams: Upstreams, wake: inbox.Wake) -> None:
     if group[0].change.source in upstreams.pauses.away():
         return
     woken = await _refetch(connection, group, upstreams)
@@ -76,15 +76,15 @@ async def _fetch_group(connection: Any, group: Sequence[Entry], upstreams: Upstr
         log.exception("telling_failed")
 
 
-def _by_record(entries: Sequence[Entry]) -> list[list[Entry]]:
+def _by_record(entries: Sequence[InboxEntry]) -> list[list[InboxEntry]]:
     """Several hints about one record need one read, as long as it begins after the last of them arrived."""
-    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    groups: dict[tuple[str, str, str], list[InboxEntry]] = {}
     for entry in entries:
         groups.setdefault((entry.change.source, entry.change.object, entry.change.record_id), []).append(entry)
     return list(groups.values())
 
 
-async def _refetch(connection: Any, group: Sequence[Entry], upstreams: Upstreams) -> set[tuple[str, int]]:
+async def _refetch(connection: Any, group: Sequence[InboxEntry], upstreams: Upstreams) -> set[tuple[str, int]]:
     hint = group[-1].change
     try:
         changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
@@ -97,7 +97,7 @@ async def _refetch(connection: Any, group: Sequence[Entry], upstreams: Upstreams
     return await _record(connection, group, changes)
 
 
-async def _wait(connection: Any, group: Sequence[Entry], upstreams: Upstreams, error: UpstreamError) -> None:
+async def _wait(connection: Any, group: Sequence[InboxEntry], upstreams: Upstreams, error: UpstreamError) -> None:
     hint = group[-1].change
     seconds = upstreams.pauses.pause(hint.source, error)
     log.warning("upstream_away", source=hint.source, seconds=round(seconds, 1), error=str(error))
@@ -105,7 +105,7 @@ async def _wait(connection: Any, group: Sequence[Entry], upstreams: Upstreams, e
     await inbox.postpone(connection, [entry.id for entry in group], later_seconds, counted=False)
 
 
-async def _fail(connection: Any, group: Sequence[Entry], error: Exception) -> None:
+async def _fail(connection: Any, group: Sequence[InboxEntry], error: Exception) -> None:
     """The newest hint stands for the group: one letter a record. The others are tried with it again, or are done when a
     later read is."""
     _raise_outage(error)
@@ -119,7 +119,7 @@ def _raise_outage(error: Exception) -> None:
         raise error
 
 
-async def _record(connection: Any, group: Sequence[Entry], changes: Sequence[Change]) -> set[tuple[str, int]]:
+async def _record(connection: Any, group: Sequence[InboxEntry], changes: Sequence[Change]) -> set[tuple[str, int]]:
     """The answer and the settling of its hints commit together; every submission that somebody may wait for waits for
     the answer too."""
     submissions = {entry.submission for entry in group}

@@ -28,7 +28,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.integrations.whmcs import cancellations
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
-from app.integrations.whmcs.client import Record as WhmcsRecord
+from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
 Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
 
@@ -130,7 +130,7 @@ async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -
     return await lists.differing(connection, found, read_at)
 
 
-async def _known_requests(connection: Any) -> frozenset[cancellations.Known]:
+async def _known_requests(connection: Any) -> frozenset[cancellations.StoredRequest]:
     rows = await connection.fetch(
         "SELECT record_id, data ->> 'type' AS type, data ->> 'date' AS date FROM mirror.records "
         "WHERE source = 'whmcs' AND object = 'cancel_request' AND NOT deleted"

@@ -24,8 +24,8 @@ from app.ingest.inbox.inbox import milliseconds
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import absence, members, rereads
 from app.integrations.whmcs import records as whmcs_records
-from app.integrations.whmcs.client import Listing
-from app.integrations.whmcs.client import Record as WhmcsRecord
+from app.integrations.whmcs.client import RecordList
+from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
 MOST_ASKED = 20
 """Missing members that one reading of a list has asked for alone."""
@@ -38,12 +38,12 @@ WHERE source = 'whmcs' AND object = $1 AND NOT deleted AND ($2 OR owner_id = $3)
 ORDER BY verified_at, record_id
 """
 
-Read = Callable[[], Awaitable[Listing[WhmcsRecord]]]
+Read = Callable[[], Awaitable[RecordList[WhmcsRecord]]]
 
 log = structlog.get_logger()
 
 
-class Listed(Struct, frozen=True):
+class ListReading(Struct, frozen=True):
     """What a reading found, and whether that is everything there is. `unread`: ids that are there and could not be
     read."""
 
@@ -79,15 +79,15 @@ async def whole(connection: Any, hint: Change, reads: Mapping[str, Read]) -> lis
     return [*changes, marker("whmcs", hint.object, hint.record_id, ids, began_at, unchanged)]
 
 
-async def _listed(read: Read) -> Listed:
+async def _listed(read: Read) -> ListReading:
     read_at = now()
     try:
         found = await read()
     except UpstreamNotFound as error:  # an empty list then; whether its members are gone is asked of each
         if not absence.of_client(error):
             raise
-        return Listed((), True, read_at)
-    return Listed(list(found), found.complete, read_at, frozenset(found.unread))
+        return ListReading((), True, read_at)
+    return ListReading(list(found), found.complete, read_at, frozenset(found.unread))
 
 
 async def differing(connection: Any, found: Iterable[WhmcsRecord], read_at: datetime) -> list[Change]:
@@ -111,13 +111,13 @@ async def _compared(connection: Any, changes: Sequence[Change]) -> _Compared:
     return _Compared(differing, unchanged)
 
 
-def _as_held(held: Mapping[mirror.Address, Record], change: Change) -> bool:
+def _as_held(held: Mapping[mirror.RecordAddress, Record], change: Change) -> bool:
     """A read that began later has been applied, or this one says the same."""
     known = held.get(mirror.address(change))
     return known is not None and not known.deleted and merge(known, change, now())[0] in ("unchanged", "stale")
 
 
-async def _missing(connection: Any, hint: Change, member: str, listed: Listed, read: Read) -> list[Change]:
+async def _missing(connection: Any, hint: Change, member: str, listed: ListReading, read: Read) -> list[Change]:
     known = await connection.fetch(_KNOWN, member, hint.object in OF_EVERYBODY, hint.record_id, listed.read_at)
     missing = _without([row["record_id"] for row in known], listed)
     if not missing or not listed.complete:
@@ -129,7 +129,7 @@ async def _missing(connection: Any, hint: Change, member: str, listed: Listed, r
     return [gone(hint, member, record_id, listed.read_at) for record_id in gone_for_good]
 
 
-def _without(record_ids: Iterable[str], listed: Listed) -> list[str]:
+def _without(record_ids: Iterable[str], listed: ListReading) -> list[str]:
     present = {record.record_id for record in listed.records} | listed.unread
     return [record_id for record_id in record_ids if record_id not in present]
 

@@ -15,7 +15,7 @@ from app.events import Change, Record
 UNCHANGED = "unchanged"
 """Key of a marker's data: object → record id → digest. It is not mirrored."""
 
-Address = tuple[str, str, str]
+MemberKey = tuple[str, str, str]
 
 
 def digest(data: Mapping[str, Any]) -> str:
@@ -23,7 +23,7 @@ def digest(data: Mapping[str, Any]) -> str:
     return hashlib.blake2b(msgspec.json.encode(data, order="sorted"), digest_size=9).hexdigest()
 
 
-def named(marker: Change) -> Iterator[Address]:
+def named(marker: Change) -> Iterator[MemberKey]:
     """The members that a marker verifies; none of any other change."""
     for object_name, digests in _unchanged(marker).items():
         for record_id in digests:
@@ -37,10 +37,10 @@ def without(change: Change) -> Change:
     return msgspec.structs.replace(change, data={k: v for k, v in change.data.items() if k != UNCHANGED})
 
 
-def verified(records: Mapping[Address, Record], marker: Change) -> tuple[dict[Address, Record], bool]:
+def verified(records: Mapping[MemberKey, Record], marker: Change) -> tuple[dict[MemberKey, Record], bool]:
     """The members that are as the list found them, verified by it; and whether one is not, though nothing later than
     the list was read of it."""
-    found: dict[Address, Record] = {}
+    found: dict[MemberKey, Record] = {}
     doubted = False
     for where in named(marker):
         held = records.get(where)

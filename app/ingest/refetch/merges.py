@@ -24,7 +24,7 @@ from app.ingest.privacy import erased_owners, strip_personal_data
 from app.ingest.refetch import owners
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER
-from app.integrations.whmcs.client import Record
+from app.integrations.whmcs.client import WhmcsRecord
 
 OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
 log = structlog.get_logger()
@@ -97,7 +97,7 @@ async def whmcs(upstreams: Upstreams, connection: Any, hint: Change) -> list[Cha
 
 
 async def _owner_of_its_records(upstreams: Upstreams, connection: Any, client_id: str) -> str | None:
-    read: dict[str, Callable[[str], Awaitable[Record]]] = {
+    read: dict[str, Callable[[str], Awaitable[WhmcsRecord]]] = {
         "invoice": upstreams.whmcs.invoice,
         "service": upstreams.whmcs.service,
     }

@@ -13,7 +13,7 @@ import structlog
 
 from app.events import Change
 from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import Entry
+from app.ingest.inbox.inbox import InboxEntry
 
 PACE_SECONDS = 1.0
 """Between a read that could not be judged, because more arrived meanwhile, and the next: a record that changes all the
@@ -66,7 +66,7 @@ def hint(
     )
 
 
-async def ask(connection: Any, entry: Entry) -> set[tuple[str, int]]:
+async def ask(connection: Any, entry: InboxEntry) -> set[tuple[str, int]]:
     """Have the record of an entry that could not be merged read again, within the transaction that settles the entry.
     Whoever waits for the entry waits for the read. Returns the (lane, shard) pairs to wake."""
     change = entry.change

@@ -33,7 +33,7 @@ _FULL = (
 log = structlog.get_logger()
 
 
-class Door:
+class InboxAdmission:
     """One a process. `high_water`: open entries of the fetch lane above which nothing more is let in."""
 
     def __init__(self, pool: asyncpg.Pool, high_water: int) -> None:

@@ -31,7 +31,7 @@ Alarm = Callable[[], Awaitable[None]]
 log = structlog.get_logger()
 
 
-class Path(Protocol):
+class CanaryPath(Protocol):
     """The way that a canary takes: out to an upstream, and back by its feed."""
 
     feed: str
@@ -46,10 +46,10 @@ class Path(Protocol):
         """Note that it did not come back in time."""
 
 
-class Canary:
+class CanaryFollower:
     """Follows one word a round."""
 
-    def __init__(self, pool: asyncpg.Pool, path: Path, *, patience_seconds: float) -> None:
+    def __init__(self, pool: asyncpg.Pool, path: CanaryPath, *, patience_seconds: float) -> None:
         self._pool, self._path, self._patience_seconds = pool, path, patience_seconds
 
     async def sing_for_ever(self, every_seconds: float, alarm: Alarm) -> None:

@@ -19,7 +19,7 @@ from app.ingest.apply.mirror import now
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.inbox.isolation import Append
-from app.ingest.sources.admission import Door
+from app.ingest.sources.admission import InboxAdmission
 from app.integrations import signed_webhook
 from app.integrations.salesforce.events import webhook as salesforce_webhook
 from app.integrations.whmcs import webhook as whmcs_webhook
@@ -37,7 +37,9 @@ _LATER = (
 )
 
 
-async def receive_whmcs(box: Inbox, door: Door, settings: Settings, headers: Mapping[str, str], body: bytes) -> int:
+async def receive_whmcs(
+    box: Inbox, door: InboxAdmission, settings: Settings, headers: Mapping[str, str], body: bytes
+) -> int:
     """Record what a WHMCS webhook says may have changed; returns how many records it names.
 
     Raises:
@@ -61,7 +63,7 @@ def takes_salesforce(settings: Settings) -> bool:
 
 
 async def receive_salesforce(
-    box: Inbox, door: Door, settings: Settings, headers: Mapping[str, str], body: bytes
+    box: Inbox, door: InboxAdmission, settings: Settings, headers: Mapping[str, str], body: bytes
 ) -> int:
     """The same for an org that pushes instead of streaming; it raises the same."""
     secrets = signed_webhook.secrets_of(settings.salesforce_webhook_secrets)
@@ -71,7 +73,7 @@ async def receive_salesforce(
     return len(changes)
 
 
-async def _record(box: Inbox, door: Door, changes: Sequence[Change], body: bytes, *, again: bool) -> None:
+async def _record(box: Inbox, door: InboxAdmission, changes: Sequence[Change], body: bytes, *, again: bool) -> None:
     digest = hashlib.blake2b(body, digest_size=16).hexdigest()
 
     async def work(connection: Any, append: Append) -> set[tuple[str, int]]:

@@ -1,7 +1,7 @@
 """The gates of all upstreams, as a process opens and closes them."""
 
 from app.integrations.admission.board import Board
-from app.integrations.admission.gates import Gate, Standing
+from app.integrations.admission.gates import Gate, UpstreamAvailability
 from app.settings import Settings
 
 UPSTREAMS = ("salesforce", "whmcs", "freebit", "whm")
@@ -37,6 +37,6 @@ class Admission:
         """Let go of the board."""
         await self._board.close()
 
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[UpstreamAvailability]:
         """How each upstream is, as far as this process knows."""
         return [gate.standing() for gate in self.gates.values()]

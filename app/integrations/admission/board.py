@@ -18,7 +18,7 @@ import structlog
 
 from app import tasks
 from app.db import is_outage
-from app.integrations.admission.gates import PROBE_SECONDS, Gate, Standing
+from app.integrations.admission.gates import PROBE_SECONDS, Gate, UpstreamAvailability
 
 CHANNEL = "portal_upstreams"
 LOOK_SECONDS = 1.0
@@ -175,8 +175,8 @@ class Board:
             if row is None:  # somebody took it away: begin anew
                 gate.adopt(gate.standing_closed(), 0, 0.0, 0.0)
                 continue
-            fields = {field: row[field] for field in Standing.__struct_fields__}
-            gate.adopt(Standing(**fields), row["version"], row["retry_in"], row["probe_in"])
+            fields = {field: row[field] for field in UpstreamAvailability.__struct_fields__}
+            gate.adopt(UpstreamAvailability(**fields), row["version"], row["retry_in"], row["probe_in"])
 
     async def _share(self, connection: asyncpg.Connection) -> None:
         """Count the processes that call each upstream; each says in its connection's name which ones it calls."""

@@ -14,11 +14,11 @@ from msgspec import Struct
 from app.errors import UpstreamBusy, UpstreamError, UpstreamUnreached
 from app.integrations.admission.budgets import BACKGROUND_WAIT_SECONDS, Budget
 from app.integrations.admission.lanes import in_background
-from app.integrations.admission.outcomes import Outcome, of_login, outcome_of
+from app.integrations.admission.outcomes import CallOutcome, of_login, outcome_of
 from app.integrations.admission.pauses import pause_seconds
 from app.integrations.admission.streaks import Streak
 
-State = Literal["closed", "open", "half_open"]
+BreakerState = Literal["closed", "open", "half_open"]
 PROBE_SECONDS = 15.0
 """How long the process that probes may take before another one may."""
 FIRST_RETRY_SECONDS = 2
@@ -29,11 +29,11 @@ LONGEST_ERROR = 300
 log = structlog.get_logger()
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class UpstreamAvailability(Struct, frozen=True, kw_only=True):
     """How an upstream is. `reason`: outage, limit (it asked us to wait) or auth (it refuses our credentials)."""
 
     upstream: str
-    state: State
+    state: BreakerState
     since: datetime
     retry_at: datetime | None = None
     reason: str = ""
@@ -41,7 +41,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     failures: int = 0
 
 
-def told(standing: Standing) -> str:
+def told(standing: UpstreamAvailability) -> str:
     """What is wrong with an upstream, in one sentence for operators; nothing while its calls go through."""
     if standing.state == "closed":
         return ""
@@ -75,7 +75,7 @@ class Gate:
         """Of the shared state that was seen last."""
         self._background = asyncio.Semaphore(max(int(concurrency * BACKGROUND_SLOTS_SHARE), 1))
         self._streak = Streak()
-        self._state: State = "closed"
+        self._state: BreakerState = "closed"
         self._reason = self._error = ""
         self._failures = self._epoch = self._outages_ended = 0
         self._since = datetime.now(UTC)
@@ -83,14 +83,14 @@ class Gate:
         self._claiming = False
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """closed: calls go through. open: nobody calls. half_open: one process tries one call."""
         return self._state
 
-    def standing(self) -> Standing:
+    def standing(self) -> UpstreamAvailability:
         """How the upstream is, as far as this process knows."""
         closed = self._state == "closed"
-        return Standing(
+        return UpstreamAvailability(
             upstream=self.upstream,
             state=self._state,
             since=self._since,
@@ -100,9 +100,9 @@ class Gate:
             failures=self._failures,
         )
 
-    def standing_closed(self) -> Standing:
+    def standing_closed(self) -> UpstreamAvailability:
         """How it would be without any trouble."""
-        return Standing(upstream=self.upstream, state="closed", since=datetime.now(UTC))
+        return UpstreamAvailability(upstream=self.upstream, state="closed", since=datetime.now(UTC))
 
     def retry_in_seconds(self) -> float:
         """Until the next probe; nothing while calls go through."""
@@ -220,7 +220,7 @@ class Gate:
             left_seconds = math.ceil(self.retry_in_seconds())
             error.retry_after_seconds = max(left_seconds, int(told or 0), FIRST_RETRY_SECONDS)
 
-    def _probed(self, error: UpstreamError, outcome: Outcome, told: float | None) -> None:
+    def _probed(self, error: UpstreamError, outcome: CallOutcome, told: float | None) -> None:
         if outcome == "answered":
             self.close()
             return
@@ -232,7 +232,7 @@ class Gate:
         self._reopen(pause_seconds(self._reason, open_for_seconds, told), str(error), failed=True)
 
     def _count(
-        self, error: UpstreamError, outcome: Outcome, told: float | None, key: str, *, login: bool, again: bool
+        self, error: UpstreamError, outcome: CallOutcome, told: float | None, key: str, *, login: bool, again: bool
     ) -> None:
         if outcome == "answered":
             self._streak.answered(login=login)
@@ -269,7 +269,7 @@ class Gate:
         self._reason, self._error, self._failures = "", "", 0
         self.budget.start_slowly(seconds_ago)
 
-    def _turn(self, state: State) -> None:
+    def _turn(self, state: BreakerState) -> None:
         self._state = state
         self._epoch += 1
         self._streak.clear()
@@ -280,7 +280,9 @@ class Gate:
         if self.claims:
             self.claims.changed()
 
-    def adopt(self, shared: Standing, version: int, retry_in_seconds: float, probe_in_seconds: float) -> None:
+    def adopt(
+        self, shared: UpstreamAvailability, version: int, retry_in_seconds: float, probe_in_seconds: float
+    ) -> None:
         """Take over what the processes agreed on."""
         self.version = version
         before, self._state = self._state, shared.state

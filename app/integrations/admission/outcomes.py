@@ -12,7 +12,7 @@ from app.errors import (
     UpstreamUnreached,
 )
 
-Outcome = Literal["answered", "limited", "away", "faltering", "refused", "nothing"]
+CallOutcome = Literal["answered", "limited", "away", "faltering", "refused", "nothing"]
 """answered: it works. limited: it said when to come back. away: not reached, or it said that it is out. faltering:
 no answer in time, or an error page. refused: it does not take our credentials. nothing: it was not asked."""
 
@@ -25,7 +25,7 @@ BUSY_NUMBERS = ("429-", "503-")
 """How Freebit's codes begin that speak of the whole network."""
 
 
-def outcome_of(error: UpstreamError) -> Outcome:
+def outcome_of(error: UpstreamError) -> CallOutcome:
     """Only outages and refused credentials say anything of the upstream; every other error is an answer.
 
     Busy with a code of the vendor's own is an answer too: one locked record must not close the way for the others.

@@ -4,7 +4,7 @@ from collections import deque
 from time import monotonic
 from typing import NamedTuple
 
-from app.integrations.admission.outcomes import Outcome
+from app.integrations.admission.outcomes import CallOutcome
 
 WINDOW_SECONDS = 30.0
 """Failures further apart are trouble of single calls."""
@@ -24,7 +24,7 @@ class Failure(NamedTuple):
     """One failed call; `key` tells calls for the same thing from others."""
 
     at: float
-    outcome: Outcome
+    outcome: CallOutcome
     key: str
 
 
@@ -51,7 +51,7 @@ class Streak:
             self._refusals.clear()
         self._latest.append((monotonic(), None))
 
-    def failed(self, outcome: Outcome, key: str) -> str:
+    def failed(self, outcome: CallOutcome, key: str) -> str:
         """A call failed; the reason to open (`limit`, `outage`), or nothing yet."""
         now = monotonic()
         self._row.append(Failure(now, outcome, key))

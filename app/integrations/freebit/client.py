@@ -20,7 +20,7 @@ from app.integrations.forms import Forms
 from app.integrations.freebit import records
 from app.integrations.freebit.faults import FREEBIT, understood
 from app.integrations.freebit.shapes import EsimActivation, LineDetail, LineState, LineUsage, Mnp
-from app.integrations.shared import Shared
+from app.integrations.shared import SharedValue
 from app.integrations.wall import all_walled
 from app.settings import Settings
 
@@ -58,7 +58,7 @@ class FreebitClient:
         self._gate = gate or alone(FREEBIT, settings)
         self._base = settings.freebit_url.rstrip("/") + "/emptool/api/"
         self._forms = Forms(FREEBIT, settings, concurrency=CONCURRENCY)
-        self._keys = Shared(self._log_in, lambda key: time.monotonic() < key.good_until_seconds)
+        self._keys = SharedValue(self._log_in, lambda key: time.monotonic() < key.good_until_seconds)
 
     @classmethod
     async def open(cls, settings: Settings, gate: Gate | None = None) -> "FreebitClient":

@@ -13,7 +13,7 @@ from app.errors import (
 )
 from app.intake import parse
 from app.intake.text import scalar
-from app.integrations.forms import Answer, json_object, of_status, opening, spoiled
+from app.integrations.forms import FormAnswer, json_object, of_status, opening, spoiled
 
 FREEBIT = "freebit"
 CODE, SUCCESS = "resultCode", "100"
@@ -29,7 +29,7 @@ RESULTS: dict[str, type[UpstreamError]] = {
 """Unverified: what a resultCode means. Other codes of 500 and more are trouble of theirs, the rest a plain refusal."""
 
 
-def understood(operation: str, answer: Answer, write: bool) -> dict[str, Any]:
+def understood(operation: str, answer: FormAnswer, write: bool) -> dict[str, Any]:
     """The body of a success.
 
     Raises:

@@ -38,7 +38,7 @@ LINE = {
 }
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class FulfilmentLine(Struct, frozen=True, kw_only=True):
     """An item of an order that is being fulfilled, with what its product says about provisioning. A quantity that is no
     whole number and a price that is none are None: nobody knows what to make of them."""
 
@@ -73,7 +73,7 @@ class LiveOrder(Struct, frozen=True, kw_only=True):
     promo_code: str
     instant: bool
     porting: Porting | None
-    lines: tuple[Line, ...]
+    lines: tuple[FulfilmentLine, ...]
 
 
 async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
@@ -117,11 +117,11 @@ def _live(order: dict[str, Any], rows: Sequence[dict[str, Any]]) -> LiveOrder:
     )
 
 
-def _line(row: dict[str, Any]) -> Line:
+def _line(row: dict[str, Any]) -> FulfilmentLine:
     product = row.get("Product2") or {}
     values = {name: _text(product.get(field)) for name, field in LINE.items()}
     quantity, price = parse.whole_number(row["Quantity"]), parse.money(row["UnitPrice"])
-    return Line(item_id=row["Id"], quantity=quantity, unit_price=price, **values)
+    return FulfilmentLine(item_id=row["Id"], quantity=quantity, unit_price=price, **values)
 
 
 async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:

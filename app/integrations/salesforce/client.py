@@ -24,9 +24,9 @@ from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import composite, faults, paging, records
 from app.integrations.salesforce.composite import Part, PartResult
 from app.integrations.salesforce.deadline import within
-from app.integrations.salesforce.paging import Page
+from app.integrations.salesforce.paging import RowPage
 from app.integrations.salesforce.session import heard, session
-from app.integrations.salesforce.token import Token, Tokens
+from app.integrations.salesforce.token import AccessToken, Tokens
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS, MAY_LACK
 from app.settings import Settings
 
@@ -65,7 +65,7 @@ class SalesforceClient:
         """The integration user: who the portal is in this org."""
         return self._settings.salesforce_username
 
-    async def token(self, *, refused: Token | None = None) -> Token:
+    async def token(self, *, refused: AccessToken | None = None) -> AccessToken:
         """The current token, or a new one when `refused` is still the one held."""
         async with self.gate.admitted("token", login=True):
             return await self._tokens.get(refused)
@@ -86,7 +86,7 @@ class SalesforceClient:
         async for page in self._paged(soql, deleted=deleted):
             yield page.rows
 
-    async def _paged(self, soql: str, *, deleted: bool) -> AsyncIterator[Page]:
+    async def _paged(self, soql: str, *, deleted: bool) -> AsyncIterator[RowPage]:
         page = await self._first_page(soql, deleted)
         restarts, last_id, seen = 0, None, set()
         while True:
@@ -109,7 +109,7 @@ class SalesforceClient:
                 page = await self._first_page(rest or soql, deleted)
                 page = msgspec.structs.replace(page, anew=rest is None)
 
-    async def _first_page(self, soql: str, deleted: bool) -> Page:
+    async def _first_page(self, soql: str, deleted: bool) -> RowPage:
         return await self._selected(
             "query", soql, lambda selected, api: paging.first_page_of(api.query(selected, include_deleted=deleted))
         )
@@ -215,7 +215,7 @@ class SalesforceClient:
             write=True,
         )
 
-    def token_worked(self, token: Token) -> None:
+    def token_worked(self, token: AccessToken) -> None:
         """Another API took it: a renewal will be a fresh one."""
         self._tokens.worked(token)
 
@@ -256,7 +256,7 @@ class SalesforceClient:
             renewed = await self._tokens.get(refused=token)
             return await self._run(operation, call, renewed, write)
 
-    async def _run(self, operation: str, call: Callable[[Salesforce], T], token: Token, write: bool) -> T:
+    async def _run(self, operation: str, call: Callable[[Salesforce], T], token: AccessToken, write: bool) -> T:
         seconds = self._settings.salesforce_timeout_seconds
 
         def work() -> T:
@@ -300,7 +300,7 @@ class SalesforceClient:
             raise UpstreamBusy(faults.SALESFORCE, operation, "no free thread", vendor_code=NO_SLOT) from error
 
 
-def _next_page(locator: str, api: Salesforce) -> Page:
+def _next_page(locator: str, api: Salesforce) -> RowPage:
     return paging.page_of(api.query_more(locator, identifier_is_url=True))
 
 

@@ -15,7 +15,7 @@ _CONTACTS = (
 )
 
 
-class OnFile(Struct, frozen=True):
+class ContactsOnFile(Struct, frozen=True):
     """As staff wrote it down; empty for what they did not. The mailboxes of the oldest contacts come first."""
 
     name: str = ""
@@ -24,7 +24,7 @@ class OnFile(Struct, frozen=True):
     mailboxes: tuple[str, ...] = ()
 
 
-async def on_file(client: SalesforceClient, account_id: str) -> OnFile:
+async def on_file(client: SalesforceClient, account_id: str) -> ContactsOnFile:
     """What is on file of this account.
 
     Raises:
@@ -35,7 +35,7 @@ async def on_file(client: SalesforceClient, account_id: str) -> OnFile:
     with faults.understood("query:Contact"):
         account: Mapping[str, Any] = accounts[0] if accounts else {}
         mailboxes = (_text(each, "Email").lower() for each in contacts)
-        return OnFile(
+        return ContactsOnFile(
             name=_text(account, "Name"),
             postcode=_text(account, "BillingPostalCode"),
             family_names=tuple(filter(None, (_text(each, "LastName") for each in contacts))),

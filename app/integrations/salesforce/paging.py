@@ -21,7 +21,7 @@ _ID = re.compile(r"[A-Za-z0-9]{15,18}")
 _WORD = re.compile(r"'(?:[^'\\]|\\.)*'|[()]|\b(?:FROM|WHERE)\b", re.I)
 
 
-class Page(Struct, frozen=True):
+class RowPage(Struct, frozen=True):
     """Rows as Salesforce gave them, and where the next ones are. `anew`: what came before comes again from here."""
 
     rows: list[dict[str, Any]]
@@ -29,17 +29,17 @@ class Page(Struct, frozen=True):
     anew: bool = False
 
 
-def page_of(answer: Any) -> Page:
+def page_of(answer: Any) -> RowPage:
     """An answer to a query or to its continuation; anything unlike one raises whatever it raises."""
     rows, following = [plain(row) for row in answer["records"]], None
     if not answer["done"]:
         following = answer["nextRecordsUrl"]
         if not following.startswith(LOCATOR_PATH):
             raise ValueError("the next page is somewhere else")
-    return Page(rows, following)
+    return RowPage(rows, following)
 
 
-def first_page_of(answer: Any) -> Page:
+def first_page_of(answer: Any) -> RowPage:
     """An answer to the query itself, which announces its number of rows. Missing ones would be taken for deleted."""
     page = page_of(answer)
     if page.following is None and answer.get("totalSize", len(page.rows)) != len(page.rows):

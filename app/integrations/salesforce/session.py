@@ -24,7 +24,7 @@ class AnswerTooLarge(requests.exceptions.ContentDecodingError):
     """More than is ever read."""
 
 
-class Taken(requests.Response):
+class ReadAnswer(requests.Response):
     """An answer that was taken in: whatever reads JSON or text of it reads what `app.intake` makes of its bytes."""
 
     @property
@@ -41,13 +41,13 @@ class Taken(requests.Response):
         return text.json_value(self.content)
 
 
-class Heard(threading.local):
+class LastAnswer(threading.local):
     """What the last answer to the present thread said beside its body, which the library keeps to itself."""
 
     retry_after: str | None = None
 
 
-heard = Heard()
+heard = LastAnswer()
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -93,7 +93,7 @@ def session(settings: Settings) -> requests.Session:
     return made
 
 
-def _taken(response: requests.Response) -> Taken:
+def _taken(response: requests.Response) -> ReadAnswer:
     content = bytearray()
     try:
         for chunk in response.iter_content(CHUNK_BYTES):
@@ -103,6 +103,6 @@ def _taken(response: requests.Response) -> Taken:
     except BaseException:
         response.close()  # what is left of the answer must not be taken for the next one's
         raise
-    taken = Taken()
+    taken = ReadAnswer()
     taken.__dict__.update(response.__dict__, _content=bytes(content), _content_consumed=True)
     return taken

@@ -13,7 +13,7 @@ from app.intake.text import Unreadable, json_object
 from app.integrations.forms import Forms, of_status
 from app.integrations.pacing import Pacing
 from app.integrations.salesforce.faults import SALESFORCE
-from app.integrations.shared import Shared
+from app.integrations.shared import SharedValue
 from app.settings import Settings
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -24,7 +24,7 @@ _ACCESS = re.compile(r"[\x21-\x7e]{1,4096}")
 _INSTANCE = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/?")
 
 
-class Token(Struct, frozen=True):
+class AccessToken(Struct, frozen=True):
     """What every call needs. `org_id` is the part of the token before the exclamation mark."""
 
     access_token: str
@@ -38,9 +38,9 @@ class Tokens:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._forms = Forms(SALESFORCE, settings, concurrency=1)
-        self._shared = Shared(self._fetch)
+        self._shared = SharedValue(self._fetch)
         self._pacing = Pacing()
-        self._issued: Token | None = None
+        self._issued: AccessToken | None = None
         self._works = False
         self._useless = 0
 
@@ -49,7 +49,7 @@ class Tokens:
         await self._shared.close()
         await self._forms.close()
 
-    async def get(self, refused: Token | None = None) -> Token:
+    async def get(self, refused: AccessToken | None = None) -> AccessToken:
         """The token; a new one when `refused` is still the one held.
 
         Raises:
@@ -64,14 +64,14 @@ class Tokens:
                 self._useless += 1
         return await self._shared.get(refused)
 
-    def worked(self, token: Token) -> None:
+    def worked(self, token: AccessToken) -> None:
         """A call with it succeeded: renewals are no longer paced."""
         if token == self._issued and not self._works:
             self._works = True
             self._useless = 0
             self._pacing.succeeded()
 
-    async def _fetch(self) -> Token:
+    async def _fetch(self) -> AccessToken:
         self._pacing.check()
         try:
             token = await self._ask()
@@ -81,7 +81,7 @@ class Tokens:
         self._issued, self._works = token, False
         return token
 
-    async def _ask(self) -> Token:
+    async def _ask(self) -> AccessToken:
         settings = self._settings
         form = {"grant_type": GRANT, "assertion": await self._assertion()}
         answer = await self._forms.post(
@@ -113,7 +113,7 @@ class Tokens:
             raise UpstreamAuthFailed(SALESFORCE, OPERATION, reason) from None
 
 
-def _token(status: int, content: bytes) -> Token:
+def _token(status: int, content: bytes) -> AccessToken:
     try:
         body = json_object(content)
     except Unreadable as error:
@@ -127,7 +127,7 @@ def _token(status: int, content: bytes) -> Token:
         raise UpstreamMalformed(SALESFORCE, OPERATION, "no access_token or instance_url that can be used")
     if not _INSTANCE.fullmatch(url):
         raise UpstreamMalformed(SALESFORCE, OPERATION, "instance_url is no https address")
-    return Token(access, url, access.partition("!")[0])
+    return AccessToken(access, url, access.partition("!")[0])
 
 
 def _audience(token_url: str) -> str:

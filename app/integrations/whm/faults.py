@@ -12,7 +12,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.intake.text import scalar
-from app.integrations.forms import Answer, json_object, of_status, opening, spoiled
+from app.integrations.forms import FormAnswer, json_object, of_status, opening, spoiled
 from app.integrations.sentences import Meaning, of_sentence
 
 WHM = "whm"
@@ -55,7 +55,7 @@ UAPI_PATTERNS: tuple[Meaning, ...] = (
 """The same for what happens inside one account."""
 
 
-def understood(function: str, answer: Answer, write: bool, operation: str = "") -> dict[str, Any]:
+def understood(function: str, answer: FormAnswer, write: bool, operation: str = "") -> dict[str, Any]:
     """The payload of a success, empty for functions that have none. Errors name `operation` when it is another one."""
     operation = operation or function
     if answer.status in (401, 403):

@@ -13,11 +13,11 @@ from typing import Any
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamUnavailable
 from app.integrations.admission.admission import alone
 from app.integrations.admission.gates import Gate
-from app.integrations.forms import NO_SLOT, TIMED_OUT, Answer, Forms, json_object, of_status, opening, spoiled
+from app.integrations.forms import NO_SLOT, TIMED_OUT, FormAnswer, Forms, json_object, of_status, opening, spoiled
 from app.integrations.wall import all_walled
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.faults import WHMCS, of_message, of_other_status
-from app.integrations.whmcs.lists import PAGE, Page, Rows
+from app.integrations.whmcs.lists import PAGE, ListPage, Rows
 from app.integrations.whmcs.wire import form, identifier, text
 from app.settings import Settings
 
@@ -91,7 +91,7 @@ class Api:
         """Every row of a list, as `lists.rows_of`."""
         return await lists.rows_of(self.call, action, params, plural, singular)
 
-    async def page(self, action: str, plural: str, singular: str, *, start: int, size: int = PAGE) -> Page:
+    async def page(self, action: str, plural: str, singular: str, *, start: int, size: int = PAGE) -> ListPage:
         """One page of a list."""
         return await lists.page(self.call, action, {}, plural, singular, start=start, size=size)
 
@@ -107,7 +107,7 @@ def required(body: Mapping[str, Any], name: str, action: str) -> str:
     return value
 
 
-def _understood(action: str, answer: Answer, write: bool) -> dict[str, Any]:
+def _understood(action: str, answer: FormAnswer, write: bool) -> dict[str, Any]:
     told = answer.retry_after_seconds
     if failure := of_status(WHMCS, action, answer.status, write=write, retry_after_seconds=told):
         raise failure

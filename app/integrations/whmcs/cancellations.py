@@ -14,12 +14,12 @@ from app.integrations.wall import walled
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.faults import WHMCS, understood
-from app.integrations.whmcs.lists import Listing, Rows
-from app.integrations.whmcs.records import Record, cancel_request
+from app.integrations.whmcs.lists import RecordList, Rows
+from app.integrations.whmcs.records import WhmcsRecord, cancel_request
 from app.integrations.whmcs.wire import identifier, known_id, text
 
-Kind = Literal["Immediate", "End of Billing Period"]
-Known = tuple[str, str | None, str | None]
+CancellationKind = Literal["Immediate", "End of Billing Period"]
+StoredRequest = tuple[str, str | None, str | None]
 """Service, type and date of a request."""
 READ, ADD = "GetCancelledPackages", "AddCancelRequest"
 WHAT = (READ, "packages", "package")
@@ -28,7 +28,7 @@ NEWEST_PAGES = 10
 
 
 @walled(WHMCS)
-async def request_cancellation(client: WhmcsClient, service_id: str, kind: Kind, reason: str) -> None:
+async def request_cancellation(client: WhmcsClient, service_id: str, kind: CancellationKind, reason: str) -> None:
     """Ask for it.
 
     Raises:
@@ -56,7 +56,7 @@ async def reason_of(client: WhmcsClient, service_id: str) -> str | None:
 
 
 @walled(WHMCS)
-async def requests(client: WhmcsClient, known: Set[Known] = frozenset()) -> Listing[Record]:
+async def requests(client: WhmcsClient, known: Set[StoredRequest] = frozenset()) -> RecordList[WhmcsRecord]:
     """The latest request of every service of the installation that has one.
 
     With what is `known`, the newest end of the list only, back to a page that holds nothing new: then the list is not
@@ -98,7 +98,7 @@ async def _newest_first(client: WhmcsClient) -> AsyncIterator[list[Any]]:
         yield (await client.page(action, plural, singular, start=start, size=end - start)).rows
 
 
-def _latest(rows: Iterable[Any], *, complete: bool) -> Listing[Record]:
+def _latest(rows: Iterable[Any], *, complete: bool) -> RecordList[WhmcsRecord]:
     """One a service, the last that was made; the unread ones are known by their service too."""
     ordered = sorted(rows, key=_number)
     by_service = {_service(row) or f"?{place}": row for place, row in enumerate(ordered)}
@@ -106,7 +106,7 @@ def _latest(rows: Iterable[Any], *, complete: bool) -> Listing[Record]:
     return lists.read(READ, made, cancel_request, object_name="cancel_request", id_field="relid")
 
 
-def _known(row: Any) -> Known | None:
+def _known(row: Any) -> StoredRequest | None:
     try:
         record = cancel_request(row)
     except Exception:  # what cannot be read is not known, and is counted where it is read

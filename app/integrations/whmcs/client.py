@@ -14,16 +14,25 @@ from app.integrations.wall import all_walled
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.faults import WHMCS, understood
-from app.integrations.whmcs.invoices import Invoices
-from app.integrations.whmcs.lists import Listing
-from app.integrations.whmcs.orders import Orders
-from app.integrations.whmcs.records import Record
-from app.integrations.whmcs.shapes import NewClient, NewOrder, OrderLine, WhmcsOrder
+from app.integrations.whmcs.invoices import InvoiceClient
+from app.integrations.whmcs.lists import RecordList
+from app.integrations.whmcs.orders import OrderClient
+from app.integrations.whmcs.records import WhmcsRecord
+from app.integrations.whmcs.shapes import NewClient, NewServiceOrder, OrderLine, WhmcsOrder
 from app.integrations.whmcs.users import Login, Users
 from app.integrations.whmcs.wire import as_list, identifier, serialized, text
 from app.settings import Settings
 
-__all__ = ["Listing", "Login", "NewClient", "NewOrder", "OrderLine", "Record", "WhmcsClient", "WhmcsOrder"]
+__all__ = [
+    "Login",
+    "NewClient",
+    "NewServiceOrder",
+    "OrderLine",
+    "RecordList",
+    "WhmcsClient",
+    "WhmcsOrder",
+    "WhmcsRecord",
+]
 
 
 @all_walled(WHMCS)
@@ -38,9 +47,9 @@ class WhmcsClient:
         self._charges = Api(settings, gate)
         self.call = self._api.call
         self.rows, self.page = self._api.rows, self._api.page
-        invoices = Invoices(self._api)
+        invoices = InvoiceClient(self._api)
         self.invoices, self._invoice = invoices.of, invoices.one
-        orders = Orders(self._api)
+        orders = OrderClient(self._api)
         self.find_order, self.add_order = orders.find, orders.add
         self.accept_order, self.cancel_order = orders.accept, orders.cancel
         users = Users(self._api, settings.whmcs_customer_number_field_id)
@@ -56,14 +65,14 @@ class WhmcsClient:
         await self._api.close()
         await self._charges.close()
 
-    async def client(self, whmcs_client_id: str) -> Record:
+    async def client(self, whmcs_client_id: str) -> WhmcsRecord:
         """A client's profile and billing address."""
         found = await self._client({"clientid": whmcs_client_id})
         if found.record_id != whmcs_client_id:
             raise UpstreamMalformed(WHMCS, "GetClientsDetails", "another client than the one asked for")
         return found
 
-    async def client_by_email(self, email: str) -> Record | None:
+    async def client_by_email(self, email: str) -> WhmcsRecord | None:
         """The client with this address."""
         try:
             found = await self._client({"email": email})
@@ -76,7 +85,7 @@ class WhmcsClient:
         found = await self.client_by_email(email)
         return found.record_id if found else None
 
-    async def _client(self, params: Mapping[str, str]) -> Record:
+    async def _client(self, params: Mapping[str, str]) -> WhmcsRecord:
         action = "GetClientsDetails"
         body = await self.call(action, params)
         with understood(action):
@@ -102,13 +111,13 @@ class WhmcsClient:
         """Close a client: unpaid invoices are cancelled, services end. Safe to repeat."""
         await self.call("CloseClient", {"clientid": whmcs_client_id}, write=True)
 
-    async def invoice(self, invoice_id: str) -> Record:
+    async def invoice(self, invoice_id: str) -> WhmcsRecord:
         """One invoice in full. Its currency is its client's."""
         found = await self._invoice(invoice_id, "")
         owner = await self.client(found.owner_id or "")
         return records.with_currency(found, owner.data["currency_code"])
 
-    async def own_invoice(self, invoice_id: str, whmcs_client_id: str, currency: str) -> Record:
+    async def own_invoice(self, invoice_id: str, whmcs_client_id: str, currency: str) -> WhmcsRecord:
         """One invoice in full, of this client, whose currency is known.
 
         Raises:
@@ -135,14 +144,14 @@ class WhmcsClient:
         """Have an invoice paid through another gateway. Safe to repeat."""
         await self.call("UpdateInvoice", {"invoiceid": invoice_id, "paymentmethod": gateway}, write=True)
 
-    async def services(self, whmcs_client_id: str) -> Listing[Record]:
+    async def services(self, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
         """All services of a client."""
         action = "GetClientsProducts"
         rows = await self._api.rows(action, {"clientid": whmcs_client_id}, "products", "product")
         found = lists.read(action, rows, records.service, object_name="service")
         return _of(whmcs_client_id, found)
 
-    async def service(self, service_id: str) -> Record:
+    async def service(self, service_id: str) -> WhmcsRecord:
         """One service.
 
         Raises:
@@ -161,7 +170,7 @@ class WhmcsClient:
         # A filter that was ignored, or an answer without its list, is no proof that the service does not exist.
         raise UpstreamNotFound(WHMCS, action, f"no service {service_id}" if none else f"not service {service_id}")
 
-    async def pay_methods(self, whmcs_client_id: str) -> Listing[Record]:
+    async def pay_methods(self, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
         """The payment methods kept for a client."""
         action = "GetPayMethods"
         body = await self.call(action, {"clientid": whmcs_client_id})
@@ -189,7 +198,7 @@ class WhmcsClient:
         params = {"clientid": whmcs_client_id, "paymethodid": pay_method_id}
         await self.call("DeletePayMethod", params, write=True)
 
-    async def gateways(self) -> Listing[Record]:
+    async def gateways(self) -> RecordList[WhmcsRecord]:
         """The payment gateways of the installation."""
         action = "GetPaymentMethods"
         rows = lists.all_of(action, await self.call(action), "paymentmethods", "paymentmethod")
@@ -209,9 +218,9 @@ class WhmcsClient:
         return link
 
 
-def _of(whmcs_client_id: str, found: Listing[Record]) -> Listing[Record]:
+def _of(whmcs_client_id: str, found: RecordList[WhmcsRecord]) -> RecordList[WhmcsRecord]:
     own = (each for each in found if each.owner_id == whmcs_client_id)
-    return Listing(own, unread=found.unread, complete=found.complete)
+    return RecordList(own, unread=found.unread, complete=found.complete)
 
 
 def _id_of(row: Mapping[str, Any]) -> str:

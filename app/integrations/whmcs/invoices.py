@@ -13,8 +13,8 @@ from app.integrations.wall import all_walled
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api
 from app.integrations.whmcs.faults import WHMCS, understood
-from app.integrations.whmcs.lists import Listing
-from app.integrations.whmcs.records import Record
+from app.integrations.whmcs.lists import RecordList
+from app.integrations.whmcs.records import WhmcsRecord
 from app.integrations.whmcs.wire import known_id, text
 
 DETAILS_AT_ONCE = 4
@@ -23,30 +23,30 @@ log = structlog.get_logger()
 
 
 @all_walled(WHMCS)
-class Invoices:
+class InvoiceClient:
     """The invoices of one installation."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def of(self, whmcs_client_id: str) -> Listing[Record]:
+    async def of(self, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
         """All invoices of a client, in full. One that is deleted meanwhile is left out."""
         action = "GetInvoices"
         rows = await self._api.rows(action, {"userid": whmcs_client_id, "orderby": "id"}, "invoices", "invoice")
         listed = lists.read(action, rows, _invoice_row, object_name="invoice")
         own = [each for each in listed if each.owner_id == whmcs_client_id]
-        found: list[Record] = []
+        found: list[WhmcsRecord] = []
         unread = set(listed.unread)
         for start in range(0, len(own), DETAILS_AT_ONCE):
             some = own[start : start + DETAILS_AT_ONCE]
             details = await asyncio.gather(*(self._detail(each, whmcs_client_id) for each in some))
-            found += [each for each in details if isinstance(each, Record)]
+            found += [each for each in details if isinstance(each, WhmcsRecord)]
             unread |= {each for each in details if isinstance(each, str)}
         if unread and not found:
             raise UpstreamMalformed(WHMCS, action, "not one of its rows can be read")
-        return Listing(found, unread=unread, complete=listed.complete)
+        return RecordList(found, unread=unread, complete=listed.complete)
 
-    async def _detail(self, row: "_InvoiceRow", whmcs_client_id: str) -> Record | str | None:
+    async def _detail(self, row: "_InvoiceRow", whmcs_client_id: str) -> WhmcsRecord | str | None:
         """The invoice; its id when it cannot be read; nothing when it is not there, or another client's."""
         try:
             found = await self.one(row.invoice_id, row.currency)
@@ -58,7 +58,7 @@ class Invoices:
             return row.invoice_id
         return found if found.owner_id == whmcs_client_id else None
 
-    async def one(self, invoice_id: str, currency: str) -> Record:
+    async def one(self, invoice_id: str, currency: str) -> WhmcsRecord:
         """One invoice in full, whose currency is known or left open."""
         action = "GetInvoice"
         body = await self._api.call(action, {"invoiceid": invoice_id})

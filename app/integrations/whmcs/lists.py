@@ -23,7 +23,7 @@ LIST_SECONDS = 50.0
 READINGS = 3
 
 T = TypeVar("T")
-Row = Mapping[str, Any]
+ListRow = Mapping[str, Any]
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ class Call(Protocol):
     async def __call__(self, action: str, params: Mapping[str, object] | None = None) -> dict[str, Any]: ...
 
 
-class Listing(list[T]):
+class RecordList(list[T]):
     """The records of a list. `unread` names those that are there and could not be read; a list that is not `complete`
     proves nothing about what it does not name."""
 
@@ -51,7 +51,7 @@ class Rows(Struct, frozen=True):
     complete: bool
 
 
-class Page(Struct, frozen=True):
+class ListPage(Struct, frozen=True):
     """One page as it came. `total` is how many rows there are in all, where the install says so."""
 
     rows: list[Any]
@@ -60,13 +60,15 @@ class Page(Struct, frozen=True):
     """Whether the list was there at all: a success without it says nothing about what is in it."""
 
 
-def page_of(body: Mapping[str, Any], plural: str, singular: str) -> Page:
+def page_of(body: Mapping[str, Any], plural: str, singular: str) -> ListPage:
     """The page in an answer.
 
     Raises:
         ValueError: there is something else in the place of the list.
     """
-    return Page(collection(body.get(plural), singular), parse.whole_number(body.get("totalresults")), plural in body)
+    return ListPage(
+        collection(body.get(plural), singular), parse.whole_number(body.get("totalresults")), plural in body
+    )
 
 
 def all_of(action: str, body: Mapping[str, Any], plural: str, singular: str) -> Rows:
@@ -79,7 +81,7 @@ def all_of(action: str, body: Mapping[str, Any], plural: str, singular: str) -> 
 
 async def page(
     call: Call, action: str, params: Mapping[str, object], plural: str, singular: str, *, start: int, size: int = PAGE
-) -> Page:
+) -> ListPage:
     """One page."""
     body = await call(action, {**params, "limitstart": start, "limitnum": size})
     with understood(action):
@@ -150,7 +152,9 @@ def _add(named: dict[str, Any], nameless: list[Any], rows: Iterable[Any]) -> int
     return len(named) + len(nameless) - before
 
 
-def read(action: str, rows: Rows, make: Callable[[Row], T], *, object_name: str, id_field: str = "id") -> Listing[T]:
+def read(
+    action: str, rows: Rows, make: Callable[[ListRow], T], *, object_name: str, id_field: str = "id"
+) -> RecordList[T]:
     """The records of these rows. A row that cannot be read is left out and counted, and spoils no other.
 
     Raises:
@@ -169,7 +173,7 @@ def read(action: str, rows: Rows, make: Callable[[Row], T], *, object_name: str,
             unread.add(row_id)
     if unread and not records:
         raise UpstreamMalformed(WHMCS, action, "not one of its rows can be read")
-    return Listing(records, unread=unread - {""}, complete=complete and "" not in unread)
+    return RecordList(records, unread=unread - {""}, complete=complete and "" not in unread)
 
 
 def _id(row: Any, field: str) -> str:

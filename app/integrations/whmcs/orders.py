@@ -7,7 +7,7 @@ from app.errors import UpstreamMalformed
 from app.integrations.wall import all_walled
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.faults import WHMCS, understood
-from app.integrations.whmcs.shapes import NewOrder, WhmcsOrder
+from app.integrations.whmcs.shapes import NewServiceOrder, WhmcsOrder
 from app.integrations.whmcs.wire import as_list, csv, identifier, known_id, text
 
 MARKER = "sfOrderId="
@@ -15,7 +15,7 @@ MARKER = "sfOrderId="
 
 
 @all_walled(WHMCS)
-class Orders:
+class OrderClient:
     """The orders of one installation."""
 
     def __init__(self, api: Api) -> None:
@@ -41,7 +41,7 @@ class Orders:
             raise UpstreamMalformed(WHMCS, action, "an order that cannot be read may be the one looked for")
         return None
 
-    async def add(self, order: NewOrder) -> WhmcsOrder:
+    async def add(self, order: NewServiceOrder) -> WhmcsOrder:
         """Place an order; without invoice or mail unless it is to be paid first. Not idempotent: look by `find`
         first and after a doubt."""
         action = "AddOrder"

@@ -60,7 +60,7 @@ SERVICE = (
 PAY_METHOD = ("type", "description", "gateway_name", "card_type", "card_last_four", "expiry_date", "bank_name")
 
 
-class Record(Struct, frozen=True):
+class WhmcsRecord(Struct, frozen=True):
     """One normalised WHMCS record."""
 
     object: str
@@ -70,7 +70,7 @@ class Record(Struct, frozen=True):
     parent_id: str | None = None
 
 
-def change(record: Record, *, origin: Origin, read_at: datetime) -> Change:
+def change(record: WhmcsRecord, *, origin: Origin, read_at: datetime) -> Change:
     """The whole record as of the instant the read began, because WHMCS has no usable modification stamp."""
     version = int(read_at.timestamp() * 1000)
     return Change(
@@ -89,7 +89,7 @@ def change(record: Record, *, origin: Origin, read_at: datetime) -> Change:
     )
 
 
-def client(body: Mapping[str, Any], customer_number_field_id: int) -> Record:
+def client(body: Mapping[str, Any], customer_number_field_id: int) -> WhmcsRecord:
     """GetClientsDetails. The record is nested under `client`; old installs also spread it over the root."""
     nested = body.get("client")
     raw = nested if isinstance(nested, Mapping) and nested else body
@@ -98,7 +98,7 @@ def client(body: Mapping[str, Any], customer_number_field_id: int) -> Record:
     data: dict[str, Any] = {"id": client_id, **picked(fields, CLIENT), "credit": amount(fields, "credit")}
     data["country"] = text(raw.get("countrycode") or raw.get("country"))
     data["customer_number"] = _custom_field(fields, customer_number_field_id)
-    return Record("client", client_id, client_id, data)
+    return WhmcsRecord("client", client_id, client_id, data)
 
 
 def _custom_field(fields: Fields, field_id: int) -> str:
@@ -113,7 +113,7 @@ def _is_collection(value: Any) -> bool:
     return value is None or value == "" or isinstance(value, Mapping | list)
 
 
-def invoice(detail: Mapping[str, Any], currency: str) -> Record:
+def invoice(detail: Mapping[str, Any], currency: str) -> WhmcsRecord:
     """GetInvoice, which knows items and payments but no currency; the currency is the client's."""
     invoice_id, owner = known_id(detail.get("invoiceid") or detail.get("id")), known_id(detail.get("userid"))
     fields = Fields(WHMCS, "invoice", invoice_id, detail)
@@ -127,10 +127,10 @@ def invoice(detail: Mapping[str, Any], currency: str) -> Record:
     data["items"] = [_item(invoice_id, item) for item in items if isinstance(item, Mapping)]
     ledger = _members(detail.get("transactions"), "transaction")
     data["transactions"] = [_transaction(invoice_id, each) for each in ([None] if ledger is None else ledger)]
-    return Record("invoice", invoice_id, owner, data)
+    return WhmcsRecord("invoice", invoice_id, owner, data)
 
 
-def with_currency(record: Record, currency: str) -> Record:
+def with_currency(record: WhmcsRecord, currency: str) -> WhmcsRecord:
     """An invoice whose currency became known later."""
     return structs.replace(record, data={**record.data, "currencycode": currency})
 
@@ -160,7 +160,7 @@ def _transaction(invoice_id: str, each: Any) -> dict[str, Any]:
     return {**ids, **kept, **amounts, "date": dated(fields, "date")}
 
 
-def service(row: Mapping[str, Any]) -> Record:
+def service(row: Mapping[str, Any]) -> WhmcsRecord:
     """One row of GetClientsProducts."""
     service_id, owner = known_id(row.get("id")), known_id(row.get("clientid"))
     fields = Fields(WHMCS, "service", service_id, row)
@@ -168,20 +168,20 @@ def service(row: Mapping[str, Any]) -> Record:
     data |= {name: amount(fields, name) for name in ("firstpaymentamount", "recurringamount")}
     data |= {name: other_id(fields, name) for name in ("orderid", "pid")}
     data |= {name: dated(fields, name) for name in ("regdate", "nextduedate")}
-    return Record("service", service_id, owner, data)
+    return WhmcsRecord("service", service_id, owner, data)
 
 
-def addon(row: Mapping[str, Any]) -> Record:
+def addon(row: Mapping[str, Any]) -> WhmcsRecord:
     """One row of GetClientsAddons: hangs on its service."""
     addon_id, owner = known_id(row.get("id")), known_id(row.get("userid"))
     fields = Fields(WHMCS, "addon", addon_id, row)
     data: dict[str, Any] = {"id": addon_id, **picked(fields, ("name", "billingcycle", "status"))}
     data["recurringamount"] = amount(fields, "recurring")
     data |= {name: dated(fields, name) for name in ("regdate", "nextduedate")}
-    return Record("addon", addon_id, owner, data, identifier(row.get("serviceid")))
+    return WhmcsRecord("addon", addon_id, owner, data, identifier(row.get("serviceid")))
 
 
-def cancel_request(row: Mapping[str, Any]) -> Record:
+def cancel_request(row: Mapping[str, Any]) -> WhmcsRecord:
     """One row of GetCancelledPackages. A service has one at a time and the record bears the service's id, because who
     makes a request is not told its own. The customer's reason is left behind."""
     service_id = known_id(row.get("relid"))
@@ -189,27 +189,29 @@ def cancel_request(row: Mapping[str, Any]) -> Record:
     return cancellation(service_id, picked(fields, ("type",))["type"], dated(fields, "date"))
 
 
-def cancellation(service_id: str, kind: str, at: str | None) -> Record:
+def cancellation(service_id: str, kind: str, at: str | None) -> WhmcsRecord:
     """A request to cancel a service: `type` in WHMCS's words, `date` in its server's local time."""
-    return Record("cancel_request", service_id, None, {"type": kind, "date": at}, service_id)
+    return WhmcsRecord("cancel_request", service_id, None, {"type": kind, "date": at}, service_id)
 
 
-def upgrade(service_id: str, whmcs_client_id: str, data: Mapping[str, str | None]) -> Record:
+def upgrade(service_id: str, whmcs_client_id: str, data: Mapping[str, str | None]) -> WhmcsRecord:
     """A change of product that the portal asked for. WHMCS lists them nowhere, so what it answered is all there is."""
-    return Record("upgrade", service_id, whmcs_client_id, dict(data), service_id)
+    return WhmcsRecord("upgrade", service_id, whmcs_client_id, dict(data), service_id)
 
 
-def pay_method(row: Mapping[str, Any], whmcs_client_id: str) -> Record:
+def pay_method(row: Mapping[str, Any], whmcs_client_id: str) -> WhmcsRecord:
     """One row of GetPayMethods: type, brand, last four, expiry. The gateway's token is left behind."""
     method_id = known_id(row.get("id"))
     fields = Fields(WHMCS, "pay_method", method_id, row)
     data = {"id": method_id, "clientid": whmcs_client_id, **picked(fields, PAY_METHOD)}
-    return Record("pay_method", method_id, whmcs_client_id, data)
+    return WhmcsRecord("pay_method", method_id, whmcs_client_id, data)
 
 
-def gateway(row: Mapping[str, Any]) -> Record:
+def gateway(row: Mapping[str, Any]) -> WhmcsRecord:
     """One row of GetPaymentMethods."""
     module = text(row.get("module")).strip()
     if not module:
         raise ValueError("a gateway without a name")
-    return Record("gateway", module, None, picked(Fields(WHMCS, "gateway", module, row), ("module", "displayname")))
+    return WhmcsRecord(
+        "gateway", module, None, picked(Fields(WHMCS, "gateway", module, row), ("module", "displayname"))
+    )

@@ -4,21 +4,21 @@ from app.integrations.wall import walled
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.faults import WHMCS, understood
-from app.integrations.whmcs.lists import Listing
-from app.integrations.whmcs.records import Record, addon
+from app.integrations.whmcs.lists import RecordList
+from app.integrations.whmcs.records import WhmcsRecord, addon
 from app.integrations.whmcs.wire import as_list, identifier, text
 
 ACTIVE, SUSPENDED, TERMINATED, CANCELLED = "Active", "Suspended", "Terminated", "Cancelled"
 
 
 @walled(WHMCS)
-async def addons(client: WhmcsClient, whmcs_client_id: str) -> Listing[Record]:
+async def addons(client: WhmcsClient, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
     """The add-ons of all services of a client."""
     action = "GetClientsAddons"
     body = await client.call(action, {"clientid": whmcs_client_id})
     found = lists.read(action, lists.all_of(action, body, "addons", "addon"), addon, object_name="addon")
     own = (each for each in found if each.owner_id == whmcs_client_id)
-    return Listing(own, unread=found.unread, complete=found.complete)
+    return RecordList(own, unread=found.unread, complete=found.complete)
 
 
 @walled(WHMCS)

@@ -34,7 +34,7 @@ class OrderLine(Struct, frozen=True, kw_only=True):
     price: Decimal | None = None
 
 
-class NewOrder(Struct, frozen=True, kw_only=True):
+class NewServiceOrder(Struct, frozen=True, kw_only=True):
     """What AddOrder needs. No invoice and no mail, unless it is `invoiced`: to be paid before it is provided (C30)."""
 
     whmcs_client_id: str

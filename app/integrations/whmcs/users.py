@@ -17,7 +17,7 @@ from app.integrations.wall import all_walled
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api
 from app.integrations.whmcs.faults import WHMCS, understood
-from app.integrations.whmcs.records import Record
+from app.integrations.whmcs.records import WhmcsRecord
 from app.integrations.whmcs.wire import as_list, collection, identifier, known_id, yes_or_no
 
 MOST_CLIENTS = 50
@@ -65,7 +65,7 @@ class Users:
         except ValueError as error:  # a proof of nobody in particular
             raise UpstreamUnavailable(WHMCS, action, "success without userid") from error
 
-    async def clients_owned_by(self, user_id: str, email: str) -> list[Record]:
+    async def clients_owned_by(self, user_id: str, email: str) -> list[WhmcsRecord]:
         """The clients that this user owns, by id; `email` is the user's own.
 
         Each is read, and counts only where `GetUsers` or the client itself names this very user as its owner, and
@@ -113,7 +113,7 @@ class Users:
         with understood(action):
             return {records.client(body, self._customer_number_field_id).record_id: None}
 
-    async def _owned(self, user_id: str, client_id: str, claimed: bool | None) -> Record | None:
+    async def _owned(self, user_id: str, client_id: str, claimed: bool | None) -> WhmcsRecord | None:
         """A client, if this user owns it."""
         action = "GetClientsDetails"
         if claimed is False:

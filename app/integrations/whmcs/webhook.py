@@ -26,14 +26,14 @@ EARLY = frozenset(
 
 LONGEST_ID = 20
 """Characters; WHMCS counts in 32 bits."""
-Name = Annotated[str, Meta(max_length=100)]
+RecordName = Annotated[str, Meta(max_length=100)]
 
 
-class Notice(Struct, frozen=True):
+class WhmcsNotice(Struct, frozen=True):
     """The body of a webhook."""
 
-    event: Name
-    object: Name
+    event: RecordName
+    object: RecordName
     id: str
     client_id: str | None
     occurred_at: Annotated[datetime, Meta(tz=True)]
@@ -41,14 +41,14 @@ class Notice(Struct, frozen=True):
     """Of AfterClientMerge: the client that `id` became."""
 
 
-class Heard(Struct, frozen=True):
+class WebhookHints(Struct, frozen=True):
     """What must be read again, and whether it must be read once more later, because the hook runs early."""
 
     changes: list[Change]
     early: bool
 
 
-def decode(webhook_id: str, body: bytes) -> Heard:
+def decode(webhook_id: str, body: bytes) -> WebhookHints:
     """What a webhook means. Objects that are not mirrored yield no changes.
 
     Raises:
@@ -59,12 +59,12 @@ def decode(webhook_id: str, body: bytes) -> Heard:
         changes = [_change(webhook_id, place, notice, named) for place, named in enumerate(_records(notice))]
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
-    return Heard(changes, notice.event in EARLY)
+    return WebhookHints(changes, notice.event in EARLY)
 
 
-def _notice(body: dict[str, Any]) -> Notice:
+def _notice(body: dict[str, Any]) -> WhmcsNotice:
     """The notice with ids as records have them. What is not mirrored may have ids of any kind."""
-    notice = msgspec.convert(body, Notice)
+    notice = msgspec.convert(body, WhmcsNotice)
     if notice.object not in OBJECTS:
         return notice
     return msgspec.structs.replace(
@@ -79,7 +79,7 @@ def _id(value: str | None) -> str:
     return "" if found == "0" else found
 
 
-def _change(webhook_id: str, place: int, notice: Notice, named: tuple[str, str]) -> Change:
+def _change(webhook_id: str, place: int, notice: WhmcsNotice, named: tuple[str, str]) -> Change:
     object_name, record_id = named
     version, occurred_at = instant(notice.occurred_at)
     return Change(
@@ -96,7 +96,7 @@ def _change(webhook_id: str, place: int, notice: Notice, named: tuple[str, str])
     )
 
 
-def _records(notice: Notice) -> list[tuple[str, str]]:
+def _records(notice: WhmcsNotice) -> list[tuple[str, str]]:
     """What to read again. An order makes or changes services that only the client's list knows; add-ons come with it,
     and requests to cancel with the installation's."""
     if notice.object == "client" and notice.id and notice.merged_into:

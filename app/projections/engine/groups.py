@@ -21,7 +21,7 @@ Accounts = Mapping[str, UUID]
 GroupKey = tuple[str, str]
 """(upstream owner id or empty, root record id or empty)."""
 
-Plan = Mapping[GroupKey, tuple[str, UUID]]
+GroupPlan = Mapping[GroupKey, tuple[str, UUID]]
 """Group → its upstream owner and that owner's account."""
 
 
@@ -134,7 +134,7 @@ class Owners:
         self._of_roots: dict[tuple[str, str], dict[str, str | None]] = defaultdict(dict)
         self._accounts: dict[str, dict[str, UUID | None]] = defaultdict(dict)
 
-    async def plan(self, projector: Projector, keys: Iterable[GroupKey]) -> Plan:
+    async def plan(self, projector: Projector, keys: Iterable[GroupKey]) -> GroupPlan:
         """Whose these groups are; those of nobody who is linked are left out."""
         if projector.scope == "global":
             return GLOBAL_OWNER
@@ -166,9 +166,9 @@ class Owners:
         return known
 
 
-async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> Plan:
+async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> GroupPlan:
     """Whose these groups are at this moment; those of nobody who is linked are left out."""
     return await Owners(connection).plan(projector, keys)
 
 
-GLOBAL_OWNER: Plan = {("", ""): ("", GLOBAL_ACCOUNT)}
+GLOBAL_OWNER: GroupPlan = {("", ""): ("", GLOBAL_ACCOUNT)}

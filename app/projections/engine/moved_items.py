@@ -18,7 +18,7 @@ Item = tuple[UUID, str]
 """(account, item id)."""
 
 
-async def find(connection: Any, projector: Projector, changed: Sequence[Record], plan: groups.Plan) -> set[Item]:
+async def find(connection: Any, projector: Projector, changed: Sequence[Record], plan: groups.GroupPlan) -> set[Item]:
     """Items of a slice of scope record that these changes took away from an account."""
     if projector.scope != "record":
         return set()

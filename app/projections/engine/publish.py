@@ -20,7 +20,7 @@ from app.readmodels import documents
 BATCH = 1_000
 
 
-class Notice(msgspec.Struct, frozen=True):
+class ChangeNotice(msgspec.Struct, frozen=True):
     """One slice of one account changed at this account version."""
 
     id: int
@@ -30,12 +30,12 @@ class Notice(msgspec.Struct, frozen=True):
     version: int
 
 
-async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
+async def publish(pool: asyncpg.Pool, redis: Redis) -> list[ChangeNotice]:
     """Tell everything that was not told yet; returns the notices that were told.
 
     Several workers may run it at once: they may tell a thing twice, which is harmless.
     """
-    told: list[Notice] = []
+    told: list[ChangeNotice] = []
     while notices := await _waiting(pool):
         if not await _tell(redis, notices):
             break
@@ -49,7 +49,7 @@ async def publish(pool: asyncpg.Pool, redis: Redis) -> list[Notice]:
     return told
 
 
-async def untold(pool: asyncpg.Pool, after: int) -> list[Notice]:
+async def untold(pool: asyncpg.Pool, after: int) -> list[ChangeNotice]:
     """What Redis was not told, of the notices with a higher number, the newest."""
     rows: Sequence[Any] = await pool.fetch(
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL AND id > $1 "
@@ -57,18 +57,18 @@ async def untold(pool: asyncpg.Pool, after: int) -> list[Notice]:
         after,
         BATCH * 10,
     )
-    return [Notice(**dict(row)) for row in rows]
+    return [ChangeNotice(**dict(row)) for row in rows]
 
 
-async def _waiting(pool: asyncpg.Pool) -> list[Notice]:
+async def _waiting(pool: asyncpg.Pool) -> list[ChangeNotice]:
     rows: Sequence[Any] = await pool.fetch(
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1",
         BATCH,
     )
-    return [Notice(**dict(row)) for row in rows]
+    return [ChangeNotice(**dict(row)) for row in rows]
 
 
-async def _tell(redis: Redis, notices: Sequence[Notice]) -> bool:
+async def _tell(redis: Redis, notices: Sequence[ChangeNotice]) -> bool:
     try:
         async with redis.pipeline(transaction=False) as pipe:
             for notice in notices:

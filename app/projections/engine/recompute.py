@@ -24,15 +24,15 @@ NOTHING = ""
 """The slice of a notice that only keeps an account's versions without a gap."""
 
 
-class Work(Struct):
+class Recomputation(Struct):
     """What a commit means for one projector: groups to compute, and items that left their account."""
 
     projector: Projector
-    plan: groups.Plan
+    plan: groups.GroupPlan
     left: set[moved_items.Item]
 
 
-Changed = dict[str, set[write_rows.Key]]
+ChangedKeys = dict[str, set[write_rows.RowKey]]
 """Slice → the groups that say something else than before to those who read the slice."""
 
 
@@ -50,7 +50,11 @@ async def project(
     feeding = {(each.projector.name, each.projector.version): each.projector for each in targets}.values()
     owners = groups.Owners(connection)
     works = [await _work(connection, owners, each, changed) for each in feeding]
-    seen = [Work(each, await _seen(connection, owners, each, verified), set()) for each in feeding] if verified else []
+    seen = (
+        [Recomputation(each, await _seen(connection, owners, each, verified), set()) for each in feeding]
+        if verified
+        else []
+    )
     touched = {account for work in works for account in _accounts(work)}
     accounts = {account for work in seen for account in _accounts(work)} | touched
     if not accounts:
@@ -76,16 +80,16 @@ async def recompute(
     held = await account_versions.hold(connection, accounts, accounts)
     if await groups.plan(connection, projector, keys) != plan:
         raise groups.Moved
-    works = [Work(each, plan, set()) for each in feeding.values()]
+    works = [Recomputation(each, plan, set()) for each in feeding.values()]
     changed = await _write(connection, targets, works, held)
     await _notify(connection, works, held, changed)
 
 
 async def _write(
-    connection: Any, targets: Sequence[generations.Target], works: Iterable[Work], held: Mapping[UUID, int]
-) -> Changed:
+    connection: Any, targets: Sequence[generations.Target], works: Iterable[Recomputation], held: Mapping[UUID, int]
+) -> ChangedKeys:
     """Load, compute and write each slice; returns what is news. While the database writes one, the next is computed."""
-    pending, changed = list(works), Changed()
+    pending, changed = list(works), ChangedKeys()
     loaded = await load_groups.load(connection, [(work.projector, work.plan) for work in pending])
     writing = asyncio.ensure_future(asyncio.sleep(0))
     try:
@@ -100,7 +104,11 @@ async def _write(
 
 
 async def _write_one(
-    connection: Any, targets: Sequence[generations.Target], work: Work, computed: write_rows.Computed, changed: Changed
+    connection: Any,
+    targets: Sequence[generations.Target],
+    work: Recomputation,
+    computed: write_rows.Computed,
+    changed: ChangedKeys,
 ) -> None:
     for target in targets:
         if target.projector is work.projector:
@@ -110,36 +118,44 @@ async def _write_one(
                 changed[work.projector.name] = found | left
 
 
-async def _work(connection: Any, owners: groups.Owners, projector: Projector, changed: Sequence[Record]) -> Work:
+async def _work(
+    connection: Any, owners: groups.Owners, projector: Projector, changed: Sequence[Record]
+) -> Recomputation:
     plan = await _plan(connection, owners, projector, changed)
-    return Work(projector, plan, await moved_items.find(connection, projector, changed, plan))
+    return Recomputation(projector, plan, await moved_items.find(connection, projector, changed, plan))
 
 
-async def _plan(connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]) -> groups.Plan:
+async def _plan(
+    connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]
+) -> groups.GroupPlan:
     keys = await groups.touched(connection, projector, records)
     return await owners.plan(projector, keys) if keys else {}
 
 
-async def _seen(connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]) -> groups.Plan:
+async def _seen(
+    connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]
+) -> groups.GroupPlan:
     """Only the groups that verified records are part of: to who refers to them nothing happened."""
     keys = await groups.touched(connection, projector, records, referred_to=False)
     return await owners.plan(projector, keys) if keys else {}
 
 
-def _accounts(work: Work) -> set[UUID]:
+def _accounts(work: Recomputation) -> set[UUID]:
     return {account for _, account in work.plan.values()} | {account for account, _ in work.left}
 
 
-def _merged(works: Sequence[Work], seen: Sequence[Work]) -> Iterable[Work]:
+def _merged(works: Sequence[Recomputation], seen: Sequence[Recomputation]) -> Iterable[Recomputation]:
     """Changed and merely verified groups of one projector, to be loaded and written together."""
     verified = {(work.projector.name, work.projector.version): work.plan for work in seen}
     for work in works:
         plan = {**verified.get((work.projector.name, work.projector.version), {}), **work.plan}
         if plan or work.left:
-            yield Work(work.projector, plan, work.left)
+            yield Recomputation(work.projector, plan, work.left)
 
 
-async def _notify(connection: Any, works: Sequence[Work], held: Mapping[UUID, int], changed: Changed) -> None:
+async def _notify(
+    connection: Any, works: Sequence[Recomputation], held: Mapping[UUID, int], changed: ChangedKeys
+) -> None:
     """Leave a notice of everything that reads differently. An account whose version was raised for nothing has one that
     names no slice, because who resumes behind a version takes a gap for news that are lost."""
     told, raised = set(), set()

@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from app.projections.projector import Document, Group, Projector
 
-Key = tuple[UUID, str]
+RowKey = tuple[UUID, str]
 """(account, root record id): a group; the id is empty where the group is all of an owner or of everybody."""
 
 
-class Ready(Struct, frozen=True):
+class ReadyDocument(Struct, frozen=True):
     """A document of an account's group, with the age of the records it was made of."""
 
     account_id: UUID
@@ -30,8 +30,8 @@ class Computed(Struct, frozen=True):
     """What groups became. `kept` names, per group, the rows that it still yields."""
 
     rows: Sequence[Mapping[str, Any]]
-    kept: Mapping[Key, Sequence[str]]
-    documents: Sequence[Ready]
+    kept: Mapping[RowKey, Sequence[str]]
+    documents: Sequence[ReadyDocument]
     versions: Mapping[UUID, int]
 
 
@@ -42,8 +42,8 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
         ValueError: it yields documents and does not say so, which would leave withdrawn ones in place.
     """
     rows: list[dict[str, Any]] = []
-    kept: dict[Key, list[str]] = {}
-    documents: list[Ready] = []
+    kept: dict[RowKey, list[str]] = {}
+    documents: list[ReadyDocument] = []
     item = projector.table.item
     for group in loaded:
         done = projector.project(group)
@@ -54,11 +54,13 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
         if done.documents and not projector.documents:
             raise ValueError(f"projector {projector.name} yields documents: declare documents=True")
         if as_of:
-            documents += [Ready(group.account_id, group.item_id, document, as_of) for document in done.documents]
+            documents += [
+                ReadyDocument(group.account_id, group.item_id, document, as_of) for document in done.documents
+            ]
     return Computed(rows, kept, documents, versions)
 
 
-async def write(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[Key]:
+async def write(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
     """Make one generation hold exactly these rows and documents for these groups; returns the groups that say something
     else now than before, their age aside."""
     if projector.table.root is not None:
@@ -74,14 +76,14 @@ async def write(connection: Any, projector: Projector, generation: int, computed
     return changed
 
 
-def _groups(projector: Projector, rows: Sequence[Any]) -> set[Key]:
+def _groups(projector: Projector, rows: Sequence[Any]) -> set[RowKey]:
     """The groups of rows."""
     return {(row["account_id"], row["record_id"] if projector.scope == "record" else "") for row in rows}
 
 
 async def _remove_others(
-    connection: Any, projector: Projector, generation: int, kept: Mapping[Key, Sequence[str]]
-) -> set[Key]:
+    connection: Any, projector: Projector, generation: int, kept: Mapping[RowKey, Sequence[str]]
+) -> set[RowKey]:
     """Rows of a group that its records no longer yield; returns the groups that had some."""
     table, item = projector.table, projector.table.item
     relation = table.relation(generation)
@@ -109,7 +111,7 @@ async def _remove_others(
     return changed
 
 
-async def _write_parts(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[Key]:
+async def _write_parts(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
     """Where a record makes several rows: with them, in one statement, those go that it made once and makes no more.
     Their ids are the record's alone."""
     table, more = projector.table, len(projector.table.columns)
@@ -129,7 +131,7 @@ async def _write_parts(connection: Any, projector: Projector, generation: int, c
     return _groups(projector, told)
 
 
-async def _write_documents(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[Key]:
+async def _write_documents(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
     """Documents no longer yielded stay as empty ones, so that every copy of them is overwritten. Returns the groups of
     which a document reads differently now."""
     ready = computed.documents

@@ -15,8 +15,8 @@ from app.errors import NotFound
 from app.events import Record
 from app.projections.engine import generations
 from app.projections.explain.remarks import remarks
-from app.projections.explain.shapes import Entry, Explanation, Letter, Row, Source, State
-from app.projections.explain.sources import Address, Found, find
+from app.projections.explain.shapes import Explanation, Letter, ReceivedChange, Row, Source, State
+from app.projections.explain.sources import FoundSources, RecordKey, find
 from app.projections.projector import Projector
 
 MOST_ENTRIES = 20
@@ -85,10 +85,10 @@ def _row(projector: Projector, row: Mapping[str, Any]) -> Row:
     )
 
 
-async def _sources(connection: Any, projector: Projector, found: Found, most_entries: int) -> list[Source]:
+async def _sources(connection: Any, projector: Projector, found: FoundSources, most_entries: int) -> list[Source]:
     keys = (projector.source, *_columns(found.roles))
     entries, earlier = await _entries(connection, keys, most_entries)
-    letters: dict[Address, list[Letter]] = defaultdict(list)
+    letters: dict[RecordKey, list[Letter]] = defaultdict(list)
     for row in await connection.fetch(_LETTERS, *keys):
         letters[row["object"], row["record_id"]].append(_picked(Letter, row))
     return [
@@ -109,17 +109,17 @@ async def _sources(connection: Any, projector: Projector, found: Found, most_ent
 
 async def _entries(
     connection: Any, keys: tuple[Any, ...], most: int
-) -> tuple[dict[Address, list[Entry]], dict[Address, int]]:
-    entries: dict[Address, list[Entry]] = defaultdict(list)
-    totals: dict[Address, int] = {}
+) -> tuple[dict[RecordKey, list[ReceivedChange]], dict[RecordKey, int]]:
+    entries: dict[RecordKey, list[ReceivedChange]] = defaultdict(list)
+    totals: dict[RecordKey, int] = {}
     for row in await connection.fetch(_ENTRIES, *keys, most):
         address = (row["object"], row["record_id"])
-        entries[address].append(_picked(Entry, row))
+        entries[address].append(_picked(ReceivedChange, row))
         totals[address] = row["total"]
     return entries, {address: totals[address] - len(shown) for address, shown in entries.items()}
 
 
-async def _under_way(connection: Any, projector: Projector, item_id: str, found: Found) -> list[str]:
+async def _under_way(connection: Any, projector: Projector, item_id: str, found: FoundSources) -> list[str]:
     pending = await connection.fetch(_PENDING, projector.name, item_id)
     fanouts = await connection.fetch(_FANOUTS, projector.name, *_columns(found.roles))
     return [
@@ -132,7 +132,7 @@ async def _under_way(connection: Any, projector: Projector, item_id: str, found:
     ]
 
 
-def _columns(addresses: Iterable[Address]) -> tuple[list[str], list[str]]:
+def _columns(addresses: Iterable[RecordKey]) -> tuple[list[str], list[str]]:
     ordered = list(addresses)
     return [name for name, _ in ordered], [record_id for _, record_id in ordered]
 

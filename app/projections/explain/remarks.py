@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.projections.explain.shapes import Entry, Explanation, Source
+from app.projections.explain.shapes import Explanation, ReceivedChange, Source
 from app.projections.projector import Projector
 
 
@@ -51,7 +51,7 @@ def _of_source(source: Source) -> Iterator[str]:
         yield f"{name} is referred to, but not mirrored."
 
 
-def _waits(entry: Entry) -> str:
+def _waits(entry: ReceivedChange) -> str:
     what = "waits to be read again upstream" if entry.kind == "hint" else "has a change that is not applied yet"
     since = f"{what}: entry {entry.id}, here since {entry.received_at:%Y-%m-%d %H:%M:%S}"
     if entry.attempts:

@@ -15,7 +15,7 @@ class Row(Struct, frozen=True, kw_only=True):
     as_of: datetime | None
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class ReceivedChange(Struct, frozen=True, kw_only=True):
     """What came in for a record, and what became of it. Open while `settled_at` is None."""
 
     id: int
@@ -65,7 +65,7 @@ class Source(Struct, frozen=True, kw_only=True):
     object: str
     record_id: str
     record: State | None
-    entries: list[Entry]
+    entries: list[ReceivedChange]
     earlier: int
     letters: list[Letter]
 

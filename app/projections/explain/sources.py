@@ -13,7 +13,7 @@ from app.events import Record
 from app.projections.engine.groups import accounts_of
 from app.projections.projector import Projector
 
-Address = tuple[str, str]
+RecordKey = tuple[str, str]
 """(object, record id); the source is the projector's."""
 
 LISTS = {
@@ -33,28 +33,28 @@ _RECORDS = (
 )
 
 
-class Found(Struct):
+class FoundSources(Struct):
     """Addresses with their roles, the records mirrored under them, whose they are, and the served rows."""
 
-    roles: dict[Address, str]
-    records: dict[Address, Record]
+    roles: dict[RecordKey, str]
+    records: dict[RecordKey, Record]
     owner_id: str | None
     account_id: UUID | None
     rows: list[Mapping[str, Any]]
 
 
-async def find(connection: Any, projector: Projector, item_id: str) -> Found:
+async def find(connection: Any, projector: Projector, item_id: str) -> FoundSources:
     """Everything that takes part in the rows of this id."""
     how = {"record": _by_root, "owner": _by_owner, "global": _of_everybody}[projector.scope]
     return await how(connection, projector, item_id)
 
 
-async def _by_root(connection: Any, projector: Projector, item_id: str) -> Found:
+async def _by_root(connection: Any, projector: Projector, item_id: str) -> FoundSources:
     children = [name for name in projector.reads if name != projector.root]
     roots = await _records(connection, projector, [projector.root], "record_id = $3", item_id)
     below = await _records(connection, projector, children, "parent_id = $3", item_id)
     owner_id = next((record.owner_id for record in roots), None)
-    roles: dict[Address, str] = {(projector.root, item_id): "root", **{_address(each): "child" for each in below}}
+    roles: dict[RecordKey, str] = {(projector.root, item_id): "root", **{_address(each): "child" for each in below}}
     for lookup in (each for each in projector.lookups if not each.key):  # those of the projector's own upstream
         for record in (*roots, *below):
             if record.object == lookup.referrer and record.data.get(lookup.field):
@@ -70,7 +70,7 @@ async def _by_root(connection: Any, projector: Projector, item_id: str) -> Found
     return found
 
 
-async def _by_owner(connection: Any, projector: Projector, item_id: str) -> Found:
+async def _by_owner(connection: Any, projector: Projector, item_id: str) -> FoundSources:
     """By the owner's id, or by the id of one of the records, which then stands alone."""
     objects = projector.reads
     members = await _records(connection, projector, objects, "owner_id = $3", item_id)
@@ -88,7 +88,7 @@ async def _by_owner(connection: Any, projector: Projector, item_id: str) -> Foun
     return found
 
 
-async def _of_everybody(connection: Any, projector: Projector, item_id: str) -> Found:
+async def _of_everybody(connection: Any, projector: Projector, item_id: str) -> FoundSources:
     """By the row's own id, or by that of a record the row names."""
     texts = "SELECT value FROM jsonb_each_text(to_jsonb(t) - 'document' - 'summary')"
     rows = await _rows(connection, projector, f"$1 IN ({texts})", item_id)
@@ -103,8 +103,8 @@ async def _of_everybody(connection: Any, projector: Projector, item_id: str) -> 
 
 
 async def _found(
-    connection: Any, projector: Projector, roles: dict[Address, str], records: Iterable[Record], owner_id: str | None
-) -> Found:
+    connection: Any, projector: Projector, roles: dict[RecordKey, str], records: Iterable[Record], owner_id: str | None
+) -> FoundSources:
     """Lists come last; what an owner's group is made of is found by the owner's list."""
     list_id = EVERYBODY if projector.scope == "global" else owner_id
     lists = {LISTS.get(name) for name in projector.reads} - {None, *projector.reads}
@@ -115,7 +115,7 @@ async def _found(
         *records,
         *await _records(connection, projector, [str(name) for name in lists], "record_id = $3", list_id),
     ]
-    return Found(
+    return FoundSources(
         roles=roles,
         records={_address(record): record for record in seen},
         owner_id=owner_id,
@@ -139,5 +139,5 @@ async def _rows(connection: Any, projector: Projector, where: str, *values: obje
     return [dict(row) for row in rows]
 
 
-def _address(record: Record) -> Address:
+def _address(record: Record) -> RecordKey:
     return record.object, record.record_id

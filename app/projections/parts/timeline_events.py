@@ -20,7 +20,7 @@ NAMESPACE = UUID("5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66")
 _NAMESPACE = NAMESPACE.bytes
 
 
-class Moment(Struct, frozen=True, kw_only=True):
+class TimelineEvent(Struct, frozen=True, kw_only=True):
     """Something that happened to a record.
 
     Attributes:
@@ -46,11 +46,11 @@ class About(Struct, frozen=True, kw_only=True):
     case_id: str | None = None
 
 
-def rows(group: Group, about: About, moments: Sequence[Moment]) -> list[dict[str, Any]]:
+def rows(group: Group, about: About, moments: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
     """The rows of one record. Of moments with one kind and mark the last one counts; those of one instant stay in
     order, because upstreams tell no finer time than seconds."""
     verified_at = max(record.verified_at for record in group.records)
-    told: dict[str, tuple[datetime, Moment]] = {}
+    told: dict[str, tuple[datetime, TimelineEvent]] = {}
     taken: Counter[datetime] = Counter()
     for each in moments:
         if each.at is not None:
@@ -80,7 +80,7 @@ def entry_id(of: str) -> str:
     return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{variant}{name[17:20]}-{name[20:32]}"
 
 
-def _entry(number: str, at: datetime, about: About, moment: Moment) -> Entry:
+def _entry(number: str, at: datetime, about: About, moment: TimelineEvent) -> Entry:
     return Entry(
         entry_id=number,
         at=at,

@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 log = structlog.get_logger()
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class RebuildResult(Struct, frozen=True, kw_only=True):
     """What a rebuild came to."""
 
     slice: str
@@ -58,7 +58,7 @@ async def rebuild(
     threshold: float = THRESHOLD,
     swap: bool = True,
     pace: Pace | None = None,
-) -> Outcome:
+) -> RebuildResult:
     """Fill and compare a new generation, or the one that was begun, and let it serve.
 
     It does not serve when more than `threshold` of the rows would disappear or, with the projector's version unchanged,
@@ -80,7 +80,7 @@ async def rebuild(
         refusal = _refusal(found, threshold, same_code) if swap else "it was asked not to swap"
         swap_seconds = None if refusal else await generations.serve(pool, projector, generation.generation)
         log.info("rebuilt", slice=projector.name, generation=generation.generation, refusal=refusal)
-        return Outcome(
+        return RebuildResult(
             slice=projector.name,
             generation=generation.generation,
             serving=refusal is None,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.cache.read_through import Known
+from app.cache.read_through import ReadThrough
 from app.readmodels.table import GLOBAL_ACCOUNT
 
 Stamp = tuple[int, int, int]
@@ -35,14 +35,14 @@ FROM unnest($1::uuid[]) AS a (id) LEFT JOIN read_model.account_versions v ON v.a
 """
 
 
-def stamps(pool: asyncpg.Pool) -> Known[Stamp]:
+def stamps(pool: asyncpg.Pool) -> ReadThrough[Stamp]:
     """The stamps a process knows, by account id as text."""
 
     async def read(accounts: Sequence[str]) -> Mapping[str, Stamp]:
         rows = await pool.fetch(_READ, [UUID(account) for account in accounts], GLOBAL_ACCOUNT)
         return {str(row["id"]): UNSHARED if row["unshared"] else _stamp(row) for row in rows}
 
-    return Known(read, MOST)
+    return ReadThrough(read, MOST)
 
 
 def _stamp(row: Any) -> Stamp:

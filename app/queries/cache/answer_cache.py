@@ -16,10 +16,10 @@ import msgspec
 from msgspec import Struct
 
 import app
-from app.cache.lease import LEASE_SECONDS, Watch
-from app.cache.redis_pipeline import Copies
+from app.cache.lease import LEASE_SECONDS, Lease
+from app.cache.redis_pipeline import RedisPipeline
 from app.queries.cache.account_version import UNSHARED, Stamp, stamps
-from app.queries.cache.memory import Entry, Memory
+from app.queries.cache.memory import CachedAnswer, Memory
 from app.queries.reading.store import Answer
 from app.readmodels import documents
 
@@ -71,10 +71,10 @@ class Layers(Struct, frozen=True, kw_only=True):
     hit_rate: float
 
 
-class Pages:
+class AnswerCache:
     """The layers of one process, and how often each was enough."""
 
-    def __init__(self, pool: asyncpg.Pool, watch: Watch, copies: Copies, most_bytes: int) -> None:
+    def __init__(self, pool: asyncpg.Pool, watch: Lease, copies: RedisPipeline, most_bytes: int) -> None:
         self.stamps = stamps(pool)
         self.memory = Memory(most_bytes)
         self.hits = self.copied = self.drawn = self.shared = self.unkept = 0
@@ -110,7 +110,7 @@ class Pages:
         self.stamps.forget_all()
         self.memory.clear()
 
-    def at_hand(self, owner: str, name: str) -> Entry | None:
+    def at_hand(self, owner: str, name: str) -> CachedAnswer | None:
         """The answer from memory. Only under a lease."""
         entry = self.memory.get(owner, name)
         if entry is None or entry.stamp != self.stamps.get(owner) or entry.good_until < time.monotonic():
@@ -127,7 +127,7 @@ class Pages:
         """What Redis holds, for `from_redis`; None where there is no Redis."""
         return self._copies.begin(b"GET", documents.page_key(owner, self._code, name))
 
-    def from_redis(self, owner: str, name: str, stamp: Stamp, kept: bytes | None) -> Entry | None:
+    def from_redis(self, owner: str, name: str, stamp: Stamp, kept: bytes | None) -> CachedAnswer | None:
         """What Redis holds, if that is still so."""
         try:
             copy = _decode(kept) if kept else None
@@ -138,7 +138,7 @@ class Pages:
         self.copied += 1
         return self.kept(owner, name, stamp, copy)
 
-    async def find(self, owner: str, name: str, draw: Draw) -> Entry | None:
+    async def find(self, owner: str, name: str, draw: Draw) -> CachedAnswer | None:
         """The answer from Redis or Postgres, without a body when it may not be kept. Only under a lease.
 
         Raises:
@@ -150,14 +150,14 @@ class Pages:
         kept = await self._copies.ask(b"GET", documents.page_key(owner, self._code, name))
         return self.from_redis(owner, name, stamp, kept) or await self.from_postgres(owner, name, stamp, draw)
 
-    async def from_postgres(self, owner: str, name: str, stamp: Stamp, draw: Draw) -> Entry:
+    async def from_postgres(self, owner: str, name: str, stamp: Stamp, draw: Draw) -> CachedAnswer:
         """The answer from Postgres, under the stamp that was known before; as `find`."""
         return self.kept(owner, name, stamp, await asyncio.shield(self.drawing(owner, name, stamp, draw)))
 
-    def kept(self, owner: str, name: str, stamp: Stamp, copy: Copy) -> Entry:
+    def kept(self, owner: str, name: str, stamp: Stamp, copy: Copy) -> CachedAnswer:
         """Keep what was drawn or copied under a stamp."""
         good_until = time.monotonic() + copy.good_until - time.time()
-        entry = Entry(owner, name, stamp, good_until, copy.etag, copy.body)
+        entry = CachedAnswer(owner, name, stamp, good_until, copy.etag, copy.body)
         if self.stamps.get(owner) is stamp:
             self.memory.put(entry)
         return entry

@@ -18,11 +18,11 @@ OVERHEAD_BYTES = 1_200
 GHOSTS = 50_000
 """Keys remembered of what left; some 200 bytes each."""
 
-Queue = OrderedDict["Entry", None]
+UseOrder = OrderedDict["CachedAnswer", None]
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\netag: %b\r\n"
 
 
-class Entry:
+class CachedAnswer:
     """An answer as it is sent over HTTP/1.1.
 
     Attributes:
@@ -44,7 +44,7 @@ class Entry:
         self.head = _HEAD % (len(body), self.etag)
         self.packed: tuple[bytes, bytes] | None = None
         self.uses = 0
-        self.queue: Queue | None = None
+        self.queue: UseOrder | None = None
 
     def pack(self) -> None:
         """Make the body as gzip; its validator is a weak one, because the bytes are others."""
@@ -64,12 +64,12 @@ class Memory:
         self.most_bytes = most_bytes
         self.bytes = self.entries = self.evicted = 0
         self._probation_bytes = 0
-        self._by_owner: dict[str, dict[str, Entry]] = {}
-        self._probation: Queue = OrderedDict()
-        self._main: Queue = OrderedDict()
+        self._by_owner: dict[str, dict[str, CachedAnswer]] = {}
+        self._probation: UseOrder = OrderedDict()
+        self._main: UseOrder = OrderedDict()
         self._ghosts: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def get(self, owner: str, name: str) -> Entry | None:
+    def get(self, owner: str, name: str) -> CachedAnswer | None:
         """The entry, right or not."""
         found = self._by_owner.get(owner)
         entry = found.get(name) if found else None
@@ -77,7 +77,7 @@ class Memory:
             entry.uses += 1
         return entry
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: CachedAnswer) -> None:
         """Keep an entry in place of the one of its name."""
         if entry.size > self.most_bytes:
             return
@@ -94,7 +94,7 @@ class Memory:
         self._append(entry, self._main if known else self._probation)
         self._make_room()
 
-    def pack(self, entry: Entry) -> None:
+    def pack(self, entry: CachedAnswer) -> None:
         """Make the body as gzip, and keep it beside the plain one if that is kept."""
         if entry.queue is None:
             entry.pack()
@@ -114,12 +114,12 @@ class Memory:
         for owner in list(self._by_owner):
             self.forget(owner)
 
-    def _append(self, entry: Entry, queue: Queue) -> None:
+    def _append(self, entry: CachedAnswer, queue: UseOrder) -> None:
         queue[entry], entry.queue = None, queue
         self.bytes += entry.size
         self._probation_bytes += entry.size if queue is self._probation else 0
 
-    def _take(self, entry: Entry) -> Queue:
+    def _take(self, entry: CachedAnswer) -> UseOrder:
         queue = entry.queue
         assert queue is not None
         del queue[entry]
@@ -128,7 +128,7 @@ class Memory:
         self._probation_bytes -= entry.size if queue is self._probation else 0
         return queue
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: CachedAnswer) -> None:
         self._take(entry)
         self.entries -= 1
         names = self._by_owner[entry.owner]
@@ -143,7 +143,7 @@ class Memory:
             else:
                 self._look_at(next(iter(self._main)))
 
-    def _end_probation(self, entry: Entry) -> None:
+    def _end_probation(self, entry: CachedAnswer) -> None:
         if entry.uses:
             self._take(entry)
             entry.uses = 0
@@ -155,7 +155,7 @@ class Memory:
         if len(self._ghosts) > GHOSTS:
             self._ghosts.popitem(last=False)
 
-    def _look_at(self, entry: Entry) -> None:
+    def _look_at(self, entry: CachedAnswer) -> None:
         if entry.uses:
             self._main.move_to_end(entry)
             entry.uses -= 1

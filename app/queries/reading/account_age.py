@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from app.queries.reading import store as stores
 from app.queries.reading.slice_age import fed
-from app.queries.reading.store import Age, Answer, Source, Store, age_of
+from app.queries.reading.store import Age, Answer, AnswerSource, Store, age_of
 from app.queries.reading.unready import not_ready
 
 COLUMNS = """
@@ -27,10 +27,10 @@ EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whmcs' AND u.stat
 """Columns of a statement `FROM portal.id_mappings m WHERE m.account_id = $1`; $2 is the change feed."""
 
 
-class Whole(Struct, frozen=True):
+class AccountAge(Struct, frozen=True):
     """Where an account stands. `parked_at`: since when a change of it could not be applied."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[AnswerSource, ...]
     parked_at: datetime | None
 
     @property
@@ -39,7 +39,7 @@ class Whole(Struct, frozen=True):
         return age_of(self.sources, self.parked_at)
 
 
-async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -> tuple[Whole, Mapping[str, Any]]:
+async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -> tuple[AccountAge, Mapping[str, Any]]:
     """Where the account stands with these WHMCS lists and with what Salesforce feeds, and the row itself.
 
     Raises:
@@ -51,7 +51,7 @@ async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -
     return await whole(store, account_id, row, resources), row
 
 
-async def whole(store: Store, account_id: UUID, row: Mapping[str, Any] | None, resources: Sequence[str]) -> Whole:
+async def whole(store: Store, account_id: UUID, row: Mapping[str, Any] | None, resources: Sequence[str]) -> AccountAge:
     """The same of a row that holds `COLUMNS`."""
     if row is None or row["feed_as_of"] is None:
         raise await not_ready(store, account_id, "salesforce", "account_history")
@@ -59,14 +59,14 @@ async def whole(store: Store, account_id: UUID, row: Mapping[str, Any] | None, r
     if lacking := [resource for resource in resources if resource not in verified]:
         raise await not_ready(store, account_id, "whmcs", *lacking)
     sources = [
-        Source(resource, row["whmcs_client_id"], _instant(verified[resource]), away=row["away"])
+        AnswerSource(resource, row["whmcs_client_id"], _instant(verified[resource]), away=row["away"])
         for resource in resources
     ]
     feed = fed(store, row, "account_history", row["salesforce_account_id"])
-    return Whole((feed, *sources), row["parked_at"])
+    return AccountAge((feed, *sources), row["parked_at"])
 
 
-def answered(document: bytes, etag: str, standing: Whole) -> Answer:
+def answered(document: bytes, etag: str, standing: AccountAge) -> Answer:
     """A document with the age of all that it was drawn from."""
     return stores.answered(document, etag, *standing.sources, parked_at=standing.parked_at)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.errors import NotFound
-from app.queries.reading.store import Answer, Source, Store, answered, etag_of
+from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
 
 WHMCS_AWAY = "EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whmcs' AND u.state <> 'closed')"
 
@@ -41,5 +41,5 @@ async def whmcs(store: Store, account_id: UUID, of: Detail, item_id: str) -> Ans
     row = await row_of(store, account_id, of, item_id)
     if row is None:
         raise NotFound(of.missing, code=of.missing_code)
-    source = Source(of.resource, item_id, row["as_of"], away=row["away"])
+    source = AnswerSource(of.resource, item_id, row["as_of"], away=row["away"])
     return answered(row["document"], etag_of(row["document"]), source, parked_at=row["parked_at"])

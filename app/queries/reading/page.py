@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from app.queries.reading.slice_age import Standing
+from app.queries.reading.slice_age import SliceAge
 from app.queries.reading.store import Answer, Store, answered, etag_of
 
 
@@ -56,7 +56,7 @@ async def answer(
     store: Store,
     account_id: UUID,
     listing: Listing,
-    standing: Standing,
+    standing: SliceAge,
     page: Page,
     cursor: Cursor,
     where: Sequence[tuple[str, Any]] = (),

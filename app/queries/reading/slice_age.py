@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.errors import NotReady
-from app.queries.reading.store import Age, Row, Source, Store, age_of
+from app.queries.reading.store import Age, AnswerSource, FetchedRow, Store, age_of
 from app.queries.reading.unready import not_ready
 
 _STANDING = """
@@ -28,7 +28,7 @@ LEFT JOIN read_model.profiles p ON p.account_id = m.account_id
 """
 
 
-class Standing(Struct, frozen=True):
+class SliceAge(Struct, frozen=True):
     """Where a slice of an account stands.
 
     Attributes:
@@ -38,7 +38,7 @@ class Standing(Struct, frozen=True):
         country: of the billing address, where it is known.
     """
 
-    source: Source
+    source: AnswerSource
     revision: tuple[int, int, int]
     parked_at: datetime | None
     whmcs_client_id: str
@@ -50,7 +50,7 @@ class Standing(Struct, frozen=True):
         return age_of((self.source,), self.parked_at)
 
 
-async def of_whmcs(store: Store, account_id: UUID, slice_name: str, resource: str) -> Standing:
+async def of_whmcs(store: Store, account_id: UUID, slice_name: str, resource: str) -> SliceAge:
     """A slice fed by a WHMCS list, as fresh as the last read of the whole list.
 
     Raises:
@@ -61,10 +61,10 @@ async def of_whmcs(store: Store, account_id: UUID, slice_name: str, resource: st
         raise NotReady
     if row["verified_at"] is None:
         raise await not_ready(store, account_id, "whmcs", resource)
-    return _standing(row, Source(resource, row["whmcs_client_id"], row["verified_at"], away=row["away"]))
+    return _standing(row, AnswerSource(resource, row["whmcs_client_id"], row["verified_at"], away=row["away"]))
 
 
-async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> Standing:
+async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> SliceAge:
     """A slice fed by change events, as fresh as the feed's last answer, keepalives counted.
 
     Raises:
@@ -78,7 +78,7 @@ async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> Stan
     return _standing(row, fed(store, row, "account_history", row["salesforce_account_id"]))
 
 
-async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[Source, Source, datetime | None]:
+async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[AnswerSource, AnswerSource, datetime | None]:
     """What a catalog for one account is drawn from beside the products: its services and its eligibility.
 
     Raises:
@@ -89,7 +89,7 @@ async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[Source, 
         raise NotReady
     feed = fed(store, row, "account_history", row["salesforce_account_id"])
     verified_at = row["verified_at"]
-    services = Source(
+    services = AnswerSource(
         "client_services",
         row["whmcs_client_id"],
         verified_at or feed.as_of,
@@ -99,12 +99,12 @@ async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[Source, 
     return services, feed, row["parked_at"]
 
 
-def fed(store: Store, row: Row, resource: str, record_id: str, read_at: datetime | None = None) -> Source:
+def fed(store: Store, row: FetchedRow, resource: str, record_id: str, read_at: datetime | None = None) -> AnswerSource:
     """What the change feed keeps current, of a row with `feed_as_of` and `silent_since`. `read_at` is when that itself
     was read last, which may be later; what changed since then nobody would tell while the feed is silent."""
     answered_at, silent_since = row["feed_as_of"], row["silent_since"]
     good_at = min(answered_at, silent_since) if answered_at and silent_since else answered_at
-    return Source(
+    return AnswerSource(
         resource,
         record_id,
         max((each for each in (good_at, read_at) if each is not None), default=datetime.fromtimestamp(0, UTC)),
@@ -114,7 +114,7 @@ def fed(store: Store, row: Row, resource: str, record_id: str, read_at: datetime
     )
 
 
-def _standing(row: Row, source: Source) -> Standing:
+def _standing(row: FetchedRow, source: AnswerSource) -> SliceAge:
     revision = tuple(int(str(row[name])) for name in ("version", "epoch", "projector_version"))
     ids = str(row["whmcs_client_id"]), row["country"]
-    return Standing(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]
+    return SliceAge(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]

@@ -11,14 +11,14 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.cache.batching import Together
+from app.cache.batching import Batcher
 from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, Evidence, StaleReason, stale_reason
 
 FEED_BOUND_SECONDS = 360.0
 MOST_ACCOUNTS = 32
 """That one statement reads for; more are read over several connections."""
-Row = Mapping[str, Any]
-Wanted = tuple[str, tuple[Any, ...], UUID]
+FetchedRow = Mapping[str, Any]
+DocumentQuery = tuple[str, tuple[Any, ...], UUID]
 """(statement, its values after the accounts, account)."""
 
 
@@ -40,9 +40,9 @@ class Store:
     ) -> None:
         self.pool, self.catalog_feed, self.time_zone = pool, catalog_feed, time_zone
         self.feed_bound_seconds = feed_bound_seconds
-        self._together: Together[Wanted, Row | Exception | None] = Together(self._read)
+        self._together: Batcher[DocumentQuery, FetchedRow | Exception | None] = Batcher(self._read)
 
-    async def row(self, statement: str, account_id: UUID, *values: Any) -> Row | None:
+    async def row(self, statement: str, account_id: UUID, *values: Any) -> FetchedRow | None:
         """What a statement finds for an account. All who ask the same for other accounts in one turn of the event loop
         share a round trip, which is most of what a small statement costs.
 
@@ -54,11 +54,11 @@ class Store:
             raise found
         return found
 
-    async def _read(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, Row | Exception | None]:
+    async def _read(self, wanted: Sequence[DocumentQuery]) -> Mapping[DocumentQuery, FetchedRow | Exception | None]:
         groups: dict[tuple[str, tuple[Any, ...]], list[UUID]] = {}
         for statement, values, account_id in wanted:
             groups.setdefault((statement, values), []).append(account_id)
-        found: dict[Wanted, Row | Exception | None] = dict.fromkeys(wanted)
+        found: dict[DocumentQuery, FetchedRow | Exception | None] = dict.fromkeys(wanted)
         parts = [
             self._fill(found, statement, values, accounts[start : start + MOST_ACCOUNTS])
             for (statement, values), accounts in groups.items()
@@ -68,7 +68,11 @@ class Store:
         return found
 
     async def _fill(
-        self, found: dict[Wanted, Row | Exception | None], statement: str, values: tuple[Any, ...], accounts: list[UUID]
+        self,
+        found: dict[DocumentQuery, FetchedRow | Exception | None],
+        statement: str,
+        values: tuple[Any, ...],
+        accounts: list[UUID],
     ) -> None:
         """One statement; an error is theirs alone who asked for it."""
         try:
@@ -78,7 +82,7 @@ class Store:
             found.update({(statement, values, account_id): error for account_id in accounts})
 
 
-class Source(Struct, frozen=True):
+class AnswerSource(Struct, frozen=True):
     """What an answer was drawn from: reading it again, which a worker can be asked to do, verifies the answer.
 
     Attributes:
@@ -146,7 +150,7 @@ class Answer(Struct, frozen=True):
     etag: str
     as_of: datetime
     stale_reason: StaleReason | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[AnswerSource, ...] = ()
 
     @property
     def stale(self) -> bool:
@@ -165,7 +169,7 @@ class Age(Struct, frozen=True):
         return etag_of(etag, self.stale_reason) if self.stale_reason else etag
 
 
-def age_of(sources: Sequence[Source], parked_at: datetime | None = None) -> Age:
+def age_of(sources: Sequence[AnswerSource], parked_at: datetime | None = None) -> Age:
     """How old an answer of these sources is."""
     moments = [source.as_of for source in sources]
     reason = stale_reason(source.evidence(parked=parked_at is not None) for source in sources)
@@ -187,7 +191,7 @@ def with_age(document: bytes, as_of: datetime, reason: StaleReason | None = None
     return document[:-1] + (b"," if len(document) > 2 else b"") + age[1:]
 
 
-def answered(document: bytes, etag: str, *sources: Source, parked_at: datetime | None = None) -> Answer:
+def answered(document: bytes, etag: str, *sources: AnswerSource, parked_at: datetime | None = None) -> Answer:
     """A document with its age. A change of it that could not be applied makes it as old as that change."""
     age = age_of(sources, parked_at)
     body = with_age(document, age.as_of, age.stale_reason)

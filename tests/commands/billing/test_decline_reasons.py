@@ -8,16 +8,16 @@ import pytest
 from app.commands.billing.decline_reasons import refusal
 from app.errors import PaymentRefused, UpstreamRejected
 from app.integrations.whmcs.faults import of_message
-from app.integrations.whmcs.records import Record
+from app.integrations.whmcs.records import WhmcsRecord
 
 TODAY = date(2026, 2, 15)
 
 
-def card(**data: Any) -> Record:
-    return Record("pay_method", "3", "1001", {"card_last_four": "4242", "expiry_date": "02/26", **data})
+def card(**data: Any) -> WhmcsRecord:
+    return WhmcsRecord("pay_method", "3", "1001", {"card_last_four": "4242", "expiry_date": "02/26", **data})
 
 
-def said(sentence: str, *methods: Record) -> PaymentRefused:
+def said(sentence: str, *methods: WhmcsRecord) -> PaymentRefused:
     error = of_message("CapturePayment", sentence)
     assert type(error) is UpstreamRejected, "not one that says it may be repeated"
     return refusal(error, methods or [card()], TODAY)

@@ -12,7 +12,7 @@ from app.commands.support.open_case import OpenCase, open_case
 from app.errors import PortalError, RuleViolated, UpstreamNotFound, UpstreamRejected
 from app.http.answering.problems import rendered
 from app.integrations.salesforce.org import limits
-from app.integrations.salesforce.org.limits import Limit
+from app.integrations.salesforce.org.limits import FieldLimit
 from app.readmodels.profiles import Address
 
 HOME = {
@@ -96,7 +96,7 @@ async def test_what_salesforce_refuses_for_good_is_told_with_its_field(
     desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours is a wrong idea of the limit, as it is when an administrator shortens the field."""
-    monkeypatch.setattr(limits, "CITY", Limit(100))
+    monkeypatch.setattr(limits, "CITY", FieldLimit(100))
     actor = await desk.customer()
     basket = await desk.basket("hosting", address={**HOME, "city": "x" * 60})
     with pytest.raises(RuleViolated) as refused:

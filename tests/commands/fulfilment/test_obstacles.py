@@ -8,7 +8,7 @@ from msgspec import structs
 
 from app.commands.fulfilment import overview
 from app.commands.fulfilment.obstacles import obstacle
-from app.integrations.salesforce.activation import Line, LiveOrder
+from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 from tests.commands.orders.test_rules import MNP
 
 WRITES = {"AddOrder", "AcceptOrder", "mvno/esim/addAcnt", "master/addAcnt", "createacct"}
@@ -129,7 +129,7 @@ async def test_what_becomes_unclear_on_the_way_stops_before_freebit(desk: Any) -
     assert await lines_at_freebit(desk) == before
 
 
-LINE = Line(
+LINE = FulfilmentLine(
     item_id="802A",
     sku="VPN",
     name="VPN",
@@ -146,7 +146,7 @@ LINE = Line(
 )
 
 
-def order(*lines: Line) -> LiveOrder:
+def order(*lines: FulfilmentLine) -> LiveOrder:
     return LiveOrder(
         order_id="801A",
         account_id="001A",

@@ -10,7 +10,7 @@ import pytest
 
 from app.commands.orders.basket import Basket
 from app.commands.orders.check_order import totals, worth
-from app.commands.orders.facts import Facts, KnownAddress, Product
+from app.commands.orders.facts import Facts, KnownAddress, OrderableProduct
 from app.commands.orders.rules import violations
 from app.integrations.whmcs.promotions import Promotion
 
@@ -30,9 +30,11 @@ MNP: dict[str, Any] = {
 }
 
 
-def product(sku: str, category: str, item_class: str = "service", *, price: int = 1_000, **more: Any) -> Product:
+def product(
+    sku: str, category: str, item_class: str = "service", *, price: int = 1_000, **more: Any
+) -> OrderableProduct:
     fields: dict[str, Any] = {"billing_cycle": "monthly", "orderable": True, "facts": {}, **more}
-    return Product(
+    return OrderableProduct(
         sku=sku,
         name=sku.title(),
         category=category,

@@ -20,7 +20,7 @@ from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.run_due import REASONS, REFUSED, TRIES, UNREACHABLE, make_due
 from app.commands.subscriptions.plan_changes.scheduled_lists import counts, listed
 from app.commands.subscriptions.service_lock import turn
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import open_resources
 from tests.commands.conftest import Desk
 from tests.commands.planned import its_day, on_its_day, plan, row, told
@@ -413,5 +413,5 @@ async def test_the_running_worker_makes_it(desk: Any) -> None:
     await its_day(desk, service_id)
     [chore] = [each for each in CHORES if each.name == "scheduled"]
     await chore.run(desk.resources)
-    await Work(desk.resources).sweep()
+    await WorkerJobs(desk.resources).sweep()
     assert (await row(desk, service_id))["state"] == "done"

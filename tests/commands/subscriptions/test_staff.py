@@ -8,13 +8,13 @@ import pytest
 
 from app.audit import Operator
 from app.commands.subscriptions import staff, suspension
-from app.commands.subscriptions.staff_view import ServiceStory, story
+from app.commands.subscriptions.staff_view import ServiceView, story
 from app.errors import Conflict, NotFound, OutcomeUnknown, UpstreamUnavailable
 from tests.commands.services import held, shown, someone_with
 
 AYA = Operator(name="aya")
 DOUBTS = ("timeout_after_write", "garbage", "reset", "timeout", "status")
-Do = Callable[[], Awaitable[ServiceStory]]
+Do = Callable[[], Awaitable[ServiceView]]
 
 
 async def account_of(desk: Any, service_id: str) -> dict[str, Any] | None:
@@ -29,7 +29,7 @@ async def line_of(desk: Any, service_id: str) -> dict[str, Any]:
     return found
 
 
-async def finally_(do: Do) -> ServiceStory:
+async def finally_(do: Do) -> ServiceView:
     """As staff do it: what is in doubt is asked again."""
     try:
         return await do()

@@ -10,7 +10,7 @@ import pytest
 
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor
-from app.commands.identity.enrolment.sign_up import Address
+from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.commands.identity.sessions.session_store import open_session
 from app.resources import Resources
 from app.settings import Settings
@@ -65,7 +65,7 @@ async def test_another_body_under_the_same_key_is_refused(logged_in: httpx.Async
 async def test_while_the_first_runs_the_second_is_told_when_to_ask(
     logged_in: httpx.AsyncClient, quick: Settings, caller: Actor, pool: asyncpg.Pool
 ) -> None:
-    raw = PATH.encode() + b"\0" + msgspec.json.encode((msgspec.convert(BODY, Address), None))
+    raw = PATH.encode() + b"\0" + msgspec.json.encode((msgspec.convert(BODY, SignUpAddress), None))
     held = {"keyring": quick.keyring, "scope": str(caller.account_id), "key": "one", "name": "change_address"}
     await ledger.begin(pool, **held, account_id=caller.account_id, body=raw)
     response = await send(logged_in, BODY, "one")

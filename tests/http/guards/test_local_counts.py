@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
-from app.cache.redis_pipeline import Copies
+from app.cache.redis_pipeline import RedisPipeline
 from app.commands.identity import login_throttle
 from app.http.guards import local_counts
 from app.http.guards.local_counts import Tallies
@@ -41,7 +41,7 @@ async def test_what_is_pushed_out_is_told_to_redis_first(
     engines: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_counts, "MOST", 5)
-    copies = Copies(engines[1])
+    copies = RedisPipeline(engines[1])
     copies.open()
     async with asyncio.timeout(20):
         while not copies.works:

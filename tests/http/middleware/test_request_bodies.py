@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from app.commands.identity.sessions.session_store import open_session
 from app.http.middleware import request_bodies
-from app.http.middleware.request_bodies import Bodies
+from app.http.middleware.request_bodies import RequestBodies
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
 from app.processes.api import Server
 from app.settings import Settings
@@ -47,9 +47,9 @@ class Stand:
         self._opened: list[Wire] = []
 
     @property
-    def bodies(self) -> Bodies:
+    def bodies(self) -> RequestBodies:
         found: Any = self.server.app.asgi_handler
-        while not isinstance(found, Bodies):
+        while not isinstance(found, RequestBodies):
             found = found._application
         return found
 

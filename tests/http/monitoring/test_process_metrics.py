@@ -12,14 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.http.monitoring import process_metrics
 from app.http.monitoring.metric_families import Family, text_of
-from app.http.monitoring.process_metrics import Exchange
+from app.http.monitoring.process_metrics import ProcessMetrics
 
 
 class Process:
     """What one has counted, and how it is told."""
 
     def __init__(self, folder: Path, pid: int) -> None:
-        self.count, self.exchange = 0.0, Exchange(str(folder), self.own)
+        self.count, self.exchange = 0.0, ProcessMetrics(str(folder), self.own)
         self.exchange._name = f"{pid}-{pid}.counts"
 
     def own(self) -> list[Family]:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.readmodels.freshness import BOUND_SECONDS
 from app.settings import Settings
 from tests.commands.conftest import Desk
@@ -94,7 +94,7 @@ async def test_a_caller_may_demand_an_age_and_waits_for_it(
 
     async def work() -> None:
         for _ in range(40):
-            await Work.sweep(desk.work)
+            await WorkerJobs.sweep(desk.work)
             await asyncio.sleep(0.05)
 
     working = asyncio.create_task(work())

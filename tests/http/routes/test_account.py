@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import open_resources
 from app.settings import Settings
 
@@ -63,8 +63,8 @@ async def ready(
 ) -> httpx.Response:
     """The resource once the workers have read it."""
     async with open_resources(sandbox_settings, pool_size=4) as resources:
-        await Work(resources).sweep()
-        await Work(resources).sweep()
+        await WorkerJobs(resources).sweep()
+        await WorkerJobs(resources).sweep()
     answer = await api.get(path, headers=headers)
     assert answer.status_code == 200, answer.text
     return answer

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.ingest.catch_up.backfill import Backfill
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import open_resources
 from app.settings import Settings
 from tests.http.routes.test_account import linked
@@ -26,7 +26,7 @@ async def api(serve: Any, sandbox_settings: Settings, sandbox: Any) -> AsyncIter
 async def worker(sandbox_settings: Settings, api: httpx.AsyncClient) -> AsyncIterator[None]:
     """A worker of this loop, looking for work all the time."""
     async with open_resources(sandbox_settings, pool_size=4) as resources:
-        work, over = Work(resources), asyncio.Event()
+        work, over = WorkerJobs(resources), asyncio.Event()
 
         async def sweep() -> None:
             while not over.is_set():
@@ -46,7 +46,7 @@ async def catalog(sandbox_settings: Settings, worker: None) -> None:
         fill = Backfill(resources.pool, resources.inbox)
         async for _ in fill.salesforce(resources.salesforce, ("Product2", "PricebookEntry")):
             pass
-        await Work(resources).sweep()
+        await WorkerJobs(resources).sweep()
 
 
 async def owner_of(api: httpx.AsyncClient, sandbox: Any, group: str) -> tuple[dict[str, str], str]:

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from app.cache.redis_breaker import GuardedRedis
 from app.http.streaming import stream_slots
-from app.http.streaming.stream_slots import Streams
+from app.http.streaming.stream_slots import StreamSlots
 from app.settings import Settings
 from tests.deploy.test_api_restarts import environment
 from tests.fixtures.restarts import Process, listening_socket
@@ -155,7 +155,7 @@ async def test_who_leaves_in_any_instant_leaves_no_place_behind(
 
 async def test_a_redis_that_forgot_everything_is_told_anew(engines: Any, redis: Redis) -> None:
     guarded = GuardedRedis.open(engines[1])
-    one, other = [Streams(guarded, per_account=1, in_all=10) for _ in range(2)]
+    one, other = [StreamSlots(guarded, per_account=1, in_all=10) for _ in range(2)]
     account = uuid4()
     async with one.place(account):
         await redis.flushdb()

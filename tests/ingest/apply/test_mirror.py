@@ -10,7 +10,7 @@ from msgspec import structs
 
 from app.events import Change, Record
 from app.ingest.apply import merging
-from app.ingest.apply.merging import Verdict
+from app.ingest.apply.merging import MergeVerdict
 from tests.fixtures.changes import T0, change
 
 
@@ -22,7 +22,7 @@ def instant(at: int) -> datetime:
     return datetime.fromtimestamp((T0 + at) / 1000, UTC)
 
 
-def merge(current: Record | None, told: Change, received: int = 60_000) -> tuple[Verdict, Record | None]:
+def merge(current: Record | None, told: Change, received: int = 60_000) -> tuple[MergeVerdict, Record | None]:
     return merging.merge(current, told, instant(received))
 
 

@@ -19,7 +19,7 @@ from app.ingest.catch_up.backfill import Backfill
 from app.ingest.inbox import inbox, isolation
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.sources import webhooks
-from app.ingest.sources.admission import Door
+from app.ingest.sources.admission import InboxAdmission
 from app.ingest.sources.cdc_listener import Listener
 from app.integrations.salesforce.events.pubsub import Batch
 from app.resources import Resources
@@ -162,7 +162,7 @@ async def test_a_webhook_whose_id_cannot_be_stored_is_taken_in_all_the_same(pool
     hints = [
         msgspec.structs.replace(each, kind="hint", data={}) for each in (healthy(1)[0], ODD["event-id-beyond-an-index"])
     ]
-    await webhooks._record(Inbox(pool, wake), Door(pool, 1000), hints, b"{}", again=True)
+    await webhooks._record(Inbox(pool, wake), InboxAdmission(pool, 1000), hints, b"{}", again=True)
     assert await stored(pool) == {"801B000"}
     assert len(await letters(pool)) == 2  # the hint, and the later look that it asked for
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import UpstreamUnavailable
 from app.ingest.refetch import case_sweep, owners
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import Resources
 from tests.fixtures.linked import add_account
 
@@ -43,7 +43,7 @@ async def swept(resources: Resources) -> int:
     """Until the workers have nothing left: two changes within one second are settled by reading the record again."""
     found = await case_sweep.sweep(resources.pool, resources.inbox, resources.salesforce)
     for _ in range(3):
-        await Work(resources).sweep()
+        await WorkerJobs(resources).sweep()
     return found
 
 
@@ -131,7 +131,7 @@ async def test_a_newly_linked_customer_finds_what_was_asked_before(
     person = sandbox.customer(with_whmcs=True)
     await owners.link(resources.inbox, account, person["whmcs_client_id"], person["salesforce_account_id"])
     for _ in range(3):
-        await Work(resources).sweep()
+        await WorkerJobs(resources).sweep()
     assert await kinds(resources) == ["case_answered", "case_opened"]
     document = await resources.pool.fetchval(
         "SELECT document FROM read_model.timeline_cases WHERE kind = 'case_opened'"

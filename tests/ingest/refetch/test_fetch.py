@@ -13,7 +13,7 @@ from app.ingest.inbox import inbox
 from app.ingest.refetch import fetch, lists
 from app.ingest.refetch.owners import account_history_hint, whmcs_hint
 from app.ingest.refetch.upstreams import Pauses
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import Resources
 from tests.fixtures.linked import settle
 
@@ -104,7 +104,7 @@ async def test_while_an_upstream_is_away_it_is_asked_once_a_round_and_no_hint_is
     await sandbox.fault("whmcs", "status", count=None)
     hints = [whmcs_hint("client", str(9_000 + n), "outage") for n in range(80)]
     await resources.inbox.submit(hints)
-    await Work(resources).sweep()
+    await WorkerJobs(resources).sweep()
     calls = [call for call in await sandbox.calls("whmcs") if call.get("operation") == "GetClientsDetails"]
     assert len(calls) <= 3 * inbox.SHARDS, "one question, repeated a little, a shard at most"
     assert await resources.pool.fetchval("SELECT max(attempts) FROM ingest.inbox") == 0
@@ -113,7 +113,7 @@ async def test_while_an_upstream_is_away_it_is_asked_once_a_round_and_no_hint_is
     await sandbox.clear_faults()
     async with asyncio.timeout(60):
         while await resources.pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL"):
-            await Work(resources).sweep()
+            await WorkerJobs(resources).sweep()
             await asyncio.sleep(0.1)
 
 
@@ -121,7 +121,7 @@ async def test_the_other_upstreams_hints_go_on(sandbox: Any, resources: Resource
     await sandbox.fault("whmcs", "status", count=None)
     account = sandbox.customer(with_whmcs=True)["salesforce_account_id"]
     await resources.inbox.submit([whmcs_hint("client", client_id, "w"), account_history_hint(account, "s")])
-    work = Work(resources)
+    work = WorkerJobs(resources)
     for _ in range(3):
         await work.sweep()
     assert await resources.pool.fetchval("SELECT count(*) FROM mirror.records WHERE object = 'Account'") == 1

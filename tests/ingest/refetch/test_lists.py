@@ -15,8 +15,8 @@ from app.ingest.refetch import absence, lists, owners
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.owners import whmcs_hint
 from app.ingest.refetch.upstreams import Upstreams
-from app.integrations.whmcs.client import Listing, Record, WhmcsClient
-from app.processes.worker import Work
+from app.integrations.whmcs.client import RecordList, WhmcsClient, WhmcsRecord
+from app.processes.worker import WorkerJobs
 from app.resources import Resources
 from tests.fixtures.linked import add_account
 from tests.integrations.scripted import Asked, Reply, scripted
@@ -24,8 +24,8 @@ from tests.integrations.scripted import Asked, Reply, scripted
 CLIENT = "1001"
 
 
-async def until_quiet(resources: Resources, work: Work | None = None) -> None:
-    work = work or Work(resources)
+async def until_quiet(resources: Resources, work: WorkerJobs | None = None) -> None:
+    work = work or WorkerJobs(resources)
     async with asyncio.timeout(60):
         while await resources.pool.fetchval("SELECT EXISTS (SELECT FROM ingest.inbox WHERE settled_at IS NULL)"):
             await work.sweep()
@@ -122,7 +122,7 @@ async def test_other_services_in_answer_to_one_prove_nothing(rude: Resources, in
     install.filter_ignored = True
     await rude.inbox.submit([whmcs_hint("client_services", CLIENT, "after")])
     for _ in range(3):
-        await Work(rude).sweep()
+        await WorkerJobs(rude).sweep()
     assert await present(rude, "service") == ["1", "2", "3"]
 
 
@@ -151,8 +151,8 @@ async def test_what_cannot_be_asked_for_alone_must_be_missing_twice(rude: Resour
 async def test_a_list_that_is_not_complete_deletes_nothing_and_is_not_fresh(rude: Resources, install: Install) -> None:
     await read(rude, "pay_methods", "before")
 
-    async def part() -> Listing[Record]:
-        return Listing(complete=False)
+    async def part() -> RecordList[WhmcsRecord]:
+        return RecordList(complete=False)
 
     hint = whmcs_hint("pay_methods", CLIENT, "test")
     async with rude.pool.acquire() as connection:
@@ -185,7 +185,7 @@ async def test_an_older_read_that_comes_between_makes_the_list_be_read_again(rud
     async with rude.pool.acquire() as connection:
         answer = await FETCHERS["whmcs", "client_services"](upstreams, connection, hint)
         assert [each.object for each in answer] == ["client_services"]
-        old = Record("service", "2", CLIENT, {"id": "2", "status": "older"})
+        old = WhmcsRecord("service", "2", CLIENT, {"id": "2", "status": "older"})
         await rude.inbox.submit([lists.whmcs_records.change(old, origin="command", read_at=began)])
         await until_quiet(rude)
         await inbox.append(connection, answer)

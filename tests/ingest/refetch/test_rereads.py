@@ -117,9 +117,9 @@ def test_members_are_read_with_their_list(source: Any, member: str, asked: tuple
 
 
 async def _apply_only(resources: Resources) -> None:
-    from app.processes.worker import Work
+    from app.processes.worker import WorkerJobs
 
-    work = Work(resources)
+    work = WorkerJobs(resources)
     for lane, shard in await inbox.open_shards(resources.pool):
         if lane == "apply":
             await work.apply(shard)

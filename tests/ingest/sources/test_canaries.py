@@ -22,10 +22,10 @@ from app.ingest.lag.metrics import rendered
 from app.ingest.lag.report import concerns
 from app.ingest.refetch.upstreams import Upstreams
 from app.ingest.sources import webhook_feed
-from app.ingest.sources.canary import Canary, Webhooks
+from app.ingest.sources.canary import CanaryFollower, Webhooks
 from app.integrations.salesforce.events.pubsub import PubSubClient
 from app.processes.cdc import _follow
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from tests.fixtures.linked import add_account, settle
@@ -72,7 +72,7 @@ async def test_a_feed_that_delivers_nothing_is_told_opened_anew_and_live_again(
     with capture_logs() as logs:
         tasks = [
             asyncio.create_task(_follow(watched, pubsub)),
-            asyncio.create_task(Work(watched).sweep_for_ever(0.1)),
+            asyncio.create_task(WorkerJobs(watched).sweep_for_ever(0.1)),
         ]
         try:
             began = await pool.fetchval("SELECT now()")
@@ -110,12 +110,12 @@ async def test_when_webhooks_stop_lag_doctor_and_metrics_say_so_within_the_patie
     pool, feed = watched.pool, webhook_feed.WEBHOOKS
     path = Webhooks(pool, watched.whmcs, watched.settings.whmcs_canary_client_id)
     async with hooked(sandbox, watched):
-        assert await Canary(pool, path, patience_seconds=LONG_SECONDS).sing() is not None
+        assert await CanaryFollower(pool, path, patience_seconds=LONG_SECONDS).sing() is not None
         assert await pool.fetchval("SELECT now() - as_of < interval '1 minute' FROM read_model.feeds")
         assert await about_webhooks(pool) == []
 
         await sandbox.fault("whmcs", "drop_webhook", count=None)
-        assert await Canary(pool, path, patience_seconds=1.5).sing() is None
+        assert await CanaryFollower(pool, path, patience_seconds=1.5).sing() is None
         assert await pool.fetchval(SILENT, feed)
         [sentence] = await about_webhooks(pool)
         assert "send.php --check" in sentence
@@ -126,7 +126,7 @@ async def test_when_webhooks_stop_lag_doctor_and_metrics_say_so_within_the_patie
         assert f'portal_feed_state{{feed="{feed}",state="stalled"}} 1.0' in text
 
         await sandbox.clear_faults()
-        assert await Canary(pool, path, patience_seconds=LONG_SECONDS).sing() is not None
+        assert await CanaryFollower(pool, path, patience_seconds=LONG_SECONDS).sing() is not None
         assert await about_webhooks(pool) == []
 
 

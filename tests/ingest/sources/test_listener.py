@@ -10,11 +10,11 @@ import pytest
 
 from app import leases
 from app.ingest.refetch.salesforce_window import resync
-from app.ingest.sources.canary import Canary, ChangeEvents
+from app.ingest.sources.canary import CanaryFollower, ChangeEvents
 from app.ingest.sources.cdc_listener import Listener
 from app.ingest.sources.leader import lead
 from app.integrations.salesforce.events.pubsub import Batch, PubSubClient, Undecodable
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import Resources
 
 PATIENCE_SECONDS = 60
@@ -238,11 +238,11 @@ async def test_the_canary_comes_back_by_the_feed_and_is_missed_when_it_does_not(
 ) -> None:
     topic = resources.settings.salesforce_channel
     account_id = (await resources.salesforce.query("SELECT Id FROM Account ORDER BY Id LIMIT 1"))[0]["Id"]
-    work = Work(resources)
+    work = WorkerJobs(resources)
     fill = [whole async for whole in resync(resources.inbox, resources.salesforce, ["Account"], datetime.now(UTC))]
     assert fill
     path = ChangeEvents(resources.pool, resources.salesforce, topic, account_id)
-    canary = Canary(resources.pool, path, patience_seconds=20)
+    canary = CanaryFollower(resources.pool, path, patience_seconds=20)
     tasks = [
         asyncio.create_task(listener(resources, pubsub, []).listen_for_ever()),
         asyncio.create_task(work.sweep_for_ever(0.1)),
@@ -253,7 +253,7 @@ async def test_the_canary_comes_back_by_the_feed_and_is_missed_when_it_does_not(
         assert took is not None
         assert await resources.pool.fetchval("SELECT seen_at > sent_at FROM ingest.canaries")
         (await sandbox.control.post("/salesforce/cdc", json={"kind": "silence", "on": True})).raise_for_status()
-        assert await Canary(resources.pool, path, patience_seconds=1).sing() is None
+        assert await CanaryFollower(resources.pool, path, patience_seconds=1).sing() is None
         assert await resources.pool.fetchval("SELECT seen_at FROM ingest.canaries") is None
     finally:
         for task in tasks:

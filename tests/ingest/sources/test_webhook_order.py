@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.ingest.sources.admission import Door
+from app.ingest.sources.admission import InboxAdmission
 from app.ingest.sources.webhooks import receive_whmcs
-from app.processes.worker import Work
+from app.processes.worker import WorkerJobs
 from app.resources import Resources
 from tests.http.routes.test_webhooks import signed
 
@@ -22,11 +22,11 @@ def notice(event: str, invoice: dict[str, Any], second: int) -> bytes:
 
 async def send(resources: Resources, name: str, body: bytes) -> None:
     headers = signed(body, secret=resources.settings.whmcs_webhook_secrets.split(",")[0], webhook_id=name)
-    await receive_whmcs(resources.inbox, Door(resources.pool, 1000), resources.settings, headers, body)
+    await receive_whmcs(resources.inbox, InboxAdmission(resources.pool, 1000), resources.settings, headers, body)
 
 
 async def settle(resources: Resources) -> None:
-    work = Work(resources)
+    work = WorkerJobs(resources)
     while await resources.pool.fetchval("SELECT EXISTS (SELECT FROM ingest.inbox WHERE settled_at IS NULL)"):
         await work.sweep()
 

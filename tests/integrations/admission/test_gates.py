@@ -18,7 +18,7 @@ from app.errors import (
     UpstreamUnreached,
 )
 from app.integrations.admission import pauses
-from app.integrations.admission.gates import Gate, Standing
+from app.integrations.admission.gates import Gate, UpstreamAvailability
 from app.integrations.admission.lanes import background
 
 Make = Callable[[], UpstreamError]
@@ -171,7 +171,7 @@ async def test_a_probe_that_works_counts_though_another_process_failed_meanwhile
     await fail(gate, lambda: UpstreamUnreached("whmcs", "op"), 3)
     await asyncio.sleep(0.1)
     async with gate.admitted("op"):
-        told = Standing(upstream="whmcs", state="open", since=datetime.now(UTC), reason=reason, failures=1)
+        told = UpstreamAvailability(upstream="whmcs", state="open", since=datetime.now(UTC), reason=reason, failures=1)
         gate.adopt(told, version=7, retry_in_seconds=20.0, probe_in_seconds=0.0)
     assert gate.state == then
 

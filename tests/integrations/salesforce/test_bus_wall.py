@@ -14,7 +14,7 @@ import pytest
 from app.errors import PortalError, UpstreamBusy, UpstreamError, UpstreamUnavailable
 from app.integrations.salesforce.events import pubsub
 from app.integrations.salesforce.events.pubsub import PubSubClient
-from app.integrations.salesforce.token import Token
+from app.integrations.salesforce.token import AccessToken
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
 from tests.integrations.conftest import settings
@@ -26,10 +26,10 @@ BIG = 95_000
 class Tokens:
     """Where the client has its tokens from; a port of its own, so that the bus alone is on trial."""
 
-    async def token(self, *, refused: Token | None = None) -> Token:
-        return Token("00D!x", "https://127.0.0.1:9", "00D")
+    async def token(self, *, refused: AccessToken | None = None) -> AccessToken:
+        return AccessToken("00D!x", "https://127.0.0.1:9", "00D")
 
-    def token_worked(self, token: Token) -> None:
+    def token_worked(self, token: AccessToken) -> None:
         return None
 
 
@@ -251,7 +251,7 @@ async def test_a_server_that_speaks_another_protocol_is_unavailable(content: byt
 async def test_a_token_that_cannot_be_sent_is_one_of_our_errors_too() -> None:
     async with served(**bus_of(1, 1, [])) as client, asyncio.timeout(30):
         client._salesforce = SimpleNamespace(  # type: ignore[assignment]
-            token=lambda refused=None: _ready(Token("a\nb", "\x00", "ü")), token_worked=lambda token: None
+            token=lambda refused=None: _ready(AccessToken("a\nb", "\x00", "ü")), token_worked=lambda token: None
         )
         await only_ours(client)
 

@@ -18,7 +18,7 @@ from app.integrations.salesforce import activation, eligibility, orders
 from app.integrations.salesforce.cases import SalesforceCases
 from app.integrations.salesforce.client import Part, SalesforceClient
 from app.integrations.salesforce.orders import Choices, NewItem, NewOrder, Porting, Snapshot
-from app.integrations.salesforce.token import Token
+from app.integrations.salesforce.token import AccessToken
 from tests.integrations.salesforce.byte_faults import LENIENT, SPOILED
 from tests.integrations.salesforce.rude import RECORD_ID, Asked, RudeOrg, encoded, framed, good, rude_org
 
@@ -48,7 +48,7 @@ ARGUMENTS: dict[str, Any] = {
     "key": "k",
     "parts": [Part("POST", "/sobjects/Order", "order", {})],
     "number": "C-1",
-    "token": Token("00D!x", "https://127.0.0.1:9", "00D"),
+    "token": AccessToken("00D!x", "https://127.0.0.1:9", "00D"),
     "settings": None,
     "salesforce_account_id": RECORD_ID,
     "limit": 5,

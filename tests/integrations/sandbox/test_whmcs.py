@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
-from app.integrations.whmcs.client import NewClient, NewOrder, OrderLine
+from app.integrations.whmcs.client import NewClient, NewServiceOrder, OrderLine
 
 SALESFORCE_ORDER = "8015h0000000077AAA"
 
@@ -33,7 +33,7 @@ def new_client(email):
 
 
 def order_for(client_id, salesforce_order_id=SALESFORCE_ORDER, pid="181"):
-    return NewOrder(
+    return NewServiceOrder(
         whmcs_client_id=client_id,
         salesforce_order_id=salesforce_order_id,
         lines=[OrderLine(pid=pid, billing_cycle="monthly")],

@@ -1,9 +1,9 @@
 """WHMCS answers, and what the tests ask it to make."""
 
-from app.integrations.whmcs.client import NewClient, NewOrder, OrderLine
+from app.integrations.whmcs.client import NewClient, NewServiceOrder, OrderLine
 from tests.integrations.scripted import Reply
 
-ORDER = NewOrder(
+ORDER = NewServiceOrder(
     whmcs_client_id="1001",
     salesforce_order_id="801000000000001AAA",
     lines=[OrderLine(pid="181", billing_cycle="monthly"), OrderLine(pid="9", billing_cycle="onetime", domain="a.jp")],

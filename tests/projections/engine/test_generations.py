@@ -162,7 +162,7 @@ async def test_two_rebuilds_of_one_slice_do_not_mix(
         rebuild.rebuild(pool, projector), rebuild.rebuild(pool, projector), return_exceptions=True
     )
     assert sum(isinstance(each, Conflict) for each in both) <= 1
-    assert any(isinstance(each, rebuild.Outcome) and each.serving for each in both)
+    assert any(isinstance(each, rebuild.RebuildResult) and each.serving for each in both)
 
 
 async def test_what_serves_cannot_be_dropped_and_what_retired_long_ago_is(

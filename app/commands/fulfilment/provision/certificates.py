@@ -1,13 +1,13 @@
 """A certificate for the account's domain, by AutoSSL."""
 
-from app.commands.fulfilment.provision.task import NO_ACCOUNT, Task
+from app.commands.fulfilment.provision.task import NO_ACCOUNT, ProvisionTask
 from app.commands.fulfilment.work import Next, Outcome, Pause, Wait, stamp
 from app.integrations.whm import hosted
 
 LOOK_SECONDS = 15.0
 
 
-async def setup_ssl(task: Task) -> Outcome:
+async def setup_ssl(task: ProvisionTask) -> Outcome:
     """Have AutoSSL look at the domain and wait for its verdict.
 
     A customer's domain often leads elsewhere for some days; then it is tried again by itself.

@@ -3,13 +3,13 @@
 import msgspec
 
 from app.commands.fulfilment.provision.parameters import CreateDatabase
-from app.commands.fulfilment.provision.task import NO_ACCOUNT, Task
+from app.commands.fulfilment.provision.task import NO_ACCOUNT, ProvisionTask
 from app.commands.fulfilment.provision.unseen import password, unless_there
 from app.commands.fulfilment.work import Next, Outcome
 from app.integrations.whm import hosted
 
 
-async def create_database(task: Task) -> Outcome:
+async def create_database(task: ProvisionTask) -> Outcome:
     """Database, user, and the right of the one to the other; each only if it is not there."""
     if (account := await task.account()) is None:
         return NO_ACCOUNT

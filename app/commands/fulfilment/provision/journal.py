@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from app.commands.execution.context import Context
 from app.commands.fulfilment.provision.parameters import CREATE_ACCOUNT
-from app.commands.fulfilment.provision.task import Task
+from app.commands.fulfilment.provision.task import ProvisionTask
 from app.commands.fulfilment.provision.templates import TemplateStep
 from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Retry, Wait
 
@@ -68,7 +68,7 @@ WHERE u.state = 'closed' AND u.since > p.updated_at AND p.next_attempt_at > now(
 """
 
 
-class Position(Struct, frozen=True, kw_only=True):
+class StepPosition(Struct, frozen=True, kw_only=True):
     """Where a step stands after a try; due again in so many seconds."""
 
     state: str
@@ -104,13 +104,13 @@ async def resume_after_outages(pool: asyncpg.Pool) -> None:
     await pool.execute(_RESUME)
 
 
-async def begin(ctx: Context, order_id: str) -> Task | None:
+async def begin(ctx: Context, order_id: str) -> ProvisionTask | None:
     """The order's next step, its try counted before it is made; None when nothing is due."""
     row = await ctx.pool.fetchrow(_BEGIN, order_id)
-    return Task(ctx=ctx, **dict(row)) if row else None
+    return ProvisionTask(ctx=ctx, **dict(row)) if row else None
 
 
-async def settle(task: Task, outcome: Outcome) -> None:
+async def settle(task: ProvisionTask, outcome: Outcome) -> None:
     """Record what became of a try; nothing of a step that staff skipped, or of a customer who was erased meanwhile."""
     to = _position(task, outcome)
     await task.ctx.pool.execute(
@@ -128,16 +128,16 @@ async def settle(task: Task, outcome: Outcome) -> None:
     )
 
 
-def _position(task: Task, outcome: Outcome) -> Position:
+def _position(task: ProvisionTask, outcome: Outcome) -> StepPosition:
     match outcome:
         case Next():
-            return Position(state="done", attempt=task.attempt)
+            return StepPosition(state="done", attempt=task.attempt)
         case Wait():
-            return Position(state="running", seconds=outcome.seconds)
+            return StepPosition(state="running", seconds=outcome.seconds)
         case Retry():
-            return Position(state="running", attempt=task.attempt, seconds=outcome.seconds)
+            return StepPosition(state="running", attempt=task.attempt, seconds=outcome.seconds)
         case Pause():
             state, seconds = "paused", outcome.seconds
         case Fail():
             state, seconds = "failed", 0.0
-    return Position(state=state, attempt=task.attempt, code=outcome.code, message=outcome.message, seconds=seconds)
+    return StepPosition(state=state, attempt=task.attempt, code=outcome.code, message=outcome.message, seconds=seconds)

@@ -3,13 +3,13 @@
 import msgspec
 
 from app.commands.fulfilment.provision.parameters import ConfigureEmail
-from app.commands.fulfilment.provision.task import NO_ACCOUNT, Task
+from app.commands.fulfilment.provision.task import NO_ACCOUNT, ProvisionTask
 from app.commands.fulfilment.provision.unseen import password, unless_there
 from app.commands.fulfilment.work import Next, Outcome
 from app.integrations.whm import hosted
 
 
-async def configure_email(task: Task) -> Outcome:
+async def configure_email(task: ProvisionTask) -> Outcome:
     """Every mailbox of the template that is not there."""
     if (account := await task.account()) is None:
         return NO_ACCOUNT

@@ -11,7 +11,7 @@ import structlog
 from app.commands.execution.context import Context
 from app.commands.fulfilment.provision import journal
 from app.commands.fulfilment.provision.steps import STEPS
-from app.commands.fulfilment.provision.task import Task
+from app.commands.fulfilment.provision.task import ProvisionTask
 from app.commands.fulfilment.work import TRIES, Fail, Outcome, Pause, Wait, again
 from app.db import is_database_outage
 from app.errors import UpstreamError, UpstreamRejected
@@ -44,7 +44,7 @@ async def run(ctx: Context, order_id: str, prove: Callable[[], Awaitable[None]])
         )
 
 
-async def _attempt(task: Task) -> Outcome:
+async def _attempt(task: ProvisionTask) -> Outcome:
     try:
         return await STEPS[task.step](task)
     except UpstreamError as error:
@@ -60,7 +60,7 @@ async def _attempt(task: Task) -> Outcome:
         return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why.")
 
 
-def _verdict(task: Task, error: UpstreamError) -> Outcome:
+def _verdict(task: ProvisionTask, error: UpstreamError) -> Outcome:
     """A refusal will be repeated, so staff must act; everything else may pass."""
     name = error.upstream.upper()
     if isinstance(error, UpstreamRejected):
@@ -71,7 +71,7 @@ def _verdict(task: Task, error: UpstreamError) -> Outcome:
     return Pause(f"{name}_UNAVAILABLE", f"{error.operation} could not be done; tried again by itself.")
 
 
-def _bounded(task: Task, outcome: Outcome) -> Outcome:
+def _bounded(task: ProvisionTask, outcome: Outcome) -> Outcome:
     """A pause is longer each time, and not for ever."""
     if not isinstance(outcome, Pause):
         return outcome

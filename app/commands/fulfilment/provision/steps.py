@@ -6,15 +6,15 @@ from app.commands.fulfilment.provision import journal, templates
 from app.commands.fulfilment.provision.certificates import setup_ssl
 from app.commands.fulfilment.provision.databases import create_database
 from app.commands.fulfilment.provision.mailboxes import configure_email
-from app.commands.fulfilment.provision.task import Task
+from app.commands.fulfilment.provision.task import ProvisionTask
 from app.commands.fulfilment.provision.welcome import send_welcome_email
 from app.commands.fulfilment.provision.wordpress import install_wordpress
 from app.commands.fulfilment.work import Fail, Next, Outcome
 
-Step = Callable[[Task], Awaitable[Outcome]]
+SetUpStep = Callable[[ProvisionTask], Awaitable[Outcome]]
 
 
-async def find_template(task: Task) -> Outcome:
+async def find_template(task: ProvisionTask) -> Outcome:
     """Write the template's steps down."""
     known, name = templates.load(task.ctx.settings.provision_templates), task.parameters["template"]
     if name not in known:
@@ -24,7 +24,7 @@ async def find_template(task: Task) -> Outcome:
     return Next()
 
 
-STEPS: dict[str, Step] = {
+STEPS: dict[str, SetUpStep] = {
     journal.FIND_TEMPLATE: find_template,
     "create_database": create_database,
     "configure_email": configure_email,

@@ -13,7 +13,7 @@ from app.integrations.whm.client import HostingAccount
 NO_ACCOUNT = Fail("HOSTING_ACCOUNT_MISSING", "The order has no hosting account, or it is not on the server any more.")
 
 
-class Task(Struct, kw_only=True):
+class ProvisionTask(Struct, kw_only=True):
     """A step as journaled. `attempt` counts its tries since staff last asked for it; `facts` is what it learned."""
 
     ctx: Context

@@ -4,7 +4,7 @@ Writes: portal.provision_steps, portal.mails.
 """
 
 from app.commands import mail_outbox
-from app.commands.fulfilment.provision.task import Task
+from app.commands.fulfilment.provision.task import ProvisionTask
 from app.commands.fulfilment.work import Next, Outcome
 
 _ONCE = """
@@ -14,7 +14,7 @@ WHERE order_id = $1 AND position = $2 AND NOT facts ? 'mailed' RETURNING true
 _USER = "SELECT user_id FROM portal.id_mappings WHERE account_id = $1"
 
 
-async def send_welcome_email(task: Task) -> Outcome:
+async def send_welcome_email(task: ProvisionTask) -> Outcome:
     """Ask for it in the transaction that notes that it was asked for."""
     async with task.ctx.pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(_ONCE, task.order_id, task.position):

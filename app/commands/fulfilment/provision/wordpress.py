@@ -7,7 +7,7 @@ an administrator has WP Toolkit put into every new site; here they are looked fo
 import msgspec
 
 from app.commands.fulfilment.provision.parameters import InstallWordpress
-from app.commands.fulfilment.provision.task import NO_ACCOUNT, Task
+from app.commands.fulfilment.provision.task import NO_ACCOUNT, ProvisionTask
 from app.commands.fulfilment.provision.unseen import unless_there
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Wait, stamp
 from app.integrations.whm import hosted
@@ -19,7 +19,7 @@ SETTLE_SECONDS = 120.0
 DEADLINE_SECONDS = 1_800.0
 
 
-async def install_wordpress(task: Task) -> Outcome:
+async def install_wordpress(task: ProvisionTask) -> Outcome:
     """Look, ask if nobody did, watch."""
     if (account := await task.account()) is None:
         return NO_ACCOUNT
@@ -36,7 +36,7 @@ async def install_wordpress(task: Task) -> Outcome:
     return Wait(LOOK_SECONDS)
 
 
-async def _ask(task: Task, username: str) -> None:
+async def _ask(task: ProvisionTask, username: str) -> None:
     now = stamp()
     await task.remember(asked_at=now, began_at=task.facts.get("began_at", now))
     try:
@@ -46,7 +46,7 @@ async def _ask(task: Task, username: str) -> None:
         raise
 
 
-def _complete(task: Task, site: WordpressSite) -> Outcome:
+def _complete(task: ProvisionTask, site: WordpressSite) -> Outcome:
     wanted = msgspec.convert(task.parameters, InstallWordpress).plugins
     if missing := [slug for slug in wanted if slug not in site.plugins]:
         said = f"WordPress {site.version} is installed without {', '.join(missing)}."

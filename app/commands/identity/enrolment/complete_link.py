@@ -14,7 +14,7 @@ from app.commands.execution.context import Actor, Context, Done
 from app.commands.identity import passwords
 from app.commands.identity.enrolment import enrolments, link_steps, new_accounts
 from app.commands.identity.enrolment.link_facts import Chosen
-from app.commands.identity.enrolment.link_steps import Token
+from app.commands.identity.enrolment.link_steps import LinkToken
 from app.commands.identity.enrolment.new_accounts import Ids, NewAccount
 from app.commands.identity.users import User
 from app.errors import UpstreamError
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class CompleteLink(Struct, forbid_unknown_fields=True):
     """The token of the last step, and the password for the portal."""
 
-    link_token: Token
+    link_token: LinkToken
     new_password: Annotated[str, Meta(max_length=1024)]
 
 

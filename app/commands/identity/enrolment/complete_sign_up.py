@@ -14,14 +14,14 @@ from msgspec.structs import replace
 from app.commands.execution.context import Actor, Context, Done
 from app.commands.identity import login_throttle, readable_codes
 from app.commands.identity.enrolment import enrolments, invitations, mailed_codes
-from app.commands.identity.enrolment.enrolments import Enrolment
+from app.commands.identity.enrolment.enrolments import PendingEnrolment
 from app.commands.identity.enrolment.register_customer import register_customer
 from app.commands.identity.enrolment.sign_up import SignUpFacts
 from app.commands.identity.sessions.session_store import digest
 from app.errors import Conflict, NotAuthenticated
 from app.inputs import numbers
 
-Code = Annotated[numbers.Code, Meta(max_length=40)]
+SignUpCode = Annotated[numbers.Code, Meta(max_length=40)]
 
 
 class CompleteSignUp(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -32,8 +32,8 @@ class CompleteSignUp(Struct, forbid_unknown_fields=True, kw_only=True):
     """
 
     signup_token: Annotated[str, Meta(max_length=200)]
-    code: Code
-    email_code: Code = ""
+    code: SignUpCode
+    email_code: SignUpCode = ""
 
 
 async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) -> Done:
@@ -62,7 +62,7 @@ async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) 
     return done
 
 
-async def _proven(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> tuple[SignUpFacts, str]:
+async def _proven(ctx: Context, waiting: PendingEnrolment[SignUpFacts], typed: str) -> tuple[SignUpFacts, str]:
     """The facts, once the code is right, and the mailbox that it proves; a letter proves none. It is used up with the
     account: that it was right is noted, so that the same request can finish what broke."""
     facts, asked_at = waiting.facts, waiting.created_at
@@ -79,7 +79,7 @@ async def _proven(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> 
     raise _wrong()
 
 
-async def _prove_address(ctx: Context, waiting: Enrolment[SignUpFacts], typed: str) -> None:
+async def _prove_address(ctx: Context, waiting: PendingEnrolment[SignUpFacts], typed: str) -> None:
     """That whoever signs up reads the address they want to log in with."""
     facts, asked_at = waiting.facts, waiting.created_at
     if not typed:

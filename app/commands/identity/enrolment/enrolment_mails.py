@@ -13,14 +13,14 @@ from app.commands.identity.enrolment import mailed_codes
 from app.integrations.mail import Mail
 from app.settings import Settings
 
-Writer = Callable[[Any, Settings, str, UUID | None], Awaitable[Mail | None]]
+EnrolmentMailWriter = Callable[[Any, Settings, str, UUID | None], Awaitable[Mail | None]]
 
 _OPEN = "SELECT subject, created_at FROM portal.enrolments WHERE id = $1 AND used_at IS NULL AND expires_at > now()"
 _MINUTES = mailed_codes.WINDOW_SECONDS // 60
 _KEEP = "Nobody of ours will ever ask you for this code. If you did not expect it, ignore this mail: nothing happens."
 
 
-def _code(kind: mailed_codes.Kind, subject: str, text: str) -> Writer:
+def _code(kind: mailed_codes.CodeKind, subject: str, text: str) -> EnrolmentMailWriter:
     async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
         row = await connection.fetchrow(_OPEN, about)
         if row is None:
@@ -31,7 +31,7 @@ def _code(kind: mailed_codes.Kind, subject: str, text: str) -> Writer:
     return write
 
 
-def _notice(subject: str, text: str) -> Writer:
+def _notice(subject: str, text: str) -> EnrolmentMailWriter:
     async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
         warning = "If this was not you, contact support at once: somebody else can see your bills and order for you."
         return Mail(recipient, subject, f"{text}\n\n{settings.public_url}\n\n{warning}\n")
@@ -39,7 +39,7 @@ def _notice(subject: str, text: str) -> Writer:
     return write
 
 
-WRITERS: Mapping[str, Writer] = {
+WRITERS: Mapping[str, EnrolmentMailWriter] = {
     "sign_up_code": _code(
         "sign_up_code",
         "Your code for the customer portal",

@@ -38,7 +38,7 @@ _REFUSALS = {
 }
 
 
-class Enrolment(Struct, Generic[F], frozen=True, kw_only=True):
+class PendingEnrolment(Struct, Generic[F], frozen=True, kw_only=True):
     """One between its steps. `provable`: whether a mailed code can prove it."""
 
     id: UUID
@@ -85,7 +85,9 @@ async def begin(
     return offered
 
 
-async def held(pool: asyncpg.Pool, settings: Settings, purpose: Purpose, token: str, kind: type[F]) -> Enrolment[F]:
+async def held(
+    pool: asyncpg.Pool, settings: Settings, purpose: Purpose, token: str, kind: type[F]
+) -> PendingEnrolment[F]:
     """The enrolment behind a token; one that was used already is told by `used`, and has no facts any more.
 
     Raises:
@@ -102,7 +104,7 @@ async def held(pool: asyncpg.Pool, settings: Settings, purpose: Purpose, token: 
         raise refusal(purpose)
     fields = dict(row)
     content = fields.pop("sealed_facts")
-    return Enrolment(**fields, facts=None if row["used"] else _unsealed(settings, purpose, content, kind))  # type: ignore[arg-type]
+    return PendingEnrolment(**fields, facts=None if row["used"] else _unsealed(settings, purpose, content, kind))  # type: ignore[arg-type]
 
 
 async def count_try(pool: asyncpg.Pool, purpose: Purpose, token: str) -> None:

@@ -15,9 +15,9 @@ from app.commands.identity.enrolment.sign_up_proof import client_named
 from app.errors import Conflict, RuleViolated
 from app.integrations.salesforce import wire
 from app.integrations.salesforce.on_file import on_file
-from app.integrations.whmcs.client import Record
+from app.integrations.whmcs.client import WhmcsRecord
 
-Next = Literal["code", "choice", "password"]
+NextStep = Literal["code", "choice", "password"]
 
 
 class Owned(Struct, frozen=True, kw_only=True):
@@ -54,14 +54,14 @@ class LinkFacts(Struct, frozen=True, kw_only=True):
     chosen: Chosen | None = None
 
     @property
-    def next(self) -> Next:
+    def next(self) -> NextStep:
         """What is to be done next."""
         if self.code_to:
             return "code"
         return "password" if self.chosen else "choice"
 
 
-async def linkable(ctx: Context, clients: Sequence[Record], email: str) -> tuple[Owned, ...]:
+async def linkable(ctx: Context, clients: Sequence[WhmcsRecord], email: str) -> tuple[Owned, ...]:
     """Those that can be linked.
 
     Raises:
@@ -91,7 +91,7 @@ async def linkable(ctx: Context, clients: Sequence[Record], email: str) -> tuple
     return tuple(_owned(each) for each in free)
 
 
-def _owned(client: Record) -> Owned:
+def _owned(client: WhmcsRecord) -> Owned:
     data = client.data
     return Owned(
         whmcs_client_id=client.record_id,

@@ -13,13 +13,13 @@ from msgspec.structs import replace
 from app.commands.execution.context import Actor, Context, Done
 from app.commands.identity import login_throttle
 from app.commands.identity.enrolment import enrolments, mailed_codes
-from app.commands.identity.enrolment.enrolments import Enrolment
-from app.commands.identity.enrolment.link_facts import LinkFacts, Next, chosen, settled
+from app.commands.identity.enrolment.enrolments import PendingEnrolment
+from app.commands.identity.enrolment.link_facts import LinkFacts, NextStep, chosen, settled
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, Violation
 from app.inputs.numbers import Code
 from app.settings import Settings
 
-Token = Annotated[str, Meta(max_length=200)]
+LinkToken = Annotated[str, Meta(max_length=200)]
 
 
 class BillingAccount(Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class LinkOffered(Struct, frozen=True, kw_only=True):
     new `password`. Every answer has another token, and the one before is good no more."""
 
     link_token: str
-    next: Next
+    next: NextStep
     billing_accounts: list[BillingAccount]
     expires_in_seconds: int = enrolments.LIFE_SECONDS
 
@@ -43,14 +43,14 @@ class LinkOffered(Struct, frozen=True, kw_only=True):
 class ProveLink(Struct, forbid_unknown_fields=True):
     """The token and the mailed code."""
 
-    link_token: Token
+    link_token: LinkToken
     code: Annotated[Code, Meta(max_length=40)]
 
 
 class ChooseBillingAccount(Struct, forbid_unknown_fields=True):
     """The token and the id of one of the billing accounts that were offered."""
 
-    link_token: Token
+    link_token: LinkToken
     billing_account_id: Annotated[str, Meta(max_length=20)]
 
 
@@ -95,7 +95,7 @@ async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBill
     return await _advanced(ctx, request.link_token, waiting, facts)
 
 
-async def expected(ctx: Context, token: str, step: Next) -> Enrolment[LinkFacts]:
+async def expected(ctx: Context, token: str, step: NextStep) -> PendingEnrolment[LinkFacts]:
     """The link behind a token, if this step is the next.
 
     Raises:
@@ -111,18 +111,18 @@ async def expected(ctx: Context, token: str, step: Next) -> Enrolment[LinkFacts]
     return waiting
 
 
-async def _count(ctx: Context, actor: Actor, waiting: Enrolment[LinkFacts], token: str) -> None:
+async def _count(ctx: Context, actor: Actor, waiting: PendingEnrolment[LinkFacts], token: str) -> None:
     """Bounded for each token, for each address and for each login."""
     await login_throttle.count(ctx, actor, "prove_link", waiting.subject)
     await enrolments.count_try(ctx.pool, "link", token)
 
 
-async def _forget(ctx: Context, actor: Actor, waiting: Enrolment[LinkFacts]) -> None:
+async def _forget(ctx: Context, actor: Actor, waiting: PendingEnrolment[LinkFacts]) -> None:
     await login_throttle.forget(ctx, actor, "prove_link", waiting.subject)
     await enrolments.forget_try(ctx.pool, waiting.id)
 
 
-async def _advanced(ctx: Context, token: str, waiting: Enrolment[LinkFacts], facts: LinkFacts) -> Done:
+async def _advanced(ctx: Context, token: str, waiting: PendingEnrolment[LinkFacts], facts: LinkFacts) -> Done:
     async with ctx.pool.acquire() as connection, connection.transaction():
         fresh = await enrolments.advance(connection, ctx.settings, "link", token, facts)
         answer = await offer(connection, ctx.settings, fresh, waiting.id, waiting.created_at, facts)

@@ -15,7 +15,7 @@ from uuid import UUID
 from app.commands.identity import readable_codes
 from app.settings import Settings
 
-Kind = Literal["sign_up_code", "sign_up_email_code", "link_code"]
+CodeKind = Literal["sign_up_code", "sign_up_email_code", "link_code"]
 
 LENGTH = 8
 """Characters of five bits."""
@@ -33,12 +33,12 @@ WHERE own.id = $3 AND $4 AND (
 """
 
 
-def code(settings: Settings, kind: Kind, subject: str, mailbox: str, asked_at: datetime) -> str:
+def code(settings: Settings, kind: CodeKind, subject: str, mailbox: str, asked_at: datetime) -> str:
     """The code that is mailed: `subject` is whose it is."""
     return readable_codes.of_bytes(settings.keyring.mac(_about(kind, subject, mailbox, asked_at)), LENGTH)
 
 
-def is_code(settings: Settings, kind: Kind, subject: str, mailbox: str, asked_at: datetime, typed: str) -> bool:
+def is_code(settings: Settings, kind: CodeKind, subject: str, mailbox: str, asked_at: datetime, typed: str) -> bool:
     """Whether this was mailed. Without a mailbox nothing was, and the answer takes as long."""
     macs, given = settings.keyring.macs(_about(kind, subject, mailbox, asked_at)), readable_codes.plain(typed).encode()
     right = [
@@ -47,14 +47,14 @@ def is_code(settings: Settings, kind: Kind, subject: str, mailbox: str, asked_at
     return any(right) and bool(mailbox)
 
 
-async def ask(connection: Any, kind: Kind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
+async def ask(connection: Any, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
     """Have a code mailed once the caller's transaction is committed, unless it was mailed often enough in this half
     hour. Without a mailbox nothing is mailed, by the same work."""
     opened = float(_window(asked_at) * WINDOW_SECONDS)
     await connection.execute(_ASK, kind, mailbox, enrolment_id, bool(mailbox), opened, MOST_MAILS)
 
 
-def _about(kind: Kind, subject: str, mailbox: str, asked_at: datetime) -> bytes:
+def _about(kind: CodeKind, subject: str, mailbox: str, asked_at: datetime) -> bytes:
     return "\0".join(("mailed code", kind, subject, mailbox.casefold(), str(_window(asked_at)))).encode()
 
 

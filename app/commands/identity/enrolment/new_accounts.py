@@ -16,7 +16,7 @@ from app.errors import Conflict
 from app.ingest.inbox import inbox
 from app.ingest.refetch import owners
 
-Notice = Literal["account_signed_up", "account_linked"]
+NoticeKind = Literal["account_signed_up", "account_linked"]
 
 
 class NewAccount(Struct, frozen=True):
@@ -44,7 +44,7 @@ class Made(Struct, frozen=True):
 
 
 async def add(
-    connection: Any, user: User, password_hash: str, ids: Ids, *, notice: Notice, mailboxes: Iterable[str]
+    connection: Any, user: User, password_hash: str, ids: Ids, *, notice: NoticeKind, mailboxes: Iterable[str]
 ) -> Made:
     """Make the account. Every mailbox is told, so that nobody is signed up or linked unnoticed.
 

@@ -23,7 +23,7 @@ from app.commands.identity.enrolment import invitations, new_accounts, sign_up_j
 from app.commands.identity.enrolment.check_customer_number import account_of
 from app.commands.identity.enrolment.new_accounts import Ids, NewAccount
 from app.commands.identity.enrolment.sign_up import SignUpFacts
-from app.commands.identity.enrolment.sign_up_journal import Journal, Stored
+from app.commands.identity.enrolment.sign_up_journal import Journal, StoredSignUp
 from app.commands.identity.users import User
 from app.errors import Conflict, RuleViolated, UpstreamRejected
 from app.ingest.refetch import owners
@@ -76,7 +76,7 @@ async def _registered(ctx: Context, facts: SignUpFacts, account: dict[str, Any])
     return Done(result, submission, user_id=known.user.user_id, account_id=known.account_id)
 
 
-async def _refuse_duplicate(ctx: Context, facts: SignUpFacts, known: Stored | None) -> None:
+async def _refuse_duplicate(ctx: Context, facts: SignUpFacts, known: StoredSignUp | None) -> None:
     """A finished sign-up is a duplicate; an unfinished one is finished by the request that began it."""
     if known:
         same = (known.user.email, known.password_hash) == (facts.email, facts.password_hash)
@@ -149,7 +149,7 @@ def _must_link() -> Conflict:
 
 async def _store(
     ctx: Context, facts: SignUpFacts, salesforce_account_id: str, whmcs_client_id: str
-) -> tuple[Stored, int]:
+) -> tuple[StoredSignUp, int]:
     """User, mapping, mails and journal step in one transaction; and the submission that makes them show."""
     names = {name: getattr(facts, name) for name in ("email", "first_name", "last_name")}
     user = User(user_id=uuid4(), role="customer", **names)
@@ -167,7 +167,7 @@ async def _store(
         await invitations.use_all(connection, number)
         await sign_up_journal.reach(connection, number, "stored", email=user.email, whmcs_client_id=whmcs_client_id)
     await ctx.inbox.wake(made.to_wake)
-    stored = Stored(
+    stored = StoredSignUp(
         user=user, account_id=made.account_id, whmcs_client_id=whmcs_client_id, password_hash=facts.password_hash
     )
     return stored, made.submission

@@ -34,16 +34,16 @@ _WRONG = (
     "AND created_at > now() - $2 * interval '1 second'"
 )
 
-Short = Annotated[Line, Meta(min_length=1, max_length=100)]
+ShortName = Annotated[Line, Meta(min_length=1, max_length=100)]
 
 
-class Address(Struct, forbid_unknown_fields=True, kw_only=True):
+class SignUpAddress(Struct, forbid_unknown_fields=True, kw_only=True):
     """The billing address; `country` is ISO 3166 alpha-2."""
 
-    address1: Short
+    address1: ShortName
     address2: Annotated[LineOrNothing, Meta(max_length=100)] = ""
-    city: Short
-    state: Short
+    city: ShortName
+    state: ShortName
     postcode: Annotated[Postcode, Meta(min_length=1, max_length=20)]
     country: Annotated[Country, Meta(max_length=10)]
 
@@ -53,11 +53,11 @@ class SignUp(Struct, forbid_unknown_fields=True, kw_only=True):
 
     email: Annotated[NewEmail, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=1024)]
-    first_name: Short
-    last_name: Short
+    first_name: ShortName
+    last_name: ShortName
     phone: Annotated[Phone, Meta(max_length=60)]
     customer_number: Annotated[CustomerNumber, Meta(min_length=1, max_length=40)]
-    address: Address
+    address: SignUpAddress
 
 
 class SignUpBegun(Struct, frozen=True):
@@ -76,7 +76,7 @@ class SignUpFacts(Struct, frozen=True, kw_only=True):
     last_name: str
     phone: str
     customer_number: str
-    address: Address
+    address: SignUpAddress
     proof: Proof
     letter: str = ""
 
@@ -130,5 +130,5 @@ def subject_of(customer_number: str) -> str:
     return customer_number.upper() if customer_number.isascii() and customer_number.isprintable() else "-"
 
 
-async def _checked(address: Address) -> Address:
-    return Address(**asdict(postal_addresses.checked(profiles.Address(**asdict(address)), within="address.")))
+async def _checked(address: SignUpAddress) -> SignUpAddress:
+    return SignUpAddress(**asdict(postal_addresses.checked(profiles.Address(**asdict(address)), within="address.")))

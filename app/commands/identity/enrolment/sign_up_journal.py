@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from app.commands.identity.users import User
 
-Step = Literal["verified", "adding", "client", "stored", "done"]
+SignUpStep = Literal["verified", "adding", "client", "stored", "done"]
 
 _STORED = """
 SELECT m.account_id, m.whmcs_client_id, u.password_hash, u.id AS user_id, u.email, u.first_name, u.last_name, u.role
@@ -27,11 +27,11 @@ class Journal(Struct, frozen=True, kw_only=True):
     """A sign-up as the journal has it. `email` is the address the WHMCS client was, or may have been, made with."""
 
     email: str
-    step: Step
+    step: SignUpStep
     whmcs_client_id: str | None
 
 
-class Stored(Struct, frozen=True, kw_only=True):
+class StoredSignUp(Struct, frozen=True, kw_only=True):
     """The user and the mapping of a customer number."""
 
     user: User
@@ -63,7 +63,7 @@ async def begin(pool: asyncpg.Pool, customer_number: str, email: str, salesforce
 
 
 async def reach(
-    pool: asyncpg.Pool, customer_number: str, step: Step, *, email: str, whmcs_client_id: str | None
+    pool: asyncpg.Pool, customer_number: str, step: SignUpStep, *, email: str, whmcs_client_id: str | None
 ) -> None:
     """Note a step before (`adding`) or after (all others) it is done."""
     await pool.execute(
@@ -76,13 +76,13 @@ async def reach(
     )
 
 
-async def stored(pool: asyncpg.Pool, salesforce_account_id: str) -> Stored | None:
+async def stored(pool: asyncpg.Pool, salesforce_account_id: str) -> StoredSignUp | None:
     """The user and mapping of a Salesforce account, when there are any."""
     row = await pool.fetchrow(_STORED, salesforce_account_id)
     if row is None:
         return None
     user = User(**{name: row[name] for name in User.__struct_fields__})
-    return Stored(
+    return StoredSignUp(
         user=user,
         account_id=row["account_id"],
         whmcs_client_id=row["whmcs_client_id"],

@@ -14,7 +14,7 @@ from msgspec import Struct
 from app.commands.execution.context import Context
 from app.errors import UpstreamNotFound
 from app.integrations.salesforce import wire
-from app.integrations.salesforce.on_file import OnFile, on_file
+from app.integrations.salesforce.on_file import ContactsOnFile, on_file
 
 _CLIENT = re.compile(r"\s*#?\s*(\d{1,18})\b")
 """How Salesforce names the WHMCS client of an account: `#1042 - Sato Hanako`."""
@@ -61,7 +61,7 @@ def client_named(account: dict[str, Any]) -> str | None:
     return str(int(found[1])) if found else None
 
 
-def knows(known: OnFile, last_name: str, postcode: str) -> bool:
+def knows(known: ContactsOnFile, last_name: str, postcode: str) -> bool:
     """Whether somebody knows the family name or the postcode of an account. What is not on file, nobody knows.
 
     The account's own name counts as a whole only: parts of a company's name are anybody's guess.

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
-from app.cache.read_through import Known
+from app.cache.read_through import ReadThrough
 from app.commands.identity.sessions.session_store import TOUCH_SECONDS
 from app.commands.identity.sessions.session_use import Touches
 from app.settings import Settings
@@ -31,7 +31,7 @@ WHERE s.token_hash = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > now()
 """
 
 
-class Visitor(Struct, frozen=True):
+class SessionHolder(Struct, frozen=True):
     """The holder of a session. `good_until`: monotonic time from which Postgres is asked again, because the session's
     use must be written down by then, or because it ends."""
 
@@ -40,21 +40,21 @@ class Visitor(Struct, frozen=True):
     good_until: float
 
 
-def visitors(pool: asyncpg.Pool, settings: Settings, touches: Touches) -> Known[Visitor]:
+def visitors(pool: asyncpg.Pool, settings: Settings, touches: Touches) -> ReadThrough[SessionHolder]:
     """The sessions a process knows, by the hexadecimal hash of their token."""
     idle_seconds = settings.session_idle_seconds
     touch_seconds = min(TOUCH_SECONDS, idle_seconds / 2)
 
-    def visitor(row: Mapping[str, Any], asked_at: float) -> Visitor:
+    def visitor(row: Mapping[str, Any], asked_at: float) -> SessionHolder:
         unused_seconds = 0.0 if row["unseen"] else row["seen_seconds"]
         left_seconds = min(row["left_seconds"], touch_seconds - unused_seconds)
-        return Visitor(row["role"], str(row["account_id"] or ""), asked_at + left_seconds)
+        return SessionHolder(row["role"], str(row["account_id"] or ""), asked_at + left_seconds)
 
-    async def read(digests: Sequence[str]) -> Mapping[str, Visitor]:
+    async def read(digests: Sequence[str]) -> Mapping[str, SessionHolder]:
         asked_at = monotonic()
         hashes = [bytes.fromhex(digest) for digest in digests]
         rows = await pool.fetch(_FIND, hashes, idle_seconds, touch_seconds)
         touches.note(row["id"] for row in rows if row["unseen"])
         return {row["token_hash"].hex(): visitor(row, asked_at) for row in rows}
 
-    return Known(read, MOST)
+    return ReadThrough(read, MOST)

@@ -18,8 +18,8 @@ from app.commands.subscriptions.service import Service
 from app.errors import Conflict, NotFound
 from app.readmodels.plans import Plan
 
-State = Literal["asked", "awaiting_payment", "providing", "done", "withdrawn", "failed"]
-OPEN: tuple[State, ...] = ("asked", "awaiting_payment", "providing")
+PlanChangeState = Literal["asked", "awaiting_payment", "providing", "done", "withdrawn", "failed"]
+OPEN: tuple[PlanChangeState, ...] = ("asked", "awaiting_payment", "providing")
 _COLUMNS = (
     "change_id, account_id, subscription_id, whmcs_client_id, category, sku, product_id, product_name, plan_code, "
     "state, whmcs_order_id, invoice_id, attempts, error_code, error_message, created_at, updated_at"
@@ -38,7 +38,7 @@ class PlanChange(Struct, frozen=True, kw_only=True):
     product_id: str
     product_name: str
     plan_code: str
-    state: State
+    state: PlanChangeState
     whmcs_order_id: str | None
     invoice_id: str | None
     attempts: int
@@ -91,7 +91,7 @@ async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: s
 async def move(
     pool: asyncpg.Pool,
     change: PlanChange,
-    state: State,
+    state: PlanChangeState,
     *,
     seconds: float = 0.0,
     error: tuple[str, str] | None = None,
@@ -141,7 +141,7 @@ async def retry(pool: asyncpg.Pool, change_id: UUID) -> PlanChange:
     return await move(pool, change, "providing")
 
 
-async def counts(pool: asyncpg.Pool) -> dict[State, int]:
+async def counts(pool: asyncpg.Pool) -> dict[PlanChangeState, int]:
     """How many are under way or failed, by state."""
     rows = await pool.fetch(
         "SELECT state, count(*) AS count FROM portal.plan_changes WHERE state = ANY($1::text[]) GROUP BY 1",

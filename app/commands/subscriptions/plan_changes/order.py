@@ -25,7 +25,7 @@ from app.readmodels.plans import Direction, Plan
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
 
 
-class Terms(Struct, frozen=True, kw_only=True):
+class AgreedTerms(Struct, frozen=True, kw_only=True):
     """What somebody agreed to. `due_now` and `credit` bind when they are given; `monthly` is the most that a month of
     the plan may cost."""
 
@@ -36,7 +36,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     monthly: Decimal | None = None
 
 
-async def order(ctx: Context, service: Service, terms: Terms, command_key: str) -> PlanChange:
+async def order(ctx: Context, service: Service, terms: AgreedTerms, command_key: str) -> PlanChange:
     """Order the plan, or find the order that this very command placed. The caller holds the service's turn.
 
     Raises:
@@ -51,7 +51,7 @@ async def order(ctx: Context, service: Service, terms: Terms, command_key: str) 
     return await _send(ctx, service, plan, command_key)
 
 
-async def acceptable(ctx: Context, service: Service, terms: Terms) -> tuple[Plan, Decimal]:
+async def acceptable(ctx: Context, service: Service, terms: AgreedTerms) -> tuple[Plan, Decimal]:
     """The plan, if the service may be changed to it now, and what WHMCS wants for that at once.
 
     Raises:
@@ -105,11 +105,11 @@ async def _send(ctx: Context, service: Service, plan: Plan, command_key: str) ->
             if settled is not None and settled.state != "withdrawn":
                 return settled
         raise
-    state: journal.State = "awaiting_payment" if done.invoice_id else "providing"
+    state: journal.PlanChangeState = "awaiting_payment" if done.invoice_id else "providing"
     return await journal.move(ctx.pool, change, state, whmcs_order_id=done.order_id, invoice_id=done.invoice_id)
 
 
-def _refuse_other_price(service: Service, terms: Terms, plan: Plan, quoted_now: Decimal) -> None:
+def _refuse_other_price(service: Service, terms: AgreedTerms, plan: Plan, quoted_now: Decimal) -> None:
     """What the customer agreed to is what the customer pays."""
     due_now, credit = (money(amount, service.amount.currency) for amount in split(quoted_now))
     if terms.monthly is not None and plan.price > terms.monthly:

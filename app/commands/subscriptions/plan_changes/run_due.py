@@ -19,9 +19,9 @@ from app.commands.execution.context import Actor, Context
 from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.follow import said
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.order import Terms, order
+from app.commands.subscriptions.plan_changes.order import AgreedTerms, order
 from app.commands.subscriptions.plan_changes.outcome import show
-from app.commands.subscriptions.plan_changes.scheduled import Ending, PlannedChange
+from app.commands.subscriptions.plan_changes.scheduled import Ending, ScheduledPlanChange
 from app.commands.subscriptions.plan_changes.scheduled_lists import overtaken
 from app.commands.subscriptions.service import owned
 from app.commands.subscriptions.service_lock import turn
@@ -78,7 +78,7 @@ async def _work_off(ctx: Context) -> int:
     return MOST_EACH
 
 
-async def _drop(ctx: Context, schedule: PlannedChange) -> None:
+async def _drop(ctx: Context, schedule: ScheduledPlanChange) -> None:
     try:
         async with turn(ctx, schedule.subscription_id):
             await scheduled.end(ctx, schedule, Ending(state="cancelled", error_code="service_ends"))
@@ -86,7 +86,7 @@ async def _drop(ctx: Context, schedule: PlannedChange) -> None:
         return  # somebody is at the service; it is looked at again
 
 
-async def _make(ctx: Context, schedule: PlannedChange) -> None:
+async def _make(ctx: Context, schedule: ScheduledPlanChange) -> None:
     if schedule.attempts > TRIES:
         reason = UNREACHABLE if schedule.error_code else REFUSED
         await _refuse(ctx, schedule, schedule.error_code or "given_up", schedule.error_message or "", reason)
@@ -102,7 +102,7 @@ async def _make(ctx: Context, schedule: PlannedChange) -> None:
         await scheduled.postpone(ctx.pool, schedule, _wait(schedule, error), (error.code, said(error)))
 
 
-async def _in_turn(ctx: Context, schedule: PlannedChange) -> None:
+async def _in_turn(ctx: Context, schedule: ScheduledPlanChange) -> None:
     standing = await scheduled.waiting_of(ctx.pool, schedule.subscription_id)
     if standing is None or standing.schedule_id != schedule.schedule_id:
         return  # cancelled or replaced since it was taken up
@@ -112,17 +112,17 @@ async def _in_turn(ctx: Context, schedule: PlannedChange) -> None:
     log.info("scheduled_change_made", subscription_id=schedule.subscription_id, state=change.state)
 
 
-async def _ordered(ctx: Context, schedule: PlannedChange) -> PlanChange:
+async def _ordered(ctx: Context, schedule: ScheduledPlanChange) -> PlanChange:
     """Through the very path of a change at once, as the customer who planned it."""
     key = f"scheduled:{schedule.schedule_id}"
     if taken := await journal.taken_for(ctx.pool, schedule.subscription_id, key):
         return taken
     service = await owned(ctx, Actor(role="customer", account_id=schedule.account_id), schedule.subscription_id)
-    terms = Terms(sku=schedule.sku, direction=schedule.direction, monthly=schedule.monthly)
+    terms = AgreedTerms(sku=schedule.sku, direction=schedule.direction, monthly=schedule.monthly)
     return await order(ctx, service, terms, key)
 
 
-async def _passes(ctx: Context, schedule: PlannedChange, error: PortalError) -> bool:
+async def _passes(ctx: Context, schedule: ScheduledPlanChange, error: PortalError) -> bool:
     """Whether a conflict goes away by itself: somebody is at the service, or its last change is just being set up."""
     if error.code == "change_in_progress":
         other = await journal.open_of(ctx.pool, schedule.subscription_id)
@@ -130,7 +130,7 @@ async def _passes(ctx: Context, schedule: PlannedChange, error: PortalError) -> 
     return error.code == "subscription_busy"
 
 
-async def _end_by(ctx: Context, schedule: PlannedChange, error: PortalError) -> None:
+async def _end_by(ctx: Context, schedule: ScheduledPlanChange, error: PortalError) -> None:
     """A service that has the plan already needs nothing, and nobody need be told."""
     if error.code == "same_plan":
         await scheduled.end(ctx, schedule, Ending(state="cancelled", error_code="same_plan"))
@@ -138,12 +138,12 @@ async def _end_by(ctx: Context, schedule: PlannedChange, error: PortalError) -> 
     await _refuse(ctx, schedule, error.code, said(error), REASONS.get(error.code, REFUSED))
 
 
-async def _refuse(ctx: Context, schedule: PlannedChange, code: str, message: str, reason: str) -> None:
+async def _refuse(ctx: Context, schedule: ScheduledPlanChange, code: str, message: str, reason: str) -> None:
     log.error("scheduled_change_refused", subscription_id=schedule.subscription_id, code=code, error=message)
     await scheduled.end(ctx, schedule, Ending(state="refused", error_code=code, error_message=message, reason=reason))
 
 
-def _wait(schedule: PlannedChange, error: PortalError) -> float:
+def _wait(schedule: ScheduledPlanChange, error: PortalError) -> float:
     """Ever longer, and never all at once; not long at first for somebody who is at the service."""
     shortest = BUSY_SECONDS if error.code == "subscription_busy" else SHORTEST_WAIT_SECONDS
     wait = min(shortest * 2.0 ** min(schedule.attempts - 1, 10), LONGEST_WAIT_SECONDS)

@@ -10,8 +10,8 @@ from datetime import date, datetime, time, timedelta
 from app.calendar import today, zone_of
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import scheduled
-from app.commands.subscriptions.plan_changes.order import Terms, acceptable
-from app.commands.subscriptions.plan_changes.scheduled import PlannedChange
+from app.commands.subscriptions.plan_changes.order import AgreedTerms, acceptable
+from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import Service
 from app.errors import Conflict, InvalidRequest, RuleViolated, Violation
 
@@ -41,8 +41,8 @@ async def begins(ctx: Context, service: Service, day: date) -> datetime | None:
 
 
 async def put_off(
-    ctx: Context, service: Service, terms: Terms, day: date, due_at: datetime, command_key: str
-) -> tuple[PlannedChange, int | None]:
+    ctx: Context, service: Service, terms: AgreedTerms, day: date, due_at: datetime, command_key: str
+) -> tuple[ScheduledPlanChange, int | None]:
     """Plan the change for a day, in place of what was planned before; with what to wait for until it shows. It must be
     one that could be made now. The caller holds the service's turn.
 
@@ -61,7 +61,7 @@ async def put_off(
     return await scheduled.plan_ahead(ctx, service, plan, terms.direction, (day, due_at), command_key)
 
 
-def _refuse_prices(terms: Terms) -> None:
+def _refuse_prices(terms: AgreedTerms) -> None:
     """Of a day to come nobody knows them."""
     sentence = "What is due on a day to come is calculated on that day. Please leave it out."
     problems = [

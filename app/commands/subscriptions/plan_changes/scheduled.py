@@ -25,9 +25,12 @@ from app.events import Change
 from app.ingest.inbox import inbox
 from app.readmodels.plans import Direction, Plan
 
-State = Literal["waiting", "done", "refused", "cancelled"]
+ScheduleState = Literal["waiting", "done", "refused", "cancelled"]
 BY_CUSTOMER = "by_customer"
-MAILS: dict[State, mail_outbox.Kind] = {"done": "scheduled_change_made", "refused": "scheduled_change_refused"}
+MAILS: dict[ScheduleState, mail_outbox.MailKind] = {
+    "done": "scheduled_change_made",
+    "refused": "scheduled_change_refused",
+}
 
 COLUMNS = (
     "schedule_id, account_id, subscription_id, whmcs_client_id, present_name, sku, product_name, direction, monthly, "
@@ -54,7 +57,7 @@ RETURNING {COLUMNS}
 _USER = "SELECT user_id FROM portal.id_mappings WHERE account_id = $1"
 
 
-class PlannedChange(Struct, frozen=True, kw_only=True):
+class ScheduledPlanChange(Struct, frozen=True, kw_only=True):
     """A change for a day to come. `present_name` is the plan the service had, `monthly` what a month of the other one
     cost when it was chosen; `reason` is for the customer, `error_message` for staff."""
 
@@ -69,7 +72,7 @@ class PlannedChange(Struct, frozen=True, kw_only=True):
     monthly: Decimal
     effective_date: date
     due_at: datetime
-    state: State
+    state: ScheduleState
     invoice_id: str | None
     attempts: int
     error_code: str | None
@@ -84,24 +87,24 @@ class Ending(Struct, frozen=True, kw_only=True):
     """How one ends: `error_code` and `error_message` say why to staff, `reason` to the customer. One that was cancelled
     went by no error, and its code says at whose wish."""
 
-    state: State
+    state: ScheduleState
     error_code: str | None = None
     error_message: str | None = None
     reason: str | None = None
     invoice_id: str | None = None
 
 
-async def waiting_of(pool: asyncpg.Pool, subscription_id: str) -> PlannedChange | None:
+async def waiting_of(pool: asyncpg.Pool, subscription_id: str) -> ScheduledPlanChange | None:
     """What is planned for a service."""
     return await _one(pool, "subscription_id = $1 AND state = 'waiting'", subscription_id)
 
 
-async def latest_of(pool: asyncpg.Pool, subscription_id: str) -> PlannedChange | None:
+async def latest_of(pool: asyncpg.Pool, subscription_id: str) -> ScheduledPlanChange | None:
     """What was planned last for a service, whatever became of it."""
     return await _one(pool, "subscription_id = $1", subscription_id)
 
 
-async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlannedChange | None:
+async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> ScheduledPlanChange | None:
     """What this very command planned."""
     where = "subscription_id = $1 AND command_digest = $2 AND $2 <> ''"
     return await _one(pool, where, subscription_id, digest(command_key))
@@ -109,7 +112,7 @@ async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str)
 
 async def plan_ahead(
     ctx: Context, service: Service, plan: Plan, direction: Direction, day: tuple[date, datetime], command_key: str
-) -> tuple[PlannedChange, int | None]:
+) -> tuple[ScheduledPlanChange, int | None]:
     """Write it down for a day and the instant it begins, in place of what was planned; with what to wait for until it
     shows. The caller holds the service's turn."""
     async with ctx.pool.acquire() as connection, connection.transaction():
@@ -130,20 +133,20 @@ async def plan_ahead(
             plan.price,
             *day,
         )
-        changes = [_change(PlannedChange(**dict(each))) for each in (ended, row) if each]
+        changes = [_change(ScheduledPlanChange(**dict(each))) for each in (ended, row) if each]
         submission, woken = await inbox.append(connection, changes)
     await ctx.inbox.wake(woken)
-    return PlannedChange(**dict(row)), submission
+    return ScheduledPlanChange(**dict(row)), submission
 
 
-async def end(ctx: Context, schedule: PlannedChange, ending: Ending) -> int | None:
+async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> int | None:
     """It waits no more, and whoever has to know is told; nothing happens if it did not wait. What to wait for until
     that shows."""
     async with ctx.pool.acquire() as connection, connection.transaction():
         row = await connection.fetchrow(_END, schedule.schedule_id, *structs.astuple(ending))
         if row is None:
             return None
-        submission, woken = await inbox.append(connection, [_change(PlannedChange(**dict(row)))])
+        submission, woken = await inbox.append(connection, [_change(ScheduledPlanChange(**dict(row)))])
         if kind := MAILS.get(ending.state):
             user_id = await connection.fetchval(_USER, schedule.account_id)
             await mail_outbox.ask_user(connection, kind, user_id, about=schedule.schedule_id)
@@ -151,13 +154,13 @@ async def end(ctx: Context, schedule: PlannedChange, ending: Ending) -> int | No
     return submission
 
 
-async def claim(pool: asyncpg.Pool, lease_seconds: float) -> PlannedChange | None:
+async def claim(pool: asyncpg.Pool, lease_seconds: float) -> ScheduledPlanChange | None:
     """One that is due, for the caller alone until the lease is over; counts the attempt."""
     row = await pool.fetchrow(_CLAIM, lease_seconds)
-    return PlannedChange(**dict(row)) if row else None
+    return ScheduledPlanChange(**dict(row)) if row else None
 
 
-async def postpone(pool: asyncpg.Pool, schedule: PlannedChange, seconds: float, error: tuple[str, str]) -> None:
+async def postpone(pool: asyncpg.Pool, schedule: ScheduledPlanChange, seconds: float, error: tuple[str, str]) -> None:
     """Look at it again after so long."""
     await pool.execute(
         "UPDATE portal.scheduled_changes SET next_attempt_at = now() + $2 * interval '1 second', error_code = $3, "
@@ -168,7 +171,7 @@ async def postpone(pool: asyncpg.Pool, schedule: PlannedChange, seconds: float, 
     )
 
 
-def _change(schedule: PlannedChange) -> Change:
+def _change(schedule: ScheduledPlanChange) -> Change:
     """As the mirror keeps it, beside its service. The version is the row's own, which only grows."""
     at = schedule.ended_at or schedule.created_at
     return Change(
@@ -199,8 +202,8 @@ def _change(schedule: PlannedChange) -> Change:
     )
 
 
-async def _one(pool: Any, where: str, *values: Any) -> PlannedChange | None:
+async def _one(pool: Any, where: str, *values: Any) -> ScheduledPlanChange | None:
     row = await pool.fetchrow(
         f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE {where} ORDER BY created_at DESC LIMIT 1", *values
     )
-    return PlannedChange(**dict(row)) if row else None
+    return ScheduledPlanChange(**dict(row)) if row else None

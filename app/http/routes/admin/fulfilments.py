@@ -14,7 +14,7 @@ from app.http.answering.query_response import unstored
 from app.http.routes.admin.projections import operator_of
 from app.inputs.text import Line
 
-State = Literal["running", "paused", "failed", "done", "cancelled"]
+FulfilmentState = Literal["running", "paused", "failed", "done", "cancelled"]
 OrderId = Annotated[str, PathParameter(max_length=18, description="Salesforce's id of the order.")]
 
 
@@ -47,7 +47,8 @@ async def list_fulfilments(
     request: Request[Any, Any, Any],
     actor: Caller,
     in_state: Annotated[
-        State | None, QueryParameter(description="Left out: all that are not over, or active and not all set up.")
+        FulfilmentState | None,
+        QueryParameter(description="Left out: all that are not over, or active and not all set up."),
     ] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=overview.MOST)] = 100,
 ) -> Response[bytes]:

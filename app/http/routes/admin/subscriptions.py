@@ -11,9 +11,9 @@ from app.commands.execution.context import Context
 from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.scheduled import PlannedChange
+from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import noted
-from app.commands.subscriptions.staff_view import ServiceStory, story
+from app.commands.subscriptions.staff_view import ServiceView, story
 from app.commands.subscriptions.usage import Usage, usage_of
 from app.errors import InvalidRequest, Violation
 from app.http.answering.handler_types import Caller, answers
@@ -54,14 +54,14 @@ class PlanChanges(Struct, frozen=True):
 class PlannedChanges(Struct, frozen=True):
     """Those refused in the last 30 days, the latest first, then those that wait, in the order of their days."""
 
-    items: list[PlannedChange]
+    items: list[ScheduledPlanChange]
 
 
 @get(
     "/api/admin/subscriptions/{subscription_id:str}",
     summary="One service",
     tags=["Operators"],
-    responses=answers(ServiceStory, "Whose it is, how it is, every change of plan, and those planned."),
+    responses=answers(ServiceView, "Whose it is, how it is, every change of plan, and those planned."),
 )
 async def get_service(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId
@@ -88,7 +88,7 @@ async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id:
     status_code=200,
     summary="Suspend web hosting",
     tags=["Operators"],
-    responses=answers(ServiceStory, "Suspended."),
+    responses=answers(ServiceView, "Suspended."),
 )
 async def suspend(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Suspension]
@@ -102,7 +102,7 @@ async def suspend(
     status_code=200,
     summary="Lift a suspension",
     tags=["Operators"],
-    responses=answers(ServiceStory, "Active again."),
+    responses=answers(ServiceView, "Active again."),
 )
 async def unsuspend(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
     """On the server and in billing. Safe to repeat."""
@@ -114,7 +114,7 @@ async def unsuspend(request: Request[Any, Any, Any], actor: Caller, subscription
     status_code=200,
     summary="End a service for good",
     tags=["Operators"],
-    responses=answers(ServiceStory, "Ended."),
+    responses=answers(ServiceView, "Ended."),
 )
 async def terminate(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Termination]
@@ -131,7 +131,7 @@ async def terminate(
     status_code=200,
     summary="Give a service the plan that is billed",
     tags=["Operators"],
-    responses=answers(ServiceStory, "The provider was told, or had it."),
+    responses=answers(ServiceView, "The provider was told, or had it."),
 )
 async def sync_plan(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
     """The line's plan or the account's package. Looks first."""
@@ -143,7 +143,7 @@ async def sync_plan(request: Request[Any, Any, Any], actor: Caller, subscription
     status_code=200,
     summary="Issue an eSIM for another phone",
     tags=["Operators"],
-    responses=answers(ServiceStory, "Asked for."),
+    responses=answers(ServiceView, "Asked for."),
 )
 async def reissue(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Reissue]

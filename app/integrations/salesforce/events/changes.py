@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.events import Change, Kind
+from app.events import Change, ChangeKind
 from app.intake import text, unreadable
 from app.integrations.salesforce.records import id_or_none, is_id, mirrored
 from app.integrations.salesforce.wire import (
@@ -20,7 +20,7 @@ from app.integrations.salesforce.wire import (
     PARENT_FIELD,
 )
 
-KINDS: dict[str, Kind] = {"CREATE": "full", "UNDELETE": "full", "UPDATE": "partial", "DELETE": "deleted"}
+KINDS: dict[str, ChangeKind] = {"CREATE": "full", "UNDELETE": "full", "UPDATE": "partial", "DELETE": "deleted"}
 """Everything else (GAP_*, SNAPSHOT, what may come) is a hint: the record must be read."""
 WHOLE_ENTITY = "*"
 OUR_ORIGIN = re.compile(rf";client={re.escape(CLIENT)}(?:[/;]|$)")
@@ -74,7 +74,7 @@ def _record_ids(named: Any) -> list[str]:
 
 def _told(
     schema: Schema, payload: Mapping[str, Any], header: Mapping[str, Any]
-) -> tuple[datetime | None, Kind, dict[str, Any]]:
+) -> tuple[datetime | None, ChangeKind, dict[str, Any]]:
     """When it was committed, and what changed; a hint where either cannot be read."""
     try:
         committed = _instant(header["commitTimestamp"])
@@ -130,7 +130,7 @@ def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: date
     ]
 
 
-def _body(schema: Schema, payload: Mapping[str, Any], kind: Kind, header: Mapping[str, Any]) -> dict[str, Any]:
+def _body(schema: Schema, payload: Mapping[str, Any], kind: ChangeKind, header: Mapping[str, Any]) -> dict[str, Any]:
     changed = set(named_fields(schema, header["changedFields"])) | set(named_fields(schema, header["nulledFields"]))
     flat: dict[str, Any] = {}
     for field in schema["fields"][1:]:

@@ -27,7 +27,7 @@ from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.events.changes import changes_of
 from app.integrations.salesforce.events.schemas import SCHEMA, Schemas
 from app.integrations.salesforce.faults import ReplayRejected
-from app.integrations.salesforce.token import Token
+from app.integrations.salesforce.token import AccessToken
 from app.integrations.tls import trusted_pem
 from app.settings import Settings
 from eventbus import methods
@@ -78,7 +78,7 @@ class PubSubClient:
 
     def __init__(self, settings: Settings, salesforce: SalesforceClient) -> None:
         self._salesforce = salesforce
-        self._token: Token | None = None
+        self._token: AccessToken | None = None
         target = settings.salesforce_pubsub
         if settings.salesforce_pubsub_tls:
             credentials = grpc.ssl_channel_credentials(trusted_pem(settings))

@@ -14,7 +14,7 @@ from app.integrations.salesforce.faults import SALESFORCE
 SCHEMA = "schema"
 
 
-class Known(Struct, frozen=True):
+class ParsedSchema(Struct, frozen=True):
     """A schema to decode with, and the same with every named type spelled out, to look fields up in."""
 
     parsed: Any
@@ -31,9 +31,9 @@ class Schemas:
 
     def __init__(self, fetch: Callable[[str], Awaitable[str]]) -> None:
         self._fetch = fetch
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, ParsedSchema] = {}
 
-    async def get(self, schema_id: str) -> Known:
+    async def get(self, schema_id: str) -> ParsedSchema:
         """The schema of this id.
 
         Raises:
@@ -48,7 +48,7 @@ class Schemas:
         return self._known[schema_id]
 
 
-def parse(schema_json: str) -> Known:
+def parse(schema_json: str) -> ParsedSchema:
     """A schema from its JSON. Types that are defined once and then named are put back where they are named."""
     raw = json.loads(schema_json)
     named: dict[str, Any] = {}
@@ -64,4 +64,4 @@ def parse(schema_json: str) -> Known:
             return named[kind["name"]]
         return kind
 
-    return Known(fastavro.parse_schema(raw), spell_out(raw))
+    return ParsedSchema(fastavro.parse_schema(raw), spell_out(raw))

@@ -13,7 +13,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.integrations.signed_webhook import instant
 
 
-class Notice(Struct, frozen=True):
+class SalesforceNotice(Struct, frozen=True):
     """The body of a webhook. `id` is the record's 18-character id."""
 
     event: str
@@ -29,7 +29,7 @@ def decode(webhook_id: str, body: bytes) -> list[Change]:
         InvalidRequest: `webhook_malformed`.
     """
     try:
-        notice = msgspec.convert(unambiguous_object(body), Notice)
+        notice = msgspec.convert(unambiguous_object(body), SalesforceNotice)
         version, occurred_at = instant(notice.occurred_at)
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error

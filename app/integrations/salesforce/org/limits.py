@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 
-class Limit(Struct, frozen=True):
+class FieldLimit(Struct, frozen=True):
     """The most that a field takes."""
 
     most: int
@@ -28,13 +28,13 @@ class Limit(Struct, frozen=True):
         return f"This is too long: {self.most:,} characters at most."
 
 
-STREET, CITY, STATE, POSTCODE, COUNTRY = Limit(255), Limit(40), Limit(80), Limit(20), Limit(80)
-SUBJECT, DESCRIPTION = Limit(255), Limit(32_000)
-COMMENT = Limit(4_000, in_bytes=True)
-PORTING_NAME = Limit(80)
-PORTING_NUMBER = Limit(20)
+STREET, CITY, STATE, POSTCODE, COUNTRY = FieldLimit(255), FieldLimit(40), FieldLimit(80), FieldLimit(20), FieldLimit(80)
+SUBJECT, DESCRIPTION = FieldLimit(255), FieldLimit(32_000)
+COMMENT = FieldLimit(4_000, in_bytes=True)
+PORTING_NAME = FieldLimit(80)
+PORTING_NUMBER = FieldLimit(20)
 
-LIMITS: Mapping[str, Mapping[str, Limit]] = {
+LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "Order": {
         "BillingStreet": STREET,
         "BillingCity": CITY,
@@ -46,9 +46,9 @@ LIMITS: Mapping[str, Mapping[str, Limit]] = {
         "Porting_LastName_Katakana__c": PORTING_NAME,
         "Porting_FirstName_Katakana__c": PORTING_NAME,
         "MNP_Phone_Number__c": PORTING_NUMBER,
-        "EID__c": Limit(32),
-        "Domain__c": Limit(253),
-        "Promo_Code__c": Limit(50),
+        "EID__c": FieldLimit(32),
+        "Domain__c": FieldLimit(253),
+        "Promo_Code__c": FieldLimit(50),
     },
     "Case": {"Subject": SUBJECT, "Description": DESCRIPTION},
     "CaseComment": {"CommentBody": COMMENT},

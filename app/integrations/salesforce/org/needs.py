@@ -24,7 +24,7 @@ from app.integrations.salesforce.activation import READ as LIVE_FIELDS
 from app.integrations.salesforce.cases import SUMMARY as CASE_SUMMARY
 from app.integrations.salesforce.eligibility import PENDING, STAGE
 from app.integrations.salesforce.orders import ADDRESS, CHOICES, ESIM, PENDING_REVIEW, PHYSICAL, PORTING
-from app.integrations.salesforce.org.limits import LIMITS, Limit
+from app.integrations.salesforce.org.limits import LIMITS, FieldLimit
 from app.integrations.salesforce.wire import FIELDS
 
 ELIGIBILITY_EVENT = "Account_Eligibility_Update__e"
@@ -40,7 +40,7 @@ class Need(Struct, frozen=True, kw_only=True):
     words: Mapping[str, tuple[str, ...]] = {}
     unique: frozenset[str] = frozenset()
     """External ids that no two records may share."""
-    limits: Mapping[str, Limit] = {}
+    limits: Mapping[str, FieldLimit] = {}
     """How much of a text the portal lets customers write."""
 
     @property

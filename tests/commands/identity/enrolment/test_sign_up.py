@@ -136,7 +136,7 @@ async def test_nothing_is_begun_while_nobody_can_tell_whose_number_it_is(
 
 @pytest.mark.parametrize("step", ["verified", "adding"])
 async def test_a_sign_up_that_was_killed_before_add_client_goes_on_there(
-    context: Context, sandbox: Any, pool: asyncpg.Pool, step: sign_up_journal.Step
+    context: Context, sandbox: Any, pool: asyncpg.Pool, step: sign_up_journal.SignUpStep
 ) -> None:
     customer = sandbox.customer(with_whmcs=False)
     number, email = customer["customer_number"], customer["email"].lower()

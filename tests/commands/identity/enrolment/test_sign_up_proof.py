@@ -11,7 +11,7 @@ import pytest
 from app.commands.execution.context import Actor, Context, Done
 from app.commands.identity.enrolment import mailed_codes
 from app.commands.identity.enrolment.complete_sign_up import CompleteSignUp, complete_sign_up
-from app.commands.identity.enrolment.sign_up import Address, SignUp, sign_up
+from app.commands.identity.enrolment.sign_up import SignUp, SignUpAddress, sign_up
 from app.errors import NotAuthenticated, PortalError, RateLimited
 from app.resources import Resources
 from app.settings import Settings
@@ -100,8 +100,8 @@ async def test_the_answer_is_the_same_whatever_is_known(
     assert codes == {"code_invalid"}
 
 
-def _address(postcode: str) -> Address:
-    return Address(address1="1-2-3 Shibuya", city="Shibuya-ku", state="Tokyo", postcode=postcode, country="JP")
+def _address(postcode: str) -> SignUpAddress:
+    return SignUpAddress(address1="1-2-3 Shibuya", city="Shibuya-ku", state="Tokyo", postcode=postcode, country="JP")
 
 
 @pytest.mark.parametrize("email", ["CUSTOMER", THIEF])
