@@ -1,6 +1,6 @@
 """The company's Salesforce vocabulary: the fields that are mirrored, and the names that several modules use.
 
-What else is read or written is named beside its call; `needs.py` gathers it all.
+What else is read or written is named beside its call; `org/needs.py` gathers it all.
 """
 
 USER_AGENT = "customer-portal/0.1"
