@@ -156,9 +156,10 @@ def _said(row: Any) -> dict[str, Any]:
 
 
 def _seen_once(document: dict[str, Any]) -> dict[str, Any]:
-    """What an order passed through only those can tell who watched; where it is now everybody can."""
+    """What an order passed through only those can tell who watched; where it is now everybody can, unless its dates
+    were spoilt."""
     if "timeline" in document:
-        document["timeline"] = document["timeline"][-1]["state"]
+        document["timeline"] = document["timeline"][-1]["state"] if document["timeline"] else None
     if document.get("kind") in BY_DAY:
         del document["at"]
     return document
