@@ -112,7 +112,7 @@ async def expected(ctx: Context, token: str, step: Next) -> Enrolment[LinkFacts]
 
 async def _count(ctx: Context, actor: Actor, waiting: Enrolment[LinkFacts], token: str) -> None:
     """Bounded for each token, for each address and for each login."""
-    await attempts.count(ctx, actor, "prove_link", waiting.subject)
+    await attempts.count(ctx, actor, "prove_link", waiting.subject, alone=waiting.untried)
     await enrolments.count_try(ctx.pool, "link", token)
 
 

@@ -1,7 +1,8 @@
 """A forgotten password: a single-use link goes to the user's mailbox, and whoever holds it sets a new one.
 
 Asking takes the same work and gives the same answer for every address. A reset ends every session and opens a lockout,
-that of the second factor too: whoever filled it knew the old password. It does not replace the second factor.
+that of the second factor too, but not again and again: whoever filled it knew the old password, or reads the mailbox.
+It does not replace the second factor.
 
 Reads and writes: portal.password_resets. Writes: portal.mails, portal.users, portal.sessions.
 """
@@ -10,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands import attempts, mail, passwords, sessions
+from app.commands import attempts, mail, passwords, second_factor, sessions
 from app.commands.context import Actor, Context, Done
 from app.errors import InvalidRequest
 from app.inputs.email import KnownEmail
@@ -67,7 +68,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
         await mail.ask(connection, "password_changed", user["email"])
     await heard_everywhere()
     await attempts.forget(ctx, actor, "log_in", user["email"].lower())
-    await attempts.forget(ctx, actor, "mfa", str(user["user_id"]), everywhere=True)
+    await attempts.open_lock(ctx, actor, second_factor.COUNTED_AS, str(user["user_id"]))
     return Done(None, user_id=user["user_id"])
 
 

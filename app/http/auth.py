@@ -7,14 +7,14 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from app.commands import log_in, second_factor, sessions
+from app.commands import log_in, second_factor
 from app.commands.context import Context
 from app.commands.log_in import LoggedIn, LogIn
 from app.commands.users import User, user_of
 from app.http.access import csrf_token
 from app.http.inputs import Caller, answers
 from app.http.respond import unstored
-from app.http.session_cookie import cookie_for, cookie_name, signed_out
+from app.http.session_cookie import cookie_for, leave_before, signed_out
 
 
 class Me(Struct, frozen=True, kw_only=True):
@@ -44,8 +44,7 @@ async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[L
     context: Context = request.app.state.context
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
     opened, user = done.result
-    if before := request.cookies.get(cookie_name(context.settings)):
-        await sessions.leave(context.pool, before)
+    await leave_before(request)
     body = LoggedIn(
         token=opened.token, expires_at=opened.expires_at, csrf_token=csrf_token(context.settings, opened.id), user=user
     )

@@ -31,7 +31,7 @@ from app.commands.users import User
 from app.http.access import csrf_token
 from app.http.inputs import Caller, answers
 from app.http.run_command import run_command
-from app.http.session_cookie import cookie_for
+from app.http.session_cookie import cookie_for, leave_before
 
 
 class SignedUp(Struct, frozen=True, kw_only=True):
@@ -143,7 +143,7 @@ async def complete_link(
 
 
 async def _begin_session(request: Request[Any, Any, Any], command: Command, actor: Actor, data: Any) -> Response[bytes]:
-    """Run a command that makes an account, and log its user in."""
+    """Run a command that makes an account, and log its user in; the session that the browser had before ends."""
     context: Context = request.app.state.context
     cookies: list[Cookie] = []
 
@@ -151,6 +151,7 @@ async def _begin_session(request: Request[Any, Any, Any], command: Command, acto
         made, agent = done.result, request.headers.get("user-agent", "")
         opened = await open_session(context.pool, context.settings, made.user.user_id, actor.address, agent)
         cookies.append(cookie_for(context.settings, opened))
+        await leave_before(request)
         body = SignedUp(
             token=opened.token,
             expires_at=opened.expires_at,
