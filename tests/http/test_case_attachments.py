@@ -206,6 +206,22 @@ async def test_formulas_of_a_table_are_texts_for_whoever_opens_it(
     assert read.text == "=1+1 is what I typed"
 
 
+async def test_what_is_wrong_with_a_large_body_is_told_without_reading_all_of_it_again(
+    api: httpx.AsyncClient, hana: dict[str, str], case_id: str
+) -> None:
+    path, headers = f"/api/cases/{case_id}/attachments", {**hana, "content-type": "application/json"}
+    members = b"{" + b",".join(b'"%d":0' % number for number in range(500_000)) + b"}"
+    for content, code, field in (
+        (msgspec.json.encode({"name": "a.png", "content": bytes(LARGEST_BYTES + 1)}), "field_too_long", "content"),
+        (msgspec.json.encode({"name": "a" * 300, "content": bytes(LARGEST_BYTES)}), "field_too_long", "name"),
+        (b"[" + b"{}," * 2_000_000 + b"{}]", "wrong_type", ""),
+        (members, "invalid_value", ""),
+    ):
+        answer = await api.post(path, content=content, headers=headers)
+        assert answer.status_code == 400
+        assert [(each["code"], each["field"]) for each in answer.json()["errors"]] == [(code, field)]
+
+
 async def test_a_large_table_keeps_nobody_waiting(api: httpx.AsyncClient, hana: dict[str, str], case_id: str) -> None:
     """Five megabytes of formulas, which take the processor for seconds."""
     clock = asyncio.get_running_loop().time
