@@ -53,7 +53,7 @@ from app.http.examination import Examination
 from app.http.frame import Frame, Scope
 from app.http.lane import Lane
 from app.http.methods import Methods, methods_of
-from app.http.openapi import BrowsablePage, JsonDocument
+from app.http.openapi import BrowsablePage, JsonDocument, document_router
 from app.http.process_metrics import Exchange
 from app.http.rate_limits import Counters, limit_rate
 from app.http.roles import refuse_uncovered
@@ -196,7 +196,7 @@ def _openapi(settings: Settings) -> OpenAPIConfig:
         title="Customer portal",
         version="0.1.0",
         description="Commands write to the systems of record; queries answer from read models with their age.",
-        path="/schema",
+        openapi_router=document_router(),
         use_handler_docstrings=True,
         render_plugins=[JsonDocument(path="/openapi.json"), BrowsablePage(path="/")],
         components=Components(security_schemes=schemes),
