@@ -120,6 +120,26 @@ async def test_the_role_of_the_processes_cannot_rewrite_what_is_audited(pool: as
     assert tuple(row) == ("no", "192.0.2.1")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO portal.audit (action, outcome, at) VALUES ('log_in', 'ok', now() - interval '1 year')",
+        "INSERT INTO portal.audit (action, outcome, id) VALUES ('log_in', 'ok', 1)",
+        "INSERT INTO portal.audit (action, outcome, id) VALUES ('log_in', 'ok', 9223372036854775807)",
+        "SELECT setval('portal.audit_id_seq', 1)",
+        "SELECT setval('portal.audit_id_seq', 9223372036854775807)",
+        "ALTER SEQUENCE portal.audit_id_seq RESTART",
+        "ALTER SEQUENCE portal.audit_id_seq MAXVALUE 10000000",
+    ],
+)
+async def test_nor_say_when_something_was_or_keep_anything_from_being_audited(
+    pool: asyncpg.Pool, statement: str
+) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute(statement)
+    await pool.execute("INSERT INTO portal.audit (action, outcome) VALUES ('log_in', 'no')")
+
+
 async def test_the_owner_meets_the_triggers(roles: Roles) -> None:
     owner = await asyncpg.connect(roles.owner)
     await owner.execute("INSERT INTO portal.audit (action, outcome) VALUES ('log_in', 'no')")

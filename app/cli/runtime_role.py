@@ -1,7 +1,8 @@
 """What the processes' own database role may do, where it is another than the one that migrates.
 
 It reads and writes everything, makes and drops generations of read models, and adds to the audit log. It cannot change,
-delete or empty what stands there, nor lift the triggers that refuse it: those are the owner's.
+delete or empty what stands there, nor lift the triggers that refuse it: those are the owner's. Nor can it say when an
+entry was made or which number it has, or have the numbers begin anew, so that there would be no further entry.
 """
 
 import asyncio
@@ -9,6 +10,8 @@ import asyncio
 import asyncpg
 
 SCHEMAS = ("portal", "ingest", "mirror", "read_model", "generations")
+AUDITED = "action, outcome, user_id, account_id, target, request_id, address, detail"
+"""What an entry of the audit log is made of, but for its number and time."""
 _ITS_OWN = """
 SELECT c.oid::regclass::text AS name, c.relkind = 'v' AS is_view
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -43,8 +46,10 @@ def _statements(role: str) -> tuple[str, ...]:
         f"GRANT USAGE ON SCHEMA {schemas} TO {role}",
         f"GRANT CREATE ON SCHEMA generations, read_model TO {role}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schemas} TO {role}",
-        f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schemas} TO {role}",
+        f"REVOKE UPDATE ON ALL SEQUENCES IN SCHEMA {schemas} FROM {role}",
+        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {role}",
         f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schemas} TO {role}",
         f"GRANT SELECT ON portal_migrations TO {role}",
-        f"REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER ON portal.audit FROM {role}",
+        f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER ON portal.audit FROM {role}",
+        f"GRANT INSERT ({AUDITED}) ON portal.audit TO {role}",
     )

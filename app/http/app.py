@@ -34,7 +34,7 @@ from app.http.middleware.request_limits import LIVE_EACH, RequestLimits, count_t
 from app.http.monitoring import metrics
 from app.http.monitoring.health_checks import HealthChecks
 from app.http.monitoring.process_metrics import ProcessMetrics
-from app.http.openapi.page import BrowsablePage, JsonDocument
+from app.http.openapi.page import BrowsablePage, JsonDocument, document_router
 from app.http.routes import (
     account,
     account_overview,
@@ -193,7 +193,7 @@ def _openapi(settings: Settings) -> OpenAPIConfig:
         title="Customer portal",
         version="0.1.0",
         description="Commands write to the systems of record; queries answer from read models with their age.",
-        path="/schema",
+        openapi_router=document_router(),
         use_handler_docstrings=True,
         render_plugins=[JsonDocument(path="/openapi.json"), BrowsablePage(path="/")],
         components=Components(security_schemes=schemes),

@@ -14,6 +14,9 @@ from app.inputs.rule import Rule, Unfit
 from app.inputs.text import is_harmful
 
 LONGEST, LONGEST_LOCAL = 254, 64
+ENCODED = "=?"
+"""How a word in another character set begins (RFC 2047). It is made of letters that an address may have, and whoever
+decodes it finds a line break in it, or another address."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _STRICT = re.compile(rf"{_ATOM}(\.{_ATOM})*")
 _SENDABLE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
@@ -29,7 +32,7 @@ def new(text: str) -> str:
         Unfit: `email_invalid`.
     """
     local, domain = _parts(text)
-    if not _STRICT.fullmatch(local):
+    if not _STRICT.fullmatch(local) or ENCODED in local:
         raise Unfit("email_invalid", _SENTENCE)
     try:
         return _whole(local, ascii_form(domain))
@@ -57,7 +60,7 @@ def known(text: str) -> str:
 def is_sendable(address: str) -> bool:
     """Whether a mail server understands exactly one mailbox by this, and nothing else."""
     local, _, domain = address.rpartition("@")
-    fits = len(local) <= LONGEST_LOCAL and len(address) <= LONGEST
+    fits = len(local) <= LONGEST_LOCAL and len(address) <= LONGEST and ENCODED not in local
     return bool(fits and _SENDABLE.fullmatch(local) and _HOST.fullmatch(domain.lower()))
 
 

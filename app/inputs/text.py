@@ -10,25 +10,41 @@ _JOINERS = frozenset((ZERO_WIDTH_NON_JOINER, ZERO_WIDTH_JOINER))
 """Invisible, and still part of how Persian, Indian languages and emoji are written."""
 _HARMFUL = frozenset(("Cc", "Cf", "Zl", "Zp", "Cs"))
 """Unicode's categories of control, format (text direction, zero width), line and paragraph separator, surrogate."""
+_UNSEEN = _HARMFUL | {"Zs", "Mn", "Me"}
+"""Those that show nothing without a letter: blanks, joiners, marks on letters, variants of them."""
 _NO_CHARACTERS = range(0xFDD0, 0xFDF0)
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and a sign to Unicode, and blank to everybody who looks at them."""
 
 
 def is_harmful(char: str) -> bool:
     """Whether a character breaks lines, steers a terminal, turns text around or is not to be seen."""
+    if char in _FILLERS:
+        return True
     if char.isprintable() or char in _JOINERS:
         return False
     return unicodedata.category(char) in _HARMFUL or ord(char) in _NO_CHARACTERS or ord(char) & 0xFFFE == 0xFFFE
 
 
+def _is_plain(text: str) -> bool:
+    """Whether nothing in a text can be harmful."""
+    return text.isprintable() and (text.isascii() or _FILLERS.isdisjoint(text))
+
+
+def _seen(text: str) -> str:
+    """The text, or nothing where it shows nothing."""
+    return text if any(unicodedata.category(each) not in _UNSEEN for each in text) else ""
+
+
 def one_line(text: str) -> str:
-    """A line in composed letters with one blank between words.
+    """A line in composed letters with one blank between words; nothing, where it shows nothing.
 
     Raises:
         Unfit: `control_character`: a line break, a tabulator or another character that is not to be seen.
     """
-    if not text.isprintable() and any(map(is_harmful, text)):
+    if not _is_plain(text) and any(map(is_harmful, text)):
         raise Unfit("control_character", "This must be one line without line breaks and invisible characters.")
-    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+    return _seen(" ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split()))
 
 
 def said(text: str, most: int = 200) -> str:
@@ -41,9 +57,9 @@ def said(text: str, most: int = 200) -> str:
 def several_lines(text: str) -> str:
     """Text of several lines, as people paste it: one kind of line break, and without what is not to be seen."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    if not plain.isprintable():
+    if not _is_plain(plain):
         plain = "".join(each for each in plain if each in "\n\t" or not is_harmful(each))
-    return unicodedata.normalize("NFC", plain).strip()
+    return _seen(unicodedata.normalize("NFC", plain).strip())
 
 
 LINE, LINE_OR_NOTHING = Rule(one_line), Rule(one_line, may_be_blank=True)

@@ -64,21 +64,21 @@ def within(text: str, networks: Networks) -> bool:
     return found is not None and any(found in network for network in networks)
 
 
-def client(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
+def client(peer: str, forwarded: Sequence[str], trusted: Networks, unreadable: str | None = None) -> str:
     """The caller's address, of the connection's other end and all `X-Forwarded-For` lines in their order.
 
     Each proxy appends whom it saw, so they are read from the right, and whoever the last trusted proxy saw is the
     caller. What stands further left anybody may have written. Where that proxy names no address, or names proxies
-    alone, the caller is the other end itself.
+    alone, the caller is the other end itself, or `unreadable` in place of what is no address.
     """
     itself = parsed(peer)
     shown = str(itself) if itself else peer
     if not (trusted and forwarded) or not within(peer, trusted):
         return shown
-    for hop in reversed([hop for hop in ",".join(forwarded).split(",") if hop.strip(" \t")]):
+    for hop in reversed([hop for hop in ",".join(forwarded).split(",") if hop.strip(" \t")] or [""]):
         found = parsed(hop)
         if found is None:
-            return shown
+            return shown if unreadable is None else unreadable
         if not any(found in network for network in trusted):
             return str(found)
     return shown

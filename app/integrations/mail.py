@@ -10,7 +10,7 @@ from email.utils import formatdate, make_msgid, parseaddr
 from msgspec import Struct
 
 from app.errors import UpstreamRejected, UpstreamUnavailable
-from app.inputs.email import is_sendable
+from app.inputs.email import ENCODED, is_sendable
 from app.inputs.text import said
 from app.integrations.tls import trusted
 from app.settings import Settings
@@ -64,12 +64,17 @@ def _message(settings: Settings, mail: Mail) -> EmailMessage:
         raise ValueError("not an address")
     local, _, domain = mail.recipient.rpartition("@")
     message = EmailMessage()
-    message["From"], message["Subject"] = settings.mail_from, said(mail.subject)
+    message["From"], message["Subject"] = settings.mail_from, _as_it_reads(mail.subject)
     message["To"] = Address(username=local, domain=domain)
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=_sender(settings).rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     return message
+
+
+def _as_it_reads(subject: str) -> str:
+    """One line in which nothing is encoded: the library would decode it, and write the line breaks that it finds."""
+    return said(subject).replace(ENCODED, "= ?")
 
 
 def _send(settings: Settings, message: EmailMessage, recipient: str) -> None:

@@ -29,6 +29,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "http/routes/identity/test_lockout.py::test_a_code_takes_the_place_of_nothing",
         "http/routes/identity/test_lockout.py::test_who_reads_the_mailbox_gets_no_unlimited_guesses_either",
         "http/routes/identity/test_lockout.py::test_with_the_mailbox_too_guesses_at_the_second_factor_are_few",
+        "http/routes/identity/test_lockout.py::test_resets_one_after_another_give_no_unlimited_guesses_at_the_second_factor",
         "http/routes/identity/test_lockout.py::test_strangers_at_many_addresses_get_no_unlimited_guesses",
     ),
     "their times cannot be told apart": (
@@ -48,6 +49,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "what is not to be seen are refused": (
         "inputs/test_text.py::test_every_control_and_format_character_of_unicode_is_refused_in_a_line",
+        "inputs/test_text.py::test_what_breaks_a_line_or_hides_in_it_is_refused",
         "http/test_every_body.py::test_every_text_of_every_body_has_a_rule",
         "http/test_every_body.py::test_no_rule_lets_a_line_break_through_but_those_of_several_lines",
     ),

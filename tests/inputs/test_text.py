@@ -7,7 +7,7 @@ import pytest
 
 from app.inputs import text
 from app.inputs.rule import Unfit
-from app.inputs.text import LINE, LINE_OR_NOTHING, one_line, said, several_lines
+from app.inputs.text import LINE, LINE_OR_NOTHING, LINES, one_line, said, several_lines
 
 HARMFUL = [
     chr(point)
@@ -44,6 +44,10 @@ def test_every_control_and_format_character_of_unicode_is_refused_in_a_line() ->
         "a\ufffeb",
         "a\U000e0041b",
         "\x85next",
+        "Hana\u3164",
+        "\u115f\u1160",
+        "Ha\u2800na",
+        "\uffa0",
     ],
 )
 def test_what_breaks_a_line_or_hides_in_it_is_refused(given: str) -> None:
@@ -61,8 +65,19 @@ def test_what_breaks_a_line_or_hides_in_it_is_refused(given: str) -> None:
         ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
         ("株式会社㈱", "株式会社㈱"),
         ("a\xa0b", "a b"),
+        ("\ue000", "\ue000"),
     ],
-    ids=["blanks", "composed", "signs", "variant of a kanji", "Persian", "emoji", "no other letters", "no-break"],
+    ids=[
+        "blanks",
+        "composed",
+        "signs",
+        "variant of a kanji",
+        "Persian",
+        "emoji",
+        "no other letters",
+        "no-break",
+        "a kanji of one's own",
+    ],
 )
 def test_names_of_the_world_are_taken_as_they_are_written(given: str, usual: str) -> None:
     assert one_line(given) == usual
@@ -73,6 +88,19 @@ def test_a_line_of_blanks_is_none() -> None:
         LINE.read(" \u3000 ")
     assert unfit.value.code == "field_empty"
     assert LINE_OR_NOTHING.read(" \u3000 ") == ""
+
+
+@pytest.mark.parametrize("given", ["\u200d", "\u200c \u200d", "\u0301", "\ufe0f", "\U000e0100", "\u034f"])
+def test_what_shows_nothing_is_none_either(given: str) -> None:
+    for rule in (LINE, LINES):
+        with pytest.raises(Unfit) as unfit:
+            rule.read(given)
+        assert unfit.value.code == "field_empty"
+    assert LINE_OR_NOTHING.read(given) == ""
+
+
+def test_letters_that_are_blank_are_lost_from_several_lines() -> None:
+    assert several_lines("a\u3164b\n\u2800") == "ab"
 
 
 def test_several_lines_keep_their_lines_and_lose_what_is_not_to_be_seen() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.intake import formulas
 from app.intake.formulas import neutralised
 
 APP = Path(__file__).parents[2] / "app"
@@ -35,6 +36,7 @@ BEGINS = tuple("=+-@＝＋－＠\t\r")
         ("a,\tb", "a,'\tb"),
         ("\tb", "'\tb"),
         ("\rb", "'\rb"),
+        ("a,\u3000=1;\u00a0-1", "a,\u3000'=1;\u00a0'-1"),
     ],
 )
 def test_a_cell_that_would_be_calculated_is_a_text(given: str, kept: str) -> None:
@@ -66,6 +68,14 @@ def test_whatever_is_taken_for_a_separator_no_cell_begins_a_formula(table: str, 
         for cell in row:
             assert not cell.lstrip(' \ufeff"').startswith(BEGINS[:-2]), (table, kept, cell)
             assert not cell.lstrip(' \ufeff"\t\r\n').startswith(BEGINS[:-2]), (table, kept, cell)
+
+
+@given(st.text(alphabet=",;\t\r\n \"'=+a\ufeff", max_size=60), st.integers(1, 9))
+def test_it_makes_no_difference_in_how_many_pieces_a_table_is_read(table: str, size: int) -> None:
+    whole = neutralised(table)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(formulas, "PIECE_CHARACTERS", size)
+        assert neutralised(table) == whole
 
 
 @pytest.mark.parametrize("filling", ["\n", ",", '"', "\t", " ", "=,", '",', "\r", ",\t"])

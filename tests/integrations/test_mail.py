@@ -20,6 +20,9 @@ HARMFUL_SUBJECTS = [
     "Plan\r\n\r\nbody",
     "P\x1b[2J\u202eplan",
     "x" * 2_000,
+    "=?utf-8?q?a=0d=0aBcc=3av=40x.example?= as planned",
+    "Größe =?utf-8?q?a=0aTo=3av=40x.example?=",
+    "=?utf-8?b?YQ0KDQpib2R5?=",
 ]
 
 

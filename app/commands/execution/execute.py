@@ -10,6 +10,7 @@ import asyncpg
 
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import PortalError
+from app.inputs.text import said
 
 
 async def record(
@@ -23,7 +24,8 @@ async def record(
     account_id: UUID | None = None,
     **detail: Any,
 ) -> None:
-    """Append one entry. `user_id` and `account_id` are the actor's unless given."""
+    """Append one entry. `user_id` and `account_id` are the actor's unless given. A `target` may be what the caller
+    wrote, so it is one short line; nothing can be taken out of the log again."""
     await pool.execute(
         "INSERT INTO portal.audit (action, outcome, user_id, account_id, target, request_id, address, detail) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -31,7 +33,7 @@ async def record(
         outcome,
         user_id or actor.user_id,
         account_id or actor.account_id,
-        target,
+        said(target),
         actor.request_id,
         actor.address,
         detail,

@@ -81,12 +81,12 @@ async def _prove(ctx: Context, actor: Actor, row: Any, request: LogIn) -> _Proof
     """Password first, then the second factor if there is one. With a good mailed code, what fails is counted by user
     and apart from what strangers do."""
     mailed = await sign_in_codes.is_good(ctx.pool, request.email, request.email_code)
-    counted = {"action": "log_in:mailed" if mailed else "log_in", "email": request.email}
-    await login_throttle.count(ctx, actor, **counted, everywhere=mailed)
+    action = "log_in:mailed" if mailed else "log_in"
+    await login_throttle.count(ctx, actor, action, request.email, everywhere=mailed)
     verdict = await passwords.verdict(row["password_hash"] if row else None, request.password)
     if verdict == "wrong":
         raise _wrong()
-    await login_throttle.forget(ctx, actor, **counted, everywhere=mailed)
+    await login_throttle.forget(ctx, actor, action, request.email, everywhere=mailed)
     mfa = await second_factor.require(
         ctx, actor, row["id"], request.code, counted_as=f"{second_factor.COUNTED_AS}:mailed" if mailed else "mfa"
     )

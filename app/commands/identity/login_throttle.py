@@ -69,8 +69,11 @@ class _Local:
 _LOCAL = _Local()
 
 
-async def count(ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False) -> None:
-    """Count this attempt; `everywhere` makes no difference between addresses.
+async def count(
+    ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False, alone: bool = False
+) -> None:
+    """Count this attempt; `everywhere` makes no difference between addresses, and `alone` is not held up by what other
+    addresses did.
 
     Raises:
         RateLimited: `too_many_attempts`.
@@ -79,7 +82,7 @@ async def count(ctx: Context, actor: Actor, action: str, email: str, *, everywhe
     left_seconds, of_pair, of_address, of_email = await _counted(ctx, keys, [WINDOW_SECONDS] * 3)
     if of_pair > MOST_OF_PAIR:
         raise _refusal(left_seconds)
-    if of_address <= MOST_OF_ADDRESS and of_email <= MOST_OF_EMAIL:
+    if of_address <= MOST_OF_ADDRESS and (alone or of_email <= MOST_OF_EMAIL):
         return
     if await _is_known(ctx, email, actor.address):
         return
@@ -104,6 +107,15 @@ async def forget(ctx: Context, actor: Actor, action: str, email: str, *, everywh
         await ctx.redis.eval(_FORGET, len(keys), *keys)  # type: ignore[misc]
     except (RedisError, OSError):
         return  # counted for a quarter of an hour at most
+
+
+async def open_lock(ctx: Context, actor: Actor, action: str, subject: str) -> None:
+    """Forget the failures at what is counted `everywhere`, at most once in a quarter of an hour: whoever could open a
+    lock more often would have unlimited guesses."""
+    opened = f"{_keys(action, subject, subject)[0]}:opened"
+    _, times = await _counted(ctx, [opened], [WINDOW_SECONDS])
+    if times == 1:
+        await forget(ctx, actor, action, subject, everywhere=True)
 
 
 async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[int]:

@@ -8,6 +8,7 @@ It takes up to some 50 ms of the processor: call it in a thread, and one at a ti
 table of its module.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 from zxcvbn.matching import L33T_TABLE
 
 from app.errors import Advice, PasswordFeedback
+from app.inputs.text import is_harmful
 
 LEAST_SCORE = 3
 """Of 0 to 4: more than 10^8 guesses."""
@@ -35,6 +37,8 @@ _SIGNS = frozenset(sign for signs in L33T_TABLE.values() for sign in signs)
 _NEUTRAL = 0xE000
 """Where private characters begin, which stand for no letter."""
 _DRESS = "0123456789 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_BETWEEN = re.compile(r"[\W\d_]+")
+"""What stands between words: everything but letters."""
 _LETTERS = str.maketrans("@4301!$57", "aaeoiisst")
 """The usual letter for a sign."""
 
@@ -76,6 +80,7 @@ _PATTERNS: Mapping[str, str] = {
 def judged(password: str, personal: Iterable[str]) -> PasswordFeedback:
     """The score of a password, and what would make it better. `personal` are the user's names and address."""
     words = [*_words(personal), *PRODUCT_WORDS]
+    password = _once("".join(each for each in password if not is_harmful(each)))
     found = zxcvbn(_bounded(password), user_inputs=words, max_length=LONGEST_JUDGED)
     score, matches = found["score"], found["sequence"]
     code = _underrated(password.lower(), words) if score >= LEAST_SCORE else None
@@ -83,6 +88,15 @@ def judged(password: str, personal: Iterable[str]) -> PasswordFeedback:
         return PasswordFeedback(score, LEAST_SCORE, None, [])
     warning = Advice(code, WARNINGS[code]) if code else _warning(matches)
     return PasswordFeedback(min(score, LEAST_SCORE - 1), LEAST_SCORE, warning, _suggestions(matches))
+
+
+def _once(password: str) -> str:
+    """One word where a password is nothing but that word, several times, whatever stands between."""
+    for each in (password.lower(), password.lower().translate(_LETTERS)):
+        words = [word for word in _BETWEEN.split(each) if word]
+        if len(words) > 1 and len(set(words)) == 1 and len(words[0]) >= SHORTEST_WORD:
+            return words[0]
+    return password
 
 
 def _underrated(plain: str, words: Iterable[str]) -> str | None:

@@ -1,7 +1,8 @@
 """A forgotten password: a single-use link goes to the user's mailbox, and whoever holds it sets a new one.
 
 Asking takes the same work and gives the same answer for every address. A reset ends every session and opens a lockout,
-that of the second factor too: whoever filled it knew the old password. It does not replace the second factor.
+that of the second factor too, but not again and again: whoever filled it knew the old password, or reads the mailbox.
+It does not replace the second factor.
 
 Reads and writes: portal.password_resets. Writes: portal.mails, portal.users, portal.sessions.
 """
@@ -13,7 +14,7 @@ from msgspec import Meta, Struct
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
 from app.commands.execution.context import Actor, Context, Done
-from app.commands.identity import login_throttle, passwords
+from app.commands.identity import login_throttle, passwords, second_factor
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest
 from app.inputs.email import KnownEmail
@@ -69,7 +70,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
         await mail_outbox.ask(connection, "password_changed", user["email"])
     await heard_everywhere()
     await login_throttle.forget(ctx, actor, "log_in", user["email"].lower())
-    await login_throttle.forget(ctx, actor, "mfa", str(user["user_id"]), everywhere=True)
+    await login_throttle.open_lock(ctx, actor, second_factor.COUNTED_AS, str(user["user_id"]))
     return Done(None, user_id=user["user_id"])
 
 

@@ -6,6 +6,7 @@ second one. What a scanner finds something in, or cannot judge, goes nowhere. In
 Writes: Salesforce ContentVersion.
 """
 
+import asyncio
 import re
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from msgspec import Meta, Struct
 from app.commands.execution.context import Actor, Context, Done
 from app.commands.support.comment_on_case import own_case, same_case
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
-from app.inputs.text import FileName
+from app.inputs.text import FileName, is_harmful
 from app.intake.formulas import neutralised
 from app.integrations import scanner
 from app.integrations.salesforce.cases import SalesforceCases
@@ -32,6 +33,7 @@ KINDS = {
 }
 """Extensions → how such a file begins."""
 _UNPRINTABLE = re.compile(r"[^\w .()\-]")
+_TEXT_CONTROLS = frozenset("\r\n\t\ufeff")
 
 log = structlog.get_logger()
 
@@ -65,7 +67,7 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
     name = _name(request.file.name, content)
     await _refuse_malware(ctx, actor, content)
     if name.endswith(".csv"):
-        content = neutralised(content.decode()).encode()
+        content = await asyncio.to_thread(_neutralised, content)
     async with ctx.locks.exclusively("attach_to_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
             raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
@@ -108,7 +110,11 @@ def _text(content: bytes) -> tuple[str, ...]:
         plain = content.decode()
     except UnicodeDecodeError:
         return ()
-    return ("txt", "log", "csv") if all(char.isprintable() or char in "\r\n\t\ufeff" for char in plain) else ()
+    return () if any(map(is_harmful, set(plain) - _TEXT_CONTROLS)) else ("txt", "log", "csv")
+
+
+def _neutralised(table: bytes) -> bytes:
+    return neutralised(table.decode()).encode()
 
 
 async def _attach(cases: SalesforceCases, case_id: str, name: str, content: bytes) -> None:

@@ -1,10 +1,13 @@
 """The cookie that carries a session for browsers."""
 
 from datetime import UTC, datetime
+from typing import Any
 
-from litestar import Response
+from litestar import Request, Response
 from litestar.datastructures import Cookie
 
+from app.commands.execution.context import Context
+from app.commands.identity.sessions import session_store
 from app.commands.identity.sessions.session_store import Opened
 from app.settings import Settings
 
@@ -29,6 +32,13 @@ def cookie_name(settings: Settings) -> str:
 def cookie_for(settings: Settings, opened: Opened) -> Cookie:
     """The token, kept as long as the session may last."""
     return _cookie(settings, opened.token, round((opened.expires_at - datetime.now(UTC)).total_seconds()))
+
+
+async def leave_before(request: Request[Any, Any, Any]) -> None:
+    """End the session that the browser had: the answer puts another in its place."""
+    context: Context = request.app.state.context
+    if before := request.cookies.get(cookie_name(context.settings)):
+        await session_store.leave(context.pool, before)
 
 
 def cookie_gone(settings: Settings) -> Cookie:

@@ -34,6 +34,8 @@ IDLE_SECONDS = 75.0
 """Longer than proxies keep a connection they do not use, so that they are the ones who close it."""
 UNSENT_SECONDS = 15.0
 """A client that takes nothing of what is written for so long is cut off."""
+VERSIONS = frozenset({"1.0", "1.1"})
+"""Of HTTP. The parser takes a request line without one, which may end with a bare LF, for one of HTTP/0.9."""
 
 log = structlog.get_logger()
 
@@ -132,7 +134,10 @@ class Connection(HttpToolsProtocol):
 
     def heard_whole(self) -> bool:
         """Whether the head that ends here is to be answered; it is taken note of."""
-        if not self._in_head or self.parser.should_upgrade():
+        if self._deaf or not self._in_head or self.parser.should_upgrade():
+            return False
+        if self.parser.get_http_version() not in VERSIONS:
+            self.refuse(InvalidRequest("The request is not valid HTTP."))
             return False
         self._in_head, self._used = False, True
         return True
@@ -143,10 +148,14 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.headers = url, headers
         self.scope["headers"] = headers
-        self.expect_100_continue = any(
+        self.expect_100_continue = self.parser.get_http_version() != "1.0" and any(
             name == b"expect" and value.lower() == b"100-continue" for name, value in headers
         )
-        super().on_headers_complete()
+        try:
+            super().on_headers_complete()
+        except Exception:  # an address that is none: no request has begun
+            self._in_head = True
+            raise
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""
@@ -201,11 +210,14 @@ class Connection(HttpToolsProtocol):
         """Say what is wrong, unless an answer has begun, and end the connection. What was asked before is answered."""
         if self._deaf:
             return
-        if self._in_head and self.busy:
+        if self.busy and (self._in_head or self.pipeline):
+            if self._partial and not self._in_head:  # its body is wrong, and its turn has not come
+                self.pipeline.popleft()
+                self.cycle = self.pipeline[0][0] if self.pipeline else self._answering  # type: ignore[assignment]
             self._hear_no_more()
             return
         self._deaf = True
-        if self.busy and (self.cycle.response_started or self.pipeline):
+        if self.busy and self.cycle.response_started:
             self.transport.abort()
             return
         if self.busy:

@@ -7,8 +7,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from app.commands.execution.context import Context
 from app.errors import NotAllowed
-from app.http.guards.client_address import client_address
-from app.intake.addresses import networks_of, within
+from app.http.guards.client_address import is_within
 from app.settings import Settings
 
 INTERNAL = ("/metrics", "/api/health/services/")
@@ -23,7 +22,7 @@ async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handle
     """
     context: Context = connection.app.state.context
     wanted = _wanted(connection.scope["path"], context.settings)
-    if wanted and not within(client_address(connection.scope, context.settings), networks_of(wanted)):
+    if wanted and not is_within(connection.scope, context.settings, wanted):
         raise NotAllowed("This cannot be reached from where you are.", code="network_not_allowed")
 
 

@@ -2,13 +2,15 @@
 
 import html
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response, Router
 from litestar.enums import MediaType
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
+from app.errors import NotFound
 from app.http.openapi.document import complete
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -48,6 +50,24 @@ class BrowsablePage(OpenAPIRenderPlugin):
         if self._rendered is None:
             self._rendered = page(complete(openapi_schema)).encode()
         return self._rendered
+
+
+def document_router() -> Router:
+    """Where both are served."""
+    return Router(
+        "/schema", route_handlers=[], include_in_schema=False, dto=None, return_dto=None, after_request=_refuse_others
+    )
+
+
+async def _refuse_others(response: Response[Any]) -> Response[Any]:
+    """What is not there is a problem like everywhere else, and not the framework's own page.
+
+    Raises:
+        NotFound: in place of that.
+    """
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise NotFound
+    return response
 
 
 def page(document: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 from app.events import Change
 from app.ingest.apply.mirror import now
 from app.ingest.inbox.inbox import Inbox, milliseconds
-from app.intake import parse
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.wire import FIELDS
@@ -58,7 +57,7 @@ def _stamp(since: datetime) -> str:
 
 def _gone(name: str, row: dict[str, Any], read_at: datetime) -> Change:
     """A deletion. Without a stamp that can be read it is a hint, as nobody can tell what it is newer than."""
-    record_id, at = row.get("Id"), parse.instant(row.get("SystemModstamp"))
+    record_id, at = row.get("Id"), records.stamp_or_none(row.get("SystemModstamp"), read_at)
     if at is None or not records.is_id(record_id):
         return records.unread(name, row, "a deletion without Id or stamp", origin="reconcile", read_at=read_at)
     return Change(

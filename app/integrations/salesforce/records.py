@@ -1,9 +1,10 @@
 """A record as REST returns it → a change."""
 
 import hashlib
+import re
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 
 import msgspec
@@ -13,6 +14,10 @@ from app.events import Change, Origin
 from app.intake import parse, text, unreadable
 from app.integrations.salesforce.faults import SALESFORCE
 from app.integrations.salesforce.wire import FIELDS, MAY_LACK, OWNER_FIELD, PARENT_FIELD
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+MOST_AHEAD = timedelta(days=1)
+"""By how much the org's clock may be before ours."""
 
 
 def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at: datetime) -> Change:
@@ -24,7 +29,7 @@ def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at:
             it lacks fields, which would be taken for empty ones.
     """
     whole(object_name, record)
-    record_id, modified = record.get("Id"), parse.instant(record.get("SystemModstamp"))
+    record_id, modified = record.get("Id"), stamp_or_none(record.get("SystemModstamp"), read_at)
     if not is_id(record_id) or modified is None:
         missing = "SystemModstamp" if is_id(record_id) else "Id"
         raise UpstreamMalformed(SALESFORCE, f"read:{object_name}", f"a record without {missing} that can be read")
@@ -104,6 +109,16 @@ def undecodable(name: str, payload: bytes, schema_id: str, error: str, *, at: da
         origin="cdc",
         data=kept,
     )
+
+
+def stamp_or_none(value: object, read_at: datetime) -> datetime | None:
+    """The instant, when it can be a record's stamp.
+
+    A stamp that is too high would make every later read of the record look older than this one, for good. Salesforce
+    writes day and time with an offset, so a bare day (which a proxy made of it) is none, and neither is one to come.
+    """
+    at = parse.instant(value) if isinstance(value, str) and _STAMP.match(value) else None
+    return at if at is not None and at <= read_at + MOST_AHEAD else None
 
 
 def is_id(value: object) -> TypeGuard[str]:

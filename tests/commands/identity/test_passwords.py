@@ -30,6 +30,12 @@ WEAK = {
     "aaaaaaaaaaaaaa": "repetition",
     "abababababab": "repetition",
     "wombatwombat": "repetition",
+    "password password": "common_password",
+    "Sunshine-sunshine-7": "common_password",
+    "p@ssw0rd p@ssw0rd": "common_password",
+    "elizabeth\u3000elizabeth": "common_name",
+    "password\u200bpassword": "repetition",
+    "pass\u200bword\u200b1234": "common_password",
     "(wombat)2026!": "dressed_up",
     "Summer2026!!": "dressed_up",
     "1357924680!?": "dressed_up",
@@ -71,16 +77,25 @@ async def test_the_length_is_counted_in_the_form_that_is_hashed(length: int) -> 
     assert await refused("e\u0301" * 6 + "zqxvb") is not None, "eleven characters on every keyboard"
 
 
+@pytest.mark.parametrize("short", ["\ufdfa", "\ufdfa\ufdfb", "㌀㌁㌂㌃", "㍿㌫㌶㍑"])
+async def test_signs_that_stand_for_many_letters_make_no_long_password(short: str) -> None:
+    error = await refused(short)
+    assert error is not None
+    assert error.errors[0].params == {"least": 12, "most": 128}
+
+
 @pytest.mark.parametrize(
     "fine",
     [
         "paper crane lantern 24",
         "zqxvbkwjpfmh",
         "zqxvbkwjpfmh" * 10 + "zqxvbkwj",
+        "correcthorsebattery correcthorsebattery",
+        "4a83a92a17a50a66",
         "正しい馬電池ホチキス留め",
         "correct horse battery staple",
     ],
-    ids=["sentence", "shortest", "longest", "Japanese", "four words"],
+    ids=["sentence", "shortest", "longest", "strong and repeated", "one letter among digits", "Japanese", "four words"],
 )
 async def test_other_passwords_are_fine(fine: str) -> None:
     assert await refused(fine) is None

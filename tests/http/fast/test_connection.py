@@ -251,6 +251,14 @@ def assert_refused(answer: tuple[int, dict[str, str], bytes], status: int, code:
         b"NONSENSE\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
         b"GET /api/invoices HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET /api/public/services HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET /api/public/services HTTP/0.9\r\nHost: x\r\n\r\n",
+        b"GET /api/public/services\r\nHost: x\r\n\r\n",
+        b"GET /api/public/services\nHost: x\r\n\r\n",
+        b"GET /api/public/services\nHost: x\r\n\r\n" + HEALTH,
+        b"POST /api/auth/login\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}" + HEALTH,
+        b"POST /api/auth/login\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}",
+        b"GET http://x:999999/api/public/services HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /api/inv\x00ices HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /api/invoices HTTP/1.1\r\nHost x\r\n\r\n",
         b"GET /api/invoices HTTP/1.1\r\nBad Name: x\r\n\r\n",
@@ -268,15 +276,36 @@ async def test_what_is_no_request_is_refused_and_the_connection_ends(running: An
     assert await wire.ended()
 
 
+BAD_BODY = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"GET /\nHost: x\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: x\r\n\r\n" + HEALTH,
+        b"GET http://x:999999/ HTTP/1.1\r\nHost: x\r\n\r\n" + HEALTH,
+        BAD_BODY,
+        BAD_BODY.replace(b"zz", b"2\r\n{}\r\nzz"),
+    ],
+)
 async def test_what_was_asked_before_nonsense_is_answered(
-    api: httpx.AsyncClient, hana: dict[str, str], wire: Wire
+    api: httpx.AsyncClient, hana: dict[str, str], wire: Wire, nonsense: bytes
 ) -> None:
     body = await kept(api, hana)
-    wire.send(get(LIST, **hana) + get(COLD, **hana) + b"NONSENSE\r\n\r\n")
+    wire.send(get(LIST, **hana) + get(COLD, **hana) + nonsense)
     assert (await wire.answer())[2] == body
     status, headers, _ = await wire.answer()
     assert (status, headers["connection"]) == (200, "close")
     assert await wire.ended()
+
+
+async def test_a_client_of_http_1_0_is_not_asked_to_continue(running: Any, wire: Wire) -> None:
+    wire.send(b"POST /api/auth/logout HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    await asyncio.sleep(0.1)
+    wire.send(b"{}")
+    assert (await wire.answer())[0] == 401
 
 
 async def test_a_head_without_end_is_refused(running: Any, wire: Wire) -> None:

@@ -47,6 +47,20 @@ async def test_who_what_when_from_where_and_with_which_outcome(
     assert row["user_id"] == await pool.fetchval("SELECT id FROM portal.users")
 
 
+async def test_what_a_caller_wrote_stands_there_as_one_short_line(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, add_customer: Any, log_in: Any
+) -> None:
+    await add_customer("hana")
+    session, path = await log_in(api, "hana"), f"/api/admin/accounts/{uuid4()}/explain/invoices/"
+    for written in ("y" * 12_000, "%1b%5b2J%0aoperator ok", "%e2%80%ae1", "1%09%092"):
+        assert (await api.get(path + written, headers=bearer(session))).status_code == 403
+    targets = [
+        row["target"] for row in await pool.fetch("SELECT target FROM portal.audit WHERE action = 'staff_access'")
+    ]
+    assert len(targets) == 4
+    assert all(len(each) <= 200 and each.isprintable() and each.startswith(f"GET {path}") for each in targets)
+
+
 async def test_a_failure_upstream_is_audited_too(
     api: httpx.AsyncClient, pool: asyncpg.Pool, add_customer: Any, log_in: Any
 ) -> None:

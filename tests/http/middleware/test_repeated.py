@@ -42,3 +42,12 @@ async def test_at_any_depth(api: httpx.AsyncClient, hana: dict[str, str]) -> Non
         found = await api.post("/api/orders", content=body, headers=headers)
         assert (found.status_code, found.json()["code"]) == (400, "repeated_field"), body
         assert [each["field"] for each in found.json()["errors"]] == [field]
+
+
+async def test_in_a_large_body_too(api: httpx.AsyncClient) -> None:
+    body = b'{"email":"hana@example.jp","password":"a",' + b" " * 200_000 + b'"password":"b"}'
+    found = await api.post("/api/auth/login", content=body, headers={"Content-Type": "application/json"})
+    assert (found.status_code, found.json()["code"]) == (400, "repeated_field")
+    shapeless = b"[" + b"{}," * 80_000 + b"{}]"
+    found = await api.post("/api/auth/login", content=shapeless, headers={"Content-Type": "application/json"})
+    assert (found.status_code, found.json()["code"]) == (400, "invalid_request")

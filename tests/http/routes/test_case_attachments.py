@@ -1,5 +1,6 @@
 """Files of support cases: one's own and those that staff share, told by their content, bounded, attached once."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 
+from app.commands.support.attach_to_case import LARGEST_BYTES
 from app.settings import Settings
 from tests.http.case_stand import api, hana, held, kenji, opened
 from tests.http.routes.test_account import customers, linked
@@ -116,6 +118,7 @@ async def test_a_file_is_reached_through_its_own_case_of_its_own_account_alone(
         (b"<svg onload='alert(1)'/>", "drawing.svg", "drawing.svg.txt"),
         (b"<html><script>alert(1)</script>", "page.html", "page.html.txt"),
         ("ルーター".encode(), "メモ.txt", "メモ.txt"),
+        ("全角の\u3000空白と\u00a0👩\u200d🔧".encode(), "全角.txt", "全角.txt"),
         (PICTURE, 'a"\r\nSet-Cookie: x=1.png', "a_ Set-Cookie_ x_1.png"),
         (PICTURE, "invoice.exe", "invoice.exe.png"),
     ],
@@ -127,7 +130,9 @@ async def test_the_name_is_nothing_but_a_name_and_its_ending_is_the_contents(
     assert [each["name"] for each in answer.json()["attachments"]] == [kept]
 
 
-@pytest.mark.parametrize("content", [b"MZ\x90\x00 a program", b"PK\x03\x04 an archive", b"\x00\x01\x02", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"MZ\x90\x00 a program", b"PK\x03\x04 an archive", b"\x00\x01\x02", b"\xff\xfe", "\u202etxt".encode()]
+)
 async def test_what_is_no_picture_pdf_or_text_is_refused_whatever_it_is_called(
     api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str], case_id: str, content: bytes
 ) -> None:
@@ -199,6 +204,37 @@ async def test_formulas_of_a_table_are_texts_for_whoever_opens_it(
     note = next(each for each in listed if each["name"] == "note.txt")
     read = await api.get(f"/api/cases/{case_id}/attachments/{note['attachment_id']}", headers=hana)
     assert read.text == "=1+1 is what I typed"
+
+
+async def test_what_is_wrong_with_a_large_body_is_told_without_reading_all_of_it_again(
+    api: httpx.AsyncClient, hana: dict[str, str], case_id: str
+) -> None:
+    path, headers = f"/api/cases/{case_id}/attachments", {**hana, "content-type": "application/json"}
+    members = b"{" + b",".join(b'"%d":0' % number for number in range(500_000)) + b"}"
+    for content, code, field in (
+        (msgspec.json.encode({"name": "a.png", "content": bytes(LARGEST_BYTES + 1)}), "field_too_long", "content"),
+        (msgspec.json.encode({"name": "a" * 300, "content": bytes(LARGEST_BYTES)}), "field_too_long", "name"),
+        (b"[" + b"{}," * 2_000_000 + b"{}]", "wrong_type", ""),
+        (members, "invalid_value", ""),
+    ):
+        answer = await api.post(path, content=content, headers=headers)
+        assert answer.status_code == 400
+        assert [(each["code"], each["field"]) for each in answer.json()["errors"]] == [(code, field)]
+
+
+async def test_a_large_table_keeps_nobody_waiting(api: httpx.AsyncClient, hana: dict[str, str], case_id: str) -> None:
+    """Five megabytes of formulas, which take the processor for seconds."""
+    clock = asyncio.get_running_loop().time
+    attaching, longest_seconds, seen_at = (
+        asyncio.create_task(attach(api, hana, case_id, b",=" * (LARGEST_BYTES // 2), "a.csv")),
+        0.0,
+        clock(),
+    )
+    while not attaching.done():
+        await asyncio.sleep(0.01)
+        longest_seconds, seen_at = max(longest_seconds, clock() - seen_at), clock()
+    assert (await attaching).status_code == 201
+    assert longest_seconds < 2
 
 
 @pytest.fixture

@@ -33,6 +33,22 @@ async def test_strangers_do_not_read_measures_and_neighbours_do(serve: Any, sett
             assert (await api.get("/metrics", headers={"X-Forwarded-For": address})).status_code == status
 
 
+@pytest.mark.parametrize("named", ["unknown", "_hidden", "localhost", "0177.0.0.1", "", "8.8.8.8, x", "127.0.0.1,x"])
+async def test_whom_our_proxy_cannot_name_is_not_taken_for_the_proxy(
+    serve: Any, settings: Settings, named: str
+) -> None:
+    inside = "203.0.113.0/24, 127.0.0.0/8"
+    networks = dict.fromkeys(("internal_networks", "admin_networks", "webhook_networks"), inside)
+    async with serve(msgspec.structs.replace(settings, trusted_proxies="203.0.113.7", **networks)) as api:
+        for method, path in (
+            *(("GET", path) for path in (*INNER, "/api/admin/dead-letters")),
+            ("POST", "/webhooks/whmcs"),
+        ):
+            found = await api.request(method, path, headers={"X-Forwarded-For": named})
+            assert (found.status_code, found.json()["code"]) == (403, "network_not_allowed"), path
+            assert (await api.request(method, path)).status_code != 403, "who comes without one is the proxy itself"
+
+
 def load_default() -> str:
     default = next(field for field in msgspec.structs.fields(Settings) if field.name == "internal_networks").default
     assert isinstance(default, str)

@@ -50,7 +50,8 @@ async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) 
     waiting = await enrolments.held(ctx.pool, ctx.settings, "sign_up", request.signup_token, SignUpFacts)
     if waiting.used:
         raise Conflict("You have signed up already. Please log in.", code="account_exists")
-    await login_throttle.count(ctx, actor, "prove_sign_up", waiting.subject)
+    # Numbers are known to everybody: strangers who try codes of this one must not hold up whoever has the right one.
+    await login_throttle.count(ctx, actor, "prove_sign_up", waiting.subject, alone=waiting.untried)
     await enrolments.count_try(ctx.pool, "sign_up", request.signup_token)
     facts, mailbox = await _proven(ctx, waiting, request.code)
     if facts.email != mailbox:

@@ -39,13 +39,15 @@ _REFUSALS = {
 
 
 class PendingEnrolment(Struct, Generic[F], frozen=True, kw_only=True):
-    """One between its steps. `provable`: whether a mailed code can prove it."""
+    """One between its steps. `provable`: whether a mailed code can prove it; `untried`: whether nothing was ever tried
+    with its token."""
 
     id: UUID
     subject: str
     facts: F
     provable: bool
     created_at: datetime
+    untried: bool
     used: bool
 
 
@@ -94,7 +96,8 @@ async def held(
         InvalidRequest: `signup_token_invalid` or `link_token_invalid`: expired, tried too often or never issued.
     """
     row = await pool.fetchrow(
-        "SELECT id, subject, sealed_facts, provable, created_at, used_at IS NOT NULL AS used FROM portal.enrolments "
+        "SELECT id, subject, sealed_facts, provable, created_at, tries = 0 AS untried, used_at IS NOT NULL AS used "
+        "FROM portal.enrolments "
         "WHERE token_hash = $1 AND purpose = $2 AND expires_at > now() AND (used_at IS NOT NULL OR tries < $3)",
         digest(token),
         purpose,

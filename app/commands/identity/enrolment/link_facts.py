@@ -162,5 +162,5 @@ def _chosen(client: Owned, account: dict[str, Any], held: Sequence[str]) -> Chos
         customer_number=account[wire.ACCOUNT_NUMBER],
         first_name=client.first_name,
         last_name=client.last_name,
-        mailboxes=(client.mailbox, *held[:1]),
+        mailboxes=(client.mailbox, *held),
     )

@@ -113,7 +113,7 @@ async def expected(ctx: Context, token: str, step: NextStep) -> PendingEnrolment
 
 async def _count(ctx: Context, actor: Actor, waiting: PendingEnrolment[LinkFacts], token: str) -> None:
     """Bounded for each token, for each address and for each login."""
-    await login_throttle.count(ctx, actor, "prove_link", waiting.subject)
+    await login_throttle.count(ctx, actor, "prove_link", waiting.subject, alone=waiting.untried)
     await enrolments.count_try(ctx.pool, "link", token)
 
 

@@ -162,7 +162,7 @@ async def _store(
             facts.password_hash,
             ids,
             notice="account_signed_up",
-            mailboxes=(facts.proof.on_file, facts.email),
+            mailboxes=(*facts.proof.on_file, facts.email),
         )
         await invitations.use_all(connection, number)
         await sign_up_journal.reach(connection, number, "stored", email=user.email, whmcs_client_id=whmcs_client_id)

@@ -21,10 +21,10 @@ _CLIENT = re.compile(r"\s*#?\s*(\d{1,18})\b")
 
 
 class Proof(Struct, frozen=True):
-    """`mailbox` gets the code; empty, and nobody does. `on_file` is the mailbox that is told in the end."""
+    """`mailbox` gets the code; empty, and nobody does. `on_file` are the mailboxes that are told in the end."""
 
     mailbox: str
-    on_file: str
+    on_file: tuple[str, ...]
 
 
 async def proof_of(ctx: Context, account: dict[str, Any] | None, email: str, last_name: str, postcode: str) -> Proof:
@@ -34,14 +34,14 @@ async def proof_of(ctx: Context, account: dict[str, Any] | None, email: str, las
         UpstreamError
     """
     if account is None:
-        return Proof("", "")
+        return Proof("", ())
     known = await on_file(ctx.salesforce, account["Id"])
     held = known.mailboxes or await _billing_mailboxes(ctx, account)
     # Who gave one of several gets the code there; for everybody else it is the oldest.
     filed = email if email in held else next(iter(held), "")
     if ctx.settings.sign_up_proof == "letter":
-        return Proof("", filed)
-    return Proof(filed or (email if knows(known, last_name, postcode) else ""), filed)
+        return Proof("", held)
+    return Proof(filed or (email if knows(known, last_name, postcode) else ""), held)
 
 
 async def _billing_mailboxes(ctx: Context, account: dict[str, Any]) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from app.commands.registry import (
 )
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
-from app.http.answering.session_cookie import cookie_for
+from app.http.answering.session_cookie import cookie_for, leave_before
 from app.http.guards.authentication import csrf_token
 
 
@@ -143,7 +143,7 @@ async def complete_link(
 
 
 async def _begin_session(request: Request[Any, Any, Any], command: Command, actor: Actor, data: Any) -> Response[bytes]:
-    """Run a command that makes an account, and log its user in."""
+    """Run a command that makes an account, and log its user in; the session that the browser had before ends."""
     context: Context = request.app.state.context
     cookies: list[Cookie] = []
 
@@ -151,6 +151,7 @@ async def _begin_session(request: Request[Any, Any, Any], command: Command, acto
         made, agent = done.result, request.headers.get("user-agent", "")
         opened = await open_session(context.pool, context.settings, made.user.user_id, actor.address, agent)
         cookies.append(cookie_for(context.settings, opened))
+        await leave_before(request)
         body = SignedUp(
             token=opened.token,
             expires_at=opened.expires_at,

@@ -10,11 +10,10 @@ from msgspec import Struct
 from app.commands.execution.context import Context
 from app.commands.identity import log_in, second_factor
 from app.commands.identity.log_in import LoggedIn, LogIn
-from app.commands.identity.sessions import session_store
 from app.commands.identity.users import User, user_of
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored
-from app.http.answering.session_cookie import cookie_for, cookie_name, signed_out
+from app.http.answering.session_cookie import cookie_for, leave_before, signed_out
 from app.http.guards.authentication import csrf_token
 
 
@@ -45,8 +44,7 @@ async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[L
     context: Context = request.app.state.context
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
     opened, user = done.result
-    if before := request.cookies.get(cookie_name(context.settings)):
-        await session_store.leave(context.pool, before)
+    await leave_before(request)
     body = LoggedIn(
         token=opened.token, expires_at=opened.expires_at, csrf_token=csrf_token(context.settings, opened.id), user=user
     )

@@ -81,8 +81,10 @@ async def test_every_mailbox_on_file_is_told_of_a_link(
     context: Context, sandbox: Any, customer: dict[str, Any]
 ) -> None:
     await owner_moves(sandbox, customer, "owner@example.net")
+    body = {"AccountId": customer["salesforce_account_id"], "LastName": "Second", "Email": "Second@example.net"}
+    (await sandbox.control.post("/salesforce/Contact", json=body)).raise_for_status()
     await linked_client(context, "owner@example.net")
-    for mailbox in (customer["email"], "owner@example.net"):
+    for mailbox in (customer["email"], "owner@example.net", "second@example.net"):
         [told] = await mails(context, sandbox, mailbox)
         assert "linked to the customer portal" in told["text"]
 

@@ -126,6 +126,17 @@ async def test_of_several_mailboxes_the_one_that_was_given_gets_the_code(
     assert (await complete(context, token, code)).result.user.email == "second@example.net"
 
 
+async def test_every_mailbox_on_file_is_told_of_a_sign_up(
+    context: Context, sandbox: Any, customer: dict[str, Any]
+) -> None:
+    body = {"AccountId": customer["salesforce_account_id"], "LastName": "Second", "Email": "Second@example.net"}
+    (await sandbox.control.post("/salesforce/Contact", json=body)).raise_for_status()
+    token = await begun(context, request_of(customer, email="second@example.net"))
+    await complete(context, token, await code_to(context, sandbox, "second@example.net"))
+    for mailbox in (customer["email"], "second@example.net"):
+        assert "was signed up" in (await mails(context, sandbox, mailbox))[0]["text"]
+
+
 @pytest.mark.parametrize(
     ("facts", "right"),
     [
@@ -263,6 +274,19 @@ async def test_codes_are_bounded_for_each_address_whatever_the_sign_up(
     with pytest.raises(RateLimited):
         await complete(context, tokens[1], await code_to(context, sandbox, customer["email"]))
     await complete(context, tokens[1], await code_to(context, sandbox, customer["email"]), elsewhere(1))
+
+
+async def test_strangers_who_try_codes_of_a_number_hold_up_nobody_who_has_the_right_one(
+    context: Context, sandbox: Any, customer: dict[str, Any]
+) -> None:
+    for number in range(10, 20):
+        token = await begun(context, request_of(customer, **WRONG), elsewhere(number))
+        for _ in range(TRIES):
+            with pytest.raises(PortalError):
+                await complete(context, token, "2222-2222", elsewhere(number))
+    with pytest.raises(RateLimited):
+        await complete(context, token, "2222-2222", elsewhere(99))
+    await signed_up(context, sandbox, customer)
 
 
 async def test_a_code_is_good_for_its_own_number_and_half_an_hour(

@@ -77,6 +77,22 @@ async def test_a_session_begins_with_the_answer_to_a_link(
     await assert_in_session(api, resources, await api.post("/api/auth/link/complete", json=body), customer)
 
 
+async def test_the_session_that_the_browser_had_ends_with_the_one_that_begins(
+    api: httpx.AsyncClient, resources: Resources, sandbox: Any
+) -> None:
+    linking, signing_up = sandbox.customer(with_whmcs=True), sandbox.customer(with_whmcs=False)
+    body = {"email": linking["email"], "password": linking["password"]}
+    offered = (await api.post("/api/auth/link", json=body)).json()
+    body = {"link_token": offered["link_token"], "new_password": PASSWORD}
+    before = (await api.post("/api/auth/link/complete", json=body)).json()["token"]
+    begun = (await api.post("/api/auth/signup", json=body_of(signing_up))).json()
+    proof = {"signup_token": begun["signup_token"], "code": await code_of(resources, sandbox, signing_up)}
+    assert (await api.post("/api/auth/signup/complete", json=proof)).status_code == 201
+    api.cookies.clear()
+    told = await api.get("/api/auth/me", headers={"authorization": f"Bearer {before}"})
+    assert told.status_code == 401
+
+
 async def test_every_step_of_a_link(api: httpx.AsyncClient, resources: Resources, sandbox: Any) -> None:
     customers = [each for each in sandbox.state["customers"] if each["whmcs_client_id"]][:2]
     login = {"email": "both@example.net", "password": "pw", "second_factor": True}

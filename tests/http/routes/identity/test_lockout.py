@@ -255,6 +255,19 @@ async def test_a_reset_is_another(api: httpx.AsyncClient, mailbox: Mailbox) -> N
     assert await login(api, HOTEL, NEW, code=totp.now()) == "ok"
 
 
+async def test_resets_one_after_another_give_no_unlimited_guesses_at_the_second_factor(
+    api: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    await enrolled(api)
+    guessed = 0
+    for n in range(4):
+        await post(api, "/api/auth/password/forgot", HOTEL, email=HANA)
+        assert (await reset(api, await mailbox.latest())).status_code == 204
+        found = [await login(api, f"198.51.{100 + n}.{m}", NEW, code="nonsense") for m in range(8)]
+        guessed += found.count("mfa_code_invalid")
+    assert guessed <= 2 * login_throttle.MOST_OF_PAIR
+
+
 async def test_with_the_mailbox_too_guesses_at_the_second_factor_are_few(
     api: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
