@@ -62,12 +62,21 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas, parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     whole.setdefault("components", {}).setdefault("schemas", {}).update(parts)
     _close_inputs(whole)
+    _simplify_numbers(whole["components"])
     for path, method, operation in operations(whole):
         _parameters(path, method, operation)
         _responses(path, method, operation, schemas[0])
         if is_open(path):
             operation["security"] = []
     return whole
+
+
+def _simplify_numbers(part: Any) -> None:
+    """Every integer is a number, so a value that may be either is one of two kinds that are no alternatives."""
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _simplify_numbers(each)
+    if isinstance(part, dict) and {"type": "number"} in part.get("oneOf", ()):
+        part["oneOf"] = [each for each in part["oneOf"] if each != {"type": "integer"}]
 
 
 def _close_inputs(document: dict[str, Any]) -> None:
@@ -119,6 +128,8 @@ def _responses(path: str, method: str, operation: dict[str, Any], problem: dict[
             "description": MEANINGS[status],
             "content": {MEDIA_TYPE: {"schema": problem}},
         }
+    if any(each["name"] == "If-None-Match" for each in operation["parameters"]):
+        answers["304"] = {"description": "Not modified: `If-None-Match` names what you would be answered."}
     for status, answer in answers.items():
         if status == "204":
             answer.pop("content", None)

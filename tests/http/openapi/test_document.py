@@ -40,3 +40,15 @@ async def test_the_idempotency_key_is_documented_where_it_is_required(api: httpx
         assert headers["Idempotency-Key"]["required"] is True
     assert {each.name for each in COMMANDS if each.idempotency_key == "required"} <= set(KEYED.values())
     assert document["paths"]["/api/public/services"]["get"]["security"] == []
+
+
+async def test_an_answer_that_was_not_modified_is_documented_where_a_tag_may_be_sent(api: httpx.AsyncClient) -> None:
+    for path, method, operation in operations((await api.get("/schema/openapi.json")).json()):
+        conditional = any(each["name"] == "If-None-Match" for each in operation["parameters"])
+        assert ("304" in operation["responses"]) == conditional, f"{method} {path}"
+        assert "content" not in operation["responses"].get("304", {}), f"{method} {path}"
+
+
+async def test_a_whole_number_is_no_alternative_to_a_number(api: httpx.AsyncClient) -> None:
+    quantity = (await api.get("/schema/openapi.json")).json()["components"]["schemas"]["OrderItem"]["properties"]
+    assert quantity["quantity"]["oneOf"] == [{"type": "number"}, {"type": "null"}]
