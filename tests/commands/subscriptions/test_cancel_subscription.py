@@ -8,7 +8,7 @@ import pytest
 
 from app.commands.subscriptions.cancel_subscription import Cancel, CancelSubscription, cancel_subscription
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable
-from tests.commands.services import held, requests, shown, someone_with
+from tests.commands.subscriptions.running_services import held, requests, shown, someone_with
 
 
 def wish(subscription_id: str, when: Any = "end_of_period", reason: str = "Moving away") -> CancelSubscription:

@@ -17,7 +17,7 @@ from app.commands.subscriptions.plan_changes.follow import TRIES, follow
 from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewPlanChange, preview_plan_change
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.money import Money
-from tests.commands.services import held, shown, someone_with, upgrades
+from tests.commands.subscriptions.running_services import held, shown, someone_with, upgrades
 
 AYA = Operator(name="aya")
 

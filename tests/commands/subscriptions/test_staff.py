@@ -10,7 +10,7 @@ from app.audit import Operator
 from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.staff_view import ServiceView, story
 from app.errors import Conflict, NotFound, OutcomeUnknown, UpstreamUnavailable
-from tests.commands.services import held, shown, someone_with
+from tests.commands.subscriptions.running_services import held, shown, someone_with
 
 AYA = Operator(name="aya")
 DOUBTS = ("timeout_after_write", "garbage", "reset", "timeout", "status")

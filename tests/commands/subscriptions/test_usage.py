@@ -9,7 +9,7 @@ from app.commands.subscriptions.create_control_panel_link import OpenControlPane
 from app.commands.subscriptions.usage import ReadUsage, Usage, read_usage
 from app.errors import Conflict, NotFound, UpstreamError, UpstreamUnavailable
 from tests.commands.conftest import EID
-from tests.commands.services import held, shown, someone_with
+from tests.commands.subscriptions.running_services import held, shown, someone_with
 
 
 async def usage(desk: Any, actor: Actor, service_id: str) -> Usage:

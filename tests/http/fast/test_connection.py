@@ -16,7 +16,7 @@ from app.http.fast.connection import MOST_QUEUED, MOST_UNUSED_BYTES, Connection
 from app.settings import Settings
 from tests.http.conftest import served
 from tests.http.fast.test_path import hana
-from tests.http.server import on_server
+from tests.http.real_server import on_server
 from tests.projections.conftest import feed
 
 __all__ = ["feed", "hana"]

@@ -13,7 +13,7 @@ import pytest
 from app.http.answering import command_response as running_commands
 from app.settings import Settings
 from tests.fixtures.relay import Relay, relay
-from tests.http.case_stand import CASE
+from tests.http.support_cases import CASE
 
 DEADLINE_SECONDS = 2.0
 SLACK_SECONDS = 3.0

@@ -22,8 +22,8 @@ from app.settings import Settings
 from tests.fixtures.linked import add_account
 from tests.http.fast.test_connection import HEALTH, Wire, assert_refused
 from tests.http.fast.test_path import ORDINARY
+from tests.http.real_server import on_server
 from tests.http.routes.test_webhooks import signed
-from tests.http.server import on_server
 
 LOGIN = msgspec.json.encode({"email": "hana@example.jp", "password": "wrong wrong wrong"})
 NOTICE = msgspec.json.encode(

@@ -17,7 +17,7 @@ from app.commands.execution.context import Actor
 from app.readmodels.freshness import BOUND_SECONDS
 from tests.commands.conftest import Desk
 from tests.fixtures.remembered import forget_everywhere
-from tests.http.stand import api, desk, hana, hurried
+from tests.http.logged_in import api, desk, hana, hurried
 
 __all__ = ["api", "desk", "hana", "hurried"]
 

@@ -22,7 +22,7 @@ from app.http.app import build
 from app.settings import Settings
 from tests.commands.conftest import Desk
 from tests.http.conftest import served
-from tests.http.stand import desk, hana, hurried
+from tests.http.logged_in import desk, hana, hurried
 
 __all__ = ["desk", "hana", "hurried"]
 

@@ -12,7 +12,7 @@ from app.commands.execution.context import Actor
 from app.http.answering.problems import BillingUnavailable
 from tests.commands.conftest import Desk
 from tests.fixtures.remembered import forget_everywhere
-from tests.http.stand import api, desk, hana, hurried
+from tests.http.logged_in import api, desk, hana, hurried
 
 __all__ = ["api", "desk", "hana", "hurried"]
 
@@ -237,7 +237,7 @@ async def test_an_invoice_that_only_the_body_names_may_be_absent_and_the_documen
 async def test_back_from_whmcss_page_a_customer_sees_the_new_card_though_no_hook_told(
     api: httpx.AsyncClient, desk: Desk, hana: Actor
 ) -> None:
-    """What the route's description tells a frontend to do when the customer returns (C14)."""
+    """What the route's description tells a frontend to do when the customer returns."""
     before = len((await api.get("/api/payment-methods")).json()["items"])
     added = await desk.sandbox.control.post(f"/whmcs/clients/{hana.whmcs_client_id}/pay-methods", json={"silent": True})
     added.raise_for_status()

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from app.settings import Settings
-from tests.http.case_stand import api, hana, held, kenji, opened
 from tests.http.routes.test_account import customers, linked
+from tests.http.support_cases import api, hana, held, kenji, opened
 from tests.integrations.clamd import Clamd, listening
 
 __all__ = ["api", "hana", "kenji"]

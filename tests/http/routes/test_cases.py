@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.case_stand import CASE, api, hana, held, kenji, opened
 from tests.http.routes.test_account import customers
+from tests.http.support_cases import CASE, api, hana, held, kenji, opened
 
 __all__ = ["api", "hana", "kenji"]
 

@@ -17,7 +17,7 @@ from app.http.routes import events
 from app.projections.engine import publish
 from app.settings import Settings
 from tests.fixtures.changes import CLIENT, INVOICE, PRODUCT, SERVICE, change
-from tests.http.server import on_server
+from tests.http.real_server import on_server
 from tests.projections.conftest import feed
 
 __all__ = ["feed"]

@@ -23,7 +23,7 @@ from tests.deploy.test_api_restarts import environment
 from tests.fixtures.restarts import Process, listening_socket
 from tests.http.fast.test_connection import connect, get
 from tests.http.middleware.test_request_bodies import session_of
-from tests.http.server import on_server
+from tests.http.real_server import on_server
 
 __all__ = ["environment"]
 

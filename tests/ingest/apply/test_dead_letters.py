@@ -12,7 +12,7 @@ from app.errors import NotFound
 from app.ingest.apply import dead_letters, drain, resolve
 from tests.fixtures.changes import change
 from tests.fixtures.linked import add_account
-from tests.ingest.parking import DUE, Stand
+from tests.ingest.poisoned import DUE, Stand
 
 ME = Operator(name="hana")
 POISON = {

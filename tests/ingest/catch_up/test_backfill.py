@@ -18,7 +18,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk
-from tests.commands.services import someone_with
+from tests.commands.subscriptions.running_services import someone_with
 
 COUNT = "SELECT count(*) FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND NOT deleted"
 

@@ -10,7 +10,7 @@ from app.processes.worker import WorkerJobs
 from app.resources import open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk
-from tests.commands.services import held, someone_with
+from tests.commands.subscriptions.running_services import held, someone_with
 
 
 async def test_a_service_is_shown_suspended_released_and_ended(

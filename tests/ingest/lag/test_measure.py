@@ -12,7 +12,7 @@ from app.ingest.lag.measure import measure
 from app.ingest.lag.metrics import Metrics, rendered
 from app.ingest.lag.report import Measures, concerns
 from tests.fixtures.changes import change
-from tests.ingest.parking import Stand
+from tests.ingest.poisoned import Stand
 
 FEED = "/data/Portal__chn"
 

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from tests.fixtures.changes import INVOICE, change
-from tests.ingest.parking import Stand
+from tests.ingest.poisoned import Stand
 
 
 @pytest.fixture

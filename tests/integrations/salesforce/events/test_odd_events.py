@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.integrations.salesforce.events.changes import changes_of
-from tests.integrations.salesforce.test_changes import SCHEMA
+from tests.integrations.salesforce.events.test_changes import SCHEMA
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 ORDER_ID = "801000000000001AAA"

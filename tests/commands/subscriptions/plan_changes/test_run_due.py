@@ -23,8 +23,8 @@ from app.commands.subscriptions.service_lock import turn
 from app.processes.worker import WorkerJobs
 from app.resources import open_resources
 from tests.commands.conftest import Desk
-from tests.commands.planned import its_day, on_its_day, plan, row, told
-from tests.commands.services import shown, upgrades
+from tests.commands.subscriptions.plan_changes.scheduled_changes import its_day, on_its_day, plan, row, told
+from tests.commands.subscriptions.running_services import shown, upgrades
 from tests.commands.subscriptions.test_change_plan import again, followed, on_plan, pay
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from eventbus import pubsub_api_pb2 as pb
 from tests.fixtures.salesforce_stand_in import account_id
-from tests.sandbox.salesforce.test_change_events import decode
+from tests.sandbox.salesforce.bus.test_changes import decode
 
 CHANNEL = "/data/Portal__chn"
 

@@ -12,8 +12,8 @@ from app.commands.subscriptions.change_plan import ChangePlan, NewPlan, change_p
 from app.commands.subscriptions.plan_changes.run_due import make_due
 from app.errors import Conflict, InvalidRequest, NotFound, PortalError, RuleViolated, UpstreamUnavailable
 from app.money import Money
-from tests.commands.planned import in_days, on_its_day, plan, row, told, wish
-from tests.commands.services import shown, someone_with, upgrades
+from tests.commands.subscriptions.plan_changes.scheduled_changes import in_days, on_its_day, plan, row, told, wish
+from tests.commands.subscriptions.running_services import shown, someone_with, upgrades
 from tests.commands.subscriptions.test_change_plan import again, on_plan
 
 

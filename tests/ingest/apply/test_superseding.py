@@ -9,7 +9,7 @@ from app.audit import Operator
 from app.ingest.apply import dead_letters, drain, resolve
 from app.ingest.apply.mirror import now
 from tests.fixtures.changes import change
-from tests.ingest.parking import DUE, Stand
+from tests.ingest.poisoned import DUE, Stand
 
 ME = Operator(name="hana")
 POISON = {"note": "poison"}

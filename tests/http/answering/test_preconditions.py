@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.stand import api, desk, hana, hurried
+from tests.http.logged_in import api, desk, hana, hurried
 
 __all__ = ["api", "desk", "hana", "hurried"]
 

@@ -29,7 +29,7 @@ from app.processes.worker import WorkerJobs
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from tests.fixtures.linked import add_account, settle
-from tests.http.server import on_server
+from tests.http.real_server import on_server
 
 LONG_SECONDS = 60
 SILENT = "SELECT silent_since IS NOT NULL FROM read_model.feeds WHERE feed = $1"

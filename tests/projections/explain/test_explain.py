@@ -16,7 +16,7 @@ from app.projections.explain.shapes import Explanation
 from app.projections.registry import projectors
 from app.settings import Settings
 from tests.fixtures.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, change
-from tests.ingest.parking import DUE
+from tests.ingest.poisoned import DUE
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 Why = Callable[[str, str], Awaitable[Explanation]]
