@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from sandbox import fault_requests, rudeness
 from sandbox.answers import ControlResponse
-from sandbox.faults import BadFault
+from sandbox.faults import requests, rudeness
+from sandbox.faults.scripted import BadFault
 from sandbox.freebit import control as freebit_control
 from sandbox.postbox import Postbox
 from sandbox.salesforce.control import control as salesforce_control
@@ -85,7 +85,7 @@ async def _faults(world: World, request: Request) -> Any:
 
 async def _add_fault(world: World, request: Request) -> Any:
     try:
-        world.faults.add(fault_requests.parse(await request.json()))
+        world.faults.add(requests.parse(await request.json()))
     except BadFault as error:
         raise HTTPException(422, str(error)) from error
     return await _faults(world, request)

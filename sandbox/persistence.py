@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.gate import Unanswered
+from sandbox.faults.gate import Unanswered
 from sandbox.world import SECTIONS, World
 
 IDLE_SECONDS = 0.25

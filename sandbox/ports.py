@@ -4,7 +4,7 @@ from typing import Protocol
 
 from sandbox.calls import Calls
 from sandbox.clock import Clock
-from sandbox.faults import Faults
+from sandbox.faults.scripted import Faults
 from sandbox.freebit.state import Freebit
 from sandbox.whm.state import Whm
 from sandbox.whmcs.install import Install

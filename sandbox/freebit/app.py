@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.freebit.checks import Refusal
 from sandbox.freebit.operations import OPERATIONS, READS
 from sandbox.freebit.state import Freebit

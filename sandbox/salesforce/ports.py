@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sandbox.calls import Calls
-from sandbox.faults import Faults
+from sandbox.faults.scripted import Faults
 from sandbox.salesforce.org.org import Org
 
 

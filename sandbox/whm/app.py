@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.ports import World
 from sandbox.whm import uapi
 from sandbox.whm.functions import FUNCTIONS, Failed, Outcome

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.ports import World
 from sandbox.whmcs import api
 from sandbox.whmcs.client_area import http_app, pdf

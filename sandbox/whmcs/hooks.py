@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from sandbox import faults
+from sandbox.faults import scripted
 from sandbox.ports import World
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.state import Webhook
@@ -75,17 +75,17 @@ class Delivery:
             await self._send_until_done(http, install, webhook)
             return
         taken = {fault.kind: fault for fault in self._world.faults.take_webhook(UPSTREAM, webhook.event)}
-        if faults.DROP in taken:
+        if scripted.DROP in taken:
             self._done(install, webhook, "dropped")
-        elif faults.REORDER in taken:
+        elif scripted.REORDER in taken:
             self._done(install, webhook, "held")
             if not self._held:
                 self._held_until = time.monotonic() + HELD_SECONDS
             self._held.append(webhook)
-            if not taken[faults.REORDER].count:
+            if not taken[scripted.REORDER].count:
                 await self._release(http, install)
         else:
-            if faults.DUPLICATE in taken:
+            if scripted.DUPLICATE in taken:
                 await self._post(http, install, webhook)
             await self._send_until_done(http, install, webhook)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from sandbox import faults
-from sandbox.faults import Fault
+from sandbox.faults import scripted
+from sandbox.faults.scripted import Fault
 from sandbox.salesforce.bus.bus import Bus, Event
 from sandbox.salesforce.bus.swallowing import gap_of, spoilt
 from sandbox.salesforce.ports import SalesforceWorld
@@ -18,9 +18,9 @@ def delivered(world: SalesforceWorld, topic: str, event: Event) -> Iterator[Even
         yield event
         return
     world.faults.note_event(fault.kind, *_about(world.salesforce.bus, event))
-    if fault.kind != faults.DROP_EVENT:
+    if fault.kind != scripted.DROP_EVENT:
         yield _faulty(world.salesforce.bus, event, fault)
-    if fault.kind == faults.DUPLICATE_EVENT:
+    if fault.kind == scripted.DUPLICATE_EVENT:
         yield event
 
 
@@ -37,13 +37,13 @@ def _about(bus: Bus, event: Event) -> tuple[str, list[str]]:
 
 def _faulty(bus: Bus, event: Event, fault: Fault) -> Event:
     schema = bus.schemas.get(event.schema_id)
-    if schema is None or fault.kind == faults.DUPLICATE_EVENT:
+    if schema is None or fault.kind == scripted.DUPLICATE_EVENT:
         return event
     try:
         record = schema.decode(event.payload)
     except Exception:  # nothing is left to be spoilt
         return event
-    if fault.kind == faults.UNDECODABLE_EVENT:
+    if fault.kind == scripted.UNDECODABLE_EVENT:
         schema_id, payload = spoilt(fault.how, schema, event.payload, record)
         return Event(event.id, schema_id, payload, event.at_ms)
     header = record.get("ChangeEventHeader")

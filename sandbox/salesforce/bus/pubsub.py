@@ -11,7 +11,7 @@ import grpc.aio
 
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
-from sandbox.gate import HANG_SECONDS
+from sandbox.faults.gate import HANG_SECONDS
 from sandbox.salesforce.bus.bus import Event, replay_id
 from sandbox.salesforce.bus.pubsub_stream import Pace, Stream
 from sandbox.salesforce.bus.wire_errors import BusError, refuse

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.salesforce.ports import SalesforceWorld
 from sandbox.salesforce.rest.errors import SalesforceError
 

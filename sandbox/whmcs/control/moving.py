@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox import faults
 from sandbox.clock import Clock
+from sandbox.faults import scripted
 from sandbox.ports import World
 from sandbox.whmcs.actions.params import Params
 from sandbox.whmcs.install import Install
@@ -38,12 +38,12 @@ def meet(world: World, operation: str, params: Params) -> None:
     listing = LISTINGS.get(operation)
     if listing is None:
         return
-    short = world.faults.take_list(UPSTREAM, operation, faults.SHORT_PAGES)
+    short = world.faults.take_list(UPSTREAM, operation, scripted.SHORT_PAGES)
     if short is not None:
         params.fields["limitnum"] = str(min(params.window()[1], short.rows))
     if not params.window()[0]:
         return
-    moving = world.faults.take_list(UPSTREAM, operation, faults.MOVING)
+    moving = world.faults.take_list(UPSTREAM, operation, scripted.MOVING)
     if moving is not None:
         _MOVES[moving.how or "delete"](world.whmcs, world.clock, listing, params)
 

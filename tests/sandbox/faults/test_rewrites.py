@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import rewrites
+from sandbox.faults import rewrites
 from tests.sandbox.conftest import Stand, Whmcs, browser, script
 
 PLACES = {"salesforce": "/services/data/", "freebit": "/emptool/api/authOem/", "whm": "/json-api/version"}

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.faults import CALLS, WEBHOOKS
-from sandbox.rudeness import parse
+from sandbox.faults.rudeness import parse
+from sandbox.faults.scripted import CALLS, WEBHOOKS
 from tests.sandbox.conftest import Receiver, Whmcs
 
 

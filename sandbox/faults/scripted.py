@@ -1,7 +1,7 @@
 """Scripted faults: what an upstream is told to do wrong, and how often.
 
 Every upstream's handlers take the faults of each call from here; webhook delivery, lists that are read page by page
-and the event bus take their own kinds. Random faults (`sandbox.rudeness`) join the scripted ones.
+and the event bus take their own kinds. Random faults (`sandbox.faults.rudeness`) join the scripted ones.
 """
 
 import dataclasses

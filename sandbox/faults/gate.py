@@ -8,10 +8,10 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from sandbox import faults
 from sandbox.calls import Calls
-from sandbox.faults import Fault, Faults
-from sandbox.rewrites import rewritten
+from sandbox.faults import scripted
+from sandbox.faults.rewrites import rewritten
+from sandbox.faults.scripted import Fault, Faults
 
 HANG_SECONDS = 300.0
 ABORT = "sandbox.abort"
@@ -66,28 +66,28 @@ async def answer(
 
 async def _delay(taken: Sequence[Fault]) -> None:
     for fault in taken:
-        if fault.kind == faults.LATENCY:
+        if fault.kind == scripted.LATENCY:
             await asyncio.sleep(fault.seconds)
 
 
 async def _before(request: Request, taken: Sequence[Fault], refusal: Callable[[int], Response]) -> Response | None:
     """Faults that keep the work from being done."""
     kinds = {fault.kind: fault for fault in taken}
-    if faults.DOWN in kinds:
+    if scripted.DOWN in kinds:
         page = HTMLResponse(DOWN_PAGE, 503, {"connection": "close"})
-        return _later(page, kinds[faults.DOWN].retry_after)
+        return _later(page, kinds[scripted.DOWN].retry_after)
     await _delay(taken)
-    if faults.STATUS in kinds:
-        fault = kinds[faults.STATUS]
+    if scripted.STATUS in kinds:
+        fault = kinds[scripted.STATUS]
         shown = page_of_status if fault.page else refusal
         return _later(shown(fault.status), fault.retry_after)
-    if faults.REDIRECT in kinds:
-        fault = kinds[faults.REDIRECT]
+    if scripted.REDIRECT in kinds:
+        fault = kinds[scripted.REDIRECT]
         status = fault.status if 300 <= fault.status < 400 else 302
         return Response(status_code=status, headers={"location": fault.location})
-    if faults.TIMEOUT in kinds:
+    if scripted.TIMEOUT in kinds:
         await until_gone(request)
-    if faults.RESET in kinds:
+    if scripted.RESET in kinds:
         await abort(request)
     return None
 
@@ -101,18 +101,18 @@ def _later(response: Response, retry_after: str) -> Response:
 async def _after(request: Request, taken: Sequence[Fault], response: Response) -> Response:
     """Faults that spoil the answer to work that is done."""
     kinds = {fault.kind: fault for fault in taken}
-    if faults.TIMEOUT_AFTER_WRITE in kinds:
+    if scripted.TIMEOUT_AFTER_WRITE in kinds:
         await until_gone(request)
-    if faults.GARBAGE in kinds:
+    if scripted.GARBAGE in kinds:
         return Response(NOTICE.encode() + bytes(response.body), response.status_code, media_type="text/html")
-    if faults.EMPTY in kinds:
+    if scripted.EMPTY in kinds:
         return Response(b"", response.status_code)
     for fault in taken:
-        if fault.kind == faults.REWRITE:
+        if fault.kind == scripted.REWRITE:
             response = _rewrite(response, fault)
-        if fault.kind == faults.HEADERS:
+        if fault.kind == scripted.HEADERS:
             _set_headers(response, fault.headers)
-    return _dripping(response, kinds[faults.DRIP].rate) if faults.DRIP in kinds else response
+    return _dripping(response, kinds[scripted.DRIP].rate) if scripted.DRIP in kinds else response
 
 
 def _rewrite(response: Response, fault: Fault) -> Response:

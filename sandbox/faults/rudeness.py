@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import faults, rewrites
-from sandbox.faults import BadFault, Fault
+from sandbox.faults import rewrites, scripted
+from sandbox.faults.scripted import BadFault, Fault
 
 DEFAULT_RATE = 0.01
-STREAM_KINDS = (faults.LATENCY, faults.STATUS, faults.DOWN)
+STREAM_KINDS = (scripted.LATENCY, scripted.STATUS, scripted.DOWN)
 """What calls of the Pub/Sub API can meet, besides what befalls single events."""
-NEVER_BY_ITSELF = (faults.DOWN, faults.DROP_EVENT)
+NEVER_BY_ITSELF = (scripted.DOWN, scripted.DROP_EVENT)
 """Not chosen unless named: an upstream that is down stays down, and no bus loses an event without a word."""
 HTTP_STATUSES = (500, 502, 503, 504, 429, 404)
 DRIP_RATE = 2_000
@@ -25,9 +25,9 @@ DRIP_RATE = 2_000
 
 def every_kind() -> list[str]:
     """All names that `kinds` may hold; `rewrite:nul` is one rewrite alone."""
-    kinds = dict.fromkeys(kind for each in faults.KINDS.values() for kind in each)
-    del kinds[faults.REWRITE]
-    return [*kinds, *(f"{faults.REWRITE}:{how}" for how in rewrites.HOWS)]
+    kinds = dict.fromkeys(kind for each in scripted.KINDS.values() for kind in each)
+    del kinds[scripted.REWRITE]
+    return [*kinds, *(f"{scripted.REWRITE}:{how}" for how in rewrites.HOWS)]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Rudeness:
     rate: float
     kinds: list[str]
     seed: int
-    upstreams: tuple[str, ...] = faults.UPSTREAMS
+    upstreams: tuple[str, ...] = scripted.UPSTREAMS
     seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     met_kinds: Counter[str] = field(default_factory=Counter)
 
@@ -58,7 +58,7 @@ class Rudeness:
     def _drawn(self, upstream: str, operation: str, kinds: tuple[str, ...], chance: random.Random) -> Iterator[Fault]:
         for name in self.kinds:
             kind, _, how = name.partition(":")
-            if kind in kinds and kind in faults.KINDS[upstream]:
+            if kind in kinds and kind in scripted.KINDS[upstream]:
                 yield _fault(upstream, operation, kind, how, chance)
 
     def shown(self) -> dict[str, Any]:
@@ -75,16 +75,16 @@ class Rudeness:
 
 def _fault(upstream: str, operation: str, kind: str, how: str, chance: random.Random) -> Fault:
     fault = Fault(upstream, operation, kind, how=how, seconds=round(chance.uniform(0.05, 1.0), 3))
-    if kind == faults.STATUS:
+    if kind == scripted.STATUS:
         fault.status, fault.page = chance.choice(HTTP_STATUSES), chance.random() < 0.5
         fault.retry_after = "1" if fault.status in (429, 503) else ""
-    if kind == faults.REWRITE:
+    if kind == scripted.REWRITE:
         fault.status = 0
-    if kind == faults.HEADERS:
+    if kind == scripted.HEADERS:
         fault.headers = {"content-type": chance.choice(("text/plain", "application/json;charset=Shift_JIS", ""))}
-    if kind == faults.DRIP:
+    if kind == scripted.DRIP:
         fault.rate = DRIP_RATE
-    if kind == faults.MOVING:
+    if kind == scripted.MOVING:
         fault.how = "reorder"  # a random fault spoils what is said of records, never the records
     return fault
 
@@ -104,7 +104,7 @@ def parse(body: Any) -> Rudeness:
         raise BadFault("rate must be a number from 0 to 1.")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise BadFault("seed must be a whole number.")
-    upstreams = tuple(_named(body, "upstreams", list(faults.UPSTREAMS)))
+    upstreams = tuple(_named(body, "upstreams", list(scripted.UPSTREAMS)))
     return Rudeness(float(rate), _kinds(body), seed, upstreams)
 
 
@@ -112,8 +112,10 @@ def _kinds(body: dict[str, Any]) -> list[str]:
     known = every_kind()
     usual = [kind for kind in known if kind not in NEVER_BY_ITSELF]
     found: list[str] = []
-    for name in _named(body, "kinds", [*known, faults.REWRITE], usual):
-        found += [each for each in known if each.startswith(f"{faults.REWRITE}:")] if name == faults.REWRITE else [name]
+    for name in _named(body, "kinds", [*known, scripted.REWRITE], usual):
+        found += (
+            [each for each in known if each.startswith(f"{scripted.REWRITE}:")] if name == scripted.REWRITE else [name]
+        )
     return found
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox import rewrites
-from sandbox.faults import DOWN, KINDS, LISTS, MOVING, REORDER, REWRITE, UPSTREAMS, BadFault, Fault
+from sandbox.faults import rewrites
+from sandbox.faults.scripted import DOWN, KINDS, LISTS, MOVING, REORDER, REWRITE, UPSTREAMS, BadFault, Fault
 
 MOVES = ("delete", "insert", "reorder")
 _NUMBERS = ("seconds", "status", "skip", "rate", "rows")
