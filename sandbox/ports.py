@@ -1,4 +1,4 @@
-"""What the stand-ins need of the world around them."""
+"""The world as the stand-ins see it."""
 
 from typing import Protocol
 

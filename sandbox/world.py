@@ -76,7 +76,7 @@ class World:
         self.rudeness = self.faults.chance = rudeness
 
     def reset(self) -> None:
-        """Back to the seed. Replay ids from before mean nothing any more; faults, calls and the clock start anew.
+        """Return to the seed. Replay ids from before are unknown; faults, calls and the clock are reset.
 
         WHMCS keeps its address and its webhook target.
         """

@@ -1,4 +1,4 @@
-"""What every HTTP call to an upstream goes through: the calls log, and the faults around the work."""
+"""The gate that every HTTP call to an upstream passes: the call log, and the faults around the work."""
 
 import asyncio
 import contextlib
@@ -23,23 +23,23 @@ NOTICE = (
 
 
 class Gated(Protocol):
-    """The part of the world that every call meets."""
+    """The part of the world that every call needs."""
 
     @property
     def calls(self) -> Calls:
-        """Where calls are noted."""
+        """The call log."""
 
     @property
     def faults(self) -> Faults:
-        """Where faults come from."""
+        """The source of faults."""
 
 
 class Unanswered(Exception):
-    """The connection ends without an answer."""
+    """The connection is closed without an answer."""
 
 
 def page_of_status(status: int) -> Response:
-    """What a web server or a proxy shows for a status."""
+    """Return the page that a web server or proxy shows for a status."""
     return HTMLResponse(f"<html><body><h1>Error {status}</h1></body></html>", status)
 
 
@@ -51,7 +51,7 @@ async def answer(
     work: Callable[[], Awaitable[Response]],
     refusal: Callable[[int], Response] = page_of_status,
 ) -> Response:
-    """Log the call, meet its faults, do the work, answer as the faults allow.
+    """Log the call, apply its faults, do the work and return the answer.
 
     `refusal` is how the upstream itself would answer with a status.
     """
@@ -71,7 +71,7 @@ async def _delay(taken: Sequence[Fault]) -> None:
 
 
 async def _before(request: Request, taken: Sequence[Fault], refusal: Callable[[int], Response]) -> Response | None:
-    """Faults that keep the work from being done."""
+    """Apply the faults that keep the work from being done. Return the answer that replaces it, if any."""
     kinds = {fault.kind: fault for fault in taken}
     if scripted.DOWN in kinds:
         page = HTMLResponse(DOWN_PAGE, 503, {"connection": "close"})
@@ -99,7 +99,7 @@ def _later(response: Response, retry_after: str) -> Response:
 
 
 async def _after(request: Request, taken: Sequence[Fault], response: Response) -> Response:
-    """Faults that spoil the answer to work that is done."""
+    """Apply the faults that spoil the answer to work that is done."""
     kinds = {fault.kind: fault for fault in taken}
     if scripted.TIMEOUT_AFTER_WRITE in kinds:
         await until_gone(request)
@@ -116,7 +116,7 @@ async def _after(request: Request, taken: Sequence[Fault], response: Response) -
 
 
 def _rewrite(response: Response, fault: Fault) -> Response:
-    """The answer with other bytes and everything else as it was."""
+    """Replace the bytes of the answer and leave everything else as it was."""
     body = rewritten(
         bytes(response.body), fault.how, find=fault.find, replace=fault.replace, names=fault.field, text=fault.text
     )
@@ -138,7 +138,7 @@ def _set_headers(response: Response, headers: dict[str, str]) -> None:
 
 
 def _dripping(response: Response, rate: float) -> Response:
-    """The same answer, byte by byte."""
+    """Send the same answer byte by byte."""
 
     async def drops() -> AsyncIterator[bytes]:
         for place in range(len(response.body)):
@@ -149,7 +149,7 @@ def _dripping(response: Response, rate: float) -> Response:
 
 
 async def until_gone(request: Request) -> None:
-    """Say nothing until the client gives up.
+    """Send nothing until the client gives up.
 
     Raises:
         Unanswered: always.
@@ -166,7 +166,7 @@ async def until_gone(request: Request) -> None:
 
 
 async def abort(request: Request) -> None:
-    """Cut the connection.
+    """Close the connection.
 
     Raises:
         Unanswered: always.

@@ -1,4 +1,4 @@
-"""Faults from control requests: checked, with a sentence for each mistake."""
+"""Faults as control requests: each one is validated, with a sentence for every mistake."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _TEXTS = ("how", "find", "replace", "field", "text", "location")
 
 
 def parse(body: Any) -> Fault:
-    """A fault from a control request.
+    """Return the fault that a control request describes.
 
     Raises:
         BadFault
@@ -69,7 +69,8 @@ def _check(fault: Fault, *, status_given: bool) -> None:
 
 
 def _count(body: dict[str, Any], kind: str) -> int | None:
-    """An absent count means once, for an upstream that is down until told otherwise, and two webhooks in reverse."""
+    """Return how many calls a fault meets. Without a count: one, two webhooks to reorder, no end for an upstream that
+    is down."""
     given = body.get("count", {DOWN: None, REORDER: 2}.get(kind, 1))
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""Rewriting a real answer as a broken install, proxy or import would have written it: bytes in, bytes out.
+"""Rewrites of a real answer, as a broken install, proxy or import would have written it: bytes in, bytes out.
 
 Most rewrites spoil values inside the JSON and leave the rest of it as it was. They put a marker where the damage goes,
 write the JSON again, and replace the marker by bytes that no encoder of ours would write.
@@ -33,18 +33,18 @@ DEEP = 20_000
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What of a rewrite can be chosen: the names of the values that are spoilt, and what is put into them."""
+class RewriteOptions:
+    """The options of a rewrite: the names of the values to spoil, and the text to put into them."""
 
     names: frozenset[str] = frozenset()
     text: str = ""
 
 
-Rewrite = Callable[[bytes, Wish], bytes]
+Rewrite = Callable[[bytes, RewriteOptions], bytes]
 
 
 def spelled(text: str) -> bytes:
-    """Bytes from text with `\\xNN` escapes, or from `base64:…`.
+    """Return the bytes of a text with `\\xNN` escapes, or of `base64:…`.
 
     Raises:
         ValueError
@@ -72,7 +72,7 @@ def _dumped(value: Any, *, ascii_only: bool = True) -> bytes:
 
 
 def _walked(value: Any, change: Callable[[str, Any], Any], name: str = "") -> Any:
-    """The value with `change` applied to every scalar, given the name that it has or that its list has."""
+    """Return the value with `change` applied to every scalar. A scalar is given its own name or that of its list."""
     if isinstance(value, dict):
         return {key: _walked(each, change, key) for key, each in value.items()}
     if isinstance(value, list):
@@ -92,25 +92,25 @@ def _names(value: Any) -> Iterable[str]:
     return found
 
 
-def _in_text(damage: Callable[[Wish], bytes]) -> Rewrite:
-    """Damage within the texts of an answer: the named ones, else those that people write, else the longest there is.
+def _in_text(damage: Callable[[RewriteOptions], bytes]) -> Rewrite:
+    """Make a rewrite that damages texts: the named ones, else those that people write, else the longest.
 
     An answer that is no JSON is damaged in its middle.
     """
 
-    def rewrite(body: bytes, wish: Wish) -> bytes:
+    def rewrite(body: bytes, options: RewriteOptions) -> bytes:
         document = _loaded(body)
         if not isinstance(document, dict | list):
             half = len(body) // 2
-            return body[:half] + damage(wish) + body[half:]
+            return body[:half] + damage(options) + body[half:]
         there = set(_names(document))
-        chosen = (wish.names or _FREE_TEXT) & there or ({_longest(document)} if not wish.names else set())
+        chosen = (options.names or _FREE_TEXT) & there or ({_longest(document)} if not options.names else set())
 
         def spoil(name: str, value: Any) -> Any:
             spoilt = isinstance(value, str) and value and name in chosen
             return value[: len(value) // 2] + _MARK + value[len(value) // 2 :] if spoilt else value
 
-        return _dumped(_walked(document, spoil)).replace(_MARK.encode(), damage(wish))
+        return _dumped(_walked(document, spoil)).replace(_MARK.encode(), damage(options))
 
     return rewrite
 
@@ -128,41 +128,41 @@ def _longest(document: Any) -> str:
     return longest[0]
 
 
-def _grouped(body: bytes, wish: Wish) -> bytes:
+def _grouped(body: bytes, options: RewriteOptions) -> bytes:
     def group(name: str, value: Any) -> Any:
-        if wish.names and name not in wish.names:
+        if options.names and name not in options.names:
             return value
         if isinstance(value, str) and _MONEY.fullmatch(value):
             return f"{Decimal(value):,.2f}"
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return f"{value:,.2f}" if number and (wish.names or _MONEY_NAMES.search(name)) else value
+        return f"{value:,.2f}" if number and (options.names or _MONEY_NAMES.search(name)) else value
 
     document = _loaded(body)
     return body if document is None else _dumped(_walked(document, group))
 
 
-def _zero_dates(body: bytes, wish: Wish) -> bytes:
-    """Each date that is met becomes the next spelling of the three, or the one that is wished."""
+def _zero_dates(body: bytes, options: RewriteOptions) -> bytes:
+    """Replace each date by the next of three broken spellings, or by the requested one."""
     met = 0
 
     def spoil(name: str, value: Any) -> Any:
         nonlocal met
-        if not (isinstance(value, str) and _DATE.fullmatch(value)) or (wish.names and name not in wish.names):
+        if not (isinstance(value, str) and _DATE.fullmatch(value)) or (options.names and name not in options.names):
             return value
         met += 1
-        return wish.text or ZERO_DATES[(met - 1) % len(ZERO_DATES)]
+        return options.text or ZERO_DATES[(met - 1) % len(ZERO_DATES)]
 
     document = _loaded(body)
     return body if document is None else _dumped(_walked(document, spoil))
 
 
 def _each(make: Callable[[Any], Any]) -> Rewrite:
-    """Every named value replaced; without names, every number."""
+    """Make a rewrite that replaces every named value; without names, every number."""
 
-    def rewrite(body: bytes, wish: Wish) -> bytes:
+    def rewrite(body: bytes, options: RewriteOptions) -> bytes:
         def change(name: str, value: Any) -> Any:
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            return make(value) if name in wish.names or (not wish.names and number) else value
+            return make(value) if name in options.names or (not options.names and number) else value
 
         document = _loaded(body)
         return body if document is None else _dumped(_walked(document, change))
@@ -170,42 +170,42 @@ def _each(make: Callable[[Any], Any]) -> Rewrite:
     return rewrite
 
 
-def _shift_jis(body: bytes, wish: Wish) -> bytes:
-    document = _loaded(_in_text(lambda wish: (wish.text or "日本語").encode())(body, wish))
+def _shift_jis(body: bytes, options: RewriteOptions) -> bytes:
+    document = _loaded(_in_text(lambda options: (options.text or "日本語").encode())(body, options))
     text = body.decode() if document is None else json.dumps(document, ensure_ascii=False)
     return text.encode("shift_jis", "replace")
 
 
 HOWS: dict[str, Rewrite] = {
-    "bom": lambda body, wish: b"\xef\xbb\xbf" + body,
-    "blanks": lambda body, wish: b"\r\n \t" + body + b"\r\n\r\n",
-    "utf16": lambda body, wish: body.decode("utf-8", "replace").encode("utf-16"),
-    "latin1": _in_text(lambda wish: (wish.text or "é").encode("latin-1", "replace")),
+    "bom": lambda body, options: b"\xef\xbb\xbf" + body,
+    "blanks": lambda body, options: b"\r\n \t" + body + b"\r\n\r\n",
+    "utf16": lambda body, options: body.decode("utf-8", "replace").encode("utf-16"),
+    "latin1": _in_text(lambda options: (options.text or "é").encode("latin-1", "replace")),
     "shift_jis": _shift_jis,
-    "surrogate": _in_text(lambda wish: (wish.text or "\\ud83d").encode()),
-    "nul": _in_text(lambda wish: b"\\u0000"),
-    "raw_nul": _in_text(lambda wish: b"\x00"),
-    "control": _in_text(lambda wish: b"\x01\n\x1b"),
-    "null_bytes_body": lambda body, wish: b"\x00" * len(body),
-    "truncate": lambda body, wish: body[: len(body) * 2 // 3],
-    "doubled": lambda body, wish: body + body,
-    "html": lambda body, wish: PAGE,
+    "surrogate": _in_text(lambda options: (options.text or "\\ud83d").encode()),
+    "nul": _in_text(lambda options: b"\\u0000"),
+    "raw_nul": _in_text(lambda options: b"\x00"),
+    "control": _in_text(lambda options: b"\x01\n\x1b"),
+    "null_bytes_body": lambda body, options: b"\x00" * len(body),
+    "truncate": lambda body, options: body[: len(body) * 2 // 3],
+    "doubled": lambda body, options: body + body,
+    "html": lambda body, options: PAGE,
     "grouped": _grouped,
     "zero_dates": _zero_dates,
     "nulls": _each(lambda value: None),
-    "nan": lambda body, wish: _each(lambda value: float("nan"))(body, wish),
-    "endless_number": _in_text(lambda wish: b'","endless":' + b"9" * 5_000 + b',"rest":"'),
-    "deep": lambda body, wish: b"[" * DEEP + body + b"]" * DEEP,
-    "scalar": lambda body, wish: b'"success"',
-    "list": lambda body, wish: b"[" + body + b"]",
-    "null": lambda body, wish: b"null",
+    "nan": lambda body, options: _each(lambda value: float("nan"))(body, options),
+    "endless_number": _in_text(lambda options: b'","endless":' + b"9" * 5_000 + b',"rest":"'),
+    "deep": lambda body, options: b"[" * DEEP + body + b"]" * DEEP,
+    "scalar": lambda body, options: b'"success"',
+    "list": lambda body, options: b"[" + body + b"]",
+    "null": lambda body, options: b"null",
 }
 """Every rewrite by its name."""
 
 
 def rewritten(body: bytes, how: str, *, find: str = "", replace: str = "", names: str = "", text: str = "") -> bytes:
-    """An answer's bytes after a rewrite; without `how`, every `find` in it is replaced."""
+    """Return an answer's bytes after a rewrite. Without `how`, replace every `find` by `replace`."""
     if not how:
         return body.replace(spelled(find), spelled(replace))
-    wish = Wish(frozenset(each.strip() for each in names.split(",") if each.strip()), text)
-    return HOWS[how](body, wish)
+    options = RewriteOptions(frozenset(each.strip() for each in names.split(",") if each.strip()), text)
+    return HOWS[how](body, options)

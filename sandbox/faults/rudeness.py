@@ -15,16 +15,16 @@ from sandbox.faults.scripted import BadFault, Fault
 
 DEFAULT_RATE = 0.01
 STREAM_KINDS = (scripted.LATENCY, scripted.STATUS, scripted.DOWN)
-"""What calls of the Pub/Sub API can meet, besides what befalls single events."""
+"""The faults that calls of the Pub/Sub API can meet, in addition to those of single events."""
 NEVER_BY_ITSELF = (scripted.DOWN, scripted.DROP_EVENT)
-"""Not chosen unless named: an upstream that is down stays down, and no bus loses an event without a word."""
+"""Chosen only when named: an upstream that is down stays down, and a real bus does not lose events silently."""
 HTTP_STATUSES = (500, 502, 503, 504, 429, 404)
 DRIP_RATE = 2_000
 """Faster than a scripted drip: the answer arrives, if not at once."""
 
 
 def every_kind() -> list[str]:
-    """All names that `kinds` may hold; `rewrite:nul` is one rewrite alone."""
+    """Return all names that `kinds` may hold. `rewrite:nul` is one rewrite alone."""
     kinds = dict.fromkeys(kind for each in scripted.KINDS.values() for kind in each)
     del kinds[scripted.REWRITE]
     return [*kinds, *(f"{scripted.REWRITE}:{how}" for how in rewrites.HOWS)]
@@ -32,7 +32,7 @@ def every_kind() -> list[str]:
 
 @dataclass
 class Rudeness:
-    """How rude the upstreams are, and what they met so far."""
+    """The random faults that are set, and what calls have met so far."""
 
     rate: float
     kinds: list[str]
@@ -42,7 +42,7 @@ class Rudeness:
     met_kinds: Counter[str] = field(default_factory=Counter)
 
     def met(self, upstream: str, operation: str, kinds: tuple[str, ...]) -> list[Fault]:
-        """The faults that one call, webhook, page or event meets."""
+        """Return the faults that one call, webhook, page or event meets."""
         if upstream not in self.upstreams:
             return []
         if operation.startswith("pubsub."):
@@ -62,7 +62,7 @@ class Rudeness:
                 yield _fault(upstream, operation, kind, how, chance)
 
     def shown(self) -> dict[str, Any]:
-        """Its settings, and what came of them."""
+        """Return the settings and the counts so far."""
         return {
             "rate": self.rate,
             "kinds": self.kinds,
@@ -90,7 +90,7 @@ def _fault(upstream: str, operation: str, kind: str, how: str, chance: random.Ra
 
 
 def parse(body: Any) -> Rudeness:
-    """Rudeness from a control request: `rate`, `kinds` (all), `seed` (0), `upstreams` (all).
+    """Return the random faults that a control request describes: `rate`, `kinds` (all), `seed` (0), `upstreams` (all).
 
     Raises:
         BadFault

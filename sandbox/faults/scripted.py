@@ -1,4 +1,4 @@
-"""Scripted faults: what an upstream is told to do wrong, and how often.
+"""Scripted faults: what an upstream does wrong, and how often.
 
 Every upstream's handlers take the faults of each call from here; webhook delivery, lists that are read page by page
 and the event bus take their own kinds. Random faults (`sandbox.faults.rudeness`) join the scripted ones.
@@ -85,16 +85,16 @@ class Fault:
     rows: int = DEFAULT_ROWS
 
     def meets(self, upstream: str, operation: str) -> bool:
-        """Whether it applies to a call."""
+        """Return whether the fault applies to a call."""
         wanted = self.operation.lower()
         return upstream == self.upstream and (wanted in ("*", "") or wanted == operation.lower())
 
 
 class Chance(Protocol):
-    """Faults that come at random."""
+    """A source of random faults."""
 
     def met(self, upstream: str, operation: str, kinds: tuple[str, ...]) -> list[Fault]:
-        """Those of one call, webhook, page or event."""
+        """Return the faults that one call, webhook, page or event meets."""
 
 
 class Faults:
@@ -107,7 +107,7 @@ class Faults:
         """The records whose events met a fault, newest last."""
 
     def add(self, fault: Fault) -> None:
-        """Script one more.
+        """Script one more fault.
 
         Raises:
             BadFault
@@ -117,23 +117,23 @@ class Faults:
         self._scripted.append(fault)
 
     def take(self, upstream: str, operation: str) -> list[Fault]:
-        """The faults for one call; taking uses them up."""
+        """Take the faults for one call and use them up."""
         return self._take(upstream, operation, CALLS)
 
     def take_webhook(self, upstream: str, event: str) -> list[Fault]:
-        """The faults for one webhook of an upstream; taking uses them up."""
+        """Take the faults for one webhook of an upstream and use them up."""
         return self._take(upstream, event, WEBHOOKS)
 
     def take_list(self, upstream: str, operation: str, kind: str) -> Fault | None:
-        """The fault of one kind for a page of a list; taking uses it up."""
+        """Take the fault of one kind for a page of a list and use it up."""
         return next(iter(self._take(upstream, operation, (kind,))), None)
 
     def take_event(self, upstream: str, topic: str) -> Fault | None:
-        """The fault for one event that is about to be delivered; taking uses it up."""
+        """Take the fault for one event that is about to be delivered and use it up."""
         return next(iter(self._take(upstream, topic, EVENTS)), None)
 
     def note_event(self, kind: str, object_name: str, record_ids: list[str]) -> None:
-        """Remember what an event that met a fault was about."""
+        """Remember the records of an event that met a fault."""
         self.spoilt.append({"kind": kind, "object": object_name, "record_ids": record_ids})
 
     def _take(self, upstream: str, operation: str, kinds: tuple[str, ...]) -> list[Fault]:
@@ -148,10 +148,10 @@ class Faults:
         return met + (self.chance.met(upstream, operation, kinds) if self.chance else [])
 
     def listed(self) -> list[dict[str, Any]]:
-        """What is still scripted."""
+        """Return the scripted faults that are left."""
         return [asdict(fault) for fault in self._scripted]
 
     def clear(self) -> None:
-        """Nothing scripted goes wrong any more."""
+        """Remove every scripted fault."""
         self._scripted = []
         self.spoilt.clear()

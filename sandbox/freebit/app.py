@@ -21,7 +21,7 @@ AUTH = "authOem"
 
 
 def app(world: World) -> Starlette:
-    """The service; the same application serves http and https."""
+    """Build the service. The same application serves http and https."""
 
     async def endpoint(request: Request) -> Response:
         name = request.path_params["path"].rstrip("/")

@@ -27,7 +27,7 @@ PAGES: tuple[tuple[str, str, Callable[[World, Request, Form], Response]], ...] =
 
 
 def app(world: World) -> Starlette:
-    """The whole installation."""
+    """Build the whole installation."""
 
     async def call(request: Request) -> Response:
         return await api.endpoint(world, request)

@@ -126,7 +126,7 @@ class Delivery:
 
 
 def content(webhook: Webhook) -> bytes:
-    """The body: which object may have changed."""
+    """Return the body: the object that may have changed."""
     body = {
         "event": webhook.event,
         "object": webhook.object,
@@ -140,7 +140,7 @@ def content(webhook: Webhook) -> bytes:
 
 
 def signed(secret: str, webhook_id: str, stamp: int, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks."""
+    """Return the headers of Standard Webhooks."""
     mac = hmac.digest(secret.encode(), f"{webhook_id}.{stamp}.".encode() + body, hashlib.sha256)
     signature = f"v1,{base64.b64encode(mac).decode()}"
     return {"webhook-id": webhook_id, "webhook-timestamp": str(stamp), "webhook-signature": signature}

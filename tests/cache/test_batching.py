@@ -8,7 +8,7 @@ import pytest
 from app.cache.batching import Batcher
 
 
-async def test_who_asks_while_an_answer_is_on_its_way_is_asked_for_anew() -> None:
+async def test_a_request_during_a_running_batch_joins_the_next_batch() -> None:
     asked: list[list[str]] = []
     value = 1
 
@@ -27,7 +27,7 @@ async def test_who_asks_while_an_answer_is_on_its_way_is_asked_for_anew() -> Non
     assert asked == [["a", "b"], ["a"]]
 
 
-async def test_a_failure_reaches_everybody_who_asked() -> None:
+async def test_a_failure_reaches_every_caller() -> None:
     async def read(keys: Sequence[str]) -> Mapping[str, int]:
         raise OSError("away")
 

@@ -94,7 +94,7 @@ ENTRY = (
         ("UPDATE portal.id_mappings SET whmcs_client_id = '2002' WHERE account_id = $1",),
     ],
 )
-async def test_what_changes_answers_without_a_version_names_the_account(
+async def test_a_change_of_answers_without_a_version_names_the_account(
     ear: Ear, pool: asyncpg.Pool, account: UUID, statements: tuple[str, ...]
 ) -> None:
     await ear.heard()
@@ -118,7 +118,7 @@ async def test_what_changes_answers_without_a_version_names_the_account(
         ("UPDATE portal.id_mappings SET told_at = now()", False),
     ],
 )
-async def test_what_ends_or_changes_a_session_names_it_and_its_use_does_not(
+async def test_ending_or_changing_a_session_names_it_and_using_it_does_not(
     ear: Ear, pool: asyncpg.Pool, settings: Settings, account: UUID, statement: str, heard: bool
 ) -> None:
     user = await pool.fetchval("SELECT user_id FROM portal.id_mappings")
@@ -138,7 +138,7 @@ async def test_another_generation_is_everybodys_news_and_the_progress_of_filling
     assert await ear.heard() == {"*"}
 
 
-async def test_what_was_rolled_back_is_not_heard(ear: Ear, pool: asyncpg.Pool, account: UUID, feed: Any) -> None:
+async def test_a_rolled_back_change_is_not_announced(ear: Ear, pool: asyncpg.Pool, account: UUID, feed: Any) -> None:
     await ear.heard()
     async with pool.acquire() as connection:
         transaction = connection.transaction()

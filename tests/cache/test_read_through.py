@@ -24,7 +24,7 @@ class Source:
         return found
 
 
-async def test_all_who_ask_in_one_turn_share_one_question() -> None:
+async def test_callers_in_one_loop_turn_share_one_read() -> None:
     source = Source()
     known = ReadThrough(source.read, 10)
     assert await asyncio.gather(*(known.read(key) for key in "abab")) == ["old"] * 4
@@ -32,7 +32,7 @@ async def test_all_who_ask_in_one_turn_share_one_question() -> None:
     assert known.get("a") == "old"
 
 
-async def test_what_is_forgotten_while_it_is_read_is_not_kept_and_asked_for_anew() -> None:
+async def test_a_key_forgotten_during_its_read_is_not_kept_and_is_read_again() -> None:
     source = Source()
     known = ReadThrough(source.read, 10)
     source.may_answer.clear()

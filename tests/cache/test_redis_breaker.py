@@ -84,7 +84,7 @@ async def test_limits_go_on_counting_and_jobs_are_refused_at_once(
     assert await jobs.enqueue("fulfil", "back", order_id="back")
 
 
-async def test_what_is_wrong_with_one_key_opens_nothing(redis: GuardedRedis) -> None:
+async def test_an_error_about_one_key_does_not_open_the_breaker(redis: GuardedRedis) -> None:
     await redis.set("word", "no list")
     for _ in range(3):
         with pytest.raises(RedisError):
@@ -123,7 +123,7 @@ async def test_a_job_that_is_none_is_dropped(redis: GuardedRedis, junk: str) -> 
     assert job.kwargs == {"order_id": "7"}
 
 
-async def test_a_job_that_got_lost_does_not_refuse_its_key_for_ever(redis: GuardedRedis) -> None:
+async def test_a_lost_job_does_not_block_its_key_forever(redis: GuardedRedis) -> None:
     jobs, queue = Jobs(redis), JobQueue(redis, "apply")
     await jobs.enqueue("apply", "7", shard=7)
     await jobs.enqueue("apply", "7", shard=7)

@@ -51,7 +51,7 @@ async def test_one_turn_of_the_loop_is_one_write(copies: RedisPipeline) -> None:
     assert len(writes) == 1
 
 
-async def test_who_waits_when_the_connection_breaks_gets_nothing_and_the_next_gets_an_answer(
+async def test_a_broken_connection_fails_its_waiters_and_not_the_next_caller(
     copies: RedisPipeline, redis: Redis
 ) -> None:
     waiting = asyncio.create_task(copies.ask(b"BLPOP", b"never", b"0"))

@@ -77,7 +77,7 @@ async def test_what_upstreams_wrote_stays_within_its_line(
     assert not {"\r", "\x1b", "\u202e"} & set(found["subject"] + text)
 
 
-async def test_a_wish_waits_once_and_other_mails_as_often_as_there_is_a_reason(
+async def test_a_requested_mail_is_queued_once_and_other_mails_for_every_reason(
     sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any
 ) -> None:
     for _ in range(3):

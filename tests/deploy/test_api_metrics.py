@@ -40,7 +40,7 @@ def ask(port: int, count: int) -> None:
         httpx.get(f"http://127.0.0.1:{port}/api/public/services/nothing", timeout=30, trust_env=False)
 
 
-def test_the_workers_of_one_parent_tell_the_same(api: Process) -> None:
+def test_the_workers_of_one_parent_report_the_same_metrics(api: Process) -> None:
     port: Any = api.port  # type: ignore[attr-defined]
     ask(port, 40)
     until(lambda: asked(port) == 40, seconds=20)
@@ -53,7 +53,7 @@ def test_the_workers_of_one_parent_tell_the_same(api: Process) -> None:
     assert {asked(port) for _ in range(15)} == {50}
 
 
-async def test_servers_that_share_a_socket_tell_the_same_and_the_next_goes_on(
+async def test_servers_that_share_a_socket_report_the_same_metrics_and_the_next_continues_them(
     environment: dict[str, str], listening: Any, tmp_path: Path, start: type_of_start
 ) -> None:
     own = environment | {"METRICS_DIR": str(tmp_path / "counts"), "API_DRAIN_SECONDS": "0.2"}

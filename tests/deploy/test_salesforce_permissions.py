@@ -119,7 +119,7 @@ async def test_an_order_lives_its_whole_life(salesforce, client):
     assert (order["Status"], order["WHMCS_Order_ID__c"], item["WHMCS_Service_ID__c"]) == ("Cancelled", "77", "88")
 
 
-async def test_an_account_is_found_told_and_erased(client):
+async def test_an_account_is_found_updated_and_erased(client):
     account = await client.get("Account", account_id(4))
     assert await client.account_by_customer_number(account[wire.ACCOUNT_NUMBER])
     writes = dict.fromkeys(NEEDS["Account"].writes) | {"Name": "Erased customer", wire.ACCOUNT_PORTAL_STATUS: "Not Yet"}

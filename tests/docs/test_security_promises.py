@@ -27,12 +27,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "never gets unlimited guesses": (
         "http/routes/identity/test_lockout.py::test_a_code_takes_the_place_of_nothing",
-        "http/routes/identity/test_lockout.py::test_who_reads_the_mailbox_gets_no_unlimited_guesses_either",
+        "http/routes/identity/test_lockout.py::test_a_reader_of_the_mailbox_gets_no_unlimited_guesses_either",
         "http/routes/identity/test_lockout.py::test_with_the_mailbox_too_guesses_at_the_second_factor_are_few",
         "http/routes/identity/test_lockout.py::test_strangers_at_many_addresses_get_no_unlimited_guesses",
     ),
     "their times cannot be told apart": (
-        "http/routes/identity/test_lockout.py::test_no_answer_tells_whether_there_is_such_a_user",
+        "http/routes/identity/test_lockout.py::test_no_answer_reveals_whether_a_user_exists",
     ),
     "never silence the customer's own request": (
         "http/routes/identity/test_passwords.py::test_strangers_who_ask_for_resets_never_silence_the_customers_own",
@@ -71,13 +71,13 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| nobody, by signature or from inside |": (
         "http/guards/test_networks.py::test_strangers_do_not_read_measures_and_neighbours_do",
-        "http/middleware/test_request_bodies.py::test_only_what_is_signed_gets_as_far_as_the_webhook_door",
+        "http/middleware/test_request_bodies.py::test_only_signed_webhooks_pass_admission",
     ),
     "| secrets |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
     "| personal |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
     "| operators' |": ("http/test_audit.py::test_nobody_rewrites_it",),
     "nobody gets any of it with half of a request": (
-        "http/middleware/test_request_bodies.py::test_half_sent_bodies_close_neither_the_webhook_door_nor_the_api",
+        "http/middleware/test_request_bodies.py::test_half_sent_bodies_block_neither_webhooks_nor_the_api",
         "http/middleware/test_request_bodies.py::test_one_account_cannot_take_every_place",
         "http/middleware/test_request_bodies.py::test_one_address_cannot_take_every_place",
         "http/middleware/test_request_bodies.py::test_one_address_cannot_take_every_connection",

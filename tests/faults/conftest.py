@@ -52,7 +52,7 @@ class Victims:
             self._processes[name] = subprocess.Popen(argv, env=self._environment, start_new_session=True, **quiet)
 
     async def kill_some(self, count: int, pause: tuple[float, float]) -> None:
-        """kill -9, one after the other, at random instants; each is replaced at once."""
+        """Kill -9, one after the other, at random instants; each is replaced at once."""
         for _ in range(count):
             await asyncio.sleep(self._random.uniform(*pause))
             name = self._random.choice(list(self._processes))

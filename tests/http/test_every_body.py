@@ -91,7 +91,7 @@ SIGN_UP = {
 }
 
 
-async def test_what_the_rules_of_a_sign_up_find_is_told_at_once_too(api: httpx.AsyncClient) -> None:
+async def test_violations_of_the_sign_up_rules_are_reported_together_too(api: httpx.AsyncClient) -> None:
     response = await api.post("/api/auth/signup", json=SIGN_UP)
     assert response.status_code == 400, response.text
     problem = response.json()

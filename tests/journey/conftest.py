@@ -38,7 +38,7 @@ class Running:
         raise RuntimeError(f"{name} is not running")
 
     def kill(self, name: str) -> int:
-        """kill -9 one part with its whole group; returns the pid it had."""
+        """Kill -9 one part with its whole group; returns the pid it had."""
         pid = self.pid(name)
         os.killpg(pid, signal.SIGKILL)
         return pid

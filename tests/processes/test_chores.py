@@ -67,7 +67,7 @@ async def test_a_mail_that_is_being_sent_is_nobody_else_s(pool: asyncpg.Pool, se
     assert sum(looked) == 1
 
 
-async def test_an_account_that_salesforce_cannot_be_told_of(
+async def test_an_account_whose_update_salesforce_refuses(
     pool: asyncpg.Pool, resources: Any, sandbox_state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     customers = [each for each in sandbox_state["customers"] if each["whmcs_client_id"]][:MANY]

@@ -203,7 +203,7 @@ async def test_records_of_an_account_that_is_not_linked_wait_until_it_is(
     assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE account_id = $1", account_id) == 1
 
 
-async def test_a_read_that_found_nothing_new_raises_no_version_and_tells_nobody(
+async def test_a_read_without_changes_raises_no_version_and_publishes_nothing(
     pool: asyncpg.Pool, account: UUID, feed: Feed
 ) -> None:
     await feed([change("whmcs", "service", "55", SERVICE, owner_id="1001")])

@@ -80,7 +80,7 @@ def change_of(event: Change) -> Change:
     return msgspec.structs.replace(event, event_id=f"again-{event.event_id}")
 
 
-async def test_states_that_arrive_in_one_batch_are_all_told(
+async def test_states_that_arrive_in_one_batch_all_have_events(
     feed: Feed, pool: asyncpg.Pool, account: UUID, settings: Settings
 ) -> None:
     async def nothing(*_: object) -> None:
@@ -103,7 +103,7 @@ async def test_a_rebuilt_order_remembers_its_states(
     assert await timeline(pool, account) == SEEN
 
 
-async def test_an_order_never_seen_to_move_tells_when_it_was_placed_and_where_it_is(
+async def test_an_order_without_history_shows_when_it_was_placed_and_its_state(
     feed: Feed, pool: asyncpg.Pool, account: UUID
 ) -> None:
     late = {"Status": "Processed", "Activation_Status__c": "Activated"}

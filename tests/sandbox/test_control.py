@@ -77,7 +77,7 @@ def test_a_body_that_is_no_json_is_a_bad_request(control: httpx.Client) -> None:
     assert control.post("/faults", content=b"{").status_code == 400
 
 
-def test_down_refuses_every_call_until_told_otherwise_and_does_nothing(whmcs: Whmcs, control: httpx.Client) -> None:
+def test_down_refuses_every_call_until_it_is_cleared_and_does_nothing(whmcs: Whmcs, control: httpx.Client) -> None:
     script(control, "whmcs", "down")
     for _ in range(3):
         assert whmcs.ask("AddOrder", **ORDER).status_code == 503

@@ -1,4 +1,4 @@
-"""What befalls single events on their way to a subscriber; on the bus they stay as they are."""
+"""Faults of single events on their way to a subscriber. The events on the bus stay as they are."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ UPSTREAM = "salesforce"
 
 
 def delivered(world: SalesforceWorld, topic: str, event: Event) -> Iterator[Event]:
-    """What a subscriber gets of one event."""
+    """Yield what a subscriber receives of one event."""
     fault = world.faults.take_event(UPSTREAM, topic)
     if fault is None:
         yield event
@@ -25,7 +25,7 @@ def delivered(world: SalesforceWorld, topic: str, event: Event) -> Iterator[Even
 
 
 def _about(bus: Bus, event: Event) -> tuple[str, list[str]]:
-    """The object and the ids that an event tells of."""
+    """Return the object and the ids that an event is about."""
     schema = bus.schemas.get(event.schema_id)
     try:
         record = schema.decode(event.payload) if schema else {}

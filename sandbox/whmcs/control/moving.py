@@ -61,7 +61,7 @@ def _delete(install: Install, clock: Clock, listing: Listing, params: Params) ->
 
 
 def _insert(install: Install, clock: Clock, listing: Listing, params: Params) -> None:
-    """A copy of the first row comes before it, so that every later one moves down."""
+    """Insert a copy of the first row before it, so that every later row moves down."""
     keys = _rows(install, listing, params)
     if not keys:
         return
@@ -74,7 +74,7 @@ def _insert(install: Install, clock: Clock, listing: Listing, params: Params) ->
 
 
 def _reorder(install: Install, clock: Clock, listing: Listing, params: Params) -> None:
-    """The first row of the list and the first of this page change places."""
+    """Swap the first row of the list and the first of this page."""
     keys = _rows(install, listing, params)
     start = params.window()[0]
     if start >= len(keys):

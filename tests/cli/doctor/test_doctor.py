@@ -108,7 +108,7 @@ def test_settings_that_do_not_load_are_exit_status_2(portal: type_of_portal, env
     assert "WHMCS_URL" in ended.stderr
 
 
-async def test_a_database_without_tables_is_told_how(examined, environment, pool):
+async def test_a_database_without_tables_gets_its_advice(examined, environment, pool):
     await pool.execute("CREATE DATABASE empty_for_doctor")
     try:
         server = environment["DATABASE_URL"].rpartition("/")[0]
@@ -118,7 +118,7 @@ async def test_a_database_without_tables_is_told_how(examined, environment, pool
     assert (found["postgres"]["status"], found["postgres"]["advice"]) == ("failed", "portal migrate")
 
 
-def test_a_template_that_cannot_be_used_is_told_and_no_worker_starts_with_it(examined, environment, portal, tmp_path):
+def test_an_unusable_template_is_reported_and_no_worker_starts_with_it(examined, environment, portal, tmp_path):
     (tmp_path / "ours.toml").write_text('[plain]\nprovision_steps = ["create_cpanel_acount"]')
     _, found = examined(PUBLIC_URL="http://127.0.0.1:9", PROVISION_TEMPLATES=str(tmp_path))
     assert found["templates"]["status"] == "failed"
@@ -130,7 +130,7 @@ def test_a_template_that_cannot_be_used_is_told_and_no_worker_starts_with_it(exa
     assert "Traceback" not in ended.stderr
 
 
-def test_a_product_that_names_no_known_template_is_told(examined, tmp_path):
+def test_a_product_with_an_unknown_template_is_reported(examined, tmp_path):
     _, found = examined(PUBLIC_URL="http://127.0.0.1:9")
     assert (found["templates"]["status"], found["templates"]["detail"]) == ("ok", "2 templates: plain, wordpress")
     (tmp_path / "ours.toml").write_text('[plain]\nprovision_steps = ["create_cpanel_account"]')

@@ -42,7 +42,7 @@ async def test_a_customer_is_exported_and_erased(
     assert [row["action"] for row in rows] == ["customer.export", "customer.erase_begun", "customer.erase"]
 
 
-def test_an_unknown_address_is_told_what_to_do(portal: Any) -> None:
+def test_an_unknown_address_gets_advice(portal: Any) -> None:
     for command in (("export-customer", "x@example.jp"), ("erase-customer", "x@example.jp", "--yes")):
         done = portal(*command)
         assert done.returncode == 1

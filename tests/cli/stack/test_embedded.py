@@ -78,7 +78,7 @@ async def test_postgres_asks_for_a_password_that_nobody_else_can_read(engines: E
     assert listens_at(child.process.pid) == {"127.0.0.1"}
 
 
-def test_half_of_a_data_directory_is_made_anew(engines: Engines) -> None:
+def test_an_incomplete_data_directory_is_created_again(engines: Engines) -> None:
     half = engines.folder / "postgres.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")

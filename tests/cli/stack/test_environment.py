@@ -15,7 +15,7 @@ def test_the_sandbox_answers_every_setting_about_upstreams_that_has_no_default(s
     assert required - OWN.keys() <= of_sandbox(sandbox_state).keys()
 
 
-def test_names_of_real_upstreams_in_our_environment_are_not_used_beside_the_sandbox(
+def test_real_upstreams_of_the_environment_are_not_used_with_the_sandbox(
     sandbox_state: dict[str, Any],
 ) -> None:
     real = {"WHMCS_URL": "https://billing.example.jp", "SALESFORCE_CLIENT_ID": "real", "WHM_TOKEN_FILE": "/etc/token"}

@@ -50,7 +50,7 @@ async def test_a_sign_up_that_stopped_before_the_last_step_is_finished(
     assert tuple(row) == ("done", True)
 
 
-async def test_the_last_sign_in_is_told_once_each(resources: Resources, subject: Any, sandbox: Any) -> None:
+async def test_each_last_sign_in_is_sent_once(resources: Resources, subject: Any, sandbox: Any) -> None:
     assert await tell_salesforce.catch_up(resources.pool, resources.salesforce) == 1
     first = (await account(sandbox, subject.salesforce_account_id))["Portal_Last_SignIn__c"]
     assert first
@@ -61,7 +61,7 @@ async def test_the_last_sign_in_is_told_once_each(resources: Resources, subject:
     assert (await account(sandbox, subject.salesforce_account_id))["Portal_Last_SignIn__c"] > first
 
 
-async def test_nobody_hears_of_a_member_of_staff(resources: Resources) -> None:
+async def test_members_of_staff_are_not_sent_to_salesforce(resources: Resources) -> None:
     user_id = uuid4()
     await resources.pool.execute(
         "INSERT INTO portal.users (id, email, role, password_hash) VALUES ($1, 'op@example.jp', 'operator', 'x')",

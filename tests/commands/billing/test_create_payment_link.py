@@ -217,7 +217,7 @@ async def test_a_draft_is_absent_for_every_payment_also_where_the_read_model_doe
     assert not [each for each in await desk.sandbox.calls("whmcs") if each["operation"] == "CapturePayment"]
 
 
-async def test_a_client_whom_staff_barred_from_single_sign_on_is_told_so(desk: Any) -> None:
+async def test_a_client_barred_from_single_sign_on_is_refused(desk: Any) -> None:
     actor = await desk.customer()
     change = {"allow_single_sign_on": False}
     await desk.sandbox.control.patch(f"/whmcs/clients/{actor.whmcs_client_id}", json=change)

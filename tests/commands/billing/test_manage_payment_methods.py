@@ -49,7 +49,7 @@ async def test_the_chosen_method_is_the_one_that_is_charged(desk: Any, hana: Act
     assert done.result.status == "paid"
 
 
-async def test_a_removed_method_is_gone_though_no_hook_tells(desk: Any, hana: Actor) -> None:
+async def test_a_removed_method_is_gone_without_a_webhook(desk: Any, hana: Actor) -> None:
     spare = await add_card(desk, hana)
     before = await shown(desk, hana)
     await remove(desk, hana, spare)

@@ -132,7 +132,7 @@ async def test_whatever_happens_to_the_charge_it_is_made_once(desk: Any, hana: A
     )
 
 
-async def test_while_nobody_knows_what_came_of_a_charge_no_other_is_sent_and_no_link_is_given(
+async def test_while_the_outcome_of_a_charge_is_unknown_there_is_no_other_charge_and_no_link(
     desk: Any, hana: Actor
 ) -> None:
     invoice_id = await desk.bill(hana)
@@ -169,7 +169,7 @@ async def test_a_process_that_died_after_charging_leaves_no_second_charge(desk: 
     assert len(await desk.payments(invoice_id)) == 1
 
 
-async def test_a_declined_card_is_told_and_may_be_tried_again_at_once(desk: Any, hana: Actor) -> None:
+async def test_a_declined_card_is_reported_and_may_be_tried_again_at_once(desk: Any, hana: Actor) -> None:
     invoice_id = await desk.bill(hana)
     [card] = await desk.resources.whmcs.pay_methods(hana.whmcs_client_id)
     await desk.sandbox.control.patch(f"/whmcs/pay-methods/{card.record_id}", json={"card_last_four": "0002"})

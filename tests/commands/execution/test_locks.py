@@ -84,7 +84,7 @@ async def test_one_account_cannot_take_all_and_waits_for_its_own_only_so_long(
         assert mine
 
 
-async def test_who_is_cancelled_in_any_instant_leaves_no_lock_behind(locks: Locks, others: Locks) -> None:
+async def test_cancellation_at_any_instant_leaves_no_lock_behind(locks: Locks, others: Locks) -> None:
     async def hold() -> None:
         async with locks.exclusively("pay", "hana", "7"):
             await asyncio.sleep(0.005)
@@ -104,7 +104,7 @@ async def test_who_is_cancelled_in_any_instant_leaves_no_lock_behind(locks: Lock
         assert mine
 
 
-async def test_a_session_that_was_lost_is_opened_anew(locks: Locks, others: Locks, pool: asyncpg.Pool) -> None:
+async def test_a_lost_session_is_opened_again(locks: Locks, others: Locks, pool: asyncpg.Pool) -> None:
     async with locks.exclusively("pay", "hana", "7") as mine:
         assert mine
         await pool.fetch(

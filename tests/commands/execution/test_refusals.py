@@ -92,9 +92,7 @@ async def test_a_case_that_is_too_long_for_salesforce_names_the_field(
     assert [(each.field, each.code) for each in refused.value.errors] == [(field, "field_too_long")]
 
 
-async def test_what_salesforce_refuses_for_good_is_told_with_its_field(
-    desk: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_permanent_refusal_of_salesforce_names_its_field(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours is a wrong idea of the limit, as it is when an administrator shortens the field."""
     monkeypatch.setattr(limits, "CITY", FieldLimit(100))
     actor = await desk.customer()
@@ -115,7 +113,7 @@ async def test_what_salesforce_refuses_for_good_is_told_with_its_field(
         ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "Only on weekdays", []),
     ],
 )
-def test_a_refusal_is_told_by_the_names_of_the_request(code: str, reason: str, fields: list[str]) -> None:
+def test_a_refusal_uses_the_field_names_of_the_request(code: str, reason: str, fields: list[str]) -> None:
     with pytest.raises(RuleViolated) as refused, refusals.named(NAMES):
         raise UpstreamRejected("salesforce", "composite", reason, vendor_code=code)
     assert [each.field for each in refused.value.errors] == fields

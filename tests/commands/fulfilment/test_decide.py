@@ -27,7 +27,7 @@ async def billed(desk: Any, actor: Any, order_id: str) -> list[str]:
     return [each["status"] for each in await desk.whmcs_orders(actor, order_id)]
 
 
-async def test_the_queue_tells_step_error_and_every_try(desk: Any) -> None:
+async def test_the_queue_shows_step_error_and_every_attempt(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.ordered("vpn", actor)
     await desk.sandbox.fault("whmcs", "status", operation="AcceptOrder", status=500, count=None)
@@ -59,7 +59,7 @@ async def test_staff_may_waive_the_payment_method_and_it_stands_in_the_log(desk:
     assert [each["detail"].get("payment") for each in details] == [None, "waived"]
 
 
-async def test_the_customer_is_told_by_mail_once(desk: Any) -> None:
+async def test_the_customer_gets_one_mail(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.ordered("vpn", actor)
     assert await desk.fulfil(order_id) == "done"

@@ -82,7 +82,7 @@ async def test_every_rule_refuses_an_order_by_its_code(desk: Any) -> None:
         assert await desk.salesforce_orders(actor) == []
 
 
-async def test_several_are_told_at_once(desk: Any) -> None:
+async def test_several_violations_are_reported_together(desk: Any) -> None:
     poor = await desk.customer(with_card=False)
     error = await refused(desk, poor, set_up(await desk.basket("sim")))
     assert error.code == "order_rules_violated"

@@ -159,7 +159,7 @@ async def test_a_plan_that_does_not_fit_is_refused_before_anything_is_asked(
     assert await desk.pool.fetchval("SELECT count(*) FROM portal.plan_changes") == 0
 
 
-async def test_where_nobody_knows_what_the_present_plan_costs_none_is_more(desk: Any) -> None:
+async def test_no_plan_is_an_upgrade_while_the_present_price_is_unknown(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
     await desk.pool.execute("UPDATE read_model.catalog SET whmcs_product_id = NULL WHERE sku = 'HOSTING-PRO'")
     await desk.pool.execute("UPDATE read_model.subscriptions SET amount = NULL WHERE subscription_id = $1", service_id)
@@ -294,7 +294,7 @@ async def test_what_the_provider_refuses_waits_for_staff_and_says_why(desk: Any)
         await staff.retry(desk.context, AYA, uuid4())
 
 
-async def test_a_provider_that_stays_away_is_not_tried_for_ever(desk: Any) -> None:
+async def test_an_unavailable_provider_is_not_retried_forever(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
     await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC", "downgrade"))
     await desk.pool.execute("UPDATE portal.plan_changes SET attempts = $1", TRIES)

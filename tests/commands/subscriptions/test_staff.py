@@ -37,7 +37,7 @@ async def finally_(do: Do) -> ServiceView:
         return await do()
 
 
-async def test_hosting_is_suspended_everywhere_and_the_customer_is_told_why(desk: Any) -> None:
+async def test_hosting_is_suspended_everywhere_and_the_customer_sees_why(desk: Any) -> None:
     _, service_id = await someone_with(desk, "hosting")
     await suspension.suspend(desk.context, AYA, service_id, "Overdue on Payment")
     assert (await account_of(desk, service_id) or {})["suspendreason"] == "Overdue on Payment"

@@ -62,7 +62,7 @@ async def test_another_body_under_the_same_key_is_refused(logged_in: httpx.Async
     assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
 
 
-async def test_while_the_first_runs_the_second_is_told_when_to_ask(
+async def test_while_the_first_request_runs_the_second_gets_a_retry_after(
     logged_in: httpx.AsyncClient, quick: Settings, caller: Actor, pool: asyncpg.Pool
 ) -> None:
     raw = PATH.encode() + b"\0" + msgspec.json.encode((msgspec.convert(BODY, SignUpAddress), None))

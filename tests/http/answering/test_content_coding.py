@@ -47,9 +47,7 @@ async def test_what_names_the_present_state_is_304_on_both_ways(api: httpx.Async
         assert found == [expected] * 3, lines
 
 
-async def test_a_list_that_has_changed_is_sent_whole_to_who_holds_another(
-    api: httpx.AsyncClient, hana: dict[str, str]
-) -> None:
+async def test_a_changed_list_is_sent_whole_for_an_old_validator(api: httpx.AsyncClient, hana: dict[str, str]) -> None:
     for each in await both(api, hana | {"If-None-Match": '"x"'}):
         assert len(each.json()["items"]) == 25
 
@@ -68,7 +66,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("expected", ACCEPTED)
-async def test_answers_are_packed_for_who_takes_that(
+async def test_answers_are_compressed_for_clients_that_accept_it(
     api: httpx.AsyncClient, hana: dict[str, str], expected: str
 ) -> None:
     plain = await api.get(LIST, headers={**hana, "Accept-Encoding": "identity"})
@@ -88,7 +86,7 @@ async def test_answers_are_packed_for_who_takes_that(
             assert each.headers["etag"] == ("W/" if "content-encoding" in each.headers else "") + plain.headers["etag"]
 
 
-async def test_whoever_refuses_plain_bytes_gets_none_from_any_route(
+async def test_a_client_that_refuses_plain_bytes_gets_none_from_any_route(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str], settings: Settings
 ) -> None:
     refusing = {**hana, "Accept-Encoding": "gzip, identity;q=0"}

@@ -38,13 +38,13 @@ async def edit(api: httpx.AsyncClient, lines: list[str]) -> httpx.Response:
 
 
 @pytest.mark.parametrize("lines", PRESENT.values(), ids=PRESENT)
-async def test_who_names_the_present_state_may_edit(api: httpx.AsyncClient, lines: list[str]) -> None:
+async def test_an_edit_of_the_present_state_is_accepted(api: httpx.AsyncClient, lines: list[str]) -> None:
     answer = await edit(api, lines)
     assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("lines", FORMER.values(), ids=FORMER)
-async def test_who_names_another_may_not(api: httpx.AsyncClient, sandbox: Any, lines: list[str]) -> None:
+async def test_an_edit_of_another_state_is_refused(api: httpx.AsyncClient, sandbox: Any, lines: list[str]) -> None:
     before = len(await sandbox.calls("whmcs"))
     answer = await edit(api, lines)
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")

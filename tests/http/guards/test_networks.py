@@ -44,7 +44,7 @@ def test_networks_that_cannot_be_read_are_refused_at_start(settings: Settings) -
         check_networks(msgspec.structs.replace(settings, internal_networks="inside"))
 
 
-async def test_they_are_limited_and_what_load_balancers_ask_is_not(serve: Any, settings: Settings) -> None:
+async def test_internal_routes_are_limited_and_health_checks_are_not(serve: Any, settings: Settings) -> None:
     async with serve(msgspec.structs.replace(settings, public_rate_per_minute=3)) as api:
         for path in INNER:
             assert 429 in [(await api.get(path)).status_code for _ in range(8)]
@@ -56,7 +56,7 @@ async def test_they_are_limited_and_what_load_balancers_ask_is_not(serve: Any, s
     ("path", "module", "work"),
     [("/metrics", metrics, "own_counts"), ("/api/health/services/cache", health, "measure")],
 )
-async def test_whoever_asks_together_is_answered_together(
+async def test_concurrent_scrapes_share_one_answer(
     settings: Settings, pool: Any, redis: Any, monkeypatch: pytest.MonkeyPatch, path: str, module: Any, work: str
 ) -> None:
     done, real = 0, getattr(module, work)
@@ -88,6 +88,6 @@ async def test_the_document_is_made_once(api: httpx.AsyncClient, monkeypatch: py
     assert json.loads(first["/schema/openapi.json"])["openapi"].startswith("3.1")
 
 
-async def test_prometheus_is_told_its_own_type_once(api: httpx.AsyncClient) -> None:
+async def test_the_content_type_for_prometheus_comes_once(api: httpx.AsyncClient) -> None:
     found = await api.get("/metrics")
     assert found.headers.get_list("content-type") == ["text/plain; version=1.0.0; charset=utf-8"]

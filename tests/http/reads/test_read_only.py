@@ -32,7 +32,7 @@ async def read_only(pool: asyncpg.Pool) -> AsyncIterator[None]:
                 await asyncio.sleep(0.02)
 
 
-async def test_reads_go_on_and_what_writes_is_told_to_come_back(
+async def test_reads_continue_and_writes_get_a_retry_after(
     serve: Any, settings: Settings, pool: asyncpg.Pool, add_customer: Any, log_in: Any
 ) -> None:
     await add_customer("hana")

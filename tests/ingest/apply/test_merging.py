@@ -143,7 +143,7 @@ def test_an_undelete_brings_the_record_back() -> None:
     assert not record.deleted
 
 
-def test_an_echo_that_tells_nothing_new_is_dropped() -> None:
+def test_an_echo_without_anything_new_is_dropped() -> None:
     held = mirrored({"Status": "Activated", "PoNumber": "7"})
     verdict, record = merge(held, order({"Status": "Activated"}, kind="partial", echo=True))
     assert verdict == "echo"
@@ -234,7 +234,7 @@ def test_a_read_that_began_with_the_last_one_is_as_good_as_it() -> None:
     assert applied(held, order({"Status": "Approved"}, read_at=instant(20))).data == {"Status": "Approved"}
 
 
-def test_a_deletion_without_a_stamp_is_judged_by_when_it_was_read() -> None:
+def test_a_deletion_without_a_timestamp_is_judged_by_when_it_was_read() -> None:
     held = mirrored({"Status": "Draft"}, at=10, heard_at=None, read_at=instant(20), read_version=T0 + 10)
     unstamped = structs.replace(order({}, kind="deleted", read_at=instant(30)), version=0)
     assert applied(held, unstamped).deleted
@@ -247,7 +247,7 @@ def test_a_deletion_without_a_stamp_is_judged_by_when_it_was_read() -> None:
     assert merge(held, alive) == ("stale", None), "a living record bears a stamp"
 
 
-def test_a_late_echo_of_our_own_write_is_told_apart_from_a_late_event() -> None:
+def test_a_late_echo_of_our_own_write_is_distinguished_from_a_late_event() -> None:
     held = mirrored({"Status": "Processed"}, at=10)
     assert merge(held, order({"Status": "Draft"}, at=5, kind="partial", echo=True)) == ("echo", None)
 

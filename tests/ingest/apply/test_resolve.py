@@ -83,7 +83,7 @@ async def test_an_unknown_letter_is_said_in_a_sentence(pool: asyncpg.Pool) -> No
         await dead_letters.one(pool, 5, ME)
 
 
-async def test_an_explanation_tells_the_records_and_every_change(
+async def test_an_explanation_shows_the_records_and_every_change(
     pool: asyncpg.Pool, parked: int, settings: Settings
 ) -> None:
     projector = next(each for each in projectors(settings) if each.name == "invoices")

@@ -54,7 +54,7 @@ async def test_a_newer_whole_record_heals_and_what_came_after_it_follows(stand: 
     assert await stand.inbox.settled(number, 1)
 
 
-async def test_whoever_waits_for_what_was_superseded_waits_no_longer(stand: Stand) -> None:
+async def test_waiting_for_a_superseded_change_ends(stand: Stand) -> None:
     await stand.park(change("whmcs", "invoice", "1", POISON, origin="command"))
     first = await stand.pool.fetchval("SELECT submission FROM ingest.inbox")
     assert not await stand.inbox.settled(first, 0.05)

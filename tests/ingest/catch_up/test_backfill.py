@@ -121,7 +121,7 @@ async def test_a_silent_change_in_whmcs_is_found_counted_and_healed(desk: Desk, 
     assert drift["differing"] == 1
 
 
-async def test_a_change_in_salesforce_that_no_event_told_is_found_by_its_stamp(
+async def test_a_change_without_an_event_is_found_by_its_timestamp(
     desk: Desk, resources: Resources, run: Reconcile
 ) -> None:
     async for _ in Backfill(desk.pool, resources.inbox).salesforce(resources.salesforce):
@@ -188,7 +188,7 @@ async def test_a_list_that_cannot_be_read_is_counted_and_every_other_is_compared
     assert await desk.pool.fetchval("SELECT count(*) FROM ingest.progress WHERE state -> 'failed' <> '{}'") == 0
 
 
-async def test_customers_who_cannot_be_read_keep_nobody_from_being_read(desk: Desk, run: Reconcile) -> None:
+async def test_unreadable_customers_do_not_stop_the_backfill(desk: Desk, run: Reconcile) -> None:
     await desk.customer()
     await desk.customer(number=1)
     both = [row["id"] for row in await desk.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")]

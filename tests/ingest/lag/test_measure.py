@@ -140,7 +140,7 @@ async def test_scrapes_share_a_look_and_no_look_means_no_figures(pool: asyncpg.P
     assert b"inbox_open" not in text
 
 
-async def test_latency_is_told_per_lane_and_origin(stand: Stand) -> None:
+async def test_latency_is_measured_per_lane_and_origin(stand: Stand) -> None:
     await stand.inbox.submit([change("whmcs", "invoice", str(number), {}, origin="cdc") for number in range(10)])
     await stand.inbox.submit([change("whmcs", "client", "1", {}, origin="backfill")])
     await stand.drain()

@@ -199,7 +199,7 @@ async def test_a_case_without_an_id_is_left_out() -> None:
     assert len((await listed(CASE, {**CASE, "Id": None}, {}))["items"]) == 1
 
 
-async def test_the_next_page_begins_behind_the_last_case_that_tells_its_place() -> None:
+async def test_the_next_page_begins_behind_the_last_case_with_a_readable_position() -> None:
     found = await listed(CASE, {**CASE, "Id": "500000000000002AAA", "CreatedDate": None}, CASE, limit=2)
     assert CASE["Id"] in found["next_cursor"]
     assert (await listed({**CASE, "CreatedDate": None}, CASE, limit=1))["next_cursor"] is None

@@ -63,9 +63,7 @@ async def about_webhooks(pool: asyncpg.Pool) -> list[str]:
     return [each for each in concerns(await measure(pool, ())) if "webhooks" in each]
 
 
-async def test_a_feed_that_delivers_nothing_is_told_opened_anew_and_live_again(
-    sandbox: Any, watched: Resources
-) -> None:
+async def test_a_feed_that_delivers_nothing_is_reported_and_reopened(sandbox: Any, watched: Resources) -> None:
     pool, topic = watched.pool, watched.settings.salesforce_channel
     pubsub = await PubSubClient.open(watched.settings, watched.salesforce)
     seen = "SELECT seen_at > $2 FROM ingest.canaries WHERE feed = $1"
@@ -130,7 +128,7 @@ async def test_when_webhooks_stop_lag_doctor_and_metrics_say_so_within_the_patie
         assert await about_webhooks(pool) == []
 
 
-async def test_without_a_canary_a_change_that_no_webhook_told_of_speaks_against_the_hooks(
+async def test_without_a_canary_a_change_without_a_webhook_counts_against_the_hooks(
     sandbox: Any, resources: Resources
 ) -> None:
     pool, customer = resources.pool, sandbox.customer(with_whmcs=True)

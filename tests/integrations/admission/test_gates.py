@@ -109,7 +109,7 @@ async def test_mostly_failing_opens_although_some_calls_work() -> None:
     pytest.fail("it never opened")
 
 
-async def test_told_to_wait_is_told_on() -> None:
+async def test_a_retry_after_is_passed_on() -> None:
     gate = made()
     await fail(gate, lambda: UpstreamBusy("whmcs", "op", "HTTP 429", retry_after_seconds=20), 2)
     with pytest.raises(UpstreamBusy) as caught:

@@ -47,7 +47,7 @@ async def test_many_calls_that_meet_an_expired_token_renew_it_once(org):
     assert org.tokens == 2
 
 
-async def test_a_token_that_stays_refused_is_not_renewed_for_ever(org):
+async def test_a_token_that_stays_refused_is_not_renewed_forever(org):
     org.rest = [Reply([{"errorCode": "INVALID_SESSION_ID", "message": "no"}], 401)]
     with pytest.raises(UpstreamAuthFailed):
         await org.client.query("SELECT Id FROM Order")

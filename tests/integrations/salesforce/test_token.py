@@ -42,7 +42,7 @@ async def busy_for(org: RudeOrg, seconds: float) -> list[UpstreamError]:
     return errors
 
 
-async def test_refused_tokens_are_asked_for_ever_more_rarely(org: RudeOrg) -> None:
+async def test_refused_tokens_are_requested_less_and_less_often(org: RudeOrg) -> None:
     org.tokens = no_token
     errors = await busy_for(org, 4)
     assert 2 <= org.token_requests <= 5  # after 0, 1, 3 s

@@ -91,7 +91,7 @@ async def test_every_write_is_a_post_in_the_accounts_name_and_a_doubt_is_left_op
         ("Sorry, the password strength is too low.", ""),
     ],
 )
-async def test_refusals_within_an_account_are_told_apart_though_the_call_succeeded(whm, upstream, error, code):
+async def test_refusals_within_an_account_are_distinguished_though_the_call_succeeded(whm, upstream, error, code):
     upstream.will(uapi(status=0, errors=[error]))
     with pytest.raises(UpstreamRejected) as raised:
         await hosted.create_database(whm, "bob", "bob_site")

@@ -88,7 +88,7 @@ async def test_a_product_that_changes_takes_its_services_with_it(pool: asyncpg.P
     assert await category(pool, 56) == "other"
 
 
-async def test_products_that_contradict_each_other_tell_nothing(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
+async def test_contradicting_products_give_no_category(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
     await feed([service(group="VPN"), product("VPN"), product("SIM", "01tB")])
     assert await category(pool) == "other"
     await feed([product("SIM", "01tB", at=1000, IsActive=False)])

@@ -45,12 +45,14 @@ def told(products: Sequence[Record], group: str | None) -> tuple[str, list[tuple
     ],
     ids=["product", "agree", "one says", "sold counts", "withdrawn", "silent", "group", "said to be other"],
 )
-def test_the_products_tell_and_then_the_group(products: list[Record], group: str | None, category: str) -> None:
+def test_the_category_comes_from_the_products_and_then_from_the_group(
+    products: list[Record], group: str | None, category: str
+) -> None:
     assert told(products, group) == (category, [])
 
 
 @pytest.mark.parametrize(("products", "group"), [([], None), ([], "Fibre"), ([product("SIM"), product("VPN")], "VPN")])
-def test_where_nobody_can_tell_it_is_other_and_counted(products: list[Record], group: str | None) -> None:
+def test_an_unknown_category_is_other_and_counted(products: list[Record], group: str | None) -> None:
     assert told(products, group) == ("other", [("whmcs", "service", "pid", "55")])
 
 

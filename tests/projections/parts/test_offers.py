@@ -75,7 +75,7 @@ def test_a_product_priced_in_another_currency_alone_is_not_sold(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("currency", ["JPY", "jpy", None])
-def test_of_two_prices_in_one_currency_the_lowest_id_counts_and_somebody_is_told(shop: Shop, currency: Any) -> None:
+def test_of_two_prices_in_one_currency_the_lowest_id_counts_and_it_is_logged(shop: Shop, currency: Any) -> None:
     later = shop.entry("01uB", UnitPrice=9.0, CurrencyIsoCode=currency)
     found = shop.rows(product(), later, shop.entry("01uA", UnitPrice=3500.0, CurrencyIsoCode=currency))
     assert found["SKU-01tA"]["unit_price"] == Decimal(3500)
@@ -171,7 +171,7 @@ def test_what_is_not_sold_is_logged_with_what_it_is_about(shop: Shop) -> None:
     ]
 
 
-def test_operators_are_told_what_is_wrong_with_the_catalog(shop: Shop) -> None:
+def test_operators_see_the_faults_of_the_catalog(shop: Shop) -> None:
     products = [
         product("01tA", Name="SIM 5 GB", StockKeepingUnit="SIM-5"),
         product("01tB", Name=None, StockKeepingUnit=" "),

@@ -84,7 +84,7 @@ async def test_a_stopped_rebuild_goes_on_where_it_was(
     assert seen == [2, 4, 6]
 
 
-async def test_a_generation_that_lacks_rows_does_not_serve_until_told_to(
+async def test_a_generation_that_lacks_rows_does_not_serve_until_confirmed(
     pool: asyncpg.Pool, account: UUID, feed: Feed, settings: Settings
 ) -> None:
     await feed(invoices(3))

@@ -36,7 +36,7 @@ async def ask(pages: AnswerCache, owner: UUID, body: bytes, may_answer: asyncio.
     return entry.body
 
 
-async def test_all_who_ask_at_once_share_one_drawing(pages: AnswerCache) -> None:
+async def test_concurrent_callers_share_one_rendering(pages: AnswerCache) -> None:
     owner, now = uuid4(), asyncio.Event()
     asking = [asyncio.create_task(ask(pages, owner, b"%d" % number, now)) for number in range(5)]
     await asyncio.sleep(0.05)
@@ -45,7 +45,7 @@ async def test_all_who_ask_at_once_share_one_drawing(pages: AnswerCache) -> None
     assert (pages.drawn, pages.shared) == (1, 4)
 
 
-async def test_what_was_drawn_while_something_was_pending_is_not_kept_when_the_stamp_is_the_same_again(
+async def test_an_answer_rendered_while_a_change_was_pending_is_not_kept_under_the_same_version(
     pages: AnswerCache,
 ) -> None:
     owner, later, now = uuid4(), asyncio.Event(), asyncio.Event()

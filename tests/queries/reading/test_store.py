@@ -11,7 +11,7 @@ from app.errors import NotReady
 from app.queries import invoices
 from app.queries.reading.page import Page
 from app.queries.reading.store import MOST_ACCOUNTS, Store
-from benchmarks.harness import read_ground
+from benchmarks.harness import read_data
 
 ECHO = "SELECT a.n, a.account_id, $2::int AS given FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)"
 
@@ -29,11 +29,11 @@ class Watched:
 
 
 async def test_lists_of_many_accounts_take_two_statements_for_as_many_as_one_may_hold(pool: asyncpg.Pool) -> None:
-    await read_ground.fill(pool, 40)
+    await read_data.fill(pool, 40)
     accounts = [row["account_id"] for row in await pool.fetch("SELECT account_id FROM portal.id_mappings")]
-    alone = [await invoices.list_invoices(Store(pool, read_ground.FEED), each, Page(), str) for each in accounts]
+    alone = [await invoices.list_invoices(Store(pool, read_data.FEED), each, Page(), str) for each in accounts]
     watched = Watched(pool)
-    store = Store(watched, read_ground.FEED)
+    store = Store(watched, read_data.FEED)
     unknown = invoices.list_invoices(store, uuid4(), Page(), str)
     lists = (invoices.list_invoices(store, each, Page(), str) for each in accounts)
     *together, nobody = await asyncio.gather(*lists, unknown, return_exceptions=True)
@@ -44,14 +44,14 @@ async def test_lists_of_many_accounts_take_two_statements_for_as_many_as_one_may
     assert sum(watched.asked) == 41 + 40
 
 
-async def test_who_asks_something_else_gets_something_else(pool: asyncpg.Pool) -> None:
+async def test_different_questions_get_different_answers(pool: asyncpg.Pool) -> None:
     store, accounts = Store(pool, "feed"), [uuid4() for _ in range(5)]
     asked = [(account, value) for account in accounts for value in (1, 2)] * 2
     rows = await asyncio.gather(*(store.row(ECHO, account, value) for account, value in asked))
     assert [(row["account_id"], row["given"]) for row in rows if row] == asked
 
 
-async def test_an_error_is_theirs_alone_who_asked_for_it(pool: asyncpg.Pool) -> None:
+async def test_an_error_reaches_only_its_own_caller(pool: asyncpg.Pool) -> None:
     store, account = Store(pool, "feed"), uuid4()
     wrong = ECHO.replace("a.account_id,", "1 / 0,")
     right, *bad = await asyncio.gather(

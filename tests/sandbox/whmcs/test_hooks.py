@@ -9,9 +9,7 @@ from tests.sandbox.conftest import Receiver, Stand, Whmcs, script, signature, wa
 ORDER = {"clientid": 1001, "paymentmethod": "mailin", "pid": [306], "billingcycle": ["monthly"], "noinvoice": 1}
 
 
-def test_accepting_an_order_tells_of_the_order_and_of_each_service_that_became_active(
-    whmcs: Whmcs, receiver: Receiver
-) -> None:
+def test_accepting_an_order_fires_hooks_for_the_order_and_each_active_service(whmcs: Whmcs, receiver: Receiver) -> None:
     order = whmcs.call("AddOrder", **{**ORDER, "pid": [306, 333]})
     whmcs.call("AcceptOrder", orderid=order["orderid"])
     first, *others = receiver.wait(3)
@@ -31,7 +29,9 @@ def test_every_webhook_is_signed_over_its_id_its_time_and_its_body(
     assert headers["webhook-id"].startswith("msg_")
 
 
-def test_a_payment_tells_of_itself_and_then_that_the_invoice_is_paid(control: httpx.Client, receiver: Receiver) -> None:
+def test_a_payment_fires_its_own_hook_and_then_that_of_the_paid_invoice(
+    control: httpx.Client, receiver: Receiver
+) -> None:
     open_one = control.get("/whmcs/invoices", params={"status": "Unpaid"}).json()["records"][0]
     paid = control.post(f"/whmcs/invoices/{open_one['id']}/pay").json()
     assert paid["status"] == "Paid"

@@ -348,7 +348,7 @@ async def test_a_domain_that_does_not_lead_here_yet_is_looked_at_again_by_itself
     assert count(await desk.sandbox.calls("whm"))["SSL::start_autossl_check"] == 2
 
 
-async def test_a_server_that_is_away_is_tried_again_with_growing_pauses_and_not_for_ever(desk: Any) -> None:
+async def test_an_unavailable_server_is_retried_with_growing_pauses_and_not_forever(desk: Any) -> None:
     actor, order_id = await activated(desk)
     await desk.sandbox.fault("whm", "down", operation="listaccts", count=10_000)
 

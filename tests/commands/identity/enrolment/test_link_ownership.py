@@ -77,7 +77,7 @@ async def test_a_login_that_differs_from_the_contact_address_links_its_own_clien
     assert await context.pool.fetchval("SELECT email FROM portal.users") == "owner@example.net"
 
 
-async def test_every_mailbox_on_file_is_told_of_a_link(
+async def test_every_mailbox_on_file_is_notified_of_a_link(
     context: Context, sandbox: Any, customer: dict[str, Any]
 ) -> None:
     await owner_moves(sandbox, customer, "owner@example.net")
@@ -88,7 +88,7 @@ async def test_every_mailbox_on_file_is_told_of_a_link(
 
 
 @pytest.mark.parametrize("denied", [False, True])
-async def test_a_sub_user_cannot_link_what_somebody_else_owns(
+async def test_a_sub_user_cannot_link_the_client_of_another_owner(
     context: Context, sandbox: Any, customer: dict[str, Any], denied: bool
 ) -> None:
     await a_login(sandbox, "helper@example.net", clients=[customer["whmcs_client_id"]])
@@ -188,7 +188,7 @@ async def test_an_inactive_client_can_be_linked(context: Context, sandbox: Any, 
     assert (await offered(context, customer["email"], customer["password"])).next == "password"
 
 
-async def test_a_login_that_owns_nothing_is_told_so(context: Context, sandbox: Any) -> None:
+async def test_a_login_without_a_client_of_its_own_is_refused(context: Context, sandbox: Any) -> None:
     await a_login(sandbox, "nobody@example.net")
     with pytest.raises(RuleViolated) as caught:
         await offered(context, "nobody@example.net", "pw")

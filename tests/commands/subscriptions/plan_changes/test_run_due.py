@@ -60,7 +60,7 @@ async def business_to_basic(desk: Any) -> Any:
     return actor, service_id
 
 
-async def test_a_downgrade_is_made_on_its_day_and_the_customer_is_told(desk: Any) -> None:
+async def test_a_downgrade_is_made_on_its_day_and_the_customer_is_notified(desk: Any) -> None:
     _, service_id = await business_to_basic(desk)
     assert (await on_its_day(desk, service_id))["state"] == "done"
     assert len(await upgrades(desk, service_id)) == 1
@@ -242,7 +242,7 @@ async def test_while_the_billing_system_is_away_the_change_waits_and_is_made_aft
     assert len(await upgrades(desk, service_id)) == 1
 
 
-async def test_a_billing_system_that_stays_away_is_not_waited_for_for_ever(desk: Any) -> None:
+async def test_an_unavailable_billing_system_is_not_waited_for_forever(desk: Any) -> None:
     _, service_id = await business_to_basic(desk)
     await desk.sandbox.fault("whmcs", "down", count=100)
     await on_its_day(desk, service_id)
@@ -296,7 +296,9 @@ async def smaller_by_now(desk: Any, actor: Any, service_id: str) -> None:
         (smaller_by_now, "wrong_direction"),
     ],
 )
-async def test_what_cannot_be_made_on_the_day_ends_and_everybody_is_told(desk: Any, happens: Any, code: str) -> None:
+async def test_a_change_that_cannot_be_made_ends_and_customer_and_staff_are_notified(
+    desk: Any, happens: Any, code: str
+) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
     await plan(desk, actor, service_id, "HOSTING-BASIC")
     await happens(desk, actor, service_id)
@@ -380,7 +382,7 @@ async def test_a_change_that_is_just_being_set_up_is_waited_for(desk: Any) -> No
     assert (await shown(desk, service_id))["name"] == "Hosting Basic"
 
 
-async def test_one_that_cannot_even_be_tried_holds_nobody_up_and_does_not_stay_for_ever(desk: Any) -> None:
+async def test_a_change_that_cannot_be_tried_blocks_no_other_and_does_not_stay_forever(desk: Any) -> None:
     """A row that breaks the code: its price is no number."""
     actor, broken = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
     await plan(desk, actor, broken, "HOSTING-BASIC")
@@ -395,7 +397,7 @@ async def test_one_that_cannot_even_be_tried_holds_nobody_up_and_does_not_stay_f
     assert (found["state"], found["error_code"], found["reason"]) == ("refused", "given_up", REFUSED)
 
 
-async def test_one_taken_back_after_it_was_taken_up_is_not_made(desk: Any) -> None:
+async def test_a_change_cancelled_after_it_was_taken_up_is_not_made(desk: Any) -> None:
     _, service_id = await business_to_basic(desk)
     await its_day(desk, service_id)
     claimed = await scheduled.claim(desk.pool, 60)

@@ -21,7 +21,7 @@ async def rows(desk: Any) -> list[str]:
     return [each["state"] for each in await desk.pool.fetch("SELECT state FROM portal.scheduled_changes ORDER BY 1")]
 
 
-async def test_a_change_for_a_day_to_come_is_seen_and_the_billing_system_hears_of_it_on_that_day_alone(
+async def test_a_scheduled_change_is_shown_and_reaches_the_billing_system_on_its_day_only(
     desk: Any,
 ) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
@@ -113,7 +113,7 @@ async def test_what_could_not_be_changed_today_is_not_planned(
     assert await rows(desk) == []
 
 
-async def test_a_price_of_a_day_to_come_is_nobodys_to_agree_to(desk: Any) -> None:
+async def test_a_scheduled_change_takes_no_agreed_price(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
     with pytest.raises(InvalidRequest) as refused:
         await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC", credit=Money("1", "JPY")))
@@ -144,7 +144,7 @@ async def test_while_another_plan_waits_for_its_payment_none_is_planned(desk: An
     assert refused.value.code == "change_in_progress"
 
 
-async def test_a_later_wish_takes_the_place_of_the_one_before(desk: Any) -> None:
+async def test_a_later_change_replaces_the_scheduled_one(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
     first = await plan(desk, actor, service_id, "HOSTING-BASIC")
     other = again(actor)
@@ -171,7 +171,7 @@ async def test_a_change_at_once_leaves_the_planned_one_as_it_is(desk: Any) -> No
     assert (seen["name"], seen["scheduled_change"]["name"]) == ("Hosting Pro", "Hosting Basic")
 
 
-async def test_a_planned_change_is_taken_back_and_not_made(desk: Any) -> None:
+async def test_a_cancelled_change_is_not_made(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
     await plan(desk, actor, service_id, "HOSTING-BASIC")
     await desk.sandbox.fault("whmcs", "down", count=50)  # nobody there is asked
@@ -192,7 +192,7 @@ async def test_a_planned_change_is_taken_back_and_not_made(desk: Any) -> None:
     assert await desk.pool.fetchval("SELECT count(*) FROM portal.mails") == 0
 
 
-async def test_only_ones_own_and_only_what_is_planned(desk: Any) -> None:
+async def test_only_own_and_only_scheduled_changes_can_be_cancelled(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
     with pytest.raises(NotFound) as nothing:
         await cancel_scheduled_change(desk.context, actor, CancelScheduledChange(service_id))

@@ -55,7 +55,7 @@ async def test_hosting_is_suspended_and_released_and_the_customer_reads_it_at_on
     assert actions == ["service.suspend", "service.unsuspend", "service.sync_plan", "service.terminate"]
 
 
-async def test_what_is_not_there_is_said_so(api: httpx.AsyncClient, operator: dict[str, str]) -> None:
+async def test_an_unknown_service_is_a_404(api: httpx.AsyncClient, operator: dict[str, str]) -> None:
     absent = await api.get("/api/admin/subscriptions/99999999", headers=operator)
     assert (absent.status_code, absent.json()["code"]) == (404, "subscription_not_found")
     reissue = await api.post("/api/admin/subscriptions/1/reissue", json={"eid": "12"}, headers=operator)

@@ -104,7 +104,7 @@ async def test_every_step_of_a_link(api: httpx.AsyncClient, resources: Resources
     ]
 
 
-async def test_answers_of_the_door_are_alike_down_to_their_headers(
+async def test_answers_to_sign_up_requests_are_alike_down_to_their_headers(
     api: httpx.AsyncClient, resources: Resources, sandbox: Any
 ) -> None:
     customer = sandbox.customer(with_whmcs=False)

@@ -166,7 +166,7 @@ def test_a_text_sent_as_a_diff_of_a_mirrored_field_is_a_hint():
         ("", False),
     ],
 )
-def test_an_echo_of_our_own_write_is_told_from_a_staff_change(origin, echo):
+def test_an_echo_of_our_own_write_is_distinguished_from_a_staff_change(origin, echo):
     assert decoded("DELETE", origin=origin)[0].echo is echo
 
 

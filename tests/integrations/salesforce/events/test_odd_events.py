@@ -85,6 +85,6 @@ def test_an_instant_beyond_the_calendar_becomes_a_hint(field: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("ids", [[""], ["../../x"], ["80\x001"], "801", None, [5], ["8" * 40]])
-def test_an_event_that_does_not_tell_its_records_is_undecodable(ids: Any) -> None:
+def test_an_event_without_record_ids_is_undecodable(ids: Any) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011  whatever it is: the client sets the event aside
         read(HEADER | {"recordIds": ids})

@@ -103,7 +103,7 @@ async def test_deleting_and_restoring_an_order_takes_its_items_along(salesforce,
     assert (await rest.get(f"/sobjects/Order/{made}")).json()["TotalAmount"] == 5600.0
 
 
-async def test_a_gap_tells_the_ids_and_nothing_else(salesforce, channel, open_stream, staff):
+async def test_a_gap_names_the_ids_and_nothing_else(salesforce, channel, open_stream, staff):
     stream = await open_stream().settled()
     await staff.post("/cdc", json={"kind": "gap", "object": "Account", "id": account_id(1)})
     await staff.post("/cdc", json={"kind": "overflow", "object": "Order"})

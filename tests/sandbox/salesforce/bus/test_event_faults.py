@@ -99,7 +99,7 @@ async def test_texts_that_no_form_lets_pass_can_be_planted(salesforce, channel, 
     assert "1\\u0000-2" in shown
 
 
-async def test_a_lone_surrogate_is_told_as_an_escape_and_as_bytes_that_are_no_text(
+async def test_a_lone_surrogate_is_sent_as_an_escape_and_as_bytes_that_are_no_text(
     salesforce, channel, rest, open_stream, staff
 ):
     stream = await open_stream().settled()

@@ -39,7 +39,7 @@ async def described(rest, name):
     return {each["name"]: each for each in fields}
 
 
-async def test_describe_tells_lengths_in_both_units(rest):
+async def test_describe_shows_lengths_in_both_units(rest):
     comment, account = await described(rest, "CaseComment"), await described(rest, "Account")
     assert (comment["CommentBody"]["length"], comment["CommentBody"]["byteLength"]) == (4_000, 4_000)
     assert (account["BillingCity"]["length"], account["BillingCity"]["byteLength"]) == (40, 120)

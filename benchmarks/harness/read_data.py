@@ -1,6 +1,6 @@
-"""What the read benchmarks stand on: accounts with sessions and invoices, a catalog, and requests for them.
+"""Data of the read benchmarks: accounts with sessions and invoices, a catalog, and requests for them.
 
-Written straight into the read model, as the projections would leave it: 25 invoices an account, of which the list's
+Written straight into the read model, as the projections would leave it: 25 invoices per account, of which the list's
 first page is 8 KB.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from app.money import money
 from app.readmodels.catalog import public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
-from benchmarks.harness import ground
+from benchmarks.harness import setup
 
 FEED = "/data/Portal__chn"
 TOTAL = msgspec.to_builtins(money("4048.00", "JPY"))
@@ -23,24 +23,24 @@ CATALOG_BYTES = 8_000
 
 
 def token_of(number: int) -> str:
-    """The session token of the account with this number, from 1."""
+    """Return the session token of the account with this number, from 1."""
     return hashlib.sha256(f"benchmark {number}".encode()).hexdigest()[:43]
 
 
 async def fill(pool: asyncpg.Pool, accounts: int, invoices: int = 25) -> list[UUID]:
-    """Empty tables, then accounts with everything. Verified an hour from now: nothing grows stale meanwhile."""
-    ids = await ground.clean(pool, accounts)
+    """Empty the tables and fill in accounts with everything, verified in an hour, so that nothing becomes stale."""
+    ids = await setup.clean(pool, accounts)
     verified_at = datetime.now(UTC) + timedelta(hours=1)
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ($1, $2)", FEED, verified_at)
     await pool.execute(
         "INSERT INTO read_model.freshness SELECT account_id, r, $1 FROM portal.id_mappings, unnest($2::text[]) r",
         verified_at,
         ["client_invoices", "client_services", "pay_methods", "client"],
-        timeout=ground.FILL_SECONDS,
+        timeout=setup.FILL_SECONDS,
     )
     await pool.execute(
         "INSERT INTO read_model.account_versions (account_id, version) SELECT account_id, 1 FROM portal.id_mappings",
-        timeout=ground.FILL_SECONDS,
+        timeout=setup.FILL_SECONDS,
     )
     await _sessions(pool, accounts)
     await _invoices(pool, invoices)
@@ -52,7 +52,7 @@ async def fill(pool: asyncpg.Pool, accounts: int, invoices: int = 25) -> list[UU
         msgspec.json.encode({"items": [{"category": "sim", "text": "x" * CATALOG_BYTES}]}),
         verified_at,
     )
-    await pool.execute("VACUUM ANALYZE", timeout=ground.FILL_SECONDS)
+    await pool.execute("VACUUM ANALYZE", timeout=setup.FILL_SECONDS)
     return ids
 
 
@@ -91,12 +91,12 @@ async def _invoices(pool: asyncpg.Pool, each: int) -> None:
         "generate_series(1, $1::int) g) x, LATERAL (SELECT convert_to(replace($2, '%', n::text), 'UTF8') AS b) y",
         each,
         summary,
-        timeout=ground.FILL_SECONDS,
+        timeout=setup.FILL_SECONDS,
     )
 
 
 def wrk_script(folder: Path, accounts: list[int], path: str = "/api/invoices", *, bearer: bool = True) -> Path:
-    """A script for wrk that asks for the accounts in this order, over and over."""
+    """Return a script for wrk that asks for the accounts in this order, over and over."""
     lines = "\n".join(f'"{token_of(number)}",' for number in accounts)
     headers = '{["Authorization"] = "Bearer " .. token}' if bearer else "nil"
     file = folder / f"requests{path.replace('/', '-')}.lua"

@@ -1,4 +1,4 @@
-"""The ground benchmarks stand on: a real Postgres of their own, linked accounts, and a realistic stream of events."""
+"""The setup of the benchmarks: a real Postgres of their own, linked accounts, and a realistic stream of events."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ INVOICE = {
 
 @contextmanager
 def engine() -> Iterator[str]:
-    """The URL of an embedded Postgres, migrated, or of the one DATABASE_URL names."""
+    """Yield the URL of an embedded Postgres, migrated, or of the one that DATABASE_URL names."""
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
@@ -79,14 +79,14 @@ def engine() -> Iterator[str]:
 
 
 def settings(url: str) -> Settings:
-    """Settings that no upstream answers to."""
+    """Return settings whose upstreams never answer."""
     required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
     return load({**dict.fromkeys(required, "x" * 32), "DATABASE_URL": url, "REDIS_URL": "redis://127.0.0.1:1"})
 
 
 @asynccontextmanager
 async def pool(url: str, size: int = 12) -> AsyncIterator[asyncpg.Pool]:
-    """Connections as the product opens them."""
+    """Open connections as the product does."""
     opened = await open_pool(url, size=size)
     try:
         yield opened
@@ -123,7 +123,8 @@ async def clean(connections: asyncpg.Pool, accounts: int = ACCOUNTS) -> list[UUI
 
 
 def events(count: int, accounts: int = ACCOUNTS, *, first: int = 0) -> list[Change]:
-    """Orders with an item, approved a moment later, and invoices: four events a customer's step, in order of time."""
+    """Return orders with an item, approved shortly after, and invoices: four events per customer's step, in order of
+    time."""
     found: list[Change] = []
     for n in range(first, first + count // 4):
         owner = n % accounts + 1
