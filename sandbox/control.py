@@ -42,8 +42,8 @@ def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
         route("/faults", "POST", _add_fault),
         route("/faults", "DELETE", _clear_faults),
         route("/rudeness", "GET", _rudeness),
-        route("/rudeness", "POST", _be_rude),
-        route("/rudeness", "DELETE", _be_polite),
+        route("/rudeness", "POST", _set_rudeness),
+        route("/rudeness", "DELETE", _clear_rudeness),
         route("/calls", "GET", _calls),
         route("/calls", "DELETE", _clear_calls),
         Mount("/salesforce", routes=salesforce_control.routes(world)),
@@ -102,7 +102,7 @@ async def _rudeness(world: World, request: Request) -> Any:
     return shown | {"spoilt_events": list(world.faults.spoilt)}
 
 
-async def _be_rude(world: World, request: Request) -> Any:
+async def _set_rudeness(world: World, request: Request) -> Any:
     """Switch random faults on: `rate`, `kinds`, `seed`, `upstreams`."""
     try:
         world.set_rudeness(rudeness.parse(await request.json()))
@@ -111,7 +111,7 @@ async def _be_rude(world: World, request: Request) -> Any:
     return await _rudeness(world, request)
 
 
-async def _be_polite(world: World, request: Request) -> Any:
+async def _clear_rudeness(world: World, request: Request) -> Any:
     """Switch random faults off and return what they did."""
     shown = await _rudeness(world, request)
     world.set_rudeness(None)

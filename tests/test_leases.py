@@ -1,4 +1,4 @@
-"""Locks: tried and never waited for, proven while they are held, and lost by whoever is frozen."""
+"""Locks: tried and never waited for, proven while they are held, and lost by a frozen holder."""
 
 import asyncio
 import time

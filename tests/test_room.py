@@ -10,7 +10,7 @@ from app.room import Room
 
 
 async def occupied(room: Room, holder: str, count: int) -> Callable[[], None]:
-    """That many who stay, and how to send them away."""
+    """Take that many places, and return a function that frees them."""
     leave, here = asyncio.Event(), [asyncio.Event() for _ in range(count)]
 
     async def stay(inside: asyncio.Event) -> None:

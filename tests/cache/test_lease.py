@@ -149,7 +149,7 @@ async def test_a_rolled_back_change_is_not_announced(ear: Ear, pool: asyncpg.Poo
 
 
 async def lease_again(ear: Ear) -> None:
-    """It comes back as soon as the machine lets it."""
+    """Wait until the lease is back, which takes as long as the machine needs."""
     async with asyncio.timeout(30):
         while not await ear.watch.held():
             await asyncio.sleep(0.02)
@@ -164,7 +164,7 @@ async def test_a_broken_connection_ends_the_lease_and_everything_is_forgotten(ea
 
 
 async def test_without_an_answer_to_its_pings_a_process_holds_no_lease(ear: Ear, pool: asyncpg.Pool) -> None:
-    """A server that hangs keeps its connections open: only the age of its last answer tells."""
+    """A server that hangs keeps its connections open: only the age of its last answer shows it."""
     async with pool.acquire() as connection:
         pid = await connection.fetchval("SELECT pid FROM pg_stat_activity WHERE application_name = 'portal-watch'")
         try:

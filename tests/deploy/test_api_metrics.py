@@ -1,4 +1,4 @@
-"""`/metrics` of several processes behind one address: every one of them tells the same, and nothing falls."""
+"""`/metrics` of several processes behind one address: all report the same, and no counter falls."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ def environment(plain: dict[str, str]) -> dict[str, str]:
 
 
 def asked(port: int) -> float:
-    """How many requests there were, as whichever process is there tells it."""
+    """Return the number of requests, as the process that answers reports it."""
     text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False).raise_for_status().text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     of_route = [each for each in samples if each.labels.get("route") == ROUTE]

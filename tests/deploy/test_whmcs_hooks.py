@@ -1,4 +1,4 @@
-"""The WHMCS hook file and its sender, run by the real php, against the real webhook door."""
+"""The WHMCS hook file and its sender, run by the real php, against the real webhook route."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""The auditor: what the upstreams hold must be what customers were told, once each and nothing besides."""
+"""The auditor: what the upstreams hold must be what customers were shown, once each and nothing else."""
 
 from collections import Counter
 from typing import Any

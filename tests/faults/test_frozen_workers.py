@@ -133,7 +133,7 @@ async def test_frozen_while_it_reads_again(pool: asyncpg.Pool, worker: Callable[
 async def test_every_shard_is_swept_though_another_worker_holds_some(
     pool: asyncpg.Pool, worker: Callable[[], Process]
 ) -> None:
-    """Whoever holds a shard's lock and proves that it lives may hold it for ever; nobody else's work waits for it."""
+    """A worker that holds a shard's lock and proves that it lives may hold it forever; no other work waits for it."""
     worker()
     kept = [changes.change("whmcs", "service", str(number), {**changes.SERVICE}) for number in range(200)]
     blocked = {shard_of(each) for each in kept} - {0}

@@ -39,7 +39,8 @@ async def differences(running: Resources) -> list[str]:
 
 
 async def expected(running: Resources, unreadable: list[str] | None = None) -> Held:
-    """Every read model as it must be. What cannot be read or stored is told in `unreadable`, or raised without it."""
+    """Return every read model as it must be. What cannot be read or stored is added to `unreadable`, or raised without
+    it."""
     url = running.settings.database_url.rsplit("/", 1)[0] + "/truth"
     await running.pool.execute("DROP DATABASE IF EXISTS truth")
     await running.pool.execute("CREATE DATABASE truth")
@@ -156,7 +157,7 @@ def _said(row: Any) -> dict[str, Any]:
 
 
 def _seen_once(document: dict[str, Any]) -> dict[str, Any]:
-    """What an order passed through only those can tell who watched; where it is now everybody can."""
+    """Remove the states that an order passed through, which only an observer of the events can know."""
     if "timeline" in document:
         document["timeline"] = document["timeline"][-1]["state"]
     if document.get("kind") in BY_DAY:

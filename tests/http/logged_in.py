@@ -1,4 +1,4 @@
-"""The API with a customer of the sandbox logged in, and the desk from which the worker's part is done."""
+"""Fixtures: an API with a customer of the sandbox logged in, and the driver that acts as the worker."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +17,7 @@ from tests.commands.conftest import Desk
 
 
 @pytest.fixture(scope="session")
-def hurried(sandbox_settings: Settings) -> Settings:
+def short_timeouts(sandbox_settings: Settings) -> Settings:
     """Short time-outs, and no limits."""
     return msgspec.structs.replace(
         sandbox_settings,
@@ -30,8 +30,8 @@ def hurried(sandbox_settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def desk(pool: asyncpg.Pool, redis: Redis, sandbox: Any, hurried: Settings) -> AsyncIterator[Desk]:
-    async with open_resources(hurried, pool_size=16) as resources:
+async def desk(pool: asyncpg.Pool, redis: Redis, sandbox: Any, short_timeouts: Settings) -> AsyncIterator[Desk]:
+    async with open_resources(short_timeouts, pool_size=16) as resources:
         found = Desk(resources, sandbox)
         await found.reread("gateways", "all")
         yield found
@@ -43,10 +43,10 @@ async def hana(desk: Desk) -> Actor:
 
 
 @pytest.fixture
-async def api(desk: Desk, hana: Actor, serve: Any, hurried: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def api(desk: Desk, hana: Actor, serve: Any, short_timeouts: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Hana, logged in; every request has a key of its own."""
-    async with serve(hurried) as client:
+    async with serve(short_timeouts) as client:
         assert hana.user_id is not None
-        opened = await open_session(desk.pool, hurried, hana.user_id, "", "")
+        opened = await open_session(desk.pool, short_timeouts, hana.user_id, "", "")
         client.headers["Authorization"] = f"Bearer {opened.token}"
         yield client

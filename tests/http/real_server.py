@@ -20,7 +20,8 @@ class _Here(Server):
 
 @asynccontextmanager
 async def on_server(settings: Settings, *, lent: bool = False) -> AsyncIterator[tuple[Server, int]]:
-    """The server and its port, until the block ends: then at once, and what was begun is answered."""
+    """Run the server and yield it with its port. At the end of the block it stops, and running requests are
+    answered."""
     server, listening = (
         _Here(build(settings), settings, lent=lent, parent=os.getppid()),
         socket.create_server(("127.0.0.1", 0)),

@@ -1,4 +1,4 @@
-"""Two customers of the sandbox, logged in, and what the tests of support cases do."""
+"""Fixtures of the tests of support cases: two customers of the sandbox, logged in, and their calls."""
 
 from collections.abc import AsyncIterator
 from typing import Any

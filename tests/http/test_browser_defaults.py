@@ -1,4 +1,4 @@
-"""What a browser is told about every answer, and what an HTTP client can rely on whatever it asks."""
+"""Headers for browsers on every answer, and what an HTTP client can rely on whatever it asks."""
 
 import re
 from typing import Any

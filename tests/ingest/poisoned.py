@@ -27,8 +27,8 @@ def refuse_poison(changed: Sequence[Record], poisonous: Collection[str] = ("pois
             raise Poisoned(f"cannot digest {record.data['note']!r} of {whose}")
 
 
-class Stand:
-    """An inbox and its drain; `poisonous` names the values of `note` that cannot be projected."""
+class Pipeline:
+    """An inbox and its drain. `poisonous` names the values of `note` that cannot be projected."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
@@ -45,7 +45,7 @@ class Stand:
         refuse_poison(changed, self.poisonous)
 
     async def told(self) -> None:
-        """Nobody is."""
+        """Publish nothing."""
 
     async def drain(self) -> None:
         """Apply what is due."""

@@ -1,4 +1,4 @@
-"""Bodies: everything that is wrong is told at once, in our words, with codes, parameters and pointers."""
+"""Bodies: everything wrong is reported together, in our words, with codes, parameters and pointers."""
 
 from datetime import date
 from typing import Annotated, Any, Literal

@@ -51,7 +51,7 @@ class Clamd:
 
 @contextlib.asynccontextmanager
 async def listening(folder: Path | None = None) -> AsyncIterator[Clamd]:
-    """A clamd on a socket in a folder, or on a port of loopback."""
+    """Run a clamd on a socket in a folder, or on a port of loopback."""
     clamd = Clamd()
     if folder:
         server = await asyncio.start_unix_server(clamd.serve, folder / "clamd.ctl")

@@ -24,7 +24,7 @@ HARMFUL_SUBJECTS = [
 
 
 class Kept:
-    """A mail server that keeps what it is told, byte for byte."""
+    """A mail server that stores what it receives, byte for byte."""
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []

@@ -1,4 +1,4 @@
-"""Who may say that something changed upstream: whoever signs it with a secret of ours, within five minutes."""
+"""Signed webhooks: only a signature with a configured secret, within five minutes, is believed."""
 
 import base64
 import hashlib

@@ -37,7 +37,7 @@ async def customer(running: Running) -> AsyncIterator[Visitor]:
 
 
 async def billed(running: Running, visitor: Visitor) -> str:
-    """A new invoice, once the customer sees it."""
+    """Create an invoice and return it once the customer sees it."""
     whmcs = running.state["whmcs"]
     client_id = person(running)["whmcs_client_id"]
     body = {

@@ -1,4 +1,4 @@
-"""An erasure beside workers that are in the middle of something."""
+"""An erasure while workers are in the middle of something."""
 
 import asyncio
 from typing import Any

@@ -56,7 +56,7 @@ ANYTHING = st.fixed_dictionaries(
 
 
 def shown(settings: Settings, **data: Any) -> tuple[Invoice, dict[str, Any]]:
-    """The document and the row of an invoice."""
+    """Return the document and the row of an invoice."""
     record = Record(
         source="whmcs",
         object="invoice",

@@ -1,4 +1,4 @@
-"""What must hold for every projector: the read model is a function of the mirror, not of the way the news came."""
+"""Laws of every projector: the read model is a function of the mirror, not of the order or form of its changes."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -93,7 +93,7 @@ def history(settings: Settings) -> list[Change]:
 
 
 async def state(pool: asyncpg.Pool, settings: Settings) -> dict[str, Any]:
-    """Every read-model row, without the counter that tells how often it was computed."""
+    """Return every read-model row, without the counter of its recomputations."""
     found: dict[str, Any] = {}
     for module in SLICES:
         table = module.projector(settings).table
@@ -130,7 +130,7 @@ async def test_any_order_and_repetition_of_the_same_changes_gives_equal_rows(
 
 
 def told_in_part(old: Change) -> tuple[Change, Change]:
-    """An event that names only some fields, and the whole record as it is after that."""
+    """Return an event that names only some fields, and the whole record as it is after that."""
     names = sorted(old.data)
     part = {name: old.data[name] for name in names[::2]}
     owned = {"owner_id": old.owner_id, "parent_id": old.parent_id}

@@ -76,7 +76,7 @@ async def test_a_repeated_or_late_event_adds_nothing(feed: Feed, pool: asyncpg.P
 
 
 def change_of(event: Change) -> Change:
-    """The same news under another event id, as a replay from another feed brings it."""
+    """Return the same change under another event id, as a replay from another feed brings it."""
     return msgspec.structs.replace(event, event_id=f"again-{event.event_id}")
 
 

@@ -24,7 +24,7 @@ ALLOWED = {
 
 
 def used(source: str) -> Iterator[str]:
-    """The client libraries that a module imports anywhere, and the calls by which it connects."""
+    """Yield the client libraries that a module imports anywhere, and the calls by which it connects."""
     for node in ast.walk(ast.parse(source)):
         names: list[str] = []
         if isinstance(node, ast.Import):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sandbox.salesforce.bus.avro import bitmaps, body
 from sandbox.salesforce.bus.bus import Event
-from sandbox.salesforce.bus.swallowing import spoilt, told_instead
+from sandbox.salesforce.bus.swallowing import header_to_publish, spoilt
 from sandbox.salesforce.org.org import Org
 from sandbox.salesforce.org.values import Row
 from sandbox.salesforce.schema.objects import CAPTURED, CHANNELS, entity_topic
@@ -102,7 +102,7 @@ def header_of(org: Org, name: str, ids: list[str], kind: str, author: Author, se
 
 def publish(org: Org, name: str, header: dict[str, Any], record: dict[str, Any], *, author_ms: int) -> None:
     """Publish the change event of a change, unless the bus swallows or spoils it. Wakes no stream."""
-    told = told_instead(org.bus.swallows, header)
+    told = header_to_publish(org.bus.swallows, header)
     if told is not None:
         append(org, name, told, record if told is header else {}, author_ms=author_ms)
 

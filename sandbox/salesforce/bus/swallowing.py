@@ -36,7 +36,7 @@ class Spoil:
     how: str
 
 
-def told_instead(swallows: list[Swallow], header: dict[str, Any]) -> dict[str, Any] | None:
+def header_to_publish(swallows: list[Swallow], header: dict[str, Any]) -> dict[str, Any] | None:
     """Return the header to publish for an event: its own, a bare one, or None for nothing."""
     swallow = next((each for each in swallows if each.object in ("", header["entityName"]) and each.left), None)
     if swallow is None:

@@ -7,16 +7,16 @@ import asyncpg
 import pytest
 
 from tests.fixtures.changes import INVOICE, change
-from tests.ingest.poisoned import Stand
+from tests.ingest.poisoned import Pipeline
 
 
 @pytest.fixture
-async def parked(pool: asyncpg.Pool) -> Stand:
+async def parked(pool: asyncpg.Pool) -> Pipeline:
     """One parked invoice, and a later change of it that waits."""
-    stand = Stand(pool)
-    await stand.park(change("whmcs", "invoice", "77", {**INVOICE, "note": "poison", "email": "taro@example.jp"}))
-    await stand.inbox.submit([change("whmcs", "invoice", "77", INVOICE, at=1)])
-    return stand
+    pipeline = Pipeline(pool)
+    await pipeline.park(change("whmcs", "invoice", "77", {**INVOICE, "note": "poison", "email": "taro@example.jp"}))
+    await pipeline.inbox.submit([change("whmcs", "invoice", "77", INVOICE, at=1)])
+    return pipeline
 
 
 def answered(told: Any) -> Any:
@@ -24,7 +24,7 @@ def answered(told: Any) -> Any:
     return json.loads(told.stdout)
 
 
-async def test_dead_letters_are_listed_shown_and_retried(portal: Any, parked: Stand) -> None:
+async def test_dead_letters_are_listed_shown_and_retried(portal: Any, parked: Pipeline) -> None:
     (letter,) = answered(portal("dead-letters", "list", "--json"))["dead_letters"]
     assert (letter["record_id"], letter["waiting"], letter["attempts"]) == ("77", 1, 5)
     assert answered(portal("dead-letters", "--json"))["dead_letters"] == [letter]
@@ -45,14 +45,14 @@ async def test_dead_letters_are_listed_shown_and_retried(portal: Any, parked: St
     assert "No dead letters." in portal("dead-letters").stdout
 
 
-async def test_discarding_needs_a_reason_and_keeps_it(portal: Any, parked: Stand) -> None:
+async def test_discarding_needs_a_reason_and_keeps_it(portal: Any, parked: Pipeline) -> None:
     assert portal("dead-letters", "discard", "1").returncode == 2
     assert "1 discarded: 1." in portal("dead-letters", "discard", "1", "--reason", "never real").stdout
     assert await parked.pool.fetchval("SELECT detail ->> 'reason' FROM portal.audit") == "never real"
     assert "discarded" in portal("dead-letters", "list", "--resolved").stdout
 
 
-async def test_an_unknown_dead_letter_is_said_in_a_sentence(portal: Any, parked: Stand) -> None:
+async def test_an_unknown_dead_letter_is_said_in_a_sentence(portal: Any, parked: Pipeline) -> None:
     for arguments in (("show", "9"), ("retry", "9")):
         told = portal("dead-letters", *arguments)
         assert told.returncode == 1
@@ -61,7 +61,7 @@ async def test_an_unknown_dead_letter_is_said_in_a_sentence(portal: Any, parked:
     assert portal("dead-letters", "retry").returncode == 2
 
 
-async def test_explain_shows_the_tree_and_what_is_odd(portal: Any, parked: Stand) -> None:
+async def test_explain_shows_the_tree_and_what_is_odd(portal: Any, parked: Pipeline) -> None:
     told = portal("explain", "invoices", "77")
     assert told.returncode == 0, told.stderr
     assert "is parked since" in told.stdout
@@ -73,7 +73,7 @@ async def test_explain_shows_the_tree_and_what_is_odd(portal: Any, parked: Stand
     assert "invoices" in refused.stderr
 
 
-async def test_lag_names_what_is_behind_and_a_feed_that_was_never_heard(portal: Any, parked: Stand) -> None:
+async def test_lag_names_what_is_behind_and_a_feed_that_was_never_heard(portal: Any, parked: Pipeline) -> None:
     found = answered(portal("lag", "--json"))
     assert found["status"] == "degraded"
     assert found["measures"]["dead_letters"]["count"] == 1

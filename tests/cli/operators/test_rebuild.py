@@ -15,7 +15,7 @@ from app.cli.stack.environment import of_sandbox
 
 @pytest.fixture
 def portal(engines: tuple[str, str], sandbox_state: dict[str, Any], pool: asyncpg.Pool) -> Iterator[Any]:
-    """Runs `portal …` with the settings of this test."""
+    """A runner of `portal …` with the settings of this test."""
     environment = {
         **os.environ,
         **of_sandbox(sandbox_state),

@@ -1,4 +1,4 @@
-"""What the processes are told when they talk to the sandbox."""
+"""The environment of processes that talk to the sandbox."""
 
 from typing import Any
 

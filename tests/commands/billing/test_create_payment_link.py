@@ -24,7 +24,7 @@ from app.readmodels.freshness import BOUND_SECONDS
 
 
 async def someone_with_invoices(desk: Any) -> tuple[Actor, dict[str, str]]:
-    """A customer with an invoice of each status: status → invoice id."""
+    """Return a customer with an invoice of each status, and the invoice id by status."""
     for customer in desk.sandbox.state["customers"]:
         if not customer["whmcs_client_id"]:
             continue
@@ -39,13 +39,13 @@ async def someone_with_invoices(desk: Any) -> tuple[Actor, dict[str, str]]:
 
 
 def browser(desk: Any) -> httpx.AsyncClient:
-    """A customer's browser."""
+    """Return a customer's browser."""
     trust = ssl.create_default_context(cafile=desk.context.settings.ca_file)
     return httpx.AsyncClient(verify=trust, follow_redirects=True, trust_env=False)
 
 
 async def open_link(desk: Any, url: str) -> httpx.Response:
-    """What a browser sees behind a link."""
+    """Open a link in a browser and return what it shows."""
     async with browser(desk) as visitor:
         return await visitor.get(url)
 

@@ -45,7 +45,7 @@ async def hana(desk: Any) -> Actor:
 
 
 def again(actor: Actor) -> Actor:
-    """The same customer with another request."""
+    """Return the same customer with another request."""
     return msgspec.structs.replace(actor, command_key=uuid4().hex)
 
 
@@ -57,7 +57,7 @@ async def pay(desk: Any, actor: Actor, invoice_id: str) -> PaidInvoice:
 
 
 async def outcome(desk: Any, actor: Actor, invoice_id: str) -> PaidInvoice | PortalError:
-    """What came of it, whichever."""
+    """Return the paid invoice or the error."""
     try:
         return await pay(desk, actor, invoice_id)
     except PortalError as error:
@@ -245,8 +245,8 @@ async def test_a_strangers_invoice_is_as_absent_as_none(desk: Any, hana: Actor) 
 async def test_slow_charges_of_one_customer_hold_up_nothing_else_and_nobody_else(
     desk: Any, hana: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many of one account as may be at once hang at the gateway; links and reads go on, another customer pays, and
-    one more charge of that account is told to come back."""
+    """All permitted charges of one account hang at the gateway; links and reads continue, another customer pays, and
+    one more charge of that account gets a retry-after."""
     ken = await desk.customer(number=1)
     await desk.sandbox.fault("whmcs", "latency", "CapturePayment", seconds=5, count=2)
     *slow, last = [await desk.bill(hana) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""What is being done already is not begun a second time beside it: whoever comes second is told to wait."""
+"""Mutual exclusion of commands: a second run of the same work does not begin and is refused with a retry-after."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,7 +24,7 @@ AYA = Operator(name="aya")
 
 
 async def told(desk: Any, key: tuple[Any, ...], call: Any) -> str:
-    """The code of the refusal while another process holds the lock."""
+    """Return the code of the refusal while another process holds the lock."""
     elsewhere = Locks(desk.context.settings.database_url)
     async with elsewhere.exclusively(*key) as mine:
         assert mine

@@ -1,4 +1,5 @@
-"""What an upstream will never take is refused at our own door, or told with its field; and never as an outage."""
+"""Permanent refusals: what an upstream will never take is refused before it is sent, or answered with its field; never
+as an outage."""
 
 from typing import Any
 
@@ -26,7 +27,7 @@ HOME = {
 
 
 def wrong_with(**fields: str) -> list[tuple[str, str]]:
-    """What is wrong with an address."""
+    """Return the violations of an address."""
     try:
         checked(Address(**{**HOME, **fields}))
     except RuleViolated as error:

@@ -134,7 +134,7 @@ async def test_the_service_stays_active_whatever_happens_to_a_call_after_activat
 
 
 async def _one_of_each(desk: Any, order_id: str) -> dict[str, Any]:
-    """The account, with at most one of everything."""
+    """Return the hosting account, after checking that there is at most one of everything."""
     account: dict[str, Any] = await desk.hosted(order_id)
     assert len(account["databases"]) <= 1
     assert len(account["database_users"]) <= 1

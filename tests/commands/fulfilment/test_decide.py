@@ -23,7 +23,7 @@ async def salesforce_order(desk: Any, order_id: str) -> dict[str, Any]:
 
 
 async def billed(desk: Any, actor: Any, order_id: str) -> list[str]:
-    """The states of this order in WHMCS."""
+    """Return the states of this order in WHMCS."""
     return [each["status"] for each in await desk.whmcs_orders(actor, order_id)]
 
 

@@ -260,7 +260,7 @@ async def test_the_end_of_an_outage_hurries_an_order_once(desk: Any) -> None:
 
 
 async def _close(desk: Any, upstream: str) -> None:
-    """The breaker of an upstream opens, if it was not open, and closes for every process."""
+    """Close the breaker of an upstream for every process."""
     await desk.pool.execute(
         "INSERT INTO read_model.upstreams (upstream, state, since) VALUES ($1, 'closed', clock_timestamp()) "
         "ON CONFLICT (upstream) DO UPDATE SET state = 'closed', since = clock_timestamp(), retry_at = NULL, "

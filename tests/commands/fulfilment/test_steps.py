@@ -66,7 +66,7 @@ async def test_a_physical_sim_waits_for_staff_to_assign_one(desk: Any) -> None:
 
 
 async def instant_order(desk: Any, actor: Any) -> str:
-    """A hosting order that needs no review, placed and fulfilled as far as it goes."""
+    """Place a hosting order that needs no review, and fulfil it as far as possible."""
     order_id = await desk.place(actor, await desk.basket("hosting", items=[{"sku": "HOSTING-BUSINESS"}]))
     await fulfilment.take_approved(desk.pool)
     assert await desk.fulfil(order_id) == "paused"

@@ -33,7 +33,7 @@ async def attempt(context: Context, address: str, email: str = HANA) -> bool:
 
 
 async def knows(context: Context, address: str) -> None:
-    """The user has logged in from there."""
+    """Note a log-in of the user from an address."""
     user_id = uuid4()
     await context.pool.execute(
         "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'unused')", user_id, HANA

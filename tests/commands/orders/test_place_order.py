@@ -1,4 +1,4 @@
-"""Placing orders: one order upstream for one wish, whatever happens on the way."""
+"""Placing orders: one order upstream for one request, whatever happens on the way."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ ELSEWHERE = {
 
 
 def again(actor: Actor) -> Actor:
-    """The same customer with another idempotency key."""
+    """Return the same customer with another idempotency key."""
     return msgspec.structs.replace(actor, command_key=uuid4().hex, request_id=uuid4().hex)
 
 

@@ -6,7 +6,7 @@ from app.commands.execution.context import Actor
 
 
 async def someone_with(desk: Any, category: str, number: int = 0) -> tuple[Actor, str]:
-    """A linked customer with an active service of a category, and the service's id."""
+    """Return a linked customer with an active service of a category, and the service's id."""
     word = {"sim": "SIM", "hosting": "Hosting", "internet": "Internet", "vpn": "VPN"}[category]
     seen = 0
     for customer in desk.sandbox.state["customers"]:
@@ -22,25 +22,25 @@ async def someone_with(desk: Any, category: str, number: int = 0) -> tuple[Actor
 
 
 async def held(desk: Any, table: str, record_id: str) -> dict[str, Any]:
-    """A record as the sandbox's WHMCS has it."""
+    """Return a record as the sandbox's WHMCS has it."""
     found: dict[str, Any] = (await desk.sandbox.control.get(f"/whmcs/{table}/{record_id}")).json()
     return found
 
 
 async def requests(desk: Any, subscription_id: str) -> list[dict[str, Any]]:
-    """The requests to cancel a service."""
+    """Return the requests to cancel a service."""
     rows = (await desk.sandbox.control.get("/whmcs/cancel-requests")).json()["records"]
     return [row for row in rows if str(row["relid"]) == subscription_id]
 
 
 async def upgrades(desk: Any, subscription_id: str) -> list[dict[str, Any]]:
-    """The changes of plan of a service."""
+    """Return the plan changes of a service."""
     rows = (await desk.sandbox.control.get("/whmcs/upgrades")).json()["records"]
     return [row for row in rows if str(row["serviceid"]) == subscription_id]
 
 
 async def shown(desk: Any, subscription_id: str) -> dict[str, Any]:
-    """The subscription as the read model has it."""
+    """Return the subscription as the read model has it."""
     import msgspec
 
     await desk.settle()

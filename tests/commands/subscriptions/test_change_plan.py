@@ -1,4 +1,4 @@
-"""Changing plans: WHMCS's price before it is decided, one order whatever happens, and the provider told once it is
+"""Plan changes: WHMCS's price before the decision, one order whatever happens, and the provider updated once it is
 paid."""
 
 from decimal import Decimal
@@ -23,7 +23,7 @@ AYA = Operator(name="aya")
 
 
 async def on_plan(desk: Any, category: str, sku: str, number: int = 0) -> tuple[Actor, str]:
-    """A customer whose service has exactly this plan, from the middle of a period on."""
+    """Return a customer whose service has exactly this plan, from the middle of a period on."""
     actor, service_id = await someone_with(desk, category, number)
     plan = await desk.pool.fetchrow("SELECT whmcs_product_id, unit_price FROM read_model.catalog WHERE sku = $1", sku)
     fields = {"pid": plan["whmcs_product_id"], "recurringamount": str(plan["unit_price"])}
@@ -40,7 +40,7 @@ def wish(service_id: str, sku: str, direction: Any = "upgrade", **price: Money) 
 
 
 def again(actor: Actor) -> Actor:
-    """The same customer with another request."""
+    """Return the same customer with another request."""
     return msgspec.structs.replace(actor, command_key=uuid4().hex)
 
 

@@ -1,4 +1,4 @@
-"""Staff and running services: looked at first, done once whatever the call comes to, told to WHMCS, audited."""
+"""Staff and running services: looked up first, changed once whatever the call returns, recorded in WHMCS, audited."""
 
 import secrets
 from collections.abc import Awaitable, Callable

@@ -18,7 +18,7 @@ async def usage(desk: Any, actor: Actor, service_id: str) -> Usage:
 
 
 async def forget(desk: Any) -> None:
-    """What was asked a moment ago is more than a minute old."""
+    """Age the answers of the provider by more than a minute."""
     async for key in desk.context.redis.scan_iter("portal:*:usage/*"):
         kept = await desk.context.redis.get(key)
         await desk.context.redis.set(key, kept.replace(b'"as_of":"20', b'"as_of":"19'))

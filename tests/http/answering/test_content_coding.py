@@ -14,7 +14,7 @@ __all__ = ["feed", "hana", "running"]
 
 
 async def both(api: httpx.AsyncClient, headers: Any) -> list[httpx.Response]:
-    """The list by the ordinary route, and twice by the fast way."""
+    """Request the list by the ordinary route, and twice by the fast path."""
     pairs = list(headers.items()) if isinstance(headers, dict) else headers
     return [await api.get(LIST, headers=[*pairs, *more]) for more in ([("Prefer", "wait=0")], [], [])]
 

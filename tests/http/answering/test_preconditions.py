@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.logged_in import api, desk, hana, hurried
+from tests.http.logged_in import api, desk, hana, short_timeouts
 
-__all__ = ["api", "desk", "hana", "hurried"]
+__all__ = ["api", "desk", "hana", "short_timeouts"]
 
 ADDRESS = {"address1": "1-1", "city": "Chiyoda", "state": "Tokyo", "postcode": "100-0001", "country": "JP"}
 PRESENT = {

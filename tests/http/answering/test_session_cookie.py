@@ -1,4 +1,4 @@
-"""The cookie of a session, and what a browser is told when it ends."""
+"""The cookie of a session, and how a browser is made to drop it."""
 
 import asyncpg
 import httpx

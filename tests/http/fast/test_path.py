@@ -1,4 +1,4 @@
-"""The fast lane: the same answers as the ordinary routes give, sooner; and everything else as if it were not there."""
+"""The fast path: the same answers as the ordinary routes, sooner, and no effect on any other request."""
 
 import asyncio
 from typing import Any

@@ -143,7 +143,7 @@ LogIn = Callable[..., Awaitable[dict[str, str]]]
 
 @pytest.fixture
 async def routes(api: httpx.AsyncClient) -> list[tuple[str, str]]:
-    """(method, path) of everything that can be called."""
+    """Return (method, path) of every route."""
     document = (await api.get("/schema/openapi.json")).json()
     return [(method, path) for path, method, _ in operations(document)]
 

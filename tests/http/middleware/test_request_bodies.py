@@ -33,7 +33,7 @@ STRANGER, ANOTHER, WHMCS = "127.0.0.2", "127.0.0.3", "127.0.0.9"
 
 
 def half(path: str, declared: int, sent: bytes = b"{", **headers: str) -> bytes:
-    """A request whose body does not come to its end."""
+    """Return a request whose body does not come to its end."""
     told = {"Host": "x", "Content-Type": "application/json", "Content-Length": str(declared), **headers}
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + sent
@@ -106,7 +106,7 @@ def empty(pool: asyncpg.Pool, redis: Redis) -> None:
 
 @pytest.mark.parametrize("path", ["/webhooks/whmcs", "/webhooks/salesforce", "/api/auth/login", "/api/nowhere"])
 async def test_half_sent_bodies_block_neither_webhooks_nor_the_api(settings: Settings, path: str) -> None:
-    """As many as the process takes requests at once, and more than the webhook door lets in."""
+    """As many as the process serves requests at once, and more than webhook admission allows."""
     async with standing(settings) as stand:
         addresses = [STRANGER] * 280 + [ANOTHER] * 280
         wires = await stand.halves(addresses, half(path, 262_144, b"x" * 2_000))

@@ -1,4 +1,4 @@
-"""Processes tell each other's counts as one, and no counter ever falls."""
+"""Processes report each other's counts as one, and no counter ever falls."""
 
 import asyncio
 import fcntl
@@ -16,7 +16,7 @@ from app.http.monitoring.process_metrics import ProcessMetrics
 
 
 class Process:
-    """What one has counted, and how it is told."""
+    """The counts of one process, and how they are reported."""
 
     def __init__(self, folder: Path, pid: int) -> None:
         self.count, self.exchange = 0.0, ProcessMetrics(str(folder), self.own)

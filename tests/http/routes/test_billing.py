@@ -12,9 +12,9 @@ from app.commands.execution.context import Actor
 from app.http.answering.problems import BillingUnavailable
 from tests.commands.conftest import Desk
 from tests.fixtures.remembered import forget_everywhere
-from tests.http.logged_in import api, desk, hana, hurried
+from tests.http.logged_in import api, desk, hana, short_timeouts
 
-__all__ = ["api", "desk", "hana", "hurried"]
+__all__ = ["api", "desk", "hana", "short_timeouts"]
 
 ADDRESS = {"address1": "1-1", "city": "Chiyoda", "state": "Tokyo", "postcode": "100-0001", "country": "JP"}
 WRITES: dict[str, tuple[str, str, Any]] = {
@@ -49,7 +49,7 @@ LONG_AGO = timedelta(hours=2)
 
 @pytest.fixture
 async def ids(desk: Desk, hana: Actor) -> dict[str, str]:
-    """What Hana has."""
+    """Return what Hana has."""
     service = await desk.pool.fetchval("SELECT min(subscription_id) FROM read_model.subscriptions")
     return {"invoice": await desk.bill(hana), "other": await desk.bill(hana), "service": service}
 
@@ -237,7 +237,7 @@ async def test_an_invoice_that_only_the_body_names_may_be_absent_and_the_documen
 async def test_a_card_added_on_whmcss_page_is_shown_without_a_webhook(
     api: httpx.AsyncClient, desk: Desk, hana: Actor
 ) -> None:
-    """What the route's description tells a frontend to do when the customer returns."""
+    """The steps that the route's description asks of a frontend when the customer returns."""
     before = len((await api.get("/api/payment-methods")).json()["items"])
     added = await desk.sandbox.control.post(f"/whmcs/clients/{hana.whmcs_client_id}/pay-methods", json={"silent": True})
     added.raise_for_status()

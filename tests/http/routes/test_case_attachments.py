@@ -1,4 +1,4 @@
-"""Files of support cases: one's own and those that staff share, told by their content, bounded, attached once."""
+"""Files of support cases: own ones and those that staff share, recognised by their content, bounded, attached once."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def attach(
 
 
 async def by_staff(sandbox: Any, case_id: str, visibility: str) -> str:
-    """A file that staff put on the case; its document's id."""
+    """Put a file on the case as staff do, and return its document's id."""
     version = {
         "Title": f"for {visibility}",
         "PathOnClient": "notes.pdf",

@@ -1,4 +1,5 @@
-"""The event stream over real sockets: changes are told, nothing is lost, no stranger hears, the slow are cut off."""
+"""The event stream over real sockets: changes are sent, nothing is lost, strangers get nothing, slow readers are cut
+off."""
 
 import asyncio
 import json
@@ -57,7 +58,7 @@ class Reader:
                 found[name] = value
 
     async def mark(self) -> str:
-        """The first position that the stream tells, with an event or without."""
+        """Return the first position that the stream sends, with an event or without."""
         while not (line := await anext(self._lines)).startswith("id: "):
             pass
         return line.removeprefix("id: ")
@@ -178,7 +179,7 @@ async def test_news_of_the_catalog_are_resumed_like_the_accounts_own_and_repeate
 async def test_a_change_without_new_content_sends_no_event(
     portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
-    """An edit of the client makes every service be computed anew, and none of them another."""
+    """An edit of the client recomputes every service, and changes none."""
     await add_customer("hana")
     hana = await log_in(portal[1], "hana")
     owner = {"owner_id": "client-hana"}

@@ -62,7 +62,7 @@ class Follower:
 
 @asynccontextmanager
 async def followed(client: httpx.AsyncClient, session: dict[str, str]) -> AsyncIterator[Follower]:
-    """A stream of a session, which has been looked at once."""
+    """Open a stream of a session that has been checked once."""
     async with stream(client, session["token"]) as reader:
         follower = Follower(reader)
         await follower.goes_on(0.2)

@@ -74,7 +74,7 @@ def test_a_read_that_an_event_overtook_is_asked_for_again_unless_it_says_the_sam
 
 
 def test_a_read_that_began_after_all_that_was_received_is_the_truth_whatever_its_version() -> None:
-    """A transaction stamps the record when it writes and is told with the time at which it commits."""
+    """A transaction stamps the record when it writes, and its event has the time at which it commits."""
     verdict, record = merge(
         mirrored({"Status": "Processed"}, at=10), order({"Status": "Draft"}, at=5, read_at=instant(11))
     )
@@ -103,7 +103,7 @@ def test_a_partial_change_of_a_deleted_record_asks_to_read_it() -> None:
 
 
 def test_a_whole_event_in_the_same_second_that_contradicts_is_settled_by_reading_again() -> None:
-    """A creation that is told after its read-back, or an undelete: which is later cannot be told."""
+    """A creation that arrives after its read-back, or an undelete: which is later cannot be known."""
     assert merge(mirrored({"Status": "Approved"}), order({"Status": "Draft"}, read_at=None)) == ("reread", None)
     assert merge(mirrored({"Status": "Draft"}, deleted=True), order({"Status": "Draft"}, read_at=None)) == (
         "reread",

@@ -24,7 +24,7 @@ COUNT = "SELECT count(*) FROM mirror.records WHERE source = 'salesforce' AND obj
 
 
 def salesforce_id(fifteen: str) -> str:
-    """The 18-character spelling: three letters that tell which of the fifteen are capitals."""
+    """Return the 18-character spelling: three letters that encode which of the fifteen are capitals."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
     parts = [fifteen[start : start + 5] for start in (0, 5, 10)]
     return fifteen + "".join(letters[sum(1 << n for n, c in enumerate(part) if c.isupper())] for part in parts)

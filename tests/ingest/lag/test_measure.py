@@ -12,14 +12,14 @@ from app.ingest.lag.measure import measure
 from app.ingest.lag.metrics import Metrics, rendered
 from app.ingest.lag.report import Measures, concerns
 from tests.fixtures.changes import change
-from tests.ingest.poisoned import Stand
+from tests.ingest.poisoned import Pipeline
 
 FEED = "/data/Portal__chn"
 
 
 @pytest.fixture
-def stand(pool: asyncpg.Pool) -> Stand:
-    return Stand(pool)
+def pipeline(pool: asyncpg.Pool) -> Pipeline:
+    return Pipeline(pool)
 
 
 async def heard(pool: asyncpg.Pool, age_seconds: int, state: str = "live") -> None:
@@ -33,7 +33,7 @@ async def heard(pool: asyncpg.Pool, age_seconds: int, state: str = "live") -> No
 
 
 def value(text: bytes, name: str) -> float | None:
-    """A sample of the text format by its name with labels."""
+    """Return a sample of the text format by its name with labels."""
     found = re.search(rf"^{re.escape(name)} (\S+)$", text.decode(), re.M)
     return float(found[1]) if found else None
 
@@ -79,20 +79,20 @@ async def test_a_feed_that_never_brought_an_event_does_not_seem_to_have_brought_
     assert b"feed_last_event_age_seconds{" not in text
 
 
-async def test_lag_is_measured_in_count_and_in_time_and_parked_records_apart(stand: Stand) -> None:
-    await heard(stand.pool, 1)
-    await stand.park(change("whmcs", "invoice", "1", {"note": "poison"}))
-    await stand.pool.execute("UPDATE ingest.inbox SET received_at = now() - interval '9 hours'")
-    measured, found, text = await look(stand.pool)
+async def test_lag_is_measured_in_count_and_in_time_and_parked_records_apart(pipeline: Pipeline) -> None:
+    await heard(pipeline.pool, 1)
+    await pipeline.park(change("whmcs", "invoice", "1", {"note": "poison"}))
+    await pipeline.pool.execute("UPDATE ingest.inbox SET received_at = now() - interval '9 hours'")
+    measured, found, text = await look(pipeline.pool)
     assert [(lane.lane, lane.open, lane.oldest_seconds) for lane in measured.lanes] == [
         ("apply", 1, 0.0),
         ("fetch", 0, 0.0),
     ]
     assert measured.dead_letters.count == 1
     assert [sentence for sentence in found if "dead letters" in sentence] == found
-    await stand.inbox.submit([change("whmcs", "invoice", str(number), {}) for number in range(2, 40)])
-    await stand.pool.execute("UPDATE ingest.inbox SET received_at = now() - interval '90 s' WHERE record_id = '2'")
-    measured, found, text = await look(stand.pool)
+    await pipeline.inbox.submit([change("whmcs", "invoice", str(number), {}) for number in range(2, 40)])
+    await pipeline.pool.execute("UPDATE ingest.inbox SET received_at = now() - interval '90 s' WHERE record_id = '2'")
+    measured, found, text = await look(pipeline.pool)
     assert value(text, 'portal_inbox_open{lane="apply"}') == 39
     oldest = value(text, 'portal_inbox_oldest_open_seconds{lane="apply"}')
     assert oldest is not None
@@ -140,15 +140,17 @@ async def test_scrapes_share_a_look_and_no_look_means_no_figures(pool: asyncpg.P
     assert b"inbox_open" not in text
 
 
-async def test_latency_is_measured_per_lane_and_origin(stand: Stand) -> None:
-    await stand.inbox.submit([change("whmcs", "invoice", str(number), {}, origin="cdc") for number in range(10)])
-    await stand.inbox.submit([change("whmcs", "client", "1", {}, origin="backfill")])
-    await stand.drain()
-    await stand.pool.execute(
+async def test_latency_is_measured_per_lane_and_origin(pipeline: Pipeline) -> None:
+    await pipeline.inbox.submit([change("whmcs", "invoice", str(number), {}, origin="cdc") for number in range(10)])
+    await pipeline.inbox.submit([change("whmcs", "client", "1", {}, origin="backfill")])
+    await pipeline.drain()
+    await pipeline.pool.execute(
         "UPDATE ingest.inbox SET occurred_at = settled_at - interval '2 s', received_at = settled_at - interval '1 s'"
     )
-    await stand.pool.execute("UPDATE ingest.inbox SET settled_at = settled_at - interval '1 day' WHERE record_id = '9'")
-    found: dict[str, Any] = {each.origin: each for each in await latencies(stand.pool, timedelta(minutes=5))}
+    await pipeline.pool.execute(
+        "UPDATE ingest.inbox SET settled_at = settled_at - interval '1 day' WHERE record_id = '9'"
+    )
+    found: dict[str, Any] = {each.origin: each for each in await latencies(pipeline.pool, timedelta(minutes=5))}
     cdc, backfill = found["cdc"], found["backfill"]
     assert (cdc.lane, cdc.settled, cdc.last_minute) == ("apply", 9, 9)
     assert (cdc.lag_p50_seconds, cdc.wait_p99_seconds) == (2.0, 1.0)

@@ -23,7 +23,7 @@ async def account(resources: Resources, sandbox: Any) -> UUID:
 
 
 async def opened(sandbox: Any, **more: Any) -> str:
-    """A case as the portal opens it."""
+    """Open a case as the portal does."""
     body = {
         "AccountId": sandbox.customer(with_whmcs=True)["salesforce_account_id"],
         "Subject": "No signal",

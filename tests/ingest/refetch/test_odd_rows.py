@@ -23,7 +23,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.queries import cases
 from app.queries.reading import page
 from tests.fixtures.changes import change
-from tests.fixtures.salesforce_stand_in import stand
+from tests.fixtures.salesforce_stand_in import stand_in
 from tests.integrations.salesforce.rude import RudeOrg, framed, refused, rude_org
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -52,14 +52,14 @@ ODD: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 async def org(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RudeOrg]:
     async with (
-        stand(tmp_path_factory.mktemp("stand")) as running,
+        stand_in(tmp_path_factory.mktemp("stand_in")) as running,
         rude_org(running, tmp_path_factory.mktemp("org")) as found,
     ):
         yield found
 
 
 def answering(org: RudeOrg, *rows: dict[str, Any]) -> SalesforceClient:
-    """A client of an org whose every query finds these rows."""
+    """Return a client of an org whose every query finds these rows."""
     body = {"done": True, "totalSize": len(rows), "records": rows}
     org.answers(lambda asked: framed(json.dumps(body).encode()))
     client: SalesforceClient = org.client

@@ -1,4 +1,5 @@
-"""Canaries, end to end: what answers and delivers nothing is noticed, told, and heard again once it delivers."""
+"""Canaries, end to end: a feed that answers and delivers nothing is noticed, reported, and live again once it
+delivers."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What a price book entry says now: nobody is told that a product was withdrawn because of an answer that is spoilt."""
+"""Prices of price book entries: a spoilt answer never makes a product look withdrawn."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""A query goes on when Salesforce forgets where it was; and whether a record is gone is told on proof."""
+"""A query continues when Salesforce forgets its position, and a record counts as deleted on proof only."""
 
 import json
 from collections.abc import AsyncIterator

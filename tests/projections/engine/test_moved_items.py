@@ -1,4 +1,4 @@
-"""When the owner of a record changes, its rows go with it and nothing stays behind with the old customer."""
+"""Moved records: when the owner of a record changes, its rows move too and nothing stays with the old customer."""
 
 from uuid import UUID
 

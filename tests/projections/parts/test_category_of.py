@@ -24,7 +24,7 @@ def _record(source: str, kind: str, record_id: str, data: dict[str, Any]) -> Rec
 
 
 def told(products: Sequence[Record], group: str | None) -> tuple[str, list[tuple[str, str, str, str]]]:
-    """The category, and what is counted as not to be told."""
+    """Return the category, and what was counted as unknown."""
     unreadable.taken()
     service = _record("whmcs", "service", "55", {"groupname": group})
     found = category_of(service, products, GROUPS)

@@ -19,7 +19,7 @@ NAMES = ("adjustment", "subtotal", "tax", "credit", "total", "paid", "refunded",
 
 
 def bill(*amounts: Any, **more: Any) -> dict[str, Any]:
-    """An invoice with lines of these amounts."""
+    """Return an invoice with lines of these amounts."""
     lines = [{"type": "Item", "amount": amount} for amount in amounts]
     return {"currencycode": "USD", "items": lines, "transactions": [], "total": "10.00", **more}
 

@@ -1,4 +1,4 @@
-"""A rebuild fills beside the serving generation, is compared, swaps in an instant and can be taken back."""
+"""A rebuild fills a generation next to the serving one, is compared, swaps in an instant and can be reverted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""The layers: what was drawn before a change is never kept behind it, also where the stamp is the same again."""
+"""The layers: an answer rendered before a change is never kept after it, not even under the same version."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

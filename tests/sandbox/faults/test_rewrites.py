@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from sandbox.faults import rewrites
-from tests.sandbox.conftest import Stand, Whmcs, browser, script
+from tests.sandbox.conftest import SandboxProcess, Whmcs, browser, script
 
 PLACES = {"salesforce": "/services/data/", "freebit": "/emptool/api/authOem/", "whm": "/json-api/version"}
 
 
-def asked(stand: Stand, upstream: str, **options: Any) -> httpx.Response:
-    with browser(stand, upstream, **options) as http:
+def asked(sandbox_process: SandboxProcess, upstream: str, **options: Any) -> httpx.Response:
+    with browser(sandbox_process, upstream, **options) as http:
         return http.request("GET" if upstream == "salesforce" else "POST", PLACES[upstream])
 
 
@@ -25,11 +25,11 @@ def spoilt(whmcs: Whmcs, control: httpx.Client, how: str, action: str = "GetClie
 
 @pytest.mark.parametrize("upstream", PLACES)
 def test_a_rewrite_changes_the_bytes_of_every_upstreams_answer(
-    stand: Stand, control: httpx.Client, upstream: str
+    sandbox_process: SandboxProcess, control: httpx.Client, upstream: str
 ) -> None:
-    plain = asked(stand, upstream)
+    plain = asked(sandbox_process, upstream)
     script(control, upstream, "rewrite", how="bom")
-    marked = asked(stand, upstream)
+    marked = asked(sandbox_process, upstream)
     assert marked.content.startswith(b"\xef\xbb\xbf")
     assert json.loads(marked.content[3:]).__class__ is plain.json().__class__
     assert marked.status_code == plain.status_code
@@ -39,10 +39,10 @@ def test_a_rewrite_changes_the_bytes_of_every_upstreams_answer(
 @pytest.mark.parametrize("how", rewrites.HOWS)
 @pytest.mark.parametrize("upstream", PLACES)
 def test_every_rewrite_can_be_had_from_every_upstream(
-    stand: Stand, control: httpx.Client, upstream: str, how: str
+    sandbox_process: SandboxProcess, control: httpx.Client, upstream: str, how: str
 ) -> None:
     script(control, upstream, "rewrite", how=how)
-    answer = asked(stand, upstream)
+    answer = asked(sandbox_process, upstream)
     assert answer.status_code < 500
     assert int(answer.headers["content-length"]) == len(answer.content)
 
@@ -112,24 +112,24 @@ def test_a_rewrite_that_cannot_be_made_is_refused(control: httpx.Client, fault: 
 
 @pytest.mark.parametrize("upstream", PLACES)
 def test_retry_after_comes_with_a_status_and_with_being_down(
-    stand: Stand, control: httpx.Client, upstream: str
+    sandbox_process: SandboxProcess, control: httpx.Client, upstream: str
 ) -> None:
     script(control, upstream, "status", status=429, retry_after=20)
     script(control, upstream, "down", count=1, retry_after="Wed, 21 Oct 2026 07:28:00 GMT", skip=1)
-    first, second = asked(stand, upstream), asked(stand, upstream)
+    first, second = asked(sandbox_process, upstream), asked(sandbox_process, upstream)
     assert (first.status_code, first.headers["retry-after"]) == (429, "20")
     assert (second.status_code, second.headers["retry-after"]) == (503, "Wed, 21 Oct 2026 07:28:00 GMT")
 
 
 @pytest.mark.parametrize("upstream", PLACES)
 def test_a_proxy_answers_404_in_html_and_another_leads_elsewhere(
-    stand: Stand, control: httpx.Client, upstream: str
+    sandbox_process: SandboxProcess, control: httpx.Client, upstream: str
 ) -> None:
     script(control, upstream, "status", status=404, page=True)
-    lost = asked(stand, upstream)
+    lost = asked(sandbox_process, upstream)
     assert (lost.status_code, lost.headers["content-type"]) == (404, "text/html; charset=utf-8")
     script(control, upstream, "redirect", location="https://elsewhere.example/login")
-    led = asked(stand, upstream)
+    led = asked(sandbox_process, upstream)
     assert (led.status_code, led.headers["location"]) == (302, "https://elsewhere.example/login")
 
 
@@ -139,10 +139,12 @@ def test_headers_can_say_what_is_not_so(whmcs: Whmcs, control: httpx.Client) -> 
 
 
 @pytest.mark.parametrize("upstream", PLACES)
-def test_a_dripping_answer_comes_byte_by_byte(stand: Stand, control: httpx.Client, upstream: str) -> None:
+def test_a_dripping_answer_comes_byte_by_byte(
+    sandbox_process: SandboxProcess, control: httpx.Client, upstream: str
+) -> None:
     script(control, upstream, "drip", rate=2)
     began = time.monotonic()
-    with browser(stand, upstream) as http:
+    with browser(sandbox_process, upstream) as http:
         method = "GET" if upstream == "salesforce" else "POST"
         with http.stream(method, PLACES[upstream]) as response:
             drops = response.iter_raw()
@@ -152,19 +154,19 @@ def test_a_dripping_answer_comes_byte_by_byte(stand: Stand, control: httpx.Clien
 
 @pytest.mark.parametrize("kind", ["timeout", "reset", "garbage", "empty"])
 def test_salesforce_fails_in_all_the_ways_in_which_the_others_do(
-    stand: Stand, control: httpx.Client, kind: str
+    sandbox_process: SandboxProcess, control: httpx.Client, kind: str
 ) -> None:
     script(control, "salesforce", kind)
     if kind in ("timeout", "reset"):
         with pytest.raises((httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ReadError)):
-            asked(stand, "salesforce")
+            asked(sandbox_process, "salesforce")
     else:
-        assert asked(stand, "salesforce").content[:6] in (b"", b"<br />")
-    assert asked(stand, "salesforce").status_code == 200
+        assert asked(sandbox_process, "salesforce").content[:6] in (b"", b"<br />")
+    assert asked(sandbox_process, "salesforce").status_code == 200
 
 
-def test_the_token_endpoint_refuses_in_its_own_shape(stand: Stand, control: httpx.Client) -> None:
+def test_the_token_endpoint_refuses_in_its_own_shape(sandbox_process: SandboxProcess, control: httpx.Client) -> None:
     script(control, "salesforce", "status", operation="token", status=401)
-    with browser(stand, "salesforce") as http:
+    with browser(sandbox_process, "salesforce") as http:
         refused = http.post("/services/oauth2/token", data={"grant_type": "client_credentials"})
     assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")

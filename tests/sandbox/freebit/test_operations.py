@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from tests.sandbox.conftest import Stand, browser, wait_for
+from tests.sandbox.conftest import SandboxProcess, browser, wait_for
 
 EID = "89" * 16
 PATH = "/emptool/api/{}/"
@@ -62,9 +62,9 @@ class Freebit:
 
 
 @pytest.fixture
-def freebit(stand: Stand, control: httpx.Client) -> Iterator[Freebit]:
-    known = stand.state["freebit"]
-    with browser(stand, "freebit") as http:
+def freebit(sandbox_process: SandboxProcess, control: httpx.Client) -> Iterator[Freebit]:
+    known = sandbox_process.state["freebit"]
+    with browser(sandbox_process, "freebit") as http:
         client = Freebit(http)
         client.key = client.call("authOem", oemId=known["oem_id"], oemKey=known["oem_key"])["authKey"]
         yield client

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.sandbox.conftest import Stand, browser
+from tests.sandbox.conftest import SandboxProcess, browser
 
 
 @dataclass
@@ -39,14 +39,14 @@ NEW = {"username": "cshop01", "domain": "shop.example.jp", "plan": "Hosting Basi
 
 
 @pytest.fixture
-def whm(stand: Stand, control: httpx.Client) -> Iterator[Whm]:
-    known = stand.state["whm"]
-    with browser(stand, "whm", headers={"Authorization": f"whm {known['user']}:{known['token']}"}) as http:
+def whm(sandbox_process: SandboxProcess, control: httpx.Client) -> Iterator[Whm]:
+    known = sandbox_process.state["whm"]
+    with browser(sandbox_process, "whm", headers={"Authorization": f"whm {known['user']}:{known['token']}"}) as http:
         yield Whm(http)
 
 
-def test_a_wrong_token_is_refused_with_403_in_a_shape_of_its_own(stand: Stand) -> None:
-    with browser(stand, "whm", headers={"Authorization": "Bearer x"}) as http:
+def test_a_wrong_token_is_refused_with_403_in_a_shape_of_its_own(sandbox_process: SandboxProcess) -> None:
+    with browser(sandbox_process, "whm", headers={"Authorization": "Bearer x"}) as http:
         response = http.post("/json-api/version", data={"api.version": "1"})
     assert response.status_code == 403
     assert response.json()["cpanelresult"]["error"] == "Access denied"
@@ -151,7 +151,7 @@ def test_packages_carry_the_names_of_the_hosting_plans(whm: Whm) -> None:
 
 
 def uapi(whm: Whm, function: str, **params: str) -> dict[str, Any]:
-    """What a UAPI function answered within the call, which succeeds whatever that is."""
+    """Return the answer of a UAPI function within the call, which succeeds either way."""
     module, _, name = function.partition("::")
     within = {"cpanel.user": "cshop01", "cpanel.module": module, "cpanel.function": name}
     answer: dict[str, Any] = whm.call("uapi_cpanel", **within, **params)["uapi"]

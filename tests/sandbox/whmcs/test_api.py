@@ -5,7 +5,7 @@ import base64
 import httpx
 import pytest
 
-from tests.sandbox.conftest import Stand, Whmcs, browser
+from tests.sandbox.conftest import SandboxProcess, Whmcs, browser
 
 
 def serialized(values: dict[int, str]) -> str:
@@ -110,8 +110,8 @@ def test_text_comes_back_with_html_entities_and_slashes_escaped_as_php_does(whmc
     assert "https:\\/\\/localhost" in raw
 
 
-def test_a_login_is_proved_with_the_users_password(whmcs: Whmcs, stand: Stand) -> None:
-    person = stand.state["customers"][0]
+def test_a_login_is_proved_with_the_users_password(whmcs: Whmcs, sandbox_process: SandboxProcess) -> None:
+    person = sandbox_process.state["customers"][0]
     good = whmcs.call("ValidateLogin", email=person["email"], password2=person["password"])
     assert good["userid"] == 6001
     assert whmcs.refusal("ValidateLogin", email=person["email"], password2="x") == "Email or Password Invalid"
@@ -156,13 +156,13 @@ def test_a_multipart_form_is_read_like_any_other(whmcs: Whmcs) -> None:
     assert response.json()["whmcs"]["version"] == "8.13.1"
 
 
-def test_http_and_https_serve_the_same_install(stand: Stand, whmcs: Whmcs) -> None:
-    with httpx.Client(base_url=stand.state["whmcs"]["http_url"], trust_env=False) as plain:
+def test_http_and_https_serve_the_same_install(sandbox_process: SandboxProcess, whmcs: Whmcs) -> None:
+    with httpx.Client(base_url=sandbox_process.state["whmcs"]["http_url"], trust_env=False) as plain:
         other = Whmcs(plain, whmcs.identifier, whmcs.secret)
         other.call("UpdateClient", clientid=1002, city="Naha")
     assert whmcs.call("GetClientsDetails", clientid=1002)["client"]["city"] == "Naha"
 
 
-def test_only_post_reaches_the_api(stand: Stand, control: httpx.Client) -> None:
-    with browser(stand, "whmcs") as http:
+def test_only_post_reaches_the_api(sandbox_process: SandboxProcess, control: httpx.Client) -> None:
+    with browser(sandbox_process, "whmcs") as http:
         assert http.get("/includes/api.php").status_code == 405

@@ -4,7 +4,7 @@ import time
 
 import httpx
 
-from tests.sandbox.conftest import Receiver, Stand, Whmcs, script, signature, wait_for
+from tests.sandbox.conftest import Receiver, SandboxProcess, Whmcs, script, signature, wait_for
 
 ORDER = {"clientid": 1001, "paymentmethod": "mailin", "pid": [306], "billingcycle": ["monthly"], "noinvoice": 1}
 
@@ -19,12 +19,12 @@ def test_accepting_an_order_fires_hooks_for_the_order_and_each_active_service(wh
 
 
 def test_every_webhook_is_signed_over_its_id_its_time_and_its_body(
-    stand: Stand, control: httpx.Client, receiver: Receiver
+    sandbox_process: SandboxProcess, control: httpx.Client, receiver: Receiver
 ) -> None:
     control.patch("/whmcs/clients/1001", json={"city": "Nara"}).raise_for_status()
     receiver.wait(1)
     headers, body = receiver.requests[0]
-    assert headers["webhook-signature"] == signature(stand.state["whmcs"]["webhook_secret"], headers, body)
+    assert headers["webhook-signature"] == signature(sandbox_process.state["whmcs"]["webhook_secret"], headers, body)
     assert abs(time.time() - int(headers["webhook-timestamp"])) < 30
     assert headers["webhook-id"].startswith("msg_")
 

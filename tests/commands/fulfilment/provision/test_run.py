@@ -35,7 +35,7 @@ WRITES = (
 
 
 async def activated(desk: Any) -> tuple[Any, str]:
-    """A hosting order of the product with the whole template, active; nothing is set up yet."""
+    """Return an active hosting order of the product with the whole template; nothing is set up yet."""
     actor = await desk.customer()
     await desk.sandbox.fault("whm", "down", operation="Mysql::get_restrictions", count=1)
     order_id = await desk.place(actor, await desk.basket("hosting", **WHOLE))
@@ -46,7 +46,7 @@ async def activated(desk: Any) -> tuple[Any, str]:
 
 
 async def paid(desk: Any, actor: Any, order_id: str) -> None:
-    """The invoice of an instant order is paid, and the order goes on until it is active."""
+    """Pay the invoice of an instant order and run the order until it is active."""
     invoice_id = (await desk.journal(order_id))["facts"]["invoice_id"]
     (await desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/pay")).raise_for_status()
     await desk.hurry(order_id)
@@ -179,7 +179,7 @@ async def test_a_kill_after_a_write_repeats_nothing(desk: Any, operation: str) -
 
 
 def worker(settings: Settings) -> subprocess.Popen[bytes]:
-    """A worker as a process of its own."""
+    """Start a worker as a process of its own."""
     own = {field.name.upper(): str(getattr(settings, field.name)) for field in msgspec.structs.fields(Settings)}
     argv = [sys.executable, "-m", "app.cli", "worker"]
     return subprocess.Popen(argv, env=os.environ | own | {"SWEEP_SECONDS": "1"}, stderr=subprocess.DEVNULL)

@@ -19,7 +19,7 @@ mailboxes = ["info", "first.last"]
 
 @pytest.fixture(autouse=True)
 def forgotten() -> None:
-    """What another test read under the same name."""
+    """Drop the templates that another test read under the same name."""
     templates.load.cache_clear()
 
 

@@ -25,7 +25,7 @@ def customer(sandbox: Any) -> dict[str, Any]:
 
 
 async def a_login(sandbox: Any, email: str, **more: Any) -> int:
-    """A user of WHMCS whose password is `pw`."""
+    """Create a user of WHMCS whose password is `pw`."""
     body = {"email": email, "password": "pw", **more}
     response = await sandbox.control.post("/whmcs/users", json=body)
     response.raise_for_status()
@@ -41,7 +41,7 @@ async def without_get_users(sandbox: Any) -> None:
 
 
 async def owner_moves(sandbox: Any, customer: dict[str, Any], email: str) -> None:
-    """The owner's login gets another address; the client keeps its own."""
+    """Change the address of the owner's login; the client keeps its own."""
     client = (await sandbox.control.get(f"/whmcs/clients/{customer['whmcs_client_id']}")).json()
     body = {"email": email, "password": "pw"}
     (await sandbox.control.patch(f"/whmcs/users/{client['owner_user_id']}", json=body)).raise_for_status()

@@ -285,7 +285,7 @@ async def test_of_two_simultaneous_links_one_succeeds(context: Context, two: lis
 
 
 async def test_a_killed_link_leaves_nothing_or_everything(context: Context, two: list[dict[str, Any]]) -> None:
-    """User, mapping, mails and the wish to read the account are one transaction."""
+    """User, mapping, mails and the request to read the account are one transaction."""
     token = (await offered(context, two[0]["email"], two[0]["password"])).link_token
     await context.pool.execute(
         "CREATE FUNCTION portal.trip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'killed'; END $$"

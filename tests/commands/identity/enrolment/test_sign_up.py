@@ -32,7 +32,7 @@ from tests.fixtures.enrolling import ANYBODY, PASSWORD, TRIES, begun, mails, pro
 
 @pytest.fixture
 async def context(sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis, sandbox: Any) -> AsyncIterator[Context]:
-    """A portal on the sandbox that gives up on WHMCS soon."""
+    """A portal on the sandbox with short time-outs for WHMCS."""
     quick = msgspec.structs.replace(sandbox_settings, whmcs_write_timeout_seconds=0.7, salesforce_timeout_seconds=3.0)
     async with open_resources(quick) as r:
         yield r.context
@@ -115,7 +115,7 @@ async def test_what_an_upstream_broke_the_same_request_finishes(
 
 
 async def once_let_in(context: Context, proof: CompleteSignUp) -> Any:
-    """Sign up, again and again while the portal leaves an upstream alone that did not answer a moment ago."""
+    """Sign up, and try again while a breaker is open."""
     async with asyncio.timeout(90):
         while True:
             try:

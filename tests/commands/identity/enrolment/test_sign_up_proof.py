@@ -1,4 +1,5 @@
-"""Who may sign up for a customer number: whoever reads the mailbox on file, and nobody learns anything before."""
+"""Proof of a customer number: the reader of the mailbox on file may sign up, and no other person learns anything
+before."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

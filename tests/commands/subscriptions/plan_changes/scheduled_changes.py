@@ -10,7 +10,7 @@ from app.commands.subscriptions.plan_changes.run_due import make_due
 
 
 def in_days(days: int, country: str = "JP") -> date:
-    """The customer's own day, so far ahead."""
+    """Return the customer's date some days ahead."""
     return today(country, "Asia/Tokyo") + timedelta(days=days)
 
 
@@ -27,7 +27,7 @@ async def plan(desk: Any, actor: Actor, service_id: str, sku: str, direction: An
 
 
 async def its_day(desk: Any, service_id: str) -> None:
-    """The day has come, and no worker holds it."""
+    """Make the change due, with no worker holding it."""
     await desk.pool.execute(
         "UPDATE portal.scheduled_changes SET due_at = now(), next_attempt_at = now() "
         "WHERE subscription_id = $1 AND state = 'waiting'",
@@ -36,7 +36,7 @@ async def its_day(desk: Any, service_id: str) -> None:
 
 
 async def on_its_day(desk: Any, service_id: str) -> Any:
-    """The worker on that day; the row as it is then."""
+    """Run the worker on the day of the change, and return its row after that."""
     await its_day(desk, service_id)
     await make_due(desk.context)
     await desk.settle()
@@ -44,14 +44,14 @@ async def on_its_day(desk: Any, service_id: str) -> Any:
 
 
 async def row(desk: Any, service_id: str) -> Any:
-    """The latest one of a service."""
+    """Return the latest scheduled change of a service."""
     return await desk.pool.fetchrow(
         "SELECT * FROM portal.scheduled_changes WHERE subscription_id = $1 ORDER BY created_at DESC LIMIT 1", service_id
     )
 
 
 async def told(desk: Any, service_id: str) -> list[Any]:
-    """What the timeline says of changes of plan, the earliest first."""
+    """Return the timeline's events of plan changes, the earliest first."""
     return list(
         await desk.pool.fetch(
             "SELECT kind, notifies, document FROM read_model.timeline_subscriptions "

@@ -208,7 +208,8 @@ async def test_a_doubtful_answer_on_the_day_is_looked_into_and_never_asked_twice
 
 
 async def test_what_was_ordered_and_given_up_by_the_customer_meanwhile_is_not_ordered_again(desk: Any) -> None:
-    """Killed after the order and before our commit, then the invoice was cancelled: the wish was made all the same."""
+    """The worker was killed after the order and before its commit, then the invoice was cancelled: the change was made
+    all the same."""
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BASIC")
     planned = await plan(desk, actor, service_id, "HOSTING-PRO", "upgrade")
     key = f"scheduled:{planned.change_id}"
@@ -272,7 +273,7 @@ async def suspended(desk: Any, actor: Any, service_id: str) -> None:
 
 
 async def terminated(desk: Any, actor: Any, service_id: str) -> None:
-    """In the billing system, and nobody has told the portal yet."""
+    """Terminate the service in the billing system, without a webhook to the portal."""
     await desk.sandbox.control.patch(f"/whmcs/services/{service_id}", json={"status": "Terminated", "silent": True})
 
 

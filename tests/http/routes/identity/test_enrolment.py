@@ -35,7 +35,7 @@ async def code_of(resources: Resources, sandbox: Any, customer: dict[str, Any]) 
 async def assert_in_session(
     api: httpx.AsyncClient, resources: Resources, done: httpx.Response, customer: dict[str, Any]
 ) -> None:
-    """The answer opens the account, by bearer and by cookie, and what it wrote can be waited for."""
+    """Assert that the answer authenticates, by bearer and by cookie, and that its writes can be waited for."""
     assert done.status_code == 201, done.text
     assert done.headers["cache-control"] == "no-store"
     answer, token = done.json(), done.headers["consistency-token"]

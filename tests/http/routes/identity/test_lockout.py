@@ -1,6 +1,6 @@
-"""Lockout: strangers are slowed down wherever they come from, and whoever reads the user's mailbox is never locked out.
+"""Lockout: strangers are slowed down wherever they come from, and a reader of the user's mailbox is never locked out.
 
-Addresses are told by a proxy that the portal trusts.
+The addresses come from a proxy that the portal trusts.
 """
 
 import asyncio

@@ -60,7 +60,7 @@ SCHEMA = parse(
 
 
 def decoded(change_type, body=(), *, ids=("801000000000001AAA",), origin="", **bitmaps):
-    """An event through real Avro bytes, as it comes off the bus."""
+    """Return an event through real Avro bytes, as it comes off the bus."""
     header = {
         "entityName": "Order",
         "recordIds": list(ids),
@@ -171,7 +171,7 @@ def test_an_echo_of_our_own_write_is_distinguished_from_a_staff_change(origin, e
 
 
 def account_schema():
-    """The vendor's worked example: an Account of 23 fields."""
+    """Return the vendor's worked example: an Account of 23 fields."""
     names = [
         "ChangeEventHeader",
         "Name",

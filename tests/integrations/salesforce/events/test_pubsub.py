@@ -18,9 +18,9 @@ CHANNEL = "/data/Portal__chn"
 ELIGIBILITY = "/event/Account_Eligibility_Update__e"
 
 
-def staff(stand, name, record_id, **fields):
-    """A change by hand in the org."""
-    work = staff_work(stand.world)
+def staff(stand_in, name, record_id, **fields):
+    """Change a record by hand in the org."""
+    work = staff_work(stand_in.world)
     work.update(name, record_id, fields)
     work.commit()
 

@@ -35,7 +35,7 @@ class Tokens:
 
 @contextlib.asynccontextmanager
 async def served(**handlers: Any) -> AsyncIterator[PubSubClient]:
-    """A server with gRPC's default policies, and a client of it."""
+    """Run a server with gRPC's default policies, and yield a client of it."""
     server = grpc.aio.server()
     made = {
         name: (grpc.stream_stream_rpc_method_handler if name == "Subscribe" else grpc.unary_unary_rpc_method_handler)(
@@ -67,7 +67,7 @@ def response(start: int, count: int, size: int = 10) -> bytes:
 
 
 def bus_of(total: int, size: int, asked: list[int]) -> dict[str, Any]:
-    """A bus that holds so many events of one size and gives as many at a time as it is asked for."""
+    """Return a bus that holds so many events of one size and delivers as many at a time as are requested."""
 
     async def subscribe(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         position = None

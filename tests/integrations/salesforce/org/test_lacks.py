@@ -1,4 +1,4 @@
-"""What an org lacks is told from describe: nothing in a whole org, one sentence for each thing taken away."""
+"""What an org lacks according to describe: nothing in a complete org, one sentence for each thing taken away."""
 
 from dataclasses import replace
 

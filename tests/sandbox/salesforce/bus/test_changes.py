@@ -16,7 +16,7 @@ ELIGIBILITY = "/event/Account_Eligibility_Update__e"
 
 
 async def decode(salesforce, channel, consumed: pb.ConsumerEvent) -> dict[str, Any]:
-    """The record, with its bitmaps spelled out as field names the way a consumer has to."""
+    """Return the record, with its bitmaps spelled out as field names, as a consumer has to."""
     text = await schema_json(channel, salesforce.metadata(), consumed.event.schema_id)
     schema = json.loads(text)
     record = fastavro.schemaless_reader(io.BytesIO(consumed.event.payload), fastavro.parse_schema(schema), None)

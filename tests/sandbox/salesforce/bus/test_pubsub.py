@@ -10,7 +10,7 @@ import pytest
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
 from sandbox.salesforce.bus.pubsub_stream import Pace
-from tests.fixtures.salesforce_stand_in import Subscriber, account_id, schema_json, stand
+from tests.fixtures.salesforce_stand_in import Subscriber, account_id, schema_json, stand_in
 
 CHANNEL = "/data/Portal__chn"
 PREFIX = "sfdc.platform.eventbus.grpc."
@@ -158,7 +158,7 @@ async def test_a_silent_stream_carries_nothing_and_then_everything(rest, open_st
 
 async def test_a_stream_without_credit_is_ended_after_a_while(tmp_path):
     async with (
-        stand(tmp_path, Pace(keepalive_seconds=0.1, zero_credit_seconds=0.2)) as hasty,
+        stand_in(tmp_path, Pace(keepalive_seconds=0.1, zero_credit_seconds=0.2)) as hasty,
         grpc.aio.insecure_channel(hasty.plain) as channel,
         httpx.AsyncClient(base_url=hasty.control) as staff,
     ):

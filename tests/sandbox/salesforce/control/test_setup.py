@@ -3,13 +3,13 @@
 import httpx
 import pytest
 
-from tests.fixtures.salesforce_stand_in import DATA, PRICEBOOK_ID, account_id, stand
+from tests.fixtures.salesforce_stand_in import DATA, PRICEBOOK_ID, account_id, stand_in
 
 
 @pytest.fixture(scope="module")
 async def salesforce(tmp_path_factory):
     """An org of its own, since what is set up here stays."""
-    async with stand(tmp_path_factory.mktemp("setup")) as running:
+    async with stand_in(tmp_path_factory.mktemp("setup")) as running:
         yield running
 
 
@@ -79,7 +79,7 @@ async def test_an_org_with_places_takes_no_others(rest, staff):
 
 @pytest.fixture
 async def lost(staff):
-    """Takes rights away, and gives them back in the end."""
+    """A function that takes rights away; they are given back at the end."""
 
     async def take(**what):
         (await staff.put("/permissions", json=what)).raise_for_status()

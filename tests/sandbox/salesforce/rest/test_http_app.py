@@ -32,10 +32,14 @@ def order_parts(sku_entry: str, key: str) -> list[dict]:
     ]
 
 
-def assertion(stand, **changed) -> dict[str, str]:
-    claims = {"iss": stand.org.app.client_id, "sub": stand.org.app.username, "aud": "https://login.salesforce.com"}
+def assertion(stand_in, **changed) -> dict[str, str]:
+    claims = {
+        "iss": stand_in.org.app.client_id,
+        "sub": stand_in.org.app.username,
+        "aud": "https://login.salesforce.com",
+    }
     claims |= {"exp": int(time.time()) + 120} | changed
-    signed = jwt.encode(claims, changed.pop("key", stand.key_file.read_text()), "RS256")
+    signed = jwt.encode(claims, changed.pop("key", stand_in.key_file.read_text()), "RS256")
     return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed}
 
 
@@ -53,9 +57,9 @@ async def test_a_signed_assertion_buys_a_token_whose_user_is_the_integration_use
     assert info["preferred_username"] == salesforce.org.app.username
 
 
-def string_exp(stand, exp: str) -> dict[str, str]:
-    claims = {"iss": stand.org.app.client_id, "sub": stand.org.app.username, "aud": stand.https, "exp": exp}
-    signed = jwt.api_jws.encode(json.dumps(claims).encode(), stand.key_file.read_text(), "RS256")
+def string_exp(stand_in, exp: str) -> dict[str, str]:
+    claims = {"iss": stand_in.org.app.client_id, "sub": stand_in.org.app.username, "aud": stand_in.https, "exp": exp}
+    signed = jwt.api_jws.encode(json.dumps(claims).encode(), stand_in.key_file.read_text(), "RS256")
     return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed}
 
 

@@ -22,7 +22,7 @@ ORDER = {
 
 
 def services_of(whmcs: Whmcs, order: dict[str, str]) -> list[dict[str, str]]:
-    """The services that AddOrder named, in its order."""
+    """Return the services that AddOrder named, in its order."""
     rows = [whmcs.call("GetClientsProducts", serviceid=each) for each in order["serviceids"].split(",")]
     return [row["products"]["product"][0] for row in rows]
 

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.sandbox.conftest import Receiver, Stand, Whmcs, browser
+from tests.sandbox.conftest import Receiver, SandboxProcess, Whmcs, browser
 
 INVOICE_PAGE = "viewinvoice.php?id={}"
 METHODS_PAGE = "index.php/account/paymentmethods"
 
 
 @pytest.fixture
-def person(stand: Stand, whmcs: Whmcs) -> Iterator[httpx.Client]:
+def person(sandbox_process: SandboxProcess, whmcs: Whmcs) -> Iterator[httpx.Client]:
     """A browser, not logged in."""
-    with browser(stand, "whmcs", follow_redirects=True) as client:
+    with browser(sandbox_process, "whmcs", follow_redirects=True) as client:
         yield client
 
 
 def link(whmcs: Whmcs, path: str, client: int = 1001) -> str:
-    """A single sign-on link to a page."""
+    """Return a single sign-on link to a page."""
     answer = whmcs.call("CreateSsoToken", client_id=client, destination="sso:custom_redirect", sso_redirect_path=path)
     assert re.fullmatch(r"[0-9a-f]{40}", answer["access_token"])
     return str(answer["redirect_url"])
@@ -31,7 +31,9 @@ def bill(whmcs: Whmcs, client: int = 1001) -> str:
     return str(made["invoiceid"])
 
 
-def test_a_link_opens_its_page_and_works_once_only(whmcs: Whmcs, person: httpx.Client, stand: Stand) -> None:
+def test_a_link_opens_its_page_and_works_once_only(
+    whmcs: Whmcs, person: httpx.Client, sandbox_process: SandboxProcess
+) -> None:
     number = bill(whmcs)
     url = link(whmcs, INVOICE_PAGE.format(number))
     page = person.get(url)
@@ -39,7 +41,7 @@ def test_a_link_opens_its_page_and_works_once_only(whmcs: Whmcs, person: httpx.C
     assert page.url.path == "/viewinvoice.php"
     assert f"Invoice #{number}" in page.text
     assert "3,278" in page.text
-    with browser(stand, "whmcs", follow_redirects=True) as thief:
+    with browser(sandbox_process, "whmcs", follow_redirects=True) as thief:
         stolen = thief.get(url)
     assert stolen.status_code == 403
     assert "used already or has expired" in stolen.text
@@ -51,8 +53,8 @@ def test_a_link_dies_after_a_minute(whmcs: Whmcs, person: httpx.Client, control:
     assert person.get(url).status_code == 403
 
 
-def test_the_cookie_is_not_for_scripts_nor_for_plain_http(whmcs: Whmcs, stand: Stand) -> None:
-    with browser(stand, "whmcs") as client:
+def test_the_cookie_is_not_for_scripts_nor_for_plain_http(whmcs: Whmcs, sandbox_process: SandboxProcess) -> None:
+    with browser(sandbox_process, "whmcs") as client:
         answer = client.get(link(whmcs, METHODS_PAGE))
     assert answer.status_code == 302
     assert answer.headers["location"] == f"/{METHODS_PAGE}"
