@@ -1,4 +1,4 @@
-"""Which failures of Postgres are its own and pass, and that both ends of a connection notice when the other is gone."""
+"""Failures of Postgres that are temporary, and connections whose ends both notice when the other is gone."""
 
 import asyncio
 import socket

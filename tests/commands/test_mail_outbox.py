@@ -1,4 +1,4 @@
-"""What mails say: our words, the mailbox of a user, and nothing that somebody else wrote."""
+"""Texts of mails: our words, the mailbox of a user, and nothing that another person wrote."""
 
 from datetime import date
 from typing import Any

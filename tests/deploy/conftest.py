@@ -1,4 +1,4 @@
-"""What is installed elsewhere, tried against the stand-ins."""
+"""Fixtures for what is installed elsewhere, tried against the stand-ins."""
 
 import contextlib
 import json
@@ -89,7 +89,7 @@ class Whmcs:
         return [json.loads(path.read_text()) for path in sorted(self.spool.glob("*.json"))]
 
     def argv(self, *options: str) -> list[str]:
-        """How cron starts the sender."""
+        """Return the sender's command line as cron starts it."""
         return [self.php, str(self.hooks / "send.php"), *options]
 
     def send(self, *options: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""What `deploy/salesforce` holds, read from its XML."""
+"""The content of `deploy/salesforce`, read from its XML."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What an installation gets: the runtime lock and the wheel, which run every process and hold nothing that only a
+"""A production installation: the runtime lock and the wheel, which run every process and hold nothing that only a
 developer's machine needs."""
 
 import json

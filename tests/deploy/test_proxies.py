@@ -73,7 +73,7 @@ def test_both_proxies_keep_half_requests_and_greedy_sources_to_themselves() -> N
 
 
 class Behind:
-    """What stands behind a proxy: answers 200, and notes the heads of what it was asked."""
+    """A server behind a proxy: it answers 200 and records the heads of its requests."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -1,4 +1,4 @@
-"""What every read model must be: computed afresh, in a database of its own, from the upstreams' own state."""
+"""The expected read models: computed afresh, in a database of its own, from the upstreams' own state."""
 
 import asyncio
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ async def held(running: Resources, pool: asyncpg.Pool) -> Held:
 
 
 def compared(wanted: Held, found: Held) -> list[str]:
-    """Where they differ, as sentences."""
+    """Return the differences, as sentences."""
     return [line for table in wanted for line in _compared(table, wanted[table], found[table])]
 
 

@@ -1,4 +1,4 @@
-"""A projector that cannot digest what is poisonous, so that tests can park records."""
+"""A projector that fails on poisoned records, so that tests can park them."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ DUE = "UPDATE ingest.inbox SET next_attempt_at = now() - interval '1 second' WHE
 
 
 class Poisoned(ValueError):
-    """What poison raises, quoting the value as a careless projector would."""
+    """The error of a poisoned record, quoting the value as a careless projector would."""
 
 
 def refuse_poison(changed: Sequence[Record], poisonous: Collection[str] = ("poison",)) -> None:

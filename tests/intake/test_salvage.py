@@ -1,4 +1,4 @@
-"""What a broken answer still says, and what it does not."""
+"""Values that can be salvaged from a broken answer, and those that cannot."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What can be wrong with the bytes of an answer, whatever the upstream; and answers with one wrong value in them.
+"""Faults in the bytes of an answer, whatever the upstream, and answers with one wrong value in them.
 
 A test drives every method of a client against each row. Whatever comes, a client gives a value or an `UpstreamError`.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Clamd:
-    """What it was sent, and how it answers: `answer` to anything unless the content holds one of `known`."""
+    """A scanner daemon that records what it was sent. It answers `answer` unless the content holds one of `known`."""
 
     def __init__(self) -> None:
         self.address = ""

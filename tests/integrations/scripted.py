@@ -22,7 +22,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer. `drop` closes the connection instead; `hang` says nothing for so many seconds first; `raw` is the
+    """One answer. `drop` closes the connection instead; `hang` says nothing for so many seconds first; `raw` is the
     whole answer as it goes over the wire, after which the connection is closed."""
 
     body: Any = ""

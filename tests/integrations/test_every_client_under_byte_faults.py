@@ -35,7 +35,7 @@ LIFE = {"open", "close"}
 
 
 class Call(NamedTuple):
-    """How a call is made, and the names of the answers it reads."""
+    """The arguments of a call, and the names of the answers it reads."""
 
     given: tuple[Any, ...]
     reads: tuple[str, ...]
@@ -379,7 +379,7 @@ def _with(member: Callable[..., Any], client: Any) -> Callable[..., Any]:
 
 
 def storable(value: Any) -> bool:
-    """Whether UTF-8 and Postgres can hold every text in it."""
+    """Return whether UTF-8 and Postgres can hold every text in it."""
     written = msgspec.json.encode(value, enc_hook=vars)
     return b"\\u0000" not in written and b"\x00" not in written
 

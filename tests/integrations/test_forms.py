@@ -1,4 +1,4 @@
-"""What was sent and what was not: the difference between repeating safely and ordering twice."""
+"""Sent or not sent: the difference between repeating safely and ordering twice."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What an erasure could easily leave behind: parked changes, journals, generations, late copies."""
+"""Places that an erasure could easily forget: parked changes, journals, generations, late copies."""
 
 import json
 from typing import Any

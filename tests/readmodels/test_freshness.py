@@ -1,4 +1,4 @@
-"""Why an answer is stale: one reason, the same whatever the order of what it is made of."""
+"""Reasons of staleness: one per answer, the same in whatever order its parts are combined."""
 
 from itertools import permutations
 

@@ -178,7 +178,7 @@ def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
 
 
 def group_exists(pid: int) -> bool:
-    """Whether a process is alive."""
+    """Return whether a process is alive."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What may open a connection is named here: the read side and the HTTP room know no client library, not even a standard
+"""The modules that may open a connection: the read side and the HTTP room know no client library, not even a standard
 one. Import contracts of whole packages cannot say this, because `urllib.parse` and `http.HTTPStatus` are harmless."""
 
 import ast

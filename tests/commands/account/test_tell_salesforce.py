@@ -1,4 +1,4 @@
-"""What Salesforce hears of a portal customer, even when it was away at the time."""
+"""Updates of Salesforce about portal customers, sent even when it was unavailable at the time."""
 
 from typing import Any
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Which method is charged, and which goes: one's own alone, and never the last one while something is to be paid."""
+"""Choosing and removing payment methods: own ones alone, and never the last one while something is to be paid."""
 
 from typing import Any
 

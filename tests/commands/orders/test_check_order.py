@@ -35,7 +35,7 @@ async def exclusive_plans(desk: Any) -> tuple[str, str]:
 
 
 async def refusals(desk: Any) -> list[Refused]:
-    """Who orders what, and the rule that it breaks."""
+    """Yield orders and the rule that each breaks."""
     hana, poor = await desk.customer(internet="Home 1G"), await desk.customer(with_card=False)
     far, homeless = await desk.customer(number=1), await desk.customer(number=2)
     nowhere = dict.fromkeys(("address1", "city"), "") | {"silent": True}

@@ -1,4 +1,4 @@
-"""What a service uses and the way into its control panel: asked of the provider now, for one's own service alone."""
+"""Usage of a service and access to its control panel: requested live from the provider, for own services alone."""
 
 from typing import Any
 

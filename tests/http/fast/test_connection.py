@@ -45,7 +45,7 @@ class Wire:
         return int(head[0].split()[1]), headers, body
 
     async def ended(self) -> bool:
-        """Whether the server ends it now, without another byte."""
+        """Return whether the server ends the connection now, without another byte."""
         async with asyncio.timeout(60):
             try:
                 return await self.reader.read(1) == b""

@@ -1,4 +1,4 @@
-"""Who may come in: nobody without a session, except where it is said."""
+"""Authentication: no route is open without a session, except those declared so."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is for those inside: from their networks alone, limited, and made once for all who ask together."""
+"""Internal routes: from internal networks alone, limited, and rendered once for all concurrent callers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What browsers of other origins may send and read."""
+"""CORS: the requests that browsers of other origins may send, and the answers they may read."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""What an answer says of its age is true: whatever is silent, away, parked or was never read."""
+"""Freshness in answers is true, whatever is silent, unavailable, parked or was never read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -326,6 +326,6 @@ async def test_no_read_waits_for_a_table_of_the_writing_side(
 
 
 def _is_a_read(path: str) -> bool:
-    """What an account or everybody may ask, but for what is read live and for streams."""
+    """Return whether a route is a read of an account or of everybody, live reads and streams left out."""
     live = ("/api/cases", "/usage", "/api/events", "/api/admin", "/api/health", "/api/auth", "/api/commands")
     return path.startswith("/api/") and not any(word in path for word in live)

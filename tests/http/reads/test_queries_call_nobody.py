@@ -47,7 +47,7 @@ class Upstreams:
         writer.close()
 
     async def made_by(self, ask: Callable[[], Awaitable[Any]]) -> int:
-        """How many calls a request makes, those of its background included."""
+        """Return the number of calls that a request makes, those of its background included."""
         before = self.calls
         await ask()
         await asyncio.sleep(QUIET_SECONDS)

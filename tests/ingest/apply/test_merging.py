@@ -1,4 +1,4 @@
-"""What one change means for one mirrored record."""
+"""The effect of one change on one mirrored record."""
 
 from datetime import UTC, datetime
 from typing import Any

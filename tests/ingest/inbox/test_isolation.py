@@ -1,4 +1,4 @@
-"""What Postgres cannot store is kept as it came and passed by; everything that came with it is stored."""
+"""Isolation: what Postgres cannot store is kept as it came, alone; everything that came with it is stored."""
 
 import base64
 import json

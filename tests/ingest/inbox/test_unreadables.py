@@ -1,4 +1,4 @@
-"""What could not be read is counted by every process, written down, and shown."""
+"""Unreadable values are counted by every process, written down, and shown."""
 
 import asyncpg
 import pytest

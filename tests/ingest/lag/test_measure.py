@@ -1,4 +1,4 @@
-"""How far behind: in time and in count, and a dead feed never looks like zero lag."""
+"""Lag in time and in count, in which a dead feed never looks like zero."""
 
 import re
 from datetime import timedelta

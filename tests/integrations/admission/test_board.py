@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 20
 
 
 class Process:
-    """What one process has of WHMCS."""
+    """One process's view of WHMCS."""
 
     def __init__(self, admission: Admission, whmcs: WhmcsClient) -> None:
         self.admission, self.whmcs = admission, whmcs

@@ -1,4 +1,4 @@
-"""What stands in an account, by UAPI within WHM's envelope: a success of the call around it says nothing."""
+"""The content of an account, by UAPI within WHM's envelope: the success of the call around it proves nothing."""
 
 import pytest
 import pytest_asyncio

@@ -1,4 +1,4 @@
-"""Whose login it is and what it owns, in every shape in which releases of WHMCS are known or thought to say it."""
+"""The user of a login and the clients it owns, in every shape that releases of WHMCS are known or thought to use."""
 
 import pytest
 

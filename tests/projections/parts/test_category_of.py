@@ -1,4 +1,4 @@
-"""What category a service has, by the products that bear its number and the name of its group."""
+"""The category of a service, by the products that bear its number and the name of its group."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What is sold, and at which price: nothing that is ambiguous, and nothing in another currency than the portal's."""
+"""Offers and their prices: nothing ambiguous, and nothing in another currency than the portal's."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

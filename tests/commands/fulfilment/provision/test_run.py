@@ -1,4 +1,4 @@
-"""What is set up after activation: once each, whatever fails or is killed; and never at the cost of the service."""
+"""Provisioning after activation: each step once, whatever fails or is killed, and never at the cost of the service."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Whose client is linked: the one that WHMCS says the login owns, whatever addresses there are."""
+"""Ownership in linking: the linked client is the one that WHMCS says the login owns, whatever addresses there are."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ BIG = 95_000
 
 
 class Tokens:
-    """Where the client has its tokens from; a port of its own, so that the bus alone is on trial."""
+    """The client's source of tokens, on a port of its own, so that only the bus is under test."""
 
     async def token(self, *, refused: AccessToken | None = None) -> AccessToken:
         return AccessToken("00D!x", "https://127.0.0.1:9", "00D")

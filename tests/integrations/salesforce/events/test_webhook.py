@@ -1,4 +1,4 @@
-"""What a webhook of a pushing org means."""
+"""Decoding the webhook of a pushing org."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a change becomes on the bus: change events with their bitmaps, gaps, schemas, platform events."""
+"""Changes on the bus: change events with their bitmaps, gaps, schemas, platform events."""
 
 import io
 import json

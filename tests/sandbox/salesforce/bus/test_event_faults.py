@@ -1,4 +1,4 @@
-"""What a bus can do to events besides delivering them: swallow them, spoil them, make them too large."""
+"""Faults of events on the bus: swallowed, spoilt, too large."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How a Pub/Sub stream behaves: credit, positions, keepalives, refusals."""
+"""Behaviour of a Pub/Sub stream: credit, positions, keepalives, refusals."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""What administrators change, and how the org refuses because of it: lengths, picklists, places, permissions, money."""
+"""Setup by administrators and the refusals that follow: lengths, picklists, places, permissions, money."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""What real installations of WHMCS hold: lists that move, users apart from clients, records nobody expected."""
+"""Contents of real installations of WHMCS: lists that move, users apart from clients, unexpected records."""
 
 import json
 from typing import Any
