@@ -10,11 +10,11 @@ Reads and writes: mirror.records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
+from app.clock import now as now  # for importers that have not moved to app.clock
 from app.events import KEYS, Change, Record
 from app.ingest.apply import status_history
 from app.ingest.apply.merging import merge, moved, same
@@ -181,8 +181,3 @@ def _columns(record: Record) -> tuple[Any, ...]:
         record.heard_at,
         record.read_version,
     )
-
-
-def now() -> datetime:
-    """The present instant, aware, in UTC."""
-    return datetime.now(UTC)

@@ -16,8 +16,9 @@ import asyncpg
 from msgspec import Struct
 
 from app.audit import Operator, audit
+from app.clock import now
 from app.errors import NotFound
-from app.ingest.apply.mirror import now
+from app.events import milliseconds
 from app.ingest.inbox import inbox
 from app.ingest.refetch import rereads
 
@@ -111,8 +112,8 @@ async def _read_again(connection: Any, letters: Sequence[Any]) -> tuple[int | No
                 row["object"],
                 row["record_id"],
                 row["owner_id"],
-                reason=f"operator:{row['object']}:{row['record_id']}:{inbox.milliseconds(at)}",
-                version=inbox.milliseconds(at),
+                reason=f"operator:{row['object']}:{row['record_id']}:{milliseconds(at)}",
+                version=milliseconds(at),
                 occurred_at=at,
             )
         )

@@ -19,11 +19,11 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
+from app.clock import now
 from app.db import is_outage
 from app.errors import UpstreamMalformed
 from app.events import Change
 from app.ingest import progress
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.inbox.isolation import Append

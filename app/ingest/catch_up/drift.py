@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from app.clock import now
 from app.events import Change, Record
 from app.ingest.apply import mirror
 from app.ingest.apply.merging import merge
-from app.ingest.apply.mirror import now
 from app.ingest.privacy import erased_owners
 
 GRACE = timedelta(seconds=30)

@@ -20,13 +20,12 @@ from datetime import datetime, timedelta
 import asyncpg
 import msgspec
 
-from app.events import Change
+from app.clock import now
+from app.events import Change, milliseconds
 from app.ingest import progress
-from app.ingest.apply.mirror import now
 from app.ingest.catch_up.backfill import OBJECTS
 from app.ingest.catch_up.drift import GRACE, differing_from
 from app.ingest.catch_up.tally import ObjectTally, Tally
-from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.refetch import members
 from app.ingest.refetch.fetchers import FETCHERS
@@ -182,13 +181,11 @@ class Reconcile:
 
 def _read_again(name: str, record_id: str) -> Change:
     at = now()
-    return Change(
-        source="salesforce",
-        object=name,
-        record_id=record_id,
-        kind="hint",
-        event_id=f"reconcile:{name}:{record_id}:{inbox.milliseconds(at)}",
-        version=inbox.milliseconds(at),
+    return Change.hint(
+        "salesforce",
+        name,
+        record_id,
+        event_id=f"reconcile:{name}:{record_id}:{milliseconds(at)}",
         occurred_at=at,
         origin="reconcile",
     )

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from app.db import is_outage
 from app.events import Change
+from app.events import milliseconds as milliseconds
 from app.ingest.inbox import isolation
 from app.ingest.inbox.isolation import Append, NotStored, Transaction
 from app.ingest.inbox.pending import Pending, confirm, pend
@@ -316,8 +317,3 @@ async def open_up_to(connection: Any, most: int) -> int:
             "SELECT count(*) FROM (SELECT FROM ingest.inbox WHERE settled_at IS NULL LIMIT $1) AS found", most
         )
     )
-
-
-def milliseconds(instant: datetime) -> int:
-    """An aware instant as milliseconds since the epoch."""
-    return int(instant.timestamp() * 1000)

@@ -12,13 +12,13 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
 import structlog
 
+from app.clock import now
 from app.events import Change
 from app.ingest.privacy import erased_owners
 from app.intake import text
@@ -97,22 +97,15 @@ def letter_of(change: Change, error: BaseException) -> Change:
     """An entry that says of a change what can be said: of which record it was, and every byte of it, in base64."""
     raw = _raw(change)
     name = hashlib.blake2b(raw, digest_size=16).hexdigest()
-    at = datetime.now(UTC)
-    return Change(
-        source=change.source,
-        object=UNSTORABLE,
-        record_id=name,
-        kind="hint",
+    return Change.hint(
+        change.source,
+        UNSTORABLE,
+        name,
+        {**_named(change), "error": _said(error), "payload": base64.b64encode(raw[:MOST_RAW_BYTES]).decode()},
         event_id=f"{UNSTORABLE}:{name}",
-        version=int(at.timestamp() * 1000),
-        occurred_at=at,
+        occurred_at=now(),
         origin=change.origin,
         owner_id=_plain(change.owner_id),
-        data={
-            **_named(change),
-            "error": _said(error),
-            "payload": base64.b64encode(raw[:MOST_RAW_BYTES]).decode(),
-        },
     )
 
 

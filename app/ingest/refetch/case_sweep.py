@@ -12,10 +12,10 @@ from typing import Any
 
 import asyncpg
 
+from app.clock import now
 from app.events import Change
 from app.ingest import progress
 from app.ingest.apply import mirror
-from app.ingest.apply.mirror import now
 from app.ingest.catch_up.drift import agrees
 from app.ingest.inbox.feed_state import LEADER
 from app.ingest.inbox.inbox import Inbox

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+import msgspec
 import structlog
 
 from app import leases
@@ -138,5 +139,4 @@ async def _record(connection: Any, group: Sequence[InboxEntry], changes: Sequenc
 
 
 def _for_submission(change: Change, submission: int) -> Change:
-    fields = {name: getattr(change, name) for name in change.__struct_fields__}
-    return Change(**{**fields, "event_id": f"{change.event_id}:{submission}"})
+    return msgspec.structs.replace(change, event_id=f"{change.event_id}:{submission}")

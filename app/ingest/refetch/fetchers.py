@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
+from app.clock import now
 from app.errors import UpstreamNotFound, UpstreamRejected
 from app.events import Change
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import inbox
 from app.ingest.inbox.isolation import UNSTORABLE
 from app.ingest.refetch import absence, case_sweep, lists, merges

@@ -15,12 +15,11 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from app.clock import now
 from app.errors import UpstreamNotFound
-from app.events import Change, Record
+from app.events import Change, Record, milliseconds
 from app.ingest.apply import mirror
 from app.ingest.apply.merging import merge
-from app.ingest.apply.mirror import now
-from app.ingest.inbox.inbox import milliseconds
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import absence, members, rereads
 from app.integrations.whmcs import records as whmcs_records
@@ -135,13 +134,11 @@ def _without(record_ids: Iterable[str], listed: ListReading) -> list[str]:
 
 
 def _ask_alone(hint: Change, member: str, record_id: str, read_at: datetime) -> Change:
-    return Change(
-        source=hint.source,
-        object=member,
-        record_id=record_id,
-        kind="hint",
+    return Change.hint(
+        hint.source,
+        member,
+        record_id,
         event_id=f"absent:{member}:{record_id}:{milliseconds(read_at)}",
-        version=milliseconds(read_at),
         occurred_at=read_at,
         origin="refetch",
     )
@@ -149,11 +146,10 @@ def _ask_alone(hint: Change, member: str, record_id: str, read_at: datetime) -> 
 
 def gone(hint: Change, object_name: str, record_id: str, read_at: datetime) -> Change:
     """A deletion that a read showed. Salesforce has no stamp for what is not there: version 0."""
-    return Change(
-        source=hint.source,
-        object=object_name,
-        record_id=record_id,
-        kind="deleted",
+    return Change.gone(
+        hint.source,
+        object_name,
+        record_id,
         event_id=f"refetch:{object_name}:{record_id}:gone:{milliseconds(read_at)}",
         version=0 if hint.source == "salesforce" else milliseconds(read_at),
         occurred_at=read_at,
@@ -172,16 +168,14 @@ def marker(
 ) -> Change:
     """The list itself: which members it has, and which of them were found as they are mirrored."""
     found = {name: digests for name, digests in (unchanged or {}).items() if digests}
-    return Change(
-        source=source,
-        object=object_name,
-        record_id=owner_id,
-        kind="full",
+    return Change.whole(
+        source,
+        object_name,
+        owner_id,
+        {"ids": list(ids), **({members.UNCHANGED: found} if found else {})},
         event_id=f"refetch:{object_name}:{owner_id}:{milliseconds(read_at)}",
-        version=milliseconds(read_at),
         occurred_at=read_at,
         origin="refetch",
-        data={"ids": list(ids), **({members.UNCHANGED: found} if found else {})},
         owner_id=owner_id,
         read_at=read_at,
     )

@@ -15,10 +15,10 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app.clock import now
 from app.db import is_outage
 from app.errors import UpstreamNotFound
 from app.events import Change
-from app.ingest.apply.mirror import now
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.privacy import erased_owners, strip_personal_data
 from app.ingest.refetch import owners
@@ -63,15 +63,13 @@ async def look(pool: asyncpg.Pool, box: Inbox) -> int:
 
 
 def _hint(source: Any, record_id: str, version: int) -> Change:
-    at = now()
-    return Change(
-        source=source,
-        object="merge",
-        record_id=record_id,
-        kind="hint",
+    return Change.hint(
+        source,
+        "merge",
+        record_id,
         event_id=f"merge:{record_id}:{version}",
         version=version,
-        occurred_at=at,
+        occurred_at=now(),
         origin="portal",
         owner_id=record_id,
     )

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
+from app.clock import now
 from app.events import Change
-from app.ingest.apply.mirror import now
-from app.ingest.inbox.inbox import Inbox, milliseconds
+from app.ingest.inbox.inbox import Inbox
 
 WHMCS_RESOURCES = ("client", "client_invoices", "client_services", "pay_methods")
 
@@ -21,16 +21,14 @@ async def link(inbox: Inbox, account_id: UUID, whmcs_client_id: str, salesforce_
 def linked(account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -> list[Change]:
     """What a link means: the owners an account stands for from now on, and the wish to read everything they have."""
     at, reason = now(), f"link:{account_id}"
-    link = Change(
-        source="portal",
-        object="account",
-        record_id=str(account_id),
-        kind="full",
+    link = Change.whole(
+        "portal",
+        "account",
+        str(account_id),
+        {"whmcs_client_id": whmcs_client_id, "salesforce_account_id": salesforce_account_id},
         event_id=f"{reason}:{whmcs_client_id}:{salesforce_account_id}",
-        version=milliseconds(at),
         occurred_at=at,
         origin="portal",
-        data={"whmcs_client_id": whmcs_client_id, "salesforce_account_id": salesforce_account_id},
         owner_id=str(account_id),
     )
     hints = [whmcs_hint(resource, whmcs_client_id, reason) for resource in WHMCS_RESOURCES]
@@ -39,15 +37,12 @@ def linked(account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -
 
 def account_history_hint(salesforce_account_id: str, reason: str) -> Change:
     """A wish to have a Salesforce account read again with its orders and items. The same `reason` asks once."""
-    at = now()
-    return Change(
-        source="salesforce",
-        object="account_history",
-        record_id=salesforce_account_id,
-        kind="hint",
+    return Change.hint(
+        "salesforce",
+        "account_history",
+        salesforce_account_id,
         event_id=f"{reason}:account_history",
-        version=milliseconds(at),
-        occurred_at=at,
+        occurred_at=now(),
         origin="portal",
         owner_id=salesforce_account_id,
     )
@@ -55,15 +50,12 @@ def account_history_hint(salesforce_account_id: str, reason: str) -> Change:
 
 def whmcs_hint(resource: str, record_id: str, reason: str) -> Change:
     """A wish to have a WHMCS record or list read again. The same `reason` asks once."""
-    at = now()
-    return Change(
-        source="whmcs",
-        object=resource,
-        record_id=record_id,
-        kind="hint",
+    return Change.hint(
+        "whmcs",
+        resource,
+        record_id,
         event_id=f"{reason}:{resource}:{record_id}",
-        version=milliseconds(at),
-        occurred_at=at,
+        occurred_at=now(),
         origin="portal",
         owner_id=None if resource in ("invoice", "service") else record_id,
     )

@@ -53,11 +53,10 @@ def hint(
         named, read_id = LIST_OF_EVERYBODY[object_name], "all"
     else:
         return None
-    return Change(
-        source=source,
-        object=named,
-        record_id=read_id,
-        kind="hint",
+    return Change.hint(
+        source,
+        named,
+        read_id,
         event_id=f"reread:{reason}",
         version=version,
         occurred_at=occurred_at,

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.events import Change
-from app.ingest.apply.mirror import now
-from app.ingest.inbox.inbox import Inbox, milliseconds
+from app.clock import now
+from app.events import Change, milliseconds
+from app.ingest.inbox.inbox import Inbox
 from app.intake import parse
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import SalesforceClient
@@ -61,13 +61,11 @@ def _gone(name: str, row: dict[str, Any], read_at: datetime) -> Change:
     record_id, at = row.get("Id"), parse.instant(row.get("SystemModstamp"))
     if at is None or not records.is_id(record_id):
         return records.unread(name, row, "a deletion without Id or stamp", origin="reconcile", read_at=read_at)
-    return Change(
-        source="salesforce",
-        object=name,
-        record_id=record_id,
-        kind="deleted",
+    return Change.gone(
+        "salesforce",
+        name,
+        record_id,
         event_id=f"resync:{name}:{record_id}:gone:{milliseconds(at)}",
-        version=milliseconds(at),
         occurred_at=at,
         origin="reconcile",
         read_at=read_at,

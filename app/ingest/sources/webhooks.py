@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
+from app.clock import now
 from app.errors import Conflict
 from app.events import Change
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.inbox.isolation import Append

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from app.errors import UpstreamMalformed
-from app.events import Change, Origin
+from app.events import Change, Origin, milliseconds
 from app.intake import parse, text, unreadable
 from app.integrations.salesforce.faults import SALESFORCE
 from app.integrations.salesforce.wire import FIELDS, MAY_LACK, OWNER_FIELD, PARENT_FIELD
@@ -30,11 +30,11 @@ def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at:
         raise UpstreamMalformed(SALESFORCE, f"read:{object_name}", f"a record without {missing} that can be read")
     version = int(modified.timestamp()) * 1000
     reading = int(read_at.timestamp() * 1_000_000)
-    return Change(
-        source="salesforce",
-        object=object_name,
-        record_id=record_id,
-        kind="full",
+    return Change.whole(
+        "salesforce",
+        object_name,
+        record_id,
+        mirrored(object_name, record),
         event_id=f"{origin}:{object_name}:{record_id}:{version}:{reading}",
         version=version,
         occurred_at=modified,
@@ -42,7 +42,6 @@ def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at:
         owner_id=id_or_none(record.get(OWNER_FIELD.get(object_name, ""))),
         parent_id=id_or_none(record.get(PARENT_FIELD.get(object_name, ""))),
         read_at=read_at,
-        data=mirrored(object_name, record),
     )
 
 
@@ -73,18 +72,15 @@ def changes(object_name: str, rows: Sequence[dict[str, Any]], *, origin: Origin,
 def unread(object_name: str, row: dict[str, Any], error: str, *, origin: Origin, read_at: datetime) -> Change:
     """What stands in a page for a row that cannot be read."""
     unreadable.note(SALESFORCE, object_name, "record", str(row.get("Id"))[:18])
-    version = int(read_at.timestamp() * 1000)
     if not is_id(row.get("Id")):
         payload = msgspec.json.encode(row)
         digest = hashlib.blake2b(payload, digest_size=12).hexdigest()
         return undecodable(f"rest:{object_name}:{digest}", payload, f"rest:{object_name}", error, at=read_at)
-    return Change(
-        source="salesforce",
-        object=object_name,
-        record_id=row["Id"],
-        kind="hint",
-        event_id=f"{origin}:{object_name}:{row['Id']}:unread:{version}",
-        version=version,
+    return Change.hint(
+        "salesforce",
+        object_name,
+        row["Id"],
+        event_id=f"{origin}:{object_name}:{row['Id']}:unread:{milliseconds(read_at)}",
         occurred_at=read_at,
         origin=origin,
     )
@@ -93,16 +89,14 @@ def unread(object_name: str, row: dict[str, Any], error: str, *, origin: Origin,
 def undecodable(name: str, payload: bytes, schema_id: str, error: str, *, at: datetime) -> Change:
     """What cannot be read at all goes into the inbox as it came, and from there to the dead letters."""
     kept = {"schema_id": text.clean(schema_id), "error": text.clean(error), "payload": b64encode(payload).decode()}
-    return Change(
-        source="salesforce",
-        object="undecodable",
-        record_id=name.rpartition(":")[2],
-        kind="hint",
+    return Change.hint(
+        "salesforce",
+        "undecodable",
+        name.rpartition(":")[2],
+        kept,
         event_id=f"undecodable:{name}",
-        version=int(at.timestamp() * 1000),
         occurred_at=at,
         origin="cdc",
-        data=kept,
     )
 
 

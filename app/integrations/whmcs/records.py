@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from app.events import Change, Origin
+from app.events import Change, Origin, milliseconds
 from app.intake.fields import Fields
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.wire import (
@@ -72,20 +72,17 @@ class WhmcsRecord(Struct, frozen=True):
 
 def change(record: WhmcsRecord, *, origin: Origin, read_at: datetime) -> Change:
     """The whole record as of the instant the read began, because WHMCS has no usable modification stamp."""
-    version = int(read_at.timestamp() * 1000)
-    return Change(
-        source="whmcs",
-        object=record.object,
-        record_id=record.record_id,
-        kind="full",
-        event_id=f"{origin}:{record.object}:{record.record_id}:{version}",
-        version=version,
+    return Change.whole(
+        "whmcs",
+        record.object,
+        record.record_id,
+        record.data,
+        event_id=f"{origin}:{record.object}:{record.record_id}:{milliseconds(read_at)}",
         occurred_at=read_at,
         origin=origin,
         owner_id=record.owner_id,
         parent_id=record.parent_id,
         read_at=read_at,
-        data=record.data,
     )
 
 

@@ -82,16 +82,15 @@ def _id(value: str | None) -> str:
 def _change(webhook_id: str, place: int, notice: WhmcsNotice, named: tuple[str, str]) -> Change:
     object_name, record_id = named
     version, occurred_at = instant(notice.occurred_at)
-    return Change(
-        source="whmcs",
-        object=object_name,
-        record_id=record_id,
-        kind="hint",
+    return Change.hint(
+        "whmcs",
+        object_name,
+        record_id,
+        {"into": notice.merged_into} if object_name == "merge" else {},
         event_id=f"webhook:{webhook_id}:{object_name}" if place else f"webhook:{webhook_id}",
         version=version,
         occurred_at=occurred_at,
         origin="webhook",
-        data={"into": notice.merged_into} if object_name == "merge" else {},
         owner_id=notice.client_id or None,
     )
 

@@ -8,7 +8,7 @@ was stopped, or whose process died, goes on where it was when it is asked for ag
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from app import leases
+from app.clock import now
 from app.errors import Conflict, NotFound
 from app.events import Record
 from app.projections.engine import generations, recompute
@@ -69,9 +70,9 @@ async def rebuild(
     """
     async with _only_one(pool, projector.name):
         generation = await _open(pool, projector)
-        started = datetime.now(UTC)
+        started = now()
         filled = await _fill(pool, projector, generation, on_progress, pace or Pace())
-        fill_seconds = (datetime.now(UTC) - started).total_seconds()
+        fill_seconds = (now() - started).total_seconds()
         async with pool.acquire() as connection:
             serving = await generations.serving(connection, projector.name)
             found = await compare.compare(connection, projector, serving.generation, generation.generation)
@@ -153,7 +154,7 @@ async def rebuild_account(pool: asyncpg.Pool, projectors: Sequence[Projector], a
         )
         if row is None:
             raise NotFound("There is no linked account with this id.", code="account_not_found")
-        at = datetime.now(UTC)
+        at = now()
         link = Record(
             source="portal",
             object="account",
@@ -203,7 +204,7 @@ async def drop_old(pool: asyncpg.Pool, projectors: Sequence[Projector], keep: ti
 def _past_use(generation: Generation, projector: Projector, keep: timedelta, *, last: bool) -> bool:
     """Retired long enough or not the last to retire; or begun by a release that has gone before it was done."""
     if generation.state == "retired":
-        return not last or datetime.now(UTC) - _retired_at(generation) > keep
+        return not last or now() - _retired_at(generation) > keep
     return generation.state != "serving" and generation.projector_version < projector.version
 
 

@@ -174,19 +174,11 @@ async def postpone(pool: asyncpg.Pool, schedule: ScheduledPlanChange, seconds: f
 def _change(schedule: ScheduledPlanChange) -> Change:
     """As the mirror keeps it, beside its service. The version is the row's own, which only grows."""
     at = schedule.ended_at or schedule.created_at
-    return Change(
-        source="whmcs",
-        object="scheduled_change",
-        record_id=str(schedule.schedule_id),
-        kind="full",
-        event_id=f"scheduled_change:{schedule.schedule_id}:{schedule.version}",
-        version=schedule.version,
-        occurred_at=at,
-        origin="command",
-        owner_id=schedule.whmcs_client_id,
-        parent_id=schedule.subscription_id,
-        read_at=at,
-        data={
+    return Change.whole(
+        "whmcs",
+        "scheduled_change",
+        str(schedule.schedule_id),
+        {
             "present_name": schedule.present_name,
             "sku": schedule.sku,
             "product_name": schedule.product_name,
@@ -199,6 +191,13 @@ def _change(schedule: ScheduledPlanChange) -> Change:
             "created_at": schedule.created_at.isoformat(),
             "ended_at": schedule.ended_at.isoformat() if schedule.ended_at else None,
         },
+        event_id=f"scheduled_change:{schedule.schedule_id}:{schedule.version}",
+        version=schedule.version,
+        occurred_at=at,
+        origin="command",
+        owner_id=schedule.whmcs_client_id,
+        parent_id=schedule.subscription_id,
+        read_at=at,
     )
 
 

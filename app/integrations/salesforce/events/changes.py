@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.events import Change, ChangeKind
+from app.events import Change, ChangeKind, milliseconds
 from app.intake import text, unreadable
 from app.integrations.salesforce.records import id_or_none, is_id, mirrored
 from app.integrations.salesforce.wire import (
@@ -116,13 +116,12 @@ def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: date
     except Exception:  # absent, or beyond the calendar
         occurred_at = received_at
     return [
-        Change(
-            source="salesforce",
-            object="Account",
-            record_id=account_id,
-            kind="hint",
+        Change.hint(
+            "salesforce",
+            "Account",
+            account_id,
             event_id=f"{text.clean(event_id)}:{account_id}",
-            version=int(received_at.timestamp() * 1000),
+            version=milliseconds(received_at),
             occurred_at=occurred_at,
             origin="cdc",
             owner_id=account_id,

@@ -36,11 +36,10 @@ def decode(webhook_id: str, body: bytes) -> list[Change]:
     if notice.object not in FIELDS:
         return []
     return [
-        Change(
-            source="salesforce",
-            object=notice.object,
-            record_id=notice.id,
-            kind="hint",
+        Change.hint(
+            "salesforce",
+            notice.object,
+            notice.id,
             event_id=f"webhook:{webhook_id}",
             version=version,
             occurred_at=occurred_at,
