@@ -1,11 +1,85 @@
-"""The Postgres pool and its codecs. JSON columns read and write Python values."""
+"""The Postgres pool, its codecs and its types. JSON columns read and write Python values.
+
+Functions that run statements take a `Db`, or a `Connection` where they begin a transaction. `rows` and `row` convert
+what they fetch to a Struct and check it; `app.ingest` and `app.projections` build mirrored records unchecked, by
+`Record(**row)`, because that is their hot path.
+"""
 
 import asyncio
 import socket
-from typing import Any
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import msgspec
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+class Db(Protocol):
+    """A pool or a connection: anything that runs one statement."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109
+        """Run a statement; return its command tag, such as `UPDATE 3`."""
+
+    async def executemany(
+        self,
+        command: str,
+        args: Iterable[Sequence[object]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
+        """Run a statement once per tuple of values."""
+
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[asyncpg.Record]:  # noqa: ASYNC109
+        """Return all rows."""
+
+    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> asyncpg.Record | None:  # noqa: ASYNC109
+        """Return the first row; None when there is none."""
+
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+        """Return the first value of the first row; None when there is none."""
+
+
+class Connection(Db, Protocol):
+    """One connection, on which a transaction can begin."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Begin a transaction, or a savepoint within one."""
+
+
+async def rows(
+    db: Db,
+    kind: type[StructT],
+    query: str,
+    *values: object,
+    timeout: float | None = None,  # noqa: ASYNC109
+) -> list[StructT]:
+    """Fetch rows as Structs, by the names of their columns.
+
+    Raises:
+        msgspec.ValidationError: a column is missing or of another type than the Struct says.
+    """
+    return [as_struct(kind, each) for each in await db.fetch(query, *values, timeout=timeout)]
+
+
+async def row(
+    db: Db,
+    kind: type[StructT],
+    query: str,
+    *values: object,
+    timeout: float | None = None,  # noqa: ASYNC109
+) -> StructT | None:
+    """Fetch the first row as a Struct; None when there is none. Raises as `rows` does."""
+    found = await db.fetchrow(query, *values, timeout=timeout)
+    return None if found is None else as_struct(kind, found)
+
+
+def as_struct(kind: type[StructT], found: asyncpg.Record) -> StructT:
+    """Convert a fetched row to a Struct and check it."""
+    return msgspec.convert(dict(found), kind)
+
 
 JSONB_VERSION = b"\x01"
 """The first byte of a jsonb value on the wire."""

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from app.audit import Operator, audit
+from app.db import row, rows
 from app.errors import NotFound
 from app.ingest.privacy.mask import masked, masked_text
 
@@ -74,8 +75,7 @@ async def listed(pool: asyncpg.Pool, *, resolved: bool = False, limit: int = 100
         if resolved
         else "WHERE d.resolved_at IS NULL ORDER BY d.id"
     )
-    rows = await pool.fetch(f"{_SELECT} {where} LIMIT $1", min(limit, MOST))
-    return [_hidden(DeadLetter(**dict(row))) for row in rows]
+    return [_hidden(each) for each in await rows(pool, DeadLetter, f"{_SELECT} {where} LIMIT $1", min(limit, MOST))]
 
 
 async def one(pool: asyncpg.Pool, letter_id: int, operator: Operator, *, reveal: bool = False) -> DeadLetter:
@@ -84,10 +84,9 @@ async def one(pool: asyncpg.Pool, letter_id: int, operator: Operator, *, reveal:
     Raises:
         NotFound
     """
-    row = await pool.fetchrow(f"{_SELECT} WHERE d.id = $1", letter_id)
-    if row is None:
+    letter = await row(pool, DeadLetter, f"{_SELECT} WHERE d.id = $1", letter_id)
+    if letter is None:
         raise NotFound(f"There is no dead letter {letter_id}. `portal dead-letters` lists them.", code="no_dead_letter")
-    letter = DeadLetter(**dict(row))
     if not reveal:
         return _hidden(letter)
     await audit(pool, operator, "dead_letter.reveal", [f"dead_letter:{letter.id}"])
@@ -96,16 +95,17 @@ async def one(pool: asyncpg.Pool, letter_id: int, operator: Operator, *, reveal:
 
 async def open_ids(pool: asyncpg.Pool) -> list[int]:
     """All that nobody has decided about."""
-    return [row["id"] for row in await pool.fetch("SELECT id FROM ingest.dead_letters WHERE resolved_at IS NULL")]
+    return [each["id"] for each in await pool.fetch("SELECT id FROM ingest.dead_letters WHERE resolved_at IS NULL")]
 
 
 async def parked_accounts(pool: asyncpg.Pool) -> list[ParkedAccount]:
     """Whose answers are held back by a dead letter, longest first."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        ParkedAccount,
         "SELECT account_id, min(parked_at) AS since, count(DISTINCT (source, object, record_id)) AS records "
-        "FROM read_model.parked GROUP BY account_id ORDER BY since"
+        "FROM read_model.parked GROUP BY account_id ORDER BY since",
     )
-    return [ParkedAccount(**dict(row)) for row in rows]
 
 
 def _hidden(letter: DeadLetter) -> DeadLetter:

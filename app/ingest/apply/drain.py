@@ -12,19 +12,19 @@ import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
 
 import asyncpg
 import structlog
 
 from app import leases
-from app.db import is_outage
+from app.db import Connection, Db, is_outage
 from app.errors import ReleaseMismatch
 from app.events import Record
 from app.ingest.apply import mirror, superseding
 from app.ingest.apply.superseding import ParkedLetter
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox.isolation import Woken
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import rereads
 from app.intake.text import clean
@@ -42,7 +42,7 @@ BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergej
 """Everything on this path is found by its key. A plan made while a table was small must not read all of it once it has
 grown; the pool resets the settings when the connection goes back."""
 
-ProjectRecords = Callable[[Any, Sequence[Record], Sequence[Record]], Awaitable[None]]
+ProjectRecords = Callable[[Db, Sequence[Record], Sequence[Record]], Awaitable[None]]
 AfterCommit = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ async def drain(
     settled = 0
     ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
 
-    async def work(connection: Any) -> bool:
+    async def work(connection: Connection) -> bool:
         nonlocal settled
         while entries := await inbox.claim(connection, "apply", shard, BATCH):
             if asyncio.get_running_loop().time() > ends_at:
@@ -72,7 +72,7 @@ async def drain(
                 break  # whether more came meanwhile is seen once the lock is released
         return True
 
-    async def left(connection: Any) -> bool:
+    async def left(connection: Connection) -> bool:
         return bool(await inbox.claim(connection, "apply", shard, 1))
 
     await leases.work_off(pool, Lock(LOCK_SPACE, shard, BY_KEY), work, left, proving=False)
@@ -89,8 +89,8 @@ async def tell(*tellings: Callable[[], Awaitable[None]]) -> None:
 
 
 async def apply_or_isolate(
-    connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords, held: set[mirror.RecordAddress]
-) -> set[tuple[str, int]]:
+    connection: Connection, entries: Sequence[InboxEntry], project: ProjectRecords, held: set[mirror.RecordAddress]
+) -> Woken:
     """All at once; when that fails, one half after the other, down to the entry whose fault it is.
 
     Behind an entry that fails those of its record are `held`: applied out of order they would make it stale, and what
@@ -119,7 +119,7 @@ def _raise_unless_theirs(error: Exception) -> None:
         raise error
 
 
-async def _apply(connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords) -> set[tuple[str, int]]:
+async def _apply(connection: Connection, entries: Sequence[InboxEntry], project: ProjectRecords) -> Woken:
     for _ in range(OVERTAKEN_TIMES):
         try:
             return await _apply_once(connection, entries, project)
@@ -128,11 +128,11 @@ async def _apply(connection: Any, entries: Sequence[InboxEntry], project: Projec
     return await _apply_once(connection, entries, project)
 
 
-async def _apply_once(connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords) -> set[tuple[str, int]]:
+async def _apply_once(connection: Connection, entries: Sequence[InboxEntry], project: ProjectRecords) -> Woken:
     async with connection.transaction():
         done = await mirror.apply(connection, entries)
         await project(connection, [*done.changed.values(), *done.left], list(done.verified.values()))
-        woken: set[tuple[str, int]] = set()
+        woken: Woken = set()
         for entry in done.reread:
             woken |= await rereads.ask(connection, entry)
         awaited = {entry.submission for entry in entries if entry.change.origin in inbox.AWAITED}
@@ -144,7 +144,7 @@ async def _apply_once(connection: Any, entries: Sequence[InboxEntry], project: P
     return woken
 
 
-async def fail(connection: Any, entry: InboxEntry, error: Exception) -> None:
+async def fail(connection: Connection, entry: InboxEntry, error: Exception) -> None:
     """Try the entry again later, or park its record in the dead letters once its attempts are used up.
 
     An entry that went ahead of what is parked gets no further attempts: the record stays parked, by this newer entry.
@@ -165,7 +165,7 @@ async def fail(connection: Any, entry: InboxEntry, error: Exception) -> None:
         await inbox.postpone(connection, [entry.id], delay_seconds)
 
 
-async def _give_up(connection: Any, entry: InboxEntry) -> None:
+async def _give_up(connection: Connection, entry: InboxEntry) -> None:
     """A change of an erased customer is not parked: it would keep what it says. The next re-read makes up for it."""
     log.error("entry_of_erased_customer_given_up", entry=entry.id)
     async with connection.transaction():

@@ -17,13 +17,12 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import asyncpg
 import structlog
 
 from app import leases
-from app.db import is_outage
+from app.db import Connection, is_outage
 from app.ingest.apply.drain import BY_KEY, LOCK_SPACE, AfterCommit, ProjectRecords, apply_or_isolate, tell
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
@@ -111,7 +110,7 @@ class LiveDrain:
         now = asyncio.get_running_loop().time()
         return [shard for shard in range(inbox.SHARDS) if self._apart_until.get(shard, now) <= now]
 
-    async def _apply(self, connection: Any, entries: Sequence[InboxEntry]) -> tuple[Woken, set[int]]:
+    async def _apply(self, connection: Connection, entries: Sequence[InboxEntry]) -> tuple[Woken, set[int]]:
         """All at once; when that stands still, shard by shard. Returns whom to wake, and which shards stood still."""
         try:
             return await apply_or_isolate(connection, entries, self._project, set()), set()

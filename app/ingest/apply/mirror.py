@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.clock import now as now  # for importers that have not moved to app.clock
+from app.db import Db
 from app.events import KEYS, Change, Record
 from app.ingest.apply import status_history
 from app.ingest.apply.merging import merge, moved, same
@@ -76,7 +77,7 @@ def address(of: Change | Record) -> RecordAddress:
     return of.source, of.object, of.record_id
 
 
-async def apply(connection: Any, entries: Sequence[InboxEntry]) -> Applied:
+async def apply(connection: Db, entries: Sequence[InboxEntry]) -> Applied:
     """Merge a batch, in order, into the mirror within the caller's transaction.
 
     Raises:
@@ -117,7 +118,7 @@ def _apply_one(records: dict[RecordAddress, Record], entry: InboxEntry, done: Ap
 
 
 async def _without_the_erased(
-    connection: Any, entries: Sequence[InboxEntry], before: Mapping[RecordAddress, Record], done: Applied
+    connection: Db, entries: Sequence[InboxEntry], before: Mapping[RecordAddress, Record], done: Applied
 ) -> None:
     """Of erased customers only what is no person reaches the mirror, and the inbox keeps no more."""
     merged = {**before, **done.changed, **done.verified}
@@ -145,14 +146,14 @@ def _left(old: Record, new: Record | None) -> bool:
     return moved(old, new) or (new is not None and old.data.get(key) != new.data.get(key))
 
 
-async def load(connection: Any, addresses: Iterable[RecordAddress]) -> dict[RecordAddress, Record]:
+async def load(connection: Db, addresses: Iterable[RecordAddress]) -> dict[RecordAddress, Record]:
     """The mirrored records under these keys, deleted ones included."""
     keys = list(zip(*sorted(addresses), strict=True)) or [(), (), ()]
     rows = await connection.fetch(_LOAD, *[list(key) for key in keys])
     return {(row["source"], row["object"], row["record_id"]): Record(**dict(row)) for row in rows}
 
 
-async def store(connection: Any, records: Sequence[Record]) -> None:
+async def store(connection: Db, records: Sequence[Record]) -> None:
     """Write whole records; the caller has decided that they are the newest.
 
     Raises:

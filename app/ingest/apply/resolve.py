@@ -17,9 +17,11 @@ from msgspec import Struct
 
 from app.audit import Operator, audit
 from app.clock import now
+from app.db import Db
 from app.errors import NotFound
 from app.events import milliseconds
 from app.ingest.inbox import inbox
+from app.ingest.inbox.isolation import Woken
 from app.ingest.refetch import rereads
 
 _RESOLVE = """
@@ -54,7 +56,7 @@ class Resolved(Struct, frozen=True):
 
     ids: list[int]
     already: list[int]
-    woken: set[tuple[str, int]]
+    woken: Woken
     submission: int | None = None
 
 
@@ -99,7 +101,7 @@ async def discard(
     return done
 
 
-async def _read_again(connection: Any, letters: Sequence[Any]) -> tuple[int | None, set[tuple[str, int]]]:
+async def _read_again(connection: Db, letters: Sequence[Any]) -> tuple[int | None, Woken]:
     """Wishes to have the records of these letters read; their submission, and whom to wake."""
     rows = await connection.fetch(_OWNERS, [letter["id"] for letter in letters])
     at = now()
@@ -121,14 +123,14 @@ async def _read_again(connection: Any, letters: Sequence[Any]) -> tuple[int | No
     return await inbox.append(connection, wishes) if wishes else (None, set())
 
 
-async def _exist(connection: Any, ids: Sequence[int]) -> None:
+async def _exist(connection: Db, ids: Sequence[int]) -> None:
     rows = await connection.fetch("SELECT id FROM ingest.dead_letters WHERE id = ANY($1::bigint[])", list(ids))
     if missing := sorted(set(ids) - {row["id"] for row in rows}):
         named = ", ".join(map(str, missing))
         raise NotFound(f"There is no dead letter {named}. Nothing was done.", code="no_dead_letter")
 
 
-async def _of_same_records(connection: Any, ids: Sequence[int]) -> list[int]:
+async def _of_same_records(connection: Db, ids: Sequence[int]) -> list[int]:
     rows = await connection.fetch(
         "SELECT o.id FROM ingest.dead_letters d JOIN ingest.dead_letters o USING (source, object, record_id) "
         "WHERE d.id = ANY($1::bigint[]) AND d.resolved_at IS NULL AND o.resolved_at IS NULL",
@@ -137,7 +139,7 @@ async def _of_same_records(connection: Any, ids: Sequence[int]) -> list[int]:
     return [row["id"] for row in rows]
 
 
-async def _resolve(connection: Any, ids: Sequence[int], resolution: str) -> list[Any]:
+async def _resolve(connection: Db, ids: Sequence[int], resolution: str) -> list[Any]:
     """In the order of ids for everybody, so that two operators never wait for each other in a circle."""
     await connection.execute(
         "SELECT FROM ingest.dead_letters WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", list(ids)
@@ -146,13 +148,13 @@ async def _resolve(connection: Any, ids: Sequence[int], resolution: str) -> list
 
 
 async def _done(
-    connection: Any,
+    connection: Db,
     operator: Operator,
     action: str,
     ids: Sequence[int],
     letters: Sequence[Any],
     rows: Sequence[Any],
-    reread: tuple[int | None, set[tuple[str, int]]],
+    reread: tuple[int | None, Woken],
     **detail: str,
 ) -> Resolved:
     done = sorted(letter["id"] for letter in letters)

@@ -7,10 +7,10 @@ Writes: ingest.inbox, ingest.dead_letters.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 
+from app.db import Connection, Db
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import COVERED, InboxEntry
 
@@ -71,21 +71,21 @@ class ParkedLetter(Struct, frozen=True):
     stack: str
 
 
-async def supersede(connection: Any, entry_ids: Sequence[int]) -> None:
+async def supersede(connection: Db, entry_ids: Sequence[int]) -> None:
     """These entries went ahead and are done: so is everything older that they know."""
     if entry_ids:
         rows = await connection.fetch(_SUPERSEDE, list(entry_ids))
         await inbox.settle(connection, [], [row["submission"] for row in rows])
 
 
-async def park(connection: Any, entry: InboxEntry, letter: ParkedLetter) -> None:
+async def park(connection: Db, entry: InboxEntry, letter: ParkedLetter) -> None:
     """Make a dead letter of the entry: its record is parked until a newer whole record or somebody resolves it."""
     change = entry.change
     where = (change.source, change.object, change.record_id)
     await connection.execute(_PARK, entry.id, *where, letter.error, letter.stack, entry.attempts + 1)
 
 
-async def take_over(connection: Any, entry: InboxEntry, letter: ParkedLetter) -> bool:
+async def take_over(connection: Connection, entry: InboxEntry, letter: ParkedLetter) -> bool:
     """An entry that went ahead of a parked one failed too: the letter is about this one from now on. Whether there was
     a letter to take over. What is older waits for the next whole record; when nobody can be waiting for it, it goes."""
     change = entry.change

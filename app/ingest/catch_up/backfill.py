@@ -20,13 +20,13 @@ import structlog
 from msgspec import Struct
 
 from app.clock import now
-from app.db import is_outage
+from app.db import Connection, is_outage
 from app.errors import UpstreamMalformed
 from app.events import Change
 from app.ingest import progress
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
-from app.ingest.inbox.isolation import Append
+from app.ingest.inbox.isolation import Append, Woken
 from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import SalesforceClient, quote
@@ -149,8 +149,8 @@ class Backfill:
     async def _record(self, changes: Sequence[Change], operation: str, state: dict[str, Any]) -> None:
         """A page and the position it ends at, together."""
 
-        async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
-            woken: set[tuple[str, int]] = set()
+        async def work(connection: Connection, append: Append) -> Woken:
+            woken: Woken = set()
             for start in range(0, len(changes), 500):
                 woken |= (await append(connection, changes[start : start + 500]))[1]
             await progress.save(connection, operation, state)

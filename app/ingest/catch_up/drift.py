@@ -5,9 +5,9 @@ Reads: mirror.records, ingest.inbox, ingest.dead_letters.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from app.clock import now
+from app.db import Db
 from app.events import Change, Record
 from app.ingest.apply import mirror
 from app.ingest.apply.merging import merge
@@ -17,7 +17,7 @@ GRACE = timedelta(seconds=30)
 """What changed so lately may simply be on its way."""
 
 
-async def differing_from(connection: Any, changes: Sequence[Change]) -> list[Change]:
+async def differing_from(connection: Db, changes: Sequence[Change]) -> list[Change]:
     """Those of these whole records that the mirror holds otherwise, though nothing in flight explains it."""
     held = await mirror.load(connection, {mirror.address(change) for change in changes})
     suspects = [change for change in changes if not agrees(held.get(mirror.address(change)), change)]

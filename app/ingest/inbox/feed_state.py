@@ -6,10 +6,11 @@ Reads and writes: ingest.checkpoints, read_model.feeds, ingest.progress.
 import os
 import socket
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import asyncpg
 
+from app.db import Db
 from app.ingest import progress
 
 FeedPhase = Literal["live", "connecting", "resyncing", "stalled"]
@@ -28,7 +29,7 @@ class FeedState:
             "SELECT replay_id FROM ingest.checkpoints WHERE feed = $1", self._topic
         )
 
-    async def advance(self, connection: Any, replay_id: bytes, heard_at: datetime, newest: datetime | None) -> None:
+    async def advance(self, connection: Db, replay_id: bytes, heard_at: datetime, newest: datetime | None) -> None:
         """Keep the position and the sign of life, in the transaction of the events that they cover."""
         await connection.execute(
             "INSERT INTO ingest.checkpoints (feed, replay_id, committed_at) VALUES ($1, $2, now()) "
@@ -67,7 +68,7 @@ class FeedState:
             if good_at is not None and await self.gap_since(connection) is None:
                 await progress.save(connection, self._gap, {"since": good_at.isoformat()})
 
-    async def gap_since(self, connection: Any = None) -> datetime | None:
+    async def gap_since(self, connection: Db | None = None) -> datetime | None:
         """Since when changes may be missing; None when none are."""
         state = await progress.load(connection or self._pool, self._gap)
         return datetime.fromisoformat(state["since"]).astimezone(UTC) if state else None

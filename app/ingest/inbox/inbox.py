@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import asyncpg
 from msgspec import Struct
 
-from app.db import is_outage
+from app.db import Connection, Db, is_outage
 from app.events import Change
 from app.events import milliseconds as milliseconds
 from app.ingest.inbox import isolation
-from app.ingest.inbox.isolation import Append, NotStored, Transaction
+from app.ingest.inbox.isolation import Append, NotStored, Transaction, Woken
 from app.ingest.inbox.pending import Pending, confirm, pend
 from app.ingest.inbox.settled_signal import SettledSignal, ring
 
@@ -77,9 +77,7 @@ def lane_of(change: Change) -> str:
     return "fetch" if change.kind == "hint" else "apply"
 
 
-async def append(
-    connection: Any, changes: Sequence[Change], *, submission: int | None = None
-) -> tuple[int, set[tuple[str, int]]]:
+async def append(connection: Db, changes: Sequence[Change], *, submission: int | None = None) -> tuple[int, Woken]:
     """Append within the caller's transaction; events already known are skipped.
 
     Returns the submission number and the (lane, shard) pairs to wake once the transaction is committed.
@@ -100,20 +98,20 @@ async def append(
     return number, {(row["lane"], row["shard"]) for row in rows}
 
 
-async def storing(transaction: Transaction, work: Callable[[Any, Append], Awaitable[T]]) -> T:
+async def storing(transaction: Transaction, work: Callable[[Connection, Append], Awaitable[T]]) -> T:
     """Run `work(connection, append)` so that one change that cannot be stored costs nothing but itself."""
     return await isolation.storing(append, transaction, work)
 
 
 @contextlib.asynccontextmanager
-async def of_pool(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+async def of_pool(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     """A transaction on a connection of the pool."""
     async with pool.acquire() as connection, connection.transaction():
         yield connection
 
 
 @contextlib.asynccontextmanager
-async def on(connection: Any) -> AsyncIterator[Any]:
+async def on(connection: Connection) -> AsyncIterator[Connection]:
     """A transaction on this connection."""
     async with connection.transaction():
         yield connection
@@ -153,7 +151,7 @@ class Inbox:
         Returns the submission number to wait for, or None when every event was known already.
         """
 
-        async def work(connection: Any, append: Append) -> tuple[int, set[tuple[str, int]]]:
+        async def work(connection: Connection, append: Append) -> tuple[int, Woken]:
             number, woken = await append(connection, changes)
             if pending and woken:
                 await pend(connection, pending, number)
@@ -235,7 +233,7 @@ ORDER BY due.id
 """
 
 
-async def claim(connection: Any, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[InboxEntry]:
+async def claim(connection: Db, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[InboxEntry]:
     """The next open entries of a shard in order, but for those of the sources `without`; the caller holds the shard.
 
     Entries of a record that is parked, or whose older entry waits for its next attempt, wait too, so that nothing is
@@ -246,19 +244,19 @@ async def claim(connection: Any, lane: str, shard: int, limit: int, without: Seq
     return [_entry(row) for row in rows]
 
 
-async def claim_of_many(connection: Any, lane: str, shards: Sequence[int], limit: int) -> list[InboxEntry]:
+async def claim_of_many(connection: Db, lane: str, shards: Sequence[int], limit: int) -> list[InboxEntry]:
     """The next open entries of several shards in order, at most `limit` of each; the caller holds the shards."""
     rows = await connection.fetch(_CLAIM_OF_MANY, lane, list(shards), limit, [])
     return [_entry(row) for row in rows]
 
 
-def _entry(row: Any) -> InboxEntry:
+def _entry(row: asyncpg.Record) -> InboxEntry:
     fields = dict(row)
     own = {name: fields.pop(name) for name in ("id", "submission", "attempts", "received_at", "ahead")}
     return InboxEntry(change=Change(**fields), **own)
 
 
-async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
+async def settle(connection: Db, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
     """Mark entries as done, with what became of each: applied, unchanged, stale, echo, reread, refetched, superseded,
     discarded.
 
@@ -278,7 +276,7 @@ async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissio
         await ring(connection, awaited)
 
 
-async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: float, *, counted: bool = True) -> None:
+async def postpone(connection: Db, entry_ids: Sequence[int], delay_seconds: float, *, counted: bool = True) -> None:
     """Try these entries again later. `counted`: it is their own fault; what is counted holds back later entries of the
     same record."""
     await connection.execute(
@@ -291,7 +289,7 @@ async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: flo
     )
 
 
-async def follow(connection: Any, entry_ids: Sequence[int], other_id: int) -> None:
+async def follow(connection: Db, entry_ids: Sequence[int], other_id: int) -> None:
     """Try these entries again when the other one is."""
     await connection.execute(
         "UPDATE ingest.inbox i SET next_attempt_at = o.next_attempt_at FROM ingest.inbox o "
@@ -301,7 +299,7 @@ async def follow(connection: Any, entry_ids: Sequence[int], other_id: int) -> No
     )
 
 
-async def open_shards(connection: Any) -> list[tuple[str, int]]:
+async def open_shards(connection: Db) -> list[tuple[str, int]]:
     """Shards with due work: what the sweep wakes again after a lost wake-up."""
     rows = await connection.fetch(
         "SELECT DISTINCT lane, shard FROM ingest.inbox "
@@ -310,7 +308,7 @@ async def open_shards(connection: Any) -> list[tuple[str, int]]:
     return [(row["lane"], row["shard"]) for row in rows]
 
 
-async def open_up_to(connection: Any, most: int) -> int:
+async def open_up_to(connection: Db, most: int) -> int:
     """How many entries are open, counted no further than `most`: cheap however many there are."""
     return int(
         await connection.fetchval(

@@ -12,13 +12,14 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 import asyncpg
 import msgspec
 import structlog
 
 from app.clock import now
+from app.db import Connection
 from app.events import Change
 from app.ingest.privacy import erased_owners
 from app.intake import text
@@ -31,19 +32,26 @@ MOST_RAW_BYTES = 32 * 1024 * 1024
 
 T = TypeVar("T")
 Woken = set[tuple[str, int]]
-Append = Callable[..., Awaitable[tuple[int, Woken]]]
-"""`inbox.append`, or the same with its members isolated."""
-Transaction = Callable[[], AbstractAsyncContextManager[Any]]
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 """Gives a connection within a transaction of its own."""
 
 log = structlog.get_logger()
+
+
+class Append(Protocol):
+    """`inbox.append`, or the same with its members isolated."""
+
+    async def __call__(
+        self, connection: Connection, changes: Sequence[Change], *, submission: int | None = None
+    ) -> tuple[int, Woken]:
+        """Append changes; return the submission number and the shards to wake."""
 
 
 class NotStored(Exception):
     """Changes were not appended, and the trouble is theirs."""
 
 
-async def storing(append: Append, transaction: Transaction, work: Callable[[Any, Append], Awaitable[T]]) -> T:
+async def storing(append: Append, transaction: Transaction, work: Callable[[Connection, Append], Awaitable[T]]) -> T:
     """What `work(connection, append)` returns. It runs in a transaction; and in a second one, with an `append` that
     isolates, when the first one failed for what was appended, because Postgres gives up the whole of it then."""
     try:
@@ -53,7 +61,7 @@ async def storing(append: Append, transaction: Transaction, work: Callable[[Any,
         log.warning("append_failed_trying_halves", error=_said(error.__cause__))
 
     async def isolating(
-        connection: Any, changes: Sequence[Change], *, submission: int | None = None
+        connection: Connection, changes: Sequence[Change], *, submission: int | None = None
     ) -> tuple[int, Woken]:
         number, _ = await append(connection, [], submission=submission)
         return number, await _halved(append, connection, changes, number)
@@ -62,7 +70,7 @@ async def storing(append: Append, transaction: Transaction, work: Callable[[Any,
         return await work(connection, isolating)
 
 
-async def _halved(append: Append, connection: Any, changes: Sequence[Change], submission: int) -> Woken:
+async def _halved(append: Append, connection: Connection, changes: Sequence[Change], submission: int) -> Woken:
     try:
         async with connection.transaction():
             return (await append(connection, changes, submission=submission))[1]
@@ -74,7 +82,7 @@ async def _halved(append: Append, connection: Any, changes: Sequence[Change], su
     return woken | await _halved(append, connection, changes[half:], submission)
 
 
-async def _keep(append: Append, connection: Any, change: Change, submission: int, error: BaseException) -> Woken:
+async def _keep(append: Append, connection: Connection, change: Change, submission: int, error: BaseException) -> Woken:
     """The dead letter in place of a change, at once: there is nothing to try again. If even that cannot be stored, the
     trouble is not the change's."""
     letter = letter_of(change, error)

@@ -4,10 +4,11 @@ Writes: read_model.pending.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+
+from app.db import Db
 
 _PEND = """
 INSERT INTO read_model.pending (account_id, slice, item_id, submission, summary, document)
@@ -30,18 +31,18 @@ class Pending(Struct, frozen=True, kw_only=True):
     document: bytes
 
 
-async def pend(connection: Any, pending: Sequence[Pending], submission: int) -> None:
+async def pend(connection: Db, pending: Sequence[Pending], submission: int) -> None:
     """Show these until everything submitted under the number is settled."""
     rows = [(p.account_id, p.slice, p.item_id, submission, p.summary, p.document) for p in pending]
     await connection.executemany(_PEND, rows)
 
 
-async def confirm(connection: Any, submissions: Sequence[int]) -> None:
+async def confirm(connection: Db, submissions: Sequence[int]) -> None:
     """Show no longer what was pending on submissions that are settled as a whole."""
     await connection.execute(_CONFIRM, submissions)
 
 
-async def forget_pending(connection: Any) -> None:
+async def forget_pending(connection: Db) -> None:
     """Drop what is pending on nothing any more: two workers may each have left the last of it to the other."""
     await connection.execute(
         "DELETE FROM read_model.pending p WHERE created_at < clock_timestamp() - interval '10 seconds' AND NOT EXISTS "

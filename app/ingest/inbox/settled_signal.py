@@ -7,13 +7,12 @@ connection just lost) waiting still works, by asking more often.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import asyncpg
 import structlog
 
 from app import tasks
-from app.db import connect, is_outage
+from app.db import Db, connect, is_outage
 
 CHANNEL = "portal_settled"
 PAYLOAD_NUMBERS = 350
@@ -22,7 +21,7 @@ PAYLOAD_NUMBERS = 350
 log = structlog.get_logger()
 
 
-async def ring(connection: Any, submissions: Sequence[int]) -> None:
+async def ring(connection: Db, submissions: Sequence[int]) -> None:
     """Within the caller's transaction; heard once it commits."""
     for start in range(0, len(submissions), PAYLOAD_NUMBERS):
         numbers = " ".join(map(str, submissions[start : start + PAYLOAD_NUMBERS]))
@@ -98,7 +97,7 @@ class SettledSignal:
         await connection.add_listener(channel, lambda *_: heard())
         heard()
 
-    def _hear(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+    def _hear(self, connection: Db, pid: int, channel: str, payload: object) -> None:
         for number in str(payload).split():
             self._rouse(int(number))
 

@@ -11,6 +11,8 @@ from datetime import timedelta
 import asyncpg
 from msgspec import Struct
 
+from app.db import rows
+
 NEWEST = 200_000
 UNTIMED = ("backfill", "reconcile", "refetch")
 """Origins whose records changed upstream long before anybody asked for them."""
@@ -53,4 +55,4 @@ class Latency(Struct, frozen=True, kw_only=True):
 
 async def latencies(pool: asyncpg.Pool, window: timedelta) -> list[Latency]:
     """Per lane and origin, for entries settled within the window."""
-    return [Latency(**dict(row)) for row in await pool.fetch(_LATENCY, window, NEWEST, UNTIMED)]
+    return await rows(pool, Latency, _LATENCY, window, NEWEST, UNTIMED)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from app.db import Db
 from app.events import Change, Record
 from app.ingest.privacy.mask import HARMLESS
 
@@ -66,7 +67,7 @@ def without_person(object_name: str, data: Any, name: str = "") -> Any:
     return "" if isinstance(data, str) else None
 
 
-async def among(connection: Any, owners: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
+async def among(connection: Db, owners: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
     """Those of these (source, owner id) that were erased."""
     keys = sorted({(source, owner) for source, owner in owners if owner})
     if not keys:
@@ -75,7 +76,7 @@ async def among(connection: Any, owners: Iterable[tuple[str, str | None]]) -> se
     return {(row["source"], row["owner_id"]) for row in rows}
 
 
-async def stripped(connection: Any, changes: Sequence[Change]) -> list[Change]:
+async def stripped(connection: Db, changes: Sequence[Change]) -> list[Change]:
     """The same changes, without the person where the owner was erased."""
     gone = await among(connection, [(change.source, change.owner_id) for change in changes])
     return [without_person_of(change) if (change.source, change.owner_id) in gone else change for change in changes]
@@ -86,7 +87,7 @@ def without_person_of(taken: ChangeT) -> ChangeT:
     return replace(taken, data=without_person(taken.object, taken.data))
 
 
-async def owns(connection: Any, change: Change) -> bool:
+async def owns(connection: Db, change: Change) -> bool:
     """Whether a change is of an erased customer, whatever it takes to find out; too dear for every change."""
     found: bool = await connection.fetchval(
         _OWNED, change.source, change.owner_id, change.object, change.record_id, change.parent_id
@@ -94,11 +95,11 @@ async def owns(connection: Any, change: Change) -> bool:
     return found
 
 
-async def became(connection: Any, source: str, owner_id: str, into: str) -> bool:
+async def became(connection: Db, source: str, owner_id: str, into: str) -> bool:
     """Staff merged an owner into another. If it was erased the other is from now on; whether that is so."""
     return bool(await connection.fetchval(_BECAME, source, owner_id, into))
 
 
-async def forget_payloads(connection: Any, entry_ids: Sequence[int]) -> None:
+async def forget_payloads(connection: Db, entry_ids: Sequence[int]) -> None:
     """Empty what these entries of the inbox said."""
     await connection.execute("UPDATE ingest.inbox SET data = '{}' WHERE id = ANY($1::bigint[])", list(entry_ids))

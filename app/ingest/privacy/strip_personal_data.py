@@ -7,8 +7,8 @@ Reads and writes: mirror.records, ingest.inbox, ingest.dead_letters.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from app.db import Db
 from app.ingest.privacy.erased_owners import without_person
 
 BATCH = 500
@@ -51,7 +51,7 @@ WHERE id = ANY($1::bigint[]) AND settled_at IS NULL AND kind <> 'hint'
 """
 
 
-async def strip(connection: Any, owner_ids: Sequence[str]) -> list[int]:
+async def strip(connection: Db, owner_ids: Sequence[str]) -> list[int]:
     """All of it; returns the dead letters that nobody will mend any more."""
     await mirror(connection, owner_ids)
     given_up = await dead_letters(connection, owner_ids)
@@ -59,7 +59,7 @@ async def strip(connection: Any, owner_ids: Sequence[str]) -> list[int]:
     return given_up
 
 
-async def mirror(connection: Any, owner_ids: Sequence[str]) -> None:
+async def mirror(connection: Db, owner_ids: Sequence[str]) -> None:
     """Leave in the mirrored records of these owners only what is no person."""
     keys = await connection.fetch(MIRRORED, list(owner_ids), timeout=LONGEST_SECONDS)
     for start in range(0, len(keys), BATCH):
@@ -70,7 +70,7 @@ async def mirror(connection: Any, owner_ids: Sequence[str]) -> None:
                 await connection.execute(_STRIP_RECORD, *row.values(), plain)
 
 
-async def inbox(connection: Any, owner_ids: Sequence[str]) -> None:
+async def inbox(connection: Db, owner_ids: Sequence[str]) -> None:
     """Settled entries say nothing any more; open ones only what the mirror may still learn from them. Open
     hints stay as they are, because they name records and nothing else, but for those that keep an unstorable change.
     """
@@ -90,7 +90,7 @@ async def inbox(connection: Any, owner_ids: Sequence[str]) -> None:
         )
 
 
-async def dead_letters(connection: Any, owner_ids: Sequence[str]) -> list[int]:
+async def dead_letters(connection: Db, owner_ids: Sequence[str]) -> list[int]:
     """Errors and stacks quote what they could not digest. Returns those that are open for a change's own data: nobody
     will mend them, and changes behind them would wait, with what they say, for ever."""
     rows = await connection.fetch(

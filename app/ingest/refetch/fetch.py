@@ -14,21 +14,20 @@ Reads: ingest.inbox. Writes: ingest.inbox.
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
 
 from app import leases
-from app.db import is_outage
+from app.db import Connection, is_outage
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamUnavailable
 from app.events import Change
 from app.ingest.apply import superseding
 from app.ingest.apply.drain import fail
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
-from app.ingest.inbox.isolation import Append
+from app.ingest.inbox.isolation import Append, Woken
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.upstreams import Upstreams
 from app.leases import Lock
@@ -49,7 +48,7 @@ async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbo
     handled = 0
     ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
 
-    async def work(connection: Any) -> bool:
+    async def work(connection: Connection) -> bool:
         nonlocal handled
         while entries := await inbox.claim(connection, "fetch", shard, BATCH, upstreams.pauses.away()):
             if asyncio.get_running_loop().time() > ends_at:
@@ -60,14 +59,16 @@ async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbo
             handled += len(entries)
         return True
 
-    async def left(connection: Any) -> bool:
+    async def left(connection: Connection) -> bool:
         return bool(await inbox.claim(connection, "fetch", shard, 1, upstreams.pauses.away()))
 
     await leases.work_off(pool, Lock(LOCK_SPACE, shard), work, left)
     return handled
 
 
-async def _fetch_group(connection: Any, group: Sequence[InboxEntry], upstreams: Upstreams, wake: inbox.Wake) -> None:
+async def _fetch_group(
+    connection: Connection, group: Sequence[InboxEntry], upstreams: Upstreams, wake: inbox.Wake
+) -> None:
     if group[0].change.source in upstreams.pauses.away():
         return
     woken = await _refetch(connection, group, upstreams)
@@ -85,7 +86,7 @@ def _by_record(entries: Sequence[InboxEntry]) -> list[list[InboxEntry]]:
     return list(groups.values())
 
 
-async def _refetch(connection: Any, group: Sequence[InboxEntry], upstreams: Upstreams) -> set[tuple[str, int]]:
+async def _refetch(connection: Connection, group: Sequence[InboxEntry], upstreams: Upstreams) -> Woken:
     hint = group[-1].change
     try:
         changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
@@ -98,7 +99,9 @@ async def _refetch(connection: Any, group: Sequence[InboxEntry], upstreams: Upst
     return await _record(connection, group, changes)
 
 
-async def _wait(connection: Any, group: Sequence[InboxEntry], upstreams: Upstreams, error: UpstreamError) -> None:
+async def _wait(
+    connection: Connection, group: Sequence[InboxEntry], upstreams: Upstreams, error: UpstreamError
+) -> None:
     hint = group[-1].change
     seconds = upstreams.pauses.pause(hint.source, error)
     log.warning("upstream_away", source=hint.source, seconds=round(seconds, 1), error=str(error))
@@ -106,7 +109,7 @@ async def _wait(connection: Any, group: Sequence[InboxEntry], upstreams: Upstrea
     await inbox.postpone(connection, [entry.id for entry in group], later_seconds, counted=False)
 
 
-async def _fail(connection: Any, group: Sequence[InboxEntry], error: Exception) -> None:
+async def _fail(connection: Connection, group: Sequence[InboxEntry], error: Exception) -> None:
     """The newest hint stands for the group: one letter a record. The others are tried with it again, or are done when a
     later read is."""
     _raise_outage(error)
@@ -120,14 +123,14 @@ def _raise_outage(error: Exception) -> None:
         raise error
 
 
-async def _record(connection: Any, group: Sequence[InboxEntry], changes: Sequence[Change]) -> set[tuple[str, int]]:
+async def _record(connection: Connection, group: Sequence[InboxEntry], changes: Sequence[Change]) -> Woken:
     """The answer and the settling of its hints commit together; every submission that somebody may wait for waits for
     the answer too."""
     submissions = {entry.submission for entry in group}
     awaited = {entry.submission for entry in group if entry.change.origin in inbox.AWAITED}
 
-    async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
-        woken: set[tuple[str, int]] = set()
+    async def work(connection: Connection, append: Append) -> Woken:
+        woken: Woken = set()
         for submission in awaited or {group[-1].submission}:
             own = [_for_submission(change, submission) for change in changes]
             woken |= (await append(connection, own, submission=submission))[1]

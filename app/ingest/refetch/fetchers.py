@@ -10,11 +10,11 @@ it alone, that it does not exist; or when a second whole list lacks it too, wher
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from app.clock import now
+from app.db import Connection, Db
 from app.errors import UpstreamNotFound, UpstreamRejected
 from app.events import Change
 from app.ingest.inbox import inbox
@@ -30,10 +30,10 @@ from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
 from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
-Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
+Fetcher = Callable[[Upstreams, Connection, Change], Awaitable[list[Change]]]
 
 
-async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def salesforce_record(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """One Salesforce record by id; a missing one is a deletion when that is proven. `*` stands for a transaction too
     big to be told: then whatever changed around its commit is read, a page at a time, straight into the inbox."""
     read_at = now()
@@ -60,7 +60,7 @@ async def _prove_deletion(upstreams: Upstreams, hint: Change, missing: UpstreamN
     raise UpstreamRejected("salesforce", f"get:{hint.object}", reason, vendor_code="DELETION_UNPROVEN") from missing
 
 
-async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None:
+async def _overflow(upstreams: Upstreams, connection: Connection, hint: Change) -> None:
     for pages in (
         changed_since(upstreams.salesforce, hint.object, hint.occurred_at),
         deleted_since(upstreams.salesforce, hint.object, hint.occurred_at),
@@ -69,11 +69,11 @@ async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None
             await _take_in(connection, page)  # the sweep wakes the shards: there may be very many
 
 
-async def _take_in(connection: Any, page: Sequence[Change]) -> None:
+async def _take_in(connection: Connection, page: Sequence[Change]) -> None:
     await inbox.storing(lambda: inbox.on(connection), lambda on, append: append(on, page))
 
 
-async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def account_history(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """A Salesforce account with its orders, items and support cases: what a newly linked customer needs."""
     read_at, account_id = now(), _quoted(hint.record_id)
     changes: list[Change] = []
@@ -90,27 +90,27 @@ async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -
     return [*changes, lists.marker("salesforce", "account_history", hint.record_id, [], read_at)]
 
 
-async def invoice(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def invoice(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """One WHMCS invoice."""
     return await _whmcs_one(upstreams.whmcs.invoice, hint)
 
 
-async def service(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def service(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """One WHMCS service."""
     return await _whmcs_one(upstreams.whmcs.service, hint)
 
 
-async def client(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def client(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """One WHMCS client's profile."""
     return await _whmcs_one(upstreams.whmcs.client, hint)
 
 
-async def client_invoices(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def client_invoices(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """All invoices of a WHMCS client."""
     return await lists.whole(connection, hint, {"invoice": partial(upstreams.whmcs.invoices, hint.record_id)})
 
 
-async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def client_services(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """All services of a WHMCS client, and their add-ons."""
     read = {
         "addon": partial(whmcs_services.addons, upstreams.whmcs, hint.record_id),
@@ -119,7 +119,7 @@ async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -
     return await lists.whole(connection, hint, read)
 
 
-async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def cancel_requests(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """The requests to cancel of the whole installation, which WHMCS cannot list by client: the whole list when the hint
     asks for it or none is known yet, else its newest end."""
     known = frozenset() if hint.data.get("whole") else await _known_requests(connection)
@@ -130,7 +130,7 @@ async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -
     return await lists.differing(connection, found, read_at)
 
 
-async def _known_requests(connection: Any) -> frozenset[cancellations.StoredRequest]:
+async def _known_requests(connection: Db) -> frozenset[cancellations.StoredRequest]:
     rows = await connection.fetch(
         "SELECT record_id, data ->> 'type' AS type, data ->> 'date' AS date FROM mirror.records "
         "WHERE source = 'whmcs' AND object = 'cancel_request' AND NOT deleted"
@@ -138,22 +138,22 @@ async def _known_requests(connection: Any) -> frozenset[cancellations.StoredRequ
     return frozenset((row["record_id"], row["type"], row["date"]) for row in rows)
 
 
-async def pay_methods(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def pay_methods(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """All payment methods WHMCS keeps for a client."""
     return await lists.whole(connection, hint, {"pay_method": partial(upstreams.whmcs.pay_methods, hint.record_id)})
 
 
-async def gateways(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def gateways(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """The payment gateways of the installation, the same for everyone."""
     return await lists.whole(connection, hint, {"gateway": upstreams.whmcs.gateways})
 
 
-async def undecodable(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def undecodable(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """An event of the bus that could not be read. Nothing can be asked again; it parks until somebody looks."""
     raise ValueError(f"event of schema {hint.data.get('schema_id')} cannot be read: {hint.data.get('error')}")
 
 
-async def unstorable(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def unstorable(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """A change that could not be stored. When somebody has it tried again, its record is read anew."""
     named = FETCHERS.get((hint.source, str(hint.data.get("object"))))
     if named is None or named is unstorable or not hint.data.get("id"):

@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from app.clock import now
+from app.db import Db
 from app.errors import UpstreamNotFound
 from app.events import Change, Record, milliseconds
 from app.ingest.apply import mirror
@@ -57,7 +58,7 @@ class _Compared(Struct, frozen=True):
     unchanged: dict[str, str]
 
 
-async def whole(connection: Any, hint: Change, reads: Mapping[str, Read]) -> list[Change]:
+async def whole(connection: Db, hint: Change, reads: Mapping[str, Read]) -> list[Change]:
     """The changes that a list asked for by `hint` comes to; `reads`: member → how all of that kind are read. The ids in
     the marker are those of the kind read last."""
     changes: list[Change] = []
@@ -89,13 +90,13 @@ async def _listed(read: Read) -> ListReading:
     return ListReading(list(found), found.complete, read_at, frozenset(found.unread))
 
 
-async def differing(connection: Any, found: Iterable[WhmcsRecord], read_at: datetime) -> list[Change]:
+async def differing(connection: Db, found: Iterable[WhmcsRecord], read_at: datetime) -> list[Change]:
     """Of a part of a list those that the mirror holds otherwise."""
     changes = [whmcs_records.change(each, origin="refetch", read_at=read_at) for each in found]
     return (await _compared(connection, changes)).differing
 
 
-async def _compared(connection: Any, changes: Sequence[Change]) -> _Compared:
+async def _compared(connection: Db, changes: Sequence[Change]) -> _Compared:
     """What differs from the mirror, and the digests of the rest. Of erased customers only what is no person counts."""
     held = await mirror.load(connection, {mirror.address(change) for change in changes})
     suspects = [change for change in changes if not _as_held(held, change)]
@@ -116,7 +117,7 @@ def _as_held(held: Mapping[mirror.RecordAddress, Record], change: Change) -> boo
     return known is not None and not known.deleted and merge(known, change, now())[0] in ("unchanged", "stale")
 
 
-async def _missing(connection: Any, hint: Change, member: str, listed: ListReading, read: Read) -> list[Change]:
+async def _missing(connection: Db, hint: Change, member: str, listed: ListReading, read: Read) -> list[Change]:
     known = await connection.fetch(_KNOWN, member, hint.object in OF_EVERYBODY, hint.record_id, listed.read_at)
     missing = _without([row["record_id"] for row in known], listed)
     if not missing or not listed.complete:

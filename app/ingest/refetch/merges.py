@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from app.clock import now
-from app.db import is_outage
+from app.db import Db, is_outage
 from app.errors import UpstreamNotFound
 from app.events import Change
 from app.ingest.inbox.inbox import Inbox
@@ -75,7 +75,7 @@ def _hint(source: Any, record_id: str, version: int) -> Change:
     )
 
 
-async def salesforce(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def salesforce(upstreams: Upstreams, connection: Db, hint: Change) -> list[Change]:
     """An account that is gone: what did it become, by as many merges as there were?"""
     into = hint.record_id
     for _ in range(LONGEST_CHAIN):
@@ -88,13 +88,13 @@ async def salesforce(upstreams: Upstreams, connection: Any, hint: Change) -> lis
     return await _follow(connection, hint, into, master[ACCOUNT_NUMBER])
 
 
-async def whmcs(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
+async def whmcs(upstreams: Upstreams, connection: Db, hint: Change) -> list[Change]:
     """A client that is gone: the hook said what it became, or its invoices and services do."""
     into = hint.data.get("into") or await _owner_of_its_records(upstreams, connection, hint.record_id)
     return await _follow(connection, hint, into, None) if into else []
 
 
-async def _owner_of_its_records(upstreams: Upstreams, connection: Any, client_id: str) -> str | None:
+async def _owner_of_its_records(upstreams: Upstreams, connection: Db, client_id: str) -> str | None:
     read: dict[str, Callable[[str], Awaitable[WhmcsRecord]]] = {
         "invoice": upstreams.whmcs.invoice,
         "service": upstreams.whmcs.service,
@@ -131,7 +131,7 @@ FROM portal.id_mappings m WHERE m.{column} = ANY($1::text[])
 """
 
 
-async def _follow(connection: Any, hint: Change, into: str, customer_number: str | None) -> list[Change]:
+async def _follow(connection: Db, hint: Change, into: str, customer_number: str | None) -> list[Change]:
     """Move the mapping, if anybody is linked, and read all that the one left has. Safe to repeat from anywhere.
 
     Raises:

@@ -11,9 +11,11 @@ from typing import Any
 
 import structlog
 
+from app.db import Db
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox.isolation import Woken
 
 PACE_SECONDS = 1.0
 """Between a read that could not be judged, because more arrived meanwhile, and the next: a record that changes all the
@@ -65,7 +67,7 @@ def hint(
     )
 
 
-async def ask(connection: Any, entry: InboxEntry) -> set[tuple[str, int]]:
+async def ask(connection: Db, entry: InboxEntry) -> Woken:
     """Have the record of an entry that could not be merged read again, within the transaction that settles the entry.
     Whoever waits for the entry waits for the read. Returns the (lane, shard) pairs to wake."""
     change = entry.change

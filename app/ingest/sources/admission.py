@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
+from app.db import Connection
 from app.errors import Overloaded
 from app.ingest.sources import webhook_feed
 
@@ -62,7 +63,7 @@ class InboxAdmission:
             self._bytes -= cost
 
     @asynccontextmanager
-    async def inserting(self) -> AsyncIterator[asyncpg.Connection]:
+    async def inserting(self) -> AsyncIterator[Connection]:
         """A connection within a transaction, in turn.
 
         Raises:

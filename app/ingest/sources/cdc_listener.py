@@ -14,19 +14,18 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import structlog
 
-from app.db import is_outage
+from app.db import Connection, is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.ingest.inbox.batches import Batches, Silent
 from app.ingest.inbox.feed_state import FeedState
 from app.ingest.inbox.inbox import Inbox
-from app.ingest.inbox.isolation import Append
+from app.ingest.inbox.isolation import Append, Woken
 from app.integrations.salesforce.events.pubsub import Batch, PubSubClient, ReplayRejected, Undecodable
 from app.integrations.salesforce.records import undecodable
 
@@ -124,7 +123,7 @@ class Listener:
         changes = [*batch.changes, *(self._kept(broken, batch) for broken in batch.undecodable)]
         newest = max((change.occurred_at for change in batch.changes), default=None)
 
-        async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
+        async def work(connection: Connection, append: Append) -> Woken:
             woken = (await append(connection, changes))[1] if changes else set()
             await self.feed.advance(connection, batch.latest_replay_id, batch.received_at, newest)
             return woken

@@ -9,16 +9,16 @@ Writes: ingest.inbox.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from app.clock import now
+from app.db import Connection
 from app.errors import Conflict
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
-from app.ingest.inbox.isolation import Append
+from app.ingest.inbox.isolation import Append, Woken
 from app.ingest.sources.admission import InboxAdmission
 from app.integrations import signed_webhook
 from app.integrations.salesforce.events import webhook as salesforce_webhook
@@ -76,8 +76,8 @@ async def receive_salesforce(
 async def _record(box: Inbox, door: InboxAdmission, changes: Sequence[Change], body: bytes, *, again: bool) -> None:
     digest = hashlib.blake2b(body, digest_size=16).hexdigest()
 
-    async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
-        woken: set[tuple[str, int]] = set()
+    async def work(connection: Connection, append: Append) -> Woken:
+        woken: Woken = set()
         for change in changes:
             hint = msgspec.structs.replace(change, data={**change.data, "body": digest})
             _, pairs = await append(connection, [hint])
@@ -91,7 +91,7 @@ async def _record(box: Inbox, door: InboxAdmission, changes: Sequence[Change], b
     await box.wake(await inbox.storing(door.inserting, work))
 
 
-async def _look_again_later(connection: Any, append: Append, hint: Change) -> None:
+async def _look_again_later(connection: Connection, append: Append, hint: Change) -> None:
     later = msgspec.structs.replace(hint, event_id=f"{hint.event_id}:again")
     await append(connection, [later])
     await connection.execute(_LATER, later.source, later.event_id, LATER_SECONDS)

@@ -4,11 +4,12 @@ Writes: read_model.account_versions.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
 from uuid import UUID
 
+from app.db import Db
 
-async def hold(connection: Any, accounts: Collection[UUID], raised: Collection[UUID] = ()) -> Mapping[UUID, int]:
+
+async def hold(connection: Db, accounts: Collection[UUID], raised: Collection[UUID] = ()) -> Mapping[UUID, int]:
     """Keep everybody else from projecting these accounts until the transaction ends; returns their versions.
 
     Those in `raised` get the next version. Rows are taken in one order by everybody, so that nobody waits in a circle.

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from app.db import is_outage
+from app.db import Db, is_outage
 from app.errors import ReleaseMismatch
 from app.projections.engine import recompute, referrers
 from app.projections.projector import Projector
@@ -43,7 +43,7 @@ async def run(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> AsyncItera
         yield size
 
 
-async def _chunk(connection: Any, projectors: Sequence[Projector], projector: Projector, wish: Any) -> int:
+async def _chunk(connection: Db, projectors: Sequence[Projector], projector: Projector, wish: Any) -> int:
     lookup = next(each for each in projector.lookups if each.target == wish["object"])
     roots = await referrers.some(connection, projector, lookup, wish["record_id"], wish["cursor"], referrers.AT_ONCE)
     # A record that changed again meanwhile has begun its fan-out anew: then the cursor is not ours to move.

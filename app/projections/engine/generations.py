@@ -20,6 +20,7 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
+from app.db import Db, rows
 from app.errors import Conflict, ReleaseMismatch
 from app.projections.projector import Projector
 
@@ -55,7 +56,7 @@ class Target(Struct, frozen=True):
     serving: bool
 
 
-async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]:
+async def live(connection: Db, projectors: Sequence[Projector]) -> list[Target]:
     """What to feed. The caller holds `LOCK_KEY`, shared, so that the list stays true until it commits.
 
     A generation whose projector is no longer part of the release is fed by the present one while it serves, and left
@@ -64,11 +65,11 @@ async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]
     Raises:
         ReleaseMismatch: a newer release has begun a generation that this one cannot feed, or none serves yet.
     """
-    rows = await connection.fetch("SELECT slice, generation, projector_version, state FROM read_model.generations")
+    found = await connection.fetch("SELECT slice, generation, projector_version, state FROM read_model.generations")
     by_version = {(projector.name, projector.version): projector for projector in projectors}
     newest = {projector.name: projector for projector in sorted(projectors, key=lambda each: each.version)}
     targets = []
-    for row in rows:
+    for row in found:
         if row["slice"] not in newest:
             continue
         if row["projector_version"] > newest[row["slice"]].version:
@@ -82,15 +83,17 @@ async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]
     return targets
 
 
-async def existing(connection: Any, name: str | None = None) -> list[Generation]:
+async def existing(connection: Db, name: str | None = None) -> list[Generation]:
     """Every generation, or those of one slice, oldest first."""
-    rows = await connection.fetch(
-        "SELECT * FROM read_model.generations WHERE $1::text IS NULL OR slice = $1 ORDER BY slice, generation", name
+    return await rows(
+        connection,
+        Generation,
+        "SELECT * FROM read_model.generations WHERE $1::text IS NULL OR slice = $1 ORDER BY slice, generation",
+        name,
     )
-    return [Generation(**dict(row)) for row in rows]
 
 
-async def serving(connection: Any, name: str) -> Generation:
+async def serving(connection: Db, name: str) -> Generation:
     """The generation that answers."""
     return next(each for each in await existing(connection, name) if each.state == "serving")
 
@@ -106,14 +109,16 @@ async def begin(pool: asyncpg.Pool, projector: Projector) -> Generation:
         await connection.execute(
             f"CREATE TABLE {table.relation(number)} (LIKE {table.relation(current.generation)} INCLUDING ALL)"
         )
-        row = await connection.fetchrow(
+        (begun,) = await rows(
+            connection,
+            Generation,
             "INSERT INTO read_model.generations (slice, generation, projector_version, state) "
             "VALUES ($1, $2, $3, 'filling') RETURNING *",
             projector.name,
             number,
             projector.version,
         )
-    return Generation(**dict(row))
+    return begun
 
 
 async def serve(pool: asyncpg.Pool, projector: Projector, generation: int) -> float:
@@ -136,7 +141,7 @@ async def serve(pool: asyncpg.Pool, projector: Projector, generation: int) -> fl
     raise Conflict(f"A long query holds read_model.{projector.name}. End it and swap again.", code="view_busy")
 
 
-async def _swap(connection: Any, projector: Projector, generation: int) -> None:
+async def _swap(connection: Db, projector: Projector, generation: int) -> None:
     await connection.execute("SET LOCAL lock_timeout = '300ms'")
     table = projector.table
     await connection.execute(
@@ -162,7 +167,7 @@ async def _swap(connection: Any, projector: Projector, generation: int) -> None:
     )
 
 
-async def mark(connection: Any, generation: Generation, **columns: Any) -> None:
+async def mark(connection: Db, generation: Generation, **columns: Any) -> None:
     """Note progress or an outcome in the generation's row; `columns` are column names and values."""
     sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 3))
     await connection.execute(
@@ -201,6 +206,6 @@ async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> Non
         raise Conflict("The generation is being read. Try again in a moment.", code="view_busy") from error
 
 
-async def _alone(connection: Any) -> None:
+async def _alone(connection: Db) -> None:
     """Wait for every commit that feeds, and hold back new ones, until this transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", LOCK_KEY)

@@ -8,9 +8,9 @@ Reads: mirror.records, portal.id_mappings.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
+from app.db import Db
 from app.events import Record
 from app.projections.engine.generations import LOCK_KEY
 from app.projections.engine.referrers import roots_referring
@@ -33,7 +33,7 @@ OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id
 """Upstream → the column of portal.id_mappings that names its owner."""
 
 
-async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) -> Accounts:
+async def accounts_of(connection: Db, source: str, owner_ids: Iterable[str]) -> Accounts:
     """Upstream owner id → portal account, for those that are linked."""
     column = OWNER_COLUMN[source]
     rows = await connection.fetch(
@@ -43,7 +43,7 @@ async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) ->
     return {row["owner_id"]: row["account_id"] for row in rows}
 
 
-async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
+async def lock(connection: Db, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
     """Take turns with every other transaction that touches one of these groups or owners, until this one commits.
 
     All locks are taken at once and in one order for everybody, before anything is read: whoever comes second sees what
@@ -90,7 +90,7 @@ def _referred(lookup: Lookup, name: object) -> str:
 
 
 async def touched(
-    connection: Any, projector: Projector, changed: Sequence[Record], *, referred_to: bool = True
+    connection: Db, projector: Projector, changed: Sequence[Record], *, referred_to: bool = True
 ) -> set[GroupKey]:
     """The groups of a projector that these records are part of or are, unless that does not matter, referred to by."""
     mine = [record for record in changed if record.source == projector.source]
@@ -114,7 +114,7 @@ def root_id(root: str, record: Record) -> str:
     return record.record_id if record.object == root else record.parent_id or ""
 
 
-async def _roots_of_owners(connection: Any, projector: Projector, owners: set[str]) -> set[str]:
+async def _roots_of_owners(connection: Db, projector: Projector, owners: set[str]) -> set[str]:
     if not owners:
         return set()
     rows = await connection.fetch(
@@ -129,7 +129,7 @@ async def _roots_of_owners(connection: Any, projector: Projector, owners: set[st
 class Owners:
     """Whose the roots are, and whose accounts the owners: each asked once, for as long as the caller holds them."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Db) -> None:
         self._connection = connection
         self._of_roots: dict[tuple[str, str], dict[str, str | None]] = defaultdict(dict)
         self._accounts: dict[str, dict[str, UUID | None]] = defaultdict(dict)
@@ -166,7 +166,7 @@ class Owners:
         return known
 
 
-async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> GroupPlan:
+async def plan(connection: Db, projector: Projector, keys: Iterable[GroupKey]) -> GroupPlan:
     """Whose these groups are at this moment; those of nobody who is linked are left out."""
     return await Owners(connection).plan(projector, keys)
 

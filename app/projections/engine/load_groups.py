@@ -5,8 +5,8 @@ Reads: mirror.records.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from app.db import Db
 from app.events import Record
 from app.projections.engine.groups import GroupPlan, root_id
 from app.projections.projector import Group, Lookup, Object, Projector
@@ -26,7 +26,7 @@ _BY_PARENT = f"{_RECORDS} AND source || '' = $1 AND object = ANY($4::text[]) AND
 _IN_ORDER = "ORDER BY object, record_id"
 
 
-async def load(connection: Any, wanted: Sequence[WantedGroups]) -> list[list[Group]]:
+async def load(connection: Db, wanted: Sequence[WantedGroups]) -> list[list[Group]]:
     """The groups of each slice with all their records. The caller keeps them from changing."""
     loaded: list[list[Group]] = [[] for _ in wanted]
     kin: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -42,7 +42,7 @@ async def load(connection: Any, wanted: Sequence[WantedGroups]) -> list[list[Gro
     return loaded
 
 
-async def _by_owner(connection: Any, projector: Projector, plan: GroupPlan) -> list[Group]:
+async def _by_owner(connection: Db, projector: Projector, plan: GroupPlan) -> list[Group]:
     objects, owners = list(projector.reads), [owner for owner, _ in plan.values()]
     if projector.scope == "global":
         rows = await connection.fetch(f"{_OF_OBJECTS} {_IN_ORDER}", projector.source, objects)
@@ -56,7 +56,7 @@ async def _by_owner(connection: Any, projector: Projector, plan: GroupPlan) -> l
     ]
 
 
-async def _by_root(connection: Any, family: Sequence[WantedGroups]) -> list[list[Group]]:
+async def _by_root(connection: Db, family: Sequence[WantedGroups]) -> list[list[Group]]:
     """Slices of one root: the records of all of them at once. Each is shown only what it says it reads."""
     source, root = family[0][0].source, family[0][0].root
     rows = await connection.fetch(
@@ -96,7 +96,7 @@ def _groups(
 
 
 async def _context(
-    connection: Any, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
+    connection: Db, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
 ) -> dict[Object, Record]:
     """What the records refer to by id, and what else of their owners the rows draw on."""
     source = family[0][0].source
@@ -113,7 +113,7 @@ async def _context(
 
 
 async def _named(
-    connection: Any, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
+    connection: Db, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
 ) -> dict[Object, list[Record]]:
     """What the records refer to in another upstream, by the number that it bears there."""
     found: dict[Object, list[Record]] = defaultdict(list)

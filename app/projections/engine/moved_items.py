@@ -7,9 +7,9 @@ Reads: portal.id_mappings, mirror.records. Writes: generations.*, read_model.doc
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
+from app.db import Db
 from app.events import Record
 from app.projections.engine import groups
 from app.projections.projector import Projector
@@ -18,7 +18,7 @@ Item = tuple[UUID, str]
 """(account, item id)."""
 
 
-async def find(connection: Any, projector: Projector, changed: Sequence[Record], plan: groups.GroupPlan) -> set[Item]:
+async def find(connection: Db, projector: Projector, changed: Sequence[Record], plan: groups.GroupPlan) -> set[Item]:
     """Items of a slice of scope record that these changes took away from an account."""
     if projector.scope != "record":
         return set()
@@ -35,7 +35,7 @@ async def find(connection: Any, projector: Projector, changed: Sequence[Record],
     return left | await _of_other_owners(connection, projector, changed)
 
 
-async def _of_other_owners(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[Item]:
+async def _of_other_owners(connection: Db, projector: Projector, changed: Sequence[Record]) -> set[Item]:
     """Rows of a linked account whose record does not belong to its present owner."""
     found: set[Item] = set()
     for record in changed:
@@ -53,7 +53,7 @@ async def _of_other_owners(connection: Any, projector: Projector, changed: Seque
     return found
 
 
-async def remove(connection: Any, projector: Projector, generation: int, items: set[Item]) -> set[Item]:
+async def remove(connection: Db, projector: Projector, generation: int, items: set[Item]) -> set[Item]:
     """Take the rows and documents of these items out of a generation; returns those that had any rows there."""
     if not items:
         return set()

@@ -7,7 +7,6 @@ Reads and writes: ingest.notices.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +14,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.db import rows
 from app.readmodels import documents
 
 BATCH = 1_000
@@ -51,21 +51,23 @@ async def publish(pool: asyncpg.Pool, redis: Redis) -> list[ChangeNotice]:
 
 async def untold(pool: asyncpg.Pool, after: int) -> list[ChangeNotice]:
     """What Redis was not told, of the notices with a higher number, the newest."""
-    rows: Sequence[Any] = await pool.fetch(
+    return await rows(
+        pool,
+        ChangeNotice,
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL AND id > $1 "
         "ORDER BY id DESC LIMIT $2",
         after,
         BATCH * 10,
     )
-    return [ChangeNotice(**dict(row)) for row in rows]
 
 
 async def _waiting(pool: asyncpg.Pool) -> list[ChangeNotice]:
-    rows: Sequence[Any] = await pool.fetch(
+    return await rows(
+        pool,
+        ChangeNotice,
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1",
         BATCH,
     )
-    return [ChangeNotice(**dict(row)) for row in rows]
 
 
 async def _tell(redis: Redis, notices: Sequence[ChangeNotice]) -> bool:

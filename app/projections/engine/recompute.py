@@ -11,11 +11,11 @@ Reads: mirror.records, portal.id_mappings, read_model.generations. Writes: read_
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
+from app.db import Db
 from app.events import Record
 from app.projections.engine import account_versions, generations, groups, load_groups, moved_items, write_rows
 from app.projections.projector import Projector
@@ -37,7 +37,7 @@ ChangedKeys = dict[str, set[write_rows.RowKey]]
 
 
 async def project(
-    projectors: Sequence[Projector], connection: Any, changed: Sequence[Record], verified: Sequence[Record]
+    projectors: Sequence[Projector], connection: Db, changed: Sequence[Record], verified: Sequence[Record]
 ) -> None:
     """Bring every generation of every read model up to date with these records.
 
@@ -65,7 +65,7 @@ async def project(
 
 
 async def recompute(
-    connection: Any, projectors: Sequence[Projector], projector: Projector, keys: Sequence[groups.GroupKey]
+    connection: Db, projectors: Sequence[Projector], projector: Projector, keys: Sequence[groups.GroupKey]
 ) -> None:
     """Compute these groups of one slice again, in every generation, as if all their records had changed.
 
@@ -86,7 +86,7 @@ async def recompute(
 
 
 async def _write(
-    connection: Any, targets: Sequence[generations.Target], works: Iterable[Recomputation], held: Mapping[UUID, int]
+    connection: Db, targets: Sequence[generations.Target], works: Iterable[Recomputation], held: Mapping[UUID, int]
 ) -> ChangedKeys:
     """Load, compute and write each slice; returns what is news. While the database writes one, the next is computed."""
     pending, changed = list(works), ChangedKeys()
@@ -104,7 +104,7 @@ async def _write(
 
 
 async def _write_one(
-    connection: Any,
+    connection: Db,
     targets: Sequence[generations.Target],
     work: Recomputation,
     computed: write_rows.Computed,
@@ -119,21 +119,21 @@ async def _write_one(
 
 
 async def _work(
-    connection: Any, owners: groups.Owners, projector: Projector, changed: Sequence[Record]
+    connection: Db, owners: groups.Owners, projector: Projector, changed: Sequence[Record]
 ) -> Recomputation:
     plan = await _plan(connection, owners, projector, changed)
     return Recomputation(projector, plan, await moved_items.find(connection, projector, changed, plan))
 
 
 async def _plan(
-    connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]
+    connection: Db, owners: groups.Owners, projector: Projector, records: Sequence[Record]
 ) -> groups.GroupPlan:
     keys = await groups.touched(connection, projector, records)
     return await owners.plan(projector, keys) if keys else {}
 
 
 async def _seen(
-    connection: Any, owners: groups.Owners, projector: Projector, records: Sequence[Record]
+    connection: Db, owners: groups.Owners, projector: Projector, records: Sequence[Record]
 ) -> groups.GroupPlan:
     """Only the groups that verified records are part of: to who refers to them nothing happened."""
     keys = await groups.touched(connection, projector, records, referred_to=False)
@@ -154,7 +154,7 @@ def _merged(works: Sequence[Recomputation], seen: Sequence[Recomputation]) -> It
 
 
 async def _notify(
-    connection: Any, works: Sequence[Recomputation], held: Mapping[UUID, int], changed: ChangedKeys
+    connection: Db, works: Sequence[Recomputation], held: Mapping[UUID, int], changed: ChangedKeys
 ) -> None:
     """Leave a notice of everything that reads differently. An account whose version was raised for nothing has one that
     names no slice, because who resumes behind a version takes a gap for news that are lost."""

@@ -4,8 +4,8 @@ Reads: mirror.records. Writes: ingest.fanouts.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from app.db import Db
 from app.events import Record
 from app.projections.projector import Lookup, Projector
 
@@ -13,7 +13,7 @@ AT_ONCE = 200
 """How many groups one changed record may touch within its own commit; also the size of a chunk of the rest."""
 
 
-async def roots_referring(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[str]:
+async def roots_referring(connection: Db, projector: Projector, changed: Sequence[Record]) -> set[str]:
     """The roots that refer to changed records. Where they are too many none are, and the wish is noted instead."""
     found: set[str] = set()
     for lookup in projector.lookups:
@@ -29,7 +29,7 @@ async def roots_referring(connection: Any, projector: Projector, changed: Sequen
     return found
 
 
-async def _referred_to(connection: Any, projector: Projector, lookup: Lookup, names: list[str]) -> list[str]:
+async def _referred_to(connection: Db, projector: Projector, lookup: Lookup, names: list[str]) -> list[str]:
     """Those that anything refers to, which most are not: all of them in one question."""
     if not names:
         return []
@@ -42,7 +42,7 @@ async def _referred_to(connection: Any, projector: Projector, lookup: Lookup, na
     return [row["id"] for row in rows]
 
 
-async def some(connection: Any, projector: Projector, lookup: Lookup, name: str, cursor: str, limit: int) -> list[str]:
+async def some(connection: Db, projector: Projector, lookup: Lookup, name: str, cursor: str, limit: int) -> list[str]:
     """The next roots behind the cursor, in order, that refer to the record of this name."""
     root = "record_id" if lookup.referrer == projector.root else "parent_id"
     rows = await connection.fetch(
@@ -57,7 +57,7 @@ async def some(connection: Any, projector: Projector, lookup: Lookup, name: str,
     return [row["root"] for row in rows]
 
 
-async def _postpone(connection: Any, projector: Projector, lookup: Lookup, name: str) -> None:
+async def _postpone(connection: Db, projector: Projector, lookup: Lookup, name: str) -> None:
     """Again from the start, if one was under way: what it had done is out of date."""
     await connection.execute(
         "INSERT INTO ingest.fanouts (slice, object, record_id) VALUES ($1, $2, $3) "

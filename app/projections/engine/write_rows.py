@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.db import Db
 from app.projections.projector import Document, Group, Projector
 
 RowKey = tuple[UUID, str]
@@ -60,7 +61,7 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
     return Computed(rows, kept, documents, versions)
 
 
-async def write(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
+async def write(connection: Db, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
     """Make one generation hold exactly these rows and documents for these groups; returns the groups that say something
     else now than before, their age aside."""
     if projector.table.root is not None:
@@ -82,7 +83,7 @@ def _groups(projector: Projector, rows: Sequence[Any]) -> set[RowKey]:
 
 
 async def _remove_others(
-    connection: Any, projector: Projector, generation: int, kept: Mapping[RowKey, Sequence[str]]
+    connection: Db, projector: Projector, generation: int, kept: Mapping[RowKey, Sequence[str]]
 ) -> set[RowKey]:
     """Rows of a group that its records no longer yield; returns the groups that had some."""
     table, item = projector.table, projector.table.item
@@ -111,7 +112,7 @@ async def _remove_others(
     return changed
 
 
-async def _write_parts(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
+async def _write_parts(connection: Db, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
     """Where a record makes several rows: with them, in one statement, those go that it made once and makes no more.
     Their ids are the record's alone."""
     table, more = projector.table, len(projector.table.columns)
@@ -131,7 +132,7 @@ async def _write_parts(connection: Any, projector: Projector, generation: int, c
     return _groups(projector, told)
 
 
-async def _write_documents(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
+async def _write_documents(connection: Db, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
     """Documents no longer yielded stay as empty ones, so that every copy of them is overwritten. Returns the groups of
     which a document reads differently now."""
     ready = computed.documents

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from app.db import Db, row
 from app.projections.projector import Projector
 from app.readmodels.table import Table
 
@@ -46,7 +47,7 @@ class Difference(Struct, frozen=True):
     columns: dict[str, tuple[Any, Any]]
 
 
-async def compare(connection: Any, projector: Projector, old: int, new: int) -> Comparison:
+async def compare(connection: Db, projector: Projector, old: int, new: int) -> Comparison:
     """Everything in both generations, by the hash of its content."""
     rows = await _count(connection, _both(projector.table, old, new))
     if not projector.documents:
@@ -56,18 +57,20 @@ async def compare(connection: Any, projector: Projector, old: int, new: int) -> 
     return Comparison(**sums)
 
 
-async def _count(connection: Any, both: str) -> Comparison:
-    row = await connection.fetchrow(
+async def _count(connection: Db, both: str) -> Comparison:
+    found = await row(
+        connection,
+        Comparison,
         "SELECT count(*) FILTER (WHERE o.content = n.content) AS same, "
         "count(*) FILTER (WHERE o.content <> n.content) AS changed, "
         "count(*) FILTER (WHERE o.content IS NULL) AS added, count(*) FILTER (WHERE n.content IS NULL) AS removed "
         f"FROM {both}",
         timeout=TIMEOUT_SECONDS,
     )
-    return Comparison(**dict(row))
+    return found or Comparison(0, 0, 0, 0)
 
 
-async def differences(connection: Any, projector: Projector, old: int, new: int, limit: int) -> list[Difference]:
+async def differences(connection: Db, projector: Projector, old: int, new: int, limit: int) -> list[Difference]:
     """Some rows that are not the same, column by column."""
     table = projector.table
     rows = await connection.fetch(

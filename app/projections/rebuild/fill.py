@@ -9,10 +9,10 @@ Reads: mirror.records, portal.id_mappings. Writes: generations.*, read_model.doc
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import asyncpg
 
+from app.db import Db
 from app.projections.engine import account_versions, generations, groups, load_groups, write_rows
 from app.projections.engine.generations import Generation
 from app.projections.projector import Projector
@@ -20,7 +20,7 @@ from app.projections.projector import Projector
 CHUNK = 200
 
 
-async def expected(connection: Any, projector: Projector) -> int:
+async def expected(connection: Db, projector: Projector) -> int:
     """How many steps a whole fill takes: roots, owners, or one."""
     if projector.scope == "global":
         return 1
@@ -45,7 +45,7 @@ async def fill(pool: asyncpg.Pool, projector: Projector, generation: Generation)
             yield filled
 
 
-async def _next(connection: Any, projector: Projector, cursor: str) -> list[str]:
+async def _next(connection: Db, projector: Projector, cursor: str) -> list[str]:
     """The next keys behind the cursor: root ids, owner ids, or the one group of everybody."""
     if projector.scope == "global":
         return [""] if not cursor else []
@@ -66,7 +66,7 @@ async def _next(connection: Any, projector: Projector, cursor: str) -> list[str]
     return [row["key"] for row in found]
 
 
-async def _fill_chunk(connection: Any, projector: Projector, generation: int, keys: Sequence[str]) -> None:
+async def _fill_chunk(connection: Db, projector: Projector, generation: int, keys: Sequence[str]) -> None:
     """Compute some groups while their accounts are held, so that nobody else projects them meanwhile.
 
     Raises:
