@@ -64,7 +64,7 @@ async def open_resources(
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url, size=pool_size, statement_seconds=statement_seconds)
         stack.push_async_callback(pool.close)
-        await stack.enter_async_context(unreadables.written_down(pool))
+        await stack.enter_async_context(unreadables.saved_periodically(pool))
         redis = GuardedRedis.open(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         admission = await Admission.open(settings)

@@ -13,8 +13,8 @@ from time import monotonic
 
 import structlog
 
-from app import tasks
 from app.db import connect, is_outage
+from app.tasks import Background
 
 CHANNEL = "portal_changed"
 LEASE_SECONDS = 0.05
@@ -48,17 +48,17 @@ class Lease:
         self._pinged_at = float("-inf")
         self._used = False
         self._asked, self._renewed = asyncio.Event(), asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("lease")
 
     def open(self, database_url: str, forget: Callable[[str], None]) -> None:
         """Begin to hear, and go on after any interruption, until `close`. `forget(word)` is told what changed, `*` for
         everything."""
         self._forget = forget
-        self._task = asyncio.create_task(self._listen_for_ever(database_url))
+        self._background.start(self._listen_forever(database_url))
 
     async def close(self) -> None:
         """Stop hearing."""
-        await tasks.end(self._task)
+        await self._background.close()
 
     def holds(self) -> bool:
         """Whether memory may be believed at this instant."""
@@ -75,7 +75,7 @@ class Lease:
                 await self._renewed.wait()
         return self.holds()
 
-    async def _listen_for_ever(self, database_url: str) -> None:
+    async def _listen_forever(self, database_url: str) -> None:
         while True:
             try:
                 await self._listen(database_url)

@@ -14,7 +14,7 @@ import hiredis
 import structlog
 from redis.asyncio.connection import SSLConnection, parse_url
 
-from app import tasks
+from app.tasks import Background
 
 CONNECT_SECONDS = 1.0
 RETRY_SECONDS = 0.5
@@ -35,7 +35,7 @@ class RedisPipeline(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._reader = hiredis.Reader()
         self._lost = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("redis_pipeline")
         self._looking: asyncio.TimerHandle | None = None
         self._introduced = False
 
@@ -46,11 +46,11 @@ class RedisPipeline(asyncio.Protocol):
 
     def open(self) -> None:
         """Begin to connect."""
-        self._task = asyncio.create_task(self._stay_connected())
+        self._background.start(self._stay_connected())
 
     async def close(self) -> None:
         """Leave."""
-        await tasks.end(self._task)
+        await self._background.close()
 
     def begin(self, *words: bytes) -> "asyncio.Future[Any] | None":
         """Send a command, to be answered; None where there is no Redis."""

@@ -91,7 +91,7 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
     silence = settings.cdc_silence_seconds
     changes = Listener(pool, box, pubsub, settings.salesforce_channel, make_up, silence)
     eligibility = Listener(pool, box, pubsub, settings.salesforce_eligibility_topic, None, silence)
-    work = [changes.listen_for_ever(), eligibility.listen_for_ever()]
+    work = [changes.listen_forever(), eligibility.listen_forever()]
     if settings.salesforce_canary_account_id:
         work.append(_watch(resources, changes))
     else:
@@ -112,10 +112,10 @@ async def _watch(resources: Resources, changes: Listener) -> None:
     canary = CanaryFollower(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
 
     async def alarm() -> None:
-        await changes.feed.tell("stalled", "the canary did not come back")
+        await changes.feed.report("stalled", "the canary did not come back")
         changes.renew()
 
-    await canary.sing_for_ever(settings.canary_seconds, alarm)
+    await canary.run_forever(settings.canary_seconds, alarm)
 
 
 async def _watch_webhooks(resources: Resources) -> None:
@@ -127,4 +127,4 @@ async def _watch_webhooks(resources: Resources) -> None:
     async def alarm() -> None:
         """It is noted already."""
 
-    await canary.sing_for_ever(settings.canary_seconds, alarm)
+    await canary.run_forever(settings.canary_seconds, alarm)

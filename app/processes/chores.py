@@ -25,7 +25,7 @@ from app.integrations.admission.lanes import background
 from app.projections import rebuild
 from app.projections.engine import fan_outs
 from app.projections.projector import Projector
-from app.projections.rebuild import asked
+from app.projections.rebuild import requests
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
 from app.resources import Resources
@@ -79,11 +79,11 @@ async def rebuild_raised(resources: Resources) -> None:
 
     async def one(projector: Projector) -> None:
         outcome = await rebuild.rebuild(resources.pool, projector, pace=Pace(REBUILD_SHARE))
-        await asked.done(resources.pool, projector.name)
+        await requests.done(resources.pool, projector.name)
         if not outcome.serving:
             log.error("rebuild_needs_a_decision", slice=projector.name, refusal=outcome.refusal)
 
-    wanted = [*await rebuild.due(resources.pool, known), *await asked.asked(resources.pool, known)]
+    wanted = [*await rebuild.due(resources.pool, known), *await requests.pending(resources.pool, known)]
     await each("rebuild", wanted, one)
     for dropped in await rebuild.drop_old(resources.pool, known):
         log.info("generation_dropped", generation=dropped)
@@ -97,7 +97,7 @@ async def fan_out(resources: Resources) -> None:
 
 async def follow_merges(resources: Resources) -> None:
     """Ask what became of linked customers that are gone upstream."""
-    if asked := await merges.look(resources.pool, resources.inbox):
+    if asked := await merges.request(resources.pool, resources.inbox):
         log.info("customers_gone_upstream", asked=asked)
 
 

@@ -160,7 +160,7 @@ class WorkerJobs:
     async def _unheard(self) -> list[publish.ChangeNotice]:
         """News that Redis cannot be told of, once to this process. What commits together becomes visible in no order,
         so a few numbers before the newest are looked at again."""
-        found = await publish.untold(self._resources.pool, self._newest_notice - LOOK_BACK)
+        found = await publish.pending(self._resources.pool, self._newest_notice - LOOK_BACK)
         fresh = [notice for notice in found if notice.id not in self._noticed]
         self._noticed = frozenset(notice.id for notice in found)
         self._newest_notice = max([self._newest_notice, *self._noticed])
@@ -231,7 +231,7 @@ async def serve(settings: Settings) -> None:
         serving = [asyncio.create_task(worker.start()) for worker in workers]
         background = [
             asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
-            asyncio.create_task(work.live.follow(resources.inbox.bell)),
+            asyncio.create_task(work.live.follow(resources.inbox.settled_signal)),
             asyncio.create_task(work.follow_commits()),
             asyncio.create_task(keep_up(resources)),
         ]

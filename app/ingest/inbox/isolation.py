@@ -1,8 +1,8 @@
-"""Isolation of members: one change that cannot be stored at all never holds up those that came with it.
+"""Isolation of changes: one that cannot be stored never holds up the others of its batch.
 
-Appending is one statement for many changes. Only when that fails for what it was given are they tried apart, half by
-half, within savepoints. What is left, alone and impossible, is kept as it came in a dead letter, and what covers it (a
-position in a stream, the end of a page) advances as if it had been stored.
+Appending is one statement for many changes. Only when that fails because of its values are they tried by halves, within
+savepoints. A single change that cannot be stored is kept byte for byte in a dead letter, and the cursor that covers it
+(a position in a stream, the end of a page) advances as if it had been stored.
 
 Writes: by `append`, ingest.inbox; ingest.dead_letters.
 """
@@ -28,12 +28,12 @@ UNSTORABLE = "unstorable"
 LONGEST_ERROR = 300
 LONGEST_NAME = 200
 MOST_RAW_BYTES = 32 * 1024 * 1024
-"""Of a change that is kept as it came; far below what one value may take in Postgres."""
+"""Largest raw change that is kept; far below what one value may take in Postgres."""
 
 T = TypeVar("T")
 Woken = set[tuple[str, int]]
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
-"""Gives a connection within a transaction of its own."""
+"""Opens a connection within a transaction of its own."""
 
 log = structlog.get_logger()
 
@@ -48,12 +48,12 @@ class Append(Protocol):
 
 
 class NotStored(Exception):
-    """Changes were not appended, and the trouble is theirs."""
+    """Changes were not appended, because of their values."""
 
 
 async def storing(append: Append, transaction: Transaction, work: Callable[[Connection, Append], Awaitable[T]]) -> T:
-    """What `work(connection, append)` returns. It runs in a transaction; and in a second one, with an `append` that
-    isolates, when the first one failed for what was appended, because Postgres gives up the whole of it then."""
+    """Return what `work(connection, append)` returns. When its transaction fails because of what was appended, which
+    aborts it as a whole, run the work once more with an `append` that isolates."""
     try:
         async with transaction() as connection:
             return await work(connection, append)
@@ -83,10 +83,10 @@ async def _halved(append: Append, connection: Connection, changes: Sequence[Chan
 
 
 async def _keep(append: Append, connection: Connection, change: Change, submission: int, error: BaseException) -> Woken:
-    """The dead letter in place of a change, at once: there is nothing to try again. If even that cannot be stored, the
-    trouble is not the change's."""
+    """Store a dead letter in place of a change, without further attempts. If even that fails, the change is not the
+    cause."""
     letter = letter_of(change, error)
-    if await erased_owners.owns(connection, _about(change, letter)):
+    if await erased_owners.owns(connection, _with_address(change, letter)):
         letter = msgspec.structs.replace(letter, data={**letter.data, "payload": ""})
     _, woken = await append(connection, [letter], submission=submission)
     await connection.execute(
@@ -102,7 +102,7 @@ async def _keep(append: Append, connection: Connection, change: Change, submissi
 
 
 def letter_of(change: Change, error: BaseException) -> Change:
-    """An entry that says of a change what can be said: of which record it was, and every byte of it, in base64."""
+    """Build the entry that stands for a change: the address of its record, as far as known, and its bytes in base64."""
     raw = _raw(change)
     name = hashlib.blake2b(raw, digest_size=16).hexdigest()
     return Change.hint(
@@ -118,7 +118,7 @@ def letter_of(change: Change, error: BaseException) -> Change:
 
 
 def _named(change: Change) -> dict[str, str | None]:
-    """Which record it was; None where the very name cannot be kept."""
+    """Return the address of the record; None for a part that cannot be stored."""
     return {"object": _plain(change.object), "id": _plain(change.record_id)}
 
 
@@ -126,8 +126,8 @@ def _plain(name: object) -> str | None:
     return name if isinstance(name, str) and len(name) <= LONGEST_NAME and text.clean(name) == name else None
 
 
-def _about(change: Change, letter: Change) -> Change:
-    """The letter under the name of its record, as far as that can be kept."""
+def _with_address(change: Change, letter: Change) -> Change:
+    """Return the letter under the address of its record, as far as that can be stored."""
     named = _named(change)
     return msgspec.structs.replace(
         letter,
@@ -138,7 +138,7 @@ def _about(change: Change, letter: Change) -> Change:
 
 
 def _said(error: BaseException | None) -> str:
-    """What went wrong, without the value: what the driver says quotes it, what Postgres says does not."""
+    """Describe the error without the value: the driver's message quotes it, that of Postgres does not."""
     if isinstance(error, asyncpg.PostgresError) and getattr(error, "severity", None):
         return text.clean(f"{type(error).__name__}: {error.args[0] if error.args else ''}")[:LONGEST_ERROR]
     if isinstance(error, asyncpg.InterfaceError | UnicodeError):
@@ -150,5 +150,5 @@ def _raw(change: Change) -> bytes:
     fields = {name: getattr(change, name) for name in change.__struct_fields__}
     try:
         return json.dumps(fields, default=str).encode()
-    except (ValueError, TypeError, RecursionError):  # in a circle, too deep, or with keys that are no names
+    except (ValueError, TypeError, RecursionError):  # circular, too deep, or with keys that are not strings
         return repr({**fields, "data": "not even to be written down"}).encode("utf-8", "backslashreplace")

@@ -1,5 +1,5 @@
-"""Measure how far behind the portal is. Every question is bounded, so that it costs the same with ten entries in the
-inbox as with ten million.
+"""Measure how far behind the portal is. Every query is bounded: it costs the same with ten inbox entries as with ten
+million.
 
 Reads: ingest.*, read_model.feeds, upstreams, generations.
 """
@@ -90,7 +90,7 @@ _GENERATIONS = "SELECT slice, generation, projector_version, state FROM read_mod
 
 
 async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures:
-    """Measure now. An expected feed that never answered is included, in state `never`."""
+    """Measure everything now. An expected feed that never answered is included, in state `never`."""
     async with pool.acquire(timeout=QUERY_SECONDS) as connection:
 
         async def all_of(kind: type[StructT], query: str, *values: object) -> list[StructT]:

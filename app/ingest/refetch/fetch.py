@@ -1,12 +1,11 @@
-"""Drain one shard of the fetch lane: read again what a hint named, and append what the upstream answered.
+"""Drain one shard of the fetch lane: read the records that hints name again, and append the answers.
 
-A WHMCS webhook only says that something may have changed, a CDC gap event that something did; the worker reads the
-object and puts the answer into the inbox, where it takes the ordinary way. The upstream is called outside any
-transaction.
+A WHMCS webhook says that something may have changed, a CDC gap event that something did. The worker reads the record
+and appends the answer to the inbox, where it is applied as any change. The upstream is called outside any transaction.
 
-While an upstream is away its hints wait, uncounted, and nobody asks it anything for a moment; that is the upstream's
-pause and not each hint's, so all of them go on with its first answer. Whatever else goes wrong with a hint (an answer
-that cannot be read, a refusal, an answer that cannot be stored) is counted and ends in the dead letters.
+While an upstream is unavailable its hints wait, uncounted, and this process does not call it for a short time. The
+pause belongs to the upstream, not to each hint, so all hints resume with its first answer. Any other failure of a hint
+(an unreadable answer, a refusal, an answer that cannot be stored) is counted and ends in the dead letters.
 
 Reads: ingest.inbox. Writes: ingest.inbox.
 """
@@ -34,17 +33,17 @@ from app.leases import Lock
 
 BATCH = 20
 BUDGET_SECONDS = 20
-"""How long one job reads; what is left is woken again, so that no job outlives its time limit."""
+"""Time budget of one job. The rest is woken again, so that no job outlives its time limit."""
 LOCK_SPACE = 0x1B0D
 OTHERS_FIRST_SECONDS = 3.0
-"""What the upstream did not answer to waits longer than the rest, in case that one question is what it cannot do."""
+"""Extra delay of a hint without an answer, in case only that one request fails."""
 
 log = structlog.get_logger()
 
 
 async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbox.Wake) -> int:
-    """Read everything the shard's hints name; returns how many hints were handled. A shard that somebody else reads is
-    left to them."""
+    """Read everything the shard's hints name; return the number of handled hints. A shard that another worker reads is
+    left to it."""
     handled = 0
     ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
 
@@ -74,12 +73,12 @@ async def _fetch_group(
     woken = await _refetch(connection, group, upstreams)
     try:
         await wake(woken)
-    except Exception:  # what is committed stands, whether or not somebody hears of it now
-        log.exception("telling_failed")
+    except Exception:  # the commit stands; the sweep makes up for a lost wake-up
+        log.exception("after_commit_failed")
 
 
 def _by_record(entries: Sequence[InboxEntry]) -> list[list[InboxEntry]]:
-    """Several hints about one record need one read, as long as it begins after the last of them arrived."""
+    """Group hints by record: one read serves all that arrived before it began."""
     groups: dict[tuple[str, str, str], list[InboxEntry]] = {}
     for entry in entries:
         groups.setdefault((entry.change.source, entry.change.object, entry.change.record_id), []).append(entry)
@@ -110,8 +109,8 @@ async def _wait(
 
 
 async def _fail(connection: Connection, group: Sequence[InboxEntry], error: Exception) -> None:
-    """The newest hint stands for the group: one letter a record. The others are tried with it again, or are done when a
-    later read is."""
+    """Fail the newest hint on behalf of the group: one letter per record. The others are retried together with it, or
+    settled by a later read."""
     _raise_outage(error)
     *others, last = group
     await fail(connection, last, error)
@@ -124,8 +123,8 @@ def _raise_outage(error: Exception) -> None:
 
 
 async def _record(connection: Connection, group: Sequence[InboxEntry], changes: Sequence[Change]) -> Woken:
-    """The answer and the settling of its hints commit together; every submission that somebody may wait for waits for
-    the answer too."""
+    """Append the answer and settle its hints in one transaction. Submissions that a caller may wait for include the
+    answer."""
     submissions = {entry.submission for entry in group}
     awaited = {entry.submission for entry in group if entry.change.origin in inbox.AWAITED}
 

@@ -1,11 +1,11 @@
-"""How each kind of record is read again: one function a kind, listed in `FETCHERS`.
+"""Fetchers: one function per kind of record that can be read again, listed in `FETCHERS`.
 
 Collections (`client_invoices`, `client_services`, `pay_methods`, `cancel_requests`, …) read a whole list (`lists`):
-members that changed come back as full records, the others are named by the list's marker, whose `verified_at` is the
-list's freshness.
+changed members are returned as whole records, the others are named by the list's marker, whose `verified_at` is the
+freshness of the list.
 
-Nothing is deleted because it is absent or because of an error. A record is deleted when its upstream says, asked for
-it alone, that it does not exist; or when a second whole list lacks it too, where it cannot be asked for alone.
+Absence or an error alone deletes nothing. A record is deleted when its upstream says, in answer to a request for that
+record, that it does not exist; or, where it cannot be read alone, when a second whole list lacks it too.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,8 +34,11 @@ Fetcher = Callable[[Upstreams, Connection, Change], Awaitable[list[Change]]]
 
 
 async def salesforce_record(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """One Salesforce record by id; a missing one is a deletion when that is proven. `*` stands for a transaction too
-    big to be told: then whatever changed around its commit is read, a page at a time, straight into the inbox."""
+    """Read one Salesforce record by id; a missing one is deleted when that is proven.
+
+    `*` stands for an overflow event of a large transaction: everything that changed around its commit is read, page by
+    page, straight into the inbox.
+    """
     read_at = now()
     if hint.record_id == "*":
         await _overflow(upstreams, connection, hint)
@@ -49,10 +52,10 @@ async def salesforce_record(upstreams: Upstreams, connection: Connection, hint: 
 
 
 async def _prove_deletion(upstreams: Upstreams, hint: Change, missing: UpstreamNotFound) -> None:
-    """Salesforce says of a record that it does not exist also when this user lost the right to see it.
+    """Check that a missing record was deleted: Salesforce reports the same when this user may no longer see it.
 
     Raises:
-        UpstreamRejected: nothing proves that it is gone.
+        UpstreamRejected: nothing proves the deletion.
     """
     if missing.vendor_code == IS_DELETED or await upstreams.salesforce.deletion(hint.object, hint.record_id):
         return
@@ -74,7 +77,7 @@ async def _take_in(connection: Connection, page: Sequence[Change]) -> None:
 
 
 async def account_history(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """A Salesforce account with its orders, items and support cases: what a newly linked customer needs."""
+    """Read a Salesforce account with its orders, items and support cases: everything of a newly linked customer."""
     read_at, account_id = now(), _quoted(hint.record_id)
     changes: list[Change] = []
     for name, where in (
@@ -91,27 +94,27 @@ async def account_history(upstreams: Upstreams, connection: Connection, hint: Ch
 
 
 async def invoice(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """One WHMCS invoice."""
+    """Read one WHMCS invoice."""
     return await _whmcs_one(upstreams.whmcs.invoice, hint)
 
 
 async def service(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """One WHMCS service."""
+    """Read one WHMCS service."""
     return await _whmcs_one(upstreams.whmcs.service, hint)
 
 
 async def client(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """One WHMCS client's profile."""
+    """Read one WHMCS client's profile."""
     return await _whmcs_one(upstreams.whmcs.client, hint)
 
 
 async def client_invoices(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """All invoices of a WHMCS client."""
+    """Read all invoices of a WHMCS client."""
     return await lists.whole(connection, hint, {"invoice": partial(upstreams.whmcs.invoices, hint.record_id)})
 
 
 async def client_services(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """All services of a WHMCS client, and their add-ons."""
+    """Read all services of a WHMCS client, and their add-ons."""
     read = {
         "addon": partial(whmcs_services.addons, upstreams.whmcs, hint.record_id),
         "service": partial(upstreams.whmcs.services, hint.record_id),
@@ -120,8 +123,10 @@ async def client_services(upstreams: Upstreams, connection: Connection, hint: Ch
 
 
 async def cancel_requests(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """The requests to cancel of the whole installation, which WHMCS cannot list by client: the whole list when the hint
-    asks for it or none is known yet, else its newest end."""
+    """Read the cancellation requests of the whole installation, which WHMCS cannot list by client.
+
+    The whole list when the hint requests it or none is known yet, otherwise its newest part.
+    """
     known = frozenset() if hint.data.get("whole") else await _known_requests(connection)
     if not known:
         return await lists.whole(connection, hint, {"cancel_request": partial(cancellations.requests, upstreams.whmcs)})
@@ -139,22 +144,22 @@ async def _known_requests(connection: Db) -> frozenset[cancellations.StoredReque
 
 
 async def pay_methods(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """All payment methods WHMCS keeps for a client."""
+    """Read all payment methods of a WHMCS client."""
     return await lists.whole(connection, hint, {"pay_method": partial(upstreams.whmcs.pay_methods, hint.record_id)})
 
 
 async def gateways(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """The payment gateways of the installation, the same for everyone."""
+    """Read the payment gateways of the installation, the same for everyone."""
     return await lists.whole(connection, hint, {"gateway": upstreams.whmcs.gateways})
 
 
 async def undecodable(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """An event of the bus that could not be read. Nothing can be asked again; it parks until somebody looks."""
+    """Fail for an undecodable event of the bus. It cannot be fetched again, so it stays parked for an operator."""
     raise ValueError(f"event of schema {hint.data.get('schema_id')} cannot be read: {hint.data.get('error')}")
 
 
 async def unstorable(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
-    """A change that could not be stored. When somebody has it tried again, its record is read anew."""
+    """Read the record of an unstorable change again, when an operator retries its letter."""
     named = FETCHERS.get((hint.source, str(hint.data.get("object"))))
     if named is None or named is unstorable or not hint.data.get("id"):
         raise ValueError(f"a change that cannot be stored: {hint.data.get('error')}")

@@ -1,10 +1,10 @@
-"""Customers whom staff merged upstream (C29): the portal account stands for the one that is left, and history follows.
+"""Upstream merges of customers: the portal account follows to the remaining customer, with its history.
 
-A merge shows as the deletion of the one that is gone. Salesforce remembers what it became; WHMCS's hook says so, and
-where that got lost, an invoice or service that had been its and is somebody else's now does. Both are fetchers of the
-hint `merge`, so that a merge is retried while an upstream is away, and parked where somebody has to decide.
+A merge appears as the deletion of one customer. Salesforce records the customer it was merged into. WHMCS's hook
+reports it; if that was lost, an invoice or service of the deleted client shows its new owner. Both are fetchers of the
+hint `merge`, so that a merge is retried while an upstream is unavailable, and parked when an operator has to decide.
 
-Whom an erased customer is merged into is erased as well, unless that one has a portal account of their own.
+A customer that an erased one is merged into is erased as well, unless they have a portal account of their own.
 
 Reads: ingest.inbox. Reads and writes: portal.id_mappings, mirror.records. Writes: portal.audit, portal.erased_owners.
 """
@@ -30,7 +30,7 @@ OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id
 log = structlog.get_logger()
 
 LONGEST_CHAIN = 10
-MEMBERS_ASKED = 3
+MOST_MEMBERS_READ = 3
 
 _GONE = """
 SELECT r.source, r.record_id, r.version FROM (
@@ -44,22 +44,22 @@ WHERE (CASE r.source
 
 
 class MergeConflict(Exception):
-    """Both merged customers have a portal login of their own, and only staff can say which one goes."""
+    """Both merged customers have a portal account, and only staff can decide which one to close."""
 
 
-async def look(pool: asyncpg.Pool, box: Inbox) -> int:
-    """Ask what became of linked customers that are gone upstream, once for each deletion; returns how many."""
+async def request(pool: asyncpg.Pool, box: Inbox) -> int:
+    """Submit a hint `merge` for each linked customer deleted upstream, once per deletion; return how many."""
     gone = await pool.fetch(_GONE)
     hints = [_hint(row["source"], row["record_id"], row["version"]) for row in gone]
-    asked = 0
-    for hint in hints:  # one by one: one that cannot be asked must not keep the others
+    submitted = 0
+    for hint in hints:  # one by one: one that fails must not block the others
         try:
-            asked += await box.submit([hint]) is not None
+            submitted += await box.submit([hint]) is not None
         except Exception as error:
             if is_outage(error):
                 raise
-            log.exception("merge_not_asked", record_id=hint.record_id)
-    return asked
+            log.exception("merge_not_submitted", record_id=hint.record_id)
+    return submitted
 
 
 def _hint(source: Any, record_id: str, version: int) -> Change:
@@ -76,7 +76,7 @@ def _hint(source: Any, record_id: str, version: int) -> Change:
 
 
 async def salesforce(upstreams: Upstreams, connection: Db, hint: Change) -> list[Change]:
-    """An account that is gone: what did it become, by as many merges as there were?"""
+    """Follow a deleted account through its chain of merges."""
     into = hint.record_id
     for _ in range(LONGEST_CHAIN):
         if not (further := await upstreams.salesforce.merged_into("Account", into)):
@@ -89,7 +89,7 @@ async def salesforce(upstreams: Upstreams, connection: Db, hint: Change) -> list
 
 
 async def whmcs(upstreams: Upstreams, connection: Db, hint: Change) -> list[Change]:
-    """A client that is gone: the hook said what it became, or its invoices and services do."""
+    """Follow a deleted client, by the hook's report or by the new owner of its invoices and services."""
     into = hint.data.get("into") or await _owner_of_its_records(upstreams, connection, hint.record_id)
     return await _follow(connection, hint, into, None) if into else []
 
@@ -104,7 +104,7 @@ async def _owner_of_its_records(upstreams: Upstreams, connection: Db, client_id:
         "AND owner_id = $2 ORDER BY occurred_at DESC LIMIT $3",
         list(read),
         client_id,
-        MEMBERS_ASKED,
+        MOST_MEMBERS_READ,
     )
     for row in rows:
         try:
@@ -132,7 +132,7 @@ FROM portal.id_mappings m WHERE m.{column} = ANY($1::text[])
 
 
 async def _follow(connection: Db, hint: Change, into: str, customer_number: str | None) -> list[Change]:
-    """Move the mapping, if anybody is linked, and read all that the one left has. Safe to repeat from anywhere.
+    """Move the mapping, if the customer is linked, and request everything of the remaining customer. Idempotent.
 
     Raises:
         MergeConflict: both have a portal account.

@@ -1,4 +1,4 @@
-"""What the mirror needs to know of a portal account: which upstream owners it stands for, and what to read for them."""
+"""Links between portal accounts and upstream owners, and the hints that read an owner's records."""
 
 from uuid import UUID
 
@@ -12,14 +12,13 @@ WHMCS_RESOURCES = ("client", "client_invoices", "client_services", "pay_methods"
 async def link(inbox: Inbox, account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -> int | None:
     """Bring a linked account's records into the read models.
 
-    What the mirror holds already shows at once; the rest is read from the upstreams by the workers. Returns the
-    submission number to wait for.
+    Mirrored records show at once; workers read the rest from the upstreams. Returns the submission number to wait for.
     """
     return await inbox.submit(linked(account_id, whmcs_client_id, salesforce_account_id))
 
 
 def linked(account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -> list[Change]:
-    """What a link means: the owners an account stands for from now on, and the wish to read everything they have."""
+    """Build the changes of a link: the owners of the account, and hints to read all their records."""
     at, reason = now(), f"link:{account_id}"
     link = Change.whole(
         "portal",
@@ -36,7 +35,7 @@ def linked(account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -
 
 
 def account_history_hint(salesforce_account_id: str, reason: str) -> Change:
-    """A wish to have a Salesforce account read again with its orders and items. The same `reason` asks once."""
+    """Build a hint to read a Salesforce account with its orders and items. The same `reason` counts once."""
     return Change.hint(
         "salesforce",
         "account_history",
@@ -49,7 +48,7 @@ def account_history_hint(salesforce_account_id: str, reason: str) -> Change:
 
 
 def whmcs_hint(resource: str, record_id: str, reason: str) -> Change:
-    """A wish to have a WHMCS record or list read again. The same `reason` asks once."""
+    """Build a hint to read a WHMCS record or list. The same `reason` counts once."""
     return Change.hint(
         "whmcs",
         resource,

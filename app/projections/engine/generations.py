@@ -1,13 +1,13 @@
-"""Generations of a slice: which exist, which serves, and the steps from one to the next.
+"""Generations of a read model: which exist, which serves, and the transitions between them.
 
     filling ──► ready ──► serving ──► retired ──► dropped
                              ▲───────────┘ rollback
 
-All that exist are fed by every commit, so that the serving one can change at any moment, in either direction. A
-generation is fed by the projector of its own version. A process that meets a generation newer than its code stops
-feeding altogether (`ReleaseMismatch`), because what it left out could never be told from what is right.
+Every commit feeds all that exist, so that the serving one can change at any time, in either direction. A generation is
+fed by the projector of its own version. A process that finds a generation newer than its code stops feeding altogether
+(`ReleaseMismatch`), because rows it left out could not be distinguished from correct ones.
 
-Reads and writes: read_model.generations; makes and drops generations.*; replaces the views read_model.*.
+Reads and writes: read_model.generations; creates and drops generations.*; replaces the views read_model.*.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from app.errors import Conflict, ReleaseMismatch
 from app.projections.projector import Projector
 
 LOCK_KEY = "generations"
-"""Held shared by every commit that feeds, exclusively for the instant in which a generation begins or ends."""
+"""Held shared by every commit that feeds, exclusively while a generation begins or ends."""
 SWAP_ATTEMPTS = 60
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class Generation(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True):
-    """Where the rows of a projector go."""
+    """A generation to feed, and the projector that feeds it."""
 
     projector: Projector
     generation: int
@@ -57,10 +57,10 @@ class Target(Struct, frozen=True):
 
 
 async def live(connection: Db, projectors: Sequence[Projector]) -> list[Target]:
-    """What to feed. The caller holds `LOCK_KEY`, shared, so that the list stays true until it commits.
+    """List the generations to feed. The caller holds `LOCK_KEY`, shared, so that the list is valid until it commits.
 
-    A generation whose projector is no longer part of the release is fed by the present one while it serves, and left
-    alone once retired.
+    A generation whose projector is no longer part of the release is fed by the present one while it serves, and no
+    longer fed once retired.
 
     Raises:
         ReleaseMismatch: a newer release has begun a generation that this one cannot feed, or none serves yet.
@@ -84,7 +84,7 @@ async def live(connection: Db, projectors: Sequence[Projector]) -> list[Target]:
 
 
 async def existing(connection: Db, name: str | None = None) -> list[Generation]:
-    """Every generation, or those of one slice, oldest first."""
+    """List every generation, or those of one read model, oldest first."""
     return await rows(
         connection,
         Generation,
@@ -94,14 +94,14 @@ async def existing(connection: Db, name: str | None = None) -> list[Generation]:
 
 
 async def serving(connection: Db, name: str) -> Generation:
-    """The generation that answers."""
+    """Return the generation that answers queries."""
     return next(each for each in await existing(connection, name) if each.state == "serving")
 
 
 async def begin(pool: asyncpg.Pool, projector: Projector) -> Generation:
-    """A new empty generation, fed by every commit from this moment on."""
+    """Create an empty generation, which every commit from now on feeds."""
     async with pool.acquire() as connection, connection.transaction():
-        await _alone(connection)
+        await _lock_exclusively(connection)
         known = await existing(connection, projector.name)
         current = next(each for each in known if each.state == "serving")
         number = known[-1].generation + 1
@@ -122,10 +122,10 @@ async def begin(pool: asyncpg.Pool, projector: Projector) -> Generation:
 
 
 async def serve(pool: asyncpg.Pool, projector: Projector, generation: int) -> float:
-    """Let a generation answer from now on; returns for how many seconds readers had to wait at most.
+    """Make a generation answer queries; return the seconds that readers waited at most.
 
-    The view is replaced in one transaction. Readers are never made to queue behind a long query of an analyst: the lock
-    is given up after a moment and asked for again.
+    The view is replaced in one transaction. Readers never queue behind an analyst's long query: the attempt to lock the
+    view is short, and repeated.
 
     Raises:
         Conflict: a long query kept the view busy the whole time.
@@ -168,7 +168,7 @@ async def _swap(connection: Db, projector: Projector, generation: int) -> None:
 
 
 async def mark(connection: Db, generation: Generation, **columns: Any) -> None:
-    """Note progress or an outcome in the generation's row; `columns` are column names and values."""
+    """Save progress or an outcome in the generation's row; `columns` are column names and values."""
     sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 3))
     await connection.execute(
         f"UPDATE read_model.generations SET {sets} WHERE slice = $1 AND generation = $2",
@@ -179,7 +179,7 @@ async def mark(connection: Db, generation: Generation, **columns: Any) -> None:
 
 
 async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> None:
-    """End a generation that does not serve.
+    """Drop a generation that does not serve.
 
     Raises:
         Conflict: it serves, or a long query holds its table.
@@ -187,7 +187,7 @@ async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> Non
     try:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '3s'")
-            await _alone(connection)
+            await _lock_exclusively(connection)
             gone = await connection.fetchval(
                 "DELETE FROM read_model.generations WHERE slice = $1 AND generation = $2 AND state <> 'serving' "
                 "RETURNING generation",
@@ -206,6 +206,6 @@ async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> Non
         raise Conflict("The generation is being read. Try again in a moment.", code="view_busy") from error
 
 
-async def _alone(connection: Db) -> None:
-    """Wait for every commit that feeds, and hold back new ones, until this transaction ends."""
+async def _lock_exclusively(connection: Db) -> None:
+    """Exclude every commit that feeds, until this transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", LOCK_KEY)

@@ -1,4 +1,4 @@
-"""Why a read model shows what it shows: its row, the mirrored records that made it, and what came in for them.
+"""Explain a read model's row: the mirrored records it is made of, and the changes received for them.
 
 For operators; takes upstream ids and shows no record's data.
 
@@ -47,12 +47,12 @@ _PENDING = "SELECT submission FROM read_model.pending WHERE slice = $1 AND item_
 async def explain(
     connection: Db, projector: Projector, item_id: str, *, most_entries: int = MOST_ENTRIES
 ) -> Explanation:
-    """Explain the rows of a slice that an upstream id stands for.
+    """Explain the rows of a read model for an upstream id.
 
-    `most_entries` are shown of each record, the newest.
+    `most_entries`: the newest entries shown per record.
 
     Raises:
-        NotFound: neither row, record, pending thing nor change of that id is known.
+        NotFound: neither row, record, pending item nor change of that id is known.
     """
     found = await find(connection, projector, item_id)
     serving = await generations.serving(connection, projector.name)

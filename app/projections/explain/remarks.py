@@ -1,4 +1,4 @@
-"""What is not as it should be with a row, each in one sentence that says what follows from it."""
+"""Remarks on a row: one sentence for each irregularity, with its consequence."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from app.projections.projector import Projector
 
 
 def remarks(projector: Projector, found: Explanation) -> Iterator[str]:
-    """Everything odd, the most telling first."""
+    """Yield all remarks, the most important first."""
     yield from _of_row(projector, found)
     for source in found.sources:
         yield from _of_source(source)

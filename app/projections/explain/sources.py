@@ -1,4 +1,4 @@
-"""Which mirrored records a row is made of, found by the projector's own declaration; deleted ones included.
+"""The mirrored records a row is made of, found by the projector's declaration; deleted ones included.
 
 Reads: mirror.records, portal.id_mappings, read_model.*.
 """
@@ -24,9 +24,9 @@ LISTS = {
     "Order": "account_history",
     "gateway": "gateways",
 }
-"""Object → the whole-list read that finds its records, kept under their owner's id."""
+"""Object → the whole-list read that finds its records, stored under their owner's id."""
 EVERYBODY = "all"
-"""The id under which the list of what belongs to nobody is read."""
+"""The id of lists that belong to no owner."""
 
 _RECORDS = (
     "SELECT source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at, verified_at "
@@ -35,7 +35,7 @@ _RECORDS = (
 
 
 class FoundSources(Struct):
-    """Addresses with their roles, the records mirrored under them, whose they are, and the served rows."""
+    """Addresses with their roles, the mirrored records, their owner and account, and the served rows."""
 
     roles: dict[RecordKey, str]
     records: dict[RecordKey, Record]
@@ -45,7 +45,7 @@ class FoundSources(Struct):
 
 
 async def find(connection: Db, projector: Projector, item_id: str) -> FoundSources:
-    """Everything that takes part in the rows of this id."""
+    """Find everything that contributes to the rows of this id."""
     how = {"record": _by_root, "owner": _by_owner, "global": _of_everybody}[projector.scope]
     return await how(connection, projector, item_id)
 
@@ -64,15 +64,15 @@ async def _by_root(connection: Db, projector: Projector, item_id: str) -> FoundS
     seen = await _records(
         connection, projector, [name for name, _ in referred], "record_id = ANY($3::text[])", [i for _, i in referred]
     )
-    beside = await _records(connection, projector, projector.owner_context, "owner_id = $3", owner_id)
-    roles |= {_address(each): "of the owner" for each in beside}
-    found = await _found(connection, projector, roles, [*roots, *below, *seen, *beside], owner_id)
+    of_owner = await _records(connection, projector, projector.owner_context, "owner_id = $3", owner_id)
+    roles |= {_address(each): "of the owner" for each in of_owner}
+    found = await _found(connection, projector, roles, [*roots, *below, *seen, *of_owner], owner_id)
     found.rows = await _rows(connection, projector, f"{projector.table.by_root} = $1", item_id)
     return found
 
 
 async def _by_owner(connection: Db, projector: Projector, item_id: str) -> FoundSources:
-    """By the owner's id, or by the id of one of the records, which then stands alone."""
+    """Find by the owner's id, or by the id of a single record."""
     objects = projector.reads
     members = await _records(connection, projector, objects, "owner_id = $3", item_id)
     linked = await accounts_of(connection, projector.source, [item_id])
@@ -90,7 +90,7 @@ async def _by_owner(connection: Db, projector: Projector, item_id: str) -> Found
 
 
 async def _of_everybody(connection: Db, projector: Projector, item_id: str) -> FoundSources:
-    """By the row's own id, or by that of a record the row names."""
+    """Find by the row's own id, or by that of a record the row names."""
     texts = "SELECT value FROM jsonb_each_text(to_jsonb(t) - 'document' - 'summary')"
     served = await _rows(connection, projector, f"$1 IN ({texts})", item_id)
     named = {item_id, *(value for row in served for value in row.values() if isinstance(value, str))}
@@ -106,7 +106,7 @@ async def _of_everybody(connection: Db, projector: Projector, item_id: str) -> F
 async def _found(
     connection: Db, projector: Projector, roles: dict[RecordKey, str], records: Iterable[Record], owner_id: str | None
 ) -> FoundSources:
-    """Lists come last; what an owner's group is made of is found by the owner's list."""
+    """Complete the result with the lists that find the owner's records."""
     list_id = EVERYBODY if projector.scope == "global" else owner_id
     lists = {LISTS.get(name) for name in projector.reads} - {None, *projector.reads}
     if list_id:

@@ -1,7 +1,7 @@
-"""Compare a generation with the serving one: how many rows and documents are missing, new or different, and which.
+"""Compare a generation with the serving one: rows and documents that are missing, new or different.
 
-One statement sees both at one instant, and both are fed by the same commits, so live changes make no difference.
-Counters and ages (`version`, `as_of`) are left out; they tell when a row was computed, not what it says.
+One statement reads both at one instant, and both are fed by the same commits, so live changes make no difference.
+Counters and times (`version`, `as_of`) are ignored: they depend on when a row was computed, not on its content.
 
 Reads: generations.*, read_model.documents.
 """
@@ -29,17 +29,17 @@ class Comparison(Struct, frozen=True):
 
     @property
     def share_removed(self) -> float:
-        """Of the rows that serve, the part that the new generation lacks."""
+        """Return the share of serving rows that the new generation lacks."""
         return self.removed / max(self.same + self.changed + self.removed, 1)
 
     @property
     def share_changed(self) -> float:
-        """Of the rows that serve, the part that reads differently."""
+        """Return the share of serving rows that differ."""
         return self.changed / max(self.same + self.changed + self.removed, 1)
 
 
 class Difference(Struct, frozen=True):
-    """One row that is not the same: column → (as it serves, as it would be); None where there is no row."""
+    """A row that differs: column → (serving value, new value); None without a row."""
 
     account_id: str
     item_id: str
@@ -48,7 +48,7 @@ class Difference(Struct, frozen=True):
 
 
 async def compare(connection: Db, projector: Projector, old: int, new: int) -> Comparison:
-    """Everything in both generations, by the hash of its content."""
+    """Compare both generations completely, by content hash."""
     rows = await _count(connection, _both(projector.table, old, new))
     if not projector.documents:
         return rows
@@ -71,7 +71,7 @@ async def _count(connection: Db, both: str) -> Comparison:
 
 
 async def differences(connection: Db, projector: Projector, old: int, new: int, limit: int) -> list[Difference]:
-    """Some rows that are not the same, column by column."""
+    """Return some of the rows that differ, column by column."""
     table = projector.table
     rows = await connection.fetch(
         f"SELECT o.content IS NULL AS added, n.content IS NULL AS removed, o.whole AS before, n.whole AS after "
@@ -117,7 +117,7 @@ def _difference(table: Table, row: Any) -> Difference:
 
 
 def _readable(value: Any) -> Any:
-    """Documents are kept as bytes, which Postgres shows in hexadecimal."""
+    """Decode a document, which Postgres shows in hexadecimal."""
     if isinstance(value, str) and value.startswith("\\x"):
         return msgspec.json.decode(bytes.fromhex(value[2:]))
     return value
