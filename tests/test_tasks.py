@@ -11,7 +11,7 @@ from app import tasks
 
 HANGS_AT_ITS_END = """
 import time
-from app import notify
+from app.processes import sd_notify as notify
 notify.END_SECONDS = 1.0
 with notify.guarded(0):
     pass

@@ -96,7 +96,7 @@ def doubts(products: Sequence[Record], entries: Sequence[Record], *, currency: s
             data = offer.product.data
             words = {name: data.get(name) for name in ("Item_Class__c", "Billing_Cycle__c", "SIM_Plan_Type__c")}
             said = ", ".join(f"{name} {value!r}" for name, value in words.items())
-            yield f"{offer.sku} is not sold: one of {said} is a word that nobody knows."
+            yield f"{offer.sku} is not sold: one of {said} is unknown."
 
 
 def _row(offer: Offer, currency: str) -> dict[str, Any]:

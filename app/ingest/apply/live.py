@@ -36,7 +36,7 @@ POLL_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 5.0
 """Polling interval with notifications: one may be lost with a connection that only seemed alive."""
 EXCLUDED_SECONDS = 30.0
-"""How long a blocked shard is left out of the rounds; the sweep drains it alone meanwhile."""
+"""Time for which a blocked shard is excluded from rounds; the sweep drains it alone meanwhile."""
 MOST_BLOCKED = 2
 """With so many blocked shards the rest of the round is skipped: a table is locked, not a record."""
 _ROUND = (*BY_KEY, ("lock_timeout", "1s"), ("statement_timeout", "5s"))

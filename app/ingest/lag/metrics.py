@@ -79,7 +79,7 @@ def _of_ingest(m: Measures) -> Iterator[Metric]:
     )
     oldest = [((x.lane,), x.oldest_seconds) for x in m.lanes]
     yield _gauge("inbox_oldest_open_seconds", "Age of the oldest open entry that is not parked.", oldest, "lane")
-    yield _gauge("dead_letters_open", "Dead letters nobody has decided about.", [((), m.dead_letters.count)])
+    yield _gauge("dead_letters_open", "Unresolved dead letters.", [((), m.dead_letters.count)])
     yield _gauge("dead_letters_oldest_seconds", "Age of the oldest of them.", [((), m.dead_letters.oldest_seconds)])
     meaning = "Values of upstream records that could not be read and count as absent."
     unread = CounterMetricFamily("portal_unreadable_fields", meaning, labels=("source", "object", "field"))
@@ -105,7 +105,7 @@ def _of_feeds(m: Measures) -> Iterator[Metric]:
 def _of_read_models(m: Measures) -> Iterator[Metric]:
     ratios = [((x.source, x.object), x.ratio) for x in m.drift]
     yield _gauge("drift_ratio", "Differing of checked records, last reconciliation.", ratios, "source", "object")
-    yield _gauge("notices_untold", "Changes Redis was not told of.", [((), m.notices_untold.count)])
+    yield _gauge("notices_untold", "Changes that are not published through Redis.", [((), m.notices_untold.count)])
     yield _gauge("notices_oldest_untold_seconds", "Age of the oldest of them.", [((), m.notices_untold.oldest_seconds)])
     yield _gauge("fanouts_open", "Changed records whose many rows are not computed yet.", [((), m.fanouts.count)])
     found = [((x.slice, str(x.generation), x.state, str(x.projector_version)), 1.0) for x in m.generations]

@@ -140,7 +140,7 @@ def concerns(measured: Measures) -> Iterator[str]:
             "It is tried again by itself; `portal doctor` says what is wrong with it."
         )
     if measured.notices_untold.oldest_seconds > LATE_SECONDS:
-        yield f"Redis was not told of {measured.notices_untold.count} changes. Is it reachable, and a worker running?"
+        yield f"{measured.notices_untold.count} changes are not published. Is Redis reachable, and a worker running?"
     if count := measured.dead_letters.count:
         yield f"{count} dead letters hold records back: `portal dead-letters`."
 
@@ -157,7 +157,7 @@ def _of_feed(feed: Feed) -> Iterator[str]:
     elif feed.silent_seconds is not None:
         yield (
             f"The feed {feed.feed} answers and delivers nothing: its canary has been missing for "
-            f"{feed.silent_seconds:.0f} s. It is opened anew; the log of `portal cdc` and `portal doctor` say more."
+            f"{feed.silent_seconds:.0f} s. It is reopened; the log of `portal cdc` and `portal doctor` say more."
         )
     elif feed.state != "live":
         yield f"The feed {feed.feed} is {feed.state}{': ' + feed.error if feed.error else ''}."

@@ -35,12 +35,12 @@ class Offer(Struct, frozen=True):
 def offers(products: Sequence[Record], entries: Sequence[Record], pricebook_id: str, *, currency: str) -> list[Offer]:
     """Select the products that the portal shows, each with its price."""
     for_portal = [each for each in products if each.data.get("IsActive") and each.data.get("Portal_Catalog__c")]
-    sharing = Counter(sku_of(each) for each in for_portal)
+    by_sku = Counter(sku_of(each) for each in for_portal)
     prices = _prices([each for each in entries if each.data.get("Pricebook2Id") == pricebook_id], currency)
     found = []
     for product in for_portal:
         sku, price = sku_of(product), prices.get(product.record_id)
-        if not sku or sharing[sku] > 1:
+        if not sku or by_sku[sku] > 1:
             _warn(product, "StockKeepingUnit", "catalog_product_without_own_sku", sku=sku)
         elif price is not None:
             found.append(Offer(product, price, sku, parse.money(price.data.get("UnitPrice")) or Decimal()))
@@ -49,13 +49,13 @@ def offers(products: Sequence[Record], entries: Sequence[Record], pricebook_id: 
 
 def ambiguous(products: Sequence[Record], entries: Sequence[Record], currency: str) -> Iterator[str]:
     """Yield one sentence for each ambiguity among active products and active price book entries."""
-    sharing = Counter(sku_of(each) for each in products)
+    by_sku = Counter(sku_of(each) for each in products)
     for product in products:
         sku, name = sku_of(product), product.data.get("Name") or product.record_id
         if not sku:
             yield f"{name} is not sold: it has no StockKeepingUnit."
-        elif sharing[sku] > 1:
-            yield f"{name} ({product.record_id}) is not sold: {sharing[sku]} products have the StockKeepingUnit {sku}."
+        elif by_sku[sku] > 1:
+            yield f"{name} ({product.record_id}) is not sold: {by_sku[sku]} products have the StockKeepingUnit {sku}."
     counted = Counter(str(each.data.get("Product2Id")) for each in entries if _counts(each, currency))
     named = {each.record_id: sku_of(each) or each.record_id for each in products}
     for product_id, count in counted.items():

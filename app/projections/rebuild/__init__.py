@@ -30,7 +30,7 @@ from app.projections.rebuild.pace import Pace
 REBUILD_LOCK = 0x1B0F
 THRESHOLD = 0.01
 KEEP = timedelta(hours=24)
-"""How long a retired generation is fed, and so how long a rollback is possible."""
+"""Time for which a retired generation is fed, and a rollback possible."""
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps expected) after each chunk."""
