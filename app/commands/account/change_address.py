@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from app.commands.account.edit_client import edit
 from app.commands.execution import postal_addresses
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.readmodels import profiles
 
@@ -31,3 +31,6 @@ async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> 
     """
     address = postal_addresses.checked(profiles.Address(**asdict(request.address)))
     return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address))
+
+
+COMMAND = Command(change_address)

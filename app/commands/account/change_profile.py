@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from app.commands.account.edit_client import edit
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import InvalidRequest
 from app.inputs.numbers import Phone
 from app.inputs.text import Line
@@ -56,3 +56,6 @@ async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> 
         raise InvalidRequest("Name at least one field to change.")
     fields = {WHMCS_NAMES[name]: value for name, value in given.items()}
     return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile))
+
+
+COMMAND = Command(change_profile)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import NotFound
 from app.readmodels.notifications import SHOWN, UNREAD
 
@@ -62,3 +62,8 @@ async def read_notifications(ctx: Context, actor: Actor, request: ReadNotificati
     account_id = actor.account_id_or_refuse()
     await ctx.pool.fetchval(_MARK, account_id, None, request.up_to)
     return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)))
+
+
+READ_NOTIFICATION = Command(read_notification)
+READ_NOTIFICATIONS = Command(read_notifications)
+COMMANDS = (READ_NOTIFICATION, READ_NOTIFICATIONS)

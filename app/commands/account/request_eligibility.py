@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import Conflict, RuleViolated
 from app.ingest.apply.mirror import now
 from app.intake.words import folded
@@ -55,3 +55,6 @@ async def _address(ctx: Context, actor: Actor) -> str:
     if not address.address1:
         raise RuleViolated("There is no address on file. Please enter one first.", code="address_required")
     return "\n".join(line for line in lines if line)
+
+
+COMMAND = Command(request_eligibility)

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from app.commands.billing.payable_invoices import own_invoices, refuse_unpayable
 from app.commands.billing.sso_link import billing_link
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import RuleViolated, Violation
 from app.integrations.whmcs.links import INVOICE_PATH, PDF_PATH, several_path
@@ -78,3 +78,9 @@ async def create_invoice_pdf_link(ctx: Context, actor: Actor, request: PayInvoic
     await own_invoices(ctx, actor, [request.invoice_id])
     link = await billing_link(ctx, actor, PDF_PATH.format(invoice_id=request.invoice_id))
     return Done(link, target=request.invoice_id)
+
+
+CREATE_PAYMENT_LINK = Command(create_payment_link, replayable=False)
+CREATE_PAYMENTS_LINK = Command(create_payments_link, replayable=False)
+CREATE_INVOICE_PDF_LINK = Command(create_invoice_pdf_link, replayable=False)
+COMMANDS = (CREATE_PAYMENT_LINK, CREATE_PAYMENTS_LINK, CREATE_INVOICE_PDF_LINK)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.ingest.refetch.owners import whmcs_hint
@@ -86,3 +86,8 @@ async def _read_again(ctx: Context, actor: Actor) -> int | None:
 
 def _not_found() -> NotFound:
     return NotFound("There is no such payment method.", code="payment_method_not_found")
+
+
+SET_DEFAULT_PAYMENT_METHOD = Command(set_default_payment_method)
+REMOVE_PAYMENT_METHOD = Command(remove_payment_method)
+COMMANDS = (SET_DEFAULT_PAYMENT_METHOD, REMOVE_PAYMENT_METHOD)

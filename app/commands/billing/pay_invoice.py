@@ -18,7 +18,7 @@ from app.commands.billing import captures
 from app.commands.billing.create_payment_link import PayInvoice
 from app.commands.billing.decline_reasons import refusal
 from app.commands.billing.payable_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import (
     NotFound,
@@ -161,3 +161,6 @@ async def _taken(ctx: Context, invoice_id: str, amount: Money, after: Live | Non
 
 def _rule(code: str, sentence: str) -> RuleViolated:
     return RuleViolated(sentence, code=code, errors=[Violation("invoice_id", code, sentence)])
+
+
+COMMAND = Command(pay_invoice, idempotency_key="required")

@@ -40,13 +40,14 @@ async def record(
 
 async def audited(ctx: Context, actor: Actor, command: Command, request: Any) -> Done:
     """Run a command; what it did, or why not, stands in the audit log. It raises what the command raises."""
+    recorded = command.changes and not command.audits_itself
     try:
         done = await command.handle(ctx, actor, request)
     except PortalError as error:
-        if command.changes:
+        if recorded:
             await refused(ctx, actor, command.name, error)
         raise
-    if command.changes:
+    if recorded:
         about = {"user_id": done.user_id, "account_id": done.account_id}
         await record(ctx.pool, actor, command.name, "ok", target=done.target, **about)
     return done

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.audit import Operator, audit
-from app.commands.execution.context import Context
+from app.commands.execution.context import Context, StaffCommand
 from app.commands.fulfilment import overview
 from app.commands.fulfilment.overview import FulfilmentStory
 from app.errors import Conflict, UpstreamNotFound
@@ -163,3 +163,10 @@ async def _tell(ctx: Context, order_id: str, reason: str) -> None:
 
 async def _note(ctx: Context, story: FulfilmentStory, step: str, detail: dict[str, Any]) -> None:
     await ctx.pool.execute(_STEP, story.fulfilment.order_id, step, detail)
+
+
+COMMANDS = (
+    StaffCommand(retry, "fulfilment.retry"),
+    StaffCommand(skip, "fulfilment.skip"),
+    StaffCommand(cancel, "fulfilment.cancel"),
+)

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.sessions import session_store
 from app.errors import Conflict, NotAllowed
@@ -76,3 +76,6 @@ async def require_password(ctx: Context, actor: Actor, password: str) -> Proven:
         raise NotAllowed("The present password is wrong.", code="password_wrong")
     await login_throttle.forget(ctx, actor, "password", str(actor.user_id))
     return Proven(**{name: row[name] for name in Proven.__struct_fields__})
+
+
+COMMAND = Command(change_password, replayable=False)

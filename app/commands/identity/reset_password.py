@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest
@@ -77,3 +77,8 @@ def _invalid() -> InvalidRequest:
     return InvalidRequest(
         "This link has expired or was used already. Please ask for a new one.", code="reset_token_invalid"
     )
+
+
+FORGOT_PASSWORD = Command(forgot_password, replayable=False)
+RESET_PASSWORD = Command(reset_password, replayable=False)
+COMMANDS = (FORGOT_PASSWORD, RESET_PASSWORD)

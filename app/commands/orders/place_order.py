@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.commands.execution import refusals
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct, facts_for
 from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
@@ -54,7 +54,7 @@ class PlacedOrder(Struct, frozen=True):
     order_id: str
 
 
-async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
+async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     """Create the order, or find the one this very request created before.
 
     Raises:
@@ -71,8 +71,8 @@ async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
-        order_id, facts = await _place(ctx, actor, basket, key)
-        pending = pending_order(actor, order_id, basket, facts, ctx.settings.salesforce_currency)
+        order_id, facts = await _place(ctx, actor, request, key)
+        pending = pending_order(actor, order_id, request, facts, ctx.settings.salesforce_currency)
         submission = await _read_back(ctx, actor, order_id, pending)
     return Done(PlacedOrder(order_id), submission, target=order_id)
 
@@ -199,3 +199,6 @@ async def _read_back(ctx: Context, actor: Actor, order_id: str, pending: Pending
     changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
     changes.append(records.change("Order", order, origin="command", read_at=read_at))
     return await ctx.inbox.submit(changes, pending=[pending])
+
+
+COMMAND = Command(place_order, idempotency_key="required")

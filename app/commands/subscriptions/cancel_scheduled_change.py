@@ -5,7 +5,7 @@ Reads: read_model.subscriptions. Reads and writes: portal.scheduled_changes. Wri
 
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.plan_changes import scheduled
 from app.commands.subscriptions.plan_changes.scheduled import Ending
 from app.commands.subscriptions.service import known
@@ -33,3 +33,6 @@ async def cancel_scheduled_change(ctx: Context, actor: Actor, request: CancelSch
             raise NotFound("No change of plan is planned for this subscription.", code="no_scheduled_change")
         submission = await scheduled.end(ctx, planned, Ending(state="cancelled", error_code=scheduled.BY_CUSTOMER))
     return Done(None, submission, target=request.subscription_id)
+
+
+COMMAND = Command(cancel_scheduled_change)

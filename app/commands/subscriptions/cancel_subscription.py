@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.service import Service, owned, refuse_unless
 from app.commands.subscriptions.service_lock import own_turn
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
@@ -100,3 +100,6 @@ async def _asked_before(ctx: Context, service: Service) -> Conflict:
     return Conflict(
         "You asked to cancel this service already. To change that, please contact support.", code="cancellation_exists"
     )
+
+
+COMMAND = Command(cancel_subscription)

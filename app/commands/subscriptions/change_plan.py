@@ -14,7 +14,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.order import AgreedTerms, order
@@ -129,3 +129,6 @@ def _result(change: PlanChange) -> PlanChanged:
         state=shown.get(change.state, "providing"),
         invoice_id=change.invoice_id,
     )
+
+
+COMMAND = Command(change_plan, idempotency_key="required")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from app.commands.billing.sso_link import Link
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account
 from app.commands.subscriptions.service import owned, refuse_unless
 from app.errors import Conflict
@@ -40,3 +40,6 @@ async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenCon
     session = await ctx.whm.control_panel(account.username)
     left_seconds = int((session.expires_at - datetime.now(UTC)).total_seconds())
     return Done(Link(session.url, max(left_seconds, 0)), target=request.subscription_id)
+
+
+COMMAND = Command(create_control_panel_link, replayable=False)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.quote import quoted, split
 from app.commands.subscriptions.service import owned, refuse_unless
 from app.commands.subscriptions.target_plan import target
@@ -72,3 +72,6 @@ async def preview_plan_change(ctx: Context, actor: Actor, request: PreviewPlanCh
             in_progress=quote.in_progress,
         )
     )
+
+
+COMMAND = Command(preview_plan_change, replayable=False, changes=False)

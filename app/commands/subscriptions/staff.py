@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.audit import Operator, audit
-from app.commands.execution.context import Context
+from app.commands.execution.context import Context, StaffCommand
 from app.commands.subscriptions.apply_plan import TOKYO, provide
 from app.commands.subscriptions.confirmed_write import surely
 from app.commands.subscriptions.plan_changes import journal
@@ -115,3 +115,11 @@ async def _end_line(ctx: Context, service: Service) -> None:
     if line is not None and line.state != "cancelled":
         # Asked twice for one day is asked once; when it ends, Freebit knows.
         await ctx.freebit.cancel_line(number, datetime.now(TOKYO).date())
+
+
+COMMANDS = (
+    StaffCommand(terminate, "service.terminate"),
+    StaffCommand(sync_plan, "service.sync_plan"),
+    StaffCommand(reissue, "service.reissue"),
+    StaffCommand(retry, "plan_change.retry"),
+)

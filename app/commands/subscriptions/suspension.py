@@ -6,7 +6,7 @@ Reads and writes: WHM account, WHMCS service.
 """
 
 from app.audit import Operator
-from app.commands.execution.context import Context
+from app.commands.execution.context import Context, StaffCommand
 from app.commands.subscriptions.confirmed_write import surely
 from app.commands.subscriptions.provider_accounts import hosting_account
 from app.commands.subscriptions.service import Service, refuse_unless
@@ -56,3 +56,9 @@ async def _is_suspended(ctx: Context, service: Service) -> bool:
 
 async def _is_not_suspended(ctx: Context, service: Service) -> bool:
     return not await _is_suspended(ctx, service)
+
+
+COMMANDS = (
+    StaffCommand(suspend, "service.suspend"),
+    StaffCommand(unsuspend, "service.unsuspend"),
+)

@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct, structs
 from redis.exceptions import RedisError
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account, line_of
 from app.commands.subscriptions.service import Service, known, refuse_unless
 from app.errors import Conflict, UpstreamError
@@ -150,3 +150,6 @@ async def _kept(ctx: Context, key: str) -> Usage | None:
 async def _keep(ctx: Context, key: str, usage: Usage) -> None:
     with contextlib.suppress(RedisError):
         await ctx.redis.set(key, msgspec.json.encode(usage), ex=KEPT_SECONDS)
+
+
+COMMAND = Command(read_usage, replayable=False, changes=False)

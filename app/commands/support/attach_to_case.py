@@ -12,7 +12,7 @@ from typing import Annotated
 import structlog
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.support.comment_on_case import own_case, same_case
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.inputs.text import FileName
@@ -123,3 +123,6 @@ async def _attach(cases: SalesforceCases, case_id: str, name: str, content: byte
         if not found:
             raise
         log.info("attachment_found_after_unknown_outcome", case_id=case_id)
+
+
+COMMAND = Command(attach_to_case)

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from app.commands.execution import refusals
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.postal_addresses import TOO_LONG
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
 from app.inputs.text import Lines
@@ -104,3 +104,6 @@ def _is_last(case: dict[str, Any], body: str, portal_user: str) -> bool:
         fresh = at is not None and datetime.now(UTC) - at < SAME_WITHIN
         return bool(ours and fresh and same_lines(last["CommentBody"] or "") == body)
     return False
+
+
+COMMAND = Command(comment_on_case)

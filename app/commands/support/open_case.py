@@ -16,7 +16,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from app.commands.execution import refusals
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.postal_addresses import TOO_LONG
 from app.errors import (
     Conflict,
@@ -123,3 +123,6 @@ async def read_back(ctx: Context, actor: Actor, case_id: str) -> int | None:
         wish = account_history_hint(actor.salesforce_account_id, f"case:{case_id}:{read_at.isoformat()}")
         return await ctx.inbox.submit([wish])
     return await ctx.inbox.submit([records.change("Case", case, origin="command", read_at=read_at)])
+
+
+COMMAND = Command(open_case)

@@ -10,7 +10,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from app.commands.account.tell_salesforce import registered
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import passwords
 from app.commands.identity.enrolment import enrolments, link_steps, new_accounts
 from app.commands.identity.enrolment.link_facts import Chosen
@@ -74,3 +74,6 @@ async def _tell_salesforce(ctx: Context, chosen: Chosen) -> None:
         await registered(ctx.pool, ctx.salesforce, account, chosen.whmcs_client_id, signed_up=False)
     except UpstreamError as error:
         log.warning("salesforce_told_of_link_later", salesforce_account_id=account["Id"], error=str(error))
+
+
+COMMAND = Command(complete_link, replayable=False)

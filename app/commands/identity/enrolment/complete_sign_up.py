@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, readable_codes
 from app.commands.identity.enrolment import enrolments, invitations, mailed_codes
 from app.commands.identity.enrolment.enrolments import PendingEnrolment
@@ -95,3 +95,6 @@ async def _prove_address(ctx: Context, waiting: PendingEnrolment[SignUpFacts], t
 
 def _wrong() -> NotAuthenticated:
     return NotAuthenticated("This code is wrong. Please look at the mail, or the letter, again.", code="code_invalid")
+
+
+COMMAND = Command(complete_sign_up, replayable=False)

@@ -15,7 +15,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.audit import Operator, audit
-from app.commands.execution.context import Context
+from app.commands.execution.context import Context, StaffCommand
 from app.commands.identity import readable_codes
 from app.commands.identity.enrolment.check_customer_number import account_of
 from app.errors import RuleViolated
@@ -84,3 +84,6 @@ async def use_all(connection: Any, customer_number: str) -> None:
 
 def _hash(code: str) -> bytes:
     return hashlib.sha256(readable_codes.plain(code).encode()).digest()
+
+
+COMMAND = StaffCommand(invite, "customer.invite")

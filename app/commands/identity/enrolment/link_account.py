@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle
 from app.commands.identity.enrolment import enrolments, link_facts, link_steps
 from app.commands.identity.enrolment.link_facts import LinkFacts
@@ -50,3 +50,6 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
         offered = await enrolments.begin(connection, ctx.settings, "link", login.user_id, facts, whmcs_client_ids=ids)
         answer = await link_steps.offer(connection, ctx.settings, offered.token, offered.id, offered.created_at, facts)
     return Done(answer, target=facts.chosen.whmcs_client_id if facts.chosen else "")
+
+
+COMMAND = Command(link_account, replayable=False)

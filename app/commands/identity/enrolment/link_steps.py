@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle
 from app.commands.identity.enrolment import enrolments, mailed_codes
 from app.commands.identity.enrolment.enrolments import PendingEnrolment
@@ -143,3 +143,8 @@ async def offer(
         for each in facts.clients
     ]
     return LinkOffered(link_token=token, next=facts.next, billing_accounts=shown if facts.next == "choice" else [])
+
+
+PROVE_LINK = Command(prove_link, replayable=False)
+CHOOSE_BILLING_ACCOUNT = Command(choose_billing_account, replayable=False)
+COMMANDS = (PROVE_LINK, CHOOSE_BILLING_ACCOUNT)

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from app.commands.execution import postal_addresses
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.every_fault import every_fault
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.enrolment import enrolments, mailed_codes
@@ -132,3 +132,6 @@ def subject_of(customer_number: str) -> str:
 
 async def _checked(address: SignUpAddress) -> SignUpAddress:
     return SignUpAddress(**asdict(postal_addresses.checked(profiles.Address(**asdict(address)), within="address.")))
+
+
+COMMAND = Command(sign_up, replayable=False)

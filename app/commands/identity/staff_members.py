@@ -15,6 +15,7 @@ from msgspec import Struct
 from app.audit import Operator, audit
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
+from app.commands.execution.context import StaffCommand
 from app.commands.identity import passwords, second_factor
 from app.commands.identity.sessions import session_store
 from app.errors import Conflict, InvalidRequest, NotFound, Violation
@@ -118,3 +119,10 @@ async def forget_second_factor(pool: asyncpg.Pool, operator: Operator, email: st
         await mail_outbox.ask_user(connection, "mfa_disabled", user_id)
         await audit(connection, operator, "second_factor.forget", [str(user_id)])
     await heard_everywhere()
+
+
+COMMANDS = (
+    StaffCommand(add, "staff.add"),
+    StaffCommand(remove, "staff.remove"),
+    StaffCommand(forget_second_factor, "second_factor.forget"),
+)
