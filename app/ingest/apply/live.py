@@ -24,11 +24,12 @@ import structlog
 
 from app import leases
 from app.db import is_outage
-from app.ingest.apply.drain import BY_KEY, LOCK_SPACE, AfterCommit, ProjectRecords, apply_or_isolate, tell
+from app.ingest.apply.drain import BY_KEY, AfterCommit, ProjectRecords, apply_or_isolate, tell
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
 from app.ingest.inbox.isolation import Woken
 from app.ingest.inbox.settled_signal import SettledSignal
+from app.lock_numbers import LockSpace
 
 ROUND_SECONDS = 0.03
 EACH = 32
@@ -93,7 +94,7 @@ class LiveDrain:
         """Apply what the free shards hold, once; returns how many entries were settled."""
         async with (
             self._pool.acquire(timeout=leases.CONNECTION_SECONDS) as connection,
-            leases.those_free(connection, LOCK_SPACE, self._together(), _ROUND) as shards,
+            leases.those_free(connection, LockSpace.DRAIN, self._together(), _ROUND) as shards,
         ):
             entries = await inbox.claim_of_many(connection, "apply", shards, EACH) if shards else []
             counts = Counter(inbox.shard_of(entry.change) for entry in entries)

@@ -31,11 +31,11 @@ from app.ingest.inbox.isolation import Append
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.upstreams import Upstreams
 from app.leases import Lock
+from app.lock_numbers import LockSpace
 
 BATCH = 20
 BUDGET_SECONDS = 20
 """How long one job reads; what is left is woken again, so that no job outlives its time limit."""
-LOCK_SPACE = 0x1B0D
 OTHERS_FIRST_SECONDS = 3.0
 """What the upstream did not answer to waits longer than the rest, in case that one question is what it cannot do."""
 
@@ -62,7 +62,7 @@ async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbo
     async def left(connection: Any) -> bool:
         return bool(await inbox.claim(connection, "fetch", shard, 1, upstreams.pauses.away()))
 
-    await leases.work_off(pool, Lock(LOCK_SPACE, shard), work, left)
+    await leases.work_off(pool, Lock(LockSpace.REFETCH, shard), work, left)
     return handled
 
 
