@@ -5,10 +5,10 @@ Reads and writes: WHMCS client. Writes: ingest.inbox.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 import structlog
 
+from app.clock import now
 from app.commands.execution.context import Actor, Context, Done
 from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected
 from app.ingest.refetch.owners import whmcs_hint
@@ -43,7 +43,7 @@ async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expecte
 
 
 async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
-    read_at = datetime.now(UTC)
+    read_at = now()
     present = await ctx.whmcs.client(actor.whmcs_client_id)
     if not is_expected(profile_of(present.data)):
         await ctx.inbox.submit([records.change(present, origin="command", read_at=read_at)])
@@ -56,7 +56,7 @@ async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expect
         log.warning("client_edit_refused", whmcs_client_id=actor.whmcs_client_id, error=str(error))
         sentence = "The billing system refused these details. Please correct them, or contact support."
         raise RuleViolated(sentence, code="details_refused") from error
-    read_at = datetime.now(UTC)
+    read_at = now()
     changed = await ctx.whmcs.client(actor.whmcs_client_id)
     submission = await ctx.inbox.submit([records.change(changed, origin="command", read_at=read_at)])
     await ctx.inbox.submit([whmcs_hint("client_services", actor.whmcs_client_id, f"edit:{read_at.timestamp()}")])

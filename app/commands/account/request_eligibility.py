@@ -5,14 +5,14 @@ Asking again while one is under way, by whatever browser, opens no second one.
 Writes: Salesforce Opportunity, Case, Account.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import Conflict, RuleViolated
-from app.ingest.apply.mirror import now
 from app.intake.words import folded
 from app.integrations.salesforce import eligibility, records
 from app.readmodels.eligibility import STATUSES, stated
@@ -45,7 +45,7 @@ async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligib
         read_at = now()
         account = await ctx.salesforce.get("Account", account_id)
     submission = await ctx.inbox.submit([records.change("Account", account, origin="command", read_at=read_at)])
-    return Done({"requested_at": datetime.now(UTC)}, submission)
+    return Done({"requested_at": now()}, submission)
 
 
 async def _address(ctx: Context, actor: Actor) -> str:

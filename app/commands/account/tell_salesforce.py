@@ -13,7 +13,9 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app.commands.identity.enrolment import sign_up_journal
 from app.db import is_outage
+from app.ingest import id_mappings
 from app.integrations.salesforce import wire
 from app.integrations.salesforce.client import SalesforceClient
 
@@ -41,11 +43,6 @@ WHERE s.created_at > now() - interval '1 day' AND s.created_at > coalesce(m.sign
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id)
 GROUP BY 1, 2 ORDER BY random() LIMIT $1
 """
-_TOLD = "UPDATE portal.id_mappings SET told_at = now() WHERE salesforce_account_id = $1"
-_SIGN_IN_TOLD = "UPDATE portal.id_mappings SET sign_in_told_at = $2 WHERE account_id = $1"
-_FINISHED = (
-    "UPDATE portal.signups SET step = 'done', finished_at = now() WHERE customer_number = $1 AND finished_at IS NULL"
-)
 
 log = structlog.get_logger()
 
@@ -64,7 +61,7 @@ async def registered(
         wire.ACCOUNT_WHMCS: f"#{whmcs_client_id} - {account['Name'] or ''}"[:255],
     }
     await salesforce.update("Account", account["Id"], fields)
-    await pool.execute(_TOLD, account["Id"])
+    await id_mappings.mark_registered(pool, account["Id"])
 
 
 async def catch_up(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
@@ -81,7 +78,7 @@ async def catch_up(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
             if (failures := failures + 1) >= MOST_FAILURES and not told:
                 break
             continue
-        await pool.execute(_FINISHED, row["customer_number"])
+        await sign_up_journal.finish(pool, row["customer_number"])
         told += 1
     return told + await _sign_ins(pool, salesforce)
 
@@ -100,6 +97,6 @@ async def _sign_ins(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
             if (failures := failures + 1) >= MOST_FAILURES and not told:
                 break
             continue
-        await pool.execute(_SIGN_IN_TOLD, row["account_id"], at)
+        await id_mappings.mark_sign_in_reported(pool, row["account_id"], at)
         told += 1
     return told

@@ -5,15 +5,14 @@ Reads: read_model.invoices; WHMCS invoices; portal.captures. Writes: ingest.inbo
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.billing import captures
 from app.commands.execution.context import Actor, Context
 from app.errors import Conflict, NotFound, UpstreamNotFound, Violation
-from app.ingest.apply.mirror import now
 from app.integrations.whmcs.records import WhmcsRecord, change
 from app.readmodels.freshness import BOUND_SECONDS
 from app.readmodels.invoices import PAYABLE, status_of
@@ -69,7 +68,7 @@ async def rows_of(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> lis
 
 
 async def _verified(ctx: Context, actor: Actor, row: Any) -> OpenInvoice:
-    if (datetime.now(UTC) - row["as_of"]).total_seconds() <= BOUND_SECONDS["invoice"]:
+    if (now() - row["as_of"]).total_seconds() <= BOUND_SECONDS["invoice"]:
         return OpenInvoice(row["invoice_id"], row["status"])
     return OpenInvoice(row["invoice_id"], (await read(ctx, actor, row["invoice_id"], row["currency"])).status)
 

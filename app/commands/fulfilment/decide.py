@@ -14,10 +14,10 @@ Reads: portal.id_mappings. Reads and writes: portal.fulfilments, portal.provisio
 portal.fulfilment_steps, portal.audit, WHM account, WHMCS order and services, Salesforce Order.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from app.audit import Operator, audit
+from app.clock import now
 from app.commands.execution.context import Context, StaffCommand
 from app.commands.fulfilment import overview
 from app.commands.fulfilment.overview import FulfilmentStory
@@ -156,7 +156,7 @@ async def _undo_billing(ctx: Context, story: FulfilmentStory) -> None:
 
 async def _tell(ctx: Context, order_id: str, reason: str) -> None:
     try:
-        await activation.cancelled(ctx.salesforce, order_id, reason, at=datetime.now(UTC))
+        await activation.cancelled(ctx.salesforce, order_id, reason, at=now())
     except UpstreamNotFound:
         return  # deleted: there is nobody to tell
 

@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from app.clock import now
 from app.commands.execution import refusals
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
@@ -24,7 +25,6 @@ from app.commands.orders.mapping import choices, order_type, ordered_address, po
 from app.commands.orders.pending import pending_order
 from app.commands.orders.rules import violations
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
-from app.ingest.apply.mirror import now
 from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import account_history_hint
 from app.integrations.salesforce import orders, records

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from app.clock import now
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.service import Service, owned, refuse_unless
 from app.commands.subscriptions.service_lock import own_turn
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
-from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import whmcs_hint
 from app.inputs.text import LinesOrNothing
 from app.integrations.whmcs import cancellations, records

@@ -3,10 +3,9 @@
 WHM's own address is handed out as it stands: built from its parts it would not log anybody in (C21).
 """
 
-from datetime import UTC, datetime
-
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.billing.sso_link import Link
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account
@@ -38,7 +37,7 @@ async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenCon
             "This hosting account is suspended. Please check for unpaid invoices.", code="subscription_not_active"
         )
     session = await ctx.whm.control_panel(account.username)
-    left_seconds = int((session.expires_at - datetime.now(UTC)).total_seconds())
+    left_seconds = int((session.expires_at - now()).total_seconds())
     return Done(Link(session.url, max(left_seconds, 0)), target=request.subscription_id)
 
 

@@ -9,13 +9,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.audit import Operator, audit
+from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import Service, anybodys, as_read, noted
 from app.errors import Conflict
-from app.ingest.apply.mirror import now
 from app.integrations.whmcs import records
 
 

@@ -8,7 +8,7 @@ Reads: read_model.subscriptions, Freebit line, WHM account. Reads and writes: Re
 """
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct, structs
 from redis.exceptions import RedisError
 
+from app.clock import now
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account, line_of
 from app.commands.subscriptions.service import Service, known, refuse_unless
@@ -80,7 +81,7 @@ async def read_usage(ctx: Context, actor: Actor, request: ReadUsage) -> Done:
     account_id = actor.account_id_or_refuse()
     key = documents.key(account_id, f"usage/{request.subscription_id}")
     kept = await _kept(ctx, key)
-    if kept is not None and (datetime.now(UTC) - kept.as_of).total_seconds() < FRESH_SECONDS:
+    if kept is not None and (now() - kept.as_of).total_seconds() < FRESH_SECONDS:
         return Done(kept)
     try:
         usage = await usage_of(ctx, await known(ctx, actor, request.subscription_id))
@@ -100,7 +101,7 @@ async def usage_of(ctx: Context, service: Service) -> Usage:
         Conflict: `no_usage`, `not_provided_yet`, `subscription_not_active`.
         UpstreamError
     """
-    at = datetime.now(UTC)
+    at = now()
     if service.category == "sim":
         refuse_unless(service, "active", "suspended")
         return Usage(subscription_id=service.subscription_id, sim=await _sim(ctx, service), as_of=at)

@@ -3,16 +3,16 @@
 Reads: WHMCS service, invoices and calculation. Reads and writes: portal.plan_changes. Writes: ingest.inbox.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 
+from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.errors import UpstreamError, UpstreamNotFound
-from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs import records, upgrades
 from app.integrations.whmcs.upgrades import Upgrade
@@ -44,7 +44,7 @@ async def found(ctx: Context, change: PlanChange) -> PlanChange | None:
     )
     if quote.in_progress:
         return await journal.move(ctx.pool, change, "awaiting_payment", invoice_id=await _invoice(ctx, change))
-    if datetime.now(UTC) - change.created_at > timedelta(seconds=SETTLE_SECONDS):
+    if now() - change.created_at > timedelta(seconds=SETTLE_SECONDS):
         return await journal.move(ctx.pool, change, "withdrawn")
     return None
 
