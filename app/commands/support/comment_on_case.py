@@ -6,12 +6,12 @@ we wrote within the hour, is not said again. Nobody answers in between without b
 Writes: Salesforce CaseComment.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import structlog
 from msgspec import Meta, Struct
 
+from app.clock import now
 from app.commands.execution import refusals
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.postal_addresses import TOO_LONG
@@ -101,7 +101,7 @@ def _is_last(case: dict[str, Any], body: str, portal_user: str) -> bool:
     for last in case["CaseComments"][:1]:
         ours = (last.get("CreatedBy") or {}).get("Username", "").casefold() == portal_user.casefold()
         at = parse.instant(last["CreatedDate"])
-        fresh = at is not None and datetime.now(UTC) - at < SAME_WITHIN
+        fresh = at is not None and now() - at < SAME_WITHIN
         return bool(ours and fresh and same_lines(last["CommentBody"] or "") == body)
     return False
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 import structlog
 from msgspec import Meta, Struct
 
+from app.clock import now
 from app.commands.execution import refusals
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.postal_addresses import TOO_LONG
@@ -27,7 +28,6 @@ from app.errors import (
     UpstreamUnavailable,
     Violation,
 )
-from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import account_history_hint
 from app.inputs.text import Line, Lines
 from app.intake.words import same_lines

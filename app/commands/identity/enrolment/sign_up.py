@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from app.commands.execution import postal_addresses
+from app.commands.execution.checks import run_checks
 from app.commands.execution.context import Actor, Command, Context, Done
-from app.commands.execution.every_fault import every_fault
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.enrolment import enrolments, mailed_codes
 from app.commands.identity.enrolment.check_customer_number import account_of
@@ -91,7 +91,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         UpstreamError: try again; nothing was begun.
     """
     personal, email = (request.email, request.first_name, request.last_name), request.email.lower()
-    _, address = await every_fault(
+    _, address = await run_checks(
         passwords.refuse_weak(request.password, "password", personal=personal), _checked(request.address)
     )
     number = request.customer_number.strip()
