@@ -44,7 +44,7 @@ MailKind = Literal[
 BATCH = 20
 MOST_ATTEMPTS = 12
 LONGEST_WAIT_SECONDS = 3_600
-WISH_PAUSE_SECONDS = 300
+REQUEST_PAUSE_SECONDS = 300
 """What anybody may ask for is mailed to one user at most this often; more would only fill a mailbox. Whoever asks in
 between has a mail of the last minutes whose link or code is good, whoever asked for that one."""
 INVITATION_SECONDS = 3 * 24 * 3_600
@@ -68,12 +68,12 @@ _LATER = (
 log = structlog.get_logger()
 
 
-async def ask(connection: Any, kind: MailKind, recipient: str) -> None:
+async def enqueue(connection: Any, kind: MailKind, recipient: str) -> None:
     """Have a mail sent once the caller's transaction is committed."""
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
 
 
-async def ask_once(connection: Any, kind: MailKind, recipient: str) -> None:
+async def enqueue_once(connection: Any, kind: MailKind, recipient: str) -> None:
     """The same for what strangers may ask for: however often they do, one such mail waits. With `recipient` in small
     letters."""
     await connection.execute(
@@ -84,7 +84,7 @@ async def ask_once(connection: Any, kind: MailKind, recipient: str) -> None:
     )
 
 
-async def ask_user(connection: Any, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
+async def enqueue_for_user(connection: Any, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
     """The same, to a user's own address."""
     await connection.execute(
         "INSERT INTO portal.mails (kind, recipient, about) SELECT $1, email, $3 FROM portal.users WHERE id = $2",
@@ -161,7 +161,7 @@ async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any)
             kind,
             user["email"],
             user["id"],
-            float(WISH_PAUSE_SECONDS),
+            float(REQUEST_PAUSE_SECONDS),
         )
     )
 

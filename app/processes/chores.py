@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from app import leases
 from app.commands import mail_outbox
-from app.commands.account import tell_salesforce
+from app.commands.account import report_to_salesforce
 from app.commands.execution import ledger
 from app.commands.subscriptions.plan_changes.follow import follow
 from app.commands.subscriptions.plan_changes.run_due import make_due
@@ -108,7 +108,7 @@ async def send_mail(resources: Resources) -> None:
 
 async def tell(resources: Resources) -> None:
     """Tell Salesforce of customers it was not told of, and of sign-ins."""
-    await tell_salesforce.catch_up(resources.pool, resources.salesforce)
+    await report_to_salesforce.report_pending(resources.pool, resources.salesforce)
 
 
 async def sweep_cases(resources: Resources) -> None:

@@ -1,6 +1,6 @@
-"""Change the billing address: WHMCS is authoritative, so the write goes there, and what it then holds is read back.
+"""Change the billing address. WHMCS is authoritative: the write goes there, and the result is read back.
 
-Salesforce keeps no address of a portal customer but the copies that orders take.
+Salesforce keeps no address of a portal customer, only the copies that orders take.
 
 Writes: WHMCS client.
 """
@@ -16,14 +16,14 @@ from app.readmodels import profiles
 
 
 class ChangeAddress(Struct):
-    """The new address, and the one that the caller decided on, if it said so."""
+    """The new address, and the address that the caller saw, if it named one."""
 
     address: SignUpAddress
     expected: profiles.Address | None = None
 
 
 async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> Done:
-    """Replace the address. Old orders keep the address they were placed with. Safe to repeat.
+    """Replace the billing address. Earlier orders keep the address they were placed with. Safe to repeat.
 
     Raises:
         RuleViolated: `address_invalid`.

@@ -1,4 +1,4 @@
-"""Editing a WHMCS client: one edit of a customer at a time, decided on what WHMCS holds, and read back.
+"""Edits of a WHMCS client: one at a time per customer, conditional on what WHMCS holds, and read back.
 
 Reads and writes: WHMCS client. Writes: ingest.inbox.
 """
@@ -22,13 +22,13 @@ log = structlog.get_logger()
 
 
 async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
-    """Set fields, in WHMCS's names, unless the client is not what the caller decided on; the result is the new profile.
+    """Set fields, under WHMCS's names, if the client is as the caller expects it; the result is the new profile.
 
-    What depends on the client is read again in the background (F1-28).
+    The client's services are refetched in the background.
 
     Raises:
-        Outdated: `precondition_failed`; what WHMCS holds is on its way to the read models.
-        RuleViolated: `details_refused`, WHMCS will not take them.
+        Outdated: `precondition_failed`; what WHMCS holds is submitted to the read models.
+        RuleViolated: `details_refused`, WHMCS refused them.
         Conflict: `edit_in_progress`.
     """
     account_id = actor.account_id_or_refuse()
@@ -38,7 +38,7 @@ async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expecte
             if mine:
                 return await _edit(ctx, actor, fields, is_expected)
         if asyncio.get_running_loop().time() > deadline:
-            raise Conflict("Another change of yours is just being saved. Please try again.", code="edit_in_progress")
+            raise Conflict("Another change of yours is being saved. Please try again.", code="edit_in_progress")
         await asyncio.sleep(PAUSE_SECONDS)
 
 

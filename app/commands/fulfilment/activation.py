@@ -44,4 +44,4 @@ async def complete(work: Work) -> Outcome:
 async def _mail_once(work: Work) -> None:
     async with work.ctx.pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(_MAILED, work.order.order_id):
-            await mail_outbox.ask(connection, "service_active", work.email)
+            await mail_outbox.enqueue(connection, "service_active", work.email)

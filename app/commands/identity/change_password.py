@@ -55,7 +55,7 @@ async def change_password(ctx: Context, actor: Actor, request: ChangePassword) -
         if await connection.fetchval(_CHANGED_AT, actor.user_id) != user.password_changed_at:
             raise Conflict("Your password was changed just now. Please log in with it.", code="password_changed")
         await session_store.set_password(connection, actor.user_id, password_hash, but=actor.session_id)
-        await mail_outbox.ask(connection, "password_changed", user.email)
+        await mail_outbox.enqueue(connection, "password_changed", user.email)
     await heard_everywhere()
     return Done(None)
 

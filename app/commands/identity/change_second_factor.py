@@ -85,7 +85,7 @@ async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSeco
         codes = await second_factor.put_in_force(connection, actor.user_id)
         await session_store.revoke_all(connection, actor.user_id, but=actor.session_id)
         opened = await session_store.renew(connection, actor.session_id, proven=True)
-        await mail_outbox.ask_user(connection, "mfa_enabled", actor.user_id)
+        await mail_outbox.enqueue_for_user(connection, "mfa_enabled", actor.user_id)
     await heard_everywhere()
     return Done((opened, {"recovery_codes": codes}))
 
@@ -106,7 +106,7 @@ async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSeco
         await session_store.hold(connection, actor.user_id)
         await second_factor.remove(connection, actor.user_id)
         opened = await session_store.renew(connection, actor.session_id)
-        await mail_outbox.ask_user(connection, "mfa_disabled", actor.user_id)
+        await mail_outbox.enqueue_for_user(connection, "mfa_disabled", actor.user_id)
     await heard_everywhere()
     return Done((opened, {}))
 

@@ -22,7 +22,7 @@ class MailSignInCode(Struct, forbid_unknown_fields=True):
 
 async def mail_sign_in_code(ctx: Context, actor: Actor, request: MailSignInCode) -> Done:
     """Have it mailed, if there is such a user. Codes that were mailed before stay good."""
-    await mail_outbox.ask_once(ctx.pool, "sign_in_code", request.email)
+    await mail_outbox.enqueue_once(ctx.pool, "sign_in_code", request.email)
     return Done(None)
 
 

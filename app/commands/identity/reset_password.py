@@ -44,7 +44,7 @@ class ResetPassword(Struct, forbid_unknown_fields=True):
 
 async def forgot_password(ctx: Context, actor: Actor, request: ForgotPassword) -> Done:
     """Have a link mailed, if there is such a user. Nothing is counted by user: strangers who ask would use it up."""
-    await mail_outbox.ask_once(ctx.pool, "password_reset", request.email)
+    await mail_outbox.enqueue_once(ctx.pool, "password_reset", request.email)
     return Done(None)
 
 
@@ -66,7 +66,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
         if not await connection.fetchval(_USE, hashed_token, actor.address):
             raise _invalid()
         await session_store.set_password(connection, user["user_id"], password_hash)
-        await mail_outbox.ask(connection, "password_changed", user["email"])
+        await mail_outbox.enqueue(connection, "password_changed", user["email"])
     await heard_everywhere()
     await login_throttle.forget(ctx, actor, "log_in", user["email"].lower())
     await login_throttle.forget(ctx, actor, "mfa", str(user["user_id"]), everywhere=True)

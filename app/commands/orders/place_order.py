@@ -91,7 +91,7 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[
     )
     if found is not None:
         return found, facts
-    if problems := _behind_our_back(chosen, prices, open_orders):
+    if problems := _changed_in_salesforce(chosen, prices, open_orders):
         await _refuse(ctx, actor, problems)
     return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
 
@@ -102,7 +102,7 @@ async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[Ord
     return await orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id)
 
 
-def _behind_our_back(
+def _changed_in_salesforce(
     chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
 ) -> list[Violation]:
     """What changed in Salesforce that the read model has not heard of yet."""

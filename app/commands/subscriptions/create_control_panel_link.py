@@ -1,6 +1,6 @@
-"""Make a single-use link into the control panel of a hosting account. Never stored, never logged.
+"""Create a single-use link into the control panel of a hosting account. It is never stored or logged.
 
-WHM's own address is handed out as it stands: built from its parts it would not log anybody in (C21).
+WHM's own URL is returned unchanged: one built from its parts would not log the customer in.
 """
 
 from msgspec import Struct
@@ -9,25 +9,25 @@ from app.clock import now
 from app.commands.billing.sso_link import Link
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account
-from app.commands.subscriptions.service import owned, refuse_unless
+from app.commands.subscriptions.service import find_own, refuse_unless
 from app.errors import Conflict
 
 
 class OpenControlPanel(Struct, frozen=True):
-    """Of which service."""
+    """The service whose control panel is opened."""
 
     subscription_id: str
 
 
 async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenControlPanel) -> Done:
-    """A link into the account's own hosting.
+    """Create a link into the control panel of the account's own hosting.
 
     Raises:
         NotFound: `subscription_not_found`.
         Conflict: `no_control_panel`, `subscription_not_active`, `not_provided_yet`.
-        UpstreamError: WHMCS or WHM is away.
+        UpstreamError: WHMCS or WHM is unavailable.
     """
-    service = await owned(ctx, actor, request.subscription_id)
+    service = await find_own(ctx, actor, request.subscription_id, live=True)
     if service.category != "hosting":
         raise Conflict("Only web hosting has a control panel.", code="no_control_panel")
     refuse_unless(service, "active")

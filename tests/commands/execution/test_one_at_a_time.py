@@ -16,7 +16,7 @@ from app.commands.fulfilment import decide
 from app.commands.identity import passwords, staff_members
 from app.commands.identity.enrolment.complete_sign_up import complete_sign_up
 from app.commands.orders.place_order import place_order
-from app.commands.subscriptions.service_lock import turn
+from app.commands.subscriptions.service_lock import lock_service
 from app.errors import Conflict, Overloaded
 from tests.fixtures.enrolling import ANYBODY, proof_of
 
@@ -101,8 +101,8 @@ async def test_a_flood_of_logins_is_not_queued_up(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_service_takes_turns(desk: Any) -> None:
-    async with turn(desk.context, "55"):
+    async with lock_service(desk.context, "55"):
         with pytest.raises(Conflict) as caught:
-            async with turn(desk.context, "55"):
+            async with lock_service(desk.context, "55"):
                 raise AssertionError("two at once")
     assert caught.value.code == "subscription_busy"

@@ -86,7 +86,7 @@ async def begin(
     return offered
 
 
-async def held(
+async def find(
     pool: asyncpg.Pool, settings: Settings, purpose: Purpose, token: str, kind: type[F]
 ) -> PendingEnrolment[F]:
     """The enrolment behind a token; one that was used already is told by `used`, and has no facts any more.
@@ -124,7 +124,7 @@ async def forget_try(pool: asyncpg.Pool, enrolment_id: UUID) -> None:
     await pool.execute("UPDATE portal.enrolments SET tries = greatest(tries - 1, 0) WHERE id = $1", enrolment_id)
 
 
-async def note(connection: Any, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
+async def store_facts(connection: Any, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
     """Keep more under the same token."""
     await connection.execute(
         "UPDATE portal.enrolments SET sealed_facts = $2 WHERE id = $1 AND used_at IS NULL",

@@ -121,7 +121,7 @@ async def _begun(ctx: Context, facts: SignUpFacts) -> SignUpBegun:
     offered = await enrolments.begin(ctx.pool, ctx.settings, "sign_up", subject, facts, provable=provable)
     wrong = await ctx.pool.fetchval(_WRONG, subject, WRONG_WITHIN_SECONDS)
     mailbox = proof.mailbox if proof.on_file or wrong <= MOST_WRONG else ""
-    await mailed_codes.ask(ctx.pool, "sign_up_code", mailbox, offered.id, offered.created_at)
+    await mailed_codes.enqueue(ctx.pool, "sign_up_code", mailbox, offered.id, offered.created_at)
     return SignUpBegun(offered.token)
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from app.cache.lease import heard_everywhere
 from app.clock import now
 from app.commands.execution.context import Actor
-from app.commands.identity.sessions.session_use import Touches
+from app.commands.identity.sessions.session_use import SessionUse
 from app.errors import NotAuthenticated
 from app.settings import Settings
 
@@ -89,15 +89,15 @@ async def open_session(
 
 
 async def find(
-    pool: asyncpg.Pool, settings: Settings, token: str, request_id: str, address: str, touches: Touches
+    pool: asyncpg.Pool, settings: Settings, token: str, request_id: str, address: str, session_use: SessionUse
 ) -> Actor | None:
     """Who holds this token, unless the session is revoked, expired or was idle for too long. Nothing is written here;
-    that it is in use, `touches` writes down."""
+    that it is in use, `session_use` writes down."""
     row = await pool.fetchrow(_FIND, digest(token), settings.session_idle_seconds, TOUCH_SECONDS)
     if row is None:
         return None
     if row["unseen"]:
-        touches.note([row["id"]])
+        session_use.record([row["id"]])
     return Actor(
         role=row["role"],
         mfa=row["mfa"],

@@ -24,7 +24,7 @@ UPGRADE_LINE = "Upgrade"
 log = structlog.get_logger()
 
 
-async def found(ctx: Context, change: PlanChange) -> PlanChange | None:
+async def resolve_unanswered(ctx: Context, change: PlanChange) -> PlanChange | None:
     """A change that was asked for without an answer: taken, or withdrawn when it is certain that it was not, or None
     while there is doubt."""
     try:
@@ -70,7 +70,7 @@ async def _invoice(ctx: Context, change: PlanChange) -> str | None:
     return left.pop() if len(left) == 1 else None
 
 
-async def show(ctx: Context, change: PlanChange) -> int | None:
+async def read_back(ctx: Context, change: PlanChange) -> int | None:
     """Have the read models show it: the wish itself, the service and the invoice as WHMCS has them now. What cannot be
     read now a worker reads as soon as that works."""
     read_at = now()
