@@ -1,4 +1,4 @@
-"""The clock of the portal."""
+"""The clock that the product reads."""
 
 from datetime import UTC, datetime
 

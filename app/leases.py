@@ -23,6 +23,7 @@ import structlog
 from msgspec import Struct
 
 from app import tasks
+from app.lock_numbers import LockSpace
 
 FROZEN_SECONDS = 10
 PROVE_SECONDS = 2.0
@@ -34,9 +35,6 @@ _GUARDED = frozenset(
     {"execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval", "copy_records_to_table", "prepare"}
 )
 
-
-SPACES = range(0x1B0C, 0x1B11)
-"""Every kind of lock has a space of its own: shards drained, shards read again, the leader, rebuilds, chores."""
 
 log = structlog.get_logger()
 
@@ -98,7 +96,7 @@ WHERE a.datname = current_database() AND a.usename = current_user AND starts_wit
 async def end_frozen(pool: asyncpg.Pool) -> int:
     """End sessions that hold a lock, or anything else that others wait for, and whose client does not go on; returns
     how many there were."""
-    ended = await pool.fetch(_END_FROZEN, list(SPACES), FROZEN_SECONDS, HOLDER, STUCK_SECONDS)
+    ended = await pool.fetch(_END_FROZEN, list(LockSpace), FROZEN_SECONDS, HOLDER, STUCK_SECONDS)
     if ended:
         log.error("frozen_holders_ended", sessions=[row["pid"] for row in ended])
     return len(ended)

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from app import leases
 from app.commands import mail_outbox
-from app.commands.account import tell_salesforce
+from app.commands.account import report_to_salesforce
 from app.commands.execution import ledger
 from app.commands.subscriptions.plan_changes.follow import follow
 from app.commands.subscriptions.plan_changes.run_due import make_due
@@ -22,6 +22,7 @@ from app.ingest.catch_up.reconcile import Reconcile
 from app.ingest.refetch import case_sweep, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.lanes import background
+from app.lock_numbers import LockSpace
 from app.projections import rebuild
 from app.projections.engine import fan_outs
 from app.projections.projector import Projector
@@ -30,7 +31,6 @@ from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
 from app.resources import Resources
 
-CHORE_LOCK = 0x1B10
 FANOUT_SHARE = 0.3
 REBUILD_SHARE = 0.3
 """Part of the time that work nobody waits for may take."""
@@ -108,7 +108,7 @@ async def send_mail(resources: Resources) -> None:
 
 async def tell(resources: Resources) -> None:
     """Tell Salesforce of customers it was not told of, and of sign-ins."""
-    await tell_salesforce.catch_up(resources.pool, resources.salesforce)
+    await report_to_salesforce.report_pending(resources.pool, resources.salesforce)
 
 
 async def sweep_cases(resources: Resources) -> None:
@@ -176,7 +176,7 @@ async def _do_for_ever(resources: Resources, chore: Chore) -> None:
     while True:
         try:
             await leases.alone(
-                resources.pool, CHORE_LOCK, chore.name, partial(chore.run, resources), chore.most_seconds
+                resources.pool, LockSpace.CHORE, chore.name, partial(chore.run, resources), chore.most_seconds
             )
         except TimeoutError:
             log.error("chore_hung", chore=chore.name, seconds=chore.most_seconds)

@@ -9,7 +9,8 @@ from rich.table import Table
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
 from app.commands.fulfilment import decide, overview
-from app.commands.fulfilment.overview import Fulfilment, FulfilmentStory
+from app.commands.fulfilment.overview import Fulfilment
+from app.commands.fulfilment.overview import FulfilmentDetail as FulfilmentStory
 
 
 @click.group(invoke_without_command=True)

@@ -18,9 +18,9 @@ from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
-from app.commands.subscriptions.service import noted
+from app.commands.subscriptions.service import find_any
 from app.commands.subscriptions.staff_view import ServiceView
-from app.commands.subscriptions.staff_view import story as story_of
+from app.commands.subscriptions.staff_view import view_of as story_of
 from app.commands.subscriptions.usage import usage_of
 from app.inputs import numbers
 from app.inputs.rule import Unfit
@@ -52,7 +52,7 @@ def usage(subscription_id: str) -> None:
     """What it uses, asked of Freebit or WHM now; JSON."""
 
     async def ask(r: Resources) -> Any:
-        return await usage_of(r.context, await noted(r.context, subscription_id))
+        return await usage_of(r.context, await find_any(r.context, subscription_id))
 
     print_json(operate(ask))
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
-from app.commands.identity import staff as members
+from app.commands.identity import staff_members as members
 
 
 @click.group(invoke_without_command=True)

@@ -29,6 +29,7 @@ from app.ingest.privacy import erased_owners
 from app.ingest.refetch import rereads
 from app.intake.text import clean
 from app.leases import Lock
+from app.lock_numbers import LockSpace
 
 BATCH = 500
 BUDGET_SECONDS = 5
@@ -36,7 +37,6 @@ BUDGET_SECONDS = 5
 ATTEMPTS = 5
 OVERTAKEN_TIMES = 3
 """Immediate retries of an overtaken batch. After that it counts as failed and is tried in halves."""
-LOCK_SPACE = 0x1B0C
 
 BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
 """Everything on this path is found by key. A plan made while a table was small must not scan it once it has grown. The
@@ -75,7 +75,7 @@ async def drain(
     async def left(connection: Connection) -> bool:
         return bool(await inbox.claim(connection, "apply", shard, 1))
 
-    await leases.work_off(pool, Lock(LOCK_SPACE, shard, BY_KEY), work, left, proving=False)
+    await leases.work_off(pool, Lock(LockSpace.DRAIN, shard, BY_KEY), work, left, proving=False)
     return settled
 
 

@@ -22,11 +22,12 @@ import structlog
 
 from app import leases
 from app.db import Connection, is_outage
-from app.ingest.apply.drain import BY_KEY, LOCK_SPACE, AfterCommit, ProjectRecords, apply_or_isolate, run_after_commit
+from app.ingest.apply.drain import BY_KEY, AfterCommit, ProjectRecords, apply_or_isolate, run_after_commit
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
 from app.ingest.inbox.isolation import Woken
 from app.ingest.inbox.settled_signal import SettledSignal
+from app.lock_numbers import LockSpace
 
 ROUND_SECONDS = 0.03
 EACH = 32
@@ -91,7 +92,7 @@ class LiveDrain:
         """Apply the entries of the free shards once; return the number of settled entries."""
         async with (
             self._pool.acquire(timeout=leases.CONNECTION_SECONDS) as connection,
-            leases.those_free(connection, LOCK_SPACE, self._included(), _ROUND) as shards,
+            leases.those_free(connection, LockSpace.DRAIN, self._included(), _ROUND) as shards,
         ):
             entries = await inbox.claim_of_many(connection, "apply", shards, EACH) if shards else []
             counts = Counter(inbox.shard_of(entry.change) for entry in entries)

@@ -30,11 +30,11 @@ from app.ingest.inbox.isolation import Append, Woken
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.upstreams import Upstreams
 from app.leases import Lock
+from app.lock_numbers import LockSpace
 
 BATCH = 20
 BUDGET_SECONDS = 20
 """Time budget of one job. The rest is woken again, so that no job outlives its time limit."""
-LOCK_SPACE = 0x1B0D
 OTHERS_FIRST_SECONDS = 3.0
 """Extra delay of a hint without an answer, in case only that one request fails."""
 
@@ -61,7 +61,7 @@ async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbo
     async def left(connection: Connection) -> bool:
         return bool(await inbox.claim(connection, "fetch", shard, 1, upstreams.pauses.away()))
 
-    await leases.work_off(pool, Lock(LOCK_SPACE, shard), work, left)
+    await leases.work_off(pool, Lock(LockSpace.REFETCH, shard), work, left)
     return handled
 
 

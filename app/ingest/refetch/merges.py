@@ -15,10 +15,12 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app.audit import AuditEntry, append
 from app.clock import now
-from app.db import Db, is_outage
+from app.db import Connection, Db, is_outage
 from app.errors import UpstreamNotFound
 from app.events import Change
+from app.ingest import id_mappings
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.privacy import erased_owners, strip_personal_data
 from app.ingest.refetch import owners
@@ -26,7 +28,7 @@ from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER
 from app.integrations.whmcs.client import WhmcsRecord
 
-OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
+OWNER_COLUMN: dict[str, id_mappings.OwnerColumn] = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
 log = structlog.get_logger()
 
 LONGEST_CHAIN = 10
@@ -75,7 +77,7 @@ def _hint(source: Any, record_id: str, version: int) -> Change:
     )
 
 
-async def salesforce(upstreams: Upstreams, connection: Db, hint: Change) -> list[Change]:
+async def salesforce(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """Follow a deleted account through its chain of merges."""
     into = hint.record_id
     for _ in range(LONGEST_CHAIN):
@@ -88,7 +90,7 @@ async def salesforce(upstreams: Upstreams, connection: Db, hint: Change) -> list
     return await _follow(connection, hint, into, master[ACCOUNT_NUMBER])
 
 
-async def whmcs(upstreams: Upstreams, connection: Db, hint: Change) -> list[Change]:
+async def whmcs(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """Follow a deleted client, by the hook's report or by the new owner of its invoices and services."""
     into = hint.data.get("into") or await _owner_of_its_records(upstreams, connection, hint.record_id)
     return await _follow(connection, hint, into, None) if into else []
@@ -116,22 +118,13 @@ async def _owner_of_its_records(upstreams: Upstreams, connection: Db, client_id:
     return None
 
 
-_MOVE = """
-WITH moved AS (
-  UPDATE portal.id_mappings SET {column} = $2, customer_number = coalesce($3, customer_number)
-  WHERE {column} = $1 RETURNING account_id)
-INSERT INTO portal.audit (action, outcome, account_id, target, detail)
-SELECT 'follow_merge', 'ok', account_id, $2, jsonb_build_object('source', $4::text, 'was', $1) FROM moved
-"""
-
-
 _HELD = """
 SELECT m.{column} AS owner_id, EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id) AS erased
 FROM portal.id_mappings m WHERE m.{column} = ANY($1::text[])
 """
 
 
-async def _follow(connection: Db, hint: Change, into: str, customer_number: str | None) -> list[Change]:
+async def _follow(connection: Connection, hint: Change, into: str, customer_number: str | None) -> list[Change]:
     """Move the mapping, if the customer is linked, and request everything of the remaining customer. Idempotent.
 
     Raises:
@@ -148,7 +141,12 @@ async def _follow(connection: Db, hint: Change, into: str, customer_number: str 
         )
     if await erased_owners.became(connection, hint.source, hint.record_id, into):
         await strip_personal_data.strip(connection, [into])
-    await connection.execute(_MOVE.format(column=column), hint.record_id, into, customer_number, hint.source)
+    async with connection.transaction():
+        moved = await id_mappings.move(connection, column, hint.record_id, into, customer_number)
+        if moved is not None:
+            detail = {"source": hint.source, "was": hint.record_id}
+            entry = AuditEntry(action="follow_merge", outcome="ok", account_id=moved, target=into, detail=detail)
+            await append(connection, entry)
     row = await connection.fetchrow(
         f"SELECT account_id, whmcs_client_id, salesforce_account_id FROM portal.id_mappings WHERE {column} = $1", into
     )

@@ -11,8 +11,9 @@ import structlog
 
 from app import leases
 from app.leases import Lock
+from app.lock_numbers import LockSpace
 
-LEADER_LOCK = Lock(0x1B0E)
+LEADER_LOCK = Lock(LockSpace.LEADER)
 RETRY_SECONDS = 1
 
 log = structlog.get_logger()

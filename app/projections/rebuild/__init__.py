@@ -20,6 +20,7 @@ from app import leases
 from app.clock import now
 from app.errors import Conflict, NotFound
 from app.events import Record
+from app.lock_numbers import LockSpace
 from app.projections.engine import generations, recompute
 from app.projections.engine.generations import Generation
 from app.projections.projector import Projector
@@ -27,7 +28,6 @@ from app.projections.rebuild import compare, fill
 from app.projections.rebuild.compare import Comparison
 from app.projections.rebuild.pace import Pace
 
-REBUILD_LOCK = 0x1B0F
 THRESHOLD = 0.01
 KEEP = timedelta(hours=24)
 """Time for which a retired generation is fed, and a rollback possible."""
@@ -215,7 +215,7 @@ def _retired_at(generation: Generation) -> datetime:
 
 @asynccontextmanager
 async def _only_one(pool: asyncpg.Pool, name: str) -> AsyncIterator[None]:
-    async with leases.named(pool, REBUILD_LOCK, name) as held:
+    async with leases.named(pool, LockSpace.REBUILD, name) as held:
         if held is None:
             raise Conflict(f"{name} is being rebuilt by another process.", code="rebuild_in_progress")
         yield

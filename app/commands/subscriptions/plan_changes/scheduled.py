@@ -110,7 +110,7 @@ async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str)
     return await _one(pool, where, subscription_id, digest(command_key))
 
 
-async def plan_ahead(
+async def replace(
     ctx: Context, service: Service, plan: Plan, direction: Direction, day: tuple[date, datetime], command_key: str
 ) -> tuple[ScheduledPlanChange, int | None]:
     """Write it down for a day and the instant it begins, in place of what was planned; with what to wait for until it
@@ -149,7 +149,7 @@ async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> in
         submission, woken = await inbox.append(connection, [_change(ScheduledPlanChange(**dict(row)))])
         if kind := MAILS.get(ending.state):
             user_id = await connection.fetchval(_USER, schedule.account_id)
-            await mail_outbox.ask_user(connection, kind, user_id, about=schedule.schedule_id)
+            await mail_outbox.enqueue_for_user(connection, kind, user_id, about=schedule.schedule_id)
     await ctx.inbox.wake(woken)
     return submission
 
