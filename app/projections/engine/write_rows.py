@@ -69,7 +69,7 @@ async def write(connection: Any, projector: Projector, generation: int, computed
         changed = await _remove_others(connection, projector, generation, computed.kept)
         if computed.rows:
             table = projector.table
-            told = await connection.fetch(table.telling_sql(generation), *table.arrays(computed.rows))
+            told = await connection.fetch(table.upsert_changes_sql(generation), *table.arrays(computed.rows))
             changed |= _groups(projector, told)
     if projector.documents:
         changed |= await _write_documents(connection, projector, generation, computed)
@@ -122,7 +122,7 @@ async def _write_parts(connection: Any, projector: Projector, generation: int, c
         f"RETURNING t.account_id, {table.record('t')} AS record_id)"
     )
     told = await connection.fetch(
-        table.telling_sql(generation, gone),
+        table.upsert_changes_sql(generation, gone),
         *table.arrays(computed.rows),
         [account for account, _ in computed.kept],
         [item_id for _, item_id in computed.kept],

@@ -42,7 +42,7 @@ async def test_all_who_ask_at_once_share_one_drawing(pages: AnswerCache) -> None
     await asyncio.sleep(0.05)
     now.set()
     assert await asyncio.gather(*asking) == [b"0"] * 5
-    assert (pages.drawn, pages.shared) == (1, 4)
+    assert (pages.rendered, pages.shared) == (1, 4)
 
 
 async def test_what_was_drawn_while_something_was_pending_is_not_kept_when_the_stamp_is_the_same_again(
@@ -52,13 +52,13 @@ async def test_what_was_drawn_while_something_was_pending_is_not_kept_when_the_s
     now.set()
     early = asyncio.create_task(ask(pages, owner, b"with what is pending", later))
     await asyncio.sleep(0.05)
-    before = pages.stamps.get(str(owner))
+    before = pages.versions.get(str(owner))
     pages.forget(str(owner))  # it came, and went again without a version
     assert await ask(pages, owner, b"without", now) == b"without"
-    assert pages.stamps.get(str(owner)) == before
+    assert pages.versions.get(str(owner)) == before
     later.set()
     assert await early == b"with what is pending"
-    kept = pages.at_hand(str(owner), NAME)
+    kept = pages.from_memory(str(owner), NAME)
     assert kept is not None
     assert kept.body == b"without"
 
