@@ -1,4 +1,4 @@
-"""Settings, read once from the environment and never again.
+"""Settings, read once from the environment at start.
 
 One field is one environment variable of the same name in upper case; `.env.example` lists each with its unit and
 default. A variable `NAME_FILE` may name a file that holds the value instead, so that secrets stay out of the
@@ -16,11 +16,11 @@ from msgspec import Meta, Struct
 from app.keyring import Keyring
 
 SECRET_WORDS = ("SECRET", "KEY", "TOKEN", "PASSWORD")
-"""A setting whose name has one of these is never printed."""
+"""A setting whose name contains one of these is never printed."""
 
 
 def note(text: str) -> Meta:
-    """The meaning and unit of a setting, as `.env.example` prints it."""
+    """Attach a setting's meaning and unit, as `.env.example` prints it."""
     return Meta(description=text)
 
 
@@ -29,7 +29,7 @@ class SettingsError(Exception):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that differs between installations. Units end the names."""
+    """Everything that differs between installations. Names end in their unit."""
 
     database_url: Annotated[str, note("PostgreSQL DSN. `portal up` sets it to an embedded server when it is absent.")]
     redis_url: Annotated[str, note("Redis URL. `portal up` sets it to an embedded server when it is absent.")]
@@ -283,7 +283,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def keyring(self) -> Keyring:
-        """Both secrets of the portal, for whatever is sealed, signed or keyed."""
+        """Both secrets, for sealing, signing and key derivation."""
         return Keyring(self.portal_secret, self.portal_secret_previous)
 
 
