@@ -51,7 +51,7 @@ INTERNAL = frozenset(
 """Facts that have a place of their own or are nobody's business outside."""
 
 INSTANT = frozenset({"hosting"})
-"""Categories whose products may be activated without staff's review (C11)."""
+"""Categories whose products may be activated without staff's review."""
 BULLETS = "-*•・"
 CLASSES = {"service": "service", "installation": "installation", "add-on": "add_on", "activation": "activation"}
 CYCLES = {"monthly": "monthly", "onetime": "onetime"}

@@ -72,7 +72,7 @@ def projector(settings: Settings) -> Projector:
 
 
 def customer_status(order: dict[str, Any]) -> str:
-    """Review status, activation status and error code of an Order as one state a customer understands (C7).
+    """Review status, activation status and error code of an Order as one state a customer understands.
 
     The vendor's own words for a finished order count as finished, unless the activation says otherwise.
     """

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
     """Set fields, in WHMCS's names, unless the client is not what the caller decided on; the result is the new profile.
 
-    What depends on the client is read again in the background (F1-28).
+    What depends on the client is read again in the background.
 
     Raises:
         Outdated: `precondition_failed`; what WHMCS holds is on its way to the read models.

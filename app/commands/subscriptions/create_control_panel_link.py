@@ -1,6 +1,6 @@
 """Make a single-use link into the control panel of a hosting account. Never stored, never logged.
 
-WHM's own address is handed out as it stands: built from its parts it would not log anybody in (C21).
+WHM's own address is handed out as it stands: built from its parts it would not log anybody in.
 """
 
 from datetime import UTC, datetime

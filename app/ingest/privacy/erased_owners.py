@@ -1,4 +1,4 @@
-"""Customers whose personal data was erased (C22): their records are taken in without it, whoever brings them.
+"""Customers whose personal data was erased: their records are taken in without it, whoever brings them.
 
 An allow-list decides what stays: ids, states, amounts, dates, and the few words an invoice or order is nothing without.
 So a field nobody thought of is erased too. Since the mirror never holds the rest again, no rebuild can bring it back.

@@ -1,4 +1,4 @@
-"""Customers whom staff merged upstream (C29): the portal account stands for the one that is left, and history follows.
+"""Customers whom staff merged upstream: the portal account stands for the one that is left, and history follows.
 
 A merge shows as the deletion of the one that is gone. Salesforce remembers what it became; WHMCS's hook says so, and
 where that got lost, an invoice or service that had been its and is somebody else's now does. Both are fetchers of the
