@@ -7,7 +7,7 @@ import msgspec
 
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Document, Group, Projected, Projector
-from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, stated
+from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, status_from
 from app.settings import Settings
 
 STATUS = "Internet_Eligibility_Status__c"
@@ -33,7 +33,7 @@ def _project(group: Group) -> Projected:
     record = group.records[0]
     offering = str(record.data.get("Internet_Eligibility__c") or "").strip() or None
     known(STATUSES, record, STATUS)  # counts unknown values
-    status = stated(record.data.get(STATUS), offering)
+    status = status_from(record.data.get(STATUS), offering)
     internet = Internet(status, TEXTS[status], offering if status == "eligible" else None)
     body = msgspec.json.encode(Eligibility(internet))
     row = {

@@ -115,7 +115,7 @@ async def test_a_database_without_tables_is_told_how(examined, environment, pool
         _, found = examined(DATABASE_URL=f"{server}/empty_for_doctor")
     finally:
         await pool.execute("DROP DATABASE empty_for_doctor")
-    assert (found["postgres"]["status"], found["postgres"]["advice"]) == ("failed", "portal migrate")
+    assert (found["postgres"]["status"], found["postgres"]["advice"]) == ("failed", "Run portal migrate.")
 
 
 def test_a_template_that_cannot_be_used_is_told_and_no_worker_starts_with_it(examined, environment, portal, tmp_path):

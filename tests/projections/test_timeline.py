@@ -270,7 +270,7 @@ async def test_why_a_charge_failed_is_said_where_it_can_be_told(feed: Feed, pool
     )
 
     async def reason() -> str:
-        answer = await timeline.list_timeline(Store(pool, "feed"), account, Page(), str)
+        answer = await timeline.list_timeline(Store(pool, "feed", "Asia/Tokyo"), account, Page(), str)
         (failed,) = [each for each in msgspec.json.decode(answer.body)["items"] if each["kind"] == "charge_failed"]
         return str(failed["reason"])
 

@@ -15,7 +15,7 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import Conflict, RuleViolated
 from app.intake.words import folded
 from app.integrations.salesforce import eligibility, records
-from app.readmodels.eligibility import STATUSES, stated
+from app.readmodels.eligibility import STATUSES, status_from
 from app.readmodels.profiles import profile_of
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -38,7 +38,7 @@ async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligib
         if not mine:
             raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
         word, offering = await eligibility.said(ctx.salesforce, account_id)
-        if stated(word, offering) == "eligible":
+        if status_from(word, offering) == "eligible":
             raise Conflict("Internet is available at your address already.", code="already_eligible")
         if STATUSES.get(folded(word)) != "checking":
             await eligibility.ask(ctx.salesforce, account_id, await _address(ctx, actor), datetime.now(TOKYO).date())

@@ -55,7 +55,7 @@ async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool 
     failed or waits. What is done stays done.
 
     Args:
-        force: go on without a payment method on file (F3-075). An instant order's invoice must be paid all the same.
+        force: go on without a payment method on file. An instant order's invoice must be paid all the same.
 
     Raises:
         NotFound: `no_fulfilment`.

@@ -70,7 +70,7 @@ async def write(connection: Db, projector: Projector, generation: int, computed:
         changed = await _remove_others(connection, projector, generation, computed.kept)
         if computed.rows:
             table = projector.table
-            written = await connection.fetch(table.telling_sql(generation), *table.arrays(computed.rows))
+            written = await connection.fetch(table.upsert_changes_sql(generation), *table.arrays(computed.rows))
             changed |= _groups(projector, written)
     if projector.documents:
         changed |= await _write_documents(connection, projector, generation, computed)
@@ -125,7 +125,7 @@ async def _write_parts(connection: Db, projector: Projector, generation: int, co
         f"RETURNING t.account_id, {table.record('t')} AS record_id)"
     )
     written = await connection.fetch(
-        table.telling_sql(generation, gone),
+        table.upsert_changes_sql(generation, gone),
         *table.arrays(computed.rows),
         [account for account, _ in computed.kept],
         [item_id for _, item_id in computed.kept],

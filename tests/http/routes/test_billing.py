@@ -237,7 +237,7 @@ async def test_an_invoice_that_only_the_body_names_may_be_absent_and_the_documen
 async def test_back_from_whmcss_page_a_customer_sees_the_new_card_though_no_hook_told(
     api: httpx.AsyncClient, desk: Desk, hana: Actor
 ) -> None:
-    """What the route's description tells a frontend to do when the customer returns (C14)."""
+    """What the route's description tells a frontend to do when the customer returns."""
     before = len((await api.get("/api/payment-methods")).json()["items"])
     added = await desk.sandbox.control.post(f"/whmcs/clients/{hana.whmcs_client_id}/pay-methods", json={"silent": True})
     added.raise_for_status()

@@ -1,4 +1,4 @@
-"""C29: staff merge two customers upstream; the portal account follows the one that is left, with its history."""
+"""Staff merge two customers upstream; the portal account follows the one that is left, with its history."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""C29: when the owner of a record changes, its rows go with it and nothing stays behind with the old customer."""
+"""When the owner of a record changes, its rows go with it and nothing stays behind with the old customer."""
 
 from uuid import UUID
 

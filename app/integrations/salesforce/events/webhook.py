@@ -23,7 +23,7 @@ class SalesforceNotice(Struct, frozen=True):
 
 
 def decode(webhook_id: str, body: bytes) -> list[Change]:
-    """The record to read again; nothing when its object is not mirrored.
+    """Return a refetch hint for the record; nothing if its object is not mirrored.
 
     Raises:
         InvalidRequest: `webhook_malformed`.
