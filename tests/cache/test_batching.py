@@ -18,11 +18,11 @@ async def test_a_request_during_a_running_batch_joins_the_next_batch() -> None:
         await asyncio.sleep(0.02)
         return found
 
-    together = Batcher(read)
-    early = [asyncio.create_task(together.ask(key)) for key in "aab"]
+    batcher = Batcher(read)
+    early = [asyncio.create_task(batcher.load(key)) for key in "aab"]
     await asyncio.sleep(0.01)
     value = 2
-    late = await together.ask("a")
+    late = await batcher.load("a")
     assert (await asyncio.gather(*early), late) == ([1, 1, 1], 2)
     assert asked == [["a", "b"], ["a"]]
 
@@ -31,8 +31,8 @@ async def test_a_failure_reaches_every_caller() -> None:
     async def read(keys: Sequence[str]) -> Mapping[str, int]:
         raise OSError("away")
 
-    together = Batcher(read)
-    found = await asyncio.gather(*(together.ask(key) for key in "ab"), return_exceptions=True)
+    batcher = Batcher(read)
+    found = await asyncio.gather(*(batcher.load(key) for key in "ab"), return_exceptions=True)
     assert [type(each) for each in found] == [OSError, OSError]
     with pytest.raises(OSError, match="away"):
-        await together.ask("a")
+        await batcher.load("a")

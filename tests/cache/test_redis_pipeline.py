@@ -26,9 +26,9 @@ async def copies(engines: tuple[str, str], redis: Redis) -> AsyncIterator[RedisP
 
 
 async def test_everybody_gets_their_own_answer(copies: RedisPipeline) -> None:
-    copies.tell(b"SET", b"present", b"\r\nodd\0bytes" * 1_000)
-    asked = [copies.ask(b"INCR", b"n") for _ in range(50)] + [copies.ask(b"GET", b"absent"), copies.ask(b"NONSENSE")]
-    found = await asyncio.gather(*asked, copies.ask(b"GET", b"present"))
+    copies.send(b"SET", b"present", b"\r\nodd\0bytes" * 1_000)
+    asked = [copies.call(b"INCR", b"n") for _ in range(50)] + [copies.call(b"GET", b"absent"), copies.call(b"NONSENSE")]
+    found = await asyncio.gather(*asked, copies.call(b"GET", b"present"))
     assert found == [*range(1, 51), None, None, b"\r\nodd\0bytes" * 1_000]
 
 
@@ -46,7 +46,7 @@ async def test_one_turn_of_the_loop_is_one_write(copies: RedisPipeline) -> None:
             return getattr(transport, name)
 
     copies._transport = Counting()  # type: ignore[assignment]
-    await asyncio.gather(*(copies.ask(b"PING") for _ in range(30)))
+    await asyncio.gather(*(copies.call(b"PING") for _ in range(30)))
     copies._transport = transport
     assert len(writes) == 1
 
@@ -54,13 +54,13 @@ async def test_one_turn_of_the_loop_is_one_write(copies: RedisPipeline) -> None:
 async def test_a_broken_connection_fails_its_waiters_and_not_the_next_caller(
     copies: RedisPipeline, redis: Redis
 ) -> None:
-    waiting = asyncio.create_task(copies.ask(b"BLPOP", b"never", b"0"))
+    waiting = asyncio.create_task(copies.call(b"BLPOP", b"never", b"0"))
     await asyncio.sleep(0.02)
     await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
     assert await asyncio.wait_for(waiting, 2) is None
-    assert await copies.ask(b"PING") is None
+    assert await copies.call(b"PING") is None
     await works(copies)
-    assert await copies.ask(b"PING") == b"PONG"
+    assert await copies.call(b"PING") == b"PONG"
 
 
 async def test_a_server_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ async def test_a_server_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyP
     copies.open()
     await works(copies)
     async with asyncio.timeout(30):  # it would never end if nobody lost patience
-        assert await asyncio.gather(copies.ask(b"GET", b"a"), copies.ask(b"GET", b"b")) == [None, None]
+        assert await asyncio.gather(copies.call(b"GET", b"a"), copies.call(b"GET", b"b")) == [None, None]
     await copies.close()
     server.close()
 
@@ -84,12 +84,12 @@ async def test_without_a_server_nobody_waits() -> None:
     copies = RedisPipeline("redis://127.0.0.1:9/0")
     copies.open()
     await asyncio.sleep(0.05)
-    assert await asyncio.wait_for(copies.ask(b"GET", b"a"), 0.1) is None
-    copies.tell(b"SET", b"a", b"b")
+    assert await asyncio.wait_for(copies.call(b"GET", b"a"), 0.1) is None
+    copies.send(b"SET", b"a", b"b")
     await copies.close()
 
 
 async def test_more_than_may_wait_is_refused(copies: RedisPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies_module, "MOST_WAITING", 3)
-    found = await asyncio.gather(*(copies.ask(b"PING") for _ in range(5)))
+    found = await asyncio.gather(*(copies.call(b"PING") for _ in range(5)))
     assert found == [b"PONG"] * 3 + [None] * 2

@@ -43,7 +43,7 @@ async def test_no_mail_holds_what_a_customer_wrote(
     sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any
 ) -> None:
     for kind in mail_outbox.WRITERS:
-        await mail_outbox.ask(pool, kind, HANA)  # type: ignore[arg-type]
+        await mail_outbox.enqueue(pool, kind, HANA)  # type: ignore[arg-type]
     mails = await sent(sandbox, pool, mailed)
     assert len(mails) >= len(mail_outbox.WRITERS) - 2, "those of planned changes are about one"
     for each in mails:
@@ -68,7 +68,7 @@ async def test_what_upstreams_wrote_stays_within_its_line(
         state,
         "no\n\n\u202ereason",
     )
-    await mail_outbox.ask_user(pool, "scheduled_change_made", about, about=schedule_id)
+    await mail_outbox.enqueue_for_user(pool, "scheduled_change_made", about, about=schedule_id)
     (found,) = await sent(sandbox, pool, mailed)
     assert found["to"] == HANA
     text = found["text"].replace("\r\n", "\n")
@@ -81,12 +81,12 @@ async def test_a_requested_mail_is_queued_once_and_other_mails_for_every_reason(
     sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any
 ) -> None:
     for _ in range(3):
-        await mail_outbox.ask_once(pool, "password_reset", HANA)
-        await mail_outbox.ask_once(pool, "sign_in_code", HANA)
-        await mail_outbox.ask(pool, "password_changed", HANA)
+        await mail_outbox.enqueue_once(pool, "password_reset", HANA)
+        await mail_outbox.enqueue_once(pool, "sign_in_code", HANA)
+        await mail_outbox.enqueue(pool, "password_changed", HANA)
     assert await pool.fetchval("SELECT count(*) FROM portal.mails") == 5
     assert len(await sent(sandbox, pool, mailed)) == 5
-    await mail_outbox.ask_once(pool, "password_reset", HANA)
+    await mail_outbox.enqueue_once(pool, "password_reset", HANA)
     assert await pool.fetchval("SELECT count(*) FROM portal.mails") == 6
 
 
@@ -94,7 +94,7 @@ async def test_a_sign_in_code_of_an_old_mail_is_good_until_one_is_used(
     sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any
 ) -> None:
     for _ in range(2):
-        await mail_outbox.ask_once(pool, "sign_in_code", HANA)
+        await mail_outbox.enqueue_once(pool, "sign_in_code", HANA)
         await mail_outbox.send_due(pool, mailed)
         past = "UPDATE portal.{} SET {} = now() - interval '6 minutes'"
         await pool.execute(past.format("mails", "finished_at"))

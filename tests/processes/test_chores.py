@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.commands import mail_outbox
-from app.commands.account import tell_salesforce
+from app.commands.account import report_to_salesforce
 from app.commands.subscriptions.plan_changes import follow, journal
 from app.processes.chores import each
 from app.projections.engine import fan_outs
@@ -46,8 +46,8 @@ async def test_a_mail_that_cannot_be_written(
     customer = {"whmcs_client_id": "1", "salesforce_account_id": "001A", "customer_number": "C-1"}
     await add_account(pool, {"email": "hana@example.jp", **customer})
     for kind in ("welcome", "password_changed", "welcome"):
-        await mail_outbox.ask(pool, kind, "hana@example.jp")  # type: ignore[arg-type]
-    await mail_outbox.ask(pool, "password_changed", "nobody@example.jp")
+        await mail_outbox.enqueue(pool, kind, "hana@example.jp")  # type: ignore[arg-type]
+    await mail_outbox.enqueue(pool, "password_changed", "nobody@example.jp")
 
     assert await mail_outbox.send_due(pool, settings) == 4
 
@@ -62,7 +62,7 @@ async def test_a_mail_that_cannot_be_written(
 
 
 async def test_a_mail_that_is_being_sent_is_nobody_else_s(pool: asyncpg.Pool, settings: Settings) -> None:
-    await mail_outbox.ask(pool, "password_changed", "nobody@example.jp")
+    await mail_outbox.enqueue(pool, "password_changed", "nobody@example.jp")
     looked = await asyncio.gather(*(mail_outbox.send_due(pool, settings) for _ in range(4)))
     assert sum(looked) == 1
 
@@ -82,7 +82,7 @@ async def test_an_account_whose_update_salesforce_refuses(
         await plain(object_name, record_id, fields)
 
     monkeypatch.setattr(resources.salesforce, "update", update)
-    assert await tell_salesforce.catch_up(pool, resources.salesforce) == MANY - 1
+    assert await report_to_salesforce.report_pending(pool, resources.salesforce) == MANY - 1
 
 
 async def test_a_change_of_plan(resources: Any, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,7 +223,7 @@ async def test_a_read_that_found_nothing_new_makes_documents_younger_and_is_no_n
 ) -> None:
     await feed([change("whmcs", "client", "1001", CLIENT, owner_id="1001")])
     await publish.publish(pool, redis)
-    store = Store(pool, "feed")
+    store = Store(pool, "feed", "Asia/Tokyo")
     version = await changes.current(store, account)
     async with redis.pubsub() as listener:
         await listener.subscribe(documents.event_channel(account))

@@ -270,7 +270,7 @@ async def test_a_failed_charge_names_its_reason_where_it_is_known(
     )
 
     async def reason() -> str:
-        answer = await timeline.list_timeline(Store(pool, "feed"), account, Page(), str)
+        answer = await timeline.list_timeline(Store(pool, "feed", "Asia/Tokyo"), account, Page(), str)
         (failed,) = [each for each in msgspec.json.decode(answer.body)["items"] if each["kind"] == "charge_failed"]
         return str(failed["reason"])
 

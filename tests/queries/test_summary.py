@@ -31,7 +31,7 @@ async def store(pool: asyncpg.Pool, account: UUID, feed: Feed) -> Store:
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ($1, now())", FEED)
     now = int(time.time() * 1000) - T0
     await feed([change("whmcs", name, "1001", {"ids": []}, at=now, owner_id="1001") for name in summary.RESOURCES])
-    return Store(pool, FEED)
+    return Store(pool, FEED, "Asia/Tokyo")
 
 
 async def shown(store: Store, account: UUID) -> dict[str, Any]:

@@ -115,7 +115,7 @@ async def test_a_database_without_tables_gets_its_advice(examined, environment, 
         _, found = examined(DATABASE_URL=f"{server}/empty_for_doctor")
     finally:
         await pool.execute("DROP DATABASE empty_for_doctor")
-    assert (found["postgres"]["status"], found["postgres"]["advice"]) == ("failed", "portal migrate")
+    assert (found["postgres"]["status"], found["postgres"]["advice"]) == ("failed", "Run portal migrate.")
 
 
 def test_an_unusable_template_is_reported_and_no_worker_starts_with_it(examined, environment, portal, tmp_path):

@@ -23,7 +23,7 @@ async def test_letters_are_made_for_many_or_for_none(portal: Any, pool: asyncpg.
     again = portal("invite", numbers[0].lower())
     number, code, until = again.stdout.strip().split("\t")
     assert number == numbers[0]
-    assert until.startswith("good until 20")
+    assert until.startswith("valid until 20")
     assert await invitations.is_code(pool, numbers[0], code)
     assert not await invitations.is_code(pool, numbers[0], made[0]["code"])
     assert portal("invite").returncode == 2

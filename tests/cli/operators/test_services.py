@@ -55,7 +55,7 @@ async def test_changes_of_plan_are_listed_and_tried_again(portal: Any, pool: asy
 
 
 async def test_changes_planned_for_a_day_are_listed(portal: Any, pool: asyncpg.Pool) -> None:
-    assert "No change of plan is planned." in portal("services", "scheduled-changes").stdout
+    assert "No change of plan is scheduled." in portal("services", "scheduled-changes").stdout
     await pool.execute(
         "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
         "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, "

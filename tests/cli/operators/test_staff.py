@@ -13,7 +13,7 @@ from app.settings import Settings
 async def test_a_member_is_invited_by_mail_listed_and_removed(
     portal: Any, pool: asyncpg.Pool, sandbox: Any, sandbox_settings: Settings
 ) -> None:
-    assert "Nobody yet" in portal("staff").stdout
+    assert "No members yet" in portal("staff").stdout
     added = portal("staff", "add", "Op@example.jp", "--role", "operator", "--name", "Aya")
     assert added.returncode == 0, added.stderr
     await sandbox.control.delete("/mail/")

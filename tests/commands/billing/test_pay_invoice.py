@@ -162,7 +162,7 @@ async def test_a_charge_that_takes_effect_late_is_found_by_the_same_request(desk
 async def test_a_process_that_died_after_charging_leaves_no_second_charge(desk: Any, hana: Actor) -> None:
     invoice_id = await desk.bill(hana)
     amount = await desk.pool.fetchval("SELECT balance FROM read_model.invoices WHERE invoice_id = $1", invoice_id)
-    await captures.send(desk.pool, invoice_id, hana.account_id, hana.command_key, amount)
+    await captures.record_sent(desk.pool, invoice_id, hana.account_id, hana.command_key, amount)
     await desk.resources.whmcs.charge(invoice_id)  # the answer went to nobody
     assert (await pay(desk, hana, invoice_id)).amount == Money("1100", "JPY")
     assert (await held(desk, invoice_id))["charged_at"] is not None

@@ -10,8 +10,8 @@ import pytest
 from app.commands.execution.context import Actor
 from app.commands.execution.execute import audited
 from app.commands.orders.check_order import check_order
+from app.commands.orders.place_order import COMMAND as PLACE_ORDER
 from app.commands.orders.place_order import place_order
-from app.commands.registry import PLACE_ORDER
 from app.errors import Conflict, OutcomeUnknown, PortalError, RuleViolated, UpstreamUnavailable
 
 ELSEWHERE = {

@@ -8,7 +8,7 @@ import pytest
 
 from app.audit import Operator
 from app.commands.subscriptions import staff, suspension
-from app.commands.subscriptions.staff_view import ServiceView, story
+from app.commands.subscriptions.staff_view import ServiceView, view_of
 from app.errors import Conflict, NotFound, OutcomeUnknown, UpstreamUnavailable
 from tests.commands.subscriptions.running_services import held, shown, someone_with
 
@@ -183,7 +183,7 @@ async def test_what_does_not_fit_is_refused(desk: Any) -> None:
             await do()
         assert refused.value.code == code
     with pytest.raises(NotFound):
-        await story(desk.context, "99999999")
+        await view_of(desk.context, "99999999")
     with pytest.raises(NotFound):
         await staff.terminate(desk.context, AYA, "99999999", "x")
     await desk.sandbox.fault("freebit", "down", count=5)

@@ -109,12 +109,12 @@ async def test_when_webhooks_stop_lag_doctor_and_metrics_say_so_within_the_patie
     pool, feed = watched.pool, webhook_feed.WEBHOOKS
     path = Webhooks(pool, watched.whmcs, watched.settings.whmcs_canary_client_id)
     async with hooked(sandbox, watched):
-        assert await CanaryFollower(pool, path, patience_seconds=LONG_SECONDS).sing() is not None
+        assert await CanaryFollower(pool, path, patience_seconds=LONG_SECONDS).run_once() is not None
         assert await pool.fetchval("SELECT now() - as_of < interval '1 minute' FROM read_model.feeds")
         assert await about_webhooks(pool) == []
 
         await sandbox.fault("whmcs", "drop_webhook", count=None)
-        assert await CanaryFollower(pool, path, patience_seconds=1.5).sing() is None
+        assert await CanaryFollower(pool, path, patience_seconds=1.5).run_once() is None
         assert await pool.fetchval(SILENT, feed)
         [sentence] = await about_webhooks(pool)
         assert "send.php --check" in sentence
@@ -125,7 +125,7 @@ async def test_when_webhooks_stop_lag_doctor_and_metrics_say_so_within_the_patie
         assert f'portal_feed_state{{feed="{feed}",state="stalled"}} 1.0' in text
 
         await sandbox.clear_faults()
-        assert await CanaryFollower(pool, path, patience_seconds=LONG_SECONDS).sing() is not None
+        assert await CanaryFollower(pool, path, patience_seconds=LONG_SECONDS).run_once() is not None
         assert await about_webhooks(pool) == []
 
 

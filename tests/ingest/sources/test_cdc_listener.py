@@ -52,7 +52,7 @@ async def test_an_approval_arrives_with_the_position_that_covers_it(
     sandbox: Any, resources: Resources, pubsub: PubSubClient
 ) -> None:
     resyncs: list[datetime | None] = []
-    task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_for_ever())
+    task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_forever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds")
         order_id = (await sandbox.control.get("/salesforce/orders")).json()["records"][0]["Id"]
@@ -76,7 +76,7 @@ async def test_a_rejected_position_is_dropped_and_answered_with_a_resync(
     )
     good_at = await resources.pool.fetchval("SELECT committed_at FROM ingest.checkpoints")
     resyncs: list[datetime | None] = []
-    task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_for_ever())
+    task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_forever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds")
         assert resyncs == [good_at], "only what changed since it was good"
@@ -110,7 +110,7 @@ async def test_while_the_database_takes_nothing_the_listener_asks_again_every_se
     resources: Resources, pubsub: PubSubClient
 ) -> None:
     await resources.pool.execute(REFUSE)
-    task = asyncio.create_task(listener(resources, pubsub, []).listen_for_ever())
+    task = asyncio.create_task(listener(resources, pubsub, []).listen_forever())
     try:
         await until(resources.pool, "SELECT last_value >= 20 FROM refusals")
     finally:
@@ -174,7 +174,7 @@ async def test_a_crash_in_the_middle_of_a_resync_begins_it_again(
     crashing = listener(resources, pubsub, [])
     await crashing.feed.reject()
     resyncs: list[datetime | None] = []
-    task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_for_ever())
+    task = asyncio.create_task(listener(resources, pubsub, resyncs).listen_forever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
         assert resyncs == [at]
@@ -186,7 +186,7 @@ async def test_a_stream_without_any_sign_of_life_is_given_up_and_shows_as_stalle
     sandbox: Any, resources: Resources, pubsub: PubSubClient
 ) -> None:
     one = listener(resources, pubsub, [], silence_seconds=0.5)
-    task = asyncio.create_task(one.listen_for_ever())
+    task = asyncio.create_task(one.listen_forever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
         as_of = await resources.pool.fetchval("SELECT as_of FROM read_model.feeds")
@@ -201,7 +201,7 @@ async def test_a_stream_without_any_sign_of_life_is_given_up_and_shows_as_stalle
 async def test_a_token_that_is_revoked_in_the_middle_is_replaced_and_nothing_is_missed(
     sandbox: Any, resources: Resources, pubsub: PubSubClient
 ) -> None:
-    task = asyncio.create_task(listener(resources, pubsub, []).listen_for_ever())
+    task = asyncio.create_task(listener(resources, pubsub, []).listen_forever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
         (await sandbox.control.request("DELETE", "/salesforce/sessions")).raise_for_status()
@@ -218,7 +218,7 @@ async def test_a_token_that_is_revoked_in_the_middle_is_replaced_and_nothing_is_
 async def test_whatever_the_bus_does_the_next_change_arrives_once(
     sandbox: Any, resources: Resources, pubsub: PubSubClient, kind: str
 ) -> None:
-    task = asyncio.create_task(listener(resources, pubsub, []).listen_for_ever())
+    task = asyncio.create_task(listener(resources, pubsub, []).listen_forever())
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
         (await sandbox.control.post("/salesforce/cdc", json={"kind": kind, "object": "Order"})).raise_for_status()
@@ -244,16 +244,16 @@ async def test_the_canary_comes_back_by_the_feed_and_is_missed_when_it_does_not(
     path = ChangeEvents(resources.pool, resources.salesforce, topic, account_id)
     canary = CanaryFollower(resources.pool, path, patience_seconds=20)
     tasks = [
-        asyncio.create_task(listener(resources, pubsub, []).listen_for_ever()),
+        asyncio.create_task(listener(resources, pubsub, []).listen_forever()),
         asyncio.create_task(work.sweep_for_ever(0.1)),
     ]
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")
-        took = await canary.sing()
+        took = await canary.run_once()
         assert took is not None
         assert await resources.pool.fetchval("SELECT seen_at > sent_at FROM ingest.canaries")
         (await sandbox.control.post("/salesforce/cdc", json={"kind": "silence", "on": True})).raise_for_status()
-        assert await CanaryFollower(resources.pool, path, patience_seconds=1).sing() is None
+        assert await CanaryFollower(resources.pool, path, patience_seconds=1).run_once() is None
         assert await resources.pool.fetchval("SELECT seen_at FROM ingest.canaries") is None
     finally:
         for task in tasks:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from app.queries.cache.memory import OVERHEAD_BYTES, CachedAnswer, Memory
 
-STAMP = (1, 1)
+VERSION = (1, 1)
 BODY = b"x" * 1_000
 SIZE = len(BODY) + OVERHEAD_BYTES
 
 
 def entry(owner: str, name: str = "/api/invoices", body: bytes = BODY) -> CachedAnswer:
-    return CachedAnswer(owner, name, STAMP, 0.0, '"tag"', body)
+    return CachedAnswer(owner, name, VERSION, 0.0, '"tag"', body)
 
 
 def holds(memory: Memory) -> set[str]:

@@ -54,7 +54,7 @@ async def store(pool: asyncpg.Pool, account: UUID, feed: Feed) -> Store:
             bill("90", "55", owner="2002"),
         ]
     )
-    return Store(pool, FEED)
+    return Store(pool, FEED, "Asia/Tokyo")
 
 
 @pytest.mark.parametrize(

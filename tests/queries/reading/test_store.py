@@ -31,9 +31,11 @@ class Watched:
 async def test_lists_of_many_accounts_take_two_statements_for_as_many_as_one_may_hold(pool: asyncpg.Pool) -> None:
     await read_data.fill(pool, 40)
     accounts = [row["account_id"] for row in await pool.fetch("SELECT account_id FROM portal.id_mappings")]
-    alone = [await invoices.list_invoices(Store(pool, read_data.FEED), each, Page(), str) for each in accounts]
+    alone = [
+        await invoices.list_invoices(Store(pool, read_data.FEED, "Asia/Tokyo"), each, Page(), str) for each in accounts
+    ]
     watched = Watched(pool)
-    store = Store(watched, read_data.FEED)
+    store = Store(watched, read_data.FEED, "Asia/Tokyo")
     unknown = invoices.list_invoices(store, uuid4(), Page(), str)
     lists = (invoices.list_invoices(store, each, Page(), str) for each in accounts)
     *together, nobody = await asyncio.gather(*lists, unknown, return_exceptions=True)
@@ -45,14 +47,14 @@ async def test_lists_of_many_accounts_take_two_statements_for_as_many_as_one_may
 
 
 async def test_different_questions_get_different_answers(pool: asyncpg.Pool) -> None:
-    store, accounts = Store(pool, "feed"), [uuid4() for _ in range(5)]
+    store, accounts = Store(pool, "feed", "Asia/Tokyo"), [uuid4() for _ in range(5)]
     asked = [(account, value) for account in accounts for value in (1, 2)] * 2
     rows = await asyncio.gather(*(store.row(ECHO, account, value) for account, value in asked))
     assert [(row["account_id"], row["given"]) for row in rows if row] == asked
 
 
 async def test_an_error_reaches_only_its_own_caller(pool: asyncpg.Pool) -> None:
-    store, account = Store(pool, "feed"), uuid4()
+    store, account = Store(pool, "feed", "Asia/Tokyo"), uuid4()
     wrong = ECHO.replace("a.account_id,", "1 / 0,")
     right, *bad = await asyncio.gather(
         store.row(ECHO, account, 1), store.row(wrong, account, 1), store.row(wrong, uuid4(), 1), return_exceptions=True

@@ -434,7 +434,7 @@ async def test_a_template_that_changes_leaves_orders_under_way_as_they_are(desk:
 
 async def test_passwords_are_nowhere(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither in the journal nor in a log, whatever becomes of the call that carried one."""
-    monkeypatch.setattr("app.commands.fulfilment.provision.unseen.secrets.token_urlsafe", lambda _: "hunter2" * 4)
+    monkeypatch.setattr("app.commands.fulfilment.provision.creation.secrets.token_urlsafe", lambda _: "hunter2" * 4)
     _actor, order_id = await activated(desk)
     for operation in ("Mysql::create_user", "Email::add_pop"):
         await desk.sandbox.fault("whm", "timeout_after_write", operation=operation)

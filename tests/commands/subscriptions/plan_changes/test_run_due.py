@@ -19,7 +19,7 @@ from app.commands.subscriptions.change_plan import ChangePlan, NewPlan, change_p
 from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.run_due import REASONS, REFUSED, TRIES, UNREACHABLE, make_due
 from app.commands.subscriptions.plan_changes.scheduled_lists import counts, listed
-from app.commands.subscriptions.service_lock import turn
+from app.commands.subscriptions.service_lock import lock_service
 from app.processes.worker import WorkerJobs
 from app.resources import open_resources
 from tests.commands.conftest import Desk
@@ -366,7 +366,7 @@ async def test_a_service_that_staff_ended_drops_it_too(desk: Any) -> None:
 
 async def test_while_somebody_is_at_the_service_its_change_waits_a_moment(desk: Any) -> None:
     _, service_id = await business_to_basic(desk)
-    async with turn(desk.context, service_id):
+    async with lock_service(desk.context, service_id):
         found = await on_its_day(desk, service_id)
         assert (found["state"], found["error_code"]) == ("waiting", "subscription_busy")
     assert (await on_its_day(desk, service_id))["state"] == "done"

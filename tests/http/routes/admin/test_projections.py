@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.commands.identity.sessions import session_store
-from app.projections.rebuild import asked
+from app.projections.rebuild import requests
 from app.projections.registry import projectors
 from app.settings import Settings
 from tests.fixtures.changes import INVOICE, change
@@ -65,10 +65,10 @@ async def test_projections_show_and_a_rebuild_can_be_asked_for(
     assert (await api.post("/api/admin/projections/nothing/rebuild", headers=operator)).status_code == 404
     for _ in range(2):
         assert (await api.post("/api/admin/projections/invoices/rebuild", headers=operator)).status_code == 202
-    wanted = await asked.asked(pool, projectors(settings))
+    wanted = await requests.pending(pool, projectors(settings))
     assert [each.name for each in wanted] == ["invoices"]
-    await asked.done(pool, "invoices")
-    assert await asked.asked(pool, projectors(settings)) == []
+    await requests.done(pool, "invoices")
+    assert await requests.pending(pool, projectors(settings)) == []
 
 
 async def test_a_row_is_explained_for_its_own_account_alone(

@@ -7,12 +7,12 @@ from app.errors import UpstreamRejected
 from app.integrations.whm.faults import ALREADY_EXISTS
 
 
-def password() -> str:
+def random_password() -> str:
     """A password that is never stored, shown or used: the customer chooses another one in the control panel."""
     return secrets.token_urlsafe(24)
 
 
-async def unless_there(making: Awaitable[None]) -> None:
+async def ignore_existing(making: Awaitable[None]) -> None:
     """Make something under a name of its own; that it is there already, by an earlier try, is as good.
 
     Raises:

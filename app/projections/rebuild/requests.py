@@ -1,4 +1,4 @@
-"""Rebuilds that somebody asked for over HTTP: a worker does them, one after the other.
+"""Rebuilds requested over HTTP: a worker runs them, one after the other.
 
 Reads and writes: ingest.progress.
 """
@@ -13,18 +13,18 @@ from app.projections.projector import Projector
 PREFIX = "rebuild asked:"
 
 
-async def ask(pool: asyncpg.Pool, name: str) -> None:
-    """Have a slice rebuilt. Asking twice is asking once."""
+async def add(pool: asyncpg.Pool, name: str) -> None:
+    """Request the rebuild of a read model. Idempotent."""
     await progress.save(pool, PREFIX + name, {})
 
 
-async def asked(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> list[Projector]:
-    """What was asked for and not done."""
+async def pending(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> list[Projector]:
+    """Return the projectors whose rebuild was requested and is not done."""
     rows = await pool.fetch("SELECT operation FROM ingest.progress WHERE starts_with(operation, $1)", PREFIX)
     names = {row["operation"].removeprefix(PREFIX) for row in rows}
     return [each for each in projectors if each.name in names]
 
 
 async def done(pool: asyncpg.Pool, name: str) -> None:
-    """It has been rebuilt, or a person must decide whether it serves."""
+    """Remove a request: the read model was rebuilt, or an operator must decide whether to swap."""
     await progress.forget(pool, PREFIX + name)

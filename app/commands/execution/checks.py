@@ -1,4 +1,4 @@
-"""Several checks of one request, and everything that they find told at once."""
+"""Several checks of one request, whose violations are reported together."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -7,11 +7,11 @@ from typing import Any
 from app.errors import InvalidRequest, RuleViolated
 
 
-async def every_fault(*checks: Awaitable[Any]) -> list[Any]:
-    """Make every check; what they return, in their order.
+async def run_checks(*checks: Awaitable[Any]) -> list[Any]:
+    """Run all checks and return their results in order.
 
     Raises:
-        InvalidRequest, RuleViolated: what the one check found that failed, or the faults of all that did.
+        InvalidRequest, RuleViolated: the error of the one check that failed, or the violations of all that did.
     """
     results = await asyncio.gather(*checks, return_exceptions=True)
     failed = [each for each in results if isinstance(each, InvalidRequest | RuleViolated)]
@@ -20,7 +20,7 @@ async def every_fault(*checks: Awaitable[Any]) -> list[Any]:
     if len(failed) == 1:
         raise failed[0]
     if failed:
-        together = InvalidRequest(errors=[fault for error in failed for fault in error.errors])
-        together.feedback = next((error.feedback for error in failed if error.feedback), None)
-        raise together
+        combined = InvalidRequest(errors=[violation for error in failed for violation in error.errors])
+        combined.feedback = next((error.feedback for error in failed if error.feedback), None)
+        raise combined
     return results

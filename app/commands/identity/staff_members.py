@@ -15,6 +15,7 @@ from msgspec import Struct
 from app.audit import Operator, audit
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
+from app.commands.execution.context import StaffCommand
 from app.commands.identity import passwords, second_factor
 from app.commands.identity.sessions import session_store
 from app.errors import Conflict, InvalidRequest, NotFound, Violation
@@ -66,7 +67,7 @@ async def add(pool: asyncpg.Pool, operator: Operator, email: str, role: str, fir
                 first_name,
                 nobody_knows,
             )
-            await mail_outbox.ask(connection, "invitation", email)
+            await mail_outbox.enqueue(connection, "invitation", email)
             await audit(connection, operator, "staff.add", [str(user_id)], role=role)
     except asyncpg.UniqueViolationError as error:
         raise Conflict("There is a user with this e-mail address already.", code="email_taken") from error
@@ -115,6 +116,13 @@ async def forget_second_factor(pool: asyncpg.Pool, operator: Operator, email: st
         await session_store.hold(connection, user_id)
         await second_factor.remove(connection, user_id)
         await session_store.revoke_all(connection, user_id)
-        await mail_outbox.ask_user(connection, "mfa_disabled", user_id)
+        await mail_outbox.enqueue_for_user(connection, "mfa_disabled", user_id)
         await audit(connection, operator, "second_factor.forget", [str(user_id)])
     await heard_everywhere()
+
+
+COMMANDS = (
+    StaffCommand(add, "staff.add"),
+    StaffCommand(remove, "staff.remove"),
+    StaffCommand(forget_second_factor, "second_factor.forget"),
+)

@@ -1,7 +1,6 @@
-"""What Salesforce is told of a portal customer: that the account is in the portal, with which WHMCS client, and when
-somebody last signed in.
+"""Reports to Salesforce about portal customers: their registration, their WHMCS client and their last sign-in.
 
-Sign-up and linking tell it at once; a worker tells what they could not, and the sign-ins, a few at a time.
+Sign-up and linking report at once. A worker reports what they could not, and the sign-ins, a few at a time.
 
 Reads: portal.sessions, portal.signups, portal.erasures, mirror.records. Reads and writes: portal.id_mappings. Writes:
 Salesforce Account, portal.signups.
@@ -13,17 +12,19 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app.commands.identity.enrolment import sign_up_journal
 from app.db import is_outage
+from app.ingest import id_mappings
 from app.integrations.salesforce import wire
 from app.integrations.salesforce.client import SalesforceClient
 
 AT_ONCE = 20
 MOST_FAILURES = 5
-"""So many and no success: it is not these accounts, and asking for the rest would only take long."""
+"""After so many failures without a success the cause is not these accounts, and the rest would only take time."""
 LATER_SECONDS = 60
-"""The command that stored a mapping has so long to tell it by itself."""
+"""The time that the command that stored a mapping has to report it by itself."""
 
-_UNTOLD = """
+_PENDING = """
 SELECT m.account_id, m.whmcs_client_id, m.salesforce_account_id, m.customer_number, m.linked_at,
        s.customer_number IS NOT NULL AS signed_up, r.data ->> 'Name' AS name
 FROM portal.id_mappings m
@@ -33,7 +34,7 @@ WHERE m.told_at IS NULL AND m.linked_at < now() - $1 * interval '1 second'
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id)
 ORDER BY random() LIMIT $2
 """
-"""In no order: those that Salesforce refuses each time must not stand before the others for ever."""
+"""In random order, so that accounts that Salesforce always refuses do not block the others."""
 _SIGN_INS = """
 SELECT m.account_id, m.salesforce_account_id, max(s.created_at) AS signed_in_at
 FROM portal.sessions s JOIN portal.id_mappings m ON m.user_id = s.user_id
@@ -41,19 +42,14 @@ WHERE s.created_at > now() - interval '1 day' AND s.created_at > coalesce(m.sign
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id)
 GROUP BY 1, 2 ORDER BY random() LIMIT $1
 """
-_TOLD = "UPDATE portal.id_mappings SET told_at = now() WHERE salesforce_account_id = $1"
-_SIGN_IN_TOLD = "UPDATE portal.id_mappings SET sign_in_told_at = $2 WHERE account_id = $1"
-_FINISHED = (
-    "UPDATE portal.signups SET step = 'done', finished_at = now() WHERE customer_number = $1 AND finished_at IS NULL"
-)
 
 log = structlog.get_logger()
 
 
-async def registered(
+async def report_registration(
     pool: asyncpg.Pool, salesforce: SalesforceClient, account: Any, whmcs_client_id: str, *, signed_up: bool
 ) -> None:
-    """Say that an account is in the portal. `account` has Salesforce's `Id` and `Name`. Safe to repeat.
+    """Report that an account is in the portal. `account` has Salesforce's `Id` and `Name`. Safe to repeat.
 
     Raises:
         UpstreamError
@@ -64,42 +60,42 @@ async def registered(
         wire.ACCOUNT_WHMCS: f"#{whmcs_client_id} - {account['Name'] or ''}"[:255],
     }
     await salesforce.update("Account", account["Id"], fields)
-    await pool.execute(_TOLD, account["Id"])
+    await id_mappings.mark_registered(pool, account["Id"])
 
 
-async def catch_up(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
-    """Say what was not said yet; returns how many accounts were told something. What Salesforce refuses is logged."""
-    told = failures = 0
-    for row in await pool.fetch(_UNTOLD, LATER_SECONDS, AT_ONCE):
+async def report_pending(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
+    """Report what is pending and return the number of accounts reported. Refusals by Salesforce are logged."""
+    reported = failures = 0
+    for row in await pool.fetch(_PENDING, LATER_SECONDS, AT_ONCE):
         account = {"Id": row["salesforce_account_id"], "Name": row["name"]}
         try:
-            await registered(pool, salesforce, account, row["whmcs_client_id"], signed_up=row["signed_up"])
+            await report_registration(pool, salesforce, account, row["whmcs_client_id"], signed_up=row["signed_up"])
         except Exception as error:
             if is_outage(error):
                 raise
             log.warning("salesforce_not_told", account_id=str(row["account_id"]), error=str(error))
-            if (failures := failures + 1) >= MOST_FAILURES and not told:
+            if (failures := failures + 1) >= MOST_FAILURES and not reported:
                 break
             continue
-        await pool.execute(_FINISHED, row["customer_number"])
-        told += 1
-    return told + await _sign_ins(pool, salesforce)
+        await sign_up_journal.finish(pool, row["customer_number"])
+        reported += 1
+    return reported + await _report_sign_ins(pool, salesforce)
 
 
-async def _sign_ins(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
-    told = failures = 0
+async def _report_sign_ins(pool: asyncpg.Pool, salesforce: SalesforceClient) -> int:
+    reported = failures = 0
     for row in await pool.fetch(_SIGN_INS, AT_ONCE):
         at: datetime = row["signed_in_at"]
-        stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        instant = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
-            await salesforce.update("Account", row["salesforce_account_id"], {wire.ACCOUNT_LAST_SIGN_IN: stamp})
+            await salesforce.update("Account", row["salesforce_account_id"], {wire.ACCOUNT_LAST_SIGN_IN: instant})
         except Exception as error:
             if is_outage(error):
                 raise
             log.warning("salesforce_not_told_of_sign_in", account_id=str(row["account_id"]), error=str(error))
-            if (failures := failures + 1) >= MOST_FAILURES and not told:
+            if (failures := failures + 1) >= MOST_FAILURES and not reported:
                 break
             continue
-        await pool.execute(_SIGN_IN_TOLD, row["account_id"], at)
-        told += 1
-    return told
+        await id_mappings.mark_sign_in_reported(pool, row["account_id"], at)
+        reported += 1
+    return reported
