@@ -1,6 +1,6 @@
-"""Which day it is for a customer: in the time zone of the billing address's country, where that has but one.
+"""The customer's date, in the time zone of the billing address's country if that has only one.
 
-Reads: the table of zones by country that the IANA time zone database carries.
+Reads: the table of zones by country in the IANA time zone database.
 """
 
 from datetime import UTC, date, datetime
@@ -10,18 +10,18 @@ from zoneinfo import ZoneInfo
 
 
 def today(country: str | None, fallback_zone: str) -> date:
-    """The customer's date."""
+    """Return the customer's date."""
     return datetime.now(UTC).astimezone(zone_of(country, fallback_zone)).date()
 
 
 def zone_of(country: str | None, fallback_zone: str) -> ZoneInfo:
-    """The customer's zone. Countries with several, and none at all, count as `fallback_zone`."""
+    """Return the customer's time zone; `fallback_zone` for countries with several, and for no country."""
     return ZoneInfo(_zones().get((country or "").upper(), fallback_zone))
 
 
 @cache
 def _zones() -> dict[str, str]:
-    """Zone by country, of countries that have one."""
+    """Map countries with exactly one zone to it."""
     found: dict[str, list[str]] = {}
     for line in resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text().splitlines():
         if not line.startswith("#"):

@@ -1,11 +1,85 @@
-"""The Postgres pool and its codecs. JSON columns read and write Python values."""
+"""The Postgres pool, its codecs and its types. JSON columns read and write Python values.
+
+Functions that run statements take a `Db`, or a `Connection` where they begin a transaction. `rows` and `row` convert
+what they fetch to a Struct and check it; `app.ingest` and `app.projections` build mirrored records unchecked, by
+`Record(**row)`, because that is their hot path.
+"""
 
 import asyncio
 import socket
-from typing import Any
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import msgspec
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+class Db(Protocol):
+    """A pool or a connection: anything that runs one statement."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109
+        """Run a statement; return its command tag, such as `UPDATE 3`."""
+
+    async def executemany(
+        self,
+        command: str,
+        args: Iterable[Sequence[object]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
+        """Run a statement once per tuple of values."""
+
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[asyncpg.Record]:  # noqa: ASYNC109
+        """Return all rows."""
+
+    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> asyncpg.Record | None:  # noqa: ASYNC109
+        """Return the first row; None when there is none."""
+
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+        """Return the first value of the first row; None when there is none."""
+
+
+class Connection(Db, Protocol):
+    """One connection, on which a transaction can begin."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Begin a transaction, or a savepoint within one."""
+
+
+async def rows(
+    db: Db,
+    kind: type[StructT],
+    query: str,
+    *values: object,
+    timeout: float | None = None,  # noqa: ASYNC109
+) -> list[StructT]:
+    """Fetch rows as Structs, by the names of their columns.
+
+    Raises:
+        msgspec.ValidationError: a column is missing or of another type than the Struct says.
+    """
+    return [as_struct(kind, each) for each in await db.fetch(query, *values, timeout=timeout)]
+
+
+async def row(
+    db: Db,
+    kind: type[StructT],
+    query: str,
+    *values: object,
+    timeout: float | None = None,  # noqa: ASYNC109
+) -> StructT | None:
+    """Fetch the first row as a Struct; None when there is none. Raises as `rows` does."""
+    found = await db.fetchrow(query, *values, timeout=timeout)
+    return None if found is None else as_struct(kind, found)
+
+
+def as_struct(kind: type[StructT], found: asyncpg.Record) -> StructT:
+    """Convert a fetched row to a Struct and check it."""
+    return msgspec.convert(dict(found), kind)
+
 
 JSONB_VERSION = b"\x01"
 """The first byte of a jsonb value on the wire."""
@@ -25,40 +99,40 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _as_it_is(connection: asyncpg.Connection) -> None:
-    """Leave a connection alone."""
+    """Skip the session reset."""
 
 
 ACQUIRE_SECONDS = 5.0
-"""How long a free connection is waited for."""
+"""Longest wait for a free connection."""
 MOST_WAITING = 1_024
-"""Waiters of one pool; more could not be served in time anyway."""
+"""Most waiters of one pool; more could not be served in time."""
 RELEASE_SECONDS = 2.0
-"""How long a connection may take to end what was cancelled on it, before it is thrown away."""
+"""Time for a connection to end a cancelled statement, before it is discarded."""
 CLOSE_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
 READ_STATEMENT_SECONDS = 5.0
 DEAD_PEER_SECONDS = 15
-"""A peer that acknowledges nothing for so long is gone: its host vanished, or the network swallows what we send."""
+"""A peer that acknowledges nothing for this time is gone: its host vanished, or the network drops our packets."""
 _KEEPALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "2"}
 _CLIENT_KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 _WAITS = {"idle_in_transaction_session_timeout": "60s", "lock_timeout": "20s"}
 _SHORT_WAITS = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "5s"}
-"""A read stands in nobody's way and must not wait long for those who stand in its own."""
+"""Reads hold no locks that others wait for, and must not wait long for locks themselves."""
 
 
 class PoolExhausted(asyncpg.InterfaceError):  # type: ignore[misc]
-    """More want a connection than can get one in time."""
+    """Too many callers wait for a connection."""
 
 
 class BoundedPool(asyncpg.Pool):  # type: ignore[misc]
-    """A pool in which nobody waits without end, neither for a connection nor for a server that stopped answering."""
+    """A pool with bounded waits, both for a connection and for a server that stopped answering."""
 
     _waiting = 0
 
     async def _acquire(self, timeout: float | None) -> Any:  # noqa: ASYNC109
         if self._waiting >= MOST_WAITING:
-            raise PoolExhausted("too many wait for a connection")
+            raise PoolExhausted("too many callers wait for a connection")
         self._waiting += 1
         try:
             async with asyncio.timeout(timeout or ACQUIRE_SECONDS):
@@ -69,7 +143,7 @@ class BoundedPool(asyncpg.Pool):  # type: ignore[misc]
         return connection
 
     async def close(self) -> None:
-        """Let connections end what they do, for a moment."""
+        """Close the pool; terminate connections that do not finish in time."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await super().close()
@@ -80,10 +154,10 @@ class BoundedPool(asyncpg.Pool):  # type: ignore[misc]
 async def open_pool(
     database_url: str, *, size: int = 10, only_reads: bool = False, statement_seconds: float = STATEMENT_SECONDS
 ) -> asyncpg.Pool:
-    """Connect; every statement is bounded, and so is every wait for a connection or a lock and every idle transaction.
+    """Open a pool in which statements, waits for connections and locks, and idle transactions are bounded.
 
-    Who `only_reads` leaves nothing behind in a session, so that it need not be reset, which costs as much as a read;
-    and asks the same over and over, of which Postgres would plan some anew each time, at four times the cost.
+    `only_reads`: skip the session reset on release (it costs as much as a read) and force generic plans (re-planning
+    costs four times as much).
     """
     more = {"plan_cache_mode": "force_generic_plan", **_SHORT_WAITS} if only_reads else _WAITS
     return await BoundedPool(
@@ -104,8 +178,7 @@ async def open_pool(
 
 
 async def connect(database_url: str, name: str = "portal", **more: str) -> asyncpg.Connection:
-    """One connection outside any pool, of which both ends notice when the other is gone. `more`: what Postgres is told
-    of the session besides."""
+    """Open a connection outside any pool. Both ends notice when the other is gone. `more`: further server settings."""
     connection = await asyncpg.connect(
         database_url, timeout=10, command_timeout=10, server_settings=server_settings(name, **more)
     )
@@ -114,7 +187,7 @@ async def connect(database_url: str, name: str = "portal", **more: str) -> async
 
 
 def server_settings(name: str, **more: str) -> dict[str, str]:
-    """What Postgres is told of a session: among others, to find out by itself that its client is gone."""
+    """Return the server settings of a session, by which Postgres notices that its client is gone."""
     return {
         "application_name": name,
         **_KEEPALIVE,
@@ -124,7 +197,7 @@ def server_settings(name: str, **more: str) -> dict[str, str]:
 
 
 def _keep_alive(connection: Any) -> None:
-    """The same on our end of the wire. The library has no setting for it, and some systems have not every option."""
+    """Set TCP keepalive on our end. The library has no setting for it, and not every system has every option."""
     transport = getattr(connection, "_transport", None)
     found = transport.get_extra_info("socket") if transport is not None else None
     if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
@@ -139,10 +212,10 @@ OUTAGES = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the connection broke in the middle of an operation
-    asyncpg.InvalidCachedStatementError,  # a migration came in between; the next try plans anew
+    asyncpg.InvalidCachedStatementError,  # a migration came in between; the next attempt plans again
     OSError,  # refused, reset, timed out: TimeoutError is one
 )
-"""What asyncpg raises when the database, not the data, is the trouble."""
+"""Errors of asyncpg that mean an outage of the database, not a fault of the data."""
 OUTAGE_CLASSES = frozenset(
     {
         "08",  # the connection
@@ -158,18 +231,18 @@ OUTAGE_CLASSES = frozenset(
 OUTAGE_STATES = frozenset(
     {
         "25006",  # read only: a failover, or a disk that is full
-        "25P03",  # the transaction stood idle for too long
+        "25P03",  # the transaction was idle for too long
         "25P04",  # the transaction took too long
-        "42501",  # a right of ours is missing
+        "42501",  # we lack a privilege
         "55006",  # in use
-        "55P03",  # a lock was not to be had in time
+        "55P03",  # a lock was not available in time
     }
 )
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether trying the same again later may work. A value that cannot be encoded is an `InterfaceError` too, but a
-    `ValueError` besides, and the data's fault."""
+    """Return whether the same statement may succeed later. A value that cannot be encoded raises an `InterfaceError`
+    that is a `ValueError` too: that is a fault of the data."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state in OUTAGE_STATES or state[:2] in OUTAGE_CLASSES:
@@ -178,6 +251,6 @@ def is_outage(error: BaseException) -> bool:
 
 
 def is_database_outage(error: BaseException) -> bool:
-    """The same for work that also touches other things than the database, such as files."""
+    """Return the same for work that also uses other resources, such as files."""
     kinds = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError, ConnectionError)
     return isinstance(error, kinds) and is_outage(error)

@@ -3,29 +3,30 @@
 PortalError
 ├── InvalidRequest          the request is malformed; nothing was tried
 ├── RuleViolated            well formed, but a business rule forbids it; `errors` lists every violation
-├── NotFound                absent, or somebody else's: the same answer
-├── Conflict                clashes with the present state
-├── Outdated                the caller decided on a state that is not the present one any more
+├── NotFound                absent, or another owner's: the same answer
+├── Conflict                conflicts with the present state
+├── Outdated                the caller's precondition names a state that has changed since
 ├── NotAuthenticated        no valid session, token or signature
 ├── NotAllowed              a session without the right
-├── PaymentRefused          the payment method on file was charged in vain; nothing was taken
+├── PaymentRefused          the payment method on file was declined; nothing was charged
 ├── RateLimited             too many requests
 ├── TooLarge                the body exceeds its bound
-├── NotReady                this account was never projected yet
-├── ScannerUnavailable      nobody could say whether a file is harmless; it was kept nowhere
-├── Overloaded              more has come in than can be worked off; the sender tries again
-├── ReleaseMismatch         this release and the read models in the database do not fit; the process must not feed them
-├── TransactionPooler       a connection to Postgres is no session of its own, so no lock holds; the process must end
-└── UpstreamError           an upstream could not do its part
+├── NotReady                this account was never projected
+├── ScannerUnavailable      a file could not be scanned for malware; it was not stored
+├── Overloaded              too much work is waiting; the sender tries again
+├── ReleaseMismatch         this release and the read models in the database do not match; the process must stop
+├── TransactionPooler       a connection to Postgres is not a session, so locks fail; the process must end
+
+└── UpstreamError           an upstream failed to do its part
     ├── UpstreamUnavailable not reached, or refused before any effect: safe to repeat
     │   ├── UpstreamUnreached   no connection was made, or its breaker is open: nothing was sent
     │   ├── UpstreamBusy    locked or rate limited: safe to repeat later
-    │   └── SupportUnavailable  the same of Salesforce, said of the support cases that are read there live
-    ├── OutcomeUnknown      sent, but not answered: never repeat blindly, look first
-    ├── UpstreamRejected    answered with a business refusal: repeating gives the same
+    │   └── SupportUnavailable  Salesforce is unavailable for the support cases that are read live
+    ├── OutcomeUnknown      sent, but not answered: never repeat before checking the effect
+    ├── UpstreamRejected    answered with a business refusal: repeating gives the same result
     │   └── UpstreamNotFound
     ├── UpstreamAuthFailed  our own credentials or permissions were refused
-    └── UpstreamMalformed   the answer could not be understood
+    └── UpstreamMalformed   the answer could not be parsed
 """
 
 from collections.abc import Sequence
@@ -35,11 +36,11 @@ from msgspec import Struct
 
 
 class Violation(Struct, frozen=True, omit_defaults=True):
-    """One thing wrong with a request: the field (dotted path), a stable code and a sentence.
+    """One fault of a request: the field (dotted path), a stable code and a sentence.
 
-    `params` are the numbers and words of the sentence by name, for a client that says it itself: `most`, `least`,
-    `expected`, `choices`. `pointer` is the field once more, as a JSON pointer into the body (RFC 6901); it is left out
-    for what is not in the body.
+    `params` are the numbers and words of the sentence by name, for a client with its own wording: `most`, `least`,
+    `expected`, `choices`. `pointer` is the field as a JSON pointer into the body (RFC 6901); it is left out for
+    anything outside the body.
     """
 
     field: str
@@ -50,14 +51,14 @@ class Violation(Struct, frozen=True, omit_defaults=True):
 
 
 class Advice(Struct, frozen=True):
-    """A stable code, and its sentence."""
+    """A stable code with its sentence."""
 
     code: str
     message: str
 
 
 class PasswordFeedback(Struct, frozen=True):
-    """How easily a password is guessed, from 0 (at once) to 4, and what would make it better."""
+    """How easily a password is guessed, from 0 (at once) to 4, and how to improve it."""
 
     score: int
     least_score: int
@@ -68,7 +69,8 @@ class PasswordFeedback(Struct, frozen=True):
 class PortalError(Exception):
     """Base of every error the portal raises on purpose.
 
-    `code` is stable and documented; `detail` is a friendly sentence with the way forward; neither holds internals.
+    `code` is stable and documented; `detail` is a friendly sentence that says what to do next. Neither contains
+    internals.
     """
 
     code = "internal_error"
@@ -174,10 +176,10 @@ class ScannerUnavailable(PortalError):
 
 
 class UpstreamError(PortalError):
-    """An upstream could not do its part.
+    """An upstream failed to do its part.
 
     `upstream` is salesforce, whmcs, freebit or whm; `operation` names the call; `reason` is the vendor's own text for
-    operators' logs and never reaches a customer. `retry_after_seconds` is given when the upstream said it itself.
+    operators' logs and never reaches a customer. `retry_after_seconds` is given if the upstream stated it.
     """
 
     code = "upstream_error"
@@ -208,7 +210,7 @@ class UpstreamUnavailable(UpstreamError):
 
 
 class UpstreamUnreached(UpstreamUnavailable):
-    """Nothing was sent."""
+    """The request was never sent."""
 
 
 class UpstreamBusy(UpstreamUnavailable):
@@ -229,7 +231,7 @@ class OutcomeUnknown(UpstreamError):
 
 
 class UpstreamRejected(UpstreamError):
-    """A refusal that stands. `fields` are those that the upstream itself blames, in its own names."""
+    """A permanent refusal. `fields` are those that the upstream itself names, in its own spelling."""
 
     code = "upstream_rejected"
     detail = "The request was refused by the system that keeps this record."

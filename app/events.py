@@ -1,15 +1,15 @@
-"""What happened upstream, in one shape, whatever brought the news.
+"""Changes of upstream records, in one shape, whatever their source.
 
-A `Change` speaks of one upstream record. `kind` says how much it knows:
+A `Change` describes one upstream record. `kind` says how much it knows:
 
-    full     the whole record as the upstream holds it
-    partial  only the fields that changed (CDC updates); they merge into the mirrored record
-    deleted  the record is gone
-    hint     the record may have changed; it must be read again before anything is believed
+    full     the whole record as the upstream holds it            `Change.whole`
+    partial  only the fields that changed (CDC updates)           `Change.partial`
+    deleted  the record is gone                                   `Change.gone`
+    hint     the record may have changed and must be read again   `Change.hint`
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Required, Self, TypedDict, Unpack
 
 from msgspec import Struct
 
@@ -19,7 +19,25 @@ Origin = Literal["cdc", "webhook", "command", "backfill", "reconcile", "refetch"
 
 
 KEYS = {("salesforce", "Product2"): "WH_Product_ID__c"}
-"""(source, object) → the field by which records of another upstream name a record."""
+"""(source, object) → the field by which records of another upstream refer to a record."""
+
+
+def milliseconds(instant: datetime) -> int:
+    """Convert an aware instant to milliseconds since the epoch."""
+    return int(instant.timestamp() * 1000)
+
+
+class ChangeFacts(TypedDict, total=False):
+    """The attributes that changes of every kind share. `version` defaults to `occurred_at` in milliseconds."""
+
+    event_id: Required[str]
+    occurred_at: Required[datetime]
+    origin: Required[Origin]
+    version: int
+    owner_id: str | None
+    parent_id: str | None
+    read_at: datetime | None
+    echo: bool
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -28,15 +46,14 @@ class Change(Struct, frozen=True, kw_only=True):
     Attributes:
         event_id: deduplicates within `source`; the same event seen twice has the same id.
         version: milliseconds since the epoch. Salesforce: commit time or SystemModstamp. WHMCS: the instant at which
-            the read began, because it has no usable modification stamp.
+            the read began, because it has no usable modification time.
         occurred_at: the upstream's own time of the change, for measuring lag.
         owner_id: the upstream's owner (Salesforce Account id, WHMCS client id) when the change names it.
-        parent_id: id of the record this one hangs on (an OrderItem's Order), when the change names it.
-        read_at: when the read began that gave a whole record or showed its deletion; None for events. What it saw is
-            that instant's state or a later one (`app/ingest/apply/merging.py`).
-        echo: true when the portal itself made the write that this event reports.
-        data: the record in the upstream's own field names, REST spelling, ids and money as strings where WHMCS is the
-            source.
+        parent_id: id of the parent record (an OrderItem's Order), when the change names it.
+        read_at: start of the read that returned the whole record or proved its deletion; None for events. A read shows
+            the state of that instant or a later one (`app/ingest/apply/merging.py`).
+        echo: true when this event reports a write of the portal itself.
+        data: the record in the upstream's own field names and REST spelling; ids and money are strings for WHMCS.
     """
 
     source: ChangeSource
@@ -53,16 +70,70 @@ class Change(Struct, frozen=True, kw_only=True):
     read_at: datetime | None = None
     echo: bool = False
 
+    @classmethod
+    def whole(
+        cls,
+        source: ChangeSource,
+        object_name: str,
+        record_id: str,
+        data: dict[str, Any],
+        **facts: Unpack[ChangeFacts],
+    ) -> Self:
+        """Build a change that holds the whole record."""
+        return cls._of_kind("full", source, object_name, record_id, data, facts)
+
+    @classmethod
+    def partial(
+        cls,
+        source: ChangeSource,
+        object_name: str,
+        record_id: str,
+        data: dict[str, Any],
+        **facts: Unpack[ChangeFacts],
+    ) -> Self:
+        """Build a change that holds the changed fields only."""
+        return cls._of_kind("partial", source, object_name, record_id, data, facts)
+
+    @classmethod
+    def gone(cls, source: ChangeSource, object_name: str, record_id: str, **facts: Unpack[ChangeFacts]) -> Self:
+        """Build the deletion of a record."""
+        return cls._of_kind("deleted", source, object_name, record_id, {}, facts)
+
+    @classmethod
+    def hint(
+        cls,
+        source: ChangeSource,
+        object_name: str,
+        record_id: str,
+        data: dict[str, Any] | None = None,
+        **facts: Unpack[ChangeFacts],
+    ) -> Self:
+        """Build a request to read a record again. `data`: parameters of that read."""
+        return cls._of_kind("hint", source, object_name, record_id, data or {}, facts)
+
+    @classmethod
+    def _of_kind(
+        cls,
+        kind: ChangeKind,
+        source: ChangeSource,
+        object_name: str,
+        record_id: str,
+        data: dict[str, Any],
+        facts: ChangeFacts,
+    ) -> Self:
+        facts.setdefault("version", milliseconds(facts["occurred_at"]))
+        return cls(source=source, object=object_name, record_id=record_id, kind=kind, data=data, **facts)
+
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One mirrored record: the last whole state of an upstream record, as far as it is known.
+    """A mirrored record: the last known whole state of an upstream record.
 
     Attributes:
         version: as in `Change`.
         occurred_at: the upstream's time of the last change.
         verified_at: when the record was last known to equal the upstream.
-        read_at: when the latest of the applied reads began; None when it is known from events only.
-        heard_at: when the last event about it was received; None when it is known from reads only.
+        read_at: start of the latest applied read; None when the record is known from events only.
+        heard_at: receipt of the last event about it; None when the record is known from reads only.
         read_version: the highest version that an applied read showed of the living record.
     """
 

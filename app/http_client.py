@@ -1,6 +1,6 @@
-"""The library that speaks HTTP to others for us, named here and nowhere else: its successor is one line.
+"""The HTTP client library, named here and nowhere else, so that replacing it is one line.
 
-Whoever calls out sets a total deadline (`asyncio.timeout`): the library bounds single reads and writes only.
+Callers set a total deadline (`asyncio.timeout`): the library bounds single reads and writes only.
 """
 
 from httpx import (

@@ -1,5 +1,7 @@
-"""Wake-ups through Redis: a job only says that there may be something to do, and what that is stands in Postgres. So a
-job that is lost, or a queue that is damaged, costs a moment and nothing else.
+"""Wake-ups through Redis.
+
+A job only says that there may be work; the work itself is recorded in Postgres. So a lost job, or a damaged queue,
+costs a short delay and nothing else.
 """
 
 import asyncio
@@ -17,12 +19,12 @@ from app.cache.redis_breaker import GuardedRedis, state_of
 from app.ingest.inbox.inbox import Wake
 
 JOB_TIMEOUT_SECONDS = {"apply": 10, "fetch": 60, "fulfil": 120}
-"""Kinds of work, each with a queue of its own so that a slow upstream never holds up pure database work."""
+"""Kinds of work, each with a queue of its own so that a slow upstream never delays database work."""
 REST_SECONDS = 1.0
 HELD_IN = {"incomplete": "zset", "queued": "list", "active": "list", "stats": "zset", "schedule": "string"}
-"""What each of a queue's keys must hold."""
+"""Redis type of each of a queue's keys."""
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
-"""What the library raises over a job that is none."""
+"""Errors that the library raises over a malformed job."""
 _DROP_STRAYS = """
 local known = {}
 for _, list in ipairs({KEYS[2], KEYS[3]}) do
@@ -37,23 +39,24 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, 0)) do
 end
 return strays
 """
-"""A job that is written down as not done, and is neither queued nor at work, would refuse its key for ever."""
+"""Removes jobs that are recorded as incomplete but are neither queued nor active: they would block their key forever.
+"""
 
 log = structlog.get_logger()
 
 
 class JobQueue(RedisQueue):
-    """The library's queue, on which no failure of Redis is anybody's failure."""
+    """The library's queue, with failures of Redis contained."""
 
     def __init__(self, redis: GuardedRedis, name: str) -> None:
         super().__init__(redis, name=name)
         self.guarded = redis
 
     async def offer(self, key: str, **arguments: Any) -> bool:
-        """Ask for a job; False when Redis cannot.
+        """Enqueue a job; False when Redis cannot.
 
         A keyed job is refused while one of the same key is queued *or running*, and a running one may already have
-        looked for the last time; so a key has two slots, and the second waits behind the first.
+        looked for work the last time. So a key has two slots, and the second waits behind the first.
         """
         timeout = JOB_TIMEOUT_SECONDS[self.name]
         try:
@@ -67,7 +70,7 @@ class JobQueue(RedisQueue):
             return False
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ASYNC109
-        """The next job; None when there is none, and a moment later when Redis cannot say."""
+        """Return the next job, or None; pause briefly before returning None when Redis fails."""
         try:
             return await super().dequeue(timeout, poll_interval)
         except (RedisError, *UNREADABLE) as error:
@@ -76,15 +79,17 @@ class JobQueue(RedisQueue):
             return None
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
-        """Also forget what nobody works on and nobody will."""
+        """Also drop jobs that no worker will run."""
         keys = [self._incomplete, self._queued, self._active]
         if strays := await self.redis.eval(_DROP_STRAYS, len(keys), *keys):  # type: ignore[misc]
             log.warning("queue_strays_dropped", queue=self.name, jobs=len(strays))
         return await super().sweep(lock, abort)
 
     async def mend(self, error: Exception) -> None:
-        """Delete what of this queue is damaged, unless the error is about the server: what the jobs were about is found
-        again."""
+        """Delete the damaged keys of this queue, unless the error is about the server.
+
+        The work that the jobs stood for is found again by the sweep.
+        """
         if not self.guarded.breaker.closed or state_of(error) is not None:
             return
         try:
@@ -106,7 +111,7 @@ class JobQueue(RedisQueue):
         await self._told(super()._retry(job, error))
 
     async def _told(self, telling: Any) -> None:
-        """A job is done whether Redis takes note of it or not."""
+        """Record the end of a job; it counts as done even if Redis does not record it."""
         try:
             await telling
         except (RedisError, *UNREADABLE) as error:
@@ -114,7 +119,7 @@ class JobQueue(RedisQueue):
 
 
 async def damaged_keys(redis: Redis, kind: str) -> list[str]:
-    """Keys of a queue that hold something else than they must."""
+    """List keys of a queue with the wrong type."""
     damaged = []
     for name, held in HELD_IN.items():
         key = f"saq:{kind}:{name}"
@@ -124,19 +129,23 @@ async def damaged_keys(redis: Redis, kind: str) -> list[str]:
 
 
 class Jobs:
-    """Asks for work by key."""
+    """Enqueues work by key."""
 
     def __init__(self, redis: GuardedRedis) -> None:
         self._queues = {kind: JobQueue(redis, kind) for kind in JOB_TIMEOUT_SECONDS}
 
     async def enqueue(self, kind: str, key: str, **arguments: object) -> bool:
-        """Ask once; False when Redis cannot. What slips through, and everything while Redis is away, is found by the
-        worker's sweep."""
+        """Enqueue once; False when Redis cannot.
+
+        The worker's sweep finds what slips through, and everything while Redis is away.
+        """
         return await self._queues[kind].offer(key, **arguments)
 
     def waker(self) -> Wake:
-        """Wakes the workers for (lane, shard) pairs of the fetch lane. Entries of the apply lane announce themselves in
-        the commit that brings them."""
+        """Return a function that wakes the workers for (lane, shard) pairs of the fetch lane.
+
+        Entries of the apply lane announce themselves in the commit that adds them.
+        """
 
         async def wake(pairs: Iterable[tuple[str, int]]) -> None:
             for lane, shard in pairs:

@@ -1,7 +1,7 @@
-"""What PORTAL_SECRET signs and keys: made with the current secret, believed under that one and the one before.
+"""Signing and key derivation with PORTAL_SECRET: the current secret signs, the current and previous ones verify.
 
-A secret is rotated by letting both be valid at once (docs/security.md). Nothing else may read the secrets themselves,
-so that nothing is forgotten when they change.
+Both are valid at once while a secret is rotated (docs/security.md). Nothing else may read the secrets, so that nothing
+is missed when they change.
 """
 
 import hashlib
@@ -13,24 +13,24 @@ MAC_BYTES = 32
 
 
 class Keyring(Struct, frozen=True):
-    """The secrets that are valid; `previous` may be empty."""
+    """The valid secrets; `previous` may be empty."""
 
     current: str
     previous: str = ""
 
     def secrets(self) -> tuple[str, ...]:
-        """All of them, the one that makes things first."""
+        """List the valid secrets, the one that signs first."""
         return (self.current, self.previous) if self.previous else (self.current,)
 
     def mac(self, message: bytes) -> bytes:
-        """HMAC-SHA256 under the current secret."""
+        """Compute HMAC-SHA256 under the current secret."""
         return hmac.digest(self.current.encode(), message, hashlib.sha256)
 
     def macs(self, message: bytes) -> list[bytes]:
-        """The same under each valid secret, the current one first: what a message may have been signed with."""
+        """Compute the MAC under each valid secret, the current one first."""
         return [hmac.digest(secret.encode(), message, hashlib.sha256) for secret in self.secrets()]
 
     def signed(self, message: bytes, mac: bytes, size: int = MAC_BYTES) -> bool:
-        """Whether this is the message's MAC, cut to `size` bytes, under a valid secret. In constant time."""
+        """Verify a MAC, cut to `size` bytes, under the valid secrets. Constant time."""
         matches = [hmac.compare_digest(each[:size], mac) for each in self.macs(message)]
         return any(matches)

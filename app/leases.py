@@ -1,15 +1,15 @@
-"""Locks whose holder must prove that it lives.
+"""Advisory locks whose holder must prove that it is alive.
 
-An advisory lock of Postgres lives and dies with its session. A holder that is killed loses it at once; one that is
-stopped, or whose host vanished, keeps its socket. So the session of a holder may stand idle only for `FROZEN_SECONDS`:
-then Postgres ends it, the lock is free, and a holder that wakes finds its connection dead and can write nothing over
-it. Who waits for something else while holding a lock proves meanwhile that it lives.
+An advisory lock of Postgres lives as long as its session. A holder that is killed loses it at once; one that is
+stopped, or whose host vanished, keeps its socket. So the session of a holder may be idle only for `FROZEN_SECONDS`:
+then Postgres ends it, the lock is free, and a holder that wakes up finds its connection dead and cannot write anything.
+A holder that waits for something else proves meanwhile that it is alive.
 
-Postgres's own time-outs know two kinds of idleness. A session whose client was stopped in the middle of the protocol
-(a statement parsed and not run, an answer not taken) is neither: it counts as active for ever. Such holders are ended
-by those who are awake (`end_frozen`).
+Postgres's own time-outs know two kinds of idleness. A session whose client was stopped in the middle of the protocol (a
+statement parsed and not run, an answer not taken) is neither: it counts as active forever. Other processes end such
+holders (`end_frozen`).
 
-Locks are tried and never waited for: whoever finds one taken goes on to something else.
+Locks are tried and never waited for: a process that finds one taken goes on to something else.
 """
 
 import asyncio
@@ -23,27 +23,27 @@ import structlog
 from msgspec import Struct
 
 from app import tasks
+from app.lock_numbers import LockSpace
 
 FROZEN_SECONDS = 10
 PROVE_SECONDS = 2.0
 CONNECTION_SECONDS = 30
-"""How long a connection of the pool is waited for."""
+"""How long to wait for a connection of the pool."""
 STATEMENT_SECONDS = 30
-"""How long one statement may take under a lock: its holder may be frozen and never see the end of it."""
+"""Time-out of one statement under a lock: its holder may be frozen and never see the end of it."""
 _GUARDED = frozenset(
     {"execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval", "copy_records_to_table", "prepare"}
 )
 
 
-SPACES = range(0x1B0C, 0x1B11)
-"""Every kind of lock has a space of its own: shards drained, shards read again, the leader, rebuilds, chores."""
-
 log = structlog.get_logger()
 
 
 class Lock(Struct, frozen=True):
-    """The name of a lock: a space of its own for each kind, and a number unless there is one alone. `settings` are made
-    in the session that takes it, until the pool has it back."""
+    """The name of a lock: the space of its kind, and a number unless the kind has only one lock.
+
+    `settings` are set in the session that takes it, until the session returns to the pool.
+    """
 
     space: int
     key: int | None = None
@@ -51,17 +51,17 @@ class Lock(Struct, frozen=True):
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """What Postgres knows it by."""
+        """The lock's numbers in Postgres."""
         return (self.space,) if self.key is None else (self.space, self.key)
 
     def trying(self) -> str:
-        """The statement that tries it and bounds the session that holds it."""
+        """Compose the statement that tries the lock and bounds its session."""
         settings = [*bounds().items(), *self.settings]
         made = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings)
         return f"SELECT pg_try_advisory_lock({self._places}), {made}"
 
     def freeing(self) -> str:
-        """The statement that releases it."""
+        """Compose the statement that releases it."""
         return f"SELECT pg_advisory_unlock({self._places})"
 
     @property
@@ -70,7 +70,7 @@ class Lock(Struct, frozen=True):
 
 
 def bounds() -> dict[str, str]:
-    """What Postgres is told of a session that holds a lock."""
+    """Return the session settings for the holder of a lock."""
     frozen = f"{FROZEN_SECONDS * 1000:.0f}ms"
     return {
         "idle_session_timeout": frozen,
@@ -80,9 +80,9 @@ def bounds() -> dict[str, str]:
 
 
 HOLDER = "portal-lock"
-"""What a session calls itself that is there to hold a lock, and nothing else."""
+"""Application name of a session that only holds a lock."""
 STUCK_SECONDS = 60
-"""A session in the middle of a transaction that holds none of our locks is left alone for longer."""
+"""A session in the middle of a transaction without one of our locks is left alone for longer."""
 _END_FROZEN = """
 SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.usename = current_user AND starts_with(a.application_name, 'portal')
@@ -96,22 +96,21 @@ WHERE a.datname = current_database() AND a.usename = current_user AND starts_wit
 
 
 async def end_frozen(pool: asyncpg.Pool) -> int:
-    """End sessions that hold a lock, or anything else that others wait for, and whose client does not go on; returns
-    how many there were."""
-    ended = await pool.fetch(_END_FROZEN, list(SPACES), FROZEN_SECONDS, HOLDER, STUCK_SECONDS)
+    """End sessions that block others and whose client makes no progress; returns how many there were."""
+    ended = await pool.fetch(_END_FROZEN, list(LockSpace), FROZEN_SECONDS, HOLDER, STUCK_SECONDS)
     if ended:
         log.error("frozen_holders_ended", sessions=[row["pid"] for row in ended])
     return len(ended)
 
 
 class Lost(ConnectionError):
-    """The lock is not ours any more; somebody else may hold it. Nothing may be written on the strength of it."""
+    """The lock is lost and another process may hold it. Nothing may be written on the strength of it."""
 
 
 class Held:
-    """A connection that holds a lock: proves now and then that its holder lives, and lets nobody get in between.
+    """A connection that holds a lock: proves regularly that its holder is alive, and serialises its statements.
 
-    It is used as any connection is. `lost` ends when the lock is lost.
+    It is used like any connection. The task `lost` ends when the lock is lost.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -132,7 +131,7 @@ class Held:
 
     @asynccontextmanager
     async def transaction(self, **options: Any) -> AsyncIterator[None]:
-        """As a connection's; its beginning and end take their turn with the proofs as well."""
+        """Open a transaction; its beginning and end are serialised with the proofs as well."""
         transaction = self._connection.transaction(**options)
         async with self._turn:
             await transaction.start()
@@ -146,13 +145,13 @@ class Held:
             await transaction.commit()
 
     async def prove(self) -> None:
-        """Say that the holder lives.
+        """Prove that the holder is alive.
 
         Raises:
-            Lost: it did not for too long.
+            Lost: there was no proof for too long.
         """
         if self._connection.is_in_transaction():
-            return  # bounded by itself: whoever is in one does nothing but talk to Postgres
+            return  # bounded by itself: a transaction only talks to Postgres
         try:
             async with self._turn:
                 await self._connection.fetchval("SELECT 1", timeout=FROZEN_SECONDS)
@@ -166,12 +165,12 @@ class Held:
                 await self.prove()
 
     async def stop(self) -> None:
-        """Prove no more."""
+        """Stop proving."""
         await tasks.end(self.lost)
 
 
 async def take(connection: Any, lock: Lock) -> bool:
-    """Try the lock; from now on the connection may not stand idle, until the pool has it back."""
+    """Try the lock. From now on the connection may not be idle, until it returns to the pool."""
     return bool(await connection.fetchval(lock.trying(), *lock.numbers))
 
 
@@ -188,7 +187,7 @@ async def _freed(connection: Any, statement: str, *values: object) -> None:
     try:
         await connection.execute(statement, *values)
     except BaseException as error:
-        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has let go of one that ended
+        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has already dropped a closed connection
             connection.terminate()
         if not isinstance(error, _GONE):
             raise
@@ -199,7 +198,7 @@ _GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 @asynccontextmanager
 async def holding(connection: Any, lock: Lock) -> AsyncIterator[Held]:
-    """Of a lock that was taken: prove that we live, and release it at the end."""
+    """Prove that the holder of a taken lock is alive, and release the lock at the end."""
     async with _taken(connection, lock):
         held = Held(connection)
         try:
@@ -216,12 +215,11 @@ async def work_off(
     *,
     proving: bool = True,
 ) -> bool:
-    """Do `work` while holding the lock, and again as long as there is something `left` once the lock is released;
-    `work` returns whether it may. Returns False when somebody else holds the lock.
+    """Do `work` while holding the lock, and repeat while something is `left` after its release; False if it is taken.
 
-    Nobody waits for the lock, so a wake-up that came while we held it went away again. What it was about was committed
-    before that, and so is seen by us, who look for the last time after the release. Work that does nothing but talk to
-    Postgres does without `proving`.
+    `work` returns whether it may be repeated. Nobody waits for the lock, so a wake-up that came while it was held was
+    dropped. The work it announced was committed before, so the last check, after the release, sees it. Work that only
+    talks to Postgres needs no `proving`.
     """
     async with pool.acquire(timeout=CONNECTION_SECONDS) as connection:
         if not await take(connection, lock):
@@ -237,7 +235,7 @@ async def work_off(
 async def those_free(
     connection: Any, space: int, keys: Sequence[int], settings: Sequence[tuple[str, str]] = ()
 ) -> AsyncIterator[list[int]]:
-    """Hold those locks of a space that nobody else holds, for work that does nothing but talk to Postgres."""
+    """Hold the free locks among those keys of a space, for work that only talks to Postgres."""
     made = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in [*bounds().items(), *settings])
     taken: list[int] = await connection.fetchval(
         f"SELECT ARRAY(SELECT k FROM unnest($2::int[]) AS k WHERE pg_try_advisory_lock($1, k)), {made}",
@@ -252,7 +250,7 @@ async def those_free(
 
 @asynccontextmanager
 async def named(pool: asyncpg.Pool, space: int, name: str) -> AsyncIterator[Held | None]:
-    """Hold the lock of a name on a connection of the pool; None when somebody else does."""
+    """Hold the lock of a name on a connection of the pool; None if it is taken."""
     async with pool.acquire(timeout=CONNECTION_SECONDS) as connection:
         lock = Lock(space, await connection.fetchval("SELECT hashtext($1)", name))
         if not await take(connection, lock):
@@ -265,8 +263,9 @@ async def named(pool: asyncpg.Pool, space: int, name: str) -> AsyncIterator[Held
 async def alone(
     pool: asyncpg.Pool, space: int, name: str, work: Callable[[], Awaitable[None]], most_seconds: float | None = None
 ) -> bool:
-    """Do `work`, which uses other connections, while holding the lock of this name; False when somebody else does.
-    It is cancelled when the lock is lost, and when it takes longer than `most_seconds`.
+    """Do `work`, which uses other connections, while holding the lock of this name; False if it is taken.
+
+    The work is cancelled if the lock is lost, and if it takes longer than `most_seconds`.
 
     Raises:
         Lost, TimeoutError, and what `work` raises.
@@ -279,7 +278,7 @@ async def alone(
 
 
 async def while_held(held: Held, work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work` until it is done, or cancel it because the lock was lost.
+    """Do `work` to its end, or cancel it when the lock is lost.
 
     Raises:
         Lost, and what `work` raises.

@@ -1,4 +1,4 @@
-"""Logging: one JSON object a line, constant event names, values as fields, secrets masked whoever passed them."""
+"""Logging: one JSON object per line, constant event names, values as fields, secrets masked whatever logs them."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ _SECRET_TEXT = re.compile(r"(access_token=|Bearer |session=|password=|secret=)[^
 
 
 def mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hide values whose name or text gives a secret away."""
+    """Mask values whose name or text reveals a secret."""
     for name, value in event.items():
         if _SECRET_NAMES.search(name):
             event[name] = "***"
@@ -27,7 +27,7 @@ def mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str
 
 
 def configure(settings: Settings) -> None:
-    """Send structlog and standard logging to stderr in one shape, at `log_level`."""
+    """Send structlog and standard logging to stderr in one format, at `log_level`."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     renderer = (
         structlog.processors.JSONRenderer()

@@ -1,7 +1,7 @@
-"""Money as every document shows it: a decimal string with the currency's own decimals, and the currency.
+"""Money as documents show it: a decimal string with the currency's own number of decimals, and the currency.
 
-Amounts are decimals from the upstream's number to the customer's screen. They are rounded only where they are shown or
-stored as a sum, to as many decimals as the currency has.
+Amounts stay decimals from the upstream to the customer. They are rounded to the currency's decimals only where they are
+shown or stored as a sum.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ EXPONENTS: Mapping[str, int] = {
 """ISO 4217: currencies whose smallest unit is not a hundredth."""
 USUAL_EXPONENT = 2
 _EXACT = Context(prec=160, rounding=ROUND_HALF_UP)
-"""More digits than any amount that can be read has."""
+"""More digits than any readable amount has."""
 
 
 class Money(Struct, frozen=True):
@@ -33,27 +33,27 @@ class Money(Struct, frozen=True):
 
 
 def exponent(currency: str) -> int:
-    """How many decimals a currency has; two, where ISO 4217 does not know it."""
+    """Return a currency's number of decimals; two if ISO 4217 does not list it."""
     return EXPONENTS.get(currency.strip().upper(), USUAL_EXPONENT)
 
 
 def decimal(value: object) -> Decimal:
-    """An upstream's number or money string, exactly; what is absent or says nothing counts as nothing."""
+    """Parse an upstream's number or money string exactly; an absent or unreadable value is zero."""
     found = value if isinstance(value, Decimal) else parse.money(value)
     return found if found is not None and found.is_finite() else Decimal()
 
 
 def rounded(value: object, currency: str) -> Decimal:
-    """An amount in whole units of the currency's smallest coin."""
+    """Round an amount to whole units of the currency's smallest coin."""
     found = decimal(value).quantize(Decimal(1).scaleb(-exponent(currency)), context=_EXACT)
-    return found or abs(found)  # a negative nothing is nothing
+    return found or abs(found)  # no negative zero
 
 
 def money(value: object, currency: str) -> Money:
-    """An upstream's number or money string in its currency."""
+    """Convert an upstream's number or money string to money of its currency."""
     return Money(f"{rounded(value, currency):f}", currency)
 
 
 def in_words(value: object, currency: str) -> str:
-    """An amount within a sentence, e.g. `3,278 JPY`."""
+    """Format an amount for a sentence, e.g. `3,278 JPY`."""
     return f"{rounded(value, currency):,f} {currency}"

@@ -1,8 +1,8 @@
-"""Is a transaction pooler between us and Postgres?
+"""Detection of a transaction pooler in front of Postgres.
 
-Then every transaction may meet another session, and what a session holds is held by nobody in particular: advisory
-locks, LISTEN, settings, prepared statements. It looks as if all worked until two workers do the same thing at once. So
-whoever leans on sessions finds out before it begins.
+Through such a pooler every transaction may meet another session, so nothing that a session holds is reliable: advisory
+locks, LISTEN, settings, prepared statements. Everything appears to work until two workers do the same thing at once. So
+processes that depend on sessions check before they begin.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _SHARED = (
 
 
 async def refuse_transaction_pooler(database_url: str) -> None:
-    """Make sure that a connection is a session of its own.
+    """Verify that a connection is a session of its own.
 
     Raises:
         TransactionPooler: it is not.
@@ -41,11 +41,11 @@ async def refuse_transaction_pooler(database_url: str) -> None:
 
 
 async def _shares(stack: AsyncExitStack, database_url: str) -> bool:
-    """Whether one connection meets several sessions, or several connections the same.
+    """Return true if one connection meets several sessions, or several connections meet the same.
 
-    A pooler lends the session that was given back last, or the one that was given back first. So one connection asks
-    for its session again and again, while more and more others sit on theirs in the middle of a transaction; and then
-    all of them give theirs back and ask at once.
+    A pooler hands out the session that was returned last, or the one that was returned first. So one connection asks
+    for its session repeatedly, while more and more others occupy theirs in a transaction; then all return theirs and
+    ask at once.
     """
     first = await _open(stack, database_url)
     own = await first.fetchval(_SESSION)
@@ -57,7 +57,7 @@ async def _shares(stack: AsyncExitStack, database_url: str) -> bool:
             if seen.setdefault(await other.fetchval(_SESSION), other) is not other:
                 return True
         except TimeoutError:
-            return False  # no more sessions are to be had, and those that there are were nobody else's
+            return False  # the sessions are exhausted, and none was shared
         try:
             if await first.fetchval(_SESSION) != own:
                 return True
@@ -67,7 +67,7 @@ async def _shares(stack: AsyncExitStack, database_url: str) -> bool:
 
 
 async def _mixes(seen: dict[int, asyncpg.Connection]) -> bool:
-    """Whether sessions, once they are given back, meet other connections than before."""
+    """Return true if sessions, once returned, meet other connections than before."""
     for connection in list(seen.values()):
         await connection.execute("COMMIT")
         for each in seen.values():

@@ -1,4 +1,4 @@
-"""Opens and closes everything a process needs, in one place and in order."""
+"""Opening and closing of everything a process needs, in one place and in order."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +24,7 @@ from app.settings import Settings
 
 
 class Resources(Struct):
-    """Engines and clients of one process."""
+    """The engines and upstream clients of one process."""
 
     settings: Settings
     pool: asyncpg.Pool
@@ -36,13 +36,13 @@ class Resources(Struct):
     freebit: FreebitClient
     whm: WhmClient
     cases: SalesforceCases
-    """The port through which the support-case queries read Salesforce live."""
+    """The port through which support-case queries read Salesforce live."""
     admission: Admission
     locks: Locks
 
     @property
     def context(self) -> Context:
-        """What commands get of it."""
+        """The part that commands receive."""
         return Context(
             settings=self.settings,
             pool=self.pool,
@@ -60,11 +60,11 @@ class Resources(Struct):
 async def open_resources(
     settings: Settings, *, pool_size: int = 10, statement_seconds: float = STATEMENT_SECONDS
 ) -> AsyncIterator[Resources]:
-    """Everything, opened; closed in reverse however the block ends. No upstream is called."""
+    """Open everything; close it in reverse order however the block ends. No upstream is called."""
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url, size=pool_size, statement_seconds=statement_seconds)
         stack.push_async_callback(pool.close)
-        await stack.enter_async_context(unreadables.written_down(pool))
+        await stack.enter_async_context(unreadables.saved_periodically(pool))
         redis = GuardedRedis.open(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         admission = await Admission.open(settings)

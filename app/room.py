@@ -1,4 +1,4 @@
-"""Places that are waited for: so many of a process, and so many for one holder, so that nobody can take them all."""
+"""A bounded number of places in a process, with a limit per holder, so that no holder can take them all."""
 
 import asyncio
 from collections import Counter
@@ -11,8 +11,10 @@ WAIT_SECONDS = 5.0
 
 
 class Room:
-    """`each`: how many places one holder may have at a time. Who has that many waits for its own to become free, and
-    stands in nobody else's way meanwhile."""
+    """A concurrency limit in all and per holder.
+
+    A holder at its own limit waits for its own places to become free, and does not delay others meanwhile.
+    """
 
     def __init__(self, in_all: int, each: int, wait_seconds: float = WAIT_SECONDS) -> None:
         self._free, self._each, self._wait_seconds = asyncio.Semaphore(in_all), each, wait_seconds
@@ -21,7 +23,7 @@ class Room:
 
     @asynccontextmanager
     async def place(self, holder: str) -> AsyncIterator[None]:
-        """Have a place for as long as the block runs.
+        """Hold a place for as long as the block runs.
 
         Raises:
             Overloaded: `server_busy`, none became free in time.

@@ -1,4 +1,4 @@
-"""Settings, read once from the environment and never again.
+"""Settings, read once from the environment at start.
 
 One field is one environment variable of the same name in upper case; `.env.example` lists each with its unit and
 default. A variable `NAME_FILE` may name a file that holds the value instead, so that secrets stay out of the
@@ -16,11 +16,11 @@ from msgspec import Meta, Struct
 from app.keyring import Keyring
 
 SECRET_WORDS = ("SECRET", "KEY", "TOKEN", "PASSWORD")
-"""A setting whose name has one of these is never printed."""
+"""A setting whose name contains one of these is never printed."""
 
 
 def note(text: str) -> Meta:
-    """The meaning and unit of a setting, as `.env.example` prints it."""
+    """Attach a setting's meaning and unit, as `.env.example` prints it."""
     return Meta(description=text)
 
 
@@ -29,7 +29,7 @@ class SettingsError(Exception):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that differs between installations. Units end the names."""
+    """Everything that differs between installations. Names end in their unit."""
 
     database_url: Annotated[str, note("PostgreSQL DSN. `portal up` sets it to an embedded server when it is absent.")]
     redis_url: Annotated[str, note("Redis URL. `portal up` sets it to an embedded server when it is absent.")]
@@ -38,7 +38,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ]
     portal_secret_previous: Annotated[
         str,
-        Meta(min_length=32, description="The secret before, or the one to come: what it made is still believed."),
+        Meta(
+            min_length=32, description="The secret before or after the current one: what it signed is still accepted."
+        ),
     ] = ""
 
     api_host: Annotated[str, note("Address the API listens on.")] = "127.0.0.1"
@@ -52,39 +54,43 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "http://127.0.0.1:8000"
     cors_origins: Annotated[str, note("Origins that may call the API from a browser, comma separated.")] = ""
     trusted_proxies: Annotated[
-        str, note("Addresses and networks whose X-Forwarded-For is believed, comma separated, e.g. 10.0.0.0/8.")
+        str, note("Addresses and networks whose X-Forwarded-For is trusted, comma separated, e.g. 10.0.0.0/8.")
     ] = ""
     body_limit_bytes: Annotated[int, note("Largest request body accepted, in bytes.")] = 262_144
-    public_rate_per_minute: Annotated[int, note("Requests a minute and address on public routes.")] = 60
-    account_rate_per_minute: Annotated[int, note("Requests a minute and account on account routes.")] = 100
-    auth_rate_per_minute: Annotated[int, note("Requests a minute and address on sign-up and login routes.")] = 20
-    staff_rate_per_minute: Annotated[int, note("Requests a minute and member of staff.")] = 200
+    public_rate_per_minute: Annotated[int, note("Requests per minute and address on public routes.")] = 60
+    account_rate_per_minute: Annotated[int, note("Requests per minute and account on account routes.")] = 100
+    auth_rate_per_minute: Annotated[int, note("Requests per minute and address on sign-up and login routes.")] = 20
+    staff_rate_per_minute: Annotated[int, note("Requests per minute and member of staff.")] = 200
     payment_rate_per_minute: Annotated[
-        int, note("Payments, and links into the billing system, a minute and account.")
+        int, note("Payments, and links into the billing system, per minute and account.")
     ] = 10
     live_rate_per_minute: Annotated[
-        int, note("Requests a minute and account that ask an upstream at once: usage, prices of other plans, panels.")
+        int, note("Requests per minute and account that call an upstream live: usage, prices of other plans, panels.")
     ] = 20
-    requests_at_once: Annotated[
-        int, note("Requests one API process works on at once; event streams are not counted.")
-    ] = 512
+    requests_at_once: Annotated[int, note("Concurrent requests of one API process; event streams are not counted.")] = (
+        512
+    )
     read_deadline_seconds: Annotated[
         float,
-        Meta(gt=0, description="A read is answered within so many seconds, with 503 when nothing else is to be had."),
+        Meta(gt=0, description="Deadline of a read, in seconds; after it the answer is 503."),
     ] = 5.0
     live_deadline_seconds: Annotated[
-        float, Meta(gt=0, description="The same for reads that ask an upstream at once, and those of operators.")
+        float,
+        Meta(gt=0, description="Deadline of reads that call an upstream live and of operators' reads, in seconds."),
     ] = 30.0
     command_deadline_seconds: Annotated[
         float,
         Meta(
             gt=0,
-            description="A command is answered within so many seconds; one that is not done by then goes on unseen.",
+            description="Deadline of a command's answer, in seconds; a command that is not done by then continues in "
+            "the background.",
         ),
     ] = 55.0
     answer_memory_mib: Annotated[
         int,
-        Meta(ge=0, description="Memory for ready answers in one API process, in MiB; 0: none are kept in the process."),
+        Meta(
+            ge=0, description="Memory for cached answers in one API process, in MiB; 0: none are cached in the process."
+        ),
     ] = 64
     admin_networks: Annotated[
         str, note("Networks that may reach /api/admin, comma separated, e.g. 10.0.0.0/8; empty: all.")
@@ -96,8 +102,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     metrics_dir: Annotated[
         str,
         note(
-            "Folder in which API processes behind one address leave their counts, so that each can tell those of all; "
-            "empty: one for the workers of one `portal api`."
+            "Folder in which API processes behind one address share their metrics, so that each can report those "
+            "of all; empty: one for the workers of one `portal api`."
         ),
     ] = ""
     webhook_networks: Annotated[str, note("Networks that may send webhooks, comma separated; empty: all.")] = ""
@@ -115,12 +121,12 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Page of the frontend that takes a new password, {token} for the token; empty: PUBLIC_URL/reset-password."
         ),
     ] = ""
-    password_reset_seconds: Annotated[int, note("A mailed reset token is good for this long, in seconds.")] = 1_800
+    password_reset_seconds: Annotated[int, note("Lifetime of a mailed reset token, in seconds.")] = 1_800
     sign_up_proof: Annotated[
         Literal["mail", "letter"],
         note(
-            "What proves who signs up: mail, a code mailed to the address on file; letter, a code that `portal invite` "
-            "makes for a letter."
+            "Proof of identity at sign-up: mail, a code mailed to the address on file; letter, a code that "
+            "`portal invite` creates for a letter."
         ),
     ] = "mail"
     smtp_host: Annotated[str, note("Mail server; empty: mails wait, and the log says so.")] = ""
@@ -139,7 +145,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: Annotated[str, note("json or console.")] = "json"
 
     ca_file: Annotated[
-        str, note("PEM bundle to trust for upstreams beside the system's; empty for the system's alone.")
+        str, note("PEM bundle to trust for upstreams in addition to the system's; empty: only the system's.")
     ] = ""
     salesforce_url: Annotated[str, note("My Domain URL of the org, https.")]
     salesforce_token_url: Annotated[str, note("OAuth token endpoint of the org.")]
@@ -154,27 +160,26 @@ class Settings(Struct, frozen=True, kw_only=True):
         "/event/Account_Eligibility_Update__e"
     )
     salesforce_canary_account_id: Annotated[
-        str, note("Account that belongs to nobody, written now and then to see that change events arrive; empty: none.")
+        str, note("Account without an owner, written regularly to check that change events arrive; empty: none.")
     ] = ""
     whmcs_canary_client_id: Annotated[
         str,
-        note(
-            "WHMCS client that belongs to nobody, saved unchanged now and then to see that webhooks come; empty: none."
-        ),
+        note("WHMCS client without an owner, saved unchanged regularly to check that webhooks arrive; empty: none."),
     ] = ""
-    canary_seconds: Annotated[float, note("How often the canaries are sent, in seconds.")] = 30.0
+    canary_seconds: Annotated[float, note("Interval of the canaries, in seconds.")] = 30.0
     canary_patience_seconds: Annotated[
-        float, note("A feed that does not bring its canary back within so many seconds delivers nothing.")
+        float, note("Time for a canary to come back, in seconds; after it the feed counts as delivering nothing.")
     ] = 30.0
     cdc_silence_seconds: Annotated[
-        float, note("A change feed without any answer for so many seconds is opened anew; keepalives come within 270.")
+        float,
+        note("A change feed without any answer for this long is reopened, in seconds; keepalives come within 270."),
     ] = 330.0
     feed_bound_seconds: Annotated[
         float,
         Meta(
             gt=0,
-            description="What change events keep current is called stale once its feed has not answered for so many "
-            "seconds, keepalives counted.",
+            description="Event-fed data is reported stale once its feed has not answered for this long, in seconds, "
+            "keepalives included.",
         ),
     ] = 360.0
     salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
@@ -182,14 +187,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     salesforce_timeout_seconds: Annotated[float, note("Total deadline of one Salesforce REST call, in seconds.")] = 20.0
     salesforce_calls_per_second: Annotated[
         float,
-        Meta(gt=0, description="Salesforce calls a second of all processes together; background work leaves a third."),
+        Meta(
+            gt=0, description="Salesforce calls per second of all processes together; background work leaves a third."
+        ),
     ] = 50.0
-    salesforce_concurrency: Annotated[int, note("Salesforce REST calls at once in one process.")] = 8
+    salesforce_concurrency: Annotated[int, note("Concurrent Salesforce REST calls in one process.")] = 8
 
     salesforce_webhook_secrets: Annotated[
         str,
         note(
-            "Secrets that sign webhooks of an org that pushes, comma separated, newest first; empty: there is no route."
+            "Secrets that sign webhooks of an org that pushes, comma separated, newest first; empty: the route is "
+            "absent."
         ),
     ] = ""
 
@@ -202,39 +210,40 @@ class Settings(Struct, frozen=True, kw_only=True):
     whmcs_group_categories: Annotated[
         str,
         note(
-            "WHMCS product groups whose services are of a category and which are not called as it is, as "
-            "Group=category, comma separated, e.g. Fibre=internet; for products that the catalog does not know."
+            "Categories of WHMCS product groups that are named differently, as Group=category, comma separated, "
+            "e.g. Fibre=internet; for products that the catalog does not list."
         ),
     ] = ""
-    whmcs_payment_method: Annotated[str, note("Gateway given to AddOrder.")] = "mailin"
+    whmcs_payment_method: Annotated[str, note("Payment gateway passed to AddOrder.")] = "mailin"
     whmcs_read_timeout_seconds: Annotated[float, note("Timeout of a WHMCS read, in seconds.")] = 10.0
     whmcs_write_timeout_seconds: Annotated[float, note("Timeout of a WHMCS write, in seconds.")] = 30.0
     whmcs_charge_timeout_seconds: Annotated[
         float,
-        note("Timeout of charging a payment method, which the gateway behind WHMCS may take long for, in seconds."),
+        note("Timeout of charging a payment method, in seconds; the gateway behind WHMCS may be slow."),
     ] = 60.0
     whmcs_calls_per_second: Annotated[
-        float, Meta(gt=0, description="WHMCS calls a second of all processes together; background work leaves a third.")
+        float,
+        Meta(gt=0, description="WHMCS calls per second of all processes together; background work leaves a third."),
     ] = 50.0
-    whmcs_concurrency: Annotated[int, note("WHMCS calls at once in one process.")] = 6
+    whmcs_concurrency: Annotated[int, note("Concurrent WHMCS calls in one process.")] = 6
 
     freebit_url: Annotated[str, note("Freebit API base URL, up to and without /emptool/api.")]
     freebit_oem_id: Annotated[str, note("Freebit OEM id.")]
     freebit_oem_key: Annotated[str, note("Freebit OEM key.")]
     freebit_calls_per_second: Annotated[
         float,
-        Meta(gt=0, description="Freebit calls a second of all processes together; background work leaves a third."),
+        Meta(gt=0, description="Freebit calls per second of all processes together; background work leaves a third."),
     ] = 20.0
     freebit_timeout_seconds: Annotated[float, note("Timeout of a Freebit call, in seconds.")] = 30.0
     freebit_poll_seconds: Annotated[
-        float, note("First wait before asking whether an activation is done, in seconds; later waits grow.")
+        float, note("First wait before polling an activation, in seconds; later waits grow.")
     ] = 60.0
 
     whm_url: Annotated[str, note("WHM URL with port.")]
     whm_user: Annotated[str, note("WHM user, root or a reseller.")]
     whm_token: Annotated[str, note("WHM API token.")]
     whm_calls_per_second: Annotated[
-        float, Meta(gt=0, description="WHM calls a second of all processes together; background work leaves a third.")
+        float, Meta(gt=0, description="WHM calls per second of all processes together; background work leaves a third.")
     ] = 20.0
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM write, in seconds; creations take a minute.")] = 120.0
     whm_read_timeout_seconds: Annotated[float, note("Timeout of a WHM read, in seconds.")] = 15.0
@@ -243,8 +252,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^(clamd:(/\S+|[^/\s]+:\d{1,5})|(?!clamd:)\S.*)$",
-            description="What scans customers' files for malware: clamd:/path/of/its/socket, clamd:host:port, or a "
-            "command that reads the file and ends with 0 for clean, 1 for infected; empty: nothing does.",
+            description="Malware scanner for customers' files: clamd:/path/of/its/socket, clamd:host:port, or a "
+            "command that reads the file and exits with 0 for clean, 1 for infected; empty: none.",
         ),
     ] = ""
     attachment_scan_seconds: Annotated[
@@ -252,38 +261,38 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 20.0
 
     provision_templates: Annotated[
-        str, note("Directory of provisioning templates (*.toml); empty: the two that come with the portal.")
+        str, note("Directory of provisioning templates (*.toml); empty: the portal's own two.")
     ] = ""
 
     inbox_retention_days: Annotated[
         int,
         Meta(
             ge=5,
-            description="How long settled changes are kept, in days; 5 at least, as events may be repeated for three.",
+            description="Retention of settled changes, in days; at least 5, because events may be repeated for three.",
         ),
     ] = 14
     reconcile_seconds: Annotated[
-        int, note("How often the workers compare the upstreams with the mirror, in seconds; 0 for never.")
+        int, note("Interval at which the workers compare the upstreams with the mirror, in seconds; 0: never.")
     ] = 300
     case_sweep_seconds: Annotated[
-        int, note("How often the workers ask Salesforce which support cases changed, in seconds; 0 for never.")
+        int, note("Interval at which the workers read changed support cases from Salesforce, in seconds; 0: never.")
     ] = 60
     reconcile_whmcs_clients: Annotated[int, note("WHMCS customers whose lists one comparison reads.")] = 20
-    worker_concurrency: Annotated[int, note("Jobs at once in one worker process.")] = 16
+    worker_concurrency: Annotated[int, note("Concurrent jobs in one worker process.")] = 16
     watchdog_seconds: Annotated[
         float,
-        Meta(ge=0, description="A process that hangs for so many seconds ends, to be started again; 0: it does not."),
+        Meta(
+            ge=0, description="A process that hangs for this long ends itself, to be restarted, in seconds; 0: never."
+        ),
     ] = 60.0
-    sweep_seconds: Annotated[
-        int, note("How often the sweep looks for work a lost wake-up left behind, in seconds.")
-    ] = 2
+    sweep_seconds: Annotated[int, note("Interval of the sweep for work whose wake-up was lost, in seconds.")] = 2
     inbox_high_water: Annotated[
-        int, note("Changes waiting to be read again upstream above which webhooks are told to come back later.")
+        int, note("Limit of changes waiting to be re-read upstream; above it webhooks are asked to retry later.")
     ] = 50_000
 
     @property
     def keyring(self) -> Keyring:
-        """Both secrets of the portal, for whatever is sealed, signed or keyed."""
+        """Both secrets, for sealing, signing and key derivation."""
         return Keyring(self.portal_secret, self.portal_secret_previous)
 
 

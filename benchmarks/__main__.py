@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from benchmarks.harness import ground
+from benchmarks.harness import setup
 from benchmarks.harness.report import Result, show
 
 NAMES = ("ingest", "projection", "rebuild", "growth", "lag", "activation", "login", "reads", "streams", "memory")
@@ -23,7 +23,7 @@ def main(names: tuple[str, ...], json_file: Path | None, rounds: int, minutes: f
     """Measure, on this machine and now. Leave it alone meanwhile."""
     results: list[Result] = []
     chosen = names or NAMES
-    with ground.engine() as url:
+    with setup.engine() as url:
         for name in chosen:
             click.echo(f"· {name}", err=True)
             module = import_module(f"benchmarks.{name}")

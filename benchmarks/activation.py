@@ -1,9 +1,9 @@
-"""Approve-to-activated: how long an approved order takes until the customer sees it active, against what the upstreams
-themselves take for the calls that an activation cannot do without.
+"""Approve-to-activated: the time until a customer sees an approved order active, against the time of the necessary
+calls.
 
-The stand-ins answer in no time, so each upstream is told to take as long as the real one might. The baseline is the
+The stand-ins answer in no time, so each upstream is set to take as long as the real one might. The baseline is the
 plain sum over `NEEDED`, one call after the other: reading the order, checking, looking before writing, writing, and
-telling Salesforce. Orders are approved one at a time; the clock stops when the view that queries read says `active`.
+updating Salesforce. Orders are approved one at a time; the clock stops when the view that queries read says `active`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from benchmarks.harness.report import Result
 from benchmarks.harness.stack import logged_in, members, running
 
 LATENCY_SECONDS = {"salesforce": 0.15, "whmcs": 0.25, "freebit": 0.6, "whm": 2.0}
-"""What a call takes there; the order of magnitude that people report, none of it measured by us."""
+"""Seconds that a call takes there: the order of magnitude that people report, not measured here."""
 FREEBIT_WORK_SECONDS = 8.0
 """Freebit answers before its work is done; this is the work. Minutes in real life, asked after every minute."""
 NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ BAR = 1.2
 
 
 async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
-    """A row a category; medians over the rounds."""
+    """Measure one row per category; medians over the rounds."""
     with running() as state:
         buyer = await logged_in(state, next(each for each in members(state) if each["has_payment_method"]))
         async with httpx.AsyncClient(base_url=state["control_url"], timeout=30, trust_env=False) as control:

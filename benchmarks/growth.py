@@ -21,7 +21,7 @@ from app.ingest.apply import drain
 from app.ingest.inbox import inbox
 from app.projections.engine import recompute
 from app.projections.registry import projectors
-from benchmarks.harness import ground, mirrored
+from benchmarks.harness import mirrored, setup
 from benchmarks.harness.report import Result
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -41,8 +41,8 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
         for size in sizes:
             own = await _database(url, size)
             await asyncio.to_thread(migrate.up, own)
-            pools[size] = await stack.enter_async_context(ground.pool(own))
-            await ground.clean(pools[size], size // RECORDS_PER_ACCOUNT)
+            pools[size] = await stack.enter_async_context(setup.pool(own))
+            await setup.clean(pools[size], size // RECORDS_PER_ACCOUNT)
             await mirrored.fill(pools[size], size, size // RECORDS_PER_ACCOUNT)
         for number in range(rounds + 1):  # round 0 warms up and does not count
             for size in sizes:
@@ -78,7 +78,7 @@ async def _round(pool: asyncpg.Pool, url: str, size: int, count: int, number: in
         await inbox.append(connection, stream)
     await pool.execute("VACUUM ANALYZE ingest.inbox")
     await pool.execute("CHECKPOINT")
-    project = partial(recompute.project, projectors(ground.settings(url)))
+    project = partial(recompute.project, projectors(setup.settings(url)))
     started = time.perf_counter()
     for shard in range(inbox.SHARDS):
         await drain.drain(pool, shard, project, _nothing, _nothing)
@@ -92,7 +92,7 @@ async def _nothing(*_: object) -> None:
 
 
 async def _check(pool: asyncpg.Pool, count: int, number: int) -> None:
-    """A fast wrong answer is not a figure.
+    """Verify the result, because a fast wrong answer is not a figure.
 
     Raises:
         RuntimeError: an event was not applied, or a row does not show it.
@@ -105,13 +105,13 @@ async def _check(pool: asyncpg.Pool, count: int, number: int) -> None:
 
 def _stream(size: int, count: int, number: int) -> list[Change]:
     accounts = size // RECORDS_PER_ACCOUNT
-    new = ground.events(count // 2, TOUCHED, first=number * count)
+    new = setup.events(count // 2, TOUCHED, first=number * count)
     spread = [_elsewhere(change, accounts // TOUCHED) for change in new]
     return [*spread, *_updates(size // 2, accounts, count // 2, number)]
 
 
 def _elsewhere(change: Change, stride: int) -> Change:
-    """The same change for the account `stride` times as far on."""
+    """Return the same change for the account `stride` times as far on."""
     if change.owner_id is None:
         return change
     whmcs = change.source == "whmcs"
@@ -121,8 +121,8 @@ def _elsewhere(change: Change, stride: int) -> Change:
 
 
 def _updates(half: int, accounts: int, count: int, number: int) -> list[Change]:
-    """Changes of records that are mirrored already: the same accounts' at every size."""
-    instant = ground.START + timedelta(days=1 + number)
+    """Return changes of records that are mirrored already: of the same accounts at every size."""
+    instant = setup.START + timedelta(days=1 + number)
     stride, found = accounts // TOUCHED, []
     for n in range(count // 2):
         owner, which = (n % TOUCHED + 1) * stride, n // TOUCHED
@@ -146,7 +146,7 @@ def _updates(half: int, accounts: int, count: int, number: int) -> list[Change]:
                 kind="full",
                 event_id=f"growth-invoice-{number}-{n}",
                 origin="cdc",
-                data={**ground.INVOICE, "status": "Paid", "invoicenum": f"{number}-{n}"},
+                data={**setup.INVOICE, "status": "Paid", "invoicenum": f"{number}-{n}"},
                 owner_id=str(1000 + owner),
                 read_at=instant,
                 **common,
@@ -160,7 +160,7 @@ def _name(size: int) -> str:
 
 
 async def _database(url: str, size: int) -> str:
-    """A new database in the same engine; returns its URL."""
+    """Create a database in the same engine and return its URL."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(f"DROP DATABASE IF EXISTS {_name(size)} WITH (FORCE)")

@@ -8,7 +8,7 @@ import asyncpg
 
 from app.events import Change
 from app.ingest.inbox import inbox
-from benchmarks.harness import ground
+from benchmarks.harness import setup
 from benchmarks.harness.report import Result, compared
 
 BATCH = 250
@@ -23,15 +23,15 @@ SELECT e.*, 1 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::te
 
 async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
     """Alternating rounds over the same events."""
-    stream = ground.events(2_000 if quick else 20_000)
+    stream = setup.events(2_000 if quick else 20_000)
     batches = [stream[start : start + BATCH] for start in range(0, len(stream), BATCH)]
     ready = [[list(column) for column in zip(*map(inbox._row, batch), strict=True)] for batch in batches]
     ours, raw = [], []
-    async with ground.pool(url) as pool:
+    async with setup.pool(url) as pool:
         for _ in range(rounds):
-            await ground.clean(pool)
+            await setup.clean(pool)
             ours.append(len(stream) / await _ours(pool, batches))
-            await ground.clean(pool)
+            await setup.clean(pool)
             raw.append(len(stream) / await _raw(pool, ready))
     return [compared("ingest", "events/s", ours, raw, "raw asyncpg insert of the same batches", 0.5)]
 

@@ -1,4 +1,4 @@
-"""Lag and its price: from the upstream's commit to the read model a query answers from, over the real path.
+"""Lag and its cost: from the upstream's commit to the read model that a query answers from, over the real path.
 
 Three steady runs over real processes. At 20 changes a second: the lag of a quiet system. As fast as changes are taken
 in: the capacity. At half of that capacity: the lag under load, which any machine can be asked for, because the load
@@ -6,7 +6,7 @@ grows and shrinks with it. At 200 a second, or nine tenths of the capacity when 
 costs, by process, the sandbox and the load generator left out.
 
 The clock of a change starts when it is sent to the upstream, so the upstream's own work is in it, and stops when a poll
-(every 2 ms) of the view that queries read shows it. The change events' own stamp is no clock: it tells whole seconds.
+(every 2 ms) of the view that queries read shows it. The change events' own timestamp is no clock: it has whole seconds.
 """
 
 import asyncio
@@ -101,7 +101,7 @@ class _Bench:
         )
 
     async def capacity(self, changes: int) -> float:
-        """Changes a second when they are made as fast as they are taken in, until the last shows."""
+        """Return the changes a second when they are made as fast as they are taken in, until the last one shows."""
         first, began = self._next, time.monotonic()
         self._next = await self._staff.change_at_once(changes, first=first)
         await _until_seen(self._seen, first, self._next - 1)
@@ -146,7 +146,7 @@ async def _polled(connection: Any, staff: Staff, seen: Seen) -> Any:
 
 
 async def _look(connection: Any, staff: Staff, seen: Seen) -> None:
-    """A number that shows makes every earlier change of the same order visible too."""
+    """Note what is visible. A number that shows makes every earlier change of the same order visible too."""
     rows = await connection.fetch(_SEEN, list(staff.orders))
     now = time.monotonic()
     for row in rows:

@@ -1,8 +1,8 @@
-"""Logging in: does a flood of logins stall other requests, and does the time of an answer tell who has an account?
+"""Log-ins: how much a flood of them stalls other requests, and how well the time of an answer hides who has an account.
 
 The flood comes from as many addresses as there are requests, so that no limit but the hashing itself bounds it. The
-second question alternates an address nobody has with a wrong password and asks how well their times tell them apart:
-0.5 is not at all.
+second measurement alternates an unknown address with a wrong password and computes how well their times tell them
+apart: 0.5 is not at all.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ async def _read(reader: httpx.AsyncClient, seconds: float) -> list[float]:
 
 
 async def _flooded(state: State, reader: httpx.AsyncClient, seconds: float) -> tuple[list[float], int]:
-    """The same while strangers log in; and how many logins were judged."""
+    """Measure the same reads while strangers log in. Return also how many log-ins were judged."""
     judged = 0
 
     async def stranger(api: httpx.AsyncClient) -> None:
@@ -85,8 +85,10 @@ async def _login(api: httpx.AsyncClient, email: str) -> httpx.Response:
 
 
 async def _timed(state: State, pairs: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of refused logins: of an address nobody has, of a customer's. A few of each customer, because their
-    lockout is no secret."""
+    """Return the milliseconds of refused log-ins, of an unknown address and of a customer's.
+
+    Only a few per customer, because their lockout is no secret.
+    """
     emails = [customer["email"] for customer in members(state)]
     unknown: list[float] = []
     wrong: list[float] = []

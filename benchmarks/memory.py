@@ -1,7 +1,7 @@
-"""Memory of each process under steady load: flat, or growing?
+"""Memory of each process under steady load, which must be flat.
 
 Staff change orders and a customer reads; the resident size of api, worker and listener is sampled every second. The
-first quarter of the time is warm-up and is not counted. Judged is the straight line through the samples: its end over
+first quarter of the time is warm-up and is not counted. The straight line through the samples is judged: its end over
 its beginning.
 """
 
@@ -24,7 +24,7 @@ WARM_UP_SHARE = 0.25
 BAR = 1.05
 """How much the line may rise over the time watched; sampling noise alone moves it by a percent or two."""
 JUDGED_MINUTES = 10
-"""A shorter watch is told and not judged: a slow leak stays under any bar if only one looks away soon enough."""
+"""A shorter run is reported and not judged: a slow leak stays under any bar in a short time."""
 
 Samples = list[tuple[float, float]]
 """(seconds since the start, MiB)."""
@@ -57,10 +57,10 @@ async def _read(reader: httpx.AsyncClient) -> None:
 
 
 async def _watch(state: State, seconds: float) -> dict[str, Samples]:
-    """The resident size of each part with its children, every second.
+    """Sample the resident size of each part with its children every second.
 
     Raises:
-        psutil.NoSuchProcess: a part died, and nothing after that would be the same process's.
+        psutil.NoSuchProcess: a part died, and later samples would be of another process.
     """
     processes = {part: psutil.Process(state["processes"][part]) for part in PARTS}
     samples: dict[str, Samples] = {part: [] for part in PARTS}

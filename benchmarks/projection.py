@@ -20,7 +20,7 @@ from app.processes import gc_tuning
 from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.readmodels import invoices, orders, timeline
-from benchmarks.harness import ground
+from benchmarks.harness import setup
 from benchmarks.harness.report import Result, compared
 
 WORKERS = 4
@@ -42,7 +42,7 @@ TABLES = (
     ("Order", timeline.table("timeline_orders")),
     ("invoice", timeline.table("timeline_invoices")),
 )
-"""What the events of this benchmark make rows in, and of which object."""
+"""The tables that the events of this benchmark make rows in, and the object of each."""
 CLONE = 99
 Rows = dict[tuple[str, str], list[dict[str, Any]]]
 """(table, root id) → its rows; under `stages`, the stages mirrored of an order."""
@@ -50,10 +50,10 @@ Rows = dict[tuple[str, str], list[dict[str, Any]]]
 
 async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
     """Alternating rounds over the same events."""
-    stream = ground.events(2_000 if quick else 20_000)
+    stream = setup.events(2_000 if quick else 20_000)
     alone, several, raw, library = [], [], [], []
     gc_tuning.settle()  # as the worker does
-    async with ground.pool(url) as pool:
+    async with setup.pool(url) as pool:
         for _ in range(rounds):
             await _filled(pool, stream)
             alone.append(len(stream) / await _ours(pool, url, 1))
@@ -73,7 +73,7 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
 
 
 async def _made_beforehand(pool: asyncpg.Pool) -> Rows:
-    """The rows as the product made them, and empty clones of their tables for the raw loop."""
+    """Return the rows as the product made them, and create empty clones of their tables for the raw loop."""
     made: Rows = {}
     for _, table in TABLES:
         await pool.execute(f"DROP TABLE IF EXISTS {table.relation(CLONE)}")
@@ -86,7 +86,7 @@ async def _made_beforehand(pool: asyncpg.Pool) -> Rows:
 
 
 async def _filled(pool: asyncpg.Pool, stream: list[Change]) -> None:
-    await ground.clean(pool)
+    await setup.clean(pool)
     async with pool.acquire() as connection:
         for start in range(0, len(stream), 500):
             await inbox.append(connection, stream[start : start + 500])
@@ -97,7 +97,7 @@ async def _ours(pool: asyncpg.Pool, url: str, workers: int) -> float:
     async def nothing(*_: object) -> None:
         return None
 
-    project = partial(recompute.project, projectors(ground.settings(url)))
+    project = partial(recompute.project, projectors(setup.settings(url)))
     shards = iter(range(inbox.SHARDS))
 
     async def work() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.harness import ground, read_ground
+from benchmarks.harness import read_data, setup
 from benchmarks.harness.load import Seen, resident_bytes, wrk
 from benchmarks.harness.read_check import Check
 from benchmarks.harness.read_servers import NOBODY, Servers, servers
@@ -31,8 +31,8 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
     """One row a comparison; medians of requests a second."""
     accounts, seconds = (50, 1.0) if quick else (ACCOUNTS, SECONDS)
     with servers(url) as started, tempfile.TemporaryDirectory() as folder:
-        async with ground.pool(url) as pool:
-            await read_ground.fill(pool, accounts)
+        async with setup.pool(url) as pool:
+            await read_data.fill(pool, accounts)
         runs = await asyncio.to_thread(_compare, started, Path(folder), accounts, rounds, seconds)
         results = _results(runs)
         results += await _mixed(url, started, runs["A"], quick, Path(folder))
@@ -42,8 +42,8 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
 
 def _compare(started: Servers, folder: Path, accounts: int, rounds: int, seconds: float) -> Runs:
     """Everybody is asked by the same kind of script, which costs the asking side more than the bare wrk does."""
-    script = read_ground.wrk_script(folder, list(range(1, accounts + 1)))
-    public = read_ground.wrk_script(folder, list(range(1, accounts + 1)), CATALOG, bearer=False)
+    script = read_data.wrk_script(folder, list(range(1, accounts + 1)))
+    public = read_data.wrk_script(folder, list(range(1, accounts + 1)), CATALOG, bearer=False)
     ours = {
         "memory": started.portal("memory") + LIST,
         "Redis": started.portal("redis", ANSWER_MEMORY_MIB="0") + LIST,
@@ -63,7 +63,7 @@ def _compare(started: Servers, folder: Path, accounts: int, rounds: int, seconds
 
 
 def _body(address: str, number: int) -> bytes:
-    response = httpx.get(address, headers={"Authorization": f"Bearer {read_ground.token_of(number)}"}, trust_env=False)
+    response = httpx.get(address, headers={"Authorization": f"Bearer {read_data.token_of(number)}"}, trust_env=False)
     response.raise_for_status()
     return response.content
 
@@ -114,11 +114,11 @@ def _told(runs: list[Seen]) -> str:
 async def _mixed(url: str, started: Servers, plain: list[Seen], quick: bool, folder: Path) -> list[Result]:
     """Zipf reads of many accounts from memory while webhooks change 200 invoices a second, and a judge reads along."""
     accounts, seconds = (200, 3.0) if quick else (MIXED_ACCOUNTS, MIXED_SECONDS)
-    async with ground.pool(url) as pool:
-        ids = await read_ground.fill(pool, accounts, invoices=24)
+    async with setup.pool(url) as pool:
+        ids = await read_data.fill(pool, accounts, invoices=24)
         address = started.portal("mixed")
-        script = read_ground.wrk_script(folder, _zipf(accounts, 5 * accounts))
-        check = Check(pool, ground.settings(url), [int(address.rsplit(":", 1)[1])], ids, first_invoice=10**9)
+        script = read_data.wrk_script(folder, _zipf(accounts, 5 * accounts))
+        check = Check(pool, setup.settings(url), [int(address.rsplit(":", 1)[1])], ids, first_invoice=10**9)
         await check.prepare()
         process = started.process(address)
         await asyncio.to_thread(wrk, process, address + LIST, 2 if quick else WARM_UP_SECONDS, script)
@@ -144,11 +144,11 @@ async def _growth(url: str, started: Servers, quick: bool, folder: Path) -> Resu
     resident_mib: dict[int, float] = {}
     sizes: Sequence[int] = (50, 200) if quick else GROWN
     for size in sizes:
-        async with ground.pool(url) as pool:
-            await read_ground.fill(pool, size, invoices=3)
+        async with setup.pool(url) as pool:
+            await read_data.fill(pool, size, invoices=3)
         address = started.portal(f"grown {size}", ANSWER_MEMORY_MIB="0", REDIS_URL=NOBODY)
         chosen = random.Random(size).sample(range(1, size + 1), min(size, GROWN[0]))
-        script = read_ground.wrk_script(folder, chosen)
+        script = read_data.wrk_script(folder, chosen)
         process = started.process(address)
         for _ in range(2):  # the first run warms up: sessions, plans, pages of the tables
             medians[size] = await asyncio.to_thread(wrk, process, address + LIST, 2 if quick else 8, script, 4)

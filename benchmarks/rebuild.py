@@ -19,7 +19,7 @@ from app.projections import rebuild
 from app.projections.engine import generations
 from app.projections.projector import Projector
 from app.projections.registry import projectors
-from benchmarks.harness import ground, mirrored
+from benchmarks.harness import mirrored, setup
 from benchmarks.harness.report import Result, compared
 from benchmarks.harness.stack import State, logged_in, members, running
 
@@ -35,15 +35,15 @@ STARTED_SECONDS = 20
 
 
 async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
-    """Two rows: the fill, and the queries served beside one."""
+    """Measure two rows: the fill, and the queries served during one."""
     return [await _fill(url, rounds, 400 if quick else RECORDS), await _served(rounds, quick)]
 
 
 async def _fill(url: str, rounds: int, records: int) -> Result:
-    projector = next(each for each in projectors(ground.settings(url)) if each.name == "invoices")
+    projector = next(each for each in projectors(setup.settings(url)) if each.name == "invoices")
     ours, raw = [], []
-    async with ground.pool(url) as pool:
-        await ground.clean(pool, ACCOUNTS)
+    async with setup.pool(url) as pool:
+        await setup.clean(pool, ACCOUNTS)
         await mirrored.fill(pool, records * 2, ACCOUNTS)
         for _ in range(rounds):
             ours.append(await _ours(pool, projector, records))
@@ -64,7 +64,7 @@ async def _ours(pool: asyncpg.Pool, projector: Projector, records: int) -> float
 
 
 async def _raw(pool: asyncpg.Pool, projector: Projector, records: int) -> float:
-    """The same rows, out of a table that holds them, into an equal one with every index."""
+    """Copy the same rows from a table that holds them into an equal one with every index."""
     source, target = projector.table.relation(CLONE), projector.table.relation(COPY)
     await pool.execute(f"DROP TABLE IF EXISTS {target}")
     await pool.execute(f"CREATE TABLE {target} (LIKE {projector.table.relation(1)} INCLUDING ALL)")
@@ -100,7 +100,7 @@ async def _served(rounds: int, quick: bool) -> Result:
 async def _bulk(pool: asyncpg.Pool, records: int) -> None:
     """Invoices of all who can log in: mirrored, so that a rebuild has work, but in no row that serves."""
     owners = [row["id"] for row in await pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")]
-    await pool.execute(mirrored.INVOICES_OF_THESE, mirrored.FIRST_INVOICE, owners, ground.INVOICE, records)
+    await pool.execute(mirrored.INVOICES_OF_THESE, mirrored.FIRST_INVOICE, owners, setup.INVOICE, records)
     await pool.execute("VACUUM ANALYZE mirror.records")
 
 
@@ -150,7 +150,7 @@ async def _until_filling(pool: asyncpg.Pool) -> None:
 
 
 async def _drop_unserved(state: State, pool: asyncpg.Pool) -> None:
-    projector = next(each for each in projectors(ground.settings(state["database_url"])) if each.name == "invoices")
+    projector = next(each for each in projectors(setup.settings(state["database_url"])) if each.name == "invoices")
     found = await pool.fetch(
         "SELECT generation FROM read_model.generations WHERE slice = 'invoices' AND state <> 'serving'"
     )

@@ -10,7 +10,7 @@ import httpx
 from benchmarks.harness.stack import State, members
 
 FIELD = "WHMCS_Order_ID__c"
-"""What is changed: a plain column of the read model, so that asking for it costs next to nothing."""
+"""The field that changes: a plain column of the read model, so that polling it costs next to nothing."""
 ORDERS_EACH = 2
 AT_ONCE = 32
 
@@ -67,12 +67,12 @@ class Staff:
         return first + changes
 
     def order_of(self, number: int) -> str:
-        """Which order the change with this number is about."""
+        """Return the order that the change with this number is about."""
         return self.orders[number % len(self.orders)]
 
     async def _change(self, number: int) -> None:
-        """Changes of one order take turns: sent side by side, they may be committed in another order than their
-        numbers', and the last number would never show."""
+        """Change an order, one change at a time: sent concurrently they may be committed in another order, and the last
+        number would never show."""
         order = self.order_of(number)
         self.sent_at[number] = time.monotonic()
         async with self._turns.setdefault(order, asyncio.Lock()):

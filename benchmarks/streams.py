@@ -1,4 +1,4 @@
-"""Event streams: what thousands of idle ones take in one process, and how long news for all of them is on its way."""
+"""Event streams: the cost of thousands of idle ones in one process, and the time until an event reaches all of them."""
 
 import asyncio
 import resource
@@ -11,13 +11,13 @@ import asyncpg
 from app.cache.redis_breaker import GuardedRedis
 from app.projections.engine import publish
 from app.readmodels.table import GLOBAL_ACCOUNT
-from benchmarks.harness import ground, read_ground
+from benchmarks.harness import read_data, setup
 from benchmarks.harness.load import cpu_seconds
 from benchmarks.harness.read_servers import servers
 from benchmarks.harness.report import Result
 
 STREAMS, QUICK_STREAMS = 5_000, 1_200
-"""Either is more than the server would hold if it were not told to."""
+"""More than the server holds by default, for both."""
 A_ACCOUNT = 5
 OPENED_AT_ONCE = 50
 KIB_BAR = 48.0
@@ -33,8 +33,8 @@ async def run(url: str, *, rounds: int, quick: bool) -> list[Result]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with servers(url) as started:
-        async with ground.pool(url) as pool:
-            await read_ground.fill(pool, count // A_ACCOUNT, invoices=1)
+        async with setup.pool(url) as pool:
+            await read_data.fill(pool, count // A_ACCOUNT, invoices=1)
             address = started.portal("streams", LOG_LEVEL="warning", EVENT_STREAMS=str(count))
             process, port = started.process(address), int(address.rsplit(":", 1)[1])
             before = _resident_kib(process)
@@ -70,7 +70,7 @@ async def _open(port: int, count: int) -> list[Stream]:
     async def one(number: int) -> Stream:
         async with gate:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            token = read_ground.token_of(number % (count // A_ACCOUNT) + 1)
+            token = read_data.token_of(number % (count // A_ACCOUNT) + 1)
             writer.write(f"GET /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             if b" 200 " not in head.split(b"\r\n", 1)[0]:

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Start everything, say where it is, and wait for SIGTERM or SIGINT."""
+    """Start everything, write the state file and wait for SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -83,7 +83,7 @@ async def run(options: argparse.Namespace) -> None:
 def _servers(
     world: World, snapshots: Snapshots, delivery: Delivery, postbox: Postbox, files: tls.Certificates, ports: Ports
 ) -> dict[str, Server]:
-    """Every listener by its name; `_http` for the plain ones."""
+    """Return every listener by its name; names that end in `_http` are without TLS."""
     apps: dict[str, ASGIApp] = {
         "salesforce": http_app.app(world),
         "whmcs": whmcs.app(world),
@@ -111,7 +111,7 @@ async def _running(servers: list[Server]) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _bus(world: World, files: tls.Certificates, ports: Ports) -> AsyncIterator[dict[str, int]]:
-    """The Pub/Sub API, over TLS and plain; yields its ports."""
+    """Serve the Pub/Sub API with and without TLS, and yield its ports."""
     server = grpc.aio.server(options=GRPC_OPTIONS)
     PubSub(world).add_to(server)
     pair = (files.key_file.read_bytes(), files.certificate_file.read_bytes())
@@ -126,7 +126,7 @@ async def _bus(world: World, files: tls.Certificates, ports: Ports) -> AsyncIter
 
 
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Until told to stop, or until a background task failed, which is raised."""
+    """Wait for the signal to stop. Raise the error of a background task that failed."""
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in (waiting, *tasks):

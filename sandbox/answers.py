@@ -1,4 +1,4 @@
-"""How the control surface spells JSON."""
+"""JSON answers of the control surface."""
 
 import json
 from typing import Any
@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse
 
 
 class ControlResponse(JSONResponse):
-    """JSON that can also show a lone surrogate, which the records of a rude upstream may hold."""
+    """A JSON response that can hold a lone surrogate, as records of a broken upstream may."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """Render the body."""
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""The log of what each upstream was asked, by whom: the proof that a query asked nobody."""
+"""The log of calls to each upstream: the proof that a query called none."""
 
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from sandbox.clock import Clock
 
 KEPT_CALLS = 20_000
 READS = ("get", "query", "token", "pubsub", "sobjects.get", "sobjects.read", "version", "list", "auth", "mvno/get")
-"""How the names of operations begin that change nothing."""
+"""Prefixes of the names of operations that change nothing."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Call:
 
 
 class Calls:
-    """The latest calls, the oldest dropped first; the total counts all of them."""
+    """The most recent calls, the oldest dropped first. The total counts all of them since the log was last cleared."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -34,14 +34,14 @@ class Calls:
         """How many calls may have changed something: what persistence watches."""
 
     def record(self, upstream: str, operation: str, *, user_agent: str = "", detail: str = "") -> None:
-        """Note one call. `detail` must hold no secret and no personal data."""
+        """Log one call. `detail` must hold no secret and no personal data."""
         self._number += 1
         self.writes += not operation.lower().startswith(READS)
         at = self._clock.now().isoformat(timespec="milliseconds")
         self._kept.append(Call(self._number, at, upstream, operation, user_agent, detail))
 
     def listed(self, upstream: str = "", operation: str = "") -> dict[str, Any]:
-        """The calls to an upstream (all when empty), oldest first, and how many there were."""
+        """Return the calls to an upstream (to all when empty), oldest first, and their number."""
         found = [
             asdict(call)
             for call in self._kept
@@ -51,6 +51,6 @@ class Calls:
         return {"total": total, "calls": found}
 
     def clear(self) -> None:
-        """Start the log anew."""
+        """Clear the log and restart its numbers."""
         self._kept.clear()
         self._number = 0

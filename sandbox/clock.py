@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 TOKYO = ZoneInfo("Asia/Tokyo")
-"""Where the stand-ins' servers are; WHMCS and Freebit write local times without saying so."""
+"""The zone of the stand-ins' servers. WHMCS and Freebit write local times without a zone."""
 
 
 class Clock:
@@ -14,13 +14,13 @@ class Clock:
         self.offset_seconds = 0.0
 
     def now(self) -> datetime:
-        """An aware instant in UTC."""
+        """Return the current instant, aware, in UTC."""
         return datetime.now(UTC) + timedelta(seconds=self.offset_seconds)
 
     def local(self) -> datetime:
-        """The same instant as the servers' wall clock has it, without a zone."""
+        """Return the same instant as the servers' wall clocks show it, without a zone."""
         return self.now().astimezone(TOKYO).replace(tzinfo=None, microsecond=0)
 
     def today(self) -> date:
-        """The servers' date."""
+        """Return the servers' date."""
         return self.local().date()

@@ -1,4 +1,4 @@
-"""The control surface: what staff, customers and fate do to the upstreams, by plain HTTP on loopback."""
+"""The control surface: what staff, customers and the network do to the upstreams, over plain HTTP on loopback."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from sandbox import fault_requests, rudeness
 from sandbox.answers import ControlResponse
-from sandbox.faults import BadFault
+from sandbox.faults import requests, rudeness
+from sandbox.faults.scripted import BadFault
 from sandbox.freebit import control as freebit_control
 from sandbox.postbox import Postbox
 from sandbox.salesforce.control import control as salesforce_control
@@ -25,7 +25,7 @@ Handler = Callable[[World, Request], Awaitable[Any]]
 
 
 def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
-    """All of it."""
+    """Build the application with the routes of every upstream."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -42,8 +42,8 @@ def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
         route("/faults", "POST", _add_fault),
         route("/faults", "DELETE", _clear_faults),
         route("/rudeness", "GET", _rudeness),
-        route("/rudeness", "POST", _be_rude),
-        route("/rudeness", "DELETE", _be_polite),
+        route("/rudeness", "POST", _set_rudeness),
+        route("/rudeness", "DELETE", _clear_rudeness),
         route("/calls", "GET", _calls),
         route("/calls", "DELETE", _clear_calls),
         Mount("/salesforce", routes=salesforce_control.routes(world)),
@@ -69,7 +69,7 @@ async def _clock(world: World, request: Request) -> Any:
 
 
 async def _set_clock(world: World, request: Request) -> Any:
-    """`offset_seconds` from the machine's time, or `advance_seconds` from where it is."""
+    """Set the clock: `offset_seconds` from the machine's time, or `advance_seconds` from its present offset."""
     body = await request.json()
     try:
         offset = float(body.get("offset_seconds", world.clock.offset_seconds))
@@ -85,7 +85,7 @@ async def _faults(world: World, request: Request) -> Any:
 
 async def _add_fault(world: World, request: Request) -> Any:
     try:
-        world.faults.add(fault_requests.parse(await request.json()))
+        world.faults.add(requests.parse(await request.json()))
     except BadFault as error:
         raise HTTPException(422, str(error)) from error
     return await _faults(world, request)
@@ -97,13 +97,13 @@ async def _clear_faults(world: World, request: Request) -> Any:
 
 
 async def _rudeness(world: World, request: Request) -> Any:
-    """What it is set to, and what calls, webhooks, pages and events met; a rate of 0 when it is off."""
+    """Show the random faults that are set and what calls, webhooks, pages and events met. A rate of 0 means off."""
     shown = world.rudeness.shown() if world.rudeness else {"rate": 0.0}
     return shown | {"spoilt_events": list(world.faults.spoilt)}
 
 
-async def _be_rude(world: World, request: Request) -> Any:
-    """`rate`, `kinds`, `seed`, `upstreams`: from now on answers meet faults at random."""
+async def _set_rudeness(world: World, request: Request) -> Any:
+    """Switch random faults on: `rate`, `kinds`, `seed`, `upstreams`."""
     try:
         world.set_rudeness(rudeness.parse(await request.json()))
     except BadFault as error:
@@ -111,8 +111,8 @@ async def _be_rude(world: World, request: Request) -> Any:
     return await _rudeness(world, request)
 
 
-async def _be_polite(world: World, request: Request) -> Any:
-    """No more random faults; answers what they came to."""
+async def _clear_rudeness(world: World, request: Request) -> Any:
+    """Switch random faults off and return what they did."""
     shown = await _rudeness(world, request)
     world.set_rudeness(None)
     return shown

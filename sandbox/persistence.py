@@ -1,4 +1,4 @@
-"""Snapshots: what an upstream acknowledged survives even a `kill -9` of the sandbox.
+"""Snapshots: what an upstream acknowledged survives a `kill -9` of the sandbox.
 
 An answer leaves only after the change it reports is in a file; concurrent changes share one write. Upstreams are
 pickled one by one, and only those that changed.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.gate import Unanswered
+from sandbox.faults.gate import Unanswered
 from sandbox.world import SECTIONS, World
 
 IDLE_SECONDS = 0.25
@@ -23,7 +23,7 @@ MOST_LOAD = 0.4
 
 
 class Snapshots:
-    """The world's data in files of one directory; volatile, nothing is ever written."""
+    """The world's data in files of one directory. A volatile one never writes."""
 
     def __init__(self, world: World, directory: Path, *, volatile: bool = False) -> None:
         self._world = world
@@ -38,7 +38,7 @@ class Snapshots:
         return self._directory / f"{section}.pickle"
 
     def load(self) -> bool:
-        """Take over what an earlier life left; whether there was anything usable."""
+        """Load what an earlier process left. Return whether there was anything usable."""
         try:
             found = {name: pickle.loads(self._path(name).read_bytes()) for name in SECTIONS}  # noqa: S301 our own
         except FileNotFoundError:
@@ -50,7 +50,7 @@ class Snapshots:
         return True
 
     def _dirty(self) -> list[str]:
-        """Sections that are newer than their file."""
+        """Return the sections that are newer than their file."""
         return [name for name in SECTIONS if self._mark(name) != self._written.get(name)]
 
     def _mark(self, name: str) -> tuple[object, int]:
@@ -58,7 +58,7 @@ class Snapshots:
         return id(section), section.revision
 
     async def flush(self) -> None:
-        """Return when everything that has changed until now is in a file."""
+        """Return when every change until now is in a file."""
         if self._volatile or not self._dirty():
             return
         if self._next is None:
@@ -85,20 +85,22 @@ class Snapshots:
             os.replace(temporary, self._path(name))
 
     async def run(self) -> None:
-        """Also write what changed without an answer, until cancelled."""
+        """Write changes that no answer waited for, until cancelled."""
         while True:
             await asyncio.sleep(IDLE_SECONDS)
             await self.flush()
 
 
 class Durable:
-    """An ASGI application whose answers wait until what they report is safe."""
+    """An ASGI application whose answers wait until the change that they report is in a file."""
 
     def __init__(self, app: ASGIApp, snapshots: Snapshots) -> None:
         self._app = app
         self._snapshots = snapshots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. What changed is in a file before the answer begins."""
+
         async def after_flush(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await self._snapshots.flush()

@@ -1,10 +1,10 @@
-"""What the stand-ins need of the world around them."""
+"""The world as the stand-ins see it."""
 
 from typing import Protocol
 
 from sandbox.calls import Calls
 from sandbox.clock import Clock
-from sandbox.faults import Faults
+from sandbox.faults.scripted import Faults
 from sandbox.freebit.state import Freebit
 from sandbox.whm.state import Whm
 from sandbox.whmcs.install import Install

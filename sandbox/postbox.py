@@ -1,4 +1,4 @@
-"""A mail server that delivers to nobody: what the portal mails can be read on the control surface."""
+"""A mail server that delivers nothing: the portal's mails can be read on the control surface."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ KEPT = 1_000
 
 
 class Postbox:
-    """Mails in the order they came, the latest first when shown. `refusal` is answered instead of taking any."""
+    """Received mails, listed newest first. While `refusal` is set it is the answer to every mail."""
 
     def __init__(self) -> None:
         self.mails: deque[dict[str, str]] = deque(maxlen=KEPT)
         self.refusal = ""
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Take a mail, or refuse it."""
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - the name that aiosmtpd calls
+        """Store a mail, or refuse it."""
         if self.refusal:
             return self.refusal
         content: Any = envelope.content
@@ -49,7 +49,7 @@ class Postbox:
             server.close()
 
     def routes(self) -> list[Route]:
-        """The control surface, to be mounted under /mail."""
+        """Return the routes of the control surface, to be mounted under /mail."""
         return [
             Route("/", self._list, methods=["GET"]),
             Route("/", self._clear, methods=["DELETE"]),
@@ -57,7 +57,7 @@ class Postbox:
         ]
 
     async def _list(self, request: Request) -> JSONResponse:
-        """`?to=` one recipient's."""
+        """List the mails; `?to=` selects one recipient."""
         wanted = request.query_params.get("to")
         return JSONResponse({"mails": [each for each in reversed(self.mails) if wanted in (None, each["to"])]})
 
@@ -67,6 +67,6 @@ class Postbox:
         return JSONResponse({"mails": []})
 
     async def _refuse(self, request: Request) -> JSONResponse:
-        """`{"answer": "451 try later"}` from now on; empty to take mails again."""
+        """Refuse mails with `{"answer": "451 try later"}` from now on; an empty answer accepts them again."""
         self.refusal = str((await request.json()).get("answer") or "")
         return JSONResponse({"refusal": self.refusal})

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sandbox.gate import ABORT
+from sandbox.faults.gate import ABORT
 from sandbox.tls import Certificates
 
 KEEP_ALIVE_SECONDS = 120

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 LOWEST, HIGHEST = 20_000, 31_999
-"""Below what the system hands out to outgoing connections: nobody takes our ports while we are away."""
+"""Below the range of outgoing connections, so that no other process takes the ports during a restart."""
 ATTEMPTS = 200
 PATIENCE_SECONDS = 10.0
 
@@ -21,9 +21,9 @@ class Ports:
         self._known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
 
     def listening(self, name: str) -> socket.socket:
-        """A bound socket: on the port of this name, or on a free one when it has none or somebody else took it.
+        """Bind a socket: on the known port of this name, or on a free one when it has none or another process took it.
 
-        The sandbox before this one may be dying still, which takes a moment on a busy machine.
+        The previous sandbox may still be shutting down, which takes a moment on a busy machine.
         """
         bound = self._known_again(self._known[name]) if name in self._known else None
         for _ in range(ATTEMPTS):
@@ -34,7 +34,7 @@ class Ports:
         raise OSError(f"no free port between {LOWEST} and {HIGHEST}")
 
     def _known_again(self, port: int) -> socket.socket | None:
-        """The port of an earlier life, waited for within what is left of one patience for all of them."""
+        """Bind the port of the previous process. One time limit covers the waits for all ports."""
         while (bound := _bound(port)) is None:
             now = time.monotonic()
             self._patient_until = self._patient_until or now + PATIENCE_SECONDS
@@ -44,7 +44,7 @@ class Ports:
         return bound
 
     def number(self, name: str) -> int:
-        """A port for a server that binds by itself."""
+        """Return a port for a server that binds by itself."""
         with self.listening(name) as probe:
             return int(probe.getsockname()[1])
 

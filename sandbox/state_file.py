@@ -1,4 +1,4 @@
-"""What an outside program needs to drive the sandbox, as one JSON file that appears when everything listens."""
+"""The state file: what an outside program needs to drive the sandbox, as JSON. It appears when everything listens."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def describe(world: World, ports: dict[str, int], *, ca_file: Path, private_key:
 
 
 def customers(people: Sequence[Person]) -> list[dict[str, Any]]:
-    """The sample customers; ids as text, `whmcs_client_id` null for who can sign up."""
+    """Return the sample customers. Ids are text; `whmcs_client_id` is null for those who can sign up."""
     return [_customer(person) for person in people]
 
 
@@ -73,7 +73,7 @@ def _customer(person: Person) -> dict[str, Any]:
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
-    """Write it whole or not at all; it holds credentials, so only the owner reads it."""
+    """Write the file atomically, readable by its owner alone, because it holds credentials."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
     temporary.touch(mode=0o600)

@@ -23,7 +23,7 @@ class Certificates:
 
 
 def certificates(directory: Path) -> Certificates:
-    """The files in `directory`, made when they are not there."""
+    """Return the files in `directory`, created when they are missing."""
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
     if not files.key_file.exists():
         _make(files)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sandbox.calls import Calls
 from sandbox.clock import Clock
-from sandbox.faults import Faults
+from sandbox.faults.rudeness import Rudeness
+from sandbox.faults.scripted import Faults
 from sandbox.freebit.state import Freebit
-from sandbox.rudeness import Rudeness
 from sandbox.salesforce import connected_app
 from sandbox.salesforce.org import seed as salesforce_seed
 from sandbox.salesforce.org.org import Org
@@ -76,7 +76,7 @@ class World:
         self.rudeness = self.faults.chance = rudeness
 
     def reset(self) -> None:
-        """Back to the seed. Replay ids from before mean nothing any more; faults, calls and the clock start anew.
+        """Return to the seed. Replay ids from before are unknown; faults, calls and the clock are reset.
 
         WHMCS keeps its address and its webhook target.
         """

@@ -33,7 +33,7 @@ raised.listen()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back at all other tests runs after them."""
+    """Run the test that looks back at all others after them."""
     raised.last(items, "test_every_documented_error_was_raised")
 
 
@@ -79,7 +79,7 @@ def engines() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def sandbox_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The sandbox as a process, and what it says of itself."""
+    """The sandbox as a process, and its state file."""
     home = tmp_path_factory.mktemp("sandbox")
     state_file = home / "state.json"
     argv = [sys.executable, "-m", "sandbox", "--state-file", str(state_file), "--dir", str(home)]
@@ -120,13 +120,13 @@ class Sandbox:
         (await self.control.delete("/faults")).raise_for_status()
 
     async def calls(self, upstream: str = "") -> list[dict[str, Any]]:
-        """What the upstreams were asked."""
+        """Return the calls that the upstreams received."""
         response = await self.control.get("/calls", params={"upstream": upstream} if upstream else {})
         found: list[dict[str, Any]] = response.json()["calls"]
         return found
 
     def customer(self, *, with_whmcs: bool) -> dict[str, Any]:
-        """A sample customer who has a WHMCS client, or has none and can sign up."""
+        """Return a sample customer who has a WHMCS client, or has none and can sign up."""
         customers: list[dict[str, Any]] = self.state["customers"]
         return next(each for each in customers if bool(each["whmcs_client_id"]) == with_whmcs)
 
@@ -144,7 +144,7 @@ async def sandbox(sandbox_state: dict[str, Any]) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def settings(engines: tuple[str, str]) -> Settings:
-    """Settings that start, with upstreams that nobody answers at."""
+    """Settings that start, with upstreams that never answer."""
     required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
     environment = dict.fromkeys(required, "x" * 32)
     return load({**environment, **ANYWHERE, "DATABASE_URL": engines[0], "REDIS_URL": engines[1]})
@@ -181,7 +181,7 @@ async def pool(session_pool: asyncpg.Pool) -> asyncpg.Pool:
 
 
 async def _empty(connection: Any, tables: list[str]) -> None:
-    """Only what holds anything: TRUNCATE makes new files for every table it is told of."""
+    """Empty the tables that hold anything: TRUNCATE makes new files for every table that it names."""
     question = " UNION ALL ".join(f"SELECT '{name}' AS name WHERE EXISTS (SELECT FROM {name})" for name in tables)
     if full := [row["name"] for row in await connection.fetch(question)]:
         await connection.execute("SET session_replication_role = replica")  # the audit log refuses it
@@ -206,6 +206,6 @@ async def redis(engines: tuple[str, str]) -> AsyncIterator[Redis]:
 async def resources(
     sandbox: Any, sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis
 ) -> AsyncIterator[Resources]:
-    """What a process of a portal has that talks to the sandbox."""
+    """The resources of a process of a portal that talks to the sandbox."""
     async with open_resources(sandbox_settings, pool_size=12) as opened:
         yield opened

@@ -32,7 +32,7 @@ class Roles(NamedTuple):
 
 
 def of(url: str, role: str) -> str:
-    """The address of the test's database for a role."""
+    """Return the URL of the test's database for a role."""
     _, _, rest = url.partition("://")
     return f"postgresql://{role}:secret@{rest.rpartition('@')[2].rpartition('/')[0]}/audit_test"
 
@@ -100,7 +100,7 @@ REFUSED = [
 
 
 async def attack(connection: Any, statement: str) -> None:
-    """What somebody with the role tries, and what it would be good for."""
+    """Run a statement as the role, and then the change it would permit."""
     await connection.execute(statement)
     await connection.execute("UPDATE portal.audit SET outcome = 'ok'")
 

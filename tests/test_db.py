@@ -1,13 +1,18 @@
-"""Which failures of Postgres are its own and pass, and that both ends of a connection notice when the other is gone."""
+"""Failures of Postgres that are temporary, and connections whose ends both notice when the other is gone."""
 
 import asyncio
 import socket
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 from asyncpg.exceptions import PostgresError
 
-from app.db import connect, is_outage, open_pool
+from app.db import connect, is_outage, open_pool, row, rows
 
 OUTAGES = (
     *(
@@ -109,3 +114,42 @@ async def test_a_database_that_only_reads_is_an_outage(pool: asyncpg.Pool) -> No
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refused:
             await connection.execute("INSERT INTO ingest.progress (operation) VALUES ('x')")
     assert is_outage(refused.value)
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    number: int
+    account_id: UUID
+    amount: Decimal
+    at: datetime
+    body: bytes
+    data: dict[str, Any]
+    note: str | None = None
+
+
+_FETCHED = """
+SELECT n AS number, '5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66'::uuid AS account_id, 1.50::numeric AS amount,
+       'epoch'::timestamptz AS at, 'x'::bytea AS body, '{"a": [1]}'::jsonb AS data, NULL::text AS note
+FROM generate_series(1, $1::int) AS n
+"""
+
+
+async def test_rows_become_structs_of_the_columns_types(pool: asyncpg.Pool) -> None:
+    first, second = await rows(pool, Fetched, _FETCHED, 2)
+    account_id, at = UUID("5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66"), datetime(1970, 1, 1, tzinfo=UTC)
+    assert first == Fetched(1, account_id, Decimal("1.50"), at, b"x", {"a": [1]})
+    assert second.number == 2
+    assert await row(pool, Fetched, _FETCHED, 1) == first
+    assert await row(pool, Fetched, _FETCHED, 0) is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT '1' AS count, 0.0::float8 AS oldest", "SELECT 1 AS count", "SELECT NULL::int AS count, 0.0 AS oldest"],
+)
+async def test_a_row_of_another_shape_is_refused(pool: asyncpg.Pool, query: str) -> None:
+    class Backlog(msgspec.Struct):
+        count: int
+        oldest: float
+
+    with pytest.raises(msgspec.ValidationError):
+        await row(pool, Backlog, query)

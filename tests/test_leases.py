@@ -1,4 +1,4 @@
-"""Locks: tried and never waited for, proven while they are held, and lost by whoever is frozen."""
+"""Locks: tried and never waited for, proven while they are held, and lost by a frozen holder."""
 
 import asyncio
 import time
@@ -15,6 +15,7 @@ from app.ingest.apply import drain
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox, shard_of
 from app.leases import Lock, Lost
+from app.lock_numbers import LockSpace
 from app.settings import Settings
 from tests.fixtures import changes
 
@@ -46,7 +47,7 @@ async def until(true: Any) -> None:
 async def test_a_shard_that_somebody_else_drains_is_left_to_them_at_once(pool: asyncpg.Pool) -> None:
     hint = changes.change("whmcs", "service", "5")
     await Inbox(pool, quiet).submit([hint])
-    async with somebody_else(pool, Lock(drain.LOCK_SPACE, shard_of(hint))):
+    async with somebody_else(pool, Lock(LockSpace.DRAIN, shard_of(hint))):
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await drain.drain(pool, shard_of(hint), nobody, quiet, nobody) == 0
     assert await drain.drain(pool, shard_of(hint), nobody, quiet, nobody) == 1

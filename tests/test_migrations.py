@@ -33,7 +33,7 @@ async def test_migrations_go_up_from_zero_and_back(engines: tuple[str, str]) -> 
         assert await schemas(url) == set()
 
 
-async def test_every_table_and_schema_tells_analysts_what_it_is(engines: tuple[str, str]) -> None:
+async def test_every_table_and_schema_has_a_comment_for_analysts(engines: tuple[str, str]) -> None:
     connection = await asyncpg.connect(engines[0])
     silent = await connection.fetch(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "

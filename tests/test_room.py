@@ -10,7 +10,7 @@ from app.room import Room
 
 
 async def occupied(room: Room, holder: str, count: int) -> Callable[[], None]:
-    """That many who stay, and how to send them away."""
+    """Take that many places, and return a function that frees them."""
     leave, here = asyncio.Event(), [asyncio.Event() for _ in range(count)]
 
     async def stay(inside: asyncio.Event) -> None:
@@ -46,7 +46,7 @@ async def test_one_holder_gets_its_share_and_leaves_the_rest_to_others() -> None
     assert await free(room, "hana")
 
 
-async def test_who_waits_for_its_own_share_keeps_no_place_from_anybody() -> None:
+async def test_waiting_for_its_own_share_takes_no_place_from_others() -> None:
     room = Room(3, 2, wait_seconds=5)
     away = await occupied(room, "hana", 2)
     waiting = [asyncio.create_task(free(room, "hana")) for _ in range(50)]
@@ -66,7 +66,7 @@ async def test_all_places_together_are_bounded_and_the_wait_is_too() -> None:
 
 
 @pytest.mark.parametrize("waits_for", ["its own", "all"])
-async def test_who_gives_up_waiting_or_fails_leaves_nothing_behind(waits_for: str) -> None:
+async def test_giving_up_or_failing_frees_the_place(waits_for: str) -> None:
     room = Room(1, 1, wait_seconds=5)
     away = await occupied(room, "hana", 1)
     waiting = asyncio.create_task(free(room, "hana" if waits_for == "its own" else "ken"))

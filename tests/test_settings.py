@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
 
 def filled() -> dict[str, str]:
-    """The smallest environment that starts."""
+    """Return the smallest environment that starts."""
     required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
     return dict.fromkeys(required, "x" * 32)
 

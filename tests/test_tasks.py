@@ -5,12 +5,13 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 
 from app import tasks
 
 HANGS_AT_ITS_END = """
 import time
-from app import notify
+from app.processes import sd_notify as notify
 notify.END_SECONDS = 1.0
 with notify.guarded(0):
     pass
@@ -71,3 +72,27 @@ def test_a_process_that_hangs_while_it_ends_is_ended_with_its_stacks() -> None:
     )
     assert done.returncode == 1
     assert "Timeout" in done.stderr
+
+
+async def test_a_background_task_that_fails_is_logged_at_once_and_closing_ends_a_running_one() -> None:
+    async def fail() -> None:
+        raise ValueError("spoiled")
+
+    ended = asyncio.Event()
+
+    async def run() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    with structlog.testing.capture_logs() as logs:
+        failing, running, idle = (tasks.Background(name) for name in ("failing", "running", "idle"))
+        failing.start(fail())
+        running.start(run())
+        await asyncio.sleep(0.01)
+        assert [(each["event"], each["task"]) for each in logs] == [("background_task_failed", "failing")]
+        for each in (failing, running, idle):
+            await each.close()
+    assert ended.is_set()
+    assert len(logs) == 1

@@ -1,4 +1,7 @@
-"""One question for all who ask in one turn of the event loop. Nothing is kept: the answer is newer than the asking."""
+"""One read for all callers of one turn of the event loop.
+
+Nothing is cached: the answer is newer than the call.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -9,15 +12,15 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Batcher(Generic[KeyT, AnswerT]):
-    """Asks `read` for many keys at once; it answers every one of them."""
+    """Collects keys and reads them with one call of `read`, which answers every one of them."""
 
     def __init__(self, read: Callable[[Sequence[KeyT]], Awaitable[Mapping[KeyT, AnswerT]]]) -> None:
         self._read = read
         self._next: dict[KeyT, list[asyncio.Future[AnswerT]]] = {}
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def ask(self, key: KeyT) -> AnswerT:
-        """The answer for one key."""
+    async def load(self, key: KeyT) -> AnswerT:
+        """Return the answer for one key."""
         loop = asyncio.get_running_loop()
         if not self._next:
             loop.call_soon(self._begin)
@@ -40,5 +43,5 @@ class Batcher(Generic[KeyT, AnswerT]):
             return
         for key, futures in wanted.items():
             for future in futures:
-                if not future.done():  # whoever asked may have gone
+                if not future.done():  # the caller may have been cancelled
                     future.set_result(found[key])

@@ -1,9 +1,10 @@
-"""What changed, heard from Postgres at the commit, and for how long silence may be believed.
+"""Change notifications from Postgres, and a lease that says how long silence may be trusted.
 
 Triggers notify every process of whatever changes what a customer may see, in the transaction that changes it. A process
-may answer from memory only while it *holds a lease*: the connection that hears answered a ping which was sent no longer
-than `LEASE_SECONDS` ago. A notification of a commit before the ping comes before the ping's answer, so what is served
-under the lease is at most that old; who must be sure that everybody has heard waits that long (`heard_everywhere`).
+may answer from memory only while it *holds a lease*: its listening connection answered a ping that was sent no longer
+than `LEASE_SECONDS` ago. A notification of a commit before the ping arrives before the ping's answer, so what is served
+under the lease is at most that old. A command that must be sure that every process was notified waits that long
+(`heard_everywhere`).
 """
 
 import asyncio
@@ -13,69 +14,70 @@ from time import monotonic
 
 import structlog
 
-from app import tasks
 from app.db import connect, is_outage
+from app.tasks import Background
 
 CHANNEL = "portal_changed"
 LEASE_SECONDS = 0.05
 PING_SECONDS = 0.012
-"""Between the answer to a ping and the next ping, while anybody asks."""
+"""Between the answer to a ping and the next ping, while there are requests."""
 IDLE_PING_SECONDS = 1.0
 PATIENCE_SECONDS = 0.25
-"""How long a request waits for a lease that has run out before it is answered without memory: under load that costs
-more than waiting, and so more load."""
+"""How long a request waits for an expired lease before it bypasses memory, which costs more and so adds load."""
 RETRY_SECONDS = 0.5
 _PING = f"SELECT '{CHANNEL}' IN (SELECT pg_listening_channels())"
-"""False through a pooler that gave the session to somebody else: then nothing is heard."""
+"""False through a pooler that gave the session to another client: then no notification arrives."""
 
 log = structlog.get_logger()
 
 
 async def heard_everywhere() -> None:
-    """After a commit: once this returns, no process answers from what it knew before."""
+    """Wait after a commit until no process answers from what it knew before."""
     await asyncio.sleep(LEASE_SECONDS)
 
 
-def _nobody(word: str) -> None:
-    """Who is told before somebody listens."""
+def _ignore(word: str) -> None:
+    """Ignore notifications until `open` is called."""
 
 
 class Lease:
-    """One connection of a process that hears of changes."""
+    """The listening connection of a process."""
 
     def __init__(self) -> None:
-        self._forget: Callable[[str], None] = _nobody
+        self._forget: Callable[[str], None] = _ignore
         self._pinged_at = float("-inf")
         self._used = False
-        self._asked, self._renewed = asyncio.Event(), asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._wanted, self._renewed = asyncio.Event(), asyncio.Event()
+        self._background = Background("lease")
 
     def open(self, database_url: str, forget: Callable[[str], None]) -> None:
-        """Begin to hear, and go on after any interruption, until `close`. `forget(word)` is told what changed, `*` for
-        everything."""
+        """Begin to listen, and reconnect after any interruption until `close`.
+
+        `forget(word)` is called with what changed, `*` for everything.
+        """
         self._forget = forget
-        self._task = asyncio.create_task(self._listen_for_ever(database_url))
+        self._background.start(self._keep_listening(database_url))
 
     async def close(self) -> None:
-        """Stop hearing."""
-        await tasks.end(self._task)
+        """Stop listening."""
+        await self._background.close()
 
     def holds(self) -> bool:
-        """Whether memory may be believed at this instant."""
+        """Return true if memory may be trusted at this instant."""
         self._used = True
         return monotonic() - self._pinged_at < LEASE_SECONDS
 
     async def held(self) -> bool:
-        """The same, after a short wait for a lease that has run out."""
+        """Return the same, after a short wait if the lease has expired."""
         if self.holds():
             return True
-        self._asked.set()
+        self._wanted.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._renewed.wait()
         return self.holds()
 
-    async def _listen_for_ever(self, database_url: str) -> None:
+    async def _keep_listening(self, database_url: str) -> None:
         while True:
             try:
                 await self._listen(database_url)
@@ -90,7 +92,7 @@ class Lease:
     async def _listen(self, database_url: str) -> None:
         connection = await connect(database_url, "portal-watch")
         try:
-            await connection.add_listener(CHANNEL, self._hear)
+            await connection.add_listener(CHANNEL, self._on_notification)
             self._forget("*")
             ping = await connection.prepare(_PING)
             while True:
@@ -110,10 +112,10 @@ class Lease:
         if not self._used:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_PING_SECONDS):
-                    await self._asked.wait()
+                    await self._wanted.wait()
         self._used = False
-        self._asked.clear()
+        self._wanted.clear()
 
-    def _hear(self, connection: object, pid: int, channel: str, payload: object) -> None:
+    def _on_notification(self, connection: object, pid: int, channel: str, payload: object) -> None:
         for word in str(payload).split():
             self._forget(word)

@@ -1,7 +1,7 @@
-"""Small facts that a process knows under a lease (`app/cache/lease.py`): read many at once, forgotten singly.
+"""A read-through cache for small facts, valid under a lease (`app/cache/lease.py`).
 
-All who ask for the same thing share one answer. What is forgotten while it is being read is not kept, and who asks
-after that asks anew.
+Facts are read in batches and forgotten one by one. Concurrent callers share one read. A fact that is forgotten while it
+is being read is not cached, and the next caller reads it again.
 """
 
 import asyncio
@@ -14,43 +14,43 @@ Fact = TypeVar("Fact")
 
 
 class ReadThrough(Generic[Fact]):
-    """Facts by key, at most `most`; the one known for the longest time goes first. Absence is not remembered."""
+    """Facts by key, at most `most`, oldest evicted first. Absence is not cached."""
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, Fact]]], most: int) -> None:
         async def read_all(keys: Sequence[str]) -> Mapping[str, Fact | None]:
             return {**dict.fromkeys(keys), **await read(keys)}
 
-        self._together, self._most = Batcher(read_all), most
+        self._batcher, self._most = Batcher(read_all), most
         self._facts: dict[str, Fact] = {}
-        self._asked: dict[str, asyncio.Task[Fact | None]] = {}
+        self._reading: dict[str, asyncio.Task[Fact | None]] = {}
         self.get = self._facts.get
 
     def __len__(self) -> int:
         return len(self._facts)
 
     def forget(self, key: str) -> None:
-        """It changed."""
+        """Drop a fact that changed."""
         self._facts.pop(key, None)
-        self._asked.pop(key, None)
+        self._reading.pop(key, None)
 
     def forget_all(self) -> None:
-        """Anything may have changed."""
+        """Drop all facts, because anything may have changed."""
         self._facts.clear()
-        self._asked.clear()
+        self._reading.clear()
 
     async def read(self, key: str) -> Fact | None:
-        """The fact as it is now."""
-        task = self._asked.get(key)
+        """Return the fact as it is now."""
+        task = self._reading.get(key)
         if task is None:
-            task = self._asked[key] = asyncio.create_task(self._together.ask(key))
+            task = self._reading[key] = asyncio.create_task(self._batcher.load(key))
             task.add_done_callback(lambda done: self._keep(key, done))
         return await asyncio.shield(task)
 
     def _keep(self, key: str, done: "asyncio.Task[Fact | None]") -> None:
         fact = None if done.cancelled() or done.exception() else done.result()
-        if self._asked.get(key) is not done:
+        if self._reading.get(key) is not done:
             return
-        del self._asked[key]
+        del self._reading[key]
         if fact is None:
             return
         while len(self._facts) >= self._most:

@@ -1,8 +1,9 @@
-"""Redis as an option: nobody waits for a Redis that hangs, is gone or refuses, and no error of its own reaches anybody.
+"""Redis as an optional dependency, behind a circuit breaker.
 
-Every use goes through `GuardedRedis`, whose commands raise nothing but `RedisError`. The first that fails because of
-the server opens the breaker: from then on every command fails at once, until a probe in the background, a write,
-succeeds. What Redis says of one command or one key alone opens nothing.
+No request waits for a Redis that hangs, is gone or refuses, and none of its errors reaches a customer. Every use goes
+through `GuardedRedis`, whose commands raise nothing but `RedisError`. The first one that fails because of the server
+opens the breaker: from then on every command fails at once, until a probe in the background, a write, succeeds. An
+error about one command or one key leaves the breaker closed.
 """
 
 import asyncio
@@ -34,11 +35,11 @@ from redis.exceptions import (
 from app import tasks
 
 PATIENCE_SECONDS = 1.0
-"""How long a command may take, its connection included."""
+"""How long a command may take, including its connection."""
 FIRST_PROBE_SECONDS = 0.5
 LONGEST_PROBE_SECONDS = 5.0
-TELL_SECONDS = 10.0
-"""Between two lines of the log about commands that failed by themselves."""
+LOG_SECONDS = 10.0
+"""Minimum interval between log lines about commands that failed by themselves."""
 PROBE = ("SET", "portal:probe", "1", "EX", "10")
 _REFUSALS = {
     BusyLoadingError: "LOADING",
@@ -57,7 +58,10 @@ log = structlog.get_logger()
 
 
 class RedisState(Struct, frozen=True):
-    """`refusing`: it answers and does not do what it is asked. `reason` is Redis's own word, or the kind of failure."""
+    """State of the server. `refusing`: it answers but does not execute commands.
+
+    `reason` is Redis's own word, or the kind of failure.
+    """
 
     state: Literal["ok", "refusing", "away"]
     reason: str = ""
@@ -67,11 +71,11 @@ OK = RedisState("ok")
 
 
 class RedisCannot(RedisError):
-    """Redis was not asked, because it is known to fail, or failed in a way its library has no word for."""
+    """Redis was not called because it is known to fail, or failed in a way its library has no error for."""
 
 
 def state_of(error: BaseException) -> RedisState | None:
-    """What an error says of the server; None when it is about one command or key alone."""
+    """Return what an error says about the server; None when it is about one command or key alone."""
     for kind, word in _REFUSALS.items():
         if isinstance(error, kind):
             return RedisState("refusing", word)
@@ -83,42 +87,42 @@ def state_of(error: BaseException) -> RedisState | None:
 
 
 class Breaker:
-    """Whether a process asks Redis at all. All its clients share one."""
+    """The circuit breaker before Redis, shared by all clients of a process."""
 
     def __init__(self) -> None:
         self.state = OK
-        self.asked = 0
-        """Commands that Redis was really asked, probes included."""
+        self.calls = 0
+        """Commands actually sent to Redis, probes included."""
         self._probe: Callable[[], Awaitable[Any]] | None = None
         self._probe_at, self._pause_seconds = 0.0, FIRST_PROBE_SECONDS
         self._probing: asyncio.Task[None] | None = None
-        self._told_at = -TELL_SECONDS
+        self._logged_at = -LOG_SECONDS
 
     def probe_with(self, probe: Callable[[], Awaitable[Any]]) -> None:
-        """What to ask in order to find out whether Redis is back; the first to say it is kept."""
+        """Set the command that probes whether Redis is back; the first caller's is used."""
         self._probe = self._probe or probe
 
     @property
     def closed(self) -> bool:
-        """Whether Redis may be asked. While it may not, this has it probed now and then."""
+        """True if Redis may be called. While it may not, reading this starts a probe when one is due."""
         if self.state is OK:
             return True
         if time.monotonic() >= self._probe_at and (self._probing is None or self._probing.done()):
-            self._probing = asyncio.create_task(self._look())
+            self._probing = asyncio.create_task(self._run_probe())
         return False
 
-    async def ask(self, command: Callable[[], Awaitable[Any]], patience_seconds: float) -> Any:
-        """Have Redis do something, in time.
+    async def call(self, command: Callable[[], Awaitable[Any]], patience_seconds: float) -> Any:
+        """Run a command within its time-out.
 
         Raises:
-            RedisError: it did not.
+            RedisError: it failed.
         """
         if not self.closed:
             raise RedisCannot(f"Redis is {self.state.state}: {self.state.reason}")
-        return await self._try(command, patience_seconds)
+        return await self._attempt(command, patience_seconds)
 
-    async def _try(self, command: Callable[[], Awaitable[Any]], patience_seconds: float) -> Any:
-        self.asked += 1
+    async def _attempt(self, command: Callable[[], Awaitable[Any]], patience_seconds: float) -> Any:
+        self.calls += 1
         try:
             async with asyncio.timeout(patience_seconds):
                 return await command()
@@ -129,11 +133,11 @@ class Breaker:
             raise RedisCannot(repr(error)) from error
 
     def failed(self, error: BaseException) -> None:
-        """Take note of what went wrong."""
+        """Record a failure: open the breaker if it is about the server."""
         found = state_of(error)
         if found is None:
-            if time.monotonic() - self._told_at > TELL_SECONDS and not isinstance(error, NoScriptError):
-                self._told_at = time.monotonic()
+            if time.monotonic() - self._logged_at > LOG_SECONDS and not isinstance(error, NoScriptError):
+                self._logged_at = time.monotonic()
                 log.warning("redis_command_failed", error=repr(error))
             return
         if self.state is OK:
@@ -146,11 +150,11 @@ class Breaker:
         self._probe_at = time.monotonic() + self._pause_seconds * random.uniform(0.8, 1.2)
         self._pause_seconds = min(self._pause_seconds * 1.5, LONGEST_PROBE_SECONDS)
 
-    async def _look(self) -> None:
+    async def _run_probe(self) -> None:
         if self._probe is None:
             return
         try:
-            await self._try(self._probe, PATIENCE_SECONDS)
+            await self._attempt(self._probe, PATIENCE_SECONDS)
         except RedisError:
             self._wait()
         else:
@@ -158,20 +162,22 @@ class Breaker:
             log.warning("redis_back")
 
     async def close(self) -> None:
-        """Look no more."""
+        """Stop probing."""
         await tasks.end(self._probing)
 
 
 class GuardedRedis(Redis):
-    """The client library's, behind a breaker."""
+    """The library's client behind a breaker."""
 
     breaker: Breaker
     patience_seconds: float
 
     @classmethod
     def open(cls, url: str, breaker: Breaker | None = None, patience_seconds: float = PATIENCE_SECONDS) -> Self:
-        """Connects when it is first asked. The library's own time-outs are for subscriptions, which nothing else
-        bounds; it does not try again what failed."""
+        """Create a client that connects on first use.
+
+        The library's own time-outs are for subscriptions, which nothing else bounds. It does not retry.
+        """
         found = cls.from_url(
             url,
             socket_timeout=patience_seconds + 1,
@@ -186,51 +192,50 @@ class GuardedRedis(Redis):
         return found
 
     async def probe(self) -> None:
-        """Write something, whatever the breaker thinks of it."""
+        """Write a probe key, whatever the state of the breaker."""
         await super().execute_command(*PROBE)  # type: ignore[no-untyped-call]
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """As the library's.
+        """Execute a command through the breaker.
 
         Raises:
             RedisError
         """
         execute: Callable[..., Awaitable[Any]] = super().execute_command
-        return await self.breaker.ask(lambda: execute(*args, **options), self.patience_seconds)
+        return await self.breaker.call(lambda: execute(*args, **options), self.patience_seconds)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "GuardedPipeline":
-        """As the library's."""
+        """Create a pipeline that runs through the breaker."""
         pipe = GuardedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
         pipe.guarded_by = self
         return pipe
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        """Let go of everything."""
+        """Stop probing and close all connections."""
         await self.breaker.close()
         await super().aclose(close_connection_pool)
 
 
 class GuardedPipeline(Pipeline):
-    """The same for many commands at once."""
+    """The library's pipeline behind a breaker."""
 
     guarded_by: GuardedRedis
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """As the library's.
+        """Execute the pipeline through the breaker.
 
         Raises:
             RedisError
         """
         execute, guard = super().execute, self.guarded_by
-        found: list[Any] = await guard.breaker.ask(lambda: execute(raise_on_error), guard.patience_seconds)
+        found: list[Any] = await guard.breaker.call(lambda: execute(raise_on_error), guard.patience_seconds)
         return found
 
 
 async def redis_state(redis: GuardedRedis) -> RedisState:
-    """Whether Redis does what it is asked, found out by a write unless it is known not to. Takes no longer than
-    `PATIENCE_SECONDS`."""
+    """Return the state of Redis, found by a write unless the breaker is open. Takes at most `PATIENCE_SECONDS`."""
     try:
-        await redis.breaker.ask(redis.probe, PATIENCE_SECONDS)
+        await redis.breaker.call(redis.probe, PATIENCE_SECONDS)
     except RedisError as error:
         return redis.breaker.state if redis.breaker.state is not OK else RedisState("refusing", str(error)[:80])
     return OK

@@ -1,7 +1,7 @@
-"""One connection to Redis for what is hot: everything asked for in a turn of the event loop leaves as one write.
+"""One pipelined connection to Redis for hot reads: all commands of one turn of the event loop leave as one write.
 
-Redis only speeds: a command that fails, or finds no connection, answers None at once and is never repeated. A server
-that owes an answer for too long is left, and asked for nothing until it has answered the first words of a new
+Redis is an optimisation only: a command that fails, or finds no connection, returns None at once and is never retried.
+A server that owes an answer for too long is disconnected, and sent nothing until it has answered the handshake of a new
 connection. The client library serves everything else; per command this costs a tenth of it.
 """
 
@@ -14,19 +14,19 @@ import hiredis
 import structlog
 from redis.asyncio.connection import SSLConnection, parse_url
 
-from app import tasks
+from app.tasks import Background
 
 CONNECT_SECONDS = 1.0
 RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 0.25
-"""A server that does not answer for so long is left."""
+"""A server that does not answer for this long is disconnected."""
 MOST_WAITING = 20_000
 
 log = structlog.get_logger()
 
 
 class RedisPipeline(asyncio.Protocol):
-    """The connection: opened, and opened anew after any interruption, until `close`."""
+    """The connection: opened by `open`, and reopened after any interruption until `close`."""
 
     def __init__(self, url: str) -> None:
         self._server = parse_url(url)
@@ -35,37 +35,37 @@ class RedisPipeline(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._reader = hiredis.Reader()
         self._lost = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._looking: asyncio.TimerHandle | None = None
-        self._introduced = False
+        self._background = Background("redis_pipeline")
+        self._checking: asyncio.TimerHandle | None = None
+        self._ready = False
 
     @property
     def works(self) -> bool:
-        """Whether Redis is there, and answers."""
-        return self._transport is not None and self._introduced
+        """True if Redis is connected and has answered the handshake."""
+        return self._transport is not None and self._ready
 
     def open(self) -> None:
-        """Begin to connect."""
-        self._task = asyncio.create_task(self._stay_connected())
+        """Begin to connect in the background."""
+        self._background.start(self._stay_connected())
 
     async def close(self) -> None:
-        """Leave."""
-        await tasks.end(self._task)
+        """Disconnect for good."""
+        await self._background.close()
 
     def begin(self, *words: bytes) -> "asyncio.Future[Any] | None":
-        """Send a command, to be answered; None where there is no Redis."""
+        """Send a command and return its future answer; None without a connection."""
         if not self.works:
             return None
         future = asyncio.get_running_loop().create_future()
         return future if self._send(words, future) else None
 
-    async def ask(self, *words: bytes) -> Any:
-        """What Redis answers to a command; None where it does not."""
+    async def call(self, *words: bytes) -> Any:
+        """Send a command and return its answer; None if Redis fails or is away."""
         future = self.begin(*words)
         return await future if future else None
 
-    def tell(self, *words: bytes) -> None:
-        """A command whose answer nobody needs."""
+    def send(self, *words: bytes) -> None:
+        """Send a command whose answer is not needed."""
         if self.works:
             self._send(words, None)
 
@@ -83,22 +83,22 @@ class RedisPipeline(asyncio.Protocol):
         unsent, self._unsent = self._unsent, []
         if self._transport is not None:
             self._transport.write(b"".join(unsent))
-            if self._looking is None:
-                self._look()
+            if self._checking is None:
+                self._check()
 
-    def _look(self, head: object = None) -> None:
-        """Leave a server that has owed the same answer since the last look."""
-        self._looking = None
+    def _check(self, head: object = None) -> None:
+        """Disconnect a server that has owed the same answer since the last check."""
+        self._checking = None
         if not self._waiting or self._transport is None:
             return
         if head is not None and self._waiting[0] is head:
             self._transport.abort()
             return
         self._waiting[0] = self._waiting[0] or asyncio.get_running_loop().create_future()
-        self._looking = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._look, self._waiting[0])
+        self._checking = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._check, self._waiting[0])
 
     def data_received(self, data: bytes) -> None:
-        """Hand answers to those who asked, in order."""
+        """Resolve the waiting futures in order."""
         self._reader.feed(data)
         while self._waiting and (answer := self._reader.gets()) is not False:
             future = self._waiting.popleft()
@@ -106,8 +106,8 @@ class RedisPipeline(asyncio.Protocol):
                 future.set_result(None if isinstance(answer, Exception) else answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever waits is answered without Redis."""
-        self._transport, self._introduced = None, False
+        """Resolve all waiting futures with None."""
+        self._transport, self._ready = None, False
         waiting, self._waiting = self._waiting, deque()
         self._unsent = []
         for future in waiting:
@@ -140,17 +140,17 @@ class RedisPipeline(asyncio.Protocol):
                 host, port = server.get("host", "localhost"), server.get("port", 6379)
                 transport, _ = await loop.create_connection(lambda: self, host, port, ssl=context)
             self._transport = transport
-            await self._introduce()
+            await self._handshake()
 
-    async def _introduce(self) -> None:
-        """Until this is answered nobody else asks anything."""
+    async def _handshake(self) -> None:
+        """Authenticate and select the database; until both are answered, no other command is sent."""
         if password := self._server.get("password"):
             username = self._server.get("username") or "default"
-            await self._say(b"AUTH", username.encode(), password.encode())
-        await self._say(b"SELECT", b"%d" % int(self._server.get("db") or 0))
-        self._introduced = self._transport is not None
+            await self._handshake_command(b"AUTH", username.encode(), password.encode())
+        await self._handshake_command(b"SELECT", b"%d" % int(self._server.get("db") or 0))
+        self._ready = self._transport is not None
 
-    async def _say(self, *words: bytes) -> None:
+    async def _handshake_command(self, *words: bytes) -> None:
         future = asyncio.get_running_loop().create_future()
         if self._send(words, future):
             await future

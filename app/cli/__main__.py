@@ -1,4 +1,4 @@
-"""`python -m app.cli`: the same as `portal`."""
+"""Run the `portal` command: `python -m app.cli`."""
 
 from app.cli.commands import main
 

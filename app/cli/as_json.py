@@ -1,4 +1,4 @@
-"""How an operator's command answers a program instead of a person."""
+"""JSON output of operators' commands."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 
 def print_json(body: Any) -> None:
-    """Anything msgspec can encode, indented."""
+    """Print anything msgspec can encode, indented."""
     click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())

@@ -1,4 +1,4 @@
-"""What `portal` can do: the processes, the migrations, and the demo."""
+"""The `portal` command: processes, migrations, demo, and operators' commands."""
 
 import importlib.util
 import json
@@ -38,7 +38,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--state-file", type=click.Path(path_type=Path), help="Where to write URLs, credentials and customers.")
-@click.option("--no-sandbox", is_flag=True, help="Talk to the upstreams that the environment names.")
+@click.option("--no-sandbox", is_flag=True, help="Call the upstreams that the environment names.")
 def up(state_file: Path | None, no_sandbox: bool) -> None:
     """Start engines, sandbox, worker, listener and API, and keep them running. Ctrl-C stops them."""
     from app.cli.stack.running import run_until_stopped
@@ -50,7 +50,7 @@ def up(state_file: Path | None, no_sandbox: bool) -> None:
 @click.option("--exit", "leave", is_flag=True, help="Stop after the journey instead of staying up.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the timeline.")
 def demo(leave: bool, as_json: bool) -> None:
-    """Live the whole journey as one new customer: sign up, order, activation, invoice, payment."""
+    """Run the whole journey of one new customer: sign-up, order, activation, invoice, payment."""
     from app.cli.demo.demo import run_demo
 
     sys.exit(run_demo(leave=leave, as_json=as_json))
@@ -58,7 +58,7 @@ def demo(leave: bool, as_json: bool) -> None:
 
 @main.command()
 def api() -> None:
-    """Serve the HTTP API. On SIGTERM it answers what was begun and ends; see deploy/README.md for restarts."""
+    """Serve the HTTP API. On SIGTERM, finish running requests and stop; see deploy/README.md for restarts."""
     from app.cli.stack.running import explained
     from app.http.guards.client_address import check_networks
     from app.processes.prefork import ParentServer
@@ -71,7 +71,7 @@ def api() -> None:
 
 @main.command()
 def worker() -> None:
-    """Apply the inbox to the read models, read again what hints name, and drive fulfilment."""
+    """Apply the inbox to the read models, re-read records named by hints, and drive fulfilment."""
     from app.cli.stack.running import explained
     from app.processes.worker import run
 
@@ -81,7 +81,7 @@ def worker() -> None:
 
 @main.command()
 def cdc() -> None:
-    """Follow Salesforce's change events. Several may run; one leads."""
+    """Follow Salesforce's change events. Several processes may run; one of them leads."""
     from app.cli.stack.running import explained
     from app.processes.cdc import run
 
@@ -92,7 +92,7 @@ def cdc() -> None:
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> None:
-    """Run the stand-ins of the four upstreams alone (portal sandbox --help)."""
+    """Run only the stand-ins of the four upstreams (portal sandbox --help)."""
     from app.cli.stack.up import NO_STAND_INS
 
     if importlib.util.find_spec("sandbox") is None:
@@ -111,11 +111,13 @@ def openapi() -> None:
 
 @main.command()
 @click.argument("direction", type=click.Choice(["up", "down"]), default="up")
-@click.option("--revision", help="Where to stop; the newest going up, nothing at all going down.")
-@click.option("--runtime-role", envvar="RUNTIME_ROLE", help="The role of the processes, where it is another.")
+@click.option("--revision", help="Stop at this revision; default: the newest for up, none for down.")
+@click.option(
+    "--runtime-role", envvar="RUNTIME_ROLE", help="Grant the processes' role its rights, if it differs from this one."
+)
 @AS_JSON
 def migrate(direction: str, revision: str | None, runtime_role: str | None, as_json: bool) -> None:
-    """Bring the database's tables up to date, or take migrations back. Needs DATABASE_URL alone."""
+    """Migrate the database to the newest revision, or revert migrations. Needs only DATABASE_URL."""
     from app.cli import migrate as migrations
     from app.cli import runtime_role as roles
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document without a running portal."""
+"""The OpenAPI document, built without a running portal."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from app.settings import Settings, load
 
 
 def openapi_document() -> str:
-    """The document as indented JSON, the same on every machine."""
+    """Return the document as indented JSON, identical on every machine."""
     required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
     application = build(load(dict.fromkeys(required, "x" * 32)))
     document = msgspec.json.encode(complete(application.openapi_schema.to_schema()), order="sorted", enc_hook=str)

@@ -10,7 +10,7 @@ import migrations
 
 
 def commands(database_url: str) -> AlembicCommands:
-    """Alembic over asyncpg for one database."""
+    """Create Alembic's commands over asyncpg for one database."""
     _, rest = database_url.split("://", 1)
     config = SQLAlchemyAsyncConfig(
         connection_string=f"postgresql+asyncpg://{rest}",
@@ -22,15 +22,15 @@ def commands(database_url: str) -> AlembicCommands:
 
 
 def head() -> str:
-    """The newest migration of this release."""
+    """Return the newest migration of this release."""
     return str(ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head())
 
 
 def up(database_url: str, revision: str = "head") -> None:
-    """Bring the database to a revision, from wherever it is."""
+    """Migrate the database up to a revision."""
     commands(database_url).upgrade(revision)
 
 
 def down(database_url: str, revision: str = "base") -> None:
-    """Take migrations back."""
+    """Revert migrations down to a revision."""
     commands(database_url).downgrade(revision)

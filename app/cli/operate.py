@@ -1,4 +1,4 @@
-"""Run an operator's command: everything opened, failures said in one sentence, whoever runs it named."""
+"""The frame of operators' commands: opens resources, reports failures in one sentence, names the operator."""
 
 import asyncio
 import getpass
@@ -18,25 +18,28 @@ T = TypeVar("T")
 
 
 def operate(work: Callable[[Resources], Awaitable[T]], *, pool_size: int = 4) -> T:
-    """The result of `work`. What goes wrong is one sentence on stderr and exit status 1; Ctrl-C is 130."""
+    """Return the result of `work`. A failure is one sentence on stderr and exit status 1; Ctrl-C is 130."""
     try:
         return asyncio.run(_operate(work, pool_size))
     except PortalError as error:
         click.echo(f"portal: {error.detail} ({error.code})", err=True)
     except KeyboardInterrupt:
-        click.echo("portal: stopped; the same command goes on where this was.", err=True)
+        click.echo("portal: stopped; run the same command again to resume.", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; nobody is left to tell
+        sys.stderr.close()  # the reader of our output has gone
     except Exception as error:
         if not is_outage(error):
             raise
-        click.echo(f"portal: Postgres cannot be reached: {error}. Is it up? `portal up` starts one.", err=True)
+        click.echo(
+            f"portal: Postgres cannot be reached: {error}. Start it and check DATABASE_URL; `portal up` starts one.",
+            err=True,
+        )
     sys.exit(1)
 
 
 def operator() -> Operator:
-    """Who decides, for the audit log: the user of this machine."""
+    """Identify the operator for the audit log: the user of this machine."""
     return Operator(name=getpass.getuser())
 
 

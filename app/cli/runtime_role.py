@@ -1,8 +1,8 @@
-"""What the processes' own database role may do, where it is another than the one that migrates.
+"""Rights of the processes' own database role, if it differs from the one that migrates.
 
-It reads and writes everything, makes and drops generations of read models, and adds to the audit log. It cannot change,
-delete or empty what stands there, nor lift the triggers that refuse it: those are the owner's. Nor can it say when an
-entry was made or which number it has, or have the numbers begin anew, so that there would be no further entry.
+It reads and writes everything, creates and drops generations of read models, and appends to the audit log. It cannot
+change, delete or truncate audit entries, nor drop the triggers that prevent it: those belong to the owner. Nor can it
+set the time or number of an entry, or restart the numbers, which would prevent further entries.
 """
 
 import asyncio
@@ -17,12 +17,14 @@ SELECT c.oid::regclass::text AS name, c.relkind = 'v' AS is_view
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (n.nspname = 'generations' AND c.relkind = 'r') OR (n.nspname = 'read_model' AND c.relkind = 'v')
 """
-"""What a rebuild makes, replaces and drops."""
+"""The tables and views that a rebuild creates, replaces and drops."""
 
 
 def grant(database_url: str, role: str) -> None:
-    """Have a role that exists do its work; to be repeated after each migration. The one that connects must be a member
-    of it, or a superuser."""
+    """Grant an existing role its rights; repeat after each migration.
+
+    The connecting role must be a member of it, or a superuser.
+    """
     asyncio.run(_grant(database_url, role))
 
 

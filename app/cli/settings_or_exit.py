@@ -1,4 +1,4 @@
-"""Settings for a command, or one sentence that says what is wrong with them."""
+"""Loading of settings for a command, with one sentence and an exit status if they are unusable."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from app.settings import Settings, SettingsError
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings, or one clear sentence and exit status 2. Logs go to stderr from here on."""
+    """Load the settings and configure logging, or print one sentence and exit with status 2."""
     try:
         loaded = settings.load(environ)
     except SettingsError as error:
@@ -25,7 +25,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def load_operator_settings() -> Settings:
-    """The same for a command that works on what runs; without DATABASE_URL on what `portal up` runs in this folder."""
+    """Load the settings of an operator's command.
+
+    Without DATABASE_URL, these are the settings of the stack that `portal up` runs in this folder.
+    """
     return load_settings(_of_running_stack())
 
 

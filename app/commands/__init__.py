@@ -1,1 +1,1 @@
-"""What customers and operators want done: one module a command, each a plain function."""
+"""Writes to the systems of record: one module per command, each command a plain function."""

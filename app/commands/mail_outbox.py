@@ -8,18 +8,15 @@ portal.sign_in_codes.
 """
 
 import random
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from app.commands.identity import sign_in_codes
+from app.commands.identity import reset_tokens, sign_in_codes
 from app.commands.identity.enrolment import enrolment_mails
-from app.commands.identity.sessions.session_store import digest
 from app.db import is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.inputs.text import said
@@ -47,7 +44,7 @@ MailKind = Literal[
 BATCH = 20
 MOST_ATTEMPTS = 12
 LONGEST_WAIT_SECONDS = 3_600
-WISH_PAUSE_SECONDS = 300
+REQUEST_PAUSE_SECONDS = 300
 """What anybody may ask for is mailed to one user at most this often; more would only fill a mailbox. Whoever asks in
 between has a mail of the last minutes whose link or code is good, whoever asked for that one."""
 INVITATION_SECONDS = 3 * 24 * 3_600
@@ -71,12 +68,12 @@ _LATER = (
 log = structlog.get_logger()
 
 
-async def ask(connection: Any, kind: MailKind, recipient: str) -> None:
+async def enqueue(connection: Any, kind: MailKind, recipient: str) -> None:
     """Have a mail sent once the caller's transaction is committed."""
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
 
 
-async def ask_once(connection: Any, kind: MailKind, recipient: str) -> None:
+async def enqueue_once(connection: Any, kind: MailKind, recipient: str) -> None:
     """The same for what strangers may ask for: however often they do, one such mail waits. With `recipient` in small
     letters."""
     await connection.execute(
@@ -87,7 +84,7 @@ async def ask_once(connection: Any, kind: MailKind, recipient: str) -> None:
     )
 
 
-async def ask_user(connection: Any, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
+async def enqueue_for_user(connection: Any, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
     """The same, to a user's own address."""
     await connection.execute(
         "INSERT INTO portal.mails (kind, recipient, about) SELECT $1, email, $3 FROM portal.users WHERE id = $2",
@@ -147,18 +144,6 @@ async def _postpone(connection: Any, row: Any, error: Exception) -> None:
     log.warning("mail_postponed", mail=row["id"], kind=row["kind"], error=str(error))
 
 
-async def _token(connection: Any, user: Any, life_seconds: int) -> str:
-    """A reset token; those mailed before stay good until one of them is used."""
-    token = secrets.token_urlsafe(32)
-    await connection.execute(
-        "INSERT INTO portal.password_resets (token_hash, user_id, expires_at) VALUES ($1, $2, $3)",
-        digest(token),
-        user["id"],
-        datetime.now(UTC) + timedelta(seconds=life_seconds),
-    )
-    return token
-
-
 def _link(settings: Settings, token: str) -> str:
     page = settings.password_reset_url or settings.public_url + "/reset-password?token={token}"
     return page.replace("{token}", token)
@@ -176,7 +161,7 @@ async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any)
             kind,
             user["email"],
             user["id"],
-            float(WISH_PAUSE_SECONDS),
+            float(REQUEST_PAUSE_SECONDS),
         )
     )
 
@@ -184,7 +169,7 @@ async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any)
 async def _password_reset(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     if await _is_in_mailbox(connection, "password_reset", "portal.password_resets", user):
         return None
-    link = _link(settings, await _token(connection, user, settings.password_reset_seconds))
+    link = _link(settings, await reset_tokens.issue(connection, user["id"], settings.password_reset_seconds))
     minutes = settings.password_reset_seconds // 60
     text = f"Choose a new password here. The link works once, for {minutes} minutes:\n\n{link}\n\n"
     return _mail(
@@ -206,7 +191,7 @@ async def _sign_in_code(connection: Any, settings: Settings, user: Any, about: U
 
 
 async def _invitation(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
-    link = _link(settings, await _token(connection, user, INVITATION_SECONDS))
+    link = _link(settings, await reset_tokens.issue(connection, user["id"], INVITATION_SECONDS))
     text = f"You have been given access to the customer portal. Choose a password within three days:\n\n{link}\n\n"
     return _mail(user, "Your access to the customer portal", text + "Then set up your authenticator app.")
 

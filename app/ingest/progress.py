@@ -1,19 +1,21 @@
-"""Where long operations stand, so that they resume. Committed together with what it covers.
+"""Progress of long operations, so that they resume. Committed together with the work it covers.
 
 Reads and writes: ingest.progress.
 """
 
 from typing import Any
 
+from app.db import Db
 
-async def load(connection: Any, operation: str) -> dict[str, Any]:
-    """The state last saved, or nothing."""
+
+async def load(connection: Db, operation: str) -> dict[str, Any]:
+    """Load the last saved state; empty when there is none."""
     state = await connection.fetchval("SELECT state FROM ingest.progress WHERE operation = $1", operation)
     return state or {}
 
 
-async def save(connection: Any, operation: str, state: dict[str, Any]) -> None:
-    """Keep the state, within the caller's transaction."""
+async def save(connection: Db, operation: str, state: dict[str, Any]) -> None:
+    """Save the state, within the caller's transaction."""
     await connection.execute(
         "INSERT INTO ingest.progress (operation, state, updated_at) VALUES ($1, $2, now()) "
         "ON CONFLICT (operation) DO UPDATE SET state = excluded.state, updated_at = now()",
@@ -22,6 +24,6 @@ async def save(connection: Any, operation: str, state: dict[str, Any]) -> None:
     )
 
 
-async def forget(connection: Any, prefix: str) -> None:
-    """Begin anew: drop the states of every operation whose name begins so."""
+async def forget(connection: Db, prefix: str) -> None:
+    """Delete the states of all operations whose name has this prefix, so that they start over."""
     await connection.execute("DELETE FROM ingest.progress WHERE starts_with(operation, $1)", prefix)

@@ -1,8 +1,8 @@
-"""Forget what nobody needs any more, in small batches and for a bounded time a run.
+"""Retention: delete rows that are no longer needed, in small batches and for a bounded time per run.
 
-Never forgotten: an inbox entry that is not settled, one that a dead letter names (an open one stays for ever, a
-resolved one for 90 days), one settled within the retention (so that an event the bus repeats, for 72 hours, is still
-known), a notice that was not told.
+Never deleted: an open inbox entry; one that a dead letter names (an open letter stays forever, a resolved one for 90
+days); one settled within the retention, so that an event the bus repeats within 72 hours is still known; a pending
+notice.
 
 Deletes from: ingest.inbox, ingest.notices, ingest.dead_letters, ingest.drift, portal.sessions, portal.link_tokens,
 portal.enrolments, portal.invitations, portal.mails, portal.captures.
@@ -41,7 +41,7 @@ FROM page
 
 
 class RetentionRule(Struct, frozen=True):
-    """Rows of a table that go once the instant in `column` is older than `kept`; none in `column`, never."""
+    """Rows of a table that are deleted once the time in `column` is older than `kept`; a row without a time stays."""
 
     table: str
     key: str
@@ -61,8 +61,8 @@ RULES = (
     RetentionRule("portal.mails", "id", "finished_at", timedelta(days=90)),
     RetentionRule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
 )
-"""Everything but the inbox. Event streams resume from told notices for a day, and wrong facts of a sign-up are counted
-for a day; strangers can begin very many."""
+"""Every table but the inbox. Event streams resume from published notices for a day. Enrolments are kept two days:
+wrong answers are counted for one day, and anyone can start very many."""
 
 log = structlog.get_logger()
 
@@ -70,19 +70,19 @@ log = structlog.get_logger()
 async def clean(
     pool: asyncpg.Pool, *, inbox_days: int, budget_seconds: float = BUDGET_SECONDS, batch: int = BATCH
 ) -> dict[str, int]:
-    """Delete what is past its time; returns how many rows of each table went. The next run goes on where this ends."""
+    """Delete expired rows; return how many of each table. The next run continues where this one ends."""
     ends_at = asyncio.get_running_loop().time() + budget_seconds
     gone = {}
     for rule in RULES:
         try:
             gone[rule.table] = await _repeat(partial(_by_rule, pool, rule, batch), batch, ends_at)
-        except Exception as error:  # one table must not keep the others, and the inbox least of all
+        except Exception as error:  # one table must not block the others, least of all the inbox
             if is_outage(error):
                 raise
-            log.exception("not_forgotten", table=rule.table)
+            log.exception("retention_failed", table=rule.table)
     gone["ingest.inbox"] = await _inbox(pool, timedelta(days=inbox_days), ends_at, batch)
-    if forgotten := {table: count for table, count in gone.items() if count}:
-        log.info("forgotten", **{table.replace(".", "_"): count for table, count in forgotten.items()})
+    if deleted := {table: count for table, count in gone.items() if count}:
+        log.info("retention_deleted", **{table.replace(".", "_"): count for table, count in deleted.items()})
     return gone
 
 
@@ -107,7 +107,7 @@ async def _by_rule(pool: asyncpg.Pool, rule: RetentionRule, batch: int) -> int:
 
 
 async def _inbox(pool: asyncpg.Pool, kept: timedelta, ends_at: float, batch: int) -> int:
-    """Page by page from the oldest entry on, until a page holds nothing old: no index and no look at what is young."""
+    """Delete by pages from the oldest entry, until a page holds nothing old: needs no index, reads no recent rows."""
     total, last_id = 0, 0
     while asyncio.get_running_loop().time() < ends_at:
         page: Any = await pool.fetchrow(_INBOX, last_id, kept, batch)

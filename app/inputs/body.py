@@ -1,9 +1,9 @@
-"""Request bodies: decoded into the type that the route names, each text in its usual spelling, all faults told at once.
+"""Request bodies: decoded into the route's type, each text normalised, all faults reported at once.
 
-A sound body is decoded once, by msgspec, and only texts that have a rule are looked at again. The decoder stops at the
-first fault, so that a body which it refuses is read a second time, leniently and field by field. Of a file, which is
-larger than anything that somebody fills in, the first fault is all that is told: to read millions of small values takes
-the processor for seconds.
+A valid body is decoded once, by msgspec, and only texts with a rule are looked at again. The decoder stops at the first
+fault, so a body that it refuses is read a second time, leniently and field by field. Of a file, which is larger than
+anything that somebody fills in, only the first fault is reported: reading millions of small values takes seconds of
+processor time.
 """
 
 import re
@@ -27,10 +27,10 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def read(kind: Any, content: bytes) -> Any:
-    """The body as this type.
+    """Decode the body into this type.
 
     Raises:
-        InvalidRequest: `malformed_json`, or everything that is wrong with it, field by field.
+        InvalidRequest: `malformed_json`, or every fault, field by field.
     """
     try:
         value = _decoder(kind).decode(content)
@@ -50,10 +50,10 @@ def _first(sentence: str) -> Violation:
 
 
 def spelled(kind: Any, value: Any) -> Any:
-    """A decoded value with every text in its usual spelling.
+    """Normalise every text of a decoded value.
 
     Raises:
-        InvalidRequest: everything that breaks a rule, field by field.
+        InvalidRequest: every broken rule, field by field.
     """
     spell = speller(kind)
     if spell is None:

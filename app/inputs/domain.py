@@ -1,4 +1,4 @@
-"""Domains (IDNA 2008 after UTS 46): the ASCII form is what systems take, the Unicode form what people read."""
+"""Domains (IDNA 2008 after UTS 46): the ASCII form for systems, the Unicode form for people."""
 
 import re
 from typing import Annotated
@@ -15,7 +15,7 @@ _SENTENCE = "This is not a domain. Write it like example.jp or 日本語.jp, wit
 
 
 def ascii_form(text: str) -> str:
-    """The domain as the DNS has it: `日本語.jp` and `XN--WGV71A119E.JP` as `xn--wgv71a119e.jp`.
+    """Convert a domain to its DNS form: `日本語.jp` and `XN--WGV71A119E.JP` become `xn--wgv71a119e.jp`.
 
     Raises:
         Unfit: `domain_invalid`.
@@ -35,7 +35,7 @@ def ascii_form(text: str) -> str:
 
 
 def _encoded(text: str) -> str:
-    """By the tables, which also look into labels that are encoded already."""
+    """Encode by the IDNA tables, which also check labels that are already encoded."""
     try:
         return idna.encode(text, uts46=True, std3_rules=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError) as error:
@@ -43,7 +43,7 @@ def _encoded(text: str) -> str:
 
 
 def unicode_form(domain: str) -> str:
-    """The domain as people read it; as it is when it has no other form."""
+    """Convert a domain to the form people read; unchanged if it has no other form."""
     if "xn--" not in domain.lower():
         return domain
     try:
@@ -60,4 +60,4 @@ def _as_far_as_possible(text: str) -> str:
 
 
 Domain = Annotated[str, Rule(_as_far_as_possible, may_be_blank=True)]
-"""In ASCII where it is a domain. What is none is left for the order rules, which tell it with everything else."""
+"""In ASCII if it is a domain. Anything else is left to the order rules, which report it with all other violations."""

@@ -1,8 +1,8 @@
-"""E-mail addresses: RFC 5322's `addr-spec` without quotes, comments and literals; nothing that could be two addresses,
-a header or a name.
+"""E-mail addresses: RFC 5322's `addr-spec` without quotes, comments and literals.
 
-A new address is held to the rule. One to look up need only be safe to send to: Japanese carriers gave out addresses
-like `taro..yamada.@example.ne.jp`, and whoever has one may log in.
+Nothing is accepted that could be two addresses, a header or a display name. A new address must follow the rule. One to
+look up need only be safe to send to: Japanese carriers gave out addresses like `taro..yamada.@example.ne.jp`, and their
+owners must be able to log in.
 """
 
 import re
@@ -26,7 +26,7 @@ _SENTENCE = "This is not an e-mail address. Write it like name@example.jp."
 
 
 def new(text: str) -> str:
-    """An address in its usual spelling: in small letters, its domain in ASCII.
+    """Normalise a new address: in lower case, its domain in ASCII.
 
     Raises:
         Unfit: `email_invalid`.
@@ -41,10 +41,10 @@ def new(text: str) -> str:
 
 
 def known(text: str) -> str:
-    """The same of an address to look up, which may be older than the rule.
+    """Normalise an address to look up, which may be older than the rule.
 
     Raises:
-        Unfit: `email_invalid`: nobody can have it.
+        Unfit: `email_invalid`: no mailbox can have this address.
     """
     local, domain = _parts(text)
     try:
@@ -58,7 +58,7 @@ def known(text: str) -> str:
 
 
 def is_sendable(address: str) -> bool:
-    """Whether a mail server understands exactly one mailbox by this, and nothing else."""
+    """Return true if a mail server reads this as exactly one mailbox and nothing else."""
     local, _, domain = address.rpartition("@")
     fits = len(local) <= LONGEST_LOCAL and len(address) <= LONGEST and ENCODED not in local
     return bool(fits and _SENDABLE.fullmatch(local) and _HOST.fullmatch(domain.lower()))

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a body which the decoder refused: it is walked beside its type, field by field."""
+"""All faults of a body that the decoder refused: the value is compared with its type field by field."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -12,11 +12,11 @@ from app.inputs.spelling import spelled_text
 from app.inputs.words import violation
 
 MOST = 50
-"""Nobody corrects more at a time, and a long list of wrong items must not become a longer answer."""
+"""Limit of reported faults, so that a long list of wrong items does not become a longer answer."""
 
 
 def faults_of(annotation: Any, value: Any) -> list[Violation]:
-    """Every fault of a decoded JSON value that shall be of this type, `MOST` at most."""
+    """Return the faults of a decoded JSON value against this type, `MOST` at most."""
     wrong: list[Violation] = []
     _walk(annotation, value, (), wrong)
     return wrong[:MOST]
@@ -71,7 +71,7 @@ def _leaf(annotation: Any, kind: InputKind, value: Any, path: InputPath, wrong: 
 
 
 def _refused(annotation: Any, value: Any) -> str:
-    """The decoder's sentence about one value; empty when it takes it."""
+    """Return the decoder's error sentence about one value; empty if it accepts the value."""
     try:
         msgspec.convert(value, annotation)
     except msgspec.ValidationError as error:

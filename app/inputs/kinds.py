@@ -1,4 +1,4 @@
-"""What a type annotation says: its parts, the rule and the length of its text."""
+"""Type annotations taken apart: parts, text rule and maximum length."""
 
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -11,7 +11,7 @@ InputPath = tuple[str | int, ...]
 
 
 class InputKind(NamedTuple):
-    """A type without its annotations. `only` is the one type beside null and nothing, if there is just one."""
+    """A type without its annotations. `only` is its single type besides null and unset, if there is just one."""
 
     bare: Any
     only: Any
@@ -37,20 +37,20 @@ def kind_of(annotation: Any) -> InputKind:
 
 
 def item_of(kind: Any) -> Any | None:
-    """What a list is a list of; None for what is no list."""
+    """Return the item type of a list type; None for any other type."""
     return get_args(kind)[0] if get_origin(kind) is list else None
 
 
 def is_struct(kind: Any) -> bool:
-    """Whether it is one of our own shapes."""
+    """Return true for one of our own structs."""
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def dotted(path: InputPath) -> str:
-    """`address.city`."""
+    """Format a path like `address.city`."""
     return ".".join(map(str, path))
 
 
 def pointer(path: InputPath) -> str:
-    """`/address/city` (RFC 6901)."""
+    """Format a path as a JSON pointer like `/address/city` (RFC 6901)."""
     return "".join(f"/{str(each).replace('~', '~0').replace('/', '~1')}" for each in path)

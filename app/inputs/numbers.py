@@ -1,7 +1,7 @@
-"""What is written with digits: a Japanese keyboard writes them in full width and hyphens in many shapes.
+"""Texts made of digits: a Japanese keyboard types them in full width, and hyphens in many shapes.
 
-Width and hyphens are folded, then only ASCII is left to match, and always as a whole: other scripts' digits are refused
-here, because nobody upstream takes them.
+Width and hyphens are normalised first; then the whole text must match in ASCII. Digits of other scripts are refused
+here, because no upstream accepts them.
 """
 
 import re
@@ -13,7 +13,7 @@ from app.inputs.text import is_harmful
 
 _PROLONGED = "\u30fc"
 _LIKE_HYPHENS = frozenset(f"\u02d7\u2043\u2212\u223c\u2796\u2500\u2501{_PROLONGED}")
-"""What people type for a hyphen and Unicode does not call a dash: minus signs, box drawings, the katakana length mark.
+"""Typed as hyphens, though Unicode does not class them as dashes: minus signs, box drawings, the katakana length mark.
 """
 _BETWEEN = re.compile(r"[ -]+")
 _PHONE = re.compile(r"\+?[0-9() -]{6,30}")
@@ -27,7 +27,7 @@ FEWEST_PHONE_DIGITS = 6
 
 
 def folded(text: str) -> str:
-    """In normal width, with plain hyphens and blanks, and without what is not to be seen."""
+    """Normalise width, hyphens and blanks, and drop invisible characters."""
     if text.isascii() and text.isprintable():
         return text.strip()
     plain = unicodedata.normalize("NFKC", text)
@@ -41,12 +41,12 @@ def _hyphen(char: str) -> str:
 
 
 def digits(text: str) -> str:
-    """Folded, without the blanks and hyphens between groups; whether it is digits at all is for the reader to say."""
+    """Normalise, and drop blanks and hyphens between groups. The caller checks that digits are left."""
     return _BETWEEN.sub("", folded(text))
 
 
 def phone(text: str) -> str:
-    """A telephone number.
+    """Normalise a telephone number.
 
     Raises:
         Unfit: `phone_invalid`.
@@ -58,7 +58,7 @@ def phone(text: str) -> str:
 
 
 def postcode(text: str) -> str:
-    """A postal code of any country.
+    """Normalise a postal code of any country.
 
     Raises:
         Unfit: `postcode_invalid`.
@@ -70,7 +70,7 @@ def postcode(text: str) -> str:
 
 
 def country(text: str) -> str:
-    """A country's code.
+    """Normalise a country code.
 
     Raises:
         Unfit: `country_unknown`.
@@ -82,7 +82,7 @@ def country(text: str) -> str:
 
 
 def customer_number(text: str) -> str:
-    """A customer number as printed on letters.
+    """Normalise a customer number as printed on letters.
 
     Raises:
         Unfit: `invalid_value`.
@@ -94,7 +94,7 @@ def customer_number(text: str) -> str:
 
 
 def eid(text: str) -> str:
-    """The number of an eSIM.
+    """Normalise the EID of an eSIM.
 
     Raises:
         Unfit: `invalid_value`.
@@ -106,7 +106,7 @@ def eid(text: str) -> str:
 
 
 def promo_code(text: str) -> str:
-    """A promotion code: letters, digits, `_`, `.` and `-`.
+    """Normalise a promotion code: letters, digits, `_`, `.` and `-`.
 
     Raises:
         Unfit: `invalid_value`.
@@ -118,7 +118,7 @@ def promo_code(text: str) -> str:
 
 
 def amount(text: str) -> str:
-    """An amount of money, as our answers write it.
+    """Normalise an amount of money in the form that our answers use.
 
     Raises:
         Unfit: `invalid_value`.
@@ -130,7 +130,7 @@ def amount(text: str) -> str:
 
 
 def currency(text: str) -> str:
-    """A currency's code (ISO 4217).
+    """Normalise a currency code (ISO 4217).
 
     Raises:
         Unfit: `invalid_value`.
@@ -142,12 +142,12 @@ def currency(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A code of an app or a mail, which people type in groups and in small letters."""
+    """Normalise a code from an app or a mail, which people type in groups and in lower case."""
     return digits(text).upper()
 
 
 def is_digits(text: str, least: int, most: int | None = None) -> bool:
-    """Whether a text is so many ASCII digits and nothing else."""
+    """Return true if a text consists of that many ASCII digits."""
     return text.isascii() and text.isdigit() and least <= len(text) <= (most or least)
 
 
@@ -155,7 +155,7 @@ Digits = Annotated[str, Rule(digits, may_be_blank=True)]
 Phone = Annotated[str, Rule(phone)]
 Postcode = Annotated[str, Rule(postcode)]
 Country = Annotated[str, Rule(country)]
-"""ISO 3166 alpha-2; whether there is such a country is for the address rules to say."""
+"""ISO 3166 alpha-2; the address rules check that the country exists."""
 CustomerNumber = Annotated[str, Rule(customer_number)]
 Eid = Annotated[str, Rule(eid)]
 Amount = Annotated[str, Rule(amount)]

@@ -1,4 +1,4 @@
-"""A rule for text that somebody types: `Annotated[str, RULE]` in a body's type makes `body.read` apply it."""
+"""A rule for typed text: `Annotated[str, RULE]` in a body's type makes `body.read` apply it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Unfit(ValueError):
-    """The text cannot be used: a stable code, a sentence with the way forward, and the code's parameters."""
+    """A text that breaks its rule: a stable code, a sentence that says how to correct it, and the code's parameters."""
 
     def __init__(self, code: str, message: str, params: Mapping[str, Any] | None = None) -> None:
         super().__init__(code)
@@ -15,18 +15,18 @@ class Unfit(ValueError):
 
 
 class Rule(Struct, frozen=True):
-    """Brings a text into its usual spelling.
+    """A normalisation with validation.
 
     Attributes:
-        usual: the usual spelling; raises `Unfit`.
-        may_be_blank: whether nothing at all is an answer, too.
+        usual: returns the normalised text; raises `Unfit`.
+        may_be_blank: accepts an empty text.
     """
 
     usual: Callable[[str], str]
     may_be_blank: bool = False
 
     def read(self, text: str) -> str:
-        """The text in its usual spelling.
+        """Normalise the text.
 
         Raises:
             Unfit: it breaks the rule, or is blank.

@@ -1,4 +1,4 @@
-"""The second look at a sound body: every text that has a rule is brought into its usual spelling, in place."""
+"""Normalisation of a decoded body: every text with a rule is replaced in place by its normalised form."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +16,7 @@ Spell = Callable[[Any, InputPath, list[Violation]], Any]
 
 @cache
 def speller(annotation: Any) -> Spell | None:
-    """How values of this type are spelled; None where no rule is in them."""
+    """Build the normaliser for values of this type; None if the type contains no rule."""
     kind = kind_of(annotation)
     if kind.rule is not None:
         return _text(kind.rule, kind.most)
@@ -30,7 +30,7 @@ def speller(annotation: Any) -> Spell | None:
 
 
 def spelled_text(rule: Rule, most: int | None, text: str, path: InputPath, wrong: list[Violation]) -> str:
-    """A text in its usual spelling, or as it was beside what is wrong with it."""
+    """Normalise a text, or return it unchanged and append the violation to `wrong`."""
     try:
         usual = rule.read(text)
         if most is not None and len(usual) > most:

@@ -1,4 +1,4 @@
-"""Text that people write: names and subjects are one line, descriptions several."""
+"""Free text: names and subjects are one line, descriptions several."""
 
 import unicodedata
 from typing import Annotated
@@ -7,7 +7,7 @@ from app.inputs.rule import Rule, Unfit
 
 ZERO_WIDTH_NON_JOINER, ZERO_WIDTH_JOINER = "\u200c", "\u200d"
 _JOINERS = frozenset((ZERO_WIDTH_NON_JOINER, ZERO_WIDTH_JOINER))
-"""Invisible, and still part of how Persian, Indian languages and emoji are written."""
+"""Invisible, but required in Persian, Indian languages and emoji."""
 _HARMFUL = frozenset(("Cc", "Cf", "Zl", "Zp", "Cs"))
 """Unicode's categories of control, format (text direction, zero width), line and paragraph separator, surrogate."""
 _UNSEEN = _HARMFUL | {"Zs", "Mn", "Me"}
@@ -18,7 +18,7 @@ _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def is_harmful(char: str) -> bool:
-    """Whether a character breaks lines, steers a terminal, turns text around or is not to be seen."""
+    """Return true for a character that breaks lines, steers a terminal, reverses text or is invisible."""
     if char in _FILLERS:
         return True
     if char.isprintable() or char in _JOINERS:
@@ -37,10 +37,10 @@ def _seen(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A line in composed letters with one blank between words; nothing, where it shows nothing.
+    """Normalise one line: composed letters, one blank between words; empty if nothing of it is visible.
 
     Raises:
-        Unfit: `control_character`: a line break, a tabulator or another character that is not to be seen.
+        Unfit: `control_character`: a line break, a tab or an invisible character.
     """
     if not _is_plain(text) and any(map(is_harmful, text)):
         raise Unfit("control_character", "This must be one line without line breaks and invisible characters.")
@@ -48,14 +48,16 @@ def one_line(text: str) -> str:
 
 
 def said(text: str, most: int = 200) -> str:
-    """The same of text that is ours or an upstream's and must fit in whatever it says: what is harmful becomes a
-    blank, and what is too long is cut."""
+    """Fit our own or an upstream's text into one line.
+
+    Harmful characters become blanks, and what is too long is cut.
+    """
     line = " ".join("".join(" " if is_harmful(each) else each for each in text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def several_lines(text: str) -> str:
-    """Text of several lines, as people paste it: one kind of line break, and without what is not to be seen."""
+    """Normalise pasted text: one kind of line break, no invisible characters."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     if not _is_plain(plain):
         plain = "".join(each for each in plain if each in "\n\t" or not is_harmful(each))
@@ -66,7 +68,7 @@ LINE, LINE_OR_NOTHING = Rule(one_line), Rule(one_line, may_be_blank=True)
 LINES, LINES_OR_NOTHING = Rule(several_lines), Rule(several_lines, may_be_blank=True)
 
 FileName = Annotated[str, Rule(said)]
-"""A file's name, which nobody typed: what would be refused in a line becomes a blank."""
+"""A file's name, which nobody typed: characters that a line would refuse become blanks."""
 Line = Annotated[str, LINE]
 """A name, an address line, a subject, a reason: one line, not blank."""
 LineOrNothing = Annotated[str, LINE_OR_NOTHING]

@@ -1,4 +1,4 @@
-"""The decoder's sentences in ours, each with a stable code and its parameters."""
+"""Translation of the decoder's error sentences into ours, each with a stable code and parameters."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ TABLE = tuple((re.compile(pattern), code, said) for pattern, code, said in _TABL
 
 
 def violation(field: str, pointer: str, sentence: str, *, choices: tuple[Any, ...] = ()) -> Violation:
-    """What the decoder's sentence says about a field; `choices` are the values that it can have."""
+    """Translate the decoder's sentence about a field; `choices` are the field's possible values."""
     for pattern, code, said in TABLE:
         if found := pattern.search(sentence):
             message, params = said(found)

@@ -1,7 +1,7 @@
-"""Addresses of callers: how they are read, which networks they belong to, and as whom they count.
+"""Network addresses of callers: parsing, membership in networks, and the key by which limits count them.
 
-An IPv6 customer is given a whole /64 and may take another address of it for every request, so limits count by that.
-Sessions and the audit log keep the address whole.
+An IPv6 customer owns a whole /64 and can use another address of it for every request, so limits count by that. Sessions
+and the audit log keep the full address.
 """
 
 import re
@@ -13,19 +13,19 @@ IPAddress = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 COUNTED_BITS = 64
-"""Of an IPv6 address, those that tell one customer from another."""
+"""The bits of an IPv6 address that tell customers apart."""
 LONGEST_TEXT = 100
 _PORT = re.compile(r"(\[[^\[\]]*\]|[\d.]+):\d{1,5}")
-"""With a port: an IPv6 address in brackets, or an IPv4 address."""
+"""An address with a port: IPv6 in brackets, or IPv4."""
 _MAPPED = ip_network("::ffff:0:0/96")
 
 
 @lru_cache(maxsize=16)
 def networks_of(setting: str) -> Networks:
-    """The networks of a comma-separated setting; an address alone is a network of one.
+    """Parse a comma-separated setting of networks; a single address is a network of one.
 
     Raises:
-        ValueError: names what cannot be read.
+        ValueError: names the part that cannot be parsed.
     """
     return tuple(_unmapped(ip_network(each.strip())) for each in setting.split(",") if each.strip())
 
@@ -37,7 +37,7 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 
 def parsed(text: str) -> IPAddress | None:
-    """The address, without port, brackets and zone, IPv4 mapped into IPv6 as IPv4; None where it is none."""
+    """Parse an address without port, brackets and zone, IPv4-mapped IPv6 as IPv4; None if it is not an address."""
     return _parsed(text) if len(text) <= LONGEST_TEXT else None
 
 
@@ -59,17 +59,17 @@ def _parsed(text: str) -> IPAddress | None:
 
 
 def within(text: str, networks: Networks) -> bool:
-    """Whether an address, as it is written, belongs to one of the networks."""
+    """Return true if an address, as text, belongs to one of the networks."""
     found = parsed(text)
     return found is not None and any(found in network for network in networks)
 
 
 def client(peer: str, forwarded: Sequence[str], trusted: Networks, unreadable: str | None = None) -> str:
-    """The caller's address, of the connection's other end and all `X-Forwarded-For` lines in their order.
+    """Determine the caller's address from the peer address and all `X-Forwarded-For` lines in order.
 
-    Each proxy appends whom it saw, so they are read from the right, and whoever the last trusted proxy saw is the
-    caller. What stands further left anybody may have written. Where that proxy names no address, or names proxies
-    alone, the caller is the other end itself, or `unreadable` in place of what is no address.
+    Each proxy appends the address it saw. So they are read from the right, and the address that the last trusted proxy
+    saw is the caller's; anything further left can be forged. If that proxy names no address, or only proxies are named,
+    the caller is the peer itself, or `unreadable` in place of what is no address.
     """
     itself = parsed(peer)
     shown = str(itself) if itself else peer
@@ -85,7 +85,7 @@ def client(peer: str, forwarded: Sequence[str], trusted: Networks, unreadable: s
 
 
 def counted(address: str) -> str:
-    """As whom an address is counted: an IPv6 address as its /64."""
+    """Return the key under which limits count an address: an IPv6 address as its /64."""
     if ":" not in address:
         return address
     found = parsed(address)

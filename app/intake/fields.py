@@ -1,4 +1,4 @@
-"""Optional fields of one upstream record, read tolerantly: unreadable is None, and counted."""
+"""Optional fields of an upstream record, parsed tolerantly: an unreadable value is None, and counted."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ from app.intake import parse, unreadable
 
 T = TypeVar("T")
 _NOTHING = re.compile(r"|(?:0000-00-00|-0001-11-30|00/00/0000)(?:[T ][0:.]*)?")
-"""What an upstream writes for a date that it does not have: absent, not unreadable."""
+"""What an upstream writes for a missing date: absent, not unreadable."""
 
 
 class Fields(Struct, frozen=True):
-    """The fields of a record of one kind. `source` and `object` are the upstream's words for it."""
+    """The fields of one record. `source` and `object` are the upstream's names."""
 
     source: str
     object: str
@@ -25,27 +25,27 @@ class Fields(Struct, frozen=True):
     values: Mapping[str, Any]
 
     def money(self, name: str) -> Decimal | None:
-        """An amount."""
+        """Parse an amount."""
         return self._counted(name, parse.money(self.values.get(name)))
 
     def whole_number(self, name: str) -> int | None:
-        """A count."""
+        """Parse an integer."""
         return self._counted(name, parse.whole_number(self.values.get(name)))
 
     def day(self, name: str) -> date | None:
-        """A day."""
+        """Parse a date."""
         return self._counted(name, parse.day(self.values.get(name)))
 
     def instant(self, name: str, zone: ZoneInfo | None = None) -> datetime | None:
-        """An instant in UTC."""
+        """Parse an instant, in UTC."""
         return self._counted(name, parse.instant(self.values.get(name), zone))
 
     def read(self, name: str, parser: Callable[[Any], T | None]) -> T | None:
-        """Whatever a parser of one's own makes of it."""
+        """Parse a field with the given parser."""
         return self._counted(name, parser(self.values.get(name)))
 
     def says_nothing(self, name: str) -> bool:
-        """Whether the field is absent, empty, or a date of zeros."""
+        """Return true if the field is absent, empty, or a zero date."""
         value = self.values.get(name)
         return value is None or _says_nothing(value)
 

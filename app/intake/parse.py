@@ -1,7 +1,7 @@
-"""Money, dates and numbers of the outside world: one tolerant parser each. What cannot be read is None, never an error.
+"""Tolerant parsers for money, dates and numbers from outside. An unreadable value is None, never an error.
 
-A parser here knows every spelling that an upstream, its localisation or a hand-made import is known to use. Whoever
-reads a record's field goes through `app.intake.fields.Fields`, which counts what was there and could not be read.
+Each parser accepts every spelling that an upstream, its localisation or a manual import is known to use. A record's
+fields are read through `app.intake.fields.Fields`, which counts the values that could not be parsed.
 """
 
 import re
@@ -23,7 +23,7 @@ MOST_MONEY = Decimal(10) ** 15
 
 
 def money(value: object) -> Decimal | None:
-    """An amount: `1000`, `"1,000.00"`, `"1.000,00"`, `"¥1,000"`, `"-5.00 JPY"`, 1e3. Never NaN nor infinite."""
+    """Parse an amount: `1000`, `"1,000.00"`, `"1.000,00"`, `"¥1,000"`, `"-5.00 JPY"`, 1e3. Never NaN nor infinite."""
     plain = _plain(value)
     if plain is None or len(plain) > MOST_DIGITS:
         return None
@@ -43,7 +43,7 @@ def money(value: object) -> Decimal | None:
 
 
 def whole_number(value: object) -> int | None:
-    """A count or a number as an id: `7`, `"7"`, `"7.0"`, 7.0. A fraction is no whole number."""
+    """Parse an integer or a numeric id: `7`, `"7"`, `"7.0"`, 7.0. A fraction is None."""
     plain = _plain(value)
     if plain is None or not plain.isascii() or not _WHOLE.fullmatch(plain):
         return None
@@ -51,10 +51,10 @@ def whole_number(value: object) -> int | None:
 
 
 def day(value: object) -> date | None:
-    """The day of a date or datetime: ISO with any separator, or day first as `30/11/2026`; zero dates are none.
+    """Parse the day of a date or datetime: ISO with any separator, or day first as `30/11/2026`; zero dates are None.
 
-    Of `05/06/2026` nobody can tell the day from the month; it is read day first, which is how WHMCS writes dates with a
-    slash by default. A day that only fits the other way round (`11/30/2026`) is read that way.
+    `05/06/2026` is ambiguous; it is read day first, WHMCS's default for dates with slashes. A date that only fits the
+    other way round (`11/30/2026`) is read that way.
     """
     if isinstance(value, datetime):
         return value.date()
@@ -72,8 +72,10 @@ def day(value: object) -> date | None:
 
 
 def instant(value: object, zone: ZoneInfo | None = None) -> datetime | None:
-    """A datetime as an aware instant in UTC. One without an offset is read in `zone` (UTC without one), and a bare date
-    as its first moment there."""
+    """Parse a datetime to an aware instant in UTC.
+
+    One without an offset is read in `zone` (default UTC), and a bare date as the first instant of that day.
+    """
     if isinstance(value, datetime):
         return _in_utc(value, zone)
     at = day(value)

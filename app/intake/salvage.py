@@ -1,4 +1,4 @@
-"""What a broken JSON object still says: the members that came whole before it breaks off, or between stray output."""
+"""Recovery of a broken JSON object: the complete members before it breaks off, or between stray output."""
 
 import json
 import re
@@ -12,21 +12,21 @@ _OPENING = re.compile(r'\{\s*"')
 _BLANK = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder(strict=False)
 MOST_OPENINGS = 20
-"""Braces to try before giving up: a page of HTML has thousands."""
+"""Braces tried before giving up: an HTML page has thousands."""
 
 
 class Salvaged(Struct, frozen=True):
-    """The members found, and whether the object was closed: only then is a member that is not there absent."""
+    """The recovered members. Only if the object was `closed` is a missing member really absent."""
 
     members: dict[str, Any]
     closed: bool
 
 
 def salvaged(content: bytes, expected: str) -> Salvaged | None:
-    """The first object in `content` that has the member `expected`; nothing when there is none.
+    """Recover the first object in `content` that has the member `expected`; None if there is none.
 
-    For answers with a warning printed before or after them, and for answers that were cut short. Only what stands on
-    the object's own level counts, and only as far as it can be read.
+    For answers with a warning printed before or after them, and for truncated answers. Only members on the object's own
+    level count, and only as far as they can be read.
     """
     text = content.decode("utf-8", "replace")
     for place, found in enumerate(_OPENING.finditer(text)):

@@ -1,4 +1,4 @@
-"""Text and JSON of the outside world: decoded leniently, and cleaned of what Postgres or UTF-8 cannot hold."""
+"""Text and JSON from outside: decoded leniently, and cleaned of what Postgres or UTF-8 cannot hold."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import msgspec
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 DEEPEST = 64
-"""Levels of nesting. No upstream answers with more than ten; a parser that recurses must not be led on for ever."""
+"""Maximum nesting. No upstream answers with more than ten levels; a recursive parser needs a bound."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED_NUL = b"\\u0000"
@@ -18,23 +18,23 @@ LEADING = b" \t\r\n\xef\xbb\xbf"
 
 
 class Unreadable(ValueError):
-    """Bytes that are not what they should be, in no reading."""
+    """Bytes that cannot be decoded in any supported way."""
 
 
 def decoded(content: bytes) -> str:
-    """Bytes as text: UTF-8 without its byte order mark; bytes that are not UTF-8 become U+FFFD, NUL is dropped."""
+    """Decode UTF-8 without a byte order mark; invalid bytes become U+FFFD, NUL is dropped."""
     return clean(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
 
 
 def clean(text: str) -> str:
-    """Text that UTF-8 and Postgres can hold: NUL is dropped, a lone surrogate becomes U+FFFD."""
+    """Make text storable in UTF-8 and Postgres: NUL is dropped, a lone surrogate becomes U+FFFD."""
     if text.isascii():
         return text.replace("\x00", "")
     return _UNSTORABLE.sub(lambda found: "" if found[0] == "\x00" else REPLACEMENT, text)
 
 
 def scalar(value: Any) -> str:
-    """A text or number as clean text; "" for whatever is neither."""
+    """Convert a text or number to clean text; "" for any other type."""
     if not isinstance(value, str | int | float):
         return ""
     try:
@@ -44,7 +44,7 @@ def scalar(value: Any) -> str:
 
 
 def cleaned(value: Any, *, _depth: int = 0) -> Any:
-    """A JSON value with every text in it clean, keys included, and numbers that JSON cannot say as None.
+    """Clean every text of a JSON value, keys included; numbers that JSON cannot express become None.
 
     Raises:
         Unreadable: it is nested deeper than `DEEPEST`.
@@ -66,8 +66,9 @@ def cleaned(value: Any, *, _depth: int = 0) -> Any:
 
 
 def json_value(content: bytes) -> Any:
-    """What JSON says, however sloppily it was written: a byte order mark, blanks around it, raw control characters,
-    stray bytes, NUL and lone surrogates are tolerated, and all text comes out clean.
+    """Decode JSON leniently, with all text cleaned.
+
+    Tolerated are a byte order mark, blanks around it, raw control characters, stray bytes, NUL and lone surrogates.
 
     Raises:
         Unreadable: it is no JSON, or nested deeper than `DEEPEST`.
@@ -94,7 +95,10 @@ def _loaded(plain: str) -> Any:
 
 
 def _shift_jis(plain: bytes) -> str | None:
-    """The second byte of some Shift_JIS characters is a backslash, which breaks JSON unless they are read as such."""
+    """Decode as Shift_JIS if it is not UTF-8.
+
+    The second byte of some Shift_JIS characters is a backslash, which breaks JSON unless it is decoded first.
+    """
     try:
         plain.decode()
     except UnicodeDecodeError:
@@ -103,7 +107,7 @@ def _shift_jis(plain: bytes) -> str | None:
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """The same, when it must be an object.
+    """Decode JSON as `json_value` does; it must be an object.
 
     Raises:
         Unreadable: it is no JSON object.
@@ -118,4 +122,4 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _no_number(word: str) -> None:
-    """NaN and Infinity, which JSON does not have, say nothing."""
+    """Read NaN and Infinity, which JSON does not have, as null."""

@@ -1,4 +1,4 @@
-"""JSON that says one thing only: no object in it names a member twice, as RFC 8259 leaves to whoever reads it."""
+"""Unambiguous JSON: no object names a member twice, which RFC 8259 would leave to the reader to resolve."""
 
 import json
 from typing import Any
@@ -11,15 +11,15 @@ class RepeatedKey(Unreadable):
 
     def __init__(self, key: str) -> None:
         self.key = key
-        super().__init__(f"the key {key[:100]!r} stands there twice")
+        super().__init__(f"the key {key[:100]!r} is repeated")
 
 
 def refuse_repeated_keys(content: bytes) -> None:
-    """Look at every object of a JSON text, at any depth. Names count as what they are once escapes are read.
+    """Check every object of a JSON text, at any depth. Names are compared after unescaping.
 
     Raises:
-        RepeatedKey: names the first key.
-        Unreadable: it is no JSON, or nested too deep to be looked at.
+        RepeatedKey: names the first repeated key.
+        Unreadable: it is not JSON, or nested too deep to be checked.
     """
     plain = content.lstrip(LEADING)
     for reading in (decoded(plain), plain.decode("cp932", "replace")):  # as `json_value` reads it
@@ -34,10 +34,10 @@ def refuse_repeated_keys(content: bytes) -> None:
 
 
 def unambiguous_object(content: bytes) -> dict[str, Any]:
-    """A JSON object of the outside world that decides something, as `json_object` reads it.
+    """Decode a JSON object on which a decision depends, as `json_object` does.
 
     Raises:
-        Unreadable: it is none, or says more than one thing.
+        Unreadable: it is not an object, or ambiguous.
     """
     value = json_object(content)
     refuse_repeated_keys(content)

@@ -1,6 +1,7 @@
-"""What could not be read of upstream records, counted by (source, object, field) until a process writes it down.
+"""Counts of unreadable upstream values by (source, object, field), until a process stores them.
 
-A counter of the process, because parsers are pure and run everywhere; `taken` hands over what came since the last time.
+The counter is global to the process, because parsers are pure and run everywhere; `taken` returns what was counted
+since the last call.
 """
 
 from collections.abc import Iterator
@@ -8,11 +9,11 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 MOST_KINDS = 1_000
-"""Fields counted apart; field names are ours, so that this is never reached but by a mistake."""
+"""Limit of distinct fields. Field names are ours, so only a mistake can reach it."""
 
 
 class Unreadables(Struct, frozen=True):
-    """How often a field could not be read, and the record where it was seen last."""
+    """How often a field could not be read, and the last record affected."""
 
     source: str
     object: str
@@ -25,21 +26,21 @@ _counts: dict[tuple[str, str, str], tuple[int, str]] = {}
 
 
 def note(source: str, object_name: str, field: str, record_id: str) -> None:
-    """Count one. The value itself is never kept: it may be personal."""
+    """Count one unreadable value. The value itself is never kept, because it may be personal."""
     key = (source, object_name, field)
     if key in _counts or len(_counts) < MOST_KINDS:
         _counts[key] = (_counts.get(key, (0, ""))[0] + 1, record_id)
 
 
 def taken() -> list[Unreadables]:
-    """What was counted since the last call."""
+    """Return and reset the counts."""
     counts = dict(_counts)
     _counts.clear()
     return list(_listed(counts))
 
 
 def put_back(counted: list[Unreadables]) -> None:
-    """Count again what was taken and could not be written down."""
+    """Add counts again that were taken and could not be stored."""
     for each in counted:
         key = (each.source, each.object, each.field)
         _counts[key] = (_counts.get(key, (0, ""))[0] + each.count, each.record_id)

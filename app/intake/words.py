@@ -1,12 +1,12 @@
-"""Words and text of the outside world, compared by what they say and not by how they were typed."""
+"""Comparison of text from outside by meaning, not by typing."""
 
 import unicodedata
 
 
 def folded(value: object) -> str:
-    """A picklist's or status's word as it is looked up: case, width and surrounding or doubled blanks do not matter.
+    """Normalise a picklist value or status for lookup: case, width and extra blanks do not matter.
 
-    What is no text has no word.
+    A value that is not text is the empty string.
     """
     if not isinstance(value, str):
         return ""
@@ -14,8 +14,8 @@ def folded(value: object) -> str:
 
 
 def same_lines(text: str) -> str:
-    """Text as people compare it: one kind of line ending, composed letters, no blanks around it.
+    """Normalise text for comparison: one kind of line ending, composed letters, no blanks around it.
 
-    What a browser sends as `\\r\\n` and what an upstream gives back as `\\n` are the same words.
+    A browser's `\\r\\n` and an upstream's `\\n` compare as equal.
     """
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()

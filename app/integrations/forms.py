@@ -1,7 +1,7 @@
-"""Forms over HTTP, as WHMCS, Freebit and WHM want them: one POST, bounded in time, in size and in number.
+"""HTTP form posts, as WHMCS, Freebit and WHM expect them: bounded in time, size and concurrency.
 
-What matters to whoever made a write is whether it was sent. A connection that was never made is `UpstreamUnavailable`;
-anything that went wrong later is `OutcomeUnknown` for a write and `UpstreamUnavailable` for a read.
+The caller of a write must know whether it was sent. A connection that was never made is `UpstreamUnavailable`; anything
+that went wrong later is `OutcomeUnknown` for a write and `UpstreamUnavailable` for a read.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
 TIMED_OUT = "timeout"
 NO_SLOT = "no_slot"
-"""Vendor codes of our own making, for failures that asking again at once would only make worse."""
+"""Vendor codes of our own, for failures that an immediate retry would only make worse."""
 
 
 class FormAnswer(Struct, frozen=True):
-    """What came back, whatever its status. `retry_after_seconds`: when to come back, where the upstream says so."""
+    """A response of any status. `retry_after_seconds` is set if the upstream states it."""
 
     status: int
     content: bytes
@@ -46,7 +46,7 @@ class FormAnswer(Struct, frozen=True):
 
 
 class Forms:
-    """One upstream's connections."""
+    """The HTTP connections to one upstream."""
 
     def __init__(
         self, upstream: str, settings: Settings, *, concurrency: int, headers: Mapping[str, str] | None = None
@@ -65,14 +65,16 @@ class Forms:
         )
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def post(
         self, operation: str, url: str, fields: Mapping[str, str], *, write: bool, timeout_seconds: float
     ) -> FormAnswer:
-        """Send one form; any status is an answer. It takes twice `timeout_seconds` and a connect at most: once to wait
-        for a slot, and once from the first byte sent to the last one read.
+        """Send one form; a response of any status is an answer.
+
+        It takes at most twice `timeout_seconds` and a connect: once to wait for a slot, and once from the first byte
+        sent to the last one read.
 
         Raises:
             UpstreamBusy: no slot became free in `timeout_seconds`; nothing was sent.
@@ -98,10 +100,10 @@ class Forms:
         try:
             plain = {name: text.clean(value) for name, value in fields.items()}
             request = self._http.build_request("POST", url, data=plain, timeout=timeout)
-        except Exception as error:  # an address that is none, and whatever else keeps it from being sent
+        except Exception as error:  # an invalid address, or anything else that prevents sending
             raise UpstreamUnavailable(self._upstream, operation, type(error).__name__) from error
         try:
-            # The library bounds each read; only a deadline over the whole bounds an answer that drips.
+            # The library bounds each read; only a total deadline bounds an answer that arrives byte by byte.
             async with asyncio.timeout(timeout_seconds + connect):
                 return await self._exchange(operation, request, write)
         except PortalError:
@@ -118,7 +120,7 @@ class Forms:
             raise self._unanswered(write)(self._upstream, operation, repr(error), vendor_code=TIMED_OUT) from error
         except http_client.DecodingError as error:
             raise spoiled(self._upstream, operation, repr(error), write=write) from error
-        except Exception as error:  # the library lets through what cookies, headers, sockets and TLS raise
+        except Exception as error:  # the library does not wrap errors of cookies, headers, sockets and TLS
             raise self._unanswered(write)(self._upstream, operation, type(error).__name__) from error
 
     async def _exchange(self, operation: str, request: http_client.Request, write: bool) -> FormAnswer:
@@ -147,7 +149,7 @@ class Forms:
 
 
 def json_object(answer: FormAnswer) -> dict[str, Any] | None:
-    """What the answer says, when that is a JSON object."""
+    """Decode the answer as a JSON object; None if it is not one."""
     try:
         return text.json_object(answer.content)
     except text.Unreadable:
@@ -155,23 +157,22 @@ def json_object(answer: FormAnswer) -> dict[str, Any] | None:
 
 
 def opening(answer: FormAnswer, member: str) -> dict[str, Any]:
-    """The members that can still be read of an answer to a write that was cut short, or printed amid other output; only
-    if `member` is among them.
+    """Recover the readable members of a truncated answer to a write, or of one printed amid other output.
 
-    A write that its vendor calls a success is one, however the rest reads. Of a read, what is missing might be
-    everything.
+    Empty unless `member` is among them. A write that its vendor calls a success is one, however the rest reads. For
+    reads this would be wrong: the missing part might be everything.
     """
     found = salvaged(answer.content, member)
     return found.members if found else {}
 
 
 def spoiled(upstream: str, operation: str, message: str, *, write: bool) -> UpstreamError:
-    """What an answer means that tells neither success nor failure: a write may well have been done."""
+    """Return the error for an answer that states neither success nor failure: a write may have taken effect."""
     return (OutcomeUnknown if write else UpstreamMalformed)(upstream, operation, message)
 
 
 def retry_after_of(header: str | None) -> int | None:
-    """A `Retry-After` header in whole seconds, rounded up."""
+    """Parse a `Retry-After` header into whole seconds, rounded up."""
     told = told_seconds(header)
     return None if told is None else max(math.ceil(told), 1)
 
@@ -179,8 +180,11 @@ def retry_after_of(header: str | None) -> int | None:
 def of_status(
     upstream: str, operation: str, status: int, *, write: bool, retry_after_seconds: int | None = None
 ) -> UpstreamError | None:
-    """What a 5xx or 429 means, nothing for other statuses. 503 and 429 say that the request was not taken in; behind
-    any other 5xx a write may have been done, because PHP and proxies fail after the work as well as before."""
+    """Return the error for a 5xx or 429, None for other statuses.
+
+    503 and 429 mean that the request was not accepted. After any other 5xx a write may have taken effect, because PHP
+    and proxies fail after the work as well as before.
+    """
     if status in (429, 503):
         return UpstreamBusy(upstream, operation, f"HTTP {status}", retry_after_seconds=retry_after_seconds)
     if status >= 500:

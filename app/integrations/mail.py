@@ -1,4 +1,4 @@
-"""Mail through an SMTP server, one connection a message; smtplib blocks, so it runs in a thread."""
+"""Mail through an SMTP server, one connection per message; smtplib blocks, so it runs in a thread."""
 
 import asyncio
 import smtplib
@@ -17,11 +17,11 @@ from app.settings import Settings
 
 MAIL = "mail"
 STEPS = 6
-"""Greeting, TLS, login, sender, recipient, text: the server may take its whole time-out for each."""
+"""Greeting, TLS, login, sender, recipient, text: the server may use its whole time-out for each."""
 
 
 class Mail(Struct, frozen=True):
-    """A plain text mail to one mailbox."""
+    """A plain-text mail to one mailbox."""
 
     recipient: str
     subject: str
@@ -29,17 +29,17 @@ class Mail(Struct, frozen=True):
 
 
 async def send(settings: Settings, mail: Mail) -> None:
-    """Hand it to the server.
+    """Deliver a mail to the SMTP server.
 
     Raises:
         UpstreamUnavailable: no server is configured, or it was not reached or is busy; try again later.
-        UpstreamRejected: it will never take this mail, or no mail can be made of it.
+        UpstreamRejected: the server will never accept this mail, or the mail cannot be composed.
     """
     if not settings.smtp_host:
         raise UpstreamUnavailable(MAIL, "send", "SMTP_HOST is not set")
     try:
         message = _message(settings, mail)
-    except Exception as error:  # a line break in a header, an address that is none
+    except Exception as error:  # a line break in a header, an invalid address
         raise UpstreamRejected(MAIL, "send", type(error).__name__) from error
     try:
         async with asyncio.timeout(settings.smtp_timeout_seconds * STEPS):
@@ -48,14 +48,17 @@ async def send(settings: Settings, mail: Mail) -> None:
         codes = [code for code, _ in error.recipients.values()]
         kind = UpstreamRejected if all(code >= 500 for code in codes) else UpstreamUnavailable
         raise kind(MAIL, "send", f"recipient refused ({codes})") from None  # the vendor's text names the recipient
-    except (UnicodeError, smtplib.SMTPNotSupportedError) as error:  # an address that the server cannot be told
+    except (
+        UnicodeError,
+        smtplib.SMTPNotSupportedError,
+    ) as error:  # not expressible to this server
         raise UpstreamRejected(MAIL, "send", type(error).__name__) from error
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise UpstreamUnavailable(MAIL, "send", type(error).__name__) from error
 
 
 def _message(settings: Settings, mail: Mail) -> EmailMessage:
-    """The mail as it is sent.
+    """Compose the message.
 
     Raises:
         ValueError: the recipient is not exactly one address.
@@ -78,7 +81,7 @@ def _as_it_reads(subject: str) -> str:
 
 
 def _send(settings: Settings, message: EmailMessage, recipient: str) -> None:
-    """The envelope names the recipient by itself: nothing is read from headers."""
+    """Send to the envelope's recipient alone; recipients are never read from headers."""
     context = trusted(settings)
     with _connected(settings, context) as server:
         if settings.smtp_security == "starttls":
@@ -89,7 +92,7 @@ def _send(settings: Settings, message: EmailMessage, recipient: str) -> None:
 
 
 def _sender(settings: Settings) -> str:
-    """The bare address of the setting, which may have a name before it."""
+    """Return the bare address of the setting, which may include a name."""
     return parseaddr(settings.mail_from)[1]
 
 

@@ -1,7 +1,7 @@
-"""When something that failed may be tried again: pauses that grow, are never the same twice, and end with a success.
+"""Back-off after failures: pauses grow, have jitter, and end with a success.
 
-For what an upstream itself limits, such as log-ins: whoever asks during a pause is told the last failure at once, and
-nothing is sent.
+For calls that the upstream itself limits, such as log-ins: a caller during a pause receives the last failure at once,
+and nothing is sent.
 """
 
 import random
@@ -12,11 +12,11 @@ from app.errors import UpstreamError, UpstreamUnavailable
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
 LONGEST_UNREACHED_SECONDS = 5.0
-"""After an attempt that reached nobody: it cost the upstream nothing, and the next one may be the first that does."""
+"""After an attempt without a connection: it cost the upstream nothing, and the next one may succeed."""
 
 
 class Pacing:
-    """The pause between the attempts at one thing."""
+    """The back-off of one kind of attempt."""
 
     def __init__(self, first_seconds: float = FIRST_SECONDS) -> None:
         self._first_seconds = first_seconds
@@ -25,10 +25,10 @@ class Pacing:
         self._ends_at = 0.0
 
     def check(self) -> None:
-        """Go on, unless there is a pause.
+        """Return, unless a pause is running.
 
         Raises:
-            UpstreamError: the last failure again, with what is left of the pause.
+            UpstreamError: the last failure again, with the rest of the pause.
         """
         left_seconds = self._ends_at - time.monotonic()
         if self._error is not None and left_seconds > 0:
@@ -37,7 +37,7 @@ class Pacing:
             raise type(last)(last.upstream, last.operation, reason, vendor_code=last.vendor_code)
 
     def failed(self, error: UpstreamError, *, pause: bool = True) -> None:
-        """Begin a longer pause than the last one; without `pause` only the next one will be longer."""
+        """Start a longer pause than the last one; with `pause=False` only lengthen the next one."""
         self._failures += 1
         self._error = error
         if not pause:
@@ -48,5 +48,5 @@ class Pacing:
         self._ends_at = time.monotonic() + seconds * random.uniform(0.75, 1.0)
 
     def succeeded(self) -> None:
-        """All is well: the next failure is a first one."""
+        """Reset: the next failure is a first one."""
         self._failures, self._error, self._ends_at = 0, None, 0.0

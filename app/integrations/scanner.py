@@ -1,8 +1,8 @@
-"""A scanner for malware, asked about each file of a customer before anybody else gets it.
+"""Malware scanning of every file from a customer, before anybody else receives it.
 
-`ATTACHMENT_SCANNER` names a clamd, which is sent the file over its socket (INSTREAM), or a command that reads the file
-and ends with 0 for clean and 1 for infected, as ClamAV's own do. Whatever is neither of the two answers is no answer: a
-file that nobody could judge is not clean.
+`ATTACHMENT_SCANNER` names a clamd, to which the file is sent over its socket (INSTREAM), or a command that reads the
+file and exits with 0 for clean and 1 for infected, as ClamAV's own do. Anything else is not a verdict: a file without
+one is not clean.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from app.settings import Settings
 
 CLAMD = "clamd:"
 AT_ONCE = 4
-"""Files of one process in front of the scanner."""
+"""Files of one process in the scanner at once."""
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER_BYTES = 4096
 UNNAMED = "unnamed"
@@ -29,10 +29,10 @@ log = structlog.get_logger()
 
 
 async def found_in(settings: Settings, content: bytes) -> str | None:
-    """The name of what was found in a file; None for a clean one, and where no scanner is configured.
+    """Scan a file: the name of the malware found; None for a clean one, and if no scanner is configured.
 
     Raises:
-        ScannerUnavailable: it was not judged within `ATTACHMENT_SCAN_SECONDS`, waiting included.
+        ScannerUnavailable: there was no verdict within `ATTACHMENT_SCAN_SECONDS`, including the wait for a slot.
     """
     scanner = settings.attachment_scanner
     if not scanner:
@@ -42,13 +42,13 @@ async def found_in(settings: Settings, content: bytes) -> str | None:
             if scanner.startswith(CLAMD):
                 return _judgement(await _asked(scanner.removeprefix(CLAMD), content))
             return await _run(scanner, content)
-    except Exception as error:  # whatever went wrong, nobody judged the file
+    except Exception as error:  # whatever went wrong, there is no verdict
         log.error("attachment_not_scanned", error=repr(error)[:300])
         raise ScannerUnavailable from error
 
 
 async def _asked(address: str, content: bytes) -> str:
-    """What clamd says of the content."""
+    """Send the content to clamd and return its answer."""
     host, _, port = address.rpartition(":")
     if address.startswith("/"):
         reader, writer = await asyncio.open_unix_connection(address, limit=LONGEST_ANSWER_BYTES)
@@ -63,7 +63,7 @@ async def _asked(address: str, content: bytes) -> str:
 
 
 async def _send(writer: asyncio.StreamWriter, content: bytes) -> None:
-    """All of it, or an error: what hangs up before the end has judged nothing, whatever it said."""
+    """Send all of it, or fail: a scanner that hangs up early has no verdict, whatever it answered."""
     writer.write(b"zINSTREAM\0")
     for start in range(0, len(content), CHUNK_BYTES):
         chunk = content[start : start + CHUNK_BYTES]
@@ -82,7 +82,7 @@ def _judgement(answer: str) -> str | None:
 
 
 async def _run(command: str, content: bytes) -> str | None:
-    """The same of a command, which gets nothing of our environment, because our secrets are in it."""
+    """Scan with a command, which receives nothing of our environment, because it contains secrets."""
     nowhere = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         *shlex.split(command),
@@ -95,7 +95,7 @@ async def _run(command: str, content: bytes) -> str | None:
     try:
         await process.communicate(content)
     finally:
-        if process.returncode is None:  # its time is over, and that of whatever it started
+        if process.returncode is None:  # time is up, for its children too
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if process.returncode not in (0, 1):

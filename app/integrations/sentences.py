@@ -1,4 +1,4 @@
-"""Errors that an upstream tells apart by sentence only, as WHMCS and WHM do theirs."""
+"""Classification of errors that an upstream distinguishes only by sentence, as WHMCS and WHM do."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from app.errors import UpstreamError, UpstreamRejected
 
 Meaning = tuple[re.Pattern[str], type[UpstreamError], str]
-"""What a sentence looks like, the error it is, and a code of our own making for it."""
+"""A sentence's pattern, the error it stands for, and a code of our own for it."""
 
 
 def of_sentence(upstream: str, operation: str, sentence: str, meanings: Sequence[Meaning]) -> UpstreamError:
-    """The error that was meant. The first match wins; a sentence that none knows is a plain refusal."""
+    """Return the error for a sentence. The first match wins; an unknown sentence is a plain refusal."""
     for pattern, kind, code in meanings:
         if pattern.search(sentence):
             return kind(upstream, operation, sentence, vendor_code=code)

@@ -1,4 +1,4 @@
-"""A value that costs a call, such as a token: one caller fetches it while all others wait for that same attempt."""
+"""A shared value that costs a call, such as a token: one caller fetches it while all others wait for that attempt."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,8 @@ def _always(_: object) -> bool:
 class SharedValue(Generic[T]):
     """Holds the value of `fetch` until it is refused or no longer fresh.
 
-    Waiters share the attempt's failure too: an upstream that hangs costs everybody one timeout, not one after another.
+    Waiters share the attempt's failure too: an upstream that hangs costs every caller one time-out, not one after
+    another.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[T]], fresh: Callable[[T], bool] = _always) -> None:
@@ -24,12 +25,12 @@ class SharedValue(Generic[T]):
         self._attempt: asyncio.Task[T] | None = None
 
     async def get(self, refused: T | None = None) -> T:
-        """The value held; a new one when it is `refused`, too old or missing. Raises what `fetch` raises."""
+        """Return the value; fetch a new one if it is `refused`, too old or missing. Raises what `fetch` raises."""
         held = self._held
         if held is not None and held != refused and self._fresh(held):
             return held
         if held is not None and held == refused:
-            self._held = None  # others need not be refused too to learn it
+            self._held = None  # so that the other callers are not refused as well
         if self._attempt is None:
             self._attempt = asyncio.create_task(self._renew())
             self._attempt.add_done_callback(_noticed)
@@ -49,6 +50,6 @@ class SharedValue(Generic[T]):
 
 
 def _noticed(attempt: "asyncio.Task[T]") -> None:
-    """Every waiter may have been cancelled; asyncio would then complain that nobody saw the failure."""
+    """Retrieve the failure: if every waiter was cancelled, asyncio would report that it was never retrieved."""
     if not attempt.cancelled():
         attempt.exception()

@@ -1,4 +1,4 @@
-"""Standard Webhooks signatures, whoever sends: HMAC-SHA256 over `id.timestamp.body`, five minutes of tolerance."""
+"""Standard Webhooks signatures for every sender: HMAC-SHA256 over `id.timestamp.body`, five minutes of tolerance."""
 
 import base64
 import binascii
@@ -18,12 +18,12 @@ PREFIX = "whsec_"
 
 
 def secrets_of(setting: str) -> list[str]:
-    """The secrets of a comma-separated setting; an empty one would let anybody sign, so it is none."""
+    """Split a comma-separated setting into secrets; an empty one is dropped, because anybody could sign with it."""
     return [secret.strip() for secret in setting.split(",") if secret.strip()]
 
 
 def key_of(secret: str) -> bytes:
-    """What is signed with: Standard Webhooks writes keys as `whsec_` and base64; any other text is its own key."""
+    """Return the signing key: Standard Webhooks writes keys as `whsec_` and base64; any other text is its own key."""
     if not secret.startswith(PREFIX):
         return secret.encode()
     written = secret.removeprefix(PREFIX)
@@ -53,7 +53,7 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now:
 
 
 def instant(occurred_at: datetime) -> tuple[int, datetime]:
-    """When it happened, as a version (milliseconds since the epoch) and in UTC.
+    """Convert an instant to a version (milliseconds since the epoch) and to UTC.
 
     Raises:
         ValueError: beyond the calendar's ends.
@@ -65,8 +65,11 @@ def instant(occurred_at: datetime) -> tuple[int, datetime]:
 
 
 def _keys(secrets: Sequence[str]) -> list[bytes]:
-    """The keys of all secrets. Until the next release the whole text of a `whsec_` secret is a key too, because hooks
-    set up by our older instructions sign with it."""
+    """List the keys of all secrets.
+
+    Until the next release the whole text of a `whsec_` secret is a key too, because hooks set up by our older
+    instructions sign with it.
+    """
     usable = [secret for secret in map(str.strip, secrets) if secret not in ("", PREFIX)]
     return [key for secret in usable for key in {key_of(secret), secret.encode()}]
 

@@ -1,4 +1,4 @@
-"""Which certificates upstreams are believed by: the system's authorities, and those of `ca_file` beside them."""
+"""The certificate authorities that upstreams are verified against: the system's, plus those of `ca_file`."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ from app.settings import Settings
 
 
 def trusted(settings: Settings) -> ssl.SSLContext:
-    """For HTTP. Verification is never off."""
+    """Create a TLS context for HTTP. Verification is never off."""
     context = ssl.create_default_context()
     if settings.ca_file:
         context.load_verify_locations(settings.ca_file)
@@ -17,7 +17,7 @@ def trusted(settings: Settings) -> ssl.SSLContext:
 
 
 def trusted_pem(settings: Settings) -> bytes | None:
-    """For gRPC, which takes one bundle; nothing means its own default."""
+    """Return one bundle for gRPC; None means gRPC's own default."""
     if not settings.ca_file:
         return None
     system = Path(ssl.get_default_verify_paths().cafile or certifi.where())

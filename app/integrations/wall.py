@@ -1,7 +1,7 @@
-"""The wall around the clients: whatever goes wrong inside comes out as one of `app.errors`.
+"""Error translation around the clients: whatever goes wrong inside is raised as one of `app.errors`.
 
-A vendor's answer can surprise in more ways than anybody lists. What a client's code did not expect is
-`UpstreamMalformed`, or `OutcomeUnknown` when a write had been sent, because it may well have been done.
+A vendor's answer can be wrong in more ways than anybody lists. An exception that a client did not expect becomes
+`UpstreamMalformed`, or `OutcomeUnknown` if a write had been sent, because it may have taken effect.
 """
 
 import functools
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class _Sent:
-    """What one call has sent: `open` while a write may have been done and nothing readable was said of it."""
+    """The writes of one call: `open` while one may have taken effect without a readable answer."""
 
     open = False
 
@@ -32,13 +32,13 @@ _sent: ContextVar[_Sent | None] = ContextVar("sent", default=None)
 
 
 def write_sent() -> None:
-    """Note that the write of the running call is on its way."""
+    """Record that the current call has sent a write."""
     if sent := _sent.get():
         sent.open = True
 
 
 def write_refused() -> None:
-    """Note that it was turned away unread: nothing was done."""
+    """Record that the write was refused unprocessed: it had no effect."""
     if sent := _sent.get():
         sent.open = False
 
@@ -46,12 +46,12 @@ def write_refused() -> None:
 def walled(
     upstream: str,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
-    """Put a call behind the wall."""
+    """Translate every error of an async function."""
 
     def around(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
         @functools.wraps(call)
         async def guarded(*given: P.args, **named: P.kwargs) -> T:
-            if _sent.get() is not None:  # a call within a call; the outer one answers for both
+            if _sent.get() is not None:  # a nested call; the outer one translates for both
                 return await call(*given, **named)
             sent = _Sent()
             token = _sent.set(sent)
@@ -74,7 +74,7 @@ def walled(
 
 
 def all_walled(upstream: str) -> Callable[[C], C]:
-    """Put every public call of a class behind the wall, those not yet written included."""
+    """Translate every error of all public async methods of a class, including future ones."""
 
     def around(made: C) -> C:
         for name, member in list(vars(made).items()):
@@ -86,7 +86,7 @@ def all_walled(upstream: str) -> Callable[[C], C]:
 
 
 def _unexpected(upstream: str, call: str, error: Exception, sent: _Sent) -> PortalError:
-    """The error's own words may quote a customer's data, so its kind and place must do."""
+    """Describe the error by kind and place only: its message may quote a customer's data."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "?"
     log.error("answer_not_understood", upstream=upstream, call=call, error=type(error).__name__, place=place)

@@ -1,1 +1,1 @@
-"""A customer's personal data: all of it in one archive, or gone. For operators; both are audited."""
+"""Export and erasure of a customer's personal data. For operators; both are audited."""

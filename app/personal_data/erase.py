@@ -1,9 +1,8 @@
-"""Erase a customer's personal data, for good (C22): in place, step by step, and so that nothing brings it back.
+"""Erase a customer's personal data permanently: in place, step by step, and so that nothing brings it back.
 
-First it is written down whose data is erased; from then on the mirror takes their records in without the person. Then
-every way to log in ends and what is held is stripped: mirror, inbox, dead letters, read models, Redis. Amounts, dates
-and states stay, as the law wants of invoices. Each step may be repeated, and a run that was stopped goes on where it
-was.
+First the erasure is recorded; from then on the mirror strips incoming records of the customer. Then every way to log in
+ends and stored data is stripped: mirror, inbox, dead letters, read models, Redis. Amounts, dates and states stay,
+because the law requires invoices to be kept. Each step is idempotent, and a run that was stopped resumes where it was.
 
 Reads and writes: portal.erasures, portal.erased_owners. Writes: portal.audit, and what the steps write.
 """
@@ -26,7 +25,7 @@ async def erase(
     *,
     upstream: Mapping[str, PersonalDataStep],
 ) -> None:
-    """Do every step that is not done; `upstream` are those to do in the systems of record, after our own.
+    """Run every step that is not done; `upstream` are the steps in the systems of record, run after our own.
 
     Raises:
         Conflict: `fulfilment_open`, an order of theirs is being provisioned; `erasure_unfinished`, with what to do.
@@ -50,14 +49,14 @@ async def _do_upstream(resources: Resources, subject: Subject, name: str, step: 
         await step(resources, subject)
     except UpstreamError as error:
         raise Conflict(
-            f"Everything here is erased, but not everything upstream: {name} failed with “{error.args[0]}”. Mend it "
-            "and run the same command again; it goes on from there.",
+            f"Everything here is erased, but not everything upstream: {name} failed with “{error.args[0]}”. Fix the "
+            "cause and run the same command again; it resumes there.",
             code="erasure_unfinished",
         ) from error
 
 
 async def _begin(resources: Resources, subject: Subject, operator: Operator) -> None:
-    """Write down whose data goes. From here on nothing of it comes in any more."""
+    """Record the erasure. From here on the mirror strips incoming records of the customer."""
     async with resources.pool.acquire() as connection, connection.transaction():
         await _refuse_open_orders(connection, subject)
         began = await connection.fetchval(
@@ -78,7 +77,7 @@ async def _begin(resources: Resources, subject: Subject, operator: Operator) -> 
 async def _refuse_open_orders(connection: Any, subject: Subject) -> None:
     open_orders = await connection.fetch(
         "SELECT order_id FROM portal.fulfilments WHERE account_id = $1 AND (state IN ('running', 'paused') "
-        "OR (state = 'failed' AND NOT facts ? 'sim_asked_at'))",  # past that, nobody can cancel it from here
+        "OR (state = 'failed' AND NOT facts ? 'sim_asked_at'))",  # after that, the portal cannot cancel it
         subject.account_id,
     )
     if open_orders:

@@ -1,7 +1,7 @@
-"""Everything the portal holds of a customer, as one archive: a JSON file a table, and a manifest.
+"""Export everything the portal stores about a customer to one archive: one JSON file per table, and a manifest.
 
-Left out are secrets (hashes of passwords and tokens) and nothing else. What WHMCS, Salesforce and Freebit hold is
-theirs to tell; the manifest says under which ids.
+Secrets (hashes of passwords and tokens) are left out, and nothing else. Data in WHMCS, Salesforce and Freebit is
+exported there; the manifest names the customer's ids.
 
 Reads: portal.*, mirror.records, ingest.inbox, ingest.dead_letters, read_model.*. Writes: portal.audit.
 """
@@ -22,7 +22,7 @@ from app.ingest.privacy import strip_personal_data
 from app.personal_data.subject import Progress, Subject
 
 PART = ".part"
-"""What a file is called until it is whole."""
+"""Suffix of a file until it is complete."""
 SECRETS = ("password_hash", "token_hash", "secret", "code_hash", "body_hash", "email_hash", "sealed_facts")
 
 
@@ -70,7 +70,7 @@ TABLES = {
     "ingest/inbox": ("ingest.inbox", f"id IN ({_of_owners(strip_personal_data.ENTRIES)})"),
     "ingest/dead_letters": ("ingest.dead_letters", f"id IN ({_of_owners(strip_personal_data.LETTERS)})"),
 }
-"""File → (table, condition). The read models come on top, whichever there are."""
+"""File → (table, condition). The read models are added as the database lists them."""
 _READ_MODELS = """
 SELECT c.table_name AS name FROM information_schema.columns c
 WHERE c.table_schema = 'read_model' AND c.column_name = 'account_id' ORDER BY 1
@@ -80,7 +80,9 @@ WHERE c.table_schema = 'read_model' AND c.column_name = 'account_id' ORDER BY 1
 async def export(
     pool: asyncpg.Pool, subject: Subject, operator: Operator, file: Path, tell: Progress
 ) -> dict[str, int]:
-    """Write the archive, readable by its owner alone and there only once it is whole; rows by file.
+    """Write the archive and return the number of rows per file.
+
+    Only its owner can read the file, and it appears under its name once it is complete.
 
     Raises:
         InvalidRequest: `output_not_writable`.
@@ -97,7 +99,7 @@ async def export(
 
 
 async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, tell: Progress) -> dict[str, int]:
-    """As of one instant."""
+    """Write all tables as of one snapshot."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         tables = dict(TABLES)
         for row in await connection.fetch(_READ_MODELS):
@@ -114,13 +116,13 @@ async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, tell: Progres
 
 
 def _private(file: Path) -> IO[bytes]:
-    """A file that nobody else could read even while it was made."""
+    """Create a file that no other user can read at any time."""
     file.unlink(missing_ok=True)
     return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 async def _rows(connection: Any, table: str, where: str, subject: Subject) -> list[dict[str, Any]]:
-    """Every placeholder is named once, so that each table may use those it needs."""
+    """Read a table's rows. Every placeholder is listed once, so that each condition may use those it needs."""
     rows = await connection.fetch(
         f"WITH keys AS (SELECT $1::uuid, $2::text[], $3::uuid, $4::text, $5::text) SELECT * FROM {table} WHERE {where}",
         subject.user_id,
@@ -140,7 +142,7 @@ def _shown(row: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _readable(value: Any) -> Any:
-    """Ready answers are stored as bytes of JSON."""
+    """Decode documents, which are stored as bytes of JSON."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -157,7 +159,7 @@ def _manifest(subject: Subject, counts: dict[str, int]) -> bytes:
         "not_in_here": {
             "WHMCS": f"client {subject.whmcs_client_id}: invoices, tickets, e-mails, payment tokens",
             "Salesforce": f"account {subject.salesforce_account_id}: orders, cases, documents",
-            "secrets": "hashes of passwords and tokens are of no use to anybody and stay here",
+            "secrets": "hashes of passwords and tokens are not exported",
         },
     }
     return msgspec.json.format(msgspec.json.encode(body), indent=1)

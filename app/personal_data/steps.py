@@ -1,4 +1,4 @@
-"""The steps of an erasure within the portal, in order. Each may be repeated.
+"""The steps of an erasure within the portal, in order. Each is idempotent.
 
 Reads and writes: portal.*, mirror.records, ingest.inbox, ingest.dead_letters, read_model.*, generations.*, Redis.
 """
@@ -32,23 +32,23 @@ UPDATE portal.fulfilments SET facts = '{}', error_message = NULL,
     state = CASE state WHEN 'failed' THEN 'cancelled' ELSE state END
 WHERE account_id = $1
 """
-"""Without its facts a failed order must not be tried again: it would not know what it asked for before."""
+"""Cancels failed orders: without their facts, a retry would not know what was already requested."""
 
 _SCHEDULED = """
 UPDATE portal.scheduled_changes SET command_digest = '', error_message = NULL,
     state = CASE state WHEN 'waiting' THEN 'cancelled' ELSE state END, ended_at = coalesce(ended_at, now())
 WHERE account_id = $1
 """
-"""What was planned is not made for somebody who is gone."""
+"""Cancels future-dated changes of plan."""
 
 _ENROLMENT_MAILS = "DELETE FROM portal.mails m USING portal.enrolments e WHERE e.id = m.about AND {}"
-"""They went to a mailbox on file, which need not be that of the user."""
+"""These mails went to a mailbox on file, which may differ from the user's."""
 
 PersonalDataStep = Callable[[Resources, Subject], Awaitable[Any]]
 
 
 async def sign_in(resources: Resources, subject: Subject) -> None:
-    """Every way to log in, and what the portal itself wrote down of the customer."""
+    """Erase every way to log in, and what the portal itself recorded about the customer."""
     number = subject.customer_number
     async with resources.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, subject.user_id)
@@ -98,7 +98,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
 
 
 async def quiet(resources: Resources, subject: Subject) -> None:
-    """Wait for whoever may not see yet that the erasure was written down, and may write what they read before.
+    """Wait for transactions that cannot see the erasure record yet and may write what they read before.
 
     Raises:
         Conflict: `erasure_unfinished`.
@@ -114,14 +114,14 @@ async def quiet(resources: Resources, subject: Subject) -> None:
                 await asyncio.sleep(0.2)
     except TimeoutError as error:
         sentence = (
-            f"A transaction of the portal has run for more than {QUIET_SECONDS} seconds and may hold old data. Look "
-            "for it in pg_stat_activity, then run the same command again; what is done stays done."
+            f"A transaction of the portal has run for more than {QUIET_SECONDS} seconds and may hold old data. End "
+            "it in pg_stat_activity, then run the same command again; finished steps are not repeated."
         )
         raise Conflict(sentence, code="erasure_unfinished") from error
 
 
 async def held(resources: Resources, subject: Subject) -> None:
-    """Mirror, dead letters and inbox. What is parked is given up: nobody would mend it."""
+    """Strip mirror, dead letters and inbox. Parked entries are discarded."""
     given_up = await strip_personal_data.strip(resources.pool, subject.owner_ids)
     if given_up:
         by = Operator(name="erase-customer")
@@ -130,7 +130,7 @@ async def held(resources: Resources, subject: Subject) -> None:
 
 
 async def read_models(resources: Resources, subject: Subject) -> None:
-    """Computed anew from the stripped mirror; taken out of generations that this release does not feed."""
+    """Rebuild the read models from the stripped mirror, and delete from generations that this release does not feed."""
     account_id, projectors = subject.account_id, with_previous(resources.settings)
     await resources.pool.execute("DELETE FROM read_model.pending WHERE account_id = $1", account_id)
     await rebuild.rebuild_account(resources.pool, projectors, account_id)
@@ -149,7 +149,7 @@ async def read_models(resources: Resources, subject: Subject) -> None:
 
 
 async def redis(resources: Resources, subject: Subject) -> None:
-    """Every copy is dropped, once nobody writes one any more that was drawn before.
+    """Delete every copy, after the last process has stopped writing answers rendered before.
 
     Raises:
         Conflict: `erasure_unfinished`.
@@ -162,7 +162,7 @@ async def redis(resources: Resources, subject: Subject) -> None:
         found.append(f"portal:customer-number:{subject.customer_number.upper()}".encode())
         await resources.redis.delete(*found)
     except (RedisError, OSError) as error:
-        sentence = "Redis cannot be reached and may hold copies. Ask again once it is back; what is done stays done."
+        sentence = "Redis cannot be reached and may hold copies. Run the command again once it is back."
         raise Conflict(sentence, code="erasure_unfinished") from error
 
 
@@ -174,5 +174,7 @@ STEPS: dict[str, PersonalDataStep] = {
     "redis": redis,
     "stragglers": sign_in,
 }
-"""Requests that were inside when the erasure began may have ended with a session, an answer or an address written down:
-hence once more, at the end, what was done at the beginning."""
+"""`sign_in` runs again at the end.
+
+Requests in progress when the erasure began may have ended by storing a session, an answer or an address.
+"""

@@ -1,4 +1,4 @@
-"""Whose data it is: the ids under which everything of a customer is found.
+"""The subject of an export or erasure: the ids under which a customer's data is found.
 
 Reads: portal.users, portal.id_mappings, portal.audit, portal.erasures.
 """
@@ -13,15 +13,16 @@ from msgspec import Struct
 from app.errors import NotFound
 
 Progress = Callable[[str, int, int], None]
-"""Called after each step with its name, how many steps are done, and how many there are."""
+"""Called after each step with its name, the number of steps done, and the total."""
 
 
 class Subject(Struct, frozen=True, kw_only=True):
     """A customer.
 
     Attributes:
-        email: as the portal has it.
-        former_whmcs, former_salesforce: whom staff merged into the present ones; their last records are here still.
+        email: the login address in the portal.
+        former_whmcs, former_salesforce: ids that staff merged into the present ones; their last records are still
+            stored.
     """
 
     user_id: UUID
@@ -35,13 +36,13 @@ class Subject(Struct, frozen=True, kw_only=True):
 
     @property
     def owners(self) -> list[tuple[str, str]]:
-        """(source, owner id) of all that is theirs upstream, or was."""
+        """(source, owner id) of everything the customer owns or owned upstream."""
         whmcs = [("whmcs", each) for each in (self.whmcs_client_id, *self.former_whmcs)]
         return [*whmcs, *(("salesforce", each) for each in (self.salesforce_account_id, *self.former_salesforce))]
 
     @property
     def owner_ids(self) -> list[str]:
-        """The same, without the sources: a WHMCS id is never a Salesforce id."""
+        """The owner ids without their sources: a WHMCS id is never a Salesforce id."""
         return [owner_id for _, owner_id in self.owners]
 
 
@@ -61,7 +62,7 @@ _NOT_UPSTREAM = (
 
 
 async def find(connection: Any, email: str) -> Subject:
-    """The customer who logs in with this address.
+    """Find the customer who logs in with this address.
 
     Raises:
         NotFound: `no_such_customer`, with what to do instead.
@@ -79,7 +80,7 @@ async def find(connection: Any, email: str) -> Subject:
 
 
 async def _erased(connection: Any, email: str) -> str | None:
-    """When an erasure under this address was finished, and what is left to do, if one was."""
+    """Describe the finished erasure under this address and what remains to be done; None if there was none."""
     row = await connection.fetchrow(
         "SELECT finished_at, steps FROM portal.erasures WHERE email_hash = $1 AND finished_at IS NOT NULL "
         "ORDER BY finished_at DESC LIMIT 1",
@@ -93,8 +94,10 @@ async def _erased(connection: Any, email: str) -> str | None:
 
 
 async def to_erase(connection: Any, email: str, upstream_steps: Sequence[str]) -> Subject:
-    """Somebody whose erasure was begun under this address and is not finished; else who logs in with it; else somebody
-    who was erased here, but not upstream, if there are steps to do there.
+    """Find the customer to erase.
+
+    An unfinished erasure under this address comes first, then the customer who logs in with it, then one who was erased
+    here but not upstream, if there are upstream steps to do.
 
     Raises:
         NotFound: `no_such_customer`.
@@ -110,10 +113,10 @@ async def to_erase(connection: Any, email: str, upstream_steps: Sequence[str]) -
 
 
 def plain(email: str) -> str:
-    """As addresses are compared."""
+    """Normalise an address for comparison."""
     return email.strip().lower()
 
 
 def hashed(email: str) -> bytes:
-    """What is kept of an address after an erasure."""
+    """Hash an address; the hash is kept after an erasure."""
     return hashlib.sha256(plain(email).encode()).digest()

@@ -1,4 +1,4 @@
-"""What an erasure does in the systems of record, when asked to. Each step may be repeated.
+"""The steps of an erasure in the systems of record, run on request. Each is idempotent.
 
 Writes: WHMCS client, Salesforce Account.
 """
@@ -12,8 +12,10 @@ ERASED = "Erased"
 
 
 async def whmcs(resources: Resources, subject: Subject) -> None:
-    """Write over everything the client's profile says of a person. WHMCS takes an empty value for none given. The
-    client itself stays: its invoices must be kept."""
+    """Overwrite everything personal in the client's profile.
+
+    WHMCS ignores empty values, so placeholders are written. The client itself stays, because its invoices must be kept.
+    """
     names = ("firstname", "lastname", "companyname", "address1", "address2", "city", "state", "tax_id", "notes")
     fields = dict.fromkeys(names, ERASED)
     fields |= {"email": NOBODY.format(subject.account_id), "postcode": "000-0000", "phonenumber": "0000000000"}
@@ -21,7 +23,7 @@ async def whmcs(resources: Resources, subject: Subject) -> None:
 
 
 async def salesforce(resources: Resources, subject: Subject) -> None:
-    """Write over the account's name, also where the portal wrote it down beside the client's number; empty the rest."""
+    """Overwrite the account's name and the portal's reference to the client, and empty the other personal fields."""
     fields = {
         **dict.fromkeys(wire.ACCOUNT_PERSONAL),
         "Name": "Erased customer",
@@ -32,7 +34,7 @@ async def salesforce(resources: Resources, subject: Subject) -> None:
 
 
 async def close(resources: Resources, subject: Subject) -> None:
-    """Close the WHMCS client: unpaid invoices are cancelled, services end, what was paid stays on record."""
+    """Close the WHMCS client: unpaid invoices are cancelled, services end, paid invoices stay on record."""
     await resources.whmcs.close_client(subject.whmcs_client_id)
 
 

@@ -1,4 +1,4 @@
-"""The API process's root: one worker of `portal api`, which serves a listening socket until it is told to leave."""
+"""The root of an API process: one worker of `portal api`, which serves a listening socket until it is told to stop."""
 
 import asyncio
 import contextlib
@@ -24,14 +24,17 @@ from app.processes.sd_notify import READY, guarded, heartbeat, notify, unguard
 from app.settings import Settings
 
 SPARE = 256
-"""Connections beside those of event streams and of requests: probes, and whatever is refused or idle."""
+"""Connections on top of event streams and requests: health probes, and refused or idle connections."""
 LOOK_TICKS = 20
-"""Between two looks at every connection; one is a tenth of a second."""
+"""Ticks between two checks of every connection; a tick is a tenth of a second."""
 _PR_SET_PDEATHSIG = 1
 
 
 def run(listening: socket.socket, *, lent: bool, parent: int) -> None:
-    """Serve until SIGTERM. `lent`: whoever owns the socket has others take what this process accepts no more."""
+    """Serve until SIGTERM.
+
+    `lent` is true for a socket whose owner passes new connections to others once this process stops accepting.
+    """
     _end_with(parent)
     loaded = settings.load()
     configure(loaded)
@@ -40,7 +43,7 @@ def run(listening: socket.socket, *, lent: bool, parent: int) -> None:
 
 
 def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
-    """How the server's library serves the application."""
+    """Configure uvicorn for the application."""
     most = loaded.event_streams + loaded.requests_at_once + SPARE
     return uvicorn.Config(
         app,
@@ -59,8 +62,11 @@ def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """Says when it is ready, looks at its connections, and takes its time to leave: for `api_drain_seconds` every
-    answer ends its connection, event streams end, and the health check answers 503."""
+    """The uvicorn server of one worker: reports readiness, checks its connections, and drains before it stops.
+
+    While draining, for `api_drain_seconds`, every answer closes its connection, event streams end, and the health check
+    answers 503.
+    """
 
     def __init__(self, app: Litestar, loaded: Settings, *, lent: bool, parent: int) -> None:
         super().__init__(configuration(app, loaded))
@@ -68,13 +74,13 @@ class Server(uvicorn.Server):
         self._drain_seconds = loaded.api_drain_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open everything, accept, and say so."""
+        """Open everything, begin to accept, and notify the supervisor."""
         await super().startup(sockets)
-        gc_tuning.settle()  # looking through everything again and again cost a third of a read from Postgres
+        gc_tuning.settle()  # repeated full collections cost a third of a read from Postgres
         notify(READY)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
+        """Send the heartbeat and check connections; called ten times a second."""
         if counter % LOOK_TICKS == 0:
             heartbeat()
             now = asyncio.get_running_loop().time()
@@ -85,19 +91,22 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Both signals mean the same, however often they come."""
+        """Treat both signals alike, however often they arrive."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.leave)
         yield
 
     def leave(self) -> None:
-        """Begin to. New connections are accepted meanwhile unless somebody else accepts them. Whose parent was killed
-        makes room at once for the one who takes its place."""
+        """Begin to drain.
+
+        New connections are accepted meanwhile unless another process accepts them. A worker whose parent was killed
+        stops at once, to free the port for its replacement.
+        """
         if self.app.state.draining.begun or not self.started:
             self.should_exit = self.should_exit or not self.started
             return
-        unguard()  # whoever takes too long to leave is killed by the parent
+        unguard()  # a worker that takes too long to stop is killed by the parent
         self.app.state.draining.begun = True
         self.app.state.doorbells.end_streams()
         orphaned = os.getppid() != self._parent
@@ -109,7 +118,7 @@ class Server(uvicorn.Server):
 
 
 def _end_with(parent: int) -> None:
-    """A worker whose parent was killed must not keep the port."""
+    """End this worker with its parent, so that it does not keep the port."""
     if prctl := getattr(ctypes.CDLL(None), "prctl", None):  # Linux alone has it
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""The cdc process: follows Salesforce's change events and fills the mirror when it has no position to follow from."""
+"""The cdc process: follows Salesforce's change events, and backfills the mirror when it has no replay position."""
 
 import asyncio
 import signal
@@ -32,7 +32,7 @@ def run(settings: Settings) -> None:
     """Listen until told to stop.
 
     Raises:
-        TransactionPooler: no lock would hold.
+        TransactionPooler: locks would not hold.
     """
     configure(settings)
     uvloop.run(serve(settings))
@@ -68,7 +68,7 @@ async def _lead_for_ever(resources: Resources, pubsub: PubSubClient) -> None:
 
 
 async def _beat_for_ever() -> None:
-    """Whether events arrive is the feeds' and the canary's to tell; this tells that the process is not stuck."""
+    """Send heartbeats. They prove that the process is not stuck; feeds and canaries prove that events arrive."""
     while True:
         heartbeat()
         await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -78,8 +78,10 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
     settings, pool, box = resources.settings, resources.pool, resources.inbox
 
     async def make_up(since: datetime | None) -> None:
-        """What changed since then; a snapshot when nothing is known. The stream that follows starts at the oldest
-        retained event, so nothing falls in between."""
+        """Read what changed since then, or everything if nothing is known.
+
+        The stream that follows starts at the oldest retained event, so there is no gap.
+        """
         if since is not None:
             async for name, count in resync(box, resources.salesforce, OBJECTS, since):
                 log.info("resync_page", object=name, records=count, since=since.isoformat())
@@ -91,7 +93,7 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
     silence = settings.cdc_silence_seconds
     changes = Listener(pool, box, pubsub, settings.salesforce_channel, make_up, silence)
     eligibility = Listener(pool, box, pubsub, settings.salesforce_eligibility_topic, None, silence)
-    work = [changes.listen_for_ever(), eligibility.listen_for_ever()]
+    work = [changes.listen_forever(), eligibility.listen_forever()]
     if settings.salesforce_canary_account_id:
         work.append(_watch(resources, changes))
     else:
@@ -104,7 +106,7 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
 
 
 async def _watch(resources: Resources, changes: Listener) -> None:
-    """The canary, for as long as this process leads."""
+    """Run the change feed's canary for as long as this process leads."""
     settings = resources.settings
     path = ChangeEvents(
         resources.pool, resources.salesforce, settings.salesforce_channel, settings.salesforce_canary_account_id
@@ -112,19 +114,22 @@ async def _watch(resources: Resources, changes: Listener) -> None:
     canary = CanaryFollower(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
 
     async def alarm() -> None:
-        await changes.feed.tell("stalled", "the canary did not come back")
+        await changes.feed.report("stalled", "the canary did not come back")
         changes.renew()
 
-    await canary.sing_for_ever(settings.canary_seconds, alarm)
+    await canary.run_forever(settings.canary_seconds, alarm)
 
 
 async def _watch_webhooks(resources: Resources) -> None:
-    """The canary of WHMCS's hooks. Nothing can be opened anew there: `portal lag` and `portal doctor` tell of it."""
+    """Run the canary of WHMCS's hooks.
+
+    There is no connection to reopen: `portal lag` and `portal doctor` report a lost canary.
+    """
     settings = resources.settings
     path = Webhooks(resources.pool, resources.whmcs, settings.whmcs_canary_client_id)
     canary = CanaryFollower(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
 
     async def alarm() -> None:
-        """It is noted already."""
+        """Do nothing: the canary has recorded it already."""
 
-    await canary.sing_for_ever(settings.canary_seconds, alarm)
+    await canary.run_forever(settings.canary_seconds, alarm)

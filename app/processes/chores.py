@@ -1,4 +1,4 @@
-"""Chores of the worker: what must be done now and then, by one worker at a time, and never in anybody's way."""
+"""The worker's chores: periodic background work, each done by one worker at a time and throttled."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from app import leases
 from app.commands import mail_outbox
-from app.commands.account import tell_salesforce
+from app.commands.account import report_to_salesforce
 from app.commands.execution import ledger
 from app.commands.subscriptions.plan_changes.follow import follow
 from app.commands.subscriptions.plan_changes.run_due import make_due
@@ -22,35 +22,37 @@ from app.ingest.catch_up.reconcile import Reconcile
 from app.ingest.refetch import case_sweep, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.lanes import background
+from app.lock_numbers import LockSpace
 from app.projections import rebuild
 from app.projections.engine import fan_outs
 from app.projections.projector import Projector
-from app.projections.rebuild import asked
+from app.projections.rebuild import requests
 from app.projections.rebuild.pace import Pace
 from app.projections.registry import projectors, with_previous
 from app.resources import Resources
 
-CHORE_LOCK = 0x1B10
 FANOUT_SHARE = 0.3
 REBUILD_SHARE = 0.3
-"""Part of the time that work nobody waits for may take."""
+"""Maximum share of time for background work that no customer waits for."""
 
 log = structlog.get_logger()
 
 
 class Chore(Struct, frozen=True):
-    """Something to do every so often; `name` is its lock too."""
+    """A periodic task; `name` is also the name of its lock."""
 
     name: str
     every_seconds: float
     run: Callable[[Resources], Awaitable[None]]
     most_seconds: float = 900.0
-    """What takes longer hangs, and is begun anew."""
+    """A run that takes longer counts as hung and is started again."""
 
 
 async def each(chore: str, members: Iterable[Any], work: Callable[[Any], Awaitable[None]]) -> None:
-    """Do `work` for every member; one that fails is logged and stops none of the others. The database being away is
-    nobody's failure in particular, and ends it."""
+    """Run `work` for every member. A failing one is logged and does not stop the others.
+
+    A database outage is not one member's failure, so it ends the run.
+    """
     for member in members:
         try:
             await work(member)
@@ -61,7 +63,7 @@ async def each(chore: str, members: Iterable[Any], work: Callable[[Any], Awaitab
 
 
 async def clean(resources: Resources) -> None:
-    """Forget what nobody needs any more."""
+    """Delete what is no longer needed."""
 
     async def forget(what: str) -> None:
         if what == "ledger":
@@ -73,46 +75,48 @@ async def clean(resources: Resources) -> None:
 
 
 async def rebuild_raised(resources: Resources) -> None:
-    """Rebuild slices whose projector's version this release has raised, or for which somebody asked; drop generations
-    nobody will go back to."""
+    """Rebuild read models whose projector version this release raised, or that an operator requested.
+
+    Old generations are dropped afterwards.
+    """
     known = projectors(resources.settings)
 
     async def one(projector: Projector) -> None:
         outcome = await rebuild.rebuild(resources.pool, projector, pace=Pace(REBUILD_SHARE))
-        await asked.done(resources.pool, projector.name)
+        await requests.done(resources.pool, projector.name)
         if not outcome.serving:
             log.error("rebuild_needs_a_decision", slice=projector.name, refusal=outcome.refusal)
 
-    wanted = [*await rebuild.due(resources.pool, known), *await asked.asked(resources.pool, known)]
+    wanted = [*await rebuild.due(resources.pool, known), *await requests.pending(resources.pool, known)]
     await each("rebuild", wanted, one)
     for dropped in await rebuild.drop_old(resources.pool, known):
         log.info("generation_dropped", generation=dropped)
 
 
 async def fan_out(resources: Resources) -> None:
-    """Compute the many rows that refer to a changed record."""
+    """Recompute the rows that refer to a changed record, where there are many."""
     async for size in Pace(FANOUT_SHARE).paced(fan_outs.run(resources.pool, with_previous(resources.settings))):
         log.info("fanned_out", groups=size)
 
 
 async def follow_merges(resources: Resources) -> None:
-    """Ask what became of linked customers that are gone upstream."""
-    if asked := await merges.look(resources.pool, resources.inbox):
+    """Request refetches for linked customers that disappeared upstream."""
+    if asked := await merges.request(resources.pool, resources.inbox):
         log.info("customers_gone_upstream", asked=asked)
 
 
 async def send_mail(resources: Resources) -> None:
-    """Send the mails that were asked for."""
+    """Send due mails."""
     await mail_outbox.send_due(resources.pool, resources.settings)
 
 
 async def tell(resources: Resources) -> None:
-    """Tell Salesforce of customers it was not told of, and of sign-ins."""
-    await tell_salesforce.catch_up(resources.pool, resources.salesforce)
+    """Report new customers and sign-ins to Salesforce that were not reported at the time."""
+    await report_to_salesforce.report_pending(resources.pool, resources.salesforce)
 
 
 async def sweep_cases(resources: Resources) -> None:
-    """Read the support cases that changed. Salesforce being away is made up for next time."""
+    """Read the support cases that changed. If Salesforce is away, the next run makes up for it."""
     try:
         with background():
             found = await case_sweep.sweep(resources.pool, resources.inbox, resources.salesforce)
@@ -123,17 +127,17 @@ async def sweep_cases(resources: Resources) -> None:
 
 
 async def follow_plans(resources: Resources) -> None:
-    """Bring changes of plan that are paid for to the network or server."""
+    """Apply paid changes of plan to the network or server."""
     await follow(resources.context)
 
 
 async def make_scheduled(resources: Resources) -> None:
-    """Make the changes of plan whose day has come."""
+    """Make the scheduled changes of plan that are due."""
     await make_due(resources.context)
 
 
 async def reconcile(resources: Resources) -> None:
-    """Compare the upstreams with the mirror. An upstream that is away is tried again next time."""
+    """Compare the upstreams with the mirror. If an upstream is away, the next run tries again."""
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
 
     async def compare(part: AsyncIterator[Any]) -> None:
@@ -161,7 +165,7 @@ CHORES = (
 
 
 async def keep_up(resources: Resources) -> None:
-    """Do every chore in its own rhythm until cancelled."""
+    """Run every chore at its own interval until cancelled."""
     chores = [*CHORES]
     if every_seconds := resources.settings.case_sweep_seconds:
         chores.append(Chore("cases", every_seconds, sweep_cases))
@@ -171,12 +175,15 @@ async def keep_up(resources: Resources) -> None:
 
 
 async def _do_for_ever(resources: Resources, chore: Chore) -> None:
-    """Not at once: whoever starts, starts for a reason that comes first."""
+    """Run a chore for as long as the process lives.
+
+    Start after a random delay, so that a restarted worker drains the queue first.
+    """
     await asyncio.sleep(chore.every_seconds * random.uniform(0.1, 0.3))
     while True:
         try:
             await leases.alone(
-                resources.pool, CHORE_LOCK, chore.name, partial(chore.run, resources), chore.most_seconds
+                resources.pool, LockSpace.CHORE, chore.name, partial(chore.run, resources), chore.most_seconds
             )
         except TimeoutError:
             log.error("chore_hung", chore=chore.name, seconds=chore.most_seconds)

@@ -1,14 +1,17 @@
-"""Python's cycle collector, told what our processes are like."""
+"""Tuning of Python's cyclic garbage collector for our processes."""
 
 import gc
 
 YOUNG = 20_000
-"""Objects made before the young ones are looked at. A batch of changes makes some hundred thousand that end with it and
-form no cycles; looking among them every 700, as is usual, takes a fifteenth of the time they take."""
+"""Allocations before the youngest generation is collected.
+
+A batch of changes allocates some hundred thousand objects that are freed with it and form no cycles. The default of 700
+would spend a fifteenth of the batch's time looking for them.
+"""
 
 
 def settle() -> None:
-    """Once everything that lives as long as the process is there: leave that out of every collection from now on."""
+    """Exclude everything that exists now from every later collection; call once the process has started up."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 20)

@@ -1,11 +1,14 @@
 """`portal api`: a parent that holds the listening socket, and workers that serve it.
 
-Three things lose requests when a server ends. Connections that wait in the kernel to be accepted are reset when their
-listening socket closes; so the socket may be handed in by whoever outlives us (systemd's protocol: LISTEN_FDS), who
-keeps it open. A connection that was accepted but not read from yet is closed; so with such a socket the workers stop
-accepting first, and leave it to others. And a client that keeps connections open may send into one that is just being
-closed; so for a little while before the end every answer says that its connection ends, event streams end, and the
-health check asks load balancers to look elsewhere. What a worker does of this is in `app/processes/api.py`.
+Three things lose requests when a server stops:
+
+- Connections that wait in the kernel to be accepted are reset when their listening socket closes. So the socket may be
+  passed in by a supervisor that outlives us (systemd's protocol: LISTEN_FDS) and keeps it open.
+- A connection that was accepted but not read from yet is closed. So with such a socket the workers stop accepting
+  first, and leave new connections to others.
+- A client with keep-alive may send into a connection that is just being closed. So for a short time before the end
+  every answer announces that its connection closes, event streams end, and the health check asks load balancers to go
+  elsewhere. The workers' part of this is in `app/processes/api.py`.
 """
 
 import contextlib
@@ -24,22 +27,22 @@ from app.settings import Settings
 
 FIRST_PASSED_FD = 3
 BACKLOG = 4_096
-"""Connections that wait in the kernel to be accepted; as many as it allows by default."""
+"""Connections that may wait in the kernel to be accepted; the kernel's default maximum."""
 STOP_SECONDS = 30
-"""What answers may still take once nothing new is accepted."""
+"""How long running requests may take once nothing new is accepted."""
 SPARE_SECONDS = 5
-"""Beyond that, until a worker that does not end is killed."""
+"""Extra time before a worker that does not end is killed."""
 PAUSE_SECONDS = 1
-"""Before a worker that died is replaced."""
+"""Delay before a worker that died is replaced."""
 FAILED_TO_START = 3
-"""Exit status of a worker that never served; the library's own."""
+"""Exit status of a worker that never served; uvicorn's own."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM)
 
 log = structlog.get_logger()
 
 
 class ParentServer:
-    """The parent, one a process. It waits for signals and does nothing else, so none comes at a bad moment."""
+    """The parent, one per process. It waits for signals and does nothing else, so none interrupts other work."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -47,7 +50,7 @@ class ParentServer:
         self._failed = False
 
     def serve(self) -> None:
-        """Until SIGTERM or SIGINT, or until workers do not even start; then the process ends."""
+        """Serve until SIGTERM or SIGINT, or until workers fail to start; then end the process."""
         signal.signal(signal.SIGCHLD, _no_more)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         passed = passed_socket()
@@ -73,7 +76,7 @@ class ParentServer:
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            from app.processes.api import run  # the parent does without the application
+            from app.processes.api import run  # the parent never imports the application
 
             run(listening, lent=lent, parent=parent)
             status = 0
@@ -87,7 +90,7 @@ class ParentServer:
             os._exit(status)
 
     def _bury(self, *, stopping: bool = False) -> None:
-        """Take note of workers that ended."""
+        """Reap workers that ended."""
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended[0], os.waitstatus_to_exitcode(ended[1])
@@ -99,7 +102,7 @@ class ParentServer:
                 signal.alarm(PAUSE_SECONDS)
 
     def _stop(self) -> None:
-        """Have the workers leave; what was begun is answered."""
+        """Stop the workers; they finish the requests they have begun."""
         notify(STOPPING)
         self._send(signal.SIGTERM)
         signal.alarm(round(self._settings.api_drain_seconds) + STOP_SECONDS + SPARE_SECONDS)
@@ -116,8 +119,10 @@ class ParentServer:
 
 @contextlib.contextmanager
 def counts_folder(settings: Settings) -> Iterator[None]:
-    """Where the workers leave their counts for one another (`app/http/monitoring/process_metrics.py`), unless the
-    settings say."""
+    """Create a folder in which the workers share their metrics, unless the settings name one.
+
+    It is read by `app/http/monitoring/process_metrics.py`.
+    """
     if settings.metrics_dir or settings.api_workers == 1:
         yield
         return
@@ -127,17 +132,17 @@ def counts_folder(settings: Settings) -> Iterator[None]:
 
 
 def own_socket(settings: Settings) -> socket.socket:
-    """One that ends with this process."""
+    """Open a listening socket that closes with this process."""
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     return socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)
 
 
 def passed_socket() -> socket.socket | None:
-    """The listening socket that was handed to this very process, if one was."""
+    """Return the listening socket that the supervisor passed to this process, if any."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
         return None
     return socket.socket(fileno=FIRST_PASSED_FD)
 
 
 def _no_more(number: int, frame: object) -> None:
-    """Some systems forget signals that nothing handles."""
+    """Handle SIGCHLD: some systems discard signals without a handler."""

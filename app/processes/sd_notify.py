@@ -1,8 +1,7 @@
-"""Tell whoever supervises this process how it is doing: systemd where it asked (`Type=notify`, `WatchdogSec=`), and a
-file's modification time for everybody else. Where nobody asked, nothing happens.
+"""Status notifications to the supervisor: systemd where it asks (`Type=notify`, `WatchdogSec=`), and a heartbeat file.
 
-Most supervisors restart what has ended and not what hangs. So a process that is `guarded` ends by itself when it has
-said nothing for too long, and writes down where each of its threads stood.
+Without either, nothing is sent. Most supervisors restart a process that ended and not one that hangs. So a `guarded`
+process ends itself when it has sent no heartbeat for too long, and logs the stack of each of its threads.
 """
 
 import contextlib
@@ -18,7 +17,7 @@ ALIVE = "WATCHDOG=1"
 HEARTBEAT_FILE = "HEARTBEAT_FILE"
 """Environment variable: the file to touch with every heartbeat."""
 SEND_SECONDS = 2.0
-"""How long the start and the end of a process may wait for room in the supervisor's queue. Heartbeats never wait."""
+"""How long a start or stop notification may wait for room in the supervisor's queue. Heartbeats never wait."""
 END_SECONDS = 30.0
 """How long a process may take to end. Less than its supervisor waits before it kills (`deploy/`)."""
 
@@ -26,7 +25,7 @@ _guard_seconds = 0.0
 
 
 def notify(state: str) -> None:
-    """Send systemd one state. It may be gone or read nothing: no reason to fail, and none to stand still."""
+    """Send systemd a state. Its absence is no reason to fail or to block."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
@@ -38,9 +37,11 @@ def notify(state: str) -> None:
 
 @contextlib.contextmanager
 def guarded(seconds: float) -> Iterator[None]:
-    """Within the block end this process, with its stacks in the log and exit status 1, when there was no heartbeat for
-    so long; 0 for never. A thread of C watches, so it does not matter who holds the interpreter. After the block the
-    process has `END_SECONDS` to end, and is ended in the same way when it does not."""
+    """End this process if there is no heartbeat for `seconds` within the block; 0 disables it.
+
+    It then exits with status 1 and its stacks in the log. The timer is a C thread, so the interpreter lock does not
+    matter. After the block the process has `END_SECONDS` to end, and is ended in the same way if it does not.
+    """
     global _guard_seconds
     _guard_seconds = seconds
     if seconds:
@@ -53,7 +54,7 @@ def guarded(seconds: float) -> Iterator[None]:
 
 
 def unguard() -> None:
-    """The end of this process is near, and takes the time it takes."""
+    """Stop the watchdog: this process is ending, and may take its time."""
     global _guard_seconds
     if _guard_seconds:
         _guard_seconds = 0.0
@@ -61,7 +62,7 @@ def unguard() -> None:
 
 
 def heartbeat() -> None:
-    """Say that this process gets its work done; to be called every few seconds."""
+    """Report that this process makes progress; call every few seconds."""
     if _guard_seconds:
         faulthandler.dump_traceback_later(_guard_seconds, exit=True)
     notify(ALIVE)

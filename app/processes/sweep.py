@@ -1,5 +1,6 @@
-"""What a worker process does by itself, without being told by a queue: side by side, so many of a kind at once, and
-each for itself, so that one that fails or takes long holds up none of the others.
+"""The work that a worker process finds by itself, without a queue.
+
+Pieces of work run concurrently, with a limit per kind. One that fails or takes long does not delay the others.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ Failures = Counter[tuple[str, str]]
 
 
 async def isolated(kind: str, key: str, run: Callable[[], Awaitable[object]], failures: Failures) -> None:
-    """Run; what fails is counted and logged, and found again by the next sweep."""
+    """Run; a failure is counted and logged, and the next sweep finds the work again."""
     try:
         await run()
     except Exception as error:
@@ -36,17 +37,17 @@ async def isolated(kind: str, key: str, run: Callable[[], Awaitable[object]], fa
 
 
 class Own:
-    """The work this process has taken on."""
+    """The work in progress in this process."""
 
     def __init__(self, at_once: Mapping[str, int], most_seconds: Mapping[str, float]) -> None:
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in at_once.items()}
         self._most_seconds = most_seconds
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self.failures: Failures = Counter()
-        """How often each piece of work has failed since it last succeeded."""
+        """Failures of each piece of work since it last succeeded."""
 
     def start(self, kind: str, key: str, run: Callable[[], Awaitable[object]]) -> None:
-        """Begin in the background, unless the same is under way here already."""
+        """Start in the background, unless the same work is in progress here."""
         if (kind, key) in self._tasks or len(self._tasks) >= MOST_WAITING:
             return
         task = asyncio.create_task(self._in_turn(kind, key, run))
@@ -62,10 +63,10 @@ class Own:
             await isolated(kind, key, bounded, self.failures)
 
     async def done(self) -> None:
-        """Wait for everything that is under way."""
+        """Wait for all work in progress."""
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
 
     async def stop(self) -> None:
-        """Let go of everything; it is found again."""
+        """Cancel all work; another sweep finds it again."""
         await tasks.end(*self._tasks.values(), within_seconds=1)

@@ -1,6 +1,6 @@
-"""The worker process: drains the inbox into the read models, reads again what hints name, drives fulfilment.
+"""The worker process: drains the inbox into the read models, re-reads what hints name, drives fulfilment.
 
-SAQ delivers the wake-ups; a sweep of our own, which needs no Redis, finds what a lost wake-up left behind.
+SAQ delivers the wake-ups; a sweep of our own, which needs no Redis, finds work whose wake-up was lost.
 """
 
 import asyncio
@@ -41,14 +41,19 @@ from app.settings import Settings
 
 GRACE_SECONDS = 3
 BETWEEN_TELLINGS_SECONDS = 0.02
-"""What follows a commit asks five small questions. Asked after every one of two hundred commits a second, they took
-more than the commits did."""
+"""Interval between runs of the work that follows commits.
+
+It takes five small queries. After each of two hundred commits a second, they cost more than the commits did.
+"""
 ASKED_ANEW_SECONDS = 5
-"""A job that died with its worker keeps its key until it times out, and an order whose key is taken would wait for as
-long; so the key is another one every so often. Whoever comes second finds the order locked and leaves it."""
+"""Interval after which a fulfilment job gets a new key.
+
+A job that died with its worker keeps its key until it times out, and an order whose key is taken would wait as long. If
+two jobs run for one order, the second finds the order locked and gives up.
+"""
 
 OVERDUE_SECONDS = 15
-"""An order that has been due for so long, whatever the queue says, is taken up by the sweep itself."""
+"""An order that has been due for this long is started by the sweep itself, whatever the queue says."""
 ALONE_SECONDS = 0.5
 DEQUEUE_SECONDS = 1.0
 BLOCKED_SECONDS = 5.0
@@ -58,12 +63,12 @@ log = structlog.get_logger()
 
 
 class QuietWorker(Worker[Any]):
-    """A SAQ worker that leaves the signals to the process, which runs several, and Redis alone while it fails."""
+    """A SAQ worker without signal handlers (the process runs several), which leaves Redis alone while it fails."""
 
     SIGNALS = []  # noqa: RUF012
 
     async def upkeep(self) -> list[asyncio.Task[None]]:
-        """The library's chores on the queue."""
+        """Start the library's chores on the queue."""
         info = partial(self.worker_info, self.timers["worker_info"] + 1)
         chores: list[tuple[Callable[[], Awaitable[Any]], float]] = [
             (partial(self.abort, self.timers["abort"]), self.timers["abort"]),
@@ -86,7 +91,7 @@ class QuietWorker(Worker[Any]):
 
 
 class WorkerJobs:
-    """The jobs of this process; each may run at any time, any number of times."""
+    """The jobs of this process. Each may run at any time, any number of times."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -102,11 +107,11 @@ class WorkerJobs:
         self._newest_notice, self._noticed = 0, frozenset[int]()
 
     async def fetch(self, job: Any, *, shard: int) -> None:
-        """Read again what a shard of hints names."""
+        """Re-read what a shard of hints names."""
         await isolated("fetch", str(shard), partial(self._fetch, shard), self.own.failures)
 
     async def fulfil(self, job: Any, *, order_id: str) -> None:
-        """Take an order's fulfilment as far as it goes now."""
+        """Advance an order's fulfilment as far as possible."""
         run = partial(fulfilment.run, self._context, order_id)
         await isolated("fulfil", order_id, run, self.own.failures)
 
@@ -119,7 +124,7 @@ class WorkerJobs:
         self.own.start("apply", str(shard), partial(self.apply, shard))
 
     async def _wake(self, pairs: Iterable[tuple[str, int]]) -> None:
-        """What this process leaves to be done goes on in this process, or through the queue."""
+        """Continue follow-up work in this process, or through the queue."""
         if any(lane == "apply" for lane, _ in pairs):
             self.live.arrived()
         await self._resources.inbox.wake(pairs)
@@ -132,8 +137,10 @@ class WorkerJobs:
         self._committed.set()
 
     async def follow_commits(self) -> None:
-        """Do what commits ask for until cancelled: once for all that came while the last time took. What fails here is
-        found by the sweep."""
+        """Run `after_commit` until cancelled, once for all commits since the last run.
+
+        The sweep makes up for a failure here.
+        """
         while True:
             await self._committed.wait()
             self._committed.clear()
@@ -147,7 +154,7 @@ class WorkerJobs:
             await asyncio.sleep(BETWEEN_TELLINGS_SECONDS)
 
     async def after_commit(self) -> None:
-        """Tell Redis what changed, and start what it sets off: orders approved, or waiting for a card or money."""
+        """Publish changes to Redis, and start the orders they affect: approved, or waiting for a card or a payment."""
         told = await publish.publish(self._resources.pool, self._resources.redis)
         news = told if self._resources.redis.breaker.closed else [*told, *await self._unheard()]
         resumed: list[str] = []
@@ -158,17 +165,22 @@ class WorkerJobs:
             await self._start_fulfilments()
 
     async def _unheard(self) -> list[publish.ChangeNotice]:
-        """News that Redis cannot be told of, once to this process. What commits together becomes visible in no order,
-        so a few numbers before the newest are looked at again."""
-        found = await publish.untold(self._resources.pool, self._newest_notice - LOOK_BACK)
+        """Return changes that cannot be published to Redis, each once to this process.
+
+        Concurrent commits become visible in any order, so some numbers before the newest are looked at again.
+        """
+        found = await publish.pending(self._resources.pool, self._newest_notice - LOOK_BACK)
         fresh = [notice for notice in found if notice.id not in self._noticed]
         self._noticed = frozenset(notice.id for notice in found)
         self._newest_notice = max([self._newest_notice, *self._noticed])
         return fresh
 
     async def sweep(self, *, wait: bool = True) -> None:
-        """Once: everything that is due and that nobody was told about. The shards side by side; unless they are waited
-        for they go on in the background, and so does what the queue cannot be told of."""
+        """Run everything that is due and was not announced, once.
+
+        Shards run concurrently. Unless `wait` is true they continue in the background, and so does what cannot be
+        queued.
+        """
         failures = self.own.failures
         await isolated("sweep", "frozen", partial(leases.end_frozen, self._resources.pool), failures)
         await isolated("sweep", "shards", self._start_shards, failures)
@@ -184,7 +196,7 @@ class WorkerJobs:
             self.own.start(lane, str(shard), run)
 
     async def _start_fulfilments(self) -> None:
-        """Through the queue; by ourselves what it cannot be told of, and what it was told of in vain."""
+        """Queue due fulfilments; run those directly that cannot be queued or were queued without effect."""
         pool, now = self._resources.pool, time.monotonic()
         await fulfilment.take_approved(pool)
         await fulfilment.resume_after_outages(pool)
@@ -198,8 +210,10 @@ class WorkerJobs:
                 self.own.start("fulfil", order_id, partial(fulfilment.run, self._context, order_id))
 
     async def sweep_for_ever(self, every_seconds: float) -> None:
-        """Sweep until cancelled; a failing sweep is logged and tried again. One that hangs ends the heartbeat. Without
-        Redis nobody else wakes us."""
+        """Sweep until cancelled; a failing sweep is logged and tried again.
+
+        A sweep that hangs ends the heartbeat. Without Redis there are no wake-ups, so it sweeps more often.
+        """
         while True:
             await self.sweep(wait=False)
             heartbeat()
@@ -212,7 +226,7 @@ def run(settings: Settings) -> None:
 
     Raises:
         SettingsError: a provisioning template cannot be used.
-        TransactionPooler: no lock would hold.
+        TransactionPooler: locks would not hold.
     """
     configure(settings)
     templates.load(settings.provision_templates)
@@ -220,7 +234,7 @@ def run(settings: Settings) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; running jobs get a grace period, and what they leave is found again."""
+    """Work until SIGTERM or SIGINT. Running jobs get a grace period, and another worker finds the rest."""
     await refuse_transaction_pooler(settings.database_url)
     async with open_resources(settings, pool_size=settings.worker_concurrency * 2 + 24) as resources:
         work = WorkerJobs(resources)
@@ -231,7 +245,7 @@ async def serve(settings: Settings) -> None:
         serving = [asyncio.create_task(worker.start()) for worker in workers]
         background = [
             asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
-            asyncio.create_task(work.live.follow(resources.inbox.bell)),
+            asyncio.create_task(work.live.follow(resources.inbox.settled_signal)),
             asyncio.create_task(work.follow_commits()),
             asyncio.create_task(keep_up(resources)),
         ]
@@ -248,16 +262,16 @@ async def serve(settings: Settings) -> None:
         await asyncio.wait(serving, timeout=GRACE_SECONDS + 2)
         await tasks.end(*serving)
         await work.own.stop()
-        with contextlib.suppress(Exception):  # another worker's sweep does it otherwise, a little later
+        with contextlib.suppress(Exception):  # otherwise another worker's sweep does it a little later
             async with asyncio.timeout(1):
                 await work.after_commit()
 
 
 def _workers(settings: Settings, resources: Resources, work: WorkerJobs) -> list[Worker[Any]]:
-    """One SAQ worker a kind of work. They wait in Redis for the next job, so their client is more patient.
+    """Create one SAQ worker per kind of work.
 
-    Fulfilments do little but wait for upstreams, some of which take a minute: a few slow ones must not hold up the
-    rest. How much an upstream is asked at once is bounded by its client.
+    They wait in Redis for the next job, so their client is more patient. Fulfilments mostly wait for upstreams, some of
+    which take a minute: a few slow ones must not delay the rest. The upstream's client bounds concurrent calls.
     """
     redis = GuardedRedis.open(settings.redis_url, resources.redis.breaker, BLOCKED_SECONDS)
     kinds = {"fetch": work.fetch, "fulfil": work.fulfil}

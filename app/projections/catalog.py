@@ -1,8 +1,8 @@
-"""Catalog: Product2 with its PricebookEntry in the portal price book → products and one ready answer a category.
+"""Catalog: Product2 with its PricebookEntry in the portal price book → products and one ready answer per category.
 
 Reads: salesforce Product2, PricebookEntry. Writes: read_model.catalog, documents `catalog…`.
-Shown: active, `Portal_Catalog__c`, and actively priced in the portal price book. Orderable: `Portal_Accessible__c` too,
-and nothing about it is in words that nobody knows.
+Shown: active, `Portal_Catalog__c`, and with an active price in the portal price book. Orderable: also
+`Portal_Accessible__c`, and without unknown picklist values.
 """
 
 import re
@@ -48,10 +48,10 @@ INTERNAL = frozenset(
         "mutually_exclusive",
     }
 )
-"""Facts that have a place of their own or are nobody's business outside."""
+"""Fields that have an attribute of their own, or are internal."""
 
 INSTANT = frozenset({"hosting"})
-"""Categories whose products may be activated without staff's review (C11)."""
+"""Categories whose products may be activated without a review by staff."""
 BULLETS = "-*•・"
 CLASSES = {"service": "service", "installation": "installation", "add-on": "add_on", "activation": "activation"}
 CYCLES = {"monthly": "monthly", "onetime": "onetime"}
@@ -61,7 +61,7 @@ LAST = 2**31 - 1
 
 
 def projector(settings: Settings) -> Projector:
-    """The catalog of one portal price book in the portal's currency."""
+    """Build the projector of the catalog: one portal price book in the portal's currency."""
     currency = settings.salesforce_currency
 
     def project(group: Group) -> Projected:
@@ -85,7 +85,7 @@ def projector(settings: Settings) -> Projector:
 
 
 def doubts(products: Sequence[Record], entries: Sequence[Record], *, currency: str) -> Iterator[str]:
-    """Why products that are meant for the portal are not sold, or sold at a price that was picked: for operators.
+    """Yield, for operators, why products meant for the portal are not sold, or which of several prices was chosen.
 
     The records are those of the portal's price book only.
     """
@@ -96,7 +96,7 @@ def doubts(products: Sequence[Record], entries: Sequence[Record], *, currency: s
             data = offer.product.data
             words = {name: data.get(name) for name in ("Item_Class__c", "Billing_Cycle__c", "SIM_Plan_Type__c")}
             said = ", ".join(f"{name} {value!r}" for name, value in words.items())
-            yield f"{offer.sku} is not sold: one of {said} is a word that nobody knows."
+            yield f"{offer.sku} is not sold: one of {said} is unknown."
 
 
 def _row(offer: Offer, currency: str) -> dict[str, Any]:
@@ -124,15 +124,15 @@ def _row(offer: Offer, currency: str) -> dict[str, Any]:
 
 
 def _product_of(offer: Offer, currency: str) -> Product:
-    """The product as it is shown. One with a word that nobody knows is not sold online: what is made of it, and how it
-    is billed, hangs on these words."""
+    """Build the product as shown. One with an unknown picklist value is not orderable, because fulfilment and billing
+    depend on these values."""
     product, data = offer.product, offer.product.data
     description, features = described(data.get("Description"))
     category = category_of(product)
     item_class = known(CLASSES, product, "Item_Class__c")
     cycle = known(CYCLES, product, "Billing_Cycle__c")
     plan_type = known(PLAN_TYPES, product, "SIM_Plan_Type__c")
-    told = bool(item_class and cycle and (category != "sim" or item_class != "service" or plan_type))
+    classified = bool(item_class and cycle and (category != "sim" or item_class != "service" or plan_type))
     return Product(
         sku=offer.sku,
         name=plain(data.get("Name")) or offer.sku,
@@ -142,7 +142,7 @@ def _product_of(offer: Offer, currency: str) -> Product:
         item_class=item_class or OTHER,
         billing_cycle=cycle or UNKNOWN_CYCLE,
         price=money(offer.amount, currency),
-        orderable=told and bool(data.get("Portal_Accessible__c")),
+        orderable=classified and bool(data.get("Portal_Accessible__c")),
         is_default=bool(data.get("Is_Default__c")),
         family_only=bool(data.get("SIM_Has_Family_Discount__c")),
         added_automatically=bool(data.get("Auto_Add__c")),
@@ -154,23 +154,23 @@ def _product_of(offer: Offer, currency: str) -> Product:
 
 
 def _position(value: Any) -> int:
-    """Where it stands in the shop; what is no usable number comes first, as what has none."""
+    """Return the position in the shop; products without a usable number come first."""
     return int(max(Decimal(-LAST), min(Decimal(LAST), decimal(value))))
 
 
 def _facts(data: dict[str, Any]) -> dict[str, Any]:
-    """The product's custom fields that have a value, under their names in snake case."""
+    """Return the custom fields that have a value, under their names in snake case."""
     named = {snake(name): value for name, value in sorted(data.items()) if name.endswith("__c") and value is not None}
     return {name: value for name, value in named.items() if name not in INTERNAL}
 
 
 def listed(text: str | None) -> list[str]:
-    """SKUs as staff write several into one field: by commas, semicolons or lines."""
+    """Split a field with several SKUs, separated by commas, semicolons or lines."""
     return [each.strip() for each in re.split(r"[,;\n]", text or "") if each.strip()]
 
 
 def described(text: str | None) -> tuple[str, list[str]]:
-    """A description and the features listed in it: its lines that begin with a bullet."""
+    """Split a description into text and features: the lines that begin with a bullet."""
     lines = [line.strip() for line in (text or "").splitlines()]
     features = [line.lstrip(BULLETS).strip() for line in lines if line.startswith(tuple(BULLETS))]
     return "\n".join(line for line in lines if line and not line.startswith(tuple(BULLETS))), features

@@ -1,4 +1,4 @@
-"""Eligibility: fields staff set on the Salesforce Account → one row and one ready answer an account.
+"""Eligibility: fields that staff set on the Salesforce Account → one row and one ready answer per account.
 
 Reads: salesforce Account. Writes: read_model.eligibility, document `eligibility`.
 """
@@ -7,14 +7,14 @@ import msgspec
 
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Document, Group, Projected, Projector
-from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, stated
+from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, status_from
 from app.settings import Settings
 
 STATUS = "Internet_Eligibility_Status__c"
 
 
 def projector(settings: Settings) -> Projector:
-    """Eligibility."""
+    """Build the projector of eligibility."""
     return Projector(
         name="eligibility",
         version=2,
@@ -32,8 +32,8 @@ def _project(group: Group) -> Projected:
         return Projected()
     record = group.records[0]
     offering = str(record.data.get("Internet_Eligibility__c") or "").strip() or None
-    known(STATUSES, record, STATUS)  # counts the words that nobody knows
-    status = stated(record.data.get(STATUS), offering)
+    known(STATUSES, record, STATUS)  # counts unknown values
+    status = status_from(record.data.get(STATUS), offering)
     internet = Internet(status, TEXTS[status], offering if status == "eligible" else None)
     body = msgspec.json.encode(Eligibility(internet))
     row = {

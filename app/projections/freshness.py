@@ -1,4 +1,4 @@
-"""Freshness: the markers that whole-list reads leave → when each WHMCS list of an account was last verified.
+"""Freshness: the markers of whole-list reads → when each WHMCS list of an account was last verified.
 
 Reads: whmcs client, client_invoices, client_services, pay_methods. Writes: read_model.freshness.
 """
@@ -9,7 +9,7 @@ from app.settings import Settings
 
 
 def projector(settings: Settings) -> Projector:
-    """Freshness of an account's WHMCS lists."""
+    """Build the projector of the freshness of an account's WHMCS lists."""
     return Projector(
         name="freshness",
         version=1,

@@ -12,7 +12,7 @@ from app.settings import Settings
 
 
 def projector(settings: Settings) -> Projector:
-    """Payment gateways."""
+    """Build the projector of payment gateways."""
     return Projector(
         name="gateways",
         version=1,

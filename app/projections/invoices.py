@@ -1,4 +1,4 @@
-"""Invoices: a WHMCS invoice → one row; none while it is a draft, which no customer is shown.
+"""Invoices: a WHMCS invoice → one row; none while it is a draft, which customers do not see.
 
 Reads: whmcs invoice. Writes: read_model.invoices.
 """
@@ -32,7 +32,7 @@ SUMS = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
 
 
 def projector(settings: Settings) -> Projector:
-    """Invoices, with WHMCS's times read in the zone of its server."""
+    """Build the projector of invoices. WHMCS's times are in the zone of its server."""
     zone = ZoneInfo(settings.whmcs_time_zone)
 
     def project(group: Group) -> Projected:
@@ -51,8 +51,8 @@ def projector(settings: Settings) -> Projector:
 
 
 def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
-    data, come_to = record.data, sums(record.data)
-    invoice = _invoice(record, come_to, zone)
+    data, amounts = record.data, sums(record.data)
+    invoice = _invoice(record, amounts, zone)
     return {
         "invoice_id": invoice.invoice_id,
         "invoice_number": plain(data.get("invoicenum")),
@@ -62,7 +62,7 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
         "issued_on": invoice.issued_on,
         "due_on": invoice.due_on,
         "paid_at": invoice.paid_at,
-        **{name: getattr(come_to, name) for name in SUMS},
+        **{name: getattr(amounts, name) for name in SUMS},
         "currency": currency_of(data),
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
@@ -71,7 +71,7 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
+def _invoice(record: Record, amounts: Sums, zone: ZoneInfo) -> Invoice:
     data = record.data
     status, currency = status_of(plain(data.get("status"))), currency_of(data)
     if status == UNKNOWN:
@@ -85,19 +85,19 @@ def _invoice(record: Record, come_to: Sums, zone: ZoneInfo) -> Invoice:
         due_on=day(data.get("duedate")),
         paid_at=local_instant(data.get("datepaid"), zone),
         charge_attempted_at=local_instant(data.get("last_capture_attempt"), zone),
-        items=items(data, come_to.adjustment),
+        items=items(data, amounts.adjustment),
         tax_lines=tax_lines(data),
         payments=payments(data, zone),
         refunds=refunds(data, zone),
-        prices_include_tax=come_to.prices_include_tax,
+        prices_include_tax=amounts.prices_include_tax,
         tax_rate_percent=rate(data.get("taxrate")),
-        amount_due=shown(_due(status, come_to.balance), currency),
-        **{name: shown(getattr(come_to, name), currency) for name in SUMS},
+        amount_due=shown(_due(status, amounts.balance), currency),
+        **{name: shown(getattr(amounts, name), currency) for name in SUMS},
     )
 
 
 def _due(status: str, balance: Decimal | None) -> Decimal | None:
-    """What can be paid: nothing, where the status does not allow it; None, where nobody can tell."""
+    """Return the amount that can be paid: zero when the status does not allow payment, None when it is unknown."""
     if status not in PAYABLE:
         return Decimal()
     return None if balance is None else max(balance, Decimal())

@@ -1,6 +1,6 @@
-"""Orders: a Salesforce Order with its OrderItems, products named → one row an order.
+"""Orders: a Salesforce Order with its OrderItems and product names → one row per order.
 
-Reads: salesforce Order, OrderItem, and the OrderStages kept of it; refers to Product2. Writes: read_model.orders.
+Reads: salesforce Order, OrderItem, and its OrderStages; refers to Product2. Writes: read_model.orders.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderRe
 from app.settings import Settings
 
 AWAITING = {"PAYMENT_METHOD_MISSING": "awaiting_payment_method", "PAYMENT_PENDING": "awaiting_payment"}
-"""Error codes that the customer can end → the status."""
+"""Error code that the customer can resolve → status."""
 REVIEWS = {
     "pending review": "in_review",
     "draft": "in_review",
@@ -33,7 +33,7 @@ REVIEWS = {
     "canceled": "cancelled",
     "rejected": "rejected",
 }
-"""The words of Order.Status, folded. Of a word that nobody knows all that can be said is that the order is with us."""
+"""Values of Order.Status, folded → review state. An unknown value counts as in review."""
 REASONS = {
     "awaiting_payment_method": "payment_method_missing",
     "awaiting_payment": "payment_pending",
@@ -41,7 +41,7 @@ REASONS = {
 }
 MOST_PIECES = 10**9
 LONGEST_TIMELINE = 50
-"""Entries; of an order that paused more often than that the beginning is cut off."""
+"""Most entries; an order with more loses the oldest ones."""
 ADDRESS = {
     "street": "BillingStreet",
     "city": "BillingCity",
@@ -52,7 +52,7 @@ ADDRESS = {
 
 
 def projector(settings: Settings) -> Projector:
-    """Orders in the org's currency."""
+    """Build the projector of orders, in the org's currency."""
 
     def project(group: Group) -> Projected:
         roots = group.of("Order")
@@ -72,9 +72,9 @@ def projector(settings: Settings) -> Projector:
 
 
 def customer_status(order: dict[str, Any]) -> str:
-    """Review status, activation status and error code of an Order as one state a customer understands (C7).
+    """Reduce review status, activation status and error code of an Order to one status for customers.
 
-    The vendor's own words for a finished order count as finished, unless the activation says otherwise.
+    The vendor's own values for a finished order count as finished, unless the activation says otherwise.
     """
     review, activation = REVIEWS.get(folded(order.get("Status"))), folded(order.get("Activation_Status__c"))
     if review in ("cancelled", "rejected"):
@@ -92,7 +92,7 @@ def customer_status(order: dict[str, Any]) -> str:
 
 def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
     data, status = root.data, customer_status(root.data)
-    known(REVIEWS, root, "Status")  # counts the words that nobody knows
+    known(REVIEWS, root, "Status")  # counts unknown values
     items = [_item(item, group, currency) for item in group.of("OrderItem")]
     total = added([None if item.total is None else Decimal(item.total.amount) for item in items])
     order = Order(
@@ -157,7 +157,7 @@ def _item(item: Record, group: Group, currency: str) -> OrderItem:
 
 
 def _quantity(fields: Fields) -> Decimal | None:
-    """Salesforce takes parts of a piece too. It is one where it says nothing, None where that cannot be read."""
+    """Read the quantity, which may be a fraction: one when the field is empty, None when it is unreadable."""
     stated = fields.money("Quantity")
     if stated is None:
         return Decimal(1) if fields.says_nothing("Quantity") else None
@@ -175,7 +175,7 @@ def _reason(data: dict[str, Any], status: str) -> OrderReason | None:
 
 
 def timeline(data: dict[str, Any], status: str, stages: Sequence[Record]) -> list[TimelineEntry]:
-    """When it was placed, then every state it was seen to enter; of an order never seen to move, the one it is in."""
+    """List the placing and every state the order entered; when no stage was seen, the present state."""
     seen: list[tuple[str, datetime | None]] = [
         (customer_status(stage.data), stage.occurred_at) for stage in sorted(stages, key=lambda each: each.version)
     ]

@@ -1,4 +1,4 @@
-"""Payment methods: the pay methods WHMCS keeps for a client → one row each.
+"""Payment methods: the pay methods of a WHMCS client → one row each.
 
 Reads: whmcs pay_method. Writes: read_model.payment_methods.
 """
@@ -24,7 +24,7 @@ KINDS = {
 
 
 def projector(settings: Settings) -> Projector:
-    """Payment methods."""
+    """Build the projector of payment methods."""
     return Projector(
         name="payment_methods",
         version=1,
@@ -64,6 +64,6 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def _expires(value: str) -> str | None:
-    """WHMCS writes `MM/YY`, some gateways `MM/YYYY`; documents say `YYYY-MM`."""
+    """Convert WHMCS's `MM/YY`, or `MM/YYYY` of some gateways, to `YYYY-MM`."""
     found = _EXPIRY.fullmatch(value.strip())
     return f"20{found[2][-2:]}-{int(found[1]):02}" if found else None

@@ -1,4 +1,4 @@
-"""Profile and billing address: the WHMCS client → one row and one ready answer an account.
+"""Profile and billing address: the WHMCS client → one row and one ready answer per account.
 
 Reads: whmcs client. Writes: read_model.profiles, document `profile`.
 """
@@ -12,7 +12,7 @@ from app.settings import Settings
 
 
 def projector(settings: Settings) -> Projector:
-    """Profiles."""
+    """Build the projector of profiles."""
     return Projector(
         name="profiles",
         version=1,

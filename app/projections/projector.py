@@ -1,10 +1,10 @@
-"""What a projector is: which mirrored records a slice is made of, whose rows they touch, and a pure function to rows.
+"""Projectors: the mirrored records that make up a read model, the rows they affect, and a pure function to rows.
 
-A *group* is the unit of recomputation. Its scope says what belongs together:
+A *group* is the unit of recomputation. The projector's scope defines its extent:
 
     record  one root record with its children (`parent_id`), e.g. an order with its items
-    owner   all records of the slice's objects that one upstream owner has, e.g. a client's payment methods
-    global  all records of the slice's objects, e.g. the catalog
+    owner   all records of the projector's objects of one upstream owner, e.g. a client's payment methods
+    global  all records of the projector's objects, e.g. the catalog
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,22 +31,22 @@ class Document(Struct, frozen=True):
 
 
 class Projected(Struct, frozen=True):
-    """What a group becomes. A row of the group that is not named here is removed."""
+    """The result of projecting a group. A row of the group that is missing here is deleted."""
 
     rows: Sequence[RowValues] = ()
     documents: Sequence[Document] = ()
 
 
 class Group(Struct, frozen=True):
-    """Everything a projector may look at.
+    """The input of a projector.
 
     Attributes:
         item_id: the root record's id in scope record; empty otherwise.
-        records: root and children, or all records of owner or installation; deleted ones are left out.
-        context: records the slice only refers to (`owner_context`, `lookups`), by object and record id: WHMCS counts
-            each object from one.
-        named: records of another upstream that the slice refers to by a key of theirs, by object and key. More than
-            one may bear a key.
+        records: root and children, or all records of owner or installation, without deleted ones.
+        context: records that are only referred to (`owner_context`, `lookups`), by object and record id, because WHMCS
+            numbers each object from one.
+        named: records of another upstream that are referred to by a key of theirs, by object and key. Several records
+            may have the same key.
     """
 
     account_id: UUID
@@ -56,7 +56,7 @@ class Group(Struct, frozen=True):
     named: Mapping[Object, Sequence[Record]] = {}
 
     def of(self, object_name: str) -> list[Record]:
-        """The group's records of one object."""
+        """Return the group's records of one object."""
         return [record for record in self.records if record.object == object_name]
 
 
@@ -64,10 +64,10 @@ Project = Callable[[Group], Projected]
 
 
 class Lookup(Struct, frozen=True):
-    """A record that others refer to: `field` of `referrer` names a record of `target`, by its id.
+    """A reference between records: `field` of `referrer` holds the id of a record of `target`.
 
-    With a `key` it is a record of another `source`, named by the number in this field of its own. The field must be in
-    `app.events.KEYS`, so that who referred to it before is told as well when the number changes.
+    With a `key` the target belongs to another `source` and is referred to by the number in its own field `key`. The
+    field must be in `app.events.KEYS`, so that former referrers are recomputed as well when the number changes.
     """
 
     target: str
@@ -77,7 +77,7 @@ class Lookup(Struct, frozen=True):
     key: str = ""
 
     def name_of(self, record: Record) -> str:
-        """What others call a record of the target; empty when nobody can."""
+        """Return the name by which others refer to a target record; empty when it has none."""
         if not self.key:
             return record.record_id
         number = parse.whole_number(record.data.get(self.key))
@@ -89,13 +89,13 @@ class Projector(Struct, frozen=True):
 
     Attributes:
         name: cursor, log field and freshness resource: never rename.
-        version: raise it when `project` changes its output: the slice is then rebuilt beside the serving generation.
-            Keep the old function as `previous` in the slice's module while its generation is to stay fed.
+        version: raise it when `project` changes its output: a new generation is then built while the old one serves.
+            Keep the old function as `previous` in the module as long as the old generation must be fed.
         source: the upstream whose records it reads.
         root: the object whose id is the row's item id (scope record).
         reads: every object whose change recomputes the group it belongs to.
-        owner_context: objects of the same owner that the rows draw on; their change recomputes all the owner's groups.
-        lookups: objects referred to by id; their change recomputes every group that refers to them.
+        owner_context: objects of the same owner that the rows depend on; a change recomputes all the owner's groups.
+        lookups: objects referred to; a change recomputes every group that refers to them.
         documents: whether `project` yields documents.
     """
 

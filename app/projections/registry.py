@@ -1,4 +1,4 @@
-"""Every read model there is. A new one is a module and a line here; a test fails when the line is missing."""
+"""The registry of read models. A new one is a module and a line here; a test fails when the line is missing."""
 
 from app.projections import (
     catalog,
@@ -36,11 +36,11 @@ SLICES = (
 
 
 def projectors(settings: Settings) -> tuple[Projector, ...]:
-    """The projectors of this installation."""
+    """Build the projectors of this installation."""
     return tuple(module.projector(settings) for module in SLICES)
 
 
 def with_previous(settings: Settings) -> tuple[Projector, ...]:
-    """The projectors, and the one before where a slice still keeps it (`previous` in its module) to feed its rows."""
+    """Build the projectors, and the former ones that modules still keep (`previous`) to feed an old generation."""
     kept = [module.previous(settings) for module in SLICES if hasattr(module, "previous")]
     return (*projectors(settings), *kept)

@@ -1,13 +1,13 @@
-"""Subscriptions: a WHMCS service with its add-ons, its cancellation and the plan it is changed to → one row.
+"""Subscriptions: a WHMCS service with its add-ons, cancellation and plan change → one row.
 
-A fee that is paid once (activation, installation) is a service to WHMCS, active as long as nobody closes it. It is none
-here, and so to nobody who asks: order rules, catalog, summary and lists.
+A one-time fee (activation, installation) is a service to WHMCS, active until it is closed. It is not a subscription
+here, and so not in order rules, catalog, summary or lists.
 
-Amounts are in the client's currency. A change of plan is pending until the service has the new product, or its invoice
-is cancelled. One that waits for its day is the portal's own record; a service that is to end will not see it.
+Amounts are in the client's currency. A plan change is pending until the service has the new product, or its invoice is
+cancelled. A future-dated one is the portal's own record; it is not shown for a service that is to end.
 
-Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change; refers to invoice, and to salesforce Product2;
-draws on client. Writes: read_model.subscriptions.
+Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change, client; refers to invoice, and to salesforce
+Product2. Writes: read_model.subscriptions.
 """
 
 import re
@@ -45,10 +45,10 @@ _LINE = re.compile(r"[0-9]{10,14}")
 
 
 def projector(settings: Settings) -> Projector:
-    """Subscriptions; until the client record arrives, amounts are in the org's currency.
+    """Build the projector of subscriptions. Until the client record arrives, amounts are in the org's currency.
 
     Raises:
-        SettingsError: `WHMCS_GROUP_CATEGORIES` names a category that there is not.
+        SettingsError: `WHMCS_GROUP_CATEGORIES` names an unknown category.
     """
     categories = group_categories(settings.whmcs_group_categories)
 
@@ -81,7 +81,7 @@ def projector(settings: Settings) -> Projector:
 
 
 def is_recurring(data: Mapping[str, Any]) -> bool:
-    """Whether a service of WHMCS is one that goes on, and no fee; one of an unknown cycle is."""
+    """Return whether a WHMCS service is recurring, and not a one-time fee; an unknown cycle counts as recurring."""
     return re.sub(r"[\W_]", "", plain(data.get("billingcycle")).casefold()) != ONCE
 
 
@@ -147,13 +147,13 @@ def _cycle(word: str) -> str:
 
 
 def _line(domain: str | None) -> str | None:
-    """WHMCS keeps a SIM's phone number where other services have their domain."""
+    """Return the phone number of a SIM, which WHMCS stores as the domain."""
     digits = (domain or "").replace("-", "").replace(" ", "")
     return digits if _LINE.fullmatch(digits) else None
 
 
 def _cancellation(group: Group, due: date | None) -> Cancellation | None:
-    """A request of an unknown type is taken as WHMCS takes it: at the end of the period."""
+    """Return the requested cancellation. An unknown type means the end of the period, as in WHMCS."""
     for request in group.of("cancel_request"):
         when = WHENS.get(plain(request.data.get("type")), "end_of_period")
         requested_on = day(request.data.get("date"))
@@ -176,7 +176,7 @@ def _pending(service: Record, group: Group) -> PendingChange | None:
 
 
 def _scheduled(group: Group) -> ScheduledChange | None:
-    """The one that waits; the latest, should the news of a former one's end be on its way still."""
+    """Return the waiting plan change; the latest, because the end of a former one may still be on its way."""
     waiting = [each.data for each in group.of("scheduled_change") if each.data["status"] == "waiting"]
     if not waiting:
         return None
@@ -190,7 +190,7 @@ def _scheduled(group: Group) -> ScheduledChange | None:
 
 
 def _text(status: str, suspension_reason: str, cancellation: Cancellation | None) -> str:
-    """The state in a sentence; WHMCS names the reason of a suspension in words that staff may choose."""
+    """Describe the state in a sentence. The reason of a suspension is free text of staff."""
     reason = suspension_reason.lower()
     overdue = status == "suspended" and any(word in reason for word in ("overdue", "payment", "unpaid"))
     text = OVERDUE_TEXT if overdue else STATUS_TEXTS[status]

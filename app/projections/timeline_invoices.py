@@ -1,9 +1,9 @@
-"""The timeline's billing: invoices issued, overdue, charged in vain, paid, refunded and cancelled.
+"""Billing in the timeline: invoices issued, overdue, declined, paid, refunded and cancelled.
 
-Told by WHMCS's own dates. What it keeps no date of, a cancellation or an earlier attempt to charge, is known from the
-stages that were seen.
+Times are WHMCS's own. Events without a date there, such as a cancellation or an earlier charge attempt, are known from
+the stages that were seen.
 
-Reads: whmcs invoice and the invoice_stages kept of it. Writes: read_model.timeline_invoices.
+Reads: whmcs invoice and its invoice_stages. Writes: read_model.timeline_invoices.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from app.events import Record
 from app.money import in_words
 from app.projections.parts.fields import amount, day, local_instant, objects, plain
 from app.projections.parts.invoice_lines import OF_SERVICE, currency_of, is_collective, is_draft
-from app.projections.parts.timeline_events import About, TimelineEvent, beginning_of, rows, told_by_day
+from app.projections.parts.timeline_events import Subject, TimelineEvent, beginning_of, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.readmodels.timeline import CHARGE_REFUSED
@@ -26,14 +26,14 @@ OWED = frozenset({"Unpaid", "Collections"})
 
 
 def projector(settings: Settings) -> Projector:
-    """What happened to invoices, WHMCS's times read in the zone of its server."""
+    """Build the projector of the timeline of invoices. WHMCS's times are in the zone of its server."""
     zone = ZoneInfo(settings.whmcs_time_zone)
 
     def project(group: Group) -> Projected:
         found = group.of("invoice")
         if not found or not _is_shown(found[0].data):
             return Projected()
-        return Projected(rows=rows(group, _about(found[0]), list(_moments(found[0], group.of("invoice_stage"), zone))))
+        return Projected(rows=rows(group, _subject(found[0]), list(_events(found[0], group.of("invoice_stage"), zone))))
 
     return Projector(
         name="timeline_invoices",
@@ -48,18 +48,18 @@ def projector(settings: Settings) -> Projector:
 
 
 def _is_shown(data: dict[str, Any]) -> bool:
-    """Not drafts, nor bills that only collect other invoices."""
+    """Return whether customers see the invoice: it is neither a draft nor only a collection of other invoices."""
     return not is_draft(data) and not is_collective(objects(data.get("items")))
 
 
-def _about(invoice: Record) -> About:
+def _subject(invoice: Record) -> Subject:
     services = dict.fromkeys(
         plain(each.get("relid")) for each in objects(invoice.data.get("items")) if plain(each.get("type")) in OF_SERVICE
     )
-    return About(area="billing", invoice_id=invoice.record_id, subscription_ids=list(filter(None, services)))
+    return Subject(area="billing", invoice_id=invoice.record_id, subscription_ids=list(filter(None, services)))
 
 
-def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
+def _events(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
     data, currency = invoice.data, currency_of(invoice.data)
     number, total = plain(data.get("invoicenum")) or invoice.record_id, amount(data.get("total"), currency)
     over = f" over {in_words(total, currency)}" if total is not None else ""
@@ -67,7 +67,7 @@ def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[
     by = f", to be paid by {due}" if due else ""
     yield TimelineEvent(
         kind="invoice_issued",
-        at=told_by_day(day(data.get("date")), stages, zone),
+        at=time_of_day_event(day(data.get("date")), stages, zone),
         text=f"Invoice {number}{over} was issued{by}.",
         notifies=True,
     )
@@ -81,7 +81,7 @@ def _moments(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[
 
 
 def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[TimelineEvent]:
-    """From the day after it was due, if it is unpaid by then; so it may lie ahead."""
+    """Yield the overdue event on the day after the due date, possibly in the future, unless paid by then."""
     due = day(data.get("duedate"))
     at = beginning_of(due + timedelta(days=1) if due and due < date.max else None, zone)
     paid_at = local_instant(data.get("datepaid"), zone)
@@ -96,7 +96,7 @@ def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Time
 
 
 def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
-    """Attempts that left the invoice unpaid."""
+    """Yield the declined charge attempts, which left the invoice unpaid."""
     for state in (*(stage.data for stage in stages), data):
         attempt = plain(state.get("last_capture_attempt"))
         if attempt and plain(state.get("status")) in ("Unpaid", "Collections"):
@@ -105,7 +105,7 @@ def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: Zone
                 at=local_instant(attempt, zone),
                 text=f"We could not charge your payment method for invoice {number}. "
                 "Please pay it, or update your payment method.",
-                mark=attempt,
+                dedup_key=attempt,
                 notifies=True,
                 reason=CHARGE_REFUSED,
             )
@@ -122,9 +122,11 @@ def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Timeli
         for each, into in received:
             text = f"We received {in_words(into, currency)} for invoice {number}."
             at = local_instant(each.get("date"), zone)
-            yield TimelineEvent(kind="payment_received", at=at, text=text, mark=plain(each.get("id")))
+            yield TimelineEvent(kind="payment_received", at=at, text=text, dedup_key=plain(each.get("id")))
     for each in transactions:
         if back := amount(each.get("amountout"), currency):
             text = f"{in_words(back, currency)} of invoice {number} was refunded."
             at = local_instant(each.get("date"), zone)
-            yield TimelineEvent(kind="invoice_refunded", at=at, text=text, mark=plain(each.get("id")), notifies=True)
+            yield TimelineEvent(
+                kind="invoice_refunded", at=at, text=text, dedup_key=plain(each.get("id")), notifies=True
+            )

@@ -1,10 +1,10 @@
-"""The timeline's orders: every state an order was seen to enter.
+"""Orders in the timeline: every state an order was seen to enter.
 
 Reads: salesforce Order, OrderItem, OrderStage. Writes: read_model.timeline_orders.
 """
 
 from app.projections.orders import customer_status, timeline
-from app.projections.parts.timeline_events import About, TimelineEvent, rows
+from app.projections.parts.timeline_events import Subject, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.settings import Settings
@@ -13,7 +13,7 @@ NOTIFYING = frozenset({"approved", "awaiting_payment_method", "awaiting_payment"
 
 
 def projector(settings: Settings) -> Projector:
-    """What happened to orders."""
+    """Build the projector of the timeline of orders."""
     return Projector(
         name="timeline_orders",
         version=2,
@@ -27,15 +27,15 @@ def projector(settings: Settings) -> Projector:
 
 
 def _project(group: Group) -> Projected:
-    return Projected(rows=rows(group, _about(group), _moments(group)) if group.of("Order") else ())
+    return Projected(rows=rows(group, _subject(group), _events(group)) if group.of("Order") else ())
 
 
-def _about(group: Group) -> About:
+def _subject(group: Group) -> Subject:
     services = [item.data.get("WHMCS_Service_ID__c") for item in group.of("OrderItem")]
-    return About(area="orders", order_id=group.item_id, subscription_ids=[each for each in services if each])
+    return Subject(area="orders", order_id=group.item_id, subscription_ids=[each for each in services if each])
 
 
-def _moments(group: Group) -> list[TimelineEvent]:
+def _events(group: Group) -> list[TimelineEvent]:
     (order,) = group.of("Order")
     name = f"Order {order.data['OrderNumber']}" if order.data.get("OrderNumber") else "Your order"
     found: list[TimelineEvent] = []
@@ -47,7 +47,7 @@ def _moments(group: Group) -> list[TimelineEvent]:
                 kind=kind,
                 at=step.at,
                 text=f"{name}: {step.text}",
-                mark=str(entered_before),
+                dedup_key=str(entered_before),
                 notifies=step.state in NOTIFYING,
             )
         )

@@ -1,8 +1,8 @@
-"""The timeline's services: since when there is one, and what became of it.
+"""Services in the timeline: registration, changes of status and plan changes.
 
-WHMCS keeps the day of registration; when a service was suspended or ended is known from the stages that were seen.
+WHMCS stores the day of registration; the times of suspension and end are known from the stages that were seen.
 
-Reads: whmcs service, the service_stages kept of it, and scheduled_change. Writes: read_model.timeline_subscriptions.
+Reads: whmcs service, its service_stages, and scheduled_change. Writes: read_model.timeline_subscriptions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from app.events import Record
 from app.inputs.domain import unicode_form
 from app.projections.parts.fields import day, instant, plain
-from app.projections.parts.timeline_events import About, TimelineEvent, rows, told_by_day
+from app.projections.parts.timeline_events import Subject, TimelineEvent, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
 from app.projections.subscriptions import is_recurring
 from app.readmodels import timeline as readmodel
@@ -24,7 +24,7 @@ ENTERED = {
     "Terminated": ("service_ended", "{} has ended."),
     "Cancelled": ("service_ended", "{} was cancelled."),
 }
-"""State → the kind and the sentence of entering it. The others are WHMCS's own affair."""
+"""Status → kind and sentence of the event. Other statuses are internal to WHMCS."""
 
 DROPPED = {
     "by_customer": "You took back the change of {} to {}.",
@@ -32,16 +32,16 @@ DROPPED = {
     "service_ends": "{} will not be changed to {}, because it ends.",
     "same_plan": "{} need not be changed to {}: it has that plan.",
 }
-"""Why a change that was planned will not be made."""
+"""Reason → sentence for a scheduled change that will not be made."""
 
 
 def projector(settings: Settings) -> Projector:
-    """What happened to services."""
+    """Build the projector of the timeline of services."""
     zone = ZoneInfo(settings.whmcs_time_zone)
 
     def project(group: Group) -> Projected:
         found = [
-            rows(group, _about(service), [*_moments(service, group.of("service_stage"), zone), *_planned(group)])
+            rows(group, _subject(service), [*_events(service, group.of("service_stage"), zone), *_planned(group)])
             for service in group.of("service")
             if is_recurring(service.data)
         ]
@@ -59,38 +59,40 @@ def projector(settings: Settings) -> Projector:
     )
 
 
-def _about(service: Record) -> About:
-    return About(area="services", subscription_ids=[service.record_id])
+def _subject(service: Record) -> Subject:
+    return Subject(area="services", subscription_ids=[service.record_id])
 
 
-def _moments(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
+def _events(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
     data = service.data
     name, domain = plain(data.get("name")) or "Your service", plain(data.get("domain"))
     name = f"{name} ({unicode_form(domain)})" if domain else name
-    registered_at = told_by_day(day(data.get("regdate")), stages, zone)
+    registered_at = time_of_day_event(day(data.get("regdate")), stages, zone)
     yield TimelineEvent(kind="service_registered", at=registered_at, text=f"{name} was set up for you.")
     for stage in stages:
         if stage.data.get("status") in ENTERED and not stage.data.get("first"):
             kind, text = ENTERED[stage.data["status"]]
             yield TimelineEvent(
-                kind=kind, at=stage.occurred_at, text=text.format(name), mark=str(stage.version), notifies=True
+                kind=kind, at=stage.occurred_at, text=text.format(name), dedup_key=str(stage.version), notifies=True
             )
 
 
 def _planned(group: Group) -> Iterator[TimelineEvent]:
-    """Changes of plan for a day to come, and what became of each."""
+    """Yield future-dated plan changes and their outcomes."""
     for each in group.of("scheduled_change"):
         data = each.data
         present, other, on = data["present_name"], data["product_name"], data["effective_date"]
         text = f"You planned to change {present} to {other} on {on}."
-        yield TimelineEvent(kind="change_scheduled", at=instant(data["created_at"]), text=text, mark=each.record_id)
+        yield TimelineEvent(
+            kind="change_scheduled", at=instant(data["created_at"]), text=text, dedup_key=each.record_id
+        )
         if ended := _ended(data["status"], data):
             kind, text = ended
             yield TimelineEvent(
                 kind=kind,
                 at=instant(data["ended_at"]),
                 text=text,
-                mark=each.record_id,
+                dedup_key=each.record_id,
                 notifies=data["status"] != "cancelled",
                 reason=data.get("reason") or None,
             )

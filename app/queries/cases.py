@@ -1,7 +1,7 @@
-"""Support cases: the named live read. Salesforce is asked through a port that the composition root fills in.
+"""Support cases: the one live read. Salesforce is read through a port that the composition root supplies.
 
-Nothing is kept: an answer is as old as it takes to give it, and while Salesforce is away there is a problem, never an
-empty list.
+Nothing is cached: an answer is as fresh as the call behind it, and while Salesforce is away the answer is a problem,
+never an empty list.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,19 +20,19 @@ from app.readmodels.cases import STATUS_TEXTS, priority_of, status_of
 
 MOST_COMMENTS = 100
 LARGEST_BYTES = 10 * 1024 * 1024
-"""The largest file that is read."""
+"""The largest attachment that is downloaded."""
 UNKNOWN_AT = datetime(1970, 1, 1, tzinfo=UTC)
-"""Of what does not tell its instant in any way that can be read: it sorts as the oldest."""
+"""Stands for an instant that cannot be read: it sorts as the oldest."""
 
 T = TypeVar("T")
 
 
 class CaseSource(Protocol):
-    """Where cases are asked for; answers records under Salesforce's field names."""
+    """The port for reading cases; returns records under Salesforce's field names."""
 
     @property
     def portal_user(self) -> str:
-        """The user as whom the portal writes."""
+        """The user as which the portal writes."""
 
     async def listed(
         self,
@@ -42,13 +42,13 @@ class CaseSource(Protocol):
         after: tuple[datetime, str] | None = None,
         closed: bool | None = None,
     ) -> list[dict[str, Any]]:
-        """The account's cases, newest first, behind (opened at, id)."""
+        """List the account's cases, newest first, after (opened at, id)."""
 
     async def one(self, salesforce_account_id: str, case_id: str) -> dict[str, Any] | None:
-        """One of the account's own cases, with its public comments, newest first, and the files that may be shown."""
+        """Read one of the account's own cases with its public comments, newest first, and its shared files."""
 
     async def content(self, version_id: str) -> bytes:
-        """The content of a file's version."""
+        """Download the content of a file's version."""
 
 
 class CaseSummary(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class CaseSummary(Struct, frozen=True, kw_only=True):
 
 
 class CaseComment(Struct, frozen=True, kw_only=True):
-    """What somebody said about a case, where both sides read it."""
+    """A public comment on a case, visible to both sides."""
 
     comment_id: str
     author: Literal["you", "support"]
@@ -75,7 +75,7 @@ class CaseComment(Struct, frozen=True, kw_only=True):
 
 
 class Attachment(Struct, frozen=True, kw_only=True):
-    """A file that the customer sent, or that staff share. Larger ones than 10 MiB cannot be read here."""
+    """A file that the customer sent, or that staff share. Files larger than 10 MiB cannot be downloaded."""
 
     attachment_id: str
     name: str
@@ -84,15 +84,17 @@ class Attachment(Struct, frozen=True, kw_only=True):
 
 
 class Content(Struct, frozen=True):
-    """A file as it is read."""
+    """A downloaded file."""
 
     name: str
     body: bytes
 
 
 class Case(CaseSummary, frozen=True, kw_only=True):
-    """A support case in full, comments and attachments oldest first. `earlier_comments`: there are more before the
-    first one."""
+    """A support case in full, comments and attachments oldest first.
+
+    `earlier_comments` is true when there are more comments before the first one shown.
+    """
 
     description: str
     attachments: list[Attachment]
@@ -107,7 +109,7 @@ async def list_cases(
     cursor: page.Cursor,
     closed: bool | None = None,
 ) -> Answer:
-    """The account's cases, newest first."""
+    """List the account's cases, newest first."""
     after = _place(which.after) if which.after else None
     rows = await source.listed(salesforce_account_id, limit=which.limit + 1, after=after, closed=closed)
     shown = rows[: which.limit]
@@ -118,7 +120,7 @@ async def list_cases(
 
 
 def _place_of(row: dict[str, Any]) -> str | None:
-    """Where the next page begins behind this row; nothing for a row that does not tell."""
+    """Return the cursor position after this row, or None if the row does not state its opening."""
     opened_at = parse.instant(row.get("CreatedDate"))
     return f"{opened_at.isoformat()} {row['Id']}" if opened_at and isinstance(row.get("Id"), str) else None
 
@@ -132,7 +134,7 @@ def _place(after: str) -> tuple[datetime, str]:
 
 
 async def case(source: CaseSource, salesforce_account_id: str, case_id: str) -> Answer:
-    """One case with its comments.
+    """Read one case with its comments.
 
     Raises:
         NotFound: absent, or another account's.
@@ -155,7 +157,7 @@ async def case(source: CaseSource, salesforce_account_id: str, case_id: str) -> 
 
 
 def _readable(name: str, rows: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], T | None]) -> list[T]:
-    """What can be shown. A row that cannot is left out and counted, and never spoils the others."""
+    """Convert the rows that can be shown. One that cannot is left out and counted; it never spoils the others."""
     found = []
     for row in rows:
         if (shown := read(row)) is None:
@@ -166,7 +168,7 @@ def _readable(name: str, rows: Sequence[dict[str, Any]], read: Callable[[dict[st
 
 
 async def attachment(source: CaseSource, salesforce_account_id: str, case_id: str, attachment_id: str) -> Content:
-    """A file of a case, in its latest version.
+    """Download a file of a case in its latest version.
 
     Raises:
         NotFound: case or file is absent, another account's, or not the customer's to see.
@@ -194,16 +196,16 @@ async def _own(source: CaseSource, salesforce_account_id: str, case_id: str) -> 
 
 
 def _attachment(link: dict[str, Any]) -> Attachment | None:
-    """None without an id."""
+    """Convert a file link; None without an id."""
     file = _inside(link, "ContentDocument")
     name, extension = _text(file.get("Title")) or "file", _text(file.get("FileExtension"))
-    whole = name if not extension or name.lower().endswith(f".{extension.lower()}") else f"{name}.{extension}"
+    full_name = name if not extension or name.lower().endswith(f".{extension.lower()}") else f"{name}.{extension}"
     fields = Fields("salesforce", "ContentDocument", _text(link.get("ContentDocumentId")), file)
     if not fields.record_id:
         return None
     return Attachment(
         attachment_id=fields.record_id,
-        name=whole,
+        name=full_name,
         size_bytes=fields.whole_number("ContentSize") or 0,
         at=fields.instant("CreatedDate") or UNKNOWN_AT,
     )
@@ -215,7 +217,7 @@ def _answer(body: bytes) -> Answer:
 
 
 def _summary(row: dict[str, Any]) -> CaseSummary | None:
-    """None without an id. A case without the instant of its opening is as old as its last change."""
+    """Convert a case; None without an id. A case without an opening time counts as old as its last change."""
     fields = Fields("salesforce", "Case", _text(row.get("Id")), row)
     if not fields.record_id:
         return None
@@ -235,7 +237,7 @@ def _summary(row: dict[str, Any]) -> CaseSummary | None:
 
 
 def _comment(row: dict[str, Any], portal_user: str) -> CaseComment | None:
-    """Members of staff have no name here: customers speak to the company. None without an id."""
+    """Convert a comment; None without an id. Staff stay anonymous: customers speak to the company."""
     own = _text(_inside(row, "CreatedBy").get("Username")).casefold() == portal_user.casefold()
     fields = Fields("salesforce", "CaseComment", _text(row.get("Id")), row)
     if not fields.record_id:

@@ -1,6 +1,6 @@
-"""The catalog: the same for everyone, and as one account may have it.
+"""The catalog: the same for everyone, and as one account may order it.
 
-Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility and what `standing` reads.
+Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility and what `slice_age` reads.
 """
 
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Struct, structs
 
 from app.errors import NotFound, NotReady
-from app.queries.reading.slice_age import fed, of_services_and_feed
-from app.queries.reading.store import Answer, Store, answered, etag_of
+from app.queries.reading.slice_age import feed_source, of_services_and_feed
+from app.queries.reading.store import Answer, Store, build_answer, etag_of
 from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
 
 
 class Availability(Struct, frozen=True):
-    """Whether this account may order a product, and why not."""
+    """Availability of a product to this account; `code` and `reason` say why it cannot be ordered."""
 
     available: bool
     code: str | None = None
@@ -27,14 +27,14 @@ class Availability(Struct, frozen=True):
 
 
 class AccountProduct(Struct, frozen=True, kw_only=True):
-    """A product and what it means for this account."""
+    """A product with its availability to this account."""
 
     product: Product
     availability: Availability
 
 
 class AccountCategory(Struct, frozen=True, kw_only=True):
-    """A category as this account may have it."""
+    """A category as this account may order it."""
 
     category: str
     name: str
@@ -47,12 +47,12 @@ class AccountCategory(Struct, frozen=True, kw_only=True):
 
 
 async def categories(store: Store) -> Answer:
-    """Categories with their from-price."""
+    """List categories with their from-price."""
     return await _public(store, public_document())
 
 
 async def category(store: Store, name: str) -> Answer:
-    """Everything a shop page of the category needs.
+    """Read everything that a shop page of the category needs.
 
     Raises:
         NotFound: no such category.
@@ -63,7 +63,7 @@ async def category(store: Store, name: str) -> Answer:
 
 
 async def product(store: Store, name: str, sku: str) -> Answer:
-    """One product everyone may see.
+    """Read one public product.
 
     Raises:
         NotFound: no such product, withdrawn, or for some accounts only.
@@ -78,12 +78,12 @@ async def product(store: Store, name: str, sku: str) -> Answer:
 
 
 async def account_categories(store: Store, account_id: UUID) -> Answer:
-    """The categories, for a logged-in customer."""
+    """List the categories for a logged-in customer."""
     return await categories(store)
 
 
 async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
-    """A category with the variants of this account: family SIM plans, duplicate Internet, eligibility."""
+    """Read a category with this account's variants: family SIM plans, duplicate Internet, eligibility."""
     if name not in CATEGORIES:
         raise NotFound("There is no such category.", code="category_not_found")
     found = await _document(store, account_document(name))
@@ -107,7 +107,7 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     )
     services, feed, parked_at = await of_services_and_feed(store, account_id)
     parked = [each for each in (parked_at, found["parked_at"]) if each is not None]
-    return answered(body, etag_of(body, found["etag"]), feed, services, parked_at=min(parked, default=None))
+    return build_answer(body, etag_of(body, found["etag"]), feed, services, parked_at=min(parked, default=None))
 
 
 class _Facts(Struct, frozen=True):
@@ -146,13 +146,13 @@ async def _public(store: Store, name: str) -> Answer:
     found = await _document(store, name)
     if found is None:
         raise NotReady("The catalog is being prepared. Please try again in a moment.")
-    source = fed(store, found, "catalog", "all")
+    source = feed_source(store, found, "catalog", "all")
     if not source.verified:
         source = structs.replace(source, as_of=found["as_of"])
-    return answered(found["body"], found["etag"], source, parked_at=found["parked_at"])
+    return build_answer(found["body"], found["etag"], source, parked_at=found["parked_at"])
 
 
 async def _document(store: Store, name: str) -> Mapping[str, Any] | None:
-    return await documents.read_standing(
+    return await documents.read_with_freshness(
         store.pool, GLOBAL_ACCOUNT, name, upstream="salesforce", feed=store.catalog_feed
     )

@@ -1,7 +1,7 @@
-"""What changed for an account since a version: the event stream's source of truth.
+"""The changes of an account since a version: the event stream's source of truth.
 
-An account's versions rise by one with every commit that changed something, so a gap means that what lay in it is
-forgotten.
+An account's version rises by one with every commit that changes something, so a gap means that the notices of the
+versions in between were already deleted.
 
 Reads: ingest.notices, read_model.account_versions.
 """
@@ -28,13 +28,13 @@ NAMES = {
     "subscriptions": "subscription.changed",
     "timeline_cases": "case.changed",
 }
-"""Slice → event. Slices that are not named here are nobody's business outside."""
+"""Read model → event name. Read models without a name here are internal."""
 SHARED = (NAMES["catalog"], NAMES["gateways"])
-"""Events of what is the same for everybody."""
+"""Events for data that is the same for everybody."""
 
 
 class Event(Struct, frozen=True):
-    """Something to look at again; `id` is empty where an account has one of the kind."""
+    """A notice to re-read something; `id` is empty where an account has one of the kind."""
 
     name: str
     id: str
@@ -42,7 +42,10 @@ class Event(Struct, frozen=True):
 
 
 class News(Struct, frozen=True):
-    """Events in order of their versions, the version they bring the reader to, and whether some are lost for ever."""
+    """Events in order of their versions, and the version that they bring the reader to.
+
+    `lost` is true when some events are no longer stored: the reader must re-read everything.
+    """
 
     events: tuple[Event, ...]
     version: int
@@ -50,7 +53,7 @@ class News(Struct, frozen=True):
 
 
 async def current(store: Store, account_id: UUID) -> int:
-    """The account's version now."""
+    """Return the account's current version."""
     found = await store.pool.fetchval(
         "SELECT version FROM read_model.account_versions WHERE account_id = $1", account_id
     )
@@ -58,7 +61,7 @@ async def current(store: Store, account_id: UUID) -> int:
 
 
 async def since(store: Store, account_id: UUID, version: int) -> News:
-    """The next events after a version. When they are not all kept any more, none, and `lost`."""
+    """Return the next events after a version, or none and `lost` when they are not all stored any more."""
     now = await current(store, account_id)
     if now == version:
         return News((), version)
@@ -75,21 +78,21 @@ async def since(store: Store, account_id: UUID, version: int) -> News:
 
 
 class ChangeReader:
-    """News for all the readers of a process: whoever asks in the same turn of the event loop shares the questions."""
+    """Changes for all subscribers of a process: callers in the same turn of the event loop share one query."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._versions, self._news = Batcher(self._current), Batcher(self._since)
 
     async def now(self, account_id: UUID) -> int:
-        """The account's version."""
-        return await self._versions.ask(account_id)
+        """Return the account's current version."""
+        return await self._versions.load(account_id)
 
     async def since(self, account_id: UUID, version: int) -> News:
-        """As the function of this name."""
-        if await self._versions.ask(account_id) == version:
+        """Return the next events after a version, as `since` does."""
+        if await self._versions.load(account_id) == version:
             return News((), version)
-        return await self._news.ask((account_id, version))
+        return await self._news.load((account_id, version))
 
     async def _current(self, accounts: Sequence[UUID]) -> Mapping[UUID, int]:
         rows = await self._store.pool.fetch(
@@ -103,7 +106,7 @@ class ChangeReader:
 
 
 def _coalesced(rows: list[Any]) -> tuple[Event, ...]:
-    """The last word on each thing, in order."""
+    """Keep the latest event of each item, in order."""
     latest: dict[tuple[str, str], int] = {}
     for row in rows:
         if row["slice"] in NAMES:

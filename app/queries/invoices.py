@@ -1,8 +1,8 @@
 """An account's invoices.
 
-*Overdue* is told when it is asked for: unpaid, and due before the customer's today. No event comes at midnight.
+*Overdue* is computed when an invoice is read: unpaid, and due before the customer's today. No event comes at midnight.
 
-Reads: read_model.invoices and what `standing` reads.
+Reads: read_model.invoices and what `slice_age` reads.
 """
 
 from datetime import date
@@ -18,7 +18,7 @@ from app.queries.reading import page
 from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
-from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
+from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 from app.readmodels.invoices import InvoiceStatus
 
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
@@ -33,10 +33,10 @@ SORTS = {
     "total": structs.replace(NEWEST, lead=_TOTAL, descending=False),
     "-total": structs.replace(NEWEST, lead=_TOTAL),
 }
-"""By name; a minus means descending. Without a name: newest first by number."""
+"""Sort orders by name; a minus means descending. The default is newest first by number."""
 
 _OVERDUE = "status = 'unpaid' AND due_on < DATE '{today}'"
-_TOLD = """
+_WITH_OVERDUE = """
 overlay({column} PLACING CASE WHEN {overdue} THEN ',"overdue":true}}'::bytea ELSE ',"overdue":false}}' END
         FROM length({column}))
 """
@@ -49,7 +49,7 @@ FROM read_model.invoices t WHERE t.account_id = $1 AND t.invoice_id = $2 AND t.s
 
 
 class InvoiceFilter(Struct, frozen=True, kw_only=True):
-    """Which invoices: of one status, issued from one day to another, billing one subscription; and in which order."""
+    """Filters by status, day of issue and billed subscription, and a sort order."""
 
     status: InvoiceStatus | None = None
     issued_from: date | None = None
@@ -64,21 +64,22 @@ ALL = InvoiceFilter()
 async def list_invoices(
     store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, wanted: InvoiceFilter = ALL
 ) -> Answer:
-    """Newest first unless sorted otherwise.
+    """List invoices, newest first unless sorted otherwise.
 
-    Drafts are WHMCS's own affair and are never shown; nor are bills that only collect others, as WHMCS itself does not
-    show them.
+    Drafts are internal to WHMCS and never shown; nor are invoices that only collect others, which WHMCS hides as well.
     """
-    standing = await of_whmcs(store, account_id, "invoices", "client_invoices")
-    listing, overdue = _on(today(standing.country, store.time_zone), wanted.sort or "")
-    return await page.answer(store, account_id, listing, standing, which, cursor, _where(wanted, overdue))
+    freshness = await of_whmcs(store, account_id, "invoices", "client_invoices")
+    listing, overdue = _on(today(freshness.country, store.time_zone), wanted.sort or "")
+    return await page.answer(store, account_id, listing, freshness, which, cursor, _where(wanted, overdue))
 
 
 @lru_cache(maxsize=64)
 def _on(day: date, sort: str) -> tuple[page.Listing, str]:
-    """The list as it reads on a day, and the condition of what is overdue then."""
+    """Return the listing as of a day, and the condition for what is overdue on that day."""
     overdue = _OVERDUE.format(today=day)
-    return structs.replace(SORTS.get(sort, NEWEST), body=_TOLD.format(column="summary", overdue=overdue)), overdue
+    return structs.replace(
+        SORTS.get(sort, NEWEST), body=_WITH_OVERDUE.format(column="summary", overdue=overdue)
+    ), overdue
 
 
 def _where(wanted: InvoiceFilter, overdue: str) -> list[tuple[str, Any]]:
@@ -98,7 +99,7 @@ def _where(wanted: InvoiceFilter, overdue: str) -> list[tuple[str, Any]]:
 
 
 async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
-    """One invoice in full, with what it bills.
+    """Read one invoice in full, with links to what it bills.
 
     Raises:
         NotFound: absent, or another account's.
@@ -113,4 +114,4 @@ async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     late = row["status"] == "unpaid" and bool(row["due_on"]) and row["due_on"] < today(row["country"], store.time_zone)
     document = row["document"][:-1] + (b',"overdue":true}' if late else b',"overdue":false}')
     source = AnswerSource("invoice", invoice_id, row["as_of"], away=row["away"])
-    return answered(document, etag_of(document), source, parked_at=row["parked_at"])
+    return build_answer(document, etag_of(document), source, parked_at=row["parked_at"])

@@ -1,6 +1,6 @@
-"""An account's notifications, newest first, and how many are unread.
+"""An account's notifications, newest first, and the number of unread ones.
 
-Reads: read_model.timeline, payment_methods, portal.notification_reads and what `whole` reads.
+Reads: read_model.timeline, payment_methods, portal.notification_reads and what `account_age` reads.
 """
 
 from typing import Any
@@ -21,20 +21,21 @@ EXISTS (SELECT FROM portal.notification_reads r WHERE (r.account_id, r.entry_id)
 async def list_notifications(
     store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, *, unread: bool = False
 ) -> Answer:
-    """Newest first, optionally only those that were not read yet."""
-    standing, _ = await account_age.of_account(store, account_id, timeline.RESOURCES)
+    """List notifications, newest first, optionally only the unread ones."""
+    freshness, _ = await account_age.of_account(store, account_id, timeline.RESOURCES)
     values: list[Any] = [account_id]
+    expired = timeline.expired_column(store, values)
     conditions = ["t.account_id = $1", SHOWN, *timeline.before(which, values)]
     if unread:
         conditions.append(f"NOT {_READ}")
     rows = await store.pool.fetch(
-        f"SELECT t.at, t.entry_id, t.document, {timeline.EXPIRED}, {_READ} AS read, ({UNREAD}) AS unread "
+        f"SELECT t.at, t.entry_id, t.document, {expired}, {_READ} AS read, ({UNREAD}) AS unread "
         f"FROM read_model.timeline t "
         f"WHERE {' AND '.join(conditions)} ORDER BY t.at DESC, t.entry_id DESC LIMIT {int(which.limit) + 1}",
         *values,
     )
     left = rows[0]["unread"] if rows else await store.pool.fetchval(UNREAD, account_id)
-    return timeline.listed(standing, which, cursor, rows, [_body(row) for row in rows], b',"unread":%d' % left)
+    return timeline.listed(freshness, which, cursor, rows, [_body(row) for row in rows], b',"unread":%d' % left)
 
 
 def _body(row: Any) -> bytes:

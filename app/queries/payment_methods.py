@@ -1,13 +1,13 @@
-"""An account's payment methods, and the gateways there are.
+"""An account's payment methods, and the available gateways.
 
-Reads: read_model.payment_methods, document `payment-gateways` and what `standing` reads.
+Reads: read_model.payment_methods, document `payment-gateways` and what `slice_age` reads.
 """
 
 from uuid import UUID
 
 from app.queries.reading import page
 from app.queries.reading.slice_age import of_whmcs
-from app.queries.reading.store import Answer, AnswerSource, Store, answered
+from app.queries.reading.store import Answer, AnswerSource, Store, build_answer
 from app.queries.reading.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.gateways import DOCUMENT
@@ -17,18 +17,18 @@ LISTING = page.Listing("payment_methods", "sort_id", "bigint", body="document")
 
 
 async def list_payment_methods(store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor) -> Answer:
-    """Newest first."""
-    standing = await of_whmcs(store, account_id, "payment_methods", "pay_methods")
-    return await page.answer(store, account_id, LISTING, standing, which, cursor)
+    """List payment methods, newest first."""
+    freshness = await of_whmcs(store, account_id, "payment_methods", "pay_methods")
+    return await page.answer(store, account_id, LISTING, freshness, which, cursor)
 
 
 async def gateways(store: Store) -> Answer:
-    """The gateways of the installation, the same for everyone."""
-    found = await documents.read_standing(
+    """List the gateways of the installation, the same for everyone."""
+    found = await documents.read_with_freshness(
         store.pool, GLOBAL_ACCOUNT, DOCUMENT, upstream="whmcs", feed=store.catalog_feed
     )
     if found is None:
         raise await not_ready(store, GLOBAL_ACCOUNT, "whmcs", "gateways")
     body = found["body"][:-1] + b',"next_cursor":null}'
     source = AnswerSource("gateways", "all", found["as_of"], away=found["away"])
-    return answered(body, found["etag"], source, parked_at=found["parked_at"])
+    return build_answer(body, found["etag"], source, parked_at=found["parked_at"])

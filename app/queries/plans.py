@@ -1,8 +1,8 @@
 """The plans that a subscription can be changed to.
 
-What one costs for the rest of the period only WHMCS knows: that is asked for (`POST …/preview`).
+Only WHMCS knows what a plan costs for the rest of the period: that is a live call (`POST …/preview`).
 
-Reads: read_model.subscriptions, catalog, eligibility, and what their age depends on.
+Reads: read_model.subscriptions, catalog, eligibility, and what their freshness depends on.
 """
 
 from decimal import Decimal
@@ -14,8 +14,8 @@ from msgspec import Struct
 from app.errors import NotFound
 from app.money import Money, money
 from app.queries.reading.detail import WHMCS_AWAY
-from app.queries.reading.slice_age import fed
-from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
+from app.queries.reading.slice_age import feed_source
+from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 from app.queries.subscriptions import SUBSCRIPTION
 from app.readmodels.plans import Direction, plans_for
 
@@ -30,7 +30,7 @@ WHERE s.account_id = $1 AND s.subscription_id = $2
 
 
 class OtherPlan(Struct, frozen=True, kw_only=True):
-    """A plan, a month of which costs this without consumption tax."""
+    """A plan with its monthly price, without consumption tax."""
 
     sku: str
     name: str
@@ -40,14 +40,14 @@ class OtherPlan(Struct, frozen=True, kw_only=True):
 
 
 class OtherPlans(Struct, frozen=True, kw_only=True):
-    """The present plan's SKU, and the others, the cheapest first; none while the service is not active."""
+    """The present plan's SKU, and the other plans, cheapest first; none while the service is not active."""
 
     sku: str | None
     items: list[OtherPlan]
 
 
 async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
-    """What this subscription can become.
+    """List the plans that this subscription can be changed to.
 
     Raises:
         NotFound: absent, or another account's.
@@ -67,5 +67,5 @@ async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
     ]
     body = msgspec.json.encode(OtherPlans(sku=found.present.sku if found.present else None, items=items))
     service = AnswerSource("service", subscription_id, row["as_of"], away=row["away"])
-    feed = fed(store, row, "account_history", str(row["salesforce_account_id"]))
-    return answered(body, etag_of(body), service, feed, parked_at=row["parked_at"])
+    feed = feed_source(store, row, "account_history", str(row["salesforce_account_id"]))
+    return build_answer(body, etag_of(body), service, feed, parked_at=row["parked_at"])

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from app.queries.reading.slice_age import fed
-from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
+from app.queries.reading.slice_age import feed_source
+from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 from app.queries.reading.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.eligibility import DOCUMENT as ELIGIBILITY
@@ -19,25 +19,25 @@ from app.readmodels.profiles import Profile
 
 
 async def profile(store: Store, account_id: UUID) -> Answer:
-    """Who the customer is, as WHMCS knows it."""
+    """Read the customer's profile from the WHMCS client."""
     found = await _profile(store, account_id)
-    return answered(found["body"], found["etag"], _source(found), parked_at=found["parked_at"])
+    return build_answer(found["body"], found["etag"], _source(found), parked_at=found["parked_at"])
 
 
 async def address(store: Store, account_id: UUID) -> Answer:
-    """The billing address alone."""
+    """Read the billing address alone."""
     found = await _profile(store, account_id)
     body = msgspec.json.encode(msgspec.json.decode(found["body"], type=Profile).address)
-    return answered(body, etag_of(body, found["etag"]), _source(found), parked_at=found["parked_at"])
+    return build_answer(body, etag_of(body, found["etag"]), _source(found), parked_at=found["parked_at"])
 
 
 async def eligibility(store: Store, account_id: UUID) -> Answer:
-    """Current state per category."""
+    """Read the current eligibility per category."""
     found = await _document(store, account_id, ELIGIBILITY, "salesforce")
     if found is None:
         raise await not_ready(store, account_id, "salesforce", "Account", "account_history")
-    source = fed(store, found, "account_history", str(found["salesforce_account_id"]), found["as_of"])
-    return answered(found["body"], found["etag"], source, parked_at=found["parked_at"])
+    source = feed_source(store, found, "account_history", str(found["salesforce_account_id"]), found["as_of"])
+    return build_answer(found["body"], found["etag"], source, parked_at=found["parked_at"])
 
 
 async def _profile(store: Store, account_id: UUID) -> Mapping[str, Any]:
@@ -48,7 +48,7 @@ async def _profile(store: Store, account_id: UUID) -> Mapping[str, Any]:
 
 
 async def _document(store: Store, account_id: UUID, name: str, upstream: str) -> Mapping[str, Any] | None:
-    return await documents.read_standing(store.pool, account_id, name, upstream=upstream, feed=store.catalog_feed)
+    return await documents.read_with_freshness(store.pool, account_id, name, upstream=upstream, feed=store.catalog_feed)
 
 
 def _source(found: Mapping[str, Any]) -> AnswerSource:

@@ -1,4 +1,4 @@
-"""The shapes of query answers, for the API's description: documents with their age, and lists of them."""
+"""The shapes of query answers for the OpenAPI document: documents with their age, and pages of them."""
 
 from datetime import datetime
 
@@ -23,10 +23,10 @@ from app.readmodels.timeline import Entry
 
 
 class Aged(Struct, kw_only=True, frozen=True):
-    """When the data was last known to equal its source, whether it may be otherwise by now, and why.
+    """When the data was last known to equal its source, whether it may differ by now, and why.
 
-    The reasons: never_verified, parked (a change of it could not be applied), feed_stalled (the change feed is silent),
-    upstream_away and past_bound (it is being read again). When several hold, the first of them is told.
+    The reasons: never_verified, parked (a change could not be applied), feed_stalled (the change feed is silent),
+    upstream_away and past_bound (it is being read again). When several hold, the first one is given.
     """
 
     as_of: datetime
@@ -35,7 +35,7 @@ class Aged(Struct, kw_only=True, frozen=True):
 
 
 class Listed(Aged, kw_only=True, frozen=True):
-    """A page; send `next_cursor` back as `cursor` for the one after it."""
+    """A page; send `next_cursor` back as `cursor` to read the next one."""
 
     next_cursor: str | None
 
@@ -110,7 +110,7 @@ class OrderAnswer(Order, kw_only=True, frozen=True):
 
 
 class ListedInvoice(InvoiceSummary, kw_only=True, frozen=True):
-    """An invoice in a list, and whether it is unpaid after its due day."""
+    """An invoice in a list; `overdue` is true when it is unpaid after its due date."""
 
     overdue: bool
 
@@ -122,7 +122,7 @@ class Invoices(Listed, kw_only=True, frozen=True):
 
 
 class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
-    """An invoice with its age, and whether it is unpaid after its due day."""
+    """An invoice with its age; `overdue` is true when it is unpaid after its due date."""
 
     overdue: bool
     as_of: datetime
@@ -147,7 +147,7 @@ class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
 
 
 class OtherPlansAnswer(OtherPlans, kw_only=True, frozen=True):
-    """Other plans with their age."""
+    """The other plans with their age."""
 
     as_of: datetime
     stale: bool
@@ -175,7 +175,7 @@ class CaseAnswer(Case, kw_only=True, frozen=True):
 
 
 class PaymentGateways(Listed, kw_only=True, frozen=True):
-    """All gateways."""
+    """All payment gateways."""
 
     items: list[Gateway]
 
@@ -189,13 +189,13 @@ class SummaryAnswer(Summary, kw_only=True, frozen=True):
 
 
 class Timeline(Listed, kw_only=True, frozen=True):
-    """A page of what happened."""
+    """A page of the account's history."""
 
     items: list[Entry]
 
 
 class Notifications(Listed, kw_only=True, frozen=True):
-    """A page of notifications. `unread` counts all of the account's, up to a thousand."""
+    """A page of notifications. `unread` counts all unread ones of the account, up to a thousand."""
 
     items: list[Notification]
     unread: int

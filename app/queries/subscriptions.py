@@ -1,6 +1,6 @@
 """An account's subscriptions.
 
-Reads: read_model.subscriptions and what `standing` reads.
+Reads: read_model.subscriptions and what `slice_age` reads.
 """
 
 from uuid import UUID
@@ -20,14 +20,14 @@ SUBSCRIPTION = detail.Detail(
 async def list_subscriptions(
     store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: ServiceStatus | None = None
 ) -> Answer:
-    """Newest first."""
+    """List subscriptions, newest first, optionally of one status."""
     where = [("status = {}", status)] if status else []
-    standing = await of_whmcs(store, account_id, "subscriptions", "client_services")
-    return await page.answer(store, account_id, LISTING, standing, which, cursor, where)
+    freshness = await of_whmcs(store, account_id, "subscriptions", "client_services")
+    return await page.answer(store, account_id, LISTING, freshness, which, cursor, where)
 
 
 async def subscription(store: Store, account_id: UUID, subscription_id: str) -> Answer:
-    """One subscription, with the order it came of and the invoices that bill it.
+    """Read one subscription, with links to its order and the invoices that bill it.
 
     Raises:
         NotFound: absent, or another account's.

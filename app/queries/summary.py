@@ -1,7 +1,7 @@
 """The first screen of an account in one statement.
 
 Reads: read_model.invoices, subscriptions, orders, pending, payment_methods, timeline; portal.notification_reads; and
-what `whole` reads.
+what `account_age` reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,15 +57,15 @@ FROM portal.id_mappings m WHERE m.account_id = $1
 
 
 async def summary(store: Store, account_id: UUID) -> Answer:
-    """What an account owes, has, waits for and should do.
+    """Summarise an account: what it owes and has, its open orders, and what the customer should do.
 
     Raises:
-        NotReady: a part of it was never read yet.
+        NotReady: a part of it was never read.
     """
     row = await store.pool.fetchrow(_SUMMARY, account_id, store.catalog_feed)
-    standing = await account_age.whole(store, account_id, row, RESOURCES)
+    freshness = await account_age.from_row(store, account_id, row, RESOURCES)
     body = msgspec.json.encode(_summary(row, today(row["country"], store.time_zone)))
-    return account_age.answered(body, etag_of(body), standing)
+    return account_age.build_answer(body, etag_of(body), freshness)
 
 
 def _summary(row: Mapping[str, Any], day: date) -> Summary:
@@ -104,7 +104,7 @@ def _renewal(document: bytes | None) -> Renewal | None:
     if document is None:
         return None
     service = msgspec.json.decode(document, type=Subscription)
-    assert service.next_due_on is not None, "the statement asks for those that are billed again"
+    assert service.next_due_on is not None, "the statement selects services that are billed again"
     assert service.amount is not None, "and that cost something"
     return Renewal(
         subscription_id=service.subscription_id, name=service.name, due_on=service.next_due_on, amount=service.amount
@@ -142,5 +142,5 @@ def _order_tasks(orders: Sequence[OrderSummary]) -> Iterator[Task]:
 
 
 def _expired(method: PaymentMethod, day: date) -> bool:
-    """A card is good to the end of its month."""
+    """Return true after the last day of the card's month."""
     return method.expires is not None and method.expires < f"{day:%Y-%m}"

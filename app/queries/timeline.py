@@ -1,6 +1,6 @@
 """An account's history over orders, billing, services and cases, newest first.
 
-Reads: read_model.timeline, payment_methods and what `whole` reads.
+Reads: read_model.timeline, payment_methods and what `account_age` reads.
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,17 @@ from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.timeline import CARD_EXPIRED, Entry
 
 RESOURCES = ("client_invoices", "client_services")
-"""The WHMCS lists that entries are made of."""
+"""The WHMCS lists that entries come from."""
 
-
-EXPIRED = """
+_EXPIRED = """
 t.kind = 'charge_failed' AND coalesce((
-    SELECT bool_and(p.expires < to_char(t.at AT TIME ZONE 'Asia/Tokyo', 'YYYY-MM'))
+    SELECT bool_and(p.expires < to_char(t.at AT TIME ZONE ${zone}::text, 'YYYY-MM'))
     FROM read_model.payment_methods p WHERE p.account_id = $1), false) AS expired
 """
-"""Whether a charge failed when nothing on file was good any more: all that the billing system lets one know of why."""
 
 
 class TimelinePosition(Struct, frozen=True):
-    """The entry behind which a page begins."""
+    """The entry after which a page begins."""
 
     at: datetime
     entry_id: str
@@ -38,20 +36,21 @@ class TimelinePosition(Struct, frozen=True):
 async def list_timeline(
     store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, area: str | None = None
 ) -> Answer:
-    """Newest first, optionally of one area. What is due later is not told before."""
-    standing, _ = await account_age.of_account(store, account_id, RESOURCES)
+    """List entries, newest first, optionally of one area. Entries dated in the future are not shown yet."""
+    freshness, _ = await account_age.of_account(store, account_id, RESOURCES)
     values: list[Any] = [account_id]
+    expired = expired_column(store, values)
     conditions = ["account_id = $1", "at <= now()", *before(which, values)]
     if area:
         values.append(area)
         conditions.append(f"area = ${len(values)}")
     rows = await store.pool.fetch(
-        f"SELECT at, entry_id, document, {EXPIRED} FROM read_model.timeline t WHERE {' AND '.join(conditions)} "
+        f"SELECT at, entry_id, document, {expired} FROM read_model.timeline t WHERE {' AND '.join(conditions)} "
         f"ORDER BY at DESC, entry_id DESC LIMIT {int(which.limit) + 1}",
         *values,
     )
     return listed(
-        standing,
+        freshness,
         which,
         cursor,
         rows,
@@ -60,13 +59,23 @@ async def list_timeline(
 
 
 def entry(row: Any) -> Entry:
-    """An entry, with why as far as that can be told."""
+    """Decode an entry, adding the reason where it can be inferred."""
     found = msgspec.json.decode(row["document"], type=Entry)
     return structs.replace(found, reason=CARD_EXPIRED) if row["expired"] else found
 
 
+def expired_column(store: Store, values: list[Any]) -> str:
+    """Return the column that is true for a charge that failed when every method on file had expired.
+
+    WHMCS reveals nothing else about why a charge failed. Months are those of the billing system's time zone, which is
+    appended to `values`.
+    """
+    values.append(store.time_zone)
+    return _EXPIRED.format(zone=len(values))
+
+
 def before(which: page.Page, values: list[Any]) -> list[str]:
-    """The condition that a page begins behind its cursor; its values are added to `values`."""
+    """Return the condition for rows after the cursor, and append its values to `values`."""
     if which.after is None:
         return []
     place = _place(which.after)
@@ -75,23 +84,24 @@ def before(which: page.Page, values: list[Any]) -> list[str]:
 
 
 def listed(
-    standing: account_age.AccountAge,
+    freshness: account_age.AccountAge,
     which: page.Page,
     cursor: page.Cursor,
     rows: Sequence[Any],
     bodies: Sequence[bytes],
     more: bytes = b"",
 ) -> Answer:
-    """A page of rows, of which there is one more when it is not the last; `more` are further members of the answer.
+    """Build a page of rows. One row more than the limit shows that there is another page.
 
-    Its validator is over what it shows, because time alone brings entries that were ahead.
+    `more` are further members of the answer. The validator covers what the page shows, because entries dated in the
+    future appear by the passage of time alone.
     """
     shown = bodies[: which.limit]
     last = rows[which.limit - 1] if len(rows) > which.limit else None
     token = b'"' + cursor(f"{last['at'].isoformat()} {last['entry_id']}").encode() + b'"' if last else b"null"
     body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + more + b"}"
     etag = etag_of(*shown, last and last["entry_id"], more)
-    return account_age.answered(body, etag, standing)
+    return account_age.build_answer(body, etag, freshness)
 
 
 def _place(after: str) -> TimelinePosition:

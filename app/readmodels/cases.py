@@ -1,7 +1,7 @@
-"""Support cases in the customer's words: what staff's statuses and priorities mean to whoever asked."""
+"""Support cases in the customer's words: a mapping from staff's statuses and priorities."""
 
 PORTAL_ORIGIN = "Portal Website"
-"""Salesforce's word for cases that the portal opened. Only those are the customer's to see."""
+"""Salesforce's `Origin` of cases that the portal opened. Only those are visible to the customer."""
 
 STATUSES = {
     "New": "open",
@@ -12,7 +12,7 @@ STATUSES = {
     "Waiting on Customer": "waiting_for_you",
     "Closed": "closed",
 }
-"""Salesforce's words. Any other is in progress until Salesforce calls the case closed."""
+"""Salesforce's status → the customer's. An unlisted one is in progress until Salesforce calls the case closed."""
 
 STATUS_TEXTS = {
     "open": "We received your request and will look at it soon.",
@@ -24,7 +24,7 @@ PRIORITIES = {"Low": "low", "Medium": "medium", "High": "high", "Urgent": "high"
 
 
 def status_of(upstream_status: str | None, *, closed: bool) -> str:
-    """The customer's word."""
+    """Map Salesforce's status to the customer's."""
     if closed:
         return "closed"
     word = STATUSES.get(upstream_status or "", "in_progress")
@@ -32,5 +32,5 @@ def status_of(upstream_status: str | None, *, closed: bool) -> str:
 
 
 def priority_of(upstream_priority: str | None) -> str:
-    """low, medium or high."""
+    """Map Salesforce's priority to low, medium or high."""
     return PRIORITIES.get(upstream_priority or "", "medium")

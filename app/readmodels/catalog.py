@@ -1,6 +1,6 @@
-"""Catalog: products the portal shows, with their price in the portal price book.
+"""Catalog: the products that the portal shows, with their price in the portal price book.
 
-What has a default came with version 2: while a new release rebuilds, it still reads documents of the version before.
+Fields with a default came with version 2: while a new release rebuilds, it still reads documents of the version before.
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ from app.money import Money
 from app.readmodels.table import Table
 
 CATEGORIES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Web hosting"}
-"""Category → the name customers read, in display order."""
+"""Category → its display name, in display order."""
 OTHER = "other"
-"""The category of what is in none of them, and of what nobody can tell. It neither blocks nor unlocks anything."""
+"""The category of a product in none of them, or of unknown category. It neither blocks nor unlocks an order."""
 
 TABLE = Table(
     "catalog",
@@ -41,11 +41,11 @@ TABLE = Table(
 
 
 class Product(Struct, frozen=True, kw_only=True):
-    """One product. Prices exclude consumption tax.
+    """A product. Prices exclude consumption tax.
 
-    `requires` and `excludes` are SKUs that must, or must not, be ordered with it; `added_automatically` is what a shop
-    puts into the basket by itself, such as an activation fee. What is `instant` is activated as soon as its invoice is
-    paid, without staff's review.
+    `requires` and `excludes` are SKUs that must, or must not, be ordered with it. `added_automatically` marks items
+    that a shop adds to the basket by itself, such as an activation fee. An `instant` product is activated as soon as
+    its invoice is paid, without staff review.
     """
 
     sku: str
@@ -68,7 +68,7 @@ class Product(Struct, frozen=True, kw_only=True):
 
 
 class CategorySummary(Struct, frozen=True, kw_only=True):
-    """One line of the storefront's first page; `from_price` is the cheapest plan's monthly price."""
+    """A category on the storefront's first page; `from_price` is the cheapest plan's monthly price."""
 
     category: str
     name: str
@@ -77,10 +77,10 @@ class CategorySummary(Struct, frozen=True, kw_only=True):
 
 
 class Bundle(Struct, frozen=True, kw_only=True):
-    """A plan with what belongs to it, as SKUs, and what that comes to at least.
+    """A plan with its related items, as SKUs, and their minimum price.
 
     `activation_fees` come with it, `installations` are the ways it can be installed and paid for, `add_ons` are
-    optional. The two prices are of the plan with its fees and the installation that costs least at first.
+    optional. Both prices include the plan, its fees and the installation with the lowest initial cost.
     """
 
     plan: str
@@ -92,7 +92,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
 
 
 class Category(Struct, frozen=True, kw_only=True):
-    """All a shop page of one category needs."""
+    """Everything that a shop page of one category needs."""
 
     category: str
     name: str
@@ -105,10 +105,10 @@ class Category(Struct, frozen=True, kw_only=True):
 
 
 def public_document(category: str | None = None, sku: str | None = None) -> str:
-    """Names of the documents that are the same for everyone."""
+    """Name a document that is the same for everyone."""
     return "/".join(part for part in ("catalog", category, sku) if part)
 
 
 def account_document(category: str) -> str:
-    """Name of the document with the variants that only some accounts may see."""
+    """Name the document with the variants that only some accounts may see."""
     return f"catalog-for-accounts/{category}"

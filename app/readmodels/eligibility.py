@@ -1,4 +1,4 @@
-"""Eligibility: whether an account may order Internet at its address, as staff found out with the carrier."""
+"""Eligibility of an account's address for Internet service, as staff determined it with the carrier."""
 
 from msgspec import Struct
 
@@ -22,12 +22,15 @@ STATUSES = {
     "eligible": "eligible",
     "not available": "not_available",
 }
-"""What staff set in Salesforce, folded → what the customer is told."""
+"""Salesforce's status, folded → the customer's."""
 
 
-def stated(word: object, offering: object) -> str:
-    """The status that these two fields come to. Eligible is who has a favourable word and an offering; any word that
-    nobody knows, and an offering without a word, is being checked still."""
+def status_from(word: object, offering: object) -> str:
+    """Derive the customer's status from Salesforce's two fields.
+
+    An account is eligible only with a favourable status and an offering. An unknown status, and an offering without a
+    status, count as still being checked.
+    """
     said, offered = folded(word), bool(folded(offering))
     if not said:
         return "checking" if offered else "not_requested"
@@ -50,7 +53,7 @@ TABLE = Table(
 
 
 class Internet(Struct, frozen=True):
-    """`offering` is what the address can have, e.g. `Home 1G`."""
+    """Internet eligibility. `offering` is the line available at the address, e.g. `Home 1G`."""
 
     status: str
     text: str

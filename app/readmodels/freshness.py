@@ -1,6 +1,6 @@
-"""Freshness: when each WHMCS list of an account was last read whole, how old data may grow, and why it counts as stale.
+"""Freshness: the last complete read of each WHMCS list of an account, age limits, and the reasons for being stale.
 
-The one place that decides what an answer says of its age. It is pure: evidence in, reason out.
+The only module that decides what an answer says about its age. It is pure: evidence in, reason out.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,22 +21,22 @@ BOUND_SECONDS = {
     "gateways": 3_600,
     "client": 1_800,
 }
-"""WHMCS resource → age in seconds past which a read has a worker verify it (design.md, Freshness)."""
+"""WHMCS resource → age in seconds past which a read asks a worker to verify it."""
 EVENT_FED = frozenset({"account_history", "catalog"})
-"""What a change feed keeps current: bounded by the feed's silence (`FEED_BOUND_SECONDS`), not by its own age."""
+"""Kept current by a change feed: bounded by the feed's silence (`FEED_BOUND_SECONDS`), not by their own age."""
 
 StaleReason = Literal["never_verified", "parked", "feed_stalled", "upstream_away", "past_bound", "paused"]
-"""Why an answer may not be what its source says now. `paused` is reserved."""
+"""Reasons why an answer may differ from its source. `paused` is reserved."""
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """What is known of the age of a part of an answer.
+    """Evidence about the age of one part of an answer.
 
     Attributes:
-        by_events: a change feed keeps it current; otherwise it is read again when somebody asks.
-        verified: it was once known to equal its source.
-        past_bound: that is longer ago than it may be. Of what events keep current: the feed is silent for longer.
-        silent: its feed is known to deliver nothing, though it may answer.
+        by_events: a change feed keeps it current; otherwise it is re-read when a customer asks for it.
+        verified: it was once confirmed to equal its source.
+        past_bound: that is longer ago than allowed. For event-fed data: the feed has been silent for too long.
+        silent: its feed is known to deliver nothing, even if it answers.
         away: its upstream is not called at present.
         parked: a change of it could not be applied.
     """
@@ -64,10 +64,10 @@ PRECEDENCE: tuple[tuple[StaleReason, Callable[[Evidence], bool]], ...] = (
     ("upstream_away", _upstream_away),
     ("past_bound", lambda of: of.past_bound),
 )
-"""Reason → when it holds. The first that holds for any part is told: what heals by itself soonest comes last."""
+"""Reason → its condition. The first that holds for any part is reported: what heals by itself soonest is last."""
 
 
 def stale_reason(parts: Iterable[Evidence]) -> StaleReason | None:
-    """Why an answer made of these parts is stale; None when it is fresh."""
+    """Return why an answer made of these parts is stale; None while it is fresh."""
     found = list(parts)
     return next((reason for reason, holds in PRECEDENCE if any(holds(part) for part in found)), None)

@@ -20,13 +20,13 @@ TABLE = Table(
 
 
 class Gateway(Struct, frozen=True):
-    """A way to pay."""
+    """A payment gateway."""
 
     gateway: str
     name: str
 
 
 class Gateways(Struct, frozen=True):
-    """All of them."""
+    """All payment gateways of the installation."""
 
     items: list[Gateway]

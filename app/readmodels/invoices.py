@@ -1,14 +1,14 @@
 """Invoices: WHMCS invoices with their lines, tax, credit, payments and refunds.
 
-Whatever WHMCS says, these hold for every row and document:
+Whatever WHMCS reports, these hold for every row and document:
 
     subtotal = the lines, or the lines without tax where prices include it
     total    = subtotal + tax - credit
     balance  = total - paid + refunded
 
-All in whole units of the currency's smallest coin. `amount_due` is the balance of an invoice that can be paid, and
-nothing of any other. An amount that WHMCS does not tell readably is null, and so is every sum that needs it: too low
-would be a lie.
+All amounts are in whole units of the currency's smallest coin. `amount_due` is the balance of an invoice that can be
+paid, and zero for any other. An amount that cannot be read is null, and so is every sum that needs it: a sum without it
+would be too low.
 """
 
 from datetime import date, datetime
@@ -23,7 +23,7 @@ from app.readmodels.table import Table
 InvoiceStatus = Literal[
     "draft", "unpaid", "overdue", "paid", "cancelled", "refunded", "collections", "payment_pending", "unknown"
 ]
-"""What an invoice can be to a customer."""
+"""The statuses that a customer sees."""
 
 STATUSES = {
     "Draft": "draft",
@@ -34,15 +34,16 @@ STATUSES = {
     "Collections": "collections",
     "Payment Pending": "payment_pending",
 }
-"""WHMCS's words, all of them (C7b). *Overdue* is none of them: nothing happens at midnight, so it is told by date."""
+"""WHMCS's complete list of statuses. *Overdue* is not one of them: it depends on the date, and no event comes at
+midnight."""
 _WORDS = {"overdue": "unpaid", **{folded(word): status for word, status in STATUSES.items()}}
 UNKNOWN = "unknown"
 PAYABLE = frozenset({"unpaid", "overdue"})
-"""The only statuses in which WHMCS takes a payment. Of a word that nobody knows it cannot be said that it does."""
+"""The only statuses in which WHMCS takes a payment. An unknown status may not be one of them."""
 
 
 def status_of(word: object) -> str:
-    """The portal's word for WHMCS's."""
+    """Map WHMCS's status to the portal's."""
     return _WORDS.get(folded(word), UNKNOWN)
 
 
@@ -77,12 +78,12 @@ TABLE = Table(
 
 
 class InvoiceItem(Struct, frozen=True, kw_only=True):
-    """One line.
+    """An invoice line.
 
     Attributes:
         kind: service, setup, addon, domain, upgrade, discount, late_fee, funds, invoice, item, adjustment or other.
         subscription_id: the service that it bills, sets up or discounts.
-        invoice_id: the invoice that it pays, on a bill for several invoices.
+        invoice_id: the invoice that it pays, on a collective invoice.
     """
 
     description: str
@@ -94,14 +95,14 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
 
 
 class TaxLine(Struct, frozen=True, kw_only=True):
-    """One of the two taxes that an invoice may carry."""
+    """One of the two taxes on an invoice."""
 
     rate_percent: str
     amount: Money
 
 
 class Payment(Struct, frozen=True, kw_only=True):
-    """Money received; `refunded` is how much of it was given back."""
+    """Money received; `refunded` is the part of it that was refunded."""
 
     payment_id: str
     paid_at: datetime | None
@@ -112,7 +113,7 @@ class Payment(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """Money given back; `payment_id` is of the payment it was, where WHMCS says."""
+    """Money refunded; `payment_id` is the refunded payment, if WHMCS names it."""
 
     refund_id: str
     refunded_at: datetime | None
@@ -139,12 +140,13 @@ class Invoice(Struct, frozen=True, kw_only=True):
     """An invoice in full.
 
     Attributes:
-        collective: a bill that only collects other invoices, so that several are paid at once; its balance is theirs.
-        prices_include_tax: whether the lines hold the tax already.
-        credit: what the account had in credit and was used for this invoice.
-        charge_attempted_at: when the method on file was last charged for it, in vain while it is unpaid.
-        amount_due: what is to be paid now; nothing, unless it can be paid. Absent until the release that brought it has
-            computed the invoice.
+        collective: an invoice that only collects others, so that several are paid at once; its balance is theirs.
+        prices_include_tax: whether the lines already include the tax.
+        credit: the account credit applied to this invoice.
+        charge_attempted_at: when the method on file was last charged for it; if the invoice is still unpaid, the
+            charge was declined.
+        amount_due: the amount to be paid now; zero unless the invoice can be paid. Absent until the release that
+            introduced it has computed the invoice.
     """
 
     invoice_id: str

@@ -1,7 +1,7 @@
-"""Notifications: the entries of the timeline that a customer should not miss, since the account joined the portal.
+"""Notifications: the timeline entries that a customer should not miss, since the account joined the portal.
 
-They have no table of their own: an entry's id is made of what happened, so the same event told twice is one
-notification, and one that was read stays read over a rebuild.
+They have no table of their own: an entry's id is derived from the event, so the same event reported twice is one
+notification, and a notification that was read stays read across a rebuild.
 """
 
 from datetime import datetime
@@ -14,8 +14,10 @@ SHOWN = """
 t.notifies AND t.at <= now()
 AND t.at >= (SELECT linked_at - interval '1 day' FROM portal.id_mappings WHERE account_id = $1)
 """
-"""Which entries of the account $1 are notifications. A day is allowed for, because some things are known by their day
-alone and happened, for all anybody can tell, at its beginning."""
+"""The condition for notifications of the account $1.
+
+A day is allowed for, because some events are known by their date only and count from its beginning.
+"""
 MOST_COUNTED = 1_000
 UNREAD = f"""
 SELECT count(*) FROM (
@@ -23,11 +25,14 @@ SELECT count(*) FROM (
         SELECT FROM portal.notification_reads r WHERE (r.account_id, r.entry_id) = (t.account_id, t.entry_id))
     LIMIT {MOST_COUNTED}) AS counted
 """
-"""How many the account $1 has not read; counting stops at `MOST_COUNTED`."""
+"""Counts the unread notifications of the account $1; counting stops at `MOST_COUNTED`."""
 
 
 class Notification(Struct, frozen=True, kw_only=True):
-    """Something the customer should know of. `reason` says why, where the upstream says or the portal can tell."""
+    """An event that the customer should know about.
+
+    `reason` says why it happened, if the upstream says so or it can be inferred.
+    """
 
     notification_id: str
     read: bool

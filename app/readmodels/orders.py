@@ -19,7 +19,7 @@ OrderStatus = Literal[
     "cancelled",
     "rejected",
 ]
-"""The customer's words for where an order is."""
+"""The statuses of an order that a customer sees."""
 
 STATUS_TEXTS = {
     "in_review": "We received your order and are reviewing it.",
@@ -60,8 +60,11 @@ TABLE = Table(
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):
-    """One line. `subscription_id` appears once fulfilment has made the service; `quantity` is whole unless staff wrote
-    another one, and null where it cannot be read."""
+    """An order line.
+
+    `subscription_id` appears once fulfilment has created the service. `quantity` is an integer unless staff entered
+    another number, and null if it cannot be read.
+    """
 
     order_item_id: str
     sku: str | None
@@ -74,14 +77,14 @@ class OrderItem(Struct, frozen=True, kw_only=True):
 
 
 class OrderReason(Struct, frozen=True):
-    """Why an order does not move on."""
+    """The reason why an order does not move on."""
 
     code: str
     message: str
 
 
 class TimelineEntry(Struct, frozen=True):
-    """A state the order reached, and when."""
+    """A state that the order reached, and when."""
 
     state: str
     text: str

@@ -1,4 +1,4 @@
-"""Payment methods on file: type, brand, last four, expiry. Nothing else is ever taken in."""
+"""Payment methods on file: type, brand, last four digits, expiry. Nothing else is ever stored."""
 
 from msgspec import Struct
 
@@ -24,7 +24,7 @@ TABLE = Table(
 
 
 class PaymentMethod(Struct, frozen=True, kw_only=True):
-    """A stored method; `expires` is YYYY-MM."""
+    """A stored payment method; `expires` is YYYY-MM."""
 
     payment_method_id: str
     kind: str

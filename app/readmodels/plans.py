@@ -1,4 +1,4 @@
-"""Which plans a running service can be changed to: one set of rules for what is shown and what is allowed.
+"""The plans that a running service can be changed to: one set of rules for listing and for ordering them.
 
 Reads: read_model.catalog, subscriptions, eligibility.
 """
@@ -23,11 +23,11 @@ SELECT (SELECT internet_offering FROM read_model.eligibility WHERE account_id = 
         WHERE account_id = $1 AND category = 'sim' AND status = 'active') AS sims
 """
 SAME = ("sim_plan_type", "internet_offering_type")
-"""Facts that a change of plan cannot change: a data SIM makes no calls, and a line has the fibre it has."""
+"""Facts that a change of plan cannot change: a data SIM makes no calls, and a line keeps its fibre."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A plan of the catalog; `price` is a month's without tax, `plan_code` Freebit's name for it."""
+    """A plan of the catalog; `price` is per month without tax, `plan_code` is Freebit's name for it."""
 
     sku: str
     name: str
@@ -40,18 +40,18 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Plans(Struct, frozen=True, kw_only=True):
-    """The plan a service has, when the catalog knows it, and those that fit it, the cheapest first."""
+    """The service's present plan, if the catalog lists it, and the plans that fit the service, cheapest first."""
 
     present: Plan | None
     others: list[Plan]
 
     def direction(self, plan: Plan, amount: Decimal) -> Direction:
-        """Whether a plan is more than the present one, which costs `amount` when the catalog does not know it."""
+        """Compare a plan with the present one, which costs `amount` if the catalog does not list it."""
         return "upgrade" if plan.price >= (self.present.price if self.present else amount) else "downgrade"
 
 
 async def plans_for(pool: asyncpg.Pool, account_id: object, category: str, product_id: str) -> Plans:
-    """The plans of an account's service that WHMCS bills as this product."""
+    """Find the plans for an account's service that WHMCS bills as this product."""
     found = [_plan(row) for row in await pool.fetch(_PLANS, category)]
     present = next((plan for plan in found if plan.product_id == product_id), None)
     about = await pool.fetchrow(_ABOUT, account_id)
@@ -60,8 +60,11 @@ async def plans_for(pool: asyncpg.Pool, account_id: object, category: str, produ
 
 
 def _fits(wanted: Plan, present: Plan | None, about: Any) -> bool:
-    """A family plan needs another active SIM beside this one. Of a plan that the catalog does not know nobody can tell
-    what its line could become."""
+    """Return true if a service can be changed to this plan.
+
+    A family plan needs another active SIM. A present plan that the catalog does not list has unknown facts, so nothing
+    that depends on them fits.
+    """
     if not wanted.orderable:
         return False
     facts = present.facts if present is not None else {}

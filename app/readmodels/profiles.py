@@ -41,7 +41,7 @@ class Address(Struct, frozen=True, kw_only=True):
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """Who the customer is, as WHMCS knows it."""
+    """The customer's profile, as WHMCS keeps it."""
 
     email: str
     first_name: str
@@ -53,7 +53,7 @@ class Profile(Struct, frozen=True, kw_only=True):
 
 
 def profile_of(client: Mapping[str, Any]) -> Profile:
-    """The profile that a WHMCS client's record says."""
+    """Build the profile from a WHMCS client record."""
     return Profile(
         email=scalar(client.get("email")),
         first_name=scalar(client.get("firstname")),

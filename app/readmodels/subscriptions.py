@@ -1,4 +1,4 @@
-"""Subscriptions: WHMCS services with their add-ons, and what is asked of them."""
+"""Subscriptions: WHMCS services with their add-ons, cancellations and pending changes."""
 
 from datetime import date
 from typing import Literal
@@ -10,7 +10,7 @@ from app.readmodels.plans import Direction
 from app.readmodels.table import Table
 
 ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
-"""What a subscription can be asked for by."""
+"""The statuses by which subscriptions can be filtered."""
 
 STATUS_TEXTS = {
     "pending": "Waiting to be set up.",
@@ -24,9 +24,9 @@ STATUS_TEXTS = {
 }
 OVERDUE_TEXT = "Suspended because a payment is overdue. Pay the open invoice and it is switched on again."
 RUNNING = ("pending", "active", "suspended")
-"""States of a service that is not over."""
+"""Statuses of a service that has not ended."""
 CHANGEABLE = ("active", "suspended")
-"""States in which a service can be cancelled."""
+"""Statuses in which a service can be cancelled."""
 
 When = Literal["now", "end_of_period"]
 """When a cancellation takes effect."""
@@ -62,7 +62,7 @@ TABLE = Table(
 
 
 class Addon(Struct, frozen=True, kw_only=True):
-    """Something sold with a service and billed with it."""
+    """An add-on of a service, billed with it."""
 
     addon_id: str
     name: str
@@ -73,7 +73,7 @@ class Addon(Struct, frozen=True, kw_only=True):
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):
-    """A request to cancel that is not carried out yet. It ends on `ends_on`; without one, within a day."""
+    """A cancellation request that is not carried out yet. It ends on `ends_on`; without one, within a day."""
 
     when: When
     requested_on: date | None
@@ -81,7 +81,7 @@ class Cancellation(Struct, frozen=True, kw_only=True):
 
 
 class PendingChange(Struct, frozen=True, kw_only=True):
-    """Another plan that was ordered and takes effect once `invoice_id` is paid."""
+    """A change of plan that was ordered and takes effect once `invoice_id` is paid."""
 
     product_name: str
     invoice_id: str | None
@@ -89,7 +89,7 @@ class PendingChange(Struct, frozen=True, kw_only=True):
 
 
 class ScheduledChange(Struct, frozen=True, kw_only=True):
-    """Another plan that was chosen for a day to come, the customer's own."""
+    """A future-dated change of plan, on a date that the customer chose."""
 
     sku: str
     name: str
@@ -98,8 +98,11 @@ class ScheduledChange(Struct, frozen=True, kw_only=True):
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
-    """A service the customer has or had. `line` is the phone number of a SIM, `domain` what anything else is under. An
-    `amount` or a date that the billing system does not tell readably is null."""
+    """A service that the customer has or had.
+
+    `line` is the phone number of a SIM, `domain` the domain of any other service. An `amount` or a date that cannot be
+    read is null.
+    """
 
     subscription_id: str
     name: str

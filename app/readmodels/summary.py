@@ -1,4 +1,4 @@
-"""The first screen: what an account owes, has, waits for and should do, put together of its read models."""
+"""The first screen, combined from an account's read models: debts, services, open orders and tasks."""
 
 from datetime import date
 
@@ -10,9 +10,9 @@ from app.readmodels.orders import OrderSummary
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """Invoices that are to be paid; amounts one a currency, their oldest first, and at most ten of them.
+    """Unpaid invoices: one amount per currency, and the ten oldest invoices.
 
-    `incomplete` says that what is open of some of them is not known, so that the amounts are too low.
+    `incomplete` is true when the open amount of some invoices is unknown, so that the amounts are too low.
     """
 
     count: int
@@ -31,21 +31,21 @@ class Renewal(Struct, frozen=True, kw_only=True):
 
 
 class OpenOrders(Struct, frozen=True, kw_only=True):
-    """Orders under way; the newest ten of them, those just placed first."""
+    """Open orders: the newest ten, those just placed first."""
 
     count: int
     items: list[OrderSummary]
 
 
 class OnFile(Struct, frozen=True, kw_only=True):
-    """Whether there is a method to charge, and how many have not expired."""
+    """Whether a payment method is on file, and how many have not expired."""
 
     on_file: bool
     usable: int
 
 
 class Task(Struct, frozen=True, kw_only=True):
-    """Something the customer should do.
+    """A task for the customer.
 
     Attributes:
         kind: pay_overdue_invoices, add_payment_method, update_payment_method, or unblock_order.
@@ -62,9 +62,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The first screen of an account.
 
     Attributes:
-        open: everything that is unpaid; `overdue` is the part of it whose day has passed.
-        next_due: the unpaid invoice that is due next, of those that are not overdue.
-        services: how many there are in each state.
+        open: all unpaid invoices; `overdue` are those whose due date has passed.
+        next_due: the unpaid invoice that is due next, among those that are not overdue.
+        services: number of services in each status.
     """
 
     open: Owed

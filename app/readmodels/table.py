@@ -1,6 +1,6 @@
-"""What a read-model table is made of: enough for the projection engine to write it without knowing the slice.
+"""The description of a read-model table: enough for the projection engine to write it without knowing the read model.
 
-Queries and analysts read the view `read_model.<name>`; each generation of the slice has a table of its own behind it.
+Queries and analysts read the view `read_model.<name>`; behind it each generation of the read model has its own table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,18 @@ from uuid import UUID
 from msgspec import Struct
 
 AGE = frozenset({"version", "as_of", "verified_at"})
-"""Columns that say how old a row is, not what it says."""
+"""Columns that hold a row's freshness rather than its content."""
 GLOBAL_ACCOUNT = UUID(int=0)
-"""Owns what is the same for everyone, so that every table leads its key with the owner."""
+"""Owns the rows that are the same for everyone, so that every primary key begins with the owner."""
 
 
 class Table(Struct, frozen=True):
-    """A per-account table.
+    """A table with rows per account.
 
     Attributes:
         item: the rest of the primary key, None where an account has one row.
-        root: the column that names the record rows were made of, where one record makes several, each with an item id
-            that no other record makes; None where a record makes one row, whose item it is.
+        root: the column with the source record's id, where one record makes several rows, each with an item id that no
+            other record makes; None where a record makes one row, of which it is the item.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Table(Struct, frozen=True):
         return ("account_id", self.item) if self.item else ("account_id",)
 
     def relation(self, generation: int) -> str:
-        """The table of one generation."""
+        """Name the table of one generation."""
         return f"generations.{self.name}_{generation}"
 
     def upsert_sql(self, generation: int) -> str:
-        """Insert or replace many rows given as one array a column, in `columns` order."""
+        """Compose a statement that upserts many rows, given as one array per column in `columns` order."""
         names = list(self.columns)
         arrays = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(self.columns.values(), 1))
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in self.keys)
@@ -55,14 +55,14 @@ class Table(Struct, frozen=True):
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The columns whose change is news: the document where there is one, else all but the age."""
+        """The columns whose changes are published: the document if there is one, else everything but the age."""
         return ("document",) if "document" in self.columns else tuple(name for name in self.columns if name not in AGE)
 
-    def telling_sql(self, generation: int, *before: str) -> str:
-        """As `upsert_sql`, and tells whose content is another now than before: (account_id, record_id).
+    def upsert_changes_sql(self, generation: int, *before: str) -> str:
+        """Compose an upsert that returns (account_id, record_id) of the rows whose content changed.
 
-        `before` are further CTEs, of which one called `gone` holds rows of the same shape. Like `places_sql` it looks
-        the former rows up one by one.
+        `before` are further CTEs, one of which, `gone`, holds rows of that shape. As in `places_sql`, previous rows are
+        looked up one by one.
         """
         names = list(self.columns)
         arrays = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(self.columns.values(), 1))
@@ -82,14 +82,14 @@ class Table(Struct, frozen=True):
         )
 
     def record(self, alias: str) -> str:
-        """The record that a row was made of; empty where an account has one row."""
+        """Compose the expression for a row's source record; empty where an account has one row."""
         return f"{alias}.{self.by_root}" if self.by_root else "''"
 
     def places_sql(self, generation: int, first: int) -> str:
-        """Where the rows of records are, `item` and `place` (ctid), given as arrays of account and record id in the
-        parameters `first` and the next.
+        """Compose a query for the rows of records: `item` and `place` (ctid).
 
-        They are looked up one by one. As a join, a plan made while the table was empty reads all of it.
+        The records are given as arrays of account and record id in the parameters `first` and the next. They are looked
+        up one by one: as a join, a plan made while the table was empty would read all of it.
         """
         return (
             f"SELECT o.place, o.item FROM unnest(${first}::uuid[], ${first + 1}::text[]) AS g (account_id, record_id) "
@@ -98,5 +98,5 @@ class Table(Struct, frozen=True):
         )
 
     def arrays(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-        """The rows as `upsert_sql` wants them."""
+        """Transpose rows to the arrays that `upsert_sql` takes."""
         return [[row[name] for row in rows] for name in self.columns]

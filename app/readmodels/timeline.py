@@ -1,9 +1,8 @@
-"""The timeline: one history of an account over orders, billing, services and cases; and its notifications, which are
-the entries that a customer should not miss.
+"""The timeline: one history of an account over orders, billing, services and cases. Some entries are notifications.
 
-Every area is a slice of its own with a table of this shape, fed by its own records; `read_model.timeline` is all of
-them. An entry's id is made of what happened, not of when it was heard of, so that the same news heard twice, or after a
-rebuild, is the same entry.
+Every area is a read model of its own with a table of this shape, fed by its own records; `read_model.timeline` is their
+union. An entry's id is derived from the event, not from when it was received, so an event that is received twice, or
+again in a rebuild, is the same entry.
 """
 
 from datetime import datetime
@@ -20,7 +19,7 @@ Area = Literal["orders", "billing", "services", "cases"]
 
 
 def table(name: str) -> Table:
-    """The table of one area. `at` may lie ahead: what is due then is shown from then on."""
+    """Describe the table of one area. `at` may be in the future: such an entry is shown from then on."""
     return Table(
         name,
         "entry_id",
@@ -41,11 +40,11 @@ def table(name: str) -> Table:
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """Something that happened, and what it is about.
+    """An event in an account's history, with what it concerns.
 
     Attributes:
-        kind: a stable word, e.g. `invoice_paid`.
-        reason: why, where the upstream says or the portal can tell.
+        kind: a stable name, e.g. `invoice_paid`.
+        reason: why it happened, if the upstream says so or it can be inferred.
     """
 
     entry_id: str

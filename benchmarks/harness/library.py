@@ -14,7 +14,7 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from eventsourcing.utils import get_topic
 from psycopg.sql import SQL
 
-from benchmarks.harness import ground
+from benchmarks.harness import setup
 from benchmarks.projection import DOCUMENT, ENTRY, SUMMARY
 
 UPSERT = """
@@ -37,7 +37,7 @@ class Record(Aggregate):
 
     @event("Changed")
     def change(self, record_id: str, data: dict[str, Any]) -> None:
-        """The record changed."""
+        """Change the record."""
         self.data = {**self.data, **data}
 
     @staticmethod
@@ -69,7 +69,7 @@ class RowsView(PostgresTrackingRecorder):
         )
 
     def upsert(self, record_id: str, status: str, tracking: Tracking) -> None:
-        """The row, what happened to it, and how far the projection is, in one transaction. Items have no timeline."""
+        """Write the row, its timeline and the position of the projection in one transaction. Items have no timeline."""
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
             cursor.execute(UPSERT, (record_id, status, 3680, tracking.notification_id, SUMMARY, DOCUMENT))
@@ -106,7 +106,7 @@ def rates(url: str, rounds: int, count: int) -> list[float]:
 
 
 def _drop(connection: Any, like: str) -> None:
-    """The library's own tables; `bench.rows` is the other benchmark's."""
+    """Drop the library's own tables; `bench.rows` belongs to the other benchmark."""
     found = connection.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'bench' AND tablename LIKE %s AND tablename <> 'rows'",
         [like],
@@ -118,7 +118,7 @@ def _drop(connection: Any, like: str) -> None:
 def _store(environment: dict[str, str], count: int) -> None:
     records = Records(env=environment)
     known: dict[str, Record] = {}
-    for change in ground.events(count):
+    for change in setup.events(count):
         key = f"{change.object}:{change.record_id}"
         if key in known:
             known[key].change(record_id=key, data=change.data)

@@ -26,7 +26,7 @@ class Seen(Struct, frozen=True):
 
 
 def pinned(core: str, argv: Sequence[str]) -> list[str]:
-    """The command on one core, where there is one to spare and the system can."""
+    """Return the command pinned to one core, where one is to spare and the system can."""
     able = shutil.which("taskset") and (os.cpu_count() or 1) > 1
     return ["taskset", "-c", core, *argv] if able else list(argv)
 

@@ -3,7 +3,7 @@
 import asyncpg
 import msgspec
 
-from benchmarks.harness import ground
+from benchmarks.harness import setup
 
 FIRST_INVOICE = 100_000_000
 """Ids of bulk invoices begin here, above those of the streams of events."""
@@ -48,7 +48,7 @@ BULK_SECONDS = 600
 async def fill(pool: asyncpg.Pool, records: int, accounts: int) -> None:
     """Half invoices, half orders, spread evenly over linked accounts 1 … `accounts`; statistics are fresh after it."""
     half = records // 2
-    order, invoice = (msgspec.to_builtins(each) for each in (ground.ORDER, ground.INVOICE))
+    order, invoice = (msgspec.to_builtins(each) for each in (setup.ORDER, setup.INVOICE))
     await pool.execute(_INVOICES, FIRST_INVOICE, accounts, invoice, half, timeout=BULK_SECONDS)
     await pool.execute(_ORDERS, accounts, order, half, timeout=BULK_SECONDS)
     await pool.execute(_INVOICE_ROWS, SUMMARY, DOCUMENT, timeout=BULK_SECONDS)

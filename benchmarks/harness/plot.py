@@ -21,7 +21,7 @@ NAMES = {
 @click.argument("results", type=click.Path(exists=True, path_type=Path))
 @click.argument("picture", type=click.Path(path_type=Path))
 def main(results: Path, picture: Path) -> None:
-    """Draw requests a second of every side of the read benchmark."""
+    """Plot the requests per second of every side of the read benchmark."""
     found = {each["name"].removeprefix("reads, "): each for each in json.loads(results.read_text())["results"]}
     rows = [(text, found[name]["ours"], OURS) for name, text in NAMES.items() if name in found]
     others = {each["against"]: each["baseline"] for each in found.values() if each["unit"] == "requests/s"}

@@ -1,9 +1,9 @@
-"""Are reads ever wrong? Invoices change through the real projections while readers ask several API processes.
+"""A correctness check of reads: invoices change through the real projections while readers ask several API processes.
 
-Each invoice's number counts its changes up, so an answer says how old it is. An answer is *stale* when it was asked for
+Each invoice's number counts its changes, so an answer says how old it is. An answer is *stale* when it was asked for
 more than the stated bound after the commit of a change that it does not show, *behind* when it was asked for with the
-change's consistency token and does not show it, *foreign* when it shows somebody else's invoice, *revived* when a
-session opens a door after the answer to its logout.
+change's consistency token and does not show it, *foreign* when it shows another customer's invoice, *revived* when a
+session is accepted after the answer to its logout.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from app.ingest.inbox import inbox
 from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.settings import Settings
-from benchmarks.harness.ground import INVOICE
+from benchmarks.harness.setup import INVOICE
 
 _SHOWN = re.compile(rb'"invoice_id":"(\d+)","number":"K(\d+)"')
 _LENGTH = re.compile(rb"content-length: (\d+)")
@@ -82,7 +82,7 @@ class Check:
         self.worst_seconds = 0.0
 
     async def prepare(self) -> None:
-        """A session and an invoice for every account."""
+        """Create a session and an invoice for every account."""
         for account in self._accounts:
             user = await self._pool.fetchval("SELECT user_id FROM portal.id_mappings WHERE account_id = $1", account)
             opened = await session_store.open_session(self._pool, self._settings, user, "", "")

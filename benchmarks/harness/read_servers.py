@@ -22,7 +22,7 @@ from app.cli.stack import embedded
 from app.cli.stack.processes import Spec, Supervisor
 from app.settings import Settings
 from benchmarks.harness.load import SERVER_CORE, pinned
-from benchmarks.harness.read_ground import token_of
+from benchmarks.harness.read_data import token_of
 
 NODE = Path(__file__).parents[1] / "peers" / "node"
 START_SECONDS = 30
@@ -44,7 +44,7 @@ class Servers:
         self.running: dict[str, tuple[Any, str]] = {}
 
     def portal(self, name: str, core: str = SERVER_CORE, **environment: str) -> str:
-        """An API process of ours; returns where it answers."""
+        """Start an API process of the portal and return its URL."""
         required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
         own = {"DATABASE_URL": self._database_url, "REDIS_URL": self.redis_url, **UNLIMITED, **environment}
         argv = [sys.executable, "-m", "app.cli", "api"]
@@ -74,7 +74,7 @@ class Servers:
         return found
 
     def process(self, url: str) -> Any:
-        """The process that answers at an address."""
+        """Return the process that answers at an address."""
         return next(process for process, own in self.running.values() if own == url)
 
     def _python(self, module: str, environment: Mapping[str, str]) -> str:
@@ -102,7 +102,7 @@ class Servers:
 
 @contextmanager
 def servers(database_url: str) -> Iterator[Servers]:
-    """A Redis of their own, and everything that was started stopped at the end."""
+    """Yield servers with a Redis of their own, and stop everything that was started at the end."""
     supervisor, home = Supervisor(print), Path(tempfile.mkdtemp(prefix="portal-reads-"))
     engine = embedded.redis(home)
     supervisor.start(Spec(engine.name, engine.argv, dict(os.environ), home / "redis.log", None, engine.stop_signal))
@@ -115,7 +115,7 @@ def servers(database_url: str) -> Iterator[Servers]:
 
 
 def _node_ready() -> bool:
-    """Whether node is here and npm could install what its servers need."""
+    """Return whether node is installed and npm could install what its servers need."""
     if not shutil.which("node") or not shutil.which("npm"):
         return False
     if not (NODE / "node_modules").exists():

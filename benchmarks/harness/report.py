@@ -16,7 +16,8 @@ from rich.table import Table
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """One row: medians of ours and of the baseline, their ratio, and the bar it must reach (None: told, not judged)."""
+    """One row: medians of the product and of the baseline, their ratio, and the bar it must reach (None: not
+    judged)."""
 
     name: str
     unit: str
@@ -47,7 +48,7 @@ def compared(name: str, unit: str, ours: list[float], baseline: list[float], aga
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Describe the machine that the figures were measured on."""
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.processor(),

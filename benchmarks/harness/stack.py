@@ -1,4 +1,4 @@
-"""The whole portal as processes, as `portal up` starts it, beside the sandbox."""
+"""The whole portal as processes, started by `portal up` next to the sandbox."""
 
 import json
 import os
@@ -24,8 +24,8 @@ State = dict[str, Any]
 
 @contextmanager
 def running() -> Iterator[State]:
-    """A stack of its own in a temporary folder, engines included. The sandbox keeps nothing on disk: what it costs to
-    stand in for Salesforce is not ours to measure.
+    """Yield a stack of its own in a temporary folder, engines included. The sandbox keeps nothing on disk, because the
+    cost of standing in for Salesforce is not part of the figures.
 
     Raises:
         RuntimeError: it did not come up.
@@ -63,7 +63,7 @@ def _state(process: "subprocess.Popen[bytes]", state_file: Path) -> State:
 
 
 async def logged_in(state: State, customer: dict[str, Any]) -> httpx.AsyncClient:
-    """A client of the API with the customer's session; the caller closes it."""
+    """Return a client of the API with the customer's session; the caller closes it."""
     client = httpx.AsyncClient(base_url=state["api_url"], timeout=30, trust_env=False)
     body = {"email": customer["email"], "password": customer["password"]}
     answer = (await client.post("/api/auth/login", json=body)).raise_for_status()
@@ -73,5 +73,5 @@ async def logged_in(state: State, customer: dict[str, Any]) -> httpx.AsyncClient
 
 
 def members(state: State) -> list[dict[str, Any]]:
-    """The sample customers who can log in."""
+    """Return the sample customers who can log in."""
     return [customer for customer in state["customers"] if customer["portal"]]

@@ -10,7 +10,7 @@ BODY = Path(os.environ["BODY_FILE"]).read_bytes()
 
 @get("/api/invoices", media_type="application/json")
 async def invoices() -> bytes:
-    """The bytes."""
+    """Return the bytes."""
     return BODY
 
 

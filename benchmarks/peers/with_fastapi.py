@@ -14,7 +14,7 @@ redis = Redis.from_url(os.environ["REDIS_URL"])
 
 @app.get("/api/invoices")
 async def invoices(authorization: str = Header("")) -> Any:
-    """The account's invoices."""
+    """Return the account's invoices."""
     digest = hashlib.sha256(authorization.removeprefix("Bearer ").encode()).hexdigest()
     session = await redis.get(f"peer:session:{digest}")
     if session is None:

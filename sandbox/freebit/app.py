@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.freebit.checks import Refusal
 from sandbox.freebit.operations import OPERATIONS, READS
 from sandbox.freebit.state import Freebit
@@ -21,7 +21,7 @@ AUTH = "authOem"
 
 
 def app(world: World) -> Starlette:
-    """The service; the same application serves http and https."""
+    """Build the service. The same application serves http and https."""
 
     async def endpoint(request: Request) -> Response:
         name = request.path_params["path"].rstrip("/")

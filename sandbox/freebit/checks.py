@@ -1,4 +1,4 @@
-"""What Freebit checks in a request before it accepts it."""
+"""The checks that Freebit makes before it accepts a request."""
 
 import re
 from datetime import date
@@ -10,7 +10,7 @@ BUSY = ("409", "409", "another operation on this account is running")
 
 
 class Refusal(Exception):
-    """A failed request: result code, status code, message for operators."""
+    """A refused request: result code, status code, message for operators."""
 
     def __init__(self, result_code: str, status_code: str, message: str) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class Refusal(Exception):
 
 
 def required(body: dict[str, Any], name: str) -> str:
-    """A string that must be there."""
+    """Return a mandatory string, or refuse."""
     value = body.get(name)
     if not isinstance(value, str) or not value:
         raise Refusal("400", "300", f"{name} is required")
@@ -27,12 +27,12 @@ def required(body: dict[str, Any], name: str) -> str:
 
 
 def digits(value: object, count: int) -> bool:
-    """Whether this is a string of exactly so many ASCII digits."""
+    """Return whether a value is a string of exactly `count` ASCII digits."""
     return isinstance(value, str) and bool(re.fullmatch(rf"[0-9]{{{count}}}", value))
 
 
 def checked_account(body: Any) -> str:
-    """A phone number: digits without hyphens, 11 to 14 long."""
+    """Return a phone number of 11 to 14 digits without hyphens, or refuse."""
     account = required(body if isinstance(body, dict) else {}, "account")
     if not re.fullmatch(r"[0-9]{11,14}", account):
         raise Refusal("400", "310", "account must have 11 to 14 digits")
@@ -40,7 +40,7 @@ def checked_account(body: Any) -> str:
 
 
 def checked_mnp(mnp: Any, today: date) -> None:
-    """A number transfer: the losing carrier refuses what does not fit."""
+    """Check a number transfer as the losing carrier does, and refuse what does not fit."""
     fields = mnp if isinstance(mnp, dict) else {}
     if not digits(fields.get("reserveNumber"), 10):
         raise Refusal("400", "330", "mnp.reserveNumber must have 10 digits")

@@ -1,4 +1,4 @@
-"""The control surface of Freebit: its lines, how long its work takes, and the end of its keys."""
+"""The control surface of Freebit: its lines, the duration of its work, and the expiry of its keys."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -17,7 +17,7 @@ Handler = Callable[[World, Request], Awaitable[Any]]
 
 
 def routes(world: World) -> list[Route]:
-    """The routes, to be mounted under /freebit."""
+    """Return the routes, to be mounted under /freebit."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -58,7 +58,7 @@ async def _line(world: World, request: Request) -> Any:
 
 
 async def _change(world: World, request: Request) -> Any:
-    """`state` active: its work is done now; activating: it never gets done by itself."""
+    """Set a line's `state`: active completes its work now, activating keeps it from ever completing."""
     line, state = _named(world, request), (await request.json()).get("state")
     if state not in (ACTIVE, ACTIVATING):
         raise HTTPException(422, "state must be active or activating.")
@@ -68,7 +68,7 @@ async def _change(world: World, request: Request) -> Any:
 
 
 async def _settings(world: World, request: Request) -> Any:
-    """`delay_seconds` of asynchronous work, `key_seconds` of an authKey's life."""
+    """Set `delay_seconds` of asynchronous work and `key_seconds`, the lifetime of an authKey."""
     freebit, body = world.freebit, await request.json()
     try:
         freebit.delay_seconds = float(body.get("delay_seconds", freebit.delay_seconds))

@@ -17,7 +17,7 @@ VOICE = ("voiceMail", "callWaiting", "callTransfer", "worldWing")
 
 
 def add_esim(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA05-41: new, number transfer, reissue; accepted now, done later."""
+    """PA05-41: add an eSIM as a new line, a number transfer or a reissue. Accepted now, completed later."""
     kind, operated = required(body, "addKind"), str(body.get("aladinOperated") or OFF)
     eid = required(body, "eid")
     if not digits(eid, 32):
@@ -65,7 +65,7 @@ def _reissue(freebit: Freebit, clock: Clock, body: Body, eid: str) -> Body:
 
 
 def add_accounts(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA02-01: physical SIMs; takes up to ten minutes at the vendor's."""
+    """PA02-01: add physical SIMs. The vendor takes up to ten minutes."""
     if body.get("createType") not in ("new", "add"):
         raise Refusal("400", "302", "createType must be new or add")
     datas = body.get("requestDatas")
@@ -78,7 +78,7 @@ def add_accounts(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def cancel_account(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA02-04: without runDate at once."""
+    """PA02-04: cancel an account, at once without a runDate."""
     if body.get("kind") != "MVNO":
         raise Refusal("400", "304", "kind must be MVNO")
     line = _unlocked(freebit, clock, checked_account(body))
@@ -87,7 +87,7 @@ def cancel_account(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def change_plan(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA05-21: now or from a day on; other operations on the account have to wait meanwhile."""
+    """PA05-21: change the plan now or from a date on. Other operations on the account must wait until then."""
     line, plan = _free(freebit, clock, checked_account(body)), required(body, "planCode")
     if len(plan) > LONGEST_PLAN_CODE:
         raise Refusal("400", "311", f"planCode has {LONGEST_PLAN_CODE} characters at most")
@@ -99,7 +99,7 @@ def change_plan(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def _moment(clock: Clock, value: object, name: str, code: str) -> float:
-    """The beginning of a day in Japan; left out it means at once."""
+    """Return the start of a day in Japan. An omitted date means now."""
     text = str(value or "").replace("/", "").replace("-", "")
     if not text:
         return clock.now().timestamp()
@@ -123,7 +123,7 @@ def queue_semiblack(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def activate_semiblack(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA05-19: activate what is queued, at once."""
+    """PA05-19: activate a queued SIM at once."""
     waiting = freebit.queued.get(checked_account(body))
     if waiting is None or waiting.state == "60":
         raise Refusal("404", "404", "no semi-black SIM is queued for this account")
@@ -134,7 +134,7 @@ def activate_semiblack(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def change_semiblack(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA05-20: state 60 takes a SIM out of the queue."""
+    """PA05-20: change a queued SIM. State 60 takes it out of the queue."""
     waiting = freebit.queued.get(checked_account(body))
     if waiting is None:
         raise Refusal("404", "404", "no semi-black SIM is queued for this account")
@@ -143,7 +143,7 @@ def change_semiblack(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def detail(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA03-02: exactly one entry is honoured."""
+    """PA03-02: return the details of a line. Exactly one entry is honoured."""
     datas = body.get("requestDatas")
     if not isinstance(datas, list) or len(datas) != 1:
         raise Refusal("400", "300", "requestDatas must have one entry")
@@ -167,7 +167,7 @@ def detail(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def add_voice(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA05-05: options that are not named go off."""
+    """PA05-05: set voice options. Options that are not named are switched off."""
     line = _free(freebit, clock, checked_account(body))
     if body.get("userConfirmed") != ON:
         raise Refusal("400", "306", "userConfirmed must be 10")
@@ -180,7 +180,7 @@ def add_voice(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def change_line(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA05-38: 4G or 5G; the account is locked meanwhile."""
+    """PA05-38: switch between 4G and 5G. The account is locked meanwhile."""
     line, wanted = _unlocked(freebit, clock, checked_account(body)), body.get("contractLine")
     if wanted not in ("4G", "5G"):
         raise Refusal("400", "308", "contractLine must be 4G or 5G")
@@ -189,7 +189,7 @@ def change_line(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def traffic(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA05-01: usage of one SIM, in kilobytes."""
+    """PA05-01: return the usage of one SIM, in kilobytes."""
     line = _line(freebit, clock, checked_account(body))
     if not line.plan(clock.now().timestamp()):
         raise Refusal("400", "309", "no plan is set")
@@ -199,7 +199,7 @@ def traffic(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def _line(freebit: Freebit, clock: Clock, account: str) -> Line:
-    """A line that was not cancelled."""
+    """Return a line that was not cancelled, or refuse."""
     line = freebit.lines.get(account)
     if line is None or line.state(clock.now().timestamp()) == CANCELLED:
         raise Refusal(*UNKNOWN)
@@ -207,7 +207,7 @@ def _line(freebit: Freebit, clock: Clock, account: str) -> Line:
 
 
 def _unlocked(freebit: Freebit, clock: Clock, account: str) -> Line:
-    """One on which nothing else is being changed."""
+    """Return a line on which no other change is running, or refuse."""
     line = _line(freebit, clock, account)
     if line.locked_until > clock.now().timestamp():
         raise Refusal(*BUSY)
@@ -215,7 +215,7 @@ def _unlocked(freebit: Freebit, clock: Clock, account: str) -> Line:
 
 
 def _free(freebit: Freebit, clock: Clock, account: str) -> Line:
-    """One that is in service, too."""
+    """Return a line that is in service and on which no other change is running, or refuse."""
     line = _unlocked(freebit, clock, account)
     if line.state(clock.now().timestamp()) != ACTIVE:
         raise Refusal(*BUSY)

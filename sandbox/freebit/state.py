@@ -1,4 +1,4 @@
-"""What the Freebit stand-in knows: lines, keys, and how long its asynchronous work takes."""
+"""The state of the Freebit stand-in: lines, keys, and the duration of its asynchronous work."""
 
 from dataclasses import dataclass, field
 
@@ -25,11 +25,11 @@ class Line:
     next_plan_at: float = 0.0
 
     def plan(self, now: float) -> str:
-        """The plan at an instant."""
+        """Return the plan at an instant."""
         return self.next_plan_code if self.next_plan_code and now >= self.next_plan_at else self.plan_code
 
     def state(self, now: float) -> str:
-        """In which state it is at an instant."""
+        """Return the state at an instant."""
         if self.cancel_at is not None and now >= self.cancel_at:
             return CANCELLED
         return ACTIVE if now >= self.done_at else ACTIVATING
@@ -61,12 +61,12 @@ class Freebit:
     revision: int = 0
 
     def new_account(self) -> str:
-        """A phone number that no line has."""
+        """Return a phone number that no line has."""
         while (number := f"070{30_000_000 + self.next_number:08d}") in self.lines:
             self.next_number += 1
         self.next_number += 1
         return number
 
     def changed(self) -> None:
-        """Say that something was written."""
+        """Count a write."""
         self.revision += 1

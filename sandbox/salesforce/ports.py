@@ -1,10 +1,10 @@
-"""What the Salesforce stand-in needs of the world around it."""
+"""The world as the Salesforce stand-in sees it."""
 
 from datetime import datetime
 from typing import Protocol
 
 from sandbox.calls import Calls
-from sandbox.faults import Faults
+from sandbox.faults.scripted import Faults
 from sandbox.salesforce.org.org import Org
 
 
@@ -12,7 +12,7 @@ class Clock(Protocol):
     """The time in the sandbox."""
 
     def now(self) -> datetime:
-        """An aware instant."""
+        """Return an aware instant."""
 
 
 class SalesforceWorld(Protocol):
@@ -20,15 +20,15 @@ class SalesforceWorld(Protocol):
 
     @property
     def salesforce(self) -> Org:
-        """The org of the moment."""
+        """The current org."""
 
     @property
     def calls(self) -> Calls:
-        """Where calls are noted."""
+        """The call log."""
 
     @property
     def faults(self) -> Faults:
-        """Where scripted faults come from."""
+        """The source of scripted faults."""
 
     @property
     def clock(self) -> Clock:
@@ -36,5 +36,5 @@ class SalesforceWorld(Protocol):
 
 
 def now_ms(world: SalesforceWorld) -> int:
-    """The world's time in epoch milliseconds."""
+    """Return the world's time in epoch milliseconds."""
     return int(world.clock.now().timestamp() * 1000)

@@ -104,7 +104,7 @@ def _client(install: Install, clock: Clock, person: Person, hashed: str) -> None
 
 
 def gateway_of(person: Person) -> str:
-    """Who has a card pays with it."""
+    """Return the card gateway for a person with a card, else the bank transfer."""
     return CARD_GATEWAY if person.has_card else "mailin"
 
 
@@ -147,12 +147,12 @@ def _status(person: Person) -> str:
 
 
 def _owed(person: Person, age: int) -> bool:
-    """Some owe the newest invoice, a few the one before as well."""
+    """Return whether an invoice is unpaid: some customers owe the newest, a few the one before as well."""
     return (age == 0 and person.number % 4 == 0) or (age <= 1 and person.number % 9 == 0)
 
 
 def _cycle_starts(first: date, today: date) -> list[date]:
-    """The first days of all monthly cycles until today; at least one."""
+    """Return the first days of all monthly cycles until today; at least one."""
     starts = [first]
     while (following := months_later(starts[0], len(starts), first.day)) <= today:
         starts.append(following)
@@ -189,12 +189,12 @@ def _invoice(install: Install, person: Person, service: Service, product: Produc
 
 
 def domain_of(past: PastOrder) -> str:
-    """What WHMCS shows as a service's domain: the phone number of a SIM, the site of a hosting account."""
+    """Return what WHMCS shows as a service's domain: the phone number of a SIM, the site of a hosting account."""
     if past.product.category == SIM:
         return f"0801{past.whmcs_order_id:07d}"
     return f"customer{past.person.number:03d}.example.com" if past.product.category == HOSTING else ""
 
 
 def username_of(past: PastOrder) -> str:
-    """The hosting account's name; the first eight characters tell accounts apart."""
+    """Return the hosting account's name; its first eight characters are unique."""
     return f"c{past.whmcs_order_id:06d}"

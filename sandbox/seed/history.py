@@ -1,4 +1,4 @@
-"""What customers bought before: the past orders that Salesforce's and WHMCS's seed agree about."""
+"""Past orders of the sample customers, the same in Salesforce's and WHMCS's seed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

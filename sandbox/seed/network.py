@@ -14,7 +14,7 @@ DISK_GB = {"Basic": 5, "Pro": 20, "Business": 100}
 
 
 def seed_freebit(freebit: Freebit, people: Sequence[Person], products: Sequence[Product]) -> None:
-    """A line for every SIM service."""
+    """Create a line for every SIM service."""
     for past in history(people, products):
         if past.product.category == SIM:
             number, plan = domain_of(past), past.product.fields["SIM_Plan_Code__c"]
@@ -23,7 +23,7 @@ def seed_freebit(freebit: Freebit, people: Sequence[Person], products: Sequence[
 
 
 def seed_whm(whm: Whm, people: Sequence[Person], products: Sequence[Product]) -> None:
-    """A package for every hosting plan under the plan's name, and the accounts of who has one."""
+    """Create a package for every hosting plan, named as the plan is, and the accounts of customers who have one."""
     whm.packages["default"] = package(1_024, 10)
     for product in products:
         if product.category == HOSTING:

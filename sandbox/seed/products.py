@@ -34,7 +34,7 @@ class Product:
 
 
 def products() -> list[Product]:
-    """All of them, in display order."""
+    """Return all products, in display order."""
     return [*_internet(), *_sim(), *_vpn(), *_hosting()]
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.ports import World
 from sandbox.whm import uapi
 from sandbox.whm.functions import FUNCTIONS, Failed, Outcome
@@ -18,7 +18,7 @@ UPSTREAM = "whm"
 
 
 def app(world: World) -> Starlette:
-    """The service; the same application serves http and https."""
+    """Build the service. The same application serves http and https."""
 
     async def endpoint(request: Request) -> Response:
         name = request.path_params["function"]
@@ -67,6 +67,6 @@ def _answer(world: World, name: str, params: dict[str, str]) -> dict[str, Any]:
 
 
 def _older(result: int, outcome: Outcome) -> dict[str, Any]:
-    """API 0."""
+    """Return the answer in the shape of API 0."""
     row = {"status": result, "statusmsg": outcome.reason, "rawout": outcome.raw, "options": outcome.data}
     return {"result": [row]}

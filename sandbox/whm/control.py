@@ -15,7 +15,7 @@ Handler = Callable[[World, Request], Awaitable[Any]]
 
 
 def routes(world: World) -> list[Route]:
-    """The routes, to be mounted under /whm."""
+    """Return the routes, to be mounted under /whm."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -45,8 +45,8 @@ async def _accounts(world: World, request: Request) -> Any:
 
 
 async def _server(world: World, request: Request) -> Any:
-    """What the server lacks and allows: `missing`, `limits`, `unreachable`, `delay_seconds`, `lag_seconds`,
-    `wordpress_set`, `wordpress_fails`; what is not named stays."""
+    """Set what the server lacks and allows: `missing`, `limits`, `unreachable`, `delay_seconds`, `lag_seconds`,
+    `wordpress_set`, `wordpress_fails`. What is not named stays."""
     body, whm = await request.json(), world.whm
     for name in ("missing", "unreachable"):
         if name in body:

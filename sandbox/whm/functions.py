@@ -30,7 +30,7 @@ Function = Callable[[Whm, Clock, Params], Outcome]
 
 
 def xid(text: str) -> str:
-    """A reason with the volatile prefix that some versions put before it."""
+    """Return a reason with the volatile prefix that some versions put before it."""
     return f"API failure: (XID {secrets.token_hex(3)}) {text}"
 
 
@@ -62,7 +62,7 @@ def create_account(whm: Whm, clock: Clock, params: Params) -> Outcome:
 
 
 def list_accounts(whm: Whm, clock: Clock, params: Params) -> Outcome:
-    """listaccts: the search is a regular expression unless told otherwise."""
+    """listaccts: the search is a regular expression unless an exact one is requested."""
     kind = {"package": "plan"}.get(params.get("searchtype", "user"), params.get("searchtype", "user"))
     search, exact = params.get("search", ""), params.get("searchmethod") == "exact"
     try:

@@ -1,4 +1,4 @@
-"""What the WHM stand-in knows: hosting accounts and packages of one server."""
+"""The state of the WHM stand-in: hosting accounts and packages of one server."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 
 @dataclass
 class Account:
-    """A hosting account; the key is its user name, and there is no other.
+    """A hosting account. Its only key is the user name.
 
     `databases` have their users, `database_users` and `mailboxes` their passwords. AutoSSL and the installation of
-    WordPress are done once their time has come; before anybody asked for them it is None.
+    WordPress complete at their time, which is None until they are requested.
     """
 
     user: str
@@ -33,7 +33,7 @@ class Account:
 
     @property
     def suspended(self) -> bool:
-        """Whether it is."""
+        """Whether the account is suspended."""
         return self.suspendtime is not None
 
 
@@ -69,7 +69,7 @@ class Whm:
 
 
 def package(quota_mb: int, accounts: int) -> dict[str, Any]:
-    """A package as listpkgs shows it: capitals, strings."""
+    """Return a package as listpkgs shows it: capitals, strings."""
     return {
         "QUOTA": str(quota_mb),
         "BWLIMIT": "unlimited",

@@ -1,6 +1,6 @@
-"""UAPI: what is done within an account, reached through WHM's `uapi_cpanel`.
+"""UAPI: functions within an account, reached through WHM's `uapi_cpanel`.
 
-The function's own success or failure is told by `status` within the answer; the call around it succeeds all the same.
+The function's own success or failure is `status` within the answer; the call around it succeeds either way.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,31 +29,31 @@ class Call:
         self.prefix = f"{account.user[:8]}_"
 
     def required(self, name: str) -> str:
-        """A parameter that must be there."""
+        """Return a mandatory parameter, or refuse."""
         if not (value := self.params.get(name, "")):
             raise Refused(f"The parameter “{name}” is required.")
         return value
 
     def named(self) -> str:
-        """A name that begins as the account's names must."""
+        """Return a name that begins with the account's prefix, or refuse."""
         if not (name := self.required("name")).startswith(self.prefix):
             raise Refused(f"The name “{name}” does not begin with the required prefix “{self.prefix}”.")
         return name
 
     def password(self) -> str:
-        """A password that is good enough."""
+        """Return a password that is strong enough, or refuse."""
         if len(given := self.required("password")) < SHORTEST_PASSWORD:
             raise Refused("Sorry, the password you selected cannot be used because its password strength is too low.")
         return given
 
     def room_for(self, kind: str, present: int) -> None:
-        """Whether the package allows one more."""
+        """Refuse when the package does not allow one more."""
         if present >= self.whm.limits.get(kind, 1_000):
             raise Refused(f"You have reached your maximum allotment of {kind} ({present}).")
 
 
 def operation_of(params: Params) -> str:
-    """What log and faults call it."""
+    """Return the name of a call in the log and in faults."""
     return f"{params.get('cpanel.module', '')}::{params.get('cpanel.function', '')}"
 
 

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.ports import World
 from sandbox.whmcs import forms
 from sandbox.whmcs.actions.call import Call

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.ports import World
 from sandbox.whmcs import api
 from sandbox.whmcs.client_area import http_app, pdf
@@ -27,7 +27,7 @@ PAGES: tuple[tuple[str, str, Callable[[World, Request, Form], Response]], ...] =
 
 
 def app(world: World) -> Starlette:
-    """The whole installation."""
+    """Build the whole installation."""
 
     async def call(request: Request) -> Response:
         return await api.endpoint(world, request)

@@ -11,14 +11,14 @@ from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Ite
 from sandbox.whmcs.state_services import Service
 
 COLLECTED = "Invoice"
-"""The type of a line that stands for another invoice, by whose number it is paid."""
+"""The type of a line that stands for another invoice and pays it."""
 DECLINED_LAST_FOUR = "0002"
 """A card that ends so is refused by the gateway."""
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What follows from an invoice's lines and payments."""
+    """The sums that follow from an invoice's lines and payments."""
 
     subtotal: Decimal
     tax: Decimal
@@ -37,12 +37,12 @@ def totals(install: Install, invoice: Invoice) -> Totals:
 
 
 def payments(install: Install, invoice: Invoice) -> list[Transaction]:
-    """The transactions of an invoice, oldest first."""
+    """Return the transactions of an invoice, oldest first."""
     return [each for each in install.transactions.values() if each.invoiceid == invoice.id]
 
 
 def pay_methods(install: Install, client_id: int) -> list[PayMethod]:
-    """What a client has on file: the one that is charged first, then the oldest."""
+    """Return a client's payment methods: the one that is charged first, then the oldest."""
     found = [each for each in install.pay_methods.values() if each.clientid == client_id]
     return sorted(found, key=lambda each: not each.is_default)
 
@@ -69,7 +69,7 @@ def new_invoice(
 
 
 def service_items(install: Install, service: Service, cycle_start: date) -> list[Item]:
-    """The line that bills one cycle of a service."""
+    """Return the line that bills one cycle of a service."""
     product = install.products.get(service.pid)
     name = product.name if product else "Unknown Product"
     first = service.nextinvoicedate == service.regdate
@@ -102,7 +102,7 @@ def receive(
     transid: str,
     date_text: str = "",
 ) -> bool:
-    """Book a payment with its hooks; whether the invoice is paid now. What is too much becomes credit."""
+    """Book a payment with its hooks. Return whether the invoice is paid now. An overpayment becomes credit."""
     balance = totals(install, invoice).balance
     now = date_text or str(clock.local())
     payment = Transaction(
@@ -120,7 +120,7 @@ def receive(
 
 
 def settle(install: Install, clock: Clock, invoice: Invoice, paid_at: str) -> None:
-    """Mark as paid: services are renewed, waiting upgrades take effect, InvoicePaid fires last."""
+    """Set an invoice to paid: services are renewed, waiting upgrades take effect, InvoicePaid fires last."""
     invoice.status, invoice.datepaid, invoice.updated_at = "Paid", paid_at, str(clock.local())
     for item in invoice.items:
         collected = install.invoices.get(item.relid) if item.type == COLLECTED else None
@@ -138,7 +138,7 @@ def settle(install: Install, clock: Clock, invoice: Invoice, paid_at: str) -> No
 
 
 def take_effect(install: Install, clock: Clock, upgrade_id: int) -> None:
-    """The service becomes what it was upgraded to."""
+    """Apply an upgrade to its service."""
     upgrade = install.upgrades[upgrade_id]
     service, product = install.services[upgrade.serviceid], install.products[upgrade.newproductid]
     service.pid, service.recurringamount, service.billingcycle = product.pid, product.price, upgrade.billingcycle
@@ -149,7 +149,7 @@ def take_effect(install: Install, clock: Clock, upgrade_id: int) -> None:
 def add_credit(
     install: Install, clock: Clock, client_id: int, amount: Decimal, description: str, relid: int = 0
 ) -> None:
-    """Change a client's credit balance. No hook tells of it."""
+    """Change a client's credit balance. No hook fires."""
     entry = CreditEntry(install.new_id("credit"), client_id, clock.today().isoformat(), description, amount, relid)
     install.credits[entry.id] = entry
     install.clients[client_id].credit += amount
@@ -157,7 +157,7 @@ def add_credit(
 
 
 def charge_card(install: Install, clock: Clock, invoice: Invoice, last_four: str, transid: str) -> bool:
-    """Try a card for the whole balance; whether the gateway took it."""
+    """Charge a card with the whole balance. Return whether the gateway accepted it."""
     invoice.last_capture_attempt = str(clock.local())
     install.changed()
     if last_four == DECLINED_LAST_FOUR:

@@ -19,17 +19,17 @@ MONTHS: dict[str, int] = dict(CYCLES.values())
 
 
 def shown(word: str) -> str | None:
-    """The response word of a request word, however it is spelt."""
+    """Return the response word of a request word, in any spelling."""
     key = word.lower().replace(" ", "").replace("-", "").removesuffix("account")
     return CYCLES[key][0] if key in CYCLES else None
 
 
 def months_later(day: date, months: int, anchor: int = 0) -> date:
-    """The same day some months later, the last of a shorter month at most; `anchor` is the day to come back to."""
+    """Return the same day some months later, at most the last of a shorter month; `anchor` is the day to return to."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(anchor or day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def parse_date(text: str) -> date | None:
-    """A stored date; None for the zero date."""
+    """Return a stored date; None for the zero date."""
     return None if not text or text.startswith(NO_DATE) else date.fromisoformat(text[:10])

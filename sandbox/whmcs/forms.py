@@ -1,4 +1,4 @@
-"""How PHP reads a form, and its serialisation format."""
+"""PHP's way to read a form, and its serialisation format."""
 
 import base64
 import binascii
@@ -45,7 +45,7 @@ def _slot(target: dict[str, Any], key: str) -> str:
 
 
 def unserialized(text: str, parameter: str) -> dict[Any, Any]:
-    """A map given as base64 over PHP's serialisation. Objects are refused."""
+    """Return a map given as base64 over PHP's serialisation. Objects are refused."""
     try:
         value, rest = _read(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, IndexError, RecursionError) as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from sandbox import faults
+from sandbox.faults import scripted
 from sandbox.ports import World
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.state import Webhook
@@ -75,17 +75,17 @@ class Delivery:
             await self._send_until_done(http, install, webhook)
             return
         taken = {fault.kind: fault for fault in self._world.faults.take_webhook(UPSTREAM, webhook.event)}
-        if faults.DROP in taken:
+        if scripted.DROP in taken:
             self._done(install, webhook, "dropped")
-        elif faults.REORDER in taken:
+        elif scripted.REORDER in taken:
             self._done(install, webhook, "held")
             if not self._held:
                 self._held_until = time.monotonic() + HELD_SECONDS
             self._held.append(webhook)
-            if not taken[faults.REORDER].count:
+            if not taken[scripted.REORDER].count:
                 await self._release(http, install)
         else:
-            if faults.DUPLICATE in taken:
+            if scripted.DUPLICATE in taken:
                 await self._post(http, install, webhook)
             await self._send_until_done(http, install, webhook)
 
@@ -126,7 +126,7 @@ class Delivery:
 
 
 def content(webhook: Webhook) -> bytes:
-    """The body: which object may have changed."""
+    """Return the body: the object that may have changed."""
     body = {
         "event": webhook.event,
         "object": webhook.object,
@@ -140,7 +140,7 @@ def content(webhook: Webhook) -> bytes:
 
 
 def signed(secret: str, webhook_id: str, stamp: int, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks."""
+    """Return the headers of Standard Webhooks."""
     mac = hmac.digest(secret.encode(), f"{webhook_id}.{stamp}.".encode() + body, hashlib.sha256)
     signature = f"v1,{base64.b64encode(mac).decode()}"
     return {"webhook-id": webhook_id, "webhook-timestamp": str(stamp), "webhook-signature": signature}

@@ -53,7 +53,7 @@ FIRST_IDS = {
 
 @dataclass
 class Access:
-    """Who may call the API, and what."""
+    """The callers of the API and their permissions."""
 
     identifier: str = "sandboxIdentifier000000000000000"
     secret: str = "sandboxSecret0000000000000000000"
@@ -65,7 +65,7 @@ class Access:
 
 @dataclass
 class Dialect:
-    """How this installation spells what releases spell differently, and which lists it leaves out."""
+    """What releases of WHMCS spell differently, and the lists that this installation leaves out."""
 
     yes: Any = True
     no: Any = False
@@ -81,7 +81,7 @@ class Dialect:
 
 @dataclass
 class Install:
-    """All tables by id. `revision` counts changes, so that a snapshot knows whether there is anything new."""
+    """All tables by id. `revision` counts changes, so that a snapshot knows whether anything is new."""
 
     system_url: str = ""
     webhook_url: str = ""
@@ -122,11 +122,11 @@ class Install:
         return {**self.__dict__, "listeners": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A snapshot of an earlier release lacks what came later."""
+        """Fill in what a snapshot of an earlier release lacks."""
         self.__dict__.update({**Install().__dict__, **state})
 
     def new_id(self, series: str) -> int:
-        """The next number of a table."""
+        """Return the next number of a table."""
         self.next_ids[series] += 1
         return self.next_ids[series] - 1
 
@@ -136,7 +136,7 @@ class Install:
 
     @contextmanager
     def hooks_off(self, off: bool) -> Iterator[None]:
-        """Changes inside reach no hook when `off`."""
+        """Keep changes inside the block from firing hooks when `off`."""
         self.muted = off
         try:
             yield
@@ -144,25 +144,25 @@ class Install:
             self.muted = False
 
     def client(self, client_id: int, message: str = "Client ID Not Found") -> Client:
-        """A client by id, or a refusal in the action's own words."""
+        """Return a client by id, or refuse in the action's own words."""
         found = self.clients.get(client_id)
         if found is None:
             raise Refused(message)
         return found
 
     def client_by_email(self, email: str) -> Client | None:
-        """The client with this address."""
+        """Return the client with this address."""
         return next((each for each in self.clients.values() if each.email.lower() == email.lower()), None)
 
     def invoice(self, invoice_id: int, message: str = "Invoice ID Not Found") -> Invoice:
-        """An invoice by id, or a refusal."""
+        """Return an invoice by id, or refuse."""
         found = self.invoices.get(invoice_id)
         if found is None:
             raise Refused(message)
         return found
 
     def service(self, service_id: int, message: str = "Service ID Not Found") -> Service:
-        """A service by id, or a refusal."""
+        """Return a service by id, or refuse."""
         found = self.services.get(service_id)
         if found is None:
             raise Refused(message)
@@ -194,7 +194,7 @@ class Install:
         self.changed()
 
     def log(self, clock: Clock, description: str, client_id: int = 0) -> None:
-        """A line in the activity log."""
+        """Add a line to the activity log."""
         at = str(clock.local())
         self.activity.append(LogEntry(self.new_id("log"), client_id, at, description))
         del self.activity[:-MOST_LOGGED]
@@ -202,7 +202,7 @@ class Install:
     def fire(
         self, clock: Clock, event: str, object_name: str, record_id: object, client_id: int, *, merged_into: str = ""
     ) -> None:
-        """A hook point was reached: the hook file spools a notice, if it knows where to send it."""
+        """Fire a hook point: the hook file spools a notice if it knows where to send it."""
         self.changed()
         if self.muted or not self.webhook_url:
             return
@@ -218,6 +218,6 @@ class Install:
 
 
 def page_of(rows: Iterable[Any], start: int, limit: int) -> tuple[int, list[Any]]:
-    """How many rows there are, and those of one page."""
+    """Return the number of rows, and those of one page."""
     everything = list(rows)
     return len(everything), everything[start : start + limit]

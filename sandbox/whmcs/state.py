@@ -1,4 +1,4 @@
-"""What a WHMCS installation stores. Dates are the server's local text as WHMCS writes it; money is Decimal, in the
+"""The tables of a WHMCS installation. Dates are the server's local text as WHMCS writes it; money is Decimal, in the
 client's currency."""
 
 from dataclasses import dataclass, field

@@ -1,5 +1,5 @@
-"""What a WHMCS installation stores of what it sells: products, orders, services and what is asked of them. Dates and
-money are as in `state`."""
+"""The tables of a WHMCS installation about what it sells: products, orders, services and requests to change them. Dates
+and money are as in `state`."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -50,7 +50,7 @@ class Service:
 
 @dataclass
 class Order:
-    """What was ordered in one go."""
+    """One order with everything that was ordered together."""
 
     id: int
     ordernum: int

@@ -49,13 +49,13 @@ async def test_the_first_failure_opens_the_breaker_and_an_answer_closes_it(
         with pytest.raises(RedisError):
             await redis.eval(COUNT, 1, "counted")  # type: ignore[misc]
         assert not redis.breaker.closed
-        asked = redis.breaker.asked
+        asked = redis.breaker.calls
         for _ in range(500):
             with pytest.raises(RedisError):
                 await redis.get("anything")
             with pytest.raises(RedisError):
                 await redis.pipeline().set("one", "1").execute()
-        assert redis.breaker.asked - asked <= 1, "a probe, and nobody else"
+        assert redis.breaker.calls - asked <= 1, "a probe, and nobody else"
         found = await redis_state(redis)
         assert found.state == ("refusing" if how in REFUSALS else "away")
         assert found.reason
@@ -75,16 +75,16 @@ async def test_limits_go_on_counting_and_jobs_are_refused_at_once(
     await server.spoil(how)
     try:
         assert [await counters.count("hana", 1) for _ in range(20)] == list(range(2, 22))
-        asked = redis.breaker.asked
+        asked = redis.breaker.calls
         assert not any([await jobs.enqueue("fulfil", str(n), order_id=str(n)) for n in range(100)])
-        assert redis.breaker.asked - asked <= 1
+        assert redis.breaker.calls - asked <= 1
     finally:
         await server.mend(how)
     await until_back(redis)
     assert await jobs.enqueue("fulfil", "back", order_id="back")
 
 
-async def test_what_is_wrong_with_one_key_opens_nothing(redis: GuardedRedis) -> None:
+async def test_an_error_about_one_key_does_not_open_the_breaker(redis: GuardedRedis) -> None:
     await redis.set("word", "no list")
     for _ in range(3):
         with pytest.raises(RedisError):
@@ -123,7 +123,7 @@ async def test_a_job_that_is_none_is_dropped(redis: GuardedRedis, junk: str) -> 
     assert job.kwargs == {"order_id": "7"}
 
 
-async def test_a_job_that_got_lost_does_not_refuse_its_key_for_ever(redis: GuardedRedis) -> None:
+async def test_a_lost_job_does_not_block_its_key_forever(redis: GuardedRedis) -> None:
     jobs, queue = Jobs(redis), JobQueue(redis, "apply")
     await jobs.enqueue("apply", "7", shard=7)
     await jobs.enqueue("apply", "7", shard=7)
@@ -153,7 +153,7 @@ async def test_nobody_asks_for_copies_of_a_server_that_accepts_and_does_not_answ
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not copies.works:
             await asyncio.sleep(0.01)
-    assert await copies.ask(b"PING") == b"PONG"
+    assert await copies.call(b"PING") == b"PONG"
     await copies.close()
 
 

@@ -16,7 +16,7 @@ type_of_portal = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def environment(engines: tuple[str, str], sandbox_state: dict[str, Any], pool: asyncpg.Pool) -> dict[str, str]:
-    """The settings of this test."""
+    """The settings of this test, as environment variables."""
     return {
         **os.environ,
         **of_sandbox(sandbox_state),
@@ -29,7 +29,7 @@ def environment(engines: tuple[str, str], sandbox_state: dict[str, Any], pool: a
 
 @pytest.fixture
 def portal(environment: dict[str, str]) -> type_of_portal:
-    """Runs `portal …` with the settings of this test."""
+    """A runner of `portal …` with the settings of this test."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "app.cli", *arguments]

@@ -28,7 +28,7 @@ EID = "89049032000000000000000000000001"
 
 
 class Desk:
-    """What a test does: as customers, as staff, as the worker."""
+    """A driver of the portal in tests: it acts as customers, as staff and as the worker."""
 
     def __init__(self, resources: Resources, sandbox: Any) -> None:
         r = self.resources = resources
@@ -38,7 +38,7 @@ class Desk:
         self.work = WorkerJobs(r)
 
     async def open(self) -> None:
-        """The catalog as Salesforce has it."""
+        """Fill the catalog with what Salesforce has."""
         fill = Backfill(self.pool, self.resources.inbox)
         async for _ in fill.salesforce(self.resources.salesforce, ("Product2", "PricebookEntry")):
             pass
@@ -71,7 +71,7 @@ class Desk:
         assert not parked, parked
 
     async def customer(self, *, with_card: bool = True, internet: str | None = None, number: int = 0) -> Actor:
-        """A linked customer of the sandbox, the `number`-th that has a card or has none."""
+        """Return a linked customer of the sandbox, the `number`-th that has a card or has none."""
         fitting = []
         for each in self.sandbox.state["customers"]:
             client_id = each["whmcs_client_id"]
@@ -84,7 +84,7 @@ class Desk:
         raise AssertionError("the sandbox has no such customer")
 
     async def link(self, customer: dict[str, Any], internet: str | None) -> Actor:
-        """The portal account of a sandbox customer; `internet` is what its address can have."""
+        """Create the portal account of a sandbox customer; `internet` is what its address is eligible for."""
         client_id, salesforce_id = str(customer["whmcs_client_id"]), customer["salesforce_account_id"]
         if internet is not None:
             fields = {"Internet_Eligibility__c": internet, "Internet_Eligibility_Status__c": "Eligible"}
@@ -113,7 +113,7 @@ class Desk:
         return [row["sku"] for row in rows if all(row["facts"].get(name) == value for name, value in facts.items())]
 
     async def basket(self, category: str, **more: Any) -> Basket:
-        """A whole basket of a category."""
+        """Return a complete basket of a category."""
         plans = await self.skus(category, "service")
         plans = [sku for sku in plans if "FAMILY" not in sku.upper()]
         skus, configuration = plans[:1], {}
@@ -147,12 +147,12 @@ class Desk:
         await fulfilment.take_approved(self.pool)
 
     async def news(self, order_id: str) -> None:
-        """The order as Salesforce has it now reaches the read model."""
+        """Read an order from Salesforce again and wait until the read model shows it."""
         await self.resources.inbox.submit([self.hint("Order", order_id)])
         await self.settle()
 
     async def ordered(self, category: str, actor: Actor, **more: Any) -> str:
-        """A placed and approved order of a category."""
+        """Place and approve an order of a category."""
         order_id = await self.place(actor, await self.basket(category, **more))
         await self.approve(order_id)
         return order_id
@@ -210,21 +210,21 @@ class Desk:
         )
 
     async def hosted(self, order_id: str) -> dict[str, Any]:
-        """The order's hosting account as the server has it, with what stands in it."""
+        """Return the order's hosting account as the server has it, with its contents."""
         name = (await self.journal(order_id))["facts"]["hosting_username"]
         [account] = (await self.sandbox.control.get("/whm/accounts", params={"user": name})).json()["records"]
         return dict(account)
 
     async def server(self, **changed: Any) -> None:
-        """The hosting server lacks or allows something."""
+        """Change what the hosting server lacks or allows."""
         (await self.sandbox.control.patch("/whm/server", json=changed)).raise_for_status()
 
     async def journal(self, order_id: str) -> asyncpg.Record:
-        """The fulfilment as journaled."""
+        """Return the journal entry of the fulfilment."""
         return await self.pool.fetchrow("SELECT * FROM portal.fulfilments WHERE order_id = $1", order_id)
 
     async def assert_whole(self, actor: Actor, order_id: str) -> None:
-        """The order is activated everywhere, and exactly once."""
+        """Assert that the order is activated everywhere, exactly once."""
         [order] = [each for each in await self.salesforce_orders(actor) if each["Id"] == order_id]
         [billed] = await self.whmcs_orders(actor, order_id)
         assert (order["Status"], order["Activation_Status__c"]) == ("Processed", "Activated")
@@ -238,7 +238,7 @@ class Desk:
         assert linked <= services
 
     async def bill(self, actor: Actor, *, gateway: str = "stripe", amount: str = "1000.00") -> str:
-        """A new unpaid invoice, which the read model shows; its number. With tax it comes to a tenth more."""
+        """Create an unpaid invoice, wait until the read model shows it, and return its number. Tax adds a tenth."""
         line = {"itemdescription1": "SIM", "itemamount1": amount, "itemtaxed1": 1}
         fields = {"userid": actor.whmcs_client_id, "paymentmethod": gateway, **line}
         invoice_id = str((await self.resources.whmcs.call("CreateInvoice", fields, timeout_seconds=30))["invoiceid"])
@@ -246,18 +246,18 @@ class Desk:
         return invoice_id
 
     async def reread(self, resource: str, record_id: str) -> None:
-        """The worker reads something of WHMCS again."""
+        """Let the worker read a record of WHMCS again."""
         await self.resources.inbox.submit([owners.whmcs_hint(resource, record_id, f"test:{uuid4()}")])
         await self.settle()
 
     async def payments(self, invoice_id: str) -> list[dict[str, Any]]:
-        """What WHMCS took for an invoice."""
+        """Return the payments of an invoice in WHMCS."""
         response = await self.sandbox.control.get("/whmcs/transactions", params={"invoiceid": invoice_id})
         found: list[dict[str, Any]] = response.json()["records"]
         return [each for each in found if each["amountin"] != "0.00"]
 
     async def salesforce_orders(self, actor: Actor) -> list[dict[str, Any]]:
-        """The customer's orders in Salesforce that the portal placed."""
+        """Return the customer's orders in Salesforce that the portal placed."""
         fields = (
             "Id, Status, Activation_Status__c, Activation_Error_Code__c, Activation_Error_Message__c, "
             "WHMCS_Order_ID__c, Address_Changed__c, BillingStreet, BillingCity, Portal_Order_Key__c, TotalAmount"
@@ -268,13 +268,13 @@ class Desk:
         return [row for row in rows if row["Portal_Order_Key__c"]]
 
     async def salesforce_items(self, order_id: str) -> list[dict[str, Any]]:
-        """An order's items in Salesforce."""
+        """Return an order's items in Salesforce."""
         return await self.resources.salesforce.query(
             f"SELECT Id, UnitPrice, WHMCS_Service_ID__c FROM OrderItem WHERE OrderId = '{order_id}'"
         )
 
     async def whmcs_orders(self, actor: Actor, order_id: str) -> list[dict[str, Any]]:
-        """The WHMCS orders that name this Salesforce order."""
+        """Return the WHMCS orders that name this Salesforce order."""
         body = await self.resources.whmcs.call(
             "GetOrders", {"userid": actor.whmcs_client_id, "limitnum": 100}, timeout_seconds=30
         )

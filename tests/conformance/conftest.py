@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.fixtures.salesforce_stand_in import Stand, stand
+from tests.fixtures.salesforce_stand_in import StandIn, stand_in
 
 HERE = Path(__file__).parent
 NEEDS = "The conformance clients run on Node.js: install node 18 or later with npm, or leave out tests/conformance."
@@ -16,7 +16,7 @@ NEEDS = "The conformance clients run on Node.js: install node 18 or later with n
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The node binary, with the clients of package.json installed beside the scripts."""
+    """The node binary, with the clients of package.json installed next to the scripts."""
     found, npm = shutil.which("node"), shutil.which("npm")
     assert found, NEEDS
     assert npm, NEEDS
@@ -29,6 +29,6 @@ def node() -> str:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def salesforce(tmp_path_factory) -> AsyncIterator[Stand]:
-    async with stand(tmp_path_factory.mktemp("conformance")) as running:
+async def salesforce(tmp_path_factory) -> AsyncIterator[StandIn]:
+    async with stand_in(tmp_path_factory.mktemp("conformance")) as running:
         yield running

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 async def run(node: str, script: str, **arguments: str) -> dict[str, Any]:
-    """What a script printed last, or its complaint as the failure."""
+    """Run a script and return what it printed last; fail with its error output."""
     process = await asyncio.create_subprocess_exec(
         node, script, json.dumps(arguments), cwd=HERE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""What is installed elsewhere, tried against the stand-ins."""
+"""Fixtures for what is installed elsewhere, tried against the stand-ins."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ def php() -> str:
 
 
 class Whmcs:
-    """A WHMCS with the hook file installed: a document root, the folder beside it, and a spool."""
+    """A WHMCS with the hook file installed: a document root, the folder next to it, and a spool."""
 
     def __init__(self, php: str, home: Path) -> None:
         self.php, self.home = php, home
@@ -85,11 +85,11 @@ class Whmcs:
         return [json.loads(line) for line in ended.stdout.splitlines()]
 
     def waiting(self) -> list[dict[str, Any]]:
-        """The bodies in the spool, oldest first."""
+        """Return the bodies in the spool, oldest first."""
         return [json.loads(path.read_text()) for path in sorted(self.spool.glob("*.json"))]
 
     def argv(self, *options: str) -> list[str]:
-        """How cron starts the sender."""
+        """Return the sender's command line as cron starts it."""
         return [self.php, str(self.hooks / "send.php"), *options]
 
     def send(self, *options: str) -> subprocess.CompletedProcess[str]:
@@ -137,7 +137,7 @@ class Api:
 
 @pytest.fixture
 def api(engines: tuple[str, str], pool: asyncpg.Pool, tmp_path: Path) -> Iterator[Api]:
-    """The real server with its real webhook door, not started yet; its upstreams answer nobody."""
+    """The real server with its real webhook route, not started yet. Its upstreams never answer."""
     required = [field.name.upper() for field in msgspec.structs.fields(Settings) if field.required]
     made = Api(
         {

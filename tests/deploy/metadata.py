@@ -1,4 +1,4 @@
-"""What `deploy/salesforce` holds, read from its XML."""
+"""The content of `deploy/salesforce`, read from its XML."""
 
 import re
 from collections.abc import Iterator
@@ -37,17 +37,17 @@ their lines, prices, comments and files."""
 
 
 def root(path: Path) -> Element:
-    """The document's root."""
+    """Return the document's root."""
     return parse(path).getroot()  # noqa: S314 - our own files
 
 
 def tag(element: Element) -> str:
-    """An element's name without its namespace."""
+    """Return an element's name without its namespace."""
     return element.tag.removeprefix(NAMESPACE)
 
 
 def text(element: Element, path: str) -> str:
-    """The text at `a/b`, empty when it is absent."""
+    """Return the text at `a/b`, empty when it is absent."""
     return element.findtext("/".join(NAMESPACE + part for part in path.split("/"))) or ""
 
 
@@ -76,12 +76,12 @@ def fields_by_object() -> dict[str, dict[str, Element]]:
 
 
 def words(field: Element) -> list[str]:
-    """The values of a picklist."""
+    """Return the values of a picklist."""
     return [text(value, "fullName") for value in every(field, "valueSet/valueSetDefinition/value")]
 
 
 def permission_set() -> Element:
-    """What the integration user may do."""
+    """Return the permissions of the integration user."""
     return root(SOURCE / "permissionsets" / "Customer_Portal_Integration.permissionset-meta.xml")
 
 
@@ -93,7 +93,7 @@ def field_permissions() -> dict[str, bool]:
 
 
 def secured(object_name: str, field_name: str) -> str | None:
-    """A field's name in a permission set; None for one that has no security of its own."""
+    """Return a field's name in a permission set; None for one that has no security of its own."""
     part = ADDRESS.fullmatch(field_name)
     full = f"{object_name}.{part[1]}Address" if part else f"{object_name}.{field_name}"
     return full if field_name.endswith("__c") or full in SECURED else None

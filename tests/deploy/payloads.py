@@ -1,4 +1,4 @@
-"""Every hook point with a payload as WHMCS documents it, secrets included, and what the portal must be told of it."""
+"""Every hook point with a payload as WHMCS documents it, secrets included, and what the portal must learn of it."""
 
 from typing import Any
 

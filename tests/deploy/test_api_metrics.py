@@ -1,4 +1,4 @@
-"""`/metrics` of several processes behind one address: every one of them tells the same, and nothing falls."""
+"""`/metrics` of several processes behind one address: all report the same, and no counter falls."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ def environment(plain: dict[str, str]) -> dict[str, str]:
 
 
 def asked(port: int) -> float:
-    """How many requests there were, as whichever process is there tells it."""
+    """Return the number of requests, as the process that answers reports it."""
     text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False).raise_for_status().text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     of_route = [each for each in samples if each.labels.get("route") == ROUTE]
@@ -40,7 +40,7 @@ def ask(port: int, count: int) -> None:
         httpx.get(f"http://127.0.0.1:{port}/api/public/services/nothing", timeout=30, trust_env=False)
 
 
-def test_the_workers_of_one_parent_tell_the_same(api: Process) -> None:
+def test_the_workers_of_one_parent_report_the_same_metrics(api: Process) -> None:
     port: Any = api.port  # type: ignore[attr-defined]
     ask(port, 40)
     until(lambda: asked(port) == 40, seconds=20)
@@ -53,7 +53,7 @@ def test_the_workers_of_one_parent_tell_the_same(api: Process) -> None:
     assert {asked(port) for _ in range(15)} == {50}
 
 
-async def test_servers_that_share_a_socket_tell_the_same_and_the_next_goes_on(
+async def test_servers_that_share_a_socket_report_the_same_metrics_and_the_next_continues_them(
     environment: dict[str, str], listening: Any, tmp_path: Path, start: type_of_start
 ) -> None:
     own = environment | {"METRICS_DIR": str(tmp_path / "counts"), "API_DRAIN_SECONDS": "0.2"}

@@ -53,7 +53,7 @@ def listening() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[type_of_start]:
-    """Starts servers, and waits until they are ready; none outlives the test."""
+    """A starter of servers that waits until they are ready; none outlives the test."""
     started: list[Process] = []
 
     async def run(environment: dict[str, str], listening: socket.socket | None = None) -> Process:

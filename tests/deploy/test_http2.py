@@ -27,7 +27,7 @@ REQUESTS = 200
 
 @pytest.fixture
 def front(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """An API behind the proxy: its address and whom to trust."""
+    """An API behind the proxy: its address and the certificate to trust."""
     haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if haproxy is None:
         pytest.skip("haproxy is not installed: `apt-get install haproxy` to try the compose file's proxy")

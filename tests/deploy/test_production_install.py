@@ -1,4 +1,4 @@
-"""What an installation gets: the runtime lock and the wheel, which run every process and hold nothing that only a
+"""A production installation: the runtime lock and the wheel, which run every process and hold nothing that only a
 developer's machine needs."""
 
 import json
@@ -116,7 +116,7 @@ def running(venv: Path, environment: dict[str, str], tmp_path: Path) -> Iterator
         process.wait()
 
 
-def test_it_migrates_and_runs_every_process_until_told_to_stop(
+def test_it_migrates_and_runs_every_process_until_stopped(
     venv: Path, running: dict[str, subprocess.Popen[bytes]], environment: dict[str, str], tmp_path: Path
 ) -> None:
     argv = [str(venv / "bin" / "portal"), "migrate"]

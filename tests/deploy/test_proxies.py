@@ -36,7 +36,7 @@ def caller(settings: Settings, trusted: str, peer: str, forwarded: str) -> str:
     return client_address(scope, replace(settings, trusted_proxies=trusted))
 
 
-def test_behind_the_proxy_of_compose_customers_are_told_apart(settings: Settings) -> None:
+def test_behind_the_proxy_of_compose_customers_are_distinguished(settings: Settings) -> None:
     trusted = COMPOSE["services"]["api-a"]["environment"]["TRUSTED_PROXIES"]
     [subnet] = [each["subnet"] for each in COMPOSE["networks"]["default"]["ipam"]["config"]]
     for peer in list(ip_network(subnet).hosts())[::50]:
@@ -47,14 +47,14 @@ def test_behind_the_proxy_of_compose_customers_are_told_apart(settings: Settings
     )
 
 
-def test_behind_nginx_customers_are_told_apart(settings: Settings) -> None:
+def test_behind_nginx_customers_are_distinguished(settings: Settings) -> None:
     [trusted] = re.findall(r"TRUSTED_PROXIES=(\S+?)\.\s", NGINX)
     for peer in ("127.0.0.1", "::1"):
         assert caller(settings, trusted, peer, "198.51.100.7") == "198.51.100.7"
     assert caller(settings, trusted, "203.0.113.9", "198.51.100.7") == "203.0.113.9"
 
 
-def test_both_proxies_say_whom_they_see_and_not_what_they_were_told() -> None:
+def test_both_proxies_forward_the_address_they_see_and_not_the_one_they_were_sent() -> None:
     assert re.findall(r"X-Forwarded-For (.+)$", HAPROXY, re.M) == ["%[src]"]
     assert re.findall(r"X-Forwarded-For (.+);$", NGINX, re.M) == ["$remote_addr"]
 
@@ -73,7 +73,7 @@ def test_both_proxies_keep_half_requests_and_greedy_sources_to_themselves() -> N
 
 
 class Behind:
-    """What stands behind a proxy: answers 200, and notes the heads of what it was asked."""
+    """A server behind a proxy: it answers 200 and records the heads of its requests."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -167,7 +167,7 @@ async def _until_it_answers(front: Front) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_what_a_caller_writes_of_its_address_is_replaced(front: Front) -> None:
+async def test_an_address_header_from_a_caller_is_replaced(front: Front) -> None:
     async with front.client("127.0.0.5") as client:
         lines = [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "10.0.0.1, evil")]
         assert (await client.get("/api/public/services", headers=lines)).status_code == 200

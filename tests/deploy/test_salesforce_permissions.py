@@ -19,7 +19,7 @@ from app.integrations.salesforce.org.needs import NEEDS
 from sandbox.salesforce.schema.fields import Field, SObject
 from tests.deploy import metadata
 from tests.deploy.metadata import every, field_permissions, fields_by_object, flat, permission_set
-from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, Stand, account_id
+from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, StandIn, account_id
 from tests.integrations.salesforce.conftest import settings_of
 
 CHOICES = orders.Choices(
@@ -50,7 +50,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def as_granted(sobject: SObject) -> SObject:
-    """The object as the integration user of a freshly installed org sees it."""
+    """Return the object as the integration user of a freshly installed org sees it."""
     installed, granted = fields_by_object().get(sobject.name, {}), field_permissions()
     objects = {each["object"]: each for each in map(flat, every(permission_set(), "objectPermissions"))}
     own = objects.get(metadata.GOVERNED_BY.get(sobject.name, sobject.name))
@@ -77,7 +77,7 @@ def as_granted(sobject: SObject) -> SObject:
 
 
 @pytest_asyncio.fixture
-async def client(salesforce: Stand) -> AsyncIterator[SalesforceClient]:
+async def client(salesforce: StandIn) -> AsyncIterator[SalesforceClient]:
     before = dict(salesforce.org.objects)
     salesforce.org.objects = {name: as_granted(each) for name, each in before.items()}
     made = await SalesforceClient.open(settings_of(salesforce))
@@ -119,7 +119,7 @@ async def test_an_order_lives_its_whole_life(salesforce, client):
     assert (order["Status"], order["WHMCS_Order_ID__c"], item["WHMCS_Service_ID__c"]) == ("Cancelled", "77", "88")
 
 
-async def test_an_account_is_found_told_and_erased(client):
+async def test_an_account_is_found_updated_and_erased(client):
     account = await client.get("Account", account_id(4))
     assert await client.account_by_customer_number(account[wire.ACCOUNT_NUMBER])
     writes = dict.fromkeys(NEEDS["Account"].writes) | {"Name": "Erased customer", wire.ACCOUNT_PORTAL_STATUS: "Not Yet"}

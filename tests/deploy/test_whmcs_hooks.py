@@ -1,4 +1,4 @@
-"""The WHMCS hook file and its sender, run by the real php, against the real webhook door."""
+"""The WHMCS hook file and its sender, run by the real php, against the real webhook route."""
 
 import re
 import signal
@@ -38,7 +38,7 @@ def test_whatever_the_stand_in_announces_the_hook_file_does_too(whmcs):
 
 
 @pytest.mark.parametrize("event", FIRED)
-def test_a_hook_tells_ids_and_nothing_else(whmcs, event):
+def test_a_hook_sends_ids_and_nothing_else(whmcs, event):
     payload, told = FIRED[event]
     (ran,) = whmcs.fire((event, payload))
     assert (ran["printed"], whmcs.errors) == ("", "")
@@ -50,7 +50,7 @@ def test_a_hook_tells_ids_and_nothing_else(whmcs, event):
     assert PRIVATE not in "".join(path.read_text() for path in whmcs.spool.iterdir())
 
 
-def test_a_merge_tells_who_is_left(whmcs):
+def test_a_merge_names_the_client_that_is_left(whmcs):
     whmcs.fire(("AfterClientMerge", {"toUserID": 8, "fromUserID": 7}))
     (body,) = whmcs.waiting()
     assert (body["id"], body["merged_into"]) == ("7", "8")

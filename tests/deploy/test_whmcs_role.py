@@ -1,4 +1,4 @@
-"""What the API role of WHMCS must allow, as the administrator is told, holds every action that the portal calls."""
+"""The API role that the administrator of WHMCS is asked for holds every action that the portal calls."""
 
 import re
 from pathlib import Path

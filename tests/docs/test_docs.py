@@ -54,14 +54,14 @@ def test_every_code_that_fulfilment_writes_is_listed_and_no_other() -> None:
     assert written | made == listed
 
 
-def test_the_steps_of_fulfilment_are_told_in_order() -> None:
+def test_the_steps_of_fulfilment_are_documented_in_order() -> None:
     from app.commands.fulfilment.steps import STEPS
 
     table = (ROOT / "docs" / "fulfilment.md").read_text().split("## Steps")[1].split("## Codes")[0]
     assert re.findall(r"^\| `([a-z_]+)` \|", table, re.M) == list(STEPS)
 
 
-def test_every_step_of_a_template_is_told_with_its_parameters() -> None:
+def test_every_step_of_a_template_is_documented_with_its_parameters() -> None:
     from app.commands.fulfilment.provision.parameters import FORMATS
 
     section = (ROOT / "docs" / "fulfilment.md").read_text().split("## After activation")[1]

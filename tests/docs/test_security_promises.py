@@ -27,13 +27,13 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "never gets unlimited guesses": (
         "http/routes/identity/test_lockout.py::test_a_code_takes_the_place_of_nothing",
-        "http/routes/identity/test_lockout.py::test_who_reads_the_mailbox_gets_no_unlimited_guesses_either",
+        "http/routes/identity/test_lockout.py::test_a_reader_of_the_mailbox_gets_no_unlimited_guesses_either",
         "http/routes/identity/test_lockout.py::test_with_the_mailbox_too_guesses_at_the_second_factor_are_few",
         "http/routes/identity/test_lockout.py::test_resets_one_after_another_give_no_unlimited_guesses_at_the_second_factor",
         "http/routes/identity/test_lockout.py::test_strangers_at_many_addresses_get_no_unlimited_guesses",
     ),
     "their times cannot be told apart": (
-        "http/routes/identity/test_lockout.py::test_no_answer_tells_whether_there_is_such_a_user",
+        "http/routes/identity/test_lockout.py::test_no_answer_reveals_whether_a_user_exists",
     ),
     "never silence the customer's own request": (
         "http/routes/identity/test_passwords.py::test_strangers_who_ask_for_resets_never_silence_the_customers_own",
@@ -53,9 +53,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "http/test_every_body.py::test_every_text_of_every_body_has_a_rule",
         "http/test_every_body.py::test_no_rule_lets_a_line_break_through_but_those_of_several_lines",
     ),
-    "never hold what a customer wrote": ("commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",),
+    "never hold what a customer wrote": ("commands/test_mail_outbox.py::test_no_mail_holds_what_a_customer_wrote",),
     "cannot have us send that person a text": (
-        "commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",
+        "commands/test_mail_outbox.py::test_no_mail_holds_what_a_customer_wrote",
     ),
     "To what is not exactly one mailbox nothing is ever sent": (
         "integrations/test_mail.py::test_nothing_is_sent_to_what_is_not_exactly_one_mailbox",
@@ -64,7 +64,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "http/guards/test_roles.py::test_staff_access_is_audited_the_refused_too",
     ),
     "The database refuses to change, delete or empty it": (
-        "http/guards/test_audit.py::test_nobody_rewrites_it",
+        "http/test_audit.py::test_nobody_rewrites_it",
         "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
         "test_database_role.py::test_an_erasure_forgets_addresses_of_one_customer_and_nothing_else",
     ),
@@ -72,14 +72,14 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
     ),
     "| nobody, by signature or from inside |": (
-        "http/routes/test_internal.py::test_strangers_do_not_read_measures_and_neighbours_do",
-        "http/middleware/test_request_bodies.py::test_only_what_is_signed_gets_as_far_as_the_webhook_door",
+        "http/guards/test_networks.py::test_strangers_do_not_read_measures_and_neighbours_do",
+        "http/middleware/test_request_bodies.py::test_only_signed_webhooks_pass_admission",
     ),
     "| secrets |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
     "| personal |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
-    "| operators' |": ("http/guards/test_audit.py::test_nobody_rewrites_it",),
+    "| operators' |": ("http/test_audit.py::test_nobody_rewrites_it",),
     "nobody gets any of it with half of a request": (
-        "http/middleware/test_request_bodies.py::test_half_sent_bodies_close_neither_the_webhook_door_nor_the_api",
+        "http/middleware/test_request_bodies.py::test_half_sent_bodies_block_neither_webhooks_nor_the_api",
         "http/middleware/test_request_bodies.py::test_one_account_cannot_take_every_place",
         "http/middleware/test_request_bodies.py::test_one_address_cannot_take_every_place",
         "http/middleware/test_request_bodies.py::test_one_address_cannot_take_every_connection",

@@ -1,4 +1,4 @@
-"""The auditor: what the upstreams hold must be what customers were told, once each and nothing besides."""
+"""The auditor: what the upstreams hold must be what customers were shown, once each and nothing else."""
 
 from collections import Counter
 from typing import Any
@@ -13,7 +13,7 @@ BY_HAND = frozenset({"SIM_OUTCOME_UNKNOWN", "SIM_NUMBER_UNKNOWN"})
 
 
 class Books:
-    """What each system says after the dust has settled."""
+    """The final records of each system."""
 
     def __init__(self, resources: Resources, control_url: str) -> None:
         self._resources = resources

@@ -52,7 +52,7 @@ class Victims:
             self._processes[name] = subprocess.Popen(argv, env=self._environment, start_new_session=True, **quiet)
 
     async def kill_some(self, count: int, pause: tuple[float, float]) -> None:
-        """kill -9, one after the other, at random instants; each is replaced at once."""
+        """Kill with SIGKILL, one after the other, at random instants; each is replaced at once."""
         for _ in range(count):
             await asyncio.sleep(self._random.uniform(*pause))
             name = self._random.choice(list(self._processes))
@@ -76,7 +76,7 @@ def environment(running: Running) -> dict[str, str]:
 
 
 def environment_of(running: Running) -> dict[str, str]:
-    """What one more process of a running stack needs to be told."""
+    """Return the environment of one more process of a running stack."""
     state = running.state
     own = {
         **os.environ,

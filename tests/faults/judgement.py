@@ -1,4 +1,4 @@
-"""The judgement after a soak: healthy records are right, and operators are told of the others."""
+"""The judgement after a soak: healthy records are right, and operators can see all others."""
 
 import asyncio
 import subprocess
@@ -24,7 +24,7 @@ NAMED = (
 async def judge(
     running: Running, resources: Resources, plan: Plan, report: Report, odd: list[Odd], odd_one: Shopper
 ) -> None:
-    """What each read model says when the time is up, against what it must say."""
+    """Compare each read model, when the time is up, with what it must show."""
     ended_at, unreadable = time.monotonic(), list[str]()
     at_the_end = await truth.held(resources, resources.pool)
     wanted = asyncio.create_task(truth.expected(resources, unreadable))
@@ -49,7 +49,7 @@ def _but(lines: list[str], excused: list[str]) -> list[str]:
 
 
 async def _still_wrong(resources: Resources, right: truth.Held, excused: list[str], seconds: float) -> list[str]:
-    """What is wrong when the time is up, or nothing as soon as nothing is."""
+    """Return what is wrong when the time is up, or nothing as soon as nothing is."""
     ends_at = time.monotonic() + seconds
     while wrong := _but(truth.compared(right, await truth.held(resources, resources.pool)), excused):
         if time.monotonic() > ends_at:
@@ -59,7 +59,7 @@ async def _still_wrong(resources: Resources, right: truth.Held, excused: list[st
 
 
 async def _check_named(running: Running, resources: Resources, report: Report, odd: list[Odd]) -> None:
-    """Whoever operates the portal is told of every record that is not well."""
+    """Check that operators are shown every record that is not well."""
     report.named = [row[0] for row in await resources.pool.fetch(NAMED)]
     told = "\n".join([*report.named, *await _said(running, "lag", "--json"), *await _said(running, "doctor")])
     for each in odd:
@@ -68,7 +68,7 @@ async def _check_named(running: Running, resources: Resources, report: Report, o
 
 
 async def _command(running: Running, *arguments: str) -> list[str]:
-    """A command of the portal that must end well; what it said when it did not."""
+    """Run a command of the portal that must succeed; return its output when it did not."""
     done = await asyncio.to_thread(_run, running, arguments)
     return [] if done.returncode == 0 else [f"portal {' '.join(arguments)}: {(done.stderr or done.stdout)[-400:]}"]
 

@@ -30,7 +30,7 @@ class Load:
                 await asyncio.sleep(0.05)
 
     async def run(self) -> None:
-        """For ever. An upstream that is told to misbehave refuses some; those did not happen."""
+        """Make changes until cancelled. Those that an upstream refused because of a fault did not happen."""
         async with httpx.AsyncClient(base_url=self._url, timeout=30) as control:
             await self._look_around(control)
             while True:

@@ -17,7 +17,7 @@ TOO_LONG = "".join(random.Random(1).choices(string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class Odd:
-    """One odd record. `words` are those by which operators may be told of it; empty when it is only odd to look at."""
+    """One odd record. `words` are those that may describe it to operators; empty when it is only odd to look at."""
 
     what: str
     object: str

@@ -1,4 +1,4 @@
-"""What a soak is planned to be, and what came of it."""
+"""The plan of a soak, and its outcome."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ HEAL_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, how rude, and from which seed. `heal_seconds` is what healthy records are given afterwards."""
+    """The duration, fault rate and seed. Healthy records have `heal_seconds` to recover afterwards."""
 
     seconds: float
     seed: int
@@ -19,7 +19,7 @@ class Plan:
 
 @dataclass
 class Report:
-    """What came of it. A soak that went well has no `problems`."""
+    """The outcome. A soak that went well has no `problems`."""
 
     changes: int = 0
     met: dict[str, int] = field(default_factory=dict)

@@ -120,7 +120,7 @@ class Market:
             await asyncio.sleep(self._random.uniform(*THINK_SECONDS))
 
     async def _order(self, shopper: Shopper, purchase: Purchase) -> None:
-        """The same request until it is answered for good, as a browser with patience would send it."""
+        """Send the same request until it has a final answer, as a patient browser would."""
         headers = {
             "authorization": f"Bearer {shopper.token}",
             "idempotency-key": purchase.key,
@@ -156,8 +156,8 @@ class Market:
         return "".join(self._random.choice("0123456789") for _ in range(count))
 
     async def storm(self, per_second: float) -> None:
-        """Random faults for ever; those that met no call pass by. Weather does not pile up: while an upstream is left
-        alone, what would have befallen its calls befalls nobody."""
+        """Set random faults until cancelled; those that met no call expire. While a breaker is open, no faults are set
+        for its upstream, so that they do not pile up."""
         while True:
             fault = {"operation": "*", "count": 1, **self._random.choice(STORM)}
             waiting = (await self._control.get("/faults")).json()["faults"]

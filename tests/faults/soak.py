@@ -94,7 +94,7 @@ async def soak(running: Running, resources: Resources, plan: Plan) -> Report:
 
 @contextlib.asynccontextmanager
 async def _rude(control: httpx.AsyncClient, plan: Plan, report: Report) -> AsyncIterator[None]:
-    """The upstreams are rude meanwhile."""
+    """Switch the random faults of the upstreams on meanwhile."""
     wish: dict[str, Any] = {"rate": plan.rate, "seed": plan.seed}
     (
         await control.post("/rudeness", json=wish | ({"kinds": list(plan.kinds)} if plan.kinds else {}))
@@ -128,7 +128,7 @@ async def _alone(plan: Plan) -> Report:
 
 
 def main() -> int:
-    """The whole of it, on a portal of its own; 1 when something was wrong."""
+    """Run the soak on a portal of its own; return 1 when something was wrong."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=7)

@@ -11,10 +11,9 @@ import asyncpg
 import pytest
 
 from app.cli.stack.environment import of_sandbox
-from app.ingest.apply import drain
 from app.ingest.inbox.inbox import SHARDS, Inbox, shard_of
-from app.ingest.refetch import fetch
 from app.ingest.refetch.owners import whmcs_hint
+from app.lock_numbers import LockSpace
 from app.settings import Settings
 from tests.fixtures import changes
 from tests.fixtures.linked import add_account
@@ -92,7 +91,7 @@ async def test_frozen_while_it_drains(pool: asyncpg.Pool, worker: Callable[[], P
         for number in range(ENTRIES):
             service = changes.change("whmcs", "service", str(number), {**changes.SERVICE}, owner_id="1001")
             await box.submit([service])
-        await until(holding(pool, drain.LOCK_SPACE))
+        await until(holding(pool, LockSpace.DRAIN))
         await asyncio.sleep(1)
         frozen.process.send_signal(signal.SIGSTOP)
 
@@ -115,7 +114,7 @@ async def test_frozen_while_it_reads_again(pool: asyncpg.Pool, worker: Callable[
     frozen, box = worker(), Inbox(pool, quiet)
     await sandbox.fault("whmcs", "latency", "GetClientsDetails", seconds=8)
     await box.submit([hint])
-    await until(holding(pool, fetch.LOCK_SPACE))
+    await until(holding(pool, LockSpace.REFETCH))
     await asyncio.sleep(1)
     frozen.process.send_signal(signal.SIGSTOP)
 
@@ -133,13 +132,13 @@ async def test_frozen_while_it_reads_again(pool: asyncpg.Pool, worker: Callable[
 async def test_every_shard_is_swept_though_another_worker_holds_some(
     pool: asyncpg.Pool, worker: Callable[[], Process]
 ) -> None:
-    """Whoever holds a shard's lock and proves that it lives may hold it for ever; nobody else's work waits for it."""
+    """A worker that holds a shard's lock and proves that it lives may hold it forever; no other work waits for it."""
     worker()
     kept = [changes.change("whmcs", "service", str(number), {**changes.SERVICE}) for number in range(200)]
     blocked = {shard_of(each) for each in kept} - {0}
     async with pool.acquire() as connection:
         for shard in blocked:
-            assert await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", drain.LOCK_SPACE, shard)
+            assert await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LockSpace.DRAIN, shard)
         await Inbox(pool, quiet).submit(kept)
         free = "SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL AND shard = 0"
 

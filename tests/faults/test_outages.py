@@ -1,4 +1,4 @@
-"""What engines, upstreams and the event bus can do under load; after each, every read model equals the truth."""
+"""Outages of engines, upstreams and the event bus under load; after each, every read model equals the truth."""
 
 import asyncio
 import contextlib

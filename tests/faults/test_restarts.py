@@ -23,7 +23,7 @@ FULFILMENTS = "SELECT count(*) FROM portal.fulfilments WHERE state = ANY($1::tex
 
 
 class Shift:
-    """A worker and a listener beside those of the stack, each relieved by a fresh one that is ready first."""
+    """A worker and a listener next to those of the stack, each relieved by a fresh one that is ready first."""
 
     def __init__(self, environment: dict[str, str], home: Path) -> None:
         self._environment, self._home = environment, home

@@ -77,7 +77,7 @@ async def test_a_clock_that_goes_slow_or_fast_changes_nothing(
 
 
 async def _parked(resources: Resources) -> list[dict[str, object]]:
-    """The dead letters, once there is one."""
+    """Wait for a dead letter and return all of them."""
     async with asyncio.timeout(PARKED_SECONDS):
         while not (letters := await _open_letters(resources)):
             await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What every read model must be: computed afresh, in a database of its own, from the upstreams' own state."""
+"""The expected read models: computed afresh, in a database of its own, from the upstreams' own state."""
 
 import asyncio
 from collections.abc import Sequence
@@ -39,7 +39,8 @@ async def differences(running: Resources) -> list[str]:
 
 
 async def expected(running: Resources, unreadable: list[str] | None = None) -> Held:
-    """Every read model as it must be. What cannot be read or stored is told in `unreadable`, or raised without it."""
+    """Return every read model as it must be. What cannot be read or stored is added to `unreadable`, or raised without
+    it."""
     url = running.settings.database_url.rsplit("/", 1)[0] + "/truth"
     await running.pool.execute("DROP DATABASE IF EXISTS truth")
     await running.pool.execute("CREATE DATABASE truth")
@@ -58,7 +59,7 @@ async def held(running: Resources, pool: asyncpg.Pool) -> Held:
 
 
 def compared(wanted: Held, found: Held) -> list[str]:
-    """Where they differ, as sentences."""
+    """Return the differences, as sentences."""
     return [line for table in wanted for line in _compared(table, wanted[table], found[table])]
 
 
@@ -156,8 +157,7 @@ def _said(row: Any) -> dict[str, Any]:
 
 
 def _seen_once(document: dict[str, Any]) -> dict[str, Any]:
-    """What an order passed through only those can tell who watched; where it is now everybody can, unless its dates
-    were spoilt."""
+    """Remove the states that an order passed through, which only an observer of the events can know."""
     if "timeline" in document:
         document["timeline"] = document["timeline"][-1]["state"] if document["timeline"] else None
     if document.get("kind") in BY_DAY:

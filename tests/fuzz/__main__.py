@@ -76,7 +76,7 @@ def _customer(state: State) -> str:
 
 
 def _operator(state: State) -> str:
-    """A member of staff as one comes into being: invited, by mail, with a second factor."""
+    """Create a member of staff as operators do: invited, by mail, with a second factor."""
     environment = {**os.environ, "PORTAL_HOME": state["home"]}
     argv = [sys.executable, "-m", "app.cli", "staff", "add", OPERATOR, "--role", "operator"]
     subprocess.run(argv, env=environment, check=True)

@@ -29,7 +29,7 @@ type_of_log_in = Callable[[httpx.AsyncClient, str], Awaitable[dict[str, str]]]
 
 
 def _connection(configured: uvicorn.Config, state: ServerState) -> Any:
-    """A connection of the real protocol whose other end is somewhere in the world."""
+    """Return a connection of the real protocol whose other end has a public address."""
     if not configured.loaded:
         configured.load()
     made: Any = configured.http_protocol_class
@@ -46,8 +46,8 @@ def _connection(configured: uvicorn.Config, state: ServerState) -> Any:
 
 @asynccontextmanager
 async def served(settings: Settings) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
-    """The API, open for as long as the block runs. A task of its own holds it, because it must be closed by the task
-    that opened it, and fixtures are not."""
+    """Serve the API while the block runs. A task of its own holds it, because the task that opened it must close it,
+    and fixtures run in another."""
     app, opened, wanted_no_more = build(settings), asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:

@@ -68,7 +68,7 @@ async def test_no_rule_lets_a_line_break_through_but_those_of_several_lines(bodi
 
 
 async def test_no_pattern_of_a_body_ends_before_a_line_break(api: httpx.AsyncClient) -> None:
-    """`$` also matches before a last line break: whoever wants the end of a text says so by a rule."""
+    """`$` also matches before a last line break: the end of a text is required by a rule instead."""
     document = (await api.get("/schema/openapi.json")).json()
 
     def patterns(value: Any) -> Iterator[str]:
@@ -91,7 +91,7 @@ SIGN_UP = {
 }
 
 
-async def test_what_the_rules_of_a_sign_up_find_is_told_at_once_too(api: httpx.AsyncClient) -> None:
+async def test_violations_of_the_sign_up_rules_are_reported_together_too(api: httpx.AsyncClient) -> None:
     response = await api.post("/api/auth/signup", json=SIGN_UP)
     assert response.status_code == 400, response.text
     problem = response.json()

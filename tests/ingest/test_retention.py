@@ -90,7 +90,7 @@ async def test_a_run_without_time_deletes_nothing(pool: asyncpg.Pool) -> None:
     assert sum((await retention.clean(pool, inbox_days=DAYS, budget_seconds=0)).values()) == 0
 
 
-async def test_told_notices_go_after_a_day_and_untold_ones_never(pool: asyncpg.Pool) -> None:
+async def test_published_notices_are_deleted_after_a_day_and_pending_ones_never(pool: asyncpg.Pool) -> None:
     await pool.execute(
         "INSERT INTO ingest.notices (account_id, slice, item_id, version, created_at, told_at) "
         "SELECT $1, 'orders', t.name, 1, now() - interval '9 days', now() - t.told "

@@ -1,4 +1,4 @@
-"""Bodies: everything that is wrong is told at once, in our words, with codes, parameters and pointers."""
+"""Bodies: everything wrong is reported together, in our words, with codes, parameters and pointers."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -52,7 +52,7 @@ def wrong(content: Any, kind: Any = Outer) -> dict[str, tuple[str, dict[str, Any
     return {each.pointer: (each.code, each.params) for each in refused.value.errors}
 
 
-def test_six_wrong_fields_of_a_sign_up_are_told_at_once() -> None:
+def test_six_wrong_fields_of_a_sign_up_are_reported_together() -> None:
     found = wrong(
         {
             "email": "a,b@x.example",

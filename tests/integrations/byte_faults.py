@@ -1,4 +1,4 @@
-"""What can be wrong with the bytes of an answer, whatever the upstream; and answers with one wrong value in them.
+"""Faults in the bytes of an answer, whatever the upstream, and answers with one wrong value in them.
 
 A test drives every method of a client against each row. Whatever comes, a client gives a value or an `UpstreamError`.
 """
@@ -24,7 +24,7 @@ class ByteFault(NamedTuple):
     status: int = 200
 
     def reply(self, good: bytes) -> Reply:
-        """The spoiled answer, after which the connection ends."""
+        """Return the spoiled answer, after which the connection ends."""
         content = self.spoil(good)
         lines = [f"HTTP/1.1 {self.status} Spoiled", f"Content-Length: {self.length(len(content))}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
@@ -40,7 +40,7 @@ def same(good: bytes) -> bytes:
 
 
 def within(stray: bytes) -> Callable[[bytes], bytes]:
-    """The bytes put in front of the end of every text."""
+    """Insert the bytes before the end of every text."""
 
     def spoil(good: bytes) -> bytes:
         spoiled, inside, skip = bytearray(), False, False
@@ -57,7 +57,7 @@ def within(stray: bytes) -> Callable[[bytes], bytes]:
 
 
 def in_values(stray: bytes) -> Callable[[bytes], bytes]:
-    """The bytes at the end of every text that is a value; names stay as they are."""
+    """Append the bytes to every text that is a value; names stay as they are."""
     marker = "\ue000"
 
     def marked(value: Any) -> Any:
@@ -147,7 +147,7 @@ WRONG_VALUES: tuple[Any, ...] = (
 
 
 def with_wrong_values(good: Any) -> Iterator[tuple[str, bytes]]:
-    """The answer once for every place in it and every wrong value, named by both; and once without the place."""
+    """Yield the answer once for every place in it and every wrong value, named by both, and once without the place."""
     for path in _paths(good):
         name = ".".join(map(str, path))
         yield f"{name} missing", json.dumps(_changed(good, path, _ABSENT)).encode()

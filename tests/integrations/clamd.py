@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Clamd:
-    """What it was sent, and how it answers: `answer` to anything unless the content holds one of `known`."""
+    """A scanner daemon that records what it was sent. It answers `answer` unless the content holds one of `known`."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -51,7 +51,7 @@ class Clamd:
 
 @contextlib.asynccontextmanager
 async def listening(folder: Path | None = None) -> AsyncIterator[Clamd]:
-    """A clamd on a socket in a folder, or on a port of loopback."""
+    """Run a clamd on a socket in a folder, or on a port of loopback."""
     clamd = Clamd()
     if folder:
         server = await asyncio.start_unix_server(clamd.serve, folder / "clamd.ctl")

@@ -6,14 +6,14 @@ from typing import Any
 import pytest_asyncio
 
 from app.settings import Settings
-from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, Stand, stand
+from tests.fixtures.salesforce_stand_in import PRICEBOOK_ID, StandIn, stand_in
 from tests.integrations.scripted import Upstream, scripted
 
 NOWHERE = "https://127.0.0.1:9"
 
 
 def settings(**given: Any) -> Settings:
-    """Settings that reach nothing unless told."""
+    """Return settings that reach nothing by default."""
     defaults: dict[str, Any] = {
         "database_url": "postgresql://nowhere",
         "redis_url": "redis://nowhere",
@@ -45,6 +45,6 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def salesforce(tmp_path_factory) -> AsyncIterator[Stand]:
-    async with stand(tmp_path_factory.mktemp("salesforce")) as running:
+async def salesforce(tmp_path_factory) -> AsyncIterator[StandIn]:
+    async with stand_in(tmp_path_factory.mktemp("salesforce")) as running:
         yield running

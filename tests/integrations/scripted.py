@@ -1,4 +1,4 @@
-"""An upstream on a real socket that answers as a test tells it: status and body, silence, or a closed connection."""
+"""An upstream on a real socket with scripted answers: status and body, silence, or a closed connection."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer. `drop` closes the connection instead; `hang` says nothing for so many seconds first; `raw` is the
+    """One answer. `drop` closes the connection instead; `hang` says nothing for so many seconds first; `raw` is the
     whole answer as it goes over the wire, after which the connection is closed."""
 
     body: Any = ""
@@ -44,7 +44,7 @@ class Reply:
 
 
 class Upstream:
-    """Replies in order; the last one for ever. `answer` instead decides by the request."""
+    """Replies in order, the last one forever. `answer` instead decides by the request."""
 
     def __init__(self) -> None:
         self.replies: list[Reply] = []
@@ -95,7 +95,7 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
 
 @contextlib.asynccontextmanager
 async def scripted(tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
-    """An upstream that listens; its connections end with it."""
+    """Run an upstream; its connections end with it."""
     upstream = Upstream()
     tasks: set[asyncio.Task[None]] = set()
 

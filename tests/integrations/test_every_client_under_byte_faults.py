@@ -35,7 +35,7 @@ LIFE = {"open", "close"}
 
 
 class Call(NamedTuple):
-    """How a call is made, and the names of the answers it reads."""
+    """The arguments of a call, and the names of the answers it reads."""
 
     given: tuple[Any, ...]
     reads: tuple[str, ...]
@@ -353,7 +353,7 @@ async def opened(vendor: Vendor, upstream: Upstream) -> Any:
 
 
 async def anew(vendor: Vendor, upstream: Upstream, client: Any, which: str) -> Any:
-    """A client that holds nothing, where it matters: a key that is held is not asked for again."""
+    """Return a client without a cached key where it matters: a cached key is not requested again."""
     if which != "authOem":
         return client
     await client.close()
@@ -361,7 +361,7 @@ async def anew(vendor: Vendor, upstream: Upstream, client: Any, which: str) -> A
 
 
 def public_calls(vendor: Vendor, client: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """The calls of the client itself, and those of its modules that are given the client."""
+    """Return the calls of the client itself, and those of its modules that are given the client."""
     for name, member in inspect.getmembers(client, inspect.iscoroutinefunction):
         if not name.startswith("_") and name not in LIFE:
             yield name, member
@@ -379,13 +379,13 @@ def _with(member: Callable[..., Any], client: Any) -> Callable[..., Any]:
 
 
 def storable(value: Any) -> bool:
-    """Whether UTF-8 and Postgres can hold every text in it."""
+    """Return whether UTF-8 and Postgres can hold every text in it."""
     written = msgspec.json.encode(value, enc_hook=vars)
     return b"\\u0000" not in written and b"\x00" not in written
 
 
 async def outcome(call: Callable[..., Any], how: Call) -> Any:
-    """What came of it: its value, or the error."""
+    """Make the call and return its value or its error."""
     try:
         found = await call(*how.given, **how.named)
     except UpstreamError as error:
@@ -396,7 +396,7 @@ async def outcome(call: Callable[..., Any], how: Call) -> Any:
 
 @pytest.fixture(autouse=True)
 def asked_once(monkeypatch):
-    """What goes wrong each time need not be asked three times."""
+    """Switch retries off: what fails every time need not be tried three times."""
     monkeypatch.setattr(api, "READ_ATTEMPTS", 1)
 
 

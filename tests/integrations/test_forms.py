@@ -1,4 +1,4 @@
-"""What was sent and what was not: the difference between repeating safely and ordering twice."""
+"""Sent or not sent: the difference between repeating safely and ordering twice."""
 
 import asyncio
 
@@ -44,7 +44,7 @@ async def test_a_write_without_an_answer_has_an_unknown_outcome_a_read_is_unavai
     assert len(upstream.asked) == 1
 
 
-async def test_an_answer_that_drips_for_ever_ends_at_the_deadline(poster):
+async def test_an_endless_slow_answer_ends_at_the_deadline(poster):
     async def drip(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

@@ -27,12 +27,12 @@ HARMFUL_SUBJECTS = [
 
 
 class Kept:
-    """A mail server that keeps what it is told, byte for byte."""
+    """A mail server that stores what it receives, byte for byte."""
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - the name that aiosmtpd calls
         self.envelopes.append(envelope)
         return "250 OK"
 

@@ -1,4 +1,5 @@
-"""The scanner: clean, infected, or no answer, whoever is asked and however it fails; never later than the deadline."""
+"""The scanner: clean, infected, or no answer, from each implementation and however it fails; never later than the
+deadline."""
 
 import asyncio
 import os
@@ -114,7 +115,7 @@ async def test_many_files_wait_for_their_turn_and_no_longer_than_the_deadline(se
 
 
 def command(folder: Path, body: str) -> str:
-    """A scanner written in Python."""
+    """Write a scanner in Python and return its command."""
     script = folder / "scan.py"
     script.write_text(f"#!{sys.executable}\nimport os, subprocess, sys, time\n{body}\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)

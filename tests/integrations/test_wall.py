@@ -52,7 +52,7 @@ async def test_a_write_whose_answer_is_malformed_may_have_been_done():
         await Client(UpstreamNotFound("whmcs", "op", "x"), sent=True).call()
 
 
-async def test_an_error_tells_its_place_and_never_the_vendors_words():
+async def test_an_error_names_its_place_and_never_quotes_the_vendor():
     with pytest.raises(UpstreamMalformed) as told:
         await Client(ValueError("hana@example.jp"), sent=False).call()
     assert "hana" not in str(told.value)

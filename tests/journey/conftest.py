@@ -28,7 +28,7 @@ class Running:
         self.home = home
 
     def pid(self, name: str) -> int:
-        """The present process of a part, once it runs; it changes with every restart."""
+        """Return the present process of a part, once it runs; it changes with every restart."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             for child in psutil.Process(self.process.pid).children():
@@ -38,7 +38,7 @@ class Running:
         raise RuntimeError(f"{name} is not running")
 
     def kill(self, name: str) -> int:
-        """kill -9 one part with its whole group; returns the pid it had."""
+        """Kill one part and its whole process group with SIGKILL, and return the pid it had."""
         pid = self.pid(name)
         os.killpg(pid, signal.SIGKILL)
         return pid
@@ -72,7 +72,7 @@ def running() -> Iterator[Running]:
 
 @contextmanager
 def stack(**extra: str) -> Iterator[Running]:
-    """A portal in a folder of its own that the database's system user can reach; `extra` joins its environment."""
+    """Run a portal in a folder of its own that the database's system user can reach; `extra` joins its environment."""
     home = Path(tempfile.mkdtemp(prefix="portal-"))
     state_file = home / "state.json"
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}

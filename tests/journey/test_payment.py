@@ -37,7 +37,7 @@ async def customer(running: Running) -> AsyncIterator[Visitor]:
 
 
 async def billed(running: Running, visitor: Visitor) -> str:
-    """A new invoice, once the customer sees it."""
+    """Create an invoice and return it once the customer sees it."""
     whmcs = running.state["whmcs"]
     client_id = person(running)["whmcs_client_id"]
     body = {
@@ -85,7 +85,7 @@ async def test_several_paid_with_one_payment_all_show_paid(running: Running, cus
     assert bill.url.params["id"] not in {each["invoice_id"] for each in listed}
 
 
-async def test_a_charge_to_the_card_on_file_shows_at_once_to_who_made_it(running: Running, customer: Visitor) -> None:
+async def test_a_charge_to_the_card_on_file_shows_at_once_to_its_customer(running: Running, customer: Visitor) -> None:
     invoice_id = await billed(running, customer)
     response = await customer.api.post(f"/api/invoices/{invoice_id}/pay", headers={"Idempotency-Key": str(uuid4())})
     assert response.json()["status"] == "paid", response.text

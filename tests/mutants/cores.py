@@ -22,13 +22,15 @@ class Core(Struct, frozen=True):
 CORES: dict[str, Core] = {
     "merge": Core(
         ("app/ingest/apply/merging.py",),
-        ("tests/ingest/apply/test_mirror.py", "tests/ingest/apply/test_merge_laws.py"),
+        ("tests/ingest/apply/test_merging.py", "tests/ingest/apply/test_merge_laws.py"),
     ),
     "order rules": Core(("app/commands/orders/rules.py",), ("tests/commands/orders/test_rules.py",)),
-    "invoice lines": Core(("app/projections/parts/invoice_lines.py",), ("tests/projections/test_invoice_lines.py",)),
+    "invoice lines": Core(
+        ("app/projections/parts/invoice_lines.py",), ("tests/projections/parts/test_invoice_lines.py",)
+    ),
     "prices": Core(
         ("app/money.py", "app/projections/parts/offers.py"),
-        ("tests/readmodels/test_money.py", "tests/projections/test_offers.py"),
+        ("tests/test_money.py", "tests/projections/parts/test_offers.py"),
         equivalent=(("money.rounded+2: 1 -> 2", "only the exponent of what `quantize` is given counts"),),
     ),
     "password rules": Core(
@@ -59,5 +61,5 @@ CORES: dict[str, Core] = {
     ),
     "text intake": Core(("app/intake/text.py",), ("tests/intake/test_text.py",)),
     "eligibility words": Core(("app/readmodels/eligibility.py",), ("tests/projections/test_eligibility.py",)),
-    "categories": Core(("app/projections/parts/categories.py",), ("tests/projections/test_category_of.py",)),
+    "categories": Core(("app/projections/parts/categories.py",), ("tests/projections/parts/test_category_of.py",)),
 }

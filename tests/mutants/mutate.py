@@ -82,7 +82,7 @@ def unchanged(path: Path) -> Iterator[Mutant]:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, Place]]:
-    """The functions of a module and the methods of its classes, as `Class.method`."""
+    """Return the functions of a module and the methods of its classes, as `Class.method`."""
     pending: list[tuple[str, ast.AST, Place]] = [("", tree, ())]
     while pending:
         within, node, place = pending.pop(0)
@@ -135,7 +135,7 @@ def _put(tree: ast.AST, place: Place, value: ast.AST) -> None:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
-    """(what is changed, a function that changes it in a tree at a place)."""
+    """Yield (what is changed, a function that changes it in a tree at a place)."""
     original = ast.unparse(node) if isinstance(node, ast.expr | ast.stmt) else ""
     for changed in _variants(node):
         text = ast.unparse(ast.fix_missing_locations(changed))

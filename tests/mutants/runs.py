@@ -55,7 +55,7 @@ class Runs:
 
 
 def _started(items: Sequence[pytest.Item], changes: Sequence[Mutant], limit_seconds: int) -> int:
-    """The id of a process that ends with 0 when all tests pass."""
+    """Return the id of a process that ends with 0 when all tests pass."""
     child = os.fork()
     if child:
         return child

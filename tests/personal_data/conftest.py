@@ -50,7 +50,7 @@ async def subject(resources: Resources, person: dict[str, Any]) -> Subject:
 
 
 async def merged_from(resources: Resources, subject: Subject, client_id: str, data: dict[str, Any]) -> None:
-    """A WHMCS client, mirrored still, that staff merged into the subject's."""
+    """Return a WHMCS client, still mirrored, that staff merged into the subject's."""
     await resources.pool.execute(
         "INSERT INTO mirror.records (source, object, record_id, owner_id, data, version, deleted, occurred_at, "
         "verified_at) VALUES ('whmcs', 'client', $1, $1, $2, 1, true, now(), now())",
@@ -67,7 +67,7 @@ async def merged_from(resources: Resources, subject: Subject, client_id: str, da
 
 
 def news(source: Any, object_name: str, record_id: str, data: dict[str, Any], **more: Any) -> Change:
-    """A change of a whole record, as the upstream would send it now."""
+    """Return a change of a whole record, as the upstream would send it now."""
     at = now()
     fields: dict[str, Any] = {"kind": "full", "origin": "cdc", "read_at": at, "event_id": str(uuid4()), **more}
     return Change(

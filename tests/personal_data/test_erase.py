@@ -1,4 +1,4 @@
-"""Erasure (C22): nothing personal stays, nothing brings it back, and the amounts are still there."""
+"""Erasure: nothing personal stays, nothing brings it back, and the amounts are still there."""
 
 import json
 from collections.abc import Mapping

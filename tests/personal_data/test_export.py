@@ -62,7 +62,7 @@ async def test_the_archive_holds_everything_and_no_secret(
 
 
 async def _ordered_and_merged(resources: Resources, subject: Subject) -> None:
-    """A provisioned order, and a client that staff merged into this one."""
+    """Add a provisioned order, and a client that staff merged into this one."""
     await resources.pool.execute(
         "INSERT INTO portal.fulfilments (order_id, account_id, state, step) VALUES ('801B', $1, 'done', 'sim')",
         subject.account_id,
@@ -84,7 +84,7 @@ async def test_who_is_no_customer_is_named_so(resources: Resources) -> None:
 
 
 async def test_a_new_table_is_exported_or_named_as_nobodys(resources: Resources) -> None:
-    """Whoever adds one decides here whether it tells of a person; if so, `steps.py` must empty it too."""
+    """The author of a new table decides here whether it holds personal data; if so, `steps.py` must empty it too."""
     rows = await resources.pool.fetch(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables "
         "WHERE schemaname IN ('portal', 'ingest', 'mirror')"

@@ -1,4 +1,4 @@
-"""What an erasure could easily leave behind: parked changes, journals, generations, late copies."""
+"""Places that an erasure could easily forget: parked changes, journals, generations, late copies."""
 
 import json
 from typing import Any
@@ -118,7 +118,7 @@ async def test_journals_of_provisioning_keep_nothing(
     assert await leaks(resources, person) == []
 
 
-async def test_what_was_planned_for_a_day_to_come_is_not_made(resources: Resources, subject: Subject) -> None:
+async def test_scheduled_changes_are_not_made(resources: Resources, subject: Subject) -> None:
     await resources.pool.execute(
         "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
         "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, "

@@ -21,7 +21,7 @@ async def test_the_customer_that_was_merged_into_this_one_goes_too(
     assert await leaks(resources, person) == []
 
 
-async def test_whom_staff_merge_the_erased_into_afterwards_is_erased_as_well(
+async def test_the_target_of_a_later_merge_is_erased_as_well(
     resources: Resources, subject: Subject, person: dict[str, Any], sandbox: Any
 ) -> None:
     others = [each for each in sandbox.state["customers"] if each["whmcs_client_id"]]
@@ -44,7 +44,7 @@ async def test_whom_staff_merge_the_erased_into_afterwards_is_erased_as_well(
     assert name == ""
 
 
-async def test_whoever_has_an_account_of_their_own_stays_whole_when_the_erased_is_merged_into_them(
+async def test_a_merge_target_with_an_account_of_its_own_is_kept(
     resources: Resources, subject: Subject, person: dict[str, Any], sandbox: Any
 ) -> None:
     others = [each for each in sandbox.state["customers"] if each["whmcs_client_id"]]

@@ -1,4 +1,4 @@
-"""An erasure beside workers that are in the middle of something."""
+"""An erasure while workers are in the middle of something."""
 
 import asyncio
 from typing import Any
@@ -47,7 +47,7 @@ async def test_a_newer_state_that_is_being_written_is_not_undone(
     assert found["status"] == "Refunded"
 
 
-async def test_it_waits_for_whoever_began_before_they_could_know(resources: Resources, subject: Subject) -> None:
+async def test_erasure_waits_for_work_that_began_before_it(resources: Resources, subject: Subject) -> None:
     async with resources.pool.acquire() as worker:
         open_one = worker.transaction()
         await open_one.start()

@@ -1,4 +1,4 @@
-"""A supervisor is told, and one that reads nothing holds nobody up."""
+"""The supervisor is notified, and one that reads nothing blocks no process."""
 
 import socket
 import subprocess

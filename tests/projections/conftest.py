@@ -14,7 +14,7 @@ from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.settings import Settings
 from tests.fixtures.linked import add_account
-from tests.ingest.parking import refuse_poison
+from tests.ingest.poisoned import refuse_poison
 
 type_of_feed = Callable[[Sequence[Change]], Awaitable[None]]
 

@@ -1,4 +1,4 @@
-"""What the tests of generations share: the slices they rebuild and how rows are compared."""
+"""Shared parts of the tests of generations: the read models they rebuild and the comparison of rows."""
 
 from typing import Any
 

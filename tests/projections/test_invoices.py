@@ -56,7 +56,7 @@ ANYTHING = st.fixed_dictionaries(
 
 
 def shown(settings: Settings, **data: Any) -> tuple[Invoice, dict[str, Any]]:
-    """The document and the row of an invoice."""
+    """Return the document and the row of an invoice."""
     record = Record(
         source="whmcs",
         object="invoice",
@@ -125,7 +125,7 @@ def test_lines_that_do_not_come_to_the_total_say_so(settings: Settings) -> None:
     ]
 
 
-def test_a_refund_is_told_apart_from_the_payment_it_gives_back(settings: Settings) -> None:
+def test_a_refund_is_distinguished_from_its_payment(settings: Settings) -> None:
     paid = {"id": "5", "refundid": "0", "gateway": "stripe", "transid": "ch_1", "date": "2026-01-10 10:00:00"}
     back = {**paid, "id": "6", "refundid": "5", "transid": "re_1", "date": "2026-01-12 10:00:00"}
     money = [{**paid, "amountin": "1628.00", "amountout": "0.00"}, {**back, "amountin": "0.00", "amountout": "628.00"}]
@@ -137,7 +137,7 @@ def test_a_refund_is_told_apart_from_the_payment_it_gives_back(settings: Setting
     assert (invoice.paid.amount, invoice.refunded.amount, invoice.balance.amount) == ("1628", "628", "628")
 
 
-def test_a_bill_for_several_invoices_is_told_apart(settings: Settings) -> None:
+def test_a_collective_invoice_is_recognised(settings: Settings) -> None:
     lines = [{**INVOICE["items"][0], "type": "Invoice", "relid": number} for number in ("71", "72")]
     invoice, row = shown(settings, items=lines, tax="0.00", total="2960.00")
     assert invoice.collective
@@ -167,7 +167,7 @@ def test_amounts_are_in_the_currency_of_the_client(settings: Settings) -> None:
         assert (invoice.total.amount, invoice.total.currency, row["currency"]) == (text, currency, currency)
 
 
-def test_a_charge_in_vain_shows_when_it_was(settings: Settings) -> None:
+def test_a_failed_charge_shows_its_time(settings: Settings) -> None:
     invoice, _ = shown(settings, last_capture_attempt="2026-01-20 09:00:00")
     assert invoice.charge_attempted_at == datetime(2026, 1, 20, tzinfo=UTC)
     assert shown(settings)[0].charge_attempted_at is None

@@ -1,4 +1,4 @@
-"""What must hold for every projector: the read model is a function of the mirror, not of the way the news came."""
+"""Laws of every projector: the read model is a function of the mirror, not of the order or form of its changes."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -93,7 +93,7 @@ def history(settings: Settings) -> list[Change]:
 
 
 async def state(pool: asyncpg.Pool, settings: Settings) -> dict[str, Any]:
-    """Every read-model row, without the counter that tells how often it was computed."""
+    """Return every read-model row, without the counter of its recomputations."""
     found: dict[str, Any] = {}
     for module in SLICES:
         table = module.projector(settings).table
@@ -130,7 +130,7 @@ async def test_any_order_and_repetition_of_the_same_changes_gives_equal_rows(
 
 
 def told_in_part(old: Change) -> tuple[Change, Change]:
-    """An event that names only some fields, and the whole record as it is after that."""
+    """Return an event that names only some fields, and the whole record as it is after that."""
     names = sorted(old.data)
     part = {name: old.data[name] for name in names[::2]}
     owned = {"owner_id": old.owner_id, "parent_id": old.parent_id}
@@ -203,7 +203,7 @@ async def test_records_of_an_account_that_is_not_linked_wait_until_it_is(
     assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE account_id = $1", account_id) == 1
 
 
-async def test_a_read_that_found_nothing_new_raises_no_version_and_tells_nobody(
+async def test_a_read_without_changes_raises_no_version_and_publishes_nothing(
     pool: asyncpg.Pool, account: UUID, feed: Feed
 ) -> None:
     await feed([change("whmcs", "service", "55", SERVICE, owner_id="1001")])
@@ -223,7 +223,7 @@ async def test_a_read_that_found_nothing_new_makes_documents_younger_and_is_no_n
 ) -> None:
     await feed([change("whmcs", "client", "1001", CLIENT, owner_id="1001")])
     await publish.publish(pool, redis)
-    store = Store(pool, "feed")
+    store = Store(pool, "feed", "Asia/Tokyo")
     version = await changes.current(store, account)
     async with redis.pubsub() as listener:
         await listener.subscribe(documents.event_channel(account))

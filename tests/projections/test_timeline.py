@@ -85,7 +85,7 @@ async def test_an_unpaid_invoice_is_overdue_from_the_day_after(feed: Feed, pool:
     assert "invoice_overdue" in await kinds(pool, account)
 
 
-async def test_every_charge_in_vain_is_told_and_stays_told_when_the_invoice_is_paid(
+async def test_every_failed_charge_has_an_event_that_stays_when_the_invoice_is_paid(
     feed: Feed, pool: asyncpg.Pool, account: UUID
 ) -> None:
     await feed(
@@ -101,7 +101,7 @@ async def test_every_charge_in_vain_is_told_and_stays_told_when_the_invoice_is_p
     assert all(entry.reason and "update your payment method" in entry.text for entry in failed)
 
 
-async def test_partial_payments_are_told_one_by_one(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
+async def test_each_partial_payment_has_an_event(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
     part = {**TRANSACTION, "amountin": "628.00"}
     await feed([invoice(transactions=[part])])
     assert "payment_received" in await kinds(pool, account)
@@ -109,9 +109,7 @@ async def test_partial_payments_are_told_one_by_one(feed: Feed, pool: asyncpg.Po
     assert (await kinds(pool, account)).count("payment_received") == 2
 
 
-async def test_drafts_and_bills_that_only_collect_others_are_not_told(
-    feed: Feed, pool: asyncpg.Pool, account: UUID
-) -> None:
+async def test_drafts_and_collective_invoices_have_no_events(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
     collected = [{"id": "1", "type": "Invoice", "relid": "70", "description": "#70", "amount": "9.00", "taxed": "0"}]
     await feed([invoice(status="Draft")])
     assert await kinds(pool, account) == []
@@ -119,13 +117,13 @@ async def test_drafts_and_bills_that_only_collect_others_are_not_told(
     assert await kinds(pool, account) == []
 
 
-async def test_a_cancellation_is_told_at_the_time_it_was_seen(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
+async def test_a_cancellation_has_the_time_it_was_first_seen(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
     await feed([invoice(), invoice(at=5000, status="Cancelled")])
     cancelled = next(entry for entry in await entries(pool, account) if entry.kind == "invoice_cancelled")
     assert cancelled.at.timestamp() * 1000 == T0 + 5000
 
 
-async def test_a_state_in_which_an_old_record_is_first_seen_has_no_time_and_is_not_told(
+async def test_the_first_known_state_of_an_old_record_has_no_time_and_no_event(
     feed: Feed, pool: asyncpg.Pool, account: UUID
 ) -> None:
     await feed([invoice(status="Cancelled"), service(status="Terminated")])
@@ -133,7 +131,7 @@ async def test_a_state_in_which_an_old_record_is_first_seen_has_no_time_and_is_n
     assert await pool.fetchval("SELECT count(*) FROM mirror.records WHERE object LIKE '%stage'") == 0
 
 
-async def test_what_is_known_by_its_day_is_told_at_the_time_it_was_first_seen_that_day(
+async def test_an_event_with_only_a_date_has_the_time_it_was_first_seen_that_day(
     feed: Feed, pool: asyncpg.Pool, account: UUID
 ) -> None:
     await feed([invoice(at=1000, date=TODAY.isoformat()), service(at=2000, regdate=TODAY.isoformat())])
@@ -156,7 +154,7 @@ async def test_a_service_is_suspended_and_active_again(feed: Feed, pool: asyncpg
     assert found[1].text == "SIM 5 GB was suspended. Please check for unpaid invoices."
 
 
-async def test_an_orders_states_are_told(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
+async def test_an_orders_states_have_events(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
     await feed(
         [
             change("salesforce", "Order", "801A", ORDER, owner_id="001A"),
@@ -259,7 +257,9 @@ async def test_rows_of_a_record_that_makes_several_go_one_by_one(feed: Feed, poo
     assert await kinds(pool, account) == ["invoice_issued", "invoice_paid"]
 
 
-async def test_why_a_charge_failed_is_said_where_it_can_be_told(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
+async def test_a_failed_charge_names_its_reason_where_it_is_known(
+    feed: Feed, pool: asyncpg.Pool, account: UUID
+) -> None:
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ('feed', now())")
     now = int(time.time() * 1000) - T0
     await feed(
@@ -270,7 +270,7 @@ async def test_why_a_charge_failed_is_said_where_it_can_be_told(feed: Feed, pool
     )
 
     async def reason() -> str:
-        answer = await timeline.list_timeline(Store(pool, "feed"), account, Page(), str)
+        answer = await timeline.list_timeline(Store(pool, "feed", "Asia/Tokyo"), account, Page(), str)
         (failed,) = [each for each in msgspec.json.decode(answer.body)["items"] if each["kind"] == "charge_failed"]
         return str(failed["reason"])
 
@@ -358,7 +358,7 @@ async def test_a_page_of_a_long_history_is_found_by_its_index(pool: asyncpg.Pool
         ({"status": "cancelled", "code": "else"}, "change_dropped", "SIM 5 GB will not be changed to SIM 1 GB."),
     ],
 )
-async def test_a_planned_change_is_told_when_it_is_planned_and_when_it_ends(
+async def test_a_scheduled_change_has_events_when_it_is_scheduled_and_when_it_ends(
     feed: Feed, pool: asyncpg.Pool, account: UUID, ending: dict[str, Any], kind: str, text: str
 ) -> None:
     part = {"owner_id": "1001", "parent_id": "55"}

@@ -156,7 +156,7 @@ async def test_an_invoice_is_overdue_from_the_day_after_it_was_due(store: Store,
         assert body["overdue"] is overdue
 
 
-async def test_whose_day_it_is_depends_on_where_the_customer_lives(store: Store, add: Add) -> None:
+async def test_the_day_depends_on_where_the_customer_lives(store: Store, add: Add) -> None:
     """Kiribati has several zones and counts as Tokyo; Samoa's day begins 24 hours before that of its American namesake,
     so that one of the two always is a day away from the other."""
     samoa, american = (datetime.now(ZoneInfo(name)).date() for name in ("Pacific/Apia", "Pacific/Pago_Pago"))

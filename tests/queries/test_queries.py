@@ -37,7 +37,7 @@ async def store(pool: asyncpg.Pool) -> Store:
     for number in range(1, 6):
         await add_invoice(pool, HANA, number)
     await add_invoice(pool, KENJI, 9)
-    return Store(pool, FEED)
+    return Store(pool, FEED, "Asia/Tokyo")
 
 
 async def add_invoice(pool: asyncpg.Pool, account_id: UUID, number: int, status: str = "unpaid") -> None:

@@ -27,11 +27,11 @@ TODAY = datetime.now(ZoneInfo("Asia/Tokyo")).date()
 
 @pytest.fixture
 async def store(pool: asyncpg.Pool, account: UUID, feed: Feed) -> Store:
-    """The account's lists were all read just now, and there is nothing in them."""
+    """A store whose account has lists that were all read just now and are empty."""
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ($1, now())", FEED)
     now = int(time.time() * 1000) - T0
     await feed([change("whmcs", name, "1001", {"ids": []}, at=now, owner_id="1001") for name in summary.RESOURCES])
-    return Store(pool, FEED)
+    return Store(pool, FEED, "Asia/Tokyo")
 
 
 async def shown(store: Store, account: UUID) -> dict[str, Any]:
@@ -40,7 +40,7 @@ async def shown(store: Store, account: UUID) -> dict[str, Any]:
 
 
 def bill(number: int, days: int, balance: str = "1000.00", **data: Any) -> Change:
-    """An invoice due so many days from today."""
+    """Return an invoice due some days from today."""
     due = (TODAY + timedelta(days=days)).isoformat()
     whole = {**INVOICE, "duedate": due, "balance": balance, "total": balance, **data}
     return change("whmcs", "invoice", str(number), whole, owner_id="1001")

@@ -1,4 +1,4 @@
-"""Why an answer is stale: one reason, the same whatever the order of what it is made of."""
+"""Reasons of staleness: one per answer, the same in whatever order its parts are combined."""
 
 from itertools import permutations
 
@@ -38,7 +38,7 @@ def test_every_kind_of_evidence_has_its_reason(evidence: Evidence, reason: str |
     assert stale_reason([FRESH, evidence, FRESH]) == reason
 
 
-def test_of_several_reasons_the_one_that_heals_last_by_itself_is_told() -> None:
+def test_of_several_reasons_the_one_that_resolves_last_is_reported() -> None:
     order = [NEVER, PARKED, STALLED, AWAY, PAST, FRESH]
     reasons = ["never_verified", "parked", "feed_stalled", "upstream_away", "past_bound", None]
     for first, reason in enumerate(reasons):

@@ -9,7 +9,7 @@ def test_each_status_of_an_order_has_its_sentence() -> None:
     assert set(orders.STATUS_TEXTS) == set(get_args(orders.OrderStatus))
 
 
-def test_a_subscription_can_be_asked_for_by_all_that_whmcs_tells() -> None:
+def test_subscriptions_can_be_filtered_by_every_status_of_whmcs() -> None:
     assert set(subscriptions.STATUS_TEXTS) - {"unknown"} == set(get_args(subscriptions.ServiceStatus))
 
 

@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 60.0
 
 
 def wait_for(found: Callable[[], Any], what: str = "it") -> Any:
-    """What `found` gives once that is true."""
+    """Return what `found` gives once it is true."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if value := found():
@@ -34,7 +34,7 @@ def wait_for(found: Callable[[], Any], what: str = "it") -> Any:
 
 
 @dataclass
-class Stand:
+class SandboxProcess:
     """A sandbox process of our own."""
 
     home: Path
@@ -42,7 +42,7 @@ class Stand:
     state: dict[str, Any]
 
     @classmethod
-    def start(cls, home: Path) -> "Stand":
+    def start(cls, home: Path) -> "SandboxProcess":
         state_file = home / "state.json"
         state_file.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "sandbox", "--state-file", str(state_file), "--dir", str(home / "data")]
@@ -58,17 +58,17 @@ class Stand:
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    running = Stand.start(tmp_path_factory.mktemp("stand"))
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    running = SandboxProcess.start(tmp_path_factory.mktemp("sandbox_process"))
     yield running
     running.stop()
     assert "Traceback" not in (running.home / "log").read_text()
 
 
 @pytest.fixture
-def control(stand: Stand) -> Iterator[httpx.Client]:
+def control(sandbox_process: SandboxProcess) -> Iterator[httpx.Client]:
     """The control surface, with the world back at its seed."""
-    with httpx.Client(base_url=stand.state["control_url"], timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=sandbox_process.state["control_url"], timeout=30, trust_env=False) as client:
         client.put("/whmcs/webhook-target", json={"url": ""}).raise_for_status()
         client.post("/reset").raise_for_status()
         yield client
@@ -80,10 +80,12 @@ def script(control: httpx.Client, upstream: str, kind: str, **more: Any) -> None
     assert response.status_code == 200, response.text
 
 
-def browser(stand: Stand, upstream: str, **options: Any) -> httpx.Client:
-    """A client that trusts the sandbox's authority."""
-    context = ssl.create_default_context(cafile=stand.state["ca_file"])
-    return httpx.Client(base_url=stand.state[upstream]["url"], verify=context, timeout=3, trust_env=False, **options)
+def browser(sandbox_process: SandboxProcess, upstream: str, **options: Any) -> httpx.Client:
+    """Return a client that trusts the sandbox's authority."""
+    context = ssl.create_default_context(cafile=sandbox_process.state["ca_file"])
+    return httpx.Client(
+        base_url=sandbox_process.state[upstream]["url"], verify=context, timeout=3, trust_env=False, **options
+    )
 
 
 @dataclass
@@ -104,14 +106,14 @@ class Whmcs:
         return self.http.post("/includes/api.php", data={**fields, **given})
 
     def call(self, action: str, **params: Any) -> dict[str, Any]:
-        """A call that succeeds."""
+        """Make a call that succeeds and return its answer."""
         response = self.ask(action, **params)
         body: dict[str, Any] = response.json()
         assert (response.status_code, body["result"]) == (200, "success"), body
         return body
 
     def refusal(self, action: str, **params: Any) -> str:
-        """The sentence of a call that is refused under HTTP 200."""
+        """Return the sentence of a call that is refused under HTTP 200."""
         response = self.ask(action, **params)
         body = response.json()
         assert (response.status_code, body["result"]) == (200, "error"), body
@@ -119,9 +121,9 @@ class Whmcs:
 
 
 @pytest.fixture
-def whmcs(stand: Stand, control: httpx.Client) -> Iterator[Whmcs]:
-    known = stand.state["whmcs"]
-    with browser(stand, "whmcs") as http:
+def whmcs(sandbox_process: SandboxProcess, control: httpx.Client) -> Iterator[Whmcs]:
+    known = sandbox_process.state["whmcs"]
+    with browser(sandbox_process, "whmcs") as http:
         yield Whmcs(http, known["identifier"], known["secret"])
 
 
@@ -137,7 +139,7 @@ class Receiver:
         return [json.loads(body)["event"] for _, body in self.requests]
 
     def wait(self, count: int) -> list[dict[str, Any]]:
-        """The first `count` bodies."""
+        """Return the first `count` bodies."""
         wait_for(lambda: len(self.requests) >= count, f"{count} webhooks (so far {self.events()})")
         return [json.loads(body) for _, body in self.requests]
 
@@ -170,13 +172,13 @@ def receiver(control: httpx.Client) -> Iterator[Receiver]:
 
 
 def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
-    """What the signature header must say."""
+    """Return the expected value of the signature header."""
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
 
 
 def group_exists(pid: int) -> bool:
-    """Whether a process is alive."""
+    """Return whether a process is alive."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

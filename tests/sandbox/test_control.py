@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.sandbox.conftest import Receiver, Stand, Whmcs, browser, group_exists, script, wait_for
+from tests.sandbox.conftest import Receiver, SandboxProcess, Whmcs, browser, group_exists, script, wait_for
 
 ORDER = {"clientid": 1001, "paymentmethod": "mailin", "pid": [306], "billingcycle": ["monthly"], "noinvoice": 1}
 
@@ -17,8 +17,8 @@ def orders(control: httpx.Client) -> int:
     return int(control.get("/whmcs/orders").json()["total"])
 
 
-def test_the_state_file_names_everything_and_only_its_owner_reads_it(stand: Stand) -> None:
-    file = stand.home / "state.json"
+def test_the_state_file_names_everything_and_only_its_owner_reads_it(sandbox_process: SandboxProcess) -> None:
+    file = sandbox_process.home / "state.json"
     assert file.stat().st_mode & 0o077 == 0
     state = json.loads(file.read_text())
     assert set(state) == {"control_url", "ca_file", "salesforce", "whmcs", "freebit", "whm", "smtp", "customers"}
@@ -30,8 +30,8 @@ def test_the_state_file_names_everything_and_only_its_owner_reads_it(stand: Stan
     assert all(each["whmcs_client_id"] for each in state["customers"][:40])
 
 
-def test_the_seed_agrees_between_the_upstreams(stand: Stand, control: httpx.Client) -> None:
-    for person in stand.state["customers"][:5]:
+def test_the_seed_agrees_between_the_upstreams(sandbox_process: SandboxProcess, control: httpx.Client) -> None:
+    for person in sandbox_process.state["customers"][:5]:
         account = control.get(f"/salesforce/Account/{person['salesforce_account_id']}").json()
         client = control.get(f"/whmcs/clients/{person['whmcs_client_id']}").json()
         assert account["SF_Account_No__c"] == client["customfields"]["198"] == person["customer_number"]
@@ -77,7 +77,7 @@ def test_a_body_that_is_no_json_is_a_bad_request(control: httpx.Client) -> None:
     assert control.post("/faults", content=b"{").status_code == 400
 
 
-def test_down_refuses_every_call_until_told_otherwise_and_does_nothing(whmcs: Whmcs, control: httpx.Client) -> None:
+def test_down_refuses_every_call_until_it_is_cleared_and_does_nothing(whmcs: Whmcs, control: httpx.Client) -> None:
     script(control, "whmcs", "down")
     for _ in range(3):
         assert whmcs.ask("AddOrder", **ORDER).status_code == 503
@@ -138,7 +138,7 @@ def test_a_fault_may_let_some_calls_pass_first(whmcs: Whmcs, control: httpx.Clie
     assert statuses == [200, 200, 502, 200]
 
 
-def test_faults_reach_every_upstream(stand: Stand, control: httpx.Client) -> None:
+def test_faults_reach_every_upstream(sandbox_process: SandboxProcess, control: httpx.Client) -> None:
     asked = {
         "salesforce": "/services/data/",
         "freebit": "/emptool/api/authOem/",
@@ -146,7 +146,7 @@ def test_faults_reach_every_upstream(stand: Stand, control: httpx.Client) -> Non
     }
     for upstream, path in asked.items():
         script(control, upstream, "down", count=1)
-        with browser(stand, upstream) as http:
+        with browser(sandbox_process, upstream) as http:
             method = "GET" if upstream == "salesforce" else "POST"
             assert http.request(method, path).status_code == 503
 
@@ -193,13 +193,13 @@ def test_a_change_that_does_not_fit_is_refused_in_a_sentence(
 
 
 def test_what_was_acknowledged_survives_a_kill_and_is_found_on_the_same_ports(tmp_path: Path) -> None:
-    first = Stand.start(tmp_path)
+    first = SandboxProcess.start(tmp_path)
     known = first.state["whmcs"]
     try:
         with browser(first, "whmcs") as http:
             made = Whmcs(http, known["identifier"], known["secret"]).call("AddOrder", **ORDER)
         first.stop(signal.SIGKILL)
-        second = Stand.start(tmp_path)
+        second = SandboxProcess.start(tmp_path)
     finally:
         first.process.kill()
     try:
@@ -222,7 +222,7 @@ def test_webhooks_that_were_spooled_when_it_was_killed_are_sent_by_its_next_life
     tmp_path: Path, control: httpx.Client, receiver: Receiver
 ) -> None:
     receiver.status = 503
-    first = Stand.start(tmp_path)
+    first = SandboxProcess.start(tmp_path)
     with httpx.Client(base_url=first.state["control_url"], trust_env=False) as own:
         own.put("/whmcs/webhook-target", json={"url": receiver.url})
         own.patch("/whmcs/clients/1007", json={"city": "Nara"}).raise_for_status()
@@ -230,7 +230,7 @@ def test_webhooks_that_were_spooled_when_it_was_killed_are_sent_by_its_next_life
     first.stop(signal.SIGKILL)
     receiver.requests.clear()
     receiver.status = 204
-    second = Stand.start(tmp_path)
+    second = SandboxProcess.start(tmp_path)
     try:
         assert receiver.wait(1)[0]["id"] == "1007"
     finally:

@@ -1,6 +1,6 @@
 """`make audit`: known vulnerabilities of what is locked in requirements-demo.txt, by pip-audit.
 
-A machine that reaches a package mirror but no vulnerability service cannot be told anything; that is said, and is no
+A machine that reaches a package mirror but no vulnerability service cannot be checked; that is reported, and is no
 failure. A vulnerability is.
 """
 

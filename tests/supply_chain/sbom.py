@@ -20,7 +20,7 @@ _VIA = re.compile(r"^    # (?:via |  )(?P<name>[A-Za-z0-9._-]+)(?P<project> \(py
 
 
 def bill(lock: str) -> dict[str, Any]:
-    """The bill of materials of a lock's text."""
+    """Return the bill of materials of a lock's text."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     itself = {"type": "application", "bom-ref": project["name"], "name": project["name"], "version": project["version"]}
     components, edges = _read(lock, project["name"])

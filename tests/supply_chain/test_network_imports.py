@@ -1,4 +1,4 @@
-"""What may open a connection is named here: the read side and the HTTP room know no client library, not even a standard
+"""The modules that may open a connection: the read side and the HTTP room know no client library, not even a standard
 one. Import contracts of whole packages cannot say this, because `urllib.parse` and `http.HTTPStatus` are harmless."""
 
 import ast
@@ -24,7 +24,7 @@ ALLOWED = {
 
 
 def used(source: str) -> Iterator[str]:
-    """The client libraries that a module imports anywhere, and the calls by which it connects."""
+    """Yield the client libraries that a module imports anywhere, and the calls by which it connects."""
     for node in ast.walk(ast.parse(source)):
         names: list[str] = []
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""Where the packages come from, what of them an installation gets, and that both are written down."""
+"""The origin of the packages and the part of them that an installation gets, both written down."""
 
 import json
 import re

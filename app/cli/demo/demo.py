@@ -1,4 +1,4 @@
-"""`portal demo`: everything up, then the journey with a timeline."""
+"""`portal demo`: starts everything, then runs the journey with a timeline."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 
 def run_demo(*, leave: bool, as_json: bool) -> int:
-    """Start, live the journey, stay up unless told to leave; returns the exit status: 0 when everything held."""
+    """Start the stack, run the journey, and stay up unless told to leave; returns 0 if every step succeeded."""
     status = INTERRUPTED
     stack = Stack((lambda line: None) if as_json else say)
     with explained(), held(stack):
@@ -78,7 +78,7 @@ def _summary(journey: Journey, problem: str, start_ms: float) -> JourneySummary:
 
 
 def _next(state: dict[str, Any]) -> str:
-    """What to try while it stays up."""
+    """Compose suggestions for what to try while it stays up."""
     api, control = state["api_url"], state["control_url"]
     customer = next(each for each in state["customers"] if each["portal"])
     body = json.dumps({"email": customer["email"], "password": customer["password"]})

@@ -1,9 +1,9 @@
-"""The company's main job, lived by one new customer through the public API.
+"""The company's main job, performed by one new customer through the public API.
 
 Sign up → browse → be refused without a payment method → add a card on WHMCS's page → order a SIM that keeps its number
-→ the card goes → staff approve in Salesforce → fulfilment waits for a card, gets one and goes on → WHMCS bills → pay on
-WHMCS's page → ask for an availability check → order Internet, a VPN, hosting, and hosting at once → ask support → look
-at the first screen → read everything.
+→ the card is removed → staff approve in Salesforce → fulfilment waits for a card, gets one and goes on → WHMCS bills →
+pay on WHMCS's page → request an availability check → order Internet, a VPN, hosting, and instant hosting → ask support
+→ look at the first screen → read everything.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from app.cli.demo.visitor import JourneyError, Visitor
 
 PASSWORD = "a lantern for every platform"  # noqa: S105  the sample customer's
 CODE = r"\b[A-Z2-9]{4}-[A-Z2-9]{4}\b"
-"""A mailed code, as people see it."""
+"""A mailed code in its printed form."""
 READS = (
     "/api/public/services",
     "/api/public/services/sim",
@@ -42,13 +42,13 @@ READS = (
 )
 
 ROUNDS, ROUND_SECONDS = 20, 0.5
-"""A worker's own call may fall among the reads by chance; what a query asks would be asked every time."""
+"""A worker's own call may coincide with the reads; a call made by a query would happen in every round."""
 
 TellStep = Callable[[JourneyStep], None]
 
 
 class Journey:
-    """One customer's story; `steps` is what happened so far."""
+    """One customer's journey; `steps` are the steps so far."""
 
     def __init__(self, state: dict[str, Any], tell: TellStep) -> None:
         self.state = state
@@ -63,10 +63,10 @@ class Journey:
         self.upstream_calls: int | None = None
 
     async def live(self) -> None:
-        """All of it.
+        """Run all steps.
 
         Raises:
-            JourneyError: at the first thing that did not hold.
+            JourneyError: at the first step that failed.
         """
         try:
             await self.sign_up()
@@ -85,7 +85,7 @@ class Journey:
             await self.visitor.close()
 
     def say(self, who: str, what: str, **more: Any) -> None:
-        """One more step."""
+        """Record a step."""
         step = JourneyStep(at_ms=(time.monotonic() - self._began) * 1000, who=who, what=what, **more)
         self.steps.append(step)
         self._tell(step)
@@ -95,8 +95,10 @@ class Journey:
         return await call, (time.monotonic() - began) * 1000
 
     async def sign_up(self) -> None:
-        """A customer number from the letters, a password, an address; then the code that is mailed to the address on
-        file."""
+        """Sign up with a customer number, a password and an address.
+
+        The last step is the code that is mailed to the address on file.
+        """
         person = await self._newcomer()
         number = person["customer_number"]
         known, took = await self._timed(
@@ -125,7 +127,7 @@ class Journey:
         self.say("customer", "signs up with the code", wrote=wrote, took_ms=took)
 
     async def _newcomer(self) -> dict[str, Any]:
-        """Somebody with a customer number and no billing client, who did not sign up in an earlier run."""
+        """Find a customer with a number and no billing client, who did not sign up in an earlier run."""
         for person in self.state["customers"]:
             if person["whmcs_client_id"] is None:
                 body = {"customer_number": person["customer_number"]}
@@ -134,7 +136,7 @@ class Journey:
         raise JourneyError("every sample customer has signed up; start with a fresh PORTAL_HOME")
 
     async def browse(self) -> None:
-        """The public catalog, then the account's own."""
+        """Read the public catalog, and have an order without a payment method refused."""
         sim, took = await self._timed(self.visitor.get("/api/public/services/sim"))
         cheapest = min(sim["plans"], key=lambda plan: Decimal(plan["price"]["amount"]))
         what = f"browses SIM plans: {len(sim['plans'])} of them, from {cheapest['price']['amount']} yen a month"
@@ -146,7 +148,7 @@ class Journey:
         self.say("portal", f"refuses the order for now: {refused['errors'][0]['message']}")
 
     async def add_card(self) -> None:
-        """On WHMCS's own page; no card number ever reaches the portal."""
+        """Add a card on WHMCS's own page; no card number ever reaches the portal."""
         held = {each["payment_method_id"] for each in (await self.visitor.get("/api/payment-methods"))["items"]}
         link = await self.visitor.post("/api/payment-methods/link")
         committed = await self.visitor.submit_page(link["url"], {"card_number": "4242424242424242", "expiry": "12/30"})
@@ -156,7 +158,7 @@ class Journey:
         self.say("customer", what, wrote="WHMCS pay method", lag_ms=(seen - committed) * 1000)
 
     async def order(self) -> None:
-        """Placed in Salesforce for review, and at once in the customer's own list."""
+        """Place the order in Salesforce for review, and see it in the customer's own list at once."""
         placed, took = await self._timed(self.visitor.post("/api/orders", self._basket, expect=201, key=str(uuid4())))
         self.order_id = placed["order_id"]
         await self.visitor.visible(
@@ -167,13 +169,13 @@ class Journey:
         self.say("customer", f"orders {SKUS[0]}: order {number}, {total} yen without tax", wrote=wrote, took_ms=took)
 
     async def lose_card(self) -> None:
-        """Between ordering and approval the card goes: days may lie between the two."""
+        """Remove the card between ordering and approval, which may be days apart."""
         card = (await self.visitor.get("/api/payment-methods"))["items"][0]["payment_method_id"]
         await self.visitor.staff_delete(f"/whmcs/pay-methods/{card}")
         self.say("billing", "the card expires and is removed, which WHMCS tells nobody", wrote="WHMCS pay method")
 
     async def approve(self) -> None:
-        """Staff approve in Salesforce; the change event starts fulfilment, which waits for a card and then goes on."""
+        """Have staff approve the order; the change event starts fulfilment, which waits for a card and then goes on."""
         _, committed = await self.visitor.staff(f"/salesforce/orders/{self.order_id}/approve")
         path = f"/api/orders/{self.order_id}"
         seen_states: list[str] = []
@@ -199,7 +201,7 @@ class Journey:
         self.say("customer", f"sees the subscription: {found['items'][-1]['name']}")
 
     async def bill_and_pay(self) -> None:
-        """WHMCS's daily run makes the invoice; the customer pays it on WHMCS's page."""
+        """Run WHMCS's daily job, which issues the invoice, and pay it on WHMCS's page."""
         _, committed = await self.visitor.staff("/whmcs/cron")
         found, seen = await self.visitor.visible("/api/invoices", lambda answer: bool(answer["items"]))
         invoice = found["items"][0]
@@ -213,12 +215,12 @@ class Journey:
         self.say("customer", "pays on WHMCS's page", wrote="WHMCS payment", lag_ms=(seen - committed) * 1000)
 
     async def take_tour(self) -> None:
-        """Internet, a VPN and hosting."""
+        """Order Internet, a VPN and hosting."""
         tour = Tour(self.visitor, self.say)
         await tour.take()
 
     async def read_everything(self) -> None:
-        """Every query of the journey, while the sandbox counts what the upstreams are asked."""
+        """Run every query of the journey, while the sandbox counts the upstream calls."""
         paths = (*READS, f"/api/orders/{self.order_id}", f"/api/invoices/{self.invoice_id}")
         for _ in range(ROUNDS):
             asked = await self._asked_by(paths)
@@ -232,7 +234,7 @@ class Journey:
             raise JourneyError(f"queries must not call upstreams, but these were asked: {', '.join(names)}")
 
     async def _asked_by(self, paths: tuple[str, ...]) -> list[dict[str, Any]]:
-        """What the upstreams were asked while these were read, once the workers had nothing left to do."""
+        """Return the upstream calls made while these paths were read, once the workers were idle."""
         await self.visitor.visible("/api/health/services/cache", lambda answer: answer["inbox"]["waiting"] == 0)
         await self.visitor.control.delete("/calls")
         for path in paths:

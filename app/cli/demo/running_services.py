@@ -1,4 +1,4 @@
-"""What a customer does with running services: a larger plan after its price, usage, a panel, a cancellation."""
+"""The journey's part with running services: a larger plan after its price, usage, a panel, a cancellation."""
 
 import time
 from typing import Any
@@ -12,10 +12,10 @@ LEAVING = "VPN"
 
 
 async def live_with_services(visitor: Visitor, tell: Any) -> None:
-    """A SIM grows, a VPN is left, hosting is looked into.
+    """Upgrade a SIM, cancel a VPN, open the hosting control panel.
 
     Raises:
-        JourneyError: at the first thing that did not hold.
+        JourneyError: at the first step that failed.
     """
     sim, hosting, vpn = await _active(visitor)
     await _use(visitor, tell, sim)
@@ -27,7 +27,7 @@ async def live_with_services(visitor: Visitor, tell: Any) -> None:
 
 
 async def _active(visitor: Visitor) -> list[Any]:
-    """A SIM, hosting and a VPN, once all show as active: an order may show it an instant before its service does."""
+    """Find a SIM, hosting and a VPN, once all show as active: an order may show it shortly before its service does."""
 
     def found(page: Any) -> list[Any]:
         active = [each for each in page["items"] if each["status"] == "active"]
@@ -49,7 +49,7 @@ async def _use(visitor: Visitor, tell: Any, sim: Any) -> None:
 
 
 async def _grow(visitor: Visitor, tell: Any, sim: Any) -> None:
-    """Priced by WHMCS, ordered at that price, paid on WHMCS's page; then the network is told."""
+    """Change the plan: priced by WHMCS, ordered at that price, paid on WHMCS's page; then the network follows."""
     path = f"/api/subscriptions/{sim['subscription_id']}"
     price = await visitor.post(f"{path}/preview", {"sku": LARGER})
     due, days = price["due_now"]["amount"], price["days_left"]
@@ -69,7 +69,7 @@ async def _grow(visitor: Visitor, tell: Any, sim: Any) -> None:
 
 
 async def _line_with(visitor: Visitor, plan_code: str) -> str:
-    """The number of the line that has a plan now."""
+    """Find the number of the line that has a plan now."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         found = (await visitor.control.get("/freebit/lines", params={"plan_code": plan_code})).json()["records"]

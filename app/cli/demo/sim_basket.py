@@ -1,4 +1,4 @@
-"""What the journey's customer orders first: a SIM plan for an eSIM, with a number of another carrier."""
+"""The journey's first order: a SIM plan for an eSIM, with a number of another carrier."""
 
 import secrets
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ RESERVATION_DAYS = 10
 
 
 def sim_basket() -> dict[str, Any]:
-    """A body of `POST /api/orders` with an EID and a number that nobody else has."""
+    """Compose a body of `POST /api/orders` with a unique EID and phone number."""
     expires_on = (date.today() + timedelta(days=RESERVATION_DAYS)).isoformat()
     transfer = {**NUMBER_TRANSFER, "phone_number": f"090{_digits(8)}", "expires_on": expires_on}
     configuration = {"sim_type": "esim", "eid": _digits(32), "mnp": transfer}

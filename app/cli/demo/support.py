@@ -1,4 +1,4 @@
-"""What a customer does when something is unclear: asks support, is answered, and looks at the first screen."""
+"""The journey's part with support: a question, its answer, and the first screen."""
 
 from typing import Any
 from uuid import uuid4
@@ -14,10 +14,10 @@ ANSWER = "We have sent it to your e-mail address."
 
 
 async def ask_support(visitor: Visitor, tell: Any) -> None:
-    """A case, live in Salesforce, with a word from each side.
+    """Open a case, live in Salesforce, with a comment from each side.
 
     Raises:
-        JourneyError: at the first thing that did not hold.
+        JourneyError: at the first step that failed.
     """
     case = await visitor.post("/api/cases", QUESTION, expect=201, key=str(uuid4()))
     tell("customer", f"asks support: case {case['case_number']}", wrote="Salesforce Case")
@@ -35,7 +35,7 @@ async def ask_support(visitor: Visitor, tell: Any) -> None:
 
 
 async def look_at_the_first_screen(visitor: Visitor, tell: Any) -> None:
-    """Everything in one call, and what happened.
+    """Read the summary in one call, and the history.
 
     Raises:
         JourneyError: the history lacks what the customer did.

@@ -1,4 +1,4 @@
-"""The journey as a person likes to read it, and as a program does."""
+"""The journey's output, for people and for programs."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from rich.text import Text
 
 
 class JourneyStep(Struct, frozen=True, kw_only=True):
-    """One thing that happened.
+    """A step of the journey.
 
     Attributes:
-        at_ms: since the journey began.
+        at_ms: time since the journey began.
         who: customer, staff, portal or billing.
         wrote: what was written where; empty for a read.
-        took_ms: how long the call took.
-        lag_ms: from the upstream's commit to the first query that showed it, when there was one to wait for.
+        took_ms: duration of the call.
+        lag_ms: time from the upstream's commit to the first query that showed it, if there was one to wait for.
     """
 
     at_ms: float
@@ -28,7 +28,7 @@ class JourneyStep(Struct, frozen=True, kw_only=True):
 
 
 class JourneySummary(Struct, frozen=True, kw_only=True):
-    """How it went."""
+    """The result of the journey."""
 
     held: bool
     problem: str
@@ -51,7 +51,7 @@ class Printer:
         self._console = console
 
     def step(self, step: JourneyStep) -> None:
-        """One line, and a second for what was written."""
+        """Print a line, and a second one for what was written."""
         line = Text(f"{step.at_ms / 1000:7.2f} s  ", style="dim")
         line.append(f"{step.who:<9}", style=COLOURS.get(step.who, ""))
         line.append(step.what)
@@ -64,7 +64,7 @@ class Printer:
             self._console.print(Text(f"                    ↳ {step.wrote}", style="dim"))
 
     def summary(self, summary: JourneySummary) -> None:
-        """The figures."""
+        """Print the figures."""
         table = Table(title="How it went", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         table.add_row("journey", "held" if summary.held else f"[red]did not hold: {summary.problem}[/red]")
         table.add_row("start-up", f"{summary.start_ms / 1000:.1f} s")
@@ -80,5 +80,5 @@ class Printer:
 
 
 def as_json(steps: list[JourneyStep], summary: JourneySummary) -> dict[str, Any]:
-    """Everything a program may want."""
+    """Return steps and summary for a program."""
     return {"summary": structs.asdict(summary), "timeline": [structs.asdict(step) for step in steps]}

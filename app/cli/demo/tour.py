@@ -1,6 +1,6 @@
-"""What else a customer orders: Internet after a check of the address, a VPN, hosting; each until it is active.
+"""The journey's further orders: Internet after an address check, a VPN, hosting; each until it is active.
 
-Hosting twice: once reviewed by staff, once at once, which begins with its invoice.
+Hosting is ordered twice: once reviewed by staff, once instantly, which begins with its invoice.
 """
 
 from decimal import Decimal
@@ -18,7 +18,7 @@ RISE = 100
 
 
 class Tour:
-    """Orders of one customer who is logged in and has a card; `order_ids` are those placed."""
+    """The orders of a logged-in customer with a card; `order_ids` are those placed."""
 
     def __init__(self, visitor: Visitor, tell: Any) -> None:
         self._visitor = visitor
@@ -26,10 +26,10 @@ class Tour:
         self.order_ids: list[str] = []
 
     async def take(self) -> None:
-        """All of them.
+        """Place all of them.
 
         Raises:
-            JourneyError: at the first thing that did not hold.
+            JourneyError: at the first step that failed.
         """
         await self._check_address()
         await self._order("Internet", INTERNET, {"access_mode": "ipoe_own_router"}, confirmed=True)
@@ -39,7 +39,7 @@ class Tour:
         await self._buy_at_once()
 
     async def _check_address(self) -> None:
-        """Refused at first; then an agent finds out, and the answer comes by itself."""
+        """Have the order refused at first; then staff record the result, and the answer follows by itself."""
         basket = self._basket(INTERNET, {"access_mode": "ipoe_own_router"}, confirmed=True)
         refused = await self._visitor.post("/api/orders/check", basket)
         codes = [each["code"] for each in refused["violations"]]
@@ -58,7 +58,7 @@ class Tour:
         self._tell("staff", what, wrote="Account, platform event", lag_ms=(seen - committed) * 1000)
 
     async def _account_id(self) -> str:
-        """The customer's Salesforce account, as staff find it: the one whose check was asked for."""
+        """Find the customer's Salesforce account as staff do: the one with a pending check."""
         query = "/salesforce/accounts?Internet_Eligibility_Status__c=Pending"
         found = (await self._visitor.control.get(query)).json()["records"]
         if len(found) != 1:
@@ -79,7 +79,7 @@ class Tour:
         self._tell("customer", what, wrote="Salesforce Order, WHMCS order, services", took_ms=took)
 
     async def _raise_price(self, sku: str) -> None:
-        """A price changes in Salesforce, and the shop window follows."""
+        """Raise a price in Salesforce, and see the public catalog follow."""
         path = f"/api/public/services/vpn/{sku}"
         price = Decimal((await self._visitor.get(path))["price"]["amount"]) + RISE
         [product] = (await self._visitor.control.get(f"/salesforce/Product2?StockKeepingUnit={sku}")).json()["records"]
@@ -92,7 +92,7 @@ class Tour:
         self._tell("staff", what, wrote="PricebookEntry", lag_ms=(seen - committed) * 1000)
 
     async def _buy_at_once(self) -> None:
-        """Hosting that needs no review: the invoice comes first, and paying it activates."""
+        """Order hosting without review: the invoice comes first, and paying it activates the service."""
         basket = self._basket(INSTANT, {"domain": _domain()}, confirmed=False)
         placed = await self._visitor.post("/api/orders", basket, expect=201, key=str(uuid4()))
         path = f"/api/orders/{placed['order_id']}"

@@ -1,4 +1,4 @@
-"""A customer with a browser: calls the public API, opens the pages that single sign-on links lead to."""
+"""A customer with a browser: calls the public API, and opens the pages that single sign-on links lead to."""
 
 import asyncio
 import re
@@ -14,11 +14,11 @@ PATIENCE_SECONDS = 30.0
 
 
 class JourneyError(Exception):
-    """The journey did not hold; the message says where."""
+    """A step of the journey failed; the message says where."""
 
 
 async def patiently(ask: Callable[[], Awaitable[http_client.Response]]) -> http_client.Response:
-    """Ask until somebody answers: the one who is asked may just be starting again."""
+    """Repeat the request until it is answered: the server may be restarting."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -39,16 +39,16 @@ class Visitor:
         self.control = http_client.AsyncClient(base_url=state["control_url"], timeout=30, trust_env=False)
 
     async def close(self) -> None:
-        """Leave."""
+        """Close all connections."""
         for client in (self.api, self.pages, self.control):
             await client.aclose()
 
     async def get(self, path: str, *, expect: int = 200) -> Any:
-        """A query's answer."""
+        """Return a query's answer."""
         return await self._call("GET", path, expect=expect)
 
     async def post(self, path: str, body: Any = None, *, expect: int = 200, key: str = "") -> Any:
-        """A command's answer."""
+        """Return a command's answer."""
         headers = {"Idempotency-Key": key} if key else {}
         return await self._call("POST", path, json=body, headers=headers, expect=expect)
 
@@ -58,7 +58,7 @@ class Visitor:
             try:
                 response = await self.api.request(method, path, **options)
             except http_client.TransportError:
-                response = None  # the API is being restarted: a patient customer tries again
+                response = None  # the API is being restarted: try again
             if response is not None and response.status_code == expect:
                 return response.json() if response.content else None
             again = response is None or response.status_code in (409, 502, 503)
@@ -68,7 +68,7 @@ class Visitor:
             await asyncio.sleep(0.2)
 
     async def visible(self, path: str, shows: Callable[[Any], bool]) -> tuple[Any, float]:
-        """Ask until the answer shows something; returns it and the instant (monotonic seconds) it did."""
+        """Poll until the answer shows something; returns it and the instant (monotonic seconds)."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -81,7 +81,7 @@ class Visitor:
         raise JourneyError(f"GET {path} did not show what it should within {PATIENCE_SECONDS:.0f} s")
 
     async def mailed(self, address: str, pattern: str) -> str:
-        """What matches in the newest mail to this address that has it, once there is one."""
+        """Wait for a mail to this address that matches, and return the newest match."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             answer = await patiently(lambda: self.control.get("/mail/", params={"to": address}))
@@ -92,7 +92,7 @@ class Visitor:
         raise JourneyError(f"no mail came within {PATIENCE_SECONDS:.0f} s")
 
     async def submit_page(self, url: str, form: dict[str, str]) -> float:
-        """Open a link as a browser would, and send its form; returns the instant the page had done it."""
+        """Open a link as a browser would, and send its form; returns the instant when the page was done."""
         page = await patiently(lambda: self.pages.get(url))
         if page.status_code != 200:
             raise JourneyError(f"the billing page answered {page.status_code}")
@@ -102,15 +102,15 @@ class Visitor:
         return time.monotonic()
 
     async def staff(self, path: str, body: Any = None) -> tuple[Any, float]:
-        """Something staff or WHMCS's cron do; returns the answer and the instant it was committed."""
+        """Perform an action of staff or WHMCS's cron; returns the answer and the instant of the commit."""
         return await self._control("POST", path, body)
 
     async def staff_change(self, path: str, body: Any) -> tuple[Any, float]:
-        """The same for a change of fields."""
+        """Change fields as staff; returns the same."""
         return await self._control("PATCH", path, body)
 
     async def staff_delete(self, path: str) -> tuple[Any, float]:
-        """The same for what is taken away."""
+        """Delete as staff; returns the same."""
         return await self._control("DELETE", path, None)
 
     async def _control(self, method: str, path: str, body: Any) -> tuple[Any, float]:

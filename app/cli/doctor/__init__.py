@@ -1,4 +1,4 @@
-"""`portal doctor`: is everything the portal needs there, reachable and set up, and if not, what to do?"""
+"""`portal doctor`: checks that everything the portal needs is reachable and set up, and says what to do if not."""
 
 import asyncio
 import sys
@@ -24,14 +24,14 @@ MARKS = {"ok": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "–
 @click.option(
     "--whmcs-client",
     metavar="ID",
-    help="Also let WHMCS save this client unchanged, and wait for its hook file's webhook.",
+    help="Also have WHMCS save this client unchanged, and wait for its hook file's webhook.",
 )
 @AS_JSON
 def doctor(whmcs_client: str | None, as_json: bool) -> None:
-    """Look at engines, upstreams, the Salesforce org and webhooks; say what is wrong and what to do next.
+    """Check engines, upstreams, the Salesforce org and webhooks; report what is wrong and what to do next.
 
-    Writes nothing anywhere, but for one webhook that makes a worker read a client again, and with --whmcs-client a save
-    in WHMCS that changes nothing. Exit status 0 when nothing failed, 1 otherwise, 2 for settings that do not load.
+    Writes nothing, except one webhook that makes a worker re-read a client, and with --whmcs-client a save in WHMCS
+    that changes nothing. Exit status 0 if nothing failed, 1 otherwise, 2 for settings that do not load.
     """
     found = asyncio.run(examine(load_operator_settings(), whmcs_client))
     failed = any(each.status == "failed" for each in found)
@@ -43,7 +43,7 @@ def doctor(whmcs_client: str | None, as_json: bool) -> None:
 
 
 async def examine(settings: Settings, whmcs_client_id: str | None = None) -> list[Finding]:
-    """Every check; those that do not lean on one another run at once."""
+    """Run every check; independent ones run concurrently."""
     at_once = await asyncio.gather(
         engines.postgres(settings),
         engines.redis(settings),
@@ -61,7 +61,7 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
 
 
 async def _round_trips(settings: Settings, earlier: Sequence[Finding], whmcs_client_id: str | None) -> list[Finding]:
-    """Only over a door that opens and a database that answers."""
+    """Check round trips, if the webhook endpoint and the database work."""
     broken = {each.check for each in earlier if each.status == "failed"}
     feeds = _waiting("changes", "feeds", "postgres") if "postgres" in broken else await engines.arriving(settings)
     for needed in ("postgres", "door"):
@@ -71,7 +71,7 @@ async def _round_trips(settings: Settings, earlier: Sequence[Finding], whmcs_cli
 
 
 def _waiting(area: str, check: str, needed: str) -> Finding:
-    return Finding(area=area, check=check, status="skipped", detail=f"not before this is mended: {needed}")
+    return Finding(area=area, check=check, status="skipped", detail=f"skipped until this works: {needed}")
 
 
 def _show(found: Sequence[Finding]) -> None:
@@ -82,4 +82,4 @@ def _show(found: Sequence[Finding]) -> None:
     failed = sum(each.status == "failed" for each in found)
     console = Console()
     console.print(table)
-    console.print("Nothing is wrong." if not failed else f"{failed} of {len(found)} checks failed.")
+    console.print("All checks passed." if not failed else f"{failed} of {len(found)} checks failed.")

@@ -1,4 +1,4 @@
-"""Postgres and Redis: reachable, and as this release needs them."""
+"""Checks of Postgres and Redis: reachable, and as this release needs them."""
 
 import asyncpg
 from redis.asyncio import Redis
@@ -17,14 +17,14 @@ from app.settings import Settings
 
 CONNECT_SECONDS = 5
 REFUSING = (
-    "Look at its memory (maxmemory), its replicas (min-replicas-to-write, REPLICAOF), its disk and its users. Until "
-    "then the portal goes on without it, slower."
+    "Check its memory (maxmemory), its replicas (min-replicas-to-write, REPLICAOF), its disk and its users. Until "
+    "then the portal runs without it, slower."
 )
 OLDEST_POSTGRES = 14
 
 
 async def postgres(settings: Settings) -> Finding:
-    """Reachable, new enough, and migrated to what this release expects."""
+    """Check that it is reachable, new enough, and migrated to this release's revision."""
 
     async def look() -> str:
         connection = await asyncpg.connect(settings.database_url, timeout=CONNECT_SECONDS)
@@ -34,13 +34,15 @@ async def postgres(settings: Settings) -> Finding:
                 raise Trouble(f"PostgreSQL {version.major} is too old", f"Upgrade to {OLDEST_POSTGRES} or newer.")
             found, wanted = await _revision(connection), migrate.head()
             if found != wanted:
-                raise Trouble(f"the tables are at {found or 'nothing'}, this release needs {wanted}", "portal migrate")
+                raise Trouble(
+                    f"the tables are at {found or 'nothing'}, this release needs {wanted}", "Run portal migrate."
+                )
             await _refuse_pooler(settings)
             return f"PostgreSQL {version.major}.{version.minor}, tables at {found}"
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
 
-    return await checked("engines", "postgres", look, "Is it up, and is DATABASE_URL right?")
+    return await checked("engines", "postgres", look, "Start it, and check DATABASE_URL.")
 
 
 async def _refuse_pooler(settings: Settings) -> None:
@@ -48,11 +50,11 @@ async def _refuse_pooler(settings: Settings) -> None:
         await refuse_transaction_pooler(settings.database_url)
     except TransactionPooler as error:
         advice = "Have DATABASE_URL name Postgres itself, or set the pooler to session mode (pool_mode = session)."
-        raise Trouble("a pooler in transaction mode stands before Postgres, where no lock holds", advice) from error
+        raise Trouble("a pooler in transaction mode is in front of Postgres, so locks do not hold", advice) from error
 
 
 async def redis(settings: Settings) -> Finding:
-    """Reachable and writable."""
+    """Check that it is reachable and writable."""
 
     async def look() -> str:
         client = Redis.from_url(
@@ -62,9 +64,7 @@ async def redis(settings: Settings) -> Finding:
             await client.set("portal:doctor", "1", ex=10)
             version = (await client.info("server"))["redis_version"]
             if damaged := [key for kind in JOB_TIMEOUT_SECONDS for key in await damaged_keys(client, kind)]:
-                raise Trouble(
-                    f"holds what is no queue: {', '.join(damaged)}", "A worker deletes these; is one running?"
-                )
+                raise Trouble(f"damaged queue keys: {', '.join(damaged)}", "Start portal worker, which deletes them.")
         except RedisError as error:
             state = state_of(error)
             if state is None or state.state == "away":
@@ -74,14 +74,12 @@ async def redis(settings: Settings) -> Finding:
             await client.aclose()
         return f"Redis {version}"
 
-    advice = (
-        "Is it up, and is REDIS_URL right? Until then the portal answers, slower, and counts rate limits per process."
-    )
+    advice = "Start it, and check REDIS_URL. Until then the portal answers, slower, and counts rate limits per process."
     return await checked("engines", "redis", look, advice)
 
 
 async def arriving(settings: Settings) -> Finding:
-    """Change events come in and what came in is applied: what `portal lag` says in full."""
+    """Check that change events arrive and are applied: the short form of `portal lag`."""
 
     async def look() -> str:
         pool = await open_pool(settings.database_url, size=1)
@@ -91,10 +89,13 @@ async def arriving(settings: Settings) -> Finding:
         finally:
             await pool.close()
         if sentences := list(concerns(found)):
-            raise Trouble(" ".join(sentences), "Is `portal cdc` running? `portal lag` and docs/operations.md say more.")
+            raise Trouble(
+                " ".join(sentences),
+                "Check that `portal cdc` is running. `portal lag` and docs/operations.md have the details.",
+            )
         return ", ".join(f"{feed.feed} is {feed.state}" for feed in found.feeds)
 
-    return await checked("changes", "feeds", look, "`portal lag` says more.")
+    return await checked("changes", "feeds", look, "Run `portal lag` for details.")
 
 
 async def _revision(connection: asyncpg.Connection) -> str | None:

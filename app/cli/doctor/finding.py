@@ -1,4 +1,4 @@
-"""What a check found, and how an error becomes a finding with advice."""
+"""Findings of checks, and the conversion of errors to findings with advice."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,10 @@ CHECK_SECONDS = 30
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One line of the report. `advice` says what to do next when it failed; skipped checks say why in `detail`."""
+    """One line of the report.
+
+    `advice` says what to do next if it failed; skipped checks give the reason in `detail`.
+    """
 
     area: str
     check: str
@@ -29,7 +32,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Trouble(Exception):
-    """A check failed: what is wrong, and what to do."""
+    """A failed check: what is wrong, and what to do."""
 
     def __init__(self, detail: str, advice: str) -> None:
         super().__init__(detail)
@@ -37,12 +40,14 @@ class Trouble(Exception):
 
 
 class NotTried(Exception):
-    """A check had nothing to look at; the text says why."""
+    """A check that did not apply; the text says why."""
 
 
 async def checked(area: str, check: str, work: Callable[[], Awaitable[str]], advice: str) -> Finding:
-    """Run a check that returns its good news. Whatever it raises becomes a failure; `advice` is for what is none of
-    its own troubles."""
+    """Run a check that returns its good news; whatever it raises becomes a failure.
+
+    `advice` is for failures without their own.
+    """
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return Finding(area=area, check=check, status="ok", detail=await work())
@@ -56,7 +61,7 @@ async def checked(area: str, check: str, work: Callable[[], Awaitable[str]], adv
         detail = error.detail
     except TimeoutError:
         detail = f"no answer within {CHECK_SECONDS} seconds"
-    except Exception as error:  # a diagnosis must not end at the first thing nobody thought of
+    except Exception as error:  # an unforeseen error must not end the diagnosis
         detail = f"{type(error).__name__}: {error}"
     return Finding(area=area, check=check, status="failed", detail=detail, advice=advice)
 
@@ -72,9 +77,9 @@ def _advice(error: UpstreamError, otherwise: str) -> str:
     if isinstance(error, UpstreamAuthFailed):
         return otherwise
     if isinstance(error, UpstreamBusy):
-        return "Wait a minute and run this again; if it stays, look at the vendor's limits for this user."
+        return "Wait a minute and run this again; if it stays, check the vendor's limits for this user."
     if isinstance(error, UpstreamUnavailable):
-        return f"Is {setting} right, and may this machine reach it (DNS, firewall, proxy, CA_FILE)?"
+        return f"Check {setting}, and that this machine can reach it (DNS, firewall, proxy, CA_FILE)."
     if isinstance(error, UpstreamMalformed):
-        return f"Something else answers at {setting}. Check the address, and what stands in front of it."
+        return f"Something else answers at {setting}. Check the address, and any proxy in front of it."
     return otherwise

@@ -1,4 +1,4 @@
-"""What is set up after activation: whether the templates can be read, and whether products name one that there is."""
+"""Checks of provisioning templates: readable, and present for every product that names one."""
 
 from app.cli.doctor.finding import Finding, NotTried, Trouble, checked
 from app.commands.fulfilment.provision import templates as provision_templates
@@ -14,20 +14,20 @@ _NAMED = (
 
 
 async def templates(settings: Settings) -> Finding:
-    """Every file is understood, and every template that an active product names is there."""
+    """Check that every file can be read, and that every template named by an active product exists."""
 
     async def look() -> str:
         try:
             known = provision_templates.load(settings.provision_templates)
         except SettingsError as error:
-            raise Trouble(str(error), "Mend the file; until then `portal worker` does not start.") from error
+            raise Trouble(str(error), "Correct the file; until then `portal worker` does not start.") from error
         for sku, name in await _named(settings):
             if name not in known:
-                advice = f"Correct Product2.Provision_Template__c, or add a template. There are: {', '.join(known)}."
-                raise Trouble(f"{sku} names the template {name}, which there is not", advice)
+                advice = f"Correct Product2.Provision_Template__c, or add the template. Known are: {', '.join(known)}."
+                raise Trouble(f"{sku} names the template {name}, which does not exist", advice)
         return f"{len(known)} templates: {', '.join(known)}"
 
-    return await checked(AREA, "templates", look, "docs/fulfilment.md says how a template is written.")
+    return await checked(AREA, "templates", look, "See docs/fulfilment.md for the format of templates.")
 
 
 async def _named(settings: Settings) -> list[tuple[str, str]]:
@@ -35,7 +35,7 @@ async def _named(settings: Settings) -> list[tuple[str, str]]:
     try:
         rows = await client.query(_NAMED)
     except UpstreamError as error:
-        raise NotTried("not before Salesforce can be asked what products name") from error
+        raise NotTried("skipped until Salesforce can be asked for the products") from error
     finally:
         await client.close()
     return [(str(row["StockKeepingUnit"]), str(row["Provision_Template__c"])) for row in rows]

@@ -1,4 +1,4 @@
-"""The Salesforce org: login, every object and field that the portal needs, the price book, and what it follows."""
+"""Checks of the Salesforce org: login, every object and field that the portal needs, the price book, and the feeds."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ LOGIN = (
 
 
 async def salesforce(settings: Settings) -> list[Finding]:
-    """Everything about the org. Without a login nothing else is asked."""
+    """Run all checks of the org. Without a login there are no others."""
     client = await SalesforceClient.open(settings)
     pubsub = await PubSubClient.open(settings, client)
     try:
@@ -39,7 +39,9 @@ async def salesforce(settings: Settings) -> list[Finding]:
             for topic in (settings.salesforce_channel, settings.salesforce_eligibility_topic)
         ]
         prices = checked(AREA, "price book", partial(_prices, client, settings), GUIDE)
-        sold = checked(AREA, "products", partial(_products, client, settings), "docs/operations.md says what is sold.")
+        sold = checked(
+            AREA, "products", partial(_products, client, settings), "See docs/operations.md for what can be sold."
+        )
         canary = checked(AREA, "change event canary", partial(_canary, client, settings), GUIDE)
         return [login, *await asyncio.gather(*objects, prices, sold, *topics, canary)]
     finally:
@@ -77,7 +79,7 @@ async def _prices(client: SalesforceClient, settings: Settings) -> str:
 
 
 async def _products(client: SalesforceClient, settings: Settings) -> str:
-    """Every product that is meant for the portal can be sold, and has one price."""
+    """Check that every product meant for the portal can be sold, and has one price."""
     products = await _records(client, "Product2", "IsActive = true AND Portal_Catalog__c = true")
     entries = await _records(
         client,
@@ -88,7 +90,8 @@ async def _products(client: SalesforceClient, settings: Settings) -> str:
     if found:
         more = f" And {len(found) - MOST_NAMED} more." if len(found) > MOST_NAMED else ""
         raise Trouble(
-            " ".join(found[:MOST_NAMED]) + more, "Correct the products and their prices; until then they are not sold."
+            " ".join(found[:MOST_NAMED]) + more,
+            "Correct the products and their prices; until then they cannot be ordered.",
         )
     return f"{len(products)} products"
 
@@ -116,18 +119,18 @@ async def _topic(pubsub: PubSubClient, topic: str) -> str:
     except UpstreamRejected as error:
         raise Trouble("there is no such topic", f"Deploy it from deploy/salesforce ({GUIDE}, step 4).") from error
     if not allowed:
-        raise Trouble("the integration user may not follow it", f"{GUIDE}, step 3, “Records”.")
-    return "may be followed"
+        raise Trouble("the integration user may not subscribe to it", f"{GUIDE}, step 3, “Records”.")
+    return "subscription allowed"
 
 
 async def _canary(client: SalesforceClient, settings: Settings) -> str:
     account_id = settings.salesforce_canary_account_id
     if not account_id:
         raise NotTried(
-            "off: a change feed that lives and delivers nothing is not noticed. Create an account that belongs to "
-            f"nobody and set SALESFORCE_CANARY_ACCOUNT_ID to its id ({GUIDE})."
+            "off: a live change feed that delivers nothing goes unnoticed. Create an account without an owner and set "
+            f"SALESFORCE_CANARY_ACCOUNT_ID to its id ({GUIDE})."
         )
     if not await client.query(quote("SELECT Id FROM Account WHERE Id = {}", account_id)):
-        advice = "Set SALESFORCE_CANARY_ACCOUNT_ID to an account that there is, and that belongs to nobody."
+        advice = "Set SALESFORCE_CANARY_ACCOUNT_ID to an existing account without an owner."
         raise Trouble(f"there is no account {account_id}", advice)
     return f"account {account_id}, every {settings.canary_seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""WHMCS, Freebit and WHM: reachable with our credentials, and set up as our settings say."""
+"""Checks of WHMCS, Freebit and WHM: reachable with our credentials, and set up as our settings say."""
 
 from app.cli.doctor.finding import Finding, Trouble, checked
 from app.errors import UpstreamAuthFailed
@@ -11,7 +11,7 @@ from app.settings import Settings
 
 
 async def whmcs(settings: Settings) -> Finding:
-    """The API answers, and has the gateway that orders are placed with."""
+    """Check that the API answers, and has the gateway that orders are placed with."""
 
     async def look() -> str:
         client = await WhmcsClient.open(settings)
@@ -35,7 +35,7 @@ async def whmcs(settings: Settings) -> Finding:
 
 
 async def _owners_are_told(client: WhmcsClient) -> None:
-    """Roles that were made for an earlier release lack it."""
+    """Check that the API role allows GetUsers; roles made for an earlier release do not."""
     try:
         await client.page("GetUsers", "users", "user", start=0, size=1)
     except UpstreamAuthFailed as error:
@@ -46,7 +46,7 @@ async def _owners_are_told(client: WhmcsClient) -> None:
 
 
 async def freebit(settings: Settings) -> Finding:
-    """An authentication key is given out."""
+    """Check that Freebit issues an authentication key."""
 
     async def look() -> str:
         client = await FreebitClient.open(settings)
@@ -60,7 +60,7 @@ async def freebit(settings: Settings) -> Finding:
 
 
 async def whm(settings: Settings) -> Finding:
-    """The API answers to our token."""
+    """Check that the API accepts our token."""
 
     async def look() -> str:
         client = await WhmClient.open(settings)
@@ -69,11 +69,11 @@ async def whm(settings: Settings) -> Finding:
         finally:
             await client.close()
 
-    return await checked("whm", "api", look, "Check WHM_USER and WHM_TOKEN; the token may have ended.")
+    return await checked("whm", "api", look, "Check WHM_USER and WHM_TOKEN; the token may have expired.")
 
 
 async def breakers(settings: Settings) -> Finding:
-    """No upstream is left alone by the processes."""
+    """Check that every upstream's circuit breaker is closed."""
 
     async def look() -> str:
         admission = await Admission.open(settings)
@@ -82,7 +82,7 @@ async def breakers(settings: Settings) -> Finding:
         finally:
             await admission.close()
         if sentences:
-            raise Trouble(" ".join(sentences), "They are tried again by themselves; refused credentials want mending.")
+            raise Trouble(" ".join(sentences), "They are probed automatically; correct refused credentials.")
         return "calls go through to every upstream"
 
-    return await checked("upstreams", "breakers", look, "`portal lag` says more.")
+    return await checked("upstreams", "breakers", look, "Run `portal lag` for details.")

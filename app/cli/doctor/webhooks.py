@@ -1,4 +1,4 @@
-"""Webhooks of WHMCS: the way from the door to the read models, and on request the whole way from WHMCS's hook."""
+"""Checks of WHMCS's webhooks: from the endpoint to the read models, and on request the whole way from WHMCS's hook."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ GUIDE = "deploy/whmcs/README.md"
 POST_SECONDS = 10
 APPLY_SECONDS = 15
 HOOK_SECONDS = 25
-"""Longer than cron's sender pauses between two looks; its first start after an installation may take a minute more."""
+"""Longer than the sender's interval; its first start after an installation may take a minute more."""
 LOOK_SECONDS = 0.1
 
 _LINKED = "SELECT whmcs_client_id FROM portal.id_mappings ORDER BY linked_at LIMIT 1"
@@ -39,7 +39,7 @@ SELECT true FROM ingest.inbox WHERE source = 'whmcs' AND origin = 'webhook' AND 
 
 
 async def door(settings: Settings) -> Finding:
-    """The API takes a signed webhook at its public address, and refuses one signed with another secret."""
+    """Check that the API accepts a signed webhook at its public address, and refuses one signed with another secret."""
 
     async def knock() -> str:
         notice = _notice("check", "")
@@ -48,14 +48,14 @@ async def door(settings: Settings) -> Finding:
             raise Trouble(f"{_url(settings)} answered {status} to a signed webhook", _why(status))
         if (forged := await _post(settings, notice, token_hex(16))) != 401:
             raise Trouble(f"{_url(settings)} answered {forged} to a forged webhook", _why(forged))
-        return f"{_url(settings)} takes what is signed and nothing else"
+        return f"{_url(settings)} accepts signed webhooks only"
 
-    advice = "Is `portal api` running, and does PUBLIC_URL lead to it from here?"
+    advice = "Check that `portal api` is running and that PUBLIC_URL leads to it from here."
     return await checked(AREA, "door", knock, advice)
 
 
 async def worker(settings: Settings) -> Finding:
-    """A webhook about a linked client is applied: door, inbox, worker, WHMCS and back."""
+    """Check that a webhook about a linked client is applied: endpoint, inbox, worker, WHMCS and back."""
 
     async def follow() -> str:
         connection = await asyncpg.connect(settings.database_url, timeout=POST_SECONDS)
@@ -75,16 +75,16 @@ async def worker(settings: Settings) -> Finding:
         if not settled:
             raise Trouble(
                 f"accepted, but not applied within {APPLY_SECONDS} seconds",
-                "Is `portal worker` running? `portal lag` and `portal dead-letters` say what waits.",
+                "Check that `portal worker` is running. `portal lag` and `portal dead-letters` show what waits.",
             )
         return f"applied {(time.monotonic() - started) * 1000:.0f} ms after it was sent"
 
-    advice = "Is `portal api` running, and does DATABASE_URL name its database?"
+    advice = "Check that `portal api` is running and that DATABASE_URL names its database."
     return await checked(AREA, "worker", follow, advice)
 
 
 async def hook(settings: Settings, whmcs_client_id: str | None) -> Finding:
-    """WHMCS saves a client unchanged, and its hook file's notice arrives."""
+    """Have WHMCS save a client unchanged, and check that its hook file's webhook arrives."""
 
     async def round_trip() -> str:
         if whmcs_client_id is None:
@@ -110,20 +110,20 @@ async def hook(settings: Settings, whmcs_client_id: str | None) -> Finding:
 
 
 async def canary(settings: Settings) -> Finding:
-    """Whether somebody would notice that WHMCS's webhooks stopped."""
+    """Check that the loss of WHMCS's webhooks would be noticed."""
 
     async def look() -> str:
         client_id = settings.whmcs_canary_client_id
         if not client_id:
             raise NotTried(
-                "off: that webhooks stopped is noticed only when a comparison finds a change. Create a client that "
-                f"belongs to nobody and set WHMCS_CANARY_CLIENT_ID to its id ({GUIDE})."
+                "off: missing webhooks are noticed only when a comparison finds a change. Create a client without an "
+                f"owner and set WHMCS_CANARY_CLIENT_ID to its id ({GUIDE})."
             )
         whmcs = await WhmcsClient.open(settings)
         try:
             await whmcs.client(client_id)
         except UpstreamNotFound as error:
-            advice = "Set WHMCS_CANARY_CLIENT_ID to a client that there is, and that belongs to nobody."
+            advice = "Set WHMCS_CANARY_CLIENT_ID to an existing client without an owner."
             raise Trouble(f"there is no client {client_id}", advice) from error
         finally:
             await whmcs.close()
@@ -158,14 +158,14 @@ def _url(settings: Settings) -> str:
 def _why(status: int) -> str:
     return {
         401: "The API runs with other WHMCS_WEBHOOK_SECRETS, or its clock is wrong. Restart it with these settings.",
-        403: "WEBHOOK_NETWORKS does not let this machine in; run this from WHMCS's side, or add it.",
-        404: "PUBLIC_URL leads elsewhere.",
-        503: "The inbox is full. `portal lag` says what waits.",
+        403: "WEBHOOK_NETWORKS does not include this machine; run this from WHMCS's side, or add it.",
+        404: "PUBLIC_URL leads elsewhere; correct it.",
+        503: "The inbox is full. Run `portal lag` to see what waits.",
     }.get(status, "Something in front of the API answers instead of it. Check PUBLIC_URL and the proxy.")
 
 
 async def _until(look: Callable[[], Any], seconds: float) -> bool:
-    """Look again and again until it is true."""
+    """Poll until it is true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if await look():

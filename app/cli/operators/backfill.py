@@ -1,4 +1,4 @@
-"""`portal backfill`: fill the mirror from the upstreams."""
+"""`portal backfill`: fills the mirror from the upstreams."""
 
 import json
 import sys
@@ -17,15 +17,17 @@ from app.resources import Resources
 
 @click.command()
 @click.argument("source", type=click.Choice(["salesforce", "whmcs", "all"]), default="all")
-@click.option("--object", "objects", multiple=True, type=click.Choice(OBJECTS), help="Only these Salesforce objects.")
-@click.option("--rate", default=0.0, help="Calls a second to the upstreams at most; 0 for no limit of ours.")
-@click.option("--restart", is_flag=True, help="From the beginning, even if a run was stopped in the middle.")
+@click.option(
+    "--object", "objects", multiple=True, type=click.Choice(OBJECTS), help="Read only these Salesforce objects."
+)
+@click.option("--rate", default=0.0, help="Limit calls per second to the upstreams; 0: no limit of ours.")
+@click.option("--restart", is_flag=True, help="Start from the beginning, even if a run was interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def backfill(source: str, objects: tuple[str, ...], rate: float, restart: bool, as_json: bool) -> None:
     """Read every record of the upstreams into the mirror, linked customers first.
 
-    Runs beside live changes and never overwrites a newer one. Stop it with Ctrl-C: the same command goes on where it
-    was. The workers must be running, because they apply what is read.
+    Runs during live changes and never overwrites a newer one. Stop it with Ctrl-C; the same command resumes. The
+    workers must be running, because they apply what is read.
     """
     started = time.monotonic()
     failed: dict[str, str] = {}
@@ -53,9 +55,9 @@ def backfill(source: str, objects: tuple[str, ...], rate: float, restart: bool, 
     else:
         _tell(done, seconds, whole=not failed)
     for name, error in failed.items():
-        click.echo(f"portal: not everything of {name} was read: {error}", err=True)
+        click.echo(f"portal: {name} was not read completely: {error}", err=True)
     if failed:
-        click.echo("portal: mend that (`portal doctor` helps); the same command goes on where this was.", err=True)
+        click.echo("portal: fix that (`portal doctor` helps), then run the same command again to resume.", err=True)
         sys.exit(1)
 
 

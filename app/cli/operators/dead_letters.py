@@ -1,4 +1,4 @@
-"""`portal dead-letters`: what could not be applied, why, and what to do with it."""
+"""`portal dead-letters`: changes that could not be applied, why, and what to do about them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,10 +23,10 @@ from app.resources import Resources
 @click.pass_context
 @AS_JSON
 def dead_letters(context: click.Context, as_json: bool) -> None:
-    """Changes that kept failing, and the records parked behind them. Without a command: list.
+    """List changes that kept failing, and the records parked behind them; or run a subcommand.
 
     A change that fails five times parks its record: its later changes wait, every other record moves on. A newer whole
-    record heals it by itself, so mend the cause where the record is kept, then `retry`; or `discard` what can never be
+    record heals it, so fix the cause where the record is kept, then `retry`; or `discard` a change that can never be
     applied.
     """
     if context.invoked_subcommand is None:
@@ -34,11 +34,11 @@ def dead_letters(context: click.Context, as_json: bool) -> None:
 
 
 @dead_letters.command("list")
-@click.option("--resolved", is_flag=True, help="Those that were retried, discarded or superseded, newest first.")
+@click.option("--resolved", is_flag=True, help="List resolved ones (retried, discarded or superseded), newest first.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, letters.MOST))
 @AS_JSON
 def list_letters(resolved: bool = False, limit: int = 100, as_json: bool = False) -> None:
-    """What is parked, oldest first, and whose answers it holds back."""
+    """List parked changes, oldest first, and the number of accounts held back."""
 
     async def work(resources: Resources) -> tuple[list[DeadLetter], list[ParkedAccount]]:
         found = await letters.listed(resources.pool, resolved=resolved, limit=limit)
@@ -51,30 +51,30 @@ def list_letters(resolved: bool = False, limit: int = 100, as_json: bool = False
         click.echo("No dead letters." if not resolved else "None were resolved.")
     else:
         Console().print(_table(found))
-        click.echo(f"Accounts held back: {len(accounts)}. `portal dead-letters show ID` tells more.")
+        click.echo(f"Accounts held back: {len(accounts)}. `portal dead-letters show ID` has the details.")
 
 
 @dead_letters.command()
 @click.argument("letter_id", type=int)
-@click.option("--reveal", is_flag=True, help="Show personal data too; that is written into the audit log.")
+@click.option("--reveal", is_flag=True, help="Show personal data too; recorded in the audit log.")
 @AS_JSON
 def show(letter_id: int, reveal: bool, as_json: bool) -> None:
-    """One dead letter: the error, its stack, what the change said."""
+    """Show one dead letter: the error, its stack, and the change."""
     found = operate(lambda r: letters.one(r.pool, letter_id, operator(), reveal=reveal))
     _print_json(found) if as_json else _show(found)
 
 
 @dead_letters.command()
 @click.argument("ids", type=int, nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Every open dead letter.")
+@click.option("--all", "every", is_flag=True, help="Retry every open dead letter.")
 @click.option(
-    "--wait", "wait_seconds", default=5.0, show_default=True, help="Seconds to wait for the upstream's answer."
+    "--wait", "wait_seconds", default=5.0, show_default=True, help="Wait this many seconds for the upstream's answer."
 )
 @AS_JSON
 def retry(ids: Sequence[int], every: bool, wait_seconds: float, as_json: bool) -> None:
-    """Read the records again upstream, and try all that is parked of them at once and with fresh attempts."""
+    """Re-read the records upstream, and retry all their parked changes at once with fresh attempts."""
     if bool(ids) == every:
-        raise click.UsageError("Name the dead letters to retry, or say --all.")
+        raise click.UsageError("Name the dead letters to retry, or pass --all.")
 
     async def work(resources: Resources) -> tuple[Resolved, bool]:
         chosen = await letters.open_ids(resources.pool) if every else ids
@@ -85,17 +85,17 @@ def retry(ids: Sequence[int], every: bool, wait_seconds: float, as_json: bool) -
     _tell(done, "retried", as_json, read_again=read)
     if not read and not as_json:
         click.echo(
-            "Not read again yet: no worker is running, or the upstream is away (`portal lag` tells). The wish stays: "
+            "Not re-read yet: no worker is running, or the upstream is away (see `portal lag`). The request is kept: "
             "the record heals once the upstream answers."
         )
 
 
 @dead_letters.command()
 @click.argument("ids", type=int, nargs=-1, required=True)
-@click.option("--reason", required=True, help="Why it may be lost; kept in the audit log.")
+@click.option("--reason", required=True, help="State why it may be lost; recorded in the audit log.")
 @AS_JSON
 def discard(ids: Sequence[int], reason: str, as_json: bool) -> None:
-    """Give up for good all that is parked of these records; later changes move on, and the records are read again."""
+    """Discard all parked changes of these records permanently; later changes move on, and the records are re-read."""
     done = operate(lambda r: resolve.discard(r.pool, r.inbox.wake, ids, operator(), reason))
     _tell(done, "discarded", as_json)
 
@@ -107,7 +107,7 @@ def _tell(done: Resolved, what: str, as_json: bool, **more: bool) -> None:
     named = ", ".join(map(str, done.ids))
     click.echo(f"{len(done.ids)} {what}{': ' + named if named else ''}.")
     if done.already:
-        click.echo(f"Resolved before, left as they are: {', '.join(map(str, done.already))}.")
+        click.echo(f"Already resolved, left unchanged: {', '.join(map(str, done.already))}.")
 
 
 def _print_json(answer: Any) -> None:
@@ -142,4 +142,4 @@ def _show(letter: DeadLetter) -> None:
             console.print(heading)
             console.print(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
     if not letter.resolution:
-        console.print(f"\nMend the cause, then `portal dead-letters retry {letter.id}`.")
+        console.print(f"\nFix the cause, then run `portal dead-letters retry {letter.id}`.")

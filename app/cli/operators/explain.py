@@ -1,4 +1,4 @@
-"""`portal explain`: why a read model shows what it shows."""
+"""`portal explain`: shows why a read model contains what it contains."""
 
 import json
 
@@ -22,10 +22,12 @@ RESOURCES = tuple(module.__name__.rsplit(".", 1)[1] for module in SLICES)
 @click.command()
 @click.argument("resource", type=click.Choice(RESOURCES), metavar="RESOURCE")
 @click.argument("item_id", metavar="ID")
-@click.option("--entries", default=MOST_ENTRIES, show_default=True, help="How many of the newest to show per record.")
+@click.option(
+    "--entries", default=MOST_ENTRIES, show_default=True, help="Show this many of the newest changes per record."
+)
 @AS_JSON
 def explain(resource: str, item_id: str, entries: int, as_json: bool) -> None:
-    """Which records and changes made the row of RESOURCE under the upstream ID, in order, and what is odd about it.
+    """Show the records and changes behind the row of RESOURCE with the upstream ID, in order, and anything unusual.
 
     \b
     orders           Salesforce order id          invoices         WHMCS invoice id
@@ -47,7 +49,7 @@ def explain(resource: str, item_id: str, entries: int, as_json: bool) -> None:
 
 
 def tree(found: Explanation) -> Tree:
-    """The explanation as a person reads it: remarks first, then the row, then what it was made of."""
+    """Render the explanation: remarks first, then the row, then its sources."""
     owner = f", owner {found.owner_id}" if found.owner_id else ""
     account = f", account {found.account_id}" if found.account_id else ""
     top = Tree(f"[bold]{escape(f'{found.resource} {found.item_id}')}[/bold]{escape(owner + account)}")

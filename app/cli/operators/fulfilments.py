@@ -1,4 +1,4 @@
-"""`portal fulfilments`: the provisioning queue, and what staff decide about it."""
+"""`portal fulfilments`: the provisioning queue, and decisions about it."""
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -9,34 +9,35 @@ from rich.table import Table
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
 from app.commands.fulfilment import decide, overview
-from app.commands.fulfilment.overview import Fulfilment, FulfilmentStory
+from app.commands.fulfilment.overview import Fulfilment
+from app.commands.fulfilment.overview import FulfilmentDetail as FulfilmentStory
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 @AS_JSON
 def fulfilments(context: click.Context, as_json: bool) -> None:
-    """Orders on their way from approval to activated service. Without a command: those that are not over.
+    """List orders between approval and activation; or run a subcommand.
 
-    A paused order goes on by itself once its cause is gone; a failed one needs staff: mend the cause, then `retry`, or
-    `cancel` it. An order that is done is listed while something of its provisioning template is not set up; `retry` has
-    that tried again, `skip` leaves it.
+    A paused order resumes once its cause is gone; a failed one needs a decision: fix the cause, then `retry`, or
+    `cancel` it. A finished order is listed while part of its provisioning template is not set up; `retry` tries that
+    again, `skip` leaves it.
     """
     if context.invoked_subcommand is None:
         context.invoke(list_fulfilments, as_json=as_json)
 
 
 @fulfilments.command("list")
-@click.option("--state", type=click.Choice(overview.STATES), help="Only these, the latest first.")
+@click.option("--state", type=click.Choice(overview.STATES), help="List only orders in this state, latest first.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, overview.MOST))
 @AS_JSON
 def list_fulfilments(state: str | None = None, limit: int = 100, as_json: bool = False) -> None:
-    """Step, attempt, age and error of each order, the oldest first."""
+    """List step, attempt, age and error of each order, oldest first."""
     found = operate(lambda r: overview.listed(r.pool, state, limit))
     if as_json:
         print_json({"fulfilments": found})
     elif not found:
-        click.echo("Nothing is waiting to be fulfilled." if state is None else f"None are {state}.")
+        click.echo("Nothing is waiting to be fulfilled." if state is None else f"No order is {state}.")
     else:
         Console().print(_table(found))
 
@@ -45,34 +46,36 @@ def list_fulfilments(state: str | None = None, limit: int = 100, as_json: bool =
 @click.argument("order_id")
 @AS_JSON
 def show(order_id: str, as_json: bool) -> None:
-    """Everything that was tried for an order."""
+    """Show every attempt for an order."""
     _tell(operate(lambda r: overview.one(r.pool, order_id)), as_json)
 
 
 @fulfilments.command()
 @click.argument("order_id")
-@click.option("--force", is_flag=True, help="Go on without a payment method on file.")
+@click.option("--force", is_flag=True, help="Continue without a payment method on file.")
 @AS_JSON
 def retry(order_id: str, force: bool, as_json: bool) -> None:
-    """Try again at once, with fresh attempts; what is done stays done."""
+    """Retry at once, with fresh attempts; finished steps are not repeated."""
     _tell(operate(lambda r: decide.retry(r.context, operator(), order_id, force=force)), as_json)
 
 
 @fulfilments.command()
 @click.argument("order_id")
-@click.option("--reason", required=True, help="It stands in the audit log and on the order in Salesforce.")
+@click.option(
+    "--reason", required=True, help="State the reason; recorded in the audit log and on the order in Salesforce."
+)
 @AS_JSON
 def cancel(order_id: str, reason: str, as_json: bool) -> None:
-    """Undo what was done upstream and cancel the order. Not once Freebit was asked for a line."""
+    """Undo what was done upstream and cancel the order. Impossible once a line was requested from Freebit."""
     _tell(operate(lambda r: decide.cancel(r.context, operator(), order_id, reason)), as_json)
 
 
 @fulfilments.command()
 @click.argument("order_id")
-@click.option("--reason", required=True, help="It stands in the audit log.")
+@click.option("--reason", required=True, help="State the reason; recorded in the audit log.")
 @AS_JSON
 def skip(order_id: str, reason: str, as_json: bool) -> None:
-    """Leave what failed or waits after activation as it is."""
+    """Leave failed or waiting steps after activation undone."""
     _tell(operate(lambda r: decide.skip(r.context, operator(), order_id, reason)), as_json)
 
 

@@ -1,4 +1,4 @@
-"""`portal invite`: codes to be printed in letters, with which customers sign up."""
+"""`portal invite`: codes for letters, with which customers sign up."""
 
 import click
 
@@ -9,13 +9,15 @@ from app.commands.identity.enrolment import invitations
 
 @click.command()
 @click.argument("customer_numbers", nargs=-1, required=True)
-@click.option("--days", type=click.IntRange(1, 365), default=60, show_default=True, help="How long a code is good.")
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=60, show_default=True, help="Set how many days a code is valid."
+)
 @AS_JSON
 def invite(customer_numbers: tuple[str, ...], days: int, as_json: bool) -> None:
-    """Make a code for each customer number, to be printed in a letter. It is shown here and never again.
+    """Create a code for each customer number, to be printed in a letter. It is shown here once and never again.
 
-    It is good for one sign-up, and an earlier code of the same number is good no more. With SIGN_UP_PROOF=letter it is
-    the only way to sign up; otherwise it helps where no mailbox is on file.
+    It is valid for one sign-up, and replaces an earlier code of the same number. With SIGN_UP_PROOF=letter it is the
+    only way to sign up; otherwise it is for customers without a mailbox on file.
     """
 
     by = operator()
@@ -24,4 +26,4 @@ def invite(customer_numbers: tuple[str, ...], days: int, as_json: bool) -> None:
         print_json({"invitations": made})
         return
     for each in made:
-        click.echo(f"{each.customer_number}\t{each.code}\tgood until {each.expires_at:%Y-%m-%d}")
+        click.echo(f"{each.customer_number}\t{each.code}\tvalid until {each.expires_at:%Y-%m-%d}")

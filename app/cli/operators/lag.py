@@ -1,4 +1,4 @@
-"""`portal lag`: how far behind the portal is, in time and in count."""
+"""`portal lag`: shows how far behind the portal is, in time and in count."""
 
 import asyncio
 from datetime import timedelta
@@ -24,7 +24,7 @@ REDIS_SECONDS = 2.0
 
 
 class Lag(Struct, frozen=True, kw_only=True):
-    """One look. `status` is `ok` or `degraded`, and `concerns` says why."""
+    """One measurement. `status` is `ok` or `degraded`, and `concerns` says why."""
 
     status: str
     concerns: list[str]
@@ -34,13 +34,20 @@ class Lag(Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Look again every two seconds until Ctrl-C.")
-@click.option("--minutes", default=15, show_default=True, type=click.IntRange(1, 1440), help="Window of the latencies.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (one a line with --watch).")
+@click.option("--watch", is_flag=True, help="Repeat every two seconds until Ctrl-C.")
+@click.option(
+    "--minutes",
+    default=15,
+    show_default=True,
+    type=click.IntRange(1, 1440),
+    help="Measure latencies over this many minutes.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (one per line with --watch).")
 def lag(watch: bool, minutes: int, as_json: bool) -> None:
-    """How far behind the read models are: feeds, inbox, latencies, dead letters, notices, canary.
+    """Show how far behind the read models are: feeds, inbox, latencies, dead letters, notices, canary.
 
-    A feed that is dead or was never heard shows as such and makes the status `degraded`; it never looks like zero lag.
+    A feed that is dead or never answered is shown as such and makes the status `degraded`; it never looks like zero
+    lag.
     """
     window = timedelta(minutes=minutes)
 
@@ -82,13 +89,15 @@ async def _of_redis(resources: Resources) -> list[str]:
             await resources.redis.ping()  # type: ignore[misc]
     except (RedisError, OSError, TimeoutError) as error:
         reason = type(error).__name__
-        return [f"Redis does not answer ({reason}): everything goes on, slower. Is it up, and is REDIS_URL right?"]
+        return [f"Redis does not answer ({reason}): the portal runs on, slower. Start it, and check REDIS_URL."]
     return []
 
 
 def _shown(found: Lag, minutes: int) -> Group:
     m = found.measures
-    counts = f"dead letters {m.dead_letters.count} · not told {m.notices_untold.count} · fan-outs {m.fanouts.count}"
+    counts = (
+        f"dead letters {m.dead_letters.count} · pending notices {m.notices_untold.count} · fan-outs {m.fanouts.count}"
+    )
     return Group(
         f"{m.at:%Y-%m-%d %H:%M:%S} UTC   [bold]{found.status}[/bold]   {counts}",
         *(f"[yellow]![/yellow] {escape(sentence)}" for sentence in found.concerns),

@@ -18,7 +18,7 @@ from app.personal_data.subject import Subject
 from app.personal_data.upstream import CLOSE_STEP, UPSTREAM_STEPS
 from app.resources import Resources
 
-BY_HAND = """Left to do by hand, because it is not ours:
+BY_HAND = """Delete by hand what the portal does not control:
   WHMCS       client {0.whmcs_client_id}: {1}the login (user) of the same address; tickets, e-mails, contacts
   Salesforce  account {0.salesforce_account_id}: {2}addresses on orders; cases, contacts, files
   backups     of our database: they hold the data until they are overwritten"""
@@ -28,10 +28,13 @@ CLOSED = "still open (--upstream --close closes it); "
 
 @click.command("export-customer")
 @click.argument("email")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The archive to write.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the archive to this file.")
 @AS_JSON
 def export_customer(email: str, output: Path | None, as_json: bool) -> None:
-    """Everything the portal holds of the customer who logs in with EMAIL, as one zip of JSON files. It is audited."""
+    """Export everything the portal stores about the customer who logs in with EMAIL to one zip of JSON files.
+
+    Recorded in the audit log.
+    """
 
     async def work(resources: Resources) -> tuple[Path, dict[str, int]]:
         found = await subjects.find(resources.pool, email)
@@ -48,18 +51,20 @@ def export_customer(email: str, output: Path | None, as_json: bool) -> None:
 
 @click.command("erase-customer")
 @click.argument("email")
-@click.option("--upstream", is_flag=True, help="Also write over name and address in WHMCS and Salesforce.")
-@click.option("--close", is_flag=True, help="With --upstream: close the WHMCS client, its open invoices and services.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--upstream", is_flag=True, help="Also overwrite name and address in WHMCS and Salesforce.")
+@click.option(
+    "--close", is_flag=True, help="With --upstream: close the WHMCS client with its open invoices and services."
+)
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 @AS_JSON
 def erase_customer(email: str, upstream: bool, close: bool, yes: bool, as_json: bool) -> None:
-    """Erase the personal data of the customer who logs in with EMAIL, everywhere in the portal and for good.
+    """Erase the personal data of the customer who logs in with EMAIL, everywhere in the portal and permanently.
 
     Amounts, dates and states of invoices and orders stay. Nothing that WHMCS or Salesforce send later brings the data
-    back. A run that was stopped goes on when asked again. It is audited.
+    back. A run that was interrupted resumes when repeated. Recorded in the audit log.
     """
     if close and not upstream:
-        raise click.UsageError("--close is done upstream: add --upstream.")
+        raise click.UsageError("--close acts upstream: add --upstream.")
     steps = {**(UPSTREAM_STEPS if upstream else {}), **(CLOSE_STEP if close else {})}
     if not yes:
         where = "here, in WHMCS and in Salesforce" if upstream else "here"

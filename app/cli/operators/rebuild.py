@@ -1,4 +1,4 @@
-"""`portal rebuild`: read models anew from the mirror, while they serve."""
+"""`portal rebuild`: rebuilds read models from the mirror, while the old ones serve."""
 
 import json
 import sys
@@ -29,23 +29,23 @@ RebuildReport = dict[str, Any]
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--all", "every", is_flag=True, help="Every read model, one after the other.")
-@click.option("--account", type=click.UUID, help="Only this portal account, in place, in seconds.")
+@click.option("--all", "every", is_flag=True, help="Rebuild every read model, one after the other.")
+@click.option("--account", type=click.UUID, help="Rebuild only this portal account, in place, within seconds.")
 @click.option("--diff", is_flag=True, help="Show what would change, and do not swap.")
 @click.option(
-    "--threshold", default=rebuilding.THRESHOLD, show_default=True, help="Share of rows that may go or change."
+    "--threshold", default=rebuilding.THRESHOLD, show_default=True, help="Accept this share of removed or changed rows."
 )
 @click.option(
-    "--share", default=0.3, show_default=True, type=click.FloatRange(0.01, 1), help="Part of the time to work."
+    "--share", default=0.3, show_default=True, type=click.FloatRange(0.01, 1), help="Work for this share of the time."
 )
-@click.option("--rollback", is_flag=True, help="Let the generation before serve again; it was fed all the time.")
+@click.option("--rollback", is_flag=True, help="Serve the previous generation again; it was kept up to date.")
 @click.option("--drop", type=int, help="Drop this generation, which does not serve.")
 @AS_JSON
 def rebuild(name: str | None, every: bool, account: UUID | None, as_json: bool, **options: Any) -> None:
-    """Rebuild read model NAME from the mirror, beside the one that serves, then swap.
+    """Rebuild read model NAME from the mirror, next to the one that serves, then swap.
 
-    No upstream is asked, readers notice nothing, and the old generation is fed on for a day, so that --rollback is one
-    call. A rebuild that was stopped goes on where it was. Without NAME: which generations there are.
+    No upstream is called, readers are not affected, and the old generation is kept up to date for a day, so that
+    --rollback is one call. An interrupted rebuild resumes. Without NAME, list the generations.
     """
 
     async def work(resources: Resources) -> RebuildReport:
@@ -55,7 +55,7 @@ def rebuild(name: str | None, every: bool, account: UUID | None, as_json: bool, 
         if not name and not every:
             return await _list(resources)
         if name and name not in named:
-            raise click.UsageError(f"There is no read model {name!r}. There are: {', '.join(named)}.")
+            raise click.UsageError(f"There is no read model {name!r}. Choose one of: {', '.join(named)}.")
         if options["rollback"] and name:
             number = await rebuilding.rollback(resources.pool, with_previous(resources.settings), name)
             return {"slice": name, "serving": number}
@@ -141,8 +141,8 @@ def _show(answer: RebuildReport) -> None:
                 console.print(f"    {column}: {before!r} → {after!r}", markup=False)
         if each["refusal"] and "differences" not in each:
             console.print(
-                f"  Not swapped: {each['refusal']}. Look with --diff; swap all the same with --threshold 1; "
-                f"or give it up with --drop {each['generation']}."
+                f"  Not swapped: {each['refusal']}. Inspect with --diff; swap anyway with --threshold 1; "
+                f"or discard it with --drop {each['generation']}."
             )
     if "rebuilt" not in answer and "generations" not in answer:
         console.print(", ".join(f"{name} {value}" for name, value in answer.items()))

@@ -1,4 +1,4 @@
-"""`portal reconcile`: find what no event announced."""
+"""`portal reconcile`: finds changes that no event announced."""
 
 import json
 import sys
@@ -24,14 +24,15 @@ from app.resources import Resources
 
 @click.command()
 @click.argument("source", type=click.Choice(["salesforce", "whmcs", "all"]), default="all")
-@click.option("--since", type=click.DateTime(), help="UTC; instead of where the last run left off.")
-@click.option("--clients", default=20, show_default=True, help="WHMCS customers to read, longest unread first.")
-@click.option("--account", type=click.UUID, help="Only what this portal account has in WHMCS.")
+@click.option("--since", type=click.DateTime(), help="Start at this time (UTC) instead of where the last run ended.")
+@click.option("--clients", default=20, show_default=True, help="Read this many WHMCS customers, longest unread first.")
+@click.option("--account", type=click.UUID, help="Compare only this portal account's data in WHMCS.")
 @AS_JSON
 def reconcile(source: str, since: datetime | None, clients: int, account: UUID | None, as_json: bool) -> None:
-    """Compare the upstreams with the mirror and heal what differs, through the inbox.
+    """Compare the upstreams with the mirror and heal differences, through the inbox.
 
-    The workers do this by themselves every RECONCILE_SECONDS; drift is what was found, of what was looked at.
+    The workers do this themselves every RECONCILE_SECONDS. Drift is the number of differences among the records
+    checked.
     """
 
     async def work(resources: Resources) -> list[ObjectTally]:
@@ -69,7 +70,7 @@ def _say_what_to_do(failed: Sequence[ObjectTally]) -> None:
             f"portal: {each.failed} of {each.source} {each.object} could not be compared: {each.error}", err=True
         )
     click.echo(
-        "portal: everything else was compared. The log names each of them (reconcile_failed). Mend what the upstream "
+        "portal: everything else was compared. The log names each of them (reconcile_failed). Fix the upstream's "
         "answers, see `portal doctor` and `portal dead-letters`, then run this again.",
         err=True,
     )

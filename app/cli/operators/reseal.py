@@ -12,11 +12,11 @@ from app.commands.identity import reseal as command
 @click.command()
 @AS_JSON
 def reseal(as_json: bool) -> None:
-    """Seal stored secrets again under PORTAL_SECRET, with PORTAL_SECRET_PREVIOUS set to the secret before.
+    """Re-encrypt stored secrets under PORTAL_SECRET, with PORTAL_SECRET_PREVIOUS set to the old secret.
 
-    Once it says that nothing is unreadable, and 24 hours after the change, PORTAL_SECRET_PREVIOUS may be removed. Exit
-    status 1 when something can be read with neither secret: those users set their second factor up anew
-    (`portal forget-second-factor`).
+    Once it reports that nothing is unreadable, and 24 hours after the change, remove PORTAL_SECRET_PREVIOUS. Exit
+    status 1 if something can be read with neither secret: those users must set up their second factor again (`portal
+    forget-second-factor`).
     """
     found = operate(lambda r: command.reseal(r.pool, r.settings.keyring, operator()))
     if as_json:

@@ -1,4 +1,4 @@
-"""`portal services`: what staff do to a running service, and the changes of plan under way."""
+"""`portal services`: staff's actions on a running service, and changes of plan in progress."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,9 +18,9 @@ from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
-from app.commands.subscriptions.service import noted
+from app.commands.subscriptions.service import find_any
 from app.commands.subscriptions.staff_view import ServiceView
-from app.commands.subscriptions.staff_view import story as story_of
+from app.commands.subscriptions.staff_view import view_of as story_of
 from app.commands.subscriptions.usage import usage_of
 from app.inputs import numbers
 from app.inputs.rule import Unfit
@@ -32,9 +32,9 @@ MOST = 500
 
 @click.group()
 def services() -> None:
-    """Running services: suspended, switched on again, ended, given the plan that is billed.
+    """Show, suspend, resume or end running services, and apply the billed plan.
 
-    SUBSCRIPTION_ID is WHMCS's id of the service. Each command looks first and may be repeated.
+    SUBSCRIPTION_ID is WHMCS's id of the service. Each command checks first and may be repeated.
     """
 
 
@@ -42,27 +42,31 @@ def services() -> None:
 @SUBSCRIPTION
 @AS_JSON
 def show(subscription_id: str, as_json: bool) -> None:
-    """Whose a service is, how it is, every change of plan, and those planned."""
+    """Show a service's owner and state, and its past, pending and scheduled changes of plan."""
     _decide(lambda ctx, by: story_of(ctx, subscription_id), as_json)
 
 
 @services.command()
 @SUBSCRIPTION
 def usage(subscription_id: str) -> None:
-    """What it uses, asked of Freebit or WHM now; JSON."""
+    """Show its usage, read from Freebit or WHM now, as JSON."""
 
     async def ask(r: Resources) -> Any:
-        return await usage_of(r.context, await noted(r.context, subscription_id))
+        return await usage_of(r.context, await find_any(r.context, subscription_id))
 
     print_json(operate(ask))
 
 
 @services.command()
 @SUBSCRIPTION
-@click.option("--reason", required=True, help="With `overdue` or `payment` in it, the customer is told of the invoice.")
+@click.option(
+    "--reason",
+    required=True,
+    help="State the reason; with `overdue` or `payment` in it, the customer is referred to the invoice.",
+)
 @AS_JSON
 def suspend(subscription_id: str, reason: str, as_json: bool) -> None:
-    """Stop web hosting, on the server and in billing; nothing is lost."""
+    """Suspend web hosting, on the server and in billing; nothing is deleted."""
     _decide(lambda ctx, by: suspension.suspend(ctx, by, subscription_id, reason), as_json)
 
 
@@ -70,19 +74,19 @@ def suspend(subscription_id: str, reason: str, as_json: bool) -> None:
 @SUBSCRIPTION
 @AS_JSON
 def unsuspend(subscription_id: str, as_json: bool) -> None:
-    """Switch suspended web hosting on again."""
+    """Resume suspended web hosting."""
     _decide(lambda ctx, by: suspension.unsuspend(ctx, by, subscription_id), as_json)
 
 
 @services.command()
 @SUBSCRIPTION
-@click.option("--reason", required=True, help="It stands in the audit log.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", required=True, help="State the reason; recorded in the audit log.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 @AS_JSON
 def terminate(subscription_id: str, reason: str, yes: bool, as_json: bool) -> None:
-    """End a service for good: its number, or everything in its account, is lost."""
+    """End a service permanently: its number, or everything in its account, is lost."""
     if not yes:
-        click.confirm(f"What service {subscription_id} holds will be lost. End it?", abort=True)
+        click.confirm(f"Everything in service {subscription_id} will be lost. End it?", abort=True)
     _decide(lambda ctx, by: staff.terminate(ctx, by, subscription_id, reason), as_json)
 
 
@@ -90,13 +94,13 @@ def terminate(subscription_id: str, reason: str, yes: bool, as_json: bool) -> No
 @SUBSCRIPTION
 @AS_JSON
 def sync_plan(subscription_id: str, as_json: bool) -> None:
-    """Give the line or account the plan that WHMCS bills."""
+    """Apply the plan that WHMCS bills to the line or account."""
     _decide(lambda ctx, by: staff.sync_plan(ctx, by, subscription_id), as_json)
 
 
 @services.command()
 @SUBSCRIPTION
-@click.option("--eid", required=True, help="The other phone's EID, 32 digits.")
+@click.option("--eid", required=True, help="Issue it for the phone with this EID, 32 digits.")
 @AS_JSON
 def reissue(subscription_id: str, eid: str, as_json: bool) -> None:
     """Issue an eSIM for another phone."""
@@ -108,11 +112,11 @@ def reissue(subscription_id: str, eid: str, as_json: bool) -> None:
 
 
 @services.command("plan-changes")
-@click.option("--retry", type=click.UUID, help="Try this one again, once the cause is mended.")
+@click.option("--retry", type=click.UUID, help="Retry this change, once its cause is fixed.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, MOST))
 @AS_JSON
 def plan_changes(retry: UUID | None, limit: int, as_json: bool) -> None:
-    """Changes of plan under way and those that failed, the oldest first."""
+    """List changes of plan in progress and failed ones, oldest first."""
     if retry is not None:
         found = [operate(lambda r: staff.retry(r.context, operator(), retry))]
     else:
@@ -120,7 +124,7 @@ def plan_changes(retry: UUID | None, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"plan_changes": found})
     elif not found:
-        click.echo("No change of plan is under way.")
+        click.echo("No change of plan is in progress.")
     else:
         Console().print(_table(found))
 
@@ -129,12 +133,12 @@ def plan_changes(retry: UUID | None, limit: int, as_json: bool) -> None:
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, MOST))
 @AS_JSON
 def scheduled_changes(limit: int, as_json: bool) -> None:
-    """Changes of plan for days to come: those refused in the last 30 days, then those that wait."""
+    """List future-dated changes of plan: those refused in the last 30 days, then those that wait."""
     found = operate(lambda r: scheduled_lists.listed(r.pool, limit))
     if as_json:
         print_json({"scheduled_changes": found})
     elif not found:
-        click.echo("No change of plan is planned.")
+        click.echo("No change of plan is scheduled.")
     else:
         Console().print(_scheduled(found))
 

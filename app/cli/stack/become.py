@@ -14,11 +14,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def become(parent: int, signal_number: int, user: str, argv: list[str]) -> None:
-    """Replace this process. The user comes first: a change of user takes the kernel's promise back."""
+    """Replace this process. The user is changed first: a change of user would reset the death signal."""
     if user:
         entry = pwd.getpwnam(user)
         os.setgroups([])
-        os.setgid(entry.pw_gid)  # with root's it would be kept out where others may pass
+        os.setgid(entry.pw_gid)  # root's group would be denied where others may pass
         os.setuid(entry.pw_uid)
     prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux alone has it
     if prctl:

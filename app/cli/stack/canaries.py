@@ -1,4 +1,4 @@
-"""Records of the sandbox that belong to nobody, so that `portal up` watches its feeds as an installation should."""
+"""Canary records in the sandbox, so that `portal up` monitors its feeds as an installation should."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ CLIENT = NewClient(
 
 
 async def canaries(settings: Settings, folder: Path) -> dict[str, str]:
-    """Settings that name them; made where the sandbox of this folder does not have them yet.
+    """Return the settings that name the canaries, creating those that this folder's sandbox lacks.
 
     Raises:
         UpstreamError: the sandbox does not answer.

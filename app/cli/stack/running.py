@@ -1,4 +1,4 @@
-"""Keep a stack running until somebody says stop."""
+"""Keeping a stack running until it is told to stop."""
 
 import contextlib
 import signal
@@ -17,7 +17,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_until_stopped(state_file: Path | None, *, sandbox: bool) -> None:
-    """`portal up`: start, say so, wait for Ctrl-C or SIGTERM, stop."""
+    """Run `portal up`: start, report, wait for Ctrl-C or SIGTERM, stop."""
     stack = Stack(say, sandbox=sandbox)
     with explained(), held(stack):
         state = stack.start(state_file)
@@ -27,7 +27,7 @@ def run_until_stopped(state_file: Path | None, *, sandbox: bool) -> None:
 
 @contextlib.contextmanager
 def held(stack: Stack) -> Iterator[None]:
-    """Stop the stack however the block ends; Ctrl-C and SIGTERM end it at any point, and quietly.
+    """Stop the stack however the block ends; Ctrl-C and SIGTERM end it quietly at any point.
 
     Raises:
         UpError: another stack runs in the same folder.
@@ -40,14 +40,14 @@ def held(stack: Stack) -> Iterator[None]:
         except KeyboardInterrupt:
             say("stopping")
         finally:
-            for number in STOP_SIGNALS:  # asking twice must not leave half of it running
+            for number in STOP_SIGNALS:  # a second signal must not leave half of it running
                 signal.signal(number, lambda *_: None)
             stack.stop()
 
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """What keeps a stack from starting is one sentence and an exit status: 2 for settings, 1 for the rest."""
+    """Report what prevents a start in one sentence, and exit: status 2 for settings, 1 for the rest."""
     try:
         yield
     except TransactionPooler as error:
@@ -59,7 +59,7 @@ def explained() -> Iterator[None]:
 
 
 def wait_until_stopped() -> None:
-    """Until Ctrl-C or SIGTERM.
+    """Wait for Ctrl-C or SIGTERM.
 
     Raises:
         KeyboardInterrupt: always.
@@ -69,12 +69,12 @@ def wait_until_stopped() -> None:
 
 
 def say(line: str) -> None:
-    """One line of progress, on stderr."""
+    """Print one line of progress on stderr."""
     click.echo(f"  · {line}", err=True)
 
 
 def ready_text(state: dict[str, object], state_file: Path) -> str:
-    """What a person wants to know once everything runs."""
+    """Compose the addresses and files to show once everything runs."""
     lines = [
         "",
         f"The portal is up.   API      {state['api_url']}",

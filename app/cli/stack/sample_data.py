@@ -1,4 +1,5 @@
-"""Sample data of another release: the stand-ins read only what they wrote themselves, so it is set aside, not lost."""
+"""Sample data of another release: the stand-ins read only what they wrote themselves, so it is moved aside, not
+deleted."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -10,8 +11,7 @@ LOCK = "lock"
 
 
 def set_aside(home: Path) -> Path | None:
-    """Move what another release of the stand-ins left in this folder into a folder below it, and note which release
-    this is; returns that folder, None where there was nothing to move."""
+    """Move sample data of another release into a subfolder and record this release; returns the subfolder or None."""
     marker, release = home / MADE_BY, _release()
     made_by = marker.read_text() if marker.exists() else ""
     old = [each for each in home.iterdir() if each.name != LOCK and not each.name.startswith("before-")]
@@ -26,7 +26,7 @@ def set_aside(home: Path) -> Path | None:
 
 
 def _release() -> str:
-    """Changes with any line of the stand-ins."""
+    """Hash the stand-ins' code."""
     spec = find_spec("sandbox")
     folder = Path(spec.origin or "").parent if spec else Path()
     files = sorted(folder.rglob("*.py"))

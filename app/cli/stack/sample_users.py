@@ -1,4 +1,4 @@
-"""Portal users for the sandbox's sample customers, so that there is somebody to log in as."""
+"""Portal users for the sandbox's sample customers, to log in as."""
 
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -9,11 +9,11 @@ from app.resources import open_resources
 from app.settings import Settings
 
 LINKED = 20
-"""How many of the sample customers with a billing client become portal users; the others can be linked or sign up."""
+"""Number of sample customers with a billing client that become portal users; others can be linked or sign up."""
 
 
 async def register_samples(settings: Settings, customers: list[dict[str, Any]], staff: dict[str, str]) -> set[str]:
-    """Make the users and their id mappings, and have their records read; returns their customer numbers."""
+    """Create the users with their id mappings, and request their records; returns their customer numbers."""
     chosen = [customer for customer in customers if customer["whmcs_client_id"]][:LINKED]
     async with open_resources(settings, pool_size=2) as resources:
         await _user(resources.pool, staff["email"], staff["password"], "operator")
@@ -38,7 +38,7 @@ _hashes: dict[str, str] = {}
 
 
 async def _user(pool: Any, email: str, password: str, role: str, person: dict[str, Any] | None = None) -> Any:
-    """Sample customers share one password, so it is hashed once."""
+    """Create a user. Sample customers share one password, so it is hashed once."""
     if password not in _hashes:
         _hashes[password] = await passwords.hashed(password)
     names = (person["first_name"], person["last_name"]) if person else ("Sample", "Staff")

@@ -1,7 +1,7 @@
-"""`portal up`: embedded engines, migrations, sandbox, worker, listener and API, each as a child, until told to stop.
+"""`portal up`: embedded engines, migrations, sandbox, worker, listener and API, each as a child process.
 
-What DATABASE_URL and REDIS_URL name is used instead of the embedded engines. Everything lives under PORTAL_HOME
-(`.portal` in the working folder unless set), logs included.
+DATABASE_URL and REDIS_URL, if set, replace the embedded engines. Everything is stored under PORTAL_HOME (`.portal` in
+the working folder by default), logs included.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ class UpError(Exception):
 
 
 def home() -> Path:
-    """Where this project keeps its engines' data, logs and state."""
+    """Return the folder of the engines' data, logs and state."""
     return Path(os.environ.get("PORTAL_HOME", ".portal")).resolve()
 
 
 @contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder; a second stack in it is told about the first.
+    """Lock the folder; a second stack in it fails with a message about the first.
 
     Raises:
         UpError
@@ -62,7 +62,7 @@ def _take(lock: TextIO, folder: Path) -> None:
         lock.seek(0)
         raise UpError(
             f"Another portal is running in {folder} (process {lock.read().strip() or 'unknown'}). "
-            "Stop it, or set PORTAL_HOME to another folder to run a second one beside it."
+            "Stop it, or set PORTAL_HOME to another folder to run a second one."
         ) from error
     lock.seek(0)
     lock.truncate()
@@ -71,7 +71,7 @@ def _take(lock: TextIO, folder: Path) -> None:
 
 
 class Stack:
-    """Everything that `portal up` runs, and what it tells others about it."""
+    """Everything that `portal up` runs, and its published state."""
 
     def __init__(self, say: Say, *, sandbox: bool = True) -> None:
         self._say = say
@@ -123,14 +123,14 @@ class Stack:
         self._supervisor.stop()
 
     def _restarted(self) -> None:
-        """The state file names the processes that run now."""
+        """Update the process ids in the state file."""
         if self._state_file:
             self.state["processes"] = self._supervisor.pids()
             _write(self._state_file, self.state)
 
     @property
     def api_url(self) -> str:
-        """Where the API answers."""
+        """The API's address."""
         return f"http://{self._environment['API_HOST']}:{self._environment['API_PORT']}"
 
     def _engine(self, engine: Engine) -> str:
@@ -144,7 +144,7 @@ class Stack:
         self._supervisor.start(Spec(name, argv, self._environment, self._home / "logs" / f"{name}.log"))
 
     def _defaults(self) -> None:
-        """A free port, and a secret of this folder's own."""
+        """Choose a free port and a secret of this folder's own."""
         environment = self._environment
         environment.setdefault("API_HOST", "127.0.0.1")
         environment.setdefault("API_PORT", str(embedded.free_port()))
@@ -174,7 +174,7 @@ class Stack:
         return state
 
     def _canaries(self, settings: Settings) -> dict[str, str]:
-        """A sandbox whose feeds nobody watches would be a poor example. Not a condition of running."""
+        """Create the sandbox's canaries, so that its feeds are monitored. Failure is not fatal."""
         try:
             return asyncio.run(canaries(settings, self._home / "sandbox"))
         except UpstreamError as error:
@@ -187,13 +187,13 @@ class Stack:
         self._say(f"api ready at {self.api_url}")
 
     def _wait_for_read_models(self) -> None:
-        """The catalog and the sample customers stand in the read models. Not a condition of running."""
+        """Wait until the read models contain the catalog and the sample customers. Failure is not fatal."""
         filled = self._get("/api/public/services", lambda body: bool(body["items"]))
         applied = filled and self._get("/api/health/services/cache", lambda body: body["inbox"]["waiting"] == 0)
         self._say("read models filled" if applied else "read models are still being filled")
 
     def _get(self, path: str, shows: Callable[[Any], bool] = lambda body: True) -> Any:
-        """What the API answers once it shows something; None when it does not within READY_SECONDS."""
+        """Poll the API until its answer shows something; None after READY_SECONDS."""
         deadline = time.monotonic() + READY_SECONDS
         with http_client.Client(base_url=self.api_url, timeout=2, trust_env=False) as client:
             while time.monotonic() < deadline:

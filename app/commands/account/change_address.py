@@ -1,6 +1,6 @@
-"""Change the billing address: WHMCS is authoritative, so the write goes there, and what it then holds is read back.
+"""Change the billing address. WHMCS is authoritative: the write goes there, and the result is read back.
 
-Salesforce keeps no address of a portal customer but the copies that orders take.
+Salesforce keeps no address of a portal customer, only the copies that orders take.
 
 Writes: WHMCS client.
 """
@@ -10,20 +10,20 @@ from msgspec.structs import asdict
 
 from app.commands.account.edit_client import edit
 from app.commands.execution import postal_addresses
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.readmodels import profiles
 
 
 class ChangeAddress(Struct):
-    """The new address, and the one that the caller decided on, if it said so."""
+    """The new address, and the address that the caller saw, if it named one."""
 
     address: SignUpAddress
     expected: profiles.Address | None = None
 
 
 async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> Done:
-    """Replace the address. Old orders keep the address they were placed with. Safe to repeat.
+    """Replace the billing address. Earlier orders keep the address they were placed with. Safe to repeat.
 
     Raises:
         RuleViolated: `address_invalid`.
@@ -31,3 +31,6 @@ async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> 
     """
     address = postal_addresses.checked(profiles.Address(**asdict(request.address)))
     return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address))
+
+
+COMMAND = Command(change_address)

@@ -1,7 +1,7 @@
-"""Change name, company or phone: WHMCS is authoritative, so the write goes there, and what it then holds is read back.
+"""Change name, company or phone. WHMCS is authoritative: the write goes there, and the result is read back.
 
-Salesforce holds none of these of a portal customer; an order takes its own copy of the address. The e-mail address is
-not changed here: it is what the customer logs in with, and where WHMCS sends bills.
+Salesforce holds none of these for a portal customer. The e-mail address is not changed here: the customer logs in with
+it, and WHMCS sends bills to it.
 
 Writes: WHMCS client.
 """
@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from app.commands.account.edit_client import edit
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import InvalidRequest
 from app.inputs.numbers import Phone
 from app.inputs.text import Line
@@ -29,7 +29,7 @@ WHMCS_NAMES = {
 
 
 class ProfileChange(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is left out stays as it is. WHMCS takes an empty company for none given, so one cannot be emptied here."""
+    """The fields to change; omitted ones keep their value. WHMCS ignores an empty company, so it cannot be cleared."""
 
     first_name: PersonName | UnsetType = UNSET
     last_name: PersonName | UnsetType = UNSET
@@ -38,17 +38,17 @@ class ProfileChange(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ChangeProfile(Struct):
-    """A change, and the profile that the caller decided on, if it said so."""
+    """The change, and the profile that the caller saw, if it named one."""
 
     change: ProfileChange
     expected: Profile | None = None
 
 
 async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> Done:
-    """Change some fields. Safe to repeat.
+    """Change the given fields of the profile. Safe to repeat.
 
     Raises:
-        InvalidRequest: nothing is changed.
+        InvalidRequest: no field is given.
         Outdated: `precondition_failed`.
     """
     given = {name: value for name, value in asdict(request.change).items() if value is not UNSET}
@@ -56,3 +56,6 @@ async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> 
         raise InvalidRequest("Name at least one field to change.")
     fields = {WHMCS_NAMES[name]: value for name, value in given.items()}
     return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile))
+
+
+COMMAND = Command(change_profile)

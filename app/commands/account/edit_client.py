@@ -1,14 +1,14 @@
-"""Editing a WHMCS client: one edit of a customer at a time, decided on what WHMCS holds, and read back.
+"""Edits of a WHMCS client: one at a time per customer, conditional on what WHMCS holds, and read back.
 
 Reads and writes: WHMCS client. Writes: ingest.inbox.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 import structlog
 
+from app.clock import now
 from app.commands.execution.context import Actor, Context, Done
 from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected
 from app.ingest.refetch.owners import whmcs_hint
@@ -22,13 +22,13 @@ log = structlog.get_logger()
 
 
 async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
-    """Set fields, in WHMCS's names, unless the client is not what the caller decided on; the result is the new profile.
+    """Set fields, under WHMCS's names, if the client is as the caller expects it; the result is the new profile.
 
-    What depends on the client is read again in the background (F1-28).
+    The client's services are refetched in the background.
 
     Raises:
-        Outdated: `precondition_failed`; what WHMCS holds is on its way to the read models.
-        RuleViolated: `details_refused`, WHMCS will not take them.
+        Outdated: `precondition_failed`; what WHMCS holds is submitted to the read models.
+        RuleViolated: `details_refused`, WHMCS refused them.
         Conflict: `edit_in_progress`.
     """
     account_id = actor.account_id_or_refuse()
@@ -38,12 +38,12 @@ async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expecte
             if mine:
                 return await _edit(ctx, actor, fields, is_expected)
         if asyncio.get_running_loop().time() > deadline:
-            raise Conflict("Another change of yours is just being saved. Please try again.", code="edit_in_progress")
+            raise Conflict("Another change of yours is being saved. Please try again.", code="edit_in_progress")
         await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
-    read_at = datetime.now(UTC)
+    read_at = now()
     present = await ctx.whmcs.client(actor.whmcs_client_id)
     if not is_expected(profile_of(present.data)):
         await ctx.inbox.submit([records.change(present, origin="command", read_at=read_at)])
@@ -56,7 +56,7 @@ async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expect
         log.warning("client_edit_refused", whmcs_client_id=actor.whmcs_client_id, error=str(error))
         sentence = "The billing system refused these details. Please correct them, or contact support."
         raise RuleViolated(sentence, code="details_refused") from error
-    read_at = datetime.now(UTC)
+    read_at = now()
     changed = await ctx.whmcs.client(actor.whmcs_client_id)
     submission = await ctx.inbox.submit([records.change(changed, origin="command", read_at=read_at)])
     await ctx.inbox.submit([whmcs_hint("client_services", actor.whmcs_client_id, f"edit:{read_at.timestamp()}")])

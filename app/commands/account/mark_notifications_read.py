@@ -1,6 +1,6 @@
-"""Mark notifications as read: one, or all there are.
+"""Mark notifications as read: one, or all.
 
-Which ones a customer has read is nobody else's business, so it stays in the portal.
+The portal alone knows which ones a customer has read; no upstream learns of it.
 
 Writes: portal.notification_reads.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import NotFound
 from app.readmodels.notifications import SHOWN, UNREAD
 
@@ -27,26 +27,25 @@ SELECT count(*) FROM wanted
 
 
 class ReadNotification(Struct, frozen=True):
-    """One, which the address names."""
+    """The notification named by the path."""
 
     notification_id: str
 
 
 class ReadNotifications(Struct, forbid_unknown_fields=True):
-    """Up to which: the newest that the customer has seen, so that one which came in meanwhile stays unread. Without it
-    all that there are."""
+    """The newest notification that the customer saw, so that later ones stay unread; without it, all are marked."""
 
     up_to: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class Unread(Struct, frozen=True):
-    """How many are left."""
+    """The number of unread notifications that remain."""
 
     unread: int
 
 
 async def read_notification(ctx: Context, actor: Actor, request: ReadNotification) -> Done:
-    """Mark one as read; again is no harm.
+    """Mark one notification as read. Safe to repeat.
 
     Raises:
         NotFound: `notification_not_found`, absent or another account's.
@@ -58,7 +57,12 @@ async def read_notification(ctx: Context, actor: Actor, request: ReadNotificatio
 
 
 async def read_notifications(ctx: Context, actor: Actor, request: ReadNotifications) -> Done:
-    """Mark all as read, or all up to one."""
+    """Mark all notifications as read, or all up to the given one."""
     account_id = actor.account_id_or_refuse()
     await ctx.pool.fetchval(_MARK, account_id, None, request.up_to)
     return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)))
+
+
+READ_NOTIFICATION = Command(read_notification)
+READ_NOTIFICATIONS = Command(read_notifications)
+COMMANDS = (READ_NOTIFICATION, READ_NOTIFICATIONS)

@@ -1,8 +1,8 @@
 """Charges sent to WHMCS: the guard against charging twice.
 
-A charge is written down before it is sent. Refused, it is forgotten; taken, it is kept for a while, so that the command
-that sent it knows its own work again. One that nobody answered for is *open*: it may still be under way at the gateway,
-and only after so long is it believed that nothing will come of it.
+A charge is recorded before it is sent. A refused one is deleted; an accepted one is kept for a while, so that the
+command that sent it recognises it. A charge without an answer is *open*: it may still be in progress at the gateway,
+and is considered lost only after `SETTLE_SECONDS`.
 
 Reads and writes: portal.captures.
 """
@@ -14,7 +14,7 @@ import asyncpg
 from msgspec import Struct
 
 SETTLE_SECONDS = 300
-"""Longer than PHP, web server and gateway let a charge run."""
+"""Longer than PHP, the web server and the gateway let a charge run."""
 
 _LAST = """
 SELECT command_key, amount, CASE WHEN charged_at IS NULL THEN
@@ -29,7 +29,7 @@ ON CONFLICT (invoice_id) DO UPDATE SET account_id = excluded.account_id, command
 
 
 class Capture(Struct, frozen=True):
-    """The last charge of an invoice: who sent it, how much, and for how long yet it may take effect."""
+    """The last charge of an invoice: its command, its amount, and how much longer it may take effect."""
 
     command_key: str
     amount: Decimal
@@ -37,21 +37,21 @@ class Capture(Struct, frozen=True):
 
 
 async def last(pool: asyncpg.Pool, invoice_id: str) -> Capture | None:
-    """The last charge that was not refused."""
+    """Return the last charge that was not refused."""
     row = await pool.fetchrow(_LAST, invoice_id, float(SETTLE_SECONDS))
     return Capture(**dict(row)) if row else None
 
 
-async def send(pool: asyncpg.Pool, invoice_id: str, account_id: UUID, command_key: str, amount: Decimal) -> None:
-    """Note, durably, that a charge is about to be sent."""
+async def record_sent(pool: asyncpg.Pool, invoice_id: str, account_id: UUID, command_key: str, amount: Decimal) -> None:
+    """Record durably that a charge is about to be sent."""
     await pool.execute(_SEND, invoice_id, account_id, command_key, amount)
 
 
-async def taken(pool: asyncpg.Pool, invoice_id: str) -> None:
-    """The money is ours."""
+async def mark_charged(pool: asyncpg.Pool, invoice_id: str) -> None:
+    """Record that the charge succeeded."""
     await pool.execute("UPDATE portal.captures SET charged_at = clock_timestamp() WHERE invoice_id = $1", invoice_id)
 
 
-async def refused(pool: asyncpg.Pool, invoice_id: str) -> None:
-    """Nothing was charged, and nothing will be."""
+async def forget(pool: asyncpg.Pool, invoice_id: str) -> None:
+    """Delete a charge that was refused: nothing was charged, and nothing will be."""
     await pool.execute("DELETE FROM portal.captures WHERE invoice_id = $1", invoice_id)

@@ -1,4 +1,4 @@
-"""Make a single-use link to where invoices are paid in WHMCS, or downloaded. Never stored, never logged."""
+"""Create single-use links to WHMCS's pages for paying or downloading invoices. They are never stored or logged."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from app.commands.billing.payable_invoices import own_invoices, refuse_unpayable
 from app.commands.billing.sso_link import billing_link
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import RuleViolated, Violation
 from app.integrations.whmcs.links import INVOICE_PATH, PDF_PATH, several_path
@@ -17,32 +17,32 @@ InvoiceId = Annotated[str, Meta(min_length=1, max_length=20)]
 
 
 class PayInvoice(Struct, frozen=True):
-    """Which invoice, and through which gateway, if it shall be another than the invoice's own."""
+    """An invoice, and the gateway to pay it through if it is not the invoice's own."""
 
     invoice_id: str
     gateway: str | None = None
 
 
 class PayBy(Struct, frozen=True, forbid_unknown_fields=True):
-    """How to pay; the gateways are those of `/api/payment-gateways`."""
+    """The gateway to pay through, one of `/api/payment-gateways`."""
 
     gateway: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
 
 
 class PayInvoices(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which invoices."""
+    """The invoices to pay together."""
 
     invoice_ids: Annotated[list[InvoiceId], Meta(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 async def create_payment_link(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
-    """A link to the payment page of the account's own invoice.
+    """Create a link to the payment page of one of the account's invoices.
 
     Raises:
         NotFound: absent, or another account's.
         Conflict: `invoice_not_payable`, `payment_in_progress`.
         RuleViolated: `gateway_unknown`.
-        UpstreamError: WHMCS is away.
+        UpstreamError: WHMCS is unavailable.
     """
     await refuse_unpayable(ctx, await own_invoices(ctx, actor, [request.invoice_id]))
     if request.gateway:
@@ -53,7 +53,7 @@ async def create_payment_link(ctx: Context, actor: Actor, request: PayInvoice) -
 
 async def _set_gateway(ctx: Context, invoice_id: str, gateway: str) -> None:
     if not await ctx.pool.fetchval("SELECT EXISTS (SELECT FROM read_model.gateways WHERE gateway = $1)", gateway):
-        sentence = "There is no such way to pay. Please choose one of those offered."
+        sentence = "There is no such payment gateway. Please choose one of those offered."
         problem = Violation("gateway", "gateway_unknown", sentence)
         raise RuleViolated(sentence, code="gateway_unknown", errors=[problem])
     with repeatable():
@@ -61,7 +61,7 @@ async def _set_gateway(ctx: Context, invoice_id: str, gateway: str) -> None:
 
 
 async def create_payments_link(ctx: Context, actor: Actor, request: PayInvoices) -> Done:
-    """A link to the page where several of the account's own invoices are paid at once. It raises the same."""
+    """Create a link to the page that pays several of the account's invoices at once. Raises the same errors."""
     invoice_ids = list(dict.fromkeys(request.invoice_ids))
     await refuse_unpayable(ctx, await own_invoices(ctx, actor, invoice_ids), "invoice_ids.{}")
     path = several_path(invoice_ids) if len(invoice_ids) > 1 else INVOICE_PATH.format(invoice_id=invoice_ids[0])
@@ -69,12 +69,18 @@ async def create_payments_link(ctx: Context, actor: Actor, request: PayInvoices)
 
 
 async def create_invoice_pdf_link(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
-    """A link to the invoice as WHMCS prints it.
+    """Create a link to the PDF of one of the account's invoices.
 
     Raises:
         NotFound: absent, a draft, or another account's.
-        UpstreamError: WHMCS is away.
+        UpstreamError: WHMCS is unavailable.
     """
     await own_invoices(ctx, actor, [request.invoice_id])
     link = await billing_link(ctx, actor, PDF_PATH.format(invoice_id=request.invoice_id))
     return Done(link, target=request.invoice_id)
+
+
+CREATE_PAYMENT_LINK = Command(create_payment_link, replayable=False)
+CREATE_PAYMENTS_LINK = Command(create_payments_link, replayable=False)
+CREATE_INVOICE_PDF_LINK = Command(create_invoice_pdf_link, replayable=False)
+COMMANDS = (CREATE_PAYMENT_LINK, CREATE_PAYMENTS_LINK, CREATE_INVOICE_PDF_LINK)

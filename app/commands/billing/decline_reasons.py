@@ -1,4 +1,4 @@
-"""Why a charge failed, as far as anybody says: WHMCS mostly says nothing, but knows when a card expires."""
+"""The reasons for a declined charge. WHMCS rarely gives one, but it knows when a card expires."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -27,7 +27,7 @@ EXPIRED = "Your card ending in {last_four} has expired, so nothing was charged. 
 
 
 def refusal(error: UpstreamRejected, methods: Sequence[WhmcsRecord], today: date) -> PaymentRefused:
-    """What the customer is told."""
+    """Return the error that tells the customer why the charge was declined."""
     reason = error.vendor_code
     if reason not in (INSUFFICIENT_FUNDS, GATEWAY_ERROR) and methods and all(_expired(each, today) for each in methods):
         sentence = EXPIRED.format(last_four=methods[0].data.get("card_last_four"))
@@ -39,7 +39,7 @@ def refusal(error: UpstreamRejected, methods: Sequence[WhmcsRecord], today: date
 
 
 def _expired(method: WhmcsRecord, today: date) -> bool:
-    """Whether its expiry, `MM/YY`, has passed; a method without one never expires."""
+    """Tell if the expiry, `MM/YY`, has passed; a method without one never expires."""
     month, _, year = (method.data.get("expiry_date") or "").partition("/")
     dated = month.isdecimal() and year.isdecimal()
     return dated and (2000 + int(year) % 100, int(month)) < (today.year, today.month)

@@ -1,4 +1,4 @@
-"""Choose the payment method that is charged, or take one off file. Adding one happens on WHMCS's page alone.
+"""Choose the payment method that is charged, or remove one. Methods are added on WHMCS's page only.
 
 Reads: read_model.payment_methods, subscriptions, orders, invoices; WHMCS pay methods. Writes: WHMCS pay methods.
 """
@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.ingest.refetch.owners import whmcs_hint
 
-OVER = ("active", "cancelled", "rejected")
-"""Statuses of orders that wait for no payment any more."""
+SETTLED = ("active", "cancelled", "rejected")
+"""Statuses of orders that no longer need a payment."""
 
 _NEEDED = """
 SELECT EXISTS (SELECT FROM read_model.subscriptions
@@ -24,42 +24,42 @@ SELECT EXISTS (SELECT FROM read_model.subscriptions
 
 
 class OneMethod(Struct, frozen=True):
-    """Which payment method."""
+    """The payment method named by the path."""
 
     payment_method_id: str
 
 
 async def set_default_payment_method(ctx: Context, actor: Actor, request: OneMethod) -> Done:
-    """Have this method charged from now on. WHMCS does not say which one it charges. Safe to repeat.
+    """Make this method the one that is charged. WHMCS does not report which one it charges. Safe to repeat.
 
     Raises:
         NotFound: `payment_method_not_found`, absent or another account's.
-        UpstreamError: WHMCS is away.
+        UpstreamError: WHMCS is unavailable.
     """
     await _own(ctx, actor, request.payment_method_id)
     try:
         with repeatable():
             await ctx.whmcs.set_default_pay_method(actor.whmcs_client_id, request.payment_method_id)
     except UpstreamNotFound as error:
-        await _read_again(ctx, actor)
+        await _request_refetch(ctx, actor)
         raise _not_found() from error
     return Done(request, target=request.payment_method_id)
 
 
 async def remove_payment_method(ctx: Context, actor: Actor, request: OneMethod) -> Done:
-    """Take a method off file; the last one only when nothing is to be paid any more. Safe to repeat.
+    """Remove a payment method; the last one only if nothing is left to be paid. Safe to repeat.
 
     Raises:
         NotFound: `payment_method_not_found`.
         Conflict: `payment_method_needed`, `edit_in_progress`.
-        UpstreamError: WHMCS is away.
+        UpstreamError: WHMCS is unavailable.
     """
     account_id = await _own(ctx, actor, request.payment_method_id)
     async with ctx.locks.exclusively("payment_methods", account_id) as mine:
         if not mine:
-            raise Conflict("Your payment methods are just being changed. Please try again.", code="edit_in_progress")
+            raise Conflict("Your payment methods are being changed. Please try again.", code="edit_in_progress")
         held = [each.record_id for each in await ctx.whmcs.pay_methods(actor.whmcs_client_id)]
-        if held == [request.payment_method_id] and await ctx.pool.fetchval(_NEEDED, account_id, list(OVER)):
+        if held == [request.payment_method_id] and await ctx.pool.fetchval(_NEEDED, account_id, list(SETTLED)):
             raise Conflict(
                 "This is your only payment method, and there are services, orders or invoices to be paid with it. "
                 "Please add another one first.",
@@ -68,7 +68,7 @@ async def remove_payment_method(ctx: Context, actor: Actor, request: OneMethod) 
         if request.payment_method_id in held:
             with repeatable():
                 await ctx.whmcs.delete_pay_method(actor.whmcs_client_id, request.payment_method_id)
-    return Done(request, await _read_again(ctx, actor), target=request.payment_method_id)
+    return Done(request, await _request_refetch(ctx, actor), target=request.payment_method_id)
 
 
 async def _own(ctx: Context, actor: Actor, payment_method_id: str) -> UUID:
@@ -79,10 +79,15 @@ async def _own(ctx: Context, actor: Actor, payment_method_id: str) -> UUID:
     return account_id
 
 
-async def _read_again(ctx: Context, actor: Actor) -> int | None:
-    """No hook tells of it, so a worker looks."""
+async def _request_refetch(ctx: Context, actor: Actor) -> int | None:
+    """Queue a refetch of the payment methods, because WHMCS has no hook for the change."""
     return await ctx.inbox.submit([whmcs_hint("pay_methods", actor.whmcs_client_id, f"methods:{uuid4()}")])
 
 
 def _not_found() -> NotFound:
     return NotFound("There is no such payment method.", code="payment_method_not_found")
+
+
+SET_DEFAULT_PAYMENT_METHOD = Command(set_default_payment_method)
+REMOVE_PAYMENT_METHOD = Command(remove_payment_method)
+COMMANDS = (SET_DEFAULT_PAYMENT_METHOD, REMOVE_PAYMENT_METHOD)

@@ -1,7 +1,7 @@
-"""Pay an invoice with the method on file: WHMCS charges it. Once, whatever the network does.
+"""Pay an invoice with the payment method on file: WHMCS charges it exactly once, whatever the network does.
 
-WHMCS has no idempotency: a charge that is sent twice is made twice. So everything is looked at first, a charge is
-written down before it is sent, and while nobody knows what came of one, no other is sent and no payment link given.
+WHMCS has no idempotency: a charge that is sent twice is made twice. Therefore everything is checked first, a charge is
+recorded before it is sent, and while its outcome is unknown no other charge is sent and no payment link is created.
 
 Writes: WHMCS payment; portal.captures; ingest.inbox.
 """
@@ -18,7 +18,7 @@ from app.commands.billing import captures
 from app.commands.billing.create_payment_link import PayInvoice
 from app.commands.billing.decline_reasons import refusal
 from app.commands.billing.payable_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import (
     NotFound,
@@ -38,18 +38,18 @@ from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money
 from app.room import Room
 
-TAKEN = ("paid", "payment_pending")
+ACCEPTED = ("paid", "payment_pending")
 LOOK_AGAIN_SECONDS = (0.2, 1.0, 3.0)
 PATIENCE_SECONDS = 10.0
 _CHARGES = Room(6, 2, PATIENCE_SECONDS)
-"""Charges of one process at a time, and of one account; each may take a minute."""
+"""Concurrent charges per process and per account; each may take a minute."""
 NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
 
 log = structlog.get_logger()
 
 
 class PaidInvoice(Struct, frozen=True, kw_only=True):
-    """A payment that was taken: `paid`, or `payment_pending` where the bank takes its time."""
+    """A payment that was accepted: `paid`, or `payment_pending` until the bank confirms it."""
 
     invoice_id: str
     status: str
@@ -57,16 +57,16 @@ class PaidInvoice(Struct, frozen=True, kw_only=True):
 
 
 async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
-    """Charge what is open of the account's own invoice. A repetition of the same request finds what the first did.
+    """Charge the balance of one of the account's invoices. A repeated request finds the outcome of the first.
 
     Raises:
         NotFound: absent, or another account's.
         Conflict: `invoice_not_payable`, `payment_in_progress`.
         RuleViolated: `payment_method_missing`, `invoice_not_chargeable`.
-        PaymentRefused: nothing was charged, with the reason as far as WHMCS says.
-        OutcomeUnknown: it may have been charged; the same request finds out.
-        UpstreamError: WHMCS is away; nothing was charged.
-        Overloaded: `server_busy`, too many are being charged; nothing was.
+        PaymentRefused: nothing was charged; carries the reason if WHMCS gives one.
+        OutcomeUnknown: it may have been charged; repeat the same request to find out.
+        UpstreamError: WHMCS is unavailable; nothing was charged.
+        Overloaded: `server_busy`, too many charges are in progress; nothing was charged.
     """
     [row] = await rows_of(ctx, actor, [request.invoice_id])
     account_id = actor.account_id_or_refuse()
@@ -82,20 +82,20 @@ async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
 async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Done:
     present = await read(ctx, actor, invoice_id, currency)
     sent = await captures.last(ctx.pool, invoice_id)
-    if sent and sent.command_key == actor.command_key and present.status in TAKEN:
-        return await _taken(ctx, invoice_id, money(sent.amount, currency), present)
+    if sent and sent.command_key == actor.command_key and present.status in ACCEPTED:
+        return await _accepted(ctx, invoice_id, money(sent.amount, currency), present)
     await refuse_unpayable(ctx, [OpenInvoice(invoice_id, present.status)])
     methods = await _chargeable(ctx, actor, present.record)
     amount = parse.money(present.record.data["balance"])
     if amount is None:
-        raise UpstreamMalformed(WHMCS, "GetInvoice", "a balance that says no amount")
-    await captures.send(ctx.pool, invoice_id, actor.account_id_or_refuse(), actor.command_key, amount)
+        raise UpstreamMalformed(WHMCS, "GetInvoice", "a balance that is no amount")
+    await captures.record_sent(ctx.pool, invoice_id, actor.account_id_or_refuse(), actor.command_key, amount)
     after = await _charge(ctx, actor, present.record, methods)
-    return await _taken(ctx, invoice_id, money(amount, currency), after)
+    return await _accepted(ctx, invoice_id, money(amount, currency), after)
 
 
 async def _chargeable(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Sequence[WhmcsRecord]:
-    """The methods on file, with the invoice set to a gateway that can charge one of them."""
+    """Return the methods on file, after setting the invoice to a gateway that can charge one of them."""
     methods = await ctx.whmcs.pay_methods(actor.whmcs_client_id)
     if not methods:
         reason = f"pay:{actor.request_id or actor.command_key}"
@@ -112,18 +112,18 @@ async def _chargeable(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Seque
 
 
 async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Sequence[WhmcsRecord]) -> Live | None:
-    """Charge, and look at what came of it; None when it was taken and cannot be looked at."""
+    """Charge the invoice and return it as it is then; None if the charge succeeded and the invoice cannot be read."""
     invoice_id = invoice.record_id
     try:
         await ctx.whmcs.charge(invoice_id)
     except NOTHING_SENT:
-        await captures.refused(ctx.pool, invoice_id)
+        await captures.forget(ctx.pool, invoice_id)
         raise
     except UpstreamRejected as error:
-        found = await _look(ctx, actor, invoice)
-        if found and found.status in TAKEN:
+        found = await _read_back(ctx, actor, invoice)
+        if found and found.status in ACCEPTED:
             return found
-        await captures.refused(ctx.pool, invoice_id)
+        await captures.forget(ctx.pool, invoice_id)
         if found:
             await refuse_unpayable(ctx, [OpenInvoice(invoice_id, found.status)])
         today = datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date()
@@ -131,16 +131,16 @@ async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Seq
     except OutcomeUnknown:
         for pause_seconds in LOOK_AGAIN_SECONDS:
             await asyncio.sleep(pause_seconds)
-            found = await _look(ctx, actor, invoice)
-            if found and found.status in TAKEN:
+            found = await _read_back(ctx, actor, invoice)
+            if found and found.status in ACCEPTED:
                 log.info("charge_found_after_unknown_outcome", invoice_id=invoice_id)
                 return found
         raise
-    return await _look(ctx, actor, invoice)
+    return await _read_back(ctx, actor, invoice)
 
 
-async def _look(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None:
-    """The invoice as it is now. What cannot be read at once a worker reads as soon as that works."""
+async def _read_back(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None:
+    """Read the invoice as it is now; if that fails, queue a refetch."""
     try:
         return await read(ctx, actor, invoice.record_id, invoice.data["currencycode"])
     except (UpstreamError, NotFound) as error:
@@ -150,14 +150,17 @@ async def _look(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None
         return None
 
 
-async def _taken(ctx: Context, invoice_id: str, amount: Money, after: Live | None) -> Done:
-    """WHMCS said yes. Until the invoice says so too the charge stays open, and nobody can send another."""
+async def _accepted(ctx: Context, invoice_id: str, amount: Money, after: Live | None) -> Done:
+    """Report a charge that WHMCS accepted. It stays open, and blocks another, until the invoice shows it."""
     status = after.status if after else ""
-    if status in TAKEN:
-        await captures.taken(ctx.pool, invoice_id)
-    paid = PaidInvoice(invoice_id=invoice_id, status=status if status in TAKEN else "payment_pending", amount=amount)
+    if status in ACCEPTED:
+        await captures.mark_charged(ctx.pool, invoice_id)
+    paid = PaidInvoice(invoice_id=invoice_id, status=status if status in ACCEPTED else "payment_pending", amount=amount)
     return Done(paid, after.submission if after else None, target=invoice_id)
 
 
 def _rule(code: str, sentence: str) -> RuleViolated:
     return RuleViolated(sentence, code=code, errors=[Violation("invoice_id", code, sentence)])
+
+
+COMMAND = Command(pay_invoice, idempotency_key="required")

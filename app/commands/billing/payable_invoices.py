@@ -1,19 +1,18 @@
-"""The account's invoices as a payment needs to know them: from the read model, asked live where that is past its bound.
+"""The account's invoices as payments need them: from the read model, or live if that is past its freshness bound.
 
 Reads: read_model.invoices; WHMCS invoices; portal.captures. Writes: ingest.inbox.
 """
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.billing import captures
 from app.commands.execution.context import Actor, Context
 from app.errors import Conflict, NotFound, UpstreamNotFound, Violation
-from app.ingest.apply.mirror import now
 from app.integrations.whmcs.records import WhmcsRecord, change
 from app.readmodels.freshness import BOUND_SECONDS
 from app.readmodels.invoices import PAYABLE, status_of
@@ -24,34 +23,34 @@ REASONS = {
     "refunded": ("invoice_refunded", "This invoice was refunded; there is nothing to pay."),
     "payment_pending": (
         "invoice_payment_pending",
-        "A payment for this invoice is on its way. It shows as paid once it has arrived.",
+        "A payment for this invoice is being processed. It shows as paid once the payment has arrived.",
     ),
     "collections": ("invoice_collections", "This invoice is with debt collection. Please contact support to pay it."),
 }
-"""Statuses in which WHMCS takes no payment from the customer: the code and how to say so."""
+"""Statuses in which WHMCS accepts no payment from the customer → code and sentence."""
 UNCLEAR = ("invoice_status_unknown", "We cannot tell whether this invoice can be paid. Please contact support.")
 
 
 class OpenInvoice(Struct, frozen=True):
-    """What must be known of an invoice before it is paid."""
+    """The facts about an invoice that are needed before it is paid."""
 
     invoice_id: str
     status: str
 
 
 async def own_invoices(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> list[OpenInvoice]:
-    """The account's own invoices of these ids, in their order; asked live where they are past their bound.
+    """Return the account's own invoices of these ids, in order; read live if past their freshness bound.
 
     Raises:
         NotFound: `invoice_not_found`, one is absent, a draft, or another account's.
-        UpstreamError: WHMCS had to be asked and could not answer.
+        UpstreamError: WHMCS had to be read and did not answer.
     """
     rows = await rows_of(ctx, actor, invoice_ids)
     return await asyncio.gather(*(_verified(ctx, actor, row) for row in rows))
 
 
 async def rows_of(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> list[Any]:
-    """The same as the read model has them: invoice_id, status, currency, as_of.
+    """Return the same invoices from the read model: invoice_id, status, currency, as_of.
 
     Raises:
         NotFound: `invoice_not_found`.
@@ -69,29 +68,29 @@ async def rows_of(ctx: Context, actor: Actor, invoice_ids: Sequence[str]) -> lis
 
 
 async def _verified(ctx: Context, actor: Actor, row: Any) -> OpenInvoice:
-    if (datetime.now(UTC) - row["as_of"]).total_seconds() <= BOUND_SECONDS["invoice"]:
+    if (now() - row["as_of"]).total_seconds() <= BOUND_SECONDS["invoice"]:
         return OpenInvoice(row["invoice_id"], row["status"])
     return OpenInvoice(row["invoice_id"], (await read(ctx, actor, row["invoice_id"], row["currency"])).status)
 
 
 class Live(Struct, frozen=True):
-    """An invoice as WHMCS has it now; `submission` brings it into the read model."""
+    """An invoice as WHMCS has it now. Once `submission` is settled, the read model has it too."""
 
     record: WhmcsRecord
     submission: int | None
 
     @property
     def status(self) -> str:
-        """The portal's word for it."""
+        """The portal's word for WHMCS's status."""
         return status_of(self.record.data["status"])
 
 
 async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Live:
-    """Ask WHMCS; the read model follows.
+    """Read an invoice from WHMCS and submit it to the read model.
 
     Raises:
-        NotFound: WHMCS has it no more, has it as a draft, or gave it to somebody else.
-        UpstreamError: WHMCS could not answer.
+        NotFound: absent, a draft, or another account's by now.
+        UpstreamError: WHMCS did not answer.
     """
     read_at = now()
     try:
@@ -99,13 +98,13 @@ async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Li
     except UpstreamNotFound as error:
         raise _not_found() from error
     live = Live(found, await ctx.inbox.submit([change(found, origin="command", read_at=read_at)]))
-    if live.status == "draft":  # taken back by staff, and none of the customer's affair until it is issued
+    if live.status == "draft":  # withdrawn by staff, and hidden from the customer until it is issued again
         raise _not_found()
     return live
 
 
 async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field: str = "invoice_id") -> None:
-    """Every invoice must be open, and none may be in the middle of being charged.
+    """Refuse invoices that are not open, or for which a charge is in progress.
 
     Raises:
         Conflict: `invoice_not_payable` with the reason of each; `payment_in_progress`.
@@ -125,14 +124,14 @@ async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field:
 
 
 def _not_found() -> NotFound:
-    """Absent and another's are the same answer."""
+    """Return one answer for absent invoices and those of other accounts."""
     return NotFound("Invoice not found.", code="invoice_not_found")
 
 
 def in_progress(wait_seconds: float) -> Conflict:
-    """Somebody is charging it, or did and nobody knows yet what came of it."""
+    """Return the refusal for an invoice whose charge is in progress or has an unknown outcome."""
     return Conflict(
-        "A payment for this invoice is being checked right now. Please look again in a moment before you pay.",
+        "A payment for this invoice is being checked. Please look again in a moment before you pay.",
         code="payment_in_progress",
         retry_after_seconds=max(int(wait_seconds), 2),
     )

@@ -1,7 +1,7 @@
-"""Single-use links into WHMCS's client area, by which customers get there without another login.
+"""Single-use links into WHMCS's client area, which customers follow without another login.
 
-A link is a key to the customer's billing account for a minute: it is made for the one request that asks, and never
-stored, cached or logged.
+A link gives access to the customer's billing account for a minute. It is created for one request, and never stored,
+cached or logged.
 """
 
 from msgspec import Struct
@@ -14,23 +14,23 @@ BLOCKED = "sso_blocked"
 
 
 class Link(Struct, frozen=True):
-    """A link for one click of this customer."""
+    """A single-use link for this customer."""
 
     url: str
     expires_in_seconds: int = LIFETIME_SECONDS
 
 
 async def billing_link(ctx: Context, actor: Actor, path: str) -> Link:
-    """A link to a page of the client area.
+    """Create a link to a page of the client area.
 
     Raises:
         NotAllowed: `billing_login_blocked`, staff have switched single sign-on off for this client.
-        UpstreamError: WHMCS is away.
+        UpstreamError: WHMCS is unavailable.
     """
     try:
         return Link(await ctx.whmcs.sso_link(actor.whmcs_client_id, destination=REDIRECT, path=path))
     except UpstreamRejected as error:
         if error.vendor_code != BLOCKED:
             raise
-        sentence = "Your billing account does not take links from the portal. Please contact support."
+        sentence = "Your billing account does not accept links from the portal. Please contact support."
         raise NotAllowed(sentence, code="billing_login_blocked") from error

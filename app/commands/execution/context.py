@@ -1,4 +1,4 @@
-"""What a command gets, what it gives back, and how one is registered."""
+"""The input, the result and the declaration of a command."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from app.settings import Settings
 
 
 class Context(Struct, frozen=True):
-    """Engines and upstreams."""
+    """The engines, upstreams and settings that commands use."""
 
     settings: Settings
     pool: asyncpg.Pool
@@ -33,10 +33,10 @@ class Context(Struct, frozen=True):
 
 
 class Actor(Struct, frozen=True, kw_only=True):
-    """Who acts. Nobody in particular on public routes.
+    """The caller of a command; anonymous on public routes.
 
-    `mfa` says that a second factor was proven in this session. `command_key` is what makes a command repeatable
-    upstream: the same for every repetition of one request.
+    `mfa`: a second factor was proven in this session. `command_key` makes a command repeatable upstream: it is the same
+    for every repetition of one request.
     """
 
     role: str = "anonymous"
@@ -51,7 +51,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     command_key: str = ""
 
     def account_id_or_refuse(self) -> UUID:
-        """The account of the session.
+        """Return the account of the session.
 
         Raises:
             NotAllowed: staff have no account of their own.
@@ -62,10 +62,10 @@ class Actor(Struct, frozen=True, kw_only=True):
 
 
 class Done(Struct, frozen=True):
-    """A command that succeeded.
+    """The result of a command that succeeded.
 
-    `submission` is what must settle before its effect shows in queries; `shows` is whether it does by now. The rest is
-    for the audit log: what it was done to, and for whom, when that is not the caller.
+    `submission` must settle before the effect shows in queries; `shows` says whether it has by now. The rest is for the
+    audit log: the target, and the user and account concerned when they are not the caller's.
     """
 
     result: Any
@@ -80,16 +80,34 @@ Handler = Callable[[Context, Actor, Any], Awaitable[Done]]
 
 
 class Command(Struct, frozen=True):
-    """A registered command.
+    """A command of a customer or visitor, declared in the module of its handler.
 
     Attributes:
         idempotency_key: whether the caller must send one, or may.
         replayable: whether the first answer may be kept and given again; false when it holds a secret.
-        changes: whether it changes anything, and so stands in the audit log.
+        changes: whether it changes anything, and is therefore recorded in the audit log.
+        audits_itself: the handler records its own outcome, because it alone knows which user it concerns.
     """
 
-    name: str
     handle: Handler
     idempotency_key: Literal["required", "accepted"] = "accepted"
     replayable: bool = True
     changes: bool = True
+    audits_itself: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name in the ledger and the audit log: the handler's own. Renaming a handler breaks both."""
+        return self.handle.__name__
+
+
+class StaffCommand(Struct, frozen=True):
+    """A command of a member of staff or an operator. Its handler records it in the audit log, with the change itself
+    where there is a transaction.
+
+    Attributes:
+        action: the name in the audit log.
+    """
+
+    handle: Callable[..., Awaitable[Any]]
+    action: str

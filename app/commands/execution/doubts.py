@@ -1,4 +1,4 @@
-"""Upstream writes that may be sent any number of times: a doubt about one is nothing but a reason to try again."""
+"""Unknown outcomes of upstream writes that may be sent any number of times: they are simply tried again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from app.errors import OutcomeUnknown, UpstreamUnavailable
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Within the block an unknown outcome counts as not done."""
+    """Treat an unknown outcome within the block as a failure that may be retried."""
     try:
         yield
     except OutcomeUnknown as error:

@@ -1,6 +1,6 @@
-"""The audit log: who did what, when, from where, with which outcome. Append-only, without secrets.
+"""Run a command and record its outcome in the audit log.
 
-Writes: portal.audit.
+Writes: portal.audit, through `app.audit`.
 """
 
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.audit import AuditEntry, append
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import PortalError
 from app.inputs.text import said
@@ -24,38 +25,38 @@ async def record(
     account_id: UUID | None = None,
     **detail: Any,
 ) -> None:
-    """Append one entry. `user_id` and `account_id` are the actor's unless given. A `target` may be what the caller
-    wrote, so it is one short line; nothing can be taken out of the log again."""
-    await pool.execute(
-        "INSERT INTO portal.audit (action, outcome, user_id, account_id, target, request_id, address, detail) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        action,
-        outcome,
-        user_id or actor.user_id,
-        account_id or actor.account_id,
-        said(target),
-        actor.request_id,
-        actor.address,
-        detail,
+    """Append one entry to the audit log. `user_id` and `account_id` default to the actor's. A `target` may be what the
+    caller wrote, so it is cut to one short line; nothing can be removed from the log again."""
+    entry = AuditEntry(
+        action=action,
+        outcome=outcome,
+        user_id=user_id or actor.user_id,
+        account_id=account_id or actor.account_id,
+        target=said(target),
+        request_id=actor.request_id,
+        address=actor.address,
+        detail=detail,
     )
+    await append(pool, entry)
 
 
 async def audited(ctx: Context, actor: Actor, command: Command, request: Any) -> Done:
-    """Run a command; what it did, or why not, stands in the audit log. It raises what the command raises."""
+    """Run a command and record its success or its refusal. Raises what the command raises."""
+    recorded = command.changes and not command.audits_itself
     try:
         done = await command.handle(ctx, actor, request)
     except PortalError as error:
-        if command.changes:
+        if recorded:
             await refused(ctx, actor, command.name, error)
         raise
-    if command.changes:
-        about = {"user_id": done.user_id, "account_id": done.account_id}
-        await record(ctx.pool, actor, command.name, "ok", target=done.target, **about)
+    if recorded:
+        concerned = {"user_id": done.user_id, "account_id": done.account_id}
+        await record(ctx.pool, actor, command.name, "ok", target=done.target, **concerned)
     return done
 
 
 async def refused(ctx: Context, actor: Actor, action: str, error: PortalError, *, user_id: UUID | None = None) -> None:
-    """Append one entry about what was not done, with the codes of why."""
+    """Record that an action was refused, with the error's codes as the reason."""
     await record(
         ctx.pool, actor, action, error.code, user_id=user_id, errors=sorted({each.code for each in error.errors})
     )

@@ -1,8 +1,8 @@
-"""The command ledger: one row an idempotency key, holding the first answer.
+"""The command ledger: one row per idempotency key, holding the first answer.
 
-Same key and body gives the first answer again; the same key with another body is refused; while the first runs, a
-second is told so. A row whose runner died may be taken over once its lock has run out, because every command can be
-repeated: what it did upstream it finds again by its key.
+The same key and body return the first answer. The same key with another body is refused, and so is a second request
+while the first is running. A row whose runner died may be taken over once its lock has expired, because every command
+can be repeated: it finds what it did upstream by its key.
 
 Writes: portal.commands.
 """
@@ -20,10 +20,10 @@ from app.intake.words import same_lines
 from app.keyring import Keyring
 
 LOCK_SECONDS = 20
-"""How long a dead runner's key stays taken. A slow one may be overtaken: every command also guards itself."""
+"""How long the key of a dead runner stays locked. A slow runner may be overtaken: every command also guards itself."""
 KEPT_HOURS = 24
 WRITTEN = frozenset({"open_case", "comment_on_case"})
-"""Commands whose body is what a person wrote."""
+"""Commands whose body is text written by a person."""
 
 _BEGIN = """
 INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_hash, state, locked_until)
@@ -38,7 +38,7 @@ RETURNING id, locked_until
 
 
 class Replay(Struct, frozen=True):
-    """The first answer."""
+    """The first answer of a command, to be sent again."""
 
     id: UUID
     status: int
@@ -47,14 +47,15 @@ class Replay(Struct, frozen=True):
 
 
 class Running(Struct, frozen=True):
-    """This caller holds the key and must finish or fail it. `locked_until` tells it from one that took the key over."""
+    """A key held by this caller, who must finish or fail it. `locked_until` tells it from one that a later runner took
+    over."""
 
     id: UUID
     locked_until: datetime
 
 
 class CommandState(Struct, frozen=True, kw_only=True):
-    """How far a command is. A failed one may be sent again under its key."""
+    """The progress of a command. A failed one may be sent again under its key."""
 
     command_id: UUID
     name: str
@@ -68,15 +69,15 @@ class CommandState(Struct, frozen=True, kw_only=True):
 async def begin(
     pool: asyncpg.Pool, *, keyring: Keyring, scope: str, key: str, name: str, account_id: UUID | None, body: bytes
 ) -> Running | Replay:
-    """Take the key, or get the answer it already has.
+    """Take the key, or return the answer it already has.
 
-    Of the body only a keyed hash is kept: it may hold a password, which a plain hash would give away to guessing.
+    Only a keyed hash of the body is kept: it may hold a password, which could be guessed from a plain hash.
 
     Raises:
         RuleViolated: `idempotency_key_reused`, another body under the same key.
         Conflict: `command_in_progress`.
     """
-    digests = keyring.macs(_told(name, body))
+    digests = keyring.macs(_comparable(name, body))
     taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digests[0], LOCK_SECONDS, digests)
     if taken is not None:
         return Running(taken["id"], taken["locked_until"])
@@ -93,33 +94,33 @@ async def begin(
         )
     if row["state"] == "running":
         raise Conflict(
-            "The same request is still being worked on. Ask again in a moment.",
+            "The same request is still being processed. Please try again in a moment.",
             code="command_in_progress",
             retry_after_seconds=2,
         )
     return Replay(row["id"], row["response_status"], row["response_body"], row["submission"])
 
 
-def _told(name: str, body: bytes) -> bytes:
-    """The body as it is compared: of what people write, by what it says and not by how its lines end."""
+def _comparable(name: str, body: bytes) -> bytes:
+    """Return the body as it is compared. Line endings do not matter in text written by a person."""
     if name not in WRITTEN:
         return body
     address, _, content = body.partition(b"\0")
     try:
-        said = msgspec.json.decode(content)
+        decoded = msgspec.json.decode(content)
     except msgspec.DecodeError:
         return body
-    return address + b"\0" + msgspec.json.encode(_same(said), order="deterministic")
+    return address + b"\0" + msgspec.json.encode(_normalised(decoded), order="deterministic")
 
 
-def _same(value: Any) -> Any:
+def _normalised(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _same(each) for key, each in value.items()}
+        return {key: _normalised(each) for key, each in value.items()}
     return same_lines(value) if isinstance(value, str) else value
 
 
 async def finish(pool: asyncpg.Pool, running: Running, status: int, body: bytes, submission: int | None) -> None:
-    """Keep the first answer."""
+    """Store the first answer, to be replayed for repetitions."""
     await pool.execute(
         "UPDATE portal.commands SET state = 'done', response_status = $2, response_body = $3, submission = $4, "
         "finished_at = now() WHERE id = $1 AND locked_until = $5",
@@ -132,7 +133,7 @@ async def finish(pool: asyncpg.Pool, running: Running, status: int, body: bytes,
 
 
 async def fail(pool: asyncpg.Pool, running: Running) -> None:
-    """Free the key, so that the same request may be tried again."""
+    """Release the key, so that the same request may be tried again."""
     await pool.execute(
         "UPDATE portal.commands SET state = 'failed', finished_at = now() "
         "WHERE id = $1 AND state = 'running' AND locked_until = $2",
@@ -142,14 +143,14 @@ async def fail(pool: asyncpg.Pool, running: Running) -> None:
 
 
 async def forget(pool: asyncpg.Pool, running: Running) -> None:
-    """Keep nothing: the answer holds a secret, and the key only kept two from running at once."""
+    """Delete the row: the answer holds a secret, and the key only prevented two concurrent runs."""
     await pool.execute(
         "DELETE FROM portal.commands WHERE id = $1 AND locked_until = $2", running.id, running.locked_until
     )
 
 
 async def forget_old(pool: asyncpg.Pool) -> None:
-    """Drop answers that are past their promise."""
+    """Delete answers that are older than they are promised to be kept."""
     await pool.execute(
         "DELETE FROM portal.commands WHERE created_at < now() - $1 * interval '1 hour' AND locked_until < now()",
         KEPT_HOURS,
@@ -157,10 +158,10 @@ async def forget_old(pool: asyncpg.Pool) -> None:
 
 
 async def state(pool: asyncpg.Pool, scope: str, id_or_key: str) -> CommandState:
-    """What became of a command, by its id or by the key it was sent with.
+    """Return the progress of a command, found by its id or by the key it was sent with.
 
     Raises:
-        NotFound: unknown, forgotten, or somebody else's.
+        NotFound: unknown, already deleted, or another caller's.
     """
     row = await pool.fetchrow(
         "SELECT id AS command_id, name, state, response_status AS status, submission, created_at AS started_at, "

@@ -1,4 +1,4 @@
-"""Postal addresses: what is wrong with one, and its usual spelling. Japan in full, elsewhere what holds everywhere."""
+"""Validation and normalisation of postal addresses: complete for Japan, the universal rules elsewhere."""
 
 import re
 import unicodedata
@@ -35,7 +35,7 @@ PREFECTURES = {
     **{"佐賀県": "Saga", "長崎県": "Nagasaki", "熊本県": "Kumamoto", "大分県": "Oita", "宮崎県": "Miyazaki"},
     **{"鹿児島県": "Kagoshima", "沖縄県": "Okinawa"},
 }
-"""The 47, as they write themselves → as the alphabet writes them."""
+"""The 47 prefectures: Japanese name → romanised name."""
 
 _KANJI = {**{name: name for name in PREFECTURES}, **{name[:-1]: name for name in PREFECTURES if name != "北海道"}}
 _ROMAJI = {name.lower(): name for name in PREFECTURES.values()}
@@ -44,10 +44,10 @@ _JAPANESE_POSTCODE = re.compile(r"([0-9]{3})-?([0-9]{4})")
 
 
 def checked(address: Address, *, within: str = "") -> Address:
-    """The address in its usual spelling: no stray spaces, full-width digits as plain ones, `160-0022`, `Tokyo`.
+    """Return the address normalised: no stray spaces, full-width digits as plain ones, `160-0022`, `Tokyo`.
 
     Args:
-        within: what to write before the fields' names, e.g. `address.`.
+        within: the prefix of the fields' names in errors, e.g. `address.`.
 
     Raises:
         RuleViolated: `address_invalid`; `errors` has `country_unknown`, `postcode_invalid`, `prefecture_unknown`,
@@ -82,7 +82,7 @@ TOO_LONG = "field_too_long"
 
 
 class LongLines(Protocol):
-    """What is long of an address."""
+    """The parts of an address whose length is limited."""
 
     @property
     def address1(self) -> str: ...
@@ -97,7 +97,7 @@ class LongLines(Protocol):
 
 
 def too_long(address: LongLines) -> list[tuple[str, FieldLimit]]:
-    """The parts that an order could not take with it. Both lines together are the street there."""
+    """Return the parts that are too long for an order, where both lines together form the street."""
     street = f"{address.address1}\n{address.address2}" if address.address2 else address.address1
     values = {
         "address2" if address.address2 else "address1": (street, limits.STREET),
@@ -109,8 +109,7 @@ def too_long(address: LongLines) -> list[tuple[str, FieldLimit]]:
 
 
 def _tidy(value: str) -> str:
-    """One space between words. Full-width letters and digits are how Japanese keyboards write; half-width kana are not
-    touched by what follows."""
+    """Collapse white space, and normalise the full-width letters and digits that Japanese keyboards produce."""
     return " ".join(unicodedata.normalize("NFKC", value).split())
 
 
@@ -120,7 +119,7 @@ def _postcode(text: str) -> str:
 
 
 def _prefecture(text: str) -> str:
-    """In the script it was given in; empty when there is none of this name."""
+    """Return the prefecture in the script it was given in; empty if there is none of this name."""
     if text in _KANJI:
         return _KANJI[text]
     plain = "".join(each for each in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(each))

@@ -1,4 +1,4 @@
-"""What an upstream refuses for good because of what somebody entered: told by our own names, and not to be repeated."""
+"""Permanent refusals of a customer's input by an upstream, reported under the names of our own fields."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ import structlog
 
 from app.errors import RuleViolated, UpstreamRejected, Violation
 
-OF_CONTENT = frozenset(
+CONTENT_CODES = frozenset(
     {
         "STRING_TOO_LONG",
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
@@ -19,16 +19,16 @@ OF_CONTENT = frozenset(
         "REQUIRED_FIELD_MISSING",
     }
 )
-"""Salesforce's codes for a value that it will not take however often it is sent."""
+"""Salesforce's codes for a value that it refuses however often it is sent."""
 CODE = "field_refused"
-SENTENCE = "This cannot be taken as it is. Please correct it, or contact support."
+SENTENCE = "This value was not accepted. Please correct it, or contact support."
 
 log = structlog.get_logger()
 
 
 @contextmanager
 def named(fields: Mapping[str, str]) -> Iterator[None]:
-    """Within the block a refusal of what was entered names it. `fields`: the upstream's name → the request's.
+    """Translate an upstream's refusal of input within the block. `fields`: the upstream's name → the request's.
 
     Raises:
         RuleViolated: `field_refused`; `errors` has the fields, as far as the upstream says which.
@@ -36,17 +36,17 @@ def named(fields: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except UpstreamRejected as error:
-        if error.vendor_code not in OF_CONTENT:
+        if error.vendor_code not in CONTENT_CODES:
             raise
         log.warning("upstream_refused_content", upstream=error.upstream, operation=error.operation, error=str(error))
-        wrong = dict.fromkeys(fields[name] for name in _refused(error) if name in fields)
-        problems = [Violation(field, CODE, SENTENCE) for field in wrong]
+        refused = dict.fromkeys(fields[name] for name in _names_in(error) if name in fields)
+        problems = [Violation(field, CODE, SENTENCE) for field in refused]
         raise RuleViolated(
-            "What you entered was refused. Please correct it, or contact support.", code=CODE, errors=problems
+            "Your input was not accepted. Please correct it, or contact support.", code=CODE, errors=problems
         ) from error
 
 
-def _refused(error: UpstreamRejected) -> list[str]:
-    """The upstream's own names of the fields; where it lists none its sentence begins with one."""
+def _names_in(error: UpstreamRejected) -> list[str]:
+    """Return the upstream's names of the refused fields. If it lists none, its sentence begins with one."""
     listed = [str(each) for each in getattr(error, "fields", ())]
     return listed or [error.reason.partition(":")[0].strip()]

@@ -3,12 +3,10 @@
 Writes: portal.fulfilments, portal.provision_steps, portal.mails, Salesforce Order and OrderItem.
 """
 
-from datetime import UTC, datetime
-
+from app.clock import now
 from app.commands import mail_outbox
 from app.commands.fulfilment.provision.journal import begin_template
 from app.commands.fulfilment.work import Next, Outcome, Work
-from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.salesforce import activation, orders, records
 
@@ -29,9 +27,7 @@ async def complete(work: Work) -> Outcome:
     """Activated and Processed with the WHMCS ids; then the read models are told, not left to find out."""
     facts, order = work.job.facts, work.order
     services = dict(zip((line.item_id for line in order.lines), facts.get("service_ids", ()), strict=False))
-    await activation.complete(
-        work.ctx.salesforce, order.order_id, facts["whmcs_order_id"], services, at=datetime.now(UTC)
-    )
+    await activation.complete(work.ctx.salesforce, order.order_id, facts["whmcs_order_id"], services, at=now())
     read_at = now()
     record, items = await orders.mirrored(work.ctx.salesforce, order.order_id)
     changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
@@ -48,4 +44,4 @@ async def complete(work: Work) -> Outcome:
 async def _mail_once(work: Work) -> None:
     async with work.ctx.pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(_MAILED, work.order.order_id):
-            await mail_outbox.ask(connection, "service_active", work.email)
+            await mail_outbox.enqueue(connection, "service_active", work.email)

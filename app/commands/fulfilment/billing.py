@@ -96,7 +96,7 @@ def _new_order(work: Work, *, priced: bool) -> NewServiceOrder:
 
 
 async def payment(work: Work) -> Outcome:
-    """An instant order is paid before anything is provided; others are billed by their cycle (C11, C30)."""
+    """An instant order is paid before anything is provided; others are billed by their cycle."""
     invoice_id = work.job.facts.get("invoice_id")
     if not work.order.instant or not invoice_id:
         return Next()

@@ -14,13 +14,13 @@ Reads: portal.id_mappings. Reads and writes: portal.fulfilments, portal.provisio
 portal.fulfilment_steps, portal.audit, WHM account, WHMCS order and services, Salesforce Order.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from app.audit import Operator, audit
-from app.commands.execution.context import Context
+from app.clock import now
+from app.commands.execution.context import Context, StaffCommand
 from app.commands.fulfilment import overview
-from app.commands.fulfilment.overview import FulfilmentStory
+from app.commands.fulfilment.overview import FulfilmentDetail
 from app.errors import Conflict, UpstreamNotFound
 from app.integrations.salesforce import activation
 
@@ -50,12 +50,12 @@ _STEP = (
 )
 
 
-async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool = False) -> FulfilmentStory:
+async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool = False) -> FulfilmentDetail:
     """Try the present step again at once, with fresh attempts; of an activated order every step after activation that
     failed or waits. What is done stays done.
 
     Args:
-        force: go on without a payment method on file (F3-075). An instant order's invoice must be paid all the same.
+        force: go on without a payment method on file. An instant order's invoice must be paid all the same.
 
     Raises:
         NotFound: `no_fulfilment`.
@@ -73,7 +73,7 @@ async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool 
     return await overview.one(ctx.pool, order_id)
 
 
-async def skip(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentStory:
+async def skip(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentDetail:
     """Leave what failed or waits after activation as it is: nobody tries it again, and it is in nobody's way.
 
     Raises:
@@ -91,7 +91,7 @@ async def skip(ctx: Context, operator: Operator, order_id: str, reason: str) -> 
     return await overview.one(ctx.pool, order_id)
 
 
-async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentStory:
+async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentDetail:
     """Undo what was done and say so in Salesforce. Cancelling twice is cancelling once.
 
     Raises:
@@ -104,46 +104,46 @@ async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -
         if not mine:
             sentence = "A worker is at this order just now. Please try again in a moment."
             raise Conflict(sentence, code="fulfilment_busy", retry_after_seconds=5)
-        story = await overview.one(ctx.pool, order_id)
-        if story.fulfilment.state == "cancelled":
-            return story
-        _refuse_too_late(story)
-        await _undo_hosting(ctx, story)
-        await _undo_billing(ctx, story)
-        await _tell(ctx, order_id, reason)
+        record = await overview.one(ctx.pool, order_id)
+        if record.fulfilment.state == "cancelled":
+            return record
+        _refuse_too_late(record)
+        await _undo_hosting(ctx, record)
+        await _undo_billing(ctx, record)
+        await _report_cancellation(ctx, order_id, reason)
         async with ctx.pool.acquire() as connection, connection.transaction():
             await connection.execute(_CANCELLED, order_id, reason)
             await audit(connection, operator, "fulfilment.cancel", [order_id], reason=reason)
     return await overview.one(ctx.pool, order_id)
 
 
-def _refuse_too_late(story: FulfilmentStory) -> None:
-    if story.fulfilment.state == "done":
+def _refuse_too_late(record: FulfilmentDetail) -> None:
+    if record.fulfilment.state == "done":
         raise Conflict("This order is activated. Cancel the service instead.", code="fulfilment_over")
-    if story.facts.get("sim_asked_at"):
+    if record.facts.get("sim_asked_at"):
         sentence = (
             "Freebit was asked for this order's line. Cancel it there, then close the order in Salesforce by hand."
         )
         raise Conflict(sentence, code="fulfilment_past_cancelling")
 
 
-async def _undo_hosting(ctx: Context, story: FulfilmentStory) -> None:
+async def _undo_hosting(ctx: Context, record: FulfilmentDetail) -> None:
     """An account of the chosen name is this order's only if it was made for its domain."""
-    name = story.facts.get("hosting_username")
+    name = record.facts.get("hosting_username")
     found = await ctx.whm.account(name) if name else None
     if found is None:
         return
-    order = await activation.live(ctx.salesforce, story.fulfilment.order_id)
+    order = await activation.live(ctx.salesforce, record.fulfilment.order_id)
     if found.domain == order.domain:
         await ctx.whm.remove_account(found.username)
-        await _note(ctx, story, "hosting", {"removed": found.username})
+        await _note(ctx, record, "hosting", {"removed": found.username})
 
 
-async def _undo_billing(ctx: Context, story: FulfilmentStory) -> None:
+async def _undo_billing(ctx: Context, record: FulfilmentDetail) -> None:
     client_id = await ctx.pool.fetchval(
-        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", story.fulfilment.account_id
+        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", record.fulfilment.account_id
     )
-    found = await ctx.whmcs.find_order(client_id, story.fulfilment.order_id)
+    found = await ctx.whmcs.find_order(client_id, record.fulfilment.order_id)
     if found is None or found.status == GONE:
         return
     if found.status == PENDING:
@@ -151,15 +151,22 @@ async def _undo_billing(ctx: Context, story: FulfilmentStory) -> None:
     else:
         for service_id in found.service_ids:
             await ctx.whmcs.cancel_service(service_id)
-    await _note(ctx, story, "whmcs_order", {"order": found.order_id, "was": found.status})
+    await _note(ctx, record, "whmcs_order", {"order": found.order_id, "was": found.status})
 
 
-async def _tell(ctx: Context, order_id: str, reason: str) -> None:
+async def _report_cancellation(ctx: Context, order_id: str, reason: str) -> None:
     try:
-        await activation.cancelled(ctx.salesforce, order_id, reason, at=datetime.now(UTC))
+        await activation.cancelled(ctx.salesforce, order_id, reason, at=now())
     except UpstreamNotFound:
         return  # deleted: there is nobody to tell
 
 
-async def _note(ctx: Context, story: FulfilmentStory, step: str, detail: dict[str, Any]) -> None:
-    await ctx.pool.execute(_STEP, story.fulfilment.order_id, step, detail)
+async def _note(ctx: Context, record: FulfilmentDetail, step: str, detail: dict[str, Any]) -> None:
+    await ctx.pool.execute(_STEP, record.fulfilment.order_id, step, detail)
+
+
+COMMANDS = (
+    StaffCommand(retry, "fulfilment.retry"),
+    StaffCommand(skip, "fulfilment.skip"),
+    StaffCommand(cancel, "fulfilment.cancel"),
+)

@@ -93,7 +93,7 @@ class Tried(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class FulfilmentStory(Struct, frozen=True, kw_only=True):
+class FulfilmentDetail(Struct, frozen=True, kw_only=True):
     """An order with everything that was tried, oldest first, and what was learned: upstream ids, no secrets."""
 
     fulfilment: Fulfilment
@@ -138,7 +138,7 @@ async def listed(pool: asyncpg.Pool, state: str | None = None, limit: int = 100)
     return [Fulfilment(**dict(row)) for row in rows]
 
 
-async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentStory:
+async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentDetail:
     """An order with its tries.
 
     Raises:
@@ -153,7 +153,7 @@ async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentStory:
         order_id,
     )
     provision = await pool.fetch(_PROVISION, order_id)
-    return FulfilmentStory(
+    return FulfilmentDetail(
         fulfilment=Fulfilment(**dict(row)),
         facts=facts,
         provision=[ProvisionStep(**dict(each)) for each in provision],

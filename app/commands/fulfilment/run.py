@@ -9,13 +9,13 @@ import time
 import msgspec
 import structlog
 
+from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.fulfilment import journal, provision
 from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
 from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Wait, Work, again
 from app.db import is_database_outage
 from app.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
-from app.ingest.apply.mirror import now
 from app.integrations.salesforce import activation
 
 UNREACHABLE_SECONDS = 60.0

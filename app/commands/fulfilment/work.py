@@ -1,12 +1,13 @@
 """What a fulfilment step gets and what it may answer."""
 
 import random
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.execution.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.intake.words import folded
@@ -61,7 +62,7 @@ class Work(Struct, kw_only=True):
     def seconds_since(self, fact: str) -> float | None:
         """How long ago a journaled instant was; None when it is not set."""
         at = self.job.facts.get(fact)
-        return (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() if at else None
+        return (now() - datetime.fromisoformat(at)).total_seconds() if at else None
 
 
 class Next(Struct, frozen=True):
@@ -108,4 +109,4 @@ def again(attempt: int, reason: str) -> Retry:
 
 def stamp() -> str:
     """The present instant as facts keep it."""
-    return datetime.now(UTC).isoformat()
+    return now().isoformat()

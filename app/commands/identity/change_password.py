@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.sessions import session_store
 from app.errors import Conflict, NotAllowed
@@ -55,7 +55,7 @@ async def change_password(ctx: Context, actor: Actor, request: ChangePassword) -
         if await connection.fetchval(_CHANGED_AT, actor.user_id) != user.password_changed_at:
             raise Conflict("Your password was changed just now. Please log in with it.", code="password_changed")
         await session_store.set_password(connection, actor.user_id, password_hash, but=actor.session_id)
-        await mail_outbox.ask(connection, "password_changed", user.email)
+        await mail_outbox.enqueue(connection, "password_changed", user.email)
     await heard_everywhere()
     return Done(None)
 
@@ -76,3 +76,6 @@ async def require_password(ctx: Context, actor: Actor, password: str) -> Proven:
         raise NotAllowed("The present password is wrong.", code="password_wrong")
     await login_throttle.forget(ctx, actor, "password", str(actor.user_id))
     return Proven(**{name: row[name] for name in Proven.__struct_fields__})
+
+
+COMMAND = Command(change_password, replayable=False)

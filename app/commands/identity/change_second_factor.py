@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import second_factor
 from app.commands.identity.change_password import Secret, require_password
 from app.commands.identity.sessions import session_store
@@ -85,7 +85,7 @@ async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSeco
         codes = await second_factor.put_in_force(connection, actor.user_id)
         await session_store.revoke_all(connection, actor.user_id, but=actor.session_id)
         opened = await session_store.renew(connection, actor.session_id, proven=True)
-        await mail_outbox.ask_user(connection, "mfa_enabled", actor.user_id)
+        await mail_outbox.enqueue_for_user(connection, "mfa_enabled", actor.user_id)
     await heard_everywhere()
     return Done((opened, {"recovery_codes": codes}))
 
@@ -106,6 +106,12 @@ async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSeco
         await session_store.hold(connection, actor.user_id)
         await second_factor.remove(connection, actor.user_id)
         opened = await session_store.renew(connection, actor.session_id)
-        await mail_outbox.ask_user(connection, "mfa_disabled", actor.user_id)
+        await mail_outbox.enqueue_for_user(connection, "mfa_disabled", actor.user_id)
     await heard_everywhere()
     return Done((opened, {}))
+
+
+ENROL_SECOND_FACTOR = Command(enrol_second_factor, replayable=False)
+CONFIRM_SECOND_FACTOR = Command(confirm_second_factor, replayable=False)
+DISABLE_SECOND_FACTOR = Command(disable_second_factor, replayable=False)
+COMMANDS = (ENROL_SECOND_FACTOR, CONFIRM_SECOND_FACTOR, DISABLE_SECOND_FACTOR)

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from app.cache.lease import heard_everywhere
 from app.commands.execution import execute
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords, second_factor, sign_in_codes
 from app.commands.identity.sessions import session_store
 from app.commands.identity.users import User
@@ -57,7 +57,7 @@ class _Proof(Struct, frozen=True):
     email_code: str
 
 
-async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> Done:
+async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str = "") -> Done:
     """Begin a session. An unknown address and a wrong password take the same work and give the same answer.
 
     Raises:
@@ -70,9 +70,9 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str) -> D
         proof = await _prove(ctx, actor, row, request)
         opened = await _open(ctx, actor, row, proof, agent)
     except PortalError as error:
-        await execute.refused(ctx, actor, "log_in", error, user_id=user_id)
+        await execute.refused(ctx, actor, LOG_IN.name, error, user_id=user_id)
         raise
-    await execute.record(ctx.pool, actor, "log_in", "ok", user_id=user_id, account_id=account_id, mfa=proof.mfa)
+    await execute.record(ctx.pool, actor, LOG_IN.name, "ok", user_id=user_id, account_id=account_id, mfa=proof.mfa)
     user = User(user_id=row["id"], **{name: row[name] for name in ("email", "first_name", "last_name", "role")})
     return Done((opened, user))
 
@@ -123,9 +123,15 @@ async def _rehash(ctx: Context, user_id: UUID, stored: str, password: str) -> No
     )
 
 
-async def log_out(ctx: Context, actor: Actor) -> None:
-    """End this session."""
+async def log_out(ctx: Context, actor: Actor, request: None = None) -> Done:
+    """End this session in every process."""
     if actor.session_id:
         await session_store.revoke(ctx.pool, actor.session_id, user_id=actor.user_id)
         await heard_everywhere()
-        await execute.record(ctx.pool, actor, "log_out", "ok")
+        await execute.record(ctx.pool, actor, LOG_OUT.name, "ok")
+    return Done(None)
+
+
+LOG_IN = Command(log_in, replayable=False, audits_itself=True)
+LOG_OUT = Command(log_out, replayable=False, audits_itself=True)
+COMMANDS = (LOG_IN, LOG_OUT)

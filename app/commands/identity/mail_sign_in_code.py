@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from app.commands import mail_outbox
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.inputs.email import KnownEmail
 
 
@@ -22,5 +22,8 @@ class MailSignInCode(Struct, forbid_unknown_fields=True):
 
 async def mail_sign_in_code(ctx: Context, actor: Actor, request: MailSignInCode) -> Done:
     """Have it mailed, if there is such a user. Codes that were mailed before stay good."""
-    await mail_outbox.ask_once(ctx.pool, "sign_in_code", request.email)
+    await mail_outbox.enqueue_once(ctx.pool, "sign_in_code", request.email)
     return Done(None)
+
+
+COMMAND = Command(mail_sign_in_code, replayable=False)

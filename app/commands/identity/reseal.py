@@ -11,6 +11,7 @@ from cryptography.fernet import InvalidToken
 from msgspec import Struct
 
 from app.audit import Operator, audit
+from app.commands.execution.context import StaffCommand
 from app.commands.identity import encryption
 from app.commands.identity.encryption import Sealed
 from app.keyring import Keyring
@@ -69,3 +70,6 @@ async def _value(pool: asyncpg.Pool, keyring: Keyring, kind: Sealed, row: Any, t
     change = f"UPDATE {kind.table} SET {kind.column} = $1 WHERE {kind.key} = $2 AND {kind.column} = $3"
     await pool.execute(change, fresh, row["key"], row["sealed"])
     told.resealed += 1
+
+
+COMMAND = StaffCommand(reseal, "secret.reseal")

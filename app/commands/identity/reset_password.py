@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from app.cache.lease import heard_everywhere
 from app.commands import mail_outbox
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords, second_factor
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest
@@ -45,7 +45,7 @@ class ResetPassword(Struct, forbid_unknown_fields=True):
 
 async def forgot_password(ctx: Context, actor: Actor, request: ForgotPassword) -> Done:
     """Have a link mailed, if there is such a user. Nothing is counted by user: strangers who ask would use it up."""
-    await mail_outbox.ask_once(ctx.pool, "password_reset", request.email)
+    await mail_outbox.enqueue_once(ctx.pool, "password_reset", request.email)
     return Done(None)
 
 
@@ -67,7 +67,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
         if not await connection.fetchval(_USE, hashed_token, actor.address):
             raise _invalid()
         await session_store.set_password(connection, user["user_id"], password_hash)
-        await mail_outbox.ask(connection, "password_changed", user["email"])
+        await mail_outbox.enqueue(connection, "password_changed", user["email"])
     await heard_everywhere()
     await login_throttle.forget(ctx, actor, "log_in", user["email"].lower())
     await login_throttle.open_lock(ctx, actor, second_factor.COUNTED_AS, str(user["user_id"]))
@@ -78,3 +78,8 @@ def _invalid() -> InvalidRequest:
     return InvalidRequest(
         "This link has expired or was used already. Please ask for a new one.", code="reset_token_invalid"
     )
+
+
+FORGOT_PASSWORD = Command(forgot_password, replayable=False)
+RESET_PASSWORD = Command(reset_password, replayable=False)
+COMMANDS = (FORGOT_PASSWORD, RESET_PASSWORD)

@@ -7,10 +7,11 @@ Reads and writes: portal.sign_in_codes.
 """
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from app.clock import now
 from app.commands.identity.sessions.session_store import digest
 
 LIFE_SECONDS = 1_800
@@ -35,7 +36,7 @@ async def made(connection: Any, user_id: UUID) -> str:
         "INSERT INTO portal.sign_in_codes (code_hash, user_id, expires_at) VALUES ($1, $2, $3)",
         _hash(code),
         user_id,
-        datetime.now(UTC) + timedelta(seconds=LIFE_SECONDS),
+        now() + timedelta(seconds=LIFE_SECONDS),
     )
     return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import OrderableProduct, facts_for
 from app.commands.orders.rules import violations
@@ -35,15 +35,15 @@ class CheckedOrder(Struct, frozen=True, kw_only=True):
     tax: str = "excluded"
 
 
-async def check_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
+async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     """Run the same rules as placing the order does.
 
     Raises:
         UpstreamError: WHMCS had to be asked for a payment method or address and could not answer.
     """
-    facts = await facts_for(ctx, actor, basket)
-    found = violations(basket, facts)
-    chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
+    facts = await facts_for(ctx, actor, request)
+    found = violations(request, facts)
+    chosen = [facts.products[item.sku] for item in request.items if item.sku in facts.products]
     total = totals(chosen, ctx.settings.salesforce_currency)
     given = None if any(each.field == "promo_code" for each in found) else facts.promotion
     return Done(
@@ -74,3 +74,6 @@ def totals(products: Iterable[OrderableProduct], currency: str) -> Totals:
     return Totals(
         monthly=money(monthly, currency), one_time=money(once, currency), first_month=money(monthly + once, currency)
     )
+
+
+COMMAND = Command(check_order, replayable=False, changes=False)

@@ -4,7 +4,7 @@ Reads: read_model.catalog, subscriptions, orders, eligibility, payment_methods, 
 account's orders were read; WHMCS when those are too old to order by.
 """
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.execution.context import Actor, Context
 from app.commands.orders.basket import Basket
 from app.ingest.refetch.owners import whmcs_hint
@@ -169,4 +170,4 @@ def _usable(address: KnownAddress) -> KnownAddress | None:
 
 
 def _older(as_of: datetime | None, bound_seconds: int) -> bool:
-    return as_of is None or (datetime.now(UTC) - as_of).total_seconds() > bound_seconds
+    return as_of is None or (now() - as_of).total_seconds() > bound_seconds

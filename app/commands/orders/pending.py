@@ -6,11 +6,11 @@ still empty.
 
 import msgspec
 
+from app.clock import now
 from app.commands.execution.context import Actor
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
-from app.ingest.apply.mirror import now
 from app.ingest.inbox.pending import Pending
 from app.money import money
 from app.readmodels.orders import STATUS_TEXTS, Order, OrderItem, OrderSummary, TimelineEntry

@@ -16,15 +16,15 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from app.clock import now
 from app.commands.execution import refusals
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct, facts_for
 from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
 from app.commands.orders.pending import pending_order
 from app.commands.orders.rules import violations
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
-from app.ingest.apply.mirror import now
 from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import account_history_hint
 from app.integrations.salesforce import orders, records
@@ -54,7 +54,7 @@ class PlacedOrder(Struct, frozen=True):
     order_id: str
 
 
-async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
+async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     """Create the order, or find the one this very request created before.
 
     Raises:
@@ -71,8 +71,8 @@ async def place_order(ctx: Context, actor: Actor, basket: Basket) -> Done:
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
-        order_id, facts = await _place(ctx, actor, basket, key)
-        pending = pending_order(actor, order_id, basket, facts, ctx.settings.salesforce_currency)
+        order_id, facts = await _place(ctx, actor, request, key)
+        pending = pending_order(actor, order_id, request, facts, ctx.settings.salesforce_currency)
         submission = await _read_back(ctx, actor, order_id, pending)
     return Done(PlacedOrder(order_id), submission, target=order_id)
 
@@ -91,7 +91,7 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[
     )
     if found is not None:
         return found, facts
-    if problems := _behind_our_back(chosen, prices, open_orders):
+    if problems := _changed_in_salesforce(chosen, prices, open_orders):
         await _refuse(ctx, actor, problems)
     return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
 
@@ -102,7 +102,7 @@ async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[Ord
     return await orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id)
 
 
-def _behind_our_back(
+def _changed_in_salesforce(
     chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
 ) -> list[Violation]:
     """What changed in Salesforce that the read model has not heard of yet."""
@@ -199,3 +199,6 @@ async def _read_back(ctx: Context, actor: Actor, order_id: str, pending: Pending
     changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
     changes.append(records.change("Order", order, origin="command", read_at=read_at))
     return await ctx.inbox.submit(changes, pending=[pending])
+
+
+COMMAND = Command(place_order, idempotency_key="required")

@@ -45,7 +45,7 @@ def account(basket: Basket, facts: Facts) -> Iterator[Violation]:
         yield Violation("items", "not_known_yet", CANNOT_TELL.format("whether your billing account is active"))
 
 
-def known(basket: Basket, facts: Facts) -> Iterator[Violation]:
+def lists_were_read(basket: Basket, facts: Facts) -> Iterator[Violation]:
     """A list that was never read is not an empty one."""
     internet = bool(_of(basket, facts, "internet"))
     family = any(product.facts.get("sim_has_family_discount") for product in _chosen(basket, facts))
@@ -238,7 +238,7 @@ def _promotion_problem(basket: Basket, facts: Facts) -> str | None:
 
 RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (
     account,
-    known,
+    lists_were_read,
     payment_method,
     orderable,
     internet,

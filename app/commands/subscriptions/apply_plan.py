@@ -1,4 +1,4 @@
-"""Have whatever provides a service give it the plan that is billed. Looks first, so that repeating changes nothing.
+"""Apply the billed plan of a service at its provider. The provider is read first, so that repeating changes nothing.
 
 Reads and writes: Freebit line, WHM account.
 """
@@ -12,17 +12,18 @@ from app.commands.subscriptions.service import Service
 from app.errors import Conflict
 
 TOKYO = ZoneInfo("Asia/Tokyo")
-"""Where Freebit's days begin."""
+"""The time zone of Freebit's days."""
 
 
 async def provide(ctx: Context, service: Service, plan_code: str) -> bool:
-    """Whether the provider has the plan by now; false when it has only accepted it. What nobody provides has it.
+    """Apply the plan and return true once the provider has it, false while it has only accepted it.
 
-    `service` is one that WHMCS bills with the plan: the package on the server bears the name of its product.
+    A service without a provider always has its plan. `service` is one that WHMCS bills with the plan: the package on
+    the server has the name of its product.
 
     Raises:
         Conflict: `not_provided_yet`.
-        UpstreamError: refused, away, or in doubt; look again by calling again.
+        UpstreamError: refused, unavailable, or of unknown outcome; call again to find out.
     """
     if service.category == "hosting":
         account = await hosting_account(ctx, service)

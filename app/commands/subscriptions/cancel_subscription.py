@@ -1,7 +1,7 @@
-"""Ask for a service to be cancelled, now or when the paid period ends. WHMCS's daily run carries it out.
+"""Request the cancellation of a service, now or at the end of the paid period. WHMCS's daily run carries it out.
 
-WHMCS takes one request a service and no call takes it back. The reason carries a mark of the command, so that a
-repetition knows its own request from another's.
+WHMCS accepts one request per service, and no call revokes it. The reason carries a tag of the command, so that a
+repetition can tell its own request from another's.
 
 Writes: WHMCS cancellation request, ingest.inbox.
 """
@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
-from app.commands.subscriptions.service import Service, owned, refuse_unless
-from app.commands.subscriptions.service_lock import own_turn
+from app.clock import now
+from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.subscriptions.service import Service, find_own, refuse_unless
+from app.commands.subscriptions.service_lock import lock_own_service
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
-from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import whmcs_hint
 from app.inputs.text import LinesOrNothing
 from app.integrations.whmcs import cancellations, records
@@ -32,37 +32,37 @@ LOOK_AGAIN_SECONDS = (0.2, 1.0)
 
 
 class Cancel(Struct, forbid_unknown_fields=True):
-    """When, and why if the customer likes to say."""
+    """When to cancel, and an optional reason."""
 
     when: When = "end_of_period"
     reason: Annotated[LinesOrNothing, Meta(max_length=1_000)] = ""
 
 
 class CancelSubscription(Struct, frozen=True):
-    """Which service."""
+    """The service named by the path, and how to cancel it."""
 
     subscription_id: str
     cancel: Cancel
 
 
 async def cancel_subscription(ctx: Context, actor: Actor, request: CancelSubscription) -> Done:
-    """Ask once; the result is the cancellation as it stands.
+    """Request the cancellation once; the result is the cancellation as it stands.
 
     Raises:
         NotFound: `subscription_not_found`.
         Conflict: `subscription_not_active`, `cancellation_exists`, `subscription_busy`.
         RuleViolated: `no_billing_period`.
-        OutcomeUnknown: the same request finds out.
+        OutcomeUnknown: repeat the same request to find out.
     """
-    async with own_turn(ctx, actor, request.subscription_id):
-        service = await owned(ctx, actor, request.subscription_id)
+    async with lock_own_service(ctx, actor, request.subscription_id):
+        service = await find_own(ctx, actor, request.subscription_id, live=True)
         refuse_unless(service, *CHANGEABLE)
         when = request.cancel.when
         if when == "end_of_period" and service.next_due_on is None:
             sentence = "This service is not billed by period. Please cancel it now instead."
             problem = Violation("when", "no_billing_period", sentence)
             raise RuleViolated(sentence, code="no_billing_period", errors=[problem])
-        await _ask(ctx, actor, service, request.cancel)
+        await _request_cancellation(ctx, actor, service, request.cancel)
         asked_at = now()
         local = asked_at.astimezone(ZoneInfo(ctx.settings.whmcs_time_zone)).strftime("%Y-%m-%d %H:%M:%S")
         record = records.cancellation(service.subscription_id, KINDS[when], local)
@@ -72,31 +72,35 @@ async def cancel_subscription(ctx: Context, actor: Actor, request: CancelSubscri
     return Done(found, submission, target=service.subscription_id)
 
 
-async def _ask(ctx: Context, actor: Actor, service: Service, cancel: Cancel) -> None:
+async def _request_cancellation(ctx: Context, actor: Actor, service: Service, cancel: Cancel) -> None:
     key = actor.command_key or uuid4().hex
-    mark = f"[portal {hashlib.sha256(key.encode()).hexdigest()[:12]}]"
-    reason = f"{cancel.reason.strip()} {mark}".strip()
+    tag = f"[portal {hashlib.sha256(key.encode()).hexdigest()[:12]}]"
+    reason = f"{cancel.reason.strip()} {tag}".strip()
     try:
         await cancellations.request_cancellation(ctx.whmcs, service.subscription_id, KINDS[cancel.when], reason)
     except UpstreamRejected as error:
         if error.vendor_code != CANCELLATION_EXISTS:
             raise
-        if not await _ours(ctx, service, mark):
-            raise await _asked_before(ctx, service) from error
+        if not await _is_own_request(ctx, service, tag):
+            raise await _already_requested(ctx, service) from error
     except OutcomeUnknown:
         for pause_seconds in LOOK_AGAIN_SECONDS:
             await asyncio.sleep(pause_seconds)
-            if await _ours(ctx, service, mark):
+            if await _is_own_request(ctx, service, tag):
                 return
         raise
 
 
-async def _ours(ctx: Context, service: Service, mark: str) -> bool:
-    return mark in (await cancellations.reason_of(ctx.whmcs, service.subscription_id) or "")
+async def _is_own_request(ctx: Context, service: Service, tag: str) -> bool:
+    return tag in (await cancellations.reason_of(ctx.whmcs, service.subscription_id) or "")
 
 
-async def _asked_before(ctx: Context, service: Service) -> Conflict:
+async def _already_requested(ctx: Context, service: Service) -> Conflict:
     await ctx.inbox.submit([whmcs_hint("cancel_requests", "all", f"exists:{service.subscription_id}:{now()}")])
     return Conflict(
-        "You asked to cancel this service already. To change that, please contact support.", code="cancellation_exists"
+        "You have already asked to cancel this service. To change that, please contact support.",
+        code="cancellation_exists",
     )
+
+
+COMMAND = Command(cancel_subscription)

@@ -1,9 +1,9 @@
-"""Change the plan of a service, now or on a day to come: WHMCS calculates and bills, and once it bills the new plan,
-the provider is told.
+"""Change the plan of a service, now or on a future date. WHMCS calculates and bills; once it bills the new plan, the
+provider applies it.
 
-Journaled before WHMCS is asked. A request without an answer is looked for before anything is asked again, by this
-command repeated, by the next one, or by the worker. Of a day to come WHMCS knows nothing: the portal writes it down,
-and the worker does on that day what is done here.
+A change is journaled before it is sent to WHMCS. The outcome of a request without an answer is looked up before
+anything is sent again: by a repetition of this command, by the next one, or by the worker. WHMCS has no future-dated
+changes: the portal stores them, and the worker carries them out on their day in the same way.
 
 Reads and writes: portal.plan_changes, portal.scheduled_changes, WHMCS service and upgrade order. Writes: ingest.inbox.
 """
@@ -14,39 +14,41 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.order import AgreedTerms, order
-from app.commands.subscriptions.plan_changes.outcome import show
-from app.commands.subscriptions.plan_changes.schedule_for_date import begins, put_off
+from app.commands.subscriptions.plan_changes.outcome import read_back
+from app.commands.subscriptions.plan_changes.schedule_for_date import schedule, start_of_day
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
-from app.commands.subscriptions.service import Service, owned
-from app.commands.subscriptions.service_lock import own_turn
+from app.commands.subscriptions.service import Service, find_own
+from app.commands.subscriptions.service_lock import lock_own_service
 from app.inputs.numbers import Amount, Currency
 from app.money import Money
 from app.readmodels.plans import Direction
 
 
 class Agreed(Money, frozen=True, forbid_unknown_fields=True):
-    """An amount that the caller was shown. What is none must not count as nothing to pay."""
+    """An amount that the caller was shown. An unreadable amount must not count as zero."""
 
     amount: Annotated[Amount, Meta(max_length=40)]
     currency: Annotated[Currency, Meta(max_length=10)]
 
 
 class NewPlan(Struct, forbid_unknown_fields=True):
-    """The plan by its SKU. With the `due_now` and `credit` of the preview, only if they still hold. With an
-    `effective_date` on that day, at most a year ahead; what is due is calculated then."""
+    """The new plan by its SKU. With the preview's `due_now` and `credit`, it is changed only if they still hold. With
+    an `effective_date`, at most a year ahead, it is changed on that day and what is due is calculated then."""
 
     sku: Annotated[str, Meta(min_length=1, max_length=100)]
     due_now: Agreed | None = None
     credit: Agreed | None = None
-    effective_date: Annotated[date | None, Meta(description="The day, where the customer is. Today is at once.")] = None
+    effective_date: Annotated[
+        date | None, Meta(description="The day in the customer's time zone; today means at once.")
+    ] = None
 
 
 class ChangePlan(Struct, frozen=True):
-    """Which service, in which direction, to what."""
+    """The service named by the path, the direction of the change, and the new plan."""
 
     subscription_id: str
     direction: Direction
@@ -54,8 +56,8 @@ class ChangePlan(Struct, frozen=True):
 
 
 class PlanChanged(Struct, frozen=True, kw_only=True):
-    """How far it is: paid for it takes effect; with nothing to pay it has. `providing`: billed, and on its way to the
-    network or server. `scheduled`: nothing is done before the `effective_date`."""
+    """The progress of the change. `awaiting_payment`: it takes effect once `invoice_id` is paid. `providing`: billed,
+    and being applied at the network or server. `scheduled`: nothing happens before the `effective_date`."""
 
     change_id: UUID
     subscription_id: str
@@ -67,43 +69,45 @@ class PlanChanged(Struct, frozen=True, kw_only=True):
 
 
 async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:
-    """Order the plan, or plan that for its day; or find what this very request did.
+    """Order the plan, schedule it for its day, or find what the same request did earlier.
 
     Raises:
         NotFound: `subscription_not_found`.
-        InvalidRequest: `invalid_value`, a price for a day to come.
+        InvalidRequest: `invalid_value`, a price for a future-dated change.
         Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `price_changed`, `subscription_busy`,
             `cancellation_exists`.
         RuleViolated: `plan_not_available`, `wrong_direction`, `date_past`, `date_too_far`.
-        OutcomeUnknown: WHMCS did not answer; the same request finds out.
+        OutcomeUnknown: WHMCS did not answer; repeat the same request to find out.
     """
-    async with own_turn(ctx, actor, request.subscription_id):
-        service = await owned(ctx, actor, request.subscription_id)
+    async with lock_own_service(ctx, actor, request.subscription_id):
+        service = await find_own(ctx, actor, request.subscription_id, live=True)
         wanted = request.plan
         terms = AgreedTerms(sku=wanted.sku, direction=request.direction, due_now=wanted.due_now, credit=wanted.credit)
         if wanted.effective_date and (
-            done := await _ahead(ctx, service, terms, wanted.effective_date, actor.command_key)
+            done := await _schedule_if_future(ctx, service, terms, wanted.effective_date, actor.command_key)
         ):
             return done
         change = await order(ctx, service, terms, actor.command_key)
-        submission = await show(ctx, change)
+        submission = await read_back(ctx, change)
     return Done(_result(change), submission, target=request.subscription_id)
 
 
-async def _ahead(ctx: Context, service: Service, terms: AgreedTerms, day: date, command_key: str) -> Done | None:
-    """Planned for its day; None for today, and for what was ordered when that day was today."""
+async def _schedule_if_future(
+    ctx: Context, service: Service, terms: AgreedTerms, day: date, command_key: str
+) -> Done | None:
+    """Schedule the change for its day; None for today, also if it was ordered when that day was today."""
     if own := await scheduled.of_command(ctx.pool, service.subscription_id, command_key):
-        return Done(_planned(own), target=service.subscription_id)
+        return Done(_scheduled(own), target=service.subscription_id)
     if await journal.of_command(ctx.pool, service.subscription_id, command_key):
         return None
-    due_at = await begins(ctx, service, day)
+    due_at = await start_of_day(ctx, service, day)
     if due_at is None:
         return None
-    planned, submission = await put_off(ctx, service, terms, day, due_at, command_key)
-    return Done(_planned(planned), submission, target=service.subscription_id)
+    planned, submission = await schedule(ctx, service, terms, day, due_at, command_key)
+    return Done(_scheduled(planned), submission, target=service.subscription_id)
 
 
-def _planned(schedule: ScheduledPlanChange) -> PlanChanged:
+def _scheduled(schedule: ScheduledPlanChange) -> PlanChanged:
     return PlanChanged(
         change_id=schedule.schedule_id,
         subscription_id=schedule.subscription_id,
@@ -116,7 +120,7 @@ def _planned(schedule: ScheduledPlanChange) -> PlanChanged:
 
 
 def _result(change: PlanChange) -> PlanChanged:
-    """To the customer a provider that failed is one that staff are working on."""
+    """Return the change as the customer sees it: one that failed at the provider is still being worked on by staff."""
     shown: dict[journal.PlanChangeState, Literal["awaiting_payment", "providing", "done"]] = {
         "awaiting_payment": "awaiting_payment",
         "done": "done",
@@ -129,3 +133,6 @@ def _result(change: PlanChange) -> PlanChanged:
         state=shown.get(change.state, "providing"),
         invoice_id=change.invoice_id,
     )
+
+
+COMMAND = Command(change_plan, idempotency_key="required")

@@ -1,4 +1,4 @@
-"""Make a change at a provider that has no idempotency key."""
+"""Writes to a provider that has no idempotency keys."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,11 +6,11 @@ from app.errors import Conflict, OutcomeUnknown, UpstreamRejected
 from app.integrations.whm.faults import ALREADY_SUSPENDED, LOCKED, NOT_SUSPENDED
 
 
-async def surely(change: Callable[[], Awaitable[None]], is_done: Callable[[], Awaitable[bool]]) -> None:
-    """Make a change; one that was not answered, or refused because it is so already, is looked at.
+async def write_and_confirm(change: Callable[[], Awaitable[None]], is_done: Callable[[], Awaitable[bool]]) -> None:
+    """Make a change. If it has no answer, or is refused as already made, verify the state instead.
 
     Raises:
-        OutcomeUnknown: it does not show; ask again in a minute, which looks first.
+        OutcomeUnknown: the change does not show yet; repeating in a minute verifies it first.
         Conflict: `suspension_locked`.
     """
     try:

@@ -1,34 +1,33 @@
-"""Make a single-use link into the control panel of a hosting account. Never stored, never logged.
+"""Create a single-use link into the control panel of a hosting account. It is never stored or logged.
 
-WHM's own address is handed out as it stands: built from its parts it would not log anybody in (C21).
+WHM's own URL is returned unchanged: one built from its parts would not log the customer in.
 """
-
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.billing.sso_link import Link
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account
-from app.commands.subscriptions.service import owned, refuse_unless
+from app.commands.subscriptions.service import find_own, refuse_unless
 from app.errors import Conflict
 
 
 class OpenControlPanel(Struct, frozen=True):
-    """Of which service."""
+    """The service whose control panel is opened."""
 
     subscription_id: str
 
 
 async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenControlPanel) -> Done:
-    """A link into the account's own hosting.
+    """Create a link into the control panel of the account's own hosting.
 
     Raises:
         NotFound: `subscription_not_found`.
         Conflict: `no_control_panel`, `subscription_not_active`, `not_provided_yet`.
-        UpstreamError: WHMCS or WHM is away.
+        UpstreamError: WHMCS or WHM is unavailable.
     """
-    service = await owned(ctx, actor, request.subscription_id)
+    service = await find_own(ctx, actor, request.subscription_id, live=True)
     if service.category != "hosting":
         raise Conflict("Only web hosting has a control panel.", code="no_control_panel")
     refuse_unless(service, "active")
@@ -38,5 +37,8 @@ async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenCon
             "This hosting account is suspended. Please check for unpaid invoices.", code="subscription_not_active"
         )
     session = await ctx.whm.control_panel(account.username)
-    left_seconds = int((session.expires_at - datetime.now(UTC)).total_seconds())
+    left_seconds = int((session.expires_at - now()).total_seconds())
     return Done(Link(session.url, max(left_seconds, 0)), target=request.subscription_id)
+
+
+COMMAND = Command(create_control_panel_link, replayable=False)

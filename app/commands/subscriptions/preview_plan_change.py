@@ -1,4 +1,4 @@
-"""What another plan would cost, before anybody decides. Nothing is changed.
+"""Preview the price of another plan. Nothing is changed.
 
 Reads: read_model.subscriptions, catalog, WHMCS service, WHMCS's calculation.
 """
@@ -7,16 +7,16 @@ from typing import Literal
 
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Context, Done
-from app.commands.subscriptions.quote import quoted, split
-from app.commands.subscriptions.service import owned, refuse_unless
+from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.subscriptions.quote import fetch_quote, split
+from app.commands.subscriptions.service import find_own, refuse_unless
 from app.commands.subscriptions.target_plan import target
 from app.money import Money, money
 from app.readmodels.plans import Direction
 
 
 class PreviewPlanChange(Struct, frozen=True):
-    """Which service, which plan."""
+    """The service, and the SKU of the plan to price."""
 
     subscription_id: str
     sku: str
@@ -25,9 +25,8 @@ class PreviewPlanChange(Struct, frozen=True):
 class PlanPreview(Struct, frozen=True, kw_only=True):
     """The plan and its price; amounts exclude consumption tax.
 
-    `due_now` covers the `days_left` of the present period, less what was paid for them already; `credit` is what is
-    given back instead. `monthly` is the plan's own price from then on. `in_progress`: an earlier change waits for its
-    payment.
+    `due_now` covers the `days_left` of the current period, less what was already paid for them; `credit` is refunded
+    instead. `monthly` is the plan's price from then on. `in_progress`: an earlier change awaits its payment.
     """
 
     subscription_id: str
@@ -45,17 +44,17 @@ class PlanPreview(Struct, frozen=True, kw_only=True):
 
 
 async def preview_plan_change(ctx: Context, actor: Actor, request: PreviewPlanChange) -> Done:
-    """The price, asked of WHMCS now.
+    """Have WHMCS calculate the price now.
 
     Raises:
         NotFound: `subscription_not_found`.
         Conflict: `subscription_not_active`, `same_plan`.
         RuleViolated: `plan_not_available`.
     """
-    service = await owned(ctx, actor, request.subscription_id)
+    service = await find_own(ctx, actor, request.subscription_id, live=True)
     refuse_unless(service, "active")
     plan, direction = await target(ctx, service, request.sku)
-    quote = await quoted(ctx, service, plan)
+    quote = await fetch_quote(ctx, service, plan)
     due_now, credit = split(quote.due_now)
     return Done(
         PlanPreview(
@@ -72,3 +71,6 @@ async def preview_plan_change(ctx: Context, actor: Actor, request: PreviewPlanCh
             in_progress=quote.in_progress,
         )
     )
+
+
+COMMAND = Command(preview_plan_change, replayable=False, changes=False)

@@ -1,7 +1,7 @@
-"""Who provides a service: the Freebit line of a SIM, the WHM account of hosting.
+"""The provider's account behind a service: the Freebit line of a SIM, the WHM account of hosting.
 
-A hosting account is found by its name and never by its domain: a domain is what a customer typed into an order, and
-whoever typed another's would be let into it.
+A hosting account is found by its name and never by its domain: customers type the domain into their order, and one who
+typed another's domain would gain access to that account.
 
 Reads: portal.fulfilments, read_model.orders, WHMCS service, WHM account.
 """
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[0-9]{10,14}")
 
 
 async def line_of(ctx: Context, service: Service) -> str:
-    """The phone number of a SIM service: as WHMCS has it, or as fulfilment got it from Freebit.
+    """Return the phone number of a SIM service: from WHMCS, or as fulfilment received it from Freebit.
 
     Raises:
         Conflict: `not_provided_yet`.
@@ -35,7 +35,7 @@ async def line_of(ctx: Context, service: Service) -> str:
 
 
 async def hosting_account(ctx: Context, service: Service) -> HostingAccount:
-    """The account of a hosting service as WHM has it now.
+    """Return the account of a hosting service as WHM has it now.
 
     Raises:
         Conflict: `not_provided_yet`.
@@ -47,7 +47,7 @@ async def hosting_account(ctx: Context, service: Service) -> HostingAccount:
 
 
 async def hosting_account_if_any(ctx: Context, service: Service) -> HostingAccount | None:
-    """The same account, or nothing when there is none under the service's name.
+    """Return the same account, or None if there is none under the service's name.
 
     Raises:
         Conflict: `not_provided_yet`, the service has no name, or the account of that name has another domain.
@@ -65,7 +65,7 @@ async def hosting_account_if_any(ctx: Context, service: Service) -> HostingAccou
 
 
 async def _order_id(ctx: Context, service: Service) -> str | None:
-    """The portal's order that made it."""
+    """Return the id of the order that created the service."""
     found: str | None = await ctx.pool.fetchval(_ORDER, service.account_id, service.whmcs_order_id)
     return found
 

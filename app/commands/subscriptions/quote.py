@@ -1,4 +1,4 @@
-"""What a change of plan would cost, by WHMCS's own calculation."""
+"""The price of a change of plan, calculated by WHMCS."""
 
 from decimal import Decimal
 
@@ -14,8 +14,8 @@ RECURRING = ("monthly", "quarterly", "semi_annually", "annually", "biennially", 
 NOTHING = Decimal("0.00")
 
 
-def wish(ctx: Context, service: Service, product_id: str) -> Upgrade:
-    """The change as WHMCS wants to hear it: same cycle, same gateway."""
+def upgrade_request(ctx: Context, service: Service, product_id: str) -> Upgrade:
+    """Build WHMCS's request for the change, with the same billing cycle and gateway."""
     return Upgrade(
         service_id=service.subscription_id,
         product_id=product_id,
@@ -24,20 +24,20 @@ def wish(ctx: Context, service: Service, product_id: str) -> Upgrade:
     )
 
 
-async def quoted(ctx: Context, service: Service, plan: Plan) -> UpgradeQuote:
-    """WHMCS's price.
+async def fetch_quote(ctx: Context, service: Service, plan: Plan) -> UpgradeQuote:
+    """Have WHMCS calculate the price.
 
     Raises:
-        RuleViolated: `plan_not_available`, also when WHMCS refuses to name one.
+        RuleViolated: `plan_not_available`, also if WHMCS refuses to calculate one.
     """
     if service.billing_cycle not in RECURRING:
         raise not_available()
     try:
-        return await upgrades.quote(ctx.whmcs, wish(ctx, service, plan.product_id))
+        return await upgrades.quote(ctx.whmcs, upgrade_request(ctx, service, plan.product_id))
     except UpstreamRejected as error:
         raise not_available() from error
 
 
 def split(due_now: Decimal) -> tuple[Decimal, Decimal]:
-    """What is to be paid, and what is given back as credit."""
+    """Split a balance into the amount to pay and the amount to credit."""
     return max(due_now, NOTHING), max(-due_now, NOTHING)

@@ -1,5 +1,4 @@
-"""A running service, found among the account's own: as the read model has it, or as WHMCS has it now, because what is
-done to it depends on it.
+"""Lookup of a running service: from the read model, or live from WHMCS when a change depends on its present state.
 
 Reads: read_model.subscriptions, WHMCS service.
 """
@@ -25,7 +24,7 @@ WHERE s.subscription_id = $1 AND ($2::uuid IS NULL OR s.account_id = $2)
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """A service. `status` is WHMCS's word, `amount` what a period costs; nothing, where that is not known."""
+    """A running service. `status` is WHMCS's word. `amount` is the price per period, zero unless `amount_known`."""
 
     subscription_id: str
     account_id: UUID
@@ -43,44 +42,28 @@ class Service(Struct, frozen=True, kw_only=True):
     next_due_on: date | None
 
 
-async def known(ctx: Context, actor: Actor, subscription_id: str) -> Service:
-    """The caller's own service as the read model has it.
+async def find_own(ctx: Context, actor: Actor, subscription_id: str, *, live: bool = False) -> Service:
+    """Find the caller's own service: as the read model has it, or `live`, as WHMCS has it now.
 
     Raises:
         NotFound: `subscription_not_found`, absent or another account's.
     """
-    return await _found(ctx, subscription_id, actor.account_id_or_refuse())
+    service = await _find(ctx, subscription_id, actor.account_id_or_refuse())
+    return await _read(ctx, service) if live else service
 
 
-async def owned(ctx: Context, actor: Actor, subscription_id: str) -> Service:
-    """The caller's own service as WHMCS has it now.
-
-    Raises:
-        NotFound: `subscription_not_found`, absent or another account's.
-    """
-    return await _live(ctx, await known(ctx, actor, subscription_id))
-
-
-async def noted(ctx: Context, subscription_id: str) -> Service:
-    """Anybody's service as the read model has it, for members of staff.
+async def find_any(ctx: Context, subscription_id: str, *, live: bool = False) -> Service:
+    """Find a service of any account, for members of staff and workers: as the read model has it, or `live`.
 
     Raises:
-        NotFound: `subscription_not_found`, absent or of nobody who is in the portal.
+        NotFound: `subscription_not_found`, absent or without a portal account.
     """
-    return await _found(ctx, subscription_id, None)
-
-
-async def anybodys(ctx: Context, subscription_id: str) -> Service:
-    """Anybody's service as WHMCS has it now, for members of staff and workers.
-
-    Raises:
-        NotFound: `subscription_not_found`, absent or of nobody who is in the portal.
-    """
-    return await _live(ctx, await noted(ctx, subscription_id))
+    service = await _find(ctx, subscription_id, None)
+    return await _read(ctx, service) if live else service
 
 
 def refuse_unless(service: Service, *statuses: str) -> None:
-    """Only services in these states of WHMCS, in lower case.
+    """Refuse a service that is in none of these WHMCS statuses, in lower case.
 
     Raises:
         Conflict: `subscription_not_active`.
@@ -88,11 +71,11 @@ def refuse_unless(service: Service, *statuses: str) -> None:
     status = service.status.lower()
     if status not in statuses:
         raise Conflict(
-            f"This service is {status}; that is possible for an active one only.", code="subscription_not_active"
+            f"This service is {status}. This is possible only for an active one.", code="subscription_not_active"
         )
 
 
-async def _found(ctx: Context, subscription_id: str, account_id: UUID | None) -> Service:
+async def _find(ctx: Context, subscription_id: str, account_id: UUID | None) -> Service:
     row = await ctx.pool.fetchrow(_FOUND, subscription_id, account_id)
     if row is None:
         raise _absent()
@@ -103,8 +86,8 @@ async def _found(ctx: Context, subscription_id: str, account_id: UUID | None) ->
     return Service(**{**fields, **texts, "subscription_id": subscription_id})
 
 
-async def _live(ctx: Context, service: Service) -> Service:
-    """The credential of the API reaches every client, so whose it is is looked at again."""
+async def _read(ctx: Context, service: Service) -> Service:
+    """Read the service from WHMCS. The API credential reaches every client, so the owner is checked again."""
     try:
         record = await ctx.whmcs.service(service.subscription_id)
     except UpstreamNotFound as error:
@@ -115,7 +98,7 @@ async def _live(ctx: Context, service: Service) -> Service:
 
 
 def as_read(service: Service, record: WhmcsRecord) -> Service:
-    """The service as WHMCS's record has it."""
+    """Return the service updated from WHMCS's record."""
     data = record.data
     return structs.replace(
         service,

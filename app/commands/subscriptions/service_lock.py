@@ -1,4 +1,4 @@
-"""One change of a service at a time, whoever makes it: customers, staff and workers take the same turn.
+"""The lock of a service: customers, staff and workers change it one at a time.
 
 Reads: read_model.subscriptions.
 """
@@ -7,28 +7,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.commands.execution.context import Actor, Context
-from app.commands.subscriptions.service import known
+from app.commands.subscriptions.service import find_own
 from app.errors import Conflict
 
 _OWNER = "SELECT account_id FROM read_model.subscriptions WHERE subscription_id = $1"
 
 
 @asynccontextmanager
-async def own_turn(ctx: Context, actor: Actor, subscription_id: str) -> AsyncIterator[None]:
-    """Hold a service of the caller's.
+async def lock_own_service(ctx: Context, actor: Actor, subscription_id: str) -> AsyncIterator[None]:
+    """Hold the lock of one of the caller's own services.
 
     Raises:
         NotFound: `subscription_not_found`, absent or another account's.
         Conflict: `subscription_busy`.
     """
-    await known(ctx, actor, subscription_id)
-    async with turn(ctx, subscription_id):
+    await find_own(ctx, actor, subscription_id)
+    async with lock_service(ctx, subscription_id):
         yield
 
 
 @asynccontextmanager
-async def turn(ctx: Context, subscription_id: str) -> AsyncIterator[None]:
-    """Hold anybody's service, for members of staff and workers.
+async def lock_service(ctx: Context, subscription_id: str) -> AsyncIterator[None]:
+    """Hold the lock of a service of any account, for members of staff and workers.
 
     Raises:
         Conflict: `subscription_busy`.
@@ -36,6 +36,6 @@ async def turn(ctx: Context, subscription_id: str) -> AsyncIterator[None]:
     owner = await ctx.pool.fetchval(_OWNER, subscription_id)
     async with ctx.locks.exclusively("service", owner or "", subscription_id) as mine:
         if not mine:
-            sentence = "Another change of this service is just being made. Please try again in a moment."
+            sentence = "Another change of this service is in progress. Please try again in a moment."
             raise Conflict(sentence, code="subscription_busy", retry_after_seconds=2)
         yield

@@ -1,7 +1,7 @@
-"""What members of staff do to a running service. Each looks first, so that it may be repeated, and is audited.
+"""Changes of a running service by members of staff. Each reads first, so that it may be repeated, and is audited.
 
-Of one service only one may write to its provider. The portal made the line or account, so it tells Freebit or WHM, and
-then notes in WHMCS what state the service is in.
+Only one system may write to a service's provider. The portal created the line or account, so it calls Freebit or WHM
+itself, and then records the service's state in WHMCS.
 
 Reads: read_model.catalog. Reads and writes: portal.plan_changes, Freebit line, WHM account, WHMCS service.
 """
@@ -10,15 +10,15 @@ from datetime import datetime
 from uuid import UUID
 
 from app.audit import Operator, audit
-from app.commands.execution.context import Context
+from app.commands.execution.context import Context, StaffCommand
 from app.commands.subscriptions.apply_plan import TOKYO, provide
-from app.commands.subscriptions.confirmed_write import surely
+from app.commands.subscriptions.confirmed_write import write_and_confirm
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.provider_accounts import hosting_account_if_any, line_of
-from app.commands.subscriptions.service import Service, anybodys, refuse_unless
-from app.commands.subscriptions.service_lock import turn
-from app.commands.subscriptions.staff_view import ServiceView, done, of_kind
+from app.commands.subscriptions.service import Service, find_any, refuse_unless
+from app.commands.subscriptions.service_lock import lock_service
+from app.commands.subscriptions.staff_view import ServiceView, of_kind, record_and_view
 from app.errors import Conflict
 from app.integrations.whmcs import services as whmcs_services
 
@@ -29,46 +29,46 @@ WHERE category = $1 AND whmcs_product_id = $2 AND item_class = 'service'
 
 
 async def terminate(ctx: Context, operator: Operator, subscription_id: str, reason: str) -> ServiceView:
-    """End a service for good: a line loses its number, a hosting account everything in it. Bills are not touched.
+    """Terminate a service irrevocably: a line loses its number, a hosting account its content. Bills are unchanged.
 
     Raises:
         Conflict: `not_provided_yet`, `subscription_busy`.
     """
-    async with turn(ctx, subscription_id):
-        service = await anybodys(ctx, subscription_id)
+    async with lock_service(ctx, subscription_id):
+        service = await find_any(ctx, subscription_id, live=True)
         if service.category == "hosting":
             await _remove_account(ctx, service)
         if service.category == "sim":
             await _end_line(ctx, service)
         if service.status not in (whmcs_services.TERMINATED, whmcs_services.CANCELLED):
             await whmcs_services.set_status(ctx.whmcs, subscription_id, whmcs_services.TERMINATED)
-        return await done(ctx, operator, "service.terminate", service, reason=reason)
+        return await record_and_view(ctx, operator, "service.terminate", service, reason=reason)
 
 
 async def sync_plan(ctx: Context, operator: Operator, subscription_id: str) -> ServiceView:
-    """Have the provider give the service the plan that WHMCS bills.
+    """Apply the plan that WHMCS bills at the provider.
 
     Raises:
         Conflict: `plan_unknown`, `subscription_not_active`, `not_provided_yet`, `subscription_busy`.
     """
-    async with turn(ctx, subscription_id):
-        service = await anybodys(ctx, subscription_id)
+    async with lock_service(ctx, subscription_id):
+        service = await find_any(ctx, subscription_id, live=True)
         refuse_unless(service, "active", "suspended")
         code = await ctx.pool.fetchval(_PLAN_CODE, service.category, service.product_id)
         if service.category == "sim" and not code:
             raise Conflict("The catalog has no network plan for what WHMCS bills here.", code="plan_unknown")
         await provide(ctx, service, code or "")
-        return await done(ctx, operator, "service.sync_plan", service, plan=service.name)
+        return await record_and_view(ctx, operator, "service.sync_plan", service, plan=service.name)
 
 
 async def reissue(ctx: Context, operator: Operator, subscription_id: str, eid: str) -> ServiceView:
-    """Have an eSIM's profile issued for another phone, told by its EID. The line is out of service until that is done.
+    """Reissue an eSIM's profile for another phone, identified by its EID. The line is out of service until then.
 
     Raises:
         Conflict: `service_kind_wrong`, `subscription_not_active`, `not_provided_yet`, `not_an_esim`,
             `subscription_busy`.
     """
-    async with turn(ctx, subscription_id):
+    async with lock_service(ctx, subscription_id):
         service = await of_kind(ctx, subscription_id, "sim")
         refuse_unless(service, "active")
         number = await line_of(ctx, service)
@@ -79,16 +79,16 @@ async def reissue(ctx: Context, operator: Operator, subscription_id: str, eid: s
             raise Conflict("This line is on a card and not on an eSIM.", code="not_an_esim")
         if line.eid != eid:
 
-            async def has_it() -> bool:
+            async def is_reissued() -> bool:
                 found = await ctx.freebit.detail(number)
                 return found is not None and found.eid == eid
 
-            await surely(lambda: ctx.freebit.reissue_esim(line, eid), has_it)
-        return await done(ctx, operator, "service.reissue", service, eid=f"…{eid[-4:]}")
+            await write_and_confirm(lambda: ctx.freebit.reissue_esim(line, eid), is_reissued)
+        return await record_and_view(ctx, operator, "service.reissue", service, eid=f"…{eid[-4:]}")
 
 
 async def retry(ctx: Context, operator: Operator, change_id: UUID) -> PlanChange:
-    """Have a failed change of plan tried again by the worker.
+    """Let the worker retry a failed change of plan.
 
     Raises:
         NotFound: `no_plan_change`.
@@ -106,12 +106,20 @@ async def _remove_account(ctx: Context, service: Service) -> None:
         async def is_gone() -> bool:
             return await hosting_account_if_any(ctx, service) is None
 
-        await surely(lambda: ctx.whm.remove_account(account.username), is_gone)
+        await write_and_confirm(lambda: ctx.whm.remove_account(account.username), is_gone)
 
 
 async def _end_line(ctx: Context, service: Service) -> None:
     number = await line_of(ctx, service)
     line = await ctx.freebit.detail(number)
     if line is not None and line.state != "cancelled":
-        # Asked twice for one day is asked once; when it ends, Freebit knows.
+        # Freebit treats two requests for one day as one, and decides when the line ends.
         await ctx.freebit.cancel_line(number, datetime.now(TOKYO).date())
+
+
+COMMANDS = (
+    StaffCommand(terminate, "service.terminate"),
+    StaffCommand(sync_plan, "service.sync_plan"),
+    StaffCommand(reissue, "service.reissue"),
+    StaffCommand(retry, "plan_change.retry"),
+)

@@ -1,4 +1,4 @@
-"""A service as staff see it, and how what they did to it comes to be seen.
+"""A service as staff see it, also right after they changed it.
 
 Reads: read_model.subscriptions, portal.plan_changes, scheduled_changes, WHMCS service. Writes: ingest.inbox,
 portal.audit.
@@ -9,18 +9,18 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.audit import Operator, audit
+from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
-from app.commands.subscriptions.service import Service, anybodys, as_read, noted
+from app.commands.subscriptions.service import Service, as_read, find_any
 from app.errors import Conflict
-from app.ingest.apply.mirror import now
 from app.integrations.whmcs import records
 
 
 class ServiceView(Struct, frozen=True, kw_only=True):
-    """A service, whose it is, every change of plan, and every one for a day to come. `status` is WHMCS's word."""
+    """A service with its owner, its changes of plan and its scheduled changes. `status` is WHMCS's word."""
 
     subscription_id: str
     account_id: UUID
@@ -33,40 +33,44 @@ class ServiceView(Struct, frozen=True, kw_only=True):
     scheduled_changes: list[ScheduledPlanChange]
 
 
-async def story(ctx: Context, subscription_id: str) -> ServiceView:
-    """A service of anybody; no upstream is asked.
+async def view_of(ctx: Context, subscription_id: str) -> ServiceView:
+    """Return a service of any account from the read model; no upstream is called.
 
     Raises:
         NotFound: `subscription_not_found`.
     """
-    return await _story(ctx, await noted(ctx, subscription_id))
+    return await _view(ctx, await find_any(ctx, subscription_id))
 
 
 async def of_kind(ctx: Context, subscription_id: str, category: str) -> Service:
-    """A service of this category as WHMCS has it now.
+    """Return a service as WHMCS has it now, if it is of this category.
 
     Raises:
         NotFound: `subscription_not_found`.
         Conflict: `service_kind_wrong`.
     """
-    service = await anybodys(ctx, subscription_id)
+    service = await find_any(ctx, subscription_id, live=True)
     if service.category != category:
-        raise Conflict(f"That is possible for {category} alone; this is {service.category}.", code="service_kind_wrong")
+        raise Conflict(
+            f"This is possible only for {category}; this service is {service.category}.", code="service_kind_wrong"
+        )
     return service
 
 
-async def done(ctx: Context, operator: Operator, action: str, service: Service, **detail: str) -> ServiceView:
-    """Audited, and the service as WHMCS has it after that; the read model follows."""
+async def record_and_view(
+    ctx: Context, operator: Operator, action: str, service: Service, **detail: str
+) -> ServiceView:
+    """Record the action in the audit log, submit the service as WHMCS has it now, and return it."""
     await audit(ctx.pool, operator, action, [service.subscription_id], **detail)
     read_at = now()
     record = await ctx.whmcs.service(service.subscription_id)
     submission = await ctx.inbox.submit([records.change(record, origin="command", read_at=read_at)])
     if submission is not None:
         await ctx.inbox.settled(submission, ctx.settings.settle_wait_seconds)
-    return await _story(ctx, as_read(service, record))
+    return await _view(ctx, as_read(service, record))
 
 
-async def _story(ctx: Context, service: Service) -> ServiceView:
+async def _view(ctx: Context, service: Service) -> ServiceView:
     same = ("subscription_id", "account_id", "whmcs_client_id", "category", "name", "domain", "status")
     fields = {name: getattr(service, name) for name in same}
     return ServiceView(

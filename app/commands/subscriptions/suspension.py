@@ -1,53 +1,53 @@
-"""Suspending web hosting, and lifting that: on the server, and in WHMCS, which the portal tells what it did.
+"""Suspend and unsuspend web hosting, on the server and then in WHMCS.
 
-Freebit knows no suspension of a line, so only hosting can be suspended from here.
+Freebit has no suspension of lines, so only hosting can be suspended here.
 
 Reads and writes: WHM account, WHMCS service.
 """
 
 from app.audit import Operator
-from app.commands.execution.context import Context
-from app.commands.subscriptions.confirmed_write import surely
+from app.commands.execution.context import Context, StaffCommand
+from app.commands.subscriptions.confirmed_write import write_and_confirm
 from app.commands.subscriptions.provider_accounts import hosting_account
 from app.commands.subscriptions.service import Service, refuse_unless
-from app.commands.subscriptions.service_lock import turn
-from app.commands.subscriptions.staff_view import ServiceView, done, of_kind
+from app.commands.subscriptions.service_lock import lock_service
+from app.commands.subscriptions.staff_view import ServiceView, of_kind, record_and_view
 from app.integrations.whmcs import services as whmcs_services
 
 
 async def suspend(ctx: Context, operator: Operator, subscription_id: str, reason: str) -> ServiceView:
-    """Stop a hosting account's site and mail; nothing is lost.
+    """Suspend a hosting account: its site and mail stop, nothing is lost.
 
     Raises:
         Conflict: `service_kind_wrong`, `subscription_not_active`, `not_provided_yet`, `subscription_busy`.
     """
-    async with turn(ctx, subscription_id):
+    async with lock_service(ctx, subscription_id):
         service = await of_kind(ctx, subscription_id, "hosting")
         refuse_unless(service, "active", "suspended")
         account = await hosting_account(ctx, service)
         if not account.suspended:
             name = account.username
-            await surely(lambda: ctx.whm.suspend(name, reason), lambda: _is_suspended(ctx, service))
+            await write_and_confirm(lambda: ctx.whm.suspend(name, reason), lambda: _is_suspended(ctx, service))
         await whmcs_services.set_status(ctx.whmcs, subscription_id, whmcs_services.SUSPENDED, reason)
-        return await done(ctx, operator, "service.suspend", service, reason=reason)
+        return await record_and_view(ctx, operator, "service.suspend", service, reason=reason)
 
 
 async def unsuspend(ctx: Context, operator: Operator, subscription_id: str) -> ServiceView:
-    """Switch a suspended hosting account on again.
+    """Reactivate a suspended hosting account.
 
     Raises:
         Conflict: `service_kind_wrong`, `subscription_not_active`, `not_provided_yet`, `suspension_locked`,
             `subscription_busy`.
     """
-    async with turn(ctx, subscription_id):
+    async with lock_service(ctx, subscription_id):
         service = await of_kind(ctx, subscription_id, "hosting")
         refuse_unless(service, "active", "suspended")
         account = await hosting_account(ctx, service)
         if account.suspended:
             name = account.username
-            await surely(lambda: ctx.whm.unsuspend(name), lambda: _is_not_suspended(ctx, service))
+            await write_and_confirm(lambda: ctx.whm.unsuspend(name), lambda: _is_not_suspended(ctx, service))
         await whmcs_services.set_status(ctx.whmcs, subscription_id, whmcs_services.ACTIVE)
-        return await done(ctx, operator, "service.unsuspend", service)
+        return await record_and_view(ctx, operator, "service.unsuspend", service)
 
 
 async def _is_suspended(ctx: Context, service: Service) -> bool:
@@ -56,3 +56,9 @@ async def _is_suspended(ctx: Context, service: Service) -> bool:
 
 async def _is_not_suspended(ctx: Context, service: Service) -> bool:
     return not await _is_suspended(ctx, service)
+
+
+COMMANDS = (
+    StaffCommand(suspend, "service.suspend"),
+    StaffCommand(unsuspend, "service.unsuspend"),
+)

@@ -1,14 +1,14 @@
-"""What a service uses, asked of its provider now: the data of a SIM, the disk of a hosting account.
+"""Read the usage of a service live from its provider: the data of a SIM, the disk of a hosting account.
 
-Freebit asks not to be polled with it and WHM has no events, so nothing of it is mirrored: it is asked for one service,
-when somebody wants to know. An answer is good for a minute; while the provider is away the last one of the day is given
-with its age (docs/decisions/0012).
+Freebit must not be polled for it and WHM has no events, so usage is not mirrored: it is read for one service on demand.
+An answer is valid for a minute; while the provider is unavailable, the last one of the day is returned with its age
+(docs/decisions/0012).
 
 Reads: read_model.subscriptions, Freebit line, WHM account. Reads and writes: Redis.
 """
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -16,9 +16,10 @@ import structlog
 from msgspec import Struct, structs
 from redis.exceptions import RedisError
 
-from app.commands.execution.context import Actor, Context, Done
+from app.clock import now
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account, line_of
-from app.commands.subscriptions.service import Service, known, refuse_unless
+from app.commands.subscriptions.service import Service, find_own, refuse_unless
 from app.errors import Conflict, UpstreamError
 from app.readmodels import documents
 
@@ -30,14 +31,14 @@ log = structlog.get_logger()
 
 
 class ReadUsage(Struct, frozen=True):
-    """Which service."""
+    """The service named by the path."""
 
     subscription_id: str
 
 
 class SimUsage(Struct, frozen=True, kw_only=True):
-    """A line and its data in kilobytes, today and on the days before, the latest first. `limited`: the network has
-    slowed it down. `sim_type` tells an eSIM from a card."""
+    """A line and its data in kilobytes, today and on the days before, newest first. `limited`: throttled by the
+    network. `sim_type` distinguishes an eSIM from a card."""
 
     phone_number: str
     state: str
@@ -50,7 +51,7 @@ class SimUsage(Struct, frozen=True, kw_only=True):
 
 
 class HostingUsage(Struct, frozen=True, kw_only=True):
-    """A hosting account; a limit that is null is unlimited."""
+    """A hosting account and its disk usage. A null limit means unlimited."""
 
     domain: str
     package: str
@@ -60,7 +61,7 @@ class HostingUsage(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """`as_of` is when the provider was asked; `stale` that it cannot be reached now."""
+    """The usage of a service. `as_of` is when the provider answered; `stale`: it cannot be reached now."""
 
     subscription_id: str
     sim: SimUsage | None = None
@@ -70,20 +71,20 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 async def read_usage(ctx: Context, actor: Actor, request: ReadUsage) -> Done:
-    """The usage of one's own service.
+    """Return the usage of one of the caller's own services.
 
     Raises:
         NotFound: `subscription_not_found`.
         Conflict: `no_usage`, `not_provided_yet`, `subscription_not_active`.
-        UpstreamError: the provider is away and was not asked today.
+        UpstreamError: the provider is unavailable and did not answer today.
     """
     account_id = actor.account_id_or_refuse()
     key = documents.key(account_id, f"usage/{request.subscription_id}")
     kept = await _kept(ctx, key)
-    if kept is not None and (datetime.now(UTC) - kept.as_of).total_seconds() < FRESH_SECONDS:
+    if kept is not None and (now() - kept.as_of).total_seconds() < FRESH_SECONDS:
         return Done(kept)
     try:
-        usage = await usage_of(ctx, await known(ctx, actor, request.subscription_id))
+        usage = await usage_of(ctx, await find_own(ctx, actor, request.subscription_id))
     except UpstreamError as error:
         if kept is None:
             raise
@@ -94,13 +95,13 @@ async def read_usage(ctx: Context, actor: Actor, request: ReadUsage) -> Done:
 
 
 async def usage_of(ctx: Context, service: Service) -> Usage:
-    """What the provider says now.
+    """Read the usage of a service from its provider now.
 
     Raises:
         Conflict: `no_usage`, `not_provided_yet`, `subscription_not_active`.
         UpstreamError
     """
-    at = datetime.now(UTC)
+    at = now()
     if service.category == "sim":
         refuse_unless(service, "active", "suspended")
         return Usage(subscription_id=service.subscription_id, sim=await _sim(ctx, service), as_of=at)
@@ -150,3 +151,6 @@ async def _kept(ctx: Context, key: str) -> Usage | None:
 async def _keep(ctx: Context, key: str, usage: Usage) -> None:
     with contextlib.suppress(RedisError):
         await ctx.redis.set(key, msgspec.json.encode(usage), ex=KEPT_SECONDS)
+
+
+COMMAND = Command(read_usage, replayable=False, changes=False)

@@ -1,7 +1,7 @@
-"""Attach a file to a case of one's own: a picture, a PDF or a plain text, told by its content and not by its name.
+"""Attach a file to a case of one's own: a picture, a PDF or a plain text, recognised by its content, not its name.
 
 The same bytes on the same case are the same attachment, so neither a retry nor a time-out after the write makes a
-second one. What a scanner finds something in, or cannot judge, goes nowhere. In a table no cell is a formula any more.
+second one. A file that the scanner reports, or cannot judge, is not forwarded. Formulas in CSV files are neutralised.
 
 Writes: Salesforce ContentVersion.
 """
@@ -13,7 +13,7 @@ from typing import Annotated
 import structlog
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.support.comment_on_case import own_case, same_case
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.inputs.text import FileName, is_harmful
@@ -31,7 +31,7 @@ KINDS = {
     ("heic", "heif"): re.compile(rb"....ftyp(heic|heix|mif1|msf1)", re.DOTALL),
     ("pdf",): re.compile(rb"%PDF-"),
 }
-"""Extensions → how such a file begins."""
+"""Extensions → the first bytes of such a file."""
 _UNPRINTABLE = re.compile(r"[^\w .()\-]")
 _TEXT_CONTROLS = frozenset("\r\n\t\ufeff")
 
@@ -39,28 +39,28 @@ log = structlog.get_logger()
 
 
 class AttachToCase(Struct, forbid_unknown_fields=True):
-    """A file; `content` is base64."""
+    """The file to attach; `content` is base64."""
 
     name: Annotated[FileName, Meta(min_length=1, max_length=200)]
     content: Annotated[bytes, Meta(min_length=1, max_length=LARGEST_BYTES)]
 
 
 class AttachTo(Struct, frozen=True):
-    """The case it belongs to, which the address names, and the file."""
+    """The case named by the path, and the file."""
 
     case_id: str
     file: AttachToCase
 
 
 async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
-    """Attach it, unless it is there already.
+    """Attach a file to the caller's own case, unless it is attached already.
 
     Raises:
         NotFound: `case_not_found`.
         RuleViolated: `attachment_type_not_allowed`, `attachment_infected`, `too_many_attachments`.
-        ScannerUnavailable: a scanner is configured and did not judge the file.
+        ScannerUnavailable: the configured scanner gave no verdict.
         Conflict: `case_closed`, `request_in_progress`.
-        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+        OutcomeUnknown: Salesforce did not answer; repeat the same request to find out.
     """
     account_id = actor.account_id_or_refuse()
     cases, content = SalesforceCases(ctx.salesforce), request.file.content
@@ -70,7 +70,7 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
         content = await asyncio.to_thread(_neutralised, content)
     async with ctx.locks.exclusively("attach_to_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
-            raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
+            raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
         case = await own_case(cases, actor, request.case_id)
         if not await cases.same_file(case["Id"], content):
             if case["IsClosed"]:
@@ -85,14 +85,14 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
 
 
 async def _refuse_malware(ctx: Context, actor: Actor, content: bytes) -> None:
-    """Before anything is locked, because a scan may take its time."""
+    """Scan the file before a lock is taken, because a scan may be slow."""
     if found := await scanner.found_in(ctx.settings, content):
         log.warning("attachment_infected", found=found, account_id=str(actor.account_id))
-        raise RuleViolated("This file looks harmful, so we do not take it.", code="attachment_infected")
+        raise RuleViolated("This file looks harmful, so it was not accepted.", code="attachment_infected")
 
 
 def _name(given: str, content: bytes) -> str:
-    """The name without anything but a name, its extension that of the content."""
+    """Return the bare file name, with an extension that fits the content."""
     stem, _, extension = re.split(r"[\\/]", given)[-1].strip().rpartition(".")
     extensions = next((names for names, begins in KINDS.items() if begins.match(content)), _text(content))
     if not extensions:
@@ -105,7 +105,7 @@ def _name(given: str, content: bytes) -> str:
 
 
 def _text(content: bytes) -> tuple[str, ...]:
-    """Plain text has no beginning of its own, but no control characters either."""
+    """Recognise plain text, which has no magic number, by the absence of control characters."""
     try:
         plain = content.decode()
     except UnicodeDecodeError:
@@ -118,14 +118,17 @@ def _neutralised(table: bytes) -> bytes:
 
 
 async def _attach(cases: SalesforceCases, case_id: str, name: str, content: bytes) -> None:
-    """After a doubt the case itself tells whether it was done; a doubt that stays is the caller's to repeat."""
+    """Attach the file. After an unknown outcome look at the case; if that does not settle it, the caller repeats."""
     try:
         await cases.attached(case_id, name, content)
-    except OutcomeUnknown as doubt:
+    except OutcomeUnknown as unknown:
         try:
             found = await cases.same_file(case_id, content)
         except UpstreamUnavailable:
-            raise doubt from None
+            raise unknown from None
         if not found:
             raise
         log.info("attachment_found_after_unknown_outcome", case_id=case_id)
+
+
+COMMAND = Command(attach_to_case)

@@ -1,19 +1,19 @@
-"""Say something about a case of one's own, where staff and customer both read it.
+"""Comment on a case of one's own, visible to staff and customer.
 
-A comment can bear no key, so a repetition is told by its words: what the case's last public comment says already, and
-we wrote within the hour, is not said again. Nobody answers in between without becoming the last one.
+A comment carries no key, so a repetition is recognised by its text: a comment that equals the case's last public one,
+written by the portal within the hour, is not added again. A reply in between would be the last one.
 
 Writes: Salesforce CaseComment.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import structlog
 from msgspec import Meta, Struct
 
+from app.clock import now
 from app.commands.execution import refusals
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.postal_addresses import TOO_LONG
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
 from app.inputs.text import Lines
@@ -26,26 +26,26 @@ log = structlog.get_logger()
 
 
 class CommentOnCase(Struct, forbid_unknown_fields=True):
-    """What is said."""
+    """The comment to add."""
 
     body: Annotated[Lines, Meta(min_length=1, max_length=4_000)]
 
 
 class CommentOn(Struct, frozen=True):
-    """The case it is about, which the address names, and the comment."""
+    """The case named by the path, and the comment."""
 
     case_id: str
     comment: CommentOnCase
 
 
 async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Done:
-    """Add it, unless it is there already.
+    """Add a comment to the caller's own case, unless it was added already.
 
     Raises:
         NotFound: `case_not_found`.
         RuleViolated: `field_too_long`, `field_refused`.
         Conflict: `case_closed`, `request_in_progress`.
-        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+        OutcomeUnknown: Salesforce did not answer; repeat the same request to find out.
     """
     account_id = actor.account_id_or_refuse()
     cases, body = SalesforceCases(ctx.salesforce), same_lines(request.comment.body)
@@ -54,24 +54,24 @@ async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Don
         raise RuleViolated(wrong.message, code=TOO_LONG, errors=[wrong])
     async with ctx.locks.exclusively("comment_on_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
-            raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
+            raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
         case = await own_case(cases, actor, request.case_id)
         if not _is_last(case, body, cases.portal_user):
             if case["IsClosed"]:
                 raise Conflict(
                     "This case is closed. Please open a new one and mention the number of this one.", code="case_closed"
                 )
-            await _say(cases, actor, case["Id"], body)
+            await _add_comment(cases, actor, case["Id"], body)
     return Done({"case_id": case["Id"]}, target=case["Id"])
 
 
 def same_case(case_id: str) -> str:
-    """The case under one name: Salesforce takes an id of 18 characters without its last three as well."""
+    """Return one form of a case id: Salesforce accepts an id of 18 characters without its last three as well."""
     return case_id[:15]
 
 
 async def own_case(cases: SalesforceCases, actor: Actor, case_id: str) -> dict[str, Any]:
-    """The case with all there is of it.
+    """Return the caller's own case with its comments and files.
 
     Raises:
         NotFound: `case_not_found`, absent or another account's.
@@ -82,16 +82,16 @@ async def own_case(cases: SalesforceCases, actor: Actor, case_id: str) -> dict[s
     return case
 
 
-async def _say(cases: SalesforceCases, actor: Actor, case_id: str, body: str) -> None:
-    """After a doubt the case itself tells whether it was done; a doubt that stays is the caller's to repeat."""
+async def _add_comment(cases: SalesforceCases, actor: Actor, case_id: str, body: str) -> None:
+    """Add the comment. After an unknown outcome look at the case; if that does not settle it, the caller repeats."""
     try:
         with refusals.named({"CommentBody": "body"}):
             await cases.commented(case_id, body)
-    except OutcomeUnknown as doubt:
+    except OutcomeUnknown as unknown:
         try:
             case = await own_case(cases, actor, case_id)
         except UpstreamUnavailable:
-            raise doubt from None
+            raise unknown from None
         if not _is_last(case, body, cases.portal_user):
             raise
         log.info("comment_found_after_unknown_outcome", case_id=case_id)
@@ -101,6 +101,9 @@ def _is_last(case: dict[str, Any], body: str, portal_user: str) -> bool:
     for last in case["CaseComments"][:1]:
         ours = (last.get("CreatedBy") or {}).get("Username", "").casefold() == portal_user.casefold()
         at = parse.instant(last["CreatedDate"])
-        fresh = at is not None and datetime.now(UTC) - at < SAME_WITHIN
+        fresh = at is not None and now() - at < SAME_WITHIN
         return bool(ours and fresh and same_lines(last["CommentBody"] or "") == body)
     return False
+
+
+COMMAND = Command(comment_on_case)

@@ -1,7 +1,7 @@
 """Open a support case, directly in Salesforce, with the portal's origin.
 
-The case bears an external id made of account and idempotency key, so that neither a retry nor a time-out after the
-write opens a second one. Without a key the same words within the hour are the same case.
+The case carries an external id made of account and idempotency key, so that neither a retry nor a time-out after the
+write opens a second one. Without a key, the same text within the hour counts as the same case.
 
 Writes: Salesforce Case.
 """
@@ -15,8 +15,9 @@ from uuid import uuid4
 import structlog
 from msgspec import Meta, Struct
 
+from app.clock import now
 from app.commands.execution import refusals
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.postal_addresses import TOO_LONG
 from app.errors import (
     Conflict,
@@ -27,7 +28,6 @@ from app.errors import (
     UpstreamUnavailable,
     Violation,
 )
-from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import account_history_hint
 from app.inputs.text import Line, Lines
 from app.intake.words import same_lines
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class OpenCase(Struct, forbid_unknown_fields=True):
-    """What it is about."""
+    """The subject, description and priority of a new case."""
 
     subject: Annotated[Line, Meta(min_length=1, max_length=255)]
     description: Annotated[Lines, Meta(min_length=1, max_length=32_000)]
@@ -57,17 +57,17 @@ class CaseOpened(Struct, frozen=True):
 
 
 async def open_case(ctx: Context, actor: Actor, request: OpenCase) -> Done:
-    """Open it, or find the one that this very request opened before.
+    """Open a case, or find the one that the same request opened earlier.
 
     Raises:
         RuleViolated: `field_too_long`, `field_refused`.
-        Conflict: `request_in_progress`, another case of this account is being opened right now.
-        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+        Conflict: `request_in_progress`, another case of this account is being opened.
+        OutcomeUnknown: Salesforce did not answer; repeat the same request to find out.
     """
     account_id = actor.account_id_or_refuse()
     async with ctx.locks.exclusively("open_case", account_id) as mine:
         if not mine:
-            raise Conflict("Your request is just being sent.", code="request_in_progress", retry_after_seconds=2)
+            raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
         case_id = await _open(SalesforceCases(ctx.salesforce), actor, request)
         submission = await read_back(ctx, actor, case_id)
     return Done(CaseOpened(case_id), submission, target=case_id)
@@ -96,11 +96,11 @@ def _refuse_too_long(subject: str, description: str) -> None:
         Violation(name, TOO_LONG, limit.sentence) for name, (text, limit) in values.items() if not limit.fits(text)
     ]
     if wrong:
-        raise RuleViolated("Please write less.", code=TOO_LONG, errors=wrong)
+        raise RuleViolated("Please shorten the text.", code=TOO_LONG, errors=wrong)
 
 
 async def _found_after(cases: SalesforceCases, key: str, error: UpstreamError) -> str:
-    """After a doubt, or a refusal because it is there already, the key tells whether it was done."""
+    """Look the case up by its key after an unknown outcome, or a refusal because it exists already."""
     if isinstance(error, UpstreamRejected) and error.vendor_code != DUPLICATE:
         raise error
     for pause_seconds in LOOK_AGAIN_SECONDS:
@@ -113,13 +113,15 @@ async def _found_after(cases: SalesforceCases, key: str, error: UpstreamError) -
 
 
 async def read_back(ctx: Context, actor: Actor, case_id: str) -> int | None:
-    """Submit what Salesforce now holds, for the timeline. When it cannot be read, a worker does as soon as that works:
-    the case stands all the same."""
+    """Submit the case as Salesforce holds it, for the timeline. If it cannot be read, a worker refetches it later."""
     read_at = now()
     try:
         case = await ctx.salesforce.get("Case", case_id)
     except UpstreamError as error:
         log.warning("case_not_read_back", case_id=case_id, error=str(error))
-        wish = account_history_hint(actor.salesforce_account_id, f"case:{case_id}:{read_at.isoformat()}")
-        return await ctx.inbox.submit([wish])
+        hint = account_history_hint(actor.salesforce_account_id, f"case:{case_id}:{read_at.isoformat()}")
+        return await ctx.inbox.submit([hint])
     return await ctx.inbox.submit([records.change("Case", case, origin="command", read_at=read_at)])
+
+
+COMMAND = Command(open_case)

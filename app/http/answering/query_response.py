@@ -97,7 +97,7 @@ async def _verified(request: Request[Any, Any, State], wishes: Sequence[AnswerSo
         return False
     loop, seconds = asyncio.get_running_loop(), _wait_seconds(request)
     deadline = loop.time() + seconds
-    numbers = [number for number in await verifications.ask(asked, seconds) if number is not None]
+    numbers = [number for number in await verifications.request(asked, seconds) if number is not None]
     left_seconds = max(deadline - loop.time(), 0.0)
     settled = await asyncio.gather(*(context.inbox.settled(number, left_seconds) for number in numbers))
     return bool(numbers) and all(settled)

@@ -9,7 +9,7 @@ from app.cache.lease import Lease
 from app.cache.read_through import ReadThrough
 from app.cache.redis_pipeline import RedisPipeline
 from app.commands.identity.sessions.session_cache import SessionHolder, visitors
-from app.commands.identity.sessions.session_use import Touches
+from app.commands.identity.sessions.session_use import SessionUse as Touches
 from app.db import open_pool
 from app.http.fast.access_log import AccessLog
 from app.http.guards.local_counts import Tallies

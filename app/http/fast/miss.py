@@ -11,7 +11,7 @@ from msgspec import Struct
 from app.http.fast.layers import FastLayers
 from app.http.fast.responses import Answers, Asked, ResponseParts
 from app.http.fast.routes import EVERYONE, HotRoute
-from app.queries.cache.account_version import Stamp
+from app.queries.cache.account_version import CacheVersion
 from app.queries.cache.answer_cache import Copy
 from app.queries.cache.memory import CachedAnswer
 from app.queries.reading.store import Answer as Drawn
@@ -54,47 +54,47 @@ class Fetching:
     ) -> None:
         self._serving, self._answers, self._visit, self._subject, self._done = serving, answers, visit, subject, done
 
-    def ask_redis(self, stamp: Stamp) -> None:
-        """Under the owner's stamp."""
+    def ask_redis(self, version: CacheVersion) -> None:
+        """Under the owner's version."""
         told = self._serving.pages.ask_redis(self._visit.owner, self._visit.name)
         if told is None:
-            self._ask_postgres(stamp)
+            self._ask_postgres(version)
         else:
-            told.add_done_callback(lambda told: self._copied(stamp, told.result()))
+            told.add_done_callback(lambda told: self._copied(version, told.result()))
 
-    def _copied(self, stamp: Stamp, kept: bytes | None) -> None:
+    def _copied(self, version: CacheVersion, kept: bytes | None) -> None:
         entry = None
         try:
-            entry = self._serving.pages.from_redis(self._visit.owner, self._visit.name, stamp, kept)
+            entry = self._serving.pages.from_redis(self._visit.owner, self._visit.name, version, kept)
         except msgspec.DecodeError:
             log.warning("copy_unusable", route=self._visit.route.template)
         if entry is None:
-            self._ask_postgres(stamp)
+            self._ask_postgres(version)
         else:
             self._answer(entry)
 
-    def _ask_postgres(self, stamp: Stamp) -> None:
+    def _ask_postgres(self, version: CacheVersion) -> None:
         visit = self._visit
-        drawing = self._serving.pages.drawing(visit.owner, visit.name, stamp, self._draw)
-        drawing.add_done_callback(lambda drawn: self._drawn(stamp, drawn))
+        drawing = self._serving.pages.rendering(visit.owner, visit.name, version, self._draw)
+        drawing.add_done_callback(lambda drawn: self._drawn(version, drawn))
 
-    def _drawn(self, stamp: Stamp, drawn: "asyncio.Task[Copy]") -> None:
+    def _drawn(self, version: CacheVersion, drawn: "asyncio.Task[Copy]") -> None:
         if drawn.cancelled() or drawn.exception():  # what is wrong, the application says
             self._done(None)
         else:
-            self._answer(self._serving.pages.kept(self._visit.owner, self._visit.name, stamp, drawn.result()))
+            self._answer(self._serving.pages.keep(self._visit.owner, self._visit.name, version, drawn.result()))
 
     def _draw(self) -> Awaitable[Drawn]:
         return self._visit.route.query(self._serving.store, UUID(self._visit.owner), self._visit.part)
 
     async def seek(self) -> None:
-        """The long way: wait for a lease, ask whose session it is, and under which stamp."""
+        """The long way: wait for a lease, ask whose session it is, and under which version."""
         entry, serving, visit = None, self._serving, self._visit
         try:
             if await serving.watch.held():
                 visit.subject = visit.subject or await self._subject(serving, visit)
                 if visit.subject:
-                    found = serving.pages.at_hand(visit.owner, visit.name)
+                    found = serving.pages.from_memory(visit.owner, visit.name)
                     entry = found or await serving.pages.find(visit.owner, visit.name, self._draw)
         except Exception:  # what is wrong, the application says
             entry = None

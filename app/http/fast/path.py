@@ -74,7 +74,7 @@ class FastPath:
         leased = serving.watch.holds()
         subject = self._known(serving, route, asked, peer, digest) if leased else ""
         if subject:
-            entry = serving.pages.at_hand(EVERYONE if route.shared else subject, name)
+            entry = serving.pages.from_memory(EVERYONE if route.shared else subject, name)
             if entry is not None:
                 return self._answers.answer(serving, route, asked, subject, entry, began)
         return Miss(route, part, name, asked, peer, digest, subject, began)
@@ -87,13 +87,13 @@ class FastPath:
             return
         self._waiting += 1
         fetching = Fetching(serving, self._answers, visit, self._subject, self._bounded(done))
-        stamp = serving.pages.stamp(visit.owner) if visit.subject and serving.watch.holds() else None
-        if stamp is None:
+        version = serving.pages.version_of(visit.owner) if visit.subject and serving.watch.holds() else None
+        if version is None:
             task = asyncio.create_task(fetching.seek())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
-            fetching.ask_redis(stamp)
+            fetching.ask_redis(version)
 
     async def account(self, headers: list[tuple[bytes, bytes]]) -> str:
         """The account whose customer's session a request bears; empty for nobody."""

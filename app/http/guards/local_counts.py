@@ -72,7 +72,7 @@ class Tallies:
             return None
         key = f"{subject}:{self._window}".encode()
         answer = self._copies.begin(b"INCRBY", key, b"%d" % tally.unsaid)
-        self._copies.tell(b"EXPIRE", key, b"%d" % KEPT_SECONDS)
+        self._copies.send(b"EXPIRE", key, b"%d" % KEPT_SECONDS)
         tally.said, tally.unsaid = tally.said + tally.unsaid, 0
         return answer
 

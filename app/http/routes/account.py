@@ -9,12 +9,14 @@ import msgspec
 from litestar import Request, Response, patch, post, put
 from litestar.params import HeaderParameter, JSONBody
 
+from app.commands.account.change_address import COMMAND as CHANGE_ADDRESS
 from app.commands.account.change_address import ChangeAddress
+from app.commands.account.change_profile import COMMAND as CHANGE_PROFILE
 from app.commands.account.change_profile import ChangeProfile, ProfileChange
+from app.commands.account.request_eligibility import COMMAND as REQUEST_ELIGIBILITY
 from app.commands.account.request_eligibility import RequestEligibility
 from app.commands.execution.context import Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
-from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, REQUEST_ELIGIBILITY
 from app.errors import NotReady, Outdated
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers

@@ -6,8 +6,13 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
-from app.commands.account.mark_notifications_read import ReadNotification, ReadNotifications, Unread
-from app.commands.registry import READ_NOTIFICATION, READ_NOTIFICATIONS
+from app.commands.account.mark_notifications_read import (
+    READ_NOTIFICATION,
+    READ_NOTIFICATIONS,
+    ReadNotification,
+    ReadNotifications,
+    Unread,
+)
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import cursor_for, page_of, respond

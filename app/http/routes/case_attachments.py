@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
-from app.commands.registry import ATTACH_TO_CASE
+from app.commands.support.attach_to_case import COMMAND as ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers

@@ -8,8 +8,9 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody, Parameter
 
 from app.commands.execution.context import Actor, Done
-from app.commands.registry import COMMENT_ON_CASE, OPEN_CASE
+from app.commands.support.comment_on_case import COMMAND as COMMENT_ON_CASE
 from app.commands.support.comment_on_case import CommentOn, CommentOnCase
+from app.commands.support.open_case import COMMAND as OPEN_CASE
 from app.commands.support.open_case import OpenCase
 from app.errors import UpstreamError
 from app.http.answering.command_response import Render, run_command

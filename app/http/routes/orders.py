@@ -8,8 +8,9 @@ from litestar.params import JSONBody
 
 from app.commands.execution.context import Done
 from app.commands.orders.basket import Basket
+from app.commands.orders.check_order import COMMAND as CHECK_ORDER
 from app.commands.orders.check_order import CheckedOrder
-from app.commands.registry import CHECK_ORDER, PLACE_ORDER
+from app.commands.orders.place_order import COMMAND as PLACE_ORDER
 from app.errors import NotFound, NotReady
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers

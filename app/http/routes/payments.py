@@ -5,19 +5,19 @@ from typing import Any
 from litestar import Request, Response, delete, post
 from litestar.params import FromPath, JSONBody
 
-from app.commands.billing.create_payment_link import PayBy, PayInvoice, PayInvoices
-from app.commands.billing.manage_payment_methods import OneMethod
-from app.commands.billing.pay_invoice import PaidInvoice
-from app.commands.billing.sso_link import Link
-from app.commands.registry import (
+from app.commands.billing.create_payment_link import (
     CREATE_INVOICE_PDF_LINK,
     CREATE_PAYMENT_LINK,
-    CREATE_PAYMENT_METHODS_LINK,
     CREATE_PAYMENTS_LINK,
-    PAY_INVOICE,
-    REMOVE_PAYMENT_METHOD,
-    SET_DEFAULT_PAYMENT_METHOD,
+    PayBy,
+    PayInvoice,
+    PayInvoices,
 )
+from app.commands.billing.create_payment_methods_link import COMMAND as CREATE_PAYMENT_METHODS_LINK
+from app.commands.billing.manage_payment_methods import REMOVE_PAYMENT_METHOD, SET_DEFAULT_PAYMENT_METHOD, OneMethod
+from app.commands.billing.pay_invoice import COMMAND as PAY_INVOICE
+from app.commands.billing.pay_invoice import PaidInvoice
+from app.commands.billing.sso_link import Link
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 

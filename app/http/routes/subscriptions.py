@@ -10,19 +10,17 @@ from msgspec import Meta, Struct, structs
 
 from app.commands.billing.sso_link import Link
 from app.commands.execution.context import Actor, Done
-from app.commands.registry import (
-    CANCEL_SCHEDULED_CHANGE,
-    CANCEL_SUBSCRIPTION,
-    CHANGE_PLAN,
-    CREATE_CONTROL_PANEL_LINK,
-    PREVIEW_PLAN_CHANGE,
-    READ_USAGE,
-)
+from app.commands.subscriptions.cancel_scheduled_change import COMMAND as CANCEL_SCHEDULED_CHANGE
 from app.commands.subscriptions.cancel_scheduled_change import CancelScheduledChange
+from app.commands.subscriptions.cancel_subscription import COMMAND as CANCEL_SUBSCRIPTION
 from app.commands.subscriptions.cancel_subscription import Cancel, CancelSubscription
+from app.commands.subscriptions.change_plan import COMMAND as CHANGE_PLAN
 from app.commands.subscriptions.change_plan import ChangePlan, NewPlan, PlanChanged
+from app.commands.subscriptions.create_control_panel_link import COMMAND as CREATE_CONTROL_PANEL_LINK
 from app.commands.subscriptions.create_control_panel_link import OpenControlPanel
+from app.commands.subscriptions.preview_plan_change import COMMAND as PREVIEW_PLAN_CHANGE
 from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewPlanChange
+from app.commands.subscriptions.usage import COMMAND as READ_USAGE
 from app.commands.subscriptions.usage import ReadUsage, Usage
 from app.errors import NotFound
 from app.http.answering.command_response import run_command

@@ -1,6 +1,6 @@
-"""Dead letters: entries that kept failing, and the records parked behind them. To decide about them: `resolve`.
+"""Dead letters: entries that kept failing, and the records parked behind them. Decisions about them: `resolve`.
 
-Personal data in the entry, and where it shows up in error and stack, is hidden unless asked for, which is audited.
+Personal data in the entry, its error and its stack is masked. Revealing it is audited.
 
 Reads: ingest.dead_letters, ingest.inbox, mirror.records, read_model.parked. Writes: portal.audit.
 """
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from app.audit import Operator, audit
+from app.db import row, rows
 from app.errors import NotFound
 from app.ingest.privacy.mask import masked, masked_text
 
@@ -31,10 +32,10 @@ LEFT JOIN mirror.records r ON (r.source, r.object, r.record_id) = (d.source, d.o
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A parked entry. What comes from the inbox is None once the entry was cleaned away after its resolution.
+    """A parked entry. Columns of the inbox are None once retention deleted the entry after its resolution.
 
     Attributes:
-        data: what the entry says; `mirrored` is the record as it was last applied, if it ever was.
+        data: content of the entry; `mirrored` is the record as it was last applied, if ever.
         waiting: later entries of the same record that cannot be applied before it.
     """
 
@@ -60,7 +61,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 
 class ParkedAccount(Struct, frozen=True):
-    """An account with records whose newest changes are not applied: its answers are as of `since` at best."""
+    """An account with parked records: its answers are as of `since` at best."""
 
     account_id: UUID
     since: datetime
@@ -68,26 +69,24 @@ class ParkedAccount(Struct, frozen=True):
 
 
 async def listed(pool: asyncpg.Pool, *, resolved: bool = False, limit: int = 100) -> list[DeadLetter]:
-    """Open dead letters, oldest first, or those resolved, newest first; at most 500, personal data hidden."""
+    """List open dead letters, oldest first, or resolved ones, newest first; at most 500, personal data masked."""
     where = (
         "WHERE d.resolved_at IS NOT NULL ORDER BY d.resolved_at DESC, d.id"
         if resolved
         else "WHERE d.resolved_at IS NULL ORDER BY d.id"
     )
-    rows = await pool.fetch(f"{_SELECT} {where} LIMIT $1", min(limit, MOST))
-    return [_hidden(DeadLetter(**dict(row))) for row in rows]
+    return [_hidden(each) for each in await rows(pool, DeadLetter, f"{_SELECT} {where} LIMIT $1", min(limit, MOST))]
 
 
 async def one(pool: asyncpg.Pool, letter_id: int, operator: Operator, *, reveal: bool = False) -> DeadLetter:
-    """One dead letter with everything. Looking at personal data (`reveal`) is audited.
+    """Return one dead letter in full. Revealing personal data (`reveal`) is audited.
 
     Raises:
-        NotFound
+        NotFound: there is none with this id.
     """
-    row = await pool.fetchrow(f"{_SELECT} WHERE d.id = $1", letter_id)
-    if row is None:
+    letter = await row(pool, DeadLetter, f"{_SELECT} WHERE d.id = $1", letter_id)
+    if letter is None:
         raise NotFound(f"There is no dead letter {letter_id}. `portal dead-letters` lists them.", code="no_dead_letter")
-    letter = DeadLetter(**dict(row))
     if not reveal:
         return _hidden(letter)
     await audit(pool, operator, "dead_letter.reveal", [f"dead_letter:{letter.id}"])
@@ -95,22 +94,23 @@ async def one(pool: asyncpg.Pool, letter_id: int, operator: Operator, *, reveal:
 
 
 async def open_ids(pool: asyncpg.Pool) -> list[int]:
-    """All that nobody has decided about."""
-    return [row["id"] for row in await pool.fetch("SELECT id FROM ingest.dead_letters WHERE resolved_at IS NULL")]
+    """Return the ids of all unresolved letters."""
+    return [each["id"] for each in await pool.fetch("SELECT id FROM ingest.dead_letters WHERE resolved_at IS NULL")]
 
 
 async def parked_accounts(pool: asyncpg.Pool) -> list[ParkedAccount]:
-    """Whose answers are held back by a dead letter, longest first."""
-    rows = await pool.fetch(
+    """List the accounts whose answers are outdated because of a dead letter, longest first."""
+    return await rows(
+        pool,
+        ParkedAccount,
         "SELECT account_id, min(parked_at) AS since, count(DISTINCT (source, object, record_id)) AS records "
-        "FROM read_model.parked GROUP BY account_id ORDER BY since"
+        "FROM read_model.parked GROUP BY account_id ORDER BY since",
     )
-    return [ParkedAccount(**dict(row)) for row in rows]
 
 
 def _hidden(letter: DeadLetter) -> DeadLetter:
     known = [letter.data, letter.mirrored]
-    if letter.data is None:  # cleaned away: what in the error is personal can no longer be told
+    if letter.data is None:  # deleted by retention: personal values in the error can no longer be recognised
         return msgspec.structs.replace(letter, error=letter.error.partition("(")[0], stack="", mirrored=None)
     return msgspec.structs.replace(
         letter,

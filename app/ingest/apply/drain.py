@@ -1,8 +1,8 @@
-"""Drain one shard of the apply lane: inbox → mirror → read models, a batch at a time.
+"""Drain one shard of the apply lane: inbox → mirror → read models, in batches.
 
-Inbox mark, mirror write, read-model write, account version and notices commit in one transaction. A batch that fails is
-tried again in halves, so that one poisonous entry parks its own record and nobody else's. A newer whole record of a
-parked one is tried all the same, and heals it (`superseding`).
+Settled entries, mirror, read models, account versions and notices commit in one transaction. A batch that fails is
+retried in halves, so that a poison entry parks its own record and no other. A newer whole record of a parked one is
+tried all the same, and heals it (`superseding`).
 
 Reads: ingest.inbox. Writes: ingest.inbox, mirror.records, ingest.dead_letters and, through `project`, read_model.*.
 """
@@ -12,37 +12,37 @@ import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
 
 import asyncpg
 import structlog
 
 from app import leases
-from app.db import is_outage
+from app.db import Connection, Db, is_outage
 from app.errors import ReleaseMismatch
 from app.events import Record
 from app.ingest.apply import mirror, superseding
 from app.ingest.apply.superseding import ParkedLetter
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox.isolation import Woken
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import rereads
 from app.intake.text import clean
 from app.leases import Lock
+from app.lock_numbers import LockSpace
 
 BATCH = 500
 BUDGET_SECONDS = 5
-"""How long one job drains; what is left is woken again, so that no job outlives its time limit."""
+"""Time budget of one job. The rest is woken again, so that no job outlives its time limit."""
 ATTEMPTS = 5
 OVERTAKEN_TIMES = 3
-"""How often a batch is merged again at once. After that it is like any batch that fails: halves are tried."""
-LOCK_SPACE = 0x1B0C
+"""Immediate retries of an overtaken batch. After that it counts as failed and is tried in halves."""
 
 BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"))
-"""Everything on this path is found by its key. A plan made while a table was small must not read all of it once it has
-grown; the pool resets the settings when the connection goes back."""
+"""Everything on this path is found by key. A plan made while a table was small must not scan it once it has grown. The
+pool resets these settings when the connection is released."""
 
-ProjectRecords = Callable[[Any, Sequence[Record], Sequence[Record]], Awaitable[None]]
+ProjectRecords = Callable[[Db, Sequence[Record], Sequence[Record]], Awaitable[None]]
 AfterCommit = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -51,15 +51,15 @@ log = structlog.get_logger()
 async def drain(
     pool: asyncpg.Pool, shard: int, project: ProjectRecords, wake: inbox.Wake, after_commit: AfterCommit
 ) -> int:
-    """Apply everything the shard holds; returns how many entries were settled.
+    """Apply everything the shard holds; return the number of settled entries.
 
     `project(connection, changed, verified)` recomputes the read models inside the batch's transaction; `after_commit`
-    tells Redis and subscribers. A shard that somebody else drains is left to them.
+    publishes the notices. A shard that another worker drains is left to it.
     """
     settled = 0
     ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
 
-    async def work(connection: Any) -> bool:
+    async def work(connection: Connection) -> bool:
         nonlocal settled
         while entries := await inbox.claim(connection, "apply", shard, BATCH):
             if asyncio.get_running_loop().time() > ends_at:
@@ -67,34 +67,34 @@ async def drain(
                 return False
             woken = await apply_or_isolate(connection, entries, project, set())
             settled += len(entries)
-            await tell(partial(wake, woken), after_commit)
+            await run_after_commit(partial(wake, woken), after_commit)
             if len(entries) < BATCH:
-                break  # whether more came meanwhile is seen once the lock is released
+                break  # entries that arrived meanwhile are found after the lock is released
         return True
 
-    async def left(connection: Any) -> bool:
+    async def left(connection: Connection) -> bool:
         return bool(await inbox.claim(connection, "apply", shard, 1))
 
-    await leases.work_off(pool, Lock(LOCK_SPACE, shard, BY_KEY), work, left, proving=False)
+    await leases.work_off(pool, Lock(LockSpace.DRAIN, shard, BY_KEY), work, left, proving=False)
     return settled
 
 
-async def tell(*tellings: Callable[[], Awaitable[None]]) -> None:
-    """Tell of a commit. It stands, whether or not somebody hears of it now; the sweep finds what was not told."""
-    for telling in tellings:
+async def run_after_commit(*callbacks: Callable[[], Awaitable[None]]) -> None:
+    """Run callbacks of a commit. The commit stands when one fails; the sweep makes up for it."""
+    for callback in callbacks:
         try:
-            await telling()
+            await callback()
         except Exception:
-            log.exception("telling_failed")
+            log.exception("after_commit_failed")
 
 
 async def apply_or_isolate(
-    connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords, held: set[mirror.RecordAddress]
-) -> set[tuple[str, int]]:
-    """All at once; when that fails, one half after the other, down to the entry whose fault it is.
+    connection: Connection, entries: Sequence[InboxEntry], project: ProjectRecords, held: set[mirror.RecordAddress]
+) -> Woken:
+    """Apply all entries at once; on failure, apply each half, down to the entry at fault.
 
-    Behind an entry that fails those of its record are `held`: applied out of order they would make it stale, and what
-    it alone says would be lost.
+    Later entries of a failed record are `held`: applied out of order they would make the failed one stale, and what
+    only that one knows would be lost.
     """
     entries = [entry for entry in entries if mirror.address(entry.change) not in held]
     if not entries:
@@ -114,12 +114,12 @@ async def apply_or_isolate(
 
 
 def _raise_unless_theirs(error: Exception) -> None:
-    """When the database or the release is the trouble nothing was applied, and no entry shall pay for it."""
+    """Re-raise failures of the database or the release: nothing was applied, and no entry is at fault."""
     if isinstance(error, ReleaseMismatch) or is_outage(error):
         raise error
 
 
-async def _apply(connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords) -> set[tuple[str, int]]:
+async def _apply(connection: Connection, entries: Sequence[InboxEntry], project: ProjectRecords) -> Woken:
     for _ in range(OVERTAKEN_TIMES):
         try:
             return await _apply_once(connection, entries, project)
@@ -128,13 +128,13 @@ async def _apply(connection: Any, entries: Sequence[InboxEntry], project: Projec
     return await _apply_once(connection, entries, project)
 
 
-async def _apply_once(connection: Any, entries: Sequence[InboxEntry], project: ProjectRecords) -> set[tuple[str, int]]:
+async def _apply_once(connection: Connection, entries: Sequence[InboxEntry], project: ProjectRecords) -> Woken:
     async with connection.transaction():
         done = await mirror.apply(connection, entries)
-        await project(connection, [*done.changed.values(), *done.left], list(done.verified.values()))
-        woken: set[tuple[str, int]] = set()
+        await project(connection, [*done.changed.values(), *done.moved], list(done.verified.values()))
+        woken: Woken = set()
         for entry in done.reread:
-            woken |= await rereads.ask(connection, entry)
+            woken |= await rereads.request(connection, entry)
         awaited = {entry.submission for entry in entries if entry.change.origin in inbox.AWAITED}
         await inbox.settle(connection, done.outcomes, awaited)
         if any(entry.ahead for entry in entries):
@@ -144,10 +144,10 @@ async def _apply_once(connection: Any, entries: Sequence[InboxEntry], project: P
     return woken
 
 
-async def fail(connection: Any, entry: InboxEntry, error: Exception) -> None:
-    """Try the entry again later, or park its record in the dead letters once its attempts are used up.
+async def fail(connection: Connection, entry: InboxEntry, error: Exception) -> None:
+    """Try the entry again later, or park its record in the dead letters after the last attempt.
 
-    An entry that went ahead of what is parked gets no further attempts: the record stays parked, by this newer entry.
+    An entry that went ahead of a parked record gets no further attempts: the record stays parked, by this newer entry.
     """
     where = {"source": entry.change.source, "object": entry.change.object, "record_id": entry.change.record_id}
     letter = ParkedLetter(error=clean(repr(error)), stack=clean("".join(traceback.format_exception(error))))
@@ -165,8 +165,8 @@ async def fail(connection: Any, entry: InboxEntry, error: Exception) -> None:
         await inbox.postpone(connection, [entry.id], delay_seconds)
 
 
-async def _give_up(connection: Any, entry: InboxEntry) -> None:
-    """A change of an erased customer is not parked: it would keep what it says. The next re-read makes up for it."""
+async def _give_up(connection: Connection, entry: InboxEntry) -> None:
+    """Discard an erased customer's change: a dead letter would keep its data, and the next refetch makes up for it."""
     log.error("entry_of_erased_customer_given_up", entry=entry.id)
     async with connection.transaction():
         await inbox.settle(connection, [(entry.id, "discarded")], [entry.submission])

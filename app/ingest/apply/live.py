@@ -1,13 +1,12 @@
-"""Drain what has just come in: all shards together while little is open, so that a change pays a share of a batch.
+"""Apply new entries in rounds: all shards together while little is open, so that changes share the cost of a batch.
 
-What a batch costs beyond its entries (locks, plans, a commit and what follows it) is most of what a single change
-costs. So the first change is applied at once, and those that come within `ROUND_SECONDS` of it wait for the next round,
-which takes them together whatever their shards. A shard in which much is open is left to a drain of its own, which
-other workers may run side by side. So is one in which a record is locked by somebody else, for a while: only its own
-shard waits for such a record.
+The fixed cost of a batch (locks, plans, the commit and what follows it) is most of the cost of a single change. So the
+first change is applied at once, and those that arrive within `ROUND_SECONDS` wait for the next round, which takes them
+together whatever their shards. A shard with many open entries is left to a drain of its own, which other workers may
+run in parallel. So is, for a while, a shard in which another session locks a record: only that shard waits for it.
 
-A round is started by a notification that commits with the entries (`inbox.ARRIVED`). Every worker hears it; the shards
-are whoever's takes them first, and that one has heard of later entries too. What nobody heard of, the sweep finds.
+A round is started by a notification that commits with the entries (`inbox.ARRIVED`). Every worker receives it; the one
+that takes a shard's lock first applies the shard. The sweep finds entries whose notification was lost.
 
 Reads: ingest.inbox. Writes: as `drain`.
 """
@@ -17,33 +16,33 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import asyncpg
 import structlog
 
 from app import leases
-from app.db import is_outage
-from app.ingest.apply.drain import BY_KEY, LOCK_SPACE, AfterCommit, ProjectRecords, apply_or_isolate, tell
+from app.db import Connection, is_outage
+from app.ingest.apply.drain import BY_KEY, AfterCommit, ProjectRecords, apply_or_isolate, run_after_commit
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
 from app.ingest.inbox.isolation import Woken
 from app.ingest.inbox.settled_signal import SettledSignal
+from app.lock_numbers import LockSpace
 
 ROUND_SECONDS = 0.03
 EACH = 32
-"""Entries of one shard that a round takes; a shard that has so many is drained alone."""
-DEAF_SECONDS = 0.25
-"""How often a process looks that hears no notifications."""
-LONGEST_SECONDS = 5.0
-"""How often one looks that hears them: one may have been lost with a connection that seemed to live."""
-APART_SECONDS = 30.0
-"""How long a shard that stood still takes no part in the rounds; the sweep drains it alone meanwhile."""
-MOST_STANDING_STILL = 2
-"""When so many shards of a round stand still, the rest of it is not tried: a table is locked, not a record."""
+"""Most entries of one shard per round; a shard that has as many is drained alone."""
+POLL_SECONDS = 0.25
+"""Polling interval without notifications."""
+LONGEST_WAIT_SECONDS = 5.0
+"""Polling interval with notifications: one may be lost with a connection that only seemed alive."""
+EXCLUDED_SECONDS = 30.0
+"""Time for which a blocked shard is excluded from rounds; the sweep drains it alone meanwhile."""
+MOST_BLOCKED = 2
+"""With so many blocked shards the rest of the round is skipped: a table is locked, not a record."""
 _ROUND = (*BY_KEY, ("lock_timeout", "1s"), ("statement_timeout", "5s"))
-"""A round holds every shard that is free, and so must not wait long for a lock or a statement."""
-_STANDS_STILL = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+"""A round holds every free shard, so it must not wait long for a lock or a statement."""
+_BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 
 
 log = structlog.get_logger()
@@ -63,19 +62,19 @@ class LiveDrain:
         self._pool, self._project, self._wake = pool, project, wake
         self._after_commit, self._drain_alone = after_commit, drain_alone
         self._arrived = asyncio.Event()
-        self._apart_until: dict[int, float] = {}
+        self._excluded_until: dict[int, float] = {}
 
     def arrived(self) -> None:
-        """Something may have come in."""
+        """Note that entries may have arrived."""
         self._arrived.set()
 
-    async def follow(self, bell: SettledSignal) -> None:
-        """Go round until cancelled, at most once in `ROUND_SECONDS`. A round that fails leaves its entries open."""
-        await bell.also(inbox.ARRIVED, self.arrived)
+    async def follow(self, signal: SettledSignal) -> None:
+        """Run rounds until cancelled, at most one per `ROUND_SECONDS`. A round that fails leaves its entries open."""
+        await signal.also(inbox.ARRIVED, self.arrived)
         loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LONGEST_SECONDS if bell.works else DEAF_SECONDS):
+                async with asyncio.timeout(LONGEST_WAIT_SECONDS if signal.works else POLL_SECONDS):
                     await self._arrived.wait()
             self._arrived.clear()
             next_at = loop.time() + ROUND_SECONDS
@@ -86,48 +85,48 @@ class LiveDrain:
                     log.exception("round_failed")
                 else:
                     log.warning("round_postponed", error=repr(error))
-                next_at = loop.time() + DEAF_SECONDS
+                next_at = loop.time() + POLL_SECONDS
             await asyncio.sleep(max(next_at - loop.time(), 0))
 
     async def round(self) -> int:
-        """Apply what the free shards hold, once; returns how many entries were settled."""
+        """Apply the entries of the free shards once; return the number of settled entries."""
         async with (
             self._pool.acquire(timeout=leases.CONNECTION_SECONDS) as connection,
-            leases.those_free(connection, LOCK_SPACE, self._together(), _ROUND) as shards,
+            leases.those_free(connection, LockSpace.DRAIN, self._included(), _ROUND) as shards,
         ):
             entries = await inbox.claim_of_many(connection, "apply", shards, EACH) if shards else []
             counts = Counter(inbox.shard_of(entry.change) for entry in entries)
             crowded = {shard for shard, count in counts.items() if count >= EACH}
             few = [entry for entry in entries if inbox.shard_of(entry.change) not in crowded]
             if few:
-                woken, still = await self._apply(connection, few)
-                await tell(partial(self._wake, woken), self._after_commit)
-                crowded |= still
+                woken, blocked = await self._apply(connection, few)
+                await run_after_commit(partial(self._wake, woken), self._after_commit)
+                crowded |= blocked
         for shard in crowded:
             self._drain_alone(shard)
         return sum(inbox.shard_of(entry.change) not in crowded for entry in few)
 
-    def _together(self) -> list[int]:
+    def _included(self) -> list[int]:
         now = asyncio.get_running_loop().time()
-        return [shard for shard in range(inbox.SHARDS) if self._apart_until.get(shard, now) <= now]
+        return [shard for shard in range(inbox.SHARDS) if self._excluded_until.get(shard, now) <= now]
 
-    async def _apply(self, connection: Any, entries: Sequence[InboxEntry]) -> tuple[Woken, set[int]]:
-        """All at once; when that stands still, shard by shard. Returns whom to wake, and which shards stood still."""
+    async def _apply(self, connection: Connection, entries: Sequence[InboxEntry]) -> tuple[Woken, set[int]]:
+        """Apply all entries at once; when blocked, shard by shard. Return the shards to wake and the blocked ones."""
         try:
             return await apply_or_isolate(connection, entries, self._project, set()), set()
-        except _STANDS_STILL as error:
-            log.warning("round_stood_still", entries=len(entries), error=repr(error))
-        woken, still = Woken(), set[int]()
+        except _BLOCKED as error:
+            log.warning("round_blocked", entries=len(entries), error=repr(error))
+        woken, blocked = Woken(), set[int]()
         by_shard: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             by_shard.setdefault(inbox.shard_of(entry.change), []).append(entry)
         for shard, own in by_shard.items():
             try:
-                if len(still) < MOST_STANDING_STILL:
+                if len(blocked) < MOST_BLOCKED:
                     woken |= await apply_or_isolate(connection, own, self._project, set())
                     continue
-            except _STANDS_STILL:
-                log.warning("shard_stands_still", shard=shard)
-            still.add(shard)
-            self._apart_until[shard] = asyncio.get_running_loop().time() + APART_SECONDS
-        return woken, still
+            except _BLOCKED:
+                log.warning("shard_blocked", shard=shard)
+            blocked.add(shard)
+            self._excluded_until[shard] = asyncio.get_running_loop().time() + EXCLUDED_SECONDS
+        return woken, blocked

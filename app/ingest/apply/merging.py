@@ -1,37 +1,36 @@
-"""What one change means for one mirrored record. Pure: nothing here touches the database.
+"""Rules for merging one change into one mirrored record. Pure: nothing here touches the database.
 
-The law: once the feeds are quiet and every read that was asked for is delivered, the mirror equals the upstream,
-whatever the order, duplication and timing of events and reads.
+The law: once the feeds are quiet and every requested read is delivered, the mirror equals the upstream, whatever the
+order, duplication and timing of events and reads.
 
-Two kinds of change tell of a record.
+There are two kinds of change.
 
-*Told* changes (events) arrive in the upstream's order of commit. Older ones than the record are dropped, newer ones
-merge. Salesforce stamps to the second, so equal versions are common: then staff changes merge, because a later event of
-the same second is still to come; an echo of our own write that contradicts, a whole record that contradicts, and a
-partial change of a record that is unknown or deleted can only be settled by reading the record again.
+*Events* arrive in the upstream's order of commit. Those older than the record are dropped, newer ones merge. Salesforce
+versions have a resolution of one second, so equal versions are common. On a tie, staff changes merge, because a later
+event of the same second is still to come; a contradicting echo of our own write, a contradicting whole record, and a
+partial change of an unknown or deleted record can only be settled by reading the record again.
 
-*Read* changes carry the instant at which their read began. What the read saw is the state of that instant or a later
-one. So a read contains everything that was received before it began, and of anything received later nobody can say
-whether it contains it:
+*Reads* carry the instant at which they began and show the state of that instant or a later one. So a read contains
+everything that was received before it began; for anything received later it is unknown:
 
-    version above the record's            it saw something newer than all that is known     replaces
+    version above the record's            it saw something newer than everything known      replaces
     version below what a read showed      an older state                                    stale
     began before the last applied read    nothing it could add                              stale
-    began after all that was received     the truth, whatever its version                   replaces
-    anything else that says the same                                                        unchanged
-    anything else that contradicts        what arrived meanwhile may be missing in it       reread
+    began after everything received       the truth, whatever its version                   replaces
+    any other, with equal content                                                           unchanged
+    any other, with different content     what arrived meanwhile may be missing in it       reread
 
-`reread` is an obligation: a read that begins after this moment must be applied. The hint that asks for it is appended
-in the same transaction. When its answer cannot be judged either, because more arrived meanwhile, the answer is again
-`reread`; every repetition begins later than the last arrival, so repetitions end when arrivals do.
+`reread` is an obligation: a read that begins later must be applied. The hint that requests it is appended in the same
+transaction. When its answer cannot be judged either, because more arrived meanwhile, the verdict is again `reread`;
+every repetition begins later than the last arrival, so repetitions end when arrivals do.
 
-Versions of events (commit times) and of reads (SystemModstamp, set when a transaction writes and not when it commits)
-are compared with care: a read may bear a lower version than the event it contains, which is why the instants decide.
-These are our own clocks (the workers' and the database's), so hosts must agree on the time to within the time an event
-takes to arrive. A clock that is behind costs a repeated read.
+Versions of events (commit times) and of reads (SystemModstamp, set when a transaction writes, not when it commits) are
+not fully comparable: a read may have a lower version than the event it contains, so the instants decide. They come from
+our own clocks (the workers' and the database's), so hosts must agree on the time to within the delay of an event. A
+clock that is behind costs a repeated read.
 
-A deletion that was concluded from a read has no stamp in Salesforce (version 0 here) and never raises a version, so a
-living record that is read later, or an undelete event, brings the record back.
+A deletion concluded from a read has no modification time in Salesforce (version 0 here) and never raises a version, so
+a living record that is read later, or an undelete event, restores the record.
 """
 
 from datetime import datetime
@@ -43,26 +42,26 @@ from app.events import Change, Record
 
 MergeVerdict = Literal["applied", "unchanged", "stale", "echo", "reread"]
 OUR_OWN = frozenset({"command", "portal"})
-"""Origins of changes that no upstream knows; the one submitted last is the truth."""
+"""Origins of changes that no upstream knows; the one submitted last wins."""
 
 
 def merge(current: Record | None, change: Change, received_at: datetime) -> tuple[MergeVerdict, Record | None]:
-    """What a change that was received at this instant means for the record as mirrored.
+    """Merge a change, received at this instant, into the mirrored record; return the verdict and the record to store.
 
-    The record that comes with `echo` differs in what was heard only: store it, nobody need be told.
+    With `echo` the record differs only in `heard_at`: it is stored without recomputing anything.
     """
     if change.read_at is not None:
         return _read(current, change, change.read_at)
-    return _told(current, change, received_at)
+    return _event(current, change, received_at)
 
 
 def same(old: Record | None, new: Record) -> bool:
-    """Whether both say the same of the same owner."""
+    """Return whether both have the same content, owner and parent."""
     return old is not None and (old.data, old.deleted) == (new.data, new.deleted) and not moved(old, new)
 
 
 def moved(old: Record, new: Record | None) -> bool:
-    """Whether a record went to another owner or parent."""
+    """Return whether a record moved to another owner or parent."""
     return new is not None and (old.owner_id, old.parent_id) != (new.owner_id, new.parent_id)
 
 
@@ -70,8 +69,8 @@ def _read(current: Record | None, change: Change, read_at: datetime) -> tuple[Me
     merged = _merged(current, change, read_at=read_at)
     if current is None or change.version > current.version:
         return _result(current, merged)
-    no_stamp = change.kind == "deleted" and not change.version
-    if not no_stamp and current.read_version is not None and change.version < current.read_version:
+    no_version = change.kind == "deleted" and not change.version
+    if not no_version and current.read_version is not None and change.version < current.read_version:
         return "stale", None
     if (last := _last_read(current)) is not None and read_at < last:
         return "stale", None
@@ -81,13 +80,13 @@ def _read(current: Record | None, change: Change, read_at: datetime) -> tuple[Me
 
 
 def _last_read(current: Record) -> datetime | None:
-    """When the last applied read began. Of a record older than this rule only its verification is known."""
+    """Return the start of the last applied read. For a record older than this rule only its verification is known."""
     if current.read_at is None and current.heard_at is None:
         return current.verified_at
     return current.read_at
 
 
-def _told(current: Record | None, change: Change, received_at: datetime) -> tuple[MergeVerdict, Record | None]:
+def _event(current: Record | None, change: Change, received_at: datetime) -> tuple[MergeVerdict, Record | None]:
     merged = _merged(current, change, heard_at=received_at)
     if current is None:
         return ("reread", None) if change.kind == "partial" else ("applied", merged)
@@ -139,7 +138,7 @@ def _merged(
 
 
 def _read_version(current: Record | None, change: Change) -> int | None:
-    """The highest that a read showed of the living record; what is gone need not come back with a higher one."""
+    """Return the highest version a read showed of the living record; a restored record may have a lower one."""
     known = current.read_version if current else None
     if change.read_at is None or change.kind == "deleted":
         return known

@@ -1,20 +1,21 @@
-"""The mirror: one row per upstream record, the last whole state as far as it is known.
+"""The mirror: one row per upstream record, holding its last known whole state.
 
-What one change means for one record is decided in `merging`; here a batch of them is applied. A list that was read
-again names the members that it found as they were (`members`); they are verified by it without an entry each.
+The rules for one change are in `merging`; this module applies a batch. A refetched list names the members it found
+unchanged (`members`); it verifies them without an entry each.
 
-Two shards may write one record: its own, and that of a list it is a member of. Where the other one stored a later read
-meanwhile, `Overtaken` says that the batch must be merged again.
+Two shards may write one record: its own, and that of a list it is a member of. When the other one stored a later read
+meanwhile, `Overtaken` makes the caller merge the batch again.
 
 Reads and writes: mirror.records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
+from app.clock import now as now  # for importers that have not moved to app.clock
+from app.db import Db
 from app.events import KEYS, Change, Record
 from app.ingest.apply import status_history
 from app.ingest.apply.merging import merge, moved, same
@@ -32,7 +33,7 @@ CROSS JOIN LATERAL (
     SELECT * FROM mirror.records m WHERE (m.source, m.object, m.record_id) = (k.source, k.object, k.record_id) LIMIT 1
 ) AS r
 """
-# LATERAL with a LIMIT is looked up key by key. As a plain join, a plan made while the table was empty reads all of it.
+# LATERAL with a LIMIT forces a lookup per key. A plain join planned while the table was empty scans it.
 _STORE = """
 INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at,
                             verified_at, read_at, heard_at, read_version)
@@ -45,38 +46,38 @@ ON CONFLICT (source, object, record_id) DO UPDATE SET
     read_version = excluded.read_version
 WHERE mirror.records.read_at IS NULL OR excluded.read_at >= mirror.records.read_at
 """
-# Only somebody else's later read can make the condition fail: merging never takes read_at back.
+# Only another shard's later read can make the condition fail: merging never lowers read_at.
 
 
 class Overtaken(Exception):
-    """Another shard stored a later read of one of these records since they were loaded; merge again."""
+    """Another shard stored a later read of one of these records since they were loaded."""
 
 
 class Applied(Struct):
-    """What a batch did to the mirror.
+    """The effect of a batch on the mirror.
 
     Attributes:
-        heard: records that are as they were, but for when they were heard of last; no row depends on that.
-        left: records as they were before they went to another owner or parent, or got another key, so that the rows
-            that were made with them learn of it too.
+        heard: records that differ in `heard_at` only; no row depends on it.
+        moved: former states of records that moved to another owner or parent, or got another key, so that the rows made
+            of them are recomputed too.
         reread: entries that only a new read of their record can settle.
-        outcomes: (entry id, what became of it).
+        outcomes: (entry id, outcome).
     """
 
     changed: dict[RecordAddress, Record]
     verified: dict[RecordAddress, Record]
     heard: dict[RecordAddress, Record]
-    left: list[Record]
+    moved: list[Record]
     reread: list[InboxEntry]
     outcomes: list[tuple[int, str]]
 
 
 def address(of: Change | Record) -> RecordAddress:
-    """The mirror's key of a change or record."""
+    """Return the mirror's key of a change or record."""
     return of.source, of.object, of.record_id
 
 
-async def apply(connection: Any, entries: Sequence[InboxEntry]) -> Applied:
+async def apply(connection: Db, entries: Sequence[InboxEntry]) -> Applied:
     """Merge a batch, in order, into the mirror within the caller's transaction.
 
     Raises:
@@ -85,13 +86,13 @@ async def apply(connection: Any, entries: Sequence[InboxEntry]) -> Applied:
     listed = {where for entry in entries for where in members.named(entry.change)}
     records = await load(connection, {address(entry.change) for entry in entries} | listed)
     before = dict(records)
-    done = Applied(changed={}, verified={}, heard={}, left=[], reread=[], outcomes=[])
+    done = Applied(changed={}, verified={}, heard={}, moved=[], reread=[], outcomes=[])
     for entry in entries:
         _apply_one(records, entry, done)
     done.changed = {where: records[where] for where in done.changed}
     done.verified = {where: records[where] for where in done.verified.keys() - done.changed.keys()}
     done.heard = {where: records[where] for where in done.heard.keys() - done.changed.keys() - done.verified.keys()}
-    done.left = [old for where, old in before.items() if _left(old, done.changed.get(where))]
+    done.moved = [old for where, old in before.items() if _moved(old, done.changed.get(where))]
     await _without_the_erased(connection, entries, before, done)
     await store(connection, [*done.changed.values(), *done.verified.values(), *done.heard.values()])
     return done
@@ -117,9 +118,9 @@ def _apply_one(records: dict[RecordAddress, Record], entry: InboxEntry, done: Ap
 
 
 async def _without_the_erased(
-    connection: Any, entries: Sequence[InboxEntry], before: Mapping[RecordAddress, Record], done: Applied
+    connection: Db, entries: Sequence[InboxEntry], before: Mapping[RecordAddress, Record], done: Applied
 ) -> None:
-    """Of erased customers only what is no person reaches the mirror, and the inbox keeps no more."""
+    """Strip personal data of erased customers from the batch, and empty their inbox entries."""
     merged = {**before, **done.changed, **done.verified}
     owners = {entry.id: _owner(entry.change, merged.get(address(entry.change))) for entry in entries}
     gone = await erased_owners.among(connection, owners.values())
@@ -130,7 +131,7 @@ async def _without_the_erased(
             done.changed.pop(where, None)
             done.verified.pop(where, None)
             plain = erased_owners.without_person_of(merged[where])
-            # What was stripped is no change, and what was not is one, whatever the unstripped records compare to.
+            # Stripped content decides whether the record changed, whatever the unstripped records compare to.
             (done.verified if same(before.get(where), plain) else done.changed)[where] = plain
     await erased_owners.forget_payloads(connection, [number for number, owner in owners.items() if owner in gone])
 
@@ -139,24 +140,24 @@ def _owner(change: Change, record: Record | None) -> tuple[str, str | None]:
     return change.source, change.owner_id or (record.owner_id if record else None)
 
 
-def _left(old: Record, new: Record | None) -> bool:
-    """Whether somebody who had to do with the record as it was has not with what it is."""
+def _moved(old: Record, new: Record | None) -> bool:
+    """Return whether the record moved to another owner or parent, or is referred to by another key."""
     key = KEYS.get((old.source, old.object), "")
     return moved(old, new) or (new is not None and old.data.get(key) != new.data.get(key))
 
 
-async def load(connection: Any, addresses: Iterable[RecordAddress]) -> dict[RecordAddress, Record]:
-    """The mirrored records under these keys, deleted ones included."""
+async def load(connection: Db, addresses: Iterable[RecordAddress]) -> dict[RecordAddress, Record]:
+    """Load the mirrored records under these keys, deleted ones included."""
     keys = list(zip(*sorted(addresses), strict=True)) or [(), (), ()]
     rows = await connection.fetch(_LOAD, *[list(key) for key in keys])
     return {(row["source"], row["object"], row["record_id"]): Record(**dict(row)) for row in rows}
 
 
-async def store(connection: Any, records: Sequence[Record]) -> None:
-    """Write whole records; the caller has decided that they are the newest.
+async def store(connection: Db, records: Sequence[Record]) -> None:
+    """Write whole records that the caller has merged.
 
     Raises:
-        Overtaken: one of them is not.
+        Overtaken: a later read of one of them is stored already.
     """
     if records:
         columns = zip(*(_columns(record) for record in records), strict=True)
@@ -181,8 +182,3 @@ def _columns(record: Record) -> tuple[Any, ...]:
         record.heard_at,
         record.read_version,
     )
-
-
-def now() -> datetime:
-    """The present instant, aware, in UTC."""
-    return datetime.now(UTC)

@@ -1,8 +1,8 @@
-"""Stages: the states a record went through, kept as records of their own beside it.
+"""Stages: the states a record went through, mirrored as child records.
 
-The mirror holds the last state of a record only, and an upstream's own history is neither streamed nor always switched
-on. So whenever a change moves one of the fields below, what they say now is mirrored as a child of the record. Rows
-made of them are rebuilt like any other; what happened before a record was first seen nobody can tell.
+The mirror holds only the last state of a record, and an upstream's own history is neither streamed nor always enabled.
+So whenever one of the fields below changes, their values are mirrored as a child of the record. Rows made of stages are
+rebuilt like any other. What happened before a record was first seen is unknown.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from app.events import Record
 from app.intake import parse
 
 STAGE = {"Order": "OrderStage", "invoice": "invoice_stage", "service": "service_stage"}
-"""Object → the object its stages are mirrored as."""
+"""Object → object name of its stages."""
 STAGED = {
     "Order": ("Status", "Activation_Status__c", "Activation_Error_Code__c"),
     "invoice": ("status", "last_capture_attempt"),
@@ -20,18 +20,18 @@ STAGED = {
 }
 """The fields that make a stage."""
 BORN = {"invoice": "date", "service": "regdate"}
-"""Object of an upstream that does not say when a record changed → the field with the day the record is from. The state
-in which such a record is first seen is a stage only while the record is new: of older ones nobody knows when."""
+"""Object whose upstream gives no modification time → field with the day of creation. The state in which such a record
+is first seen is a stage only while the record is new; for older ones its time is unknown."""
 NEW = timedelta(hours=36)
-"""A day and the widest difference of zones, roughly: the day bears no zone here."""
+"""A day plus roughly the widest difference of time zones, because the day has no zone."""
 FIRST = "first"
-"""Set in a stage that is the first sight of a record."""
+"""Set in the stage in which a record is first seen."""
 
 
 def reached(old: Record | None, new: Record) -> Record | None:
-    """The stage that a record entered by becoming `new`; None when it is where it was, or is gone.
+    """Return the stage a record entered by becoming `new`; None when its stage is the same or the record is deleted.
 
-    Its id is made of the record's id and version, so that the same change makes the same stage again.
+    The stage's id is made of the record's id and version, so that the same change yields the same stage.
     """
     if new.object not in STAGED or new.deleted:
         return None

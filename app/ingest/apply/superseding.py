@@ -1,24 +1,24 @@
-"""Parked records and what heals them: a newer whole record needs none of the older entries of its record.
+"""Parked records and their healing: a newer whole record makes the older entries of its record unnecessary.
 
-Once it is applied, the older ones are settled as `superseded` and their dead letters resolved. If it fails as well the
-record stays parked, by the newer entry: one letter a record, under the number that operators know.
+Once it is applied, the older ones are settled as `superseded` and their dead letters resolved. If it fails as well, the
+record stays parked, by the newer entry: one letter per record, under the number that operators know.
 
 Writes: ingest.inbox, ingest.dead_letters.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 
+from app.db import Connection, Db
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import COVERED, InboxEntry
 
 WAITED_FOR = "10 minutes"
-"""Nobody waits longer than this for an entry to be applied."""
+"""No caller waits longer than this for an entry to be applied."""
 
 _KNOWS = f"CASE i.lane WHEN 'fetch' THEN o.lane = 'fetch' ELSE {COVERED} END"
-"""A hint that was followed stands for older hints only: its answer is still to be applied."""
+"""A refetched hint supersedes older hints only: its answer is still to be applied."""
 
 _SUPERSEDE = f"""
 WITH done AS (
@@ -65,29 +65,32 @@ WHERE i.id = $1 AND o.settled_at IS NULL AND o.id < i.id AND o.lane = $2
 
 
 class ParkedLetter(Struct, frozen=True):
-    """What went wrong."""
+    """Error and stack of a failed entry."""
 
     error: str
     stack: str
 
 
-async def supersede(connection: Any, entry_ids: Sequence[int]) -> None:
-    """These entries went ahead and are done: so is everything older that they know."""
+async def supersede(connection: Db, entry_ids: Sequence[int]) -> None:
+    """Settle the older entries that these entries, applied ahead of them, include."""
     if entry_ids:
         rows = await connection.fetch(_SUPERSEDE, list(entry_ids))
         await inbox.settle(connection, [], [row["submission"] for row in rows])
 
 
-async def park(connection: Any, entry: InboxEntry, letter: ParkedLetter) -> None:
-    """Make a dead letter of the entry: its record is parked until a newer whole record or somebody resolves it."""
+async def park(connection: Db, entry: InboxEntry, letter: ParkedLetter) -> None:
+    """Write a dead letter for the entry: its record is parked until a newer whole record or an operator resolves it."""
     change = entry.change
     where = (change.source, change.object, change.record_id)
     await connection.execute(_PARK, entry.id, *where, letter.error, letter.stack, entry.attempts + 1)
 
 
-async def take_over(connection: Any, entry: InboxEntry, letter: ParkedLetter) -> bool:
-    """An entry that went ahead of a parked one failed too: the letter is about this one from now on. Whether there was
-    a letter to take over. What is older waits for the next whole record; when nobody can be waiting for it, it goes."""
+async def take_over(connection: Connection, entry: InboxEntry, letter: ParkedLetter) -> bool:
+    """Transfer the open letter of a parked record to this entry, which went ahead and failed too.
+
+    Older entries wait for the next whole record; those for which no caller can be waiting any more are settled. Returns
+    False when there was no open letter.
+    """
     change = entry.change
     where = (change.source, change.object, change.record_id)
     lane = inbox.lane_of(change)

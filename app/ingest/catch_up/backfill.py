@@ -1,11 +1,11 @@
-"""Fill the mirror: every record of Salesforce, and everything that linked customers have in WHMCS.
+"""Fill the mirror: every record of Salesforce, and everything of linked customers in WHMCS.
 
-Runs while live events flow: a page is only as new as its records' SystemModstamp, and a WHMCS list as the instant at
-which its reading began, so an older page never overwrites a newer event. Pages go through the inbox with the position
-they end at, in one transaction; a run that was stopped goes on there. When the inbox is full, the next page waits.
+Runs while live events flow: the version of a page is its records' SystemModstamp, that of a WHMCS list the start of its
+read, so an older page never overwrites a newer event. A page and its cursor enter the inbox in one transaction; a
+stopped run resumes there. When the inbox is full, the next page waits.
 
-A record that cannot be understood or stored is logged and passed by. An object whose reading fails keeps no other from
-being read: the run then ends with that error, unfinished, and goes on there next time.
+A record that cannot be parsed or stored is logged and skipped. An object that cannot be read does not stop the others:
+the run then ends with that error, unfinished, and resumes there next time.
 
 Reads: Salesforce by id, WHMCS through the fetch lane; portal.id_mappings. Writes: ingest.inbox, ingest.progress.
 """
@@ -19,32 +19,32 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
-from app.db import is_outage
+from app.clock import now
+from app.db import Connection, is_outage
 from app.errors import UpstreamMalformed
 from app.events import Change
 from app.ingest import progress
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
-from app.ingest.inbox.isolation import Append
+from app.ingest.inbox.isolation import Append, Woken
 from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
 
 OBJECTS = ("Product2", "PricebookEntry", "Account", "Order", "OrderItem")
-"""Parents before children, and the catalog first, because everybody sees it."""
+"""Parents before children, and the catalog first, because it is public."""
 PAGE = 2_000
-ACCOUNTS_A_PAGE = 100
+ACCOUNTS_PER_PAGE = 100
 HIGH_WATER = 20_000
 OWNED = {"Account": "Id", "Order": "AccountId", "OrderItem": "Order.AccountId"}
-"""Object → the field that names its account; these are read for linked accounts first."""
+"""Object → field that names its account; these are read for linked accounts first."""
 
 log = structlog.get_logger()
 
 
 class BackfillStep(Struct, frozen=True):
-    """How far one part of the run has come."""
+    """Progress of one part of the run."""
 
     name: str
     done: int
@@ -52,7 +52,7 @@ class BackfillStep(Struct, frozen=True):
 
 
 class Backfill:
-    """One run, or the rest of one."""
+    """A run, or the rest of one."""
 
     def __init__(self, pool: asyncpg.Pool, box: Inbox, *, calls_per_second: float = 0) -> None:
         self._pool, self._inbox = pool, box
@@ -61,10 +61,10 @@ class Backfill:
     async def salesforce(
         self, client: SalesforceClient, objects: Sequence[str] = OBJECTS, *, restart: bool = False
     ) -> AsyncIterator[BackfillStep]:
-        """Every record of these objects, those of linked accounts first; tells after each page.
+        """Read every record of these objects, those of linked accounts first; yield after each page.
 
         Raises:
-            Exception: the last of what went wrong, after everything else was read.
+            Exception: the last failure, after everything else was read.
         """
         await self._begin("salesforce", restart=restart)
         parts = {name: partial(self._object, client, name) for name in objects}
@@ -85,7 +85,7 @@ class Backfill:
         await self._end("salesforce")
 
     async def whmcs(self, *, restart: bool = False) -> AsyncIterator[BackfillStep]:
-        """What every linked customer has. Others are read when they link."""
+        """Request refetches of everything of every linked customer. Others are read when they link."""
         await self._begin("whmcs", restart=restart)
         operation = "backfill:whmcs:clients"
         state = await progress.load(self._pool, operation)
@@ -96,7 +96,7 @@ class Backfill:
             done, cursor = done + len(clients), clients[-1]
             await self._record(hints, operation, {"done": done, "cursor": cursor, "run": run})
             yield BackfillStep("clients", done, max(total, done))
-            await self._breathe(calls=len(hints))
+            await self._throttle(calls=len(hints))
         await self._record([whmcs_hint("gateways", "all", f"backfill:{run}")], operation, {"done": done, "run": run})
         await self._end("whmcs")
 
@@ -121,14 +121,14 @@ class Backfill:
             yield BackfillStep(name, done, max(total, done))
             if state["finished"]:
                 return
-            await self._breathe(calls=1)
+            await self._throttle(calls=1)
 
     async def _linked(self, client: SalesforceClient) -> AsyncIterator[BackfillStep]:
         operation = "backfill:salesforce:linked"
         state = await progress.load(self._pool, operation)
         total = await self._pool.fetchval("SELECT count(*) FROM portal.id_mappings")
         done, cursor = state.get("done", 0), state.get("cursor", "")
-        while accounts := await self._next_linked("salesforce_account_id", cursor, ACCOUNTS_A_PAGE):
+        while accounts := await self._next_linked("salesforce_account_id", cursor, ACCOUNTS_PER_PAGE):
             read_at = now()
             changes: list[Change] = []
             for name, owner in OWNED.items():
@@ -138,7 +138,7 @@ class Backfill:
             done, cursor = done + len(accounts), accounts[-1]
             await self._record(changes, operation, {"done": done, "cursor": cursor})
             yield BackfillStep("linked accounts", done, max(total, done))
-            await self._breathe(calls=len(OWNED))
+            await self._throttle(calls=len(OWNED))
 
     async def _next_linked(self, column: str, cursor: str, limit: int) -> list[str]:
         rows = await self._pool.fetch(
@@ -147,10 +147,10 @@ class Backfill:
         return [row["id"] for row in rows]
 
     async def _record(self, changes: Sequence[Change], operation: str, state: dict[str, Any]) -> None:
-        """A page and the position it ends at, together."""
+        """Record a page and its cursor in one transaction."""
 
-        async def work(connection: Any, append: Append) -> set[tuple[str, int]]:
-            woken: set[tuple[str, int]] = set()
+        async def work(connection: Connection, append: Append) -> Woken:
+            woken: Woken = set()
             for start in range(0, len(changes), 500):
                 woken |= (await append(connection, changes[start : start + 500]))[1]
             await progress.save(connection, operation, state)
@@ -158,14 +158,14 @@ class Backfill:
 
         await self._inbox.wake(await inbox.storing(lambda: inbox.of_pool(self._pool), work))
 
-    async def _breathe(self, *, calls: int) -> None:
-        """Keep the budget of calls, and let the workers catch up."""
+    async def _throttle(self, *, calls: int) -> None:
+        """Pause for the call budget, and until the workers have caught up."""
         await asyncio.sleep(self._pause_seconds * calls)
         while await inbox.open_up_to(self._pool, HIGH_WATER) >= HIGH_WATER:
             await asyncio.sleep(0.5)
 
     async def _begin(self, source: str, *, restart: bool) -> None:
-        """Go on with a run that was stopped; begin a new one after one that was finished."""
+        """Resume a stopped run; start a new one after a finished one."""
         state = await progress.load(self._pool, f"backfill:{source}")
         if restart or state.get("finished_at"):
             await progress.forget(self._pool, f"backfill:{source}")

@@ -1,24 +1,24 @@
-"""What of an upstream's records the mirror holds otherwise.
+"""Drift: records of an upstream that the mirror holds differently.
 
 Reads: mirror.records, ingest.inbox, ingest.dead_letters.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
+from app.clock import now
+from app.db import Db
 from app.events import Change, Record
 from app.ingest.apply import mirror
 from app.ingest.apply.merging import merge
-from app.ingest.apply.mirror import now
 from app.ingest.privacy import erased_owners
 
 GRACE = timedelta(seconds=30)
-"""What changed so lately may simply be on its way."""
+"""A change this recent may still be on its way."""
 
 
-async def differing_from(connection: Any, changes: Sequence[Change]) -> list[Change]:
-    """Those of these whole records that the mirror holds otherwise, though nothing in flight explains it."""
+async def differing_from(connection: Db, changes: Sequence[Change]) -> list[Change]:
+    """Return the whole records that differ from the mirror, unless an open entry explains it."""
     held = await mirror.load(connection, {mirror.address(change) for change in changes})
     suspects = [change for change in changes if not agrees(held.get(mirror.address(change)), change)]
     if suspects:
@@ -44,6 +44,6 @@ async def differing_from(connection: Any, changes: Sequence[Change]) -> list[Cha
 
 
 def agrees(held: Record | None, change: Change) -> bool:
-    """Merging it would not change the mirror. What cannot be judged by this read, because something arrived since it
-    began, is no drift."""
+    """Return whether merging the read would leave the mirror unchanged. A read that cannot be judged, because something
+    arrived since it began, is not drift."""
     return (held is None and change.kind == "deleted") or merge(held, change, now())[0] != "applied"

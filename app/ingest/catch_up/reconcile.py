@@ -1,15 +1,15 @@
-"""Find what no event announced: compare the upstreams with the mirror, within a budget, and heal through the inbox.
+"""Reconciliation: compare the upstreams with the mirror, within a budget, and submit the differences to the inbox.
 
-Salesforce: what changed in a window behind the last run, what was deleted in it, and a part of everything by id, in
-rotation, so that what was missed for good is found one day. WHMCS, which tells nothing of silent changes: the linked
-customers whose lists were read longest ago.
+Salesforce: records changed or deleted in a window that overlaps the last run, and a rotating part of all records by id,
+so that a missed event is found eventually. WHMCS, which does not report silent changes: the linked customers whose
+lists were read longest ago.
 
-What differs is submitted, and nothing else; a change that is in the inbox already or a moment old is not drift, unless
-its record is parked: then what is read now may heal it. Differing means that merging what was read would change the
-mirror, so a record that is held deleted and lives upstream differs too.
+Only differences are submitted. A change that is in the inbox already or very recent is not drift, unless its record is
+parked: then the read may heal it. A record differs when merging the read would change the mirror, so one that is
+mirrored as deleted and exists upstream differs too.
 
-A failure is isolated: what could not be read (an object, a page, a record, a customer's list) is counted, logged and
-passed by. Only when an upstream is away several times in a row is the rest of that object left for the next run.
+Failures are isolated: an object, page, record or list that could not be read is counted, logged and skipped. Only after
+several failures in a row of an unavailable upstream is the rest of that object left for the next run.
 
 Reads: Salesforce, WHMCS, mirror.records, ingest.inbox. Writes: ingest.inbox, ingest.progress, ingest.drift.
 """
@@ -20,13 +20,12 @@ from datetime import datetime, timedelta
 import asyncpg
 import msgspec
 
-from app.events import Change
+from app.clock import now
+from app.events import Change, milliseconds
 from app.ingest import progress
-from app.ingest.apply.mirror import now
 from app.ingest.catch_up.backfill import OBJECTS
 from app.ingest.catch_up.drift import GRACE, differing_from
 from app.ingest.catch_up.tally import ObjectTally, Tally
-from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.refetch import members
 from app.ingest.refetch.fetchers import FETCHERS
@@ -40,10 +39,10 @@ from app.integrations.salesforce.wire import FIELDS
 
 FIRST_WINDOW = timedelta(hours=24)
 SWEEP = 1_000
-"""Records of each object that one run looks at by id."""
-IDS_A_QUERY = 200
+"""Records of each object that one run compares by id."""
+IDS_PER_QUERY = 200
 AWAY_IN_A_ROW = 3
-"""Customers whose lists an upstream did not answer for, one after the other, until the rest is left for next time."""
+"""Consecutive customers without an answer of the upstream, after which the rest is left for the next run."""
 MOST_REMEMBERED = 1_000
 MEMBERS = {
     "client": "client",
@@ -55,25 +54,25 @@ MEMBERS = {
 
 
 class Reconcile:
-    """One run."""
+    """A reconciliation run."""
 
     def __init__(self, pool: asyncpg.Pool, box: Inbox, upstreams: Upstreams) -> None:
         self._pool, self._inbox, self._upstreams = pool, box, upstreams
 
     async def salesforce(self, since: datetime | None = None) -> AsyncIterator[ObjectTally]:
-        """Every mirrored object; tells after each."""
+        """Compare every mirrored object; yield after each."""
         for name in OBJECTS:
             tally = Tally("salesforce", name)
             with tally.isolated(name):
                 await self._salesforce_object(tally, name, since)
-            yield await tally.kept(self._pool)
+            yield await tally.save(self._pool)
 
     async def _salesforce_object(self, tally: Tally, name: str, since: datetime | None) -> None:
-        """Each part that worked goes on from here next time; one that failed is done again."""
+        """Compare one object. A part that succeeds advances its own cursor; the next run repeats one that failed."""
         operation, started_at = f"reconcile:salesforce:{name}", now()
         state = await progress.load(self._pool, operation)
         last = datetime.fromisoformat(state["until"]) if "until" in state else started_at - FIRST_WINDOW
-        with tally.isolated("changed and deleted lately"):
+        with tally.isolated("recently changed and deleted"):
             for pages in (changed_since, deleted_since):
                 async for page in pages(self._upstreams.salesforce, name, since or last):
                     await self._check(tally, page)
@@ -85,13 +84,13 @@ class Reconcile:
         await progress.save(self._pool, operation, state)
 
     async def whmcs(self, clients: int = 20) -> AsyncIterator[ObjectTally]:
-        """The lists of those customers who were read longest ago; tells after each resource."""
+        """Compare the lists of the customers read longest ago; yield after each resource."""
         for resource in WHMCS_RESOURCES:
             yield await self.whmcs_resource(resource, await self._longest_ago(resource, clients))
         yield await self.whmcs_resource("cancel_requests", ["all"])
 
     async def whmcs_resource(self, resource: str, whmcs_client_ids: Sequence[str]) -> ObjectTally:
-        """One resource of these customers. Who could not be read gives way to the others next time."""
+        """Compare one resource of these customers. Those that fail are tried after the others next time."""
         tally, done = Tally("whmcs", MEMBERS[resource]), set()
         for client_id in whmcs_client_ids:
             with tally.isolated(client_id):
@@ -102,7 +101,7 @@ class Reconcile:
         if tally.differing:
             await webhook_feed.missed(self._pool, f"{tally.differing} {tally.object} changes came without a webhook")
         await self._remember(resource, tally.members, done)
-        return await tally.kept(self._pool)
+        return await tally.save(self._pool)
 
     async def _whmcs_list(self, tally: Tally, resource: str, client_id: str) -> None:
         hint = msgspec.structs.replace(whmcs_hint(resource, client_id, "reconcile"), data={"whole": True})
@@ -114,10 +113,10 @@ class Reconcile:
         as_held = sum(len(digests) for each in changes for digests in each.data.get(members.UNCHANGED, {}).values())
         tally.checked += as_held + len(missing)
         tally.differing += len(missing)
-        await self._inbox.submit(changes)  # those that agree are verified by it
+        await self._inbox.submit(changes)  # the marker verifies those that agree
 
     async def _longest_ago(self, resource: str, clients: int) -> list[str]:
-        """Those that could not be read lately get a quarter of the places, so that they keep nobody from being read."""
+        """Choose the customers read longest ago. Those that failed get a quarter of the places and block no others."""
         failed = (await progress.load(self._pool, f"reconcile:whmcs:{resource}")).get("failed", {})
         rows = await self._pool.fetch(
             "SELECT m.whmcs_client_id AS id FROM portal.id_mappings m LEFT JOIN read_model.freshness f "
@@ -140,7 +139,7 @@ class Reconcile:
             await progress.save(self._pool, operation, {"failed": dict(newest)})
 
     async def _sweep_upstream(self, tally: Tally, name: str, cursor: str) -> str:
-        """The next records by id, whatever their age; from the start again after the last."""
+        """Compare the next records by id, whatever their age; return the cursor, empty after the last."""
         read_at = now()
         where = quote("WHERE Id > {}", cursor) if cursor else ""
         soql = f"SELECT {', '.join(FIELDS[name])} FROM {name} {where} ORDER BY Id LIMIT {SWEEP}"
@@ -153,7 +152,7 @@ class Reconcile:
         return rows[-1]["Id"] if len(rows) == SWEEP else ""
 
     async def _sweep_mirror(self, tally: Tally, name: str, cursor: str) -> str:
-        """The next mirrored records by id: is each still there? One that is not is read again, and that decides."""
+        """Check that the next mirrored records still exist upstream; request a refetch of each that does not."""
         rows = await self._pool.fetch(
             "SELECT record_id FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND record_id > $2 "
             "AND NOT deleted AND verified_at < $3 ORDER BY record_id LIMIT $4",
@@ -163,12 +162,12 @@ class Reconcile:
             SWEEP,
         )
         ids = [row["record_id"] for row in rows]
-        for start in range(0, len(ids), IDS_A_QUERY):
-            wanted = ids[start : start + IDS_A_QUERY]
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            wanted = ids[start : start + IDS_PER_QUERY]
             found = await self._upstreams.salesforce.query(quote(f"SELECT Id FROM {name} WHERE Id IN {{}}", wanted))
             gone = sorted(set(wanted) - {row["Id"] for row in found})
             tally.differing += len(gone)
-            await self._inbox.submit([_read_again(name, record_id) for record_id in gone])
+            await self._inbox.submit([_refetch_hint(name, record_id) for record_id in gone])
         return ids[-1] if len(ids) == SWEEP else ""
 
     async def _check(self, tally: Tally, changes: Sequence[Change], *, submit: bool = True) -> None:
@@ -180,15 +179,13 @@ class Reconcile:
             await self._inbox.submit(differing)
 
 
-def _read_again(name: str, record_id: str) -> Change:
+def _refetch_hint(name: str, record_id: str) -> Change:
     at = now()
-    return Change(
-        source="salesforce",
-        object=name,
-        record_id=record_id,
-        kind="hint",
-        event_id=f"reconcile:{name}:{record_id}:{inbox.milliseconds(at)}",
-        version=inbox.milliseconds(at),
+    return Change.hint(
+        "salesforce",
+        name,
+        record_id,
+        event_id=f"reconcile:{name}:{record_id}:{milliseconds(at)}",
         occurred_at=at,
         origin="reconcile",
     )

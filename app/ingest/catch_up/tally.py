@@ -1,4 +1,4 @@
-"""What a comparison with an upstream comes to: records checked, those that differed, and what failed.
+"""The result of a reconciliation: records checked, differences and failures.
 
 Writes: ingest.drift.
 """
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class ObjectTally(Struct, frozen=True, kw_only=True):
-    """What comparing one object came to. Those that differed were submitted to the inbox.
+    """The result for one object. Records that differed were submitted to the inbox.
 
     Attributes:
         failed: records, pages or lists that could not be read or submitted; `error` is the last reason.
@@ -34,8 +34,8 @@ class ObjectTally(Struct, frozen=True, kw_only=True):
 
 
 class Tally:
-    """What one object's comparison came to so far. `members` are those that failed, `away` how often the upstream did
-    not answer in a row."""
+    """The running counts of one object. `members`: those that failed; `away`: consecutive calls the upstream did not
+    answer."""
 
     def __init__(self, source: str, object_name: str) -> None:
         self.source, self.object = source, object_name
@@ -45,14 +45,14 @@ class Tally:
         self.started = time.monotonic()
 
     def note(self, member: str, error: Exception) -> None:
-        """Count a failure, and tell operators of it."""
+        """Count and log a failure."""
         self.failed += 1
         self.error = str(error) if isinstance(error, PortalError) else repr(error)
         log.warning("reconcile_failed", source=self.source, object=self.object, member=member, error=self.error)
 
     @contextmanager
     def isolated(self, member: str) -> Iterator[None]:
-        """Whatever goes wrong in the block is counted and passed by, but for the database being away."""
+        """Count and suppress any failure of the block except a database outage."""
         try:
             yield
             self.away = 0
@@ -63,8 +63,8 @@ class Tally:
             self.members.append(member)
             self.away = self.away + 1 if isinstance(error, UpstreamUnavailable | OutcomeUnknown) else 0
 
-    async def kept(self, pool: asyncpg.Pool) -> ObjectTally:
-        """Write it down; what it came to."""
+    async def save(self, pool: asyncpg.Pool) -> ObjectTally:
+        """Save the counts; return the result."""
         await pool.execute(
             "INSERT INTO ingest.drift (source, object, checked, differing) VALUES ($1, $2, $3, $4)",
             self.source,

@@ -1,8 +1,8 @@
-"""Batches of a change stream, taken together: what comes within a moment of the last commit shares the next one.
+"""Batches of a change stream, joined: those that arrive shortly after a commit share the next one.
 
-The event bus answers with one event at a time when events are rare, and then as well when two hundred come a second. A
-commit costs more than the events in it. So the first batch is recorded at once, and those that follow within
-`TOGETHER_SECONDS` are recorded as one, with the position of the last.
+The event bus delivers events one by one, even at two hundred a second, and a commit costs more than the events in it.
+So the first batch is recorded at once, and those that follow within `TOGETHER_SECONDS` are recorded as one, with the
+position of the last.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from app.integrations.salesforce.events.pubsub import Batch
 
 TOGETHER_SECONDS = 0.03
 MOST_EVENTS = 500
-"""Events that are recorded as one; what follows waits for the next commit, and the bus for its credit."""
+"""Most events per commit. Later ones wait for the next commit, and the bus waits for credit."""
 
 
 class Silent(Exception):
-    """The stream did not even send a keepalive."""
+    """The stream sent nothing, not even a keepalive."""
 
 
 class Batches:
-    """The batches of one stream. Reading goes on while one is recorded, by a single batch."""
+    """The batches of one stream. One batch is read ahead while another is recorded."""
 
     def __init__(self, stream: AsyncIterator[Batch], silence_seconds: float, renew: asyncio.Event) -> None:
         self._stream, self._silence_seconds, self._renew = stream, silence_seconds, renew
@@ -29,10 +29,10 @@ class Batches:
         self._next_at = 0.0
 
     async def following(self) -> Batch:
-        """The next batch, with what comes until it may be recorded.
+        """Return the next batch, joined with those that arrive before it may be recorded.
 
         Raises:
-            Silent: nothing came for `silence_seconds`, or the stream is to be renewed.
+            Silent: nothing arrived for `silence_seconds`, or a new stream was requested.
         """
         loop = asyncio.get_running_loop()
         batch = await self._first()
@@ -40,16 +40,16 @@ class Batches:
             coming = self._ahead()
             await asyncio.wait([coming], timeout=left_seconds)
             if not coming.done() or coming.cancelled() or coming.exception():
-                break  # a stream that ended says so once what came before is recorded
+                break  # the end of the stream is reported after what came before it is recorded
             batch = _joined(batch, self._taken())
         return batch
 
     def recorded(self) -> None:
-        """The last batch is in Postgres."""
+        """Note that the last batch is in Postgres."""
         self._next_at = asyncio.get_running_loop().time() + TOGETHER_SECONDS
 
     async def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         await tasks.end(self._coming)
 
     async def _first(self) -> Batch:

@@ -1,4 +1,4 @@
-"""What is known of a change feed: its position, its state, and what it still has to make up for.
+"""The persistent state of a change feed: position, health, and the gap that still has to be resynchronised.
 
 Reads and writes: ingest.checkpoints, read_model.feeds, ingest.progress.
 """
@@ -6,10 +6,11 @@ Reads and writes: ingest.checkpoints, read_model.feeds, ingest.progress.
 import os
 import socket
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import asyncpg
 
+from app.db import Db
 from app.ingest import progress
 
 FeedPhase = Literal["live", "connecting", "resyncing", "stalled"]
@@ -17,19 +18,19 @@ LEADER = f"{socket.gethostname()}:{os.getpid()}"
 
 
 class FeedState:
-    """One feed, as every process sees it in Postgres."""
+    """The state of one feed in Postgres, shared by all processes."""
 
     def __init__(self, pool: asyncpg.Pool, topic: str) -> None:
         self._pool, self._topic = pool, topic
 
     async def position(self) -> bytes | None:
-        """Where to go on; opaque, and never ours to make up."""
+        """Return the replay position to resume from. It is opaque: only the bus can make one."""
         return await self._pool.fetchval(  # type: ignore[no-any-return]
             "SELECT replay_id FROM ingest.checkpoints WHERE feed = $1", self._topic
         )
 
-    async def advance(self, connection: Any, replay_id: bytes, heard_at: datetime, newest: datetime | None) -> None:
-        """Keep the position and the sign of life, in the transaction of the events that they cover."""
+    async def advance(self, connection: Db, replay_id: bytes, heard_at: datetime, newest: datetime | None) -> None:
+        """Save the position and the time of the last answer, in the transaction of the events that they cover."""
         await connection.execute(
             "INSERT INTO ingest.checkpoints (feed, replay_id, committed_at) VALUES ($1, $2, now()) "
             "ON CONFLICT (feed) DO UPDATE SET replay_id = excluded.replay_id, committed_at = now()",
@@ -47,8 +48,8 @@ class FeedState:
             LEADER,
         )
 
-    async def tell(self, state: FeedPhase, error: str | None = None) -> None:
-        """Say how the feed is; its age goes on growing by itself. A feed that never answered has no row yet."""
+    async def report(self, state: FeedPhase, error: str | None = None) -> None:
+        """Save the feed's phase. Its age grows by itself. A feed that never answered has no row yet."""
         await self._pool.execute(
             "UPDATE read_model.feeds SET state = $2, leader = $3, error = coalesce($4, error) WHERE feed = $1",
             self._topic,
@@ -58,8 +59,10 @@ class FeedState:
         )
 
     async def reject(self) -> None:
-        """Forget a position that the bus refuses, and note in the same instant since when everything must be read
-        again, so that a crash in between cannot lose it."""
+        """Drop a position that the bus rejects and save the start of the gap.
+
+        Both in one transaction, so that a crash cannot lose the gap.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             good_at = await connection.fetchval(
                 "DELETE FROM ingest.checkpoints WHERE feed = $1 RETURNING committed_at", self._topic
@@ -67,13 +70,13 @@ class FeedState:
             if good_at is not None and await self.gap_since(connection) is None:
                 await progress.save(connection, self._gap, {"since": good_at.isoformat()})
 
-    async def gap_since(self, connection: Any = None) -> datetime | None:
-        """Since when changes may be missing; None when none are."""
+    async def gap_since(self, connection: Db | None = None) -> datetime | None:
+        """Return the time since which changes may be missing; None without a gap."""
         state = await progress.load(connection or self._pool, self._gap)
         return datetime.fromisoformat(state["since"]).astimezone(UTC) if state else None
 
-    async def closed_gap(self) -> None:
-        """Everything since then has been read."""
+    async def close_gap(self) -> None:
+        """Note that everything since the start of the gap has been read."""
         await progress.forget(self._pool, self._gap)
 
     @property

@@ -1,9 +1,9 @@
-"""The inbox: what happened upstream, recorded before it is acknowledged.
+"""The inbox: upstream changes, recorded before they are acknowledged.
 
-The row is the truth and a job is only a wake-up. Work is sharded by record, because a change does not always name its
+The row is the truth; a job is only a wake-up. Work is sharded by record, because a change does not always name its
 owner: entries of one record keep their order, and owners are serialised later by a lock on their account version.
 
-Writes: ingest.inbox, and by `pending` what waits for it.
+Writes: ingest.inbox; through `pending`, read_model.pending.
 """
 
 import asyncio
@@ -17,25 +17,26 @@ from typing import Any, TypeVar
 import asyncpg
 from msgspec import Struct
 
-from app.db import is_outage
+from app.db import Connection, Db, is_outage
 from app.events import Change
+from app.events import milliseconds as milliseconds
 from app.ingest.inbox import isolation
-from app.ingest.inbox.isolation import Append, NotStored, Transaction
+from app.ingest.inbox.isolation import Append, NotStored, Transaction, Woken
 from app.ingest.inbox.pending import Pending, confirm, pend
-from app.ingest.inbox.settled_signal import SettledSignal, ring
+from app.ingest.inbox.settled_signal import SettledSignal, notify
 
 SHARDS = 16
 FALLBACK_SECONDS = 0.25
 LOOK_SECONDS = 0.5
-"""What one look may take once the time is up."""
+"""Bound of the last query after the caller's time is up."""
 AWAITED = frozenset({"command", "portal", "refetch"})
-"""Origins whose submissions somebody may wait for; nobody waits for a page or a change event."""
+"""Origins whose submissions a caller may wait for; nothing waits for a backfill page or a change event."""
 
 T = TypeVar("T")
 Wake = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
 
 ARRIVED = "portal_arrived"
-"""The channel on which a commit announces entries of the apply lane. Identical announcements of one commit are one."""
+"""The channel on which a commit announces entries of the apply lane. Postgres merges identical ones of one commit."""
 
 _APPEND = f"""
 WITH added AS (
@@ -55,7 +56,7 @@ _OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settl
 class InboxEntry(Struct, frozen=True, kw_only=True):
     """An inbox row on its way to the mirror.
 
-    `ahead`: it is tried although older entries of its record keep failing, because it needs none of them.
+    `ahead`: tried although older entries of its record keep failing, because it does not depend on them.
     """
 
     id: int
@@ -67,24 +68,22 @@ class InboxEntry(Struct, frozen=True, kw_only=True):
 
 
 def shard_of(change: Change) -> int:
-    """The shard of the record, the same in every process and release."""
+    """Return the shard of the record, the same in every process and release."""
     return zlib.crc32(f"{change.source}:{change.object}:{change.record_id}".encode()) % SHARDS
 
 
 def lane_of(change: Change) -> str:
-    """Hints must be read again upstream first; everything else is pure database work."""
+    """Return the lane: hints are read again upstream first, everything else is pure database work."""
     return "fetch" if change.kind == "hint" else "apply"
 
 
-async def append(
-    connection: Any, changes: Sequence[Change], *, submission: int | None = None
-) -> tuple[int, set[tuple[str, int]]]:
-    """Append within the caller's transaction; events already known are skipped.
+async def append(connection: Db, changes: Sequence[Change], *, submission: int | None = None) -> tuple[int, Woken]:
+    """Append within the caller's transaction; skip known events.
 
     Returns the submission number and the (lane, shard) pairs to wake once the transaction is committed.
 
     Raises:
-        NotStored: one of the changes cannot be; the transaction is lost. See `storing`.
+        NotStored: one of the changes cannot be stored; the transaction is lost. See `storing`.
     """
     number = submission or await connection.fetchval("SELECT nextval('ingest.submissions')")
     if not changes:
@@ -99,21 +98,21 @@ async def append(
     return number, {(row["lane"], row["shard"]) for row in rows}
 
 
-async def storing(transaction: Transaction, work: Callable[[Any, Append], Awaitable[T]]) -> T:
-    """Run `work(connection, append)` so that one change that cannot be stored costs nothing but itself."""
+async def storing(transaction: Transaction, work: Callable[[Connection, Append], Awaitable[T]]) -> T:
+    """Run `work(connection, append)` so that a change that cannot be stored affects no other."""
     return await isolation.storing(append, transaction, work)
 
 
 @contextlib.asynccontextmanager
-async def of_pool(pool: asyncpg.Pool) -> AsyncIterator[Any]:
-    """A transaction on a connection of the pool."""
+async def of_pool(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """Open a transaction on a connection of the pool."""
     async with pool.acquire() as connection, connection.transaction():
         yield connection
 
 
 @contextlib.asynccontextmanager
-async def on(connection: Any) -> AsyncIterator[Any]:
-    """A transaction on this connection."""
+async def on(connection: Connection) -> AsyncIterator[Connection]:
+    """Open a transaction on this connection."""
     async with connection.transaction():
         yield connection
 
@@ -141,18 +140,18 @@ def _row(change: Change) -> tuple[Any, ...]:
 class Inbox:
     """The inbox as commands, webhooks and the listener use it."""
 
-    def __init__(self, pool: asyncpg.Pool, wake: Wake, bell: SettledSignal | None = None) -> None:
+    def __init__(self, pool: asyncpg.Pool, wake: Wake, settled_signal: SettledSignal | None = None) -> None:
         self._pool = pool
-        self.bell = bell or SettledSignal()
+        self.settled_signal = settled_signal or SettledSignal()
         self.wake = wake
 
     async def submit(self, changes: Sequence[Change], *, pending: Sequence[Pending] = ()) -> int | None:
-        """Record changes durably, and what they are about to make visible; then wake the workers.
+        """Record changes durably, with the pending items that show until they are applied; then wake the workers.
 
         Returns the submission number to wait for, or None when every event was known already.
         """
 
-        async def work(connection: Any, append: Append) -> tuple[int, set[tuple[str, int]]]:
+        async def work(connection: Connection, append: Append) -> tuple[int, Woken]:
             number, woken = await append(connection, changes)
             if pending and woken:
                 await pend(connection, pending, number)
@@ -165,13 +164,13 @@ class Inbox:
     async def settled(self, submission: int, timeout_seconds: float) -> bool:
         """Wait until everything submitted under the number shows in the read models; False when time runs out.
 
-        Workers ring the bell for it; the database is asked now and then all the same, and often while the bell is out
-        of order. False too when the database cannot be asked in time.
+        Workers notify through `settled_signal`. The database is polled as well: rarely while the signal works, often
+        while it does not. False too when the database does not answer in time.
         """
         try:
             async with asyncio.timeout(timeout_seconds + LOOK_SECONDS):
                 return await self._settled(submission, timeout_seconds)
-        except Exception as error:  # the database hangs or is away; what was submitted is there all the same
+        except Exception as error:  # the database hangs or is away; what was submitted is recorded all the same
             if not is_outage(error):
                 raise
             return False
@@ -179,16 +178,16 @@ class Inbox:
     async def _settled(self, submission: int, timeout_seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         pause_seconds = 0.004
-        with self.bell.expect(submission) as rung:
+        with self.settled_signal.expect(submission) as notified:
             while await self._pool.fetchval(_OPEN, submission):
                 left_seconds = deadline - asyncio.get_running_loop().time()
                 if left_seconds <= 0:
                     return False
-                pause_seconds = FALLBACK_SECONDS if self.bell.works else min(pause_seconds * 1.5, 0.1)
+                pause_seconds = FALLBACK_SECONDS if self.settled_signal.works else min(pause_seconds * 1.5, 0.1)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(pause_seconds, left_seconds)):
-                        await rung.wait()
-                rung.clear()
+                        await notified.wait()
+                notified.clear()
         return True
 
 
@@ -196,7 +195,7 @@ COVERED = """
 CASE WHEN i.read_at IS NULL THEN o.version < i.version OR (o.read_at IS NULL AND o.version = i.version)
      ELSE coalesce(o.read_at <= i.read_at, o.received_at < i.read_at OR o.version < i.version) END
 """
-"""Whether the whole record `i` knows all that the older entry `o` says: a later read, or a later event of the feed."""
+"""SQL condition: the whole record `i` includes the older entry `o`, being a later read or a later event."""
 
 _DUE = f"""
 SELECT i.id, i.submission, i.attempts, i.received_at, held.back AS ahead, i.source, i.event_id, i.object, i.record_id,
@@ -234,34 +233,35 @@ ORDER BY due.id
 """
 
 
-async def claim(connection: Any, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[InboxEntry]:
-    """The next open entries of a shard in order, but for those of the sources `without`; the caller holds the shard.
+async def claim(connection: Db, lane: str, shard: int, limit: int, without: Sequence[str] = ()) -> list[InboxEntry]:
+    """Return the next open entries of a shard in order, except those of the sources `without`. The caller holds the
+    shard.
 
-    Entries of a record that is parked, or whose older entry waits for its next attempt, wait too, so that nothing is
-    applied out of order. What needs none of the older ones goes `ahead`: a whole record that knows all they say, and a
-    hint that asks for one.
+    Entries wait behind a parked record and behind an older entry that waits for its next attempt, so that nothing is
+    applied out of order. Those that do not depend on the older ones go `ahead`: a whole record that includes all of
+    them, and a hint that requests one.
     """
     rows = await connection.fetch(_CLAIM, lane, shard, limit, list(without))
     return [_entry(row) for row in rows]
 
 
-async def claim_of_many(connection: Any, lane: str, shards: Sequence[int], limit: int) -> list[InboxEntry]:
-    """The next open entries of several shards in order, at most `limit` of each; the caller holds the shards."""
+async def claim_of_many(connection: Db, lane: str, shards: Sequence[int], limit: int) -> list[InboxEntry]:
+    """Return the next open entries of several shards in order, at most `limit` of each. The caller holds the shards."""
     rows = await connection.fetch(_CLAIM_OF_MANY, lane, list(shards), limit, [])
     return [_entry(row) for row in rows]
 
 
-def _entry(row: Any) -> InboxEntry:
+def _entry(row: asyncpg.Record) -> InboxEntry:
     fields = dict(row)
     own = {name: fields.pop(name) for name in ("id", "submission", "attempts", "received_at", "ahead")}
     return InboxEntry(change=Change(**fields), **own)
 
 
-async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
-    """Mark entries as done, with what became of each: applied, unchanged, stale, echo, reread, refetched, superseded,
+async def settle(connection: Db, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
+    """Mark entries as done, each with its outcome: applied, unchanged, stale, echo, reread, refetched, superseded,
     discarded.
 
-    Whoever waits for one of the submissions is told at commit, and what was pending on them is pending no longer.
+    At commit, callers that wait for one of the submissions are notified and its pending items disappear.
     """
     by_outcome: dict[str, list[int]] = defaultdict(list)
     for entry_id, outcome in outcomes:
@@ -274,12 +274,12 @@ async def settle(connection: Any, outcomes: Sequence[tuple[int, str]], submissio
         )
     if awaited := sorted(set(submissions)):
         await confirm(connection, awaited)
-        await ring(connection, awaited)
+        await notify(connection, awaited)
 
 
-async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: float, *, counted: bool = True) -> None:
-    """Try these entries again later. `counted`: it is their own fault; what is counted holds back later entries of the
-    same record."""
+async def postpone(connection: Db, entry_ids: Sequence[int], delay_seconds: float, *, counted: bool = True) -> None:
+    """Try these entries again later. `counted`: count the attempt, which also holds back later entries of the same
+    record."""
     await connection.execute(
         "UPDATE ingest.inbox SET attempts = attempts + $3, "
         "next_attempt_at = clock_timestamp() + $2 * interval '1 second' "
@@ -290,8 +290,8 @@ async def postpone(connection: Any, entry_ids: Sequence[int], delay_seconds: flo
     )
 
 
-async def follow(connection: Any, entry_ids: Sequence[int], other_id: int) -> None:
-    """Try these entries again when the other one is."""
+async def follow(connection: Db, entry_ids: Sequence[int], other_id: int) -> None:
+    """Try these entries again together with the other one."""
     await connection.execute(
         "UPDATE ingest.inbox i SET next_attempt_at = o.next_attempt_at FROM ingest.inbox o "
         "WHERE o.id = $2 AND i.id = ANY($1::bigint[])",
@@ -300,8 +300,8 @@ async def follow(connection: Any, entry_ids: Sequence[int], other_id: int) -> No
     )
 
 
-async def open_shards(connection: Any) -> list[tuple[str, int]]:
-    """Shards with due work: what the sweep wakes again after a lost wake-up."""
+async def open_shards(connection: Db) -> list[tuple[str, int]]:
+    """Return the shards with due work, for the sweep to wake after a lost wake-up."""
     rows = await connection.fetch(
         "SELECT DISTINCT lane, shard FROM ingest.inbox "
         "WHERE settled_at IS NULL AND next_attempt_at <= clock_timestamp()"
@@ -309,15 +309,10 @@ async def open_shards(connection: Any) -> list[tuple[str, int]]:
     return [(row["lane"], row["shard"]) for row in rows]
 
 
-async def open_up_to(connection: Any, most: int) -> int:
-    """How many entries are open, counted no further than `most`: cheap however many there are."""
+async def open_up_to(connection: Db, most: int) -> int:
+    """Count the open entries up to `most`: cheap however many there are."""
     return int(
         await connection.fetchval(
             "SELECT count(*) FROM (SELECT FROM ingest.inbox WHERE settled_at IS NULL LIMIT $1) AS found", most
         )
     )
-
-
-def milliseconds(instant: datetime) -> int:
-    """An aware instant as milliseconds since the epoch."""
-    return int(instant.timestamp() * 1000)

@@ -1,8 +1,8 @@
-"""Isolation of members: one change that cannot be stored at all never holds up those that came with it.
+"""Isolation of changes: one that cannot be stored never holds up the others of its batch.
 
-Appending is one statement for many changes. Only when that fails for what it was given are they tried apart, half by
-half, within savepoints. What is left, alone and impossible, is kept as it came in a dead letter, and what covers it (a
-position in a stream, the end of a page) advances as if it had been stored.
+Appending is one statement for many changes. Only when that fails because of its values are they tried by halves, within
+savepoints. A single change that cannot be stored is kept byte for byte in a dead letter, and the cursor that covers it
+(a position in a stream, the end of a page) advances as if it had been stored.
 
 Writes: by `append`, ingest.inbox; ingest.dead_letters.
 """
@@ -12,13 +12,14 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 import asyncpg
 import msgspec
 import structlog
 
+from app.clock import now
+from app.db import Connection
 from app.events import Change
 from app.ingest.privacy import erased_owners
 from app.intake import text
@@ -27,25 +28,32 @@ UNSTORABLE = "unstorable"
 LONGEST_ERROR = 300
 LONGEST_NAME = 200
 MOST_RAW_BYTES = 32 * 1024 * 1024
-"""Of a change that is kept as it came; far below what one value may take in Postgres."""
+"""Largest raw change that is kept; far below what one value may take in Postgres."""
 
 T = TypeVar("T")
 Woken = set[tuple[str, int]]
-Append = Callable[..., Awaitable[tuple[int, Woken]]]
-"""`inbox.append`, or the same with its members isolated."""
-Transaction = Callable[[], AbstractAsyncContextManager[Any]]
-"""Gives a connection within a transaction of its own."""
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Opens a connection within a transaction of its own."""
 
 log = structlog.get_logger()
 
 
+class Append(Protocol):
+    """`inbox.append`, or the same with its members isolated."""
+
+    async def __call__(
+        self, connection: Connection, changes: Sequence[Change], *, submission: int | None = None
+    ) -> tuple[int, Woken]:
+        """Append changes; return the submission number and the shards to wake."""
+
+
 class NotStored(Exception):
-    """Changes were not appended, and the trouble is theirs."""
+    """Changes were not appended, because of their values."""
 
 
-async def storing(append: Append, transaction: Transaction, work: Callable[[Any, Append], Awaitable[T]]) -> T:
-    """What `work(connection, append)` returns. It runs in a transaction; and in a second one, with an `append` that
-    isolates, when the first one failed for what was appended, because Postgres gives up the whole of it then."""
+async def storing(append: Append, transaction: Transaction, work: Callable[[Connection, Append], Awaitable[T]]) -> T:
+    """Return what `work(connection, append)` returns. When its transaction fails because of what was appended, which
+    aborts it as a whole, run the work once more with an `append` that isolates."""
     try:
         async with transaction() as connection:
             return await work(connection, append)
@@ -53,7 +61,7 @@ async def storing(append: Append, transaction: Transaction, work: Callable[[Any,
         log.warning("append_failed_trying_halves", error=_said(error.__cause__))
 
     async def isolating(
-        connection: Any, changes: Sequence[Change], *, submission: int | None = None
+        connection: Connection, changes: Sequence[Change], *, submission: int | None = None
     ) -> tuple[int, Woken]:
         number, _ = await append(connection, [], submission=submission)
         return number, await _halved(append, connection, changes, number)
@@ -62,7 +70,7 @@ async def storing(append: Append, transaction: Transaction, work: Callable[[Any,
         return await work(connection, isolating)
 
 
-async def _halved(append: Append, connection: Any, changes: Sequence[Change], submission: int) -> Woken:
+async def _halved(append: Append, connection: Connection, changes: Sequence[Change], submission: int) -> Woken:
     try:
         async with connection.transaction():
             return (await append(connection, changes, submission=submission))[1]
@@ -74,11 +82,11 @@ async def _halved(append: Append, connection: Any, changes: Sequence[Change], su
     return woken | await _halved(append, connection, changes[half:], submission)
 
 
-async def _keep(append: Append, connection: Any, change: Change, submission: int, error: BaseException) -> Woken:
-    """The dead letter in place of a change, at once: there is nothing to try again. If even that cannot be stored, the
-    trouble is not the change's."""
+async def _keep(append: Append, connection: Connection, change: Change, submission: int, error: BaseException) -> Woken:
+    """Store a dead letter in place of a change, without further attempts. If even that fails, the change is not the
+    cause."""
     letter = letter_of(change, error)
-    if await erased_owners.owns(connection, _about(change, letter)):
+    if await erased_owners.owns(connection, _with_address(change, letter)):
         letter = msgspec.structs.replace(letter, data={**letter.data, "payload": ""})
     _, woken = await append(connection, [letter], submission=submission)
     await connection.execute(
@@ -94,30 +102,23 @@ async def _keep(append: Append, connection: Any, change: Change, submission: int
 
 
 def letter_of(change: Change, error: BaseException) -> Change:
-    """An entry that says of a change what can be said: of which record it was, and every byte of it, in base64."""
+    """Build the entry that stands for a change: the address of its record, as far as known, and its bytes in base64."""
     raw = _raw(change)
     name = hashlib.blake2b(raw, digest_size=16).hexdigest()
-    at = datetime.now(UTC)
-    return Change(
-        source=change.source,
-        object=UNSTORABLE,
-        record_id=name,
-        kind="hint",
+    return Change.hint(
+        change.source,
+        UNSTORABLE,
+        name,
+        {**_named(change), "error": _said(error), "payload": base64.b64encode(raw[:MOST_RAW_BYTES]).decode()},
         event_id=f"{UNSTORABLE}:{name}",
-        version=int(at.timestamp() * 1000),
-        occurred_at=at,
+        occurred_at=now(),
         origin=change.origin,
         owner_id=_plain(change.owner_id),
-        data={
-            **_named(change),
-            "error": _said(error),
-            "payload": base64.b64encode(raw[:MOST_RAW_BYTES]).decode(),
-        },
     )
 
 
 def _named(change: Change) -> dict[str, str | None]:
-    """Which record it was; None where the very name cannot be kept."""
+    """Return the address of the record; None for a part that cannot be stored."""
     return {"object": _plain(change.object), "id": _plain(change.record_id)}
 
 
@@ -125,8 +126,8 @@ def _plain(name: object) -> str | None:
     return name if isinstance(name, str) and len(name) <= LONGEST_NAME and text.clean(name) == name else None
 
 
-def _about(change: Change, letter: Change) -> Change:
-    """The letter under the name of its record, as far as that can be kept."""
+def _with_address(change: Change, letter: Change) -> Change:
+    """Return the letter under the address of its record, as far as that can be stored."""
     named = _named(change)
     return msgspec.structs.replace(
         letter,
@@ -137,7 +138,7 @@ def _about(change: Change, letter: Change) -> Change:
 
 
 def _said(error: BaseException | None) -> str:
-    """What went wrong, without the value: what the driver says quotes it, what Postgres says does not."""
+    """Describe the error without the value: the driver's message quotes it, that of Postgres does not."""
     if isinstance(error, asyncpg.PostgresError) and getattr(error, "severity", None):
         return text.clean(f"{type(error).__name__}: {error.args[0] if error.args else ''}")[:LONGEST_ERROR]
     if isinstance(error, asyncpg.InterfaceError | UnicodeError):
@@ -149,5 +150,5 @@ def _raw(change: Change) -> bytes:
     fields = {name: getattr(change, name) for name in change.__struct_fields__}
     try:
         return json.dumps(fields, default=str).encode()
-    except (ValueError, TypeError, RecursionError):  # in a circle, too deep, or with keys that are no names
+    except (ValueError, TypeError, RecursionError):  # circular, too deep, or with keys that are not strings
         return repr({**fields, "data": "not even to be written down"}).encode("utf-8", "backslashreplace")

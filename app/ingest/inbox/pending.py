@@ -1,13 +1,14 @@
-"""What commands have made upstream, shown under its final id until an event or a re-read confirms it.
+"""Items that commands created upstream, shown under their final id until an event or a refetch confirms them.
 
 Writes: read_model.pending.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+
+from app.db import Db
 
 _PEND = """
 INSERT INTO read_model.pending (account_id, slice, item_id, submission, summary, document)
@@ -20,8 +21,8 @@ AND NOT EXISTS (SELECT FROM ingest.inbox i WHERE i.submission = p.submission AND
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """Something made upstream. `summary` and `document` are complete JSON objects, as the slice's list and detail show
-    them."""
+    """An item created upstream. `summary` and `document` are complete JSON objects, as the read model's list and detail
+    show them."""
 
     account_id: UUID
     slice: str
@@ -30,19 +31,19 @@ class Pending(Struct, frozen=True, kw_only=True):
     document: bytes
 
 
-async def pend(connection: Any, pending: Sequence[Pending], submission: int) -> None:
-    """Show these until everything submitted under the number is settled."""
+async def pend(connection: Db, pending: Sequence[Pending], submission: int) -> None:
+    """Show these items until everything submitted under the number is settled."""
     rows = [(p.account_id, p.slice, p.item_id, submission, p.summary, p.document) for p in pending]
     await connection.executemany(_PEND, rows)
 
 
-async def confirm(connection: Any, submissions: Sequence[int]) -> None:
-    """Show no longer what was pending on submissions that are settled as a whole."""
+async def confirm(connection: Db, submissions: Sequence[int]) -> None:
+    """Remove the items of submissions that are settled completely."""
     await connection.execute(_CONFIRM, submissions)
 
 
-async def forget_pending(connection: Any) -> None:
-    """Drop what is pending on nothing any more: two workers may each have left the last of it to the other."""
+async def forget_pending(connection: Db) -> None:
+    """Remove items of settled submissions that remained: two workers may each have left the last entry to the other."""
     await connection.execute(
         "DELETE FROM read_model.pending p WHERE created_at < clock_timestamp() - interval '10 seconds' AND NOT EXISTS "
         "(SELECT FROM ingest.inbox i WHERE i.submission = p.submission AND i.settled_at IS NULL)"

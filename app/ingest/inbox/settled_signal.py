@@ -1,19 +1,18 @@
-"""The bell: workers tell every process, through Postgres, which submissions may have become visible.
+"""The settled signal: workers notify every process, through Postgres, of submissions that may have become visible.
 
-A notification only says "look again"; the inbox is the truth. Without it (no LISTEN through a transaction pooler, the
-connection just lost) waiting still works, by asking more often.
+A notification only means "look again"; the inbox is the truth. Without it (no LISTEN through a transaction pooler, a
+lost connection) waiting still works, by polling more often.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import asyncpg
 import structlog
 
-from app import tasks
-from app.db import connect, is_outage
+from app.db import Db, connect, is_outage
+from app.tasks import Background
 
 CHANNEL = "portal_settled"
 PAYLOAD_NUMBERS = 350
@@ -22,57 +21,57 @@ PAYLOAD_NUMBERS = 350
 log = structlog.get_logger()
 
 
-async def ring(connection: Any, submissions: Sequence[int]) -> None:
-    """Within the caller's transaction; heard once it commits."""
+async def notify(connection: Db, submissions: Sequence[int]) -> None:
+    """Notify of submissions within the caller's transaction; delivered once it commits."""
     for start in range(0, len(submissions), PAYLOAD_NUMBERS):
         numbers = " ".join(map(str, submissions[start : start + PAYLOAD_NUMBERS]))
         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, numbers)
 
 
 class SettledSignal:
-    """One connection of a process that hears the bell, and everybody in it who waits."""
+    """The listening connection of a process, and the waiters in that process."""
 
     def __init__(self) -> None:
         self.works = False
         self._waiting: dict[int, set[asyncio.Event]] = {}
         self._others: dict[str, Callable[[], None]] = {}
         self._connection: asyncpg.Connection | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("settled_signal")
 
     def listen(self, database_url: str) -> None:
-        """Begin to hear, and go on after any interruption, until `close`."""
-        self._task = asyncio.create_task(self._listen_for_ever(database_url))
+        """Listen, and again after any interruption, until `close`."""
+        self._background.start(self._listen_forever(database_url))
 
     async def also(self, channel: str, heard: Callable[[], None]) -> None:
-        """Call `heard` for every notification of another channel, and once after each interruption, in which some may
+        """Call `heard` for every notification of another channel, and once after each interruption, because some may
         have been missed."""
         self._others[channel] = heard
         if self._connection is not None:
             await self._add(self._connection, channel, heard)
 
     async def close(self) -> None:
-        """Stop hearing."""
-        await tasks.end(self._task)
+        """Stop listening."""
+        await self._background.close()
 
     @contextlib.contextmanager
     def expect(self, submission: int) -> Iterator[asyncio.Event]:
-        """An event that is set whenever it is worth looking again."""
-        rung = asyncio.Event()
-        self._waiting.setdefault(submission, set()).add(rung)
+        """Yield an event that is set whenever the submission may have settled."""
+        notified = asyncio.Event()
+        self._waiting.setdefault(submission, set()).add(notified)
         try:
-            yield rung
+            yield notified
         finally:
-            self._waiting[submission].discard(rung)
+            self._waiting[submission].discard(notified)
             if not self._waiting[submission]:
                 del self._waiting[submission]
 
-    async def _listen_for_ever(self, database_url: str) -> None:
+    async def _listen_forever(self, database_url: str) -> None:
         while True:
             try:
                 await self._listen(database_url)
             except Exception as error:
                 if not is_outage(error):
-                    log.exception("bell_broken")
+                    log.exception("settled_signal_broken")
             finally:
                 self.works = False
             await asyncio.sleep(1)
@@ -82,13 +81,13 @@ class SettledSignal:
         ended = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: ended.set())
-            await connection.add_listener(CHANNEL, self._hear)
+            await connection.add_listener(CHANNEL, self._heard)
             self._connection = connection
             for channel, heard in self._others.items():
                 await self._add(connection, channel, heard)
             self.works = True
             for submission in list(self._waiting):
-                self._rouse(submission)
+                self._set(submission)
             await ended.wait()
         finally:
             self._connection = None
@@ -98,10 +97,10 @@ class SettledSignal:
         await connection.add_listener(channel, lambda *_: heard())
         heard()
 
-    def _hear(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+    def _heard(self, connection: Db, pid: int, channel: str, payload: object) -> None:
         for number in str(payload).split():
-            self._rouse(int(number))
+            self._set(int(number))
 
-    def _rouse(self, submission: int) -> None:
-        for rung in self._waiting.get(submission, ()):
-            rung.set()
+    def _set(self, submission: int) -> None:
+        for notified in self._waiting.get(submission, ()):
+            notified.set()

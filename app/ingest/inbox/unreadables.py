@@ -1,4 +1,4 @@
-"""What could not be read of upstream records, written down from each process's counter so that operators see it.
+"""Counts of unreadable upstream fields, saved from each process's counter so that operators see them.
 
 Writes: ingest.unreadables.
 """
@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
-from app import tasks
 from app.intake import unreadable
+from app.tasks import Background
 
 EVERY_SECONDS = 10.0
 QUERY_SECONDS = 5
@@ -28,8 +28,8 @@ SET count = known.count + excluded.count, record_id = excluded.record_id, last_a
 log = structlog.get_logger()
 
 
-async def write_down(pool: asyncpg.Pool) -> int:
-    """Add what this process counted since the last time; returns how many kinds. On failure nothing is lost."""
+async def save(pool: asyncpg.Pool) -> int:
+    """Save what this process counted since the last call; return the number of fields. A failure loses nothing."""
     counted = unreadable.taken()
     if not counted:
         return 0
@@ -46,22 +46,23 @@ async def write_down(pool: asyncpg.Pool) -> int:
 
 
 @asynccontextmanager
-async def written_down(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """Every ten seconds, and once more at the end. Every process counts for itself, so every one does this."""
-    task = asyncio.create_task(_write_down_for_ever(pool))
+async def saved_periodically(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """Save every ten seconds, and once more at the end. Each process counts for itself, so each one does this."""
+    background = Background("unreadables")
+    background.start(_save_forever(pool))
     try:
         yield
     finally:
-        await tasks.end(task)
-        with contextlib.suppress(Exception):  # a process that ends has nobody to tell
+        await background.close()
+        with contextlib.suppress(Exception):  # the process ends, and the counts are for information only
             async with asyncio.timeout(QUERY_SECONDS):
-                await write_down(pool)
+                await save(pool)
 
 
-async def _write_down_for_ever(pool: asyncpg.Pool) -> None:
+async def _save_forever(pool: asyncpg.Pool) -> None:
     while True:
         try:
             await asyncio.sleep(EVERY_SECONDS * random.uniform(0.8, 1.2))
-            await write_down(pool)
+            await save(pool)
         except Exception as error:
-            log.warning("unreadables_not_written_down", error=repr(error))
+            log.warning("unreadables_not_saved", error=repr(error))

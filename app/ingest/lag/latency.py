@@ -1,7 +1,7 @@
-"""How long changes take, of those settled lately: from the upstream's own time, and from our receiving them.
+"""Latency of recently settled changes, measured from the upstream's own time and from receipt.
 
-Only the newest entries are looked at, by their number, so that no index on time is needed; under a flood the window
-shrinks to what they cover. A webhook counts as settled once its record was read again; the answer counts as `refetch`.
+Only the newest entries are considered, by id, so that no index on time is needed; under a flood the window shrinks to
+what they cover. A webhook counts as settled once its record was refetched; the answer counts as `refetch`.
 
 Reads: ingest.inbox.
 """
@@ -11,9 +11,11 @@ from datetime import timedelta
 import asyncpg
 from msgspec import Struct
 
+from app.db import rows
+
 NEWEST = 200_000
 UNTIMED = ("backfill", "reconcile", "refetch")
-"""Origins whose records changed upstream long before anybody asked for them."""
+"""Origins whose records changed upstream long before they were read."""
 
 _LATENCY = """
 SELECT lane, origin, count(*) AS settled,
@@ -33,10 +35,10 @@ GROUP BY lane, origin ORDER BY lane, origin
 
 
 class Latency(Struct, frozen=True, kw_only=True):
-    """Entries of one lane and origin that were settled within the window.
+    """Latency of the entries of one lane and origin that were settled within the window.
 
     Attributes:
-        last_minute: of them, those of the last minute.
+        last_minute: number settled within the last minute.
         wait_p50_seconds: from received to settled.
         lag_p50_seconds: from the upstream's own time of the change to settled.
     """
@@ -52,5 +54,5 @@ class Latency(Struct, frozen=True, kw_only=True):
 
 
 async def latencies(pool: asyncpg.Pool, window: timedelta) -> list[Latency]:
-    """Per lane and origin, for entries settled within the window."""
-    return [Latency(**dict(row)) for row in await pool.fetch(_LATENCY, window, NEWEST, UNTIMED)]
+    """Measure per lane and origin, for entries settled within the window."""
+    return await rows(pool, Latency, _LATENCY, window, NEWEST, UNTIMED)

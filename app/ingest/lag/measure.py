@@ -1,14 +1,15 @@
-"""Measure how far behind the portal is. Every question is bounded, so that it costs the same with ten entries in the
-inbox as with ten million.
+"""Measure how far behind the portal is. Every query is bounded: it costs the same with ten inbox entries as with ten
+million.
 
 Reads: ingest.*, read_model.feeds, upstreams, generations.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
+from msgspec import structs
 
+from app.db import Db, StructT, row, rows
 from app.ingest.inbox.inbox import SHARDS
 from app.ingest.lag.report import (
     MOST_COUNTED,
@@ -54,15 +55,15 @@ CROSS JOIN LATERAL (
 GROUP BY l.lane
 """
 _PARKED = """
-SELECT count(*) AS dead_letters, extract(epoch FROM now() - min(parked_at))::float8 AS oldest_seconds
+SELECT count(*), coalesce(extract(epoch FROM now() - min(parked_at)), 0)::float8 AS oldest_seconds
 FROM (SELECT parked_at FROM ingest.dead_letters WHERE resolved_at IS NULL LIMIT $1) AS counted
 """
 _UNTOLD = """
-SELECT count(*) AS untold, extract(epoch FROM now() - min(created_at))::float8 AS oldest_seconds
+SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
 FROM (SELECT created_at FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1) AS counted
 """
 _FANOUTS = """
-SELECT count(*) AS fanouts, extract(epoch FROM now() - min(requested_at))::float8 AS oldest_seconds
+SELECT count(*), coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 AS oldest_seconds
 FROM (SELECT requested_at FROM ingest.fanouts LIMIT $1) AS counted
 """
 _DRIFT = """
@@ -89,32 +90,39 @@ _GENERATIONS = "SELECT slice, generation, projector_version, state FROM read_mod
 
 
 async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures:
-    """Measure now. An expected feed that never answered is there too, in state `never`."""
+    """Measure everything now. An expected feed that never answered is included, in state `never`."""
     async with pool.acquire(timeout=QUERY_SECONDS) as connection:
 
-        async def rows(query: str, *values: Any) -> list[dict[str, Any]]:
-            return [dict(row) for row in await connection.fetch(query, *values, timeout=QUERY_SECONDS)]
+        async def all_of(kind: type[StructT], query: str, *values: object) -> list[StructT]:
+            return await rows(connection, kind, query, *values, timeout=QUERY_SECONDS)
 
         at = await connection.fetchval("SELECT clock_timestamp()", timeout=QUERY_SECONDS)
-        feeds = [Feed(**row) for row in await rows(_FEEDS)]
-        oldest = {row["lane"]: row["oldest_seconds"] for row in await rows(_OLDEST, LANES, SHARDS)}
-        lanes = await rows(_OPEN, LANES, MOST_COUNTED)
-        (parked,) = await rows(_PARKED, MOST_COUNTED)
-        (untold,) = await rows(_UNTOLD, MOST_COUNTED)
-        (fanouts,) = await rows(_FANOUTS, MOST_COUNTED)
+        feeds = await all_of(Feed, _FEEDS)
         return Measures(
             at=at,
             feeds=[*feeds, *_never(expected_feeds, feeds)],
-            lanes=[Lane(**row, oldest_seconds=oldest.get(row["lane"], 0.0)) for row in lanes],
-            dead_letters=Backlog(parked["dead_letters"], parked["oldest_seconds"] or 0.0),
-            notices_untold=Backlog(untold["untold"], untold["oldest_seconds"] or 0.0),
-            fanouts=Backlog(fanouts["fanouts"], fanouts["oldest_seconds"] or 0.0),
-            drift=[Drift(**row) for row in await rows(_DRIFT)],
-            canaries=[Canary(**row) for row in await rows(_CANARIES)],
-            generations=[GenerationAge(**row) for row in await rows(_GENERATIONS)],
-            unreadables=[UnreadableField(**row) for row in await rows(_UNREADABLES, MOST_FIELDS)],
-            upstreams_away=[UpstreamAway(**row) for row in await rows(_UPSTREAMS)],
+            lanes=await _lanes(connection),
+            dead_letters=await _backlog(connection, _PARKED),
+            notices_untold=await _backlog(connection, _UNTOLD),
+            fanouts=await _backlog(connection, _FANOUTS),
+            drift=await all_of(Drift, _DRIFT),
+            canaries=await all_of(Canary, _CANARIES),
+            generations=await all_of(GenerationAge, _GENERATIONS),
+            unreadables=await all_of(UnreadableField, _UNREADABLES, MOST_FIELDS),
+            upstreams_away=await all_of(UpstreamAway, _UPSTREAMS),
         )
+
+
+async def _lanes(db: Db) -> list[Lane]:
+    oldest = {
+        each["lane"]: each["oldest_seconds"] for each in await db.fetch(_OLDEST, LANES, SHARDS, timeout=QUERY_SECONDS)
+    }
+    lanes = await rows(db, Lane, _OPEN, LANES, MOST_COUNTED, timeout=QUERY_SECONDS)
+    return [structs.replace(lane, oldest_seconds=oldest.get(lane.lane, 0.0)) for lane in lanes]
+
+
+async def _backlog(db: Db, query: str) -> Backlog:
+    return await row(db, Backlog, query, MOST_COUNTED, timeout=QUERY_SECONDS) or Backlog(0, 0.0)
 
 
 def _never(expected: Sequence[str], found: Sequence[Feed]) -> list[Feed]:

@@ -1,4 +1,4 @@
-"""The measures as Prometheus metrics, asked of the database at most once a second however often they are scraped.
+"""The measures as Prometheus metrics, queried at most once a second however often they are scraped.
 
 When the database does not answer, `portal_measures_up` is 0 and the others are absent: a gap in a graph, not a zero.
 """
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Metrics:
-    """One a process."""
+    """The metrics endpoint of one process."""
 
     def __init__(self, pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> None:
         self._pool = pool
@@ -35,7 +35,7 @@ class Metrics:
         self._measured_at = -math.inf
 
     async def text(self) -> bytes:
-        """Prometheus's text format, as of at most a second ago; scrapes at the same time share one look."""
+        """Render Prometheus's text format, as of at most a second ago; concurrent scrapes share one measurement."""
         async with self._lock:
             if time.monotonic() - self._measured_at >= KEPT_SECONDS:
                 self._text = rendered(await self._measure())
@@ -45,7 +45,7 @@ class Metrics:
     async def _measure(self) -> Measures | None:
         try:
             return await measure(self._pool, self._expected_feeds)
-        except Exception as error:  # a fault here must not cost what the process counts itself
+        except Exception as error:  # a failure here must not lose the metrics that the process counts itself
             if is_outage(error):
                 log.warning("measures_unavailable", error=repr(error))
             else:
@@ -54,7 +54,7 @@ class Metrics:
 
 
 def rendered(measured: Measures | None) -> bytes:
-    """The text format of one measurement."""
+    """Render one measurement in the text format."""
     registry = CollectorRegistry()
     registry.register(_Once(measured))
     return generate_latest(registry)
@@ -65,7 +65,7 @@ class _Once(Collector):
         self._measured = measured
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of the measurement."""
+        """Yield every metric of the measurement."""
         yield _gauge("measures_up", "Whether the database answered.", [((), float(self._measured is not None))])
         if self._measured:
             yield from _of_ingest(self._measured)
@@ -79,7 +79,7 @@ def _of_ingest(m: Measures) -> Iterator[Metric]:
     )
     oldest = [((x.lane,), x.oldest_seconds) for x in m.lanes]
     yield _gauge("inbox_oldest_open_seconds", "Age of the oldest open entry that is not parked.", oldest, "lane")
-    yield _gauge("dead_letters_open", "Dead letters nobody has decided about.", [((), m.dead_letters.count)])
+    yield _gauge("dead_letters_open", "Unresolved dead letters.", [((), m.dead_letters.count)])
     yield _gauge("dead_letters_oldest_seconds", "Age of the oldest of them.", [((), m.dead_letters.oldest_seconds)])
     meaning = "Values of upstream records that could not be read and count as absent."
     unread = CounterMetricFamily("portal_unreadable_fields", meaning, labels=("source", "object", "field"))
@@ -89,7 +89,7 @@ def _of_ingest(m: Measures) -> Iterator[Metric]:
 
 
 def _of_feeds(m: Measures) -> Iterator[Metric]:
-    """A feed that never answered is infinitely old, so that every alarm on age goes off."""
+    """Yield the feed metrics. A feed that never answered is infinitely old, so that every alert on age fires."""
     ages = [((x.feed,), math.inf if x.age_seconds is None else x.age_seconds) for x in m.feeds]
     yield _gauge("feed_age_seconds", "Since the feed last answered, keepalives counted.", ages, "feed")
     last = [((x.feed,), x.last_event_age_seconds) for x in m.feeds if x.last_event_age_seconds is not None]
@@ -105,7 +105,7 @@ def _of_feeds(m: Measures) -> Iterator[Metric]:
 def _of_read_models(m: Measures) -> Iterator[Metric]:
     ratios = [((x.source, x.object), x.ratio) for x in m.drift]
     yield _gauge("drift_ratio", "Differing of checked records, last reconciliation.", ratios, "source", "object")
-    yield _gauge("notices_untold", "Changes Redis was not told of.", [((), m.notices_untold.count)])
+    yield _gauge("notices_untold", "Changes that are not published through Redis.", [((), m.notices_untold.count)])
     yield _gauge("notices_oldest_untold_seconds", "Age of the oldest of them.", [((), m.notices_untold.oldest_seconds)])
     yield _gauge("fanouts_open", "Changed records whose many rows are not computed yet.", [((), m.fanouts.count)])
     found = [((x.slice, str(x.generation), x.state, str(x.projector_version)), 1.0) for x in m.generations]

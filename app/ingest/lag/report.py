@@ -1,7 +1,7 @@
-"""How far behind the portal is, in time and in count; `measure` asks, `concerns` judges.
+"""The lag of the portal, in time and in count: shapes of the measurement, and `concerns` that follow from it.
 
-A feed that does not answer has an age that grows; one that never answered has no age at all, and is named all the same:
-neither can be taken for being up to date.
+The age of a feed that does not answer grows. One that never answered has no age and is listed all the same: neither
+passes for up to date.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from msgspec import Struct
 from app.ingest.sources.webhook_feed import WEBHOOKS
 
 MOST_COUNTED = 100_000
-"""Counts stop here: more than this is "very many", and counting on would cost what it measures."""
+"""Counts stop here: counting further would cause the load that it measures."""
 SILENT_SECONDS = 360
-"""The event bus lets something be heard every 270 s, if only that there is nothing new."""
+"""The event bus sends at least a keepalive every 270 s."""
 LATE_SECONDS = 60
 SWEEP = "sweep:"
-"""How the names of feeds begin that workers ask for, because no bus brings them."""
+"""Name prefix of feeds that workers poll, because no bus delivers them."""
 
 
 class Feed(Struct, frozen=True, kw_only=True):
-    """A feed. Ages are None when it never answered, or never brought an event. `silent_seconds`: for how long it is
+    """A feed. Ages are None when it never answered, or never delivered an event. `silent_seconds`: how long it has been
     known to deliver nothing."""
 
     feed: str
@@ -37,7 +37,7 @@ class Feed(Struct, frozen=True, kw_only=True):
 class Lane(Struct, frozen=True, kw_only=True):
     """The open entries of a lane, parked ones included; at most `MOST_COUNTED` are counted.
 
-    `oldest_seconds` leaves out what is parked, and what is to be looked at only later.
+    `oldest_seconds` ignores parked entries and those scheduled for later.
     """
 
     lane: str
@@ -46,7 +46,7 @@ class Lane(Struct, frozen=True, kw_only=True):
 
 
 class Drift(Struct, frozen=True, kw_only=True):
-    """What the last reconciliation of an object found."""
+    """The last reconciliation of an object."""
 
     source: str
     object: str
@@ -56,12 +56,12 @@ class Drift(Struct, frozen=True, kw_only=True):
 
     @property
     def ratio(self) -> float:
-        """Differing of checked."""
+        """Return the share of differing records."""
         return self.differing / self.checked if self.checked else 0.0
 
 
 class Canary(Struct, frozen=True, kw_only=True):
-    """The last harmless change sent through a feed; `took_seconds` is None until it shows."""
+    """The last canary of a feed; `took_seconds` is None until it returns."""
 
     feed: str
     sent_age_seconds: float
@@ -69,7 +69,7 @@ class Canary(Struct, frozen=True, kw_only=True):
 
 
 class GenerationAge(Struct, frozen=True, kw_only=True):
-    """A generation of a slice."""
+    """A generation of a read model."""
 
     slice: str
     generation: int
@@ -78,7 +78,7 @@ class GenerationAge(Struct, frozen=True, kw_only=True):
 
 
 class UnreadableField(Struct, frozen=True, kw_only=True):
-    """A field of upstream records that could not be read and counts as absent: how often in all, and where last."""
+    """A field of upstream records that could not be read and counts as absent: total count, and the latest record."""
 
     source: str
     object: str
@@ -98,14 +98,14 @@ class UpstreamAway(Struct, frozen=True, kw_only=True):
 
 
 class Backlog(Struct, frozen=True):
-    """How many wait, and since when the oldest."""
+    """The size of a queue and the age of its oldest entry."""
 
     count: int
     oldest_seconds: float
 
 
 class Measures(Struct, frozen=True, kw_only=True):
-    """Everything, as of one moment. `fanouts` are changed records whose many rows are computed in the background."""
+    """One measurement. `fanouts`: changed records whose many rows are recomputed in the background."""
 
     at: datetime
     feeds: list[Feed]
@@ -121,7 +121,7 @@ class Measures(Struct, frozen=True, kw_only=True):
 
 
 def concerns(measured: Measures) -> Iterator[str]:
-    """What somebody should look at, each in one sentence; nothing when all is well."""
+    """Yield one sentence for each thing that needs attention."""
     for feed in measured.feeds:
         yield from _of_feed(feed)
     for canary in measured.canaries:
@@ -140,7 +140,7 @@ def concerns(measured: Measures) -> Iterator[str]:
             "It is tried again by itself; `portal doctor` says what is wrong with it."
         )
     if measured.notices_untold.oldest_seconds > LATE_SECONDS:
-        yield f"Redis was not told of {measured.notices_untold.count} changes. Is it reachable, and a worker running?"
+        yield f"{measured.notices_untold.count} changes are not published. Is Redis reachable, and a worker running?"
     if count := measured.dead_letters.count:
         yield f"{count} dead letters hold records back: `portal dead-letters`."
 
@@ -157,14 +157,14 @@ def _of_feed(feed: Feed) -> Iterator[str]:
     elif feed.silent_seconds is not None:
         yield (
             f"The feed {feed.feed} answers and delivers nothing: its canary has been missing for "
-            f"{feed.silent_seconds:.0f} s. It is opened anew; the log of `portal cdc` and `portal doctor` say more."
+            f"{feed.silent_seconds:.0f} s. It is reopened; the log of `portal cdc` and `portal doctor` say more."
         )
     elif feed.state != "live":
         yield f"The feed {feed.feed} is {feed.state}{': ' + feed.error if feed.error else ''}."
 
 
 def _of_webhooks(feed: Feed) -> Iterator[str]:
-    """WHMCS sends them when something happens: silence alone says nothing."""
+    """Yield the concern about webhooks. They are sent only when something happens, so silence alone means nothing."""
     if feed.silent_seconds is None:
         return
     last = "none has ever arrived" if feed.age_seconds is None else f"the last one arrived {feed.age_seconds:.0f} s ago"

@@ -1,7 +1,7 @@
-"""Customers whose personal data was erased (C22): their records are taken in without it, whoever brings them.
+"""Erased customers: their records enter the mirror without personal data, whatever their source.
 
-An allow-list decides what stays: ids, states, amounts, dates, and the few words an invoice or order is nothing without.
-So a field nobody thought of is erased too. Since the mirror never holds the rest again, no rebuild can bring it back.
+An allow-list decides what stays: ids, states, amounts, dates, and the few texts that an invoice or order needs. So an
+unforeseen field is erased too. Since the mirror never holds the rest again, no rebuild can restore it.
 
 Reads: portal.erased_owners, mirror.records. Writes: portal.erased_owners, ingest.inbox.
 """
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from app.db import Db
 from app.events import Change, Record
 from app.ingest.privacy.mask import HARMLESS
 
@@ -37,7 +38,7 @@ KEPT = {
     "Order": frozenset({"OrderNumber", "Order_Type__c"}),
     "OrderItem": frozenset({"Description"}),
 }
-"""Beside what is harmless by its name: which goods, which bill."""
+"""Texts kept in addition to `HARMLESS` fields: which goods, which bill."""
 
 _OWNED = """
 SELECT EXISTS (SELECT FROM portal.erased_owners e WHERE e.source = $1 AND e.owner_id IN (
@@ -56,7 +57,7 @@ JOIN portal.erased_owners e USING (source, owner_id)
 
 
 def without_person(object_name: str, data: Any, name: str = "") -> Any:
-    """The same structure; texts that may be personal are empty, everything else that may be is None."""
+    """Return the same structure with possibly personal texts emptied and other possibly personal values set to None."""
     if isinstance(data, dict):
         return {key: without_person(object_name, value, str(key)) for key, value in data.items()}
     if isinstance(data, list):
@@ -66,8 +67,8 @@ def without_person(object_name: str, data: Any, name: str = "") -> Any:
     return "" if isinstance(data, str) else None
 
 
-async def among(connection: Any, owners: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
-    """Those of these (source, owner id) that were erased."""
+async def among(connection: Db, owners: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
+    """Return the (source, owner id) pairs that were erased."""
     keys = sorted({(source, owner) for source, owner in owners if owner})
     if not keys:
         return set()
@@ -75,30 +76,30 @@ async def among(connection: Any, owners: Iterable[tuple[str, str | None]]) -> se
     return {(row["source"], row["owner_id"]) for row in rows}
 
 
-async def stripped(connection: Any, changes: Sequence[Change]) -> list[Change]:
-    """The same changes, without the person where the owner was erased."""
+async def stripped(connection: Db, changes: Sequence[Change]) -> list[Change]:
+    """Return the changes, those of erased owners without personal data."""
     gone = await among(connection, [(change.source, change.owner_id) for change in changes])
     return [without_person_of(change) if (change.source, change.owner_id) in gone else change for change in changes]
 
 
 def without_person_of(taken: ChangeT) -> ChangeT:
-    """A change or record whose data is nobody's."""
+    """Return a change or record without personal data."""
     return replace(taken, data=without_person(taken.object, taken.data))
 
 
-async def owns(connection: Any, change: Change) -> bool:
-    """Whether a change is of an erased customer, whatever it takes to find out; too dear for every change."""
+async def owns(connection: Db, change: Change) -> bool:
+    """Return whether a change belongs to an erased customer or their order. Too costly to call for every change."""
     found: bool = await connection.fetchval(
         _OWNED, change.source, change.owner_id, change.object, change.record_id, change.parent_id
     )
     return found
 
 
-async def became(connection: Any, source: str, owner_id: str, into: str) -> bool:
-    """Staff merged an owner into another. If it was erased the other is from now on; whether that is so."""
+async def became(connection: Db, source: str, owner_id: str, into: str) -> bool:
+    """Carry an erasure over to the owner that an erased one was merged into; return whether there was one."""
     return bool(await connection.fetchval(_BECAME, source, owner_id, into))
 
 
-async def forget_payloads(connection: Any, entry_ids: Sequence[int]) -> None:
-    """Empty what these entries of the inbox said."""
+async def forget_payloads(connection: Db, entry_ids: Sequence[int]) -> None:
+    """Empty the data of these inbox entries."""
     await connection.execute("UPDATE ingest.inbox SET data = '{}' WHERE id = ANY($1::bigint[])", list(entry_ids))

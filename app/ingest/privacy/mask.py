@@ -1,6 +1,6 @@
-"""What an operator may see of a record without asking for more: ids, states, amounts and dates, but no person.
+"""Masking of records for operators: ids, states, amounts and dates stay visible, personal data does not.
 
-Everything is hidden that is not known to be harmless, so that a field nobody thought of stays hidden too.
+Everything not known to be harmless is masked, so that an unforeseen field is masked too.
 """
 
 import re
@@ -13,14 +13,14 @@ HARMLESS = re.compile(
     r"|(sub)?total|TotalAmount|tax2?|taxrate2?|taxed|ccgateway|credit|balance|\w*amount(in|out)?|UnitPrice|currency(_?code)?"
     r"|[Qq]uantity|billingcycle|type|object|schema_id|error"
 )
-"""Names whose values say nothing of a person."""
+"""Field names whose values are not personal."""
 _EMAIL = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
 _SHORTEST_IN_TEXT = 3
-"""Shorter values are not looked for in errors: they would hide half of the sentence."""
+"""Shorter values are not masked in errors: that would hide half of the sentence."""
 
 
 def masked(data: Any, name: str = "") -> Any:
-    """The same structure; in place of what may be personal, how long it is."""
+    """Return the same structure with possibly personal values replaced by their length."""
     if isinstance(data, dict):
         return {key: masked(value, str(key)) for key, value in data.items()}
     if isinstance(data, list):
@@ -31,7 +31,7 @@ def masked(data: Any, name: str = "") -> Any:
 
 
 def masked_text(text: str, data: Any) -> str:
-    """An error or stack without the personal values of the record that caused it."""
+    """Mask the personal values of a record in the error or stack it caused."""
     for value in sorted(set(_hidden(data)), key=len, reverse=True):
         if len(value) >= _SHORTEST_IN_TEXT:
             text = text.replace(value, _mask(value))

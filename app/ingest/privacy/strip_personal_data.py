@@ -1,19 +1,20 @@
-"""Take the person out of what is held of erased owners already: mirrored records, inbox, dead letters.
+"""Strip personal data of erased owners from stored rows: mirrored records, inbox, dead letters.
 
-Found by owner, and through their parents: an order's items name no owner. Each row is written by itself and only as it
-was read: whoever changes it meanwhile knows of the erasure and strips it too. All of it may be repeated.
+Rows are found by owner and through parents, because an order's items name no owner. Each row is updated alone and only
+if it is unchanged since it was read: a concurrent writer knows of the erasure and strips it too. All steps are
+idempotent.
 
 Reads and writes: mirror.records, ingest.inbox, ingest.dead_letters.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from app.db import Db
 from app.ingest.privacy.erased_owners import without_person
 
 BATCH = 500
 LONGEST_SECONDS = 600
-"""The inbox is read whole: nobody else looks for an owner's entries, so there is no index of them."""
+"""The inbox is scanned: nothing else searches it by owner, so there is no index."""
 
 MIRRORED = """
 SELECT source, object, record_id FROM mirror.records WHERE owner_id = ANY($1::text[])
@@ -21,7 +22,7 @@ UNION
 SELECT c.source, c.object, c.record_id FROM mirror.records p
 JOIN mirror.records c ON c.source = p.source AND c.parent_id = p.record_id WHERE p.owner_id = ANY($1::text[])
 """
-"""Keys of everything that belongs to these owners."""
+"""Keys of all records of these owners."""
 
 ENTRIES = f"""
 WITH mine AS MATERIALIZED ({MIRRORED})
@@ -30,13 +31,13 @@ UNION
 SELECT id FROM ingest.inbox
 WHERE owner_id = ANY($1::text[]) OR (source, parent_id) IN (SELECT source, record_id FROM mine)
 """
-"""Ids of every inbox entry about them."""
+"""Ids of their inbox entries."""
 
 LETTERS = f"""
 SELECT d.id FROM ingest.dead_letters d
 WHERE d.entry_id IN ({ENTRIES}) OR (d.source, d.object, d.record_id) IN ({MIRRORED})
 """
-"""Ids of every dead letter about them."""
+"""Ids of their dead letters."""
 
 _RECORDS = """
 SELECT r.source, r.object, r.record_id, r.data FROM mirror.records r
@@ -51,16 +52,16 @@ WHERE id = ANY($1::bigint[]) AND settled_at IS NULL AND kind <> 'hint'
 """
 
 
-async def strip(connection: Any, owner_ids: Sequence[str]) -> list[int]:
-    """All of it; returns the dead letters that nobody will mend any more."""
+async def strip(connection: Db, owner_ids: Sequence[str]) -> list[int]:
+    """Strip everything; return the dead letters that can no longer be retried."""
     await mirror(connection, owner_ids)
     given_up = await dead_letters(connection, owner_ids)
     await inbox(connection, owner_ids)
     return given_up
 
 
-async def mirror(connection: Any, owner_ids: Sequence[str]) -> None:
-    """Leave in the mirrored records of these owners only what is no person."""
+async def mirror(connection: Db, owner_ids: Sequence[str]) -> None:
+    """Strip the mirrored records of these owners."""
     keys = await connection.fetch(MIRRORED, list(owner_ids), timeout=LONGEST_SECONDS)
     for start in range(0, len(keys), BATCH):
         columns = [list(column) for column in zip(*keys[start : start + BATCH], strict=True)]
@@ -70,9 +71,9 @@ async def mirror(connection: Any, owner_ids: Sequence[str]) -> None:
                 await connection.execute(_STRIP_RECORD, *row.values(), plain)
 
 
-async def inbox(connection: Any, owner_ids: Sequence[str]) -> None:
-    """Settled entries say nothing any more; open ones only what the mirror may still learn from them. Open
-    hints stay as they are, because they name records and nothing else, but for those that keep an unstorable change.
+async def inbox(connection: Db, owner_ids: Sequence[str]) -> None:
+    """Empty settled entries and strip open ones. Open hints stay, because they only name records; those of unstorable
+    changes lose their payload.
     """
     rows = await connection.fetch(ENTRIES, list(owner_ids), timeout=LONGEST_SECONDS)
     ids = [row["id"] for row in rows]
@@ -90,9 +91,9 @@ async def inbox(connection: Any, owner_ids: Sequence[str]) -> None:
         )
 
 
-async def dead_letters(connection: Any, owner_ids: Sequence[str]) -> list[int]:
-    """Errors and stacks quote what they could not digest. Returns those that are open for a change's own data: nobody
-    will mend them, and changes behind them would wait, with what they say, for ever."""
+async def dead_letters(connection: Db, owner_ids: Sequence[str]) -> list[int]:
+    """Remove quoted values from errors and stacks. Return the open letters of changes with data: they can no longer be
+    retried, and the changes behind them would wait, with their data, forever."""
     rows = await connection.fetch(
         "UPDATE ingest.dead_letters SET error = split_part(error, '(', 1), stack = '' "
         f"WHERE id IN ({LETTERS}) RETURNING id, resolved_at IS NULL AND NOT EXISTS "

@@ -1,5 +1,6 @@
-"""When an error proves that a record does not exist: only WHMCS's own sentence for that very kind of record, in answer
-to the question for that record. That its client or anything else was not found proves nothing about it.
+"""Proof of absence: WHMCS's own sentence for a kind of record, in answer to a request for that one record.
+
+Any other error, such as a client that was not found, proves nothing about the record.
 """
 
 import re
@@ -11,14 +12,14 @@ PROOF = {
     "client": ("GetClientsDetails", re.compile(r"\bclient (id )?not found\b", re.I)),
     "service": ("GetClientsProducts", re.compile(r"^no service \d+$")),
 }
-"""Object → the action that is asked for it alone, and how the absence is said. Of a service it is an empty list, which
-the client puts into these words."""
+"""Object → the action that reads it alone, and the sentence for its absence. For a service WHMCS returns an empty list,
+which the client turns into this sentence."""
 
 _NO_CLIENT = PROOF["client"][1]
 
 
 def proven(error: UpstreamNotFound, object_name: str) -> bool:
-    """Whether the error says that the record of this kind, which was asked for alone, does not exist."""
+    """Return whether the error proves that the requested record of this kind does not exist."""
     if object_name not in PROOF:
         return False
     action, sentence = PROOF[object_name]
@@ -26,5 +27,5 @@ def proven(error: UpstreamNotFound, object_name: str) -> bool:
 
 
 def of_client(error: UpstreamNotFound) -> bool:
-    """Whether the error says that the client does not exist whose list was asked for."""
+    """Return whether the error proves that the client whose list was requested does not exist."""
     return bool(_NO_CLIENT.search(error.reason))

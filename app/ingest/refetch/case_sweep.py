@@ -1,7 +1,7 @@
-"""Support cases and staff's public answers, for the timeline: asked for, because no change event announces them.
+"""Support cases and public answers of staff, for the timeline: polled, because no change event announces them.
 
-A sweep reads what changed since the last one by SystemModstamp, with the overlap that late committers need. Only cases
-that the portal opened are taken in, without what was written about them; the case screens read Salesforce live.
+A sweep reads what changed since the last one by SystemModstamp, with an overlap for late commits. Only cases opened
+through the portal are mirrored, without their texts; the case screens read Salesforce live.
 
 Reads: Salesforce, mirror.records. Writes: ingest.inbox, ingest.progress, read_model.feeds.
 """
@@ -12,10 +12,10 @@ from typing import Any
 
 import asyncpg
 
+from app.clock import now
 from app.events import Change
 from app.ingest import progress
 from app.ingest.apply import mirror
-from app.ingest.apply.mirror import now
 from app.ingest.catch_up.drift import agrees
 from app.ingest.inbox.feed_state import LEADER
 from app.ingest.inbox.inbox import Inbox
@@ -34,7 +34,7 @@ _SELECT = {
 
 
 async def of_account(client: SalesforceClient, salesforce_account_id: str) -> list[Change]:
-    """All cases of an account with staff's answers."""
+    """Read all cases of an account with the answers of staff."""
     found: list[Change] = []
     for name, owner in (("Case", "AccountId"), ("CaseComment", "Parent.AccountId")):
         read_at = now()
@@ -44,7 +44,7 @@ async def of_account(client: SalesforceClient, salesforce_account_id: str) -> li
 
 
 async def sweep(pool: asyncpg.Pool, box: Inbox, client: SalesforceClient) -> int:
-    """Submit what changed since the last sweep; returns how much. One worker at a time does this."""
+    """Submit what changed since the last sweep; return the number of changes. One worker at a time runs it."""
     state, began_at, count = await progress.load(pool, FEED), now(), 0
     since = datetime.fromisoformat(state["until"]) if state else BEGINNING
     for name in OBJECTS:
@@ -60,17 +60,17 @@ async def sweep(pool: asyncpg.Pool, box: Inbox, client: SalesforceClient) -> int
 async def _changed(
     pool: asyncpg.Pool, client: SalesforceClient, name: str, since: datetime
 ) -> AsyncIterator[Sequence[Change]]:
-    """Pages of news: what is ours or was, and reads otherwise than it is mirrored."""
+    """Yield pages of changes: the portal's cases, present or former, that differ from the mirror."""
     read_at = now()
     soql = quote(f"{_SELECT[name]} WHERE SystemModstamp >= {{}} ORDER BY Id", since - OVERLAP)
     async for rows in client.pages(soql):
         ours = {row.get("Id") for row in rows if _ours(client, name, row)}
-        yield await _news(pool, _changes(name, rows, read_at), ours)
+        yield await _differing(pool, _changes(name, rows, read_at), ours)
     async for gone in deleted_since(client, name, since):
-        yield await _news(pool, gone, set())
+        yield await _differing(pool, gone, set())
 
 
-async def _news(pool: asyncpg.Pool, changes: Sequence[Change], ours: set[Any]) -> list[Change]:
+async def _differing(pool: asyncpg.Pool, changes: Sequence[Change], ours: set[Any]) -> list[Change]:
     async with pool.acquire() as connection:
         held = await mirror.load(connection, {mirror.address(change) for change in changes})
     return [
@@ -82,7 +82,7 @@ async def _news(pool: asyncpg.Pool, changes: Sequence[Change], ours: set[Any]) -
 
 
 def _ours(client: SalesforceClient, name: str, row: dict[str, Any]) -> bool:
-    """Whether it is a case that the portal opened, or what somebody else than the portal said about one."""
+    """Return whether a row is a case opened through the portal, or a comment of somebody else on such a case."""
     if name == "Case":
         return row.get("Origin") == CASE_ORIGIN
     said_by = str(_inside(row, "CreatedBy").get("Username") or "")

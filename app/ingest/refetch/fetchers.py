@@ -1,22 +1,22 @@
-"""How each kind of record is read again: one function a kind, listed in `FETCHERS`.
+"""Fetchers: one function per kind of record that can be read again, listed in `FETCHERS`.
 
 Collections (`client_invoices`, `client_services`, `pay_methods`, `cancel_requests`, …) read a whole list (`lists`):
-members that changed come back as full records, the others are named by the list's marker, whose `verified_at` is the
-list's freshness.
+changed members are returned as whole records, the others are named by the list's marker, whose `verified_at` is the
+freshness of the list.
 
-Nothing is deleted because it is absent or because of an error. A record is deleted when its upstream says, asked for
-it alone, that it does not exist; or when a second whole list lacks it too, where it cannot be asked for alone.
+Absence or an error alone deletes nothing. A record is deleted when its upstream says, in answer to a request for that
+record, that it does not exist; or, where it cannot be read alone, when a second whole list lacks it too.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
+from app.clock import now
+from app.db import Connection, Db
 from app.errors import UpstreamNotFound, UpstreamRejected
 from app.events import Change
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import inbox
 from app.ingest.inbox.isolation import UNSTORABLE
 from app.ingest.refetch import absence, case_sweep, lists, merges
@@ -30,12 +30,15 @@ from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
 from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
-Fetcher = Callable[[Upstreams, Any, Change], Awaitable[list[Change]]]
+Fetcher = Callable[[Upstreams, Connection, Change], Awaitable[list[Change]]]
 
 
-async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """One Salesforce record by id; a missing one is a deletion when that is proven. `*` stands for a transaction too
-    big to be told: then whatever changed around its commit is read, a page at a time, straight into the inbox."""
+async def salesforce_record(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read one Salesforce record by id; a missing one is deleted when that is proven.
+
+    `*` stands for an overflow event of a large transaction: everything that changed around its commit is read, page by
+    page, straight into the inbox.
+    """
     read_at = now()
     if hint.record_id == "*":
         await _overflow(upstreams, connection, hint)
@@ -49,10 +52,10 @@ async def salesforce_record(upstreams: Upstreams, connection: Any, hint: Change)
 
 
 async def _prove_deletion(upstreams: Upstreams, hint: Change, missing: UpstreamNotFound) -> None:
-    """Salesforce says of a record that it does not exist also when this user lost the right to see it.
+    """Check that a missing record was deleted: Salesforce reports the same when this user may no longer see it.
 
     Raises:
-        UpstreamRejected: nothing proves that it is gone.
+        UpstreamRejected: nothing proves the deletion.
     """
     if missing.vendor_code == IS_DELETED or await upstreams.salesforce.deletion(hint.object, hint.record_id):
         return
@@ -60,7 +63,7 @@ async def _prove_deletion(upstreams: Upstreams, hint: Change, missing: UpstreamN
     raise UpstreamRejected("salesforce", f"get:{hint.object}", reason, vendor_code="DELETION_UNPROVEN") from missing
 
 
-async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None:
+async def _overflow(upstreams: Upstreams, connection: Connection, hint: Change) -> None:
     for pages in (
         changed_since(upstreams.salesforce, hint.object, hint.occurred_at),
         deleted_since(upstreams.salesforce, hint.object, hint.occurred_at),
@@ -69,12 +72,12 @@ async def _overflow(upstreams: Upstreams, connection: Any, hint: Change) -> None
             await _take_in(connection, page)  # the sweep wakes the shards: there may be very many
 
 
-async def _take_in(connection: Any, page: Sequence[Change]) -> None:
+async def _take_in(connection: Connection, page: Sequence[Change]) -> None:
     await inbox.storing(lambda: inbox.on(connection), lambda on, append: append(on, page))
 
 
-async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """A Salesforce account with its orders, items and support cases: what a newly linked customer needs."""
+async def account_history(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read a Salesforce account with its orders, items and support cases: everything of a newly linked customer."""
     read_at, account_id = now(), _quoted(hint.record_id)
     changes: list[Change] = []
     for name, where in (
@@ -90,28 +93,28 @@ async def account_history(upstreams: Upstreams, connection: Any, hint: Change) -
     return [*changes, lists.marker("salesforce", "account_history", hint.record_id, [], read_at)]
 
 
-async def invoice(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """One WHMCS invoice."""
+async def invoice(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read one WHMCS invoice."""
     return await _whmcs_one(upstreams.whmcs.invoice, hint)
 
 
-async def service(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """One WHMCS service."""
+async def service(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read one WHMCS service."""
     return await _whmcs_one(upstreams.whmcs.service, hint)
 
 
-async def client(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """One WHMCS client's profile."""
+async def client(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read one WHMCS client's profile."""
     return await _whmcs_one(upstreams.whmcs.client, hint)
 
 
-async def client_invoices(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """All invoices of a WHMCS client."""
+async def client_invoices(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read all invoices of a WHMCS client."""
     return await lists.whole(connection, hint, {"invoice": partial(upstreams.whmcs.invoices, hint.record_id)})
 
 
-async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """All services of a WHMCS client, and their add-ons."""
+async def client_services(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read all services of a WHMCS client, and their add-ons."""
     read = {
         "addon": partial(whmcs_services.addons, upstreams.whmcs, hint.record_id),
         "service": partial(upstreams.whmcs.services, hint.record_id),
@@ -119,9 +122,11 @@ async def client_services(upstreams: Upstreams, connection: Any, hint: Change) -
     return await lists.whole(connection, hint, read)
 
 
-async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """The requests to cancel of the whole installation, which WHMCS cannot list by client: the whole list when the hint
-    asks for it or none is known yet, else its newest end."""
+async def cancel_requests(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read the cancellation requests of the whole installation, which WHMCS cannot list by client.
+
+    The whole list when the hint requests it or none is known yet, otherwise its newest part.
+    """
     known = frozenset() if hint.data.get("whole") else await _known_requests(connection)
     if not known:
         return await lists.whole(connection, hint, {"cancel_request": partial(cancellations.requests, upstreams.whmcs)})
@@ -130,7 +135,7 @@ async def cancel_requests(upstreams: Upstreams, connection: Any, hint: Change) -
     return await lists.differing(connection, found, read_at)
 
 
-async def _known_requests(connection: Any) -> frozenset[cancellations.StoredRequest]:
+async def _known_requests(connection: Db) -> frozenset[cancellations.StoredRequest]:
     rows = await connection.fetch(
         "SELECT record_id, data ->> 'type' AS type, data ->> 'date' AS date FROM mirror.records "
         "WHERE source = 'whmcs' AND object = 'cancel_request' AND NOT deleted"
@@ -138,23 +143,23 @@ async def _known_requests(connection: Any) -> frozenset[cancellations.StoredRequ
     return frozenset((row["record_id"], row["type"], row["date"]) for row in rows)
 
 
-async def pay_methods(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """All payment methods WHMCS keeps for a client."""
+async def pay_methods(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read all payment methods of a WHMCS client."""
     return await lists.whole(connection, hint, {"pay_method": partial(upstreams.whmcs.pay_methods, hint.record_id)})
 
 
-async def gateways(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """The payment gateways of the installation, the same for everyone."""
+async def gateways(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read the payment gateways of the installation, the same for everyone."""
     return await lists.whole(connection, hint, {"gateway": upstreams.whmcs.gateways})
 
 
-async def undecodable(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """An event of the bus that could not be read. Nothing can be asked again; it parks until somebody looks."""
+async def undecodable(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Fail for an undecodable event of the bus. It cannot be fetched again, so it stays parked for an operator."""
     raise ValueError(f"event of schema {hint.data.get('schema_id')} cannot be read: {hint.data.get('error')}")
 
 
-async def unstorable(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """A change that could not be stored. When somebody has it tried again, its record is read anew."""
+async def unstorable(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read the record of an unstorable change again, when an operator retries its letter."""
     named = FETCHERS.get((hint.source, str(hint.data.get("object"))))
     if named is None or named is unstorable or not hint.data.get("id"):
         raise ValueError(f"a change that cannot be stored: {hint.data.get('error')}")

@@ -1,9 +1,9 @@
-"""A whole WHMCS list, compared with what the mirror holds of it.
+"""Whole WHMCS lists, compared with the mirror.
 
-Members that differ are changes. Those that are as they are mirrored are named in the list's marker (`members`). Of
-members that are missing nothing is concluded: the ones that can be asked for alone are (a bounded number, those
-verified longest ago first; the rest with the next reading), the others are gone when the list is read once more and
-lacks them too. A list that could not be read completely proves nothing and bears no marker.
+Members that differ are changes. Unchanged ones are named in the list's marker (`members`). A missing member proves
+nothing: members that can be read alone are requested (a bounded number, those verified longest ago first; the rest with
+the next read of the list), the others are deleted when a second read of the list lacks them too. An incomplete list
+proves nothing and yields no marker.
 
 Reads: mirror.records.
 """
@@ -15,22 +15,22 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from app.clock import now
+from app.db import Db
 from app.errors import UpstreamNotFound
-from app.events import Change, Record
+from app.events import Change, Record, milliseconds
 from app.ingest.apply import mirror
 from app.ingest.apply.merging import merge
-from app.ingest.apply.mirror import now
-from app.ingest.inbox.inbox import milliseconds
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import absence, members, rereads
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs.client import RecordList
 from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
-MOST_ASKED = 20
-"""Missing members that one reading of a list has asked for alone."""
+MOST_READ_ALONE = 20
+"""Most missing members that one read of a list requests alone."""
 OF_EVERYBODY = frozenset({"gateways", "cancel_requests"})
-"""Lists that are not one client's."""
+"""Lists that belong to no single client."""
 
 _KNOWN = """
 SELECT record_id FROM mirror.records
@@ -44,8 +44,8 @@ log = structlog.get_logger()
 
 
 class ListReading(Struct, frozen=True):
-    """What a reading found, and whether that is everything there is. `unread`: ids that are there and could not be
-    read."""
+    """The result of reading a list. `complete`: it is the whole list. `unread`: ids that are in it and could not be
+    parsed."""
 
     records: Sequence[WhmcsRecord]
     complete: bool
@@ -58,9 +58,9 @@ class _Compared(Struct, frozen=True):
     unchanged: dict[str, str]
 
 
-async def whole(connection: Any, hint: Change, reads: Mapping[str, Read]) -> list[Change]:
-    """The changes that a list asked for by `hint` comes to; `reads`: member → how all of that kind are read. The ids in
-    the marker are those of the kind read last."""
+async def whole(connection: Db, hint: Change, reads: Mapping[str, Read]) -> list[Change]:
+    """Read the list named by `hint` and return its changes. `reads`: kind of member → function that reads all of that
+    kind. The marker holds the ids of the kind read last."""
     changes: list[Change] = []
     unchanged: dict[str, dict[str, str]] = {}
     complete, began_at, ids = True, now(), []
@@ -83,21 +83,21 @@ async def _listed(read: Read) -> ListReading:
     read_at = now()
     try:
         found = await read()
-    except UpstreamNotFound as error:  # an empty list then; whether its members are gone is asked of each
+    except UpstreamNotFound as error:  # an empty list; its members are then checked one by one
         if not absence.of_client(error):
             raise
         return ListReading((), True, read_at)
     return ListReading(list(found), found.complete, read_at, frozenset(found.unread))
 
 
-async def differing(connection: Any, found: Iterable[WhmcsRecord], read_at: datetime) -> list[Change]:
-    """Of a part of a list those that the mirror holds otherwise."""
+async def differing(connection: Db, found: Iterable[WhmcsRecord], read_at: datetime) -> list[Change]:
+    """Return the members of a partial list that differ from the mirror."""
     changes = [whmcs_records.change(each, origin="refetch", read_at=read_at) for each in found]
     return (await _compared(connection, changes)).differing
 
 
-async def _compared(connection: Any, changes: Sequence[Change]) -> _Compared:
-    """What differs from the mirror, and the digests of the rest. Of erased customers only what is no person counts."""
+async def _compared(connection: Db, changes: Sequence[Change]) -> _Compared:
+    """Split changes into those that differ from the mirror and digests of the rest. Erased data does not count."""
     held = await mirror.load(connection, {mirror.address(change) for change in changes})
     suspects = [change for change in changes if not _as_held(held, change)]
     plain = {mirror.address(change): change for change in await erased_owners.stripped(connection, suspects)}
@@ -112,18 +112,18 @@ async def _compared(connection: Any, changes: Sequence[Change]) -> _Compared:
 
 
 def _as_held(held: Mapping[mirror.RecordAddress, Record], change: Change) -> bool:
-    """A read that began later has been applied, or this one says the same."""
+    """Return whether the mirror has the same content, or a later read."""
     known = held.get(mirror.address(change))
     return known is not None and not known.deleted and merge(known, change, now())[0] in ("unchanged", "stale")
 
 
-async def _missing(connection: Any, hint: Change, member: str, listed: ListReading, read: Read) -> list[Change]:
+async def _missing(connection: Db, hint: Change, member: str, listed: ListReading, read: Read) -> list[Change]:
     known = await connection.fetch(_KNOWN, member, hint.object in OF_EVERYBODY, hint.record_id, listed.read_at)
     missing = _without([row["record_id"] for row in known], listed)
     if not missing or not listed.complete:
         return []
     if ("whmcs", member) in rereads.ONE_BY_ONE:
-        return [_ask_alone(hint, member, record_id, listed.read_at) for record_id in missing[:MOST_ASKED]]
+        return [_read_alone(hint, member, record_id, listed.read_at) for record_id in missing[:MOST_READ_ALONE]]
     again = await _listed(read)
     gone_for_good = _without(missing, again) if again.complete else []
     return [gone(hint, member, record_id, listed.read_at) for record_id in gone_for_good]
@@ -134,26 +134,23 @@ def _without(record_ids: Iterable[str], listed: ListReading) -> list[str]:
     return [record_id for record_id in record_ids if record_id not in present]
 
 
-def _ask_alone(hint: Change, member: str, record_id: str, read_at: datetime) -> Change:
-    return Change(
-        source=hint.source,
-        object=member,
-        record_id=record_id,
-        kind="hint",
+def _read_alone(hint: Change, member: str, record_id: str, read_at: datetime) -> Change:
+    return Change.hint(
+        hint.source,
+        member,
+        record_id,
         event_id=f"absent:{member}:{record_id}:{milliseconds(read_at)}",
-        version=milliseconds(read_at),
         occurred_at=read_at,
         origin="refetch",
     )
 
 
 def gone(hint: Change, object_name: str, record_id: str, read_at: datetime) -> Change:
-    """A deletion that a read showed. Salesforce has no stamp for what is not there: version 0."""
-    return Change(
-        source=hint.source,
-        object=object_name,
-        record_id=record_id,
-        kind="deleted",
+    """Build a deletion proven by a read. Salesforce has no modification time for absent records: version 0."""
+    return Change.gone(
+        hint.source,
+        object_name,
+        record_id,
         event_id=f"refetch:{object_name}:{record_id}:gone:{milliseconds(read_at)}",
         version=0 if hint.source == "salesforce" else milliseconds(read_at),
         occurred_at=read_at,
@@ -170,18 +167,16 @@ def marker(
     read_at: datetime,
     unchanged: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Change:
-    """The list itself: which members it has, and which of them were found as they are mirrored."""
+    """Build the marker of a list: its members' ids, and digests of those found unchanged."""
     found = {name: digests for name, digests in (unchanged or {}).items() if digests}
-    return Change(
-        source=source,
-        object=object_name,
-        record_id=owner_id,
-        kind="full",
+    return Change.whole(
+        source,
+        object_name,
+        owner_id,
+        {"ids": list(ids), **({members.UNCHANGED: found} if found else {})},
         event_id=f"refetch:{object_name}:{owner_id}:{milliseconds(read_at)}",
-        version=milliseconds(read_at),
         occurred_at=read_at,
         origin="refetch",
-        data={"ids": list(ids), **({members.UNCHANGED: found} if found else {})},
         owner_id=owner_id,
         read_at=read_at,
     )

@@ -1,7 +1,7 @@
-"""Members of a list that was read again: those that it found as the mirror holds them need no entry of their own.
+"""Unchanged members of a refetched list: they need no inbox entry of their own.
 
-The list's marker names them with a digest of what was found. Applying the marker verifies each whose mirrored data
-still has that digest; where something else was applied meanwhile, the list is read again.
+The list's marker names them with a digest of their data. Applying the marker verifies each member whose mirrored data
+still has that digest; if another change was applied meanwhile, the list is read again.
 """
 
 import hashlib
@@ -19,27 +19,26 @@ MemberKey = tuple[str, str, str]
 
 
 def digest(data: Mapping[str, Any]) -> str:
-    """What a record says, in short."""
+    """Return a digest of a record's data."""
     return hashlib.blake2b(msgspec.json.encode(data, order="sorted"), digest_size=9).hexdigest()
 
 
 def named(marker: Change) -> Iterator[MemberKey]:
-    """The members that a marker verifies; none of any other change."""
+    """Yield the members that a marker verifies; none for any other change."""
     for object_name, digests in _unchanged(marker).items():
         for record_id in digests:
             yield marker.source, object_name, record_id
 
 
 def without(change: Change) -> Change:
-    """A marker as it is mirrored; any other change as it is."""
+    """Return a marker without its digests, as it is mirrored; any other change unchanged."""
     if UNCHANGED not in change.data or change.read_at is None:
         return change
     return msgspec.structs.replace(change, data={k: v for k, v in change.data.items() if k != UNCHANGED})
 
 
 def verified(records: Mapping[MemberKey, Record], marker: Change) -> tuple[dict[MemberKey, Record], bool]:
-    """The members that are as the list found them, verified by it; and whether one is not, though nothing later than
-    the list was read of it."""
+    """Return the members that still match the marker, verified by it; and whether one differs without a later read."""
     found: dict[MemberKey, Record] = {}
     doubted = False
     for where in named(marker):

@@ -1,10 +1,10 @@
-"""Customers whom staff merged upstream (C29): the portal account stands for the one that is left, and history follows.
+"""Upstream merges of customers: the portal account follows to the remaining customer, with its history.
 
-A merge shows as the deletion of the one that is gone. Salesforce remembers what it became; WHMCS's hook says so, and
-where that got lost, an invoice or service that had been its and is somebody else's now does. Both are fetchers of the
-hint `merge`, so that a merge is retried while an upstream is away, and parked where somebody has to decide.
+A merge appears as the deletion of one customer. Salesforce records the customer it was merged into. WHMCS's hook
+reports it; if that was lost, an invoice or service of the deleted client shows its new owner. Both are fetchers of the
+hint `merge`, so that a merge is retried while an upstream is unavailable, and parked when an operator has to decide.
 
-Whom an erased customer is merged into is erased as well, unless that one has a portal account of their own.
+A customer that an erased one is merged into is erased as well, unless they have a portal account of their own.
 
 Reads: ingest.inbox. Reads and writes: portal.id_mappings, mirror.records. Writes: portal.audit, portal.erased_owners.
 """
@@ -15,10 +15,12 @@ from typing import Any
 import asyncpg
 import structlog
 
-from app.db import is_outage
+from app.audit import AuditEntry, append
+from app.clock import now
+from app.db import Connection, Db, is_outage
 from app.errors import UpstreamNotFound
 from app.events import Change
-from app.ingest.apply.mirror import now
+from app.ingest import id_mappings
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.privacy import erased_owners, strip_personal_data
 from app.ingest.refetch import owners
@@ -26,11 +28,11 @@ from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER
 from app.integrations.whmcs.client import WhmcsRecord
 
-OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
+OWNER_COLUMN: dict[str, id_mappings.OwnerColumn] = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
 log = structlog.get_logger()
 
 LONGEST_CHAIN = 10
-MEMBERS_ASKED = 3
+MOST_MEMBERS_READ = 3
 
 _GONE = """
 SELECT r.source, r.record_id, r.version FROM (
@@ -44,41 +46,39 @@ WHERE (CASE r.source
 
 
 class MergeConflict(Exception):
-    """Both merged customers have a portal login of their own, and only staff can say which one goes."""
+    """Both merged customers have a portal account, and only staff can decide which one to close."""
 
 
-async def look(pool: asyncpg.Pool, box: Inbox) -> int:
-    """Ask what became of linked customers that are gone upstream, once for each deletion; returns how many."""
+async def request(pool: asyncpg.Pool, box: Inbox) -> int:
+    """Submit a hint `merge` for each linked customer deleted upstream, once per deletion; return how many."""
     gone = await pool.fetch(_GONE)
     hints = [_hint(row["source"], row["record_id"], row["version"]) for row in gone]
-    asked = 0
-    for hint in hints:  # one by one: one that cannot be asked must not keep the others
+    submitted = 0
+    for hint in hints:  # one by one: one that fails must not block the others
         try:
-            asked += await box.submit([hint]) is not None
+            submitted += await box.submit([hint]) is not None
         except Exception as error:
             if is_outage(error):
                 raise
-            log.exception("merge_not_asked", record_id=hint.record_id)
-    return asked
+            log.exception("merge_not_submitted", record_id=hint.record_id)
+    return submitted
 
 
 def _hint(source: Any, record_id: str, version: int) -> Change:
-    at = now()
-    return Change(
-        source=source,
-        object="merge",
-        record_id=record_id,
-        kind="hint",
+    return Change.hint(
+        source,
+        "merge",
+        record_id,
         event_id=f"merge:{record_id}:{version}",
         version=version,
-        occurred_at=at,
+        occurred_at=now(),
         origin="portal",
         owner_id=record_id,
     )
 
 
-async def salesforce(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """An account that is gone: what did it become, by as many merges as there were?"""
+async def salesforce(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Follow a deleted account through its chain of merges."""
     into = hint.record_id
     for _ in range(LONGEST_CHAIN):
         if not (further := await upstreams.salesforce.merged_into("Account", into)):
@@ -90,13 +90,13 @@ async def salesforce(upstreams: Upstreams, connection: Any, hint: Change) -> lis
     return await _follow(connection, hint, into, master[ACCOUNT_NUMBER])
 
 
-async def whmcs(upstreams: Upstreams, connection: Any, hint: Change) -> list[Change]:
-    """A client that is gone: the hook said what it became, or its invoices and services do."""
+async def whmcs(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Follow a deleted client, by the hook's report or by the new owner of its invoices and services."""
     into = hint.data.get("into") or await _owner_of_its_records(upstreams, connection, hint.record_id)
     return await _follow(connection, hint, into, None) if into else []
 
 
-async def _owner_of_its_records(upstreams: Upstreams, connection: Any, client_id: str) -> str | None:
+async def _owner_of_its_records(upstreams: Upstreams, connection: Db, client_id: str) -> str | None:
     read: dict[str, Callable[[str], Awaitable[WhmcsRecord]]] = {
         "invoice": upstreams.whmcs.invoice,
         "service": upstreams.whmcs.service,
@@ -106,7 +106,7 @@ async def _owner_of_its_records(upstreams: Upstreams, connection: Any, client_id
         "AND owner_id = $2 ORDER BY occurred_at DESC LIMIT $3",
         list(read),
         client_id,
-        MEMBERS_ASKED,
+        MOST_MEMBERS_READ,
     )
     for row in rows:
         try:
@@ -118,23 +118,14 @@ async def _owner_of_its_records(upstreams: Upstreams, connection: Any, client_id
     return None
 
 
-_MOVE = """
-WITH moved AS (
-  UPDATE portal.id_mappings SET {column} = $2, customer_number = coalesce($3, customer_number)
-  WHERE {column} = $1 RETURNING account_id)
-INSERT INTO portal.audit (action, outcome, account_id, target, detail)
-SELECT 'follow_merge', 'ok', account_id, $2, jsonb_build_object('source', $4::text, 'was', $1) FROM moved
-"""
-
-
 _HELD = """
 SELECT m.{column} AS owner_id, EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id) AS erased
 FROM portal.id_mappings m WHERE m.{column} = ANY($1::text[])
 """
 
 
-async def _follow(connection: Any, hint: Change, into: str, customer_number: str | None) -> list[Change]:
-    """Move the mapping, if anybody is linked, and read all that the one left has. Safe to repeat from anywhere.
+async def _follow(connection: Connection, hint: Change, into: str, customer_number: str | None) -> list[Change]:
+    """Move the mapping, if the customer is linked, and request everything of the remaining customer. Idempotent.
 
     Raises:
         MergeConflict: both have a portal account.
@@ -150,7 +141,12 @@ async def _follow(connection: Any, hint: Change, into: str, customer_number: str
         )
     if await erased_owners.became(connection, hint.source, hint.record_id, into):
         await strip_personal_data.strip(connection, [into])
-    await connection.execute(_MOVE.format(column=column), hint.record_id, into, customer_number, hint.source)
+    async with connection.transaction():
+        moved = await id_mappings.move(connection, column, hint.record_id, into, customer_number)
+        if moved is not None:
+            detail = {"source": hint.source, "was": hint.record_id}
+            entry = AuditEntry(action="follow_merge", outcome="ok", account_id=moved, target=into, detail=detail)
+            await append(connection, entry)
     row = await connection.fetchrow(
         f"SELECT account_id, whmcs_client_id, salesforce_account_id FROM portal.id_mappings WHERE {column} = $1", into
     )

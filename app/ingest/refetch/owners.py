@@ -1,10 +1,10 @@
-"""What the mirror needs to know of a portal account: which upstream owners it stands for, and what to read for them."""
+"""Links between portal accounts and upstream owners, and the hints that read an owner's records."""
 
 from uuid import UUID
 
+from app.clock import now
 from app.events import Change
-from app.ingest.apply.mirror import now
-from app.ingest.inbox.inbox import Inbox, milliseconds
+from app.ingest.inbox.inbox import Inbox
 
 WHMCS_RESOURCES = ("client", "client_invoices", "client_services", "pay_methods")
 
@@ -12,25 +12,22 @@ WHMCS_RESOURCES = ("client", "client_invoices", "client_services", "pay_methods"
 async def link(inbox: Inbox, account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -> int | None:
     """Bring a linked account's records into the read models.
 
-    What the mirror holds already shows at once; the rest is read from the upstreams by the workers. Returns the
-    submission number to wait for.
+    Mirrored records show at once; workers read the rest from the upstreams. Returns the submission number to wait for.
     """
     return await inbox.submit(linked(account_id, whmcs_client_id, salesforce_account_id))
 
 
 def linked(account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -> list[Change]:
-    """What a link means: the owners an account stands for from now on, and the wish to read everything they have."""
+    """Build the changes of a link: the owners of the account, and hints to read all their records."""
     at, reason = now(), f"link:{account_id}"
-    link = Change(
-        source="portal",
-        object="account",
-        record_id=str(account_id),
-        kind="full",
+    link = Change.whole(
+        "portal",
+        "account",
+        str(account_id),
+        {"whmcs_client_id": whmcs_client_id, "salesforce_account_id": salesforce_account_id},
         event_id=f"{reason}:{whmcs_client_id}:{salesforce_account_id}",
-        version=milliseconds(at),
         occurred_at=at,
         origin="portal",
-        data={"whmcs_client_id": whmcs_client_id, "salesforce_account_id": salesforce_account_id},
         owner_id=str(account_id),
     )
     hints = [whmcs_hint(resource, whmcs_client_id, reason) for resource in WHMCS_RESOURCES]
@@ -38,32 +35,26 @@ def linked(account_id: UUID, whmcs_client_id: str, salesforce_account_id: str) -
 
 
 def account_history_hint(salesforce_account_id: str, reason: str) -> Change:
-    """A wish to have a Salesforce account read again with its orders and items. The same `reason` asks once."""
-    at = now()
-    return Change(
-        source="salesforce",
-        object="account_history",
-        record_id=salesforce_account_id,
-        kind="hint",
+    """Build a hint to read a Salesforce account with its orders and items. The same `reason` counts once."""
+    return Change.hint(
+        "salesforce",
+        "account_history",
+        salesforce_account_id,
         event_id=f"{reason}:account_history",
-        version=milliseconds(at),
-        occurred_at=at,
+        occurred_at=now(),
         origin="portal",
         owner_id=salesforce_account_id,
     )
 
 
 def whmcs_hint(resource: str, record_id: str, reason: str) -> Change:
-    """A wish to have a WHMCS record or list read again. The same `reason` asks once."""
-    at = now()
-    return Change(
-        source="whmcs",
-        object=resource,
-        record_id=record_id,
-        kind="hint",
+    """Build a hint to read a WHMCS record or list. The same `reason` counts once."""
+    return Change.hint(
+        "whmcs",
+        resource,
+        record_id,
         event_id=f"{reason}:{resource}:{record_id}",
-        version=milliseconds(at),
-        occurred_at=at,
+        occurred_at=now(),
         origin="portal",
         owner_id=None if resource in ("invoice", "service") else record_id,
     )

@@ -1,7 +1,7 @@
-"""Wishes to have a record read again, whatever made them necessary.
+"""Refetch hints for single records, whatever made them necessary.
 
-Most records are read under their own key; members of lists that WHMCS does not give one by one are read with their
-list. What the portal itself keeps cannot be read anywhere.
+Most records are read by their own id; members that WHMCS does not return one by one are read with their list. The
+portal's own records cannot be read anywhere.
 
 Writes: ingest.inbox.
 """
@@ -11,13 +11,15 @@ from typing import Any
 
 import structlog
 
+from app.db import Db
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox.isolation import Woken
 
 PACE_SECONDS = 1.0
-"""Between a read that could not be judged, because more arrived meanwhile, and the next: a record that changes all the
-time is not read all the time."""
+"""Delay before the next read when one could not be judged because more arrived meanwhile: a record that changes
+constantly is not read constantly."""
 
 ONE_BY_ONE = frozenset(
     {
@@ -28,9 +30,9 @@ ONE_BY_ONE = frozenset(
         *(("whmcs", name) for name in ("cancel_requests", "gateways")),
     }
 )
-"""(source, object) of what is read under its own id."""
+"""(source, object) of records that are read by their own id."""
 LIST_OF = {"pay_method": "pay_methods", "addon": "client_services"}
-"""Members of a client's list; the client is their owner."""
+"""Member → the list of its client, who is the owner."""
 LIST_OF_EVERYBODY = {"cancel_request": "cancel_requests", "gateway": "gateways"}
 
 _LATER = (
@@ -44,7 +46,7 @@ log = structlog.get_logger()
 def hint(
     source: Any, object_name: str, record_id: str, owner_id: str | None, *, reason: str, version: int, occurred_at: Any
 ) -> Change | None:
-    """The wish; None for what cannot be read. The same `reason` asks once."""
+    """Build a refetch hint; None for records that cannot be read. The same `reason` counts once."""
     if (source, object_name) in ONE_BY_ONE:
         named, read_id = object_name, record_id
     elif source == "whmcs" and object_name in LIST_OF and owner_id:
@@ -53,11 +55,10 @@ def hint(
         named, read_id = LIST_OF_EVERYBODY[object_name], "all"
     else:
         return None
-    return Change(
-        source=source,
-        object=named,
-        record_id=read_id,
-        kind="hint",
+    return Change.hint(
+        source,
+        named,
+        read_id,
         event_id=f"reread:{reason}",
         version=version,
         occurred_at=occurred_at,
@@ -66,11 +67,13 @@ def hint(
     )
 
 
-async def ask(connection: Any, entry: InboxEntry) -> set[tuple[str, int]]:
-    """Have the record of an entry that could not be merged read again, within the transaction that settles the entry.
-    Whoever waits for the entry waits for the read. Returns the (lane, shard) pairs to wake."""
+async def request(connection: Db, entry: InboxEntry) -> Woken:
+    """Request a refetch for an entry that could not be merged, within the transaction that settles the entry.
+
+    It joins the entry's submission, so that callers wait for the read. Returns the (lane, shard) pairs to wake.
+    """
     change = entry.change
-    wish = hint(
+    refetch = hint(
         change.source,
         change.object,
         change.record_id,
@@ -79,10 +82,10 @@ async def ask(connection: Any, entry: InboxEntry) -> set[tuple[str, int]]:
         version=change.version,
         occurred_at=change.occurred_at,
     )
-    if wish is None:
-        log.error("cannot_be_read_again", source=change.source, object=change.object, record_id=change.record_id)
+    if refetch is None:
+        log.error("refetch_impossible", source=change.source, object=change.object, record_id=change.record_id)
         return set()
-    _, woken = await inbox.append(connection, [wish], submission=entry.submission)
+    _, woken = await inbox.append(connection, [refetch], submission=entry.submission)
     if change.read_at is not None:
-        await connection.execute(_LATER, wish.source, wish.event_id, PACE_SECONDS * random.uniform(0.7, 1.3))
+        await connection.execute(_LATER, refetch.source, refetch.event_id, PACE_SECONDS * random.uniform(0.7, 1.3))
     return woken

@@ -1,4 +1,4 @@
-"""The upstreams whose records are mirrored, as everything that reads them again is given them."""
+"""The upstream clients for refetches, with their pauses."""
 
 import random
 import time
@@ -10,23 +10,23 @@ from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.whmcs.client import WhmcsClient
 
 AWAY_SECONDS = (1.0, 2.0)
-"""How long an upstream that did not answer is left alone, unless it says itself when to come back."""
+"""Pause after an upstream did not answer, unless it sends `Retry-After`."""
 LONGEST_AWAY_SECONDS = 5.0
-"""Asking again too early costs one call, asking too late keeps everything waiting."""
+"""Longest pause: a call that is too early costs one call, one that is too late delays everything."""
 
 
 class Pauses:
-    """Until when this process leaves each upstream alone."""
+    """The pauses of one process, per upstream."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
     def away(self) -> list[str]:
-        """The upstreams that nobody shall ask now."""
+        """Return the upstreams that must not be called now."""
         return [source for source, until in self._until.items() if until > time.monotonic()]
 
     def pause(self, source: str, error: UpstreamError) -> float:
-        """Leave it alone for a while; returns the seconds."""
+        """Pause calls to an upstream; return the seconds."""
         seconds = random.uniform(*AWAY_SECONDS)
         if error.retry_after_seconds and error.retry_after_seconds != type(error).retry_after_seconds:
             seconds = min(error.retry_after_seconds, LONGEST_AWAY_SECONDS) * random.uniform(0.8, 1.2)

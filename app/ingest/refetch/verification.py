@@ -1,10 +1,10 @@
-"""Ask workers to read again what an answer was drawn from: once per state of the data, however many ask.
+"""Request refetches of the sources of stale answers: once per state of the data, however many readers there are.
 
-Everybody who sees the same `as_of` asks for the same thing, so the inbox takes it once. This process also remembers
-what it asked for a moment ago, so that a crowd reading stale data while an upstream is down writes nothing at all.
+Readers of the same `as_of` submit the same hint, so the inbox stores it once. Each process also remembers its recent
+requests, so that many reads of stale data during an upstream outage write nothing.
 
-Asking is a write, and an answer never waits for it: it is done behind the answer, a few at a time. What cannot be asked
-for now is asked for by a later read.
+A request is a write, and an answer never waits for it: it runs in the background, a few at a time. A request that fails
+is repeated by a later read.
 
 Writes: ingest.inbox.
 """
@@ -26,33 +26,35 @@ from app.ingest.refetch.owners import account_history_hint, whmcs_hint
 REMEMBERED = 20_000
 REMEMBER_SECONDS = 10.0
 AT_ONCE = 3
-"""So that wishes never take every database connection."""
+"""Concurrent requests, so that they never take every database connection."""
 MOST_WAITING = 500
-ASK_SECONDS = 5.0
+REQUEST_SECONDS = 5.0
 
-Wish = tuple[str, str, datetime]
-"""(resource, record id, as of): what to read again, and the state of it that is not good enough."""
+RefetchRequest = tuple[str, str, datetime]
+"""(resource, record id, as of): what to read again, and the time of its stale state."""
 
 log = structlog.get_logger()
 
 
 class Verifications:
-    """The wishes of one process."""
+    """The refetch requests of one process."""
 
     def __init__(self, inbox: Inbox, pool: asyncpg.Pool) -> None:
         self._inbox, self._pool = inbox, pool
-        self._asked: dict[str, tuple[float, int | None]] = {}
-        self._asking: dict[str, asyncio.Task[int | None]] = {}
+        self._requested: dict[str, tuple[float, int | None]] = {}
+        self._running: dict[str, asyncio.Task[int | None]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def begin(self, wishes: Sequence[Wish]) -> list[asyncio.Task[int | None]]:
-        """Have these read again, soon; each task ends with the submission to wait for, if there is one."""
-        return [task for wish in wishes if (task := self._begin(*wish)) is not None]
+    def begin(self, requests: Sequence[RefetchRequest]) -> list[asyncio.Task[int | None]]:
+        """Start the requests; each task returns the submission to wait for, if there is one."""
+        return [task for each in requests if (task := self._begin(*each)) is not None]
 
-    async def ask(self, wishes: Sequence[Wish], wait_seconds: float) -> list[int | None]:
-        """The submissions to wait for, this process's or whoever's asked first; None for what could not be asked for
-        in `wait_seconds`."""
-        tasks = self.begin(wishes)
+    async def request(self, requests: Sequence[RefetchRequest], wait_seconds: float) -> list[int | None]:
+        """Return the submissions to wait for, of this process or of another that requested first.
+
+        None for a request that was not stored within `wait_seconds`.
+        """
+        tasks = self.begin(requests)
         if not tasks:
             return []
         done, _ = await asyncio.wait(tasks, timeout=wait_seconds)
@@ -61,30 +63,30 @@ class Verifications:
     def _begin(self, resource: str, record_id: str, as_of: datetime) -> "asyncio.Task[int | None] | None":
         hint = _hint(resource, record_id, f"verify:{as_of.isoformat()}")
         key = hint.event_id
-        if (running := self._asking.get(key)) is not None:
+        if (running := self._running.get(key)) is not None:
             return running
-        if len(self._asking) >= MOST_WAITING:
+        if len(self._running) >= MOST_WAITING:
             return None
-        self._asking[key] = task = asyncio.create_task(self._ask(hint))
-        task.add_done_callback(lambda _: self._asking.pop(key, None))
+        self._running[key] = task = asyncio.create_task(self._request(hint))
+        task.add_done_callback(lambda _: self._running.pop(key, None))
         return task
 
-    async def _ask(self, hint: Change) -> int | None:
-        asked_at, number = self._asked.get(hint.event_id, (0.0, None))
-        if time.monotonic() - asked_at < REMEMBER_SECONDS:
+    async def _request(self, hint: Change) -> int | None:
+        requested_at, number = self._requested.get(hint.event_id, (0.0, None))
+        if time.monotonic() - requested_at < REMEMBER_SECONDS:
             return number
         try:
-            async with asyncio.timeout(ASK_SECONDS), self._turns:
+            async with asyncio.timeout(REQUEST_SECONDS), self._turns:
                 number = await self._inbox.submit([hint]) or await self._submission(hint)
         except Exception as error:
             if not isinstance(error, PortalError) and not is_outage(error):
-                log.exception("verification_not_asked")
+                log.exception("refetch_not_requested")
             else:
-                log.warning("verification_not_asked", error=repr(error))
+                log.warning("refetch_not_requested", error=repr(error))
             return None
-        if len(self._asked) >= REMEMBERED:
-            self._asked.clear()
-        self._asked[hint.event_id] = (time.monotonic(), number)
+        if len(self._requested) >= REMEMBERED:
+            self._requested.clear()
+        self._requested[hint.event_id] = (time.monotonic(), number)
         return number
 
     async def _submission(self, hint: Change) -> int | None:

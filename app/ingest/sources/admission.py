@@ -1,8 +1,8 @@
-"""How much the inbox takes from webhooks at once. A burst is bounded here and by the senders' retries, not by memory.
+"""Admission control of webhooks: a burst is bounded here and by the senders' retries, not by memory.
 
-Only what is there and signed counts. It is refused when the bodies inside already are as much as may be in memory, or
-when more waits to be read again upstream than can be done soon. Only a few inserts run at once, so that webhooks never
-take every database connection.
+Only complete, signed requests count. A request is refused when the admitted bodies fill the memory budget, or when the
+fetch lane has a backlog above its limit. Few inserts run at once, so that webhooks never take every database
+connection.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
+from app.db import Connection
 from app.errors import Overloaded
 from app.ingest.sources import webhook_feed
 
 LARGEST_BYTES = 262_144
-"""A larger body is refused."""
+"""Largest accepted body."""
 MOST_BYTES = 16 * 1024 * 1024
-"""Of bodies inside at once."""
+"""Memory budget for admitted bodies."""
 LEAST_BYTES = 16 * 1024
-"""What a request costs beside its body."""
+"""Minimum charge per request."""
 MOST_INSERTS = 4
 INSERT_SECONDS = 5
 LOOK_EVERY_SECONDS = 1.0
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 
 
 class InboxAdmission:
-    """One a process. `high_water`: open entries of the fetch lane above which nothing more is let in."""
+    """Admission control of one process. `high_water`: open entries of the fetch lane above which it refuses."""
 
     def __init__(self, pool: asyncpg.Pool, high_water: int) -> None:
         self._pool = pool
@@ -47,7 +48,7 @@ class InboxAdmission:
 
     @asynccontextmanager
     async def admitted(self, size: int) -> AsyncIterator[None]:
-        """Be inside for as long as the block runs, with a body of so many bytes.
+        """Hold a place for a body of this size while the block runs.
 
         Raises:
             Overloaded: full at the moment; the sender tries again.
@@ -62,12 +63,12 @@ class InboxAdmission:
             self._bytes -= cost
 
     @asynccontextmanager
-    async def inserting(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection within a transaction, in turn.
+    async def inserting(self) -> AsyncIterator[Connection]:
+        """Open a transaction, a few at a time.
 
         Raises:
-            Overloaded: the turn and the block together took too long. Whatever was committed all the same is absorbed
-                when the sender repeats it.
+            Overloaded: waiting and the block together took too long. If the commit succeeded all the same, the sender's
+                repetition is deduplicated.
         """
         try:
             async with (
@@ -81,7 +82,7 @@ class InboxAdmission:
             raise Overloaded from error
 
     async def note_delivery(self) -> None:
-        """That WHMCS's hooks arrive; at most once in a while, and never at the cost of what was delivered."""
+        """Note that WHMCS's hooks arrive: at most once a second, and without failing the delivery."""
         now = asyncio.get_running_loop().time()
         if now - self._noted_at < NOTE_EVERY_SECONDS:
             return
@@ -92,7 +93,7 @@ class InboxAdmission:
             log.warning("delivery_not_noted", error=repr(error))
 
     async def _is_full(self) -> bool:
-        """As of at most a second ago; one request looks while the others go by what was seen last."""
+        """Return whether the fetch lane is full, as of at most a second ago. One request queries for all."""
         now = asyncio.get_running_loop().time()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY_SECONDS

@@ -1,7 +1,7 @@
-"""WHMCS's webhooks as a feed: when one arrived last, and whether it is known that they do not arrive.
+"""WHMCS's webhooks as a feed: the last delivery, and whether they are known not to arrive.
 
-No keepalive tells that hooks work. What tells of it is a delivery; against it speaks a canary that did not come back,
-or a change that a comparison found and no hook had announced for a while.
+Webhooks have no keepalives. A delivery proves that they work. A canary that did not return, or a change that
+reconciliation found while no hook had arrived for some time, proves that they do not.
 
 Writes: read_model.feeds.
 """
@@ -12,7 +12,7 @@ import asyncpg
 
 WEBHOOKS = "whmcs:webhooks"
 QUIET = timedelta(minutes=10)
-"""Without a delivery for so long, a change that only a comparison found speaks against the hooks."""
+"""After this time without a delivery, a change found only by reconciliation counts as a missed hook."""
 
 _DELIVERED = """
 INSERT INTO read_model.feeds (feed, as_of, last_event_at) VALUES ($1, now(), now())
@@ -27,10 +27,10 @@ WHERE f.as_of < now() - $3::interval
 
 
 async def delivered(pool: asyncpg.Pool) -> None:
-    """A webhook of WHMCS's own arrived."""
+    """Record the arrival of a webhook sent by WHMCS itself."""
     await pool.execute(_DELIVERED, WEBHOOKS, timeout=5)
 
 
 async def missed(pool: asyncpg.Pool, why: str, quiet: timedelta = QUIET) -> None:
-    """Something happened in WHMCS that no webhook told of. It speaks against the hooks if none arrived for as long."""
+    """Record a change that no webhook announced. The feed is marked as silent if none arrived for `quiet`."""
     await pool.execute(_MISSED, WEBHOOKS, why, quiet)

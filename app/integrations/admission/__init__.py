@@ -1,5 +1,5 @@
-"""Admission: whether a call to an upstream may be made now, decided by all processes together.
+"""Admission control for calls to upstreams, shared by all processes.
 
-Each upstream has one `Gate` a process: a circuit breaker, a budget of calls and a bound on background work. The
-breakers agree through Postgres (`board.py`); without it each works alone.
+Each process has one `Gate` per upstream: a circuit breaker, a call budget and a limit on background work. The breakers
+share their state through Postgres (`board.py`); without it each works alone.
 """

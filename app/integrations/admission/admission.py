@@ -1,4 +1,4 @@
-"""The gates of all upstreams, as a process opens and closes them."""
+"""The gates of all upstreams, opened and closed with a process."""
 
 from app.integrations.admission.board import Board
 from app.integrations.admission.gates import Gate, UpstreamAvailability
@@ -6,11 +6,11 @@ from app.settings import Settings
 
 UPSTREAMS = ("salesforce", "whmcs", "freebit", "whm")
 OTHER_CONCURRENCY = 4
-"""Calls to Freebit, or to WHM, at once in one process."""
+"""Concurrent calls to Freebit, or to WHM, in one process."""
 
 
 def alone(upstream: str, settings: Settings) -> Gate:
-    """A gate that no other process knows of, for whoever opens one client only."""
+    """Create a gate that shares nothing with other processes, for a caller that opens a single client."""
     concurrency = {"salesforce": settings.salesforce_concurrency, "whmcs": settings.whmcs_concurrency}
     return Gate(
         upstream,
@@ -20,7 +20,7 @@ def alone(upstream: str, settings: Settings) -> Gate:
 
 
 class Admission:
-    """One a process."""
+    """The gates of one process."""
 
     def __init__(self, settings: Settings) -> None:
         self.gates = {upstream: alone(upstream, settings) for upstream in UPSTREAMS}
@@ -28,15 +28,15 @@ class Admission:
 
     @classmethod
     async def open(cls, settings: Settings) -> "Admission":
-        """All gates, as far as they agree by now. Nothing is called."""
+        """Create all gates with the shared state as of now. Nothing is called."""
         made = cls(settings)
         await made._board.open()
         return made
 
     async def close(self) -> None:
-        """Let go of the board."""
+        """Close the shared state's connection."""
         await self._board.close()
 
     def standings(self) -> list[UpstreamAvailability]:
-        """How each upstream is, as far as this process knows."""
+        """Report each upstream's availability, as far as this process knows."""
         return [gate.standing() for gate in self.gates.values()]

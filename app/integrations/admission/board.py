@@ -1,8 +1,8 @@
-"""What the processes agree on about each upstream, in Postgres, over a connection of its own.
+"""The shared breaker state of all processes, in Postgres, over a connection of its own.
 
-A process that opens or closes a breaker writes that down and tells the others; they look once a second besides. A call
-that is admitted and answered writes nothing. While Postgres is away or read-only every breaker works alone, and what
-was to be told is told later.
+A process that opens or closes a breaker records that and notifies the others, which also poll once a second. An
+admitted call that is answered writes nothing. While Postgres is away or read-only every breaker works alone, and
+changes are recorded later.
 
 Reads and writes: read_model.upstreams.
 """
@@ -24,7 +24,7 @@ CHANNEL = "portal_upstreams"
 LOOK_SECONDS = 1.0
 STATEMENT_SECONDS = 1.0
 USED_SECONDS = 5.0
-"""A process that called an upstream within so many seconds counts as one that shares its budget."""
+"""A process that called an upstream within this time counts as sharing its budget."""
 NAME = "portal-admission"
 
 _ROWS = """
@@ -68,7 +68,7 @@ log = structlog.get_logger()
 
 
 class Board:
-    """One a process."""
+    """The connection of one process to the shared state."""
 
     def __init__(self, database_url: str, gates: Mapping[str, Gate]) -> None:
         self._url, self._gates = database_url, gates
@@ -80,22 +80,25 @@ class Board:
             gate.claims = self
 
     async def open(self) -> None:
-        """Begin to look and to tell, until `close`. Returns after the first look, or without it after a second."""
+        """Begin to poll and record, until `close`. Returns after the first poll, or after a second without one."""
         self._task = asyncio.create_task(self._work_for_ever())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STATEMENT_SECONDS):
                 await self._looked.wait()
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop polling."""
         await tasks.end(self._task)
 
     def changed(self) -> None:
-        """A breaker of this process opened or closed."""
+        """Record that a breaker of this process opened or closed."""
         self._woken.set()
 
     async def claim(self, gate: Gate) -> bool | None:
-        """Whether this process probes the upstream. None when Postgres cannot be asked: then each process probes."""
+        """Try to become the process that probes the upstream.
+
+        None if Postgres cannot be asked: then each process probes.
+        """
         try:
             async with asyncio.timeout(2 * STATEMENT_SECONDS), self._lock:
                 if (connection := self._connection) is None:
@@ -149,7 +152,7 @@ class Board:
             if gate.unsaved:
                 try:
                     await self._save(connection, gate)
-                except asyncpg.PostgresError as error:  # read-only, for instance: told with the next look
+                except asyncpg.PostgresError as error:  # read-only, for instance: recorded with the next poll
                     log.warning("breaker_not_told", upstream=gate.upstream, error=repr(error))
 
     async def _save(self, connection: asyncpg.Connection, gate: Gate) -> None:
@@ -172,14 +175,14 @@ class Board:
             row = rows.get(name)
             if gate.unsaved or (gate.version == row["version"] if row else gate.state == "closed"):
                 continue
-            if row is None:  # somebody took it away: begin anew
+            if row is None:  # the row was deleted: start over
                 gate.adopt(gate.standing_closed(), 0, 0.0, 0.0)
                 continue
             fields = {field: row[field] for field in UpstreamAvailability.__struct_fields__}
             gate.adopt(UpstreamAvailability(**fields), row["version"], row["retry_in"], row["probe_in"])
 
     async def _share(self, connection: asyncpg.Connection) -> None:
-        """Count the processes that call each upstream; each says in its connection's name which ones it calls."""
+        """Count the processes that call each upstream; each lists in its connection's name which ones it calls."""
         now = monotonic()
         used = [name for name, gate in self._gates.items() if now - gate.budget.used_at < USED_SECONDS]
         await connection.execute("SELECT set_config('application_name', $1, false)", " ".join([NAME, *used]))

@@ -1,13 +1,13 @@
-"""How many calls a second an upstream gets: a token bucket that keeps a part for customers and starts slowly."""
+"""Rate limit for calls to an upstream: a token bucket that reserves a share for customers and starts slowly."""
 
 import asyncio
 from time import monotonic
 
 CUSTOMERS_SHARE = 0.3
-"""Part of the bucket that background work never takes."""
+"""Share of the bucket that background work never takes."""
 START_PER_SECOND = 10.0
 DOUBLES_SECONDS = 1.0
-"""After an outage the rate begins low and doubles this often: a backlog must not knock over what just came back."""
+"""After an outage the rate starts low and doubles at this interval: a backlog must not overload the upstream again."""
 RETRY_SHARE = 0.1
 MOST_RETRIES = 10.0
 FIRST_RETRIES = 4.0
@@ -16,7 +16,7 @@ BACKGROUND_WAIT_SECONDS = 20.0
 
 
 class Budget:
-    """The part of one process in what an upstream is asked a second. `sharers` are the processes that call it now."""
+    """One process's share of an upstream's calls per second. `sharers` is the number of processes that call it now."""
 
     def __init__(self, calls_per_second: float) -> None:
         self._per_second = max(calls_per_second, 0.1)
@@ -37,12 +37,12 @@ class Budget:
         return min(full, START_PER_SECOND / max(self.sharers, 1) * 2**doublings)
 
     def start_slowly(self, seconds_ago: float = 0.0) -> None:
-        """The upstream came back so long ago."""
+        """Restart the slow start, for an upstream that came back that long ago."""
         self._started_at = monotonic() - seconds_ago
         self._tokens = min(self._tokens, self._capacity)
 
     async def take(self, *, background: bool) -> bool:
-        """One call, after a wait for it; False when that would take too long."""
+        """Take one call, waiting if necessary; False if the wait would be too long."""
         wait_seconds = BACKGROUND_WAIT_SECONDS if background else CUSTOMER_WAIT_SECONDS
         deadline = monotonic() + wait_seconds
         while (missing := self._missing(background)) > 0:
@@ -56,7 +56,7 @@ class Budget:
         return True
 
     def take_retry(self) -> bool:
-        """Whether a failed call may be repeated: at most a tenth more calls than there would be without."""
+        """Take one retry: retries add at most a tenth to the number of calls."""
         if self._retries < 1:
             return False
         self._retries -= 1

@@ -1,4 +1,4 @@
-"""The gate before one upstream: its circuit breaker, its budget and the bound on background work, in one process."""
+"""Admission control for one upstream in one process: circuit breaker, budget and limit on background work."""
 
 import asyncio
 import math
@@ -20,9 +20,9 @@ from app.integrations.admission.streaks import Streak
 
 BreakerState = Literal["closed", "open", "half_open"]
 PROBE_SECONDS = 15.0
-"""How long the process that probes may take before another one may."""
+"""How long the probing process may take before another one may probe."""
 FIRST_RETRY_SECONDS = 2
-"""What a failed call is told while the breaker is closed: trouble of a moment."""
+"""Retry hint for a failed call while the breaker is closed: the failure is momentary."""
 BACKGROUND_SLOTS_SHARE = 2 / 3
 LONGEST_ERROR = 300
 
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class UpstreamAvailability(Struct, frozen=True, kw_only=True):
-    """How an upstream is. `reason`: outage, limit (it asked us to wait) or auth (it refuses our credentials)."""
+    """Availability of an upstream. `reason`: outage, limit (it asked us to wait) or auth (credentials refused)."""
 
     upstream: str
     state: BreakerState
@@ -42,7 +42,7 @@ class UpstreamAvailability(Struct, frozen=True, kw_only=True):
 
 
 def told(standing: UpstreamAvailability) -> str:
-    """What is wrong with an upstream, in one sentence for operators; nothing while its calls go through."""
+    """Describe an upstream's trouble in one sentence for operators; empty while its calls go through."""
     if standing.state == "closed":
         return ""
     why = {"limit": "it asked us to wait", "auth": "it refuses our credentials"}.get(standing.reason, "it is away")
@@ -53,26 +53,26 @@ def told(standing: UpstreamAvailability) -> str:
 
 
 class Claims(Protocol):
-    """What lets one process of all probe."""
+    """Coordinates which process may probe."""
 
     async def claim(self, gate: "Gate") -> bool | None:
-        """Whether this process may; None when nobody can be asked."""
+        """Try to claim the probe; None if the other processes cannot be asked."""
 
     def changed(self) -> None:
-        """A breaker changed and is to be told to the others."""
+        """Share that a breaker changed."""
 
 
 class Gate:
-    """One a process and upstream. Without `claims` it decides alone."""
+    """Admission control for one upstream in one process. Without `claims` it decides alone."""
 
     def __init__(self, upstream: str, *, calls_per_second: float, concurrency: int) -> None:
         self.upstream = upstream
         self.budget = Budget(calls_per_second)
         self.claims: Claims | None = None
         self.unsaved = False
-        """Whether the others are still to be told of the present state."""
+        """True while the present state is not shared with the other processes."""
         self.version = 0
-        """Of the shared state that was seen last."""
+        """Version of the shared state that was last seen."""
         self._background = asyncio.Semaphore(max(int(concurrency * BACKGROUND_SLOTS_SHARE), 1))
         self._streak = Streak()
         self._state: BreakerState = "closed"
@@ -84,11 +84,11 @@ class Gate:
 
     @property
     def state(self) -> BreakerState:
-        """closed: calls go through. open: nobody calls. half_open: one process tries one call."""
+        """closed: calls go through. open: no calls. half_open: one process probes with one call."""
         return self._state
 
     def standing(self) -> UpstreamAvailability:
-        """How the upstream is, as far as this process knows."""
+        """Report the upstream's availability, as far as this process knows."""
         closed = self._state == "closed"
         return UpstreamAvailability(
             upstream=self.upstream,
@@ -101,11 +101,11 @@ class Gate:
         )
 
     def standing_closed(self) -> UpstreamAvailability:
-        """How it would be without any trouble."""
+        """Report an available upstream."""
         return UpstreamAvailability(upstream=self.upstream, state="closed", since=datetime.now(UTC))
 
     def retry_in_seconds(self) -> float:
-        """Until the next probe; nothing while calls go through."""
+        """Return the seconds until the next probe; 0 while calls go through."""
         if self._state == "closed":
             return 0.0
         return max((self._probe_until if self._state == "half_open" else self._retry_at) - monotonic(), 0.0)
@@ -114,10 +114,10 @@ class Gate:
     async def admitted(
         self, operation: str, *, key: str = "", login: bool = False, again: bool = False
     ) -> AsyncIterator[None]:
-        """Make one call inside the block; how it ends tells how the upstream is.
+        """Admit one call, made inside the block; its outcome updates the breaker.
 
-        `key` tells calls for the same thing from others. `login`: the call gets credentials and does nothing with them.
-        `again`: it repeats one that was counted already.
+        `key` identifies calls for the same thing. `login`: the call fetches credentials and does nothing with them.
+        `again`: it repeats a call that was counted already.
 
         Raises:
             UpstreamUnreached, UpstreamBusy: the breaker is open, or the budget is spent; nothing was sent.
@@ -134,7 +134,7 @@ class Gate:
                 self._failed(error, epoch, probe, key or operation, login=login, again=again)
                 raise
             except BaseException:
-                if probe and epoch == self._epoch:  # it told nothing: somebody else may try
+                if probe and epoch == self._epoch:  # no outcome: another process may probe
                     self._reopen(0.5, self._error)
                 raise
             if probe and (epoch == self._epoch or self._is_news(ended)):
@@ -146,17 +146,19 @@ class Gate:
                 self._background.release()
 
     def _is_news(self, outages_ended: int) -> bool:
-        """Whether a probe that took so long that another process tried as well, and failed, is an answer all the same.
-        A pause that the upstream asked for is kept."""
+        """Return true if a slow probe's answer still counts though another process probed meanwhile and failed.
+
+        A pause that the upstream asked for is kept.
+        """
         return self._state == "open" and self._outages_ended == outages_ended and self._reason != "limit"
 
     def heard(self, error: UpstreamError) -> None:
-        """Something that is called by another way refuses our credentials too. Its outages are its own."""
+        """Record that our credentials are refused on another channel to the upstream. Its outages do not count."""
         if self._state == "closed" and outcome_of(error) == "refused":
             self._count(error, "refused", None, error.operation, login=True, again=False)
 
     def may_retry(self) -> bool:
-        """Whether a failed read may be repeated at once: only while all is well, and seldom."""
+        """Return true if a failed read may be repeated at once: only while the breaker is closed, and rarely."""
         return self._state == "closed" and self.budget.take_retry()
 
     async def _wait_in_line(self, operation: str) -> None:
@@ -169,7 +171,7 @@ class Gate:
             ) from error
 
     async def _enter(self, operation: str, behind: bool) -> bool:
-        """Whether this call is the probe."""
+        """Wait for admission; True if this call is the probe."""
         if self._state != "closed" and await self._claim():
             return True
         if self._state != "closed":
@@ -225,7 +227,7 @@ class Gate:
             self.close()
             return
         if outcome == "refused" and self._reason != "auth":
-            self.close()  # it answers again; whether it refuses everybody is for the next calls to find out
+            self.close()  # it answers again; the next calls show whether it refuses all of them
             return
         self._reason = {"limited": "limit", "refused": "auth"}.get(outcome, "outage")
         open_for_seconds = (datetime.now(UTC) - self._since).total_seconds()
@@ -261,7 +263,7 @@ class Gate:
             self._tell()
 
     def close(self, seconds_ago: float = 0.0) -> None:
-        """Calls go through again, few at first."""
+        """Let calls through again, few at first."""
         log.warning("breaker_closed", upstream=self.upstream, reason=self._reason)
         self._outages_ended += 1
         self._turn("closed")
@@ -283,7 +285,7 @@ class Gate:
     def adopt(
         self, shared: UpstreamAvailability, version: int, retry_in_seconds: float, probe_in_seconds: float
     ) -> None:
-        """Take over what the processes agreed on."""
+        """Adopt the shared state."""
         self.version = version
         before, self._state = self._state, shared.state
         now = monotonic()

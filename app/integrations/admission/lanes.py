@@ -1,4 +1,4 @@
-"""Whether the work that runs now is for a customer who waits, or may as well be done a little later."""
+"""The priority of the current task: for a waiting customer, or in the background."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ _BACKGROUND = ContextVar("admission_background", default=False)
 
 @contextmanager
 def background() -> Iterator[None]:
-    """Calls made inside leave a part of the budget and of the connections to customers' commands and reads."""
+    """Mark calls made inside as background work, which leaves part of the budget and connections to customers."""
     before = _BACKGROUND.set(True)
     try:
         yield
@@ -18,5 +18,5 @@ def background() -> Iterator[None]:
 
 
 def in_background() -> bool:
-    """Whether the present task works in the background."""
+    """Return true if the current task is background work."""
     return _BACKGROUND.get()

@@ -1,4 +1,4 @@
-"""What an error says of the upstream as a whole, as opposed to the one thing it was asked for."""
+"""What an error says about the upstream as a whole, as opposed to the single thing requested."""
 
 from typing import Literal
 
@@ -13,22 +13,25 @@ from app.errors import (
 )
 
 CallOutcome = Literal["answered", "limited", "away", "faltering", "refused", "nothing"]
-"""answered: it works. limited: it said when to come back. away: not reached, or it said that it is out. faltering:
-no answer in time, or an error page. refused: it does not take our credentials. nothing: it was not asked."""
+"""The outcome of a call, for the breaker.
+
+answered: it works. limited: it stated when to come back. away: not reached, or it reported an outage. faltering: no
+answer in time, or an error page. refused: it rejects our credentials. nothing: it was not called.
+"""
 
 NOT_ASKED = frozenset({"no_slot", "breaker_open", "over_budget"})
-"""Vendor codes of our own making, of calls that were never made."""
+"""Vendor codes of our own, for calls that were never made."""
 ALL_LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "rate_limit_exceeded"})
 ALL_AWAY = frozenset({"SERVER_UNAVAILABLE"})
-"""Salesforce's own codes that speak of the whole org."""
+"""Salesforce's codes that concern the whole org."""
 BUSY_NUMBERS = ("429-", "503-")
-"""How Freebit's codes begin that speak of the whole network."""
+"""Prefixes of Freebit's codes that concern the whole network."""
 
 
 def outcome_of(error: UpstreamError) -> CallOutcome:
-    """Only outages and refused credentials say anything of the upstream; every other error is an answer.
+    """Classify an error: only outages and refused credentials concern the upstream; every other error is an answer.
 
-    Busy with a code of the vendor's own is an answer too: one locked record must not close the way for the others.
+    Busy with the vendor's own code is an answer too: one locked record must not open the breaker for all.
     """
     if error.vendor_code in NOT_ASKED:
         return "nothing"
@@ -50,5 +53,5 @@ STALE_CODES = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 
 
 def of_login(error: UpstreamError) -> bool:
-    """Whether refused credentials are everybody's: the login itself failed, or what a new one gave is refused too."""
+    """Return true if refused credentials affect every call: the login failed, or a new token is refused too."""
     return error.operation in LOGINS or error.vendor_code in STALE_CODES

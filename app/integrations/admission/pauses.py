@@ -1,21 +1,21 @@
-"""How long an upstream is left alone: what it asks for itself, or a pause that grows with the outage."""
+"""Length of the pause before the next probe: what the upstream asks for, or a share of the outage so far."""
 
 import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_TOLD_SECONDS = 600.0
-"""More than this of a `Retry-After` is not believed: a mistake there must not stop a company for a day."""
+"""Upper bound for a `Retry-After`: a mistake there must not stop all calls for a day."""
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 30.0
 SHARE_OF_OUTAGE = 0.15
-"""A pause is this part of the time the outage lasted so far, so that the end is noticed soon after it came."""
+"""A pause is this share of the outage so far, so that its end is noticed soon."""
 REFUSED_SECONDS = 60.0
-"""Between two attempts while our credentials are refused: logins are limited upstream, and somebody must act first."""
+"""Interval of attempts while our credentials are refused: log-ins are limited, and an operator must act first."""
 
 
 def told_seconds(header: str | None) -> float | None:
-    """What a `Retry-After` header asks for, in seconds or as an HTTP date; nothing for one that cannot be read."""
+    """Parse a `Retry-After` header, in seconds or as an HTTP date; None if it cannot be read."""
     text = (header or "").strip()
     if not text:
         return None
@@ -30,7 +30,7 @@ def told_seconds(header: str | None) -> float | None:
 
 
 def pause_seconds(reason: str, open_for_seconds: float, told: float | None) -> float:
-    """How long to wait until the next probe, with jitter. What the upstream asked for is never undercut."""
+    """Compute the pause before the next probe, with jitter. The upstream's own request is never undercut."""
     if reason == "auth":
         return REFUSED_SECONDS * random.uniform(1.0, 1.1)
     grown = min(max(open_for_seconds * SHARE_OF_OUTAGE, SHORTEST_SECONDS), LONGEST_SECONDS)

@@ -1,4 +1,4 @@
-"""When trouble is an outage: how many calls in a row, or of the last ones, must fail before nobody calls any more."""
+"""Detection of an outage: how many calls in a row, or of the latest ones, must fail before the breaker opens."""
 
 from collections import deque
 from time import monotonic
@@ -7,21 +7,23 @@ from typing import NamedTuple
 from app.integrations.admission.outcomes import CallOutcome
 
 WINDOW_SECONDS = 30.0
-"""Failures further apart are trouble of single calls."""
+"""Failures further apart count as failures of single calls."""
 LIMITED_IN_ROW = 2
 AWAY_IN_ROW = 3
 FALTERING_IN_ROW, DIFFERENT_CALLS = 5, 3
-"""Time-outs and error pages count as an outage only of several different calls: one customer whose record the upstream
-stumbles over, asked for again and again, must not stop the others."""
+"""Time-outs and error pages count as an outage only over several different calls.
+
+One customer whose record makes the upstream fail, requested again and again, must not stop the others.
+"""
 ANY_IN_ROW = 10
 LATEST, MOSTLY = 20, 16
-"""Of the latest calls so many failed: half of a cluster is down, and successes in between end every row."""
+"""Opens if this many of the latest calls failed: half of a cluster is down, and successes in between end every row."""
 REFUSED_IN_ROW, REFUSED_OPERATIONS = 5, 2
 LOGINS_IN_ROW = 3
 
 
 class Failure(NamedTuple):
-    """One failed call; `key` tells calls for the same thing from others."""
+    """One failed call; `key` identifies calls for the same thing."""
 
     at: float
     outcome: CallOutcome
@@ -35,16 +37,16 @@ class Streak:
         self._row: deque[Failure] = deque(maxlen=ANY_IN_ROW)
         self._refusals: deque[Failure] = deque(maxlen=ANY_IN_ROW)
         self._latest: deque[tuple[float, str | None]] = deque(maxlen=LATEST)
-        """When, and which call failed; None for one that did not."""
+        """Time of each call, and its key if it failed; None if it did not."""
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Forget all outcomes."""
         self._row.clear()
         self._refusals.clear()
         self._latest.clear()
 
     def answered(self, *, login: bool) -> None:
-        """A call was answered. A login that works says nothing of the calls that are made with it."""
+        """Record an answered call. A working log-in proves nothing about the calls made with its token."""
         if self._row:
             self._row.clear()
         if not login:
@@ -52,7 +54,7 @@ class Streak:
         self._latest.append((monotonic(), None))
 
     def failed(self, outcome: CallOutcome, key: str) -> str:
-        """A call failed; the reason to open (`limit`, `outage`), or nothing yet."""
+        """Record a failed call; returns the reason to open the breaker (`limit`, `outage`), or ""."""
         now = monotonic()
         self._row.append(Failure(now, outcome, key))
         self._latest.append((now, key))
@@ -67,7 +69,7 @@ class Streak:
         return ""
 
     def refused(self, operation: str, *, login: bool) -> str:
-        """Our credentials were refused; `auth` when it is not one operation alone."""
+        """Record refused credentials; returns `auth` if more than one operation is affected."""
         now = monotonic()
         self._row.clear()
         self._refusals.append(Failure(now, "refused", "" if login else operation))

@@ -1,7 +1,7 @@
-"""The Freebit MVNO API: lines asked for, read, changed and ended.
+"""The Freebit MVNO API: ordering, reading, changing and ending lines.
 
-Every call is a form with one field `json`. Calls answer before the work is done: accepted is not done, `detail` tells
-when it is. There is no idempotency key, so whoever repeats must read `detail` first.
+Every call is a form with one field `json`. Calls answer before the work is done: accepted is not done, `detail` shows
+when it is. There is no idempotency key, so read `detail` before repeating a call.
 """
 
 import time
@@ -43,7 +43,7 @@ ON, OFF = "10", "20"
 
 
 class AuthKey(Struct, frozen=True):
-    """What every call carries; good until an instant of the monotonic clock."""
+    """The key that every call carries; valid until an instant of the monotonic clock."""
 
     text: str
     good_until_seconds: float
@@ -51,7 +51,7 @@ class AuthKey(Struct, frozen=True):
 
 @all_walled(FREEBIT)
 class FreebitClient:
-    """Typed calls; every vendor error comes out as one of `app.errors`."""
+    """Typed calls; every vendor error is raised as one of `app.errors`."""
 
     def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
@@ -62,21 +62,21 @@ class FreebitClient:
 
     @classmethod
     async def open(cls, settings: Settings, gate: Gate | None = None) -> "FreebitClient":
-        """A client; nothing is called yet."""
+        """Create a client; nothing is called yet."""
         return cls(settings, gate)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._keys.close()
         await self._forms.close()
 
     async def log_in(self) -> None:
-        """Get an authentication key: the cheapest probe of address and credentials."""
+        """Fetch an authentication key: the cheapest probe of address and credentials."""
         async with self._gate.admitted("auth", login=True):
             await self._keys.get()
 
     async def activate_esim(self, new: EsimActivation) -> str | None:
-        """Ask for an eSIM line; returns the number when Freebit assigns one now. Accepted is not done."""
+        """Request an eSIM line; returns the number if Freebit assigns one now. Accepted is not done."""
         request: dict[str, Any] = {
             "eid": new.eid,
             "addKind": "M" if new.mnp else "N",
@@ -93,26 +93,29 @@ class FreebitClient:
         return scalar(answer.get("account")).strip() or request.get("account") or None
 
     async def reissue_esim(self, line: LineDetail, eid: str) -> None:
-        """Ask for the line's profile on another phone, told by its EID. Until that is done the line is activating.
+        """Request the line's profile on another phone, named by its EID.
 
-        Look first: a line that has the EID already was asked for it.
+        Until that is done the line is activating. Check first: a line with this EID was already requested.
         """
         reissue = {"oldEid": line.eid} | ({"oldProductNumber": line.product_number} if line.product_number else {})
         request = {"eid": eid, "addKind": "R", "aladinOperated": OFF, "account": line.account, "reissue": reissue}
         await self._call("esim", request, write=True)
 
     async def register_sim(self, account: str, plan_code: str) -> None:
-        """Ask for a physical SIM's line to be registered; takes up to ten minutes."""
+        """Request registration of a physical SIM's line; takes up to ten minutes."""
         data = {"kind": "MVNO", "account": account, "planCode": plan_code}
         await self._call("sim", {"createType": "new", "requestDatas": [data]}, write=True)
 
     async def cancel_line(self, account: str, run_on: date) -> None:
-        """Ask for a line to end on a day in Japan; the number is lost then. The day is always said: left out it would
-        mean at once. Asking twice for the same day is asking once."""
+        """Request the end of a line on a date in Japan; the number is lost then.
+
+        The date is always sent: without it the line would end at once. Repeating the request for the same date has no
+        effect.
+        """
         await self._call("cancel", {"kind": "MVNO", "account": account, "runDate": _day(run_on)}, write=True)
 
     async def change_plan(self, account: str, plan_code: str, run_on: date) -> None:
-        """Ask for another plan from a day in Japan on. Look first: the line may have it already.
+        """Request another plan from a date in Japan on. Check first: the line may have it already.
 
         Raises:
             UpstreamBusy: another operation on this line is running.
@@ -127,7 +130,7 @@ class FreebitClient:
         await self._call("voice", request, write=True)
 
     async def detail(self, account: str) -> LineDetail | None:
-        """The line under this number, or nothing."""
+        """Read the line with this number; None if there is none."""
         request = {"version": "2", "requestDatas": [{"kind": "MVNO", "account": account}]}
         try:
             answer = await self._call("detail", request, write=False)
@@ -136,7 +139,7 @@ class FreebitClient:
         return records.line(account, answer.get("responseDatas"))
 
     async def usage(self, account: str) -> LineUsage | None:
-        """Data used by one line; nothing for an unknown one. Freebit asks not to loop over lines with it."""
+        """Read a line's data usage; None for an unknown line. Freebit asks not to loop over lines with it."""
         try:
             answer = await self._call("usage", {"account": account}, write=False)
         except UpstreamNotFound:
@@ -144,7 +147,7 @@ class FreebitClient:
         return records.usage(account, answer)
 
     async def _call(self, operation: str, request: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
-        """One call; a refused key is renewed once and the call repeated."""
+        """Make one call; a refused key is renewed once and the call repeated."""
         async with self._gate.admitted(operation, key=f"{operation} {request.get('account', request)}"):
             return await self._authorised(operation, request, write)
 

@@ -1,4 +1,4 @@
-"""The wall: a failure is told by resultCode, which comes as number or string, and without one by HTTP status."""
+"""Error translation: a failure is identified by resultCode, a number or a string, and without one by HTTP status."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,14 +26,14 @@ RESULTS: dict[str, type[UpstreamError]] = {
     "429": UpstreamBusy,
     "503": UpstreamBusy,
 }
-"""Unverified: what a resultCode means. Other codes of 500 and more are trouble of theirs, the rest a plain refusal."""
+"""Unverified meanings of a resultCode. Other codes from 500 up are failures on their side, the rest plain refusals."""
 
 
 def understood(operation: str, answer: FormAnswer, write: bool) -> dict[str, Any]:
-    """The body of a success.
+    """Return the body of a success.
 
     Raises:
-        UpstreamError: of the kind that `RESULTS` says; vendor codes are pairs such as `400-356`.
+        UpstreamError: of the kind in `RESULTS`; vendor codes are pairs such as `400-356`.
     """
     body = json_object(answer)
     if body is None and write and _code(found := opening(answer, CODE)) == SUCCESS:
@@ -52,7 +52,7 @@ def understood(operation: str, answer: FormAnswer, write: bool) -> dict[str, Any
 
 
 def _code(body: Mapping[str, Any]) -> str:
-    """The result, "" when there is none that can be read."""
+    """Return the result code, "" if there is none that can be read."""
     number = parse.whole_number(body.get(CODE))
     return "" if number is None else str(number)
 

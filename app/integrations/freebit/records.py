@@ -1,4 +1,4 @@
-"""Freebit's answers about a line, taken apart. Most field names are unverified; nothing else reads them."""
+"""Freebit's answers about a line, parsed. Most field names are unverified; nothing else reads them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ MOST_DAYS = 31
 
 
 def line(account: str, rows: Any) -> LineDetail | None:
-    """The first entry, which is the only one honoured; another line's is none of ours."""
+    """Parse the first entry, the only one that counts; an entry of another line is an error."""
     if rows in (None, "", [], {}):
         return None
     if not isinstance(rows, list) or not isinstance(rows[0], Mapping):
@@ -47,11 +47,12 @@ def line(account: str, rows: Any) -> LineDetail | None:
 
 
 def usage(account: str, body: Mapping[str, Any]) -> LineUsage:
-    """Kilobytes, as text or number; the days before today as a list or with commas between them. With a
-    day that cannot be read none is told: the others would be told of the wrong dates.
+    """Parse usage in kilobytes, as text or number; the days before today are a list or comma separated.
+
+    If one day cannot be read, none is reported: the others would be attributed to the wrong dates.
 
     Raises:
-        UpstreamMalformed: what was used today cannot be read.
+        UpstreamMalformed: today's usage cannot be read.
     """
     _own("usage", account, body)
     traffic = body.get("traffic")
@@ -88,7 +89,7 @@ def _days(value: Any) -> tuple[int, ...] | None:
 
 
 def _kilobytes(value: Any) -> int | None:
-    """A fraction of a kilobyte is none."""
+    """Parse kilobytes; a fraction is cut off."""
     amount = parse.money(value)
     return int(amount) if amount is not None and amount >= 0 else None
 

@@ -1,4 +1,4 @@
-"""What the portal asks Freebit for, and what it gets back."""
+"""Requests to Freebit and their results."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ LineState = Literal["activating", "active", "cancelled", "unknown"]
 
 
 class Mnp(Struct, frozen=True, kw_only=True):
-    """A number that comes along. Names must equal those at the carrier it leaves; kana are full-width."""
+    """A number to transfer. Names must equal those at the carrier it leaves; kana are full-width."""
 
     phone_number: str
     reservation_number: str
@@ -32,7 +32,7 @@ class EsimActivation(Struct, frozen=True, kw_only=True):
 
 
 class LineDetail(Struct, frozen=True, kw_only=True):
-    """A line as Freebit has it. `eid` is empty for a physical SIM; `voice_options` names those that are on."""
+    """A line at Freebit. `eid` is empty for a physical SIM; `voice_options` names those that are on."""
 
     account: str
     state: LineState
@@ -44,12 +44,12 @@ class LineDetail(Struct, frozen=True, kw_only=True):
 
     @property
     def active(self) -> bool:
-        """Whether it is in service."""
+        """True if the line is in service."""
         return self.state == "active"
 
 
 class LineUsage(Struct, frozen=True, kw_only=True):
-    """Data used by a line, today and on the days before, the latest first. `limited`: the network slowed it down."""
+    """Data usage of a line, today and on the days before, latest first. `limited`: the network has throttled it."""
 
     account: str
     today_kilobytes: int

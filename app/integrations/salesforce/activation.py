@@ -1,4 +1,4 @@
-"""The activation of an order, as Salesforce keeps it: what fulfilment reads of an order and what it writes back."""
+"""The activation of an order in Salesforce: what fulfilment reads from an order and writes back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -39,8 +39,10 @@ LINE = {
 
 
 class FulfilmentLine(Struct, frozen=True, kw_only=True):
-    """An item of an order that is being fulfilled, with what its product says about provisioning. A quantity that is no
-    whole number and a price that is none are None: nobody knows what to make of them."""
+    """An item of an order in fulfilment, with its product's provisioning data.
+
+    A quantity that is not an integer and a price that cannot be read are None.
+    """
 
     item_id: str
     sku: str
@@ -58,7 +60,7 @@ class FulfilmentLine(Struct, frozen=True, kw_only=True):
 
 
 class LiveOrder(Struct, frozen=True, kw_only=True):
-    """An order that is being fulfilled, as Salesforce has it now."""
+    """An order in fulfilment, as Salesforce has it now."""
 
     order_id: str
     account_id: str
@@ -77,7 +79,7 @@ class LiveOrder(Struct, frozen=True, kw_only=True):
 
 
 async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
-    """The order with its items and their products.
+    """Read the order with its items and their products.
 
     Raises:
         UpstreamNotFound: deleted.
@@ -125,7 +127,7 @@ def _line(row: dict[str, Any]) -> FulfilmentLine:
 
 
 async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:
-    """The phone number of the physical SIM that staff assigned to the order."""
+    """Read the phone number of the physical SIM that staff assigned to the order."""
     rows = await client.query(
         quote("SELECT Phone_Number__c FROM SIM_Inventory__c WHERE Assigned_Order__c = {} LIMIT 1", order_id)
     )
@@ -134,7 +136,7 @@ async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:
 
 
 async def begin_activation(client: SalesforceClient, order_id: str) -> None:
-    """Created, then Activating, with earlier errors cleared: one call, two changes."""
+    """Set Created, then Activating, and clear earlier errors: one call, two changes."""
     path = f"/sobjects/Order/{order_id}"
     clear = {wire.ORDER_ERROR_CODE: None, wire.ORDER_ERROR_MESSAGE: None}
     await client.composite(
@@ -148,7 +150,7 @@ async def begin_activation(client: SalesforceClient, order_id: str) -> None:
 async def report_error(
     client: SalesforceClient, order_id: str, code: str, message: str, *, at: datetime, failed: bool
 ) -> None:
-    """Tell staff why the order does not move on; `failed` when it will not by itself."""
+    """Record for staff why the order does not move on; `failed` when it needs a decision."""
     fields = {
         wire.ORDER_ERROR_CODE: code[:60],
         wire.ORDER_ERROR_MESSAGE: message[:255],
@@ -162,7 +164,7 @@ async def report_error(
 async def complete(
     client: SalesforceClient, order_id: str, whmcs_order_id: str, services: dict[str, str], *, at: datetime
 ) -> None:
-    """Activated and Processed, with the WHMCS ids of the order and of each item; safe to repeat."""
+    """Set Activated and Processed, with the WHMCS ids of the order and of each item; safe to repeat."""
     fields = {
         "Status": PROCESSED,
         wire.ORDER_ACTIVATION: ACTIVATED,
@@ -179,7 +181,7 @@ async def complete(
 
 
 async def cancelled(client: SalesforceClient, order_id: str, reason: str, *, at: datetime) -> None:
-    """Staff cancelled it: the order says so, and why."""
+    """Record that staff cancelled the order, and why."""
     fields = {
         "Status": CANCELLED,
         wire.ORDER_ACTIVATION: FAILED,
@@ -191,5 +193,5 @@ async def cancelled(client: SalesforceClient, order_id: str, reason: str, *, at:
 
 
 def _text(value: Any) -> str:
-    """Text, or an id that Salesforce holds as a number."""
+    """Convert to text; Salesforce holds some ids as numbers."""
     return str(int(value)) if isinstance(value, float) else str(value or "")

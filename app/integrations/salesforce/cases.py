@@ -1,6 +1,6 @@
-"""Support cases in Salesforce's own words: always the account's own, always those with the portal's origin.
+"""Support cases in Salesforce's terms: only the account's own, and only those with the portal's origin.
 
-What staff took down by phone or mail is theirs: its words were never meant for the customer's eyes.
+Cases that staff recorded from phone or mail stay internal: their text was never meant for the customer.
 """
 
 import base64
@@ -26,11 +26,11 @@ from app.integrations.salesforce.wire import CASE_KEY, CASE_ORIGIN
 SUMMARY = "Id, CaseNumber, Subject, Status, Priority, CreatedDate, LastModifiedDate, IsClosed, ClosedDate"
 MOST_COMMENTS = 100
 SAME_WITHIN = timedelta(hours=1)
-"""The same words within this time are the same wish: a double click opens one case."""
+"""The same text within this time is the same request: a double click opens one case."""
 
 MOST_FILES = 100
 NO_ID = frozenset({"INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_ID", "INVALID_ID_FIELD"})
-"""Unverified which of these a text gets that is no id; any other refusal is trouble of ours."""
+"""Unverified which of these an invalid id gets; any other refusal is our own failure."""
 
 _FILES = (
     "(SELECT ContentDocumentId, Visibility, ContentDocument.Title, ContentDocument.FileExtension, "
@@ -45,8 +45,7 @@ _COMMENTS = (
 
 @contextmanager
 def _support() -> Iterator[None]:
-    """Customers know Salesforce, where their cases are, as the support system. What cannot be read of an answer is that
-    system's trouble too."""
+    """Raise Salesforce's failures as `SupportUnavailable`, including answers that cannot be read."""
     try:
         with faults.understood("cases"):
             yield
@@ -70,7 +69,7 @@ class SalesforceCases:
 
     @property
     def portal_user(self) -> str:
-        """The user as whom the portal writes: what is hers the customer said."""
+        """The user as which the portal writes: its comments are the customer's."""
         return self._client.username
 
     async def listed(
@@ -81,7 +80,7 @@ class SalesforceCases:
         after: tuple[datetime, str] | None = None,
         closed: bool | None = None,
     ) -> list[dict[str, Any]]:
-        """The account's cases, newest first; `after` is (CreatedDate, Id) of the last one seen."""
+        """List the account's cases, newest first; `after` is (CreatedDate, Id) of the last one seen."""
         where, values = ["AccountId = {}", "Origin = {}"], [salesforce_account_id, CASE_ORIGIN]
         if closed is not None:
             where.append(f"IsClosed = {str(closed).lower()}")
@@ -93,8 +92,11 @@ class SalesforceCases:
         return await self._query(quote(soql, *values))
 
     async def one(self, salesforce_account_id: str, case_id: str) -> dict[str, Any] | None:
-        """One of the account's own cases with its newest public comments under `CaseComments`, newest first, and the
-        files that the customer may see under `Files`; an id that is none at all is as absent as an unknown one."""
+        """Read one of the account's own cases; None for an unknown or invalid id.
+
+        Its newest public comments are under `CaseComments`, newest first, and the files that the customer may see under
+        `Files`.
+        """
         selected = f"SELECT {SUMMARY}, Description, {_COMMENTS}, {_FILES} FROM Case"
         soql = f"{selected} WHERE Id = {{}} AND AccountId = {{}} AND Origin = {{}}"
         try:
@@ -114,18 +116,18 @@ class SalesforceCases:
         return found
 
     def _is_shown(self, link: dict[str, Any]) -> bool:
-        """What the customer sent, and what staff share with customers; not what staff keep among themselves."""
+        """Return true for files that the customer sent or staff share with customers."""
         sent_by = _text(_inside(link, "ContentDocument", "CreatedBy").get("Username"))
         return link.get("Visibility") == "AllUsers" or sent_by.casefold() == self.portal_user.casefold()
 
     async def by_key(self, key: str) -> str | None:
-        """The id of the case that was opened under this key."""
+        """Find the case that was opened under this key."""
         rows = await self._query(quote(f"SELECT Id FROM Case WHERE {CASE_KEY} = {{}} LIMIT 1", key))
         with _support():
             return str(rows[0]["Id"]) if rows else None
 
     async def same(self, salesforce_account_id: str, subject: str, description: str) -> str | None:
-        """The id of the open case that the same words opened a moment ago, however their lines end there."""
+        """Find the open case with the same text, opened within `SAME_WITHIN`. Line endings do not matter."""
         since = datetime.now(UTC) - SAME_WITHIN
         soql = (
             "SELECT Id, Description FROM Case WHERE AccountId = {} AND Origin = {} AND Subject = {} "
@@ -137,14 +139,14 @@ class SalesforceCases:
             return next(same, None)
 
     async def _contact(self, salesforce_account_id: str) -> str | None:
-        """The account's contact, when there is but one and so no doubt who asks."""
+        """Find the account's contact, if it has exactly one."""
         soql = "SELECT Id FROM Contact WHERE AccountId = {} LIMIT 2"
         rows = await self._query(quote(soql, salesforce_account_id))
         with _support():
             return str(rows[0]["Id"]) if len(rows) == 1 else None
 
     async def opened(self, salesforce_account_id: str, key: str, subject: str, description: str, priority: str) -> str:
-        """Open a case; returns its id. The key is unique there, so a repetition is refused with `DUPLICATE_VALUE`."""
+        """Open a case; returns its id. The key is unique, so a repetition is refused with `DUPLICATE_VALUE`."""
         fields = {
             "ContactId": await self._contact(salesforce_account_id),
             "AccountId": salesforce_account_id,
@@ -158,17 +160,23 @@ class SalesforceCases:
         return await self._create("Case", fields)
 
     async def commented(self, case_id: str, body: str) -> str:
-        """Add a public comment; returns its id. Not safe to repeat: look at the case first, and after a doubt."""
+        """Add a public comment; returns its id.
+
+        Not safe to repeat: check the case first, and after an unknown outcome.
+        """
         fields = {"ParentId": case_id, "CommentBody": body, "IsPublished": True}
         return await self._create("CaseComment", fields)
 
     async def content(self, version_id: str) -> bytes:
-        """The content of a file's version."""
+        """Download the content of a file's version."""
         with _support():
             return await self._client.content("ContentVersion", version_id, "VersionData")
 
     async def attached(self, case_id: str, name: str, content: bytes) -> str:
-        """Attach a file; returns its version's id. Not safe to repeat: look by `same_file` first, and after a doubt."""
+        """Attach a file; returns its version's id.
+
+        Not safe to repeat: check with `same_file` first, and after an unknown outcome.
+        """
         fields = {
             "Title": name,
             "PathOnClient": name,
@@ -178,20 +186,20 @@ class SalesforceCases:
         return await self._create("ContentVersion", fields)
 
     async def same_file(self, case_id: str, content: bytes) -> bool:
-        """Whether these very bytes were attached to the case before."""
+        """Return true if the same bytes are already attached to the case."""
         checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()  # Salesforce's own
         soql = "SELECT Id FROM ContentVersion WHERE FirstPublishLocationId = {} AND Checksum = {} LIMIT 1"
         return bool(await self._query(quote(soql, case_id, checksum)))
 
 
 def _below(row: dict[str, Any], relationship: str) -> list[dict[str, Any]]:
-    """The rows of a subquery; an empty one is null. What is no row is left out."""
+    """Return the rows of a subquery; an empty one is null. Anything that is not a row is left out."""
     found = _inside(row, relationship).get("records")
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _inside(row: dict[str, Any], *names: str) -> dict[str, Any]:
-    """What a row holds under these names, one below the other; nothing where one of them does not hold a row."""
+    """Return the row nested under these names; empty if one of them does not hold a row."""
     found: Any = row
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None

@@ -1,7 +1,7 @@
-"""Salesforce REST through simple-salesforce, which blocks: calls run in bounded threads with explicit timeouts.
+"""Salesforce REST through simple-salesforce, which blocks: calls run in bounded threads with explicit time-outs.
 
-The library is given a token and an instance URL and does no login of its own. A refused token is renewed once and the
-call repeated; nothing else is ever repeated here.
+The library is given a token and an instance URL and never logs in by itself. A refused token is renewed once and the
+call repeated; nothing else is repeated here.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ __all__ = ["Part", "PartResult", "SalesforceClient", "quote"]
 
 T = TypeVar("T")
 GRACE_SECONDS = 1.0
-"""What a thread may be late before its caller leaves without it."""
+"""How late a thread may be before its caller leaves without it."""
 
 
 class SalesforceClient:
-    """Typed calls; every vendor error comes out as one of `app.errors`."""
+    """Typed calls; every vendor error is raised as one of `app.errors`."""
 
     def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
@@ -51,37 +51,37 @@ class SalesforceClient:
 
     @classmethod
     async def open(cls, settings: Settings, gate: Gate | None = None) -> "SalesforceClient":
-        """A client; nothing is called yet."""
+        """Create a client; nothing is called yet."""
         return cls(settings, gate)
 
     async def close(self) -> None:
-        """Wait for running calls, then give threads and connections back."""
+        """Wait for running calls, then release threads and connections."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._session.close()
         await self._tokens.close()
 
     @property
     def username(self) -> str:
-        """The integration user: who the portal is in this org."""
+        """The integration user, as which the portal acts in this org."""
         return self._settings.salesforce_username
 
     async def token(self, *, refused: AccessToken | None = None) -> AccessToken:
-        """The current token, or a new one when `refused` is still the one held."""
+        """Return the current token, or a new one if `refused` is still the current one."""
         async with self.gate.admitted("token", login=True):
             return await self._tokens.get(refused)
 
     async def query(self, soql: str) -> list[dict[str, Any]]:
-        """All rows of all pages."""
+        """Return all rows of all pages."""
         rows: list[dict[str, Any]] = []
         async for page in self._paged(soql, deleted=False):
             rows = page.rows if page.anew else [*rows, *page.rows]
         return rows
 
     async def pages(self, soql: str, *, deleted: bool = False) -> AsyncIterator[list[dict[str, Any]]]:
-        """The rows, a page at a time; `deleted` counts the rows in the recycle bin too.
+        """Return the rows page by page; `deleted` includes the rows in the recycle bin.
 
-        When Salesforce forgets where the query was, one in the order of its ids (`ORDER BY Id`) goes on behind the last
-        row. Any other begins anew, a few times at most, so that rows may come twice.
+        When Salesforce loses the query's position, a query ordered by id (`ORDER BY Id`) resumes after the last row.
+        Any other restarts, a few times at most, so that rows may come twice.
         """
         async for page in self._paged(soql, deleted=deleted):
             yield page.rows
@@ -95,7 +95,7 @@ class SalesforceClient:
             if page.following is None:
                 return
             if page.following in seen:
-                raise UpstreamMalformed(faults.SALESFORCE, "query", "pages lead in a circle")
+                raise UpstreamMalformed(faults.SALESFORCE, "query", "the pages form a cycle")
             seen.add(page.following)
             try:
                 page = await self._call("query", partial(_next_page, page.following))
@@ -115,20 +115,20 @@ class SalesforceClient:
         )
 
     async def count(self, object_name: str) -> int:
-        """How many records of an object there are now."""
+        """Count the records of an object."""
         soql = f"SELECT COUNT() FROM {object_name}"
         return await self._call("query", lambda api: int(api.query(soql)["totalSize"]))
 
     async def describe(self, object_name: str) -> dict[str, Any]:
-        """What this user may see and do of an object.
+        """Describe an object as this user sees it.
 
         Raises:
-            UpstreamNotFound: there is none, or the user may not see it.
+            UpstreamNotFound: it does not exist, or the user may not see it.
         """
         return await self._call(f"describe:{object_name}", lambda api: dict(getattr(api, object_name).describe()))
 
     async def get(self, object_name: str, record_id: str) -> dict[str, Any]:
-        """The mirrored fields of one record.
+        """Read the mirrored fields of one record.
 
         Raises:
             UpstreamNotFound: absent, deleted, or hidden from this user: see `deletion`.
@@ -144,8 +144,10 @@ class SalesforceClient:
         )
 
     async def deletion(self, object_name: str, record_id: str) -> bool:
-        """Whether the recycle bin shows that a record was deleted. It is no proof that it cannot be read: a user who
-        lost a permission is told of a living record that there is none."""
+        """Return true if the recycle bin shows that a record was deleted.
+
+        `UpstreamNotFound` alone does not prove a deletion: a user who lost a permission gets it for a living record.
+        """
         soql = quote(f"SELECT Id, IsDeleted FROM {object_name} WHERE Id = {{}}", record_id)
         page = await self._call("deletion", lambda api: paging.page_of(api.query(soql, include_deleted=True)))
         return any(_same(str(row.get("Id"))) == _same(record_id) and row.get("IsDeleted") is True for row in page.rows)
@@ -153,7 +155,7 @@ class SalesforceClient:
     async def _selected(
         self, operation: str, selection: str, call: Callable[[str, Salesforce], T], *, record_id: str = ""
     ) -> T:
-        """A read that names fields which this org may lack: once it was refused for one, it is asked without."""
+        """Read with fields that this org may lack: once refused for one, repeat without it."""
         if not any(name in selection for name in MAY_LACK):
             return await self._call(operation, partial(call, selection), record_id=record_id)
         tried = _without(selection, self._lacking)
@@ -167,14 +169,14 @@ class SalesforceClient:
         return await self._call(operation, partial(call, _without(tried, lacking)), record_id=record_id)
 
     async def content(self, object_name: str, record_id: str, field: str) -> bytes:
-        """The bytes that a record keeps in a field. They are read whole: know the size before."""
+        """Download the bytes in a record's field. They are held in memory: know the size before."""
         return await self._call(
             f"content:{object_name}",
             lambda api: bytes(getattr(api, object_name).get_base64(quote_plus(record_id), field)),
         )
 
     async def update(self, object_name: str, record_id: str, fields: dict[str, Any]) -> None:
-        """Change some fields."""
+        """Update some fields."""
         operation = f"update:{object_name}"
         await self._call(
             operation,
@@ -186,7 +188,7 @@ class SalesforceClient:
         )
 
     async def upsert(self, object_name: str, key_field: str, key: str, fields: dict[str, Any]) -> str:
-        """Create or change the record with this external id; returns its id. Safe to repeat."""
+        """Create or update the record with this external id; returns its id. Safe to repeat."""
         path = f"sobjects/{object_name}/{format_external_id(key_field, key)}"
         return await self._call(
             f"upsert:{object_name}",
@@ -203,7 +205,9 @@ class SalesforceClient:
         )
 
     async def composite(self, parts: Sequence[Part], *, all_or_none: bool = True) -> list[PartResult]:
-        """Several requests as one call and, all or none, one transaction. Parts name earlier ones by `@{ref.id}`.
+        """Send several requests as one call and, if all or none, one transaction.
+
+        Parts refer to earlier ones by `@{ref.id}`.
 
         Raises:
             UpstreamRejected: a part was refused and all were rolled back; the reason is that part's.
@@ -216,11 +220,11 @@ class SalesforceClient:
         )
 
     def token_worked(self, token: AccessToken) -> None:
-        """Another API took it: a renewal will be a fresh one."""
+        """Record that another API accepted the token: a renewal will be a fresh one."""
         self._tokens.worked(token)
 
     async def account_by_customer_number(self, number: str) -> dict[str, Any] | None:
-        """The account a customer number belongs to."""
+        """Find the account with this customer number."""
         fields = ", ".join(FIELDS["Account"])
         rows = await self.query(
             format_soql(f"SELECT {fields} FROM Account WHERE {ACCOUNT_NUMBER} = {{}} LIMIT 1", number)
@@ -228,7 +232,7 @@ class SalesforceClient:
         return records.whole("Account", rows[0]) if rows else None
 
     async def merged_into(self, object_name: str, record_id: str) -> str | None:
-        """The record that a deleted one became when staff merged the two, or None: it was just deleted, or is not.
+        """Find the record that a deleted one was merged into; None if it was just deleted, or was not.
 
         The recycle bin remembers it as MasterRecordId for 15 days.
         """
@@ -242,7 +246,7 @@ class SalesforceClient:
     async def _call(
         self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False, record_id: str = ""
     ) -> T:
-        """`call` asks and reads the answer too, so that nothing an answer does to its reader escapes as it is."""
+        """Make one call. `call` also parses the answer, so that parsing errors are translated too."""
         async with self.gate.admitted(operation, key=f"{operation} {record_id or monotonic()}"):
             return await self._authorised(operation, call, write)
 
@@ -278,7 +282,7 @@ class SalesforceClient:
         # The slot is the thread's: a caller that is cancelled leaves before its thread does.
         running.add_done_callback(self._done)
         try:
-            # The thread ends by itself in time, but for a name server or a processor that keeps it.
+            # The thread ends in time by itself, unless name resolution or the processor delays it.
             async with asyncio.timeout(seconds + GRACE_SECONDS):
                 result = await asyncio.shield(running)
         except Exception as error:
@@ -289,7 +293,7 @@ class SalesforceClient:
     def _done(self, running: "asyncio.Future[Any]") -> None:
         self._slots.release()
         if not running.cancelled():
-            running.exception()  # whoever waited for it may have left
+            running.exception()  # its caller may have been cancelled
 
     async def _slot(self, operation: str) -> None:
         """Wait for a free thread, no longer than a call may take."""
@@ -305,17 +309,17 @@ def _next_page(locator: str, api: Salesforce) -> RowPage:
 
 
 def _same(record_id: str) -> str:
-    """An id as it compares: of its 18 characters the last three only repeat the case of the others."""
+    """Normalise an id for comparison: the last three of its 18 characters only encode the case of the others."""
     return record_id[:15]
 
 
 def _without(selection: str, names: Iterable[str]) -> str:
-    """A list of fields, or a query with one, without these. They are never its first."""
+    """Remove fields from a field list or a query. They are never the first."""
     for name in names:
         selection = selection.replace(f", {name}", "")
     return selection
 
 
 def quote(template: str, *values: object) -> str:
-    """SOQL with values as properly escaped literals."""
+    """Format SOQL with values as escaped literals."""
     return str(format_soql(template, *values))

@@ -1,4 +1,4 @@
-"""Several requests in one call: what is sent, and what the answer means."""
+"""Composite requests: several requests in one call, and the meaning of the answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class Part(Struct, frozen=True):
 
 
 class PartResult(Struct, frozen=True):
-    """What became of one part."""
+    """The result of one part."""
 
     reference_id: str
     status: int
@@ -27,7 +27,7 @@ class PartResult(Struct, frozen=True):
 
 
 def request_of(parts: Sequence[Part], version: str, all_or_none: bool) -> dict[str, Any]:
-    """The body, for this version of the API."""
+    """Compose the body for this version of the API."""
     base = f"/services/data/v{version}"
     requested = [
         {"method": part.method, "url": base + part.path, "referenceId": part.reference_id}
@@ -38,11 +38,11 @@ def request_of(parts: Sequence[Part], version: str, all_or_none: bool) -> dict[s
 
 
 def results_of(parts: Sequence[Part], answer: Any, all_or_none: bool) -> list[PartResult]:
-    """What became of each part.
+    """Parse the result of each part.
 
     Raises:
-        UpstreamRejected: all or none was asked for, and a part was refused; the reason is that part's.
-        OutcomeUnknown: it cannot be told of every part.
+        UpstreamRejected: all or none was requested, and a part was refused; the reason is that part's.
+        OutcomeUnknown: the answer does not cover every part.
     """
     answered = faults.member(answer, "compositeResponse", "composite")
     with faults.understood("composite", write=True):
@@ -63,6 +63,6 @@ def _raise_refusal(results: Sequence[PartResult]) -> None:
 
 
 def _is_halted(result: PartResult) -> bool:
-    """Whether the part was only given up for another one's sake."""
+    """Return true if the part was only rolled back because of another one."""
     first = result.body[0] if isinstance(result.body, list) and result.body else None
     return isinstance(first, dict) and first.get("errorCode") == "PROCESSING_HALTED"

@@ -1,8 +1,8 @@
-"""A total deadline on what a thread does over TLS: connecting, shaking hands, sending, and reading to the end.
+"""A total deadline for what a thread does over TLS: connecting, handshake, sending, and reading to the end.
 
-A socket's own time-out begins anew with each byte, so that an answer that drips would hold a thread for hours. Sockets
-of this kind ask before every operation how much of the call's time is left. The deadline belongs to the thread, because
-a call is made in one thread from beginning to end while its connection serves others before and after.
+A socket's own time-out restarts with each byte, so an answer that arrives slowly would hold a thread for hours. Sockets
+of this kind check before every operation how much of the call's time is left. The deadline belongs to the thread,
+because a call is made in one thread from beginning to end while its connection serves others before and after.
 """
 
 import ssl
@@ -26,10 +26,10 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def left_seconds() -> float | None:
-    """What is left of the call's time; None outside of any call.
+    """Return the rest of the call's time; None outside of a call.
 
     Raises:
-        TimeoutError: nothing.
+        TimeoutError: no time is left.
     """
     ends_at = getattr(_thread, "ends_at", None)
     if ends_at is None:
@@ -41,28 +41,28 @@ def left_seconds() -> float | None:
 
 
 class DeadlineSocket(ssl.SSLSocket):
-    """TLS that ends with the call's time. Every way to receive leads to `read`, every way to send to `send`."""
+    """A TLS socket bounded by the call's deadline. All receiving goes through `read`, all sending through `send`."""
 
     def read(self, *args: Any, **options: Any) -> Any:
-        """Receive, within what is left."""
+        """Receive within the remaining time."""
         if (left := left_seconds()) is not None:
             self.settimeout(left)
         return super().read(*args, **options)
 
     def send(self, *args: Any, **options: Any) -> int:
-        """Send, within what is left."""
+        """Send within the remaining time."""
         if (left := left_seconds()) is not None:
             self.settimeout(left)
         return super().send(*args, **options)
 
     def do_handshake(self, *args: Any, **options: Any) -> None:
-        """Shake hands, within what is left, and within the time for a connection where that is less."""
+        """Shake hands within the remaining time, or the connect time-out if that is shorter."""
         if (left := left_seconds()) is not None:
             self.settimeout(min(left, self.gettimeout() or left))
         super().do_handshake(*args, **options)
 
 
 def bounded(context: ssl.SSLContext) -> ssl.SSLContext:
-    """The context, making sockets of this kind."""
+    """Make the context create sockets of this kind."""
     context.sslsocket_class = DeadlineSocket
     return context

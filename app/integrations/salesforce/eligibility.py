@@ -1,4 +1,4 @@
-"""The availability check in Salesforce's own words: an Opportunity, a Case for the agent, and what the Account says."""
+"""The availability check in Salesforce's terms: an Opportunity, a Case for the agent, the Account's status fields."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,25 +11,25 @@ PENDING = "Pending"
 STAGE = "Introduction"
 OPPORTUNITY_NAME = "Internet"
 CLOSES_AFTER = timedelta(days=90)
-"""Salesforce wants a date by which an opportunity is expected to close; agents set the real one."""
+"""Salesforce requires an expected closing date of an opportunity; agents set the real one."""
 
 
 async def said(client: SalesforceClient, account_id: str) -> tuple[str, str]:
-    """The status and the offering that Salesforce holds now; empty when nobody ever asked."""
+    """Read the current status and offering; empty if a check was never requested."""
     account = await client.get("Account", account_id)
     return str(account.get(wire.ACCOUNT_ELIGIBILITY_STATUS) or ""), str(account.get(wire.ACCOUNT_OFFERING) or "")
 
 
 async def status(client: SalesforceClient, account_id: str) -> str:
-    """What Salesforce says now; empty when nobody ever asked."""
+    """Read the current status; empty if a check was never requested."""
     return (await said(client, account_id))[0]
 
 
 async def ask(client: SalesforceClient, account_id: str, address: str, today: date) -> None:
-    """Open the check, all or nothing. A doubt is settled by looking: the account says whether it was opened.
+    """Open the check, all or nothing. After an unknown outcome the account shows whether it was opened.
 
     Raises:
-        OutcomeUnknown: and nothing to be seen; safe to repeat, as whoever repeats it looks first.
+        OutcomeUnknown: and the account does not show it; safe to repeat, because a repetition checks first.
     """
     parts = [*await _opportunity(client, account_id, today), _case(account_id, address)]
     parts.append(_pending(account_id))
@@ -41,7 +41,7 @@ async def ask(client: SalesforceClient, account_id: str, address: str, today: da
 
 
 async def _opportunity(client: SalesforceClient, account_id: str, today: date) -> list[Part]:
-    """The open one of this account under the reference `opportunity`, found or created."""
+    """Find or create the account's open opportunity, under the reference `opportunity`."""
     soql = "SELECT Id FROM Opportunity WHERE AccountId = {} AND StageName = {} AND IsClosed = false LIMIT 1"
     found = await client.query(quote(soql, account_id, STAGE))
     if found:

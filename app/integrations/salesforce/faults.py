@@ -1,4 +1,4 @@
-"""The wall: every way simple-salesforce, requests and gRPC can fail, as one of our own errors."""
+"""Error translation: every failure of simple-salesforce, requests and gRPC as one of our own errors."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,12 +27,12 @@ from app.integrations.forms import retry_after_of
 SALESFORCE = "salesforce"
 BUSY = frozenset({"UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "TXN_SECURITY_METERING_ERROR"})
 STALE_TOKEN = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
-"""A new token may help; the other refusals of our credentials need an administrator."""
+"""A new token may help; other refusals of our credentials need an administrator."""
 NOT_PERMITTED = frozenset({"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INSUFFICIENT_ACCESS_OR_READONLY"})
 IS_DELETED = "ENTITY_IS_DELETED"
 NO_SUCH_FIELD = "INVALID_FIELD"
 ABSENT = frozenset({"NOT_FOUND", IS_DELETED})
-"""Salesforce's own words. NOT_FOUND is said of living records too, to a user who may not see them."""
+"""Salesforce's own codes. NOT_FOUND is also returned for living records that the user may not see."""
 PERMANENT = frozenset(
     {
         *("STRING_TOO_LONG", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "FIELD_CUSTOM_VALIDATION_EXCEPTION"),
@@ -40,7 +40,7 @@ PERMANENT = frozenset(
         *("JSON_PARSER_ERROR", "INVALID_FIELD", "INVALID_TYPE", "DUPLICATE_VALUE", "INVALID_CROSS_REFERENCE_KEY"),
     }
 )
-"""Refused for what was asked, whatever the status: asking again changes nothing."""
+"""Refused because of the request, whatever the status: repeating it changes nothing."""
 LONGEST_REASON = 300
 MOST_FIELDS = 20
 TOO_MUCH = ("limit.exceeded", "limit.triggered", "protection.triggered")
@@ -48,7 +48,7 @@ BUS_DENIES = (".meta.permission", "cannot.subscribe", "tenant.license")
 REFUSED_STATUSES = frozenset(
     {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED}
 )
-"""Of what no trailer explains, these speak of what was asked for."""
+"""Without an explaining trailer, these concern the request."""
 BUS_REFUSES = ("topic.not.found", "validation.empty", "schema.validation.failed", "invalid", "mismatch")
 
 
@@ -59,9 +59,9 @@ class ReplayRejected(UpstreamError):
 
 
 def from_rest(error: Exception, operation: str, *, write: bool) -> UpstreamError:
-    """What a failed REST call means. `write` tells whether an unanswered request may have taken effect.
+    """Translate a failed REST call. `write`: an unanswered request may have taken effect.
 
-    Whatever is not foreseen came of an answer that its reader could not make sense of.
+    Anything unforeseen counts as an answer that could not be parsed.
     """
     if isinstance(error, UpstreamError):
         return error
@@ -78,7 +78,7 @@ def from_rest(error: Exception, operation: str, *, write: bool) -> UpstreamError
 
 @contextmanager
 def understood(operation: str, *, write: bool = False) -> Iterator[None]:
-    """Around whatever reads a part of an answer: what it raises comes out as one of our errors."""
+    """Translate errors of parsing a part of an answer."""
     try:
         yield
     except PortalError:
@@ -88,7 +88,7 @@ def understood(operation: str, *, write: bool = False) -> Iterator[None]:
 
 
 def _never_sent(error: Exception) -> bool:
-    """Whether no connection was made: name, address, handshake or the request itself was the trouble."""
+    """Return true if no connection was made: name, address, handshake or the request itself failed."""
     if isinstance(
         error,
         requests.exceptions.ConnectTimeout
@@ -109,8 +109,11 @@ def _never_sent(error: Exception) -> bool:
 
 
 def _answered(error: SalesforceError, operation: str, write: bool) -> UpstreamError:
-    """A status that is no success. It is Salesforce's own word only as a list of errors with codes; anything else comes
-    from somebody in between, who knows nothing of the record."""
+    """Translate a status that is not a success.
+
+    Only a list of errors with codes comes from Salesforce itself; anything else comes from a proxy, which knows nothing
+    about the record.
+    """
     status, content = getattr(error, "status", 0), getattr(error, "content", None)
     told = retry_after_of(getattr(error, "retry_after", None))
     if refusal := refusal_of(status, content, operation, told):
@@ -129,8 +132,10 @@ def _answered(error: SalesforceError, operation: str, write: bool) -> UpstreamEr
 
 
 def refusal_of(status: Any, content: Any, operation: str, told: int | None = None) -> UpstreamError | None:
-    """What Salesforce's list of errors means; None when it is no such list. The fields are those of every error that is
-    of the first one's kind."""
+    """Translate Salesforce's list of errors; None if it is not one.
+
+    The fields are those of every error with the first one's code.
+    """
     errors = [each for each in content if isinstance(each, dict)] if isinstance(content, list) else []
     code = errors[0].get("errorCode") if errors else None
     if not code or not isinstance(code, str):
@@ -144,7 +149,7 @@ def refusal_of(status: Any, content: Any, operation: str, told: int | None = Non
 def of_code(
     status: Any, code: str, message: str, operation: str, fields: Sequence[str] = (), told: int | None = None
 ) -> UpstreamError:
-    """What an answered refusal means, by error code first and status second."""
+    """Translate an answered refusal, by error code first and status second."""
     number = status if isinstance(status, int) else 0
     if code in ABSENT:
         return UpstreamNotFound(SALESFORCE, operation, message, vendor_code=code)
@@ -162,10 +167,10 @@ def of_code(
 
 
 def member(answer: Any, name: str, operation: str) -> Any:
-    """A part of an answer to a write. One answered with success, but not in the documented shape, may have been done.
+    """Return a part of an answer to a write. A success of undocumented shape may have taken effect.
 
     Raises:
-        OutcomeUnknown: it has no such part.
+        OutcomeUnknown: the part is missing.
     """
     if not isinstance(answer, dict) or name not in answer:
         raise OutcomeUnknown(SALESFORCE, operation, f"success without {name}")
@@ -173,10 +178,10 @@ def member(answer: Any, name: str, operation: str) -> Any:
 
 
 def new_id(answer: Any, operation: str) -> str:
-    """The id of a record that was made.
+    """Return the id of a created record.
 
     Raises:
-        OutcomeUnknown: success without one.
+        OutcomeUnknown: success without an id.
     """
     found = member(answer, "id", operation)
     if not isinstance(found, str) or not found.isalnum():
@@ -185,17 +190,17 @@ def new_id(answer: Any, operation: str) -> str:
 
 
 def done(response: requests.Response, operation: str) -> None:
-    """An update is answered with no content. A page of somebody in between is not that.
+    """Check the answer to an update, which has no content. A proxy's page is not a success.
 
     Raises:
-        OutcomeUnknown: neither no content, nor a JSON object.
+        OutcomeUnknown: it is neither empty nor a JSON object.
     """
     if response.status_code != 204 and not isinstance(response.json(), dict):
         raise OutcomeUnknown(SALESFORCE, operation, f"HTTP {response.status_code} with something else than a result")
 
 
 def from_grpc(error: grpc.RpcError, operation: str) -> UpstreamError:
-    """What an ended call means: by the `error-code` trailer, because the gRPC status is too coarse."""
+    """Translate an ended call by its `error-code` trailer, because the gRPC status is too coarse."""
     trailers = dict(getattr(error, "trailing_metadata", lambda: ())() or ())
     code = text.clean(str(trailers.get("error-code", "")))
     details = getattr(error, "details", lambda: "")() or ""

@@ -1,4 +1,4 @@
-"""What Salesforce has on file of the people behind an account: where they read mail, and what else they would know."""
+"""Contact data in Salesforce of the people behind an account: mailboxes, and facts to verify them by."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _CONTACTS = (
 
 
 class ContactsOnFile(Struct, frozen=True):
-    """As staff wrote it down; empty for what they did not. The mailboxes of the oldest contacts come first."""
+    """As staff entered it; empty if they did not. The mailboxes of the oldest contacts come first."""
 
     name: str = ""
     postcode: str = ""
@@ -25,7 +25,7 @@ class ContactsOnFile(Struct, frozen=True):
 
 
 async def on_file(client: SalesforceClient, account_id: str) -> ContactsOnFile:
-    """What is on file of this account.
+    """Read the contact data of an account.
 
     Raises:
         UpstreamError

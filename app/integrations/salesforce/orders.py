@@ -1,4 +1,4 @@
-"""Orders in Salesforce's own words: how one is created whole, found again by its key, and read back."""
+"""Orders in Salesforce's terms: created as a whole, found again by their key, and read back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ class Porting(Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """The address as it was when the order was placed."""
+    """The address when the order was placed."""
 
     street: str
     city: str
@@ -77,7 +77,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
 
 class Choices(Struct, frozen=True, kw_only=True):
-    """What the customer configured, in the org's picklist words."""
+    """The customer's configuration, in the org's picklist values."""
 
     access_mode: str | None = None
     installation_type: str | None = None
@@ -93,7 +93,7 @@ class Choices(Struct, frozen=True, kw_only=True):
 
 
 class NewItem(Struct, frozen=True, kw_only=True):
-    """One line of a new order."""
+    """A line of a new order."""
 
     pricebook_entry_id: str
     quantity: int
@@ -101,8 +101,10 @@ class NewItem(Struct, frozen=True, kw_only=True):
 
 
 class NewOrder(Struct, frozen=True, kw_only=True):
-    """An order to be. `key` is the portal's external id: two orders never share one. An `instant` order is approved as
-    it is placed (C11)."""
+    """An order to create. `key` is the portal's external id: two orders never share one.
+
+    An `instant` order is approved as it is placed, without a review by staff.
+    """
 
     key: str
     account_id: str
@@ -118,7 +120,7 @@ class NewOrder(Struct, frozen=True, kw_only=True):
 
 
 class Price(Struct, frozen=True):
-    """A price book entry as it is now."""
+    """The present state of a price book entry."""
 
     pricebook_entry_id: str
     unit_price: Decimal
@@ -126,10 +128,10 @@ class Price(Struct, frozen=True):
 
 
 async def create(client: SalesforceClient, new: NewOrder) -> str:
-    """Order and items in one transaction, all or nothing; returns the order's id.
+    """Create an order with its items in one transaction, all or nothing; returns the order's id.
 
-    The external id is unique, so a repetition is refused with `DUPLICATE_VALUE` instead of adding items twice, which an
-    upsert of the order beside plain creates of its items would do.
+    The external id is unique, so a repetition is refused with `DUPLICATE_VALUE` instead of adding items twice, as an
+    upsert of the order with plain creates of its items would.
     """
     body = {
         "AccountId": new.account_id,
@@ -160,14 +162,14 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
 
 
 async def find(client: SalesforceClient, key: str) -> str | None:
-    """The id of the order with this key."""
+    """Find the order with this key."""
     rows = await client.query(quote(f"SELECT Id FROM Order WHERE {wire.ORDER_KEY} = {{}} LIMIT 1", key))
     with faults.understood("query:Order"):
         return str(rows[0]["Id"]) if rows else None
 
 
 async def open_internet_orders(client: SalesforceClient, account_id: str) -> list[str]:
-    """Ids of the account's Internet orders that are neither refused nor finished."""
+    """List the account's Internet orders that are neither refused nor finished."""
     soql = "SELECT Id FROM Order WHERE AccountId = {} AND Order_Type__c = {} AND Status NOT IN {}"
     rows = await client.query(quote(soql, account_id, INTERNET, list(CLOSED)))
     with faults.understood("query:Order"):
@@ -175,7 +177,7 @@ async def open_internet_orders(client: SalesforceClient, account_id: str) -> lis
 
 
 async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str, Price]:
-    """What these price book entries say now; one that is not there any more is left out.
+    """Read these price book entries; one that no longer exists is left out.
 
     Raises:
         UpstreamMalformed: an entry cannot be read, which does not mean that its product was withdrawn.
@@ -193,8 +195,11 @@ async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str
 
 
 def _price(row: dict[str, Any]) -> Price:
-    """Read an entry strictly. Salesforce requires the price and every flag, so that a null is a spoilt answer: neither
-    a price of zero nor a product that was withdrawn."""
+    """Parse an entry strictly.
+
+    Salesforce requires the price and every flag, so a null is a corrupt answer: neither a price of zero nor a withdrawn
+    product.
+    """
     product, price = row.get("Product2") or {}, parse.money(row["UnitPrice"])
     flags = (row["IsActive"], product.get("IsActive", False), product.get("Portal_Accessible__c", False))
     if price is None or not all(isinstance(flag, bool) for flag in flags):
@@ -203,7 +208,7 @@ def _price(row: dict[str, Any]) -> Price:
 
 
 async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The order and its items with the fields that the mirror keeps."""
+    """Read the order and its items with their mirrored fields."""
     fields = ", ".join(FIELDS["OrderItem"])
     order, items = await asyncio.gather(
         client.get("Order", order_id),
@@ -213,5 +218,5 @@ async def mirrored(client: SalesforceClient, order_id: str) -> tuple[dict[str, A
 
 
 def _fields(values: Struct, names: dict[str, str]) -> dict[str, Any]:
-    """Struct fields under Salesforce names, absent ones left out."""
+    """Map struct fields to Salesforce names, leaving absent ones out."""
     return {field: getattr(values, name) for name, field in names.items() if getattr(values, name) is not None}

@@ -1,6 +1,6 @@
-"""Pages of a query, and how it goes on when Salesforce forgot where it was.
+"""Pages of a query, and its continuation when Salesforce lost the position.
 
-A locator (`nextRecordsUrl`) dies with the session that made it, after two days, and when a user opens too many.
+A locator (`nextRecordsUrl`) expires with the session that created it, after two days, and when a user opens too many.
 """
 
 import re
@@ -11,9 +11,9 @@ from msgspec import Struct
 from app.errors import UpstreamRejected
 
 LOST = frozenset({"INVALID_QUERY_LOCATOR", "QUERY_LOCATOR_EXPIRED", "INVALID_LOCATOR", "NOT_FOUND"})
-"""What a dead locator is answered with. NOT_FOUND, because the locator is a part of the address."""
+"""Answers to an expired locator. NOT_FOUND, because the locator is part of the address."""
 MOST_RESTARTS = 3
-"""Without a page in between."""
+"""Limit of restarts without a page in between."""
 LOCATOR_PATH = "/services/data/"
 
 _BY_ID = re.compile(r"\s+ORDER\s+BY\s+Id(?:\s+ASC)?\s*$", re.I)
@@ -22,7 +22,10 @@ _WORD = re.compile(r"'(?:[^'\\]|\\.)*'|[()]|\b(?:FROM|WHERE)\b", re.I)
 
 
 class RowPage(Struct, frozen=True):
-    """Rows as Salesforce gave them, and where the next ones are. `anew`: what came before comes again from here."""
+    """Rows as Salesforce returned them, and the locator of the next page.
+
+    `anew`: the query restarted with this page, so earlier rows come again.
+    """
 
     rows: list[dict[str, Any]]
     following: str | None = None
@@ -30,7 +33,7 @@ class RowPage(Struct, frozen=True):
 
 
 def page_of(answer: Any) -> RowPage:
-    """An answer to a query or to its continuation; anything unlike one raises whatever it raises."""
+    """Parse an answer to a query or to its continuation; raises any error if it is not one."""
     rows, following = [plain(row) for row in answer["records"]], None
     if not answer["done"]:
         following = answer["nextRecordsUrl"]
@@ -40,7 +43,7 @@ def page_of(answer: Any) -> RowPage:
 
 
 def first_page_of(answer: Any) -> RowPage:
-    """An answer to the query itself, which announces its number of rows. Missing ones would be taken for deleted."""
+    """Parse an answer to the query itself, which states its number of rows: missing ones would count as deleted."""
     page = page_of(answer)
     if page.following is None and answer.get("totalSize", len(page.rows)) != len(page.rows):
         raise ValueError(f"{answer['totalSize']} rows were announced and {len(page.rows)} came")
@@ -48,12 +51,12 @@ def first_page_of(answer: Any) -> RowPage:
 
 
 def is_lost(error: UpstreamRejected) -> bool:
-    """Whether the refusal of a further page means that its locator is dead."""
+    """Return true if the refusal of a further page means that its locator expired."""
     return error.vendor_code in LOST
 
 
 def resumed(soql: str, last_id: object) -> str | None:
-    """The query for what comes behind a row; None when the query is not in the order of its ids."""
+    """Compose the query for the rows after this one; None if the query is not ordered by id."""
     ordered = _BY_ID.search(soql)
     if ordered is None or not isinstance(last_id, str) or not _ID.fullmatch(last_id):
         return None
@@ -65,7 +68,7 @@ def resumed(soql: str, last_id: object) -> str | None:
 
 
 def _where(body: str) -> re.Match[str] | None:
-    """The query's own WHERE: not a subquery's, and not a word in a text."""
+    """Find the query's own WHERE, not a subquery's nor a word in a literal."""
     depth = 0
     for word in _WORD.finditer(body):
         if word[0] == "(":
@@ -78,7 +81,7 @@ def _where(body: str) -> re.Match[str] | None:
 
 
 def plain(row: Any) -> dict[str, Any]:
-    """A row without the vendor's `attributes`, in parents too."""
+    """Strip the vendor's `attributes` from a row and its parents."""
     return {
         name: plain(value) if isinstance(value, dict) and "attributes" in value else value
         for name, value in row.items()

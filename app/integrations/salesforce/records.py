@@ -1,4 +1,4 @@
-"""A record as REST returns it → a change."""
+"""Conversion of REST records to changes."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from app.errors import UpstreamMalformed
-from app.events import Change, Origin
+from app.events import Change, Origin, milliseconds
 from app.intake import parse, text, unreadable
 from app.integrations.salesforce.faults import SALESFORCE
 from app.integrations.salesforce.wire import FIELDS, MAY_LACK, OWNER_FIELD, PARENT_FIELD
@@ -21,12 +21,13 @@ MOST_AHEAD = timedelta(days=1)
 
 
 def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at: datetime) -> Change:
-    """The whole record, as of its SystemModstamp. Every reading is an event of its own: the same version read again may
-    heal what was damaged or missed.
+    """Convert a whole record, as of its SystemModstamp.
+
+    Every read is an event of its own: the same version, read again, may repair a damaged or missed one.
 
     Raises:
-        UpstreamMalformed: it has no id, or no stamp that can be read, so that nobody can tell what it is newer than; or
-            it lacks fields, which would be taken for empty ones.
+        UpstreamMalformed: its id or timestamp cannot be read, so that its order is unknown; or it lacks fields, which
+            would look empty.
     """
     whole(object_name, record)
     record_id, modified = record.get("Id"), stamp_or_none(record.get("SystemModstamp"), read_at)
@@ -35,11 +36,11 @@ def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at:
         raise UpstreamMalformed(SALESFORCE, f"read:{object_name}", f"a record without {missing} that can be read")
     version = int(modified.timestamp()) * 1000
     reading = int(read_at.timestamp() * 1_000_000)
-    return Change(
-        source="salesforce",
-        object=object_name,
-        record_id=record_id,
-        kind="full",
+    return Change.whole(
+        "salesforce",
+        object_name,
+        record_id,
+        mirrored(object_name, record),
         event_id=f"{origin}:{object_name}:{record_id}:{version}:{reading}",
         version=version,
         occurred_at=modified,
@@ -47,12 +48,11 @@ def change(object_name: str, record: dict[str, Any], *, origin: Origin, read_at:
         owner_id=id_or_none(record.get(OWNER_FIELD.get(object_name, ""))),
         parent_id=id_or_none(record.get(PARENT_FIELD.get(object_name, ""))),
         read_at=read_at,
-        data=mirrored(object_name, record),
     )
 
 
 def whole(object_name: str, record: dict[str, Any]) -> dict[str, Any]:
-    """The record, when it has every mirrored field: Salesforce answers an empty one with null.
+    """Return the record if it has every mirrored field: Salesforce answers an empty one with null.
 
     Raises:
         UpstreamMalformed: it lacks some.
@@ -64,8 +64,10 @@ def whole(object_name: str, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def changes(object_name: str, rows: Sequence[dict[str, Any]], *, origin: Origin, read_at: datetime) -> list[Change]:
-    """Every row of a page. One that cannot be read never ends the page: it becomes a hint, so that the record is read
-    alone, with what comes of that; without an id it is kept for somebody to look at."""
+    """Convert every row of a page. An unreadable one never fails the page.
+
+    It becomes a hint, so that the record is re-read alone; without an id it is kept for an operator.
+    """
     found = []
     for row in rows:
         try:
@@ -76,38 +78,33 @@ def changes(object_name: str, rows: Sequence[dict[str, Any]], *, origin: Origin,
 
 
 def unread(object_name: str, row: dict[str, Any], error: str, *, origin: Origin, read_at: datetime) -> Change:
-    """What stands in a page for a row that cannot be read."""
+    """Return the change that stands for an unreadable row."""
     unreadable.note(SALESFORCE, object_name, "record", str(row.get("Id"))[:18])
-    version = int(read_at.timestamp() * 1000)
     if not is_id(row.get("Id")):
         payload = msgspec.json.encode(row)
         digest = hashlib.blake2b(payload, digest_size=12).hexdigest()
         return undecodable(f"rest:{object_name}:{digest}", payload, f"rest:{object_name}", error, at=read_at)
-    return Change(
-        source="salesforce",
-        object=object_name,
-        record_id=row["Id"],
-        kind="hint",
-        event_id=f"{origin}:{object_name}:{row['Id']}:unread:{version}",
-        version=version,
+    return Change.hint(
+        "salesforce",
+        object_name,
+        row["Id"],
+        event_id=f"{origin}:{object_name}:{row['Id']}:unread:{milliseconds(read_at)}",
         occurred_at=read_at,
         origin=origin,
     )
 
 
 def undecodable(name: str, payload: bytes, schema_id: str, error: str, *, at: datetime) -> Change:
-    """What cannot be read at all goes into the inbox as it came, and from there to the dead letters."""
+    """Return the change that puts an undecodable payload into the inbox, and from there into the dead letters."""
     kept = {"schema_id": text.clean(schema_id), "error": text.clean(error), "payload": b64encode(payload).decode()}
-    return Change(
-        source="salesforce",
-        object="undecodable",
-        record_id=name.rpartition(":")[2],
-        kind="hint",
+    return Change.hint(
+        "salesforce",
+        "undecodable",
+        name.rpartition(":")[2],
+        kept,
         event_id=f"undecodable:{name}",
-        version=int(at.timestamp() * 1000),
         occurred_at=at,
         origin="cdc",
-        data=kept,
     )
 
 
@@ -122,16 +119,16 @@ def stamp_or_none(value: object, read_at: datetime) -> datetime | None:
 
 
 def is_id(value: object) -> TypeGuard[str]:
-    """Whether it can be a record's id."""
+    """Return true if the value can be a record id."""
     return isinstance(value, str) and 0 < len(value) <= 18 and value.isascii() and value.isalnum()
 
 
 def id_or_none(value: object) -> str | None:
-    """The id, when it is one."""
+    """Return the id, or None if it is not one."""
     return value if is_id(value) else None
 
 
 def mirrored(object_name: str, record: dict[str, Any]) -> dict[str, Any]:
-    """Only the fields that are mirrored. Id and SystemModstamp are the record's own columns; events lack them."""
+    """Return the mirrored fields only. Id and SystemModstamp are columns of the record; events lack them."""
     wanted = set(FIELDS[object_name]) - {"Id", "SystemModstamp"}
     return {name: value for name, value in record.items() if name in wanted}

@@ -1,5 +1,8 @@
-"""The requests session under simple-salesforce: our certificates, our deadline, no cookies, no redirects, nothing from
-the environment. Every answer of every call is taken in here: read whole, within bounds, and with clean text."""
+"""The requests session of simple-salesforce.
+
+It sets our certificates and deadline, without cookies, redirects or environment settings. Every answer is read to its
+end here, within bounds, and its text is cleaned.
+"""
 
 import threading
 from http.cookiejar import DefaultCookiePolicy
@@ -16,33 +19,33 @@ from app.integrations.tls import trusted
 from app.settings import Settings
 
 LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
-"""A page of 2,000 records with every long text full stays below it."""
+"""More than a page of 2,000 records with every long text full."""
 CHUNK_BYTES = 65_536
 
 
 class AnswerTooLarge(requests.exceptions.ContentDecodingError):
-    """More than is ever read."""
+    """The answer exceeds the size limit."""
 
 
 class ReadAnswer(requests.Response):
-    """An answer that was taken in: whatever reads JSON or text of it reads what `app.intake` makes of its bytes."""
+    """A fully read answer, whose JSON and text are decoded by `app.intake`."""
 
     @property
     def text(self) -> str:
-        """Its text, clean, without guesses at its encoding."""
+        """The cleaned text, without guessing its encoding."""
         return text.decoded(self.content)
 
     def json(self, **options: Any) -> Any:
-        """What it says, clean.
+        """Decode as JSON, cleaned.
 
         Raises:
-            Unreadable: it is no JSON.
+            Unreadable: it is not JSON.
         """
         return text.json_value(self.content)
 
 
 class LastAnswer(threading.local):
-    """What the last answer to the present thread said beside its body, which the library keeps to itself."""
+    """Headers of the present thread's last answer, which the library does not expose."""
 
     retry_after: str | None = None
 
@@ -51,7 +54,7 @@ heard = LastAnswer()
 
 
 class BoundedAdapter(HTTPAdapter):
-    """simple-salesforce passes no timeout; this adapter gives every request one, and the trusted authorities."""
+    """Gives every request a time-out, which simple-salesforce does not pass, and the trusted authorities."""
 
     def __init__(self, settings: Settings) -> None:
         seconds = settings.salesforce_timeout_seconds
@@ -61,11 +64,11 @@ class BoundedAdapter(HTTPAdapter):
         super().__init__(pool_connections=size, pool_maxsize=size, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Connections by our TLS context."""
+        """Create connections with our TLS context."""
         super().init_poolmanager(*args, **options, ssl_context=self._context)
 
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Send with our timeout unless the caller named one, and read the answer to its end."""
+        """Send with our time-out unless the caller named one, and read the answer to its end."""
         options["timeout"] = options.get("timeout") or self._timeout
         heard.retry_after = None
         response = _taken(super().send(request, **options))
@@ -74,15 +77,15 @@ class BoundedAdapter(HTTPAdapter):
 
 
 class OneHop(requests.Session):
-    """Salesforce's API never redirects. Whatever does so is no Salesforce, and shall not have the token."""
+    """A session without redirects: Salesforce's API never redirects, and no other host may receive the token."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere."""
+        """Follow no redirect."""
         return None
 
 
 def session(settings: Settings) -> requests.Session:
-    """Shared by all threads; a connection a thread is kept open between calls."""
+    """Create the session shared by all threads; one connection per thread is kept open between calls."""
     made = OneHop()
     # An environment variable such as REQUESTS_CA_BUNDLE would otherwise override what is verified against.
     made.trust_env = False
@@ -101,7 +104,7 @@ def _taken(response: requests.Response) -> ReadAnswer:
             if len(content) > LARGEST_ANSWER_BYTES:
                 raise AnswerTooLarge(f"more than {LARGEST_ANSWER_BYTES} bytes")
     except BaseException:
-        response.close()  # what is left of the answer must not be taken for the next one's
+        response.close()  # the rest of the answer must not be read as the next one
         raise
     taken = ReadAnswer()
     taken.__dict__.update(response.__dict__, _content=bytes(content), _content_consumed=True)

@@ -20,12 +20,12 @@ GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS = 180
 OPERATION = "token"
 _ACCESS = re.compile(r"[\x21-\x7e]{1,4096}")
-"""What can be sent in a header."""
+"""Text that can be sent in a header."""
 _INSTANCE = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/?")
 
 
 class AccessToken(Struct, frozen=True):
-    """What every call needs. `org_id` is the part of the token before the exclamation mark."""
+    """A token with its instance. `org_id` is the part of the token before the exclamation mark."""
 
     access_token: str
     instance_url: str
@@ -33,7 +33,7 @@ class AccessToken(Struct, frozen=True):
 
 
 class Tokens:
-    """Gives out the current token."""
+    """Provides the current token."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -45,12 +45,12 @@ class Tokens:
         self._useless = 0
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._shared.close()
         await self._forms.close()
 
     async def get(self, refused: AccessToken | None = None) -> AccessToken:
-        """The token; a new one when `refused` is still the one held.
+        """Return the token; a new one if `refused` is still the current one.
 
         Raises:
             UpstreamAuthFailed: the private key cannot be used, or the org refuses it.
@@ -65,7 +65,7 @@ class Tokens:
         return await self._shared.get(refused)
 
     def worked(self, token: AccessToken) -> None:
-        """A call with it succeeded: renewals are no longer paced."""
+        """Record that a call with it succeeded: renewals are no longer paced."""
         if token == self._issued and not self._works:
             self._works = True
             self._useless = 0
@@ -131,5 +131,5 @@ def _token(status: int, content: bytes) -> AccessToken:
 
 
 def _audience(token_url: str) -> str:
-    """The login host, `scheme://host[:port]`."""
+    """Return the login host, `scheme://host[:port]`."""
     return "/".join(token_url.split("/")[:3])

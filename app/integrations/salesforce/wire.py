@@ -1,11 +1,11 @@
-"""The company's Salesforce vocabulary: the fields that are mirrored, and the names that several modules use.
+"""The company's Salesforce vocabulary: the mirrored fields, and the names that several modules use.
 
-What else is read or written is named beside its call; `org/needs.py` gathers it all.
+Other names are next to their calls; `org/needs.py` gathers them all.
 """
 
 USER_AGENT = "customer-portal/0.1"
 CLIENT = "portal"
-"""Sent as `Sforce-Call-Options: client=`; change events then tell our own writes from a staff change."""
+"""Sent as `Sforce-Call-Options: client=`; change events then tell our own writes from those of staff."""
 
 ACCOUNT_NUMBER = "SF_Account_No__c"
 ACCOUNT_WHMCS = "WH_Account__c"
@@ -29,13 +29,13 @@ ACCOUNT_PERSONAL = (
         for part in ("Street", "City", "State", "PostalCode", "Country")
     ),
 )
-"""What else an account says of a person: emptied by an erasure. Only its postcode is read, to compare it at sign-up."""
+"""Other personal fields of an account, emptied by an erasure. Only the postcode is read, for sign-ups."""
 
 ACCOUNT_CANARY = "Portal_Canary__c"
-"""Written on one account that belongs to nobody, to see that its change event arrives."""
+"""Written on one account without an owner, to check that its change event arrives."""
 
 ORDER_KEY = "Portal_Order_Key__c"
-"""External id, unique: what makes creating an order repeatable."""
+"""Unique external id, which makes creating an order idempotent."""
 ORDER_ACTIVATION = "Activation_Status__c"
 ORDER_ERROR_CODE = "Activation_Error_Code__c"
 ORDER_ERROR_MESSAGE = "Activation_Error_Message__c"
@@ -47,11 +47,11 @@ ITEM_SERVICE = "WHMCS_Service_ID__c"
 
 CASE_ORIGIN = "Portal Website"
 CASE_KEY = "Portal_Case_Key__c"
-"""External id, unique: what makes opening a case repeatable."""
+"""Unique external id, which makes opening a case idempotent."""
 
 CURRENCY = "CurrencyIsoCode"
 MAY_LACK = frozenset({CURRENCY})
-"""Mirrored where the org has them: there is a currency only where several are switched on. Never an object's first."""
+"""Mirrored if the org has them: a currency exists only with multiple currencies. Never the first field of an object."""
 
 _SYSTEM = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp")
 
@@ -144,10 +144,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "Case": (*_SYSTEM, "AccountId", "CaseNumber", "Subject", "Status", "Origin", "IsClosed", "ClosedDate"),
     "CaseComment": (*_SYSTEM, "ParentId", "IsPublished"),
 }
-"""What is mirrored of each object. MNP identity data (names, birthday) is left out: it goes through and is not kept; so
-is what people write to each other about a case."""
+"""Mirrored fields per object.
+
+MNP identity data (names, birthday) passes through and is not stored; neither is the text of cases and comments.
+"""
 
 OWNER_FIELD = {"Account": "Id", "Order": "AccountId", "Case": "AccountId"}
 PARENT_FIELD = {"OrderItem": "OrderId", "PricebookEntry": "Product2Id", "CaseComment": "ParentId"}
 ELIGIBILITY_EVENT_ACCOUNT = "Account_Id__c"
-"""The field by which the eligibility event names its account."""
+"""The field in which the eligibility event names its account."""

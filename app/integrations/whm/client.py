@@ -1,7 +1,8 @@
 """WHM API 1: hosting accounts.
 
-Every call is a POST, because query strings land in access logs. The answer is always HTTP 200; `metadata.result` tells.
-There is no idempotency key: look with `account` or `summary` before changing anything, and again after a doubt.
+Every call is a POST, because query strings end up in access logs. The answer is always HTTP 200; `metadata.result`
+states success. There is no idempotency key: check with `account` or `summary` before changing anything, and again after
+an unknown outcome.
 """
 
 import re
@@ -28,12 +29,12 @@ CONTROL_PANEL = "cpaneld"
 MEGABYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([KMGT])")
 LAST_SECOND = 253_402_300_800
-"""Where the calendar ends, in epoch seconds."""
+"""The end of the calendar, in epoch seconds."""
 
 
 @all_walled(WHM)
 class WhmClient:
-    """Typed calls; every vendor error comes out as one of `app.errors`."""
+    """Typed calls; every vendor error is raised as one of `app.errors`."""
 
     def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._gate = gate or alone(WHM, settings)
@@ -45,20 +46,20 @@ class WhmClient:
 
     @classmethod
     async def open(cls, settings: Settings, gate: Gate | None = None) -> "WhmClient":
-        """A client; nothing is called yet."""
+        """Create a client; nothing is called yet."""
         return cls(settings, gate)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._forms.close()
 
     async def account(self, username: str) -> HostingAccount | None:
-        """The account of exactly this name, or nothing."""
+        """Read the account with exactly this name; None if there is none."""
         search = {"searchtype": "user", "search": username, "searchmethod": "exact"}
         return _named(username, await self._call("listaccts", search, write=False))
 
     async def summary(self, username: str) -> HostingAccount | None:
-        """The same account with what it uses, or nothing."""
+        """Read the account with its usage; None if there is none."""
         try:
             data = await self._call("accountsummary", {"user": username}, write=False)
         except UpstreamNotFound:
@@ -66,7 +67,7 @@ class WhmClient:
         return _named(username, data)
 
     async def create_account(self, new: NewHostingAccount) -> None:
-        """Create an account of a package. Limits are the package's; the password is generated and never shown."""
+        """Create an account with a package's limits; the password is generated and never shown."""
         params = {
             "username": new.username,
             "domain": new.domain,
@@ -77,7 +78,7 @@ class WhmClient:
         await self._call("createacct", params, write=True)
 
     async def suspend(self, username: str, reason: str) -> None:
-        """Suspend an account: site and mail stop, nothing is lost.
+        """Suspend an account: site and mail stop, nothing is deleted.
 
         Raises:
             UpstreamRejected: `already_suspended`; some versions answer success instead.
@@ -93,7 +94,7 @@ class WhmClient:
         await self._call("unsuspendacct", {"user": username}, write=True)
 
     async def change_package(self, username: str, package: str) -> None:
-        """Give an account another package with all its limits; single limits set by hand are lost.
+        """Move an account to another package with all its limits; individual limits are lost.
 
         Raises:
             UpstreamRejected: `package_missing`.
@@ -101,11 +102,11 @@ class WhmClient:
         await self._call("changepackage", {"user": username, "pkg": package}, write=True)
 
     async def remove_account(self, username: str) -> None:
-        """Remove an account with everything in it. There is no way back."""
+        """Delete an account with everything in it. This cannot be undone."""
         await self._call("removeacct", {"username": username}, write=True)
 
     async def control_panel(self, username: str) -> ControlPanelSession:
-        """A session in the account's control panel, good once. Asked anew it is another one."""
+        """Create a single-use session in the account's control panel. Each call creates a new one."""
         data = await self._call("create_user_session", {"user": username, "service": CONTROL_PANEL}, write=False)
         url = scalar(data.get("url"))
         if not url.startswith("https://"):
@@ -116,7 +117,7 @@ class WhmClient:
         return ControlPanelSession(url, datetime.fromtimestamp(expires, UTC))
 
     async def version(self) -> str:
-        """WHM's version: the cheapest probe of address and token."""
+        """Read WHM's version: the cheapest probe of address and token."""
         return scalar((await self._call("version", {}, write=False)).get("version"))
 
     async def uapi(self, username: str, function: str, params: Mapping[str, str], *, write: bool) -> Any:
@@ -135,7 +136,7 @@ class WhmClient:
     async def _call(
         self, function: str, params: Mapping[str, str], *, write: bool, operation: str = ""
     ) -> dict[str, Any]:
-        """`operation` is what errors are to name, when one function does many things."""
+        """Make one call. Errors name `operation` where one function serves several."""
         form = {**params, "api.version": "1"}
         seconds = self._timeout_seconds if write else self._read_timeout_seconds
         url = self._base + function
@@ -145,10 +146,10 @@ class WhmClient:
 
 
 def _named(username: str, data: Mapping[str, Any]) -> HostingAccount | None:
-    """The row of exactly this user: a search may find more, and another's account is none of ours.
+    """Find the row of exactly this user: a search may return more, and another's account must not be used.
 
     Raises:
-        UpstreamMalformed: there is no list, or its rows do not say whose they are; either may hide the account.
+        UpstreamMalformed: there is no list, or a row lacks its user; either may hide the account.
     """
     rows = data.get("acct")
     if not isinstance(rows, list):
@@ -177,12 +178,12 @@ def _account(username: str, row: Mapping[str, Any]) -> HostingAccount:
 
 
 def _yes(fields: Fields, name: str) -> bool:
-    """WHM says 0 and 1, as numbers or texts, and newer functions true and false."""
+    """Parse a flag: 0 and 1, as numbers or texts, and true and false in newer functions."""
     value = fields.values.get(name)
     return value if isinstance(value, bool) else fields.whole_number(name) == 1
 
 
 def _megabytes(value: Any) -> int | None:
-    """`500M`, `1.5G`; nothing for `unlimited`, `*unknown*` and whatever else is no size."""
+    """Parse `500M`, `1.5G`; None for `unlimited`, `*unknown*` and anything else that is not a size."""
     found = _SIZE.fullmatch(scalar(value).strip())
     return round(float(found.group(1)) * MEGABYTES[found.group(2)]) if found else None

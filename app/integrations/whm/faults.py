@@ -1,4 +1,4 @@
-"""The wall: WHM answers HTTP 200 to everything and tells errors apart by sentence only."""
+"""Error translation: WHM answers HTTP 200 to everything and distinguishes errors by sentence only."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -52,11 +52,11 @@ UAPI_PATTERNS: tuple[Meaning, ...] = (
     (re.compile(r"already (exists|installed|being)|being installed", re.I), UpstreamRejected, ALREADY_EXISTS),
     (re.compile(r"maximum (allotment|number)|quota", re.I), UpstreamRejected, QUOTA_REACHED),
 )
-"""The same for what happens inside one account."""
+"""Reasons of errors inside one account."""
 
 
 def understood(function: str, answer: FormAnswer, write: bool, operation: str = "") -> dict[str, Any]:
-    """The payload of a success, empty for functions that have none. Errors name `operation` when it is another one."""
+    """Return the payload of a success, empty for functions without one. Errors name `operation` if it is given."""
     operation = operation or function
     if answer.status in (401, 403):
         raise UpstreamAuthFailed(WHM, operation, f"HTTP {answer.status}")
@@ -88,7 +88,7 @@ def _is_one(value: Any) -> bool:
 
 
 def uapi_understood(operation: str, data: Mapping[str, Any], write: bool) -> Any:
-    """What a UAPI function answered, out of the envelope of `uapi_cpanel`, which succeeds whatever became of it."""
+    """Return a UAPI function's result from the envelope of `uapi_cpanel`, which always succeeds itself."""
     answer = data.get("uapi")
     if not isinstance(answer, Mapping) or "status" not in answer:
         raise spoiled(WHM, operation, "success without a UAPI status", write=write)
@@ -102,7 +102,10 @@ def uapi_understood(operation: str, data: Mapping[str, Any], write: bool) -> Any
 
 
 def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write: bool) -> UpstreamError:
-    """Refusals from before the function ran have another shape; anything else may hide a finished write."""
+    """Return the error for an answer of another shape.
+
+    It is a refusal from before the function ran; anything else may hide a finished write.
+    """
     older = body.get("cpanelresult")
     message = scalar(older.get("error") if isinstance(older, Mapping) else body.get("statusmsg"))
     if message:

@@ -1,7 +1,7 @@
-"""What stands in a hosting account: databases, mailboxes, its certificate, a WordPress site.
+"""The contents of a hosting account: databases, mailboxes, its certificate, a WordPress site.
 
-By cPanel's UAPI, called through WHM's `uapi_cpanel`, so that no password of an account is ever needed. Names are the
-caller's: whoever asks twice for the same name is refused with `already_exists` and has made nothing twice.
+Through cPanel's UAPI, called through WHM's `uapi_cpanel`, so that no password of an account is ever needed. The caller
+chooses the names: a repeated request for the same name is refused with `already_exists` and creates nothing twice.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,14 @@ from app.integrations.whm.client import WhmClient
 from app.integrations.whm.faults import WHM
 
 INSTALLED = "success"
-"""What WP Toolkit calls a site that is there and answers."""
+"""WP Toolkit's status of a site that is installed and answers."""
 
 
 class WordpressSite(Struct, frozen=True, kw_only=True):
-    """The site of the account's main domain. `status` is the server's own word, of which only two are documented, so it
-    is read loosely; `plugins` are slugs."""
+    """The site of the account's main domain.
+
+    `status` is the server's own word, of which only two are documented, so it is matched loosely; `plugins` are slugs.
+    """
 
     status: str
     message: str = ""
@@ -31,23 +33,23 @@ class WordpressSite(Struct, frozen=True, kw_only=True):
 
     @property
     def installed(self) -> bool:
-        """Whether it is there and answers."""
+        """True if it is installed and answers."""
         return self.status == INSTALLED
 
     @property
     def under_way(self) -> bool:
-        """Whether it is being installed just now."""
+        """True while it is being installed."""
         return "progress" in self.status.lower()
 
     @property
     def failed(self) -> bool:
-        """Whether an installation came to nothing."""
+        """True if its installation failed."""
         return any(word in self.status.lower() for word in ("fail", "error"))
 
 
 @walled(WHM)
 async def database_prefix(whm: WhmClient, username: str) -> str:
-    """What the names of the account's databases and their users must begin with; empty where the server wants none."""
+    """Read the mandatory prefix of database and user names; empty if the server requires none."""
     data = await whm.uapi(username, "Mysql::get_restrictions", {}, write=False)
     if data is not None and not isinstance(data, Mapping):
         raise UpstreamMalformed(WHM, "Mysql::get_restrictions", "no restrictions")
@@ -56,14 +58,14 @@ async def database_prefix(whm: WhmClient, username: str) -> str:
 
 @walled(WHM)
 async def databases(whm: WhmClient, username: str) -> dict[str, frozenset[str]]:
-    """Database → its users, full names both."""
+    """List databases with their users, by full names."""
     rows = await _rows(whm, username, "Mysql::list_databases", "database")
     return {name: _names("database", row.get("users")) for name, row in rows}
 
 
 @walled(WHM)
 async def database_users(whm: WhmClient, username: str) -> frozenset[str]:
-    """Every database user of the account, whether it may use a database or not."""
+    """List all database users of the account, with or without access to a database."""
     return frozenset(name for name, _ in await _rows(whm, username, "Mysql::list_users", "user"))
 
 
@@ -75,20 +77,20 @@ async def create_database(whm: WhmClient, username: str, name: str) -> None:
 
 @walled(WHM)
 async def create_database_user(whm: WhmClient, username: str, name: str, password: str) -> None:
-    """Create a database user that may do nothing yet."""
+    """Create a database user without privileges."""
     await whm.uapi(username, "Mysql::create_user", {"name": name, "password": password}, write=True)
 
 
 @walled(WHM)
 async def grant(whm: WhmClient, username: str, user: str, database: str) -> None:
-    """Let a user do everything with a database; harmless to repeat."""
+    """Grant a user all privileges on a database; safe to repeat."""
     wanted = {"user": user, "database": database, "privileges": "ALL PRIVILEGES"}
     await whm.uapi(username, "Mysql::set_privileges_on_database", wanted, write=True)
 
 
 @walled(WHM)
 async def mailboxes(whm: WhmClient, username: str) -> frozenset[str]:
-    """The account's mailboxes, as whole addresses in lower case."""
+    """List the account's mailboxes, as full addresses in lower case."""
     return frozenset(name.lower() for name, _ in await _rows(whm, username, "Email::list_pops", "email"))
 
 
@@ -96,33 +98,33 @@ async def mailboxes(whm: WhmClient, username: str) -> frozenset[str]:
 async def add_mailbox(
     whm: WhmClient, username: str, name: str, domain: str, password: str, *, quota_megabytes: int
 ) -> None:
-    """Add a mailbox; a quota of 0 is none. Nobody is mailed."""
+    """Add a mailbox; a quota of 0 is unlimited. No mail is sent."""
     wanted = {"email": name, "domain": domain, "password": password, "quota": str(quota_megabytes)}
     await whm.uapi(username, "Email::add_pop", {**wanted, "send_welcome_email": "0"}, write=True)
 
 
 @walled(WHM)
 async def certificate_check_runs(whm: WhmClient, username: str) -> bool:
-    """Whether AutoSSL is at the account's domains just now."""
+    """Return true while AutoSSL is checking the account's domains."""
     return scalar(await whm.uapi(username, "SSL::is_autossl_check_in_progress", {}, write=False)).strip() == "1"
 
 
 @walled(WHM)
 async def check_certificates(whm: WhmClient, username: str) -> None:
-    """Have AutoSSL look at the account's domains, and issue what is missing, in the background; harmless to repeat."""
+    """Start AutoSSL for the account's domains in the background: it issues what is missing. Safe to repeat."""
     await whm.uapi(username, "SSL::start_autossl_check", {}, write=True)
 
 
 @walled(WHM)
 async def certificate_problem(whm: WhmClient, username: str, domain: str) -> str | None:
-    """Why AutoSSL's last check issued no certificate for a domain, in its words; nothing when it had no problem."""
+    """Return AutoSSL's reason why its last check issued no certificate for a domain; None without a problem."""
     rows = await _rows(whm, username, "SSL::get_autossl_problems", "domain")
     return next((scalar(row.get("problem")) or "no reason given" for name, row in rows if name == domain), None)
 
 
 @walled(WHM)
 async def wordpress(whm: WhmClient, username: str) -> WordpressSite:
-    """The WordPress site of the main domain, or how far its installation is."""
+    """Read the WordPress site of the main domain, or the state of its installation."""
     data = await whm.uapi(username, "WordPressSite::retrieve", {}, write=False)
     if not isinstance(data, Mapping) or not isinstance(data.get("install_status"), str):
         raise UpstreamMalformed(WHM, "WordPressSite::retrieve", "no install_status")
@@ -140,13 +142,15 @@ async def wordpress(whm: WhmClient, username: str) -> WordpressSite:
 
 @walled(WHM)
 async def install_wordpress(whm: WhmClient, username: str) -> None:
-    """Have WP Toolkit install the newest WordPress on the main domain, in the background."""
+    """Start the installation of the newest WordPress on the main domain, in the background."""
     await whm.uapi(username, "WordPressSite::create", {}, write=True)
 
 
 async def _rows(whm: WhmClient, username: str, function: str, key: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """A list, every row with the name it is told apart by. These lists say what need not be made any more, so one of
-    which a row's name cannot be read tells nothing."""
+    """Read a list with each row's name.
+
+    These lists decide what need not be created, so a list with an unreadable name is refused as a whole.
+    """
     data = await whm.uapi(username, function, {}, write=False)
     rows = [] if data is None else data
     if not isinstance(rows, list):
@@ -159,7 +163,7 @@ async def _rows(whm: WhmClient, username: str, function: str, key: str) -> list[
 
 
 def _names(object_name: str, value: Any) -> frozenset[str]:
-    """A list of names; one that is none is left out and counted."""
+    """Parse a list of names; an unreadable one is left out and counted."""
     names = value if isinstance(value, list) else [] if value is None else [None]
     for each in names:
         if not scalar(each):

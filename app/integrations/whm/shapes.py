@@ -1,4 +1,4 @@
-"""Hosting accounts as the portal makes and sees them."""
+"""Hosting accounts in the portal's terms."""
 
 from datetime import datetime
 
@@ -6,10 +6,10 @@ from msgspec import Struct
 
 
 class HostingAccount(Struct, frozen=True, kw_only=True):
-    """An account as WHM has it. `created_at` is epoch seconds; a limit that is None is unlimited, a number that WHM
-    does not tell is None too.
+    """A hosting account in WHM.
 
-    `locked`: only root may lift the suspension. `suspend_reason` is empty when the account is not suspended.
+    `created_at` is epoch seconds; a limit of None is unlimited, and a usage of None is unknown. `locked`: only root may
+    lift the suspension. `suspend_reason` is empty unless the account is suspended.
     """
 
     username: str
@@ -25,7 +25,7 @@ class HostingAccount(Struct, frozen=True, kw_only=True):
 
 
 class NewHostingAccount(Struct, frozen=True):
-    """What createacct needs. The username is chosen once, by the caller, and stored before the first call."""
+    """The input of createacct. The caller chooses the username once, and stores it before the first call."""
 
     username: str
     domain: str
@@ -34,7 +34,7 @@ class NewHostingAccount(Struct, frozen=True):
 
 
 class ControlPanelSession(Struct, frozen=True):
-    """A way into an account's control panel: a secret, good once. Never store or log it."""
+    """A link into an account's control panel: a single-use secret. Never store or log it."""
 
     url: str
     expires_at: datetime

@@ -1,7 +1,7 @@
 """One WHMCS action over the wire.
 
-Reads are repeated a little on trouble that may pass at once; writes never, because nothing in WHMCS is idempotent: a
-write that was sent but not answered is `OutcomeUnknown`, and whoever made it must look before repeating.
+Reads are retried a little after failures that may pass; writes never, because nothing in WHMCS is idempotent: a write
+that was sent but not answered is `OutcomeUnknown`, and its caller must check before repeating it.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from app.settings import Settings
 
 READ_ATTEMPTS = 3
 NOT_AT_ONCE = frozenset({TIMED_OUT, NO_SLOT})
-"""An upstream that is slow gets slower by asking again."""
+"""A retry would slow down a slow upstream even more."""
 
 
 @all_walled(WHMCS)
 class Api:
-    """The one endpoint."""
+    """The one endpoint of an installation."""
 
     def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
@@ -37,7 +37,7 @@ class Api:
         self._url = settings.whmcs_url.rstrip("/") + "/includes/api.php"
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._forms.close()
 
     async def call(
@@ -48,12 +48,13 @@ class Api:
         write: bool = False,
         timeout_seconds: float | None = None,
     ) -> dict[str, Any]:
-        """One action, with the timeout of reads or of writes unless another is given. A failed read is repeated only
-        while the breaker is closed, and only as often as the retry budget allows.
+        """Call an action, with the time-out of reads or of writes unless another is given.
+
+        A failed read is repeated only while the breaker is closed, and only as often as the retry budget allows.
 
         Raises:
             UpstreamUnavailable, UpstreamBusy: not done, may be repeated.
-            OutcomeUnknown: a write that was sent and not answered, or whose answer was spoiled.
+            OutcomeUnknown: a write that was sent and not answered, or whose answer cannot be read.
             UpstreamRejected, UpstreamNotFound: refused, with WHMCS's sentence as reason.
             UpstreamAuthFailed, UpstreamMalformed
         """
@@ -88,16 +89,16 @@ class Api:
         return _understood(action, answer, write)
 
     async def rows(self, action: str, params: Mapping[str, object], plural: str, singular: str) -> Rows:
-        """Every row of a list, as `lists.rows_of`."""
+        """Return every row of a list, as `lists.rows_of` does."""
         return await lists.rows_of(self.call, action, params, plural, singular)
 
     async def page(self, action: str, plural: str, singular: str, *, start: int, size: int = PAGE) -> ListPage:
-        """One page of a list."""
+        """Return one page of a list."""
         return await lists.page(self.call, action, {}, plural, singular, start=start, size=size)
 
 
 def required(body: Mapping[str, Any], name: str, action: str) -> str:
-    """Success needs the expected id too; WHMCS is known to answer a bare warning for something it did not do."""
+    """Return the expected id of a success; WHMCS may answer a bare warning for something it did not do."""
     try:
         value = identifier(body.get(name))
     except ValueError:
@@ -116,9 +117,9 @@ def _understood(action: str, answer: FormAnswer, write: bool) -> dict[str, Any]:
         body = found
     if answer.status != 200:
         raise of_other_status(action, answer.status, text(body.get("message")) if body else "")
-    if body is None:  # spoiled by a hook or a PHP notice
+    if body is None:  # corrupted by a hook or a PHP notice
         raise spoiled(WHMCS, action, "the answer is not a JSON object", write=write)
-    # Some payloads have a status of their own; only these two words speak of the outcome.
+    # Some payloads have a status of their own; only these two words state the outcome.
     outcome = next((body[key] for key in ("result", "status") if body.get(key) in ("success", "error")), None)
     if outcome == "success":
         return body

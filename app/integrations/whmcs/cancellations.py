@@ -1,7 +1,7 @@
 """Requests to cancel a service. WHMCS keeps the service active until its daily run acts on the request.
 
-It refuses a second request for one service, lists them for the whole installation only, and no action takes one back.
-Old requests stay in the list for good, so it is read from its newest end, and no further than need be.
+It refuses a second request for one service, lists requests for the whole installation only, and has no action to
+withdraw one. Old requests stay in the list forever, so it is read from its newest end, and no further than necessary.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ StoredRequest = tuple[str, str | None, str | None]
 READ, ADD = "GetCancelledPackages", "AddCancelRequest"
 WHAT = (READ, "packages", "package")
 NEWEST_PAGES = 10
-"""How far back one's own request of a moment ago is looked for."""
+"""How many pages are searched for a request of our own that was just made."""
 
 
 @walled(WHMCS)
 async def request_cancellation(client: WhmcsClient, service_id: str, kind: CancellationKind, reason: str) -> None:
-    """Ask for it.
+    """Request a cancellation.
 
     Raises:
         UpstreamRejected: `cancellation_exists`.
-        OutcomeUnknown: look with `reason_of` before asking again.
+        OutcomeUnknown: check with `reason_of` before repeating it.
     """
     body = await client.call(ADD, {"serviceid": service_id, "type": kind, "reason": reason}, write=True)
     with understood(ADD):
@@ -43,7 +43,7 @@ async def request_cancellation(client: WhmcsClient, service_id: str, kind: Cance
 
 @walled(WHMCS)
 async def reason_of(client: WhmcsClient, service_id: str) -> str | None:
-    """The reason given with the latest request for a service; None when none is among the newest of the list."""
+    """Return the reason of a service's latest request; None if none is among the newest of the list."""
     pages = 0
     async for rows in _newest_first(client):
         of_service = [row for row in rows if _service(row) == service_id]
@@ -57,10 +57,10 @@ async def reason_of(client: WhmcsClient, service_id: str) -> str | None:
 
 @walled(WHMCS)
 async def requests(client: WhmcsClient, known: Set[StoredRequest] = frozenset()) -> RecordList[WhmcsRecord]:
-    """The latest request of every service of the installation that has one.
+    """List the latest request of every service of the installation that has one.
 
-    With what is `known`, the newest end of the list only, back to a page that holds nothing new: then the list is not
-    complete, and says nothing of older requests.
+    With `known` requests, only the newest end of the list is read, back to a page without news: then the list is not
+    complete, and proves nothing about older requests.
     """
     if not known:
         rows = await client.rows(READ, {}, *WHAT[1:])
@@ -78,7 +78,7 @@ async def requests(client: WhmcsClient, known: Set[StoredRequest] = frozenset())
 
 
 async def _newest_first(client: WhmcsClient) -> AsyncIterator[list[Any]]:
-    """The pages from the newest on. WHMCS does not say in which order it lists them, so the first page has to tell."""
+    """Yield the pages from the newest on. WHMCS does not document the order, so the first page decides."""
     action, plural, singular = WHAT
     first = await client.page(action, plural, singular, start=0)
     size, total = len(first.rows), first.total
@@ -99,7 +99,7 @@ async def _newest_first(client: WhmcsClient) -> AsyncIterator[list[Any]]:
 
 
 def _latest(rows: Iterable[Any], *, complete: bool) -> RecordList[WhmcsRecord]:
-    """One a service, the last that was made; the unread ones are known by their service too."""
+    """Keep the last request per service; unreadable ones are identified by their service too."""
     ordered = sorted(rows, key=_number)
     by_service = {_service(row) or f"?{place}": row for place, row in enumerate(ordered)}
     made = Rows(list(by_service.values()), complete)
@@ -109,7 +109,7 @@ def _latest(rows: Iterable[Any], *, complete: bool) -> RecordList[WhmcsRecord]:
 def _known(row: Any) -> StoredRequest | None:
     try:
         record = cancel_request(row)
-    except Exception:  # what cannot be read is not known, and is counted where it is read
+    except Exception:  # unreadable, and counted where it is parsed
         return None
     return record.record_id, record.data["type"], record.data["date"]
 

@@ -1,7 +1,7 @@
-"""What the portal asks of WHMCS, as typed calls; every vendor error comes out as one of `app.errors`.
+"""Typed WHMCS calls; every vendor error is raised as one of `app.errors`.
 
-WHMCS ignores parameters that it does not know and its credential reaches every client, so whatever a filter should have
-kept out is checked again here: a record of somebody else's never passes.
+WHMCS ignores parameters that it does not know, and its credential reaches every client, so whatever a filter should
+have excluded is checked again here: another owner's record never passes.
 """
 
 from collections.abc import Mapping
@@ -37,13 +37,13 @@ __all__ = [
 
 @all_walled(WHMCS)
 class WhmcsClient:
-    """One installation."""
+    """The client of one installation."""
 
     def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
         gate = gate or alone(WHMCS, settings)
         self._api = Api(settings, gate)
-        # Connections of their own: a slow gateway must not hold up everything else that is asked of WHMCS.
+        # Connections of their own: a slow gateway must not delay all other calls to WHMCS.
         self._charges = Api(settings, gate)
         self.call = self._api.call
         self.rows, self.page = self._api.rows, self._api.page
@@ -57,23 +57,23 @@ class WhmcsClient:
 
     @classmethod
     async def open(cls, settings: Settings, gate: Gate | None = None) -> "WhmcsClient":
-        """A client; nothing is called yet."""
+        """Create a client; nothing is called yet."""
         return cls(settings, gate)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._api.close()
         await self._charges.close()
 
     async def client(self, whmcs_client_id: str) -> WhmcsRecord:
-        """A client's profile and billing address."""
+        """Read a client's profile and billing address."""
         found = await self._client({"clientid": whmcs_client_id})
         if found.record_id != whmcs_client_id:
             raise UpstreamMalformed(WHMCS, "GetClientsDetails", "another client than the one asked for")
         return found
 
     async def client_by_email(self, email: str) -> WhmcsRecord | None:
-        """The client with this address."""
+        """Find the client with this address."""
         try:
             found = await self._client({"email": email})
         except UpstreamNotFound:
@@ -81,7 +81,7 @@ class WhmcsClient:
         return found if found.data["email"].casefold() == email.strip().casefold() else None
 
     async def client_id_by_email(self, email: str) -> str | None:
-        """The id of the client with this address."""
+        """Find the id of the client with this address."""
         found = await self.client_by_email(email)
         return found.record_id if found else None
 
@@ -92,10 +92,10 @@ class WhmcsClient:
             return records.client(body, self._settings.whmcs_customer_number_field_id)
 
     async def add_client(self, new: NewClient) -> str:
-        """Create a client with its customer number; returns the id. Not idempotent: look by address first.
+        """Create a client with its customer number; returns the id. Not idempotent: search by address first.
 
         Raises:
-            UpstreamRejected: with vendor code `email_taken` when the address has a client or a user already.
+            UpstreamRejected: with vendor code `email_taken` if the address already has a client or a user.
         """
         fields = {name: getattr(new, name) for name in new.__struct_fields__}
         number, password = fields.pop("customer_number"), fields.pop("password")
@@ -104,7 +104,7 @@ class WhmcsClient:
         return required(await self.call("AddClient", params, write=True), "clientid", "AddClient")
 
     async def update_client(self, whmcs_client_id: str, fields: Mapping[str, str]) -> None:
-        """Change profile or address fields, in WHMCS's names."""
+        """Update profile or address fields, in WHMCS's names."""
         await self.call("UpdateClient", {**fields, "clientid": whmcs_client_id}, write=True)
 
     async def close_client(self, whmcs_client_id: str) -> None:
@@ -112,13 +112,13 @@ class WhmcsClient:
         await self.call("CloseClient", {"clientid": whmcs_client_id}, write=True)
 
     async def invoice(self, invoice_id: str) -> WhmcsRecord:
-        """One invoice in full. Its currency is its client's."""
+        """Read one invoice in full. Its currency is its client's."""
         found = await self._invoice(invoice_id, "")
         owner = await self.client(found.owner_id or "")
         return records.with_currency(found, owner.data["currency_code"])
 
     async def own_invoice(self, invoice_id: str, whmcs_client_id: str, currency: str) -> WhmcsRecord:
-        """One invoice in full, of this client, whose currency is known.
+        """Read one invoice of this client in full; its currency is known.
 
         Raises:
             UpstreamNotFound: it is absent, or another client's.
@@ -129,33 +129,34 @@ class WhmcsClient:
         return found
 
     async def charge(self, invoice_id: str) -> None:
-        """Charge the payment method on file for what is open of an invoice. Never to be repeated blindly.
+        """Charge the payment method on file for the open amount of an invoice. Never repeat this blindly.
 
         Raises:
-            UpstreamRejected: nothing was charged; the vendor code says why as far as WHMCS does: `insufficient_funds`,
-                `card_invalid`, `gateway_error` or `declined`.
-            UpstreamNotFound: the invoice is absent, or not unpaid any more.
+            UpstreamRejected: nothing was charged; the vendor code gives the reason as far as WHMCS does:
+                `insufficient_funds`, `card_invalid`, `gateway_error` or `declined`.
+            UpstreamNotFound: the invoice is absent, or no longer unpaid.
             OutcomeUnknown: it may have been charged, now or in a while.
         """
         seconds = self._settings.whmcs_charge_timeout_seconds
         await self._charges.call("CapturePayment", {"invoiceid": invoice_id}, write=True, timeout_seconds=seconds)
 
     async def set_invoice_gateway(self, invoice_id: str, gateway: str) -> None:
-        """Have an invoice paid through another gateway. Safe to repeat."""
+        """Assign an invoice to another payment gateway. Safe to repeat."""
         await self.call("UpdateInvoice", {"invoiceid": invoice_id, "paymentmethod": gateway}, write=True)
 
     async def services(self, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
-        """All services of a client."""
+        """List all services of a client."""
         action = "GetClientsProducts"
         rows = await self._api.rows(action, {"clientid": whmcs_client_id}, "products", "product")
         found = lists.read(action, rows, records.service, object_name="service")
         return _of(whmcs_client_id, found)
 
     async def service(self, service_id: str) -> WhmcsRecord:
-        """One service.
+        """Read one service.
 
         Raises:
-            UpstreamNotFound: "no service …" when WHMCS has none of this id, which it says by success and an empty list.
+            UpstreamNotFound: "no service …" if WHMCS has none with this id, which it answers with success and an empty
+                list.
         """
         action = "GetClientsProducts"
         body = await self.call(action, {"serviceid": service_id})
@@ -171,7 +172,7 @@ class WhmcsClient:
         raise UpstreamNotFound(WHMCS, action, f"no service {service_id}" if none else f"not service {service_id}")
 
     async def pay_methods(self, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
-        """The payment methods kept for a client."""
+        """List the payment methods of a client."""
         action = "GetPayMethods"
         body = await self.call(action, {"clientid": whmcs_client_id})
         with understood(action):
@@ -181,7 +182,7 @@ class WhmcsClient:
         return lists.read(action, rows, lambda row: records.pay_method(row, whmcs_client_id), object_name="pay_method")
 
     async def set_default_pay_method(self, whmcs_client_id: str, pay_method_id: str) -> None:
-        """Have the client charged by this method from now on. Safe to repeat.
+        """Make this method the client's default for charges. Safe to repeat.
 
         Raises:
             UpstreamNotFound: the client has no such method.
@@ -190,26 +191,29 @@ class WhmcsClient:
         await self.call("UpdatePayMethod", params, write=True)
 
     async def delete_pay_method(self, whmcs_client_id: str, pay_method_id: str) -> None:
-        """Forget a method. Safe to repeat.
+        """Delete a payment method. Safe to repeat.
 
         Raises:
-            UpstreamNotFound: the client has no such method, or no more.
+            UpstreamNotFound: the client has no such method, or no longer.
         """
         params = {"clientid": whmcs_client_id, "paymethodid": pay_method_id}
         await self.call("DeletePayMethod", params, write=True)
 
     async def gateways(self) -> RecordList[WhmcsRecord]:
-        """The payment gateways of the installation."""
+        """List the payment gateways of the installation."""
         action = "GetPaymentMethods"
         rows = lists.all_of(action, await self.call(action), "paymentmethods", "paymentmethod")
         return lists.read(action, rows, records.gateway, object_name="gateway", id_field="module")
 
     async def cancel_service(self, service_id: str) -> None:
-        """Mark a service as cancelled in WHMCS; whatever provides it is not told. Safe to repeat."""
+        """Set a service's status to cancelled in WHMCS; its provider is not called. Safe to repeat."""
         await self.call("UpdateClientProduct", {"serviceid": service_id, "status": "Cancelled"}, write=True)
 
     async def sso_link(self, whmcs_client_id: str, *, destination: str, path: str | None = None) -> str:
-        """A single-use link into WHMCS, good for at most 60 s. Hand it to the customer; never store or log it."""
+        """Create a single-use link into WHMCS, valid for at most 60 s.
+
+        Give it to the customer; never store or log it.
+        """
         action = "CreateSsoToken"
         params = {"client_id": whmcs_client_id, "destination": destination, "sso_redirect_path": path}
         link = text((await self.call(action, params)).get("redirect_url"))

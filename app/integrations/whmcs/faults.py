@@ -1,4 +1,4 @@
-"""The wall: WHMCS tells errors apart by sentence only. One table of patterns, one place to change when they change."""
+"""Error translation: WHMCS distinguishes errors by sentence only, so one table of patterns is the place to change."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ CANCELLATION_EXISTS = "cancellation_exists"
 UPGRADE_UNPAID = "upgrade_unpaid"
 
 PATTERNS: tuple[Meaning, ...] = (
-    # What a gateway says of a charge comes first: its words are its own, and none of them means anything else here.
+    # A gateway's sentences about a charge come first: their words must not match anything below.
     (re.compile(r"payment attempt failed.*(insufficient|not sufficient)", re.I), UpstreamRejected, INSUFFICIENT_FUNDS),
     (
         re.compile(r"payment attempt failed.*(expired|invalid card|card number|incorrect|cvc|cvv)", re.I),
@@ -69,12 +69,15 @@ PATTERNS: tuple[Meaning, ...] = (
 
 
 def of_message(action: str, message: str) -> UpstreamError:
-    """An answered business error."""
+    """Return the error for an answered business error."""
     return of_sentence(WHMCS, action, message, PATTERNS)
 
 
 def of_other_status(action: str, status: int, message: str) -> UpstreamError:
-    """An HTTP status below 500 other than 200. WHMCS uses 403 for credentials, permissions and its address list."""
+    """Return the error for an HTTP status below 500 other than 200.
+
+    WHMCS answers 403 for credentials, permissions and its address list.
+    """
     if status in (401, 403):
         return UpstreamAuthFailed(WHMCS, action, message or f"HTTP {status}")
     return UpstreamMalformed(WHMCS, action, f"HTTP {status}")
@@ -82,7 +85,7 @@ def of_other_status(action: str, status: int, message: str) -> UpstreamError:
 
 @contextmanager
 def understood(action: str) -> Iterator[None]:
-    """Whatever goes wrong while a record is taken apart means that the answer was not as documented."""
+    """Translate any error of parsing a record: the answer was not as documented."""
     try:
         yield
     except PortalError:

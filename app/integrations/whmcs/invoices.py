@@ -1,4 +1,4 @@
-"""Invoices in WHMCS: the list knows the currency, and only each invoice alone its lines and payments."""
+"""Invoices in WHMCS: only the list has the currency, and only the single invoice its lines and payments."""
 
 import asyncio
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class InvoiceClient:
         self._api = api
 
     async def of(self, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
-        """All invoices of a client, in full. One that is deleted meanwhile is left out."""
+        """List all invoices of a client, in full. One that is deleted meanwhile is left out."""
         action = "GetInvoices"
         rows = await self._api.rows(action, {"userid": whmcs_client_id, "orderby": "id"}, "invoices", "invoice")
         listed = lists.read(action, rows, _invoice_row, object_name="invoice")
@@ -47,7 +47,7 @@ class InvoiceClient:
         return RecordList(found, unread=unread, complete=listed.complete)
 
     async def _detail(self, row: "_InvoiceRow", whmcs_client_id: str) -> WhmcsRecord | str | None:
-        """The invoice; its id when it cannot be read; nothing when it is not there, or another client's."""
+        """Read an invoice; its id if it cannot be read; None if it is absent or another client's."""
         try:
             found = await self.one(row.invoice_id, row.currency)
         except UpstreamNotFound:
@@ -59,7 +59,7 @@ class InvoiceClient:
         return found if found.owner_id == whmcs_client_id else None
 
     async def one(self, invoice_id: str, currency: str) -> WhmcsRecord:
-        """One invoice in full, whose currency is known or left open."""
+        """Read one invoice in full; its currency is given or left open."""
         action = "GetInvoice"
         body = await self._api.call(action, {"invoiceid": invoice_id})
         with understood(action):
@@ -70,7 +70,7 @@ class InvoiceClient:
 
 
 class _InvoiceRow(Struct, frozen=True):
-    """What the list says of an invoice."""
+    """An invoice as the list shows it."""
 
     invoice_id: str
     owner_id: str

@@ -1,4 +1,4 @@
-"""Where single sign-on links lead inside WHMCS's client area, in the vendor's words."""
+"""Destinations of single sign-on links in WHMCS's client area, in the vendor's terms."""
 
 from collections.abc import Iterable
 
@@ -12,8 +12,9 @@ LIFETIME_SECONDS = 60
 
 
 def several_path(invoice_ids: Iterable[str]) -> str:
-    """Where several invoices are paid at once; the installation must have *Enable Mass Payment* on.
+    """Compose the path that pays several invoices at once; the installation must have *Enable Mass Payment* on.
 
-    Unverified on a real install: the page is documented, choosing by address is not; `all=true` is the alternative.
+    Unverified on a real installation: the page is documented, selecting invoices by address is not; `all=true` is the
+    alternative.
     """
     return "clientarea.php?action=masspay&" + "&".join(f"invoiceids%5B%5D={each}" for each in invoice_ids)

@@ -1,7 +1,7 @@
-"""Lists of any length, and what is known of a list that could not be read as a whole.
+"""Lists of any length, and what is known about a list that could not be read completely.
 
-Pages are counted by what they hold, because an install may give fewer rows than were asked for. Rows move when one is
-added or deleted while later pages are read; totals and ids give that away, and the list is read again.
+Pages are advanced by the rows they contain, because an installation may return fewer than requested. Rows move when one
+is added or deleted while later pages are read; totals and ids reveal that, and the list is read again.
 """
 
 import asyncio
@@ -29,14 +29,17 @@ log = structlog.get_logger()
 
 
 class Call(Protocol):
-    """One action over the wire."""
+    """A call of one action."""
 
     async def __call__(self, action: str, params: Mapping[str, object] | None = None) -> dict[str, Any]: ...
 
 
 class RecordList(list[T]):
-    """The records of a list. `unread` names those that are there and could not be read; a list that is not `complete`
-    proves nothing about what it does not name."""
+    """The records of a list.
+
+    `unread` names records that exist and could not be read. A list that is not `complete` proves nothing about records
+    that are not in it.
+    """
 
     def __init__(self, records: Iterable[T] = (), *, unread: Iterable[str] = (), complete: bool = True) -> None:
         super().__init__(records)
@@ -45,26 +48,26 @@ class RecordList(list[T]):
 
 
 class Rows(Struct, frozen=True):
-    """Raw rows, each id once; those that are no objects, or have no id, are among them."""
+    """Raw rows, each id once, including rows that are not objects or lack an id."""
 
     rows: list[Any]
     complete: bool
 
 
 class ListPage(Struct, frozen=True):
-    """One page as it came. `total` is how many rows there are in all, where the install says so."""
+    """One page as received. `total` is the number of rows in all pages, if the installation states it."""
 
     rows: list[Any]
     total: int | None
     said: bool
-    """Whether the list was there at all: a success without it says nothing about what is in it."""
+    """True if the list was present at all: a success without it proves nothing about its content."""
 
 
 def page_of(body: Mapping[str, Any], plural: str, singular: str) -> ListPage:
-    """The page in an answer.
+    """Parse the page of an answer.
 
     Raises:
-        ValueError: there is something else in the place of the list.
+        ValueError: something else is in place of the list.
     """
     return ListPage(
         collection(body.get(plural), singular), parse.whole_number(body.get("totalresults")), plural in body
@@ -72,7 +75,7 @@ def page_of(body: Mapping[str, Any], plural: str, singular: str) -> ListPage:
 
 
 def all_of(action: str, body: Mapping[str, Any], plural: str, singular: str) -> Rows:
-    """A list that WHMCS gives in one page."""
+    """Parse a list that WHMCS returns in one page."""
     with understood(action):
         page = page_of(body, plural, singular)
     short = page.total is not None and page.total > len(page.rows)
@@ -82,14 +85,14 @@ def all_of(action: str, body: Mapping[str, Any], plural: str, singular: str) -> 
 async def page(
     call: Call, action: str, params: Mapping[str, object], plural: str, singular: str, *, start: int, size: int = PAGE
 ) -> ListPage:
-    """One page."""
+    """Read one page."""
     body = await call(action, {**params, "limitstart": start, "limitnum": size})
     with understood(action):
         return page_of(body, plural, singular)
 
 
 async def rows_of(call: Call, action: str, params: Mapping[str, object], plural: str, singular: str) -> Rows:
-    """Every row.
+    """Read every row.
 
     Raises:
         UpstreamUnavailable: it took longer than `LIST_SECONDS`.
@@ -108,7 +111,7 @@ async def _settled(call: Call, action: str, params: Mapping[str, object], plural
     found = Rows([], False)
     for _ in range(READINGS):
         found = await _reading(call, action, params, plural, singular)
-        if found.complete or found.rows == before:  # two alike are still, but do not come to the total
+        if found.complete or found.rows == before:  # two equal readings are stable, though they miss the total
             break
         before = found.rows
     if not found.complete:
@@ -118,7 +121,7 @@ async def _settled(call: Call, action: str, params: Mapping[str, object], plural
 
 
 async def _reading(call: Call, action: str, params: Mapping[str, object], plural: str, singular: str) -> Rows:
-    """Once through all pages; complete when each row came once and they come to the total."""
+    """Read all pages once; complete if each row came once and their number equals the total."""
     named: dict[str, Any] = {}
     nameless: list[Any] = []
     totals: set[int | None] = set()
@@ -136,13 +139,13 @@ async def _reading(call: Call, action: str, params: Mapping[str, object], plural
             raise UpstreamMalformed(WHMCS, action, f"more than {MOST_ROWS} rows")
     count = len(named) + len(nameless)
     still = len(totals) == 1 and totals <= {None, count}
-    # An install that ignores where to start gives the same short page again: then that is all there is.
+    # An installation that ignores the start returns the same short page again: then that is the whole list.
     whole = not again or (totals == {None} and count < PAGE)
     return Rows([*named.values(), *nameless], said and still and whole)
 
 
 def _add(named: dict[str, Any], nameless: list[Any], rows: Iterable[Any]) -> int:
-    """How many of the rows were new."""
+    """Add the rows; returns how many were new."""
     before = len(named) + len(nameless)
     for row in rows:
         if row_id := _id(row, "id"):
@@ -155,10 +158,10 @@ def _add(named: dict[str, Any], nameless: list[Any], rows: Iterable[Any]) -> int
 def read(
     action: str, rows: Rows, make: Callable[[ListRow], T], *, object_name: str, id_field: str = "id"
 ) -> RecordList[T]:
-    """The records of these rows. A row that cannot be read is left out and counted, and spoils no other.
+    """Convert these rows to records. A row that cannot be read is left out and counted; it does not fail the others.
 
     Raises:
-        UpstreamMalformed: there are rows and not one can be read.
+        UpstreamMalformed: there are rows and none can be read.
     """
     records: list[T] = []
     unread: set[str] = set()

@@ -1,4 +1,4 @@
-"""Orders in WHMCS: looked for, placed, accepted, cancelled."""
+"""Orders in WHMCS: find, place, accept, cancel."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from app.integrations.whmcs.shapes import NewServiceOrder, WhmcsOrder
 from app.integrations.whmcs.wire import as_list, csv, identifier, known_id, text
 
 MARKER = "sfOrderId="
-"""Order notes hold this and the Salesforce order id: how fulfilment finds what an unanswered AddOrder did."""
+"""Order notes hold this and the Salesforce order id: fulfilment finds the effect of an unanswered AddOrder by it."""
 
 
 @all_walled(WHMCS)
@@ -22,10 +22,10 @@ class OrderClient:
         self._api = api
 
     async def find(self, whmcs_client_id: str, salesforce_order_id: str) -> WhmcsOrder | None:
-        """The client's order whose notes name this Salesforce order.
+        """Find the client's order whose notes name this Salesforce order.
 
         Raises:
-            UpstreamMalformed: it is none of those that could be read, and there may be others.
+            UpstreamMalformed: it is not among the readable orders, and there may be others.
         """
         action = "GetOrders"
         rows = await self._api.rows(action, {"userid": whmcs_client_id}, "orders", "order")
@@ -37,13 +37,15 @@ class OrderClient:
                 if marker in text(notes) and known_id(row.get("userid")) == whmcs_client_id:
                     return _order(row)
                 sure = sure and (notes is None or isinstance(notes, str))
-        if not sure:  # an order placed twice is worse than one that waits
+        if not sure:  # a duplicate order is worse than a delayed one
             raise UpstreamMalformed(WHMCS, action, "an order that cannot be read may be the one looked for")
         return None
 
     async def add(self, order: NewServiceOrder) -> WhmcsOrder:
-        """Place an order; without invoice or mail unless it is to be paid first. Not idempotent: look by `find`
-        first and after a doubt."""
+        """Place an order, without invoice or mail unless it is to be paid first.
+
+        Not idempotent: check with `find` first and after an unknown outcome.
+        """
         action = "AddOrder"
         params: dict[str, object] = {
             "clientid": order.whmcs_client_id,
@@ -64,11 +66,12 @@ class OrderClient:
         return WhmcsOrder(required(body, "orderid", action), services, _invoice_id(body), "Pending")
 
     async def accept(self, order_id: str) -> None:
-        """Accept a pending order. The portal provisions SIMs and hosting itself: no module set-up and no mail, said
-        outright, because left out they follow the product's own configuration.
+        """Accept a pending order without module set-up and mail: the portal provisions SIMs and hosting itself.
+
+        Both are sent explicitly, because by default they follow the product's configuration.
 
         Raises:
-            UpstreamRejected: with vendor code `not_pending` when it is accepted already, cancelled, or absent.
+            UpstreamRejected: with vendor code `not_pending` if it is already accepted, cancelled, or absent.
         """
         await self._api.call("AcceptOrder", {"orderid": order_id, "autosetup": "0", "sendemail": "0"}, write=True)
 
@@ -76,7 +79,7 @@ class OrderClient:
         """Cancel a pending order with its services and its unpaid invoice.
 
         Raises:
-            UpstreamRejected: with vendor code `not_pending` when it is accepted, cancelled already, or absent.
+            UpstreamRejected: with vendor code `not_pending` if it is accepted, already cancelled, or absent.
         """
         await self._api.call("CancelOrder", {"orderid": order_id, "noemail": True}, write=True)
 
@@ -88,6 +91,6 @@ def _order(row: Mapping[str, Any]) -> WhmcsOrder:
 
 
 def _invoice_id(body: Mapping[str, Any]) -> str | None:
-    """An order without invoice says 0, "" or nothing."""
+    """Parse the invoice id; an order without invoice has 0, "" or none."""
     found = identifier(body.get("invoiceid"))
     return found if found not in ("", "0") else None

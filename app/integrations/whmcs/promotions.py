@@ -1,4 +1,4 @@
-"""Promotion codes. WHMCS has no action that validates one; it drops what does not apply without a word."""
+"""Promotion codes. WHMCS has no action that validates one; it silently drops a code that does not apply."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -19,8 +19,11 @@ PERCENTAGE, FIXED = "Percentage", "Fixed Amount"
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
-    """What a code gives: `value` percent or money off. `product_ids` empty is every product; `max_uses` 0 is no limit;
-    the days are inclusive, in the installation's time zone."""
+    """A discount: `value` percent or money off.
+
+    Empty `product_ids` means every product; `max_uses` 0 means no limit; the dates are inclusive, in the installation's
+    time zone.
+    """
 
     code: str
     kind: str
@@ -35,10 +38,10 @@ class Promotion(Struct, frozen=True, kw_only=True):
 
 @walled(WHMCS)
 async def promotion(client: WhmcsClient, code: str) -> Promotion | None:
-    """The promotion of this code; upper and lower case do not matter.
+    """Find the promotion with this code, ignoring case.
 
     Raises:
-        UpstreamMalformed: it is there, and what it gives or for how long cannot be read.
+        UpstreamMalformed: it exists, and its value or period cannot be read.
     """
     action = "GetPromotions"
     rows = lists.all_of(action, await client.call(action, {"code": code}), "promotions", "promotion")
@@ -50,7 +53,7 @@ async def promotion(client: WhmcsClient, code: str) -> Promotion | None:
 
 
 def _promotion(row: Mapping[str, Any]) -> Promotion:
-    """What a discount is, and when it ends, must not be guessed."""
+    """Parse a promotion strictly: neither the discount nor its end may be guessed."""
     fields = Fields(WHMCS, "promotion", text(row.get("id")), row)
     value = fields.money("value")
     if value is None or not text(row.get("code")):

@@ -1,9 +1,9 @@
-"""WHMCS records as the mirror keeps them: known keys only, ids and money as plain strings, dates as ISO has them.
+"""WHMCS records as the mirror stores them: known keys only, ids and money as plain strings, dates in ISO format.
 
-A value that cannot be read is None and counted; only a record whose id or owner cannot be read is none. Amounts of an
-invoice that are there and cannot be read say so (`UNREADABLE`): None would add up as nothing.
+A value that cannot be read is None and counted; only a record whose id or owner cannot be read is rejected. Unreadable
+amounts of an invoice are marked (`UNREADABLE`): None would add up as zero.
 
-Only what is named here is taken in, so service passwords, gateway tokens and notes never reach a table.
+Only the fields named here are stored, so service passwords, gateway tokens and notes never reach a table.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from app.events import Change, Origin
+from app.events import Change, Origin, milliseconds
 from app.intake.fields import Fields
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.wire import (
@@ -61,7 +61,7 @@ PAY_METHOD = ("type", "description", "gateway_name", "card_type", "card_last_fou
 
 
 class WhmcsRecord(Struct, frozen=True):
-    """One normalised WHMCS record."""
+    """A normalised WHMCS record."""
 
     object: str
     record_id: str
@@ -71,26 +71,23 @@ class WhmcsRecord(Struct, frozen=True):
 
 
 def change(record: WhmcsRecord, *, origin: Origin, read_at: datetime) -> Change:
-    """The whole record as of the instant the read began, because WHMCS has no usable modification stamp."""
-    version = int(read_at.timestamp() * 1000)
-    return Change(
-        source="whmcs",
-        object=record.object,
-        record_id=record.record_id,
-        kind="full",
-        event_id=f"{origin}:{record.object}:{record.record_id}:{version}",
-        version=version,
+    """Convert a whole record, as of the instant the read began: WHMCS has no usable modification time."""
+    return Change.whole(
+        "whmcs",
+        record.object,
+        record.record_id,
+        record.data,
+        event_id=f"{origin}:{record.object}:{record.record_id}:{milliseconds(read_at)}",
         occurred_at=read_at,
         origin=origin,
         owner_id=record.owner_id,
         parent_id=record.parent_id,
         read_at=read_at,
-        data=record.data,
     )
 
 
 def client(body: Mapping[str, Any], customer_number_field_id: int) -> WhmcsRecord:
-    """GetClientsDetails. The record is nested under `client`; old installs also spread it over the root."""
+    """Parse GetClientsDetails. The record is nested under `client`; old installations also spread it over the root."""
     nested = body.get("client")
     raw = nested if isinstance(nested, Mapping) and nested else body
     client_id = known_id(raw.get("id") or raw.get("userid") or raw.get("client_id"))
@@ -114,7 +111,7 @@ def _is_collection(value: Any) -> bool:
 
 
 def invoice(detail: Mapping[str, Any], currency: str) -> WhmcsRecord:
-    """GetInvoice, which knows items and payments but no currency; the currency is the client's."""
+    """Parse GetInvoice, which has items and payments but no currency; the currency is the client's."""
     invoice_id, owner = known_id(detail.get("invoiceid") or detail.get("id")), known_id(detail.get("userid"))
     fields = Fields(WHMCS, "invoice", invoice_id, detail)
     data: dict[str, Any] = {"id": invoice_id, "userid": owner, **picked(fields, INVOICE)}
@@ -131,7 +128,7 @@ def invoice(detail: Mapping[str, Any], currency: str) -> WhmcsRecord:
 
 
 def with_currency(record: WhmcsRecord, currency: str) -> WhmcsRecord:
-    """An invoice whose currency became known later."""
+    """Set the currency of an invoice that became known later."""
     return structs.replace(record, data={**record.data, "currencycode": currency})
 
 
@@ -150,7 +147,7 @@ def _members(value: Any, singular: str) -> list[Any] | None:
 
 
 def _transaction(invoice_id: str, each: Any) -> dict[str, Any]:
-    """Money that came or went is a fact of the invoice: one that cannot be read leaves unknown what was paid."""
+    """Parse a payment or refund: an unreadable one makes the paid amount unknown."""
     if not isinstance(each, Mapping):
         each = dict.fromkeys(("amountin", "amountout"), UNREADABLE)
     fields = Fields(WHMCS, "transaction", invoice_id, each)
@@ -161,7 +158,7 @@ def _transaction(invoice_id: str, each: Any) -> dict[str, Any]:
 
 
 def service(row: Mapping[str, Any]) -> WhmcsRecord:
-    """One row of GetClientsProducts."""
+    """Parse one row of GetClientsProducts."""
     service_id, owner = known_id(row.get("id")), known_id(row.get("clientid"))
     fields = Fields(WHMCS, "service", service_id, row)
     data: dict[str, Any] = {"id": service_id, "clientid": owner, **picked(fields, SERVICE)}
@@ -172,7 +169,7 @@ def service(row: Mapping[str, Any]) -> WhmcsRecord:
 
 
 def addon(row: Mapping[str, Any]) -> WhmcsRecord:
-    """One row of GetClientsAddons: hangs on its service."""
+    """Parse one row of GetClientsAddons, which belongs to its service."""
     addon_id, owner = known_id(row.get("id")), known_id(row.get("userid"))
     fields = Fields(WHMCS, "addon", addon_id, row)
     data: dict[str, Any] = {"id": addon_id, **picked(fields, ("name", "billingcycle", "status"))}
@@ -182,25 +179,28 @@ def addon(row: Mapping[str, Any]) -> WhmcsRecord:
 
 
 def cancel_request(row: Mapping[str, Any]) -> WhmcsRecord:
-    """One row of GetCancelledPackages. A service has one at a time and the record bears the service's id, because who
-    makes a request is not told its own. The customer's reason is left behind."""
+    """Parse one row of GetCancelledPackages, without the customer's reason.
+
+    A service has one at a time, and the record bears the service's id, because AddCancelRequest does not return the
+    request's own.
+    """
     service_id = known_id(row.get("relid"))
     fields = Fields(WHMCS, "cancel_request", service_id, row)
     return cancellation(service_id, picked(fields, ("type",))["type"], dated(fields, "date"))
 
 
 def cancellation(service_id: str, kind: str, at: str | None) -> WhmcsRecord:
-    """A request to cancel a service: `type` in WHMCS's words, `date` in its server's local time."""
+    """Build a cancellation request: `type` in WHMCS's terms, `date` in its server's local time."""
     return WhmcsRecord("cancel_request", service_id, None, {"type": kind, "date": at}, service_id)
 
 
 def upgrade(service_id: str, whmcs_client_id: str, data: Mapping[str, str | None]) -> WhmcsRecord:
-    """A change of product that the portal asked for. WHMCS lists them nowhere, so what it answered is all there is."""
+    """Build a change of product that the portal requested. WHMCS never lists them, so its answer is all there is."""
     return WhmcsRecord("upgrade", service_id, whmcs_client_id, dict(data), service_id)
 
 
 def pay_method(row: Mapping[str, Any], whmcs_client_id: str) -> WhmcsRecord:
-    """One row of GetPayMethods: type, brand, last four, expiry. The gateway's token is left behind."""
+    """Parse one row of GetPayMethods: type, brand, last four digits, expiry. The gateway's token is dropped."""
     method_id = known_id(row.get("id"))
     fields = Fields(WHMCS, "pay_method", method_id, row)
     data = {"id": method_id, "clientid": whmcs_client_id, **picked(fields, PAY_METHOD)}
@@ -208,7 +208,7 @@ def pay_method(row: Mapping[str, Any], whmcs_client_id: str) -> WhmcsRecord:
 
 
 def gateway(row: Mapping[str, Any]) -> WhmcsRecord:
-    """One row of GetPaymentMethods."""
+    """Parse one row of GetPaymentMethods."""
     module = text(row.get("module")).strip()
     if not module:
         raise ValueError("a gateway without a name")

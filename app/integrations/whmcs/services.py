@@ -1,4 +1,4 @@
-"""Services beyond their plain record: add-ons, the login name of what provides them, a status set by hand."""
+"""Further service data: add-ons, the login name at the provider, a status set by hand."""
 
 from app.integrations.wall import walled
 from app.integrations.whmcs import lists
@@ -13,7 +13,7 @@ ACTIVE, SUSPENDED, TERMINATED, CANCELLED = "Active", "Suspended", "Terminated", 
 
 @walled(WHMCS)
 async def addons(client: WhmcsClient, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
-    """The add-ons of all services of a client."""
+    """List the add-ons of all services of a client."""
     action = "GetClientsAddons"
     body = await client.call(action, {"clientid": whmcs_client_id})
     found = lists.read(action, lists.all_of(action, body, "addons", "addon"), addon, object_name="addon")
@@ -23,7 +23,7 @@ async def addons(client: WhmcsClient, whmcs_client_id: str) -> RecordList[WhmcsR
 
 @walled(WHMCS)
 async def login_name(client: WhmcsClient, service_id: str) -> str:
-    """The user name that WHMCS's own module set up a service under, empty when the portal did. Kept nowhere."""
+    """Read the user name under which WHMCS's own module set up a service; empty if the portal did. Never stored."""
     action = "GetClientsProducts"
     body = await client.call(action, {"serviceid": service_id})
     with understood(action):
@@ -33,7 +33,7 @@ async def login_name(client: WhmcsClient, service_id: str) -> str:
 
 @walled(WHMCS)
 async def set_status(client: WhmcsClient, service_id: str, status: str, reason: str = "") -> None:
-    """Note what state a service is in; whatever provides it is not told. Safe to repeat."""
+    """Record a service's status; its provider is not called. Safe to repeat."""
     params: dict[str, object] = {"serviceid": service_id, "status": status, "suspendreason": reason or None}
     if not reason:
         params["unset"] = ["suspendreason"]
@@ -42,5 +42,5 @@ async def set_status(client: WhmcsClient, service_id: str, status: str, reason: 
 
 @walled(WHMCS)
 async def set_domain(client: WhmcsClient, service_id: str, domain: str) -> None:
-    """Note what a service is known by: its domain, or a SIM's phone number. Safe to repeat."""
+    """Record what identifies a service: its domain, or a SIM's phone number. Safe to repeat."""
     await client.call("UpdateClientProduct", {"serviceid": service_id, "domain": domain}, write=True)

@@ -1,4 +1,4 @@
-"""What the portal asks WHMCS to make, and the orders it gets back."""
+"""New clients and orders for WHMCS, and the orders it returns."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class NewClient(Struct, frozen=True, kw_only=True):
-    """What AddClient needs. The portal's password is not WHMCS's: a random one is set there."""
+    """The input of AddClient. WHMCS gets a random password, not the portal's."""
 
     email: str
     password: str
@@ -24,8 +24,10 @@ class NewClient(Struct, frozen=True, kw_only=True):
 
 
 class OrderLine(Struct, frozen=True, kw_only=True):
-    """One product of an order; `billing_cycle` in WHMCS's request words: monthly, onetime, annually. `price` in the
-    client's currency stands in for WHMCS's own."""
+    """A product of an order; `billing_cycle` in WHMCS's request terms: monthly, onetime, annually.
+
+    `price`, in the client's currency, replaces WHMCS's own.
+    """
 
     pid: str
     billing_cycle: str
@@ -35,7 +37,7 @@ class OrderLine(Struct, frozen=True, kw_only=True):
 
 
 class NewServiceOrder(Struct, frozen=True, kw_only=True):
-    """What AddOrder needs. No invoice and no mail, unless it is `invoiced`: to be paid before it is provided (C30)."""
+    """The input of AddOrder. There is no invoice and no mail, unless it is `invoiced`: paid before provisioning."""
 
     whmcs_client_id: str
     salesforce_order_id: str
@@ -46,7 +48,7 @@ class NewServiceOrder(Struct, frozen=True, kw_only=True):
 
 
 class WhmcsOrder(Struct, frozen=True):
-    """An order as WHMCS has it; `service_ids` in the order of its lines."""
+    """An order in WHMCS; `service_ids` are in the order of its lines."""
 
     order_id: str
     service_ids: tuple[str, ...]

@@ -1,8 +1,8 @@
-"""UpgradeProduct: what another product would cost for the rest of the cycle, and the change itself.
+"""UpgradeProduct: the price of another product for the rest of the cycle, and the change itself.
 
-WHMCS calculates, nobody else. Its price is written for people (`¥1,234 JPY`, `$-8.67 USD`). The change takes effect
-when its invoice is paid, or at once when nothing is due. It is not idempotent, but a second one is refused while the
-invoice of the first is unpaid.
+Only WHMCS calculates the price, and formats it for people (`¥1,234 JPY`, `$-8.67 USD`). The change takes effect when
+its invoice is paid, or at once when nothing is due. It is not idempotent, but a second one is refused while the invoice
+of the first is unpaid.
 """
 
 import re
@@ -24,7 +24,7 @@ _SIGNS = ("-", "\u2212")
 
 
 class Upgrade(Struct, frozen=True, kw_only=True):
-    """The wish: a service, another product, billed in the same words and by the same gateway as now."""
+    """A requested change: a service and its new product, with the present billing cycle and gateway."""
 
     service_id: str
     product_id: str
@@ -33,7 +33,7 @@ class Upgrade(Struct, frozen=True, kw_only=True):
 
 
 class UpgradeQuote(Struct, frozen=True, kw_only=True):
-    """What is due today, in the client's currency and before tax; below zero it is given back as credit.
+    """The amount due today, in the client's currency and before tax; a negative amount becomes credit.
 
     `in_progress`: an earlier change waits for its payment.
     """
@@ -47,7 +47,7 @@ class UpgradeQuote(Struct, frozen=True, kw_only=True):
 
 
 class Upgraded(Struct, frozen=True, kw_only=True):
-    """The change as WHMCS took it; without an invoice nothing was due and it is done."""
+    """The accepted change; without an invoice nothing was due and it is done."""
 
     order_id: str
     invoice_id: str | None
@@ -55,7 +55,7 @@ class Upgraded(Struct, frozen=True, kw_only=True):
 
 @walled(WHMCS)
 async def quote(client: WhmcsClient, wish: Upgrade) -> UpgradeQuote:
-    """What it would cost; nothing is changed.
+    """Calculate the price; nothing is changed.
 
     Raises:
         UpstreamRejected: no such product, or not for this service.
@@ -78,7 +78,7 @@ async def upgrade(client: WhmcsClient, wish: Upgrade) -> Upgraded:
 
     Raises:
         UpstreamRejected: `upgrade_unpaid`, the invoice of an earlier change is still open.
-        OutcomeUnknown: look with `quote` (`in_progress`, or the product is the new one) before asking again.
+        OutcomeUnknown: check with `quote` (`in_progress`, or the product is the new one) before repeating it.
     """
     body = await client.call(ACTION, _params(wish), write=True)
     order_id, invoice_id = required(body, "orderid", ACTION), identifier(body.get("invoiceid"))
@@ -96,10 +96,10 @@ def _params(wish: Upgrade) -> dict[str, Any]:
 
 
 def _amount(shown: str) -> Decimal:
-    """The number in a displayed price. Whatever stands before the last two digits of a fraction groups thousands.
+    """Parse a displayed price. Any separator before the two digits of a fraction groups thousands.
 
     Raises:
-        ValueError: there is none.
+        ValueError: it contains no number.
     """
     found = _NUMBER.search(re.sub(r"[ \u00a0\u202f]", "", shown))
     if found is None:

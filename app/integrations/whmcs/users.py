@@ -1,8 +1,7 @@
-"""WHMCS's users: who logs in, which is not who is billed. A user owns any number of clients, and may be let into others
-that somebody else owns.
+"""WHMCS's users: log-ins, as opposed to clients, who are billed.
 
-Whose client it is, is proven by a user's id alone. The address of a client proves nothing: anybody may register a login
-with it.
+A user owns any number of clients, and may have access to others' clients. Only a user's id proves ownership of a
+client. A client's address proves nothing: anybody may register a log-in with it.
 """
 
 import asyncio
@@ -21,17 +20,19 @@ from app.integrations.whmcs.records import WhmcsRecord
 from app.integrations.whmcs.wire import as_list, collection, identifier, known_id, yes_or_no
 
 MOST_CLIENTS = 50
-"""Clients of one user that are looked at; whoever owns more needs a person to help."""
+"""Limit of clients examined per user; owners of more need manual help."""
 
 MOST_PAGES = 10
-"""Pages of users that are looked at: few have an address that begins with a whole other one. An install that ignores
-what to search for would list everybody."""
+"""Limit of pages of users examined: few addresses begin with a complete other one.
+
+An installation that ignores the search would list all users.
+"""
 
 log = structlog.get_logger()
 
 
 class Login(Struct, frozen=True):
-    """A user whose password was right. `second_factor`: WHMCS asks this user for more than the password."""
+    """A user whose password was correct. `second_factor`: WHMCS requires more than the password of this user."""
 
     user_id: str
     second_factor: bool
@@ -39,38 +40,38 @@ class Login(Struct, frozen=True):
 
 @all_walled(WHMCS)
 class Users:
-    """The logins of one installation."""
+    """The log-ins of one installation."""
 
     def __init__(self, api: Api, customer_number_field_id: int) -> None:
         self._api = api
         self._customer_number_field_id = customer_number_field_id
 
     async def validate_login(self, email: str, password: str) -> Login | None:
-        """The user with this address and password. A second factor cannot be proven this way, so it is only told.
+        """Check an address and password; returns the user. A second factor cannot be verified here, only reported.
 
-        Asked once: repeating a wrong password counts towards a ban.
+        Called once: repeating a wrong password counts towards a ban.
 
         Raises:
-            UpstreamUnavailable: no answer, or one that names no user.
+            UpstreamUnavailable: no answer, or one without a user.
         """
         action = "ValidateLogin"
         try:
             body = await self._api.call(action, {"email": email, "password2": password}, write=True)
         except UpstreamRejected:
             return None
-        except OutcomeUnknown as error:  # it changes nothing that matters, so there is nothing to look up
+        except OutcomeUnknown as error:  # it changes nothing, so there is nothing to check
             raise UpstreamUnavailable(WHMCS, error.operation, error.reason) from error
         try:
             return Login(known_id(body.get("userid")), _asks_second_factor(body))
-        except ValueError as error:  # a proof of nobody in particular
+        except ValueError as error:  # it proves no particular user
             raise UpstreamUnavailable(WHMCS, action, "success without userid") from error
 
     async def clients_owned_by(self, user_id: str, email: str) -> list[WhmcsRecord]:
-        """The clients that this user owns, by id; `email` is the user's own.
+        """List the clients that this user owns, by id; `email` is the user's own.
 
-        Each is read, and counts only where `GetUsers` or the client itself names this very user as its owner, and
-        neither says otherwise. Where the API role does not allow `GetUsers` (it is there since 8.1), only the client
-        with the user's address can be found.
+        Each is read, and counts only if `GetUsers` or the client itself names this user as its owner, and neither
+        contradicts it. If the API role does not allow `GetUsers` (available since 8.1), only the client with the user's
+        address is found.
         """
         claims = await self._claims(user_id, email)
         if claims is None:
@@ -82,9 +83,9 @@ class Users:
         return [each for each in found if each is not None]
 
     async def _claims(self, user_id: str, email: str) -> dict[str, bool | None] | None:
-        """Client id → whether `GetUsers` says that the user owns it; None when it says nothing of this user's clients.
+        """Map client ids to the ownership that `GetUsers` states; None if it does not list this user's clients.
 
-        The search compares beginnings, so what it finds first may be somebody else.
+        The search matches prefixes, so its first result may be another user.
         """
         action = "GetUsers"
         start = 0
@@ -104,7 +105,7 @@ class Users:
         return None
 
     async def _with_address(self, email: str) -> dict[str, bool | None]:
-        """The client with this address, of which nothing is known yet."""
+        """Find the client with this address, of unknown ownership."""
         action = "GetClientsDetails"
         try:
             body = await self._api.call(action, {"email": email})
@@ -114,7 +115,7 @@ class Users:
             return {records.client(body, self._customer_number_field_id).record_id: None}
 
     async def _owned(self, user_id: str, client_id: str, claimed: bool | None) -> WhmcsRecord | None:
-        """A client, if this user owns it."""
+        """Read a client, if this user owns it."""
         action = "GetClientsDetails"
         if claimed is False:
             return None
@@ -131,7 +132,10 @@ class Users:
 
 
 def _asks_second_factor(body: Mapping[str, Any]) -> bool:
-    """Unless WHMCS clearly says no. It gives a session of its own, `passwordhash`, only to a login that is complete."""
+    """Return false only if WHMCS clearly says no.
+
+    It returns its own session, `passwordhash`, only for a complete log-in.
+    """
     opened = body.get("passwordhash")
     named = {str(name).replace("_", "").lower(): value for name, value in body.items()}
     said = named.get("twofactorenabled")
@@ -144,14 +148,14 @@ def _claims_of(clients: Any) -> dict[str, bool | None] | None:
 
 
 def _claim(row: Any) -> tuple[str, bool | None]:
-    """One of a user's clients, which some installs name by its id alone."""
+    """Parse one of a user's clients, which some installations name by its id alone."""
     if not isinstance(row, Mapping):
         return known_id(row), None
     return known_id(row.get("id")), yes_or_no(row.get("isOwner", row.get("is_owner")))
 
 
 def _said(body: Mapping[str, Any], user_id: str) -> list[bool | None]:
-    """What a client says of this user: in its list of users, and as the id of its owner."""
+    """Return what a client states about this user: in its list of users, and as its owner's id."""
     nested = body.get("client")
     client = nested if isinstance(nested, Mapping) and nested else body
     listed = as_list(client.get("users"), "user")

@@ -1,4 +1,4 @@
-"""Webhooks that the company's WHMCS hook file sends: ids that may have changed."""
+"""Webhooks of the company's WHMCS hook file: ids that may have changed."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from app.integrations.signed_webhook import instant
 from app.integrations.whmcs.wire import identifier
 
 RECORD_OF = {"invoice": "invoice", "service": "service", "client": "client"}
-"""Webhook object → the mirrored object of the same id. Pay methods are known by their client only."""
+"""Webhook object → the mirrored object with the same id. Pay methods are identified by their client only."""
 OBJECTS = frozenset({*RECORD_OF, "pay_method", "order"})
 EARLY = frozenset(
     {
@@ -21,11 +21,11 @@ EARLY = frozenset(
         *("PreInvoiceAutomaticCancellation", "PreDeleteClient", "PreServiceEdit"),
     }
 )
-"""Hooks that WHMCS runs before it stores the change: what is read at once may still be the old state."""
+"""Hooks that WHMCS runs before it stores the change: an immediate read may still return the old state."""
 
 
 LONGEST_ID = 20
-"""Characters; WHMCS counts in 32 bits."""
+"""Maximum length; WHMCS counts in 32 bits."""
 RecordName = Annotated[str, Meta(max_length=100)]
 
 
@@ -38,18 +38,18 @@ class WhmcsNotice(Struct, frozen=True):
     client_id: str | None
     occurred_at: Annotated[datetime, Meta(tz=True)]
     merged_into: str | None = None
-    """Of AfterClientMerge: the client that `id` became."""
+    """For AfterClientMerge: the client that `id` was merged into."""
 
 
 class WebhookHints(Struct, frozen=True):
-    """What must be read again, and whether it must be read once more later, because the hook runs early."""
+    """Refetch hints. If the hook runs `early`, the records must be read once more later."""
 
     changes: list[Change]
     early: bool
 
 
 def decode(webhook_id: str, body: bytes) -> WebhookHints:
-    """What a webhook means. Objects that are not mirrored yield no changes.
+    """Convert a webhook to refetch hints. Objects that are not mirrored yield none.
 
     Raises:
         InvalidRequest: `webhook_malformed`.
@@ -63,7 +63,7 @@ def decode(webhook_id: str, body: bytes) -> WebhookHints:
 
 
 def _notice(body: dict[str, Any]) -> WhmcsNotice:
-    """The notice with ids as records have them. What is not mirrored may have ids of any kind."""
+    """Parse the notice with normalised ids. Objects that are not mirrored may have ids of any kind."""
     notice = msgspec.convert(body, WhmcsNotice)
     if notice.object not in OBJECTS:
         return notice
@@ -82,23 +82,25 @@ def _id(value: str | None) -> str:
 def _change(webhook_id: str, place: int, notice: WhmcsNotice, named: tuple[str, str]) -> Change:
     object_name, record_id = named
     version, occurred_at = instant(notice.occurred_at)
-    return Change(
-        source="whmcs",
-        object=object_name,
-        record_id=record_id,
-        kind="hint",
+    return Change.hint(
+        "whmcs",
+        object_name,
+        record_id,
+        {"into": notice.merged_into} if object_name == "merge" else {},
         event_id=f"webhook:{webhook_id}:{object_name}" if place else f"webhook:{webhook_id}",
         version=version,
         occurred_at=occurred_at,
         origin="webhook",
-        data={"into": notice.merged_into} if object_name == "merge" else {},
         owner_id=notice.client_id or None,
     )
 
 
 def _records(notice: WhmcsNotice) -> list[tuple[str, str]]:
-    """What to read again. An order makes or changes services that only the client's list knows; add-ons come with it,
-    and requests to cancel with the installation's."""
+    """List the records to re-read.
+
+    An order creates or changes services that only the client's list has; add-ons come with it, and cancellation
+    requests with the installation's list.
+    """
     if notice.object == "client" and notice.id and notice.merged_into:
         return [("client", notice.id), ("merge", notice.id)]
     if "Addon" in notice.event and notice.client_id:

@@ -1,4 +1,4 @@
-"""WHMCS's dialect, one way and the other: PHP-style forms out, tolerant normalisation in."""
+"""WHMCS's dialect: PHP-style forms out, tolerant normalisation in."""
 
 import base64
 import re
@@ -17,11 +17,12 @@ _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.I)
 LAST_CODE_POINT = 0x10FFFF
 MOST_DIGITS = 18
 UNREADABLE = "unreadable"
-"""In the place of an amount: no parser makes a number of it."""
+"""In place of an amount: no parser reads it as a number."""
 
 
 def form(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """PHP `http_build_query`: lists as `pid[0]`, maps as `prefs[general]`, true as 1; false and None are left out."""
+    """Encode as PHP's `http_build_query`: lists as `pid[0]`, maps as `prefs[general]`, true as 1; false and None are
+    left out."""
     fields: dict[str, str] = {}
     for name, value in params.items():
         key = f"{prefix}[{name}]" if prefix else name
@@ -37,8 +38,10 @@ def form(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def serialized(values: Mapping[int, str] | Mapping[str, str]) -> str:
-    """A map as WHMCS wants custom fields: base64 over PHP's serialisation, whose lengths count bytes, and in whose
-    arrays a key that is written as a whole number is one."""
+    """Encode a map as WHMCS expects custom fields: base64 over PHP's serialisation.
+
+    Its lengths count bytes, and an integer-like array key is an integer.
+    """
     members = {_php_key(key): _php_string(str(value)) for key, value in values.items()}
     body = b"".join(key + value for key, value in members.items())
     return base64.b64encode(b"a:%d:{%b}" % (len(members), body)).decode()
@@ -56,11 +59,13 @@ def _php_string(plain: str) -> bytes:
 
 
 def collection(value: Any, singular: str) -> list[Any]:
-    """The items of a collection, however WHMCS wrapped it: `{"invoice": [...]}`, `""`, `{}`, a bare object, or numbered
-    keys. Items may be anything; empty ones are none.
+    """Return the items of a collection, however WHMCS wrapped it.
+
+    It may be `{"invoice": [...]}`, `""`, `{}`, a bare object, or an object with numeric keys. Items may be anything;
+    empty ones are dropped.
 
     Raises:
-        ValueError: it is no collection at all.
+        ValueError: it is not a collection.
     """
     if isinstance(value, Mapping) and singular in value:
         value = value[singular]
@@ -76,10 +81,10 @@ def collection(value: Any, singular: str) -> list[Any]:
 
 
 def as_list(value: Any, singular: str) -> list[dict[str, Any]]:
-    """The same, objects only.
+    """Return the items that are objects, as `collection` does.
 
     Raises:
-        ValueError: it is no collection at all.
+        ValueError: it is not a collection.
     """
     return [dict(item) for item in collection(value, singular) if isinstance(item, Mapping)]
 
@@ -90,8 +95,11 @@ def _numbered(key: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """A scalar as text; "" for whatever is none. WHMCS stores what was typed into its forms as PHP's `htmlspecialchars`
-    leaves it, so the entities of that are decoded, once, and no others: `&copy=2` is part of an address."""
+    """Convert a scalar to text; "" for any other value.
+
+    WHMCS stores form input as PHP's `htmlspecialchars` leaves it, so its entities are decoded, once, and no others:
+    `&copy=2` is part of an address.
+    """
     plain = scalar(value)
     return _ENTITY.sub(_character, plain) if "&" in plain else plain
 
@@ -104,7 +112,7 @@ def _character(found: "re.Match[str]") -> str:
 
 
 def identifier(value: Any) -> str:
-    """An id or a count, which may come as number or string, with blanks and as `7.0`; "" for none.
+    """Parse an id or a count, which may be a number or a string, with blanks and as `7.0`; "" for none.
 
     Raises:
         ValueError: it is neither.
@@ -118,10 +126,10 @@ def identifier(value: Any) -> str:
 
 
 def known_id(value: Any) -> str:
-    """The id of what must have one.
+    """Parse a mandatory id.
 
     Raises:
-        ValueError: it has none, or it cannot be read.
+        ValueError: it is missing, or cannot be read.
     """
     found = identifier(value)
     if found in ("", "0"):
@@ -130,7 +138,7 @@ def known_id(value: Any) -> str:
 
 
 def other_id(fields: Fields, name: str) -> str:
-    """The id of something else, "" for none; one that cannot be read is none, and counted."""
+    """Parse an optional id, "" for none; an unreadable one is dropped and counted."""
     return fields.read(name, _other_id) or ""
 
 
@@ -142,12 +150,12 @@ def _other_id(value: Any) -> str | None:
 
 
 def is_true(value: Any) -> bool:
-    """A yes, in any of the ways WHMCS says it."""
+    """Return true for any spelling of yes that WHMCS uses."""
     return text(value).strip().lower() in ("1", "1.0", "true", "on", "yes")
 
 
 def yes_or_no(value: Any) -> bool | None:
-    """A yes or a no, in any of the ways WHMCS says them; None for what is absent, and for what is neither."""
+    """Parse any spelling of yes or no that WHMCS uses; None if it is absent, or neither."""
     if is_true(value):
         return True
     if value is None or not isinstance(value, str | int | float):
@@ -156,14 +164,14 @@ def yes_or_no(value: Any) -> bool | None:
 
 
 def csv(value: str) -> tuple[str, ...]:
-    """A comma-separated list, possibly empty."""
+    """Split a comma-separated list, possibly empty."""
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def moment(value: Any) -> str | None:
-    """A date or datetime of WHMCS's clock as `YYYY-MM-DD[ HH:MM:SS]`, however it was written; zero dates are nothing.
+    """Normalise a date or datetime of WHMCS's clock to `YYYY-MM-DD[ HH:MM:SS]`; a zero date is None.
 
-    One that bears an offset, which WHMCS never gives, keeps it.
+    One with an offset, which WHMCS never returns, keeps it.
     """
     day = parse.day(value)
     if day is None:
@@ -176,24 +184,24 @@ def moment(value: Any) -> str | None:
 
 
 def amount(fields: Fields, name: str) -> str | None:
-    """An amount as a plain decimal string."""
+    """Parse an amount to a plain decimal string."""
     found = fields.money(name)
     return None if found is None else f"{found:f}"
 
 
 def told(fields: Fields, name: str) -> str | None:
-    """The same where an absent amount is nothing: one that is there and cannot be read is `UNREADABLE`."""
+    """Parse an amount as `amount` does, but return `UNREADABLE` for one that is present and cannot be read."""
     found = amount(fields, name)
     return UNREADABLE if found is None and not fields.says_nothing(name) else found
 
 
 def dated(fields: Fields, name: str) -> str | None:
-    """A date or datetime."""
+    """Parse a date or datetime."""
     return fields.read(name, moment)
 
 
 def picked(fields: Fields, names: Iterable[str]) -> dict[str, str]:
-    """Some scalars as text, under their own names; everything not named stays outside."""
+    """Pick scalars as text, under their own names; all other fields are dropped."""
     return {name: fields.read(name, _text) or "" for name in names}
 
 

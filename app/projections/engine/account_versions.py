@@ -1,17 +1,18 @@
-"""The version of each account: raised by every commit that changes what it sees, and the lock that orders them.
+"""Account versions: raised by every commit that changes what the account sees, and the lock that orders such commits.
 
 Writes: read_model.account_versions.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
 from uuid import UUID
 
+from app.db import Db
 
-async def hold(connection: Any, accounts: Collection[UUID], raised: Collection[UUID] = ()) -> Mapping[UUID, int]:
-    """Keep everybody else from projecting these accounts until the transaction ends; returns their versions.
 
-    Those in `raised` get the next version. Rows are taken in one order by everybody, so that nobody waits in a circle.
+async def hold(connection: Db, accounts: Collection[UUID], raised: Collection[UUID] = ()) -> Mapping[UUID, int]:
+    """Lock these accounts against other projections until the transaction ends; return their versions.
+
+    Those in `raised` get the next version. Rows are always locked in one order, so that transactions cannot deadlock.
     """
     ordered = sorted(accounts)
     found = await connection.fetch(

@@ -1,13 +1,13 @@
-"""Generations of a slice: which exist, which serves, and the steps from one to the next.
+"""Generations of a read model: which exist, which serves, and the transitions between them.
 
     filling ──► ready ──► serving ──► retired ──► dropped
                              ▲───────────┘ rollback
 
-All that exist are fed by every commit, so that the serving one can change at any moment, in either direction. A
-generation is fed by the projector of its own version. A process that meets a generation newer than its code stops
-feeding altogether (`ReleaseMismatch`), because what it left out could never be told from what is right.
+Every commit feeds all that exist, so that the serving one can change at any time, in either direction. A generation is
+fed by the projector of its own version. A process that finds a generation newer than its code stops feeding altogether
+(`ReleaseMismatch`), because rows it left out could not be distinguished from correct ones.
 
-Reads and writes: read_model.generations; makes and drops generations.*; replaces the views read_model.*.
+Reads and writes: read_model.generations; creates and drops generations.*; replaces the views read_model.*.
 """
 
 import asyncio
@@ -20,11 +20,12 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
+from app.db import Db, rows
 from app.errors import Conflict, ReleaseMismatch
 from app.projections.projector import Projector
 
 LOCK_KEY = "generations"
-"""Held shared by every commit that feeds, exclusively for the instant in which a generation begins or ends."""
+"""Held shared by every commit that feeds, exclusively while a generation begins or ends."""
 SWAP_ATTEMPTS = 60
 
 log = structlog.get_logger()
@@ -48,27 +49,27 @@ class Generation(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True):
-    """Where the rows of a projector go."""
+    """A generation to feed, and the projector that feeds it."""
 
     projector: Projector
     generation: int
     serving: bool
 
 
-async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]:
-    """What to feed. The caller holds `LOCK_KEY`, shared, so that the list stays true until it commits.
+async def live(connection: Db, projectors: Sequence[Projector]) -> list[Target]:
+    """List the generations to feed. The caller holds `LOCK_KEY`, shared, so that the list is valid until it commits.
 
-    A generation whose projector is no longer part of the release is fed by the present one while it serves, and left
-    alone once retired.
+    A generation whose projector is no longer part of the release is fed by the present one while it serves, and no
+    longer fed once retired.
 
     Raises:
         ReleaseMismatch: a newer release has begun a generation that this one cannot feed, or none serves yet.
     """
-    rows = await connection.fetch("SELECT slice, generation, projector_version, state FROM read_model.generations")
+    found = await connection.fetch("SELECT slice, generation, projector_version, state FROM read_model.generations")
     by_version = {(projector.name, projector.version): projector for projector in projectors}
     newest = {projector.name: projector for projector in sorted(projectors, key=lambda each: each.version)}
     targets = []
-    for row in rows:
+    for row in found:
         if row["slice"] not in newest:
             continue
         if row["projector_version"] > newest[row["slice"]].version:
@@ -82,23 +83,25 @@ async def live(connection: Any, projectors: Sequence[Projector]) -> list[Target]
     return targets
 
 
-async def existing(connection: Any, name: str | None = None) -> list[Generation]:
-    """Every generation, or those of one slice, oldest first."""
-    rows = await connection.fetch(
-        "SELECT * FROM read_model.generations WHERE $1::text IS NULL OR slice = $1 ORDER BY slice, generation", name
+async def existing(connection: Db, name: str | None = None) -> list[Generation]:
+    """List every generation, or those of one read model, oldest first."""
+    return await rows(
+        connection,
+        Generation,
+        "SELECT * FROM read_model.generations WHERE $1::text IS NULL OR slice = $1 ORDER BY slice, generation",
+        name,
     )
-    return [Generation(**dict(row)) for row in rows]
 
 
-async def serving(connection: Any, name: str) -> Generation:
-    """The generation that answers."""
+async def serving(connection: Db, name: str) -> Generation:
+    """Return the generation that answers queries."""
     return next(each for each in await existing(connection, name) if each.state == "serving")
 
 
 async def begin(pool: asyncpg.Pool, projector: Projector) -> Generation:
-    """A new empty generation, fed by every commit from this moment on."""
+    """Create an empty generation, which every commit from now on feeds."""
     async with pool.acquire() as connection, connection.transaction():
-        await _alone(connection)
+        await _lock_exclusively(connection)
         known = await existing(connection, projector.name)
         current = next(each for each in known if each.state == "serving")
         number = known[-1].generation + 1
@@ -106,21 +109,23 @@ async def begin(pool: asyncpg.Pool, projector: Projector) -> Generation:
         await connection.execute(
             f"CREATE TABLE {table.relation(number)} (LIKE {table.relation(current.generation)} INCLUDING ALL)"
         )
-        row = await connection.fetchrow(
+        (begun,) = await rows(
+            connection,
+            Generation,
             "INSERT INTO read_model.generations (slice, generation, projector_version, state) "
             "VALUES ($1, $2, $3, 'filling') RETURNING *",
             projector.name,
             number,
             projector.version,
         )
-    return Generation(**dict(row))
+    return begun
 
 
 async def serve(pool: asyncpg.Pool, projector: Projector, generation: int) -> float:
-    """Let a generation answer from now on; returns for how many seconds readers had to wait at most.
+    """Make a generation answer queries; return the seconds that readers waited at most.
 
-    The view is replaced in one transaction. Readers are never made to queue behind a long query of an analyst: the lock
-    is given up after a moment and asked for again.
+    The view is replaced in one transaction. Readers never queue behind an analyst's long query: the attempt to lock the
+    view is short, and repeated.
 
     Raises:
         Conflict: a long query kept the view busy the whole time.
@@ -136,7 +141,7 @@ async def serve(pool: asyncpg.Pool, projector: Projector, generation: int) -> fl
     raise Conflict(f"A long query holds read_model.{projector.name}. End it and swap again.", code="view_busy")
 
 
-async def _swap(connection: Any, projector: Projector, generation: int) -> None:
+async def _swap(connection: Db, projector: Projector, generation: int) -> None:
     await connection.execute("SET LOCAL lock_timeout = '300ms'")
     table = projector.table
     await connection.execute(
@@ -162,8 +167,8 @@ async def _swap(connection: Any, projector: Projector, generation: int) -> None:
     )
 
 
-async def mark(connection: Any, generation: Generation, **columns: Any) -> None:
-    """Note progress or an outcome in the generation's row; `columns` are column names and values."""
+async def mark(connection: Db, generation: Generation, **columns: Any) -> None:
+    """Save progress or an outcome in the generation's row; `columns` are column names and values."""
     sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 3))
     await connection.execute(
         f"UPDATE read_model.generations SET {sets} WHERE slice = $1 AND generation = $2",
@@ -174,7 +179,7 @@ async def mark(connection: Any, generation: Generation, **columns: Any) -> None:
 
 
 async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> None:
-    """End a generation that does not serve.
+    """Drop a generation that does not serve.
 
     Raises:
         Conflict: it serves, or a long query holds its table.
@@ -182,7 +187,7 @@ async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> Non
     try:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '3s'")
-            await _alone(connection)
+            await _lock_exclusively(connection)
             gone = await connection.fetchval(
                 "DELETE FROM read_model.generations WHERE slice = $1 AND generation = $2 AND state <> 'serving' "
                 "RETURNING generation",
@@ -201,6 +206,6 @@ async def drop(pool: asyncpg.Pool, projector: Projector, generation: int) -> Non
         raise Conflict("The generation is being read. Try again in a moment.", code="view_busy") from error
 
 
-async def _alone(connection: Any) -> None:
-    """Wait for every commit that feeds, and hold back new ones, until this transaction ends."""
+async def _lock_exclusively(connection: Db) -> None:
+    """Exclude every commit that feeds, until this transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", LOCK_KEY)

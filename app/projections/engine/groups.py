@@ -1,6 +1,6 @@
-"""From changed records to groups: which groups they touch, and whose those are.
+"""From changed records to groups: the groups they affect, and the accounts of those.
 
-A record whose account is not linked yet touches nothing and waits in the mirror; the link, itself a record, touches
+A record whose account is not linked yet affects nothing and stays in the mirror; the link, itself a record, affects
 every group of its owners.
 
 Reads: mirror.records, portal.id_mappings.
@@ -8,9 +8,9 @@ Reads: mirror.records, portal.id_mappings.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
+from app.db import Db
 from app.events import Record
 from app.projections.engine.generations import LOCK_KEY
 from app.projections.engine.referrers import roots_referring
@@ -26,15 +26,15 @@ GroupPlan = Mapping[GroupKey, tuple[str, UUID]]
 
 
 class Moved(Exception):
-    """A group went to another account in the instant before that was held."""
+    """A group moved to another account before the account was locked."""
 
 
 OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
-"""Upstream → the column of portal.id_mappings that names its owner."""
+"""Upstream → column of portal.id_mappings with its owner id."""
 
 
-async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) -> Accounts:
-    """Upstream owner id → portal account, for those that are linked."""
+async def accounts_of(connection: Db, source: str, owner_ids: Iterable[str]) -> Accounts:
+    """Map upstream owner ids to portal accounts; unlinked owners are left out."""
     column = OWNER_COLUMN[source]
     rows = await connection.fetch(
         f"SELECT {column} AS owner_id, account_id FROM portal.id_mappings WHERE {column} = ANY($1::text[])",
@@ -43,13 +43,13 @@ async def accounts_of(connection: Any, source: str, owner_ids: Iterable[str]) ->
     return {row["owner_id"]: row["account_id"] for row in rows}
 
 
-async def lock(connection: Any, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
-    """Take turns with every other transaction that touches one of these groups or owners, until this one commits.
+async def lock(connection: Db, projectors: Sequence[Projector], records: Sequence[Record]) -> None:
+    """Serialise with every other transaction that affects one of these groups or owners, until this one commits.
 
-    All locks are taken at once and in one order for everybody, before anything is read: whoever comes second sees what
-    the first one committed, be it a parent, a child, a record referred to, or the link of an account. Those who refer
-    to a record share its lock, so that two orders of one product need not wait for each other; all share the lock that
-    a generation needs to begin or end.
+    All locks are taken at once and in one order, before anything is read: the second transaction sees what the first
+    committed, be it a parent, a child, a referenced record, or the link of an account. Records that refer to another
+    one share its lock, so that two orders of one product do not wait for each other. All share the lock under which a
+    generation begins or ends.
     """
     keys: dict[str, bool] = {LOCK_KEY: True}
     for record in records:
@@ -65,7 +65,7 @@ async def lock(connection: Any, projectors: Sequence[Projector], records: Sequen
 
 
 def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tuple[str, bool]]:
-    """(key, shared) of everything a record belongs to or refers to."""
+    """Yield (key, shared) for everything a record belongs to or refers to."""
     if record.owner_id:
         yield f"{record.source}:{record.owner_id}", False
     if (record.source, record.object) == ("portal", "account"):
@@ -90,9 +90,9 @@ def _referred(lookup: Lookup, name: object) -> str:
 
 
 async def touched(
-    connection: Any, projector: Projector, changed: Sequence[Record], *, referred_to: bool = True
+    connection: Db, projector: Projector, changed: Sequence[Record], *, referred_to: bool = True
 ) -> set[GroupKey]:
-    """The groups of a projector that these records are part of or are, unless that does not matter, referred to by."""
+    """Return the groups that contain these records and, with `referred_to`, those that refer to them."""
     mine = [record for record in changed if record.source == projector.source]
     linked = [record for record in changed if record.object == "account" and record.source == "portal"]
     if projector.scope == "global":
@@ -110,11 +110,11 @@ async def touched(
 
 
 def root_id(root: str, record: Record) -> str:
-    """The record under which a root or one of its children is grouped."""
+    """Return the id of the root that a root or child is grouped under."""
     return record.record_id if record.object == root else record.parent_id or ""
 
 
-async def _roots_of_owners(connection: Any, projector: Projector, owners: set[str]) -> set[str]:
+async def _roots_of_owners(connection: Db, projector: Projector, owners: set[str]) -> set[str]:
     if not owners:
         return set()
     rows = await connection.fetch(
@@ -127,15 +127,15 @@ async def _roots_of_owners(connection: Any, projector: Projector, owners: set[st
 
 
 class Owners:
-    """Whose the roots are, and whose accounts the owners: each asked once, for as long as the caller holds them."""
+    """A cache of the owners of roots and the accounts of owners, valid while the caller holds their locks."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Db) -> None:
         self._connection = connection
         self._of_roots: dict[tuple[str, str], dict[str, str | None]] = defaultdict(dict)
         self._accounts: dict[str, dict[str, UUID | None]] = defaultdict(dict)
 
     async def plan(self, projector: Projector, keys: Iterable[GroupKey]) -> GroupPlan:
-        """Whose these groups are; those of nobody who is linked are left out."""
+        """Map groups to owner and account; groups without a linked account are left out."""
         if projector.scope == "global":
             return GLOBAL_OWNER
         owners = await self._owners(projector, list(keys))
@@ -143,7 +143,7 @@ class Owners:
         return {key: (owner, account) for key, owner in owners.items() if (account := accounts[owner])}
 
     async def _owners(self, projector: Projector, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
-        """The upstream owner of each group; a root that is not mirrored yet has none and is left out."""
+        """Map groups to upstream owners; a root that is not mirrored yet is left out."""
         if projector.scope != "record":
             return {key: key[0] for key in keys}
         known = self._of_roots[projector.source, projector.root]
@@ -166,8 +166,8 @@ class Owners:
         return known
 
 
-async def plan(connection: Any, projector: Projector, keys: Iterable[GroupKey]) -> GroupPlan:
-    """Whose these groups are at this moment; those of nobody who is linked are left out."""
+async def plan(connection: Db, projector: Projector, keys: Iterable[GroupKey]) -> GroupPlan:
+    """Map groups to owner and account as of now; groups without a linked account are left out."""
     return await Owners(connection).plan(projector, keys)
 
 

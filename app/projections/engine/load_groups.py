@@ -1,18 +1,18 @@
-"""What belongs to groups: their records and those they refer to, read once for all slices made of the same records.
+"""Load groups: their records and those they refer to, read once for all read models made of the same records.
 
 Reads: mirror.records.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from app.db import Db
 from app.events import Record
 from app.projections.engine.groups import GroupPlan, root_id
 from app.projections.projector import Group, Lookup, Object, Projector
 
 WantedGroups = tuple[Projector, GroupPlan]
-"""The groups of one slice."""
+"""The groups of one read model."""
 
 _RECORDS = """
 SELECT source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at, verified_at
@@ -20,29 +20,29 @@ FROM mirror.records WHERE NOT deleted
 """
 _OF_OBJECTS = f"{_RECORDS} AND source = $1 AND object = ANY($2::text[])"
 _BY_ID = f"{_OF_OBJECTS} AND record_id = ANY($3::text[])"
-# `source || ''` is in no index: a plan made while the table was small cannot choose to read an object's every record.
+# `source || ''` is in no index, so a plan made while the table was small cannot scan all records of an object.
 _BY_OWNER = f"{_RECORDS} AND source || '' = $1 AND object = ANY($2::text[]) AND owner_id = ANY($3::text[])"
 _BY_PARENT = f"{_RECORDS} AND source || '' = $1 AND object = ANY($4::text[]) AND parent_id = ANY($3::text[])"
 _IN_ORDER = "ORDER BY object, record_id"
 
 
-async def load(connection: Any, wanted: Sequence[WantedGroups]) -> list[list[Group]]:
-    """The groups of each slice with all their records. The caller keeps them from changing."""
+async def load(connection: Db, wanted: Sequence[WantedGroups]) -> list[list[Group]]:
+    """Load the groups of each read model with all their records. The caller holds their locks."""
     loaded: list[list[Group]] = [[] for _ in wanted]
-    kin: dict[tuple[str, str], list[int]] = defaultdict(list)
+    same_root: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, (projector, plan) in enumerate(wanted):
         if projector.scope == "record":
-            kin[projector.source, projector.root].append(number)
+            same_root[projector.source, projector.root].append(number)
         else:
             loaded[number] = await _by_owner(connection, projector, plan)
-    for numbers in kin.values():
+    for numbers in same_root.values():
         family = [wanted[number] for number in numbers]
         for number, found in zip(numbers, await _by_root(connection, family), strict=True):
             loaded[number] = found
     return loaded
 
 
-async def _by_owner(connection: Any, projector: Projector, plan: GroupPlan) -> list[Group]:
+async def _by_owner(connection: Db, projector: Projector, plan: GroupPlan) -> list[Group]:
     objects, owners = list(projector.reads), [owner for owner, _ in plan.values()]
     if projector.scope == "global":
         rows = await connection.fetch(f"{_OF_OBJECTS} {_IN_ORDER}", projector.source, objects)
@@ -56,8 +56,8 @@ async def _by_owner(connection: Any, projector: Projector, plan: GroupPlan) -> l
     ]
 
 
-async def _by_root(connection: Any, family: Sequence[WantedGroups]) -> list[list[Group]]:
-    """Slices of one root: the records of all of them at once. Each is shown only what it says it reads."""
+async def _by_root(connection: Db, family: Sequence[WantedGroups]) -> list[list[Group]]:
+    """Load the groups of read models with the same root at once. Each gets only the objects it declares to read."""
     source, root = family[0][0].source, family[0][0].root
     rows = await connection.fetch(
         f"{_BY_ID} UNION ALL {_BY_PARENT} {_IN_ORDER}",
@@ -96,9 +96,9 @@ def _groups(
 
 
 async def _context(
-    connection: Any, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
+    connection: Db, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
 ) -> dict[Object, Record]:
-    """What the records refer to by id, and what else of their owners the rows draw on."""
+    """Load the records referred to by id, and the owner's records that rows depend on."""
     source = family[0][0].source
     lookups = [lookup for projector, _ in family for lookup in projector.lookups if not lookup.key]
     ids = {name for lookup in lookups for name in _names(lookup, by_root)}
@@ -113,15 +113,15 @@ async def _context(
 
 
 async def _named(
-    connection: Any, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
+    connection: Db, family: Sequence[WantedGroups], by_root: Mapping[str, Sequence[Record]]
 ) -> dict[Object, list[Record]]:
-    """What the records refer to in another upstream, by the number that it bears there."""
+    """Load the records of another upstream that are referred to by their number there."""
     found: dict[Object, list[Record]] = defaultdict(list)
     lookups = {lookup for projector, _ in family for lookup in projector.lookups if lookup.key}
     for lookup in sorted(lookups, key=lambda each: (each.target, each.referrer)):
         if not (names := _names(lookup, by_root)):
             continue
-        # As the index has it: a number may be kept as 301, 301.0 or 0301.
+        # The expression of the index: a number may be stored as 301, 301.0 or 0301.
         number = f"btrim(ltrim(split_part(data ->> '{lookup.key}', '.', 1), ' 0'))"
         where = f"AND object = '{lookup.target}' AND {number} = ANY($2::text[])"
         for row in await connection.fetch(
@@ -133,7 +133,7 @@ async def _named(
 
 
 def _names(lookup: Lookup, by_root: Mapping[str, Sequence[Record]]) -> set[str]:
-    """What the records of the lookup's kind refer to."""
+    """Return the names that records of the lookup's kind refer to."""
     named = {
         record.data.get(lookup.field)
         for records in by_root.values()

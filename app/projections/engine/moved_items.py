@@ -1,15 +1,15 @@
-"""Items that left their account: because their record changed owner, or because the account is another owner's now.
+"""Items that moved to another account, because their record changed owner or the account its upstream owner.
 
-A group is found by its record, and its rows are written where its owner's account is. Where they were before only the
-record as it was, or the rows themselves, can tell; without this a merged customer's rows would stay with the old one.
+A group is found by its record, and its rows are written to its owner's account. Its former account is known only from
+the former record or from the rows themselves. Without this, rows of a merged customer would stay with the old account.
 
 Reads: portal.id_mappings, mirror.records. Writes: generations.*, read_model.documents.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
+from app.db import Db
 from app.events import Record
 from app.projections.engine import groups
 from app.projections.projector import Projector
@@ -18,8 +18,8 @@ Item = tuple[UUID, str]
 """(account, item id)."""
 
 
-async def find(connection: Any, projector: Projector, changed: Sequence[Record], plan: groups.GroupPlan) -> set[Item]:
-    """Items of a slice of scope record that these changes took away from an account."""
+async def find(connection: Db, projector: Projector, changed: Sequence[Record], plan: groups.GroupPlan) -> set[Item]:
+    """Return the (former account, item) pairs that these changes move away; none outside scope record."""
     if projector.scope != "record":
         return set()
     moved = [
@@ -31,12 +31,12 @@ async def find(connection: Any, projector: Projector, changed: Sequence[Record],
     ]
     owners = {(record.record_id, record.owner_id or "") for record in moved}
     accounts = await groups.accounts_of(connection, projector.source, [owner for _, owner in owners]) if owners else {}
-    left = {(accounts[owner], item) for item, owner in owners if owner in accounts}
-    return left | await _of_other_owners(connection, projector, changed)
+    former = {(accounts[owner], item) for item, owner in owners if owner in accounts}
+    return former | await _of_other_owners(connection, projector, changed)
 
 
-async def _of_other_owners(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[Item]:
-    """Rows of a linked account whose record does not belong to its present owner."""
+async def _of_other_owners(connection: Db, projector: Projector, changed: Sequence[Record]) -> set[Item]:
+    """Return rows of linked accounts whose record does not belong to the account's present owner."""
     found: set[Item] = set()
     for record in changed:
         if (record.source, record.object) != ("portal", "account"):
@@ -53,8 +53,8 @@ async def _of_other_owners(connection: Any, projector: Projector, changed: Seque
     return found
 
 
-async def remove(connection: Any, projector: Projector, generation: int, items: set[Item]) -> set[Item]:
-    """Take the rows and documents of these items out of a generation; returns those that had any rows there."""
+async def remove(connection: Db, projector: Projector, generation: int, items: set[Item]) -> set[Item]:
+    """Delete the rows and documents of these items from a generation; return the items that had rows."""
     if not items:
         return set()
     accounts, ids = zip(*sorted(items), strict=True)

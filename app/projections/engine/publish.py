@@ -1,13 +1,12 @@
-"""After the commit: tell subscribers through Redis, from the notices the commit left.
+"""Publish the notices of commits to subscribers through Redis (an outbox).
 
-A notice is marked once Redis has been told, so a crash in between, or Redis being away, leaves it for the next drain or
-the sweep. Told notices stay for a while: event streams resume from them.
+A notice is marked once Redis has accepted it, so a crash in between, or an outage of Redis, leaves it for the next
+drain or the sweep. Published notices stay for a day, because event streams resume from them.
 
 Reads and writes: ingest.notices.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -15,13 +14,14 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.db import rows
 from app.readmodels import documents
 
 BATCH = 1_000
 
 
 class ChangeNotice(msgspec.Struct, frozen=True):
-    """One slice of one account changed at this account version."""
+    """A change of one read model of one account, at this account version."""
 
     id: int
     account_id: UUID
@@ -31,44 +31,46 @@ class ChangeNotice(msgspec.Struct, frozen=True):
 
 
 async def publish(pool: asyncpg.Pool, redis: Redis) -> list[ChangeNotice]:
-    """Tell everything that was not told yet; returns the notices that were told.
+    """Publish every pending notice; return those published.
 
-    Several workers may run it at once: they may tell a thing twice, which is harmless.
+    Several workers may run it at once; publishing a notice twice is harmless.
     """
-    told: list[ChangeNotice] = []
-    while notices := await _waiting(pool):
-        if not await _tell(redis, notices):
+    published: list[ChangeNotice] = []
+    while notices := await _oldest(pool):
+        if not await _send(redis, notices):
             break
         await pool.execute(
             "UPDATE ingest.notices SET told_at = clock_timestamp() WHERE id = ANY($1::bigint[])",
             [n.id for n in notices],
         )
-        told += notices
+        published += notices
         if len(notices) < BATCH:
             break
-    return told
+    return published
 
 
-async def untold(pool: asyncpg.Pool, after: int) -> list[ChangeNotice]:
-    """What Redis was not told, of the notices with a higher number, the newest."""
-    rows: Sequence[Any] = await pool.fetch(
+async def pending(pool: asyncpg.Pool, after: int) -> list[ChangeNotice]:
+    """Return the newest pending notices with an id above `after`."""
+    return await rows(
+        pool,
+        ChangeNotice,
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL AND id > $1 "
         "ORDER BY id DESC LIMIT $2",
         after,
         BATCH * 10,
     )
-    return [ChangeNotice(**dict(row)) for row in rows]
 
 
-async def _waiting(pool: asyncpg.Pool) -> list[ChangeNotice]:
-    rows: Sequence[Any] = await pool.fetch(
+async def _oldest(pool: asyncpg.Pool) -> list[ChangeNotice]:
+    return await rows(
+        pool,
+        ChangeNotice,
         "SELECT id, account_id, slice, item_id, version FROM ingest.notices WHERE told_at IS NULL ORDER BY id LIMIT $1",
         BATCH,
     )
-    return [ChangeNotice(**dict(row)) for row in rows]
 
 
-async def _tell(redis: Redis, notices: Sequence[ChangeNotice]) -> bool:
+async def _send(redis: Redis, notices: Sequence[ChangeNotice]) -> bool:
     try:
         async with redis.pipeline(transaction=False) as pipe:
             for notice in notices:

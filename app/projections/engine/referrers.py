@@ -1,20 +1,20 @@
-"""Which roots refer to a record by its id: those of a few at once, those of very many in the background.
+"""Roots that refer to changed records: a few are recomputed at once, very many in the background.
 
 Reads: mirror.records. Writes: ingest.fanouts.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from app.db import Db
 from app.events import Record
 from app.projections.projector import Lookup, Projector
 
 AT_ONCE = 200
-"""How many groups one changed record may touch within its own commit; also the size of a chunk of the rest."""
+"""Most groups that a changed record affects within its own commit; also the chunk size of a fan-out."""
 
 
-async def roots_referring(connection: Any, projector: Projector, changed: Sequence[Record]) -> set[str]:
-    """The roots that refer to changed records. Where they are too many none are, and the wish is noted instead."""
+async def roots_referring(connection: Db, projector: Projector, changed: Sequence[Record]) -> set[str]:
+    """Return the roots that refer to changed records. If more than `AT_ONCE` refer to one, queue a fan-out instead."""
     found: set[str] = set()
     for lookup in projector.lookups:
         source = lookup.source or projector.source
@@ -23,14 +23,14 @@ async def roots_referring(connection: Any, projector: Projector, changed: Sequen
         for name in await _referred_to(connection, projector, lookup, sorted(names)):
             roots = await some(connection, projector, lookup, name, "", AT_ONCE + 1)
             if len(roots) > AT_ONCE:
-                await _postpone(connection, projector, lookup, name)
+                await _queue(connection, projector, lookup, name)
             else:
                 found |= set(roots)
     return found
 
 
-async def _referred_to(connection: Any, projector: Projector, lookup: Lookup, names: list[str]) -> list[str]:
-    """Those that anything refers to, which most are not: all of them in one question."""
+async def _referred_to(connection: Db, projector: Projector, lookup: Lookup, names: list[str]) -> list[str]:
+    """Filter the names that anything refers to, which most are not, in one query."""
     if not names:
         return []
     rows = await connection.fetch(
@@ -42,8 +42,8 @@ async def _referred_to(connection: Any, projector: Projector, lookup: Lookup, na
     return [row["id"] for row in rows]
 
 
-async def some(connection: Any, projector: Projector, lookup: Lookup, name: str, cursor: str, limit: int) -> list[str]:
-    """The next roots behind the cursor, in order, that refer to the record of this name."""
+async def some(connection: Db, projector: Projector, lookup: Lookup, name: str, cursor: str, limit: int) -> list[str]:
+    """Return the next roots after the cursor, in order, that refer to the record of this name."""
     root = "record_id" if lookup.referrer == projector.root else "parent_id"
     rows = await connection.fetch(
         f"SELECT DISTINCT {root} AS root FROM mirror.records "
@@ -57,8 +57,8 @@ async def some(connection: Any, projector: Projector, lookup: Lookup, name: str,
     return [row["root"] for row in rows]
 
 
-async def _postpone(connection: Any, projector: Projector, lookup: Lookup, name: str) -> None:
-    """Again from the start, if one was under way: what it had done is out of date."""
+async def _queue(connection: Db, projector: Projector, lookup: Lookup, name: str) -> None:
+    """Queue a fan-out; restart one that is in progress, because its results are outdated."""
     await connection.execute(
         "INSERT INTO ingest.fanouts (slice, object, record_id) VALUES ($1, $2, $3) "
         "ON CONFLICT (slice, object, record_id) DO UPDATE SET cursor = '', requested_at = clock_timestamp()",

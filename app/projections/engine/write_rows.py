@@ -1,4 +1,4 @@
-"""From groups to rows and documents, and into the table of one generation.
+"""Compute the rows and documents of groups, and write them to one generation.
 
 Writes: generations.<slice>_<generation>, read_model.documents.
 """
@@ -11,14 +11,15 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.db import Db
 from app.projections.projector import Document, Group, Projector
 
 RowKey = tuple[UUID, str]
-"""(account, root record id): a group; the id is empty where the group is all of an owner or of everybody."""
+"""(account, root record id): a group; the id is empty in the scopes owner and global."""
 
 
 class ReadyDocument(Struct, frozen=True):
-    """A document of an account's group, with the age of the records it was made of."""
+    """A document of an account's group, with the `as_of` of its records."""
 
     account_id: UUID
     item_id: str
@@ -27,7 +28,7 @@ class ReadyDocument(Struct, frozen=True):
 
 
 class Computed(Struct, frozen=True):
-    """What groups became. `kept` names, per group, the rows that it still yields."""
+    """The result for groups. `kept`: per group, the items that it still yields."""
 
     rows: Sequence[Mapping[str, Any]]
     kept: Mapping[RowKey, Sequence[str]]
@@ -36,10 +37,10 @@ class Computed(Struct, frozen=True):
 
 
 def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUID, int]) -> Computed:
-    """Run the projector over groups; `versions` are the accounts' versions that the rows will carry.
+    """Run the projector over groups; `versions` are the account versions that the rows will carry.
 
     Raises:
-        ValueError: it yields documents and does not say so, which would leave withdrawn ones in place.
+        ValueError: it yields undeclared documents, which would leave withdrawn ones in place.
     """
     rows: list[dict[str, Any]] = []
     kept: dict[RowKey, list[str]] = {}
@@ -60,45 +61,45 @@ def compute(projector: Projector, loaded: Sequence[Group], versions: Mapping[UUI
     return Computed(rows, kept, documents, versions)
 
 
-async def write(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
-    """Make one generation hold exactly these rows and documents for these groups; returns the groups that say something
-    else now than before, their age aside."""
+async def write(connection: Db, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
+    """Make one generation hold exactly these rows and documents for these groups; return the groups whose content
+    changed, `as_of` aside."""
     if projector.table.root is not None:
         changed = await _write_parts(connection, projector, generation, computed)
     else:
         changed = await _remove_others(connection, projector, generation, computed.kept)
         if computed.rows:
             table = projector.table
-            told = await connection.fetch(table.telling_sql(generation), *table.arrays(computed.rows))
-            changed |= _groups(projector, told)
+            written = await connection.fetch(table.upsert_changes_sql(generation), *table.arrays(computed.rows))
+            changed |= _groups(projector, written)
     if projector.documents:
         changed |= await _write_documents(connection, projector, generation, computed)
     return changed
 
 
 def _groups(projector: Projector, rows: Sequence[Any]) -> set[RowKey]:
-    """The groups of rows."""
+    """Return the groups of rows."""
     return {(row["account_id"], row["record_id"] if projector.scope == "record" else "") for row in rows}
 
 
 async def _remove_others(
-    connection: Any, projector: Projector, generation: int, kept: Mapping[RowKey, Sequence[str]]
+    connection: Db, projector: Projector, generation: int, kept: Mapping[RowKey, Sequence[str]]
 ) -> set[RowKey]:
-    """Rows of a group that its records no longer yield; returns the groups that had some."""
+    """Delete rows of a group that its records no longer yield; return the groups that had some."""
     table, item = projector.table, projector.table.item
     relation = table.relation(generation)
     if projector.scope == "record":
         gone = [key for key, names in kept.items() if not names]
         if not gone:
             return set()
-        told = await connection.fetch(
+        deleted = await connection.fetch(
             f"DELETE FROM {relation} AS t WHERE ctid = ANY(ARRAY("
             f"SELECT place FROM ({table.places_sql(generation, 1)}) AS found)) "
             f"RETURNING t.account_id, {table.record('t')} AS record_id",
             [account for account, _ in gone],
             [item_id for _, item_id in gone],
         )
-        return _groups(projector, told)
+        return _groups(projector, deleted)
     changed = set()
     for (account, group), names in kept.items():
         done = await connection.execute(
@@ -111,9 +112,11 @@ async def _remove_others(
     return changed
 
 
-async def _write_parts(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
-    """Where a record makes several rows: with them, in one statement, those go that it made once and makes no more.
-    Their ids are the record's alone."""
+async def _write_parts(connection: Db, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
+    """Write records that yield several rows each.
+
+    The same statement deletes the rows they no longer yield. Item ids are unique to their record.
+    """
     table, more = projector.table, len(projector.table.columns)
     gone = (
         f"gone AS (DELETE FROM {table.relation(generation)} AS t WHERE ctid = ANY(ARRAY("
@@ -121,19 +124,21 @@ async def _write_parts(connection: Any, projector: Projector, generation: int, c
         f"WHERE item NOT IN (SELECT unnest(${more + 3}::text[])))) "
         f"RETURNING t.account_id, {table.record('t')} AS record_id)"
     )
-    told = await connection.fetch(
-        table.telling_sql(generation, gone),
+    written = await connection.fetch(
+        table.upsert_changes_sql(generation, gone),
         *table.arrays(computed.rows),
         [account for account, _ in computed.kept],
         [item_id for _, item_id in computed.kept],
         [name for names in computed.kept.values() for name in names],
     )
-    return _groups(projector, told)
+    return _groups(projector, written)
 
 
-async def _write_documents(connection: Any, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
-    """Documents no longer yielded stay as empty ones, so that every copy of them is overwritten. Returns the groups of
-    which a document reads differently now."""
+async def _write_documents(connection: Db, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
+    """Write documents; return the groups with a changed one.
+
+    Documents no longer yielded become empty, so that every copy of them is overwritten.
+    """
     ready = computed.documents
     etags = [etag(each.document.body, projector.version) for each in ready]
     new = await connection.fetch(
@@ -180,11 +185,10 @@ async def _write_documents(connection: Any, projector: Projector, generation: in
             for each, tag in zip(ready, etags, strict=True)
         ],
     )
-    told = [ready[row["n"] - 1] for row in new]
-    changed = {(each.account_id, each.item_id) for each in told}
+    changed = {(each.account_id, each.item_id) for each in (ready[row["n"] - 1] for row in new)}
     return changed | {(row["account_id"], row["item_id"]) for row in withdrawn}
 
 
 def etag(body: bytes, projector_version: int) -> str:
-    """A validator over content and projector version, so that new code never serves old shapes as fresh."""
+    """Compute an ETag over content and projector version, so that new code never serves old shapes as fresh."""
     return f'"{hashlib.blake2b(body, digest_size=12, salt=str(projector_version).encode()).hexdigest()}"'

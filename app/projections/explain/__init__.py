@@ -1,4 +1,4 @@
-"""Why a read model shows what it shows: its row, the mirrored records that made it, and what came in for them.
+"""Explain a read model's row: the mirrored records it is made of, and the changes received for them.
 
 For operators; takes upstream ids and shows no record's data.
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from app.db import Db
 from app.errors import NotFound
 from app.events import Record
 from app.projections.engine import generations
@@ -44,14 +45,14 @@ _PENDING = "SELECT submission FROM read_model.pending WHERE slice = $1 AND item_
 
 
 async def explain(
-    connection: Any, projector: Projector, item_id: str, *, most_entries: int = MOST_ENTRIES
+    connection: Db, projector: Projector, item_id: str, *, most_entries: int = MOST_ENTRIES
 ) -> Explanation:
-    """Explain the rows of a slice that an upstream id stands for.
+    """Explain the rows of a read model for an upstream id.
 
-    `most_entries` are shown of each record, the newest.
+    `most_entries`: the newest entries shown per record.
 
     Raises:
-        NotFound: neither row, record, pending thing nor change of that id is known.
+        NotFound: neither row, record, pending item nor change of that id is known.
     """
     found = await find(connection, projector, item_id)
     serving = await generations.serving(connection, projector.name)
@@ -85,7 +86,7 @@ def _row(projector: Projector, row: Mapping[str, Any]) -> Row:
     )
 
 
-async def _sources(connection: Any, projector: Projector, found: FoundSources, most_entries: int) -> list[Source]:
+async def _sources(connection: Db, projector: Projector, found: FoundSources, most_entries: int) -> list[Source]:
     keys = (projector.source, *_columns(found.roles))
     entries, earlier = await _entries(connection, keys, most_entries)
     letters: dict[RecordKey, list[Letter]] = defaultdict(list)
@@ -108,7 +109,7 @@ async def _sources(connection: Any, projector: Projector, found: FoundSources, m
 
 
 async def _entries(
-    connection: Any, keys: tuple[Any, ...], most: int
+    connection: Db, keys: tuple[Any, ...], most: int
 ) -> tuple[dict[RecordKey, list[ReceivedChange]], dict[RecordKey, int]]:
     entries: dict[RecordKey, list[ReceivedChange]] = defaultdict(list)
     totals: dict[RecordKey, int] = {}
@@ -119,7 +120,7 @@ async def _entries(
     return entries, {address: totals[address] - len(shown) for address, shown in entries.items()}
 
 
-async def _under_way(connection: Any, projector: Projector, item_id: str, found: FoundSources) -> list[str]:
+async def _under_way(connection: Db, projector: Projector, item_id: str, found: FoundSources) -> list[str]:
     pending = await connection.fetch(_PENDING, projector.name, item_id)
     fanouts = await connection.fetch(_FANOUTS, projector.name, *_columns(found.roles))
     return [

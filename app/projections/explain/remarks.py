@@ -1,4 +1,4 @@
-"""What is not as it should be with a row, each in one sentence that says what follows from it."""
+"""Remarks on a row: one sentence for each irregularity, with its consequence."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from app.projections.projector import Projector
 
 
 def remarks(projector: Projector, found: Explanation) -> Iterator[str]:
-    """Everything odd, the most telling first."""
+    """Yield all remarks, the most important first."""
     yield from _of_row(projector, found)
     for source in found.sources:
         yield from _of_source(source)
@@ -26,9 +26,9 @@ def _of_row(projector: Projector, found: Explanation) -> Iterator[str]:
     elif all(source.record and source.record.deleted for source in mirrored):
         yield "It is deleted upstream" + (", and yet there is a row." if found.rows else ", so there is no row.")
     elif projector.scope != "global" and not found.owner_id:
-        yield "The record names no owner, so it is nobody's yet; it waits in the mirror."
+        yield "The record names no owner, so it belongs to no account yet; it stays in the mirror."
     elif projector.scope != "global" and not found.account_id:
-        yield f"Its owner {found.owner_id} is linked to no portal account; it waits in the mirror until it is."
+        yield f"Its owner {found.owner_id} is linked to no portal account; it stays in the mirror until it is."
     elif not found.rows:
         yield "It is mirrored and linked, but the projector yields no row for it."
     if found.account_id and any(row.account_id != found.account_id for row in found.rows):

@@ -1,4 +1,4 @@
-"""The shapes of an explanation: a read model's row, the mirrored records it was made of, and what came in for them."""
+"""The shapes of an explanation: a read model's row, the mirrored records it is made of, and their received changes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """A row as it is served. `as_of` is None for slices whose rows have none."""
+    """A row as served. `as_of` is None in read models whose rows have none."""
 
     account_id: UUID
     item_id: str
@@ -16,7 +16,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class ReceivedChange(Struct, frozen=True, kw_only=True):
-    """What came in for a record, and what became of it. Open while `settled_at` is None."""
+    """A change received for a record, and its outcome. Open while `settled_at` is None."""
 
     id: int
     origin: str
@@ -31,7 +31,7 @@ class ReceivedChange(Struct, frozen=True, kw_only=True):
 
 
 class Letter(Struct, frozen=True, kw_only=True):
-    """A dead letter of a record, open while `resolution` is None; the whole of it: `portal dead-letters show ID`."""
+    """A dead letter of a record, open while `resolution` is None. In full: `portal dead-letters show ID`."""
 
     id: int
     entry_id: int
@@ -40,7 +40,7 @@ class Letter(Struct, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """What the mirror knows of a record, but for its data."""
+    """The mirrored state of a record, without its data."""
 
     parent_id: str | None
     owner_id: str | None
@@ -51,13 +51,13 @@ class State(Struct, frozen=True, kw_only=True):
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """A record that takes part in the row, mirrored or not.
+    """A record that contributes to the row, mirrored or not.
 
     Attributes:
         role: root, child, referred to, of the owner, member (of the owner's or the installation's group), or list (a
             whole-list read that found it).
         record: its mirrored state without its data; None when nothing is mirrored.
-        entries: newest last; `earlier` more came in before them.
+        entries: newest last; `earlier`: number of older ones.
     """
 
     role: str
@@ -71,12 +71,12 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """Why a read model shows what it shows.
+    """The explanation of a read model's row.
 
     Attributes:
         generation: the generation that serves, with the projector version that feeds it; `projector_version` is the
             release's own.
-        remarks: one sentence for each thing that is not as it should be.
+        remarks: one sentence for each irregularity.
     """
 
     resource: str

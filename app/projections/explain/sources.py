@@ -1,4 +1,4 @@
-"""Which mirrored records a row is made of, found by the projector's own declaration; deleted ones included.
+"""The mirrored records a row is made of, found by the projector's declaration; deleted ones included.
 
 Reads: mirror.records, portal.id_mappings, read_model.*.
 """
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.db import Db, rows
 from app.events import Record
 from app.projections.engine.groups import accounts_of
 from app.projections.projector import Projector
@@ -23,9 +24,9 @@ LISTS = {
     "Order": "account_history",
     "gateway": "gateways",
 }
-"""Object → the whole-list read that finds its records, kept under their owner's id."""
+"""Object → the whole-list read that finds its records, stored under their owner's id."""
 EVERYBODY = "all"
-"""The id under which the list of what belongs to nobody is read."""
+"""The id of lists that belong to no owner."""
 
 _RECORDS = (
     "SELECT source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at, verified_at "
@@ -34,7 +35,7 @@ _RECORDS = (
 
 
 class FoundSources(Struct):
-    """Addresses with their roles, the records mirrored under them, whose they are, and the served rows."""
+    """Addresses with their roles, the mirrored records, their owner and account, and the served rows."""
 
     roles: dict[RecordKey, str]
     records: dict[RecordKey, Record]
@@ -43,13 +44,13 @@ class FoundSources(Struct):
     rows: list[Mapping[str, Any]]
 
 
-async def find(connection: Any, projector: Projector, item_id: str) -> FoundSources:
-    """Everything that takes part in the rows of this id."""
+async def find(connection: Db, projector: Projector, item_id: str) -> FoundSources:
+    """Find everything that contributes to the rows of this id."""
     how = {"record": _by_root, "owner": _by_owner, "global": _of_everybody}[projector.scope]
     return await how(connection, projector, item_id)
 
 
-async def _by_root(connection: Any, projector: Projector, item_id: str) -> FoundSources:
+async def _by_root(connection: Db, projector: Projector, item_id: str) -> FoundSources:
     children = [name for name in projector.reads if name != projector.root]
     roots = await _records(connection, projector, [projector.root], "record_id = $3", item_id)
     below = await _records(connection, projector, children, "parent_id = $3", item_id)
@@ -63,15 +64,15 @@ async def _by_root(connection: Any, projector: Projector, item_id: str) -> Found
     seen = await _records(
         connection, projector, [name for name, _ in referred], "record_id = ANY($3::text[])", [i for _, i in referred]
     )
-    beside = await _records(connection, projector, projector.owner_context, "owner_id = $3", owner_id)
-    roles |= {_address(each): "of the owner" for each in beside}
-    found = await _found(connection, projector, roles, [*roots, *below, *seen, *beside], owner_id)
+    of_owner = await _records(connection, projector, projector.owner_context, "owner_id = $3", owner_id)
+    roles |= {_address(each): "of the owner" for each in of_owner}
+    found = await _found(connection, projector, roles, [*roots, *below, *seen, *of_owner], owner_id)
     found.rows = await _rows(connection, projector, f"{projector.table.by_root} = $1", item_id)
     return found
 
 
-async def _by_owner(connection: Any, projector: Projector, item_id: str) -> FoundSources:
-    """By the owner's id, or by the id of one of the records, which then stands alone."""
+async def _by_owner(connection: Db, projector: Projector, item_id: str) -> FoundSources:
+    """Find by the owner's id, or by the id of a single record."""
     objects = projector.reads
     members = await _records(connection, projector, objects, "owner_id = $3", item_id)
     linked = await accounts_of(connection, projector.source, [item_id])
@@ -88,24 +89,24 @@ async def _by_owner(connection: Any, projector: Projector, item_id: str) -> Foun
     return found
 
 
-async def _of_everybody(connection: Any, projector: Projector, item_id: str) -> FoundSources:
-    """By the row's own id, or by that of a record the row names."""
+async def _of_everybody(connection: Db, projector: Projector, item_id: str) -> FoundSources:
+    """Find by the row's own id, or by that of a record the row names."""
     texts = "SELECT value FROM jsonb_each_text(to_jsonb(t) - 'document' - 'summary')"
-    rows = await _rows(connection, projector, f"$1 IN ({texts})", item_id)
-    named = {item_id, *(value for row in rows for value in row.values() if isinstance(value, str))}
+    served = await _rows(connection, projector, f"$1 IN ({texts})", item_id)
+    named = {item_id, *(value for row in served for value in row.values() if isinstance(value, str))}
     of_row = "(record_id = ANY($3::text[]) OR parent_id = ANY($3::text[]))"
     members = await _records(connection, projector, projector.reads, of_row, sorted(named))
     roles = {_address(each): "member" for each in members} or {(name, item_id): "member" for name in projector.reads}
     found = await _found(connection, projector, roles, members, None)
-    found.account_id = next((row["account_id"] for row in rows), None)
-    found.rows = rows
+    found.account_id = next((row["account_id"] for row in served), None)
+    found.rows = served
     return found
 
 
 async def _found(
-    connection: Any, projector: Projector, roles: dict[RecordKey, str], records: Iterable[Record], owner_id: str | None
+    connection: Db, projector: Projector, roles: dict[RecordKey, str], records: Iterable[Record], owner_id: str | None
 ) -> FoundSources:
-    """Lists come last; what an owner's group is made of is found by the owner's list."""
+    """Complete the result with the lists that find the owner's records."""
     list_id = EVERYBODY if projector.scope == "global" else owner_id
     lists = {LISTS.get(name) for name in projector.reads} - {None, *projector.reads}
     if list_id:
@@ -125,18 +126,19 @@ async def _found(
 
 
 async def _records(
-    connection: Any, projector: Projector, objects: Iterable[str], where: str, value: object
+    connection: Db, projector: Projector, objects: Iterable[str], where: str, value: object
 ) -> list[Record]:
     names = sorted(set(objects))
     if not names or not value:
         return []
-    rows = await connection.fetch(f"{_RECORDS} {where} ORDER BY object, record_id", projector.source, names, value)
-    return [Record(**dict(row)) for row in rows]
+    return await rows(
+        connection, Record, f"{_RECORDS} {where} ORDER BY object, record_id", projector.source, names, value
+    )
 
 
-async def _rows(connection: Any, projector: Projector, where: str, *values: object) -> list[Mapping[str, Any]]:
-    rows = await connection.fetch(f"SELECT t.* FROM read_model.{projector.table.name} t WHERE {where}", *values)
-    return [dict(row) for row in rows]
+async def _rows(connection: Db, projector: Projector, where: str, *values: object) -> list[Mapping[str, Any]]:
+    found = await connection.fetch(f"SELECT t.* FROM read_model.{projector.table.name} t WHERE {where}", *values)
+    return [dict(row) for row in found]
 
 
 def _address(record: Record) -> RecordKey:

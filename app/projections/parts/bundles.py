@@ -1,4 +1,4 @@
-"""Bundles: each plan of a category with the fees, installations and add-ons that go with it."""
+"""Bundles: each plan of a category with the fees, installations and add-ons that fit it."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,7 +10,7 @@ ONETIME = "onetime"
 
 
 def bundles(products: Sequence[Product]) -> list[Bundle]:
-    """One a plan, in the order of the products."""
+    """Build one bundle per plan, in the order of the products."""
     return [_bundle(plan, products) for plan in products if plan.item_class == "service"]
 
 
@@ -31,13 +31,13 @@ def _bundle(plan: Product, products: Sequence[Product]) -> Bundle:
 
 
 def _fits(plan: Product, other: Product) -> bool:
-    """Neither excludes the other; what needs another plan or an add-on is no part of the plan as such."""
+    """Return whether two products fit: neither excludes the other, and the other requires nothing but the plan."""
     needed = [sku for sku in other.requires if sku != plan.sku]
     return plan.sku not in other.excludes and other.sku not in plan.excludes and not needed
 
 
 def _cheapest(installations: Sequence[Product]) -> list[Product]:
-    """By what is paid at first; a default wins over an equal."""
+    """Choose the cheapest installation; a default wins over an equal price."""
     return sorted(installations, key=lambda each: (decimal(each.price.amount), not each.is_default))[:1]
 
 

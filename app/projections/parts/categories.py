@@ -1,8 +1,8 @@
-"""The category of a service, by what its product is and never by what anybody called it.
+"""The category of a service, determined by its product and never by its free-text name.
 
-The catalog knows the product by its number in WHMCS. Where it does not, the name of WHMCS's product group tells, if the
-whole of it is a category's name or is said to mean one. Of any other service nobody can tell: it is `other`, which
-neither blocks Internet nor unlocks anything, and is counted.
+The catalog finds the product by its number in WHMCS. Without one, the name of WHMCS's product group decides, if it
+equals a category's name or is configured to mean one. Any other service is `other`, which neither blocks Internet nor
+unlocks anything, and is counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,21 @@ from app.settings import SettingsError
 
 
 def category_of(service: Record, products: Sequence[Record], groups: Mapping[str, str]) -> str:
-    """Of the products that bear the service's number those that are sold count; they must all say the same."""
-    told = {category_of_product(each) for each in _those_sold(products)} - {None}
-    if len(told) == 1:
-        return str(told.pop())
-    found = None if told else groups.get(folded(service.data.get("groupname")))
+    """Return the category on which all products with the service's number agree, preferring those on sale."""
+    named = {category_of_product(each) for each in _on_sale(products)} - {None}
+    if len(named) == 1:
+        return str(named.pop())
+    found = None if named else groups.get(folded(service.data.get("groupname")))
     if found is None:
         unreadable.note("whmcs", "service", "pid", service.record_id)
     return found or OTHER
 
 
 def group_categories(setting: str) -> dict[str, str]:
-    """Names of product groups, folded → category.
+    """Map names of product groups, folded, to categories.
 
     Raises:
-        SettingsError: one is said to mean a category that there is not.
+        SettingsError: one is mapped to an unknown category.
     """
     found = {folded(name): category for category, shown in CATEGORIES.items() for name in (category, shown)}
     for pair in filter(None, (each.strip() for each in setting.split(","))):
@@ -42,5 +42,5 @@ def group_categories(setting: str) -> dict[str, str]:
     return found
 
 
-def _those_sold(products: Sequence[Record]) -> Sequence[Record]:
+def _on_sale(products: Sequence[Record]) -> Sequence[Record]:
     return [each for each in products if each.data.get("IsActive")] or products

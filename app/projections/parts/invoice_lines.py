@@ -1,7 +1,7 @@
-"""What an invoice is made of: lines, taxes, payments and refunds, and sums that agree with them.
+"""The parts of an invoice: lines, taxes, payments and refunds, and sums that agree with them.
 
-WHMCS stores totals beside the lines, and staff, modules and a read between two of its writes can make them disagree.
-What the customer is asked for is the total, so that is believed; whatever the lines lack to it becomes a line too.
+WHMCS stores totals next to the lines, and staff, modules or a read between two of its writes can make them disagree.
+Customers are billed the total, so the total is taken as correct; a difference to the lines becomes a line of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,8 +40,8 @@ Data = Mapping[str, Any]
 
 
 class Sums(Struct, frozen=True, kw_only=True):
-    """Amounts that agree with the lines. `adjustment` is what the lines lack to the total. A sum is None where an
-    amount that it needs cannot be read."""
+    """Sums that agree with the lines. `adjustment`: difference between total and lines. A sum is None when one of its
+    amounts is unreadable."""
 
     prices_include_tax: bool
     adjustment: Decimal
@@ -55,8 +55,8 @@ class Sums(Struct, frozen=True, kw_only=True):
 
 
 def sums(data: Data) -> Sums:
-    """The sums of an invoice, each amount in whole units of its currency's smallest coin before it is added up, so that
-    what is shown adds up."""
+    """Compute the sums of an invoice. Each amount is rounded to the currency's smallest unit first, so that the shown
+    amounts add up."""
     currency, transactions = currency_of(data), objects(data.get("transactions"))
     lines = added([amount(item.get("amount"), currency) for item in objects(data.get("items"))])
     tax = added([_given(data, "tax", currency), _given(data, "tax2", currency)])
@@ -80,17 +80,17 @@ def sums(data: Data) -> Sums:
 
 
 def currency_of(data: Data) -> str:
-    """The currency of an invoice, as old rows may lack it."""
+    """Return the currency of an invoice; empty in old rows that lack it."""
     return plain(data.get("currencycode"))
 
 
 def _given(data: Data, name: str, currency: str) -> Decimal | None:
-    """An amount that need not be there: then it is nothing. One that cannot be read is None."""
+    """Parse an optional amount: zero when absent, None when unreadable."""
     return Decimal() if data.get(name) in (None, "") else amount(data[name], currency)
 
 
 def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
-    """The lines, and one more where they do not come to the total."""
+    """List the lines, with an adjustment when they do not add up to the total."""
     currency = currency_of(data)
     found = [_item(each, currency) for each in objects(data.get("items"))]
     return [*found, *([_adjustment(adjustment, currency)] if adjustment else [])]
@@ -121,17 +121,17 @@ def _adjustment(lacking: Decimal, currency: str) -> InvoiceItem:
 
 
 def is_collective(lines: Sequence[Data]) -> bool:
-    """Whether a bill only collects other invoices: counted beside them, everything would be owed twice."""
+    """Return whether a bill only collects other invoices. Counting it as well would double the amount owed."""
     return bool(lines) and all(KINDS.get(plain(each.get("type"))) == "invoice" for each in lines)
 
 
 def is_draft(data: Data) -> bool:
-    """Whether an invoice is not issued yet: WHMCS's own affair, which no customer is shown in any way."""
+    """Return whether an invoice is a draft, which customers never see."""
     return plain(data.get("status")).strip().casefold() == "draft"
 
 
 def tax_lines(data: Data) -> list[TaxLine]:
-    """The taxes that apply."""
+    """List the taxes that apply."""
     found, currency = [], currency_of(data)
     for percent, tax in ((data.get("taxrate"), data.get("tax")), (data.get("taxrate2"), data.get("tax2"))):
         if known := amount(tax, currency):
@@ -140,13 +140,13 @@ def tax_lines(data: Data) -> list[TaxLine]:
 
 
 def rate(percent: object) -> str:
-    """A rate in percent as WHMCS writes it; "0" for none."""
+    """Format a tax rate in percent; "0" for none."""
     found = parse.money(percent)
     return "0" if found is None else f"{found:f}"
 
 
 def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
-    """What came in."""
+    """List the payments received."""
     currency, found, transactions = currency_of(data), [], objects(data.get("transactions"))
     for each in transactions:
         if received := amount(each.get("amountin"), currency):
@@ -167,7 +167,7 @@ def payments(data: Data, zone: ZoneInfo) -> list[Payment]:
 
 
 def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
-    """What was given back."""
+    """List the refunds."""
     currency = currency_of(data)
     return [
         Refund(
@@ -184,6 +184,6 @@ def refunds(data: Data, zone: ZoneInfo) -> list[Refund]:
 
 
 def _of(refund: Data) -> str | None:
-    """The payment that a refund names, which older records of the mirror lack."""
+    """Return the id of the refunded payment; None in older records, which lack it."""
     named = plain(refund.get("refundid")) or "0"
     return None if named == "0" else named

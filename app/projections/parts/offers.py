@@ -1,7 +1,7 @@
-"""Which products are sold, at which price. What is ambiguous is not sold, and is named to operators.
+"""Offers: the products on sale and their prices. Ambiguous products are not sold, and reported to operators.
 
-A product is sold under its SKU, so one without a SKU is not, nor are two that share one. A price counts in the portal's
-currency only; of two in that currency the one with the lowest id counts, and somebody is told.
+A product is sold under its SKU, so one without a SKU is not, nor are two that share one. Only prices in the portal's
+currency count; of two in that currency the one with the lowest id counts, with a warning.
 """
 
 from collections import Counter
@@ -33,29 +33,29 @@ class Offer(Struct, frozen=True):
 
 
 def offers(products: Sequence[Record], entries: Sequence[Record], pricebook_id: str, *, currency: str) -> list[Offer]:
-    """What the portal shows of these products."""
+    """Select the products that the portal shows, each with its price."""
     for_portal = [each for each in products if each.data.get("IsActive") and each.data.get("Portal_Catalog__c")]
-    bearers = Counter(sku_of(each) for each in for_portal)
+    by_sku = Counter(sku_of(each) for each in for_portal)
     prices = _prices([each for each in entries if each.data.get("Pricebook2Id") == pricebook_id], currency)
     found = []
     for product in for_portal:
         sku, price = sku_of(product), prices.get(product.record_id)
-        if not sku or bearers[sku] > 1:
-            _tell(product, "StockKeepingUnit", "catalog_product_without_own_sku", sku=sku)
+        if not sku or by_sku[sku] > 1:
+            _warn(product, "StockKeepingUnit", "catalog_product_without_own_sku", sku=sku)
         elif price is not None:
             found.append(Offer(product, price, sku, parse.money(price.data.get("UnitPrice")) or Decimal()))
     return found
 
 
 def ambiguous(products: Sequence[Record], entries: Sequence[Record], currency: str) -> Iterator[str]:
-    """What is wrong with active products of the portal and active entries of its price book, in sentences."""
-    bearers = Counter(sku_of(each) for each in products)
+    """Yield one sentence for each ambiguity among active products and active price book entries."""
+    by_sku = Counter(sku_of(each) for each in products)
     for product in products:
         sku, name = sku_of(product), product.data.get("Name") or product.record_id
         if not sku:
             yield f"{name} is not sold: it has no StockKeepingUnit."
-        elif bearers[sku] > 1:
-            yield f"{name} ({product.record_id}) is not sold: {bearers[sku]} products have the StockKeepingUnit {sku}."
+        elif by_sku[sku] > 1:
+            yield f"{name} ({product.record_id}) is not sold: {by_sku[sku]} products have the StockKeepingUnit {sku}."
     counted = Counter(str(each.data.get("Product2Id")) for each in entries if _counts(each, currency))
     named = {each.record_id: sku_of(each) or each.record_id for each in products}
     for product_id, count in counted.items():
@@ -68,18 +68,18 @@ def ambiguous(products: Sequence[Record], entries: Sequence[Record], currency: s
 
 
 def sku_of(product: Record) -> str:
-    """Its SKU; empty for none."""
+    """Return the SKU; empty for none."""
     return str(product.data.get("StockKeepingUnit") or "").strip()
 
 
 def category_of(product: Record) -> str | None:
-    """A product's category, by the company's own field and nothing else; None for no word, or one that nobody knows."""
+    """Return the product's category, by its category field alone; None when it is empty or unknown."""
     return known(WORDS, product, "Product2Categories1__c")
 
 
 def _prices(entries: Sequence[Record], currency: str) -> dict[str, Record]:
-    """Product id → its price. An entry that says no amount is none; one that says no currency is in the org's only
-    one."""
+    """Map product ids to prices. An entry without an amount does not count; one without a currency is in the org's only
+    currency."""
     found: dict[str, Record] = {}
     for entry in sorted(entries, key=lambda each: each.record_id):
         product_id = entry.data.get("Product2Id") or ""
@@ -87,9 +87,9 @@ def _prices(entries: Sequence[Record], currency: str) -> dict[str, Record]:
             continue
         amount = parse.money(entry.data.get("UnitPrice"))
         if amount is None or amount < 0:
-            _tell(entry, "UnitPrice", "catalog_price_unreadable")
+            _warn(entry, "UnitPrice", "catalog_price_unreadable")
         elif product_id in found:
-            _tell(entry, "CurrencyIsoCode", "catalog_two_prices", product_id=product_id)
+            _warn(entry, "CurrencyIsoCode", "catalog_two_prices", product_id=product_id)
         else:
             found[product_id] = entry
     return found
@@ -99,6 +99,6 @@ def _counts(entry: Record, currency: str) -> bool:
     return folded(entry.data.get("CurrencyIsoCode")) in ("", folded(currency))
 
 
-def _tell(record: Record, field: str, event: str, **more: str) -> None:
+def _warn(record: Record, field: str, event: str, **more: str) -> None:
     unreadable.note(record.source, record.object, field, record.record_id)
     log.warning(event, record_id=record.record_id, **more)

@@ -1,4 +1,4 @@
-"""Moments of a record → rows of the timeline."""
+"""Events of a record → rows of the timeline."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,28 +16,28 @@ from app.projections.projector import Group
 from app.readmodels.timeline import Area, Entry
 
 NAMESPACE = UUID("5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66")
-"""Entry ids are made under it; never change it, or every notification is new again."""
+"""The namespace of entry ids. Never change it: every notification would be unread again."""
 _NAMESPACE = NAMESPACE.bytes
 
 
 class TimelineEvent(Struct, frozen=True, kw_only=True):
-    """Something that happened to a record.
+    """An event of a record.
 
     Attributes:
-        mark: tells moments of one kind apart, e.g. a payment's id; the same however often and late it is heard of.
-        at: None when nobody can say, and then it is not told.
+        dedup_key: distinguishes events of one kind, e.g. a payment's id; the same however often and late it is seen.
+        at: None when it is unknown; such an event is not shown.
     """
 
     kind: str
     at: datetime | None
     text: str
-    mark: str = ""
+    dedup_key: str = ""
     notifies: bool = False
     reason: str | None = None
 
 
-class About(Struct, frozen=True, kw_only=True):
-    """What a record's moments lead to."""
+class Subject(Struct, frozen=True, kw_only=True):
+    """The subject of a record's events: the ids that entries link to."""
 
     area: Area
     order_id: str | None = None
@@ -46,30 +46,33 @@ class About(Struct, frozen=True, kw_only=True):
     case_id: str | None = None
 
 
-def rows(group: Group, about: About, moments: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
-    """The rows of one record. Of moments with one kind and mark the last one counts; those of one instant stay in
-    order, because upstreams tell no finer time than seconds."""
+def rows(group: Group, subject: Subject, events: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
+    """Build the rows of one record.
+
+    Of events with one kind and dedup key the last one counts. Events of the same instant keep their order, because
+    upstream times have a resolution of one second.
+    """
     verified_at = max(record.verified_at for record in group.records)
-    told: dict[str, tuple[datetime, TimelineEvent]] = {}
+    found: dict[str, tuple[datetime, TimelineEvent]] = {}
     taken: Counter[datetime] = Counter()
-    for each in moments:
+    for each in events:
         if each.at is not None:
             before = taken[each.at]
             taken[each.at] = before + 1
             at = each.at + timedelta(microseconds=before) if before else each.at
-            told[entry_id(f"{about.area}:{group.item_id}:{each.kind}:{each.mark}")] = at, each
+            found[entry_id(f"{subject.area}:{group.item_id}:{each.kind}:{each.dedup_key}")] = at, each
     return [
         {
             "entry_id": number,
             "record_id": group.item_id,
             "at": at,
-            "area": about.area,
+            "area": subject.area,
             "kind": each.kind,
             "notifies": each.notifies,
             "as_of": verified_at,
-            "document": msgspec.json.encode(_entry(number, at, about, each)),
+            "document": msgspec.json.encode(_entry(number, at, subject, each)),
         }
-        for number, (at, each) in told.items()
+        for number, (at, each) in found.items()
     ]
 
 
@@ -80,24 +83,24 @@ def entry_id(of: str) -> str:
     return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{variant}{name[17:20]}-{name[20:32]}"
 
 
-def _entry(number: str, at: datetime, about: About, moment: TimelineEvent) -> Entry:
+def _entry(number: str, at: datetime, subject: Subject, event: TimelineEvent) -> Entry:
     return Entry(
         entry_id=number,
         at=at,
-        area=about.area,
-        kind=moment.kind,
-        text=moment.text,
-        reason=moment.reason,
-        order_id=about.order_id,
-        invoice_id=about.invoice_id,
-        subscription_ids=list(about.subscription_ids),
-        case_id=about.case_id,
+        area=subject.area,
+        kind=event.kind,
+        text=event.text,
+        reason=event.reason,
+        order_id=subject.order_id,
+        invoice_id=subject.invoice_id,
+        subscription_ids=list(subject.subscription_ids),
+        case_id=subject.case_id,
     )
 
 
-def told_by_day(day: date | None, stages: Sequence[Record], zone: ZoneInfo) -> datetime | None:
-    """When something happened of which the upstream keeps the day alone: when its record was first seen, if that was
-    the same day, else at the day's beginning."""
+def time_of_day_event(day: date | None, stages: Sequence[Record], zone: ZoneInfo) -> datetime | None:
+    """Return the time of an event whose day alone is known: when its record was first seen, if that was the same day,
+    otherwise the beginning of the day."""
     for stage in stages:
         if stage.data.get("first") and stage.occurred_at.astimezone(zone).date() == day:
             return stage.occurred_at
@@ -105,7 +108,7 @@ def told_by_day(day: date | None, stages: Sequence[Record], zone: ZoneInfo) -> d
 
 
 def beginning_of(day: date | None, zone: ZoneInfo) -> datetime | None:
-    """The instant at which a day begins in a zone."""
+    """Return the instant at which a day begins in a zone."""
     try:
         return datetime.combine(day, time(), zone).astimezone(UTC) if day else None
     except OverflowError:  # at the calendar's ends

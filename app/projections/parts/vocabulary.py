@@ -1,4 +1,4 @@
-"""Upstream words looked up: one that nobody knows is no favourable answer, and is counted so that somebody is told."""
+"""Lookup of upstream picklist values. An unknown value is never the favourable case, and is counted for operators."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -11,8 +11,7 @@ T = TypeVar("T")
 
 
 def known(words: Mapping[str, T], record: Record, field: str) -> T | None:
-    """What a field's word means, by a table of folded words. None for no word, and for an unknown one, which is
-    counted."""
+    """Look a field's value up in a table of folded values; None when it is empty or unknown, which is counted."""
     word = folded(record.data.get(field))
     found = words.get(word)
     if found is None and word:

@@ -1,14 +1,14 @@
-"""Rebuild a read model without a pause: fill a new generation from the mirror, compare it, let it serve.
+"""Rebuild a read model without downtime: fill a new generation from the mirror, compare it, swap it in.
 
     begin ──► fill ──► compare ──► serve            (or stay `ready` when it differs too much)
 
 The old generation serves until the last step and is fed until it is dropped, so `rollback` is one call. A rebuild that
-was stopped, or whose process died, goes on where it was when it is asked for again.
+was stopped, or whose process died, resumes when it is requested again.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -17,8 +17,10 @@ import structlog
 from msgspec import Struct
 
 from app import leases
+from app.clock import now
 from app.errors import Conflict, NotFound
 from app.events import Record
+from app.lock_numbers import LockSpace
 from app.projections.engine import generations, recompute
 from app.projections.engine.generations import Generation
 from app.projections.projector import Projector
@@ -26,19 +28,18 @@ from app.projections.rebuild import compare, fill
 from app.projections.rebuild.compare import Comparison
 from app.projections.rebuild.pace import Pace
 
-REBUILD_LOCK = 0x1B0F
 THRESHOLD = 0.01
 KEEP = timedelta(hours=24)
-"""How long a retired generation is fed, and so how long a rollback is possible."""
+"""Time for which a retired generation is fed, and a rollback possible."""
 
 Progress = Callable[[int, int], None]
-"""Told (steps done, steps expected) after each chunk."""
+"""Called with (steps done, steps expected) after each chunk."""
 
 log = structlog.get_logger()
 
 
 class RebuildResult(Struct, frozen=True, kw_only=True):
-    """What a rebuild came to."""
+    """The result of a rebuild."""
 
     slice: str
     generation: int
@@ -59,19 +60,19 @@ async def rebuild(
     swap: bool = True,
     pace: Pace | None = None,
 ) -> RebuildResult:
-    """Fill and compare a new generation, or the one that was begun, and let it serve.
+    """Fill and compare a new generation, or an unfinished one, and make it serve.
 
-    It does not serve when more than `threshold` of the rows would disappear or, with the projector's version unchanged,
-    read differently; nor when `swap` is false.
+    It does not serve when more than `threshold` of the rows would disappear or, with an unchanged projector version,
+    change; nor when `swap` is false.
 
     Raises:
-        Conflict: somebody else rebuilds this slice right now.
+        Conflict: another process is rebuilding this read model.
     """
     async with _only_one(pool, projector.name):
         generation = await _open(pool, projector)
-        started = datetime.now(UTC)
+        started = now()
         filled = await _fill(pool, projector, generation, on_progress, pace or Pace())
-        fill_seconds = (datetime.now(UTC) - started).total_seconds()
+        fill_seconds = (now() - started).total_seconds()
         async with pool.acquire() as connection:
             serving = await generations.serving(connection, projector.name)
             found = await compare.compare(connection, projector, serving.generation, generation.generation)
@@ -93,7 +94,7 @@ async def rebuild(
 
 
 async def _open(pool: asyncpg.Pool, projector: Projector) -> Generation:
-    """The generation that was begun and not finished, or a new one."""
+    """Return the unfinished generation, or begin a new one."""
     async with pool.acquire() as connection:
         for each in await generations.existing(connection, projector.name):
             if each.state in ("filling", "ready") and each.projector_version == projector.version:
@@ -123,10 +124,10 @@ def _refusal(found: Comparison, threshold: float, same_code: bool) -> str | None
 
 
 async def rollback(pool: asyncpg.Pool, projectors: Sequence[Projector], name: str) -> int:
-    """Let the generation serve that served before; returns its number.
+    """Make the previous generation serve again; return its number.
 
     Raises:
-        NotFound: there is none that was fed all the time.
+        NotFound: there is none that has been fed continuously.
     """
     known = {(each.name, each.version): each for each in projectors}
     async with pool.acquire() as connection:
@@ -142,7 +143,7 @@ async def rollback(pool: asyncpg.Pool, projectors: Sequence[Projector], name: st
 
 
 async def rebuild_account(pool: asyncpg.Pool, projectors: Sequence[Projector], account_id: UUID) -> int:
-    """Compute everything of one account anew, in place, and drop what no record accounts for; returns its version.
+    """Recompute everything of one account in place, and delete rows without a record; return the account's version.
 
     Raises:
         NotFound: there is no such linked account.
@@ -153,7 +154,7 @@ async def rebuild_account(pool: asyncpg.Pool, projectors: Sequence[Projector], a
         )
         if row is None:
             raise NotFound("There is no linked account with this id.", code="account_not_found")
-        at = datetime.now(UTC)
+        at = now()
         link = Record(
             source="portal",
             object="account",
@@ -173,11 +174,11 @@ async def rebuild_account(pool: asyncpg.Pool, projectors: Sequence[Projector], a
 
 
 async def due(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> list[Projector]:
-    """Slices whose projector's version was raised: each needs a rebuild, which nobody has to ask for."""
+    """Return the projectors whose version was raised: workers rebuild them without a request."""
     async with pool.acquire() as connection:
         known = await generations.existing(connection)
     serving = {each.slice: each.projector_version for each in known if each.state == "serving"}
-    refused = {(each.slice, each.projector_version) for each in known if each.state == "ready"}  # a person decides
+    refused = {(each.slice, each.projector_version) for each in known if each.state == "ready"}  # an operator decides
     return [
         each
         for each in projectors
@@ -186,24 +187,25 @@ async def due(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> list[Proje
 
 
 async def drop_old(pool: asyncpg.Pool, projectors: Sequence[Projector], keep: timedelta = KEEP) -> list[str]:
-    """Drop generations that nobody will go back to; returns their names."""
-    slices = {each.name: each for each in projectors}
+    """Drop generations that are no longer needed for a rollback; return their names."""
+    by_name = {each.name: each for each in projectors}
     dropped = []
     async with pool.acquire() as connection:
         known = await generations.existing(connection)
     newest = {each.slice: each.retired_at for each in sorted(known, key=_retired_at) if each.state == "retired"}
     for each in known:
         last = each.retired_at == newest.get(each.slice)
-        if each.slice in slices and _past_use(each, slices[each.slice], keep, last=last):
-            await generations.drop(pool, slices[each.slice], each.generation)
+        if each.slice in by_name and _past_use(each, by_name[each.slice], keep, last=last):
+            await generations.drop(pool, by_name[each.slice], each.generation)
             dropped.append(f"{each.slice}_{each.generation}")
     return dropped
 
 
 def _past_use(generation: Generation, projector: Projector, keep: timedelta, *, last: bool) -> bool:
-    """Retired long enough or not the last to retire; or begun by a release that has gone before it was done."""
+    """Return whether a generation was retired long ago, is not the last retired, or was left unfinished by an old
+    release."""
     if generation.state == "retired":
-        return not last or datetime.now(UTC) - _retired_at(generation) > keep
+        return not last or now() - _retired_at(generation) > keep
     return generation.state != "serving" and generation.projector_version < projector.version
 
 
@@ -213,7 +215,7 @@ def _retired_at(generation: Generation) -> datetime:
 
 @asynccontextmanager
 async def _only_one(pool: asyncpg.Pool, name: str) -> AsyncIterator[None]:
-    async with leases.named(pool, REBUILD_LOCK, name) as held:
+    async with leases.named(pool, LockSpace.REBUILD, name) as held:
         if held is None:
             raise Conflict(f"{name} is being rebuilt by another process.", code="rebuild_in_progress")
         yield

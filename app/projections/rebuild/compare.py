@@ -1,7 +1,7 @@
-"""Compare a generation with the serving one: how many rows and documents are missing, new or different, and which.
+"""Compare a generation with the serving one: rows and documents that are missing, new or different.
 
-One statement sees both at one instant, and both are fed by the same commits, so live changes make no difference.
-Counters and ages (`version`, `as_of`) are left out; they tell when a row was computed, not what it says.
+One statement reads both at one instant, and both are fed by the same commits, so live changes make no difference.
+Counters and times (`version`, `as_of`) are ignored: they depend on when a row was computed, not on its content.
 
 Reads: generations.*, read_model.documents.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from app.db import Db, row
 from app.projections.projector import Projector
 from app.readmodels.table import Table
 
@@ -28,17 +29,17 @@ class Comparison(Struct, frozen=True):
 
     @property
     def share_removed(self) -> float:
-        """Of the rows that serve, the part that the new generation lacks."""
+        """Return the share of serving rows that the new generation lacks."""
         return self.removed / max(self.same + self.changed + self.removed, 1)
 
     @property
     def share_changed(self) -> float:
-        """Of the rows that serve, the part that reads differently."""
+        """Return the share of serving rows that differ."""
         return self.changed / max(self.same + self.changed + self.removed, 1)
 
 
 class Difference(Struct, frozen=True):
-    """One row that is not the same: column → (as it serves, as it would be); None where there is no row."""
+    """A row that differs: column → (serving value, new value); None without a row."""
 
     account_id: str
     item_id: str
@@ -46,8 +47,8 @@ class Difference(Struct, frozen=True):
     columns: dict[str, tuple[Any, Any]]
 
 
-async def compare(connection: Any, projector: Projector, old: int, new: int) -> Comparison:
-    """Everything in both generations, by the hash of its content."""
+async def compare(connection: Db, projector: Projector, old: int, new: int) -> Comparison:
+    """Compare both generations completely, by content hash."""
     rows = await _count(connection, _both(projector.table, old, new))
     if not projector.documents:
         return rows
@@ -56,19 +57,21 @@ async def compare(connection: Any, projector: Projector, old: int, new: int) -> 
     return Comparison(**sums)
 
 
-async def _count(connection: Any, both: str) -> Comparison:
-    row = await connection.fetchrow(
+async def _count(connection: Db, both: str) -> Comparison:
+    found = await row(
+        connection,
+        Comparison,
         "SELECT count(*) FILTER (WHERE o.content = n.content) AS same, "
         "count(*) FILTER (WHERE o.content <> n.content) AS changed, "
         "count(*) FILTER (WHERE o.content IS NULL) AS added, count(*) FILTER (WHERE n.content IS NULL) AS removed "
         f"FROM {both}",
         timeout=TIMEOUT_SECONDS,
     )
-    return Comparison(**dict(row))
+    return found or Comparison(0, 0, 0, 0)
 
 
-async def differences(connection: Any, projector: Projector, old: int, new: int, limit: int) -> list[Difference]:
-    """Some rows that are not the same, column by column."""
+async def differences(connection: Db, projector: Projector, old: int, new: int, limit: int) -> list[Difference]:
+    """Return some of the rows that differ, column by column."""
     table = projector.table
     rows = await connection.fetch(
         f"SELECT o.content IS NULL AS added, n.content IS NULL AS removed, o.whole AS before, n.whole AS after "
@@ -114,7 +117,7 @@ def _difference(table: Table, row: Any) -> Difference:
 
 
 def _readable(value: Any) -> Any:
-    """Documents are kept as bytes, which Postgres shows in hexadecimal."""
+    """Decode a document, which Postgres shows in hexadecimal."""
     if isinstance(value, str) and value.startswith("\\x"):
         return msgspec.json.decode(bytes.fromhex(value[2:]))
     return value

@@ -1,18 +1,18 @@
-"""Fill a generation from the mirror, a slice of the work at a time, while live changes feed it too.
+"""Fill a generation from the mirror, in chunks, while live changes feed it too.
 
-Each chunk is one transaction that holds its accounts as a live commit does, computes their groups from the mirror as it
-is then, and moves the cursor. So a chunk and a live change never overwrite each other with something older, and a fill
-that was stopped goes on where it was. No upstream is asked anything.
+Each chunk is one transaction that locks its accounts as a live commit does, computes their groups from the present
+mirror, and moves the cursor. So a chunk and a live change never overwrite each other with older data, and a stopped
+fill resumes. No upstream is called.
 
 Reads: mirror.records, portal.id_mappings. Writes: generations.*, read_model.documents, read_model.generations.
 """
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import asyncpg
 
+from app.db import Db
 from app.projections.engine import account_versions, generations, groups, load_groups, write_rows
 from app.projections.engine.generations import Generation
 from app.projections.projector import Projector
@@ -20,8 +20,8 @@ from app.projections.projector import Projector
 CHUNK = 200
 
 
-async def expected(connection: Any, projector: Projector) -> int:
-    """How many steps a whole fill takes: roots, owners, or one."""
+async def expected(connection: Db, projector: Projector) -> int:
+    """Count the steps of a complete fill: roots, owners, or one."""
     if projector.scope == "global":
         return 1
     if projector.scope == "owner":
@@ -34,7 +34,7 @@ async def expected(connection: Any, projector: Projector) -> int:
 
 
 async def fill(pool: asyncpg.Pool, projector: Projector, generation: Generation) -> AsyncIterator[int]:
-    """Fill from the generation's cursor to the end; yields how many steps are done, after each chunk."""
+    """Fill from the generation's cursor to the end; yield the number of steps done after each chunk."""
     cursor, filled = generation.cursor, generation.filled
     while keys := await _next(pool, projector, cursor):
         with contextlib.suppress(groups.Moved):
@@ -45,8 +45,8 @@ async def fill(pool: asyncpg.Pool, projector: Projector, generation: Generation)
             yield filled
 
 
-async def _next(connection: Any, projector: Projector, cursor: str) -> list[str]:
-    """The next keys behind the cursor: root ids, owner ids, or the one group of everybody."""
+async def _next(connection: Db, projector: Projector, cursor: str) -> list[str]:
+    """Return the next keys after the cursor: root ids, owner ids, or the one global group."""
     if projector.scope == "global":
         return [""] if not cursor else []
     if projector.scope == "owner":
@@ -66,11 +66,11 @@ async def _next(connection: Any, projector: Projector, cursor: str) -> list[str]
     return [row["key"] for row in found]
 
 
-async def _fill_chunk(connection: Any, projector: Projector, generation: int, keys: Sequence[str]) -> None:
-    """Compute some groups while their accounts are held, so that nobody else projects them meanwhile.
+async def _fill_chunk(connection: Db, projector: Projector, generation: int, keys: Sequence[str]) -> None:
+    """Compute some groups while their accounts are locked against other projections.
 
     Raises:
-        Moved: a group changed its account before that was held; the chunk must be tried again.
+        Moved: a group moved to another account before that was locked; the chunk must be tried again.
     """
     wanted = [("", key) if projector.scope == "record" else (key, "") for key in keys]
     plan = await groups.plan(connection, projector, wanted)

@@ -1,4 +1,4 @@
-"""The pace of background work: how much of the time it works, so that readers and live changes keep theirs."""
+"""The pace of background work: the share of time it works, so that it does not slow readers and live changes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 class Pace(Struct, frozen=True):
-    """`share` of the time, between 0 and 1, that the work may take; 1 never pauses."""
+    """A pace. `share`: part of the time, between 0 and 1, that the work may take; 1 never pauses."""
 
     share: float = 1.0
 
     async def paced(self, work: AsyncIterator[T]) -> AsyncIterator[T]:
-        """The same steps; after each, a pause as long as its own duration and the share demand."""
+        """Yield the same steps, with a pause after each that keeps the share."""
         clock = asyncio.get_running_loop().time
         started = clock()
         async for step in work:

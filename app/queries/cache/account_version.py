@@ -1,6 +1,6 @@
-"""The stamp of an account: what everything it may read depends on, in one small value that processes share.
+"""The cache version of an account: one small value, shared by all processes, for everything the account may read.
 
-Two answers of one account under one stamp are the same answer, wherever they are kept.
+Two answers of one account under one cache version are the same answer, wherever they are kept.
 
 Reads: read_model.account_versions, generations, feeds, parked, pending.
 """
@@ -14,13 +14,16 @@ import asyncpg
 from app.cache.read_through import ReadThrough
 from app.readmodels.table import GLOBAL_ACCOUNT
 
-Stamp = tuple[int, int, int]
-"""(version of the account, sum of the epochs that serve, a number that stands for the feeds that are known to be silent
-and for what is parked of everybody's): the first two only ever grow."""
-UNSHARED: Stamp = (-1, -1, -1)
-"""Something is pending or parked: the account's answers change without its version, so none of them is kept."""
+CacheVersion = tuple[int, int, int]
+"""Version of the account, sum of the serving epochs, and a number for silent feeds and for what is parked for
+everybody.
+
+The first two only ever grow.
+"""
+UNSHARED: CacheVersion = (-1, -1, -1)
+"""Something is pending or parked: the account's answers change without its version, so none of them is cached."""
 MOST = 200_000
-"""Stamps that one process knows, at some 200 bytes each."""
+"""Cache versions held by one process, at some 200 bytes each."""
 
 _READ = """
 SELECT a.id, coalesce(v.version, 0) AS version,
@@ -35,15 +38,15 @@ FROM unnest($1::uuid[]) AS a (id) LEFT JOIN read_model.account_versions v ON v.a
 """
 
 
-def stamps(pool: asyncpg.Pool) -> ReadThrough[Stamp]:
-    """The stamps a process knows, by account id as text."""
+def cache_versions(pool: asyncpg.Pool) -> ReadThrough[CacheVersion]:
+    """Read cache versions by account id (as text) through a process-local cache."""
 
-    async def read(accounts: Sequence[str]) -> Mapping[str, Stamp]:
+    async def read(accounts: Sequence[str]) -> Mapping[str, CacheVersion]:
         rows = await pool.fetch(_READ, [UUID(account) for account in accounts], GLOBAL_ACCOUNT)
-        return {str(row["id"]): UNSHARED if row["unshared"] else _stamp(row) for row in rows}
+        return {str(row["id"]): UNSHARED if row["unshared"] else _version(row) for row in rows}
 
     return ReadThrough(read, MOST)
 
 
-def _stamp(row: Any) -> Stamp:
+def _version(row: Any) -> CacheVersion:
     return row["version"], row["epochs"], row["doubts"]

@@ -1,44 +1,57 @@
-"""Answers in the memory of a process: bounded by bytes, kept by use, not swept out by a scan (S3-FIFO).
+"""Answers in the memory of a process: bounded by bytes, evicted by use, resistant to scans (S3-FIFO).
 
-What is new queues on probation. What was asked for again before it reached the end of that queue moves to the main one;
-of the rest only the key stays for a while, and one that comes back meanwhile goes to the main queue at once. A hit
-counts an integer up and moves nothing. (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023.)
+A new entry starts in the probation queue. If it is requested again before it reaches the end, it moves to the main
+queue; otherwise only its key (a ghost) is remembered for a while, and an entry whose ghost is still remembered goes to
+the main queue at once. A hit increments an integer and moves nothing. (Yang et al., "FIFO queues are all you need for
+cache eviction", SOSP 2023.)
 """
 
 import gzip
 from collections import OrderedDict
 
-from app.queries.cache.account_version import Stamp
+from app.queries.cache.account_version import CacheVersion
 
 PROBATION_SHARE = 0.1
 MOST_USES = 3
 PACKING_LEVEL = 5
 OVERHEAD_BYTES = 1_200
-"""What an entry takes beside its bytes: headers, key, places in dicts and queue; measured."""
+"""Measured cost of an entry on top of its bytes: headers, key, places in dicts and queue."""
 GHOSTS = 50_000
-"""Keys remembered of what left; some 200 bytes each."""
+"""Keys of evicted entries that are remembered, at some 200 bytes each."""
 
 UseOrder = OrderedDict["CachedAnswer", None]
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\netag: %b\r\n"
 
 
 class CachedAnswer:
-    """An answer as it is sent over HTTP/1.1.
+    """An answer in the form in which HTTP/1.1 sends it.
 
     Attributes:
-        stamp: what it was drawn under; it is right while this is the stamp of its owner.
-        good_until: monotonic time from which it must be drawn anew in any case.
-        body: JSON, complete; empty where all that is kept is that the answer may not be.
-        head: status line and the headers that are its own.
-        unchanged: the same for who holds the body already.
-        packed: (head, the body as gzip) once somebody who takes that asked a second time.
-        uses: how often it was asked for since it came or was last looked at.
+        version: the cache version it was rendered under; it is valid while its owner still has that version.
+        good_until: monotonic time from which it must be rendered again in any case.
+        body: JSON, complete; empty to remember that the answer may not be cached.
+        head: status line and the entry's own headers.
+        unchanged: status line and headers for a client that already holds the body (304).
+        packed: (head, gzipped body), made when a client that accepts gzip requests the entry a second time.
+        uses: requests since it was added or last considered for eviction.
     """
 
-    __slots__ = ("body", "etag", "good_until", "head", "name", "owner", "packed", "queue", "stamp", "unchanged", "uses")
+    __slots__ = (
+        "body",
+        "etag",
+        "good_until",
+        "head",
+        "name",
+        "owner",
+        "packed",
+        "queue",
+        "unchanged",
+        "uses",
+        "version",
+    )
 
-    def __init__(self, owner: str, name: str, stamp: Stamp, good_until: float, etag: str, body: bytes) -> None:
-        self.owner, self.name, self.stamp, self.good_until = owner, name, stamp, good_until
+    def __init__(self, owner: str, name: str, version: CacheVersion, good_until: float, etag: str, body: bytes) -> None:
+        self.owner, self.name, self.version, self.good_until = owner, name, version, good_until
         self.etag, self.body = etag.encode(), body
         self.unchanged = b"HTTP/1.1 304 Not Modified\r\netag: %b\r\n" % self.etag
         self.head = _HEAD % (len(body), self.etag)
@@ -47,18 +60,18 @@ class CachedAnswer:
         self.queue: UseOrder | None = None
 
     def pack(self) -> None:
-        """Make the body as gzip; its validator is a weak one, because the bytes are others."""
+        """Compress the body; its validator becomes a weak one, because the bytes differ."""
         body = gzip.compress(self.body, PACKING_LEVEL, mtime=0)
         self.packed = (_HEAD % (len(body), b"W/" + self.etag) + b"content-encoding: gzip\r\n", body)
 
     @property
     def size(self) -> int:
-        """Bytes it takes."""
+        """The bytes it takes up."""
         return len(self.body) + (len(self.packed[1]) if self.packed else 0) + OVERHEAD_BYTES
 
 
 class Memory:
-    """Entries by owner and name, at most so many bytes of them."""
+    """Entries by owner and name, bounded by their total bytes."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -70,7 +83,7 @@ class Memory:
         self._ghosts: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def get(self, owner: str, name: str) -> CachedAnswer | None:
-        """The entry, right or not."""
+        """Return the entry, valid or not, and count the use."""
         found = self._by_owner.get(owner)
         entry = found.get(name) if found else None
         if entry is not None and entry.uses < MOST_USES:
@@ -78,24 +91,24 @@ class Memory:
         return entry
 
     def put(self, entry: CachedAnswer) -> None:
-        """Keep an entry in place of the one of its name."""
+        """Store an entry in place of the one of the same name."""
         if entry.size > self.most_bytes:
             return
         names = self._by_owner.get(entry.owner)
-        former = names.get(entry.name) if names else None
-        if former:
-            self._remove(former)
+        previous = names.get(entry.name) if names else None
+        if previous:
+            self._remove(previous)
             self._ghosts[entry.owner, entry.name] = None
-        known = (entry.owner, entry.name) in self._ghosts
-        if known:
+        has_ghost = (entry.owner, entry.name) in self._ghosts
+        if has_ghost:
             del self._ghosts[entry.owner, entry.name]
         self._by_owner.setdefault(entry.owner, {})[entry.name] = entry
         self.entries += 1
-        self._append(entry, self._main if known else self._probation)
+        self._append(entry, self._main if has_ghost else self._probation)
         self._make_room()
 
     def pack(self, entry: CachedAnswer) -> None:
-        """Make the body as gzip, and keep it beside the plain one if that is kept."""
+        """Compress the body of an entry, and account for its new size if the entry is still stored."""
         if entry.queue is None:
             entry.pack()
         else:
@@ -105,12 +118,12 @@ class Memory:
             self._make_room()
 
     def forget(self, owner: str) -> None:
-        """Drop everything of an owner."""
+        """Drop all entries of an owner."""
         for entry in list(self._by_owner.get(owner, {}).values()):
             self._remove(entry)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop all entries."""
         for owner in list(self._by_owner):
             self.forget(owner)
 
@@ -141,7 +154,7 @@ class Memory:
             if self._probation and (self._probation_bytes > self.most_bytes * PROBATION_SHARE or not self._main):
                 self._end_probation(next(iter(self._probation)))
             else:
-                self._look_at(next(iter(self._main)))
+                self._consider(next(iter(self._main)))
 
     def _end_probation(self, entry: CachedAnswer) -> None:
         if entry.uses:
@@ -155,7 +168,7 @@ class Memory:
         if len(self._ghosts) > GHOSTS:
             self._ghosts.popitem(last=False)
 
-    def _look_at(self, entry: CachedAnswer) -> None:
+    def _consider(self, entry: CachedAnswer) -> None:
         if entry.uses:
             self._main.move_to_end(entry)
             entry.uses -= 1

@@ -1,4 +1,4 @@
-"""How things stand with all of an account at once: an answer over several areas is as old as the oldest of them.
+"""Freshness of a from_row account: an answer over several areas is as old as the oldest of them.
 
 Reads: portal.id_mappings, read_model.freshness, feeds, upstreams, profiles, parked.
 """
@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.queries.reading import store as stores
-from app.queries.reading.slice_age import fed
+from app.queries.reading.slice_age import feed_source
 from app.queries.reading.store import Age, Answer, AnswerSource, Store, age_of
 from app.queries.reading.unready import not_ready
 
@@ -28,31 +28,33 @@ EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whmcs' AND u.stat
 
 
 class AccountAge(Struct, frozen=True):
-    """Where an account stands. `parked_at`: since when a change of it could not be applied."""
+    """Freshness of an account. `parked_at` is the time since when a change of it could not be applied."""
 
     sources: tuple[AnswerSource, ...]
     parked_at: datetime | None
 
     @property
     def age(self) -> Age:
-        """As old as the oldest part of it."""
+        """The age of the oldest part."""
         return age_of(self.sources, self.parked_at)
 
 
 async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -> tuple[AccountAge, Mapping[str, Any]]:
-    """Where the account stands with these WHMCS lists and with what Salesforce feeds, and the row itself.
+    """Read the freshness of these WHMCS lists and of what Salesforce feeds, and the row it came from.
 
     Raises:
-        NotReady: one of them was never read yet, so what it lacks would be taken for nothing.
+        NotReady: one of them was never read, so that missing data would look like an empty list.
     """
     row = await store.pool.fetchrow(
         f"SELECT {COLUMNS} FROM portal.id_mappings m WHERE m.account_id = $1", account_id, store.catalog_feed
     )
-    return await whole(store, account_id, row, resources), row
+    return await from_row(store, account_id, row, resources), row
 
 
-async def whole(store: Store, account_id: UUID, row: Mapping[str, Any] | None, resources: Sequence[str]) -> AccountAge:
-    """The same of a row that holds `COLUMNS`."""
+async def from_row(
+    store: Store, account_id: UUID, row: Mapping[str, Any] | None, resources: Sequence[str]
+) -> AccountAge:
+    """Build the freshness from a row with `COLUMNS`; raises as `of_account`."""
     if row is None or row["feed_as_of"] is None:
         raise await not_ready(store, account_id, "salesforce", "account_history")
     verified = row["verified"] or {}
@@ -62,13 +64,13 @@ async def whole(store: Store, account_id: UUID, row: Mapping[str, Any] | None, r
         AnswerSource(resource, row["whmcs_client_id"], _instant(verified[resource]), away=row["away"])
         for resource in resources
     ]
-    feed = fed(store, row, "account_history", row["salesforce_account_id"])
+    feed = feed_source(store, row, "account_history", row["salesforce_account_id"])
     return AccountAge((feed, *sources), row["parked_at"])
 
 
-def answered(document: bytes, etag: str, standing: AccountAge) -> Answer:
-    """A document with the age of all that it was drawn from."""
-    return stores.answered(document, etag, *standing.sources, parked_at=standing.parked_at)
+def build_answer(document: bytes, etag: str, freshness: AccountAge) -> Answer:
+    """Build the answer for a document rendered from all parts of the account."""
+    return stores.build_answer(document, etag, *freshness.sources, parked_at=freshness.parked_at)
 
 
 def _instant(text: str) -> datetime:

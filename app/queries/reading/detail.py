@@ -1,4 +1,4 @@
-"""One item of an account in full. Absent and another's are the same answer."""
+"""One item of an account in full. An absent item and another account's item give the same answer."""
 
 from typing import Any
 from uuid import UUID
@@ -6,13 +6,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.errors import NotFound
-from app.queries.reading.store import Answer, AnswerSource, Store, answered, etag_of
+from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 
 WHMCS_AWAY = "EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whmcs' AND u.state <> 'closed')"
 
 
 class Detail(Struct, frozen=True):
-    """How an item is found: slice, id column, the upstream's word for it, and what is said when there is none."""
+    """Where an item is stored (read model, id column, upstream resource), and the error when there is none."""
 
     slice: str
     item: str
@@ -22,7 +22,7 @@ class Detail(Struct, frozen=True):
 
 
 async def row_of(store: Store, account_id: UUID, of: Detail, item_id: str) -> Any:
-    """The item's row, or None; with the time since when a change of it could not be applied."""
+    """Return the item's row or None, with the time since when a change of it could not be applied."""
     return await store.pool.fetchrow(
         f"SELECT t.document, t.as_of, (SELECT min(p.parked_at) FROM read_model.parked p "
         f"WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at, {WHMCS_AWAY} AS away "
@@ -33,7 +33,7 @@ async def row_of(store: Store, account_id: UUID, of: Detail, item_id: str) -> An
 
 
 async def whmcs(store: Store, account_id: UUID, of: Detail, item_id: str) -> Answer:
-    """An item that WHMCS keeps, as fresh as its own last read.
+    """Read an item that WHMCS keeps, as fresh as its own last read.
 
     Raises:
         NotFound: absent, or another account's.
@@ -42,4 +42,4 @@ async def whmcs(store: Store, account_id: UUID, of: Detail, item_id: str) -> Ans
     if row is None:
         raise NotFound(of.missing, code=of.missing_code)
     source = AnswerSource(of.resource, item_id, row["as_of"], away=row["away"])
-    return answered(row["document"], etag_of(row["document"]), source, parked_at=row["parked_at"])
+    return build_answer(row["document"], etag_of(row["document"]), source, parked_at=row["parked_at"])

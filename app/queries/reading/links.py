@@ -1,4 +1,4 @@
-"""What belongs together: an order, the subscriptions it made, the invoices that bill them; told from each of the three.
+"""Links between an order, the subscriptions it created and the invoices that bill them, from each of the three.
 
 Reads: read_model.orders, subscriptions, invoices.
 """
@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from app.queries.reading.store import Answer, Store, etag_of
 
 MOST = 50
-"""Of each kind, the newest. All invoices of a subscription have a list of their own."""
+"""The number of newest links of each kind. All invoices of a subscription have a list of their own."""
 
 _LINES = "jsonb_array_elements(convert_from({}.document, 'UTF8')::jsonb -> 'items')"
 _SERVICES = {
@@ -29,8 +29,8 @@ _SERVICES = {
         WHERE i.account_id = $1 AND i.invoice_id = $2
     """,
 }
-"""What is asked for → the subscriptions it has to do with."""
-_ASKED = """
+"""Kind of the item → the subscriptions related to it."""
+_LINKS = """
 WITH named (subscription_id) AS ({services}),
 services AS (
     SELECT s.subscription_id, nullif(nullif(s.whmcs_order_id, ''), '0') AS whmcs_order_id, s.sort_id
@@ -50,11 +50,11 @@ _FOUND = {
         SELECT i.invoice_id FROM read_model.invoices i WHERE i.account_id = $1 AND i.status <> 'draft'
         AND EXISTS ({_NAMES_ONE.format(_LINES.format("i"))}) ORDER BY i.sort_id DESC LIMIT {MOST})""",
 }
-"""How the ones of a kind are found that have to do with those subscriptions."""
+"""Kind of the links → the items related to those subscriptions."""
 
 
 class Links(Struct, frozen=True, kw_only=True):
-    """Ids of what belongs together, the newest fifty of each kind; of the kind that was asked for the one itself."""
+    """Ids of related items, the newest fifty of each kind; for the item's own kind its own id alone."""
 
     order_ids: list[str]
     subscription_ids: list[str]
@@ -62,7 +62,7 @@ class Links(Struct, frozen=True, kw_only=True):
 
 
 async def linked(store: Store, account_id: UUID, kind: str, item_id: str, found: Awaitable[Answer]) -> Answer:
-    """The answer about an order, subscription or invoice with its `links`."""
+    """Add `links` to the answer about an order, subscription or invoice."""
     answer = await found
     row = await store.pool.fetchrow(_statement(kind), account_id, item_id)
     body = msgspec.json.encode(Links(**row))
@@ -73,4 +73,4 @@ async def linked(store: Store, account_id: UUID, kind: str, item_id: str, found:
 @cache
 def _statement(kind: str) -> str:
     parts = {**_FOUND, kind: "ARRAY[$2::text]"}
-    return _ASKED.format(services=_SERVICES[kind], **parts)
+    return _LINKS.format(services=_SERVICES[kind], **parts)

@@ -1,4 +1,4 @@
-"""One page of an account's list: keyset over the row's own order, stable while rows are inserted."""
+"""One page of an account's list: keyset pagination over the rows' own order, stable while rows are inserted."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -9,12 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from app.queries.reading.slice_age import SliceAge
-from app.queries.reading.store import Answer, Store, answered, etag_of
+from app.queries.reading.store import Answer, Store, build_answer, etag_of
 
 
 class Page(Struct, frozen=True):
-    """Which part of a list. `after` is the sort key of the last item of the page before; `held` are the validators of
-    what the caller has already."""
+    """The requested part of a list.
+
+    `after` is the sort key of the last item of the page before; `held` are the validators (ETags) that the caller sent.
+    """
 
     limit: int = 25
     after: str | None = None
@@ -22,9 +24,9 @@ class Page(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """How a list is read: its slice, the order, and the column or expression that shows an item.
+    """How a list is read: its read model, the order, and the column or expression that shows an item.
 
-    `sort` tells items apart. `lead`, an expression without NULLs and its type, orders them before that.
+    `sort` is unique. `lead`, an expression without NULLs and its type, sorts before it.
     """
 
     slice: str
@@ -49,34 +51,34 @@ CROSS JOIN LATERAL (SELECT array_agg(body) AS items, array_agg(keys) AS keys FRO
 """
 
 Cursor = Callable[[str], str]
-"""Turns the sort key of the last item into what the caller sends back for the next page."""
+"""Turns the sort key of the last item into the cursor that the caller sends back for the next page."""
 
 
 async def answer(
     store: Store,
     account_id: UUID,
     listing: Listing,
-    standing: SliceAge,
+    freshness: SliceAge,
     page: Page,
     cursor: Cursor,
     where: Sequence[tuple[str, Any]] = (),
     first: Sequence[bytes] = (),
 ) -> Answer:
-    """A page, or only its validator when the caller holds that: then the list is not even read.
+    """Return a page, or only its validator when the caller holds that: then the list is not read.
 
     `where` holds (condition with `{}` for its parameter, value); conditions are literals of the calling query. `first`
-    are items that stand before all others on the first page.
+    are items that come before all others on the first page.
     """
-    age = standing.age
+    age = freshness.age
     filters = [f"{condition}={value}" for condition, value in where]
-    etag = etag_of(_shape(listing), *standing.revision, page.limit, page.after, *filters, *first)
+    etag = etag_of(_shape(listing), *freshness.revision, page.limit, page.after, *filters, *first)
     if age.etag(etag) in page.held:
-        return Answer(b"", age.etag(etag), age.as_of, age.stale_reason, (standing.source,))
+        return Answer(b"", age.etag(etag), age.as_of, age.stale_reason, (freshness.source,))
     items, after = await _fetch(store, account_id, listing, page, where)
     token = msgspec.json.encode(cursor(after) if after is not None else None)
     shown = items if page.after else [*first, *items]
     body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + b"}"
-    return answered(body, etag, standing.source, parked_at=standing.parked_at)
+    return build_answer(body, etag, freshness.source, parked_at=freshness.parked_at)
 
 
 async def _fetch(
@@ -93,7 +95,7 @@ async def _fetch(
 
 @lru_cache(maxsize=256)
 def _shape(listing: Listing) -> str:
-    """What tells listings apart."""
+    """Return the part of the validator that identifies the listing."""
     return repr((listing.slice, listing.body, listing.keys, listing.descending))
 
 
@@ -115,7 +117,7 @@ def _statement(listing: Listing, where: tuple[str, ...], limit: int, is_later: b
 
 
 def _behind(listing: Listing, given: int) -> str:
-    """The condition of the rows behind the cursor, whose values follow `given` others."""
+    """Return the condition for rows after the cursor, whose values follow `given` others."""
     left = ", ".join(expression for expression, _ in listing.keys)
     right = ", ".join(f"${given + n}::text::{kind}" for n, (_, kind) in enumerate(listing.keys, 1))
     return f"({left}) {'<' if listing.descending else '>'} ({right})"

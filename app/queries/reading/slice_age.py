@@ -1,4 +1,4 @@
-"""How things stand with one slice of one account: whose it is upstream, how fresh, at which version. One round trip.
+"""Freshness of one read model of one account: its upstream owner, age and version, in one round trip.
 
 Reads: portal.id_mappings, read_model.freshness, account_versions, generations, feeds, upstreams, parked, profiles.
 """
@@ -12,7 +12,7 @@ from app.errors import NotReady
 from app.queries.reading.store import Age, AnswerSource, FetchedRow, Store, age_of
 from app.queries.reading.unready import not_ready
 
-_STANDING = """
+_FRESHNESS = """
 SELECT a.n, m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, e.silent_since, g.epoch,
        g.projector_version, coalesce(v.version, 0) AS version, p.country,
        EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = $4 AND u.state <> 'closed') AS away,
@@ -29,13 +29,13 @@ LEFT JOIN read_model.profiles p ON p.account_id = m.account_id
 
 
 class SliceAge(Struct, frozen=True):
-    """Where a slice of an account stands.
+    """Freshness of a read model of an account.
 
     Attributes:
-        source: what a whole list of it is drawn from.
-        revision: changes whenever any list of the slice may read differently, at the cost of no list at all.
-        parked_at: since when a change of the account's could not be applied.
-        country: of the billing address, where it is known.
+        source: the source of a complete list.
+        revision: changes whenever any list of the read model may differ, without reading a list.
+        parked_at: the time since when a change of the account's could not be applied.
+        country: country of the billing address, if known.
     """
 
     source: AnswerSource
@@ -46,48 +46,48 @@ class SliceAge(Struct, frozen=True):
 
     @property
     def age(self) -> Age:
-        """How old a whole list is."""
+        """The age of a complete list."""
         return age_of((self.source,), self.parked_at)
 
 
 async def of_whmcs(store: Store, account_id: UUID, slice_name: str, resource: str) -> SliceAge:
-    """A slice fed by a WHMCS list, as fresh as the last read of the whole list.
+    """Read the freshness of a read model fed by a WHMCS list: that of the last read of the complete list.
 
     Raises:
-        NotReady: it was never read yet, so an empty list would be a lie.
+        NotReady: the list was never read, so an empty one would be wrong.
     """
-    row = await store.row(_STANDING, account_id, slice_name, resource, "whmcs", store.catalog_feed)
+    row = await store.row(_FRESHNESS, account_id, slice_name, resource, "whmcs", store.catalog_feed)
     if row is None:
         raise NotReady
     if row["verified_at"] is None:
         raise await not_ready(store, account_id, "whmcs", resource)
-    return _standing(row, AnswerSource(resource, row["whmcs_client_id"], row["verified_at"], away=row["away"]))
+    return _freshness(row, AnswerSource(resource, row["whmcs_client_id"], row["verified_at"], away=row["away"]))
 
 
 async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> SliceAge:
-    """A slice fed by change events, as fresh as the feed's last answer, keepalives counted.
+    """Read the freshness of a read model fed by change events: the feed's last answer, keepalives included.
 
     Raises:
-        NotReady: the feed never answered yet.
+        NotReady: the feed has never answered.
     """
-    row = await store.row(_STANDING, account_id, slice_name, "", "salesforce", store.catalog_feed)
+    row = await store.row(_FRESHNESS, account_id, slice_name, "", "salesforce", store.catalog_feed)
     if row is None:
         raise NotReady
     if row["feed_as_of"] is None:
         raise await not_ready(store, account_id, "salesforce", "account_history")
-    return _standing(row, fed(store, row, "account_history", row["salesforce_account_id"]))
+    return _freshness(row, feed_source(store, row, "account_history", row["salesforce_account_id"]))
 
 
 async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[AnswerSource, AnswerSource, datetime | None]:
-    """What a catalog for one account is drawn from beside the products: its services and its eligibility.
+    """Read the freshness of an account's services and eligibility, which its catalog depends on.
 
     Raises:
         NotReady: there is no such account.
     """
-    row = await store.row(_STANDING, account_id, "subscriptions", "client_services", "whmcs", store.catalog_feed)
+    row = await store.row(_FRESHNESS, account_id, "subscriptions", "client_services", "whmcs", store.catalog_feed)
     if row is None:
         raise NotReady
-    feed = fed(store, row, "account_history", row["salesforce_account_id"])
+    feed = feed_source(store, row, "account_history", row["salesforce_account_id"])
     verified_at = row["verified_at"]
     services = AnswerSource(
         "client_services",
@@ -99,9 +99,14 @@ async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[AnswerSo
     return services, feed, row["parked_at"]
 
 
-def fed(store: Store, row: FetchedRow, resource: str, record_id: str, read_at: datetime | None = None) -> AnswerSource:
-    """What the change feed keeps current, of a row with `feed_as_of` and `silent_since`. `read_at` is when that itself
-    was read last, which may be later; what changed since then nobody would tell while the feed is silent."""
+def feed_source(
+    store: Store, row: FetchedRow, resource: str, record_id: str, read_at: datetime | None = None
+) -> AnswerSource:
+    """Build the source for event-fed data from a row with `feed_as_of` and `silent_since`.
+
+    `read_at` is when the data itself was last read, which may be later. While the feed is silent, nothing would report
+    a change since then.
+    """
     answered_at, silent_since = row["feed_as_of"], row["silent_since"]
     good_at = min(answered_at, silent_since) if answered_at and silent_since else answered_at
     return AnswerSource(
@@ -114,7 +119,7 @@ def fed(store: Store, row: FetchedRow, resource: str, record_id: str, read_at: d
     )
 
 
-def _standing(row: FetchedRow, source: AnswerSource) -> SliceAge:
+def _freshness(row: FetchedRow, source: AnswerSource) -> SliceAge:
     revision = tuple(int(str(row[name])) for name in ("version", "epoch", "projector_version"))
     ids = str(row["whmcs_client_id"]), row["country"]
     return SliceAge(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]

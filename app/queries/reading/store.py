@@ -1,4 +1,4 @@
-"""What queries read from, and what they answer with."""
+"""The store that queries read from, and the answers that they return."""
 
 import asyncio
 import hashlib
@@ -16,7 +16,7 @@ from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, Evidence, StaleRe
 
 FEED_BOUND_SECONDS = 360.0
 MOST_ACCOUNTS = 32
-"""That one statement reads for; more are read over several connections."""
+"""Accounts that one statement reads for; more are read over several connections."""
 FetchedRow = Mapping[str, Any]
 DocumentQuery = tuple[str, tuple[Any, ...], UUID]
 """(statement, its values after the accounts, account)."""
@@ -26,30 +26,30 @@ class Store:
     """The engines of the read side. Nothing here can reach an upstream.
 
     Attributes:
-        catalog_feed: name of the change feed that event-driven answers are as fresh as.
-        time_zone: where the billing system is: whose day it is for customers of countries with several time zones.
-        feed_bound_seconds: how long that feed may be silent, keepalives counted.
+        catalog_feed: name of the change feed that bounds the freshness of event-fed answers.
+        time_zone: the billing system's time zone, used for customers in countries with several.
+        feed_bound_seconds: how long that feed may be silent, keepalives included.
     """
 
     def __init__(
         self,
         pool: asyncpg.Pool,
         catalog_feed: str,
-        time_zone: str = "Asia/Tokyo",
+        time_zone: str,
         feed_bound_seconds: float = FEED_BOUND_SECONDS,
     ) -> None:
         self.pool, self.catalog_feed, self.time_zone = pool, catalog_feed, time_zone
         self.feed_bound_seconds = feed_bound_seconds
-        self._together: Batcher[DocumentQuery, FetchedRow | Exception | None] = Batcher(self._read)
+        self._batcher: Batcher[DocumentQuery, FetchedRow | Exception | None] = Batcher(self._read)
 
     async def row(self, statement: str, account_id: UUID, *values: Any) -> FetchedRow | None:
-        """What a statement finds for an account. All who ask the same for other accounts in one turn of the event loop
-        share a round trip, which is most of what a small statement costs.
+        """Run a statement for an account, in one round trip for all callers of one turn of the event loop.
 
-        The statement reads `FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)` and tells `a.n`; `values`
-        are $2 and on.
+        The round trip is most of what a small statement costs. The statement reads `FROM unnest($1::uuid[]) WITH
+        ORDINALITY AS a (account_id, n)` and selects `a.n`; `values` are $2 and following. Callers share it if statement
+        and values are the same.
         """
-        found = await self._together.ask((statement, values, account_id))
+        found = await self._batcher.load((statement, values, account_id))
         if isinstance(found, Exception):
             raise found
         return found
@@ -74,7 +74,7 @@ class Store:
         values: tuple[Any, ...],
         accounts: list[UUID],
     ) -> None:
-        """One statement; an error is theirs alone who asked for it."""
+        """Run one statement; its error reaches only its own callers."""
         try:
             for row in await self.pool.fetch(statement, accounts, *values):
                 found[statement, values, accounts[row["n"] - 1]] = row
@@ -83,15 +83,15 @@ class Store:
 
 
 class AnswerSource(Struct, frozen=True):
-    """What an answer was drawn from: reading it again, which a worker can be asked to do, verifies the answer.
+    """A source of an answer: re-reading it, which a worker can be asked to do, verifies the answer.
 
     Attributes:
         resource: a WHMCS record or list as `BOUND_SECONDS` names them, Salesforce's `account_history`, or `catalog`,
-            which cannot be read again for one customer.
+            which cannot be re-read for one customer.
         record_id: the upstream's id of the record, or of the list's owner.
         as_of: when it was last known to equal the upstream.
-        verified: false when nothing ever said that it equals the upstream; `as_of` is then when it was read.
-        feed_bound_at: of what events keep current: when its feed will have been silent for too long.
+        verified: false when nothing ever confirmed that it equals the upstream; `as_of` is then when it was read.
+        feed_bound_at: for event-fed data, when its feed will have been silent for too long.
         silent: the feed is known to deliver nothing.
         away: the upstream is not called at present.
     """
@@ -106,12 +106,12 @@ class AnswerSource(Struct, frozen=True):
 
     @property
     def by_events(self) -> bool:
-        """Whether a change feed keeps it current, so that asking does not have it read again."""
+        """True if a change feed keeps it current, so that a request need not have it re-read."""
         return self.resource in EVENT_FED
 
     @property
     def bound_at(self) -> datetime | None:
-        """Until when it may be taken for current; None when nothing bounds it."""
+        """The time until which it counts as current; None when nothing bounds it."""
         if self.by_events:
             return self.feed_bound_at
         seconds = BOUND_SECONDS.get(self.resource)
@@ -119,12 +119,12 @@ class AnswerSource(Struct, frozen=True):
 
     @property
     def past_bound(self) -> bool:
-        """Whether it is older than it may grow unverified."""
+        """True if it is older than it may grow unverified."""
         bound_at = self.bound_at
         return bound_at is not None and datetime.now(UTC) > bound_at
 
     def evidence(self, *, parked: bool = False) -> Evidence:
-        """What it tells of the answer's age."""
+        """Return the evidence for the answer's freshness."""
         return Evidence(
             by_events=self.by_events,
             verified=self.verified,
@@ -136,14 +136,14 @@ class AnswerSource(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """A ready answer.
+    """A complete answer.
 
     Attributes:
-        body: JSON, complete; empty when the caller holds it already.
+        body: JSON, complete; empty when the caller already holds it.
         etag: validator over content and projector version.
         as_of: when the data was last known to equal its source.
-        stale_reason: why it may not be what its source says now; None while it is fresh.
-        sources: what it was drawn from.
+        stale_reason: why it may differ from its source by now; None while it is fresh.
+        sources: the sources it was rendered from.
     """
 
     body: bytes
@@ -154,30 +154,31 @@ class Answer(Struct, frozen=True):
 
     @property
     def stale(self) -> bool:
-        """Whether it may not be what its source says now."""
+        """True if it may differ from its source by now."""
         return self.stale_reason is not None
 
 
 class Age(Struct, frozen=True):
-    """How old an answer is: as old as the oldest part of it, or as a change of it that could not be applied."""
+    """Age of an answer: that of its oldest part, or of a change that could not be applied."""
 
     as_of: datetime
     stale_reason: StaleReason | None
 
     def etag(self, etag: str) -> str:
-        """The validator of the content as that of the answer: who holds a fresh one must learn that it is stale now."""
+        """Combine the content's validator with the stale reason: a client with a fresh copy must learn that it is
+        stale."""
         return etag_of(etag, self.stale_reason) if self.stale_reason else etag
 
 
 def age_of(sources: Sequence[AnswerSource], parked_at: datetime | None = None) -> Age:
-    """How old an answer of these sources is."""
-    moments = [source.as_of for source in sources]
+    """Compute the age of an answer from its sources."""
+    instants = [source.as_of for source in sources]
     reason = stale_reason(source.evidence(parked=parked_at is not None) for source in sources)
-    return Age(min([*moments, parked_at] if parked_at else moments), reason)
+    return Age(min([*instants, parked_at] if parked_at else instants), reason)
 
 
 def etag_of(*parts: bytes | str | int | None) -> str:
-    """A validator over everything an answer depends on."""
+    """Hash everything that an answer depends on into a validator."""
     digest = hashlib.blake2b(digest_size=12)
     for part in parts:
         digest.update(part if isinstance(part, bytes) else str(part).encode())
@@ -186,13 +187,13 @@ def etag_of(*parts: bytes | str | int | None) -> str:
 
 
 def with_age(document: bytes, as_of: datetime, reason: StaleReason | None = None) -> bytes:
-    """A JSON object with `as_of`, `stale` and `stale_reason` added at its end."""
+    """Append `as_of`, `stale` and `stale_reason` to a JSON object."""
     age = msgspec.json.encode({"as_of": as_of, "stale": reason is not None, "stale_reason": reason})
     return document[:-1] + (b"," if len(document) > 2 else b"") + age[1:]
 
 
-def answered(document: bytes, etag: str, *sources: AnswerSource, parked_at: datetime | None = None) -> Answer:
-    """A document with its age. A change of it that could not be applied makes it as old as that change."""
+def build_answer(document: bytes, etag: str, *sources: AnswerSource, parked_at: datetime | None = None) -> Answer:
+    """Build the answer for a document, as old as its oldest source or as a change that could not be applied."""
     age = age_of(sources, parked_at)
     body = with_age(document, age.as_of, age.stale_reason)
     return Answer(body, age.etag(etag), age.as_of, age.stale_reason, sources)

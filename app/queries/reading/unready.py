@@ -1,4 +1,4 @@
-"""Why an account cannot be answered yet: honest about what will not be ready in a moment.
+"""The error for an account without data yet: it does not promise "in a moment" when that is not true.
 
 Reads: read_model.parked, upstreams.
 """
@@ -21,8 +21,11 @@ SELECT EXISTS (
 
 
 async def not_ready(store: Store, account_id: UUID, upstream: str, *objects: str) -> NotReady:
-    """The error for something of an account that was never read. Staff must act where the reading itself has failed for
-    good: that is not said to be ready in a moment."""
+    """Build the error for a resource of an account that was never read.
+
+    Where the read itself has failed for good and staff must act, the error does not promise that it is ready in a
+    moment.
+    """
     why = await store.pool.fetchrow(_WHY, account_id, upstream, list(objects))
     if why["failed"]:
         return NotReady(FAILED, retry_after_seconds=FAILED_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Avro schemas of change and platform events, and the bytes and bitmaps made from the very same schema."""
+"""Avro schemas of change and platform events, and the bytes and bitmaps made from the same schema."""
 
 import base64
 import hashlib
@@ -84,7 +84,7 @@ class Schema:
         return out.getvalue()
 
     def decode(self, payload: bytes) -> dict[str, Any]:
-        """The record, or an exception when the bytes are not one."""
+        """Return the record; raise an exception when the bytes are not one."""
         record = fastavro.schemaless_reader(io.BytesIO(payload), _parsed(self), None)
         assert isinstance(record, dict)
         return record
@@ -96,7 +96,7 @@ _STAND_IN = re.compile(b"\xee[\xa0-\xbf][\x80-\xbf]")
 
 
 def _stood_in(value: Any) -> Any:
-    """The same with other characters for the surrogates that no encoder lets pass."""
+    """Replace each surrogate, which no encoder accepts, by a character that stands in for it."""
     if isinstance(value, str):
         return _SURROGATE.sub(lambda found: chr(ord(found[0]) + 0x1000), value)
     if isinstance(value, dict):
@@ -125,7 +125,7 @@ def _named(document: dict[str, Any]) -> Schema:
 
 
 def change_schema(sobject: SObject) -> Schema:
-    """The schema of an object's change events."""
+    """Return the schema of an object's change events."""
     seen_address = False
     fields: list[dict[str, Any]] = [_HEADER]
     for number, each in enumerate(sobject.fields):
@@ -138,7 +138,7 @@ def change_schema(sobject: SObject) -> Schema:
 
 
 def event_schema(name: str, fields: tuple[Field, ...]) -> Schema:
-    """The schema of a platform event."""
+    """Return the schema of a platform event."""
     envelope: list[dict[str, Any]] = [
         {"name": "CreatedDate", "type": "long", "doc": "CreatedDate:DateTime"},
         {"name": "CreatedById", "type": "string", "doc": "CreatedBy:EntityId"},
@@ -167,7 +167,7 @@ def _field(each: Field, number: int, address: Any) -> dict[str, Any]:
 
 
 def body(sobject: SObject, row: Row, only: set[str] | None = None) -> dict[str, Any]:
-    """The event's fields: all that are populated, or of `only` the named ones."""
+    """Return the event's fields: all that are populated, or the ones named in `only`."""
     values: dict[str, Any] = {}
     for each in sobject.fields:
         if not each.in_events:
@@ -197,7 +197,7 @@ def _value(each: Field, stored: Any) -> Any:
 
 
 def bitmaps(schema: Schema, sobject: SObject, changed: set[str]) -> list[str]:
-    """The changed fields as the header carries them: the record's map first, then one for each address."""
+    """Encode the changed fields as the event header carries them: the record's map first, then one per address."""
     top = sum(1 << position for position, name in enumerate(schema.names) if name in changed)
     nested = []
     for position, name in enumerate(schema.names):

@@ -1,6 +1,6 @@
-"""The event bus: one ordered log a topic, with opaque replay ids, retention and the faults a bus can have.
+"""The event bus: one ordered log per topic, with opaque replay ids, retention and the faults a bus can have.
 
-Everything here is data and survives pickling, except who listens and what is being simulated at the moment.
+Everything here is data and survives pickling, except the listeners and the faults that are being simulated.
 """
 
 import random
@@ -28,19 +28,21 @@ class Event:
 
 
 def replay_id(counter: int) -> bytes:
-    """A position as it is on the wire: ten bytes, the counter and two of zero."""
+    """Return a position as it is on the wire: ten bytes, the counter and two zero bytes."""
     return counter.to_bytes(8, "big") + b"\0\0"
 
 
 def counter_of(replay: bytes) -> int | None:
-    """The counter in a replay id of ten bytes, or of the eight that some clients send back; None for anything else."""
+    """Return the counter of a replay id of ten bytes, or of the eight that some clients send back; None for anything
+    else."""
     if len(replay) == 10 and replay[8:] == b"\0\0":
         return int.from_bytes(replay[:8], "big")
     return int.from_bytes(replay, "big") if len(replay) == 8 else None
 
 
 def _beginning() -> int:
-    """A start no earlier life of the bus has reached, so that ids of a reset stream mean nothing in the new one."""
+    """Return a start that no earlier process has reached, so that replay ids from before a reset are unknown after
+    it."""
     return time.time_ns() // 1_000_000
 
 
@@ -58,7 +60,8 @@ class TopicLog:
         return self.counters[-1] if self.counters else self.floor
 
     def append(self, event: Event) -> int:
-        """Its position: above the last one by a small random step, so that nobody counts on contiguity."""
+        """Append an event and return its position: above the last by a small random step, so that no client relies on
+        contiguity."""
         counter = self.tip + random.randint(1, 5)
         self.counters.append(counter)
         self.events.append(event)
@@ -66,19 +69,19 @@ class TopicLog:
         return counter
 
     def after(self, position: int, limit: int) -> list[tuple[int, Event]]:
-        """The next events behind a position."""
+        """Return the next events behind a position."""
         start = bisect_right(self.counters, position)
         return list(zip(self.counters[start : start + limit], self.events[start : start + limit], strict=True))
 
     def knows(self, position: int) -> bool:
-        """Whether delivery can resume behind a position without a gap."""
+        """Return whether delivery can resume behind a position without a gap."""
         if position == self.floor:
             return True
         at = bisect_left(self.counters, position)
         return at < len(self.counters) and self.counters[at] == position
 
     def forget(self) -> None:
-        """Drop everything and make every position given out so far unknown."""
+        """Drop every event and expire every position given out so far."""
         self.floor = max(self.tip + 1, _beginning())
         self.counters, self.events = [], []
 
@@ -115,11 +118,11 @@ class Bus:
         self._quiet_start()
 
     def publish(self, topics: list[str], event: Event) -> int:
-        """Append to each topic that exists; the position in the last of them."""
+        """Append an event to each of the topics that exist. Return its position in the last one."""
         return [self.topics[name].append(event) for name in topics if name in self.topics][-1]
 
     def wake(self) -> None:
-        """Tell every stream that there may be news."""
+        """Wake every stream, because there may be events."""
         for listener in list(self.listeners):
             listener()
 
@@ -130,7 +133,7 @@ class Bus:
         self.wake()
 
     def fall_silent(self, seconds: float) -> None:
-        """Keep streams open but deliver nothing, not even keepalives, for a while."""
+        """Keep streams open but deliver nothing for a while, not even keepalives."""
         self.silent_until = time.monotonic() + seconds
         self.wake()
 

@@ -1,6 +1,6 @@
-"""What the event bus can do to a consumer, on demand: `KINDS` maps each kind to its function.
+"""The faults of the event bus, on demand: `KINDS` maps each kind to its function.
 
-Each takes the org, who does it, and the request's body, and returns what it did.
+Each function takes the org, the author and the request's body, and returns what it did.
 """
 
 import uuid
@@ -20,7 +20,7 @@ Body = dict[str, Any]
 
 @dataclass
 class Staff:
-    """Who is named as the author of simulated events."""
+    """The author of simulated events."""
 
     now_ms: int
     origin: str
@@ -44,9 +44,9 @@ def _bare(org: Org, staff: Staff, name: str, ids: list[str], kind: str) -> Body:
 
 
 def gap(org: Org, staff: Staff, body: Body) -> Body:
-    """`object`, `id` or `ids`, `change` (UPDATE): an event that could not be built.
+    """Publish a gap event, for a change whose event could not be built: `object`, `id` or `ids`, `change` (UPDATE).
 
-    With `swallow`: N, the next N events of the object become such ones; no id is needed then.
+    With `swallow`: N, the next N events of the object become gap events; no id is needed then.
     """
     one = body.get("id") or body.get("record_id")
     ids = body.get("ids") or body.get("record_ids") or ([one] if one else [])
@@ -60,7 +60,7 @@ def gap(org: Org, staff: Staff, body: Body) -> Body:
 
 
 def overflow(org: Org, staff: Staff, body: Body) -> Body:
-    """`object`: a transaction too big to be told record by record.
+    """Publish an overflow event, for a transaction with too many changes: `object`.
 
     With `swallow`: N, the next N events of the object are lost, and each transaction leaves this one notice.
     """
@@ -70,7 +70,7 @@ def overflow(org: Org, staff: Staff, body: Body) -> Body:
 
 
 def swallow(org: Org, staff: Staff, body: Body) -> Body:
-    """`count` (1), `object` (all): the next events are lost without a word."""
+    """Lose the next events without a trace: `count` (1), `object` (all)."""
     return _armed(org, body, SILENT, _number(body, "count"))
 
 

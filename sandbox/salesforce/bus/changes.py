@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sandbox.salesforce.bus.avro import bitmaps, body
 from sandbox.salesforce.bus.bus import Event
-from sandbox.salesforce.bus.swallowing import spoilt, told_instead
+from sandbox.salesforce.bus.swallowing import header_to_publish, spoilt
 from sandbox.salesforce.org.org import Org
 from sandbox.salesforce.org.values import Row
 from sandbox.salesforce.schema.objects import CAPTURED, CHANNELS, entity_topic
@@ -25,7 +25,7 @@ class Touch:
 
 
 class Author(Protocol):
-    """Who made the changes: the part of a transaction that event headers tell."""
+    """The author of the changes: the part of a transaction that event headers carry."""
 
     now_ms: int
     origin: str
@@ -83,7 +83,7 @@ def _publish_row(org: Org, name: str, header: dict[str, Any], before: Row | None
 
 
 def header_of(org: Org, name: str, ids: list[str], kind: str, author: Author, sequence: int = 1) -> dict[str, Any]:
-    """The header of an event whose body changed nothing yet."""
+    """Return the header of an event that has no changed fields yet."""
     return {
         "entityName": name,
         "recordIds": ids,
@@ -101,8 +101,8 @@ def header_of(org: Org, name: str, ids: list[str], kind: str, author: Author, se
 
 
 def publish(org: Org, name: str, header: dict[str, Any], record: dict[str, Any], *, author_ms: int) -> None:
-    """What change data capture makes of a change, unless the bus swallows or spoils it. Wakes nobody."""
-    told = told_instead(org.bus.swallows, header)
+    """Publish the change event of a change, unless the bus swallows or spoils it. Wakes no stream."""
+    told = header_to_publish(org.bus.swallows, header)
     if told is not None:
         append(org, name, told, record if told is header else {}, author_ms=author_ms)
 

@@ -32,7 +32,7 @@ def publish_event(org: Org, name: str, values: Row, *, now_ms: int, user_id: str
 
 
 def announce_eligibility(org: Org, account: Row, *, now_ms: int, user_id: str) -> str:
-    """What the org's flow publishes after staff changed an account's eligibility."""
+    """Publish the event that the org's flow publishes after staff changed an account's eligibility."""
     values = {field.name: account.get(field.name) for field in EVENTS[ELIGIBILITY_EVENT]}
     return publish_event(
         org, ELIGIBILITY_EVENT, values | {"Account_Id__c": account["Id"]}, now_ms=now_ms, user_id=user_id

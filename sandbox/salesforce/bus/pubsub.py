@@ -11,7 +11,7 @@ import grpc.aio
 
 from eventbus import methods
 from eventbus import pubsub_api_pb2 as pb
-from sandbox.gate import HANG_SECONDS
+from sandbox.faults.gate import HANG_SECONDS
 from sandbox.salesforce.bus.bus import Event, replay_id
 from sandbox.salesforce.bus.pubsub_stream import Pace, Stream
 from sandbox.salesforce.bus.wire_errors import BusError, refuse
@@ -26,7 +26,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class PubSub:
-    """Answers GetTopic, GetSchema, Subscribe, Publish and PublishStream for the org of the moment."""
+    """The service: GetTopic, GetSchema, Subscribe, Publish and PublishStream for the current org."""
 
     def __init__(self, world: SalesforceWorld, pace: Pace | None = None) -> None:
         self.world = world
@@ -52,7 +52,7 @@ class PubSub:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(methods.SERVICE, handlers),))
 
     async def get_topic(self, request: pb.TopicRequest, context: Context) -> pb.TopicInfo:
-        """What a topic is; channels of several entities name no schema."""
+        """Describe a topic. Channels of several entities name no schema."""
         await self._admit(context, "GetTopic", request.topic_name)
         if request.topic_name not in self.world.salesforce.bus.topics:
             code = "topic.not.found" if request.topic_name else "topic.validation.empty"
@@ -71,7 +71,7 @@ class PubSub:
         return self.world.salesforce.schemas[named[topic]].id if topic in named else ""
 
     async def get_schema(self, request: pb.SchemaRequest, context: Context) -> pb.SchemaInfo:
-        """A schema by id; it never changes."""
+        """Return a schema by its id. A schema never changes."""
         await self._admit(context, "GetSchema", request.schema_id)
         schema = self.world.salesforce.bus.schemas.get(request.schema_id)
         if schema is None:
@@ -101,7 +101,7 @@ class PubSub:
     async def publish_stream(
         self, requests: AsyncIterator[pb.PublishRequest], context: Context
     ) -> AsyncIterator[pb.PublishResponse]:
-        """The same, request by request on one stream."""
+        """Publish the events of each request on one stream."""
         await self._admit(context, "PublishStream")
         topic = ""
         try:

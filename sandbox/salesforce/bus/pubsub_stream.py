@@ -24,7 +24,7 @@ FIRST_KEEPALIVE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Pace:
-    """How a stream behaves in time, in seconds; the vendor's own are 270 (60 seen) and 60."""
+    """The timing of a stream in seconds. The vendor's own values are 270 (60 observed) and 60."""
 
     keepalive_seconds: float = 5.0
     zero_credit_seconds: float = 60.0
@@ -47,7 +47,7 @@ class Stream:
         self.woken = asyncio.Event()
 
     async def responses(self) -> AsyncGenerator[pb.FetchResponse, None]:
-        """What the client receives, until it hangs up or the stream fails.
+        """Yield what the client receives, until it hangs up or the stream fails.
 
         Raises:
             BusError: the reason to end the stream with.
@@ -147,7 +147,7 @@ class Stream:
 
 
 def start_of(log: TopicLog, request: pb.FetchRequest) -> int:
-    """The position that delivery starts behind.
+    """Return the position that delivery starts behind.
 
     Raises:
         BusError: for CUSTOM without a replay id, or with one that is unknown or expired.

@@ -1,8 +1,8 @@
-"""Events that never reach the bus as they should: swallowed with or without a word, or spoilt.
+"""Events that do not reach the bus as they should: swallowed with or without a notice, or spoilt.
 
-A `Swallow` takes the next events of an object. In the way of a `gap` each leaves a header that names its record and
-nothing else; in the way of an `overflow` each transaction leaves one notice that names nobody; otherwise nothing is
-left. A `Spoil` damages the next payloads for good.
+A `Swallow` takes the next events of an object. As a `gap` each leaves a header that names its record and nothing else;
+as an `overflow` each transaction leaves one notice that names no record; otherwise nothing is left. A `Spoil` damages
+the next payloads for good.
 """
 
 from dataclasses import dataclass, field
@@ -36,8 +36,8 @@ class Spoil:
     how: str
 
 
-def told_instead(swallows: list[Swallow], header: dict[str, Any]) -> dict[str, Any] | None:
-    """The header of what is told of an event: its own, a bare one, or None for nothing."""
+def header_to_publish(swallows: list[Swallow], header: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the header to publish for an event: its own, a bare one, or None for nothing."""
     swallow = next((each for each in swallows if each.object in ("", header["entityName"]) and each.left), None)
     if swallow is None:
         return header
@@ -51,7 +51,7 @@ def told_instead(swallows: list[Swallow], header: dict[str, Any]) -> dict[str, A
 
 
 def gap_of(header: dict[str, Any]) -> dict[str, Any]:
-    """The same change as one whose event could not be built."""
+    """Return the same change as one whose event could not be built."""
     kind = str(header["changeType"])
     return _bare(header) | {"changeType": kind if kind.startswith("GAP_") else f"GAP_{kind}"}
 
@@ -61,7 +61,7 @@ def _bare(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def spoilt(how: str, schema: Schema, payload: bytes, record: dict[str, Any]) -> tuple[str, bytes]:
-    """The schema id and the payload of an event after it was damaged.
+    """Return the schema id and the payload of an event after it was damaged.
 
     `text` leaves a text that is no UTF-8 in a record that can otherwise be read.
     """

@@ -1,4 +1,4 @@
-"""How the Pub/Sub API refuses: a gRPC status, and the reason in the trailers."""
+"""Errors of the Pub/Sub API: a gRPC status, and the reason in the trailers."""
 
 import uuid
 from typing import Any, NoReturn

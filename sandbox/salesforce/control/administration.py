@@ -1,4 +1,4 @@
-"""What administrators change in the org's setup: picklists, places, currencies, permissions."""
+"""Changes of administrators to the org's setup: picklists, places, currencies, permissions."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,20 +19,20 @@ def set_picklists(org: Org, work: Transaction, body: Body) -> Body:
     if body.get("state_and_country") and not org.places:
         for name, record_id, values in places.switch_on(org):
             work.set_system(name, record_id, values)
-    for path, wish in body.items():
+    for path, wanted in body.items():
         if path != "state_and_country":
-            _set_picklist(org, path, wish)
+            _set_picklist(org, path, wanted)
     return {"state_and_country": org.places}
 
 
-def _set_picklist(org: Org, path: str, wish: Any) -> None:
+def _set_picklist(org: Org, path: str, wanted: Any) -> None:
     name, _, field_name = path.partition(".")
     each = org.objects[name].by_name.get(field_name) if name in org.objects else None
-    if each is None or not isinstance(wish, dict):
+    if each is None or not isinstance(wanted, dict):
         raise SalesforceError("INVALID_INPUT", f"{path} is no field, or what it becomes is no object")
-    values = tuple(str(value) for value in wish.get("values", each.values))
+    values = tuple(str(value) for value in wanted.get("values", each.values))
     org.replace_field(
-        name, replace(each, kind="picklist", values=values, restricted=bool(wish.get("restricted", True)))
+        name, replace(each, kind="picklist", values=values, restricted=bool(wanted.get("restricted", True)))
     )
 
 

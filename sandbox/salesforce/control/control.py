@@ -22,7 +22,7 @@ MOST_LISTED = 2_000
 
 
 def routes(world: SalesforceWorld) -> list[Route]:
-    """The routes, to be mounted under /salesforce."""
+    """Return the routes, to be mounted under /salesforce."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
         return answering(world, path, method, handle)
@@ -43,7 +43,7 @@ def routes(world: SalesforceWorld) -> list[Route]:
 
 
 def _named(org: Org, word: str) -> SObject:
-    """An object by API name in any case, or by a plain plural (`orders`, `accounts`)."""
+    """Return an object by its API name in any case, or by a plain plural (`orders`, `accounts`)."""
     known = {name.lower(): sobject for name, sobject in org.objects.items()}
     plural = {f"{name}s": sobject for name, sobject in known.items()} | {
         "opportunities": known["opportunity"],
@@ -99,7 +99,7 @@ async def _create(world: SalesforceWorld, request: Request) -> Any:
 
 
 async def _update(world: SalesforceWorld, request: Request) -> Any:
-    """A staff change; a changed eligibility is also announced, as the org's flow does."""
+    """Change a record as staff do. A changed eligibility is also announced, as the org's flow does."""
     (sobject, record_id), work = _target(world, request), staff_work(world)
     before = work.must(sobject.name, record_id)
     try:
@@ -115,7 +115,8 @@ async def _update(world: SalesforceWorld, request: Request) -> Any:
 
 
 async def _plant(world: SalesforceWorld, request: Request) -> Any:
-    """Texts past every check: NUL as `\\u0000`, a lone surrogate, more than fits. The change event tells of it."""
+    """Write texts past every check: NUL as `\\u0000`, a lone surrogate, more than fits. The change event carries
+    them."""
     (sobject, record_id), work = _target(world, request), staff_work(world)
     work.plant(sobject.name, record_id, await request.json())
     work.commit()

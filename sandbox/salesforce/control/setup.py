@@ -20,7 +20,8 @@ async def _permissions(world: SalesforceWorld, request: Request) -> Any:
 
 
 async def _set_permissions(world: SalesforceWorld, request: Request) -> Any:
-    """`records`, `objects`, `fields`, `read_only`, `refusal`: what the integration user lost. The rest stays."""
+    """Take permissions from the integration user: `records`, `objects`, `fields`, `read_only`, `refusal`. What is not
+    named stays as it is."""
     org = world.salesforce
     org.permissions = permissions.changed(org.permissions, await request.json())
     org.revision += 1

@@ -1,4 +1,4 @@
-"""What the control surfaces of the org share: staff's transactions, and answers with their refusals."""
+"""Shared parts of the org's control surfaces: staff's transactions, and answers with their refusals."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,12 +19,12 @@ Handler = Callable[[SalesforceWorld, Request], Awaitable[Any]]
 
 
 def staff_work(world: SalesforceWorld) -> Transaction:
-    """A transaction as if made in the vendor's own user interface."""
+    """Begin a transaction as if made in the vendor's own user interface."""
     return Transaction(world.salesforce, now_ms=now_ms(world), origin=STAFF_ORIGIN, user_id=STAFF_USER)
 
 
 def answering(world: SalesforceWorld, path: str, method: str, handle: Handler) -> Route:
-    """A route whose refusals are the org's."""
+    """Return a route whose refusals have the org's shape."""
 
     async def endpoint(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""What the org does with files: a first version makes a document, and shows it with the record it is published to."""
+"""The org's rules for files: a first version makes a document and links it to the record it is published to."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ def measure_version(work: Work, row: Row) -> None:
 
 
 def publish_version(work: Work, row: Row) -> None:
-    """The document of a new version, and its first link."""
+    """Create the document of a new version, and its first link."""
     if row.get("ContentDocumentId"):
         return
     document_id = work.create("ContentDocument", {"Title": row["Title"]})

@@ -30,13 +30,13 @@ _ID = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
 
 
 def checksum(id15: str) -> str:
-    """The three characters that make a case-sensitive 15-character id safe where case is lost."""
+    """Return the three characters that keep a case-sensitive 15-character id unique where case is lost."""
     groups = (id15[start : start + 5] for start in (0, 5, 10))
     return "".join(_CHECK[sum(1 << k for k, char in enumerate(group) if "A" <= char <= "Z")] for group in groups)
 
 
 def make_id(prefix: str, number: int) -> str:
-    """The 18-character id of the `number`-th record under a key prefix: `make_id("001", 1)`."""
+    """Return the 18-character id of the `number`-th record under a key prefix: `make_id("001", 1)`."""
     digits = ""
     while number:
         number, rest = divmod(number, 62)
@@ -46,7 +46,7 @@ def make_id(prefix: str, number: int) -> str:
 
 
 def full_id(value: str) -> str | None:
-    """A 15- or 18-character id as 18 characters; None when it has no such shape or a wrong checksum."""
+    """Return a 15- or 18-character id as 18 characters; None for a wrong shape or checksum."""
     if not _ID.fullmatch(value):
         return None
     known = value[:15] + checksum(value[:15])

@@ -12,11 +12,11 @@ class Index:
     members: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def find(self, value: Any) -> list[str]:
-        """The ids of the rows with a value."""
+        """Return the ids of the rows with a value."""
         return list(self.members.get(self._key(value), ()))
 
     def move(self, record_id: str, old: Any, new: Any) -> None:
-        """A row's value changed; None is no value."""
+        """Follow a row whose value changed; None is no value."""
         if old is not None:
             ids = self.members[self._key(old)]
             ids.pop(record_id, None)

@@ -25,7 +25,7 @@ USERNAME = "portal@example.com"
 
 @dataclass
 class ConnectedApp:
-    """What the org knows of the portal as an OAuth client; the private key stays with the portal."""
+    """The portal as an OAuth client of the org. The private key stays with the portal."""
 
     client_id: str = "3MVG9sandboxPortalConsumerKey"
     client_secret: str = "5AND80X0000000000000000000000000"
@@ -35,7 +35,7 @@ class ConnectedApp:
 
 @dataclass
 class Session:
-    """One access token's user and life."""
+    """The user and the lifetime of one access token."""
 
     user_id: str
     expires_ms: int
@@ -52,7 +52,7 @@ class Quota:
 
 @dataclass
 class Org:
-    """One org. `revision` counts commits, so that a snapshot can tell whether anything happened since the last."""
+    """One org. `revision` counts commits, so that a snapshot knows whether anything changed since the last one."""
 
     app: ConnectedApp = field(default_factory=ConnectedApp)
     objects: dict[str, SObject] = field(default_factory=lambda: dict(OBJECTS))
@@ -64,7 +64,7 @@ class Org:
     revision: int = 0
     commit_number: int = 1_698_100_138_468_892_700
     places: bool = False
-    """Whether states and countries are picklists."""
+    """States and countries are picklists."""
 
     def __post_init__(self) -> None:
         self.tables = {name: {} for name in self.objects}
@@ -102,7 +102,7 @@ class Org:
         self.bus.schemas[schema.id] = schema
 
     def replace_field(self, name: str, other: Field) -> None:
-        """An administrator changes a field."""
+        """Change a field, as an administrator does."""
         sobject = self.objects[name]
         fields = tuple(other if each.name == other.name else each for each in sobject.fields)
         self.objects[name] = replace(sobject, fields=fields)
@@ -111,12 +111,12 @@ class Org:
         self.revision += 1
 
     def add_field(self, name: str, extra: Field) -> Schema:
-        """An administrator adds a field: events from now on carry a new schema, events on the bus keep theirs."""
+        """Add a field, as an administrator does. New events carry a new schema; events on the bus keep theirs."""
         self.extend(name, extra)
         return self.schemas[name]
 
     def extend(self, name: str, extra: Field) -> None:
-        """The same for an object that need not be captured."""
+        """Add a field to an object that need not be captured."""
         self.objects[name] = self.objects[name].extended(extra)
         if name in CAPTURED:
             self._register(name, change_schema(self.objects[name]))
@@ -143,18 +143,18 @@ class Org:
         old.bus.abort_streams("service.unavailable")
 
     def next_number(self, series: str) -> int:
-        """The next number of an id or autonumber series."""
+        """Return the next number of an id or autonumber series."""
         self.counters[series] = self.counters.get(series, 0) + 1
         return self.counters[series]
 
     def next_id(self, name: str) -> str:
-        """A fresh id that no seeded row has."""
+        """Return a fresh id that no seeded row has."""
         while (made := make_id(PREFIXES[name], self.next_number(name))) in self.tables[name]:
             continue
         return made
 
     def get(self, name: str, record_id: str) -> Row | None:
-        """A row, deleted or not."""
+        """Return a row, deleted or not."""
         return self.tables[name].get(record_id)
 
     def put(self, name: str, record_id: str, row: Row | None) -> Row | None:
@@ -171,11 +171,11 @@ class Org:
         return before
 
     def find(self, name: str, field_name: str, value: Any) -> list[Row]:
-        """The rows with a value in a reference or external id field, deleted ones too."""
+        """Return the rows with a value in a reference or external id field, deleted ones included."""
         table = self.tables[name]
         return [table[record_id] for record_id in self.indexes[name][field_name].find(value) if record_id in table]
 
     def object_of(self, record_id: str) -> str | None:
-        """The object whose key prefix an id has."""
+        """Return the object whose key prefix an id has."""
         names = (name for name, prefix in PREFIXES.items() if record_id.startswith(prefix) and name in self.objects)
         return next(names, None)

@@ -1,4 +1,4 @@
-"""What the integration user may see and do: records, objects and fields that an administrator took away."""
+"""Permissions of the integration user: records, objects and fields that an administrator took away."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,7 +59,7 @@ class Permissions:
 
 
 def changed(allowed: Permissions, body: dict[str, Any]) -> Permissions:
-    """The permissions after a control request: what is named is replaced, the rest stays."""
+    """Return the permissions after a control request: what is named is replaced, the rest stays."""
     sets = {name: {str(each) for each in body[name]} for name in SETS if name in body}
     return replace(allowed, **sets, refusal=str(body.get("refusal", allowed.refusal)))
 

@@ -1,6 +1,6 @@
-"""State and country/territory picklists: an org that switched them on takes no other places than it knows.
+"""State and country/territory picklists: an org that has them switched on accepts no other places.
 
-Each address then has a code beside the name of its state and of its country. Either can be written, and the other
+Each address then has a code next to the name of its state and of its country. Either can be written, and the other
 follows.
 """
 
@@ -65,7 +65,7 @@ def _converted(stem: str, row: Row) -> Row:
 
 
 def _code(known: dict[str, str], word: str | None) -> str | None:
-    """The code of a place by its code or its name."""
+    """Return the code of a place by its code or its name."""
     return next((code for code, name in known.items() if word in (code, name)), None)
 
 

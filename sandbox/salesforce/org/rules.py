@@ -23,7 +23,7 @@ def _integrity(message: str, *fields: str) -> SalesforceError:
 
 
 def create_order(work: Work, row: Row) -> None:
-    """An order begins in the draft category and is numbered by the org."""
+    """Let an order begin in the draft category, with a number from the org."""
     if ORDER_STATUSES[row["Status"]] != "Draft":
         raise _integrity("Choose a valid order status for a new order: the status category must be Draft.", "Status")
     row["StatusCode"] = "Draft"
@@ -56,7 +56,7 @@ def delete_order(work: Work, row: Row) -> None:
 
 
 def create_order_item(work: Work, row: Row) -> None:
-    """The price book entry decides product and list price, and must belong to the order's price book."""
+    """Take product and list price from the price book entry, which must belong to the order's price book."""
     if not row.get("PricebookEntryId"):
         field = "PricebookEntryId"
         raise combined(
@@ -110,7 +110,7 @@ def _price_item(row: Row) -> None:
 
 
 def roll_up_order(work: Work, item: Row) -> None:
-    """The order's total follows its items; an order being deleted is left alone."""
+    """Sum the order's total from its items. An order that is being deleted is left alone."""
     order = work.live("Order", item["OrderId"])
     if order is None:
         return
@@ -120,7 +120,7 @@ def roll_up_order(work: Work, item: Row) -> None:
 
 
 def create_entry(work: Work, row: Row) -> None:
-    """A product is priced in the standard book first, and once in each book."""
+    """Require a product to be priced in the standard book first, and once in each book."""
     product, book = work.live("Product2", row["Product2Id"]), work.live("Pricebook2", row["Pricebook2Id"])
     assert product is not None
     assert book is not None
@@ -148,7 +148,7 @@ def _is_standard(work: Work, entry: Row) -> bool:
 
 
 def delete_product(work: Work, row: Row) -> None:
-    """A product that is priced or ordered is deactivated instead."""
+    """Deactivate a product that is priced or ordered instead of deleting it."""
     if work.children("PricebookEntry", "Product2Id", row["Id"]) or work.children("OrderItem", "Product2Id", row["Id"]):
         message = "Your attempt to delete the product could not be completed because it is in use; deactivate it."
         raise SalesforceError("DELETE_FAILED", message, [])
@@ -161,7 +161,7 @@ def create_case(work: Work, row: Row) -> None:
 
 
 def update_case(work: Work, old: Row, new: Row, changed: set[str]) -> None:
-    """A closed status closes."""
+    """Close a case that gets a closed status."""
     _derive_case(work, new)
 
 
@@ -173,7 +173,7 @@ def _derive_case(work: Work, row: Row) -> None:
 
 
 def comment_case(work: Work, row: Row) -> None:
-    """The convenience field is stored as a comment and emptied."""
+    """Store the convenience field as a comment and clear it."""
     if row.get("Comments"):
         body = row["Comments"]
         work.set_system("Case", row["Id"], {"Comments": None})
@@ -181,18 +181,18 @@ def comment_case(work: Work, row: Row) -> None:
 
 
 def name_person(work: Work, row: Row) -> None:
-    """A person's name is made of its parts."""
+    """Compose a person's name from its parts."""
     row["Name"] = " ".join(part for part in (row.get("FirstName"), row.get("LastName")) if part)
 
 
 def create_asset(work: Work, row: Row) -> None:
-    """An asset belongs to somebody."""
+    """Require an asset to belong to an account or a contact."""
     if not row.get("AccountId") and not row.get("ContactId"):
         raise _integrity("Every asset needs an account, a contact, or both.", "AccountId", "ContactId")
 
 
 def close_opportunity(work: Work, row: Row) -> None:
-    """A closed stage closes."""
+    """Close an opportunity that reaches a closed stage."""
     row["IsClosed"] = str(row.get("StageName", "")).startswith("Closed")
 
 

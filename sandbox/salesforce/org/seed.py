@@ -1,4 +1,4 @@
-"""The org at the beginning: customers, the catalog with its two price books, and orders of those who bought before."""
+"""The initial org: customers, the catalog with its two price books, and past orders."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -81,7 +81,7 @@ def seed(org: Org, people: Sequence[Person], products: Sequence[Product]) -> Non
 
 
 def _product(work: Transaction, position: int, product: Product) -> str:
-    """A product priced in both books; the id of the portal's entry."""
+    """Create a product priced in both books. Return the id of the entry in the portal's book."""
     row: Row = {
         "Name": product.name,
         "ProductCode": product.sku,
@@ -104,7 +104,7 @@ def _product(work: Transaction, position: int, product: Product) -> str:
 
 
 def _person(work: Transaction, person: Person) -> None:
-    """An account under the person's own number, and its contact."""
+    """Create an account under the person's own number, and its contact."""
     name = f"{person.last_name} {person.first_name}"
     whmcs_id = FIRST_WHMCS_CLIENT_ID + person.number
     account_id = work.create(

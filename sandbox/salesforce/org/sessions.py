@@ -8,7 +8,7 @@ IDLE_MS = 2 * 3600 * 1000
 
 
 def open_session(org: Org, user_id: str, now_ms: int) -> str:
-    """A new access token, in the vendor's shape `<15-character org id>!<opaque>`."""
+    """Open a session with a new access token, in the vendor's shape `<15-character org id>!<opaque>`."""
     token = f"{ORG_ID[:15]}!{secrets.token_urlsafe(64)}"
     org.sessions = {key: each for key, each in org.sessions.items() if each.expires_ms > now_ms}
     org.sessions[token] = Session(user_id, now_ms + IDLE_MS)
@@ -17,7 +17,7 @@ def open_session(org: Org, user_id: str, now_ms: int) -> str:
 
 
 def session_of(org: Org, token: str, now_ms: int) -> Session | None:
-    """The live session of a token, prolonged by this use."""
+    """Return the live session of a token, prolonged by this use."""
     session = org.sessions.get(token)
     if session is None or session.expires_ms <= now_ms:
         return None
@@ -26,6 +26,6 @@ def session_of(org: Org, token: str, now_ms: int) -> Session | None:
 
 
 def close_session(org: Org, token: str) -> bool:
-    """Whether there was such a token to revoke."""
+    """Revoke a token. Return whether it was known."""
     org.revision += 1
     return org.sessions.pop(token, None) is not None

@@ -1,7 +1,7 @@
 """One unit of work on the org: row changes that become visible to others, and to the event bus, together.
 
-There is no await inside, so on one event loop nobody sees a transaction half done. Everything is undone by
-`rollback`; `commit` appends the change events after the fact, all under one transaction key.
+There is no await inside, so on one event loop no reader sees a transaction half done. `rollback` undoes everything;
+`commit` appends the change events afterwards, all under one transaction key.
 """
 
 import uuid
@@ -79,7 +79,7 @@ class Transaction:
         self._write(name, record_id, new | self._modified())
 
     def upsert(self, name: str, key: str, value: str, values: Row, *, update_only: bool = False) -> tuple[str, bool]:
-        """Create or update by an external id; the row's id and whether it is new.
+        """Create or update by an external id. Return the row's id and whether it is new.
 
         Raises:
             SalesforceError: INVALID_FIELD when the key is repeated in the body or is no external id.
@@ -114,9 +114,10 @@ class Transaction:
         self._write(name, row["Id"], row | {"IsDeleted": True, "DeletedWith": with_id} | self._modified())
 
     def merge(self, name: str, master_id: str, loser_id: str, *, tell_children: bool) -> None:
-        """Make one row of two: what was the loser's is the master's, and the loser is in the bin with its name.
+        """Merge two rows: what belonged to the loser belongs to the master, and the loser is in the bin with its name.
 
-        Whether the rows that change hands have change events of their own is not documented; `tell_children` decides.
+        The vendor does not document whether the rows that change hands have change events of their own; `tell_children`
+        decides.
         """
         self.must(name, master_id)
         loser = self.must(name, loser_id)
@@ -142,12 +143,12 @@ class Transaction:
                     self.undelete(child, each["Id"])
 
     def live(self, name: str, record_id: Any) -> Row | None:
-        """A row that exists and is not deleted."""
+        """Return a row that exists and is not deleted, else None."""
         row = self.org.get(name, record_id) if record_id else None
         return row if row is not None and not row["IsDeleted"] else None
 
     def must(self, name: str, record_id: str) -> Row:
-        """A row that is not deleted, or NOT_FOUND or ENTITY_IS_DELETED."""
+        """Return a row that is not deleted, or raise NOT_FOUND or ENTITY_IS_DELETED."""
         row = self.org.get(self._object(name).name, record_id)
         self.allowed.check_read(name, record_id)
         if row is None:
@@ -171,7 +172,7 @@ class Transaction:
         self._write(name, record_id, row | ready | self._modified())
 
     def children(self, name: str, field_name: str, parent_id: str) -> list[Row]:
-        """The rows under a parent that are not deleted."""
+        """Return the rows under a parent that are not deleted."""
         return [row for row in self.org.find(name, field_name, parent_id) if not row["IsDeleted"]]
 
     def set_system(self, name: str, record_id: str, values: Row) -> None:
@@ -180,17 +181,17 @@ class Transaction:
         self.touches.append(Touch(name, record_id, self.org.put(name, record_id, row | values | self._modified())))
 
     def mark(self) -> int:
-        """A point to roll back to."""
+        """Return a point to roll back to."""
         return len(self.touches)
 
     def rollback(self, mark: int = 0) -> None:
-        """Undo every change since a mark."""
+        """Undo every change since a point returned by `mark`."""
         while len(self.touches) > mark:
             touch = self.touches.pop()
             self.org.put(touch.name, touch.record_id, touch.before)
 
     def commit(self, *, publish: bool = True) -> None:
-        """Make the changes final and tell the bus; seeding keeps it quiet."""
+        """Make the changes final and publish their events. Seeding publishes none."""
         if not self.touches:
             return
         self.org.revision += 1

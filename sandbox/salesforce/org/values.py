@@ -18,12 +18,12 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 def whole_seconds(epoch_ms: int) -> int:
-    """A moment as the org keeps it."""
+    """Return an instant as the org keeps it."""
     return epoch_ms - epoch_ms % 1000
 
 
 def parse_datetime(value: str) -> int:
-    """An ISO datetime with an offset (none means UTC) as epoch milliseconds of whole seconds."""
+    """Return an ISO datetime with an offset (none means UTC) as epoch milliseconds of whole seconds."""
     moment = datetime.fromisoformat(value)
     return whole_seconds(int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
 
@@ -34,7 +34,7 @@ def show_datetime(epoch_ms: int) -> str:
 
 
 def accept(field: Field, value: Any) -> Any:
-    """A value from a request body as it is stored.
+    """Return a value from a request body as it is stored.
 
     Raises:
         SalesforceError: JSON_PARSER_ERROR, STRING_TOO_LONG, MALFORMED_ID, INVALID_EMAIL_ADDRESS or
@@ -110,7 +110,7 @@ def _unreadable(field: Field, value: Any) -> SalesforceError:
 
 
 def show(field: Field, row: Row) -> Any:
-    """A row's field as REST and query results spell it."""
+    """Return a row's field as REST and query results spell it."""
     if field.kind == "address":
         return show_address(field, row)
     if field.kind == "base64":
@@ -122,7 +122,7 @@ def show(field: Field, row: Row) -> Any:
 
 
 def show_address(field: Field, row: Row) -> Row | None:
-    """The read-only compound of the address parts, None when all are empty."""
+    """Return the read-only compound of the address parts, None when all are empty."""
     stem = field.name.removesuffix("Address")
     names = [part for part, _ in ADDRESS_PARTS] + ["Latitude", "Longitude"]
     parts = {name[0].lower() + name[1:]: row.get(stem + name) for name in names}
@@ -132,5 +132,5 @@ def show_address(field: Field, row: Row) -> Row | None:
 
 
 def row_url(version: str, name: str, record_id: str) -> str:
-    """The path of a row in one API version (`66.0`)."""
+    """Return the path of a row in one API version (`66.0`)."""
     return f"/services/data/v{version}/sobjects/{name}/{record_id}"

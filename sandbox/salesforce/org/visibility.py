@@ -9,7 +9,7 @@ from sandbox.salesforce.schema.fields import SObject
 
 
 def seen(org: Org, allowed: Permissions) -> Org:
-    """The org without what cannot be seen. To be read only."""
+    """Return the org without what the user may not see. The view is read-only."""
     if not (allowed.records or allowed.objects or allowed.fields):
         return org
     view = object.__new__(Org)

@@ -1,4 +1,4 @@
-"""What business rules may ask of the transaction they run in."""
+"""The part of a transaction that business rules may use."""
 
 from typing import Any, Protocol
 
@@ -14,10 +14,10 @@ class Work(Protocol):
     user_id: str
 
     def live(self, name: str, record_id: Any) -> Row | None:
-        """A row that exists and is not deleted."""
+        """Return a row that exists and is not deleted, else None."""
 
     def children(self, name: str, field_name: str, parent_id: str) -> list[Row]:
-        """The rows under a parent that are not deleted."""
+        """Return the rows under a parent that are not deleted."""
 
     def set_system(self, name: str, record_id: str, values: Row) -> None:
         """Write read-only fields of another row, as the org itself does for roll-ups."""

@@ -33,17 +33,17 @@ class Call:
         return f"/services/data/v{self.version}"
 
     def inner(self, method: str, parts: tuple[str, ...], params: Mapping[str, str], body: Any) -> "Call":
-        """A subrequest in the same transaction."""
+        """Return a subrequest in the same transaction."""
         return replace(self, method=method, parts=parts, params=params, body=body)
 
     def document(self) -> dict[str, Any]:
-        """The body, which must be a JSON object."""
+        """Return the body, which must be a JSON object."""
         if not isinstance(self.body, dict):
             raise SalesforceError("JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has none.")
         return self.body
 
     def sobject(self, name: str) -> SObject:
-        """An object by name in any case, or NOT_FOUND."""
+        """Return an object by name in any case, or raise NOT_FOUND."""
         known = {each.lower(): sobject for each, sobject in self.org.objects.items()}.get(name.lower())
         if known is None:
             raise not_found()
@@ -65,7 +65,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """The body as JSON, empty for none."""
+        """Return the body as JSON, empty for none."""
         if isinstance(self.body, bytes):
             return self.body
         return (

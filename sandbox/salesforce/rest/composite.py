@@ -29,7 +29,7 @@ _ROLLED_BACK = _halted(
 
 
 def composite(call: Call, dispatch: Dispatch) -> Reply:
-    """Up to 25 requests that may refer to earlier answers, all or none of them when asked for."""
+    """Run up to 25 requests that may refer to earlier answers; with `allOrNone`, all or none of them."""
     call.allow("POST")
     parts = _parts(call.document(), "compositeRequest")
     names = [str(part.get("referenceId", "")) for part in parts]
@@ -94,7 +94,7 @@ def _guarded(call: Call, method: str, url: str, body: Any, dispatch: Dispatch) -
 
 
 def _resolve(value: Any, replies: dict[str, Reply]) -> Any:
-    """A value with every `@{name.path}` replaced; LookupError names one that leads nowhere."""
+    """Return a value with every `@{name.path}` replaced. A LookupError names a path that leads nowhere."""
     if isinstance(value, dict):
         return {key: _resolve(each, replies) for key, each in value.items()}
     if isinstance(value, list):
@@ -138,7 +138,7 @@ def batch(call: Call, dispatch: Dispatch) -> Reply:
 
 
 def loads(body: bytes) -> Any:
-    """A request body, or JSON_PARSER_ERROR."""
+    """Return a request body, or raise JSON_PARSER_ERROR."""
     try:
         return json.loads(body) if body else None
     except ValueError as error:

@@ -17,14 +17,14 @@ class SalesforceError(Exception):
         self.problems: list[tuple[str, str, list[str] | None]] = [(code, message, fields)]
 
     def rest(self) -> list[dict[str, Any]]:
-        """The array body of REST answers."""
+        """Return the array body of REST answers."""
         return [
             {"message": message, "errorCode": code} | ({} if fields is None else {"fields": fields})
             for code, message, fields in self.problems
         ]
 
     def collection(self) -> list[dict[str, Any]]:
-        """The `errors` of a collection, tree or platform event result, where the code is called statusCode."""
+        """Return the `errors` of a collection, tree or platform event result, where the code is called statusCode."""
         return [
             {"statusCode": code, "message": message, "fields": fields or []} for code, message, fields in self.problems
         ]
@@ -38,7 +38,7 @@ def combined(errors: list[SalesforceError]) -> SalesforceError:
 
 
 def dml(code: str, message: str, *fields: str) -> SalesforceError:
-    """A refusal about fields of a row."""
+    """Return a refusal about fields of a row."""
     return SalesforceError(code, message, list(fields))
 
 
@@ -48,12 +48,12 @@ def not_found() -> SalesforceError:
 
 
 def deleted() -> SalesforceError:
-    """The row lies in the recycle bin."""
+    """Return the refusal of a row that lies in the recycle bin."""
     return SalesforceError("ENTITY_IS_DELETED", "entity is deleted", [], status=404)
 
 
 def invalid_session() -> SalesforceError:
-    """The access token is unknown, expired or revoked."""
+    """Return the refusal of an access token that is unknown, expired or revoked."""
     return SalesforceError("INVALID_SESSION_ID", "Session expired or invalid", status=401)
 
 

@@ -1,11 +1,11 @@
-"""What every HTTP call to the org goes through: the common gate, with refusals in the vendor's shapes."""
+"""The common gate for HTTP calls to the org, with refusals in the vendor's shapes."""
 
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import gate
+from sandbox.faults import gate
 from sandbox.salesforce.ports import SalesforceWorld
 from sandbox.salesforce.rest.errors import SalesforceError
 
@@ -34,17 +34,17 @@ async def answer(
 
 
 def refusal(status: int) -> Response:
-    """An answer for a scripted status."""
+    """Return the answer for a scripted status."""
     code, message = _STATUS_CODES.get(status, ("UNKNOWN_EXCEPTION", "An unexpected error occurred."))
     return JSONResponse([{"message": message, "errorCode": code}], status)
 
 
 def oauth_refusal(status: int) -> Response:
-    """The same from the OAuth endpoints, whose errors are objects."""
+    """Return the answer of the OAuth endpoints, whose errors are objects."""
     code, message = _OAUTH_CODES.get(status, ("server_error", "an unexpected error occurred"))
     return JSONResponse({"error": code, "error_description": message}, status)
 
 
 def failure(error: SalesforceError) -> Response:
-    """A refusal as REST answers it."""
+    """Return a refusal as REST answers it."""
     return JSONResponse(error.rest(), error.status)

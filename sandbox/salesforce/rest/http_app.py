@@ -30,7 +30,7 @@ OAuth = Callable[[Org, Request, int], Awaitable[Response]]
 
 
 def app(world: SalesforceWorld) -> Starlette:
-    """The REST side of an org; the same application serves http and https."""
+    """Build the REST side of an org. The same application serves http and https."""
 
     async def versions(request: Request) -> Response:
         async def work() -> Response:
@@ -96,7 +96,7 @@ async def _data(world: SalesforceWorld, request: Request, segments: tuple[str, .
 
 
 def _segments(request: Request) -> tuple[str, ...]:
-    """The path after /services/data/, cut before it is unquoted, so that an external id may hold a slash."""
+    """Return the path after /services/data/, cut before it is unquoted, so that an external id may hold a slash."""
     raw = request.scope["raw_path"].decode("ascii").partition("?")[0].removeprefix("/services/data/")
     return tuple(unquote(part) for part in raw.split("/") if part)
 
@@ -140,7 +140,7 @@ async def _json_body(request: Request) -> bytes:
 
 
 def change_origin(version: str, call_options: str) -> str:
-    """What the events of a REST write name as their origin."""
+    """Return the origin that the events of a REST write carry."""
     options = dict(pair.strip().partition("=")[::2] for pair in call_options.split(",") if "=" in pair)
     client = options.get("client")
     return f"com/salesforce/api/rest/{version}" + (f";client={client}" if client else "")

@@ -1,4 +1,5 @@
-"""What a body of fields must satisfy before it becomes a row: known and writable fields, good values, real parents."""
+"""Conditions that a body of fields must meet before it becomes a row: known and writable fields, valid values, existing
+parents."""
 
 from typing import Any
 
@@ -9,7 +10,7 @@ from sandbox.salesforce.schema.fields import Field, SObject
 
 
 def clean(org: Org, sobject: SObject, values: Row, *, creating: bool) -> Row:
-    """The fields as they are stored, parents given by external id resolved.
+    """Return the fields as they are stored, with parents given by external id resolved.
 
     Raises:
         SalesforceError: INVALID_FIELD, INVALID_FIELD_FOR_INSERT_UPDATE, whatever `values.accept` raises, or a
@@ -65,7 +66,7 @@ def _check_parent(org: Org, each: Field, record_id: str) -> None:
 
 
 def external_id(sobject: SObject, name: str) -> Field:
-    """An external id field by name, or INVALID_FIELD."""
+    """Return an external id field by name, or raise INVALID_FIELD."""
     each = sobject.by_lower.get(name.lower())
     if each is None or not each.external_id:
         message = f"Provided external ID field does not exist or is not accessible: {name}"

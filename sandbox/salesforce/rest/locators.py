@@ -17,7 +17,7 @@ class Locators:
         self._number = 0
 
     def keep(self, records: list[dict[str, Any]], session: str) -> str:
-        """A locator for a result, good for one session."""
+        """Store a result and return its locator, valid for one session."""
         self._number += 1
         locator = make_id(PREFIXES["QueryLocator"], self._number)
         self._results[locator] = session, records
@@ -26,7 +26,7 @@ class Locators:
         return locator
 
     def kill(self) -> int:
-        """Forget all of them; how many there were."""
+        """Drop all results. Return how many there were."""
         killed = len(self._results)
         self._results.clear()
         return killed

@@ -52,7 +52,7 @@ async def token(org: Org, request: Request, now_ms: int) -> Response:
 
 
 def base_url(request: Request) -> str:
-    """How the caller reached this org."""
+    """Return the URL under which the caller reached this org."""
     return f"{request.url.scheme}://{request.url.netloc}"
 
 
@@ -96,7 +96,7 @@ def _check_client(org: Org, request: Request, form: FormData) -> None:
 
 
 async def userinfo(org: Org, request: Request, now_ms: int) -> Response:
-    """Who the token stands for."""
+    """Return the user that the token stands for."""
     given = request.headers.get("authorization", "").partition(" ")[2] or request.query_params.get("access_token", "")
     session = session_of(org, given, now_ms)
     if session is None:

@@ -10,7 +10,7 @@ LARGEST_BATCH = 2_000
 
 
 def query(call: Call) -> Reply:
-    """A first page by `q`, or a further one by locator."""
+    """Answer a first page by `q`, or a further one by locator."""
     call.allow("GET")
     if len(call.parts) == 2:
         locator, dash, offset = call.parts[1].rpartition("-")
@@ -30,7 +30,7 @@ def query(call: Call) -> Reply:
 
 
 def batch_size(header: str) -> int:
-    """The page size of a `Sforce-Query-Options` header, within what the vendor allows."""
+    """Return the page size of a `Sforce-Query-Options` header, within the vendor's bounds."""
     for option in header.split(","):
         key, _, value = option.partition("=")
         if key.strip().lower() == "batchsize" and value.strip().isdigit():

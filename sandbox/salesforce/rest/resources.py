@@ -1,4 +1,4 @@
-"""Which REST resource answers a call, and under which name the call is logged."""
+"""Dispatch of a call to its REST resource, and the name under which the call is logged."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _VERBS = {"GET": "get", "PATCH": "update", "DELETE": "delete", "POST": "create"}
 
 
 def dispatch(call: Call) -> Reply:
-    """The answer of a resource.
+    """Return the answer of the resource that the path names.
 
     Raises:
         SalesforceError: the refusal, NOT_FOUND for an unknown resource.
@@ -60,7 +60,7 @@ def _schema(call: Call, schema_id: str) -> Reply:
 
 
 def operation(method: str, parts: tuple[str, ...]) -> str:
-    """A call's name in the log: `query`, `sobjects.create:Order`, `sobjects.upsert:Order`, `composite.batch`."""
+    """Return a call's name in the log: `query`, `sobjects.create:Order`, `sobjects.upsert:Order`, `composite.batch`."""
     match parts:
         case ():
             return "resources"

@@ -68,7 +68,7 @@ def _row(call: Call, sobject: SObject, record_id: str) -> Reply:
 
 
 def shown(version: str, sobject: SObject, row: Row, names: str | None = None) -> Row:
-    """A row as GET answers it: all fields, or the comma-separated ones.
+    """Return a row as GET answers it: all fields, or the comma-separated ones.
 
     Raises:
         SalesforceError: INVALID_FIELD for an unknown name.
@@ -100,7 +100,7 @@ def _by_external_id(call: Call, sobject: SObject, key: str, value: str) -> Reply
 
 
 def _related(call: Call, sobject: SObject, word: str, rest: tuple[str, ...]) -> Reply:
-    """A parent's row, the rows of a child relationship, or a file's content."""
+    """Return a parent's row, the rows of a child relationship, or a file's content."""
     call.allow("GET")
     row = call.work.must(sobject.name, str(full_id(word)))
     each = sobject.by_lower.get(rest[0].lower())
@@ -143,7 +143,7 @@ def _history(call: Call, sobject: SObject, word: str) -> Reply:
 
 
 def _event(call: Call, name: str) -> Reply:
-    """Publishing a platform event: success, with the event's UUID among the errors, as the vendor has it."""
+    """Publish a platform event: success, with the event's UUID among the errors, as the vendor answers."""
     if call.parts[2:] == ("eventSchema",):
         schema = call.org.schemas[name]
         return Reply(body={"uuid": schema.id, "schema": schema.json})

@@ -6,7 +6,7 @@ from sandbox.salesforce.schema.fields import Field, SObject
 
 
 def summary(root: str, sobject: SObject) -> dict[str, Any]:
-    """An object in the list of objects."""
+    """Return an object as the list of objects shows it."""
     base = f"{root}/sobjects/{sobject.name}"
     urls = {"sobject": base, "describe": f"{base}/describe", "rowTemplate": base + "/{ID}"}
     return {
@@ -21,7 +21,7 @@ def summary(root: str, sobject: SObject) -> dict[str, Any]:
 
 
 def describe(root: str, sobject: SObject) -> dict[str, Any]:
-    """An object with its fields and child relationships."""
+    """Return an object with its fields and child relationships."""
     children = [
         {"childSObject": name, "field": field_name, "relationshipName": relationship, "cascadeDelete": False}
         for relationship, (name, field_name) in sobject.children.items()

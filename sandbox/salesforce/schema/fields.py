@@ -39,7 +39,7 @@ class Field:
 
     @property
     def custom(self) -> bool:
-        """Whether the company added it to the vendor's object."""
+        """Whether the company added the field to the vendor's object."""
         return self.name.endswith("__c")
 
 
@@ -67,38 +67,39 @@ class SObject:
     parents: dict[str, Field] = field(init=False, repr=False, compare=False)
 
     def extended(self, *more: Field) -> "SObject":
-        """The object after an administrator added fields."""
+        """Return the object after an administrator added fields."""
         return replace(self, fields=(*self.fields, *more))
 
 
 def text(name: str, length: int = 255, **more: Any) -> Field:
-    """A text field."""
+    """Return a text field."""
     return Field(name, "string", length=length, **more)
 
 
 def area(name: str, length: int = 32_000) -> Field:
-    """A long text field."""
+    """Return a long text field."""
     return Field(name, "textarea", length=length)
 
 
 def phone(name: str) -> Field:
-    """A phone number."""
+    """Return a phone number field."""
     return Field(name, "phone", length=40)
 
 
 def pick(name: str, *values: str, **more: Any) -> Field:
-    """A picklist; restricted only when asked for."""
+    """Return a picklist, restricted only when asked for."""
     return Field(name, "picklist", values=values, **more)
 
 
 def ref(name: str, target: str, **more: Any) -> Field:
-    """A lookup; its relationship is named as the vendor does: `AccountId` → `Account`, `Order__c` → `Order__r`."""
+    """Return a lookup. Its relationship is named as the vendor does: `AccountId` → `Account`, `Order__c` →
+    `Order__r`."""
     relationship = name[:-1] + "r" if name.endswith("__c") else name.removesuffix("Id")
     return Field(name, "reference", length=18, target=target, relationship=relationship, **more)
 
 
 def check(name: str) -> Field:
-    """A checkbox; unset reads false."""
+    """Return a checkbox; unset reads false."""
     return Field(name, "boolean", default=False)
 
 
@@ -108,7 +109,8 @@ def fields_of(kind: Kind, *names: str) -> tuple[Field, ...]:
 
 
 def address(name: str) -> tuple[Field, ...]:
-    """An address: the read-only compound followed by its writable parts (`BillingAddress`, `BillingStreet`, …)."""
+    """Return an address: the read-only compound followed by its writable parts (`BillingAddress`, `BillingStreet`,
+    …)."""
     stem = name.removesuffix("Address")
     parts = tuple(text(stem + part, length, in_events=False) for part, length in ADDRESS_PARTS)
     places = tuple(Field(stem + part, "double", in_events=False) for part in ("Latitude", "Longitude"))
@@ -119,7 +121,7 @@ ADDRESS_PARTS = (("Street", 255), ("City", 40), ("State", 80), ("PostalCode", 20
 
 
 def system(*, owner: bool = True) -> tuple[Field, ...]:
-    """The fields every row has, in the order in which change events end."""
+    """Return the fields every row has, in the order in which change events end."""
     owned = (ref("OwnerId", "User"),) if owner else ()
     return (
         *owned,

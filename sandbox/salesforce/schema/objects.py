@@ -1,4 +1,4 @@
-"""Every object of the org, and which of them change data capture follows."""
+"""Every object of the org, and the objects that change data capture follows."""
 
 from sandbox.salesforce.schema import accounts, files, orders
 from sandbox.salesforce.schema.fields import Field, SObject
@@ -24,10 +24,10 @@ EVENTS: dict[str, tuple[Field, ...]] = {
 
 
 def entity_topic(name: str) -> str:
-    """The single-entity topic of an object: `Order` → `/data/OrderChangeEvent`."""
+    """Return the single-entity topic of an object: `Order` → `/data/OrderChangeEvent`."""
     return f"/data/{name[:-3]}__ChangeEvent" if name.endswith("__c") else f"/data/{name}ChangeEvent"
 
 
 def event_topic(name: str) -> str:
-    """The topic of a platform event."""
+    """Return the topic of a platform event."""
     return f"/event/{name}"

@@ -23,7 +23,7 @@ _RELATIVE = re.compile(r"(TODAY|YESTERDAY|TOMORROW|LAST_N_DAYS:\d+|NEXT_N_DAYS:\
 
 
 def field_at(org: Org, sobject: SObject, path: Path) -> tuple[list[Field], Field]:
-    """The references a path follows and the field it ends in.
+    """Return the references a path follows and the field it ends in.
 
     Raises:
         SalesforceError: INVALID_FIELD for an unknown field or relationship.
@@ -48,7 +48,7 @@ def field_at(org: Org, sobject: SObject, path: Path) -> tuple[list[Field], Field
 
 
 def getter(org: Org, sobject: SObject, path: Path) -> Getter:
-    """A function from a row to the stored value at a path; None when a parent is missing."""
+    """Return a function from a row to the stored value at a path; None when a parent is missing."""
     steps, each = field_at(org, sobject, path)
     default, name = (False if each.kind == "boolean" else None), each.name
 
@@ -65,7 +65,7 @@ def getter(org: Org, sobject: SObject, path: Path) -> Getter:
 
 
 def compile_test(org: Org, sobject: SObject, condition: Condition, semi_join: SemiJoin) -> Test:
-    """A function that says whether a row satisfies a condition."""
+    """Return a function that tests whether a row satisfies a condition."""
     if isinstance(condition, Compare):
         return _comparison(org, sobject, condition, semi_join)
     parts = [compile_test(org, sobject, part, semi_join) for part in condition.parts]
@@ -114,13 +114,13 @@ def _like(each: Field, read: Getter, operand: Literals) -> Test:
 
 
 def folded(each: Field, value: Any) -> Any:
-    """A value as comparisons and sorting see it: text without case, ids and dates as they are."""
+    """Return a value as comparisons and sorting see it: text without case, ids and dates as they are."""
     plain = each.kind in ("reference", "id", "date")
     return value.lower() if isinstance(value, str) and not plain else value
 
 
 def constant(each: Field, literal: Literals) -> Any:
-    """A literal as it would be stored in a field.
+    """Return a literal as it would be stored in a field.
 
     Raises:
         SalesforceError: INVALID_FIELD when the literal's type does not suit, INVALID_QUERY_FILTER_OPERATOR for a

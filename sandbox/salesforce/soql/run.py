@@ -27,7 +27,7 @@ class Runner:
         self.everything = everything
 
     def run(self, query: Query) -> tuple[int, list[Row]]:
-        """The total and all records; a bare COUNT() has a total and no records.
+        """Return the total and all records; a bare COUNT() has a total and no records.
 
         Raises:
             SalesforceError: MALFORMED_QUERY, INVALID_TYPE, INVALID_FIELD, INVALID_QUERY_FILTER_OPERATOR or

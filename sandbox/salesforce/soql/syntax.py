@@ -58,7 +58,7 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Ordering:
-    """One ORDER BY term; nulls come first unless told otherwise."""
+    """One ORDER BY term; nulls come first by default."""
 
     path: Path
     descending: bool
@@ -78,7 +78,7 @@ class Query:
 
 
 def parse(text: str) -> Query:
-    """The tree of a query.
+    """Parse a query into its tree.
 
     Raises:
         SalesforceError: MALFORMED_QUERY, pointing at the first token that does not fit.
@@ -109,7 +109,7 @@ class _Parser:
             raise self.fail()
 
     def take(self, *texts: str) -> str | None:
-        """The next token in lower case when it is one of these."""
+        """Consume the next token when it is one of these, and return it in lower case."""
         low = self.token.text.lower()
         if low not in texts or self.token.kind == "string":
             return None

@@ -49,12 +49,12 @@ def tokens(text: str) -> list[Token]:
 
 
 def unescape(literal: str) -> str:
-    """The text of a quoted literal."""
+    """Return the text of a quoted literal."""
     return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), literal[1:-1], flags=re.DOTALL)
 
 
 def unexpected(text: str, token: Token) -> Exception:
-    """The vendor's way of pointing at a place in the query."""
+    """Return the vendor's way of pointing at a place in the query."""
     start = max(0, token.column - 30)
     excerpt = text[start : token.column + 20]
     pointer = " " * (token.column - 1 - start) + "^"

@@ -43,7 +43,7 @@ Action = Callable[[Call], dict[str, Any]]
 
 
 def money(amount: Decimal) -> str:
-    """A stored amount as records show it: two decimals, no grouping."""
+    """Return a stored amount as records show it: two decimals, no grouping."""
     return f"{amount:.2f}"
 
 

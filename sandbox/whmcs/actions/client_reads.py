@@ -149,7 +149,7 @@ def _stats(call: Call, client: Client) -> dict[str, Any]:
 
 
 def shown(amount: Any) -> str:
-    """An amount as people read it."""
+    """Return an amount as people read it."""
     return f"¥{amount:,.0f} JPY"
 
 

@@ -55,7 +55,7 @@ def add_client(call: Call) -> dict[str, Any]:
 
 
 def add_user(install: Install, params: Params, now: str) -> User:
-    """The login that comes with a new client."""
+    """Add the login of a new client."""
     user = User(
         install.new_id("user"),
         params.text("firstname"),
@@ -93,7 +93,7 @@ def update_client(call: Call) -> dict[str, Any]:
 
 
 def _apply(client: Client, params: Params) -> None:
-    """An empty value means not provided."""
+    """Apply the profile's parameters; an empty value counts as not given."""
     for name in PROFILE:
         if value := params.text(name).strip():
             setattr(client, name, value)
@@ -118,7 +118,7 @@ def close_client(call: Call) -> dict[str, Any]:
 
 
 def validate_login(call: Call) -> dict[str, Any]:
-    """ValidateLogin: whose login it is. A session of WHMCS's own comes only without a second factor."""
+    """ValidateLogin: return the owner of a login. WHMCS's own session is included only without a second factor."""
     email, password = call.params.text("email"), call.params.text("password2")
     user = next((each for each in call.install.users.values() if each.email.lower() == email.lower()), None)
     if user is None or not secrets.compare_digest(user.password_hash, password_hash(password)):
@@ -132,12 +132,12 @@ def validate_login(call: Call) -> dict[str, Any]:
 
 
 def password_hash(password: str) -> str:
-    """Good enough for a stand-in whose passwords everybody knows."""
+    """Hash a password. Weak on purpose: the stand-in's passwords are public."""
     return hashlib.sha256(password.encode()).hexdigest()
 
 
 def default_gateway(client: Client) -> str:
-    """What a client's invoices are paid with."""
+    """Return the gateway that a client's invoices are paid with."""
     return client.defaultgateway if client.defaultgateway in GATEWAYS else CARD_GATEWAY
 
 

@@ -1,8 +1,8 @@
-"""How an API action refuses."""
+"""Refusals of an API action."""
 
 
 class Refused(Exception):
-    """A business error: `result: error` under HTTP 200, told apart by its sentence only."""
+    """A business error: `result: error` under HTTP 200, identified by its sentence only."""
 
 
 class Forbidden(Exception):

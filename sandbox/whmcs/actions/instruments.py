@@ -84,7 +84,7 @@ def store_card(install: Install, clock: Clock, client_id: int, number: str, expi
 
 
 def brand(number: str) -> str:
-    """Told from the first digits."""
+    """Return the brand of a card by its first digits."""
     return BRANDS.get(number[:2]) or BRANDS.get(number[:1], "Card")
 
 
@@ -102,7 +102,7 @@ def add_pay_method(call: Call) -> dict[str, Any]:
 
 
 def update_pay_method(call: Call) -> dict[str, Any]:
-    """UpdatePayMethod, as far as it chooses the default: no hook tells of it, and nothing shows it."""
+    """UpdatePayMethod, as far as it sets the default. No hook fires, and no answer shows it."""
     method = _owned(call)
     if not call.params.flag("set_as_default"):
         raise Refused("No Details Provided for Update")
@@ -126,7 +126,7 @@ def _owned(call: Call) -> PayMethod:
 
 
 def delete_pay_method(call: Call) -> dict[str, Any]:
-    """DeletePayMethod: no hook tells of it."""
+    """DeletePayMethod. No hook fires."""
     method = _owned(call)
     del call.install.pay_methods[method.id]
     call.install.changed()

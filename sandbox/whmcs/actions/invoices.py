@@ -103,7 +103,7 @@ def _change_fields(call: Call, invoice: Invoice) -> None:
 
 
 def _change_lines(call: Call, invoice: Invoice) -> bool:
-    """Changed, added and deleted lines; whether there was any."""
+    """Change, add and delete lines. Return whether there was anything to do."""
     params = call.params
     texts, amounts, taxes = (params.array(name) for name in ("itemdescription", "itemamount", "itemtaxed"))
     if texts.keys() != amounts.keys() or texts.keys() != taxes.keys():

@@ -125,7 +125,7 @@ def _invoice(call: Call, order: Order, client: Client) -> None:
 
 
 def accept_order(call: Call) -> dict[str, Any]:
-    """AcceptOrder: AcceptOrder fires before the change, then every service that became active tells of itself."""
+    """AcceptOrder: the hook AcceptOrder fires before the change, then one hook per service that became active."""
     order = _pending(call)
     call.fire("AcceptOrder", "order", order.id, order.userid)
     order.status = "Active"

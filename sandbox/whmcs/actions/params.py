@@ -17,16 +17,16 @@ class Params:
     fields: dict[str, Any]
 
     def given(self, name: str) -> bool:
-        """Whether the parameter was sent at all, empty or not."""
+        """Return whether the parameter was sent, empty or not."""
         return name in self.fields
 
     def text(self, name: str, default: str = "") -> str:
-        """A scalar; an array where a scalar belongs counts as nothing."""
+        """Return a scalar; an array in its place counts as absent."""
         value = self.fields.get(name, default)
         return value if isinstance(value, str) else default
 
     def number(self, *names: str) -> int:
-        """An id under the first of these names that was sent; 0 for none or no number."""
+        """Return the id under the first of these names that was sent; 0 for none or no number."""
         text = next((self.text(name) for name in names if self.text(name)), "").strip()
         return int(text) if text.isdecimal() else 0
 
@@ -35,7 +35,7 @@ class Params:
         return self.text(name) not in ("", "0")
 
     def money(self, name: str, default: Decimal) -> Decimal:
-        """An amount, or the default when it is missing.
+        """Return an amount, or the default when it is missing.
 
         Raises:
             Refused: not in decimal format.
@@ -52,7 +52,7 @@ class Params:
         return amount.quantize(Decimal("0.01"))
 
     def array(self, name: str) -> dict[str, Any]:
-        """A PHP array, keys as text.
+        """Return a PHP array, keys as text.
 
         Raises:
             Refused: a scalar was sent.
@@ -63,7 +63,7 @@ class Params:
         return value
 
     def serialized(self, name: str) -> dict[Any, Any]:
-        """A map in base64 over PHP's serialisation; empty when it is missing."""
+        """Return a map in base64 over PHP's serialisation; empty when it is missing."""
         text = self.text(name)
         return forms.unserialized(text, name) if text else {}
 

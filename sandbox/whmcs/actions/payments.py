@@ -41,7 +41,7 @@ def capture_payment(call: Call) -> dict[str, Any]:
 
 
 def add_credit_action(call: Call) -> dict[str, Any]:
-    """AddCredit: no hook tells of it."""
+    """AddCredit. No hook fires."""
     params = call.params
     kind = params.text("type") or "add"
     if kind not in ("add", "remove"):

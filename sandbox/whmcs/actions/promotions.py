@@ -19,7 +19,7 @@ def get_promotions(call: Call) -> dict[str, Any]:
 
 
 def valid(install: Install, code: str, today: str) -> Promotion | None:
-    """The promotion of a code, if it may be used today; WHMCS drops any other without a word."""
+    """Return the promotion of a code if it may be used today. WHMCS silently drops any other."""
     for each in install.promotions.values():
         begun = each.startdate in ("", NO_DATE) or each.startdate <= today
         over = each.expirationdate not in ("", NO_DATE) and each.expirationdate < today
@@ -30,7 +30,7 @@ def valid(install: Install, code: str, today: str) -> Promotion | None:
 
 
 def discounted(promotion: Promotion | None, product: Product, price: Decimal) -> tuple[Decimal, Decimal]:
-    """The first and every further payment of a product."""
+    """Return the first and every further payment of a product."""
     if promotion is None or (promotion.appliesto and product.pid not in promotion.appliesto):
         return price, price
     off = price * promotion.value / 100 if promotion.type == PERCENTAGE else promotion.value

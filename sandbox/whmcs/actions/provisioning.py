@@ -85,7 +85,7 @@ class _Quote:
 
 
 def _quote(today: date, service: Service, product: Product) -> _Quote:
-    """The difference for the days that are left of the present cycle."""
+    """Return the difference for the days that are left of the present cycle."""
     renewal = cycles.parse_date(service.nextduedate) or today
     months = cycles.MONTHS.get(service.billingcycle, 1) or 1
     total = (renewal - cycles.months_later(renewal, -months)).days

@@ -28,7 +28,7 @@ Page = Callable[[Install, Clock, Client, Request, Form], Response]
 
 
 async def form_of(request: Request) -> Form:
-    """The fields of a posted form, the last of each name."""
+    """Return the fields of a posted form, the last of each name."""
     body = (await request.body()).decode("utf-8", "replace")
     return {name: values[-1].strip() for name, values in parse_qs(body, keep_blank_values=True).items()}
 
@@ -51,7 +51,7 @@ def redeem(world: World, request: Request) -> Response:
 
 
 def with_session(page: Page) -> Callable[[World, Request, Form], Response]:
-    """A page for the client whose session the cookie names; anybody else is told to come by the portal."""
+    """Serve a page to the client whose session the cookie names. Everybody else is sent to the portal."""
 
     def handle(world: World, request: Request, form: Form) -> Response:
         client_id = world.whmcs.sessions.get(request.cookies.get(COOKIE, ""), 0)
@@ -76,7 +76,7 @@ def invoice(install: Install, clock: Clock, client: Client, request: Request, fo
 
 
 def _pay(install: Install, clock: Clock, invoice: Invoice, form: Form) -> str:
-    """Charge the given card or the one on file; what the customer is told."""
+    """Charge the given card or the one on file. Return the message for the customer."""
     if invoice.status != "Unpaid":
         return "This invoice is not open any more."
     number = form.get("card_number", "").replace(" ", "").replace("-", "")

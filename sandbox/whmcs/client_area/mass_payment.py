@@ -15,12 +15,12 @@ from sandbox.whmcs.state import Client, Invoice, Item
 
 
 def is_collective(invoice: Invoice) -> bool:
-    """Whether it only collects other invoices; the client area does not list such a one."""
+    """Return whether an invoice only collects other invoices. The client area does not list such an invoice."""
     return bool(invoice.items) and all(item.type == COLLECTED for item in invoice.items)
 
 
 def mass_payment(install: Install, clock: Clock, client: Client, request: Request, form: dict[str, str]) -> Response:
-    """The chosen invoices, or all that are unpaid; a POST makes the bill and leads to it."""
+    """Show the chosen invoices, or all unpaid ones. A POST creates the collective invoice and redirects to it."""
     chosen = _chosen(install, client, request)
     if not chosen:
         return RedirectResponse("/clientarea.php?action=invoices", 302)

@@ -22,7 +22,7 @@ button{padding:.5rem 1.2rem;border:0;border-radius:4px;background:#1d4f76;color:
 
 
 def page(title: str, *parts: str) -> str:
-    """A whole page."""
+    """Return a whole page."""
     links = '<a href="/clientarea.php">Home</a> <a href="/index.php/account/paymentmethods">Payment methods</a>'
     head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
     return (
@@ -33,19 +33,19 @@ def page(title: str, *parts: str) -> str:
 
 
 def note(text: str) -> str:
-    """A message above the content."""
+    """Return a message above the content."""
     return f'<p class="note" role="status">{escape(text)}</p>' if text else ""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table; cells are ready HTML."""
+    """Return a table; cells are ready HTML."""
     top = "".join(f"<th>{escape(each)}</th>" for each in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def badge(status: str) -> str:
-    """A status."""
+    """Return a status badge."""
     return f'<span class="status {escape(status)}">{escape(status)}</span>'
 
 
@@ -74,7 +74,7 @@ def _payment_form(invoice: Invoice, methods: list[PayMethod]) -> str:
 
 
 def mass_payment_page(chosen: Iterable[tuple[Invoice, Totals]], query: str) -> str:
-    """Several invoices, and the form that makes one bill of them."""
+    """Return several invoices, and the form that combines them into one."""
     rows = [(f"#{invoice.id}", invoice.duedate, shown(sums.balance)) for invoice, sums in chosen]
     form = (
         f'<form method="post" action="/clientarea.php?{escape(query)}" id="masspay">'
@@ -84,7 +84,7 @@ def mass_payment_page(chosen: Iterable[tuple[Invoice, Totals]], query: str) -> s
 
 
 def methods_page(methods: list[PayMethod], message: str) -> str:
-    """What is on file, and the form to add a card."""
+    """Return the payment methods on file, and the form to add a card."""
     rows = [(f"#{each.id}", escape(_card(each)), escape(each.expiry_date)) for each in methods]
     listed = table(("Id", "Method", "Expires"), rows) if rows else "<p>No payment method is on file yet.</p>"
     form = (
@@ -102,7 +102,7 @@ def _card(method: PayMethod) -> str:
 
 
 def home_page(name: str, invoices: Iterable[Invoice], services: Iterable[tuple[Service, Product | None]]) -> str:
-    """The latest invoices and all services."""
+    """Return the latest invoices and all services."""
     bills = [
         (f'<a href="/viewinvoice.php?id={each.id}">#{each.id}</a>', each.date, each.duedate, badge(each.status))
         for each in invoices

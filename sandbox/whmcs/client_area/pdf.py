@@ -12,7 +12,7 @@ from sandbox.whmcs.state import Client
 
 
 def download(install: Install, clock: Clock, client: Client, request: Request, form: dict[str, str]) -> Response:
-    """The client's own invoice, once it is issued."""
+    """Download the client's own invoice once it is issued."""
     text = request.query_params.get("id", "")
     found = install.invoices.get(int(text)) if text.isdecimal() else None
     wanted = request.query_params.get("type") == "i"

@@ -23,7 +23,7 @@ from sandbox.whmcs.state_services import Addon
 
 
 def routes(world: World, delivery: Delivery) -> list[Route]:
-    """The routes, to be mounted under /whmcs."""
+    """Return the routes, to be mounted under /whmcs."""
 
     def route(path: str, method: str, handle: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -61,7 +61,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
 
 
 async def _cron(world: World, request: Request) -> Any:
-    """The daily run: cancellations that are due, then invoices; `client_id` bills one client only."""
+    """Run the daily run: cancellations that are due, then invoices. `client_id` bills one client only."""
     body = await body_of(request)
     ended = cron.cancel(world.whmcs, world.clock)
     only = str(body.get("client_id") or 0)
@@ -91,7 +91,7 @@ async def _dialect(world: World, request: Request) -> Any:
 
 
 async def _pay(world: World, request: Request) -> Any:
-    """A payment that staff book, or the bank; `amount` is the balance unless given."""
+    """Book a payment as staff or the bank do; `amount` is the balance unless given."""
     body, invoice = await body_of(request), record_of(world.whmcs, "invoices", request)
     if invoice.status == "Cancelled":
         raise HTTPException(409, "The invoice is cancelled.")
@@ -107,7 +107,7 @@ async def _pay(world: World, request: Request) -> Any:
 
 
 async def _gateways(world: World, request: Request) -> Any:
-    """Which gateways there are, by module and name. No hook tells of a change."""
+    """Set the gateways, by module and name. No hook fires."""
     world.whmcs.gateways = {str(module): str(name) for module, name in (await body_of(request)).items()}
     world.whmcs.changed()
     return world.whmcs.gateways
@@ -125,7 +125,7 @@ async def _refund(world: World, request: Request) -> Any:
 
 
 async def _add_card(world: World, request: Request) -> Any:
-    """A card added in the client area. The reference calls the hook unreliable: `silent` leaves it out."""
+    """Add a card as in the client area. The reference calls the hook unreliable: `silent` leaves it out."""
     body, client = await body_of(request), record_of(world.whmcs, "clients", request)
     number, expiry = str(body.get("card_number", "4242424242424242")), str(body.get("expiry", "12/30"))
     method = store_card(world.whmcs, world.clock, client.id, number, expiry, silent=bool(body.get("silent")))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox import faults
 from sandbox.clock import Clock
+from sandbox.faults import scripted
 from sandbox.ports import World
 from sandbox.whmcs.actions.params import Params
 from sandbox.whmcs.install import Install
@@ -38,12 +38,12 @@ def meet(world: World, operation: str, params: Params) -> None:
     listing = LISTINGS.get(operation)
     if listing is None:
         return
-    short = world.faults.take_list(UPSTREAM, operation, faults.SHORT_PAGES)
+    short = world.faults.take_list(UPSTREAM, operation, scripted.SHORT_PAGES)
     if short is not None:
         params.fields["limitnum"] = str(min(params.window()[1], short.rows))
     if not params.window()[0]:
         return
-    moving = world.faults.take_list(UPSTREAM, operation, faults.MOVING)
+    moving = world.faults.take_list(UPSTREAM, operation, scripted.MOVING)
     if moving is not None:
         _MOVES[moving.how or "delete"](world.whmcs, world.clock, listing, params)
 
@@ -61,7 +61,7 @@ def _delete(install: Install, clock: Clock, listing: Listing, params: Params) ->
 
 
 def _insert(install: Install, clock: Clock, listing: Listing, params: Params) -> None:
-    """A copy of the first row comes before it, so that every later one moves down."""
+    """Insert a copy of the first row before it, so that every later row moves down."""
     keys = _rows(install, listing, params)
     if not keys:
         return
@@ -74,7 +74,7 @@ def _insert(install: Install, clock: Clock, listing: Listing, params: Params) ->
 
 
 def _reorder(install: Install, clock: Clock, listing: Listing, params: Params) -> None:
-    """The first row of the list and the first of this page change places."""
+    """Swap the first row of the list and the first of this page."""
     keys = _rows(install, listing, params)
     start = params.window()[0]
     if start >= len(keys):

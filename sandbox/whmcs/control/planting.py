@@ -48,7 +48,7 @@ def product(install: Install, clock: Clock, body: Body) -> Product:
 
 
 def service(install: Install, clock: Clock, body: Body) -> Service:
-    """`clientid`, `pid`, and further plain fields; active and billed monthly from today unless told."""
+    """Create a service: `clientid`, `pid`, and further plain fields. Active and billed monthly by default."""
     client = _existing(install.clients, body.pop("clientid", 0), "client")
     sold = _existing(install.products, body.pop("pid", 0), "product")
     today = clock.today()
@@ -89,7 +89,7 @@ def invoice(install: Install, clock: Clock, body: Body) -> Any:
 
 
 def cancel_requests(install: Install, clock: Clock, body: Body) -> list[CancelRequest]:
-    """`count` (1) requests, for `relid` or for services that nobody has; `type`, `reason`, `date`."""
+    """Create `count` (1) requests for `relid`, or for services that do not exist: `type`, `reason`, `date`."""
     count = int(body.get("count", 1))
     if not 1 <= count <= MOST_AT_ONCE:
         raise ValueError(f"count must be from 1 to {MOST_AT_ONCE}.")

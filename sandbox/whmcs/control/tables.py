@@ -25,7 +25,7 @@ MOST_LISTED = 2_000
 
 
 async def _create(world: World, request: Request) -> Any:
-    """A user, product, service or invoice by hand; see `planting`."""
+    """Create a user, product, service or invoice by hand; see `planting`."""
     body, name = await body_of(request), _plain(request.path_params["object"])
     if name not in planting.ONE:
         raise HTTPException(404, f"These can be made here: {', '.join(planting.ONE)}.")
@@ -36,7 +36,7 @@ async def _create(world: World, request: Request) -> Any:
 
 
 async def _many_cancel_requests(world: World, request: Request) -> Any:
-    """`count` requests to cancel; no hook tells of them."""
+    """Create `count` requests to cancel. No hook fires."""
     body = await body_of(request)
     with sentences():
         made = planting.cancel_requests(world.whmcs, world.clock, body)
@@ -44,7 +44,7 @@ async def _many_cancel_requests(world: World, request: Request) -> Any:
 
 
 async def _change_user(world: World, request: Request) -> Any:
-    """A login's own address, names, `password`, and `clients`: those it may log in for without owning them."""
+    """Change a login: its address, names, `password`, and `clients`, those it may log in for without owning them."""
     body, user = await body_of(request), record_of(world.whmcs, "users", request)
     password, clients = body.pop("password", None), body.pop("clients", None)
     with sentences():
@@ -69,7 +69,7 @@ async def _get(world: World, request: Request) -> Any:
 
 
 async def _change(world: World, request: Request) -> Any:
-    """A staff change of plain fields."""
+    """Change plain fields, as staff do."""
     body, name = await body_of(request), _plain(request.path_params["object"])
     record = record_of(world.whmcs, name, request)
     silent = bool(body.pop("silent", False))
@@ -79,7 +79,7 @@ async def _change(world: World, request: Request) -> Any:
 
 
 async def _delete(world: World, request: Request) -> Any:
-    """Deletions have no hook. With a client goes everything that is its own."""
+    """Delete a record. No hook fires. With a client goes everything that belongs to it."""
     record = record_of(world.whmcs, request.path_params["object"], request)
     key = request.path_params["id"]
     del _table(world.whmcs, request)[int(key)]
@@ -92,7 +92,7 @@ async def _delete(world: World, request: Request) -> Any:
 
 @contextlib.contextmanager
 def sentences() -> Iterator[None]:
-    """What a table refuses, as the answer to a request."""
+    """Turn what a table refuses into the answer to a request."""
     try:
         yield
     except (ValueError, ArithmeticError) as error:
@@ -100,7 +100,7 @@ def sentences() -> Iterator[None]:
 
 
 async def body_of(request: Request) -> dict[str, Any]:
-    """The JSON object that came with a request, empty for none."""
+    """Return the JSON object of a request, empty for none."""
     body = await request.json() if await request.body() else {}
     if not isinstance(body, dict):
         raise HTTPException(422, "The body must be a JSON object.")
@@ -126,7 +126,7 @@ def _tables(install: Install, name: str) -> dict[int, Any]:
 
 
 def record_of(install: Install, word: str, request: Request) -> Any:
-    """The record that a request names."""
+    """Return the record that a request names."""
     text = request.path_params["id"]
     found = _tables(install, _plain(word)).get(int(text) if text.isdecimal() else 0)
     if found is None:
@@ -135,7 +135,7 @@ def record_of(install: Install, word: str, request: Request) -> Any:
 
 
 def shown(install: Install, record: Any) -> dict[str, Any]:
-    """A record as JSON: ids as text, money as decimal strings, an invoice with its totals, no secrets."""
+    """Return a record as JSON: ids as text, money as decimal strings, an invoice with its totals, no secrets."""
     row = {key: value for key, value in asdict(record).items() if key not in SECRET}
     if isinstance(record, Invoice):
         row |= asdict(totals(install, record))

@@ -1,4 +1,4 @@
-"""Why a charge failed: in the words of whoever knows, and never less than that nothing was charged."""
+"""Reasons of failed charges: as precise as the gateway's answer, and never less than that nothing was charged."""
 
 from datetime import date
 from typing import Any

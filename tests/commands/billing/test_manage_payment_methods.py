@@ -1,4 +1,4 @@
-"""Which method is charged, and which goes: one's own alone, and never the last one while something is to be paid."""
+"""Choosing and removing payment methods: own ones alone, and never the last one while something is to be paid."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ async def test_the_chosen_method_is_the_one_that_is_charged(desk: Any, hana: Act
     assert done.result.status == "paid"
 
 
-async def test_a_removed_method_is_gone_though_no_hook_tells(desk: Any, hana: Actor) -> None:
+async def test_a_removed_method_is_gone_without_a_webhook(desk: Any, hana: Actor) -> None:
     spare = await add_card(desk, hana)
     before = await shown(desk, hana)
     await remove(desk, hana, spare)

@@ -45,7 +45,7 @@ async def hana(desk: Any) -> Actor:
 
 
 def again(actor: Actor) -> Actor:
-    """The same customer with another request."""
+    """Return the same customer with another request."""
     return msgspec.structs.replace(actor, command_key=uuid4().hex)
 
 
@@ -57,7 +57,7 @@ async def pay(desk: Any, actor: Actor, invoice_id: str) -> PaidInvoice:
 
 
 async def outcome(desk: Any, actor: Actor, invoice_id: str) -> PaidInvoice | PortalError:
-    """What came of it, whichever."""
+    """Return the paid invoice or the error."""
     try:
         return await pay(desk, actor, invoice_id)
     except PortalError as error:
@@ -132,7 +132,7 @@ async def test_whatever_happens_to_the_charge_it_is_made_once(desk: Any, hana: A
     )
 
 
-async def test_while_nobody_knows_what_came_of_a_charge_no_other_is_sent_and_no_link_is_given(
+async def test_while_the_outcome_of_a_charge_is_unknown_there_is_no_other_charge_and_no_link(
     desk: Any, hana: Actor
 ) -> None:
     invoice_id = await desk.bill(hana)
@@ -162,14 +162,14 @@ async def test_a_charge_that_takes_effect_late_is_found_by_the_same_request(desk
 async def test_a_process_that_died_after_charging_leaves_no_second_charge(desk: Any, hana: Actor) -> None:
     invoice_id = await desk.bill(hana)
     amount = await desk.pool.fetchval("SELECT balance FROM read_model.invoices WHERE invoice_id = $1", invoice_id)
-    await captures.send(desk.pool, invoice_id, hana.account_id, hana.command_key, amount)
+    await captures.record_sent(desk.pool, invoice_id, hana.account_id, hana.command_key, amount)
     await desk.resources.whmcs.charge(invoice_id)  # the answer went to nobody
     assert (await pay(desk, hana, invoice_id)).amount == Money("1100", "JPY")
     assert (await held(desk, invoice_id))["charged_at"] is not None
     assert len(await desk.payments(invoice_id)) == 1
 
 
-async def test_a_declined_card_is_told_and_may_be_tried_again_at_once(desk: Any, hana: Actor) -> None:
+async def test_a_declined_card_is_reported_and_may_be_tried_again_at_once(desk: Any, hana: Actor) -> None:
     invoice_id = await desk.bill(hana)
     [card] = await desk.resources.whmcs.pay_methods(hana.whmcs_client_id)
     await desk.sandbox.control.patch(f"/whmcs/pay-methods/{card.record_id}", json={"card_last_four": "0002"})
@@ -245,8 +245,8 @@ async def test_a_strangers_invoice_is_as_absent_as_none(desk: Any, hana: Actor) 
 async def test_slow_charges_of_one_customer_hold_up_nothing_else_and_nobody_else(
     desk: Any, hana: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many of one account as may be at once hang at the gateway; links and reads go on, another customer pays, and
-    one more charge of that account is told to come back."""
+    """All permitted charges of one account hang at the gateway; links and reads continue, another customer pays, and
+    one more charge of that account gets a retry-after."""
     ken = await desk.customer(number=1)
     await desk.sandbox.fault("whmcs", "latency", "CapturePayment", seconds=5, count=2)
     *slow, last = [await desk.bill(hana) for _ in range(3)]

@@ -36,7 +36,7 @@ async def test_the_same_key_with_another_body_is_refused_whatever_became_of_the_
         await settle
 
 
-async def test_while_the_first_runs_a_second_is_told_so(pool: asyncpg.Pool) -> None:
+async def test_while_the_first_run_lasts_a_second_is_refused(pool: asyncpg.Pool) -> None:
     await begin(pool)
     with pytest.raises(Conflict, match="command_in_progress"):
         await begin(pool)
@@ -53,7 +53,7 @@ async def test_a_failed_command_frees_its_key(pool: asyncpg.Pool) -> None:
     assert isinstance(await begin(pool), Running)
 
 
-async def test_a_key_whose_runner_died_can_be_taken_over_and_the_dead_ones_word_counts_no_more(
+async def test_the_key_of_a_dead_runner_can_be_taken_over_and_its_late_result_is_ignored(
     pool: asyncpg.Pool,
 ) -> None:
     first = await begin(pool)

@@ -13,7 +13,7 @@ import pytest
 from app import leases
 from app.commands.execution import locks as exclusive
 from app.commands.execution.locks import Locks
-from app.commands.subscriptions.service_lock import own_turn, turn
+from app.commands.subscriptions.service_lock import lock_own_service, lock_service
 from app.errors import Conflict, NotFound, Overloaded
 from app.room import Room
 from app.settings import Settings
@@ -84,7 +84,7 @@ async def test_one_account_cannot_take_all_and_waits_for_its_own_only_so_long(
         assert mine
 
 
-async def test_who_is_cancelled_in_any_instant_leaves_no_lock_behind(locks: Locks, others: Locks) -> None:
+async def test_cancellation_at_any_instant_leaves_no_lock_behind(locks: Locks, others: Locks) -> None:
     async def hold() -> None:
         async with locks.exclusively("pay", "hana", "7"):
             await asyncio.sleep(0.005)
@@ -104,7 +104,7 @@ async def test_who_is_cancelled_in_any_instant_leaves_no_lock_behind(locks: Lock
         assert mine
 
 
-async def test_a_session_that_was_lost_is_opened_anew(locks: Locks, others: Locks, pool: asyncpg.Pool) -> None:
+async def test_a_lost_session_is_opened_again(locks: Locks, others: Locks, pool: asyncpg.Pool) -> None:
     async with locks.exclusively("pay", "hana", "7") as mine:
         assert mine
         await pool.fetch(
@@ -129,17 +129,17 @@ async def test_nobody_waits_for_a_service_that_is_anothers(desk: Any) -> None:
         "SELECT subscription_id FROM read_model.subscriptions WHERE account_id = $1 LIMIT 1", hana.account_id
     )
     assert service_id
-    async with turn(desk.context, service_id):
+    async with lock_service(desk.context, service_id):
         for subscription_id in (service_id, "no such service"):
             with pytest.raises(NotFound) as absent:
-                async with own_turn(desk.context, ken, subscription_id):
+                async with lock_own_service(desk.context, ken, subscription_id):
                     raise AssertionError("a stranger's turn")
             assert absent.value.code == "subscription_not_found"
         with pytest.raises(Conflict) as busy:
-            async with own_turn(desk.context, hana, service_id):
+            async with lock_own_service(desk.context, hana, service_id):
                 raise AssertionError("two at once")
         assert busy.value.code == "subscription_busy"
-    async with own_turn(desk.context, hana, service_id):
+    async with lock_own_service(desk.context, hana, service_id):
         with pytest.raises(Conflict):
-            async with turn(desk.context, service_id):
+            async with lock_service(desk.context, service_id):
                 raise AssertionError("staff and customers take the same turn")

@@ -1,4 +1,4 @@
-"""What is being done already is not begun a second time beside it: whoever comes second is told to wait."""
+"""Mutual exclusion of commands: a second run of the same work does not begin and is refused with a retry-after."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,10 +13,10 @@ from app.commands.billing.manage_payment_methods import OneMethod, remove_paymen
 from app.commands.billing.pay_invoice import pay_invoice
 from app.commands.execution.locks import Locks
 from app.commands.fulfilment import decide
-from app.commands.identity import passwords, staff
+from app.commands.identity import passwords, staff_members
 from app.commands.identity.enrolment.complete_sign_up import complete_sign_up
 from app.commands.orders.place_order import place_order
-from app.commands.subscriptions.service_lock import turn
+from app.commands.subscriptions.service_lock import lock_service
 from app.errors import Conflict, Overloaded
 from tests.fixtures.enrolling import ANYBODY, proof_of
 
@@ -24,7 +24,7 @@ AYA = Operator(name="aya")
 
 
 async def told(desk: Any, key: tuple[Any, ...], call: Any) -> str:
-    """The code of the refusal while another process holds the lock."""
+    """Return the code of the refusal while another process holds the lock."""
     elsewhere = Locks(desk.context.settings.database_url)
     async with elsewhere.exclusively(*key) as mine:
         assert mine
@@ -88,9 +88,9 @@ async def test_an_address_has_one_user(desk: Any) -> None:
         "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, 'aya@example.jp', 'x')", uuid4()
     )
     with pytest.raises(Conflict) as refused:
-        await staff.add(desk.pool, AYA, "Aya@example.jp", "support", "Aya")
+        await staff_members.add(desk.pool, AYA, "Aya@example.jp", "support", "Aya")
     assert refused.value.code == "email_taken"
-    assert isinstance(await staff.add(desk.pool, AYA, "ben@example.jp", "support", "Ben"), UUID)
+    assert isinstance(await staff_members.add(desk.pool, AYA, "ben@example.jp", "support", "Ben"), UUID)
 
 
 async def test_a_flood_of_logins_is_not_queued_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +101,8 @@ async def test_a_flood_of_logins_is_not_queued_up(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_service_takes_turns(desk: Any) -> None:
-    async with turn(desk.context, "55"):
+    async with lock_service(desk.context, "55"):
         with pytest.raises(Conflict) as caught:
-            async with turn(desk.context, "55"):
+            async with lock_service(desk.context, "55"):
                 raise AssertionError("two at once")
     assert caught.value.code == "subscription_busy"

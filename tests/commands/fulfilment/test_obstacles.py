@@ -15,7 +15,7 @@ WRITES = {"AddOrder", "AcceptOrder", "mvno/esim/addAcnt", "master/addAcnt", "cre
 
 
 async def asked(desk: Any) -> set[str]:
-    """What the upstreams behind the order were asked to do."""
+    """Return the operations that the upstreams of the order were asked for."""
     found: set[str] = set()
     for upstream in ("whmcs", "freebit", "whm"):
         found |= {each["operation"].rstrip("/") for each in await desk.sandbox.calls(upstream)}
@@ -27,7 +27,7 @@ async def lines_at_freebit(desk: Any) -> int:
 
 
 async def plan_of(desk: Any, order_id: str) -> dict[str, Any]:
-    """The order's service line, with its product."""
+    """Return the order's service line, with its product."""
     [item] = await desk.resources.salesforce.query(
         f"SELECT Id, Product2Id FROM OrderItem WHERE OrderId = '{order_id}' AND Product2.Item_Class__c = 'Service'"
     )

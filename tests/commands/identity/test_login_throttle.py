@@ -33,7 +33,7 @@ async def attempt(context: Context, address: str, email: str = HANA) -> bool:
 
 
 async def knows(context: Context, address: str) -> None:
-    """The user has logged in from there."""
+    """Note a log-in of the user from an address."""
     user_id = uuid4()
     await context.pool.execute(
         "INSERT INTO portal.users (id, email, password_hash) VALUES ($1, $2, 'unused')", user_id, HANA
@@ -63,7 +63,7 @@ async def test_many_addresses_together_are_slowed_down_and_not_locked_out(contex
     assert await attempt(context, "192.0.2.77")
 
 
-async def test_who_comes_from_a_known_address_is_not_held_up_by_others(context: Context) -> None:
+async def test_a_login_from_a_known_address_is_not_delayed_by_others(context: Context) -> None:
     await knows(context, "203.0.113.7")
     await besiege(context)
     await attempt(context, "192.0.2.1")

@@ -1,4 +1,4 @@
-"""What zxcvbn does not weigh enough, case by case."""
+"""Weaknesses of passwords that zxcvbn underrates, case by case."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""An order shows under its final id from the moment Salesforce took it, marked pending until the read model has it."""
+"""Pending orders: an order is shown under its final id as soon as Salesforce took it, marked pending until the read
+model has it."""
 
 from typing import Any
 

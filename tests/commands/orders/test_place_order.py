@@ -1,4 +1,4 @@
-"""Placing orders: one order upstream for one wish, whatever happens on the way."""
+"""Placing orders: one order upstream for one request, whatever happens on the way."""
 
 import asyncio
 from typing import Any
@@ -10,8 +10,8 @@ import pytest
 from app.commands.execution.context import Actor
 from app.commands.execution.execute import audited
 from app.commands.orders.check_order import check_order
+from app.commands.orders.place_order import COMMAND as PLACE_ORDER
 from app.commands.orders.place_order import place_order
-from app.commands.registry import PLACE_ORDER
 from app.errors import Conflict, OutcomeUnknown, PortalError, RuleViolated, UpstreamUnavailable
 
 ELSEWHERE = {
@@ -24,7 +24,7 @@ ELSEWHERE = {
 
 
 def again(actor: Actor) -> Actor:
-    """The same customer with another idempotency key."""
+    """Return the same customer with another idempotency key."""
     return msgspec.structs.replace(actor, command_key=uuid4().hex, request_id=uuid4().hex)
 
 

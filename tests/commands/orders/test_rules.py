@@ -273,7 +273,7 @@ def test_a_number_transfer_may_use_its_last_day() -> None:
     assert codes(basket("SIM-5", "SIM-FEE", configuration={**ESIM, "mnp": mnp})) == []
 
 
-def test_every_violation_is_told_not_only_the_first() -> None:
+def test_every_violation_is_reported_not_only_the_first() -> None:
     wanted = basket("NET-GOLD", "SIM-5", "GONE")
 
     found = codes(wanted, has_payment_method=False, internet_status="not_requested")
@@ -304,7 +304,7 @@ def test_a_ten_gigabit_address_can_have_one_gigabit_too() -> None:
     assert codes(basket(*INTERNET, address_confirmed=True), internet_offering="Home 10G") == []
 
 
-def test_a_family_plan_is_open_to_who_has_an_active_sim() -> None:
+def test_a_family_plan_needs_an_active_sim() -> None:
     assert codes(basket("SIM-5-FAMILY", "SIM-FEE", configuration=ESIM), has_active_sim=True) == []
 
 
@@ -364,7 +364,7 @@ def test_a_promotion_code_counts_within_its_bounds(changed: dict[str, Any], said
     assert [(each.field, each.code, each.message) for each in found] == expected
 
 
-def test_an_unknown_promotion_code_is_told() -> None:
+def test_an_unknown_promotion_code_is_reported() -> None:
     wanted = basket("HOST-BASIC", configuration={"domain": "a.jp"}, promo_code="NONE")
 
     assert codes(wanted) == ["promo_code_invalid"]
@@ -382,7 +382,7 @@ def test_a_promotion_says_what_it_is_worth(changed: dict[str, Any], said: str) -
     assert worth(msgspec.structs.replace(TEN_PERCENT, **changed), "JPY") == said
 
 
-def test_totals_tell_monthly_from_one_time() -> None:
+def test_totals_separate_monthly_and_one_time_amounts() -> None:
     found = totals([CATALOG["NET-GOLD"], CATALOG["NET-INSTALL"]], "JPY")
 
     assert (found.monthly.amount, found.one_time.amount, found.first_month.amount) == (

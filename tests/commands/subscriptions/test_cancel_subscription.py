@@ -8,7 +8,7 @@ import pytest
 
 from app.commands.subscriptions.cancel_subscription import Cancel, CancelSubscription, cancel_subscription
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable
-from tests.commands.services import held, requests, shown, someone_with
+from tests.commands.subscriptions.running_services import held, requests, shown, someone_with
 
 
 def wish(subscription_id: str, when: Any = "end_of_period", reason: str = "Moving away") -> CancelSubscription:
@@ -46,7 +46,7 @@ async def test_a_cancellation_now_is_carried_out_by_the_daily_run(desk: Any) -> 
     assert (seen["status"], seen["cancellation"]) == ("cancelled", None)
 
 
-async def test_a_second_request_is_told_clearly_and_the_first_stands(desk: Any) -> None:
+async def test_a_second_request_is_refused_clearly_and_the_first_stands(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "sim")
     await cancel_subscription(desk.context, actor, wish(service_id))
     other = msgspec.structs.replace(actor, command_key=uuid4().hex)

@@ -1,4 +1,4 @@
-"""Changing plans: WHMCS's price before it is decided, one order whatever happens, and the provider told once it is
+"""Plan changes: WHMCS's price before the decision, one order whatever happens, and the provider updated once it is
 paid."""
 
 from decimal import Decimal
@@ -17,13 +17,13 @@ from app.commands.subscriptions.plan_changes.follow import TRIES, follow
 from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewPlanChange, preview_plan_change
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.money import Money
-from tests.commands.services import held, shown, someone_with, upgrades
+from tests.commands.subscriptions.running_services import held, shown, someone_with, upgrades
 
 AYA = Operator(name="aya")
 
 
 async def on_plan(desk: Any, category: str, sku: str, number: int = 0) -> tuple[Actor, str]:
-    """A customer whose service has exactly this plan, from the middle of a period on."""
+    """Return a customer whose service has exactly this plan, from the middle of a period on."""
     actor, service_id = await someone_with(desk, category, number)
     plan = await desk.pool.fetchrow("SELECT whmcs_product_id, unit_price FROM read_model.catalog WHERE sku = $1", sku)
     fields = {"pid": plan["whmcs_product_id"], "recurringamount": str(plan["unit_price"])}
@@ -40,7 +40,7 @@ def wish(service_id: str, sku: str, direction: Any = "upgrade", **price: Money) 
 
 
 def again(actor: Actor) -> Actor:
-    """The same customer with another request."""
+    """Return the same customer with another request."""
     return msgspec.structs.replace(actor, command_key=uuid4().hex)
 
 
@@ -159,7 +159,7 @@ async def test_a_plan_that_does_not_fit_is_refused_before_anything_is_asked(
     assert await desk.pool.fetchval("SELECT count(*) FROM portal.plan_changes") == 0
 
 
-async def test_where_nobody_knows_what_the_present_plan_costs_none_is_more(desk: Any) -> None:
+async def test_no_plan_is_an_upgrade_while_the_present_price_is_unknown(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
     await desk.pool.execute("UPDATE read_model.catalog SET whmcs_product_id = NULL WHERE sku = 'HOSTING-PRO'")
     await desk.pool.execute("UPDATE read_model.subscriptions SET amount = NULL WHERE subscription_id = $1", service_id)
@@ -294,7 +294,7 @@ async def test_what_the_provider_refuses_waits_for_staff_and_says_why(desk: Any)
         await staff.retry(desk.context, AYA, uuid4())
 
 
-async def test_a_provider_that_stays_away_is_not_tried_for_ever(desk: Any) -> None:
+async def test_an_unavailable_provider_is_not_retried_forever(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
     await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC", "downgrade"))
     await desk.pool.execute("UPDATE portal.plan_changes SET attempts = $1", TRIES)

@@ -1,4 +1,4 @@
-"""Staff and running services: looked at first, done once whatever the call comes to, told to WHMCS, audited."""
+"""Staff and running services: looked up first, changed once whatever the call returns, recorded in WHMCS, audited."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -8,9 +8,9 @@ import pytest
 
 from app.audit import Operator
 from app.commands.subscriptions import staff, suspension
-from app.commands.subscriptions.staff_view import ServiceView, story
+from app.commands.subscriptions.staff_view import ServiceView, view_of
 from app.errors import Conflict, NotFound, OutcomeUnknown, UpstreamUnavailable
-from tests.commands.services import held, shown, someone_with
+from tests.commands.subscriptions.running_services import held, shown, someone_with
 
 AYA = Operator(name="aya")
 DOUBTS = ("timeout_after_write", "garbage", "reset", "timeout", "status")
@@ -37,7 +37,7 @@ async def finally_(do: Do) -> ServiceView:
         return await do()
 
 
-async def test_hosting_is_suspended_everywhere_and_the_customer_is_told_why(desk: Any) -> None:
+async def test_hosting_is_suspended_everywhere_and_the_customer_sees_why(desk: Any) -> None:
     _, service_id = await someone_with(desk, "hosting")
     await suspension.suspend(desk.context, AYA, service_id, "Overdue on Payment")
     assert (await account_of(desk, service_id) or {})["suspendreason"] == "Overdue on Payment"
@@ -183,7 +183,7 @@ async def test_what_does_not_fit_is_refused(desk: Any) -> None:
             await do()
         assert refused.value.code == code
     with pytest.raises(NotFound):
-        await story(desk.context, "99999999")
+        await view_of(desk.context, "99999999")
     with pytest.raises(NotFound):
         await staff.terminate(desk.context, AYA, "99999999", "x")
     await desk.sandbox.fault("freebit", "down", count=5)

@@ -1,4 +1,4 @@
-"""What a service uses and the way into its control panel: asked of the provider now, for one's own service alone."""
+"""Usage of a service and access to its control panel: requested live from the provider, for own services alone."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from app.commands.subscriptions.create_control_panel_link import OpenControlPane
 from app.commands.subscriptions.usage import ReadUsage, Usage, read_usage
 from app.errors import Conflict, NotFound, UpstreamError, UpstreamUnavailable
 from tests.commands.conftest import EID
-from tests.commands.services import held, shown, someone_with
+from tests.commands.subscriptions.running_services import held, shown, someone_with
 
 
 async def usage(desk: Any, actor: Actor, service_id: str) -> Usage:
@@ -18,13 +18,13 @@ async def usage(desk: Any, actor: Actor, service_id: str) -> Usage:
 
 
 async def forget(desk: Any) -> None:
-    """What was asked a moment ago is more than a minute old."""
+    """Age the answers of the provider by more than a minute."""
     async for key in desk.context.redis.scan_iter("portal:*:usage/*"):
         kept = await desk.context.redis.get(key)
         await desk.context.redis.set(key, kept.replace(b'"as_of":"20', b'"as_of":"19'))
 
 
-async def test_a_sim_tells_its_line_and_its_data(desk: Any) -> None:
+async def test_a_sim_shows_its_line_and_its_data(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "sim")
     number = (await held(desk, "services", service_id))["domain"]
     found = await usage(desk, actor, service_id)
@@ -55,7 +55,7 @@ async def test_a_sim_that_the_portal_activated_is_found_by_the_number_it_was_giv
     assert [line["account"] for line in lines] == [found.sim.phone_number]
 
 
-async def test_hosting_tells_its_disk(desk: Any) -> None:
+async def test_hosting_shows_its_disk(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "hosting")
     service = await held(desk, "services", service_id)
     found = await usage(desk, actor, service_id)
@@ -65,7 +65,7 @@ async def test_hosting_tells_its_disk(desk: Any) -> None:
     assert 0 <= (found.hosting.disk_used_megabytes or 0) < 900
 
 
-async def test_the_provider_is_asked_once_a_minute_whoever_asks_how_often(desk: Any) -> None:
+async def test_the_provider_is_called_once_a_minute_however_often_usage_is_read(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "sim")
     first = await usage(desk, actor, service_id)
     assert await usage(desk, actor, service_id) == first
@@ -92,13 +92,13 @@ async def test_while_the_network_is_away_the_last_figures_are_given_with_their_a
     assert kept.as_of < first.as_of
 
 
-async def test_a_sim_needs_no_billing_system_to_tell_its_usage(desk: Any) -> None:
+async def test_a_sim_needs_no_billing_system_to_show_its_usage(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "sim")
     await desk.sandbox.fault("whmcs", "down", count=50)
     assert (await usage(desk, actor, service_id)).sim is not None
 
 
-async def test_there_is_nothing_to_tell_of_other_services_or_of_others(desk: Any) -> None:
+async def test_other_services_and_other_customers_have_no_usage(desk: Any) -> None:
     actor, service_id = await someone_with(desk, "vpn")
     stranger, sim = await someone_with(desk, "sim")
     with pytest.raises(Conflict) as refused:
@@ -128,7 +128,7 @@ async def test_a_control_panel_link_is_whms_own_and_kept_nowhere(desk: Any) -> N
         assert not any(session in row["row"] or username in row["row"] for row in rows), table
 
 
-async def test_who_orders_under_anothers_domain_is_not_let_into_that_account(desk: Any) -> None:
+async def test_an_order_under_another_customers_domain_gives_no_access_to_that_account(desk: Any) -> None:
     owner, service_id = await someone_with(desk, "hosting")
     victim = (await held(desk, "services", service_id))["domain"]
     thief = await desk.customer(number=1)

@@ -1,4 +1,4 @@
-"""The cookie of a session, and what a browser is told when it ends."""
+"""The cookie of a session, and how a browser is made to drop it."""
 
 import asyncpg
 import httpx
@@ -40,9 +40,7 @@ async def test_where_the_portal_is_reached_by_https_the_cookie_is_of_this_host_a
 
 
 @pytest.mark.parametrize("way", ["logout", "everywhere", "this one"])
-async def test_whoever_logs_out_leaves_nothing_in_the_browser(
-    api: httpx.AsyncClient, hana: dict[str, str], way: str
-) -> None:
+async def test_logging_out_clears_the_browser(api: httpx.AsyncClient, hana: dict[str, str], way: str) -> None:
     if way == "logout":
         done = await api.post("/api/auth/logout", headers=hana)
     elif way == "everywhere":

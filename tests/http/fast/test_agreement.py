@@ -1,4 +1,4 @@
-"""Whatever a request looks like, the fast lane and the ordinary route answer it alike."""
+"""The fast path and the ordinary route give the same answer to every request."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def request(target: str, head: list[str], version: str = "1.1") -> bytes:
 
 
 async def answers(port: int, asked: bytes) -> tuple[int, dict[str, str], bytes]:
-    """What is answered, but for what differs from moment to moment and by packing."""
+    """Return the answers without what differs from one instant or encoding to the next."""
     wire: Wire = await connect(port)
     wire.send(asked)
     status, headers, body = await wire.answer()
@@ -83,7 +83,8 @@ async def answers(port: int, asked: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 async def assert_agreed(port: int, target: str, head: list[str], version: str = "1.1") -> int:
-    """Ask the ordinary route, which `Prefer` makes sure of, and the lane, cold and warm; the status they agree in."""
+    """Ask the ordinary route, which `Prefer` enforces, and the fast path, cold and warm. Return the status they agree
+    on."""
     ordinary = await answers(port, request(target, [*head, "Prefer: wait=0"], version))
     for _ in range(3):
         assert await answers(port, request(target, head, version)) == ordinary, (target, head)

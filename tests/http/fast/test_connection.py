@@ -16,7 +16,7 @@ from app.http.fast.connection import MOST_QUEUED, MOST_UNUSED_BYTES, Connection
 from app.settings import Settings
 from tests.http.conftest import served
 from tests.http.fast.test_path import hana
-from tests.http.server import on_server
+from tests.http.real_server import on_server
 from tests.projections.conftest import feed
 
 __all__ = ["feed", "hana"]
@@ -45,7 +45,7 @@ class Wire:
         return int(head[0].split()[1]), headers, body
 
     async def ended(self) -> bool:
-        """Whether the server ends it now, without another byte."""
+        """Return whether the server ends the connection now, without another byte."""
         async with asyncio.timeout(60):
             try:
                 return await self.reader.read(1) == b""
@@ -130,7 +130,7 @@ async def test_thousands_of_requests_take_one_connection(
         assert (await wire.answer())[2] == body
 
 
-async def test_who_asks_without_reading_fills_no_memory_and_gets_what_was_heard(
+async def test_a_client_that_does_not_read_fills_no_memory_and_still_gets_its_answers(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str], wire: Wire
 ) -> None:
     body = await kept(api, hana)
@@ -198,9 +198,7 @@ async def test_a_client_that_leaves_while_its_answer_is_fetched_costs_nothing_mo
     assert (await api.get(LIST, headers=hana)).content == body
 
 
-async def test_who_leaves_ends_everything_that_was_asked_over_the_connection(
-    running: Any, hana: dict[str, str], wire: Wire
-) -> None:
+async def test_closing_a_connection_cancels_its_requests(running: Any, hana: dict[str, str], wire: Wire) -> None:
     wire.send(get("/api/events", **hana) + get(COLD, **hana) + HEALTH)
     assert (await wire.reader.readuntil(b"welcome"))[:12] == b"HTTP/1.1 200"
     doorbells = running[0].state.doorbells
@@ -211,7 +209,7 @@ async def test_who_leaves_ends_everything_that_was_asked_over_the_connection(
             await asyncio.sleep(0.01)
 
 
-async def test_who_leaves_in_the_middle_of_a_body_is_no_error_of_ours(running: Any, wire: Wire) -> None:
+async def test_closing_a_connection_in_the_middle_of_a_body_is_not_logged_as_an_error(running: Any, wire: Wire) -> None:
     head = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
     with capture_logs() as lines:
         wire.send(head)
@@ -270,7 +268,9 @@ def assert_refused(answer: tuple[int, dict[str, str], bytes], status: int, code:
         b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-async def test_what_is_no_request_is_refused_and_the_connection_ends(running: Any, wire: Wire, request_: bytes) -> None:
+async def test_malformed_requests_are_refused_and_the_connection_ends(
+    running: Any, wire: Wire, request_: bytes
+) -> None:
     wire.send(request_)
     assert_refused(await wire.answer(), 400, "invalid_request")
     assert await wire.ended()
@@ -290,7 +290,7 @@ BAD_BODY = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chun
         BAD_BODY.replace(b"zz", b"2\r\n{}\r\nzz"),
     ],
 )
-async def test_what_was_asked_before_nonsense_is_answered(
+async def test_requests_before_a_malformed_one_are_answered(
     api: httpx.AsyncClient, hana: dict[str, str], wire: Wire, nonsense: bytes
 ) -> None:
     body = await kept(api, hana)
@@ -317,7 +317,7 @@ async def test_a_head_without_end_is_refused(running: Any, wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("endless", [b"0\r\nX-Trailer: ", b"1;extension="])
-async def test_what_belongs_to_a_body_without_being_it_is_bounded_too(running: Any, wire: Wire, endless: bytes) -> None:
+async def test_chunk_headers_and_trailers_are_bounded_too(running: Any, wire: Wire, endless: bytes) -> None:
     head = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     wire.send(head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + endless)
     with pytest.raises(ConnectionError):
@@ -383,7 +383,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(
         sending.cancel()
 
 
-async def test_more_connections_than_there_is_room_for_are_told_so(
+async def test_connections_over_the_limit_get_a_503(
     settings: Settings, pool: asyncpg.Pool, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.processes.api.SPARE", 2)
@@ -403,7 +403,7 @@ async def test_more_connections_than_there_is_room_for_are_told_so(
         assert (await again.answer())[0] == 200
 
 
-async def test_a_server_that_leaves_answers_what_was_begun_and_ends_what_is_idle(
+async def test_a_stopping_server_answers_running_requests_and_closes_idle_connections(
     settings: Settings, pool: asyncpg.Pool, redis: Redis
 ) -> None:
     async with on_server(msgspec.structs.replace(settings, api_drain_seconds=0.3)) as (server, port):

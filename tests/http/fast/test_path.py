@@ -1,4 +1,4 @@
-"""The fast lane: the same answers as the ordinary routes give, sooner; and everything else as if it were not there."""
+"""The fast path: the same answers as the ordinary routes, sooner, and no effect on any other request."""
 
 import asyncio
 from typing import Any
@@ -79,7 +79,7 @@ def routes(settings: Settings) -> list[str]:
     return [route.template for route in HotRoutes(settings).all()]
 
 
-async def test_every_hot_route_answers_what_the_ordinary_one_does_from_every_layer(
+async def test_the_fast_path_answers_as_the_ordinary_route_from_every_layer(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str], settings: Settings
 ) -> None:
     for template in routes(settings):
@@ -130,7 +130,7 @@ async def test_a_change_shows_in_every_process_within_the_bound(
                     assert (await process.get("/api/invoices/77", headers=hana)).json()["number"] == f"N{number}"
 
 
-async def test_nobody_is_given_what_is_kept_for_another(
+async def test_no_caller_gets_an_answer_kept_for_another(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str], add_customer: Any, log_in: Any, pool: asyncpg.Pool
 ) -> None:
     ken_id: UUID = await add_customer("ken")
@@ -218,7 +218,7 @@ async def test_processes_learn_of_each_others_counts_within_a_second(
     assert f"r={settings.account_rate_per_minute - 6};" in left or "t=60" in left
 
 
-async def test_who_takes_gzip_gets_it_made_once(running: Any, api: httpx.AsyncClient, hana: dict[str, str]) -> None:
+async def test_an_answer_is_compressed_once(running: Any, api: httpx.AsyncClient, hana: dict[str, str]) -> None:
     plain = await api.get("/api/invoices", headers={**hana, "accept-encoding": "identity"})
     packed = [await api.get("/api/invoices", headers={**hana, "accept-encoding": "gzip, br"}) for _ in range(4)]
     assert packed[-1].headers["content-encoding"] == "gzip"
@@ -332,7 +332,9 @@ async def test_odd_requests_are_the_ordinary_routes_affair(
     assert layers(running).hits == before
 
 
-async def test_a_cookie_opens_the_lane_too(running: Any, api: httpx.AsyncClient, hana: dict[str, str]) -> None:
+async def test_a_session_cookie_works_on_the_fast_path_too(
+    running: Any, api: httpx.AsyncClient, hana: dict[str, str]
+) -> None:
     token = hana["authorization"][7:]
     before = layers(running).hits
     for cookie in (f"portal_session={token}", f"theme=dark; portal_session={token}; x=y"):
@@ -341,7 +343,7 @@ async def test_a_cookie_opens_the_lane_too(running: Any, api: httpx.AsyncClient,
     assert layers(running).hits >= before + 3
 
 
-async def test_health_tells_what_is_kept(api: httpx.AsyncClient, hana: dict[str, str]) -> None:
+async def test_health_shows_the_size_of_the_cache(api: httpx.AsyncClient, hana: dict[str, str]) -> None:
     for _ in range(4):
         await api.get("/api/invoices", headers=hana)
     async with asyncio.timeout(60):
@@ -354,7 +356,7 @@ async def test_health_tells_what_is_kept(api: httpx.AsyncClient, hana: dict[str,
     assert found["sessions"] == 1
 
 
-async def test_a_server_that_drains_ends_connections_of_the_lane_too(
+async def test_a_draining_server_ends_connections_of_the_fast_path_too(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     assert "connection" not in (await api.get("/api/invoices", headers=hana)).headers

@@ -1,4 +1,4 @@
-"""Who may come in: nobody without a session, except where it is said."""
+"""Authentication: no route is open without a session, except those declared so."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ def bearer(session: dict[str, str]) -> dict[str, str]:
     return {"authorization": f"Bearer {session['token']}"}
 
 
-async def test_a_token_opens_the_door_as_bearer_and_as_cookie(
+async def test_a_token_authenticates_as_bearer_and_as_cookie(
     api: httpx.AsyncClient, add_customer: Any, log_in: Any
 ) -> None:
     account_id = await add_customer("hana")

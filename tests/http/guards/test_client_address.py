@@ -1,4 +1,4 @@
-"""Whatever asks where a request comes from hears the same: ordinary routes, fast lane, sessions, audit, networks."""
+"""One client address for all: ordinary routes, fast path, sessions, audit, networks."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def test_proxies_are_a_setting(settings: Settings) -> None:
     assert asked(settings, "::ffff:10.9.0.2", "198.51.100.1", proxies="10.0.0.0/8") == "198.51.100.1"
 
 
-def test_who_comes_by_no_network_has_no_address(settings: Settings) -> None:
+def test_a_caller_without_a_network_has_no_address(settings: Settings) -> None:
     assert asked(settings, None, "198.51.100.1", proxies="10.0.0.1") == ""
 
 
@@ -60,7 +60,7 @@ async def test_networks_that_cannot_be_read_are_named_at_the_start(serve: Any, s
 
 
 @pytest.mark.parametrize(("lines", "counts_as"), CALLERS)
-async def test_the_fast_lane_and_the_ordinary_route_count_the_same_caller(
+async def test_the_fast_path_and_the_ordinary_route_count_the_same_caller(
     serve: Any, settings: Settings, hana: dict[str, str], redis: Any, lines: list[str], counts_as: str
 ) -> None:
     """`hana` fills the catalog; both ways ask for a page of it."""
@@ -81,7 +81,7 @@ async def test_the_fast_lane_and_the_ordinary_route_count_the_same_caller(
 
 
 @pytest.mark.parametrize("ordinary", [False, True])
-async def test_who_moves_about_in_a_network_of_ipv6_has_one_allowance(
+async def test_an_ipv6_network_has_one_allowance(
     serve: Any, settings: Settings, hana: dict[str, str], redis: Any, ordinary: bool
 ) -> None:
     await redis.flushdb()

@@ -17,7 +17,7 @@ from app.settings import Settings
 AWAY = "redis://127.0.0.1:9/0"
 
 
-async def test_who_has_reached_the_limit_does_not_get_free_by_a_flood_of_others(
+async def test_a_flood_of_others_does_not_reset_a_caller_at_its_limit(
     serve: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_counts, "MOST", 20)
@@ -37,7 +37,7 @@ async def test_who_has_reached_the_limit_does_not_get_free_by_a_flood_of_others(
                 assert await ask("198.51.100.1") == 429
 
 
-async def test_what_is_pushed_out_is_told_to_redis_first(
+async def test_an_evicted_count_is_written_to_redis_first(
     engines: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_counts, "MOST", 5)

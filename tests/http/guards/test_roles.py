@@ -143,7 +143,7 @@ LogIn = Callable[..., Awaitable[dict[str, str]]]
 
 @pytest.fixture
 async def routes(api: httpx.AsyncClient) -> list[tuple[str, str]]:
-    """(method, path) of everything that can be called."""
+    """Return (method, path) of every route."""
     document = (await api.get("/schema/openapi.json")).json()
     return [(method, path) for path, method, _ in operations(document)]
 
@@ -232,7 +232,7 @@ async def test_staff_without_a_second_factor_get_nowhere(
             assert response.json()["code"] == "second_factor_required", path
 
 
-async def test_what_is_another_customers_answers_like_what_does_not_exist(
+async def test_another_customers_resource_answers_as_a_missing_one(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     routes: list[tuple[str, str]],

@@ -1,4 +1,4 @@
-"""What browsers of other origins may send and read."""
+"""CORS: the requests that browsers of other origins may send, and the answers they may read."""
 
 from collections.abc import AsyncIterator
 
@@ -58,7 +58,7 @@ async def test_a_browser_may_send_every_header_that_the_document_names(shop: htt
         assert found.headers["vary"] == "Origin"
 
 
-async def test_a_browser_of_a_foreign_origin_is_told_nothing(shop: httpx.AsyncClient) -> None:
+async def test_a_browser_of_a_foreign_origin_gets_no_cors_headers(shop: httpx.AsyncClient) -> None:
     for origin in ("https://evil.example", "https://shop.example.jp.evil.example", "null", "http://shop.example.jp"):
         asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
         for found in (

@@ -13,7 +13,7 @@ import pytest
 from app.http.answering import command_response as running_commands
 from app.settings import Settings
 from tests.fixtures.relay import Relay, relay
-from tests.http.case_stand import CASE
+from tests.http.support_cases import CASE
 
 DEADLINE_SECONDS = 2.0
 SLACK_SECONDS = 3.0
@@ -96,7 +96,7 @@ async def test_a_locked_inbox_leaves_plain_reads_alone(
                 assert (response.status_code, seconds < DEADLINE_SECONDS) == (status, True), path
 
 
-async def test_a_locked_table_gives_503_in_time_on_the_lane_and_off_it(
+async def test_a_locked_table_gives_503_in_time_on_the_fast_path_and_off_it(
     serve: Any, quick: Settings, pool: asyncpg.Pool, add_customer: Any, log_in: Any
 ) -> None:
     await add_customer("hana")

@@ -22,8 +22,8 @@ from app.settings import Settings
 from tests.fixtures.linked import add_account
 from tests.http.fast.test_connection import HEALTH, Wire, assert_refused
 from tests.http.fast.test_path import ORDINARY
+from tests.http.real_server import on_server
 from tests.http.routes.test_webhooks import signed
-from tests.http.server import on_server
 
 LOGIN = msgspec.json.encode({"email": "hana@example.jp", "password": "wrong wrong wrong"})
 NOTICE = msgspec.json.encode(
@@ -33,7 +33,7 @@ STRANGER, ANOTHER, WHMCS = "127.0.0.2", "127.0.0.3", "127.0.0.9"
 
 
 def half(path: str, declared: int, sent: bytes = b"{", **headers: str) -> bytes:
-    """A request whose body does not come to its end."""
+    """Return a request whose body does not come to its end."""
     told = {"Host": "x", "Content-Type": "application/json", "Content-Length": str(declared), **headers}
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + sent
@@ -105,8 +105,8 @@ def empty(pool: asyncpg.Pool, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("path", ["/webhooks/whmcs", "/webhooks/salesforce", "/api/auth/login", "/api/nowhere"])
-async def test_half_sent_bodies_close_neither_the_webhook_door_nor_the_api(settings: Settings, path: str) -> None:
-    """As many as the process takes requests at once, and more than the webhook door lets in."""
+async def test_half_sent_bodies_block_neither_webhooks_nor_the_api(settings: Settings, path: str) -> None:
+    """As many as the process serves requests at once, and more than webhook admission allows."""
     async with standing(settings) as stand:
         addresses = [STRANGER] * 280 + [ANOTHER] * 280
         wires = await stand.halves(addresses, half(path, 262_144, b"x" * 2_000))
@@ -139,8 +139,8 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         assert headers["content-type"] == "application/problem+json"
 
 
-async def test_only_what_is_signed_gets_as_far_as_the_webhook_door(settings: Settings) -> None:
-    """To one who may not come in the door is never full."""
+async def test_only_signed_webhooks_pass_admission(settings: Settings) -> None:
+    """An unsigned webhook is refused before admission is checked."""
     async with standing(settings, inbox_high_water=0) as stand:
         assert (await stand.ask(STRANGER, "POST", "/webhooks/whmcs", content=NOTICE)).status_code == 401
         assert await stand.webhook(WHMCS, "msg_1") == 202
@@ -149,7 +149,7 @@ async def test_only_what_is_signed_gets_as_far_as_the_webhook_door(settings: Set
         assert (await stand.ask(STRANGER, "POST", "/webhooks/whmcs", content=NOTICE)).status_code == 401
 
 
-async def test_where_too_many_bodies_are_on_their_way_those_of_whoever_sends_most_make_room(
+async def test_when_too_many_bodies_arrive_those_of_the_largest_sender_are_dropped(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_bodies, "MOST_ARRIVING", 6)
@@ -169,7 +169,7 @@ async def test_where_too_many_bodies_are_on_their_way_those_of_whoever_sends_mos
         assert all(not each.reader._buffer for each in (*greedy[2:], *modest))  # type: ignore[attr-defined]
 
 
-async def test_where_bodies_are_too_large_together_those_of_whoever_sent_most_make_room(
+async def test_when_bodies_are_too_large_together_those_of_the_largest_sender_are_dropped(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_bodies, "MOST_BYTES", 500_000)
@@ -273,7 +273,7 @@ async def test_files_are_received_from_customers_only(settings: Settings, pool: 
         assert (await endless.answer())[0] == 413
 
 
-async def test_who_leaves_in_the_middle_of_a_body_leaves_nothing_behind(settings: Settings) -> None:
+async def test_a_client_that_leaves_in_the_middle_of_a_body_frees_its_place(settings: Settings) -> None:
     async with standing(settings) as stand:
         for wire in await stand.halves([STRANGER] * 20, half("/api/auth/login", 100_000, b"x" * 50_000)):
             wire.writer.transport.abort()

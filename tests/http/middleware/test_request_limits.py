@@ -1,4 +1,4 @@
-"""What is refused before anything is looked at."""
+"""Refusals before a request is looked at."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes."""
+"""Metrics as Prometheus scrapes them."""
 
 from uuid import uuid4
 
@@ -6,7 +6,7 @@ import asyncpg
 import httpx
 
 
-async def test_metrics_tell_of_this_process_and_of_how_far_behind_the_portal_is(api: httpx.AsyncClient) -> None:
+async def test_metrics_show_this_process_and_the_lag_of_the_portal(api: httpx.AsyncClient) -> None:
     text = (await api.get("/metrics")).text
     assert "portal_measures_up 1.0" in text
     assert 'portal_inbox_open{lane="fetch"} 0.0' in text
@@ -16,9 +16,7 @@ async def test_metrics_tell_of_this_process_and_of_how_far_behind_the_portal_is(
     assert len(names) == len(set(names))
 
 
-async def test_metrics_tell_how_long_activation_took_and_why_orders_paused(
-    api: httpx.AsyncClient, pool: asyncpg.Pool
-) -> None:
+async def test_metrics_show_activation_times_and_reasons_of_pauses(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     for number, seconds in enumerate((2, 4, 6)):
         await pool.execute(
             "INSERT INTO portal.fulfilments (order_id, account_id, state, step, started_at, finished_at) "
@@ -40,7 +38,7 @@ async def test_metrics_tell_how_long_activation_took_and_why_orders_paused(
     assert 'portal_fulfilment_pauses{error="PAYMENT_METHOD_MISSING"} 1' in text
 
 
-async def test_metrics_tell_what_is_not_set_up_after_activation(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_metrics_show_unfinished_provisioning_steps(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     await pool.execute(
         "INSERT INTO portal.fulfilments (order_id, account_id, state, step) VALUES ('801B', $1, 'done', 'complete')",
         uuid4(),

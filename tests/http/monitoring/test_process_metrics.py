@@ -1,4 +1,4 @@
-"""Processes tell each other's counts as one, and no counter ever falls."""
+"""Processes report each other's counts as one, and no counter ever falls."""
 
 import asyncio
 import fcntl
@@ -16,7 +16,7 @@ from app.http.monitoring.process_metrics import ProcessMetrics
 
 
 class Process:
-    """What one has counted, and how it is told."""
+    """The counts of one process, and how they are reported."""
 
     def __init__(self, folder: Path, pid: int) -> None:
         self.count, self.exchange = 0.0, ProcessMetrics(str(folder), self.own)
@@ -51,7 +51,7 @@ async def told(process: Process) -> dict[tuple[str, str], float]:
     return {(each.name, each.labels.get("route", each.labels.get("pid", ""))): each.value for each in samples}
 
 
-async def test_whichever_is_asked_tells_the_same(tmp_path: Path) -> None:
+async def test_every_process_reports_the_same_metrics(tmp_path: Path) -> None:
     async with process(tmp_path, 1) as one, process(tmp_path, 2) as other:
         one.count, other.count = 5, 7
         await total(one)
@@ -63,7 +63,7 @@ async def test_whichever_is_asked_tells_the_same(tmp_path: Path) -> None:
         assert both["requests_created", "/a"] == 7
 
 
-async def test_a_counter_never_falls_whoever_is_asked_and_whoever_ends(tmp_path: Path) -> None:
+async def test_a_counter_never_falls_whichever_process_is_asked_or_ends(tmp_path: Path) -> None:
     seen = 0.0
     async with process(tmp_path, 1) as lasting:
         for number in range(2, 6):
@@ -81,7 +81,7 @@ async def test_a_counter_never_falls_whoever_is_asked_and_whoever_ends(tmp_path:
         assert await total(later) == 4 * 4 + 4 * 12
 
 
-async def test_whoever_was_killed_is_counted_as_far_as_it_told(tmp_path: Path) -> None:
+async def test_a_killed_process_counts_as_far_as_it_reported(tmp_path: Path) -> None:
     async with process(tmp_path, 1) as lasting:
         killed = Process(tmp_path, 2)
         killed.exchange.open()
@@ -95,7 +95,9 @@ async def test_whoever_was_killed_is_counted_as_far_as_it_told(tmp_path: Path) -
             assert await total(lasting) == 5
 
 
-async def test_whoever_stops_while_it_adds_up_doubles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_stops_while_adding_up_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with process(tmp_path, 1) as lasting:
         async with process(tmp_path, 2) as passing:
             passing.count = 5

@@ -1,4 +1,4 @@
-"""The document tells a caller everything: problems, headers, keys, open routes."""
+"""The document has everything a caller needs: problems, headers, keys, open routes."""
 
 import re
 

@@ -17,9 +17,9 @@ from app.commands.execution.context import Actor
 from app.readmodels.freshness import BOUND_SECONDS
 from tests.commands.conftest import Desk
 from tests.fixtures.remembered import forget_everywhere
-from tests.http.stand import api, desk, hana, hurried
+from tests.http.logged_in import api, desk, hana, short_timeouts
 
-__all__ = ["api", "desk", "hana", "hurried"]
+__all__ = ["api", "desk", "hana", "short_timeouts"]
 
 DOCUMENTED = {
     "client_invoices": 90,
@@ -36,7 +36,7 @@ Change = Callable[[Desk, dict[str, str]], Awaitable[httpx.Response]]
 
 
 class Case(Struct, frozen=True):
-    """A query, a change upstream that nothing tells of, and what of the answer shows it."""
+    """A query, a change upstream without any notification, and the part of the answer that shows it."""
 
     path: str
     change: Change
@@ -103,12 +103,12 @@ async def aged(desk: Desk, seconds: float) -> None:
 
 
 async def asked(desk: Desk) -> int:
-    """How often somebody wished for something to be read again."""
+    """Return how often a re-read was requested."""
     return int(await desk.pool.fetchval("SELECT count(*) FROM ingest.inbox WHERE event_id LIKE 'verify:%'"))
 
 
 async def asked_behind(desk: Desk) -> None:
-    """Wishes are written down behind the answers."""
+    """Wait until a request is written, which happens after the answer."""
     async with asyncio.timeout(20):
         while not await asked(desk):
             await asyncio.sleep(0.02)

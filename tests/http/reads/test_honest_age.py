@@ -1,4 +1,4 @@
-"""What an answer says of its age is true: whatever is silent, away, parked or was never read."""
+"""Freshness in answers is true, whatever is silent, unavailable, parked or was never read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -108,7 +108,7 @@ async def said(api: httpx.AsyncClient, path: str, headers: dict[str, str]) -> tu
 
 
 async def everywhere(api: httpx.AsyncClient, headers: dict[str, str], paths: tuple[str, ...]) -> dict[str, Any]:
-    """What the answers say, from the fast lane and from the ordinary routes, which must agree."""
+    """Return the answers of the fast path and of the ordinary routes, which must agree."""
     found = {}
     for path in paths:
         ways = [await said(api, path, headers | more) for more in WAYS.values()]
@@ -121,7 +121,7 @@ async def test_a_fresh_answer_says_so(api: httpx.AsyncClient, hana: dict[str, st
     assert set((await everywhere(api, hana, BY_FEED + BY_READS)).values()) == {(False, None)}
 
 
-async def test_what_a_dead_feed_kept_current_says_that_it_is_stalled_and_is_fresh_when_it_comes_back(
+async def test_answers_of_a_dead_feed_are_stalled_until_it_is_back(
     api: httpx.AsyncClient, hana: dict[str, str], pool: asyncpg.Pool, redis: Redis, settings: Settings
 ) -> None:
     await feed_answered(pool, settings, settings.feed_bound_seconds - 30)
@@ -154,7 +154,7 @@ async def test_a_feed_that_answers_and_is_known_to_deliver_nothing_is_stalled_at
             assert await said(process, "/api/orders", hana) == (False, None)
 
 
-async def test_what_is_remembered_turns_stale_at_its_bound_though_nothing_happens(
+async def test_a_cached_answer_turns_stale_at_its_bound_without_any_change(
     serve: Any, hana: dict[str, str], pool: asyncpg.Pool, settings: Settings
 ) -> None:
     bound_seconds = 3.0
@@ -214,7 +214,7 @@ async def park(pool: asyncpg.Pool, source: str, object_name: str, record_id: str
         ("whmcs", "gateway", "mailin", None, ("/api/payment-gateways",)),
     ],
 )
-async def test_what_a_parked_change_keeps_back_says_so_until_it_is_decided(
+async def test_an_answer_with_a_parked_change_says_so_until_staff_decide(
     api: httpx.AsyncClient, hana: dict[str, str], pool: asyncpg.Pool, source: str, object_name: str, record_id: str,
     owner_id: str | None, paths: tuple[str, ...]
 ) -> None:  # fmt: skip
@@ -230,7 +230,7 @@ async def test_what_a_parked_change_keeps_back_says_so_until_it_is_decided(
     assert set((await everywhere(api, hana, paths)).values()) == {(False, None)}
 
 
-async def test_a_parked_child_counts_once_its_parent_says_whose_it_is(
+async def test_a_parked_child_counts_once_its_parent_names_the_owner(
     api: httpx.AsyncClient, hana: dict[str, str], pool: asyncpg.Pool, feed: Any
 ) -> None:
     entry = await park(pool, "salesforce", "OrderItem", "802X", None)
@@ -326,6 +326,6 @@ async def test_no_read_waits_for_a_table_of_the_writing_side(
 
 
 def _is_a_read(path: str) -> bool:
-    """What an account or everybody may ask, but for what is read live and for streams."""
+    """Return whether a route is a read of an account or of everybody, live reads and streams left out."""
     live = ("/api/cases", "/usage", "/api/events", "/api/admin", "/api/health", "/api/auth", "/api/commands")
     return path.startswith("/api/") and not any(word in path for word in live)

@@ -22,9 +22,9 @@ from app.http.app import build
 from app.settings import Settings
 from tests.commands.conftest import Desk
 from tests.http.conftest import served
-from tests.http.stand import desk, hana, hurried
+from tests.http.logged_in import desk, hana, short_timeouts
 
-__all__ = ["desk", "hana", "hurried"]
+__all__ = ["desk", "hana", "short_timeouts"]
 
 LIVE = {"/api/cases", "/api/cases/{case_id:str}", "/api/cases/{case_id:str}/attachments/{attachment_id:str}"}
 """Support cases are read live from Salesforce: the one named exception among the GET routes."""
@@ -47,7 +47,7 @@ class Upstreams:
         writer.close()
 
     async def made_by(self, ask: Callable[[], Awaitable[Any]]) -> int:
-        """How many calls a request makes, those of its background included."""
+        """Return the number of calls that a request makes, those of its background included."""
         before = self.calls
         await ask()
         await asyncio.sleep(QUIET_SECONDS)
@@ -129,16 +129,18 @@ async def api_of(settings: Settings, desk: Desk, hana: Actor) -> AsyncIterator[t
         yield app, client, headers
 
 
-async def test_no_get_route_calls_an_upstream(desk: Desk, hana: Actor, hurried: Settings, upstreams: Upstreams) -> None:
+async def test_no_get_route_calls_an_upstream(
+    desk: Desk, hana: Actor, short_timeouts: Settings, upstreams: Upstreams
+) -> None:
     await desk.open()
     await desk.place(hana, await desk.basket("vpn"))
     await desk.pool.execute(
         "INSERT INTO read_model.feeds (feed, as_of, state) VALUES ($1, now() - interval '1 day', 'live')",
-        hurried.salesforce_channel,
+        short_timeouts.salesforce_channel,
     )
     await desk.pool.execute("UPDATE read_model.freshness SET verified_at = now() - interval '1 day'")
     ids = await known_ids(desk, hana)
-    async with api_of(upstreams.instead_of(hurried), desk, hana) as (app, client, headers):
+    async with api_of(upstreams.instead_of(short_timeouts), desk, hana) as (app, client, headers):
         templates = sorted(get_routes(app) - LIVE - STREAMS)
         assert len(templates) > 30
         for template in templates:
@@ -156,10 +158,10 @@ async def test_no_get_route_calls_an_upstream(desk: Desk, hana: Actor, hurried: 
 
 
 async def test_the_live_reads_are_seen_and_so_is_a_planted_call(
-    desk: Desk, hana: Actor, hurried: Settings, upstreams: Upstreams
+    desk: Desk, hana: Actor, short_timeouts: Settings, upstreams: Upstreams
 ) -> None:
     """Otherwise the test above would prove nothing."""
-    planted = upstreams.instead_of(hurried)
+    planted = upstreams.instead_of(short_timeouts)
 
     @get("/api/public/planted/client")
     async def by_client(request: Request[Any, Any, Any]) -> str:

@@ -1,4 +1,5 @@
-"""Postgres takes no writes, as during a failover: reads go on, everything else is told to come back, all recovers."""
+"""Postgres takes no writes, as during a failover: reads continue, all else gets a retry-after, and everything
+recovers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ READS = ("/api/auth/me", "/api/orders", "/api/public/services", "/api/account/no
 
 @asynccontextmanager
 async def read_only(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """The whole engine; changing its configuration is no write."""
+    """Make the whole engine read-only; changing its configuration is no write."""
     await pool.execute("ALTER SYSTEM SET default_transaction_read_only = on")
     await pool.execute("SELECT pg_reload_conf()")
     try:
@@ -32,7 +33,7 @@ async def read_only(pool: asyncpg.Pool) -> AsyncIterator[None]:
                 await asyncio.sleep(0.02)
 
 
-async def test_reads_go_on_and_what_writes_is_told_to_come_back(
+async def test_reads_continue_and_writes_get_a_retry_after(
     serve: Any, settings: Settings, pool: asyncpg.Pool, add_customer: Any, log_in: Any
 ) -> None:
     await add_customer("hana")

@@ -57,7 +57,7 @@ async def age(pool: asyncpg.Pool, redis: Redis, seconds: float) -> None:
 
 
 async def asked(pool: asyncpg.Pool, resource: str) -> int:
-    """How many hints there are, once there is one: they are written behind the answers."""
+    """Return the number of hints once there is one: they are written after the answers."""
     async with asyncio.timeout(20):
         while not (count := await hints(pool, resource)):
             await asyncio.sleep(0.02)

@@ -61,7 +61,7 @@ async def test_an_address_is_written_in_its_usual_spelling_or_refused_whole(
 async def ready(
     api: httpx.AsyncClient, sandbox_settings: Settings, path: str, headers: dict[str, str]
 ) -> httpx.Response:
-    """The resource once the workers have read it."""
+    """Return the resource once the workers have read it."""
     async with open_resources(sandbox_settings, pool_size=4) as resources:
         await WorkerJobs(resources).sweep()
         await WorkerJobs(resources).sweep()

@@ -132,7 +132,7 @@ async def test_all_that_were_seen_are_read_and_one_that_came_meanwhile_is_not(
 
 
 @pytest.mark.usefixtures("first_generations")
-async def test_the_same_event_told_twice_and_a_rebuild_make_no_new_notification(
+async def test_a_repeated_event_and_a_rebuild_make_no_new_notification(
     api: httpx.AsyncClient, hana: Headers, pool: asyncpg.Pool, feed: Any, settings: Settings
 ) -> None:
     await api.post("/api/account/notifications/read", json={}, headers=hana)

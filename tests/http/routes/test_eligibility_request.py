@@ -89,7 +89,7 @@ async def test_an_answer_that_got_lost_opens_no_second_check(api: httpx.AsyncCli
     assert len(await checks(sandbox, customer)) == 1
 
 
-async def test_who_is_eligible_need_not_ask(api: httpx.AsyncClient, sandbox: Any) -> None:
+async def test_an_eligible_customer_opens_no_check(api: httpx.AsyncClient, sandbox: Any) -> None:
     customer = customers(sandbox)[0]
     headers = await linked(api, customer)
     await state(sandbox, customer, Internet_Eligibility_Status__c="Eligible", Internet_Eligibility__c="Home 1G")

@@ -1,4 +1,5 @@
-"""The event stream over real sockets: changes are told, nothing is lost, no stranger hears, the slow are cut off."""
+"""The event stream over real sockets: changes are sent, nothing is lost, strangers get nothing, slow readers are cut
+off."""
 
 import asyncio
 import json
@@ -17,7 +18,7 @@ from app.http.routes import events
 from app.projections.engine import publish
 from app.settings import Settings
 from tests.fixtures.changes import CLIENT, INVOICE, PRODUCT, SERVICE, change
-from tests.http.server import on_server
+from tests.http.real_server import on_server
 from tests.projections.conftest import feed
 
 __all__ = ["feed"]
@@ -57,7 +58,7 @@ class Reader:
                 found[name] = value
 
     async def mark(self) -> str:
-        """The first position that the stream tells, with an event or without."""
+        """Return the first position that the stream sends, with an event or without."""
         while not (line := await anext(self._lines)).startswith("id: "):
             pass
         return line.removeprefix("id: ")
@@ -79,7 +80,7 @@ def invoice(number: int, who: str = "hana", at: int = 1000) -> Any:
     return change("whmcs", "invoice", str(number), data, at=at, owner_id=f"client-{who}")
 
 
-async def test_a_change_is_told_with_what_to_read_again(
+async def test_a_change_names_the_read_models_to_read_again(
     portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
     await add_customer("hana")
@@ -112,7 +113,7 @@ async def test_a_stream_goes_on_behind_the_last_event_and_repeats_none(
     assert [json.loads(each["data"])["id"] for each in [*missed, later]] == ["3", "2", "4"]
 
 
-async def test_what_is_forgotten_is_said_and_not_passed_over(
+async def test_dropped_events_are_announced(
     portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
     account: UUID = await add_customer("hana")
@@ -175,10 +176,10 @@ async def test_news_of_the_catalog_are_resumed_like_the_accounts_own_and_repeate
         assert (await reader.next())["event"] == "invoice.changed", "and not again to who has heard it"
 
 
-async def test_what_left_the_content_as_it_was_is_no_news(
+async def test_a_change_without_new_content_sends_no_event(
     portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
-    """An edit of the client makes every service be computed anew, and none of them another."""
+    """An edit of the client recomputes every service, and changes none."""
     await add_customer("hana")
     hana = await log_in(portal[1], "hana")
     owner = {"owner_id": "client-hana"}

@@ -1,4 +1,4 @@
-"""Health says within a second what is wrong, whatever hangs, and tells sick from dead."""
+"""Health names what is wrong within a second, whatever hangs, and separates degraded from down."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Running services over the API and the sandbox, with a worker beside it: what is answered is what then shows."""
+"""Running services over the API and the sandbox, with a worker: what a command answers is what queries then show."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def catalog(sandbox_settings: Settings, worker: None) -> None:
 
 
 async def owner_of(api: httpx.AsyncClient, sandbox: Any, group: str) -> tuple[dict[str, str], str]:
-    """The session of a customer with an active service of a category, and the service's id."""
+    """Return the session of a customer with an active service of a category, and the service's id."""
     services = (await sandbox.control.get("/whmcs/services", params={"status": "Active"})).json()["records"]
     products = {each["pid"]: each for each in (await sandbox.control.get("/whmcs/products")).json()["records"]}
     clients = {each["whmcs_client_id"]: each for each in sandbox.state["customers"] if each["whmcs_client_id"]}
@@ -73,7 +73,7 @@ async def until(api: httpx.AsyncClient, path: str, headers: dict[str, str]) -> A
 
 
 async def idle(api: httpx.AsyncClient) -> None:
-    """The worker has read everything that linking asks for."""
+    """Wait until the worker has read everything that linking requests."""
     for _ in range(200):
         if (await api.get("/api/health/services/cache")).json()["inbox"]["waiting"] == 0:
             return

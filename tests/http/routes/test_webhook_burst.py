@@ -90,7 +90,7 @@ async def watched(process: psutil.Process) -> AsyncIterator[list[int]]:
 
 
 async def post(client: httpx.AsyncClient, number: int, padding: int) -> int:
-    """The status; 0 when the server hung up before the body was sent."""
+    """Send a webhook and return the status; 0 when the server hung up before the body was sent."""
     content = body(number, padding)
     try:
         headers = signed(content, webhook_id=f"msg_{number}")

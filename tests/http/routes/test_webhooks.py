@@ -102,7 +102,9 @@ async def test_a_used_id_with_another_body_is_refused(api: httpx.AsyncClient, po
     assert [row["record_id"] for row in await inbox(pool)] == ["12"]
 
 
-async def test_a_repetition_signed_anew_is_the_same_webhook(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_a_repetition_with_a_new_signature_is_the_same_webhook(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
     """A sender that lost our 202 signs again with a later timestamp."""
     assert (await send(api, BODY, signed(BODY, age_seconds=200))).status_code == 202
     assert (await send(api, BODY, signed(BODY))).status_code == 202
@@ -132,7 +134,7 @@ async def test_a_hook_that_runs_before_the_change_is_stored_is_looked_into_again
     assert [tuple(row) for row in waits] == [("12", 0), ("12", LATER_SECONDS)]
 
 
-async def test_while_too_much_waits_to_be_read_again_webhooks_are_told_to_come_back(
+async def test_while_too_much_waits_to_be_read_again_webhooks_get_a_retry_after(
     serve: Any, settings: Settings, pool: asyncpg.Pool
 ) -> None:
     async with serve(msgspec.structs.replace(settings, inbox_high_water=2)) as api:

@@ -62,7 +62,7 @@ class Follower:
 
 @asynccontextmanager
 async def followed(client: httpx.AsyncClient, session: dict[str, str]) -> AsyncIterator[Follower]:
-    """A stream of a session, which has been looked at once."""
+    """Open a stream of a session that has been checked once."""
     async with stream(client, session["token"]) as reader:
         follower = Follower(reader)
         await follower.goes_on(0.2)
@@ -153,7 +153,7 @@ async def test_a_session_that_is_used_meanwhile_does_not_run_out(
         await reader.goes_on(2)
 
 
-async def test_what_changes_after_the_end_is_not_told(
+async def test_a_change_after_the_end_is_not_sent(
     processes: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
 ) -> None:
     await add_customer("hana")
@@ -181,7 +181,9 @@ async def test_a_process_that_was_deaf_looks_at_every_stream(
         await reader.ended()
 
 
-async def test_while_nobody_can_say_a_stream_stays_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_the_session_cannot_be_checked_a_stream_stays_open_and_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def away() -> float | None:
         raise asyncpg.CannotConnectNowError("starting up")
 

@@ -23,7 +23,7 @@ from tests.deploy.test_api_restarts import environment
 from tests.fixtures.restarts import Process, listening_socket
 from tests.http.fast.test_connection import connect, get
 from tests.http.middleware.test_request_bodies import session_of
-from tests.http.server import on_server
+from tests.http.real_server import on_server
 
 __all__ = ["environment"]
 
@@ -109,7 +109,7 @@ def api(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[Process, 
         yield process, f"http://127.0.0.1:{port}"
 
 
-async def test_what_a_process_that_was_killed_has_left_behind_counts_no_more(
+async def test_slots_left_by_a_killed_process_no_longer_count(
     api: tuple[Process, str], settings: Settings, pool: asyncpg.Pool, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two workers at one port; whichever has the streams, both are killed."""
@@ -132,7 +132,7 @@ async def test_what_a_process_that_was_killed_has_left_behind_counts_no_more(
             await asyncio.sleep(5)  # an account may ask a hundred times a minute
 
 
-async def test_who_leaves_in_any_instant_leaves_no_place_behind(
+async def test_a_stream_cancelled_at_any_instant_frees_its_slot(
     settings: Settings, pool: asyncpg.Pool, redis: Redis
 ) -> None:
     hana = await session_of(pool, settings, "hana")
@@ -153,7 +153,7 @@ async def test_who_leaves_in_any_instant_leaves_no_place_behind(
                 await asyncio.sleep(0.05)
 
 
-async def test_a_redis_that_forgot_everything_is_told_anew(engines: Any, redis: Redis) -> None:
+async def test_an_emptied_redis_is_given_the_slots_again(engines: Any, redis: Redis) -> None:
     guarded = GuardedRedis.open(engines[1])
     one, other = [StreamSlots(guarded, per_account=1, in_all=10) for _ in range(2)]
     account = uuid4()

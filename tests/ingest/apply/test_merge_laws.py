@@ -26,7 +26,7 @@ ENOUGH = 100
 
 class State(Struct, frozen=True):
     """The upstream's record after one of its changes. `stamp` is the second in which the transaction wrote, `commit`
-    that in which it ended."""
+    the one in which it ended."""
 
     data: dict[str, Any]
     changed: dict[str, Any]
@@ -75,8 +75,8 @@ class World:
             self._write(number, echo=number % 2 == 1, deleted=True)
 
     def _write(self, number: int, *, echo: bool, deleted: bool = False) -> None:
-        """Values never come twice, so that no error hides behind another. A long transaction stamps the record when
-        it begins to write. `number` says which field, whether it was long, and whether its event is a gap."""
+        """Write a value that never comes twice, so that no error hides behind another. A long transaction stamps the
+        record when it begins to write. `number` selects the field, the length, and whether its event is a gap."""
         last = self.states[-1] if self.states else None
         changed = {} if deleted else {FIELDS[number % 2]: len(self.states)}
         whole = last is None or last.deleted
@@ -96,7 +96,7 @@ class World:
         self.feed.append(state)
 
     def tell(self, number: int) -> None:
-        """The next event arrives; a gap event and a webhook only ask for a read."""
+        """Deliver the next event; a gap event and a webhook only request a read."""
         if not self.feed:
             return
         state = self.feed.pop(0)
@@ -107,7 +107,7 @@ class World:
         self._received(self._change(state.kind, data, state.commit * 1000, "cdc", echo=state.echo))
 
     def apply(self, number: int) -> None:
-        """The worker merges the next entry."""
+        """Merge the next entry, as the worker does."""
         if not self.inbox:
             return
         change, received_at = self.inbox.pop(0)
@@ -118,23 +118,23 @@ class World:
         self.mirror = record or self.mirror
 
     def begin(self, number: int) -> None:
-        """A read begins; one is enough for everything that asks for it by now."""
+        """Begin a read; one serves everything that has requested it so far."""
         if self.hints and self.states:
             self.hints = 0
             self.reads.append(Read(self.tick, page=False))
 
     def begin_page(self, number: int) -> None:
-        """A backfill, a reconciliation, a list or a command reads too."""
+        """Begin a read of a backfill, a reconciliation, a list or a command."""
         if self.states:
             self.reads.append(Read(self.tick, page=True))
 
     def see(self, number: int) -> None:
-        """The upstream draws its answer."""
+        """Let the upstream read its answer."""
         if unseen := [each for each in self.reads if each.saw is None]:
             unseen[number % len(unseen)].saw = self.states[-1]
 
     def deliver(self, number: int) -> None:
-        """The answer arrives in the inbox."""
+        """Deliver the answer to the inbox."""
         if not self.reads:
             return
         read = self.reads.pop(number % len(self.reads))

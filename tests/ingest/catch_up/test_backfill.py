@@ -18,13 +18,13 @@ from app.integrations.salesforce.wire import FIELDS
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk
-from tests.commands.services import someone_with
+from tests.commands.subscriptions.running_services import someone_with
 
 COUNT = "SELECT count(*) FROM mirror.records WHERE source = 'salesforce' AND object = $1 AND NOT deleted"
 
 
 def salesforce_id(fifteen: str) -> str:
-    """The 18-character spelling: three letters that tell which of the fifteen are capitals."""
+    """Return the 18-character spelling: three letters that encode which of the fifteen are capitals."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
     parts = [fifteen[start : start + 5] for start in (0, 5, 10)]
     return fifteen + "".join(letters[sum(1 << n for n, c in enumerate(part) if c.isupper())] for part in parts)
@@ -121,7 +121,7 @@ async def test_a_silent_change_in_whmcs_is_found_counted_and_healed(desk: Desk, 
     assert drift["differing"] == 1
 
 
-async def test_a_change_in_salesforce_that_no_event_told_is_found_by_its_stamp(
+async def test_a_change_without_an_event_is_found_by_its_timestamp(
     desk: Desk, resources: Resources, run: Reconcile
 ) -> None:
     async for _ in Backfill(desk.pool, resources.inbox).salesforce(resources.salesforce):
@@ -188,7 +188,7 @@ async def test_a_list_that_cannot_be_read_is_counted_and_every_other_is_compared
     assert await desk.pool.fetchval("SELECT count(*) FROM ingest.progress WHERE state -> 'failed' <> '{}'") == 0
 
 
-async def test_customers_who_cannot_be_read_keep_nobody_from_being_read(desk: Desk, run: Reconcile) -> None:
+async def test_unreadable_customers_do_not_stop_the_backfill(desk: Desk, run: Reconcile) -> None:
     await desk.customer()
     await desk.customer(number=1)
     both = [row["id"] for row in await desk.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")]

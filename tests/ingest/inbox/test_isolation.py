@@ -1,4 +1,4 @@
-"""What Postgres cannot store is kept as it came and passed by; everything that came with it is stored."""
+"""Isolation: what Postgres cannot store is kept as it came, alone; everything that came with it is stored."""
 
 import base64
 import json
@@ -93,7 +93,7 @@ async def test_one_change_that_cannot_be_stored_costs_nothing_but_itself(pool: a
     assert letter.error
 
 
-async def test_the_letter_has_every_byte_and_tells_of_which_record_it_is(pool: asyncpg.Pool) -> None:
+async def test_the_dead_letter_has_every_byte_and_names_its_record(pool: asyncpg.Pool) -> None:
     odd = one(data={"Name": "Kenji \ud83d", "City": "Osa\x00ka"})
     await Inbox(pool, wake).submit([odd])
     (hidden,) = await letters(pool)
@@ -167,7 +167,7 @@ async def test_a_webhook_whose_id_cannot_be_stored_is_taken_in_all_the_same(pool
     assert len(await letters(pool)) == 2  # the hint, and the later look that it asked for
 
 
-async def test_a_parked_account_is_told_apart(pool: asyncpg.Pool, account: UUID) -> None:
+async def test_a_parked_change_names_its_account(pool: asyncpg.Pool, account: UUID) -> None:
     owner = await pool.fetchval("SELECT salesforce_account_id FROM portal.id_mappings WHERE account_id = $1", account)
     await Inbox(pool, wake).submit([one(owner_id=owner, data={"x": "\x00"})])
     assert [each.account_id for each in await dead_letters.parked_accounts(pool)] == [account]

@@ -1,4 +1,4 @@
-"""What could not be read is counted by every process, written down, and shown."""
+"""Unreadable values are counted by every process, written down, and shown."""
 
 import asyncpg
 import pytest
@@ -21,8 +21,8 @@ async def test_counts_add_up_over_processes_and_are_shown(pool: asyncpg.Pool) ->
     for record_id in ("7", "8"):
         unreadable.note("whmcs", "service", "nextduedate", record_id)
         unreadable.note("whmcs", "invoice", "record", "12")
-        assert await unreadables.write_down(pool) == 2
-    assert await unreadables.write_down(pool) == 0
+        assert await unreadables.save(pool) == 2
+    assert await unreadables.save(pool) == 0
     measured = await measure(pool, [])
     counted = {(each.object, each.field): (each.count, each.record_id) for each in measured.unreadables}
     assert counted == {("service", "nextduedate"): (2, "8"), ("invoice", "record"): (2, "12")}
@@ -36,11 +36,11 @@ async def test_what_could_not_be_written_down_is_counted_again(pool: asyncpg.Poo
     await pool.execute("ALTER TABLE ingest.unreadables RENAME TO elsewhere")
     try:
         with pytest.raises(asyncpg.UndefinedTableError):
-            await unreadables.write_down(pool)
+            await unreadables.save(pool)
     finally:
         await pool.execute("ALTER TABLE ingest.elsewhere RENAME TO unreadables")
     unreadable.note("whmcs", "service", "nextduedate", "8")
-    await unreadables.write_down(pool)
+    await unreadables.save(pool)
     assert await pool.fetchval("SELECT count FROM ingest.unreadables") == 2
 
 

@@ -88,7 +88,7 @@ async def test_refused_credentials_are_counted(sandbox: Any, resources: Resource
     (await sandbox.control.put("/whmcs/access", json={"denied_actions": []})).raise_for_status()
 
 
-async def test_a_hint_of_what_nobody_can_read_fails_alone(resources: Resources, client_id: str) -> None:
+async def test_a_hint_about_an_unreadable_record_fails_alone(resources: Resources, client_id: str) -> None:
     unknown = structs.replace(whmcs_hint("client", client_id, "odd"), object="horoscope")
     await resources.inbox.submit([unknown, whmcs_hint("client", client_id, "good")])
     await settle(resources)

@@ -1,4 +1,4 @@
-"""C29: staff merge two customers upstream; the portal account follows the one that is left, with its history."""
+"""Staff merge two customers upstream; the portal account follows the one that is left, with its history."""
 
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,7 @@ async def rows(resources: Resources, slice_name: str) -> dict[UUID, int]:
 
 
 async def tell(resources: Resources, source: str, object_name: str, record_id: str) -> None:
-    """The deletion as the feed would have told it."""
+    """Submit the deletion as the feed would."""
     at = now()
     gone = Change(
         source=source,

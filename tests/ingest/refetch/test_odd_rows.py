@@ -23,7 +23,7 @@ from app.integrations.salesforce.wire import FIELDS
 from app.queries import cases
 from app.queries.reading import page
 from tests.fixtures.changes import change
-from tests.fixtures.salesforce_stand_in import stand
+from tests.fixtures.salesforce_stand_in import stand_in
 from tests.integrations.salesforce.rude import RudeOrg, framed, refused, rude_org
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -55,14 +55,14 @@ ODD: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 async def org(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RudeOrg]:
     async with (
-        stand(tmp_path_factory.mktemp("stand")) as running,
+        stand_in(tmp_path_factory.mktemp("stand_in")) as running,
         rude_org(running, tmp_path_factory.mktemp("org")) as found,
     ):
         yield found
 
 
 def answering(org: RudeOrg, *rows: dict[str, Any]) -> SalesforceClient:
-    """A client of an org whose every query finds these rows."""
+    """Return a client of an org whose every query finds these rows."""
     body = {"done": True, "totalSize": len(rows), "records": rows}
     org.answers(lambda asked: framed(json.dumps(body).encode()))
     client: SalesforceClient = org.client
@@ -202,7 +202,7 @@ async def test_a_case_without_an_id_is_left_out() -> None:
     assert len((await listed(CASE, {**CASE, "Id": None}, {}))["items"]) == 1
 
 
-async def test_the_next_page_begins_behind_the_last_case_that_tells_its_place() -> None:
+async def test_the_next_page_begins_behind_the_last_case_with_a_readable_position() -> None:
     found = await listed(CASE, {**CASE, "Id": "500000000000002AAA", "CreatedDate": None}, CASE, limit=2)
     assert CASE["Id"] in found["next_cursor"]
     assert (await listed({**CASE, "CreatedDate": None}, CASE, limit=1))["next_cursor"] is None

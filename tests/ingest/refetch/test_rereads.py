@@ -34,7 +34,7 @@ async def order(resources: Resources) -> dict[str, Any]:
 
 
 def told(row: dict[str, Any], data: dict[str, Any], **more: Any) -> Change:
-    """The event of the write that left the row as it is."""
+    """Return the event of the write that left the row as it is."""
     whole = records.change("Order", row, origin="refetch", read_at=now())
     return replace(whole, kind="partial", origin="cdc", data=data, read_at=None, event_id=str(now()), **more)
 

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 20
 
 
 class Process:
-    """What one process has of WHMCS."""
+    """One process's view of WHMCS."""
 
     def __init__(self, admission: Admission, whmcs: WhmcsClient) -> None:
         self.admission, self.whmcs = admission, whmcs
@@ -75,7 +75,7 @@ async def hammer(processes: list[Process], seconds: float) -> list[UpstreamError
 
 
 @pytest.mark.parametrize("status", [500, 429, 503])
-async def test_told_to_wait_all_processes_wait(
+async def test_a_retry_after_holds_for_all_processes(
     processes: list[Process], pool: asyncpg.Pool, upstream: Upstream, status: int
 ) -> None:
     upstream.will(Reply("busy", status=status, headers={"Retry-After": "20"}))

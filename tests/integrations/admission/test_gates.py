@@ -1,4 +1,4 @@
-"""What opens a breaker, what does not, and what happens behind an open one. Nobody else is there to agree with."""
+"""The breaker of one process alone: what opens it, what does not, and what happens while it is open."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,7 +35,7 @@ async def call(gate: Gate, error: UpstreamError | None = None, *, key: str = "",
 
 
 async def fail(gate: Gate, make: Make, times: int, *, key: str = "") -> int:
-    """How many calls went out."""
+    """Make failing calls and return how many were sent."""
     sent = 0
     for number in range(times):
         with pytest.raises(UpstreamError) as caught:
@@ -109,7 +109,7 @@ async def test_mostly_failing_opens_although_some_calls_work() -> None:
     pytest.fail("it never opened")
 
 
-async def test_told_to_wait_is_told_on() -> None:
+async def test_a_retry_after_is_passed_on() -> None:
     gate = made()
     await fail(gate, lambda: UpstreamBusy("whmcs", "op", "HTTP 429", retry_after_seconds=20), 2)
     with pytest.raises(UpstreamBusy) as caught:

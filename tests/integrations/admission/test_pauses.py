@@ -1,4 +1,4 @@
-"""How long an upstream is left alone."""
+"""The length of pauses while an upstream is unavailable."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

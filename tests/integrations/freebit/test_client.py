@@ -106,7 +106,7 @@ async def test_a_refused_key_is_renewed_once_and_the_call_repeated(freebit, upst
     assert [sent(asked)["authKey"] for asked in work(upstream)] == ["key-1", "key-2"]
 
 
-async def test_a_key_that_stays_refused_is_not_tried_for_ever(freebit, upstream):
+async def test_a_key_that_stays_refused_is_not_tried_forever(freebit, upstream):
     upstream.will().answer = keyed(result("401", "401"))
     with pytest.raises(UpstreamAuthFailed):
         await freebit.register_sim("0801", "P")
@@ -168,7 +168,7 @@ async def test_options_that_were_not_chosen_are_said_to_be_off(freebit, upstream
 
 
 @pytest.mark.parametrize(("state", "active"), [("active", True), ("activating", False), (None, False)])
-async def test_detail_tells_whether_the_line_is_in_service(freebit, upstream, state, active):
+async def test_detail_shows_whether_the_line_is_in_service(freebit, upstream, state, active):
     row = {"account": "0801", "state": state, "eid": "8" * 32, "planCode": "P"}
     upstream.will().answer = keyed(result(responseDatas=[row]))
     line = await freebit.detail("0801")
@@ -275,14 +275,14 @@ async def test_usage_of_another_line_or_without_numbers_is_malformed(freebit, up
     assert await freebit.usage("0801") is None
 
 
-async def test_days_that_cannot_be_read_are_not_told(freebit, upstream):
+async def test_unreadable_days_are_left_out(freebit, upstream):
     traffic = {"today": "40.0", "inRecentDays": "1,x", "blackList": 20}
     upstream.will().answer = keyed(result(account="0801", traffic=traffic))
     found = await freebit.usage("0801")
     assert (found.today_kilobytes, found.recent_days_kilobytes) == (40, ())
 
 
-async def test_detail_tells_state_network_and_voice_options(freebit, upstream):
+async def test_detail_shows_state_network_and_voice_options(freebit, upstream):
     row = {
         "account": "0801",
         "state": "cancelled",

@@ -1,6 +1,6 @@
 """Ways in which the bytes of a good answer arrive spoiled: name → (request, status, content) → all bytes of the answer.
 
-`LENIENT` are those that a reader is meant to see through; the rest tells nothing that can be believed.
+`LENIENT` are those that a reader must tolerate; nothing in the others can be trusted.
 """
 
 import gzip

@@ -10,23 +10,23 @@ import pytest_asyncio
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.events.pubsub import PubSubClient
 from app.settings import Settings
-from tests.fixtures.salesforce_stand_in import Stand
+from tests.fixtures.salesforce_stand_in import StandIn
 from tests.integrations.conftest import settings
 from tests.integrations.salesforce.certificates import self_signed
 from tests.integrations.scripted import Asked, Reply, Upstream, scripted
 
 
-def settings_of(stand: Stand, **given: Any) -> Settings:
-    """Settings for the stand-in, over TLS throughout."""
-    app = stand.org.app
+def settings_of(stand_in: StandIn, **given: Any) -> Settings:
+    """Return settings for the stand-in, over TLS throughout."""
+    app = stand_in.org.app
     values = {
-        "ca_file": str(stand.ca_file),
-        "salesforce_url": stand.https,
-        "salesforce_token_url": f"{stand.https}/services/oauth2/token",
+        "ca_file": str(stand_in.ca_file),
+        "salesforce_url": stand_in.https,
+        "salesforce_token_url": f"{stand_in.https}/services/oauth2/token",
         "salesforce_client_id": app.client_id,
         "salesforce_username": app.username,
-        "salesforce_private_key_file": str(stand.key_file),
-        "salesforce_pubsub": stand.tls,
+        "salesforce_private_key_file": str(stand_in.key_file),
+        "salesforce_pubsub": stand_in.tls,
         "salesforce_timeout_seconds": 5.0,
     }
     return settings(**(values | given))

@@ -41,7 +41,7 @@ Spoil = Callable[[Asked, bytes], Awaitable[None]]
 
 
 def framed(content: bytes, status: int = 200, **headers: str) -> bytes:
-    """An honest HTTP answer."""
+    """Return a well-formed HTTP answer."""
     lines = [
         f"HTTP/1.1 {status} Rude",
         f"Content-Length: {len(content)}",
@@ -53,12 +53,12 @@ def framed(content: bytes, status: int = 200, **headers: str) -> bytes:
 
 
 def refused(code: str, status: int = 400, *fields: str) -> bytes:
-    """An error of Salesforce's own."""
+    """Return an error of Salesforce's own."""
     return framed(json.dumps([{"errorCode": code, "message": f"{code}: no", "fields": list(fields)}]).encode(), status)
 
 
 def row(**more: Any) -> dict[str, Any]:
-    """A row with every field that anybody selects."""
+    """Return a row with every field that any query selects."""
     names = {name for fields in FIELDS.values() for name in fields}
     found = dict.fromkeys(names) | {
         "attributes": {"type": "X"},
@@ -171,8 +171,8 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
 
 
 @contextlib.asynccontextmanager
-async def rude_org(stand: Any, directory: Path, **settings: Any) -> AsyncIterator[RudeOrg]:
-    """The org, with a client of it."""
+async def rude_org(stand_in: Any, directory: Path, **settings: Any) -> AsyncIterator[RudeOrg]:
+    """Run the org and yield it with a client."""
     certificate_file, key_file = self_signed(directory)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate_file, key_file)
@@ -192,7 +192,7 @@ async def rude_org(stand: Any, directory: Path, **settings: Any) -> AsyncIterato
         "salesforce_timeout_seconds": 10.0,
         "salesforce_concurrency": 2,
     }
-    known = settings_of(stand, **(given | settings))
+    known = settings_of(stand_in, **(given | settings))
     org.client = await SalesforceClient.open(known, Unbroken("salesforce", calls_per_second=1_000, concurrency=8))
     try:
         yield org

@@ -21,9 +21,9 @@ SKU = "INTERNET-SILVER-HOME-1G"
 PORTAL_FIELD = "Portal_Status__c"
 
 
-def order_of(stand, number, key):
-    entry = stand.entry(SKU)
-    price = stand.org.get("PricebookEntry", entry)
+def order_of(stand_in, number, key):
+    entry = stand_in.entry(SKU)
+    price = stand_in.org.get("PricebookEntry", entry)
     fields = {
         "AccountId": account_id(number),
         "EffectiveDate": "2026-02-01",

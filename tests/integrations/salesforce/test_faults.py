@@ -27,7 +27,7 @@ def descendants(kind):
 
 
 def made(kind):
-    """An instance without the constructor's formalities, as a subclass we never heard of would arrive."""
+    """Return an instance without calling its constructor, as an unknown subclass would arrive."""
     error = kind.__new__(kind)
     Exception.__init__(error, "something")
     return error

@@ -1,4 +1,4 @@
-"""A query goes on when Salesforce forgets where it was; and whether a record is gone is told on proof."""
+"""A query continues when Salesforce forgets its position, and a record counts as deleted on proof only."""
 
 import json
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ async def test_a_query_in_the_order_of_its_ids_goes_on_behind_the_last_row(org: 
     assert [row["Id"] for row in await org.client.query(soql)] == IDS
 
 
-async def test_any_other_query_begins_anew_and_has_no_row_twice(org: RudeOrg) -> None:
+async def test_any_other_query_restarts_and_has_no_row_twice(org: RudeOrg) -> None:
     forgetful(org)
     assert [row["Id"] for row in await org.client.query("SELECT Id FROM Order")] == IDS
 
@@ -160,7 +160,7 @@ def shown(*rows: dict[str, Any]) -> bytes:
         "another-one-in-the-bin",
     ],
 )
-async def test_a_deletion_is_told_on_proof(org: RudeOrg, rows: list[dict[str, Any]], proven: bool) -> None:
+async def test_a_deletion_needs_proof(org: RudeOrg, rows: list[dict[str, Any]], proven: bool) -> None:
     org.answers(lambda asked: shown(*rows))
     assert await org.client.deletion("Order", IDS[0]) is proven
     assert "queryAll" in org.calls[0].path

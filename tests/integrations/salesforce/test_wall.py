@@ -154,7 +154,8 @@ async def test_a_call_succeeds_where_nothing_is_wrong_or_nothing_that_matters(or
 
 
 async def tried(org: RudeOrg, name: str) -> tuple[Any, Exception | None]:
-    """What came of it. Calls that go on side by side after one of them failed are waited for: they meet this fault."""
+    """Make the call and return its outcome. Concurrent calls that go on after one of them failed are waited for, since
+    they meet this fault."""
     before = asyncio.all_tasks()
     try:
         return await called(org, name), None

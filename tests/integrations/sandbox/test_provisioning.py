@@ -109,7 +109,7 @@ async def test_whm_being_down_is_unavailable(whm, sandbox):
         await whm.create_account(NewHostingAccount("cdown", "d.example.jp", PACKAGE, "a@example.com"))
 
 
-async def test_a_line_changes_its_plan_tells_its_usage_and_ends(freebit):
+async def test_a_line_changes_its_plan_reports_its_usage_and_ends(freebit):
     number = await freebit.activate_esim(EsimActivation(eid=eid(), plan_code="PASI_DATA_5GB", sim_kind="E2"))
     today = datetime.now(ZoneInfo("Asia/Tokyo")).date()
     with pytest.raises(UpstreamBusy):  # it is not in service yet

@@ -80,7 +80,7 @@ async def test_the_version_is_a_probe(whm, upstream):
         ("You have reached your account limit", UpstreamBusy, "capacity"),
     ],
 )
-async def test_reasons_are_told_apart_by_pattern(whm, upstream, reason, kind, code):
+async def test_reasons_are_distinguished_by_pattern(whm, upstream, reason, kind, code):
     upstream.will(answer("createacct", 0, reason))
     with pytest.raises(UpstreamError) as raised:
         await whm.create_account(NEW)
@@ -97,7 +97,7 @@ async def test_reasons_are_told_apart_by_pattern(whm, upstream, reason, kind, co
         Reply("", 403),
     ],
 )
-async def test_a_refusal_at_the_door_has_another_shape_and_the_same_meaning(whm, upstream, reply):
+async def test_an_authentication_refusal_has_another_shape_and_the_same_meaning(whm, upstream, reply):
     upstream.will(reply)
     with pytest.raises(UpstreamAuthFailed):
         await whm.create_account(NEW)
@@ -173,7 +173,7 @@ async def test_an_account_is_changed_by_post_and_a_doubt_is_left_open(whm, upstr
         ("Permission denied: suspendacct", UpstreamAuthFailed, "refused"),
     ],
 )
-async def test_refusals_of_changes_are_told_apart(whm, upstream, reason, kind, code):
+async def test_refusals_of_changes_are_distinguished(whm, upstream, reason, kind, code):
     upstream.will(answer("suspendacct", 0, reason))
     with pytest.raises(UpstreamError) as raised:
         await whm.suspend("bob", "x")
@@ -189,7 +189,7 @@ async def test_refusals_of_changes_are_told_apart(whm, upstream, reason, kind, c
         ("*unknown*", "", (None, None)),
     ],
 )
-async def test_a_summary_tells_what_an_account_uses(whm, upstream, used, limit, megabytes):
+async def test_a_summary_shows_what_an_account_uses(whm, upstream, used, limit, megabytes):
     row = {"user": "bob", "domain": "a.jp", "diskused": used, "disklimit": limit, "suspendreason": "not suspended"}
     upstream.will(answer("accountsummary", data={"acct": [row]}))
     found = await whm.summary("bob")

@@ -1,4 +1,4 @@
-"""What stands in an account, by UAPI within WHM's envelope: a success of the call around it says nothing."""
+"""The content of an account, by UAPI within WHM's envelope: the success of the call around it proves nothing."""
 
 import pytest
 import pytest_asyncio
@@ -91,7 +91,7 @@ async def test_every_write_is_a_post_in_the_accounts_name_and_a_doubt_is_left_op
         ("Sorry, the password strength is too low.", ""),
     ],
 )
-async def test_refusals_within_an_account_are_told_apart_though_the_call_succeeded(whm, upstream, error, code):
+async def test_refusals_within_an_account_are_distinguished_though_the_call_succeeded(whm, upstream, error, code):
     upstream.will(uapi(status=0, errors=[error]))
     with pytest.raises(UpstreamRejected) as raised:
         await hosted.create_database(whm, "bob", "bob_site")

@@ -75,7 +75,7 @@ async def test_a_write_is_sent_once_and_its_doubtful_answer_leaves_the_outcome_o
 
 
 @pytest.mark.parametrize(("status", "kind"), [(503, UpstreamBusy), (429, UpstreamBusy), (403, UpstreamAuthFailed)])
-async def test_a_write_that_was_turned_away_at_the_door_may_be_repeated(whmcs, upstream, status, kind):
+async def test_a_write_refused_by_the_web_server_may_be_repeated(whmcs, upstream, status, kind):
     upstream.will(Reply(HTML, status))
     with pytest.raises(kind):
         await whmcs.add_order(ORDER)
@@ -102,7 +102,7 @@ async def test_a_write_that_was_turned_away_at_the_door_may_be_repeated(whmcs, u
         ("Lock wait timeout exceeded; try again", UpstreamBusy, "busy"),
     ],
 )
-async def test_a_sentence_is_all_that_tells_errors_apart(whmcs, upstream, message, kind, code):
+async def test_errors_are_distinguished_by_their_sentence_alone(whmcs, upstream, message, kind, code):
     upstream.will(refused(message))
     with pytest.raises(UpstreamError) as raised:
         await whmcs.call("X", write=True)

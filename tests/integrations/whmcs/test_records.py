@@ -1,4 +1,4 @@
-"""What the mirror keeps of a WHMCS record, and what it must never keep."""
+"""The fields that the mirror keeps of a WHMCS record, and those it must never keep."""
 
 import json
 from datetime import UTC, datetime

@@ -100,7 +100,7 @@ async def test_a_doubtful_upgrade_or_cancellation_is_sent_once_and_left_open(whm
         ("Invalid Upgrade Type", UpstreamRejected, ""),
     ],
 )
-async def test_refusals_are_told_apart_by_their_sentence(whmcs, upstream, message, kind, code):
+async def test_refusals_are_distinguished_by_their_sentence(whmcs, upstream, message, kind, code):
     upstream.will(Reply({"result": "error", "message": message}))
     with pytest.raises(kind) as refused:
         await upgrades.upgrade(whmcs, WISH)

@@ -1,4 +1,4 @@
-"""Whose login it is and what it owns, in every shape in which releases of WHMCS are known or thought to say it."""
+"""The user of a login and the clients it owns, in every shape that releases of WHMCS are known or thought to use."""
 
 import pytest
 
@@ -69,7 +69,7 @@ async def test_the_clients_of_a_user_are_read_in_every_shape(whmcs, upstream, cl
 
 
 @pytest.mark.parametrize("clients", [[], "", {}, [{"id": 1001, "isOwner": False}], [{"id": 1001, "isOwner": "0"}]])
-async def test_who_owns_nothing_owns_nothing_whatever_has_the_same_address(whmcs, upstream, clients):
+async def test_a_login_without_clients_owns_none_with_the_same_address(whmcs, upstream, clients):
     script(upstream, [{"id": 7, "email": "a@example.com", "clients": clients}], details())
     assert await owned(whmcs) == []
 

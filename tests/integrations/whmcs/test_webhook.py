@@ -1,4 +1,4 @@
-"""What a WHMCS webhook means."""
+"""Decoding a WHMCS webhook."""
 
 import json
 

@@ -45,7 +45,7 @@ async def test_many_referring_rows_follow_in_chunks(
     assert await pool.fetchval("SELECT count(*) FROM ingest.fanouts") == 0
 
 
-async def test_a_second_change_begins_the_fan_out_anew(
+async def test_a_second_change_restarts_the_fan_out(
     pool: asyncpg.Pool, orders: None, feed: Feed, settings: Settings
 ) -> None:
     await feed([change("salesforce", "Product2", "01tA", {**PRODUCT, "Name": "First"}, at=9000)])

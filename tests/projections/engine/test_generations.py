@@ -1,4 +1,4 @@
-"""Releases and generations: new code beside old rows, documents, one account alone, and when a generation ends."""
+"""Releases and generations: new code with old rows, documents, one account alone, and the end of a generation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("first_generations")
 
 
 def with_note(group: Group) -> Projected:
-    """What a later release makes of a payment method."""
+    """Return what a later release makes of a payment method."""
     rows = [
         {
             "payment_method_id": record.record_id,

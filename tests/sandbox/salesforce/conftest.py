@@ -7,12 +7,12 @@ import grpc.aio
 import httpx
 import pytest_asyncio
 
-from tests.fixtures.salesforce_stand_in import DATA, Stand, Subscriber, stand
+from tests.fixtures.salesforce_stand_in import DATA, StandIn, Subscriber, stand_in
 
 
 @pytest_asyncio.fixture(scope="session")
-async def salesforce(tmp_path_factory) -> AsyncIterator[Stand]:
-    async with stand(tmp_path_factory.mktemp("salesforce")) as running:
+async def salesforce(tmp_path_factory) -> AsyncIterator[StandIn]:
+    async with stand_in(tmp_path_factory.mktemp("salesforce")) as running:
         yield running
 
 
@@ -39,7 +39,7 @@ async def staff(salesforce) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest_asyncio.fixture
 async def open_stream(salesforce, channel):
-    """Opens streams, by default of everything captured and with full credit."""
+    """An opener of streams, by default of everything captured and with full credit."""
     opened = []
 
     def open_one(**first: Any) -> Subscriber:

@@ -15,20 +15,22 @@ from simple_salesforce.exceptions import (
 )
 from simple_salesforce.format import format_soql
 
-from tests.fixtures.salesforce_stand_in import PEOPLE, PRODUCTS, Stand, account_id, new_key
+from tests.fixtures.salesforce_stand_in import PEOPLE, PRODUCTS, StandIn, account_id, new_key
 
 NEWCOMER = next(person.customer_number for person in reversed(PEOPLE) if not person.has_whmcs)
 """Somebody who never ordered."""
 
 
-def client(stand: Stand, token: str | None = None) -> Salesforce:
+def client(stand_in: StandIn, token: str | None = None) -> Salesforce:
     session = requests.Session()
-    session.verify, session.trust_env = str(stand.ca_file), False
-    return Salesforce(instance_url=stand.https, session_id=token or stand.token(), session=session, version="66.0")
+    session.verify, session.trust_env = str(stand_in.ca_file), False
+    return Salesforce(
+        instance_url=stand_in.https, session_id=token or stand_in.token(), session=session, version="66.0"
+    )
 
 
-async def using(stand: Stand, work: Callable[[Salesforce], Any]) -> Any:
-    return await asyncio.to_thread(lambda: work(client(stand)))
+async def using(stand_in: StandIn, work: Callable[[Salesforce], Any]) -> Any:
+    return await asyncio.to_thread(lambda: work(client(stand_in)))
 
 
 async def test_a_query_follows_parents_and_children(salesforce):

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from app.commands.fulfilment.provision.creation import ignore_existing, random_password
 from app.commands.fulfilment.provision.parameters import CreateDatabase
 from app.commands.fulfilment.provision.task import NO_ACCOUNT, ProvisionTask
-from app.commands.fulfilment.provision.unseen import password, unless_there
 from app.commands.fulfilment.work import Next, Outcome
 from app.integrations.whm import hosted
 
@@ -17,9 +17,9 @@ async def create_database(task: ProvisionTask) -> Outcome:
     name = await hosted.database_prefix(whm, owner) + msgspec.convert(task.parameters, CreateDatabase).name
     present = await hosted.databases(whm, owner)
     if name not in present:
-        await unless_there(hosted.create_database(whm, owner, name))
+        await ignore_existing(hosted.create_database(whm, owner, name))
     if name not in await hosted.database_users(whm, owner):
-        await unless_there(hosted.create_database_user(whm, owner, name, password()))
+        await ignore_existing(hosted.create_database_user(whm, owner, name, random_password()))
     if name not in present.get(name, ()):
         await hosted.grant(whm, owner, name, name)
     return Next()

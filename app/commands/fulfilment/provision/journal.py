@@ -83,7 +83,7 @@ async def begin_template(pool: asyncpg.Pool, order_id: str, template: str) -> No
     await pool.execute(_ADD_FIRST, order_id, FIND_TEMPLATE, {"template": template})
 
 
-async def write_down(pool: asyncpg.Pool, order_id: str, steps: Sequence[TemplateStep]) -> None:
+async def add_steps(pool: asyncpg.Pool, order_id: str, steps: Sequence[TemplateStep]) -> None:
     """The template's steps, as they are now: a template that is changed later changes nothing for this order."""
     rows = [
         (order_id, position, each.step, msgspec.to_builtins(each.parameters))

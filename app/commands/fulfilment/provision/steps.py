@@ -20,7 +20,7 @@ async def find_template(task: ProvisionTask) -> Outcome:
     if name not in known:
         names = ", ".join(known) or "none at all"
         return Fail("PROVISION_TEMPLATE_UNKNOWN", f"The product names the template {name}. There are: {names}.")
-    await journal.write_down(task.ctx.pool, task.order_id, known[name].steps)
+    await journal.add_steps(task.ctx.pool, task.order_id, known[name].steps)
     return Next()
 
 

@@ -1,11 +1,12 @@
 """What a step of a provisioning template gets."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.fulfilment.work import Fail
 from app.integrations.whm.client import HostingAccount
@@ -44,4 +45,4 @@ class ProvisionTask(Struct, kw_only=True):
     def seconds_since(self, fact: str) -> float | None:
         """How long ago a journaled instant was; None when it is not set."""
         at = self.facts.get(fact)
-        return (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() if at else None
+        return (now() - datetime.fromisoformat(at)).total_seconds() if at else None

@@ -18,5 +18,5 @@ async def send_welcome_email(task: ProvisionTask) -> Outcome:
     """Ask for it in the transaction that notes that it was asked for."""
     async with task.ctx.pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(_ONCE, task.order_id, task.position):
-            await mail_outbox.ask_user(connection, "welcome", await connection.fetchval(_USER, task.account_id))
+            await mail_outbox.enqueue_for_user(connection, "welcome", await connection.fetchval(_USER, task.account_id))
     return Next()

@@ -6,9 +6,9 @@ an administrator has WP Toolkit put into every new site; here they are looked fo
 
 import msgspec
 
+from app.commands.fulfilment.provision.creation import ignore_existing
 from app.commands.fulfilment.provision.parameters import InstallWordpress
 from app.commands.fulfilment.provision.task import NO_ACCOUNT, ProvisionTask
-from app.commands.fulfilment.provision.unseen import unless_there
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Wait, stamp
 from app.integrations.whm import hosted
 from app.integrations.whm.hosted import WordpressSite
@@ -40,7 +40,7 @@ async def _ask(task: ProvisionTask, username: str) -> None:
     now = stamp()
     await task.remember(asked_at=now, began_at=task.facts.get("began_at", now))
     try:
-        await unless_there(hosted.install_wordpress(task.ctx.whm, username))
+        await ignore_existing(hosted.install_wordpress(task.ctx.whm, username))
     except NOTHING_DONE:
         await task.remember(asked_at=None)
         raise

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 from redis.exceptions import RedisError
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.enrolment import sign_up_journal
 from app.inputs.numbers import CustomerNumber
 from app.integrations.salesforce import wire
@@ -69,3 +69,6 @@ async def _kept(ctx: Context, key: str) -> dict[str, Any] | None:
 
 def _plausible(number: str) -> bool:
     return 0 < len(number) <= 40 and number.isascii() and number.isprintable()
+
+
+COMMAND = Command(check_customer_number, replayable=False, changes=False)

@@ -9,11 +9,11 @@ from uuid import uuid4
 import structlog
 from msgspec import Meta, Struct
 
-from app.commands.account.tell_salesforce import registered
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.account.report_to_salesforce import report_registration
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import passwords
 from app.commands.identity.enrolment import enrolments, link_steps, new_accounts
-from app.commands.identity.enrolment.link_facts import Chosen
+from app.commands.identity.enrolment.link_facts import ChosenClient
 from app.commands.identity.enrolment.link_steps import LinkToken
 from app.commands.identity.enrolment.new_accounts import Ids, NewAccount
 from app.commands.identity.users import User
@@ -62,15 +62,18 @@ async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Do
             connection, user, password_hash, ids, notice="account_linked", mailboxes=mailboxes
         )
     await ctx.inbox.wake(made.to_wake)
-    await _tell_salesforce(ctx, chosen)
+    await _report_to_salesforce(ctx, chosen)
     result = NewAccount(user, made.account_id)
     return Done(result, made.submission, target=ids.whmcs_client_id, user_id=user.user_id, account_id=made.account_id)
 
 
-async def _tell_salesforce(ctx: Context, chosen: Chosen) -> None:
+async def _report_to_salesforce(ctx: Context, chosen: ChosenClient) -> None:
     """Mark the account portal-active. The customer is linked whether or not Salesforce hears of it now."""
     account = {"Id": chosen.salesforce_account_id, "Name": chosen.salesforce_account_name}
     try:
-        await registered(ctx.pool, ctx.salesforce, account, chosen.whmcs_client_id, signed_up=False)
+        await report_registration(ctx.pool, ctx.salesforce, account, chosen.whmcs_client_id, signed_up=False)
     except UpstreamError as error:
         log.warning("salesforce_told_of_link_later", salesforce_account_id=account["Id"], error=str(error))
+
+
+COMMAND = Command(complete_link, replayable=False)

@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, readable_codes
 from app.commands.identity.enrolment import enrolments, invitations, mailed_codes
 from app.commands.identity.enrolment.enrolments import PendingEnrolment
@@ -47,7 +47,7 @@ async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) 
         RuleViolated: `details_refused`, `customer_number_unknown`: it is there no more.
         UpstreamError: try again; what was done is found again.
     """
-    waiting = await enrolments.held(ctx.pool, ctx.settings, "sign_up", request.signup_token, SignUpFacts)
+    waiting = await enrolments.find(ctx.pool, ctx.settings, "sign_up", request.signup_token, SignUpFacts)
     if waiting.used:
         raise Conflict("You have signed up already. Please log in.", code="account_exists")
     # Numbers are known to everybody: strangers who try codes of this one must not hold up whoever has the right one.
@@ -75,7 +75,7 @@ async def _proven(ctx: Context, waiting: PendingEnrolment[SignUpFacts], typed: s
         return facts, ""
     if await invitations.is_code(ctx.pool, facts.customer_number, typed):
         facts = replace(facts, letter=letter)
-        await enrolments.note(ctx.pool, ctx.settings, waiting.id, facts)
+        await enrolments.store_facts(ctx.pool, ctx.settings, waiting.id, facts)
         return facts, ""
     raise _wrong()
 
@@ -84,7 +84,7 @@ async def _prove_address(ctx: Context, waiting: PendingEnrolment[SignUpFacts], t
     """That whoever signs up reads the address they want to log in with."""
     facts, asked_at = waiting.facts, waiting.created_at
     if not typed:
-        await mailed_codes.ask(ctx.pool, "sign_up_email_code", facts.email, waiting.id, asked_at)
+        await mailed_codes.enqueue(ctx.pool, "sign_up_email_code", facts.email, waiting.id, asked_at)
         await enrolments.forget_try(ctx.pool, waiting.id)
         raise NotAuthenticated(
             "We have mailed another code to the address you want to log in with. Please enter both.",
@@ -96,3 +96,6 @@ async def _prove_address(ctx: Context, waiting: PendingEnrolment[SignUpFacts], t
 
 def _wrong() -> NotAuthenticated:
     return NotAuthenticated("This code is wrong. Please look at the mail, or the letter, again.", code="code_invalid")
+
+
+COMMAND = Command(complete_sign_up, replayable=False)

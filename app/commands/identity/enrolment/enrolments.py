@@ -8,7 +8,7 @@ Reads and writes: portal.enrolments.
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
@@ -17,6 +17,7 @@ import msgspec
 from cryptography.fernet import InvalidToken
 from msgspec import Struct
 
+from app.clock import now
 from app.commands.identity import encryption
 from app.commands.identity.sessions.session_store import digest
 from app.errors import InvalidRequest
@@ -70,7 +71,7 @@ async def begin(
     whmcs_client_ids: Sequence[str] = (),
 ) -> Offered:
     """Keep what is known until the next step. `whmcs_client_ids` are those that the facts name."""
-    offered = Offered(uuid4(), secrets.token_urlsafe(32), datetime.now(UTC))
+    offered = Offered(uuid4(), secrets.token_urlsafe(32), now())
     await connection.execute(
         "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, provable, created_at, "
         "expires_at, whmcs_client_ids) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -87,7 +88,7 @@ async def begin(
     return offered
 
 
-async def held(
+async def find(
     pool: asyncpg.Pool, settings: Settings, purpose: Purpose, token: str, kind: type[F]
 ) -> PendingEnrolment[F]:
     """The enrolment behind a token; one that was used already is told by `used`, and has no facts any more.
@@ -126,7 +127,7 @@ async def forget_try(pool: asyncpg.Pool, enrolment_id: UUID) -> None:
     await pool.execute("UPDATE portal.enrolments SET tries = greatest(tries - 1, 0) WHERE id = $1", enrolment_id)
 
 
-async def note(connection: Any, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
+async def store_facts(connection: Any, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
     """Keep more under the same token."""
     await connection.execute(
         "UPDATE portal.enrolments SET sealed_facts = $2 WHERE id = $1 AND used_at IS NULL",

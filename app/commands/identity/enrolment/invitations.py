@@ -7,7 +7,7 @@ Reads and writes: portal.invitations. Writes: portal.audit.
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,8 @@ import asyncpg
 from msgspec import Struct
 
 from app.audit import Operator, audit
-from app.commands.execution.context import Context
+from app.clock import now
+from app.commands.execution.context import Context, StaffCommand
 from app.commands.identity import readable_codes
 from app.commands.identity.enrolment.check_customer_number import account_of
 from app.errors import RuleViolated
@@ -47,7 +48,7 @@ async def invite(ctx: Context, operator: Operator, customer_numbers: Iterable[st
         RuleViolated: `customer_number_unknown`.
     """
     numbers = [await _known(ctx, each) for each in dict.fromkeys(customer_numbers)]
-    expires_at = datetime.now(UTC) + timedelta(days=days)
+    expires_at = now() + timedelta(days=days)
     async with ctx.pool.acquire() as connection, connection.transaction():
         return [await _one(connection, operator, each, expires_at) for each in numbers]
 
@@ -84,3 +85,6 @@ async def use_all(connection: Any, customer_number: str) -> None:
 
 def _hash(code: str) -> bytes:
     return hashlib.sha256(readable_codes.plain(code).encode()).digest()
+
+
+COMMAND = StaffCommand(invite, "customer.invite")

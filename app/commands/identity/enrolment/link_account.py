@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle
 from app.commands.identity.enrolment import enrolments, link_facts, link_steps
 from app.commands.identity.enrolment.link_facts import LinkFacts
@@ -33,7 +33,7 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
         NotAuthenticated: `invalid_credentials`.
         RateLimited: `too_many_attempts`.
         RuleViolated: `no_billing_account`, `account_closed`, `not_known_yet`, and where there is but one client, what
-            `link_facts.chosen` raises.
+            `link_facts.choose_client` raises.
         Conflict: `account_exists`.
     """
     email = request.email.strip().lower()
@@ -44,9 +44,12 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
     await login_throttle.forget(ctx, actor, "link_account", email)
     clients = await link_facts.linkable(ctx, await ctx.whmcs.clients_owned_by(login.user_id, email), email)
     facts = LinkFacts(user_id=login.user_id, email=email, clients=clients, code_to=email if login.second_factor else "")
-    facts = await link_facts.settled(ctx, facts)
+    facts = await link_facts.choose_only_client(ctx, facts)
     async with ctx.pool.acquire() as connection, connection.transaction():
         ids = [each.whmcs_client_id for each in clients]
         offered = await enrolments.begin(connection, ctx.settings, "link", login.user_id, facts, whmcs_client_ids=ids)
         answer = await link_steps.offer(connection, ctx.settings, offered.token, offered.id, offered.created_at, facts)
     return Done(answer, target=facts.chosen.whmcs_client_id if facts.chosen else "")
+
+
+COMMAND = Command(link_account, replayable=False)

@@ -20,7 +20,7 @@ from app.integrations.whmcs.client import WhmcsRecord
 NextStep = Literal["code", "choice", "password"]
 
 
-class Owned(Struct, frozen=True, kw_only=True):
+class OwnedClient(Struct, frozen=True, kw_only=True):
     """A client that the login owns. `mailbox` is its contact address."""
 
     whmcs_client_id: str
@@ -31,7 +31,7 @@ class Owned(Struct, frozen=True, kw_only=True):
     customer_number: str
 
 
-class Chosen(Struct, frozen=True, kw_only=True):
+class ChosenClient(Struct, frozen=True, kw_only=True):
     """The client that is linked, and the account it belongs to. `mailboxes` are those on file."""
 
     whmcs_client_id: str
@@ -48,10 +48,10 @@ class LinkFacts(Struct, frozen=True, kw_only=True):
 
     user_id: str
     email: str
-    clients: tuple[Owned, ...]
+    clients: tuple[OwnedClient, ...]
     code_to: str = ""
     proven: tuple[str, ...] = ()
-    chosen: Chosen | None = None
+    chosen: ChosenClient | None = None
 
     @property
     def next(self) -> NextStep:
@@ -61,7 +61,7 @@ class LinkFacts(Struct, frozen=True, kw_only=True):
         return "password" if self.chosen else "choice"
 
 
-async def linkable(ctx: Context, clients: Sequence[WhmcsRecord], email: str) -> tuple[Owned, ...]:
+async def linkable(ctx: Context, clients: Sequence[WhmcsRecord], email: str) -> tuple[OwnedClient, ...]:
     """Those that can be linked.
 
     Raises:
@@ -91,9 +91,9 @@ async def linkable(ctx: Context, clients: Sequence[WhmcsRecord], email: str) -> 
     return tuple(_owned(each) for each in free)
 
 
-def _owned(client: WhmcsRecord) -> Owned:
+def _owned(client: WhmcsRecord) -> OwnedClient:
     data = client.data
-    return Owned(
+    return OwnedClient(
         whmcs_client_id=client.record_id,
         first_name=data["firstname"],
         last_name=data["lastname"],
@@ -107,14 +107,14 @@ def _linked() -> Conflict:
     return Conflict("This billing account is linked already. Please log in to the portal.", code="account_exists")
 
 
-async def settled(ctx: Context, facts: LinkFacts) -> LinkFacts:
+async def choose_only_client(ctx: Context, facts: LinkFacts) -> LinkFacts:
     """Choose where there is no choice. Nothing is looked up before the login is proven in full."""
     if facts.next != "choice" or len(facts.clients) > 1:
         return facts
-    return await chosen(ctx, facts, facts.clients[0])
+    return await choose_client(ctx, facts, facts.clients[0])
 
 
-async def chosen(ctx: Context, facts: LinkFacts, client: Owned) -> LinkFacts:
+async def choose_client(ctx: Context, facts: LinkFacts, client: OwnedClient) -> LinkFacts:
     """Find the account that a client belongs to. Its number stands in a field of WHMCS, and where Salesforce does not
     name the client, a mailbox on file there has to confirm it.
 
@@ -141,7 +141,7 @@ async def chosen(ctx: Context, facts: LinkFacts, client: Owned) -> LinkFacts:
     return replace(facts, chosen=_chosen(client, account, held), code_to="" if code_to in facts.proven else code_to)
 
 
-def _to_confirm(account: dict[str, Any], client: Owned, held: Sequence[str]) -> str:
+def _to_confirm(account: dict[str, Any], client: OwnedClient, held: Sequence[str]) -> str:
     """The mailbox that must confirm that the account is this client's; empty where Salesforce itself says so."""
     named = client_named(account)
     if named == client.whmcs_client_id:
@@ -154,8 +154,8 @@ def _to_confirm(account: dict[str, Any], client: Owned, held: Sequence[str]) -> 
     )
 
 
-def _chosen(client: Owned, account: dict[str, Any], held: Sequence[str]) -> Chosen:
-    return Chosen(
+def _chosen(client: OwnedClient, account: dict[str, Any], held: Sequence[str]) -> ChosenClient:
+    return ChosenClient(
         whmcs_client_id=client.whmcs_client_id,
         salesforce_account_id=account["Id"],
         salesforce_account_name=account.get("Name") or "",

@@ -10,11 +10,11 @@ from uuid import UUID
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle
 from app.commands.identity.enrolment import enrolments, mailed_codes
 from app.commands.identity.enrolment.enrolments import PendingEnrolment
-from app.commands.identity.enrolment.link_facts import LinkFacts, NextStep, chosen, settled
+from app.commands.identity.enrolment.link_facts import LinkFacts, NextStep, choose_client, choose_only_client
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, Violation
 from app.inputs.numbers import Code
 from app.settings import Settings
@@ -62,7 +62,7 @@ async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:
         NotAuthenticated: `code_invalid`.
         RateLimited: `too_many_attempts`.
         Conflict: `link_step_wrong`: no code was asked for.
-        And what `chosen` raises.
+        And what `choose_client` raises.
     """
     waiting = await expected(ctx, request.link_token, "code")
     await _count(ctx, actor, waiting, request.link_token)
@@ -72,7 +72,7 @@ async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:
         raise NotAuthenticated("This code is wrong. Please look at the mail again.", code="code_invalid")
     await _forget(ctx, actor, waiting)
     proven = replace(facts, proven=(*facts.proven, facts.code_to), code_to="")
-    return await _advanced(ctx, request.link_token, waiting, await settled(ctx, proven))
+    return await _advanced(ctx, request.link_token, waiting, await choose_only_client(ctx, proven))
 
 
 async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBillingAccount) -> Done:
@@ -82,7 +82,7 @@ async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBill
         InvalidRequest: `link_token_invalid`; an id that was not offered.
         RateLimited: `too_many_attempts`.
         Conflict: `link_step_wrong`: there is nothing to choose.
-        And what `chosen` raises.
+        And what `choose_client` raises.
     """
     waiting = await expected(ctx, request.link_token, "choice")
     await _count(ctx, actor, waiting, request.link_token)
@@ -91,7 +91,7 @@ async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBill
         sentence = "Choose one of the billing accounts that were offered."
         raise InvalidRequest(sentence, errors=[Violation("billing_account_id", "invalid_value", sentence)])
     await _forget(ctx, actor, waiting)
-    facts = await chosen(ctx, waiting.facts, client)
+    facts = await choose_client(ctx, waiting.facts, client)
     return await _advanced(ctx, request.link_token, waiting, facts)
 
 
@@ -102,7 +102,7 @@ async def expected(ctx: Context, token: str, step: NextStep) -> PendingEnrolment
         InvalidRequest: `link_token_invalid`.
         Conflict: `link_step_wrong`.
     """
-    waiting = await enrolments.held(ctx.pool, ctx.settings, "link", token, LinkFacts)
+    waiting = await enrolments.find(ctx.pool, ctx.settings, "link", token, LinkFacts)
     if waiting.used:
         raise enrolments.refusal("link")
     if waiting.facts.next != step:
@@ -133,7 +133,7 @@ async def offer(
     connection: Any, settings: Settings, token: str, enrolment_id: UUID, created_at: datetime, facts: LinkFacts
 ) -> LinkOffered:
     """The answer to a step; the code that the next one needs is mailed."""
-    await mailed_codes.ask(connection, "link_code", facts.code_to, enrolment_id, created_at)
+    await mailed_codes.enqueue(connection, "link_code", facts.code_to, enrolment_id, created_at)
     shown = [
         BillingAccount(
             billing_account_id=each.whmcs_client_id,
@@ -143,3 +143,8 @@ async def offer(
         for each in facts.clients
     ]
     return LinkOffered(link_token=token, next=facts.next, billing_accounts=shown if facts.next == "choice" else [])
+
+
+PROVE_LINK = Command(prove_link, replayable=False)
+CHOOSE_BILLING_ACCOUNT = Command(choose_billing_account, replayable=False)
+COMMANDS = (PROVE_LINK, CHOOSE_BILLING_ACCOUNT)

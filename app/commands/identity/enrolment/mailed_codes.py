@@ -23,7 +23,7 @@ WINDOW_SECONDS = 1_800
 MOST_MAILS = 3
 """With one and the same code to one mailbox; more would only fill it."""
 
-_ASK = """
+_ENQUEUE = """
 INSERT INTO portal.mails (kind, recipient, about)
 SELECT $1, $2, own.id FROM portal.enrolments own
 WHERE own.id = $3 AND $4 AND (
@@ -47,11 +47,11 @@ def is_code(settings: Settings, kind: CodeKind, subject: str, mailbox: str, aske
     return any(right) and bool(mailbox)
 
 
-async def ask(connection: Any, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
+async def enqueue(connection: Any, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
     """Have a code mailed once the caller's transaction is committed, unless it was mailed often enough in this half
     hour. Without a mailbox nothing is mailed, by the same work."""
     opened = float(_window(asked_at) * WINDOW_SECONDS)
-    await connection.execute(_ASK, kind, mailbox, enrolment_id, bool(mailbox), opened, MOST_MAILS)
+    await connection.execute(_ENQUEUE, kind, mailbox, enrolment_id, bool(mailbox), opened, MOST_MAILS)
 
 
 def _about(kind: CodeKind, subject: str, mailbox: str, asked_at: datetime) -> bytes:

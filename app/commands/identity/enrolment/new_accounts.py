@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from app.commands.identity.users import User
 from app.errors import Conflict
+from app.ingest import id_mappings
 from app.ingest.inbox import inbox
 from app.ingest.refetch import owners
 
@@ -59,15 +61,7 @@ async def add(
             *(getattr(user, name) for name in User.__struct_fields__),
             password_hash,
         )
-        await connection.execute(
-            "INSERT INTO portal.id_mappings (account_id, user_id, whmcs_client_id, salesforce_account_id, "
-            "customer_number) VALUES ($1, $2, $3, $4, $5)",
-            account_id,
-            user.user_id,
-            ids.whmcs_client_id,
-            ids.salesforce_account_id,
-            ids.customer_number,
-        )
+        await id_mappings.add(connection, account_id, user.user_id, **asdict(ids))
     except asyncpg.UniqueViolationError as error:
         raise Conflict(
             "There is already an account with these details. Please log in.", code="account_exists"

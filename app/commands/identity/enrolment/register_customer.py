@@ -17,7 +17,7 @@ from uuid import uuid4
 import structlog
 from msgspec.structs import asdict
 
-from app.commands.account.tell_salesforce import registered
+from app.commands.account.report_to_salesforce import report_registration
 from app.commands.execution.context import Context, Done
 from app.commands.identity.enrolment import invitations, new_accounts, sign_up_journal
 from app.commands.identity.enrolment.check_customer_number import account_of
@@ -70,7 +70,7 @@ async def _registered(ctx: Context, facts: SignUpFacts, account: dict[str, Any])
         known, submission = await _store(ctx, facts, account["Id"], client_id)
     else:
         submission = await owners.link(ctx.inbox, known.account_id, known.whmcs_client_id, account["Id"])
-    await _tell_salesforce(ctx, account, known.whmcs_client_id)
+    await _report_to_salesforce(ctx, account, known.whmcs_client_id)
     await sign_up_journal.reach(ctx.pool, number, "done", email=known.user.email, whmcs_client_id=known.whmcs_client_id)
     result = NewAccount(known.user, known.account_id)
     return Done(result, submission, user_id=known.user.user_id, account_id=known.account_id)
@@ -94,7 +94,7 @@ async def _whmcs_client(ctx: Context, journal: Journal, facts: SignUpFacts) -> s
     number, pool = facts.customer_number, ctx.pool
     own = journal.whmcs_client_id
     if own is None and journal.step == "adding":
-        own = await _unheard_of(ctx, journal.email, number)
+        own = await _client_of_lost_answer(ctx, journal.email, number)
     holder = await ctx.whmcs.client_id_by_email(facts.email)
     if holder not in (None, own):
         raise _must_link()
@@ -114,7 +114,7 @@ async def _added(ctx: Context, facts: SignUpFacts) -> str:
         return await ctx.whmcs.add_client(new)
     except UpstreamRejected as error:
         # WHMCS takes an address once: an unanswered AddClient may have been carried out after we looked.
-        if own := await _unheard_of(ctx, facts.email, facts.customer_number):
+        if own := await _client_of_lost_answer(ctx, facts.email, facts.customer_number):
             return own
         if error.vendor_code == EMAIL_TAKEN:
             raise _must_link() from error
@@ -124,7 +124,7 @@ async def _added(ctx: Context, facts: SignUpFacts) -> str:
         ) from error
 
 
-async def _unheard_of(ctx: Context, email: str, customer_number: str) -> str | None:
+async def _client_of_lost_answer(ctx: Context, email: str, customer_number: str) -> str | None:
     """The client that an AddClient without an answer made."""
     found = await ctx.whmcs.client_by_email(email)
     return found.record_id if found and found.data["customer_number"] == customer_number else None
@@ -173,9 +173,9 @@ async def _store(
     return stored, made.submission
 
 
-async def _tell_salesforce(ctx: Context, account: dict[str, Any], whmcs_client_id: str) -> None:
+async def _report_to_salesforce(ctx: Context, account: dict[str, Any], whmcs_client_id: str) -> None:
     """Mark the account portal-active. A refusal does not undo a sign-up: it is for staff to see."""
     try:
-        await registered(ctx.pool, ctx.salesforce, account, whmcs_client_id, signed_up=True)
+        await report_registration(ctx.pool, ctx.salesforce, account, whmcs_client_id, signed_up=True)
     except UpstreamRejected as error:
         log.error("salesforce_refused_portal_status", salesforce_account_id=account["Id"], error=str(error))

@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from app.commands.execution import postal_addresses
-from app.commands.execution.context import Actor, Context, Done
-from app.commands.execution.every_fault import every_fault
+from app.commands.execution.checks import run_checks
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.enrolment import enrolments, mailed_codes
 from app.commands.identity.enrolment.check_customer_number import account_of
@@ -91,7 +91,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         UpstreamError: try again; nothing was begun.
     """
     personal, email = (request.email, request.first_name, request.last_name), request.email.lower()
-    _, address = await every_fault(
+    _, address = await run_checks(
         passwords.refuse_weak(request.password, "password", personal=personal), _checked(request.address)
     )
     number = request.customer_number.strip()
@@ -121,7 +121,7 @@ async def _begun(ctx: Context, facts: SignUpFacts) -> SignUpBegun:
     offered = await enrolments.begin(ctx.pool, ctx.settings, "sign_up", subject, facts, provable=provable)
     wrong = await ctx.pool.fetchval(_WRONG, subject, WRONG_WITHIN_SECONDS)
     mailbox = proof.mailbox if proof.on_file or wrong <= MOST_WRONG else ""
-    await mailed_codes.ask(ctx.pool, "sign_up_code", mailbox, offered.id, offered.created_at)
+    await mailed_codes.enqueue(ctx.pool, "sign_up_code", mailbox, offered.id, offered.created_at)
     return SignUpBegun(offered.token)
 
 
@@ -132,3 +132,6 @@ def subject_of(customer_number: str) -> str:
 
 async def _checked(address: SignUpAddress) -> SignUpAddress:
     return SignUpAddress(**asdict(postal_addresses.checked(profiles.Address(**asdict(address)), within="address.")))
+
+
+COMMAND = Command(sign_up, replayable=False)

@@ -76,6 +76,15 @@ async def reach(
     )
 
 
+async def finish(pool: asyncpg.Pool, customer_number: str) -> None:
+    """Close the journal of a sign-up of which nothing was left but to tell Salesforce."""
+    await pool.execute(
+        "UPDATE portal.signups SET step = 'done', finished_at = now() "
+        "WHERE customer_number = $1 AND finished_at IS NULL",
+        customer_number,
+    )
+
+
 async def stored(pool: asyncpg.Pool, salesforce_account_id: str) -> StoredSignUp | None:
     """The user and mapping of a Salesforce account, when there are any."""
     row = await pool.fetchrow(_STORED, salesforce_account_id)

@@ -6,21 +6,21 @@ Writes: portal.sessions.
 from uuid import UUID
 
 from app.cache.lease import heard_everywhere
-from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.sessions import session_store
 from app.errors import NotFound
 
 
-async def revoke_session(ctx: Context, actor: Actor, session_id: UUID) -> Done:
-    """End one of the caller's own sessions.
+async def revoke_session(ctx: Context, actor: Actor, request: UUID) -> Done:
+    """End one of the caller's own sessions, named by its id.
 
     Raises:
         NotFound: there is none under that id, or it is somebody else's, or it has ended.
     """
-    if not await session_store.revoke(ctx.pool, session_id, user_id=actor.user_id):
+    if not await session_store.revoke(ctx.pool, request, user_id=actor.user_id):
         raise NotFound("There is no such session.")
     await heard_everywhere()
-    return Done(None, target=str(session_id))
+    return Done(None, target=str(request))
 
 
 async def revoke_sessions(ctx: Context, actor: Actor, request: None) -> Done:
@@ -31,3 +31,8 @@ async def revoke_sessions(ctx: Context, actor: Actor, request: None) -> Done:
         await session_store.revoke_all(connection, actor.user_id)
     await heard_everywhere()
     return Done(None)
+
+
+REVOKE_SESSION = Command(revoke_session)
+REVOKE_SESSIONS = Command(revoke_sessions)
+COMMANDS = (REVOKE_SESSION, REVOKE_SESSIONS)

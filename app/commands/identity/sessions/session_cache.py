@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from app.cache.read_through import ReadThrough
 from app.commands.identity.sessions.session_store import TOUCH_SECONDS
-from app.commands.identity.sessions.session_use import Touches
+from app.commands.identity.sessions.session_use import SessionUse
 from app.settings import Settings
 
 MOST = 50_000
@@ -40,7 +40,7 @@ class SessionHolder(Struct, frozen=True):
     good_until: float
 
 
-def visitors(pool: asyncpg.Pool, settings: Settings, touches: Touches) -> ReadThrough[SessionHolder]:
+def visitors(pool: asyncpg.Pool, settings: Settings, session_use: SessionUse) -> ReadThrough[SessionHolder]:
     """The sessions a process knows, by the hexadecimal hash of their token."""
     idle_seconds = settings.session_idle_seconds
     touch_seconds = min(TOUCH_SECONDS, idle_seconds / 2)
@@ -54,7 +54,7 @@ def visitors(pool: asyncpg.Pool, settings: Settings, touches: Touches) -> ReadTh
         asked_at = monotonic()
         hashes = [bytes.fromhex(digest) for digest in digests]
         rows = await pool.fetch(_FIND, hashes, idle_seconds, touch_seconds)
-        touches.note(row["id"] for row in rows if row["unseen"])
+        session_use.record(row["id"] for row in rows if row["unseen"])
         return {row["token_hash"].hex(): visitor(row, asked_at) for row in rows}
 
     return ReadThrough(read, MOST)

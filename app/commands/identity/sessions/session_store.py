@@ -6,7 +6,7 @@ portal.sign_in_codes.
 
 import hashlib
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,8 +14,9 @@ import asyncpg
 from msgspec import Struct
 
 from app.cache.lease import heard_everywhere
+from app.clock import now
 from app.commands.execution.context import Actor
-from app.commands.identity.sessions.session_use import Touches
+from app.commands.identity.sessions.session_use import SessionUse
 from app.errors import NotAuthenticated
 from app.settings import Settings
 
@@ -72,9 +73,7 @@ async def open_session(
     pool: Any, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
 ) -> Opened:
     """Begin a session; `mfa` says that a second factor was proven."""
-    opened = Opened(
-        uuid4(), secrets.token_urlsafe(32), datetime.now(UTC) + timedelta(seconds=settings.session_absolute_seconds)
-    )
+    opened = Opened(uuid4(), secrets.token_urlsafe(32), now() + timedelta(seconds=settings.session_absolute_seconds))
     await pool.execute(
         "INSERT INTO portal.sessions (id, token_hash, user_id, expires_at, address, user_agent, mfa) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -90,15 +89,15 @@ async def open_session(
 
 
 async def find(
-    pool: asyncpg.Pool, settings: Settings, token: str, request_id: str, address: str, touches: Touches
+    pool: asyncpg.Pool, settings: Settings, token: str, request_id: str, address: str, session_use: SessionUse
 ) -> Actor | None:
     """Who holds this token, unless the session is revoked, expired or was idle for too long. Nothing is written here;
-    that it is in use, `touches` writes down."""
+    that it is in use, `session_use` writes down."""
     row = await pool.fetchrow(_FIND, digest(token), settings.session_idle_seconds, TOUCH_SECONDS)
     if row is None:
         return None
     if row["unseen"]:
-        touches.note([row["id"]])
+        session_use.record([row["id"]])
     return Actor(
         role=row["role"],
         mfa=row["mfa"],

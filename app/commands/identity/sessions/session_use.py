@@ -24,7 +24,7 @@ _TOUCH = "UPDATE portal.sessions SET last_seen_at = now() WHERE id = ANY($1) AND
 log = structlog.get_logger()
 
 
-class Touches:
+class SessionUse:
     """One a process."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
@@ -32,7 +32,7 @@ class Touches:
         self._seen: Recent[UUID, bool] = Recent(MOST)
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, sessions: Iterable[UUID]) -> None:
+    def record(self, sessions: Iterable[UUID]) -> None:
         """These were used now."""
         for session_id in sessions:
             self._seen.put(session_id, True)

@@ -14,9 +14,9 @@ from app.commands.execution.context import Context
 from app.commands.subscriptions.apply_plan import provide
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.outcome import found
-from app.commands.subscriptions.service import anybodys
-from app.commands.subscriptions.service_lock import turn
+from app.commands.subscriptions.plan_changes.outcome import resolve_unanswered
+from app.commands.subscriptions.service import find_any
+from app.commands.subscriptions.service_lock import lock_service
 from app.db import is_outage
 from app.errors import Conflict, NotFound, Overloaded, PortalError, UpstreamError, UpstreamRejected
 from app.ingest.refetch.owners import whmcs_hint
@@ -53,7 +53,7 @@ async def follow(ctx: Context) -> int:
 
 async def _follow(ctx: Context, change: PlanChange) -> None:
     try:
-        async with turn(ctx, change.subscription_id):
+        async with lock_service(ctx, change.subscription_id):
             moved = await _further(ctx, change)
     except (UpstreamRejected, NotFound) as error:
         await _failed(ctx, change, error)
@@ -62,17 +62,21 @@ async def _follow(ctx: Context, change: PlanChange) -> None:
         if change.state == "providing" and change.attempts >= TRIES:
             await _failed(ctx, change, error)
             return
-        await journal.move(ctx.pool, change, change.state, seconds=_wait(change), error=(error.code, said(error)))
+        await journal.move(
+            ctx.pool, change, change.state, seconds=_wait(change), error=(error.code, reason_for_staff(error))
+        )
     else:
         log.info("plan_change", subscription_id=change.subscription_id, was=change.state, state=moved.state)
 
 
 async def _further(ctx: Context, change: PlanChange) -> PlanChange:
     if change.state == "asked":
-        return await found(ctx, change) or await journal.move(ctx.pool, change, "asked", seconds=_wait(change))
+        return await resolve_unanswered(ctx, change) or await journal.move(
+            ctx.pool, change, "asked", seconds=_wait(change)
+        )
     if change.state == "awaiting_payment":
         return await _payment(ctx, change)
-    service = await anybodys(ctx, change.subscription_id)
+    service = await find_any(ctx, change.subscription_id, live=True)
     if await provide(ctx, service, change.plan_code):
         return await journal.move(ctx.pool, change, "done")
     return await journal.move(ctx.pool, change, "providing", seconds=ctx.settings.freebit_poll_seconds)
@@ -94,7 +98,7 @@ async def _payment(ctx: Context, change: PlanChange) -> PlanChange:
 
 async def _failed(ctx: Context, change: PlanChange, error: PortalError) -> None:
     log.error("plan_change_failed", subscription_id=change.subscription_id, state=change.state, error=str(error))
-    await journal.move(ctx.pool, change, "failed", error=(error.code, said(error)))
+    await journal.move(ctx.pool, change, "failed", error=(error.code, reason_for_staff(error)))
 
 
 async def _broken(ctx: Context, change: PlanChange, error: Exception) -> None:
@@ -104,7 +108,7 @@ async def _broken(ctx: Context, change: PlanChange, error: Exception) -> None:
     await journal.move(ctx.pool, change, state, seconds=_wait(change), error=told)
 
 
-def said(error: PortalError) -> str:
+def reason_for_staff(error: PortalError) -> str:
     """An error in words for staff."""
     return f"{error.operation}: {error.reason}"[:255] if isinstance(error, UpstreamError) else error.detail
 

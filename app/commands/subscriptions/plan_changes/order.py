@@ -12,8 +12,8 @@ from app.commands.execution.context import Context
 from app.commands.fulfilment.work import NOTHING_DONE
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.outcome import found
-from app.commands.subscriptions.quote import quoted, split, wish
+from app.commands.subscriptions.plan_changes.outcome import resolve_unanswered
+from app.commands.subscriptions.quote import fetch_quote, split, upgrade_request
 from app.commands.subscriptions.service import Service, refuse_unless
 from app.commands.subscriptions.target_plan import not_available, target
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
@@ -63,7 +63,7 @@ async def acceptable(ctx: Context, service: Service, terms: AgreedTerms) -> tupl
     if direction != terms.direction:
         sentence = f"{plan.name} is {'more' if direction == 'upgrade' else 'less'} than the present plan: {direction}."
         raise RuleViolated(sentence, code="wrong_direction", errors=[Violation("sku", "wrong_direction", sentence)])
-    quote = await quoted(ctx, service, plan)
+    quote = await fetch_quote(ctx, service, plan)
     if quote.in_progress:
         raise in_progress("Another plan")
     return plan, quote.due_now
@@ -78,7 +78,7 @@ async def _before(ctx: Context, subscription_id: str, command_key: str) -> PlanC
     if under_way is None:
         return None
     if under_way.state == "asked":
-        settled = await found(ctx, under_way)
+        settled = await resolve_unanswered(ctx, under_way)
         if settled is None:
             raise OutcomeUnknown("whmcs", upgrades.ACTION, "an earlier request is still in doubt")
         if settled.state == "withdrawn":
@@ -92,7 +92,7 @@ async def _before(ctx: Context, subscription_id: str, command_key: str) -> PlanC
 async def _send(ctx: Context, service: Service, plan: Plan, command_key: str) -> PlanChange:
     change = await journal.begin(ctx.pool, service, plan, command_key)
     try:
-        done = await upgrades.upgrade(ctx.whmcs, wish(ctx, service, plan.product_id))
+        done = await upgrades.upgrade(ctx.whmcs, upgrade_request(ctx, service, plan.product_id))
     except NOTHING_DONE as error:
         await journal.move(ctx.pool, change, "withdrawn")
         if not isinstance(error, UpstreamRejected):
@@ -101,7 +101,7 @@ async def _send(ctx: Context, service: Service, plan: Plan, command_key: str) ->
     except OutcomeUnknown:
         for pause_seconds in LOOK_AGAIN_SECONDS:
             await asyncio.sleep(pause_seconds)
-            settled = await found(ctx, change)
+            settled = await resolve_unanswered(ctx, change)
             if settled is not None and settled.state != "withdrawn":
                 return settled
         raise

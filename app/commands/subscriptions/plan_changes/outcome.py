@@ -3,16 +3,16 @@
 Reads: WHMCS service, invoices and calculation. Reads and writes: portal.plan_changes. Writes: ingest.inbox.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 
+from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.errors import UpstreamError, UpstreamNotFound
-from app.ingest.apply.mirror import now
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs import records, upgrades
 from app.integrations.whmcs.upgrades import Upgrade
@@ -24,7 +24,7 @@ UPGRADE_LINE = "Upgrade"
 log = structlog.get_logger()
 
 
-async def found(ctx: Context, change: PlanChange) -> PlanChange | None:
+async def resolve_unanswered(ctx: Context, change: PlanChange) -> PlanChange | None:
     """A change that was asked for without an answer: taken, or withdrawn when it is certain that it was not, or None
     while there is doubt."""
     try:
@@ -44,7 +44,7 @@ async def found(ctx: Context, change: PlanChange) -> PlanChange | None:
     )
     if quote.in_progress:
         return await journal.move(ctx.pool, change, "awaiting_payment", invoice_id=await _invoice(ctx, change))
-    if datetime.now(UTC) - change.created_at > timedelta(seconds=SETTLE_SECONDS):
+    if now() - change.created_at > timedelta(seconds=SETTLE_SECONDS):
         return await journal.move(ctx.pool, change, "withdrawn")
     return None
 
@@ -70,7 +70,7 @@ async def _invoice(ctx: Context, change: PlanChange) -> str | None:
     return left.pop() if len(left) == 1 else None
 
 
-async def show(ctx: Context, change: PlanChange) -> int | None:
+async def read_back(ctx: Context, change: PlanChange) -> int | None:
     """Have the read models show it: the wish itself, the service and the invoice as WHMCS has them now. What cannot be
     read now a worker reads as soon as that works."""
     read_at = now()

@@ -17,14 +17,14 @@ import structlog
 
 from app.commands.execution.context import Actor, Context
 from app.commands.subscriptions.plan_changes import journal, scheduled
-from app.commands.subscriptions.plan_changes.follow import said
+from app.commands.subscriptions.plan_changes.follow import reason_for_staff
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.order import AgreedTerms, order
-from app.commands.subscriptions.plan_changes.outcome import show
+from app.commands.subscriptions.plan_changes.outcome import read_back
 from app.commands.subscriptions.plan_changes.scheduled import Ending, ScheduledPlanChange
 from app.commands.subscriptions.plan_changes.scheduled_lists import overtaken
-from app.commands.subscriptions.service import owned
-from app.commands.subscriptions.service_lock import turn
+from app.commands.subscriptions.service import find_own
+from app.commands.subscriptions.service_lock import lock_service
 from app.db import is_outage
 from app.errors import Conflict, NotFound, Overloaded, PortalError, RuleViolated, UpstreamRejected
 
@@ -80,7 +80,7 @@ async def _work_off(ctx: Context) -> int:
 
 async def _drop(ctx: Context, schedule: ScheduledPlanChange) -> None:
     try:
-        async with turn(ctx, schedule.subscription_id):
+        async with lock_service(ctx, schedule.subscription_id):
             await scheduled.end(ctx, schedule, Ending(state="cancelled", error_code="service_ends"))
     except (Conflict, Overloaded):
         return  # somebody is at the service; it is looked at again
@@ -92,14 +92,14 @@ async def _make(ctx: Context, schedule: ScheduledPlanChange) -> None:
         await _refuse(ctx, schedule, schedule.error_code or "given_up", schedule.error_message or "", reason)
         return
     try:
-        async with turn(ctx, schedule.subscription_id):
+        async with lock_service(ctx, schedule.subscription_id):
             await _in_turn(ctx, schedule)
     except PortalError as error:
         if isinstance(error, FINAL) and not await _passes(ctx, schedule, error):
             await _end_by(ctx, schedule, error)
             return
         log.warning("scheduled_change_postponed", subscription_id=schedule.subscription_id, error=str(error))
-        await scheduled.postpone(ctx.pool, schedule, _wait(schedule, error), (error.code, said(error)))
+        await scheduled.postpone(ctx.pool, schedule, _wait(schedule, error), (error.code, reason_for_staff(error)))
 
 
 async def _in_turn(ctx: Context, schedule: ScheduledPlanChange) -> None:
@@ -107,7 +107,7 @@ async def _in_turn(ctx: Context, schedule: ScheduledPlanChange) -> None:
     if standing is None or standing.schedule_id != schedule.schedule_id:
         return  # cancelled or replaced since it was taken up
     change = await _ordered(ctx, schedule)
-    await show(ctx, change)
+    await read_back(ctx, change)
     await scheduled.end(ctx, schedule, Ending(state="done", invoice_id=change.invoice_id))
     log.info("scheduled_change_made", subscription_id=schedule.subscription_id, state=change.state)
 
@@ -117,7 +117,8 @@ async def _ordered(ctx: Context, schedule: ScheduledPlanChange) -> PlanChange:
     key = f"scheduled:{schedule.schedule_id}"
     if taken := await journal.taken_for(ctx.pool, schedule.subscription_id, key):
         return taken
-    service = await owned(ctx, Actor(role="customer", account_id=schedule.account_id), schedule.subscription_id)
+    customer = Actor(role="customer", account_id=schedule.account_id)
+    service = await find_own(ctx, customer, schedule.subscription_id, live=True)
     terms = AgreedTerms(sku=schedule.sku, direction=schedule.direction, monthly=schedule.monthly)
     return await order(ctx, service, terms, key)
 
@@ -135,7 +136,7 @@ async def _end_by(ctx: Context, schedule: ScheduledPlanChange, error: PortalErro
     if error.code == "same_plan":
         await scheduled.end(ctx, schedule, Ending(state="cancelled", error_code="same_plan"))
         return
-    await _refuse(ctx, schedule, error.code, said(error), REASONS.get(error.code, REFUSED))
+    await _refuse(ctx, schedule, error.code, reason_for_staff(error), REASONS.get(error.code, REFUSED))
 
 
 async def _refuse(ctx: Context, schedule: ScheduledPlanChange, code: str, message: str, reason: str) -> None:

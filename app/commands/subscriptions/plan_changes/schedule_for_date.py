@@ -24,7 +24,7 @@ SELECT cancellation IS NOT NULL FROM read_model.subscriptions WHERE (account_id,
 """
 
 
-async def begins(ctx: Context, service: Service, day: date) -> datetime | None:
+async def start_of_day(ctx: Context, service: Service, day: date) -> datetime | None:
     """The instant at which a day to come begins where the customer is; None for today.
 
     Raises:
@@ -40,7 +40,7 @@ async def begins(ctx: Context, service: Service, day: date) -> datetime | None:
     return datetime.combine(day, time(), zone_of(country, ctx.settings.whmcs_time_zone)) if day > present else None
 
 
-async def put_off(
+async def schedule(
     ctx: Context, service: Service, terms: AgreedTerms, day: date, due_at: datetime, command_key: str
 ) -> tuple[ScheduledPlanChange, int | None]:
     """Plan the change for a day, in place of what was planned before; with what to wait for until it shows. It must be
@@ -58,7 +58,7 @@ async def put_off(
     standing = await scheduled.waiting_of(ctx.pool, service.subscription_id)
     if standing is not None and (standing.sku, standing.effective_date) == (plan.sku, day):
         return standing, None
-    return await scheduled.plan_ahead(ctx, service, plan, terms.direction, (day, due_at), command_key)
+    return await scheduled.replace(ctx, service, plan, terms.direction, (day, due_at), command_key)
 
 
 def _refuse_prices(terms: AgreedTerms) -> None:

@@ -110,7 +110,7 @@ async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str)
     return await _one(pool, where, subscription_id, digest(command_key))
 
 
-async def plan_ahead(
+async def replace(
     ctx: Context, service: Service, plan: Plan, direction: Direction, day: tuple[date, datetime], command_key: str
 ) -> tuple[ScheduledPlanChange, int | None]:
     """Write it down for a day and the instant it begins, in place of what was planned; with what to wait for until it
@@ -149,7 +149,7 @@ async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> in
         submission, woken = await inbox.append(connection, [_change(ScheduledPlanChange(**dict(row)))])
         if kind := MAILS.get(ending.state):
             user_id = await connection.fetchval(_USER, schedule.account_id)
-            await mail_outbox.ask_user(connection, kind, user_id, about=schedule.schedule_id)
+            await mail_outbox.enqueue_for_user(connection, kind, user_id, about=schedule.schedule_id)
     await ctx.inbox.wake(woken)
     return submission
 
@@ -174,19 +174,11 @@ async def postpone(pool: asyncpg.Pool, schedule: ScheduledPlanChange, seconds: f
 def _change(schedule: ScheduledPlanChange) -> Change:
     """As the mirror keeps it, beside its service. The version is the row's own, which only grows."""
     at = schedule.ended_at or schedule.created_at
-    return Change(
-        source="whmcs",
-        object="scheduled_change",
-        record_id=str(schedule.schedule_id),
-        kind="full",
-        event_id=f"scheduled_change:{schedule.schedule_id}:{schedule.version}",
-        version=schedule.version,
-        occurred_at=at,
-        origin="command",
-        owner_id=schedule.whmcs_client_id,
-        parent_id=schedule.subscription_id,
-        read_at=at,
-        data={
+    return Change.whole(
+        "whmcs",
+        "scheduled_change",
+        str(schedule.schedule_id),
+        {
             "present_name": schedule.present_name,
             "sku": schedule.sku,
             "product_name": schedule.product_name,
@@ -199,6 +191,13 @@ def _change(schedule: ScheduledPlanChange) -> Change:
             "created_at": schedule.created_at.isoformat(),
             "ended_at": schedule.ended_at.isoformat() if schedule.ended_at else None,
         },
+        event_id=f"scheduled_change:{schedule.schedule_id}:{schedule.version}",
+        version=schedule.version,
+        occurred_at=at,
+        origin="command",
+        owner_id=schedule.whmcs_client_id,
+        parent_id=schedule.subscription_id,
+        read_at=at,
     )
 
 

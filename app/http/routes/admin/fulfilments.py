@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 
 from app.commands.execution.context import Context
 from app.commands.fulfilment import decide, overview
-from app.commands.fulfilment.overview import Count, Fulfilment, FulfilmentStory
+from app.commands.fulfilment.overview import Count, Fulfilment
+from app.commands.fulfilment.overview import FulfilmentDetail as FulfilmentStory
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.routes.admin.projections import operator_of

@@ -22,7 +22,7 @@ from app.projections import explain as explanations
 from app.projections.engine import generations
 from app.projections.engine.generations import Generation
 from app.projections.explain.shapes import Explanation
-from app.projections.rebuild import asked
+from app.projections.rebuild import requests
 from app.projections.registry import projectors
 
 Id = Annotated[int, PathParameter(ge=1, le=2**62, description="Number of the dead letter.")]
@@ -137,7 +137,7 @@ async def ask_rebuild(
     context: Context = request.app.state.context
     if name not in {each.name for each in projectors(context.settings)}:
         raise NotFound("There is no such read model.")
-    await asked.ask(context.pool, name)
+    await requests.add(context.pool, name)
     return unstored(RebuildAsked(name), status=202)
 
 

@@ -12,8 +12,9 @@ from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
-from app.commands.subscriptions.service import noted
-from app.commands.subscriptions.staff_view import ServiceView, story
+from app.commands.subscriptions.service import find_any as noted
+from app.commands.subscriptions.staff_view import ServiceView
+from app.commands.subscriptions.staff_view import view_of as story
 from app.commands.subscriptions.usage import Usage, usage_of
 from app.errors import InvalidRequest, Violation
 from app.http.answering.handler_types import Caller, answers

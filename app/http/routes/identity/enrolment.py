@@ -11,23 +11,25 @@ from litestar.params import JSONBody
 from msgspec import Struct
 
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.identity.enrolment.check_customer_number import COMMAND as CHECK_CUSTOMER_NUMBER
 from app.commands.identity.enrolment.check_customer_number import CheckCustomerNumber, CustomerNumberChecked
+from app.commands.identity.enrolment.complete_link import COMMAND as COMPLETE_LINK
 from app.commands.identity.enrolment.complete_link import CompleteLink
+from app.commands.identity.enrolment.complete_sign_up import COMMAND as COMPLETE_SIGN_UP
 from app.commands.identity.enrolment.complete_sign_up import CompleteSignUp
+from app.commands.identity.enrolment.link_account import COMMAND as LINK_ACCOUNT
 from app.commands.identity.enrolment.link_account import LinkAccount
-from app.commands.identity.enrolment.link_steps import ChooseBillingAccount, LinkOffered, ProveLink
+from app.commands.identity.enrolment.link_steps import (
+    CHOOSE_BILLING_ACCOUNT,
+    PROVE_LINK,
+    ChooseBillingAccount,
+    LinkOffered,
+    ProveLink,
+)
+from app.commands.identity.enrolment.sign_up import COMMAND as SIGN_UP
 from app.commands.identity.enrolment.sign_up import SignUp, SignUpBegun
 from app.commands.identity.sessions.session_store import open_session
 from app.commands.identity.users import User
-from app.commands.registry import (
-    CHECK_CUSTOMER_NUMBER,
-    CHOOSE_BILLING_ACCOUNT,
-    COMPLETE_LINK,
-    COMPLETE_SIGN_UP,
-    LINK_ACCOUNT,
-    PROVE_LINK,
-    SIGN_UP,
-)
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.session_cookie import cookie_for, leave_before

@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.params import JSONBody
 
+from app.commands.identity.change_password import COMMAND as CHANGE_PASSWORD
 from app.commands.identity.change_password import ChangePassword
-from app.commands.identity.reset_password import ForgotPassword, ResetPassword
-from app.commands.registry import CHANGE_PASSWORD, FORGOT_PASSWORD, RESET_PASSWORD
+from app.commands.identity.reset_password import FORGOT_PASSWORD, RESET_PASSWORD, ForgotPassword, ResetPassword
 from app.http.answering.command_response import run_silently
 from app.http.answering.handler_types import Caller
 

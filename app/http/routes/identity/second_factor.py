@@ -9,6 +9,9 @@ from litestar.params import JSONBody
 
 from app.commands.execution.context import Actor, Command, Done
 from app.commands.identity.change_second_factor import (
+    CONFIRM_SECOND_FACTOR,
+    DISABLE_SECOND_FACTOR,
+    ENROL_SECOND_FACTOR,
     ConfirmSecondFactor,
     DisableSecondFactor,
     EnrolSecondFactor,
@@ -16,7 +19,6 @@ from app.commands.identity.change_second_factor import (
     SessionRenewed,
 )
 from app.commands.identity.second_factor import Enrolment
-from app.commands.registry import CONFIRM_SECOND_FACTOR, DISABLE_SECOND_FACTOR, ENROL_SECOND_FACTOR
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.session_cookie import cookie_for

@@ -8,10 +8,11 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
 from app.commands.execution.context import Context
+from app.commands.identity.mail_sign_in_code import COMMAND as MAIL_SIGN_IN_CODE
 from app.commands.identity.mail_sign_in_code import MailSignInCode
 from app.commands.identity.sessions import session_store
+from app.commands.identity.sessions.revoke_sessions import REVOKE_SESSION, REVOKE_SESSIONS
 from app.commands.identity.sessions.session_store import Session
-from app.commands.registry import MAIL_SIGN_IN_CODE, REVOKE_SESSION, REVOKE_SESSIONS
 from app.http.answering.command_response import run_silently
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored

@@ -1,7 +1,7 @@
-"""Change events → changes. Pure: a decoded Avro event with its schema in, changes out.
+"""Conversion of change events to changes. Pure: a decoded Avro event with its schema in, changes out.
 
-An event's header names the records and the fields; its body holds values under the event's own spelling, which this
-module turns into REST's: `BillingAddress.Street` → `BillingStreet`, epoch milliseconds → date and datetime strings.
+An event's header names the records and the fields; its body holds values in the event's own spelling, which this module
+converts to REST's: `BillingAddress.Street` → `BillingStreet`, epoch milliseconds → date and datetime strings.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.events import Change, ChangeKind
+from app.events import Change, ChangeKind, milliseconds
 from app.intake import text, unreadable
 from app.integrations.salesforce.records import id_or_none, is_id, mirrored
 from app.integrations.salesforce.wire import (
@@ -21,7 +21,7 @@ from app.integrations.salesforce.wire import (
 )
 
 KINDS: dict[str, ChangeKind] = {"CREATE": "full", "UNDELETE": "full", "UPDATE": "partial", "DELETE": "deleted"}
-"""Everything else (GAP_*, SNAPSHOT, what may come) is a hint: the record must be read."""
+"""Everything else (GAP_*, SNAPSHOT, future kinds) is a refetch hint: the record must be read."""
 WHOLE_ENTITY = "*"
 OUR_ORIGIN = re.compile(rf";client={re.escape(CLIENT)}(?:[/;]|$)")
 
@@ -29,12 +29,12 @@ Schema = Mapping[str, Any]
 
 
 def changes_of(event_id: str, schema: Schema, payload: Mapping[str, Any], received_at: datetime) -> list[Change]:
-    """One change a record the event names. Entities that are not mirrored yield nothing.
+    """Return one change per record that the event names. Objects that are not mirrored yield nothing.
 
-    An event that names its records is never lost: where it cannot be trusted in anything else, they are read again.
+    An event that names its records is never lost: if anything else in it cannot be trusted, they are re-read.
 
     Raises:
-        Exception: it does not even tell its records.
+        Exception: it does not even name its records.
     """
     header = payload.get("ChangeEventHeader")
     if header is None:
@@ -75,7 +75,7 @@ def _record_ids(named: Any) -> list[str]:
 def _told(
     schema: Schema, payload: Mapping[str, Any], header: Mapping[str, Any]
 ) -> tuple[datetime | None, ChangeKind, dict[str, Any]]:
-    """When it was committed, and what changed; a hint where either cannot be read."""
+    """Return the commit time and the changed data; a hint if either cannot be read."""
     try:
         committed = _instant(header["commitTimestamp"])
         kind = KINDS.get(header["changeType"], "hint")
@@ -83,7 +83,7 @@ def _told(
         if not _unreadable(schema, header, data):
             return committed, kind, text.cleaned(data)
         return committed, "hint", {}
-    except Exception:  # whatever a bitmap, a stamp or a type makes of its reader
+    except Exception:  # whatever an unexpected bitmap, timestamp or type raises
         unreadable.note("salesforce", str(header["entityName"]), "event", str(header["recordIds"])[:60])
         try:
             return _instant(header["commitTimestamp"]), "hint", {}
@@ -96,7 +96,7 @@ def _instant(milliseconds: Any) -> datetime:
 
 
 def _record_id(named: str) -> str:
-    """A wildcard (`801*`) and the all-zero id both speak of the whole entity."""
+    """Parse a record id; a wildcard (`801*`) and the all-zero id both mean the whole object."""
     if named.endswith("*") or named.startswith("000000000000000"):
         return WHOLE_ENTITY
     if not is_id(named):
@@ -105,7 +105,7 @@ def _record_id(named: str) -> str:
 
 
 def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: datetime) -> list[Change]:
-    """The eligibility event names an account; the account is what must be read."""
+    """Return a refetch hint for the account that an eligibility event names."""
     account_id = payload.get(ELIGIBILITY_EVENT_ACCOUNT)
     if not account_id:
         return []
@@ -116,13 +116,12 @@ def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: date
     except Exception:  # absent, or beyond the calendar
         occurred_at = received_at
     return [
-        Change(
-            source="salesforce",
-            object="Account",
-            record_id=account_id,
-            kind="hint",
+        Change.hint(
+            "salesforce",
+            "Account",
+            account_id,
             event_id=f"{text.clean(event_id)}:{account_id}",
-            version=int(received_at.timestamp() * 1000),
+            version=milliseconds(received_at),
             occurred_at=occurred_at,
             origin="cdc",
             owner_id=account_id,
@@ -141,7 +140,7 @@ def _body(schema: Schema, payload: Mapping[str, Any], kind: ChangeKind, header: 
 
 
 def _flatten(field: Mapping[str, Any], value: Any) -> dict[str, Any]:
-    """A body field in REST's spelling; a compound becomes its parts, absent parts included."""
+    """Convert a body field to REST's spelling; a compound becomes its parts, absent parts included."""
     name, record = field["name"], _record_type(field)
     if record is None:
         return {name: _value(value, field.get("doc", ""))}
@@ -152,7 +151,7 @@ def _flatten(field: Mapping[str, Any], value: Any) -> dict[str, Any]:
 
 
 def rest_name(compound: str, part: str) -> str:
-    """`BillingAddress`, `Street` → `BillingStreet`; `Name`, `FirstName` → `FirstName`."""
+    """Compose `BillingAddress`, `Street` → `BillingStreet`; `Name`, `FirstName` → `FirstName`."""
     return compound.removesuffix("Address") + part if compound.endswith("Address") else part
 
 
@@ -168,7 +167,7 @@ def _value(value: Any, doc: str) -> Any:
 
 
 def named_fields(schema: Schema, bitmaps: Sequence[str]) -> Iterator[str]:
-    """The REST names of the fields that bitmaps name: `0x…` for the record's own, `4-0x…` for parts of field 4.
+    """Return the REST names of the fields in bitmaps: `0x…` for the record's own, `4-0x…` for parts of field 4.
 
     Raises:
         ValueError, IndexError: the bitmap does not fit the schema.
@@ -197,11 +196,11 @@ def _bits(text: str) -> Iterator[int]:
 
 
 def _record_type(field: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The nested record of a field's type, if it has one. Bare names were resolved when the schema was parsed."""
+    """Return the nested record of a field's type, if any. Names were resolved when the schema was parsed."""
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
     return next((kind for kind in kinds if isinstance(kind, Mapping) and kind.get("type") == "record"), None)
 
 
 def _unreadable(schema: Schema, header: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
-    """Large texts may come as a diff, which is not worth patching: read the record instead."""
+    """Return true if a text came as a diff, which is not worth patching: the record is re-read instead."""
     return any(name in data for name in named_fields(schema, header["diffFields"]))

@@ -1,7 +1,7 @@
-"""The Pub/Sub API over gRPC: one topic's events as batches of changes, with the position each batch covers.
+"""The Pub/Sub API over gRPC: one topic's events as batches of changes, with the replay position each batch covers.
 
-Flow control: 100 events are asked for, and asked for again as they are consumed; fewer, after an answer that was too
-large; keepalives come as empty batches.
+Flow control: the client requests 100 events, and more as they are consumed; fewer, after an answer that was too large.
+Keepalives arrive as empty batches.
 """
 
 import asyncio
@@ -35,18 +35,18 @@ from eventbus import pubsub_api_pb2 as pb
 
 CREDIT = 100
 LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
-"""Of one answer: a hundred events of the largest size, with room. gRPC's own limit, 4 MB, is less than 70 may take."""
+"""Limit of one answer: a hundred events of the largest size, with room. gRPC's 4 MB fit fewer than 70."""
 SCHEMA_PATIENCE_SECONDS = 300
-"""After so long one schema that cannot be had, while the stream can, is taken for refused."""
+"""A schema that is unavailable for this long, while the stream works, counts as refused."""
 UNARY_TIMEOUT_SECONDS = 20
 EVENT = "event"
 UNREADABLE = frozenset({EVENT, SCHEMA})
-"""Operations whose refusal speaks of one event; others, such as the token's, must not make events look broken."""
+"""Operations whose refusal concerns one event. Others, such as the token's, must not make events look broken."""
 OPTIONS = [
     ("grpc.max_receive_message_length", LARGEST_ANSWER_BYTES),
     # A server with gRPC's default policy allows a ping each 300 s, and ends a connection that pings more often
     # (`too_many_pings`). It counts pings with no data in between, so that gRPC's own bound on those is left as it is:
-    # what tells of a dead stream is that no keepalive event comes.
+    # a dead stream is detected by missing keepalive events.
     ("grpc.keepalive_time_ms", 330_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
@@ -56,7 +56,7 @@ __all__ = ["Batch", "PubSubClient", "ReplayRejected", "Undecodable"]
 
 
 class Undecodable(Struct, frozen=True):
-    """An event that could not be read: kept whole, so that somebody can look at it."""
+    """An event that could not be read: kept as it is for an operator."""
 
     replay_id: bytes
     schema_id: str
@@ -65,7 +65,7 @@ class Undecodable(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """What one response brought. No changes and nothing undecodable: a keepalive."""
+    """The content of one response. Without changes and undecodable events it is a keepalive."""
 
     changes: list[Change]
     latest_replay_id: bytes
@@ -91,7 +91,7 @@ class PubSubClient:
 
     @classmethod
     async def open(cls, settings: Settings, salesforce: SalesforceClient) -> "PubSubClient":
-        """A client; nothing is called yet."""
+        """Create a client; nothing is called yet."""
         return cls(settings, salesforce)
 
     async def close(self) -> None:
@@ -99,12 +99,12 @@ class PubSubClient:
         await self._channel.close()
 
     async def subscribe(self, topic: str, replay_id: bytes | None, *, earliest: bool = False) -> AsyncIterator[Batch]:
-        """Everything strictly after `replay_id`; without one, from the tip or from the oldest retained event.
+        """Stream everything after `replay_id`; without one, from the tip or from the oldest retained event.
 
         Raises:
             ReplayRejected: the position is unknown or too old. Never send it again.
             UpstreamRejected: the topic is unknown, which only configuration can change.
-            UpstreamAuthFailed, UpstreamBusy, UpstreamUnavailable: open again later. A stream never just ends.
+            UpstreamAuthFailed, UpstreamBusy, UpstreamUnavailable: reopen later. A stream never just ends.
         """
         operation = f"subscribe:{topic}"
         credit = self._credit.setdefault(topic, CREDIT)
@@ -132,7 +132,7 @@ class PubSubClient:
             raise await self._translated(error, operation) from error
         except PortalError:
             raise
-        except Exception as error:  # what the channel makes of metadata that it cannot send or bytes that are no answer
+        except Exception as error:  # whatever unsendable metadata or malformed bytes raise
             raise UpstreamMalformed(faults.SALESFORCE, operation, repr(error)) from error
         finally:
             if call is not None:
@@ -140,7 +140,7 @@ class PubSubClient:
         raise UpstreamUnavailable(faults.SALESFORCE, operation, "the server ended the stream")
 
     def _shrink(self, topic: str, error: grpc.RpcError) -> None:
-        """An answer too large to be taken in: the same position will do with fewer events at a time."""
+        """Request fewer events at a time after an answer that was too large to receive."""
         if getattr(error, "code", lambda: None)() == grpc.StatusCode.RESOURCE_EXHAUSTED:
             self._fewer(topic)
 
@@ -148,14 +148,14 @@ class PubSubClient:
         self._credit[topic] = max(1, self._credit.get(topic, CREDIT) // 2)
 
     def _grown(self, topic: str, events: int) -> int:
-        """Back to the full credit, a tenth more with each answer that had events."""
+        """Return to the full credit, a tenth more with each answer that had events."""
         credit = self._credit[topic]
         if events and credit < CREDIT:
             credit = self._credit[topic] = min(CREDIT, credit + max(1, credit // 10))
         return credit
 
     async def may_subscribe(self, topic: str) -> bool:
-        """Whether the topic exists and this user may follow it.
+        """Return true if the topic exists and this user may subscribe to it.
 
         Raises:
             UpstreamRejected: there is no such topic.
@@ -194,16 +194,19 @@ class PubSubClient:
         return Batch(changes, response.latest_replay_id, received_at, broken)
 
     async def _changes(self, event: Any, received_at: datetime) -> list[Change]:
-        """The changes of one event; a schema that cannot be fetched for now ends the stream instead of losing it."""
+        """Decode one event; a schema that is temporarily unavailable ends the stream instead of losing it."""
         known = await self._schemas.get(event.schema_id)
         try:
             return changes_of(event.id, known.resolved, known.decode(event.payload), received_at)
-        except Exception as error:  # whatever bytes do to a decoder: this one event must not stop the others
+        except Exception as error:  # whatever the bytes raise: one event must not stop the others
             raise UpstreamMalformed(faults.SALESFORCE, EVENT, repr(error)) from error
 
     async def _fetch_schema(self, schema_id: str) -> str:
-        """A schema. What ends with a refusal speaks of one event; what is only not to be had ends the stream, which
-        comes back to it, until it has been so for long while everything else is to be had."""
+        """Fetch a schema.
+
+        A refusal concerns one event. A schema that is only unavailable ends the stream, which returns to it, until it
+        has been unavailable for long while everything else works.
+        """
         try:
             answer = await self._ask(methods.GET_SCHEMA, pb.SchemaRequest(schema_id=schema_id), SCHEMA)
         except (UpstreamMalformed, UpstreamRejected):
@@ -229,20 +232,20 @@ class PubSubClient:
         )
 
     async def _translated(self, error: grpc.RpcError, operation: str) -> UpstreamError:
-        """The error as one of ours; a refused token is replaced, so that the next attempt uses a fresh one."""
+        """Translate the error; a refused token is renewed, so that the next attempt uses a fresh one."""
         translated = faults.from_grpc(error, operation)
         if ".auth." in translated.vendor_code:
             self._salesforce.gate.heard(translated)
         if isinstance(translated, UpstreamAuthFailed):
             try:
                 await self._salesforce.token(refused=self._token)
-            except UpstreamError as failure:  # asked again with the next attempt
+            except UpstreamError as failure:  # the next attempt renews it again
                 return failure
         return translated
 
 
 async def _drain(requests: "asyncio.Queue[pb.FetchRequest]") -> AsyncIterator[pb.FetchRequest]:
-    """The request side must stay open for the life of the stream."""
+    """Yield requests; the request side must stay open for the life of the stream."""
     while True:
         yield await requests.get()
 

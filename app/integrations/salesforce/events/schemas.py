@@ -1,4 +1,4 @@
-"""Avro schemas by id. An id never changes its schema, so each is fetched once and kept."""
+"""Avro schemas by id. An id never changes its schema, so each is fetched once."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,13 +15,13 @@ SCHEMA = "schema"
 
 
 class ParsedSchema(Struct, frozen=True):
-    """A schema to decode with, and the same with every named type spelled out, to look fields up in."""
+    """A schema to decode with, and the same with every named type expanded, to look fields up in."""
 
     parsed: Any
     resolved: Mapping[str, Any]
 
     def decode(self, payload: bytes) -> dict[str, Any]:
-        """Raw Avro binary, no header, by the writer's schema."""
+        """Decode raw Avro binary without a header by the writer's schema."""
         event: Any = fastavro.schemaless_reader(BytesIO(payload), self.parsed, None, handle_unicode_errors="replace")
         return dict(event)
 
@@ -34,10 +34,10 @@ class Schemas:
         self._known: dict[str, ParsedSchema] = {}
 
     async def get(self, schema_id: str) -> ParsedSchema:
-        """The schema of this id.
+        """Return the schema with this id.
 
         Raises:
-            UpstreamMalformed: what `fetch` gave is no Avro schema; and whatever `fetch` raises.
+            UpstreamMalformed: `fetch` did not return an Avro schema; and whatever `fetch` raises.
         """
         if schema_id not in self._known:
             schema_json = await self._fetch(schema_id)
@@ -49,7 +49,7 @@ class Schemas:
 
 
 def parse(schema_json: str) -> ParsedSchema:
-    """A schema from its JSON. Types that are defined once and then named are put back where they are named."""
+    """Parse a schema from JSON, and expand named types where they are used."""
     raw = json.loads(schema_json)
     named: dict[str, Any] = {}
 

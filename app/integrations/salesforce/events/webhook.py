@@ -23,7 +23,7 @@ class SalesforceNotice(Struct, frozen=True):
 
 
 def decode(webhook_id: str, body: bytes) -> list[Change]:
-    """The record to read again; nothing when its object is not mirrored.
+    """Return a refetch hint for the record; nothing if its object is not mirrored.
 
     Raises:
         InvalidRequest: `webhook_malformed`.
@@ -36,11 +36,10 @@ def decode(webhook_id: str, body: bytes) -> list[Change]:
     if notice.object not in FIELDS:
         return []
     return [
-        Change(
-            source="salesforce",
-            object=notice.object,
-            record_id=notice.id,
-            kind="hint",
+        Change.hint(
+            "salesforce",
+            notice.object,
+            notice.id,
             event_id=f"webhook:{webhook_id}",
             version=version,
             occurred_at=occurred_at,

@@ -1,4 +1,4 @@
-"""What an org lacks of what the portal needs of one object, told from its describe document. Pure."""
+"""What an org lacks of the portal's requirements of one object, found in its describe document. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,14 +12,14 @@ PERMISSION_SET = "Customer_Portal_Integration"
 
 
 class Lack(Struct, frozen=True):
-    """`text` says what is wrong, `advice` what an administrator does about it."""
+    """`text` says what is missing, `advice` how an administrator adds it."""
 
     text: str
     advice: str
 
 
 def lacks(object_name: str, need: Need, described: Mapping[str, Any]) -> Iterator[Lack]:
-    """Everything that is missing, hidden, forbidden or unlike what the portal counts on."""
+    """Find everything that is missing, hidden, forbidden or different from the portal's requirements."""
     fields = {each["name"]: each for each in described["fields"]}
     yield from _permissions(object_name, need, described)
     yield from _absent(object_name, sorted(need.fields - set(fields)))
@@ -38,7 +38,7 @@ def lacks(object_name: str, need: Need, described: Mapping[str, Any]) -> Iterato
 
 
 def deploy(object_name: str, names: list[str]) -> str:
-    """The command that installs custom fields."""
+    """Compose the command that installs custom fields."""
     wanted = " ".join(f"CustomField:{object_name}.{name}" for name in names)
     return f"sf project deploy start --metadata {wanted}"
 
@@ -91,7 +91,7 @@ def _unspoken(object_name: str, field: Mapping[str, Any], words: tuple[str, ...]
 
 
 def _short(object_name: str, need: Need, fields: Mapping[str, Any]) -> Iterator[Lack]:
-    """Fields that take less than customers may write: what is longer is refused after it was accepted here."""
+    """Find fields that are shorter than customers may write: a longer text is refused after it was accepted here."""
     for name, limit in sorted(need.limits.items()):
         described = fields.get(name, {})
         length = (limit.in_bytes and described.get("byteLength")) or described.get("length") or limit.most
@@ -104,7 +104,7 @@ def _short(object_name: str, need: Need, fields: Mapping[str, Any]) -> Iterator[
 
 
 def _unlisted(object_name: str, need: Need, fields: Mapping[str, Any]) -> Iterator[Lack]:
-    """Address fields that are picklists in this org, and lack what is written into them."""
+    """Find address fields that are picklists in this org, and lack a value that is written into them."""
     for name, words in PLACES.items():
         for field in (fields.get(name, {}), fields.get(CODES[name], {})):
             listed = {each["value"] for each in field.get("picklistValues") or () if each.get("active")}

@@ -1,7 +1,7 @@
-"""How much the org takes in the fields that customers fill in.
+"""The org's length limits for fields that customers fill in.
 
-Declared here once, checked at our own door, and compared by `portal doctor` with what the org itself says. Salesforce
-counts the units of UTF-16, of which most characters need one and emoji two; of case comments it counts bytes.
+Declared here once, checked at our own API, and compared by `portal doctor` with the org's. Salesforce counts UTF-16
+units, of which most characters take one and emoji two; for case comments it counts bytes.
 """
 
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from msgspec import Struct
 
 
 class FieldLimit(Struct, frozen=True):
-    """The most that a field takes."""
+    """The maximum length of a field."""
 
     most: int
     in_bytes: bool = False
 
     def fits(self, text: str) -> bool:
-        """Whether the text is short enough."""
+        """Return true if the text is short enough."""
         size = len(text.encode()) if self.in_bytes else len(text.encode("utf-16-le", "surrogatepass")) // 2
         return size <= self.most
 
     @property
     def sentence(self) -> str:
-        """What somebody is told whose text is too long."""
+        """The sentence for a customer whose text is too long."""
         if self.in_bytes:
             return f"This is too long: {self.most:,} bytes at most, which is {self.most // 3:,} Japanese characters."
         return f"This is too long: {self.most:,} characters at most."
@@ -55,7 +55,9 @@ LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
 }
 """Object → field → limit."""
 PLACES: Mapping[str, tuple[str, ...]] = {"BillingCountry": ("JP",)}
-"""What is written into these must be among their values where the org has made picklists of them."""
+"""Values that must be in the picklist, if the org has made a picklist of the field."""
 CODES: Mapping[str, str] = {"BillingCountry": "BillingCountryCode"}
-"""Fields that are there only where State and Country Picklists are switched on, by the field that then takes no other
-value."""
+"""Field → its code field, which exists only with State and Country Picklists.
+
+The field then takes no other value.
+"""

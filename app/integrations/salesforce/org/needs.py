@@ -1,8 +1,7 @@
-"""What the portal needs of the org, object by object: the fields it reads, those it writes, and the picklist words it
-writes or acts on.
+"""The portal's requirements of the org, per object: fields read and written, and picklist values written or acted on.
 
-`portal doctor` asks an org for it. What `deploy/salesforce` installs and grants is this and nothing else; tests hold
-the two, and the code, together.
+`portal doctor` checks an org against them. `deploy/salesforce` installs and grants exactly this; tests keep both and
+the code in line.
 """
 
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ ELIGIBILITY_EVENT = "Account_Eligibility_Update__e"
 
 
 class Need(Struct, frozen=True, kw_only=True):
-    """One object. `writes` are the fields of updates and, where it `creates`, of new records."""
+    """The requirements of one object. `writes` are the fields of updates and, where it `creates`, of new records."""
 
     reads: frozenset[str]
     writes: frozenset[str] = frozenset()
@@ -41,7 +40,7 @@ class Need(Struct, frozen=True, kw_only=True):
     unique: frozenset[str] = frozenset()
     """External ids that no two records may share."""
     limits: Mapping[str, FieldLimit] = {}
-    """How much of a text the portal lets customers write."""
+    """The maximum length of texts that customers may write."""
 
     @property
     def fields(self) -> frozenset[str]:
@@ -54,7 +53,7 @@ NEEDS: dict[str, Need] = {
         reads=frozenset((*FIELDS["Account"], "MasterRecordId", "BillingPostalCode")),
         writes=frozenset(
             {
-                *("Name", *wire.ACCOUNT_PERSONAL),  # written over by an erasure
+                *("Name", *wire.ACCOUNT_PERSONAL),  # overwritten by an erasure
                 *(wire.ACCOUNT_WHMCS, wire.ACCOUNT_PORTAL_STATUS, wire.ACCOUNT_PORTAL_SOURCE),
                 *(wire.ACCOUNT_LAST_SIGN_IN, wire.ACCOUNT_CANARY),
                 *(wire.ACCOUNT_ELIGIBILITY_STATUS, wire.ACCOUNT_ELIGIBILITY_ASKED_AT, wire.ACCOUNT_ELIGIBILITY_CASE),
@@ -143,6 +142,6 @@ NEEDS: dict[str, Need] = {
     "SIM_Inventory__c": Need(reads=frozenset({"Phone_Number__c", "Assigned_Order__c"})),
 }
 SWEPT = ("Case", "CaseComment")
-"""Mirrored without events: what changed is asked for by its stamp."""
+"""Mirrored without events: changes are found by SystemModstamp."""
 CAPTURED = tuple(name for name in FIELDS if name not in SWEPT)
-"""The objects whose changes the channel must carry. Five is what an org without the add-on allows."""
+"""The objects whose changes the channel must carry. An org without the add-on allows five."""

@@ -1,4 +1,4 @@
-"""Whose client is linked: the one that WHMCS says the login owns, whatever addresses there are."""
+"""Ownership in linking: the linked client is the one that WHMCS says the login owns, whatever addresses there are."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def customer(sandbox: Any) -> dict[str, Any]:
 
 
 async def a_login(sandbox: Any, email: str, **more: Any) -> int:
-    """A user of WHMCS whose password is `pw`."""
+    """Create a user of WHMCS whose password is `pw`."""
     body = {"email": email, "password": "pw", **more}
     response = await sandbox.control.post("/whmcs/users", json=body)
     response.raise_for_status()
@@ -41,7 +41,7 @@ async def without_get_users(sandbox: Any) -> None:
 
 
 async def owner_moves(sandbox: Any, customer: dict[str, Any], email: str) -> None:
-    """The owner's login gets another address; the client keeps its own."""
+    """Change the address of the owner's login; the client keeps its own."""
     client = (await sandbox.control.get(f"/whmcs/clients/{customer['whmcs_client_id']}")).json()
     body = {"email": email, "password": "pw"}
     (await sandbox.control.patch(f"/whmcs/users/{client['owner_user_id']}", json=body)).raise_for_status()
@@ -77,7 +77,7 @@ async def test_a_login_that_differs_from_the_contact_address_links_its_own_clien
     assert await context.pool.fetchval("SELECT email FROM portal.users") == "owner@example.net"
 
 
-async def test_every_mailbox_on_file_is_told_of_a_link(
+async def test_every_mailbox_on_file_is_notified_of_a_link(
     context: Context, sandbox: Any, customer: dict[str, Any]
 ) -> None:
     await owner_moves(sandbox, customer, "owner@example.net")
@@ -90,7 +90,7 @@ async def test_every_mailbox_on_file_is_told_of_a_link(
 
 
 @pytest.mark.parametrize("denied", [False, True])
-async def test_a_sub_user_cannot_link_what_somebody_else_owns(
+async def test_a_sub_user_cannot_link_the_client_of_another_owner(
     context: Context, sandbox: Any, customer: dict[str, Any], denied: bool
 ) -> None:
     await a_login(sandbox, "helper@example.net", clients=[customer["whmcs_client_id"]])
@@ -190,7 +190,7 @@ async def test_an_inactive_client_can_be_linked(context: Context, sandbox: Any, 
     assert (await offered(context, customer["email"], customer["password"])).next == "password"
 
 
-async def test_a_login_that_owns_nothing_is_told_so(context: Context, sandbox: Any) -> None:
+async def test_a_login_without_a_client_of_its_own_is_refused(context: Context, sandbox: Any) -> None:
     await a_login(sandbox, "nobody@example.net")
     with pytest.raises(RuleViolated) as caught:
         await offered(context, "nobody@example.net", "pw")

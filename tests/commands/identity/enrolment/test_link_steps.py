@@ -66,7 +66,9 @@ async def with_second_factor(sandbox: Any, customer: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("owner_of_two")
-async def test_whoever_owns_several_chooses_without_the_password(context: Context, two: list[dict[str, Any]]) -> None:
+async def test_the_owner_of_several_clients_chooses_without_the_password(
+    context: Context, two: list[dict[str, Any]]
+) -> None:
     first = await offered(context, LOGIN, "pw")
     assert first.next == "choice"
     shown = {each.billing_account_id: each.customer_number for each in first.billing_accounts}
@@ -273,7 +275,7 @@ async def test_where_nobody_can_confirm_the_number_support_must_help(
     assert await code_of(offered(context, two[0]["email"], two[0]["password"])) == "customer_number_mismatch"
 
 
-async def test_of_two_who_finish_at_once_one_is_linked(context: Context, two: list[dict[str, Any]]) -> None:
+async def test_of_two_simultaneous_links_one_succeeds(context: Context, two: list[dict[str, Any]]) -> None:
     token = (await offered(context, two[0]["email"], two[0]["password"])).link_token
     finishing = [complete_link(context, ANYBODY, CompleteLink(token, PASSWORD)) for _ in range(5)]
     answers = await asyncio.gather(*finishing, return_exceptions=True)
@@ -283,7 +285,7 @@ async def test_of_two_who_finish_at_once_one_is_linked(context: Context, two: li
 
 
 async def test_a_killed_link_leaves_nothing_or_everything(context: Context, two: list[dict[str, Any]]) -> None:
-    """User, mapping, mails and the wish to read the account are one transaction."""
+    """User, mapping, mails and the request to read the account are one transaction."""
     token = (await offered(context, two[0]["email"], two[0]["password"])).link_token
     await context.pool.execute(
         "CREATE FUNCTION portal.trip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'killed'; END $$"

@@ -32,7 +32,7 @@ from tests.fixtures.enrolling import ANYBODY, PASSWORD, TRIES, begun, mails, pro
 
 @pytest.fixture
 async def context(sandbox_settings: Settings, pool: asyncpg.Pool, redis: Redis, sandbox: Any) -> AsyncIterator[Context]:
-    """A portal on the sandbox that gives up on WHMCS soon."""
+    """A portal on the sandbox with short time-outs for WHMCS."""
     quick = msgspec.structs.replace(sandbox_settings, whmcs_write_timeout_seconds=0.7, salesforce_timeout_seconds=3.0)
     async with open_resources(quick) as r:
         yield r.context
@@ -115,7 +115,7 @@ async def test_what_an_upstream_broke_the_same_request_finishes(
 
 
 async def once_let_in(context: Context, proof: CompleteSignUp) -> Any:
-    """Sign up, again and again while the portal leaves an upstream alone that did not answer a moment ago."""
+    """Sign up, and try again while a breaker is open."""
     async with asyncio.timeout(90):
         while True:
             try:
@@ -125,7 +125,7 @@ async def once_let_in(context: Context, proof: CompleteSignUp) -> Any:
 
 
 @pytest.mark.parametrize("upstream", ["salesforce"])
-async def test_nothing_is_begun_while_nobody_can_tell_whose_number_it_is(
+async def test_no_sign_up_begins_while_the_customer_number_cannot_be_checked(
     context: Context, sandbox: Any, pool: asyncpg.Pool, upstream: str
 ) -> None:
     await sandbox.fault(upstream, "down", count=50)
@@ -204,7 +204,7 @@ async def test_a_corrected_address_takes_over_the_client_that_an_unanswered_atte
     assert "typo@example.jp" in str(client)
 
 
-async def test_of_two_at_once_one_wins_and_the_other_is_told(
+async def test_of_two_simultaneous_sign_ups_one_succeeds_and_the_other_is_refused(
     context: Context, sandbox: Any, pool: asyncpg.Pool
 ) -> None:
     customer = sandbox.customer(with_whmcs=False)
@@ -256,7 +256,7 @@ async def test_an_unfinished_sign_up_is_not_finished_with_another_password(
     await log_in(context, ANYBODY, LogIn(customer["email"], PASSWORD), agent="test")
 
 
-async def test_a_customer_with_a_billing_client_is_told_to_link_it(context: Context, sandbox: Any) -> None:
+async def test_a_customer_with_a_billing_client_is_asked_to_link_it(context: Context, sandbox: Any) -> None:
     billed, unbilled = sandbox.customer(with_whmcs=True), sandbox.customer(with_whmcs=False)
     for customer, email in ((billed, billed["email"]), (billed, "new@example.jp")):
         with pytest.raises(Conflict, match="whmcs_client_exists"):
@@ -288,7 +288,7 @@ async def test_a_number_that_went_meanwhile_is_not_signed_up(
         await complete_sign_up(context, ANYBODY, proof)
 
 
-async def test_the_check_tells_whether_and_never_who(context: Context, sandbox: Any) -> None:
+async def test_the_check_answers_yes_or_no_and_never_names_a_person(context: Context, sandbox: Any) -> None:
     billed, free = sandbox.customer(with_whmcs=True), sandbox.customer(with_whmcs=False)
 
     async def check(number: str) -> dict[str, Any]:

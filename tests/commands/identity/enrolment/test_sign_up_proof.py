@@ -1,4 +1,5 @@
-"""Who may sign up for a customer number: whoever reads the mailbox on file, and nobody learns anything before."""
+"""Proof of a customer number: the reader of the mailbox on file may sign up, and no other person learns anything
+before."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -201,7 +202,7 @@ async def test_a_mailbox_that_staff_enter_helps_at_once_however_many_facts_were_
     await signed_up(context, sandbox, customer)
 
 
-async def test_wrong_facts_do_not_shut_the_door_of_a_mailbox_on_file(
+async def test_wrong_facts_do_not_block_the_mailbox_on_file(
     context: Context, sandbox: Any, customer: dict[str, Any]
 ) -> None:
     wrong = request_of(customer, email=THIEF, **WRONG)
@@ -224,7 +225,7 @@ async def test_sign_ups_are_bounded_for_each_number_and_address(
     await begun(context, request_of(customer), elsewhere(1))
 
 
-async def test_whether_an_address_is_known_is_told_to_whoever_reads_it_and_to_nobody_else(
+async def test_only_the_reader_of_a_mailbox_learns_whether_its_address_is_known(
     context: Context, sandbox: Any, pool: asyncpg.Pool, customer: dict[str, Any]
 ) -> None:
     taken = sandbox.customer(with_whmcs=True)

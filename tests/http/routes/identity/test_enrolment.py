@@ -35,7 +35,7 @@ async def code_of(resources: Resources, sandbox: Any, customer: dict[str, Any]) 
 async def assert_in_session(
     api: httpx.AsyncClient, resources: Resources, done: httpx.Response, customer: dict[str, Any]
 ) -> None:
-    """The answer opens the account, by bearer and by cookie, and what it wrote can be waited for."""
+    """Assert that the answer authenticates, by bearer and by cookie, and that its writes can be waited for."""
     assert done.status_code == 201, done.text
     assert done.headers["cache-control"] == "no-store"
     answer, token = done.json(), done.headers["consistency-token"]
@@ -120,7 +120,7 @@ async def test_every_step_of_a_link(api: httpx.AsyncClient, resources: Resources
     ]
 
 
-async def test_answers_of_the_door_are_alike_down_to_their_headers(
+async def test_answers_to_sign_up_requests_are_alike_down_to_their_headers(
     api: httpx.AsyncClient, resources: Resources, sandbox: Any
 ) -> None:
     customer = sandbox.customer(with_whmcs=False)

@@ -1,6 +1,6 @@
-"""Lockout: strangers are slowed down wherever they come from, and whoever reads the user's mailbox is never locked out.
+"""Lockout: strangers are slowed down wherever they come from, and a reader of the user's mailbox is never locked out.
 
-Addresses are told by a proxy that the portal trusts.
+The addresses come from a proxy that the portal trusts.
 """
 
 import asyncio
@@ -160,7 +160,9 @@ async def test_a_code_takes_the_place_of_nothing(api: httpx.AsyncClient, mailbox
     assert await login(api, HOTEL, email_code=code) == "ok"
 
 
-async def test_who_reads_the_mailbox_gets_no_unlimited_guesses_either(api: httpx.AsyncClient, mailbox: Mailbox) -> None:
+async def test_a_reader_of_the_mailbox_gets_no_unlimited_guesses_either(
+    api: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
     code = await mailbox.code(api)
     addresses = [f"198.51.100.{n}" for n in range(login_throttle.MOST_OF_PAIR + 3)]
     found = [await login(api, each, "wrong wrong wrong", email_code=code) for each in addresses]
@@ -277,7 +279,7 @@ async def test_with_the_mailbox_too_guesses_at_the_second_factor_are_few(
     assert found == ["mfa_code_invalid"] * login_throttle.MOST_OF_PAIR + ["too_many_attempts"] * 3
 
 
-async def test_no_answer_tells_whether_there_is_such_a_user(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_no_answer_reveals_whether_a_user_exists(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     """Neither before nor during a siege, with and without a code."""
     nobody = "nobody@example.jp"
 

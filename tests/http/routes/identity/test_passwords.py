@@ -128,7 +128,7 @@ async def test_using_one_link_ends_the_others(
     for _ in range(2):
         await forgot(api, HANA)
         tokens.append(await mailed_token(sandbox, pool, mailed))
-        await ago(pool, mail_outbox.WISH_PAUSE_SECONDS + 1)
+        await ago(pool, mail_outbox.REQUEST_PAUSE_SECONDS + 1)
     assert tokens[0] != tokens[1]
     assert (await reset(api, tokens[0])).status_code == 204
     assert (await reset(api, tokens[1])).json()["code"] == "reset_token_invalid"

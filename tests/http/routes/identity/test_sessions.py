@@ -1,4 +1,4 @@
-"""Where am I logged in: the list, ending one, ending all, at once and in every process."""
+"""Sessions of a user: the list, ending one, ending all, at once and in every process."""
 
 from typing import Any
 from uuid import uuid4

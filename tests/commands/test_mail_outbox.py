@@ -1,0 +1,102 @@
+"""Texts of mails: our words, the mailbox of a user, and nothing that another person wrote."""
+
+from datetime import date
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app.commands import mail_outbox
+from app.settings import Settings
+
+BAIT = "Win at evil.example"
+HANA = "hana@example.jp"
+
+
+@pytest.fixture
+async def mailed(sandbox: Any, sandbox_settings: Settings) -> Settings:
+    await sandbox.control.delete("/mail/")
+    return sandbox_settings
+
+
+@pytest.fixture
+async def about(pool: asyncpg.Pool) -> Any:
+    """A user who called themselves what they would like to have mailed; what planned changes are about."""
+    user_id = uuid4()
+    await pool.execute(
+        "INSERT INTO portal.users (id, email, first_name, last_name, password_hash) VALUES ($1, $2, $3, $3, 'x')",
+        user_id,
+        HANA,
+        BAIT,
+    )
+    return user_id
+
+
+async def sent(sandbox: Any, pool: asyncpg.Pool, settings: Settings) -> list[dict[str, str]]:
+    await mail_outbox.send_due(pool, settings)
+    found: list[dict[str, str]] = (await sandbox.control.get("/mail/")).json()["mails"]
+    return found
+
+
+async def test_no_mail_holds_what_a_customer_wrote(
+    sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any
+) -> None:
+    for kind in mail_outbox.WRITERS:
+        await mail_outbox.enqueue(pool, kind, HANA)  # type: ignore[arg-type]
+    mails = await sent(sandbox, pool, mailed)
+    assert len(mails) >= len(mail_outbox.WRITERS) - 2, "those of planned changes are about one"
+    for each in mails:
+        assert each["to"] == HANA
+        assert "evil" not in each["subject"] + each["text"]
+
+
+@pytest.mark.parametrize("state", ["done", "refused"])
+async def test_what_upstreams_wrote_stays_within_its_line(
+    sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any, state: str
+) -> None:
+    schedule_id = uuid4()
+    await pool.execute(
+        "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
+        "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, state, "
+        "next_attempt_at, reason, version) VALUES ($1, $1, '1', '1', '', $2, '', $3, 'upgrade', 1, $4, now(), $5, "
+        "now(), $6, 1)",
+        schedule_id,
+        "A\r\n\r\nB",
+        "P\x1b[2J\r\nBcc: x@y.zz",
+        date(2026, 12, 1),
+        state,
+        "no\n\n\u202ereason",
+    )
+    await mail_outbox.enqueue_for_user(pool, "scheduled_change_made", about, about=schedule_id)
+    (found,) = await sent(sandbox, pool, mailed)
+    assert found["to"] == HANA
+    text = found["text"].replace("\r\n", "\n")
+    assert text.count("\n\n") == 1, "one paragraph and the portal's address"
+    assert "A B" in text
+    assert not {"\r", "\x1b", "\u202e"} & set(found["subject"] + text)
+
+
+async def test_a_requested_mail_is_queued_once_and_other_mails_for_every_reason(
+    sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any
+) -> None:
+    for _ in range(3):
+        await mail_outbox.enqueue_once(pool, "password_reset", HANA)
+        await mail_outbox.enqueue_once(pool, "sign_in_code", HANA)
+        await mail_outbox.enqueue(pool, "password_changed", HANA)
+    assert await pool.fetchval("SELECT count(*) FROM portal.mails") == 5
+    assert len(await sent(sandbox, pool, mailed)) == 5
+    await mail_outbox.enqueue_once(pool, "password_reset", HANA)
+    assert await pool.fetchval("SELECT count(*) FROM portal.mails") == 6
+
+
+async def test_a_sign_in_code_of_an_old_mail_is_good_until_one_is_used(
+    sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any
+) -> None:
+    for _ in range(2):
+        await mail_outbox.enqueue_once(pool, "sign_in_code", HANA)
+        await mail_outbox.send_due(pool, mailed)
+        past = "UPDATE portal.{} SET {} = now() - interval '6 minutes'"
+        await pool.execute(past.format("mails", "finished_at"))
+        await pool.execute(past.format("sign_in_codes", "created_at"))
+    assert await pool.fetchval("SELECT count(*) FROM portal.sign_in_codes WHERE used_at IS NULL") == 2
