@@ -8,6 +8,8 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
+from app.db import row
+
 _SELECT = """
 SELECT d.account_id, d.name, (g.epoch::bigint << 32) + d.version AS version, d.etag, d.body, d.as_of{more}
 FROM read_model.documents d JOIN read_model.generations g USING (slice, generation){joined}
@@ -56,10 +58,14 @@ def event_channel(account_id: UUID) -> str:
     return key(account_id, "events")
 
 
+def with_members(document: bytes, members: bytes) -> bytes:
+    """Append members, encoded without braces, to an encoded JSON object. It is not decoded: answers are hot."""
+    return document[:-1] + (b"," if len(document) > 2 else b"") + members + b"}"
+
+
 async def read(pool: asyncpg.Pool, account_id: UUID, name: str) -> Stored | None:
     """Read a document; None if it was removed or never existed."""
-    row = await pool.fetchrow(_WITHOUT_FRESHNESS, account_id, name)
-    return Stored(**dict(row)) if row else None
+    return await row(pool, Stored, _WITHOUT_FRESHNESS, account_id, name)
 
 
 async def read_with_freshness(

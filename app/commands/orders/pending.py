@@ -13,11 +13,12 @@ from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
 from app.ingest.inbox.pending import Pending
 from app.money import money
+from app.readmodels.documents import with_members
 from app.readmodels.orders import STATUS_TEXTS, Order, OrderItem, OrderSummary, TimelineEntry
 
 STATUS = "in_review"
 REVIEW_STATUS = "Pending Review"
-MARK = b',"pending":true}'
+PENDING = b'"pending":true'
 
 
 def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, currency: str) -> Pending:
@@ -72,4 +73,4 @@ def _item(product: OrderableProduct, currency: str) -> OrderItem:
 
 
 def _marked(shape: Order | OrderSummary) -> bytes:
-    return msgspec.json.encode(shape)[:-1] + MARK
+    return with_members(msgspec.json.encode(shape), PENDING)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from app.queries.reading.store import Answer, Store, etag_of
+from app.readmodels.documents import with_members
 
 MOST = 50
 """The number of newest links of each kind. All invoices of a subscription have a list of their own."""
@@ -66,7 +67,7 @@ async def linked(store: Store, account_id: UUID, kind: str, item_id: str, found:
     answer = await found
     row = await store.pool.fetchrow(_statement(kind), account_id, item_id)
     body = msgspec.json.encode(Links(**row))
-    whole = answer.body[:-1] + b',"links":' + body + b"}"
+    whole = with_members(answer.body, b'"links":' + body)
     return structs.replace(answer, body=whole, etag=etag_of(answer.etag, body))
 
 
