@@ -23,6 +23,7 @@ import structlog
 from msgspec import Struct
 
 from app import tasks
+from app.db import Db
 from app.lock_numbers import LockSpace
 
 FROZEN_SECONDS = 10
@@ -169,7 +170,7 @@ class Held:
         await tasks.end(self.lost)
 
 
-async def take(connection: Any, lock: Lock) -> bool:
+async def take(connection: Db, lock: Lock) -> bool:
     """Try the lock. From now on the connection may not be idle, until it returns to the pool."""
     return bool(await connection.fetchval(lock.trying(), *lock.numbers))
 
@@ -233,7 +234,7 @@ async def work_off(
 
 @asynccontextmanager
 async def those_free(
-    connection: Any, space: int, keys: Sequence[int], settings: Sequence[tuple[str, str]] = ()
+    connection: Db, space: int, keys: Sequence[int], settings: Sequence[tuple[str, str]] = ()
 ) -> AsyncIterator[list[int]]:
     """Hold the free locks among those keys of a space, for work that only talks to Postgres."""
     made = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in [*bounds().items(), *settings])

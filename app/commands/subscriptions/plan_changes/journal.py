@@ -15,6 +15,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.subscriptions.service import Service
+from app.db import row, rows
 from app.errors import Conflict, NotFound
 from app.readmodels.plans import Plan
 
@@ -70,7 +71,9 @@ async def taken_for(pool: asyncpg.Pool, subscription_id: str, command_key: str) 
 
 async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: str) -> PlanChange:
     """WHMCS is about to be asked. The caller holds the service's turn."""
-    row = await pool.fetchrow(
+    (begun,) = await rows(
+        pool,
+        PlanChange,
         "INSERT INTO portal.plan_changes (change_id, account_id, subscription_id, whmcs_client_id, command_digest, "
         "category, sku, product_id, product_name, plan_code, state) "
         f"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'asked') RETURNING {_COLUMNS}",
@@ -85,7 +88,7 @@ async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: s
         plan.name,
         plan.plan_code,
     )
-    return PlanChange(**dict(row))
+    return begun
 
 
 async def move(
@@ -99,7 +102,9 @@ async def move(
 ) -> PlanChange:
     """To another state, or the same one again after `seconds`; `ids` are whmcs_order_id and invoice_id."""
     code, message = error or (None, None)
-    row = await pool.fetchrow(
+    (moved,) = await rows(
+        pool,
+        PlanChange,
         "UPDATE portal.plan_changes SET state = $2, next_attempt_at = now() + $3 * interval '1 second', "
         "attempts = CASE WHEN state = $2 THEN attempts + 1 ELSE 0 END, error_code = $4, error_message = $5, "
         "whmcs_order_id = coalesce($6, whmcs_order_id), invoice_id = coalesce($7, invoice_id), updated_at = now() "
@@ -112,16 +117,17 @@ async def move(
         ids.get("whmcs_order_id"),
         ids.get("invoice_id"),
     )
-    return PlanChange(**dict(row))
+    return moved
 
 
 async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[PlanChange]:
     """What became of every change of a service, the latest first."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        PlanChange,
         f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE subscription_id = $1 ORDER BY created_at DESC LIMIT 100",
         subscription_id,
     )
-    return [PlanChange(**dict(row)) for row in rows]
 
 
 async def retry(pool: asyncpg.Pool, change_id: UUID) -> PlanChange:
@@ -143,21 +149,22 @@ async def retry(pool: asyncpg.Pool, change_id: UUID) -> PlanChange:
 
 async def counts(pool: asyncpg.Pool) -> dict[PlanChangeState, int]:
     """How many are under way or failed, by state."""
-    rows = await pool.fetch(
+    found = await pool.fetch(
         "SELECT state, count(*) AS count FROM portal.plan_changes WHERE state = ANY($1::text[]) GROUP BY 1",
         [*OPEN, "failed"],
     )
-    return dict.fromkeys((*OPEN, "failed"), 0) | {row["state"]: row["count"] for row in rows}
+    return dict.fromkeys((*OPEN, "failed"), 0) | {each["state"]: each["count"] for each in found}
 
 
 async def listed(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
     """Those under way and those that failed, the oldest first."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        PlanChange,
         f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE state = ANY($1::text[]) ORDER BY created_at LIMIT $2",
         [*OPEN, "failed"],
         limit,
     )
-    return [PlanChange(**dict(row)) for row in rows]
 
 
 async def resume_after_outages(pool: asyncpg.Pool) -> None:
@@ -172,13 +179,14 @@ async def resume_after_outages(pool: asyncpg.Pool) -> None:
 
 async def due(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
     """Those that can be taken further now, the longest waiting first."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        PlanChange,
         f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE state = ANY($1::text[]) AND next_attempt_at <= now() "
         "ORDER BY next_attempt_at LIMIT $2",
         list(OPEN),
         limit,
     )
-    return [PlanChange(**dict(row)) for row in rows]
 
 
 def digest(command_key: str) -> str:
@@ -187,7 +195,9 @@ def digest(command_key: str) -> str:
 
 
 async def _one(pool: asyncpg.Pool, where: str, *values: Any) -> PlanChange | None:
-    row = await pool.fetchrow(
-        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE {where} ORDER BY created_at DESC LIMIT 1", *values
+    return await row(
+        pool,
+        PlanChange,
+        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE {where} ORDER BY created_at DESC LIMIT 1",
+        *values,
     )
-    return PlanChange(**dict(row)) if row else None

@@ -11,7 +11,7 @@ Reads and writes: portal.scheduled_changes. Writes: ingest.inbox, portal.mails.
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -21,6 +21,7 @@ from app.commands import mail_outbox
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes.journal import digest
 from app.commands.subscriptions.service import Service
+from app.db import Db, row, rows
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.readmodels.plans import Direction, Plan
@@ -94,9 +95,9 @@ class Ending(Struct, frozen=True, kw_only=True):
     invoice_id: str | None = None
 
 
-async def waiting_of(pool: asyncpg.Pool, subscription_id: str) -> ScheduledPlanChange | None:
+async def waiting_of(db: Db, subscription_id: str) -> ScheduledPlanChange | None:
     """What is planned for a service."""
-    return await _one(pool, "subscription_id = $1 AND state = 'waiting'", subscription_id)
+    return await _one(db, "subscription_id = $1 AND state = 'waiting'", subscription_id)
 
 
 async def latest_of(pool: asyncpg.Pool, subscription_id: str) -> ScheduledPlanChange | None:
@@ -118,8 +119,14 @@ async def replace(
     async with ctx.pool.acquire() as connection, connection.transaction():
         former = await waiting_of(connection, service.subscription_id)
         ending = Ending(state="cancelled", error_code="replaced")
-        ended = former and await connection.fetchrow(_END, former.schedule_id, *structs.astuple(ending))
-        row = await connection.fetchrow(
+        ended = (
+            await row(connection, ScheduledPlanChange, _END, former.schedule_id, *structs.astuple(ending))
+            if former
+            else None
+        )
+        (made,) = await rows(
+            connection,
+            ScheduledPlanChange,
             _INSERT,
             uuid4(),
             service.account_id,
@@ -133,20 +140,20 @@ async def replace(
             plan.price,
             *day,
         )
-        changes = [_change(ScheduledPlanChange(**dict(each))) for each in (ended, row) if each]
+        changes = [_change(each) for each in (ended, made) if each]
         submission, woken = await inbox.append(connection, changes)
     await ctx.inbox.wake(woken)
-    return ScheduledPlanChange(**dict(row)), submission
+    return made, submission
 
 
 async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> int | None:
     """It waits no more, and whoever has to know is told; nothing happens if it did not wait. What to wait for until
     that shows."""
     async with ctx.pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(_END, schedule.schedule_id, *structs.astuple(ending))
-        if row is None:
+        ended = await row(connection, ScheduledPlanChange, _END, schedule.schedule_id, *structs.astuple(ending))
+        if ended is None:
             return None
-        submission, woken = await inbox.append(connection, [_change(ScheduledPlanChange(**dict(row)))])
+        submission, woken = await inbox.append(connection, [_change(ended)])
         if kind := MAILS.get(ending.state):
             user_id = await connection.fetchval(_USER, schedule.account_id)
             await mail_outbox.enqueue_for_user(connection, kind, user_id, about=schedule.schedule_id)
@@ -156,8 +163,7 @@ async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> in
 
 async def claim(pool: asyncpg.Pool, lease_seconds: float) -> ScheduledPlanChange | None:
     """One that is due, for the caller alone until the lease is over; counts the attempt."""
-    row = await pool.fetchrow(_CLAIM, lease_seconds)
-    return ScheduledPlanChange(**dict(row)) if row else None
+    return await row(pool, ScheduledPlanChange, _CLAIM, lease_seconds)
 
 
 async def postpone(pool: asyncpg.Pool, schedule: ScheduledPlanChange, seconds: float, error: tuple[str, str]) -> None:
@@ -201,8 +207,10 @@ def _change(schedule: ScheduledPlanChange) -> Change:
     )
 
 
-async def _one(pool: Any, where: str, *values: Any) -> ScheduledPlanChange | None:
-    row = await pool.fetchrow(
-        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE {where} ORDER BY created_at DESC LIMIT 1", *values
+async def _one(db: Db, where: str, *values: object) -> ScheduledPlanChange | None:
+    return await row(
+        db,
+        ScheduledPlanChange,
+        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE {where} ORDER BY created_at DESC LIMIT 1",
+        *values,
     )
-    return ScheduledPlanChange(**dict(row)) if row else None

@@ -6,6 +6,7 @@ Reads: portal.scheduled_changes, read_model.subscriptions.
 import asyncpg
 
 from app.commands.subscriptions.plan_changes.scheduled import COLUMNS, ScheduledPlanChange
+from app.db import rows
 
 LATE = "interval '1 hour'"
 REMEMBERED = "interval '30 days'"
@@ -21,26 +22,28 @@ ORDER BY due_at LIMIT $1
 
 async def overtaken(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
     """Those whose service has ended, or is asked to."""
-    return [ScheduledPlanChange(**dict(row)) for row in await pool.fetch(_OVERTAKEN, limit)]
+    return await rows(pool, ScheduledPlanChange, _OVERTAKEN, limit)
 
 
 async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[ScheduledPlanChange]:
     """What became of every one of a service, the latest first."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        ScheduledPlanChange,
         f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE subscription_id = $1 ORDER BY created_at DESC LIMIT 100",
         subscription_id,
     )
-    return [ScheduledPlanChange(**dict(row)) for row in rows]
 
 
 async def listed(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
     """Those refused lately, the latest first, then those that wait, in the order of their days."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        ScheduledPlanChange,
         f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE state = 'waiting' OR (state = 'refused' AND "
         f"ended_at > now() - {REMEMBERED}) ORDER BY ended_at DESC NULLS LAST, due_at LIMIT $1",
         limit,
     )
-    return [ScheduledPlanChange(**dict(row)) for row in rows]
 
 
 async def counts(pool: asyncpg.Pool) -> dict[str, int]:
