@@ -51,7 +51,7 @@ class LoggedIn(Struct, frozen=True, kw_only=True):
 
 
 class _Proof(Struct, frozen=True):
-    """What was proven in addition to the password: the second factor, and access to the mailbox by a mailed code."""
+    """The proofs given with the password: the second factor, and access to the mailbox by a mailed code."""
 
     mfa: bool
     email_code: str

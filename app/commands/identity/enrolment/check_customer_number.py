@@ -1,6 +1,6 @@
 """Look up a customer number at sign-up: a live read, cached in Redis for 30 s so that the form stays responsive.
 
-It tells if the number can sign up, never whose number it is. Negative answers are cached too.
+It tells if the number can sign up, and never reveals its owner. Negative answers are cached too.
 """
 
 import contextlib
