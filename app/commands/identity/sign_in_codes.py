@@ -1,7 +1,7 @@
-"""Mailed sign-in codes: whoever reads the user's mailbox is not held up by what strangers did to the lockout.
+"""Mailed sign-in codes: they exempt the owner of the mailbox from a lockout that others have caused.
 
-A code stands beside the password and the second factor, never in place of one. It has 80 bits, so that wrong ones need
-no count; with a right one, attempts are counted apart, where no stranger can use them up.
+A code is required in addition to the password and the second factor, never instead of one. It has 80 bits, so that
+wrong ones need not be counted. With a right one, attempts are counted separately, where others cannot use them up.
 
 Reads and writes: portal.sign_in_codes.
 """
@@ -16,7 +16,7 @@ from app.commands.identity.sessions.session_store import digest
 
 LIFE_SECONDS = 1_800
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: what is easily misread is missing, and read as what it looks like."""
+"""Crockford's base 32: it lacks letters that are easily misread; they are accepted as what they resemble."""
 _MISREAD = str.maketrans("OIL", "011")
 
 _GOOD = """
@@ -30,7 +30,7 @@ _USE = (
 
 
 async def made(connection: Any, user_id: UUID) -> str:
-    """A new code, in groups of four as it is mailed. Those mailed before stay good until one of them is used."""
+    """Issue a new code, in groups of four as it is mailed. Earlier ones stay valid until one of them is used."""
     code = "".join(secrets.choice(_LETTERS) for _ in range(16))
     await connection.execute(
         "INSERT INTO portal.sign_in_codes (code_hash, user_id, expires_at) VALUES ($1, $2, $3)",
@@ -42,12 +42,12 @@ async def made(connection: Any, user_id: UUID) -> str:
 
 
 async def is_good(pool: Any, email: str, code: str) -> bool:
-    """Whether this code was mailed to this user lately and not used."""
+    """Tell if this code was mailed to this user, is unused and has not expired."""
     return bool(code and await pool.fetchval(_GOOD, _hash(code), email))
 
 
 async def use(connection: Any, user_id: UUID, code: str) -> bool:
-    """Use it up, and with it every other one; whether it could still be used."""
+    """Use a code and invalidate all others; returns false if it could not be used."""
     used = await connection.fetchval(_USE, _hash(code), user_id)
     if used:
         await end(connection, user_id)
@@ -55,7 +55,7 @@ async def use(connection: Any, user_id: UUID, code: str) -> bool:
 
 
 async def end(connection: Any, user_id: UUID) -> None:
-    """End those that were mailed and not used."""
+    """Invalidate the user's unused codes."""
     await connection.execute(
         "UPDATE portal.sign_in_codes SET used_at = now() WHERE user_id = $1 AND used_at IS NULL", user_id
     )

@@ -1,4 +1,4 @@
-"""Portal users as commands and answers know them.
+"""Portal users as commands and responses represent them.
 
 Reads: portal.users.
 """
@@ -20,7 +20,7 @@ class User(Struct, frozen=True, kw_only=True):
 
 
 async def user_of(pool: asyncpg.Pool, user_id: UUID) -> User:
-    """The user behind a session."""
+    """Return the user of a session."""
     row = await pool.fetchrow(
         "SELECT id AS user_id, email, first_name, last_name, role FROM portal.users WHERE id = $1", user_id
     )

@@ -1,7 +1,7 @@
-"""An order as its customer sees it from the moment Salesforce took it until the read model shows it.
+"""A placed order as the customer sees it until the read model shows it.
 
-The shape is the read model's own with `pending: true`; what only Salesforce knows (the order number, the items' ids) is
-still empty.
+It has the read model's shape with `pending: true`; what only Salesforce knows (the order number, the items' ids) is
+empty.
 """
 
 import msgspec
@@ -22,7 +22,7 @@ PENDING = b'"pending":true'
 
 
 def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, currency: str) -> Pending:
-    """What to show for an order that was just placed; prices as the catalog had them."""
+    """Build the pending entry for an order that was just placed, with the catalog's prices."""
     at, text = now(), STATUS_TEXTS[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
     address = msgspec.to_builtins(ordered_address(basket) or facts.address)

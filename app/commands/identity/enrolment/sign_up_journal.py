@@ -1,7 +1,7 @@
-"""How far a sign-up has come, kept so that a repetition finishes what a crash left.
+"""The journal of sign-ups, by which a repetition finishes what a crash interrupted.
 
-Steps: `verified` the customer number is known · `adding` AddClient is about to be sent, so a client may exist that we
-never heard of · `client` the WHMCS client is known · `stored` user and mapping exist · `done` Salesforce was told.
+Steps: `verified` the customer number is known · `adding` AddClient is about to be sent, so a client may exist whose id
+is unknown · `client` the WHMCS client is known · `stored` user and mapping exist · `done` reported to Salesforce.
 
 Reads: portal.users, portal.id_mappings. Reads and writes: portal.signups.
 """
@@ -24,7 +24,7 @@ WHERE m.salesforce_account_id = $1
 
 
 class Journal(Struct, frozen=True, kw_only=True):
-    """A sign-up as the journal has it. `email` is the address the WHMCS client was, or may have been, made with."""
+    """A sign-up as journaled. `email` is the address that the WHMCS client was, or may have been, created with."""
 
     email: str
     step: SignUpStep
@@ -41,7 +41,7 @@ class StoredSignUp(Struct, frozen=True, kw_only=True):
 
 
 async def is_open(pool: asyncpg.Pool, customer_number: str) -> bool:
-    """Whether a sign-up of this number was begun and waits to be finished."""
+    """Tell if a sign-up of this number is unfinished."""
     return bool(
         await pool.fetchval(
             "SELECT 1 FROM portal.signups WHERE customer_number = $1 AND finished_at IS NULL", customer_number
@@ -65,7 +65,7 @@ async def begin(pool: asyncpg.Pool, customer_number: str, email: str, salesforce
 async def reach(
     pool: asyncpg.Pool, customer_number: str, step: SignUpStep, *, email: str, whmcs_client_id: str | None
 ) -> None:
-    """Note a step before (`adding`) or after (all others) it is done."""
+    """Record a step before (`adding`) or after (all others) it is done."""
     await pool.execute(
         "UPDATE portal.signups SET step = $2, email = $3, whmcs_client_id = $4, updated_at = now(), "
         "finished_at = CASE WHEN $2 = 'done' THEN now() END WHERE customer_number = $1",
@@ -77,7 +77,7 @@ async def reach(
 
 
 async def finish(pool: asyncpg.Pool, customer_number: str) -> None:
-    """Close the journal of a sign-up of which nothing was left but to tell Salesforce."""
+    """Close the journal of a sign-up after its report to Salesforce."""
     await pool.execute(
         "UPDATE portal.signups SET step = 'done', finished_at = now() "
         "WHERE customer_number = $1 AND finished_at IS NULL",
@@ -86,7 +86,7 @@ async def finish(pool: asyncpg.Pool, customer_number: str) -> None:
 
 
 async def stored(pool: asyncpg.Pool, salesforce_account_id: str) -> StoredSignUp | None:
-    """The user and mapping of a Salesforce account, when there are any."""
+    """Return the user and mapping of a Salesforce account, if there are any."""
     row = await pool.fetchrow(_STORED, salesforce_account_id)
     if row is None:
         return None

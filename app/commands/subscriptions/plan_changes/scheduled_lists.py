@@ -1,4 +1,4 @@
-"""Scheduled changes of plan as staff look at them, and those whose service will not be there for them.
+"""Lists of scheduled changes of plan: for staff, and those whose service ends first.
 
 Reads: portal.scheduled_changes, read_model.subscriptions.
 """
@@ -10,7 +10,7 @@ from app.db import rows
 
 LATE = "interval '1 hour'"
 REMEMBERED = "interval '30 days'"
-"""For so long staff see what was refused."""
+"""How long staff see refused changes."""
 
 _OVERTAKEN = f"""
 SELECT {COLUMNS} FROM portal.scheduled_changes c WHERE state = 'waiting' AND EXISTS (
@@ -21,12 +21,12 @@ ORDER BY due_at LIMIT $1
 
 
 async def overtaken(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
-    """Those whose service has ended, or is asked to."""
+    """Return the waiting changes whose service has ended or is cancelled."""
     return await rows(pool, ScheduledPlanChange, _OVERTAKEN, limit)
 
 
 async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[ScheduledPlanChange]:
-    """What became of every one of a service, the latest first."""
+    """Return every scheduled change of a service, newest first."""
     return await rows(
         pool,
         ScheduledPlanChange,
@@ -36,7 +36,7 @@ async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[Scheduled
 
 
 async def listed(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
-    """Those refused lately, the latest first, then those that wait, in the order of their days."""
+    """Return the recently refused changes, newest first, then the waiting ones in the order of their days."""
     return await rows(
         pool,
         ScheduledPlanChange,
@@ -47,7 +47,7 @@ async def listed(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
 
 
 async def counts(pool: asyncpg.Pool) -> dict[str, int]:
-    """How many wait, how many of them for more than an hour too long, how many were refused in the last day."""
+    """Count the waiting changes, those over an hour late, and those refused in the last day."""
     row = await pool.fetchrow(
         "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, "
         f"count(*) FILTER (WHERE state = 'waiting' AND due_at < now() - {LATE}) AS late, "
