@@ -17,7 +17,7 @@ import structlog
 
 from app.commands.identity import reset_tokens, sign_in_codes
 from app.commands.identity.enrolment import enrolment_mails
-from app.db import is_outage
+from app.db import Db, is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.inputs.text import said
 from app.integrations.mail import Mail, send
@@ -68,12 +68,12 @@ _LATER = (
 log = structlog.get_logger()
 
 
-async def enqueue(connection: Any, kind: MailKind, recipient: str) -> None:
+async def enqueue(connection: Db, kind: MailKind, recipient: str) -> None:
     """Enqueue a mail in the caller's transaction."""
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
 
 
-async def enqueue_once(connection: Any, kind: MailKind, recipient: str) -> None:
+async def enqueue_once(connection: Db, kind: MailKind, recipient: str) -> None:
     """Enqueue a mail that strangers can request, unless one of its kind is waiting. `recipient` is in lower case."""
     await connection.execute(
         "INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2) ON CONFLICT (kind, recipient) "
@@ -83,7 +83,7 @@ async def enqueue_once(connection: Any, kind: MailKind, recipient: str) -> None:
     )
 
 
-async def enqueue_for_user(connection: Any, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
+async def enqueue_for_user(connection: Db, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
     """Enqueue a mail to a user's own address."""
     await connection.execute(
         "INSERT INTO portal.mails (kind, recipient, about) SELECT $1, email, $3 FROM portal.users WHERE id = $2",
@@ -133,7 +133,7 @@ async def _written(pool: asyncpg.Pool, settings: Settings, row: Any) -> Mail | N
         return await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
 
 
-async def _postpone(connection: Any, row: Any, error: Exception) -> None:
+async def _postpone(connection: Db, row: Any, error: Exception) -> None:
     if row["attempts"] + 1 >= MOST_ATTEMPTS:
         await connection.execute(_FINISH, row["id"], "given_up", str(error))
         log.error("mail_given_up", mail=row["id"], kind=row["kind"], error=str(error))
@@ -148,7 +148,7 @@ def _link(settings: Settings, token: str) -> str:
     return page.replace("{token}", token)
 
 
-async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any) -> bool:
+async def _is_in_mailbox(connection: Db, kind: MailKind, table: str, user: Any) -> bool:
     """Tell if such a mail was sent within the pause, and its token or code is still valid. A mail that was written but
     not sent does not count."""
     return bool(
@@ -165,7 +165,7 @@ async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any)
     )
 
 
-async def _password_reset(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def _password_reset(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     if await _is_in_mailbox(connection, "password_reset", "portal.password_resets", user):
         return None
     link = _link(settings, await reset_tokens.issue(connection, user["id"], settings.password_reset_seconds))
@@ -176,7 +176,7 @@ async def _password_reset(connection: Any, settings: Settings, user: Any, about:
     )
 
 
-async def _sign_in_code(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def _sign_in_code(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     if await _is_in_mailbox(connection, "sign_in_code", "portal.sign_in_codes", user):
         return None
     code, minutes = await sign_in_codes.made(connection, user["id"]), sign_in_codes.LIFE_SECONDS // 60
@@ -189,18 +189,18 @@ async def _sign_in_code(connection: Any, settings: Settings, user: Any, about: U
     )
 
 
-async def _invitation(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
+async def _invitation(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
     link = _link(settings, await reset_tokens.issue(connection, user["id"], INVITATION_SECONDS))
     text = f"You have been given access to the customer portal. Choose a password within three days:\n\n{link}\n\n"
     return _mail(user, "Your access to the customer portal", text + "Then set up your authenticator app.")
 
 
-async def _service_active(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
+async def _service_active(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
     text = f"Your order is active. You find it among your services:\n\n{settings.public_url}"
     return _mail(user, "Your service is active", text)
 
 
-async def _welcome(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
+async def _welcome(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
     text = (
         "Welcome. Your order is set up. You find it among your services in the portal, where you can open its "
         f"control panel without another password:\n\n{settings.public_url}\n\n"
@@ -210,7 +210,7 @@ async def _welcome(connection: Any, settings: Settings, user: Any, about: UUID |
     return _mail(user, "Welcome: your service is set up", text)
 
 
-async def _scheduled_change(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def _scheduled_change(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     row = await connection.fetchrow("SELECT * FROM portal.scheduled_changes WHERE schedule_id = $1", about)
     if row is None:
         return None
@@ -230,7 +230,7 @@ async def _scheduled_change(connection: Any, settings: Settings, user: Any, abou
 
 
 def _notice(subject: str, text: str) -> "MailWriter":
-    async def write(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
+    async def write(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
         warning = "If this was not you, reset your password at once and contact support."
         return _mail(user, subject, f"{text}\n\n{warning}")
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, Wait
+from app.db import row
 
 FIRST_STEP = "check_payment"
 NOT_APPROVED = "ORDER_NOT_APPROVED"
@@ -98,8 +99,7 @@ async def resume_after_outages(pool: asyncpg.Pool) -> None:
 
 async def begin(pool: asyncpg.Pool, order_id: str) -> Job | None:
     """Return the order's next step, counting the try before it is made; None if nothing is due."""
-    row = await pool.fetchrow(_BEGIN, order_id)
-    return Job(**dict(row)) if row else None
+    return await row(pool, Job, _BEGIN, order_id)
 
 
 async def settle(pool: asyncpg.Pool, job: Job, outcome: Outcome, next_step: str | None) -> None:

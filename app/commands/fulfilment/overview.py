@@ -11,6 +11,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.fulfilment.steps import STEPS
+from app.db import row, rows
 from app.errors import NotFound
 
 STATES = ("running", "paused", "failed", "done", "cancelled")
@@ -133,8 +134,8 @@ async def listed(pool: asyncpg.Pool, state: str | None = None, limit: int = 100)
     newest first."""
     where, value = (_UNFINISHED, list(OPEN)) if state is None else ("f.state = ANY($1)", [state])
     order = "started_at" if state is None else "f.updated_at DESC"
-    rows = await pool.fetch(f"{_COLUMNS} WHERE {where} ORDER BY {order}, f.order_id LIMIT $2", value, min(limit, MOST))
-    return [Fulfilment(**dict(row)) for row in rows]
+    query = f"{_COLUMNS} WHERE {where} ORDER BY {order}, f.order_id LIMIT $2"
+    return await rows(pool, Fulfilment, query, value, min(limit, MOST))
 
 
 async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentDetail:
@@ -143,45 +144,49 @@ async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentDetail:
     Raises:
         NotFound: `no_fulfilment`.
     """
-    row = await pool.fetchrow(f"{_COLUMNS} WHERE f.order_id = $1", order_id)
-    if row is None:
+    found = await row(pool, Fulfilment, f"{_COLUMNS} WHERE f.order_id = $1", order_id)
+    if found is None:
         raise NotFound(
             "There is no fulfilment for this order. Check that it is approved in Salesforce.", code="no_fulfilment"
         )
     facts = await pool.fetchval("SELECT facts FROM portal.fulfilments WHERE order_id = $1", order_id)
-    tried = await pool.fetch(
+    tried = await rows(
+        pool,
+        Tried,
         "SELECT step, attempt, outcome, detail, at FROM portal.fulfilment_steps WHERE order_id = $1 ORDER BY id",
         order_id,
     )
-    provision = await pool.fetch(_PROVISION, order_id)
+    provision = await rows(pool, ProvisionStep, _PROVISION, order_id)
     return FulfilmentDetail(
-        fulfilment=Fulfilment(**dict(row)),
+        fulfilment=found,
         facts=facts,
-        provision=[ProvisionStep(**dict(each)) for each in provision],
-        tried=[Tried(**dict(each)) for each in tried],
+        provision=provision,
+        tried=tried,
     )
 
 
 async def pace(pool: asyncpg.Pool) -> DailyPace:
     """Return the figures of the last 24 hours."""
-    row = await pool.fetchrow(_PACE)
+    figures = await pool.fetchrow(_PACE)
     pauses = await pool.fetch(_PAUSES, list(STEPS))
-    return DailyPace(**dict(row), pauses={each["code"]: each["count"] for each in pauses})
+    return DailyPace(**dict(figures), pauses={each["code"]: each["count"] for each in pauses})
 
 
 async def counts(pool: asyncpg.Pool) -> list[Count]:
     """Count the unfinished orders by state and error."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        Count,
         "SELECT state, coalesce(error_code, '') AS error_code, count(*) AS count FROM portal.fulfilments "
-        "WHERE state IN ('running', 'paused', 'failed') GROUP BY 1, 2 ORDER BY 1, 2"
+        "WHERE state IN ('running', 'paused', 'failed') GROUP BY 1, 2 ORDER BY 1, 2",
     )
-    return [Count(**dict(row)) for row in rows]
 
 
 async def provision_counts(pool: asyncpg.Pool) -> list[ProvisionCount]:
     """Count the unfinished provisioning steps by step, state and error."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        ProvisionCount,
         "SELECT step, state, coalesce(error_code, '') AS error_code, count(*) AS count FROM portal.provision_steps "
-        "WHERE state NOT IN ('done', 'skipped') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        "WHERE state NOT IN ('done', 'skipped') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     )
-    return [ProvisionCount(**dict(row)) for row in rows]

@@ -11,7 +11,6 @@ import hmac
 import secrets
 import time
 from base64 import b32encode
-from typing import Any
 from uuid import UUID
 
 import pyotp
@@ -21,6 +20,7 @@ from msgspec import Struct
 
 from app.commands.execution.context import Actor, Context
 from app.commands.identity import encryption, login_throttle
+from app.db import Db
 from app.errors import NotAuthenticated
 
 STEP_SECONDS = 30
@@ -48,7 +48,7 @@ class Enrolment(Struct, frozen=True):
     otpauth_uri: str
 
 
-async def is_enrolled(pool: Any, user_id: UUID) -> bool:
+async def is_enrolled(pool: Db, user_id: UUID) -> bool:
     """Tell if the user has a confirmed second factor."""
     return bool(
         await pool.fetchval(
@@ -120,11 +120,11 @@ async def _is_current(ctx: Context, user_id: UUID, code: str) -> bool:
     return bool(found and await ctx.pool.fetchval(_ACCEPT, user_id, found[0]))
 
 
-async def _is_recovery(pool: Any, user_id: UUID, code: str) -> bool:
+async def _is_recovery(pool: Db, user_id: UUID, code: str) -> bool:
     return bool(await pool.fetchval(_USE, user_id, _hash(code)))
 
 
-async def put_in_force(connection: Any, user_id: UUID) -> list[str]:
+async def put_in_force(connection: Db, user_id: UUID) -> list[str]:
     """Confirm the issued secret; returns the recovery codes, which are shown once."""
     await connection.execute("UPDATE portal.totp SET confirmed_at = now() WHERE user_id = $1", user_id)
     await connection.execute("DELETE FROM portal.recovery_codes WHERE user_id = $1", user_id)
@@ -134,7 +134,7 @@ async def put_in_force(connection: Any, user_id: UUID) -> list[str]:
     return ["-".join(code[at : at + 6] for at in range(0, len(code), 6)) for code in codes]
 
 
-async def remove(connection: Any, user_id: UUID) -> None:
+async def remove(connection: Db, user_id: UUID) -> None:
     """Remove the second factor and its recovery codes."""
     await connection.execute("DELETE FROM portal.totp WHERE user_id = $1", user_id)
     await connection.execute("DELETE FROM portal.recovery_codes WHERE user_id = $1", user_id)

@@ -8,11 +8,11 @@ Reads and writes: portal.sign_in_codes.
 
 import secrets
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from app.clock import now
 from app.commands.identity.sessions.session_store import digest
+from app.db import Db
 
 LIFE_SECONDS = 1_800
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -29,7 +29,7 @@ _USE = (
 )
 
 
-async def made(connection: Any, user_id: UUID) -> str:
+async def made(connection: Db, user_id: UUID) -> str:
     """Issue a new code, in groups of four as it is mailed. Earlier ones stay valid until one of them is used."""
     code = "".join(secrets.choice(_LETTERS) for _ in range(16))
     await connection.execute(
@@ -41,12 +41,12 @@ async def made(connection: Any, user_id: UUID) -> str:
     return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
 
 
-async def is_good(pool: Any, email: str, code: str) -> bool:
+async def is_good(pool: Db, email: str, code: str) -> bool:
     """Tell if this code was mailed to this user, is unused and has not expired."""
     return bool(code and await pool.fetchval(_GOOD, _hash(code), email))
 
 
-async def use(connection: Any, user_id: UUID, code: str) -> bool:
+async def use(connection: Db, user_id: UUID, code: str) -> bool:
     """Use a code and invalidate all others; returns false if it could not be used."""
     used = await connection.fetchval(_USE, _hash(code), user_id)
     if used:
@@ -54,7 +54,7 @@ async def use(connection: Any, user_id: UUID, code: str) -> bool:
     return bool(used)
 
 
-async def end(connection: Any, user_id: UUID) -> None:
+async def end(connection: Db, user_id: UUID) -> None:
     """Invalidate the user's unused codes."""
     await connection.execute(
         "UPDATE portal.sign_in_codes SET used_at = now() WHERE user_id = $1 AND used_at IS NULL", user_id

@@ -18,6 +18,7 @@ from app.commands import mail_outbox
 from app.commands.execution.context import StaffCommand
 from app.commands.identity import passwords, second_factor
 from app.commands.identity.sessions import session_store
+from app.db import rows
 from app.errors import Conflict, InvalidRequest, NotFound, Violation
 from app.inputs.email import known
 from app.inputs.rule import Unfit
@@ -45,7 +46,7 @@ class Member(Struct, frozen=True, kw_only=True):
 
 async def members(pool: asyncpg.Pool) -> list[Member]:
     """Return every user who is not a customer."""
-    return [Member(**dict(row)) for row in await pool.fetch(_LIST)]
+    return await rows(pool, Member, _LIST)
 
 
 async def add(pool: asyncpg.Pool, operator: Operator, email: str, role: str, first_name: str) -> UUID:

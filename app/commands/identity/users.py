@@ -8,6 +8,8 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
+from app.db import rows
+
 
 class User(Struct, frozen=True, kw_only=True):
     """A portal user."""
@@ -21,7 +23,10 @@ class User(Struct, frozen=True, kw_only=True):
 
 async def user_of(pool: asyncpg.Pool, user_id: UUID) -> User:
     """Return the user of a session."""
-    row = await pool.fetchrow(
-        "SELECT id AS user_id, email, first_name, last_name, role FROM portal.users WHERE id = $1", user_id
+    (user,) = await rows(
+        pool,
+        User,
+        "SELECT id AS user_id, email, first_name, last_name, role FROM portal.users WHERE id = $1",
+        user_id,
     )
-    return User(**dict(row))
+    return user

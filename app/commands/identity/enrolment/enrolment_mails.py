@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from app.commands.identity.enrolment import mailed_codes
+from app.db import Db
 from app.integrations.mail import Mail
 from app.settings import Settings
 
@@ -21,7 +22,7 @@ _KEEP = "Our staff will never ask you for this code. If you did not expect this 
 
 
 def _code(kind: mailed_codes.CodeKind, subject: str, text: str) -> EnrolmentMailWriter:
-    async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
+    async def write(connection: Db, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
         row = await connection.fetchrow(_OPEN, about)
         if row is None:
             return None
@@ -32,7 +33,7 @@ def _code(kind: mailed_codes.CodeKind, subject: str, text: str) -> EnrolmentMail
 
 
 def _notice(subject: str, text: str) -> EnrolmentMailWriter:
-    async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
+    async def write(connection: Db, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
         warning = "If this was not you, contact support at once: somebody else can see your bills and can order."
         return Mail(recipient, subject, f"{text}\n\n{settings.public_url}\n\n{warning}\n")
 

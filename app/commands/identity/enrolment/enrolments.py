@@ -9,7 +9,7 @@ Reads and writes: portal.enrolments.
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,6 +20,7 @@ from msgspec import Struct
 from app.clock import now
 from app.commands.identity import encryption
 from app.commands.identity.sessions.session_store import digest
+from app.db import Db
 from app.errors import InvalidRequest
 from app.settings import Settings
 
@@ -59,7 +60,7 @@ class Offered(Struct, frozen=True):
 
 
 async def begin(
-    connection: Any,
+    connection: Db,
     settings: Settings,
     purpose: Purpose,
     subject: str,
@@ -124,7 +125,7 @@ async def forget_try(pool: asyncpg.Pool, enrolment_id: UUID) -> None:
     await pool.execute("UPDATE portal.enrolments SET tries = greatest(tries - 1, 0) WHERE id = $1", enrolment_id)
 
 
-async def store_facts(connection: Any, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
+async def store_facts(connection: Db, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
     """Store more facts under the same token."""
     await connection.execute(
         "UPDATE portal.enrolments SET sealed_facts = $2 WHERE id = $1 AND used_at IS NULL",
@@ -133,7 +134,7 @@ async def store_facts(connection: Any, settings: Settings, enrolment_id: UUID, f
     )
 
 
-async def advance(connection: Any, settings: Settings, purpose: Purpose, token: str, facts: Struct) -> str:
+async def advance(connection: Db, settings: Settings, purpose: Purpose, token: str, facts: Struct) -> str:
     """Store more facts under a new token; the former one is used up.
 
     Raises:
@@ -152,7 +153,7 @@ async def advance(connection: Any, settings: Settings, purpose: Purpose, token: 
     return fresh
 
 
-async def use(connection: Any, enrolment_id: UUID) -> bool:
+async def use(connection: Db, enrolment_id: UUID) -> bool:
     """Complete an enrolment and delete its facts; returns false if it was already completed."""
     return bool(
         await connection.fetchval(

@@ -8,7 +8,6 @@ Reads and writes: portal.invitations. Writes: portal.audit.
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -19,6 +18,7 @@ from app.clock import now
 from app.commands.execution.context import Context, StaffCommand
 from app.commands.identity import readable_codes
 from app.commands.identity.enrolment.check_customer_number import account_of
+from app.db import Db
 from app.errors import RuleViolated
 from app.integrations.salesforce import wire
 
@@ -63,7 +63,7 @@ async def _known_number(ctx: Context, customer_number: str) -> str:
     return str(account[wire.ACCOUNT_NUMBER])
 
 
-async def _issue(connection: Any, operator: Operator, number: str, expires_at: datetime) -> Invitation:
+async def _issue(connection: Db, operator: Operator, number: str, expires_at: datetime) -> Invitation:
     code = readable_codes.random_code(LENGTH)
     await connection.execute(_REPLACE, uuid4(), number, _hash(code), expires_at)
     await audit(connection, operator, "customer.invite", [number], expires_at=expires_at.isoformat())
@@ -76,7 +76,7 @@ async def is_code(pool: asyncpg.Pool, customer_number: str, typed: str) -> bool:
     return bool(found)
 
 
-async def use_all(connection: Any, customer_number: str) -> None:
+async def use_all(connection: Db, customer_number: str) -> None:
     """Invalidate the customer's letters after a sign-up."""
     await connection.execute(
         "UPDATE portal.invitations SET used_at = now() WHERE customer_number = $1 AND used_at IS NULL", customer_number

@@ -4,7 +4,7 @@ Reads and writes: portal.enrolments. Writes: portal.mails.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -15,6 +15,7 @@ from app.commands.identity import login_throttle
 from app.commands.identity.enrolment import enrolments, mailed_codes
 from app.commands.identity.enrolment.enrolments import PendingEnrolment
 from app.commands.identity.enrolment.link_facts import LinkFacts, NextStep, choose_client, choose_only_client
+from app.db import Db
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, Violation
 from app.inputs.numbers import Code
 from app.settings import Settings
@@ -130,7 +131,7 @@ async def _advanced(ctx: Context, token: str, waiting: PendingEnrolment[LinkFact
 
 
 async def offer(
-    connection: Any, settings: Settings, token: str, enrolment_id: UUID, created_at: datetime, facts: LinkFacts
+    connection: Db, settings: Settings, token: str, enrolment_id: UUID, created_at: datetime, facts: LinkFacts
 ) -> LinkOffered:
     """Build the answer to a step, and enqueue the code that the next step needs."""
     await mailed_codes.enqueue(connection, "link_code", facts.code_to, enrolment_id, created_at)

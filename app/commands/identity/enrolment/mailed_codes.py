@@ -9,10 +9,11 @@ Reads: portal.enrolments, portal.mails. Writes: portal.mails.
 
 import hmac
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from app.commands.identity import readable_codes
+from app.db import Db
 from app.settings import Settings
 
 CodeKind = Literal["sign_up_code", "sign_up_email_code", "link_code"]
@@ -50,7 +51,7 @@ def is_code(settings: Settings, kind: CodeKind, subject: str, mailbox: str, aske
     return any(right) and bool(mailbox)
 
 
-async def enqueue(connection: Any, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
+async def enqueue(connection: Db, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
     """Enqueue a code in the caller's transaction, unless it was mailed often enough in this half hour. Without a
     mailbox nothing is mailed, but the same work is done."""
     opened = float(_window(asked_at) * WINDOW_SECONDS)

@@ -5,7 +5,7 @@ Writes: portal.users, portal.id_mappings, portal.mails, ingest.inbox.
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from app.commands.identity.users import User
+from app.db import Db
 from app.errors import Conflict
 from app.ingest import id_mappings
 from app.ingest.inbox import inbox
@@ -46,7 +47,7 @@ class Made(Struct, frozen=True):
 
 
 async def add(
-    connection: Any, user: User, password_hash: str, ids: Ids, *, notice: NoticeKind, mailboxes: Iterable[str]
+    connection: Db, user: User, password_hash: str, ids: Ids, *, notice: NoticeKind, mailboxes: Iterable[str]
 ) -> Made:
     """Create the account. Every mailbox is notified, so that nobody is signed up or linked unnoticed.
 

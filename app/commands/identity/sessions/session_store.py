@@ -7,7 +7,6 @@ portal.sign_in_codes.
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -17,6 +16,7 @@ from app.cache.lease import heard_everywhere
 from app.clock import now
 from app.commands.execution.context import Actor
 from app.commands.identity.sessions.session_use import SessionUse
+from app.db import Db, rows
 from app.errors import NotAuthenticated
 from app.settings import Settings
 
@@ -70,7 +70,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 async def open_session(
-    pool: Any, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
+    pool: Db, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
 ) -> Opened:
     """Open a session; `mfa`: a second factor was proven."""
     opened = Opened(uuid4(), secrets.token_urlsafe(32), now() + timedelta(seconds=settings.session_absolute_seconds))
@@ -123,7 +123,9 @@ _LIVE = "revoked_at IS NULL AND expires_at > now() AND last_seen_at > now() - $2
 
 async def live(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> list[Session]:
     """Return the caller's live sessions, the most recently used first."""
-    rows = await pool.fetch(
+    return await rows(
+        pool,
+        Session,
         "SELECT id AS session_id, id = $3 AS current, created_at, last_seen_at, expires_at, "
         "coalesce(address, '') AS address, coalesce(user_agent, '') AS user_agent, mfa "
         f"FROM portal.sessions WHERE user_id = $1 AND {_LIVE} ORDER BY last_seen_at DESC",
@@ -131,16 +133,15 @@ async def live(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> list[Ses
         settings.session_idle_seconds,
         actor.session_id,
     )
-    return [Session(**dict(row)) for row in rows]
 
 
-async def hold(connection: Any, user_id: UUID) -> None:
+async def hold(connection: Db, user_id: UUID) -> None:
     """Lock the user's sessions until the end of the transaction against renewal and revocation of all: a session that
     is renewed while all are being ended would survive."""
     await connection.execute("SELECT FROM portal.users WHERE id = $1 FOR NO KEY UPDATE", user_id)
 
 
-async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> bool:
+async def revoke(connection: Db, session_id: UUID, *, user_id: UUID | None) -> bool:
     """End a session of this user; false if there was none. Other processes know once it is `heard_everywhere`."""
     return bool(
         await connection.fetchval(
@@ -152,7 +153,7 @@ async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> 
     )
 
 
-async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None) -> int:
+async def revoke_all(connection: Db, user_id: UUID, *, but: UUID | None = None) -> int:
     """End every session of a user, except perhaps one; returns their number. `hold` them first, and wait after the
     commit as with `revoke`."""
     rows = await connection.fetch(
@@ -174,7 +175,7 @@ async def leave(pool: asyncpg.Pool, token: str) -> None:
         await heard_everywhere()
 
 
-async def renew(connection: Any, session_id: UUID | None, *, proven: bool = False) -> Opened:
+async def renew(connection: Db, session_id: UUID | None, *, proven: bool = False) -> Opened:
     """Renew a session under another token and id, with its lifetime unchanged; `proven`: a second factor was proven.
     The old token becomes invalid: `hold` the sessions first, and wait after the commit as with `revoke`.
 
@@ -188,7 +189,7 @@ async def renew(connection: Any, session_id: UUID | None, *, proven: bool = Fals
     return Opened(row["id"], token, row["expires_at"])
 
 
-async def set_password(connection: Any, user_id: UUID, password_hash: str, *, but: UUID | None = None) -> None:
+async def set_password(connection: Db, user_id: UUID, password_hash: str, *, but: UUID | None = None) -> None:
     """Store a new hash and invalidate mailed tokens and codes, and every session except perhaps one."""
     await connection.execute(
         "UPDATE portal.users SET password_hash = $2, password_changed_at = now(), updated_at = now() WHERE id = $1",
