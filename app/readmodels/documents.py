@@ -1,8 +1,6 @@
 """Prepared documents: written by projections, read by queries. The only module that composes Redis keys."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -70,10 +68,10 @@ async def read(pool: asyncpg.Pool, account_id: UUID, name: str) -> Stored | None
 
 async def read_with_freshness(
     pool: asyncpg.Pool, account_id: UUID, name: str, *, upstream: str, feed: str
-) -> Mapping[str, Any] | None:
+) -> asyncpg.Record | None:
     """Read a document with everything its freshness depends on.
 
     That is the feed's `feed_as_of` and `silent_since`, whether the `upstream` is `away`, since when a change of the
     account is parked (`parked_at`), and the account's ids upstream.
     """
-    return await pool.fetchrow(_WITH_FRESHNESS, account_id, name, upstream, feed)  # type: ignore[no-any-return]
+    return await pool.fetchrow(_WITH_FRESHNESS, account_id, name, upstream, feed)  # type: ignore[no-any-return, unused-ignore]

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.db import row
+from app.db import only_row, row
 from app.errors import Conflict, NotFound, RuleViolated
 from app.intake.words import same_lines
 from app.keyring import Keyring
@@ -82,7 +82,8 @@ async def begin(
     taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digests[0], LOCK_SECONDS, digests)
     if taken is not None:
         return Running(taken["id"], taken["locked_until"])
-    kept = await pool.fetchrow(
+    kept = await only_row(
+        pool,
         "SELECT id, name, body_hash, state, response_status, response_body, submission FROM portal.commands "
         "WHERE scope = $1 AND idempotency_key = $2",
         scope,

@@ -11,7 +11,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.fulfilment.steps import STEPS
-from app.db import row, rows
+from app.db import only_row, row, rows
 from app.errors import NotFound
 
 STATES = ("running", "paused", "failed", "done", "cancelled")
@@ -167,7 +167,7 @@ async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentDetail:
 
 async def pace(pool: asyncpg.Pool) -> DailyPace:
     """Return the figures of the last 24 hours."""
-    figures = await pool.fetchrow(_PACE)
+    figures = await only_row(pool, _PACE)
     pauses = await pool.fetch(_PAUSES, list(STEPS))
     return DailyPace(**dict(figures), pauses={each["code"]: each["count"] for each in pauses})
 

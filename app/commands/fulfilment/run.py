@@ -14,7 +14,7 @@ from app.commands.execution.context import Context
 from app.commands.fulfilment import journal, provision
 from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
 from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Wait, Work, again
-from app.db import is_database_outage
+from app.db import is_database_outage, only_row
 from app.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
 from app.integrations.salesforce import activation
 
@@ -79,7 +79,8 @@ async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, 
 async def _work(ctx: Context, job: Job, known: Work | None) -> Work:
     if known is not None:
         return msgspec.structs.replace(known, job=job)
-    owner = await ctx.pool.fetchrow(
+    owner = await only_row(
+        ctx.pool,
         "SELECT m.whmcs_client_id, u.email FROM portal.id_mappings m JOIN portal.users u ON u.id = m.user_id "
         "WHERE m.account_id = $1",
         job.account_id,

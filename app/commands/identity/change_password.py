@@ -13,6 +13,7 @@ from app.commands import mail_outbox
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.sessions import session_store
+from app.db import only_row
 from app.errors import Conflict, NotAllowed
 
 _CHANGED_AT = "SELECT password_changed_at FROM portal.users WHERE id = $1"
@@ -69,7 +70,8 @@ async def require_password(ctx: Context, actor: Actor, password: str) -> Verifie
         NotAllowed: `password_wrong`.
         RateLimited: `too_many_attempts`.
     """
-    row = await ctx.pool.fetchrow(
+    row = await only_row(
+        ctx.pool,
         "SELECT email, first_name, last_name, password_changed_at, password_hash FROM portal.users WHERE id = $1",
         actor.user_id,
     )

@@ -73,6 +73,7 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str = "")
         await execute.refused(ctx, actor, LOG_IN.name, error, user_id=user_id)
         raise
     await execute.record(ctx.pool, actor, LOG_IN.name, "ok", user_id=user_id, account_id=account_id, mfa=proof.mfa)
+    assert row is not None, "without a user no proof succeeds"
     user = User(user_id=row["id"], **{name: row[name] for name in ("email", "first_name", "last_name", "role")})
     return Done((opened, user))
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from app.clock import now
 from app.commands.execution.context import Actor, Context
 from app.commands.orders.basket import Basket
+from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
 
@@ -121,7 +122,7 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
     """
     account_id = actor.account_id_or_refuse()
     rows = await ctx.pool.fetch(_PRODUCTS, [item.sku for item in basket.items])
-    row = await ctx.pool.fetchrow(_ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
+    row = await only_row(ctx.pool, _ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
     address, client_status = await _client(ctx, actor, row)
     return Facts(
         products={each["sku"]: _product(each) for each in rows},

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, structs
 
+from app.db import only_row
 from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.documents import with_members
 
@@ -65,8 +66,8 @@ class Links(Struct, frozen=True, kw_only=True):
 async def linked(store: Store, account_id: UUID, kind: str, item_id: str, found: Awaitable[Answer]) -> Answer:
     """Add `links` to the answer about an order, subscription or invoice."""
     answer = await found
-    row = await store.pool.fetchrow(_statement(kind), account_id, item_id)
-    body = msgspec.json.encode(Links(**row))
+    row = await only_row(store.pool, _statement(kind), account_id, item_id)
+    body = msgspec.json.encode(Links(**dict(row)))
     whole = with_members(answer.body, b'"links":' + body)
     return structs.replace(answer, body=whole, etag=etag_of(answer.etag, body))
 

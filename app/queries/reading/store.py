@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +18,7 @@ from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, Evidence, StaleRe
 FEED_BOUND_SECONDS = 360.0
 MOST_ACCOUNTS = 32
 """Accounts that one statement reads for; more are read over several connections."""
-FetchedRow = Mapping[str, Any]
+FetchedRow: TypeAlias = asyncpg.Record
 DocumentQuery = tuple[str, tuple[Any, ...], UUID]
 """(statement, its values after the accounts, account)."""
 

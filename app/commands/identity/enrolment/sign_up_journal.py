@@ -13,6 +13,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.identity.users import User
+from app.db import Db, only_row
 
 SignUpStep = Literal["verified", "adding", "client", "stored", "done"]
 
@@ -51,7 +52,8 @@ async def is_open(pool: asyncpg.Pool, customer_number: str) -> bool:
 
 async def begin(pool: asyncpg.Pool, customer_number: str, email: str, salesforce_account_id: str) -> Journal:
     """Open the journal of a customer number, or read where an earlier attempt stopped."""
-    row = await pool.fetchrow(
+    row = await only_row(
+        pool,
         "INSERT INTO portal.signups (customer_number, email, step, salesforce_account_id) "
         "VALUES ($1, $2, 'verified', $3) ON CONFLICT (customer_number) DO UPDATE SET updated_at = now() "
         "RETURNING email, step, whmcs_client_id",
@@ -62,11 +64,9 @@ async def begin(pool: asyncpg.Pool, customer_number: str, email: str, salesforce
     return Journal(email=row["email"], step=row["step"], whmcs_client_id=row["whmcs_client_id"])
 
 
-async def reach(
-    pool: asyncpg.Pool, customer_number: str, step: SignUpStep, *, email: str, whmcs_client_id: str | None
-) -> None:
+async def reach(db: Db, customer_number: str, step: SignUpStep, *, email: str, whmcs_client_id: str | None) -> None:
     """Record a step before (`adding`) or after (all others) it is done."""
-    await pool.execute(
+    await db.execute(
         "UPDATE portal.signups SET step = $2, email = $3, whmcs_client_id = $4, updated_at = now(), "
         "finished_at = CASE WHEN $2 = 'done' THEN now() END WHERE customer_number = $1",
         customer_number,

@@ -7,7 +7,6 @@ Reads: portal.id_mappings, portal.sessions, portal.users.
 
 from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Any
 
 import asyncpg
 from msgspec import Struct
@@ -45,7 +44,7 @@ def visitors(pool: asyncpg.Pool, settings: Settings, session_use: SessionUse) ->
     idle_seconds = settings.session_idle_seconds
     touch_seconds = min(TOUCH_SECONDS, idle_seconds / 2)
 
-    def visitor(row: Mapping[str, Any], asked_at: float) -> SessionHolder:
+    def visitor(row: asyncpg.Record, asked_at: float) -> SessionHolder:
         unused_seconds = 0.0 if row["unseen"] else row["seen_seconds"]
         left_seconds = min(row["left_seconds"], touch_seconds - unused_seconds)
         return SessionHolder(row["role"], str(row["account_id"] or ""), asked_at + left_seconds)

@@ -6,7 +6,7 @@ Reads: portal.scheduled_changes, read_model.subscriptions.
 import asyncpg
 
 from app.commands.subscriptions.plan_changes.scheduled import COLUMNS, ScheduledPlanChange
-from app.db import rows
+from app.db import only_row, rows
 
 LATE = "interval '1 hour'"
 REMEMBERED = "interval '30 days'"
@@ -48,10 +48,11 @@ async def listed(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
 
 async def counts(pool: asyncpg.Pool) -> dict[str, int]:
     """Count the waiting changes, those over an hour late, and those refused in the last day."""
-    row = await pool.fetchrow(
+    counted = await only_row(
+        pool,
         "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, "
         f"count(*) FILTER (WHERE state = 'waiting' AND due_at < now() - {LATE}) AS late, "
         "count(*) FILTER (WHERE state = 'refused') AS refused FROM portal.scheduled_changes "
-        "WHERE state = 'waiting' OR (state = 'refused' AND ended_at > now() - interval '1 day')"
+        "WHERE state = 'waiting' OR (state = 'refused' AND ended_at > now() - interval '1 day')",
     )
-    return dict(row)
+    return dict(counted)
