@@ -19,7 +19,7 @@ from app.db import connect
 from app.leases import Held
 
 MOST_HELD = 512
-"""Locks that one process holds at a time: as many as it serves requests."""
+"""Locks that one process holds at a time: as many as concurrent requests."""
 MOST_OF_ACCOUNT = 4
 _TRY = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 _FREE = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
