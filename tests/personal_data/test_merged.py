@@ -36,7 +36,7 @@ async def test_whom_staff_merge_the_erased_into_afterwards_is_erased_as_well(
     (await sandbox.control.patch(f"/salesforce/accounts/{into}", json={"Name": person["email"]})).raise_for_status()
     await resources.inbox.submit([news("salesforce", "Account", gone, {}, kind="deleted")])
     await settle(resources)
-    await merges.look(resources.pool, resources.inbox)
+    await merges.request(resources.pool, resources.inbox)
     await settle(resources)
     assert await leaks(resources, person) == []
     query = "SELECT data ->> 'Name' FROM mirror.records WHERE object = 'Account' AND record_id = $1"
@@ -57,7 +57,7 @@ async def test_whoever_has_an_account_of_their_own_stays_whole_when_the_erased_i
     (await sandbox.control.post(f"/salesforce/accounts/{gone}/merge", json={"into": into})).raise_for_status()
     await resources.inbox.submit([news("salesforce", "Account", gone, {}, kind="deleted")])
     await settle(resources)
-    await merges.look(resources.pool, resources.inbox)
+    await merges.request(resources.pool, resources.inbox)
     await settle(resources)
     outcome = await resources.pool.fetchval("SELECT outcome FROM ingest.inbox WHERE object = 'merge'")
     assert outcome == "refetched"
