@@ -76,6 +76,18 @@ async def row(
     return None if found is None else as_struct(kind, found)
 
 
+async def only_row(db: Db, query: str, *values: object) -> asyncpg.Record:
+    """Fetch the row of a statement that always returns one.
+
+    Raises:
+        LookupError: it returned none.
+    """
+    found = await db.fetchrow(query, *values)
+    if found is None:
+        raise LookupError("a statement that always returns a row returned none")
+    return found
+
+
 def as_struct(kind: type[StructT], found: asyncpg.Record) -> StructT:
     """Convert a fetched row to a Struct and check it."""
     return msgspec.convert(dict(found), kind)
@@ -121,11 +133,11 @@ _SHORT_WAITS = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "5
 """Reads hold no locks that others wait for, and must not wait long for locks themselves."""
 
 
-class PoolExhausted(asyncpg.InterfaceError):  # type: ignore[misc]
+class PoolExhausted(asyncpg.InterfaceError):  # type: ignore[misc, unused-ignore]
     """Too many callers wait for a connection."""
 
 
-class BoundedPool(asyncpg.Pool):  # type: ignore[misc]
+class BoundedPool(asyncpg.Pool):  # type: ignore[misc, unused-ignore]
     """A pool with bounded waits, both for a connection and for a server that stopped answering."""
 
     _waiting = 0
@@ -136,7 +148,7 @@ class BoundedPool(asyncpg.Pool):  # type: ignore[misc]
         self._waiting += 1
         try:
             async with asyncio.timeout(timeout or ACQUIRE_SECONDS):
-                connection = await super()._acquire(None)
+                connection = await super()._acquire(None)  # type: ignore[misc, unused-ignore]  # not in the stubs
         finally:
             self._waiting -= 1
         connection._holder._timeout = RELEASE_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 AGAIN_SECONDS = 1.0
-"""The time a task has to clean up before it is cancelled again."""
+"""Time for a task to clean up before it is cancelled again."""
 END_SECONDS = 5.0
 
 log = structlog.get_logger()

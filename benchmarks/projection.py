@@ -79,7 +79,7 @@ async def _made_beforehand(pool: asyncpg.Pool) -> Rows:
         await pool.execute(f"DROP TABLE IF EXISTS {table.relation(CLONE)}")
         await pool.execute(f"CREATE TABLE {table.relation(CLONE)} (LIKE {table.relation(1)} INCLUDING ALL)")
         for row in await pool.fetch(f"SELECT * FROM {table.relation(1)}"):
-            made.setdefault((table.name, row[table.root or table.item]), []).append(dict(row))
+            made.setdefault((table.name, row[table.root or str(table.item)]), []).append(dict(row))
     for row in await pool.fetch("SELECT * FROM mirror.records WHERE object = ANY($1)", list(STAGE.values())):
         made.setdefault(("stages", row["parent_id"]), []).append(dict(row))
     return made

@@ -92,8 +92,8 @@ async def test_what_is_committed_after_the_last_look_under_the_lock_is_seen_afte
 async def test_a_holder_that_waits_for_something_else_keeps_its_lock(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "FROZEN_SECONDS", 3)
-    monkeypatch.setattr(leases, "PROVE_SECONDS", 0.2)
+    monkeypatch.setattr(leases.lock, "FROZEN_SECONDS", 3)
+    monkeypatch.setattr(leases.held, "PROVE_SECONDS", 0.2)
 
     async def work(connection: Any) -> bool:
         await asyncio.sleep(6)
@@ -107,7 +107,7 @@ async def test_a_holder_that_waits_for_something_else_keeps_its_lock(
 async def test_statements_and_proofs_take_turns_on_the_connection(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "PROVE_SECONDS", 0.001)
+    monkeypatch.setattr(leases.held, "PROVE_SECONDS", 0.001)
 
     async def work(connection: Any) -> bool:
         for _ in range(100):
@@ -123,8 +123,8 @@ async def test_statements_and_proofs_take_turns_on_the_connection(
 async def test_a_holder_that_is_frozen_can_write_nothing_when_it_wakes(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, in_transaction: bool
 ) -> None:
-    monkeypatch.setattr(leases, "FROZEN_SECONDS", 1)
-    monkeypatch.setattr(leases, "PROVE_SECONDS", 60)  # as if it were stopped, with its socket open
+    monkeypatch.setattr(leases.lock, "FROZEN_SECONDS", 1)
+    monkeypatch.setattr(leases.held, "PROVE_SECONDS", 60)  # as if it were stopped, with its socket open
     taken = asyncio.Event()
 
     async def frozen(connection: Any) -> bool:
@@ -151,7 +151,7 @@ async def test_a_holder_that_is_frozen_can_write_nothing_when_it_wakes(
 
 
 async def test_work_under_a_lock_that_is_lost_is_cancelled(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "PROVE_SECONDS", 0.1)
+    monkeypatch.setattr(leases.held, "PROVE_SECONDS", 0.1)
     began, cancelled = asyncio.Event(), asyncio.Event()
 
     async def chore() -> None:
@@ -184,8 +184,8 @@ async def test_work_that_hangs_has_a_deadline_and_gives_its_lock_back(pool: asyn
 async def test_a_command_that_is_frozen_loses_its_turn_and_learns_of_it(
     pool: asyncpg.Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "FROZEN_SECONDS", 1)
-    monkeypatch.setattr(leases, "PROVE_SECONDS", 60)
+    monkeypatch.setattr(leases.lock, "FROZEN_SECONDS", 1)
+    monkeypatch.setattr(leases.held, "PROVE_SECONDS", 60)
 
     ours, others = Locks(settings.database_url), Locks(settings.database_url)
 
@@ -209,8 +209,8 @@ async def test_a_command_that_is_frozen_loses_its_turn_and_learns_of_it(
 async def test_a_command_that_waits_for_an_upstream_keeps_its_turn(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "FROZEN_SECONDS", 3)
-    monkeypatch.setattr(leases, "PROVE_SECONDS", 0.2)
+    monkeypatch.setattr(leases.lock, "FROZEN_SECONDS", 3)
+    monkeypatch.setattr(leases.held, "PROVE_SECONDS", 0.2)
     ours, others = Locks(settings.database_url), Locks(settings.database_url)
     async with ours.exclusively("kind", "account") as mine:
         ends_at = time.monotonic() + 6

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from app.cli.as_json import AS_JSON
+from app.cli.command_settings import load_settings
 from app.cli.doctor import doctor
 from app.cli.operators.backfill import backfill
 from app.cli.operators.dead_letters import dead_letters
@@ -24,7 +25,6 @@ from app.cli.operators.reconcile import reconcile
 from app.cli.operators.reseal import reseal
 from app.cli.operators.services import services
 from app.cli.operators.staff import forget_second_factor, staff
-from app.cli.settings_or_exit import load_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

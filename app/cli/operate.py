@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from app.audit import Operator
-from app.cli.settings_or_exit import load_operator_settings
+from app.cli.command_settings import load_operator_settings
 from app.db import is_outage
 from app.errors import PortalError
 from app.resources import Resources, open_resources

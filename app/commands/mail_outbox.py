@@ -1,7 +1,7 @@
-"""Mails the portal sends: asked for in the transaction that has the reason, written and sent by a worker.
+"""The outbox of mails: enqueued in the transaction of their cause, written and sent by a worker.
 
-A request says what kind of mail goes where, at most with the row it is about, and nothing else: the same is written for
-an address we know and for one we do not, and a token exists only in the mail itself.
+An entry has only the kind of mail, the recipient, and at most the id of a row that it concerns. Therefore known and
+unknown addresses are handled alike, and a token exists only in the mail itself.
 
 Reads: portal.users, scheduled_changes, enrolments. Reads and writes: portal.mails. Writes: portal.password_resets,
 portal.sign_in_codes.
@@ -17,7 +17,7 @@ import structlog
 
 from app.commands.identity import reset_tokens, sign_in_codes
 from app.commands.identity.enrolment import enrolment_mails
-from app.db import is_outage
+from app.db import Db, is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.inputs.text import said
 from app.integrations.mail import Mail, send
@@ -45,12 +45,12 @@ BATCH = 20
 MOST_ATTEMPTS = 12
 LONGEST_WAIT_SECONDS = 3_600
 REQUEST_PAUSE_SECONDS = 300
-"""What anybody may ask for is mailed to one user at most this often; more would only fill a mailbox. Whoever asks in
-between has a mail of the last minutes whose link or code is good, whoever asked for that one."""
+"""The shortest interval between mails of a kind that strangers can request for a user. A request in between is covered
+by the earlier mail, whose link or code is still valid."""
 INVITATION_SECONDS = 3 * 24 * 3_600
 
 TAKEN_SECONDS = 120
-"""A mail that somebody sends is left to them for so long; the mail server has far less time to answer."""
+"""How long a mail is reserved for the worker that sends it; the mail server has far less time to answer."""
 
 _TAKE = """
 UPDATE portal.mails SET next_attempt_at = clock_timestamp() + $1 * interval '1 second'
@@ -68,14 +68,13 @@ _LATER = (
 log = structlog.get_logger()
 
 
-async def enqueue(connection: Any, kind: MailKind, recipient: str) -> None:
-    """Have a mail sent once the caller's transaction is committed."""
+async def enqueue(connection: Db, kind: MailKind, recipient: str) -> None:
+    """Enqueue a mail in the caller's transaction."""
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
 
 
-async def enqueue_once(connection: Any, kind: MailKind, recipient: str) -> None:
-    """The same for what strangers may ask for: however often they do, one such mail waits. With `recipient` in small
-    letters."""
+async def enqueue_once(connection: Db, kind: MailKind, recipient: str) -> None:
+    """Enqueue a mail that strangers can request, unless one of its kind is waiting. `recipient` is in lower case."""
     await connection.execute(
         "INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2) ON CONFLICT (kind, recipient) "
         "WHERE finished_at IS NULL AND kind IN ('password_reset', 'sign_in_code') DO NOTHING",
@@ -84,8 +83,8 @@ async def enqueue_once(connection: Any, kind: MailKind, recipient: str) -> None:
     )
 
 
-async def enqueue_for_user(connection: Any, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
-    """The same, to a user's own address."""
+async def enqueue_for_user(connection: Db, kind: MailKind, user_id: UUID | None, *, about: UUID | None = None) -> None:
+    """Enqueue a mail to a user's own address."""
     await connection.execute(
         "INSERT INTO portal.mails (kind, recipient, about) SELECT $1, email, $3 FROM portal.users WHERE id = $2",
         kind,
@@ -95,14 +94,14 @@ async def enqueue_for_user(connection: Any, kind: MailKind, user_id: UUID | None
 
 
 async def send_due(pool: asyncpg.Pool, settings: Settings) -> int:
-    """Send what is due, one by one; returns how many were looked at. No transaction is open while one is sent."""
+    """Send the due mails one by one; returns their number. No transaction is open while a mail is sent."""
     for number in range(BATCH):
         row = await pool.fetchrow(_TAKE, TAKEN_SECONDS)
         if row is None:
             return number
         try:
             await _one(pool, settings, row)
-        except Exception as error:  # one that cannot be written must not hold up the others
+        except Exception as error:  # one that cannot be written must not block the others
             if is_outage(error):
                 raise
             log.exception("mail_failed", mail=row["id"], kind=row["kind"])
@@ -129,12 +128,12 @@ async def _one(pool: asyncpg.Pool, settings: Settings, row: Any) -> None:
 async def _written(pool: asyncpg.Pool, settings: Settings, row: Any) -> Mail | None:
     async with pool.acquire() as connection, connection.transaction():
         user = await connection.fetchrow(_USER, row["recipient"])
-        if write := enrolment_mails.WRITERS.get(row["kind"]):  # to mailboxes that need not be a user's
+        if write := enrolment_mails.WRITERS.get(row["kind"]):  # to mailboxes that need not belong to a user
             return await write(connection, settings, row["recipient"], row["about"])
         return await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
 
 
-async def _postpone(connection: Any, row: Any, error: Exception) -> None:
+async def _postpone(connection: Db, row: Any, error: Exception) -> None:
     if row["attempts"] + 1 >= MOST_ATTEMPTS:
         await connection.execute(_FINISH, row["id"], "given_up", str(error))
         log.error("mail_given_up", mail=row["id"], kind=row["kind"], error=str(error))
@@ -149,9 +148,9 @@ def _link(settings: Settings, token: str) -> str:
     return page.replace("{token}", token)
 
 
-async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any) -> bool:
-    """Whether such a mail was sent within the pause, and what it holds can still be used. One that was written and not
-    sent does not count."""
+async def _is_in_mailbox(connection: Db, kind: MailKind, table: str, user: Any) -> bool:
+    """Tell if such a mail was sent within the pause, and its token or code is still valid. A mail that was written but
+    not sent does not count."""
     return bool(
         await connection.fetchval(
             "SELECT EXISTS (SELECT FROM portal.mails WHERE kind = $1 AND recipient = lower($2) AND outcome = 'sent' "
@@ -166,7 +165,7 @@ async def _is_in_mailbox(connection: Any, kind: MailKind, table: str, user: Any)
     )
 
 
-async def _password_reset(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def _password_reset(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     if await _is_in_mailbox(connection, "password_reset", "portal.password_resets", user):
         return None
     link = _link(settings, await reset_tokens.issue(connection, user["id"], settings.password_reset_seconds))
@@ -177,11 +176,11 @@ async def _password_reset(connection: Any, settings: Settings, user: Any, about:
     )
 
 
-async def _sign_in_code(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def _sign_in_code(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     if await _is_in_mailbox(connection, "sign_in_code", "portal.sign_in_codes", user):
         return None
     code, minutes = await sign_in_codes.made(connection, user["id"]), sign_in_codes.LIFE_SECONDS // 60
-    text = f"Enter this code when you log in, beside your password. It works once, for {minutes} minutes:\n\n{code}\n\n"
+    text = f"Enter this code with your password when you log in. It works once, for {minutes} minutes:\n\n{code}\n\n"
     return _mail(
         user,
         "Your sign-in code",
@@ -190,48 +189,48 @@ async def _sign_in_code(connection: Any, settings: Settings, user: Any, about: U
     )
 
 
-async def _invitation(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
+async def _invitation(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
     link = _link(settings, await reset_tokens.issue(connection, user["id"], INVITATION_SECONDS))
     text = f"You have been given access to the customer portal. Choose a password within three days:\n\n{link}\n\n"
     return _mail(user, "Your access to the customer portal", text + "Then set up your authenticator app.")
 
 
-async def _service_active(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
-    text = f"What you ordered is active. You find it among your services:\n\n{settings.public_url}"
+async def _service_active(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
+    text = f"Your order is active. You find it among your services:\n\n{settings.public_url}"
     return _mail(user, "Your service is active", text)
 
 
-async def _welcome(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
+async def _welcome(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
     text = (
-        "Welcome. What you ordered is set up. You find it among your services in the portal, and there you open its "
+        "Welcome. Your order is set up. You find it among your services in the portal, where you can open its "
         f"control panel without another password:\n\n{settings.public_url}\n\n"
-        "Mailboxes and databases that we have made for you have passwords that nobody knows. Choose your own in the "
+        "The mailboxes and databases that we created for you have random passwords. Set your own in the "
         "control panel."
     )
     return _mail(user, "Welcome: your service is set up", text)
 
 
-async def _scheduled_change(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def _scheduled_change(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     row = await connection.fetchrow("SELECT * FROM portal.scheduled_changes WHERE schedule_id = $1", about)
     if row is None:
         return None
     present, product = said(row["present_name"]), said(row["product_name"])
     planned = f"You planned to change {present} to {product} on {row['effective_date']}."
     subject = f"{product}, as you planned it"
-    told = "That is done, and takes effect within minutes."
+    outcome = "That is done, and takes effect within minutes."
     if row["state"] == "refused":
         subject = "Your change of plan could not be made"
-        told = (
+        outcome = (
             f"That could not be done, and nothing was changed. {said(row['reason'] or '')} "
             "To choose again, look at your services."
         )
     elif row["invoice_id"]:
-        told = f"It is ordered, and takes effect when invoice {row['invoice_id']} is paid."
-    return _mail(user, subject, f"{planned} {told}\n\n{settings.public_url}")
+        outcome = f"It is ordered, and takes effect when invoice {row['invoice_id']} is paid."
+    return _mail(user, subject, f"{planned} {outcome}\n\n{settings.public_url}")
 
 
 def _notice(subject: str, text: str) -> "MailWriter":
-    async def write(connection: Any, settings: Settings, user: Any, about: UUID | None) -> Mail:
+    async def write(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
         warning = "If this was not you, reset your password at once and contact support."
         return _mail(user, subject, f"{text}\n\n{warning}")
 
@@ -239,8 +238,8 @@ def _notice(subject: str, text: str) -> "MailWriter":
 
 
 def _mail(user: Any, subject: str, text: str) -> Mail:
-    """Without anything that a customer wrote, names too: whoever signs up with another's address would have us send
-    that person a text of their choice."""
+    """Compose a mail without any text from a customer, names included: a sign-up with a stranger's address would
+    otherwise send that person a text of the attacker's choice."""
     return Mail(user["email"], subject, f"{text}\n")
 
 

@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 from app.commands.execution.context import Actor
+from app.concurrency_limit import ConcurrencyLimit
 from app.db import open_pool
 from app.http.answering import problems
 from app.http.answering.content_coding import ContentCoding
@@ -62,7 +63,6 @@ from app.ingest.refetch.verification import Verifications
 from app.ingest.sources.admission import InboxAdmission
 from app.queries.changes import ChangeReader
 from app.resources import open_resources
-from app.room import Room
 from app.settings import Settings
 
 ROUTES = (
@@ -133,7 +133,7 @@ def build(settings: Settings) -> Litestar:
         RequestLimits(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of
     )
     answering, cors = Methods(ContentCoding(bodies), methods_of(app)), cors_of(settings)
-    app.state.live_room = Room(settings.requests_at_once, LIVE_EACH)
+    app.state.live_room = ConcurrencyLimit(settings.requests_at_once, LIVE_EACH)
     app.state.draining = draining = Draining(Cors(answering, cors) if cors else answering)
     app.asgi_handler = RequestContext(draining)  # type: ignore[assignment]
     app.state.lane = lane = FastPath(settings, cors, draining)

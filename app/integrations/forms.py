@@ -25,8 +25,8 @@ from app.errors import (
 from app.intake import text
 from app.intake.salvage import salvaged
 from app.integrations.admission.pauses import told_seconds
+from app.integrations.error_translation import write_refused, write_sent
 from app.integrations.tls import trusted
-from app.integrations.wall import write_refused, write_sent
 from app.settings import Settings
 
 USER_AGENT = "customer-portal/0.1"

@@ -8,9 +8,9 @@ Reads and writes: portal.erasures, portal.erased_owners. Writes: portal.audit, a
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from app.audit import Operator, audit
+from app.db import Db
 from app.errors import Conflict, UpstreamError
 from app.personal_data.steps import STEPS, PersonalDataStep
 from app.personal_data.subject import Progress, Subject, hashed
@@ -74,7 +74,7 @@ async def _begin(resources: Resources, subject: Subject, operator: Operator) -> 
             await audit(connection, operator, "customer.erase_begun", [str(subject.account_id)])
 
 
-async def _refuse_open_orders(connection: Any, subject: Subject) -> None:
+async def _refuse_open_orders(connection: Db, subject: Subject) -> None:
     open_orders = await connection.fetch(
         "SELECT order_id FROM portal.fulfilments WHERE account_id = $1 AND (state IN ('running', 'paused') "
         "OR (state = 'failed' AND NOT facts ? 'sim_asked_at'))",  # after that, the portal cannot cancel it

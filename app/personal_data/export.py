@@ -17,6 +17,7 @@ import asyncpg
 import msgspec
 
 from app.audit import Operator, audit
+from app.db import Db
 from app.errors import InvalidRequest
 from app.ingest.privacy import strip_personal_data
 from app.personal_data.subject import Progress, Subject
@@ -121,7 +122,7 @@ def _private(file: Path) -> IO[bytes]:
     return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-async def _rows(connection: Any, table: str, where: str, subject: Subject) -> list[dict[str, Any]]:
+async def _rows(connection: Db, table: str, where: str, subject: Subject) -> list[dict[str, Any]]:
     """Read a table's rows. Every placeholder is listed once, so that each condition may use those it needs."""
     rows = await connection.fetch(
         f"WITH keys AS (SELECT $1::uuid, $2::text[], $3::uuid, $4::text, $5::text) SELECT * FROM {table} WHERE {where}",

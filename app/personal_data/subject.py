@@ -5,11 +5,11 @@ Reads: portal.users, portal.id_mappings, portal.audit, portal.erasures.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
+from app.db import Db, row
 from app.errors import NotFound
 
 Progress = Callable[[str, int, int], None]
@@ -61,14 +61,14 @@ _NOT_UPSTREAM = (
 )
 
 
-async def find(connection: Any, email: str) -> Subject:
+async def find(connection: Db, email: str) -> Subject:
     """Find the customer who logs in with this address.
 
     Raises:
         NotFound: `no_such_customer`, with what to do instead.
     """
-    row = await connection.fetchrow(f"{_FIND} WHERE lower(u.email) = $1", plain(email))
-    if row is None:
+    found = await row(connection, Subject, f"{_FIND} WHERE lower(u.email) = $1", plain(email))
+    if found is None:
         if sentence := await _erased(connection, email):
             raise NotFound(sentence, code="no_such_customer")
         sentence = (
@@ -76,24 +76,24 @@ async def find(connection: Any, email: str) -> Subject:
             "data of the portal's own, only the mirror's copy of their Salesforce records."
         )
         raise NotFound(sentence, code="no_such_customer")
-    return Subject(**dict(row))
+    return found
 
 
-async def _erased(connection: Any, email: str) -> str | None:
+async def _erased(connection: Db, email: str) -> str | None:
     """Describe the finished erasure under this address and what remains to be done; None if there was none."""
-    row = await connection.fetchrow(
+    erasure = await connection.fetchrow(
         "SELECT finished_at, steps FROM portal.erasures WHERE email_hash = $1 AND finished_at IS NOT NULL "
         "ORDER BY finished_at DESC LIMIT 1",
         hashed(email),
     )
-    if row is None:
+    if erasure is None:
         return None
-    left = [name for name in ("whmcs", "salesforce") if name not in row["steps"]]
+    left = [name for name in ("whmcs", "salesforce") if name not in erasure["steps"]]
     more = "; `portal erase-customer EMAIL --upstream` does it in WHMCS and Salesforce" if left else ""
-    return f"This customer's data was erased on {row['finished_at']:%Y-%m-%d}. Nothing is left to do here{more}."
+    return f"This customer's data was erased on {erasure['finished_at']:%Y-%m-%d}. Nothing is left to do here{more}."
 
 
-async def to_erase(connection: Any, email: str, upstream_steps: Sequence[str]) -> Subject:
+async def to_erase(connection: Db, email: str, upstream_steps: Sequence[str]) -> Subject:
     """Find the customer to erase.
 
     An unfinished erasure under this address comes first, then the customer who logs in with it, then one who was erased
@@ -102,13 +102,13 @@ async def to_erase(connection: Any, email: str, upstream_steps: Sequence[str]) -
     Raises:
         NotFound: `no_such_customer`.
     """
-    if row := await connection.fetchrow(_UNFINISHED, hashed(email)):
-        return Subject(**dict(row))
+    if unfinished := await row(connection, Subject, _UNFINISHED, hashed(email)):
+        return unfinished
     try:
         return await find(connection, email)
     except NotFound:
-        if row := await connection.fetchrow(_NOT_UPSTREAM, hashed(email), list(upstream_steps)):
-            return Subject(**dict(row))
+        if not_upstream := await row(connection, Subject, _NOT_UPSTREAM, hashed(email), list(upstream_steps)):
+            return not_upstream
         raise
 
 

@@ -21,7 +21,7 @@ from app.ingest import retention
 from app.ingest.catch_up.reconcile import Reconcile
 from app.ingest.refetch import case_sweep, merges
 from app.ingest.refetch.upstreams import Upstreams
-from app.integrations.admission.lanes import background
+from app.integrations.admission.priority import background
 from app.lock_numbers import LockSpace
 from app.projections import rebuild
 from app.projections.engine import fan_outs

@@ -26,7 +26,7 @@ from app.ingest.inbox import inbox
 from app.ingest.inbox.pending import forget_pending
 from app.ingest.refetch import fetch
 from app.ingest.refetch.upstreams import Upstreams
-from app.integrations.admission.lanes import background
+from app.integrations.admission.priority import background
 from app.jobs import JOB_TIMEOUT_SECONDS, JobQueue
 from app.logs import configure
 from app.pooler import refuse_transaction_pooler

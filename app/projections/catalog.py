@@ -1,4 +1,4 @@
-"""Catalog: Product2 with its PricebookEntry in the portal price book → products and one ready answer per category.
+"""Catalog: Product2 with its PricebookEntry in the portal price book → products and one document per category.
 
 Reads: salesforce Product2, PricebookEntry. Writes: read_model.catalog, documents `catalog…`.
 Shown: active, `Portal_Catalog__c`, and with an active price in the portal price book. Orderable: also

@@ -1,4 +1,4 @@
-"""Eligibility: fields that staff set on the Salesforce Account → one row and one ready answer per account.
+"""Eligibility: fields that staff set on the Salesforce Account → one row and one document per account.
 
 Reads: salesforce Account. Writes: read_model.eligibility, document `eligibility`.
 """

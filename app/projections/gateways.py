@@ -1,4 +1,4 @@
-"""Payment gateways of the WHMCS installation → rows and one ready answer.
+"""Payment gateways of the WHMCS installation → rows and one document.
 
 Reads: whmcs gateway. Writes: read_model.gateways, document `payment-gateways`.
 """

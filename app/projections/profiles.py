@@ -1,4 +1,4 @@
-"""Profile and billing address: the WHMCS client → one row and one ready answer per account.
+"""Profile and billing address: the WHMCS client → one row and one document per account.
 
 Reads: whmcs client. Writes: read_model.profiles, document `profile`.
 """

@@ -24,7 +24,7 @@ RowValues = Mapping[str, Any]
 
 
 class Document(Struct, frozen=True):
-    """A ready answer under a name, e.g. `catalog/sim`."""
+    """A prepared answer with a name, e.g. `catalog/sim`."""
 
     name: str
     body: bytes

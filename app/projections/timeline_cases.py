@@ -1,4 +1,4 @@
-"""The timeline's support cases: opened, answered by staff, closed. What was written is read live, on the case screens.
+"""Support cases in the timeline: opened, answered by staff, closed. Their texts are read live, on the case screens.
 
 Reads: salesforce Case, CaseComment. Writes: read_model.timeline_cases.
 """

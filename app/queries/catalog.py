@@ -3,8 +3,6 @@
 Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility and what `slice_age` reads.
 """
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -12,7 +10,7 @@ from msgspec import Struct, structs
 
 from app.errors import NotFound, NotReady
 from app.queries.reading.slice_age import feed_source, of_services_and_feed
-from app.queries.reading.store import Answer, Store, build_answer, etag_of
+from app.queries.reading.store import Answer, FetchedRow, Store, build_answer, etag_of
 from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
@@ -152,7 +150,7 @@ async def _public(store: Store, name: str) -> Answer:
     return build_answer(found["body"], found["etag"], source, parked_at=found["parked_at"])
 
 
-async def _document(store: Store, name: str) -> Mapping[str, Any] | None:
+async def _document(store: Store, name: str) -> FetchedRow | None:
     return await documents.read_with_freshness(
         store.pool, GLOBAL_ACCOUNT, name, upstream="salesforce", feed=store.catalog_feed
     )

@@ -19,6 +19,7 @@ from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
+from app.readmodels.documents import with_members
 from app.readmodels.invoices import InvoiceStatus
 
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
@@ -112,6 +113,6 @@ async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     if row is None:
         raise NotFound("Invoice not found.", code="invoice_not_found")
     late = row["status"] == "unpaid" and bool(row["due_on"]) and row["due_on"] < today(row["country"], store.time_zone)
-    document = row["document"][:-1] + (b',"overdue":true}' if late else b',"overdue":false}')
+    document = with_members(row["document"], b'"overdue":true' if late else b'"overdue":false')
     source = AnswerSource("invoice", invoice_id, row["as_of"], away=row["away"])
     return build_answer(document, etag_of(document), source, parked_at=row["parked_at"])

@@ -29,6 +29,6 @@ async def gateways(store: Store) -> Answer:
     )
     if found is None:
         raise await not_ready(store, GLOBAL_ACCOUNT, "whmcs", "gateways")
-    body = found["body"][:-1] + b',"next_cursor":null}'
+    body = documents.with_members(found["body"], b'"next_cursor":null')
     source = AnswerSource("gateways", "all", found["as_of"], away=found["away"])
     return build_answer(body, found["etag"], source, parked_at=found["parked_at"])

@@ -3,14 +3,12 @@
 Reads: documents `profile`, `eligibility`.
 """
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from app.queries.reading.slice_age import feed_source
-from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
+from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
 from app.queries.reading.unready import not_ready
 from app.readmodels import documents
 from app.readmodels.eligibility import DOCUMENT as ELIGIBILITY
@@ -40,16 +38,16 @@ async def eligibility(store: Store, account_id: UUID) -> Answer:
     return build_answer(found["body"], found["etag"], source, parked_at=found["parked_at"])
 
 
-async def _profile(store: Store, account_id: UUID) -> Mapping[str, Any]:
+async def _profile(store: Store, account_id: UUID) -> FetchedRow:
     found = await _document(store, account_id, PROFILE, "whmcs")
     if found is None:
         raise await not_ready(store, account_id, "whmcs", "client")
     return found
 
 
-async def _document(store: Store, account_id: UUID, name: str, upstream: str) -> Mapping[str, Any] | None:
+async def _document(store: Store, account_id: UUID, name: str, upstream: str) -> FetchedRow | None:
     return await documents.read_with_freshness(store.pool, account_id, name, upstream=upstream, feed=store.catalog_feed)
 
 
-def _source(found: Mapping[str, Any]) -> AnswerSource:
+def _source(found: FetchedRow) -> AnswerSource:
     return AnswerSource("client", str(found["whmcs_client_id"]), found["as_of"], away=found["away"])

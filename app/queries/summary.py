@@ -4,10 +4,9 @@ Reads: read_model.invoices, subscriptions, orders, pending, payment_methods, tim
 what `account_age` reads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from app.calendar import today
 from app.money import money
 from app.queries.reading import account_age
-from app.queries.reading.store import Answer, Store, etag_of
+from app.queries.reading.store import Answer, FetchedRow, Store, etag_of
 from app.readmodels.invoices import InvoiceSummary
 from app.readmodels.notifications import UNREAD
 from app.readmodels.orders import OrderSummary
@@ -64,11 +63,12 @@ async def summary(store: Store, account_id: UUID) -> Answer:
     """
     row = await store.pool.fetchrow(_SUMMARY, account_id, store.catalog_feed)
     freshness = await account_age.from_row(store, account_id, row, RESOURCES)
+    assert row is not None, "from_row raises without a row"
     body = msgspec.json.encode(_summary(row, today(row["country"], store.time_zone)))
     return account_age.build_answer(body, etag_of(body), freshness)
 
 
-def _summary(row: Mapping[str, Any], day: date) -> Summary:
+def _summary(row: FetchedRow, day: date) -> Summary:
     unpaid = [msgspec.json.decode(each, type=InvoiceSummary) for each in row["owed"]]
     overdue = [each for each in unpaid if each.due_on and each.status == "unpaid" and each.due_on < day]
     orders = [msgspec.json.decode(each, type=OrderSummary) for each in row["orders"][:MOST_SHOWN]]

@@ -1,12 +1,12 @@
 """Prepared documents: written by projections, read by queries. The only module that composes Redis keys."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
+
+from app.db import row
 
 _SELECT = """
 SELECT d.account_id, d.name, (g.epoch::bigint << 32) + d.version AS version, d.etag, d.body, d.as_of{more}
@@ -56,18 +56,22 @@ def event_channel(account_id: UUID) -> str:
     return key(account_id, "events")
 
 
+def with_members(document: bytes, members: bytes) -> bytes:
+    """Append members, encoded without braces, to an encoded JSON object. It is not decoded: answers are hot."""
+    return document[:-1] + (b"," if len(document) > 2 else b"") + members + b"}"
+
+
 async def read(pool: asyncpg.Pool, account_id: UUID, name: str) -> Stored | None:
     """Read a document; None if it was removed or never existed."""
-    row = await pool.fetchrow(_WITHOUT_FRESHNESS, account_id, name)
-    return Stored(**dict(row)) if row else None
+    return await row(pool, Stored, _WITHOUT_FRESHNESS, account_id, name)
 
 
 async def read_with_freshness(
     pool: asyncpg.Pool, account_id: UUID, name: str, *, upstream: str, feed: str
-) -> Mapping[str, Any] | None:
+) -> asyncpg.Record | None:
     """Read a document with everything its freshness depends on.
 
     That is the feed's `feed_as_of` and `silent_since`, whether the `upstream` is `away`, since when a change of the
     account is parked (`parked_at`), and the account's ids upstream.
     """
-    return await pool.fetchrow(_WITH_FRESHNESS, account_id, name, upstream, feed)  # type: ignore[no-any-return]
+    return await pool.fetchrow(_WITH_FRESHNESS, account_id, name, upstream, feed)  # type: ignore[no-any-return, unused-ignore]

@@ -170,7 +170,7 @@ class Desk:
 
     def let_in(self) -> None:
         """No upstream is left alone any longer: the pause of every breaker has passed."""
-        for gate in self.resources.admission.gates.values():
+        for gate in self.resources.admission.upstreams.values():
             if gate.state != "closed":
                 gate.close()
 

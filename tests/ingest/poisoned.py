@@ -49,7 +49,7 @@ class Pipeline:
 
     async def drain(self) -> None:
         """Apply what is due."""
-        for lane, shard in await open_shards(self.pool):
+        for lane, shard in sorted(await open_shards(self.pool)):
             if lane == "apply":
                 await drain.drain(self.pool, shard, self.project, self.wake, self.told)
 

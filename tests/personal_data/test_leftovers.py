@@ -12,7 +12,7 @@ from app.commands.subscriptions.plan_changes import scheduled
 from app.events import Change
 from app.ingest.apply import drain
 from app.ingest.apply.mirror import now
-from app.ingest.inbox import inbox
+from app.ingest.inbox import claims
 from app.personal_data.subject import Subject
 from app.resources import Resources
 from tests.fixtures.enrolling import begun, request_of
@@ -25,7 +25,7 @@ async def park(resources: Resources, change: Change) -> None:
     """As if it had failed so often that it was parked."""
     await resources.inbox.submit([change])
     row = await resources.pool.fetchrow("SELECT id FROM ingest.inbox WHERE event_id = $1", change.event_id)
-    entry = inbox.InboxEntry(id=row["id"], submission=1, attempts=drain.ATTEMPTS, received_at=now(), change=change)
+    entry = claims.InboxEntry(id=row["id"], submission=1, attempts=drain.ATTEMPTS, received_at=now(), change=change)
     error = ValueError(f"cannot digest {json.dumps(change.data)}")
     async with resources.pool.acquire() as connection:
         await drain.fail(connection, entry, error)

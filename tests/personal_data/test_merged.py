@@ -36,7 +36,7 @@ async def test_the_target_of_a_later_merge_is_erased_as_well(
     (await sandbox.control.patch(f"/salesforce/accounts/{into}", json={"Name": person["email"]})).raise_for_status()
     await resources.inbox.submit([news("salesforce", "Account", gone, {}, kind="deleted")])
     await settle(resources)
-    await merges.look(resources.pool, resources.inbox)
+    await merges.request(resources.pool, resources.inbox)
     await settle(resources)
     assert await leaks(resources, person) == []
     query = "SELECT data ->> 'Name' FROM mirror.records WHERE object = 'Account' AND record_id = $1"
@@ -57,7 +57,7 @@ async def test_a_merge_target_with_an_account_of_its_own_is_kept(
     (await sandbox.control.post(f"/salesforce/accounts/{gone}/merge", json={"into": into})).raise_for_status()
     await resources.inbox.submit([news("salesforce", "Account", gone, {}, kind="deleted")])
     await settle(resources)
-    await merges.look(resources.pool, resources.inbox)
+    await merges.request(resources.pool, resources.inbox)
     await settle(resources)
     outcome = await resources.pool.fetchval("SELECT outcome FROM ingest.inbox WHERE object = 'merge'")
     assert outcome == "refetched"

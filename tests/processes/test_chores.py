@@ -101,7 +101,7 @@ async def test_a_change_of_plan(resources: Any, pool: asyncpg.Pool, monkeypatch:
         tried.append(change.subscription_id)
         raise AttributeError("nobody foresaw this")
 
-    monkeypatch.setattr(follow, "_further", poison)
+    monkeypatch.setattr(follow, "_advance", poison)
     assert await follow.follow(resources.context) == MANY
     assert sorted(tried) == ["0", "1", "2"]
     rows = await pool.fetch("SELECT state, attempts, error_code FROM portal.plan_changes")

@@ -34,3 +34,8 @@ async def test_a_document_carries_the_epoch_above_its_version(pool: asyncpg.Pool
 async def test_what_is_gone_or_does_not_serve_is_nothing(pool: asyncpg.Pool, body: bytes, generation: int) -> None:
     await keep(pool, body, generation)
     assert await documents.read(pool, ACCOUNT, "profile") is None
+
+
+def test_members_are_appended_to_an_object_of_any_size() -> None:
+    assert documents.with_members(b"{}", b'"stale":false') == b'{"stale":false}'
+    assert documents.with_members(b'{"a":1}', b'"b":2,"c":null') == b'{"a":1,"b":2,"c":null}'

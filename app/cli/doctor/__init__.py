@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.cli.as_json import AS_JSON, print_json
+from app.cli.command_settings import load_operator_settings
 from app.cli.doctor import attachments, engines, provisioning, upstreams, webhooks
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.salesforce import salesforce
-from app.cli.settings_or_exit import load_operator_settings
 from app.settings import Settings
 
 MARKS = {"ok": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "–"}

@@ -3,7 +3,7 @@
 from app.cli.doctor.finding import Finding, Trouble, checked
 from app.errors import UpstreamAuthFailed
 from app.integrations.admission.admission import Admission
-from app.integrations.admission.gates import told
+from app.integrations.admission.breaker import describe
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
@@ -78,7 +78,7 @@ async def breakers(settings: Settings) -> Finding:
     async def look() -> str:
         admission = await Admission.open(settings)
         try:
-            sentences = [*filter(None, map(told, admission.standings()))]
+            sentences = [*filter(None, map(describe, admission.availabilities()))]
         finally:
             await admission.close()
         if sentences:

@@ -17,7 +17,7 @@ from app.cli.operate import operate
 from app.ingest.lag.latency import Latency, latencies
 from app.ingest.lag.measure import measure
 from app.ingest.lag.report import MOST_COUNTED, Measures, concerns
-from app.integrations.admission.gates import UpstreamAvailability, told
+from app.integrations.admission.breaker import UpstreamAvailability, describe
 from app.resources import Resources
 
 REDIS_SECONDS = 2.0
@@ -72,8 +72,8 @@ async def look(resources: Resources, window: timedelta) -> Lag:
     settings = resources.settings
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
     measured = await measure(resources.pool, feeds)
-    upstreams = resources.admission.standings()
-    found = [*concerns(measured), *filter(None, map(told, upstreams)), *await _of_redis(resources)]
+    upstreams = resources.admission.availabilities()
+    found = [*concerns(measured), *filter(None, map(describe, upstreams)), *await _of_redis(resources)]
     return Lag(
         status="degraded" if found else "ok",
         concerns=found,

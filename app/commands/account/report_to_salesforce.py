@@ -22,7 +22,7 @@ AT_ONCE = 20
 MOST_FAILURES = 5
 """After so many failures without a success the cause is not these accounts, and the rest would only take time."""
 LATER_SECONDS = 60
-"""The time that the command that stored a mapping has to report it by itself."""
+"""How long a new mapping is left to the command that stored it, before the worker reports it."""
 
 _PENDING = """
 SELECT m.account_id, m.whmcs_client_id, m.salesforce_account_id, m.customer_number, m.linked_at,

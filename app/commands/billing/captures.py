@@ -13,6 +13,8 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
+from app.db import row
+
 SETTLE_SECONDS = 300
 """Longer than PHP, the web server and the gateway let a charge run."""
 
@@ -38,8 +40,7 @@ class Capture(Struct, frozen=True):
 
 async def last(pool: asyncpg.Pool, invoice_id: str) -> Capture | None:
     """Return the last charge that was not refused."""
-    row = await pool.fetchrow(_LAST, invoice_id, float(SETTLE_SECONDS))
-    return Capture(**dict(row)) if row else None
+    return await row(pool, Capture, _LAST, invoice_id, float(SETTLE_SECONDS))
 
 
 async def record_sent(pool: asyncpg.Pool, invoice_id: str, account_id: UUID, command_key: str, amount: Decimal) -> None:

@@ -20,6 +20,7 @@ from app.commands.billing.decline_reasons import refusal
 from app.commands.billing.payable_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
+from app.concurrency_limit import ConcurrencyLimit
 from app.errors import (
     NotFound,
     OutcomeUnknown,
@@ -36,12 +37,11 @@ from app.intake import parse
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money
-from app.room import Room
 
 ACCEPTED = ("paid", "payment_pending")
 LOOK_AGAIN_SECONDS = (0.2, 1.0, 3.0)
 PATIENCE_SECONDS = 10.0
-_CHARGES = Room(6, 2, PATIENCE_SECONDS)
+_CHARGES = ConcurrencyLimit(6, 2, PATIENCE_SECONDS)
 """Concurrent charges per process and per account; each may take a minute."""
 NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
 
@@ -71,7 +71,7 @@ async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
     [row] = await rows_of(ctx, actor, [request.invoice_id])
     account_id = actor.account_id_or_refuse()
     async with (
-        _CHARGES.place(str(account_id)),
+        _CHARGES.slot(str(account_id)),
         ctx.locks.exclusively("pay_invoice", account_id, request.invoice_id) as mine,
     ):
         if not mine:

@@ -28,7 +28,7 @@ REASONS = {
     "collections": ("invoice_collections", "This invoice is with debt collection. Please contact support to pay it."),
 }
 """Statuses in which WHMCS accepts no payment from the customer → code and sentence."""
-UNCLEAR = ("invoice_status_unknown", "We cannot tell whether this invoice can be paid. Please contact support.")
+UNCLEAR = ("invoice_status_unknown", "It is unclear if this invoice can be paid. Please contact support.")
 
 
 class OpenInvoice(Struct, frozen=True):

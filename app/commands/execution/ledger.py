@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
+from app.db import only_row, row
 from app.errors import Conflict, NotFound, RuleViolated
 from app.intake.words import same_lines
 from app.keyring import Keyring
@@ -81,24 +82,25 @@ async def begin(
     taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digests[0], LOCK_SECONDS, digests)
     if taken is not None:
         return Running(taken["id"], taken["locked_until"])
-    row = await pool.fetchrow(
+    kept = await only_row(
+        pool,
         "SELECT id, name, body_hash, state, response_status, response_body, submission FROM portal.commands "
         "WHERE scope = $1 AND idempotency_key = $2",
         scope,
         key,
     )
-    if row["name"] != name or row["body_hash"] not in digests:
+    if kept["name"] != name or kept["body_hash"] not in digests:
         raise RuleViolated(
             "This Idempotency-Key was used for another request. Use a new key for a new request.",
             code="idempotency_key_reused",
         )
-    if row["state"] == "running":
+    if kept["state"] == "running":
         raise Conflict(
             "The same request is still being processed. Please try again in a moment.",
             code="command_in_progress",
             retry_after_seconds=2,
         )
-    return Replay(row["id"], row["response_status"], row["response_body"], row["submission"])
+    return Replay(kept["id"], kept["response_status"], kept["response_body"], kept["submission"])
 
 
 def _comparable(name: str, body: bytes) -> bytes:
@@ -163,12 +165,14 @@ async def state(pool: asyncpg.Pool, scope: str, id_or_key: str) -> CommandState:
     Raises:
         NotFound: unknown, already deleted, or another caller's.
     """
-    row = await pool.fetchrow(
+    found = await row(
+        pool,
+        CommandState,
         "SELECT id AS command_id, name, state, response_status AS status, submission, created_at AS started_at, "
         "finished_at FROM portal.commands WHERE scope = $1 AND (id::text = $2 OR idempotency_key = $2) LIMIT 1",
         scope,
         id_or_key,
     )
-    if row is None:
+    if found is None:
         raise NotFound
-    return CommandState(**dict(row))
+    return found

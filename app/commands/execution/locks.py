@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app import leases
+from app.concurrency_limit import ConcurrencyLimit
 from app.db import connect
 from app.leases import Held
-from app.room import Room
 
 MOST_HELD = 512
-"""Locks that one process holds at a time: as many as it serves requests."""
+"""Locks that one process holds at a time: as many as concurrent requests."""
 MOST_OF_ACCOUNT = 4
 _TRY = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 _FREE = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
@@ -49,7 +49,7 @@ class Locks:
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
-        self._room = Room(MOST_HELD, MOST_OF_ACCOUNT)
+        self._room = ConcurrencyLimit(MOST_HELD, MOST_OF_ACCOUNT)
         self._names: set[str] = set()
         self._session: Held | None = None
         self._opening = asyncio.Lock()
@@ -64,7 +64,7 @@ class Locks:
             Overloaded: `server_busy`, this account or this process holds as many locks as it may.
         """
         name = f"{kind}:{account}:{item}"
-        async with self._room.place(str(account)):
+        async with self._room.slot(str(account)):
             if name in self._names:  # Postgres would give it to this session again
                 yield LockAttempt(None)
                 return

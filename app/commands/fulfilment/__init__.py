@@ -1,10 +1,9 @@
 """Fulfilment: from staff's approval in Salesforce to an activated service.
 
-A process manager journaled in portal.fulfilments: a row an order, one step at a time, resumable after any kill.
-`take_approved` starts orders, `due` names those with something to do, `provision_due` those that are active and not all
-set up, `run` takes one as far as it goes now, and `resume_paused` has paused orders looked at again at once;
-`RESUMED_BY` names the read models whose news end a pause. `resume_after_outages` does the same for what an upstream
-that is back had failed.
+A process manager journaled in portal.fulfilments: one row per order, one step at a time, resumable after any crash.
+`take_approved` starts orders, `due` lists those with work to do, and `provision_due` active ones that are not fully set
+up. `run` advances one as far as possible now. `resume_paused` retries paused orders at once; `RESUMED_BY` names the
+read models whose changes end a pause. `resume_after_outages` retries what failed during an outage of an upstream.
 """
 
 import asyncpg
@@ -21,6 +20,6 @@ __all__ = ["RESUMED_BY", "due", "provision_due", "resume_after_outages", "resume
 
 
 async def resume_after_outages(pool: asyncpg.Pool) -> None:
-    """Orders, and what is set up after them."""
+    """Retry orders and provisioning steps that failed during an outage."""
     await journal.resume_after_outages(pool)
     await provision.resume_after_outages(pool)

@@ -1,4 +1,4 @@
-"""What Salesforce is told: activation begins, activation is complete; of the latter the customer is, by mail.
+"""Reports of activation to Salesforce: its begin and its completion, of which the customer is notified by mail.
 
 Writes: portal.fulfilments, portal.provision_steps, portal.mails, Salesforce Order and OrderItem.
 """
@@ -17,14 +17,14 @@ RETURNING true
 
 
 async def announce(work: Work) -> Outcome:
-    """Created → Activating, earlier errors cleared."""
+    """Set the order to Activating and clear earlier errors."""
     if work.order.activation_status != activation.ACTIVATING or work.order.error_code:
         await activation.begin_activation(work.ctx.salesforce, work.order.order_id)
     return Next()
 
 
 async def complete(work: Work) -> Outcome:
-    """Activated and Processed with the WHMCS ids; then the read models are told, not left to find out."""
+    """Set the order to Activated and Processed with its WHMCS ids, and submit the result to the read models."""
     facts, order = work.job.facts, work.order
     services = dict(zip((line.item_id for line in order.lines), facts.get("service_ids", ()), strict=False))
     await activation.complete(work.ctx.salesforce, order.order_id, facts["whmcs_order_id"], services, at=now())

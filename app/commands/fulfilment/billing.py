@@ -1,4 +1,4 @@
-"""WHMCS's part: a payment method on file, the order added once, and accepted."""
+"""Fulfilment steps in WHMCS: check the payment method, add the order once, and accept it."""
 
 from app.commands.fulfilment.obstacles import obstacle
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
@@ -12,19 +12,19 @@ PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
 PRODUCT_NOT_MAPPED = "PRODUCT_NOT_MAPPED"
 ORDER_INCOMPLETE = "WHMCS_ORDER_INCOMPLETE"
 SETTLE_SECONDS = 20.0
-"""An AddOrder without an answer may still be running; only after so long is its absence believed."""
+"""An AddOrder without an answer may still be running; only after this time does its absence count as a failure."""
 PENDING, ACTIVE = "Pending", "active"
 PAYMENT_PENDING = "PAYMENT_PENDING"
-PAYMENT_LOOK_SECONDS = 900.0
-"""How often an invoice is looked at that nobody said was paid."""
+PAYMENT_POLL_SECONDS = 900.0
+"""How often an invoice is polled for which no webhook reports a payment."""
 PAID = "paid"
 UNPAID = frozenset({"draft", "unpaid", "payment_pending", "collections"})
 
 
 async def check_payment(work: Work) -> Outcome:
-    """Whether the customer can be charged, asked live: approval may be days after ordering. Staff may waive it.
+    """Require a payment method, read live because approval may come days after ordering. Staff may waive it.
 
-    Before that, and before anything is done, the order must be clear.
+    Before that, and before any effect, the order must be free of obstacles.
     """
     if stop := obstacle(work.order):
         return stop
@@ -36,7 +36,7 @@ async def check_payment(work: Work) -> Outcome:
 
 
 async def whmcs_order(work: Work) -> Outcome:
-    """The WHMCS order that names this Salesforce order, found or added."""
+    """Find or add the WHMCS order that names this Salesforce order."""
     ctx, order = work.ctx, work.order
     found = await ctx.whmcs.find_order(work.whmcs_client_id, order.order_id)
     if found is None:
@@ -67,7 +67,7 @@ async def whmcs_order(work: Work) -> Outcome:
 
 
 async def _same_currency(work: Work) -> bool:
-    """Whether the client is billed in the price book's currency; in any other WHMCS has prices of its own."""
+    """Tell if the client is billed in the price book's currency; WHMCS has its own prices in any other."""
     currency = await work.ctx.pool.fetchval(
         "SELECT currency FROM read_model.profiles WHERE account_id = $1", work.job.account_id
     )
@@ -96,7 +96,7 @@ def _new_order(work: Work, *, priced: bool) -> NewServiceOrder:
 
 
 async def payment(work: Work) -> Outcome:
-    """An instant order is paid before anything is provided; others are billed by their cycle."""
+    """Require an instant order to be paid before anything is provided; others are billed by their cycle."""
     invoice_id = work.job.facts.get("invoice_id")
     if not work.order.instant or not invoice_id:
         return Next()
@@ -107,12 +107,12 @@ async def payment(work: Work) -> Outcome:
         return Next()
     if status_of(status) in UNPAID:
         message = f"Invoice {invoice_id} is not paid yet. Activation goes on when it is."
-        return Pause(PAYMENT_PENDING, message, PAYMENT_LOOK_SECONDS)
+        return Pause(PAYMENT_PENDING, message, PAYMENT_POLL_SECONDS)
     return Fail("INVOICE_NOT_PAYABLE", f"Invoice {invoice_id} is {status}, so the order was never paid.")
 
 
 async def accept(work: Work) -> Outcome:
-    """Accept the order; one that was accepted before is as good, one that is neither nor waits is not."""
+    """Accept the order. One that was accepted earlier is fine; any other that is not pending fails."""
     try:
         await work.ctx.whmcs.accept_order(work.job.facts["whmcs_order_id"])
     except UpstreamRejected:

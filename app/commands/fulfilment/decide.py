@@ -1,14 +1,14 @@
-"""What staff decide about a fulfilment: try it again, or cancel it and undo what was done.
+"""Decisions of staff about a fulfilment: retry it, skip steps, or cancel it and undo what was done.
 
     step            undone by
     whmcs_order     CancelOrder, with the services and the unpaid invoice
     accept          its services marked Cancelled in WHMCS
-    hosting         the account is removed, which was made for this order alone
-    sim             not at all: a line that Freebit was asked for is cancelled by hand there, and a number may be lost
+    hosting         the account, which was created for this order alone, is removed
+    sim             never: a line requested from Freebit is cancelled there by hand, and a number may be lost
 
-Each undoing looks first and may be repeated, so a cancellation that was stopped goes on when it is asked for again.
+Each undo step reads first and may be repeated, so an interrupted cancellation continues when it is requested again.
 
-What is set up after activation is never undone: the service is the customer's. Staff have it tried again, or skipped.
+What is set up after activation is never undone, because the service belongs to the customer. Staff retry or skip it.
 
 Reads: portal.id_mappings. Reads and writes: portal.fulfilments, portal.provision_steps. Writes:
 portal.fulfilment_steps, portal.audit, WHM account, WHMCS order and services, Salesforce Order.
@@ -51,11 +51,11 @@ _STEP = (
 
 
 async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool = False) -> FulfilmentDetail:
-    """Try the present step again at once, with fresh attempts; of an activated order every step after activation that
-    failed or waits. What is done stays done.
+    """Retry the current step at once with its attempts reset; for an activated order, every provisioning step that
+    failed or is paused. Completed steps stay completed.
 
     Args:
-        force: go on without a payment method on file. An instant order's invoice must be paid all the same.
+        force: continue without a payment method on file. An instant order's invoice must still be paid.
 
     Raises:
         NotFound: `no_fulfilment`.
@@ -67,14 +67,14 @@ async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool 
         if not await connection.fetchval(_RETRY, order_id, force):
             again = [row["step"] for row in await connection.fetch(_RETRY_PROVISION, order_id)]
             if not again:
-                raise Conflict("This order is done or cancelled; there is nothing to try.", code="fulfilment_over")
+                raise Conflict("This order is done or cancelled, so there is nothing to retry.", code="fulfilment_over")
             detail = {"steps": ", ".join(again)}
         await audit(connection, operator, "fulfilment.retry", [order_id], **detail)
     return await overview.one(ctx.pool, order_id)
 
 
 async def skip(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentDetail:
-    """Leave what failed or waits after activation as it is: nobody tries it again, and it is in nobody's way.
+    """Skip the provisioning steps that failed or are paused; they are not retried and block nothing.
 
     Raises:
         NotFound: `no_fulfilment`.
@@ -85,24 +85,24 @@ async def skip(ctx: Context, operator: Operator, order_id: str, reason: str) -> 
         steps = [row["step"] for row in await connection.fetch(_SKIP_PROVISION, order_id)]
         if not steps:
             raise Conflict(
-                "No step after activation failed or waits, so there is none to skip.", code="nothing_to_skip"
+                "No step after activation has failed or is paused, so there is none to skip.", code="nothing_to_skip"
             )
         await audit(connection, operator, "fulfilment.skip", [order_id], steps=", ".join(steps), reason=reason)
     return await overview.one(ctx.pool, order_id)
 
 
 async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentDetail:
-    """Undo what was done and say so in Salesforce. Cancelling twice is cancelling once.
+    """Undo what was done and report the cancellation to Salesforce. Safe to repeat.
 
     Raises:
         NotFound: `no_fulfilment`.
         Conflict: `fulfilment_over`, `fulfilment_past_cancelling`, `fulfilment_busy`.
-        UpstreamError: ask again; what was undone stays undone.
+        UpstreamError: repeat the request; what was undone stays undone.
     """
     await overview.one(ctx.pool, order_id)
     async with ctx.locks.exclusively("fulfilment", order_id) as mine:
         if not mine:
-            sentence = "A worker is at this order just now. Please try again in a moment."
+            sentence = "A worker is processing this order. Please try again in a moment."
             raise Conflict(sentence, code="fulfilment_busy", retry_after_seconds=5)
         record = await overview.one(ctx.pool, order_id)
         if record.fulfilment.state == "cancelled":
@@ -128,7 +128,7 @@ def _refuse_too_late(record: FulfilmentDetail) -> None:
 
 
 async def _undo_hosting(ctx: Context, record: FulfilmentDetail) -> None:
-    """An account of the chosen name is this order's only if it was made for its domain."""
+    """Remove the hosting account. One of the chosen name belongs to this order only if it has its domain."""
     name = record.facts.get("hosting_username")
     found = await ctx.whm.account(name) if name else None
     if found is None:
@@ -136,7 +136,7 @@ async def _undo_hosting(ctx: Context, record: FulfilmentDetail) -> None:
     order = await activation.live(ctx.salesforce, record.fulfilment.order_id)
     if found.domain == order.domain:
         await ctx.whm.remove_account(found.username)
-        await _note(ctx, record, "hosting", {"removed": found.username})
+        await _record_undo(ctx, record, "hosting", {"removed": found.username})
 
 
 async def _undo_billing(ctx: Context, record: FulfilmentDetail) -> None:
@@ -151,17 +151,17 @@ async def _undo_billing(ctx: Context, record: FulfilmentDetail) -> None:
     else:
         for service_id in found.service_ids:
             await ctx.whmcs.cancel_service(service_id)
-    await _note(ctx, record, "whmcs_order", {"order": found.order_id, "was": found.status})
+    await _record_undo(ctx, record, "whmcs_order", {"order": found.order_id, "was": found.status})
 
 
 async def _report_cancellation(ctx: Context, order_id: str, reason: str) -> None:
     try:
         await activation.cancelled(ctx.salesforce, order_id, reason, at=now())
     except UpstreamNotFound:
-        return  # deleted: there is nobody to tell
+        return  # the order was deleted
 
 
-async def _note(ctx: Context, record: FulfilmentDetail, step: str, detail: dict[str, Any]) -> None:
+async def _record_undo(ctx: Context, record: FulfilmentDetail, step: str, detail: dict[str, Any]) -> None:
     await ctx.pool.execute(_STEP, record.fulfilment.order_id, step, detail)
 
 

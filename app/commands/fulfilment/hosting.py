@@ -1,6 +1,6 @@
-"""WHM's part: one hosting account a hosting order, under a name chosen once.
+"""The fulfilment step in WHM: one hosting account per hosting order, under a name chosen once.
 
-The package on the server bears the name of the WHMCS product.
+The package on the server has the name of the WHMCS product.
 """
 
 import base64
@@ -10,11 +10,11 @@ from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Wait
 from app.integrations.whm.client import NewHostingAccount
 
 SETTLE_SECONDS = 90.0
-"""A create without an answer often still succeeds; only after so long is its absence believed."""
+"""A create without an answer often still succeeds; only after this time does its absence count as a failure."""
 
 
 async def hosting(work: Work) -> Outcome:
-    """The order's account, found by its exact name or created."""
+    """Find the order's account by its exact name, or create it."""
     plan = work.plan("Hosting")
     if plan is None:
         return Next()
@@ -41,6 +41,6 @@ async def hosting(work: Work) -> Outcome:
 
 
 def username(order_id: str) -> str:
-    """Eight characters made from the order's id: a letter first, then lower-case letters and digits."""
+    """Derive eight characters from the order's id: a letter, then lower-case letters and digits."""
     digest = hashlib.sha256(order_id.encode()).digest()
     return "c" + base64.b32encode(digest).decode().lower()[:7]

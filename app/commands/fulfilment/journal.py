@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, Wait
+from app.db import row
 
 FIRST_STEP = "check_payment"
 NOT_APPROVED = "ORDER_NOT_APPROVED"
@@ -39,7 +40,7 @@ UPDATE portal.fulfilments SET state = $6, step = $7, attempt = $8, error_code = 
     finished_at = CASE WHEN $6 IN ('done', 'failed') THEN now() END
 WHERE order_id = $1 AND step = $2 AND attempt = $3
 """
-"""Only as long as nobody began another try meanwhile, who then knows better."""
+"""Effective only if no later try has begun in the meantime."""
 
 _RESUME = """
 UPDATE portal.fulfilments f SET next_attempt_at = now() FROM read_model.upstreams u
@@ -50,7 +51,7 @@ WHERE u.state = 'closed' AND u.since > f.updated_at AND f.next_attempt_at > now(
 
 
 class Position(Struct, frozen=True, kw_only=True):
-    """Where an order stands after a try; due again in so many seconds."""
+    """The position of an order after a try; due again in so many seconds."""
 
     state: str
     step: str
@@ -63,13 +64,13 @@ class Position(Struct, frozen=True, kw_only=True):
 async def take_approved(pool: asyncpg.Pool) -> list[str]:
     """Start the fulfilment of every approved order that has none; returns their ids.
 
-    An order whose approval had been withdrawn when it was looked at starts again once it is approved again.
+    An order whose approval was found withdrawn starts again once it is approved again.
     """
     return [row["order_id"] for row in await pool.fetch(_TAKE, FIRST_STEP, NOT_APPROVED)]
 
 
 async def due(pool: asyncpg.Pool) -> list[str]:
-    """Orders with something to do now, the longest waiting first."""
+    """Return the orders that are due now, the longest waiting first."""
     rows = await pool.fetch(
         "SELECT order_id FROM portal.fulfilments WHERE state IN ('running', 'paused') AND next_attempt_at <= now() "
         "ORDER BY next_attempt_at LIMIT 500"
@@ -78,7 +79,7 @@ async def due(pool: asyncpg.Pool) -> list[str]:
 
 
 async def resume_paused(pool: asyncpg.Pool, accounts: Collection[UUID], code: str) -> list[str]:
-    """Have the orders of these accounts that are paused for this reason looked at again at once; returns their ids."""
+    """Retry at once the orders of these accounts that are paused for this reason; returns their ids."""
     if not accounts:
         return []
     rows = await pool.fetch(
@@ -91,20 +92,19 @@ async def resume_paused(pool: asyncpg.Pool, accounts: Collection[UUID], code: st
 
 
 async def resume_after_outages(pool: asyncpg.Pool) -> None:
-    """Have orders that failed while an upstream was away looked at again as soon as its breaker has closed, once. Until
-    then each waits for its own next try, which may come long after."""
+    """Retry once, when a breaker has closed, the orders that failed while its upstream was unavailable. Otherwise each
+    would wait for its own next try, which may come much later."""
     await pool.execute(_RESUME)
 
 
 async def begin(pool: asyncpg.Pool, order_id: str) -> Job | None:
-    """The order's next step, its try counted before it is made; None when nothing is due."""
-    row = await pool.fetchrow(_BEGIN, order_id)
-    return Job(**dict(row)) if row else None
+    """Return the order's next step, counting the try before it is made; None if nothing is due."""
+    return await row(pool, Job, _BEGIN, order_id)
 
 
 async def settle(pool: asyncpg.Pool, job: Job, outcome: Outcome, next_step: str | None) -> None:
-    """Record what became of a try and where the order goes from here; `next_step` None means after the last."""
-    to, detail = _position(job, outcome, next_step), msgspec.structs.asdict(outcome)
+    """Record the outcome of a try and the order's next position; `next_step` is None after the last step."""
+    position, detail = _position(job, outcome, next_step), msgspec.structs.asdict(outcome)
     await pool.execute(
         _SETTLE,
         job.order_id,
@@ -112,12 +112,12 @@ async def settle(pool: asyncpg.Pool, job: Job, outcome: Outcome, next_step: str 
         job.attempt,
         type(outcome).__name__.lower(),
         detail,
-        to.state,
-        to.step,
-        to.attempt,
-        to.code,
-        to.message,
-        to.seconds,
+        position.state,
+        position.step,
+        position.attempt,
+        position.code,
+        position.message,
+        position.seconds,
         outcome.facts if isinstance(outcome, Next) else {},
     )
 

@@ -1,6 +1,6 @@
-"""What an order says that nobody knows how to fulfil: looked for before anything is done, and again before it matters.
+"""Contents of an order that cannot be fulfilled: checked before any effect, and again before the step they concern.
 
-A word that is unknown or missing is never taken for the likeliest one: a line of the wrong kind, or a bill of the wrong
+An unknown or missing value is never replaced by the likeliest one: a line of the wrong kind, or a bill of the wrong
 amount, is harder to undo than an order that waits for staff.
 """
 
@@ -23,7 +23,7 @@ GENDERS = {"male": "M", "female": "W", "corporate/other": "C"}
 
 
 def obstacle(order: LiveOrder) -> Fail | None:
-    """The first thing that is in the way."""
+    """Return the first obstacle of the order, if there is one."""
     return next(_obstacles(order), None)
 
 
@@ -33,34 +33,36 @@ def _obstacles(order: LiveOrder) -> Iterator[Fail]:
     plans = [line for line in order.lines if folded(line.category) == "sim" and folded(line.item_class) == "service"]
     for plan in plans:
         if folded(plan.sim_plan_type) not in SIM_KINDS:
-            said = _said("SIM_Plan_Type__c", plan.sim_plan_type)
-            yield Fail("SIM_PLAN_TYPE_UNKNOWN", f"The product {plan.sku} has {said}: data only, or with voice?")
+            shown = _shown("SIM_Plan_Type__c", plan.sim_plan_type)
+            yield Fail("SIM_PLAN_TYPE_UNKNOWN", f"The product {plan.sku} has {shown}: data only, or with voice?")
     if plans and folded(order.sim_type) not in SIM_TYPES:
-        yield Fail("SIM_TYPE_UNKNOWN", f"The order has {_said('SIM_Type__c', order.sim_type)}: eSIM, or a card?")
+        yield Fail("SIM_TYPE_UNKNOWN", f"The order has {_shown('SIM_Type__c', order.sim_type)}: eSIM, or a card?")
     if plans and order.porting:
         yield from _unclear_transfer(order.porting)
 
 
 def _unclear(line: FulfilmentLine) -> Iterator[Fail]:
     if line.quantity is None or line.quantity < 1:
-        yield Fail("QUANTITY_NOT_WHOLE", f"The quantity of {line.sku} is no whole number of pieces.")
+        yield Fail("QUANTITY_NOT_WHOLE", f"The quantity of {line.sku} is not a whole number.")
     if line.unit_price is None:
-        yield Fail("PRICE_MISSING", f"The order says no price for {line.sku}.")
+        yield Fail("PRICE_MISSING", f"The order has no price for {line.sku}.")
     for name, value, words in (
         ("Product2Categories1__c", line.category, CATEGORIES),
         ("Item_Class__c", line.item_class, CLASSES),
         ("Billing_Cycle__c", line.billing_cycle, CYCLES),
     ):
         if folded(value) not in words:
-            yield Fail("PRODUCT_UNCLEAR", f"The product {line.sku} has {_said(name, value)}, which means nothing here.")
+            yield Fail(
+                "PRODUCT_UNCLEAR", f"The product {line.sku} has {_shown(name, value)}, which is unknown to the portal."
+            )
 
 
 def _unclear_transfer(porting: Porting) -> Iterator[Fail]:
     if folded(porting.gender) not in GENDERS:
-        said = _said("Porting_Gender__c", porting.gender)
-        yield Fail("PORTING_GENDER_UNKNOWN", f"The number transfer has {said}: Male, Female or Corporate/Other?")
+        shown = _shown("Porting_Gender__c", porting.gender)
+        yield Fail("PORTING_GENDER_UNKNOWN", f"The number transfer has {shown}: Male, Female or Corporate/Other?")
 
 
-def _said(field: str, value: str | None) -> str:
+def _shown(field: str, value: str | None) -> str:
     shown = " ".join((value or "").split())[:40]
     return f"{field} “{shown}”" if shown else f"no {field}"

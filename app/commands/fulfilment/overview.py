@@ -1,4 +1,4 @@
-"""The queue of fulfilments as staff see it: where each order stands, since when, and what was tried.
+"""The queue of fulfilments as staff see it: the state of each order, its age, and what was tried.
 
 Reads: portal.fulfilments, portal.fulfilment_steps, portal.provision_steps.
 """
@@ -11,6 +11,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.fulfilment.steps import STEPS
+from app.db import only_row, row, rows
 from app.errors import NotFound
 
 STATES = ("running", "paused", "failed", "done", "cancelled")
@@ -47,10 +48,9 @@ WHERE outcome = 'pause' AND at > now() - interval '1 day' AND step = ANY($1) GRO
 
 
 class Fulfilment(Struct, frozen=True, kw_only=True):
-    """One order. `attempt` counts tries of this step; `age_seconds` since its approval was seen.
+    """One order. `attempt` counts tries of this step; `age_seconds` counts from when its approval was seen.
 
-    `provision_state` is that of the step after activation that most wants to be looked at, named beside it; null while
-    there is none.
+    `provision_state` is that of the most urgent step after activation, `provision_step`; null if there is none.
     """
 
     order_id: str
@@ -71,7 +71,7 @@ class Fulfilment(Struct, frozen=True, kw_only=True):
 
 
 class ProvisionStep(Struct, frozen=True, kw_only=True):
-    """One step of what is set up after activation. A failed one takes nothing back and holds up none behind it."""
+    """One provisioning step after activation. A failed step undoes nothing and does not block later ones."""
 
     position: int
     step: str
@@ -84,7 +84,7 @@ class ProvisionStep(Struct, frozen=True, kw_only=True):
 
 
 class Tried(Struct, frozen=True, kw_only=True):
-    """One try of a step, and what became of it."""
+    """One try of a step, and its outcome."""
 
     step: str
     attempt: int
@@ -94,7 +94,7 @@ class Tried(Struct, frozen=True, kw_only=True):
 
 
 class FulfilmentDetail(Struct, frozen=True, kw_only=True):
-    """An order with everything that was tried, oldest first, and what was learned: upstream ids, no secrets."""
+    """An order with every try, oldest first, and the facts learned: upstream ids, no secrets."""
 
     fulfilment: Fulfilment
     facts: dict[str, Any]
@@ -103,7 +103,7 @@ class FulfilmentDetail(Struct, frozen=True, kw_only=True):
 
 
 class Count(Struct, frozen=True):
-    """How many orders are in a state for a reason."""
+    """The number of orders in a state with an error."""
 
     state: str
     error_code: str
@@ -111,7 +111,7 @@ class Count(Struct, frozen=True):
 
 
 class ProvisionCount(Struct, frozen=True):
-    """How many steps of one kind are not done, in a state for a reason."""
+    """The number of unfinished steps of one kind, in a state with an error."""
 
     step: str
     state: str
@@ -120,8 +120,8 @@ class ProvisionCount(Struct, frozen=True):
 
 
 class DailyPace(Struct, frozen=True, kw_only=True):
-    """How the last day went: orders activated, seconds from approval to activated (None without any), and how many
-    orders paused for which reason."""
+    """The last day in figures: orders activated, seconds from approval to activation (None without any), and orders
+    paused by reason."""
 
     activated: int
     p50_seconds: float | None
@@ -130,57 +130,63 @@ class DailyPace(Struct, frozen=True, kw_only=True):
 
 
 async def listed(pool: asyncpg.Pool, state: str | None = None, limit: int = 100) -> list[Fulfilment]:
-    """Those that are not over, or active and not all set up, the oldest first; or those of one state, the latest
-    first."""
+    """Return the unfinished orders, also active ones that are not fully set up, oldest first; or those of one state,
+    newest first."""
     where, value = (_UNFINISHED, list(OPEN)) if state is None else ("f.state = ANY($1)", [state])
     order = "started_at" if state is None else "f.updated_at DESC"
-    rows = await pool.fetch(f"{_COLUMNS} WHERE {where} ORDER BY {order}, f.order_id LIMIT $2", value, min(limit, MOST))
-    return [Fulfilment(**dict(row)) for row in rows]
+    query = f"{_COLUMNS} WHERE {where} ORDER BY {order}, f.order_id LIMIT $2"
+    return await rows(pool, Fulfilment, query, value, min(limit, MOST))
 
 
 async def one(pool: asyncpg.Pool, order_id: str) -> FulfilmentDetail:
-    """An order with its tries.
+    """Return an order with its tries.
 
     Raises:
         NotFound: `no_fulfilment`.
     """
-    row = await pool.fetchrow(f"{_COLUMNS} WHERE f.order_id = $1", order_id)
-    if row is None:
-        raise NotFound("Nothing was ever fulfilled for this order. Is it approved in Salesforce?", code="no_fulfilment")
+    found = await row(pool, Fulfilment, f"{_COLUMNS} WHERE f.order_id = $1", order_id)
+    if found is None:
+        raise NotFound(
+            "There is no fulfilment for this order. Check that it is approved in Salesforce.", code="no_fulfilment"
+        )
     facts = await pool.fetchval("SELECT facts FROM portal.fulfilments WHERE order_id = $1", order_id)
-    tried = await pool.fetch(
+    tried = await rows(
+        pool,
+        Tried,
         "SELECT step, attempt, outcome, detail, at FROM portal.fulfilment_steps WHERE order_id = $1 ORDER BY id",
         order_id,
     )
-    provision = await pool.fetch(_PROVISION, order_id)
+    provision = await rows(pool, ProvisionStep, _PROVISION, order_id)
     return FulfilmentDetail(
-        fulfilment=Fulfilment(**dict(row)),
+        fulfilment=found,
         facts=facts,
-        provision=[ProvisionStep(**dict(each)) for each in provision],
-        tried=[Tried(**dict(each)) for each in tried],
+        provision=provision,
+        tried=tried,
     )
 
 
 async def pace(pool: asyncpg.Pool) -> DailyPace:
-    """The last 24 hours."""
-    row = await pool.fetchrow(_PACE)
+    """Return the figures of the last 24 hours."""
+    figures = await only_row(pool, _PACE)
     pauses = await pool.fetch(_PAUSES, list(STEPS))
-    return DailyPace(**dict(row), pauses={each["code"]: each["count"] for each in pauses})
+    return DailyPace(**dict(figures), pauses={each["code"]: each["count"] for each in pauses})
 
 
 async def counts(pool: asyncpg.Pool) -> list[Count]:
-    """By state and error, of those that are not over."""
-    rows = await pool.fetch(
+    """Count the unfinished orders by state and error."""
+    return await rows(
+        pool,
+        Count,
         "SELECT state, coalesce(error_code, '') AS error_code, count(*) AS count FROM portal.fulfilments "
-        "WHERE state IN ('running', 'paused', 'failed') GROUP BY 1, 2 ORDER BY 1, 2"
+        "WHERE state IN ('running', 'paused', 'failed') GROUP BY 1, 2 ORDER BY 1, 2",
     )
-    return [Count(**dict(row)) for row in rows]
 
 
 async def provision_counts(pool: asyncpg.Pool) -> list[ProvisionCount]:
-    """What is left to set up, by step, state and error."""
-    rows = await pool.fetch(
+    """Count the unfinished provisioning steps by step, state and error."""
+    return await rows(
+        pool,
+        ProvisionCount,
         "SELECT step, state, coalesce(error_code, '') AS error_code, count(*) AS count FROM portal.provision_steps "
-        "WHERE state NOT IN ('done', 'skipped') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        "WHERE state NOT IN ('done', 'skipped') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     )
-    return [ProvisionCount(**dict(row)) for row in rows]

@@ -1,7 +1,7 @@
-"""Runs one order's fulfilment as far as it goes now.
+"""Run one order's fulfilment as far as possible now.
 
-Whatever happens within a step ends in one of five outcomes, and the journal moves only with them; a kill in between
-leaves the step to be run again. A lock an order keeps two workers from running the same one.
+Everything within a step ends in one of five outcomes, and the journal moves only with them; after a crash in between
+the step is run again. One lock per order prevents two workers from running the same one.
 """
 
 import time
@@ -14,32 +14,32 @@ from app.commands.execution.context import Context
 from app.commands.fulfilment import journal, provision
 from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
 from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Wait, Work, again
-from app.db import is_database_outage
+from app.db import is_database_outage, only_row
 from app.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
 from app.integrations.salesforce import activation
 
 UNREACHABLE_SECONDS = 60.0
-"""How often an order that waits for an upstream to come back is tried again."""
+"""How often an order that waits for the end of an outage is retried."""
 DATABASE_SECONDS = 5.0
-"""The same for our own database, however often that fails: no order fails because of it."""
+"""The same for the portal's own database. No order fails because of its outages."""
 
 log = structlog.get_logger()
 
 
 async def run(ctx: Context, order_id: str) -> None:
-    """Do every step that can be done now; returns when the order is done, waits, is paused or has failed.
+    """Run every step that can be run now; returns when the order is done, waiting, paused or failed.
 
-    Of an order that is done, what its provisioning template names is set up next.
+    Once the order is done, the steps of its provisioning template follow.
 
     Raises:
-        Lost: this process was frozen meanwhile, and another goes on with the order.
+        Lost: this process was frozen, and another may have continued the order.
     """
     async with ctx.locks.exclusively("fulfilment", order_id) as mine:
         work: Work | None = None
         while mine and (job := await journal.begin(ctx.pool, order_id)):
             began = time.monotonic()
             attempted, work = await _attempt(ctx, job, work)
-            await mine.prove()  # who was frozen for too long knows nothing of what another did meanwhile
+            await mine.prove()  # after a freeze another worker may have continued the order
             outcome = await _reported(ctx, job, attempted)
             await mine.prove()
             await journal.settle(ctx.pool, job, outcome, after(job.step))
@@ -57,7 +57,7 @@ async def run(ctx: Context, order_id: str) -> None:
 
 
 async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, Work | None]:
-    """One try of the job's step; the order is read once a run, and handed on to the next step."""
+    """Try the job's step. The order is read once per run and passed on to the next step."""
     try:
         work = await _work(ctx, job, work)
         if job.step in BEFORE_ANY_EFFECT and work.order.status not in activation.APPROVED:
@@ -79,7 +79,8 @@ async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, 
 async def _work(ctx: Context, job: Job, known: Work | None) -> Work:
     if known is not None:
         return msgspec.structs.replace(known, job=job)
-    owner = await ctx.pool.fetchrow(
+    owner = await only_row(
+        ctx.pool,
         "SELECT m.whmcs_client_id, u.email FROM portal.id_mappings m JOIN portal.users u ON u.id = m.user_id "
         "WHERE m.account_id = $1",
         job.account_id,
@@ -89,20 +90,20 @@ async def _work(ctx: Context, job: Job, known: Work | None) -> Work:
 
 
 def _verdict(job: Job, error: UpstreamError) -> Outcome:
-    """A refusal will be repeated, so staff must act; everything else may pass: a few tries, then a pause that ends by
-    itself when the upstream is back."""
+    """Turn an upstream's error into an outcome: a refusal is permanent, so staff must act. Anything else is retried,
+    then paused until the upstream is available again."""
     if isinstance(error, UpstreamRejected):
         return Fail(f"{error.upstream.upper()}_REJECTED", f"{error.operation}: {error.reason}")
     if job.attempt < TRIES:
         return again(job.attempt, str(error)[:200])
     code = f"{error.upstream.upper()}_UNAVAILABLE"
     if job.error_code not in (None, code):
-        return Retry(UNREACHABLE_SECONDS, str(error)[:200])  # it is paused already, and for a reason people can act on
-    return Pause(code, f"{error.operation} could not be done; tried again every minute.", UNREACHABLE_SECONDS)
+        return Retry(UNREACHABLE_SECONDS, str(error)[:200])  # already paused for a reason that staff can act on
+    return Pause(code, f"{error.operation} failed; it is retried every minute.", UNREACHABLE_SECONDS)
 
 
 async def _reported(ctx: Context, job: Job, outcome: Outcome) -> Outcome:
-    """Write a pause or failure on the order, once. When even that fails, the step is tried again instead."""
+    """Write a pause or failure on the order, once. If that fails too, retry the step instead."""
     if not isinstance(outcome, Pause | Fail) or outcome.code in (job.error_code, journal.NOT_APPROVED):
         return outcome
     failed = isinstance(outcome, Fail)
@@ -111,7 +112,7 @@ async def _reported(ctx: Context, job: Job, outcome: Outcome) -> Outcome:
             ctx.salesforce, job.order_id, outcome.code, outcome.message, at=now(), failed=failed
         )
     except UpstreamNotFound:
-        return outcome  # deleted: there is nobody to tell
+        return outcome  # the order was deleted
     except UpstreamError as error:
         log.warning("fulfilment_error_not_reported", order_id=job.order_id, error=str(error))
         return Retry(UNREACHABLE_SECONDS / 2, f"{outcome.code} could not be reported")

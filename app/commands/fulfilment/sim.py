@@ -1,4 +1,4 @@
-"""Freebit's part: a SIM line asked for once, then watched until it is in service."""
+"""The fulfilment step in Freebit: request a SIM line once, then poll it until it is in service."""
 
 from app.commands.fulfilment.obstacles import GENDERS, SIM_KINDS, obstacle
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
@@ -10,24 +10,24 @@ from app.integrations.whmcs import services as whmcs_services
 
 DATA_ONLY = "dataonly"
 SETTLE_SECONDS = 60.0
-"""A request without an answer may still be worked on; only after so long is its absence believed."""
+"""A request without an answer may still be processed; only after this time does its absence count as a failure."""
 SLOWEST_POLL = 10
 POLL_SHARE = 0.15
-"""Of the time waited so far: asked that often, an activation is noticed late by a seventh of what it took at most."""
+"""Pause as a share of the time waited so far: an activation is noticed at most a seventh of its duration late."""
 DEADLINE_SECONDS = 7_200.0
 
 
 async def sim(work: Work) -> Outcome:
-    """Ask for the line, or find it asked for; then poll, because accepted is not done."""
+    """Request the line unless it was requested earlier, then poll it, because accepted is not in service."""
     plan = work.plan("SIM")
     if plan is None:
         return Next()
     if "sim_accepted_at" not in work.job.facts:
-        return await _ask(work, plan)
-    return await _watch(work, plan)
+        return await _request_line(work, plan)
+    return await _poll(work, plan)
 
 
-async def _ask(work: Work, plan: FulfilmentLine) -> Outcome:
+async def _request_line(work: Work, plan: FulfilmentLine) -> Outcome:
     order = work.order
     if stop := obstacle(order):
         return stop
@@ -59,7 +59,8 @@ async def _ask(work: Work, plan: FulfilmentLine) -> Outcome:
 
 
 def _unanswered(work: Work, number: str | None) -> Outcome | None:
-    """An earlier request without an answer, whose line does not show. Without a number there is nothing to look by."""
+    """Decide about an earlier request without an answer whose line does not show. Without a number it cannot be
+    found."""
     asked = work.seconds_since("sim_asked_at")
     if asked is None:
         return None
@@ -87,12 +88,12 @@ async def _accepted(work: Work, number: str) -> Outcome:
     return Wait(work.ctx.settings.freebit_poll_seconds)
 
 
-async def _watch(work: Work, plan: FulfilmentLine) -> Outcome:
+async def _poll(work: Work, plan: FulfilmentLine) -> Outcome:
     freebit, order, facts = work.ctx.freebit, work.order, work.job.facts
     line = await freebit.detail(facts["sim_account"])
     if line is not None and line.active:
         if folded(plan.sim_plan_type) != DATA_ONLY and (order.voice_mail or order.call_waiting):
-            # Sends every option each time, so a repetition changes nothing.
+            # Every option is sent each time, so that a repetition changes nothing.
             await freebit.register_voice_options(
                 line.account, voice_mail=order.voice_mail, call_waiting=order.call_waiting
             )
@@ -105,7 +106,7 @@ async def _watch(work: Work, plan: FulfilmentLine) -> Outcome:
 
 
 async def _name_line(work: Work, plan: FulfilmentLine, number: str) -> None:
-    """Where other services have their domain WHMCS keeps a SIM's number, so that everybody sees which it bills."""
+    """Store the SIM's number in WHMCS, where other services have their domain, so that bills show it."""
     services = dict(zip((line.item_id for line in work.order.lines), work.job.facts["service_ids"], strict=False))
     if service_id := services.get(plan.item_id):
         await whmcs_services.set_domain(work.ctx.whmcs, service_id, number)

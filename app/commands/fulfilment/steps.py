@@ -25,7 +25,7 @@ BEFORE_ANY_EFFECT = ("check_payment", "announce")
 
 
 def after(step: str) -> str | None:
-    """The step that follows; None after the last."""
+    """Return the step that follows; None after the last."""
     names = list(STEPS)
     position = names.index(step) + 1
     return names[position] if position < len(names) else None

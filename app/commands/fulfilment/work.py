@@ -1,4 +1,4 @@
-"""What a fulfilment step gets and what it may answer."""
+"""The input and the possible outcomes of a fulfilment step."""
 
 import random
 from datetime import datetime
@@ -16,7 +16,7 @@ from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 TRIES = 3
 FIRST_RETRY_SECONDS = 5.0
 NOTHING_DONE = (UpstreamUnavailable, UpstreamRejected, UpstreamAuthFailed)
-"""Errors after which a write is known not to have happened; any other leaves a doubt."""
+"""Errors after which a write certainly has not happened; after any other its outcome is unknown."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Work(Struct, kw_only=True):
-    """One order being fulfilled: the journal's facts, the order as Salesforce has it now, and whose it is."""
+    """One order being fulfilled: the journal's facts, the order as Salesforce has it now, and its owner."""
 
     ctx: Context
     job: Job
@@ -40,7 +40,7 @@ class Work(Struct, kw_only=True):
     email: str
 
     async def remember(self, **facts: Any) -> None:
-        """Journal facts at once: before a call that must not be repeated blindly, or right after one."""
+        """Journal facts at once: before a call that must not be repeated blindly, or right after it."""
         await self.ctx.pool.execute(
             "UPDATE portal.fulfilments SET facts = facts || $2, updated_at = now() WHERE order_id = $1",
             self.order.order_id,
@@ -49,43 +49,43 @@ class Work(Struct, kw_only=True):
         self.job.facts.update(facts)
 
     def plan(self, category: str) -> FulfilmentLine | None:
-        """The order's service line of a Salesforce category."""
+        """Return the order's service line of a Salesforce category."""
         return next((line for line in self._services() if folded(line.category) == folded(category)), None)
 
     def provision_template(self) -> str:
-        """What is to be set up once the order is active; empty for nothing."""
+        """Return the name of the provisioning template; empty if there is none."""
         return next((line.provision_template for line in self._services() if line.provision_template), "")
 
     def _services(self) -> list[FulfilmentLine]:
         return [line for line in self.order.lines if folded(line.item_class) == "service"]
 
     def seconds_since(self, fact: str) -> float | None:
-        """How long ago a journaled instant was; None when it is not set."""
+        """Return the age of a journaled instant; None if it is not set."""
         at = self.job.facts.get(fact)
         return (now() - datetime.fromisoformat(at)).total_seconds() if at else None
 
 
 class Next(Struct, frozen=True):
-    """Done; go on."""
+    """The step is done; continue with the next."""
 
     facts: dict[str, Any] = {}
 
 
 class Wait(Struct, frozen=True):
-    """Nothing is wrong; the same step again in so many seconds."""
+    """Nothing is wrong; run the step again in so many seconds."""
 
     seconds: float
 
 
 class Retry(Struct, frozen=True):
-    """It did not work this time; the same step again in so many seconds."""
+    """The try failed; run the step again in so many seconds."""
 
     seconds: float
     reason: str
 
 
 class Pause(Struct, frozen=True):
-    """Waits for a cause to go away: looked at again every so many seconds, or when somebody says so."""
+    """The order waits for a cause to end: retried every so many seconds, or when it is resumed."""
 
     code: str
     message: str
@@ -93,7 +93,7 @@ class Pause(Struct, frozen=True):
 
 
 class Fail(Struct, frozen=True):
-    """Staff must act."""
+    """The step failed permanently; staff must act."""
 
     code: str
     message: str
@@ -103,10 +103,10 @@ Outcome = Next | Wait | Retry | Pause | Fail
 
 
 def again(attempt: int, reason: str) -> Retry:
-    """The next of the first few tries, each later than the one before."""
+    """Return the next of the first few tries, with an exponential back-off."""
     return Retry(FIRST_RETRY_SECONDS * 2 ** (attempt - 1) * random.uniform(0.8, 1.2), reason)
 
 
 def stamp() -> str:
-    """The present instant as facts keep it."""
+    """Return the present instant as facts store it."""
     return now().isoformat()

@@ -1,4 +1,4 @@
-"""Change the password: who knows the present one sets another, and every other session ends.
+"""Change the password: a caller who knows the current one sets another, and every other session ends.
 
 Reads and writes: portal.users. Writes: portal.sessions, portal.password_resets, portal.mails.
 """
@@ -13,6 +13,7 @@ from app.commands import mail_outbox
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity import login_throttle, passwords
 from app.commands.identity.sessions import session_store
+from app.db import only_row
 from app.errors import Conflict, NotAllowed
 
 _CHANGED_AT = "SELECT password_changed_at FROM portal.users WHERE id = $1"
@@ -21,14 +22,14 @@ Secret = Annotated[str, Meta(max_length=1024)]
 
 
 class ChangePassword(Struct, forbid_unknown_fields=True):
-    """The present password proves that it is not just an unattended screen."""
+    """The current password, which an intruder at an unattended screen does not know, and the new one."""
 
     current_password: Secret
     new_password: Secret
 
 
-class Proven(Struct, frozen=True, kw_only=True):
-    """A user whose password was proven, and since when it is the password."""
+class VerifiedUser(Struct, frozen=True, kw_only=True):
+    """A user whose password was verified, and when that password was set."""
 
     email: str
     first_name: str
@@ -37,12 +38,12 @@ class Proven(Struct, frozen=True, kw_only=True):
 
 
 async def change_password(ctx: Context, actor: Actor, request: ChangePassword) -> Done:
-    """Set a new password.
+    """Set a new password and end every other session.
 
     Raises:
         NotAllowed: `password_wrong`.
         InvalidRequest: `weak_password`.
-        Conflict: `password_changed`, by another request or a reset since the present one was proven.
+        Conflict: `password_changed`, by another request or a reset since the current one was verified.
         RateLimited: `too_many_attempts`.
     """
     user = await require_password(ctx, actor, request.current_password)
@@ -53,29 +54,32 @@ async def change_password(ctx: Context, actor: Actor, request: ChangePassword) -
     async with ctx.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, actor.user_id)
         if await connection.fetchval(_CHANGED_AT, actor.user_id) != user.password_changed_at:
-            raise Conflict("Your password was changed just now. Please log in with it.", code="password_changed")
+            raise Conflict(
+                "Your password has just been changed. Please log in with the new one.", code="password_changed"
+            )
         await session_store.set_password(connection, actor.user_id, password_hash, but=actor.session_id)
         await mail_outbox.enqueue(connection, "password_changed", user.email)
     await heard_everywhere()
     return Done(None)
 
 
-async def require_password(ctx: Context, actor: Actor, password: str) -> Proven:
-    """That whoever holds the session also knows the password; returns whose it is.
+async def require_password(ctx: Context, actor: Actor, password: str) -> VerifiedUser:
+    """Require that the caller knows the password of the session's user, and return the user.
 
     Raises:
         NotAllowed: `password_wrong`.
         RateLimited: `too_many_attempts`.
     """
-    row = await ctx.pool.fetchrow(
+    row = await only_row(
+        ctx.pool,
         "SELECT email, first_name, last_name, password_changed_at, password_hash FROM portal.users WHERE id = $1",
         actor.user_id,
     )
     await login_throttle.count(ctx, actor, "password", str(actor.user_id))
     if not await passwords.matches(row["password_hash"], password):
-        raise NotAllowed("The present password is wrong.", code="password_wrong")
+        raise NotAllowed("The current password is wrong.", code="password_wrong")
     await login_throttle.forget(ctx, actor, "password", str(actor.user_id))
-    return Proven(**{name: row[name] for name in Proven.__struct_fields__})
+    return VerifiedUser(**{name: row[name] for name in VerifiedUser.__struct_fields__})
 
 
 COMMAND = Command(change_password, replayable=False)

@@ -1,5 +1,5 @@
-"""Turn the second factor on and off. On takes two steps, so that nobody is locked out by a code that never worked. With
-either the session gets another token: whoever copied the old one is left with nothing.
+"""Turn the second factor on and off. Turning it on takes two steps, so that a code that never worked locks nobody out.
+Both renew the session's token, so that a copied token becomes useless.
 
 Reads and writes: portal.totp, portal.recovery_codes. Writes: portal.sessions, portal.mails.
 """
@@ -22,26 +22,27 @@ FactorCode = Annotated[Code, Meta(min_length=6, max_length=60)]
 
 
 class EnrolSecondFactor(Struct, forbid_unknown_fields=True):
-    """The password, because a stolen session must not take the account over."""
+    """The password, so that a stolen session cannot take over the account."""
 
     password: Secret
 
 
 class ConfirmSecondFactor(Struct, forbid_unknown_fields=True):
-    """The code that the app shows now."""
+    """The code that the authenticator app shows now."""
 
     code: FactorCode
 
 
 class DisableSecondFactor(Struct, forbid_unknown_fields=True):
-    """Both factors; a recovery code will do."""
+    """Both factors; the code may be a recovery code."""
 
     password: Secret
     code: FactorCode
 
 
 class SessionRenewed(Struct, frozen=True, kw_only=True):
-    """The session goes on under this token, in the cookie too; the one before is refused. `csrf_token` as at login."""
+    """The session continues under this token, also in the cookie; the former token is refused. `csrf_token` as at
+    login."""
 
     token: str
     expires_at: datetime
@@ -49,13 +50,13 @@ class SessionRenewed(Struct, frozen=True, kw_only=True):
 
 
 class SecondFactorOn(SessionRenewed, frozen=True, kw_only=True):
-    """The same, and codes each of which replaces the app once. They are shown now and never again."""
+    """The renewed session, and recovery codes, each of which replaces the app once. They are shown only now."""
 
     recovery_codes: list[str]
 
 
 async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFactor) -> Done:
-    """Offer a secret for an authenticator app; it counts once a code of it was confirmed.
+    """Issue a secret for an authenticator app. It takes effect once a code of it is confirmed.
 
     Raises:
         NotAllowed: `password_wrong`.
@@ -65,20 +66,20 @@ async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFa
     assert actor.user_id is not None
     enrolment = await second_factor.offer(ctx, actor.user_id, user.email)
     if enrolment is None:
-        raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
+        raise Conflict("A second factor is already on. Turn it off first.", code="mfa_already_on")
     return Done(enrolment)
 
 
 async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSecondFactor) -> Done:
-    """Put the offered secret in force. This session goes on under another token, every other ends.
+    """Put the issued secret into effect. This session continues under another token; every other session ends.
 
     Raises:
-        NotAuthenticated: `mfa_code_invalid`; or the session has ended meanwhile.
+        NotAuthenticated: `mfa_code_invalid`; or the session has ended.
         Conflict: `mfa_already_on`.
     """
     assert actor.user_id is not None
     if await second_factor.is_enrolled(ctx.pool, actor.user_id):
-        raise Conflict("A second factor is on already. Turn it off first.", code="mfa_already_on")
+        raise Conflict("A second factor is already on. Turn it off first.", code="mfa_already_on")
     await second_factor.check(ctx, actor, actor.user_id, request.code, recovery=False)
     async with ctx.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, actor.user_id)
@@ -91,11 +92,11 @@ async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSeco
 
 
 async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSecondFactor) -> Done:
-    """Turn it off. This session goes on under another token, the others as they are. Staff may not.
+    """Turn the second factor off. This session continues under another token. Members of staff may not.
 
     Raises:
         NotAllowed: `password_wrong`, `mfa_needed_by_staff`.
-        NotAuthenticated: `mfa_code_invalid`; or the session has ended meanwhile.
+        NotAuthenticated: `mfa_code_invalid`; or the session has ended.
     """
     if actor.role != "customer":
         raise NotAllowed("Members of staff need a second factor.", code="mfa_needed_by_staff")

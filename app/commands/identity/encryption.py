@@ -1,6 +1,7 @@
-"""Secrets that must be read again, and are therefore encrypted and not hashed: the key comes from PORTAL_SECRET.
+"""Encryption of stored secrets that must be read again and therefore cannot be hashed. The key derives from
+PORTAL_SECRET.
 
-Whatever is stored sealed is listed here, so that `portal reseal` finds all of it after the secret has changed.
+Every column with sealed values is listed here, so that `portal reseal` finds all of them after the secret has changed.
 """
 
 import base64
@@ -14,7 +15,7 @@ from app.keyring import Keyring
 
 
 class Sealed(Struct, frozen=True):
-    """A column that holds sealed values. What was sealed for one purpose opens for no other."""
+    """A column that holds sealed values. A value sealed for one purpose cannot be opened for another."""
 
     purpose: str
     table: str
@@ -25,7 +26,7 @@ class Sealed(Struct, frozen=True):
 TOTP_SECRET = Sealed("totp", "portal.totp", "user_id", "secret")
 ENROLMENT_FACTS = Sealed("enrolment", "portal.enrolments", "id", "sealed_facts")
 STORED = (TOTP_SECRET, ENROLMENT_FACTS)
-"""Every one there is."""
+"""All columns with sealed values."""
 
 
 def seal(keyring: Keyring, kind: Sealed, plain: str) -> bytes:
@@ -34,7 +35,7 @@ def seal(keyring: Keyring, kind: Sealed, plain: str) -> bytes:
 
 
 def unseal(keyring: Keyring, kind: Sealed, sealed: bytes) -> str:
-    """The plain text again, whichever valid secret sealed it.
+    """Decrypt a value, whichever valid secret sealed it.
 
     Raises:
         cryptography.fernet.InvalidToken: damaged, or sealed under neither secret.
@@ -44,7 +45,7 @@ def unseal(keyring: Keyring, kind: Sealed, sealed: bytes) -> str:
 
 
 def resealed(keyring: Keyring, kind: Sealed, sealed: bytes) -> bytes | None:
-    """The same value under the current secret; None when it is under that one already.
+    """Return the value sealed under the current secret; None if it already is.
 
     Raises:
         cryptography.fernet.InvalidToken: damaged, or sealed under neither secret.

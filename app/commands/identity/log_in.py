@@ -36,13 +36,13 @@ class LogIn(Struct, forbid_unknown_fields=True):
     email: Annotated[KnownEmail, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=1024)]
     code: Annotated[Code, Meta(max_length=60)] = ""
-    """Of the authenticator app, or a recovery code; needed when login answers `mfa_required`."""
+    """From the authenticator app, or a recovery code; required after the answer `mfa_required`."""
     email_code: Annotated[Code, Meta(max_length=60)] = ""
-    """A mailed sign-in code; with it neither `too_many_attempts` of strangers nor their guesses at a code count."""
+    """A mailed sign-in code. With it, failed attempts of others do not lead to `too_many_attempts`."""
 
 
 class LoggedIn(Struct, frozen=True, kw_only=True):
-    """A session. `csrf_token` is needed on unsafe methods when the session comes as a cookie."""
+    """A new session. `csrf_token` is required for unsafe methods if the session is sent as a cookie."""
 
     token: str
     expires_at: datetime
@@ -51,14 +51,14 @@ class LoggedIn(Struct, frozen=True, kw_only=True):
 
 
 class _Proof(Struct, frozen=True):
-    """What was proven beside the password: a second factor, and by a mailed code that the mailbox is read."""
+    """The proofs given with the password: the second factor, and access to the mailbox by a mailed code."""
 
     mfa: bool
     email_code: str
 
 
 async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str = "") -> Done:
-    """Begin a session. An unknown address and a wrong password take the same work and give the same answer.
+    """Open a session. An unknown address and a wrong password take the same time and give the same answer.
 
     Raises:
         NotAuthenticated: `invalid_credentials`, `mfa_required`, `mfa_code_invalid`.
@@ -73,13 +73,14 @@ async def log_in(ctx: Context, actor: Actor, request: LogIn, *, agent: str = "")
         await execute.refused(ctx, actor, LOG_IN.name, error, user_id=user_id)
         raise
     await execute.record(ctx.pool, actor, LOG_IN.name, "ok", user_id=user_id, account_id=account_id, mfa=proof.mfa)
+    assert row is not None, "without a user no proof succeeds"
     user = User(user_id=row["id"], **{name: row[name] for name in ("email", "first_name", "last_name", "role")})
     return Done((opened, user))
 
 
 async def _prove(ctx: Context, actor: Actor, row: Any, request: LogIn) -> _Proof:
-    """Password first, then the second factor if there is one. With a good mailed code, what fails is counted by user
-    and apart from what strangers do."""
+    """Verify the password, then the second factor if there is one. With a valid mailed code, failures are counted per
+    user and separately from those of others."""
     mailed = await sign_in_codes.is_good(ctx.pool, request.email, request.email_code)
     action = "log_in:mailed" if mailed else "log_in"
     await login_throttle.count(ctx, actor, action, request.email, everywhere=mailed)
@@ -96,8 +97,8 @@ async def _prove(ctx: Context, actor: Actor, row: Any, request: LogIn) -> _Proof
 
 
 async def _open(ctx: Context, actor: Actor, row: Any, proof: _Proof, agent: str) -> session_store.Opened:
-    """The session, unless the password or the second factor was changed since they were proven: that ended every
-    session, and this one would outlive it."""
+    """Open the session, unless the password or the second factor was changed since it was verified: the change ended
+    every session, and must end this one too."""
     async with ctx.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, row["id"])
         if not await connection.fetchval(_UNCHANGED, row["id"], row["password_changed_at"], proof.mfa):
@@ -114,7 +115,7 @@ def _wrong() -> NotAuthenticated:
 
 
 async def _rehash(ctx: Context, user_id: UUID, stored: str, password: str) -> None:
-    """The one moment at which a hash that is out of date can be replaced."""
+    """Replace an outdated hash, which is possible only while the password is known."""
     await ctx.pool.execute(
         "UPDATE portal.users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
         user_id,

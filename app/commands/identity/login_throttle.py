@@ -1,11 +1,11 @@
-"""Attempts at proving who one is, counted before they are made, so that many at once are counted too.
+"""Throttling of authentication attempts. They are counted before they are made, so that concurrent ones count too.
 
-Three counts a quarter of an hour: of one address for one e-mail, of one address for all, and of everybody for one
-e-mail; an IPv6 address counts as its /64. None locks a customer out: who comes from an address that this user has
-logged in from before is not held up by what others do, everybody else gets one attempt every half minute, and a mailed
-sign-in code or a password reset is always open (`app/commands/identity/sign_in_codes.py`).
+Three counts per quarter of an hour: of one address for one e-mail, of one address for all, and of all addresses for one
+e-mail. An IPv6 address counts as its /64. None locks a customer out: an address from which the user has logged in
+before is unaffected by other addresses, any other gets one attempt per half minute, and a mailed sign-in code or a
+password reset is always possible (`app/commands/identity/sign_in_codes.py`).
 
-Counted in Redis, for all processes together; while it is away, in this process.
+The counts are in Redis, for all processes; during an outage of Redis they are in this process.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ MOST_OF_EMAIL = 30
 WINDOW_SECONDS = 900
 SLOW_SECONDS = 30
 KNOWN_DAYS = 30
-"""For how long after a login, or the use of a mailed link, an address counts as the user's own."""
+"""How long an address counts as the user's own after a login or the use of a mailed link."""
 MOST_LOCAL = 10_000
 
 _COUNT = """
@@ -49,7 +49,7 @@ WHERE lower(u.email) = $1 AND r.used_from IS NOT NULL AND r.used_at > now() - $2
 
 
 class _Local:
-    """The same counts without Redis: (how many, when the window ends) by key."""
+    """The same counts without Redis: key → (attempts, end of the window)."""
 
     def __init__(self) -> None:
         self._counts: Recent[str, tuple[int, float]] = Recent(MOST_LOCAL)
@@ -72,8 +72,7 @@ _LOCAL = _Local()
 async def count(
     ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False, alone: bool = False
 ) -> None:
-    """Count this attempt; `everywhere` makes no difference between addresses, and `alone` is not held up by what other
-    addresses did.
+    """Count this attempt; `everywhere` ignores the address, `alone` ignores the attempts of other addresses.
 
     Raises:
         RateLimited: `too_many_attempts`.
@@ -88,25 +87,25 @@ async def count(
         return
     if of_address > MOST_OF_ADDRESS:
         raise _refusal(left_seconds)
-    left_seconds, turns = await _counted(ctx, [f"{keys[2]}:turn"], [SLOW_SECONDS])
-    if turns > 1:
+    left_seconds, attempts = await _counted(ctx, [f"{keys[2]}:turn"], [SLOW_SECONDS])
+    if attempts > 1:
         raise _refusal(left_seconds)
 
 
 async def _is_known(ctx: Context, email: str, address: str) -> bool:
-    """Whether this user has logged in from there."""
+    """Tell if this user has logged in from the address before."""
     found = await ctx.pool.fetch(_KNOWN, email, KNOWN_DAYS)
     return counted(address) in {counted(row["address"]) for row in found}
 
 
 async def forget(ctx: Context, actor: Actor, action: str, email: str, *, everywhere: bool = False) -> None:
-    """It succeeded: it was no failure."""
+    """Uncount an attempt that succeeded."""
     keys = _keys(action, email, email if everywhere else actor.address)
     _LOCAL.forget(keys)
     try:
         await ctx.redis.eval(_FORGET, len(keys), *keys)  # type: ignore[misc]
     except (RedisError, OSError):
-        return  # counted for a quarter of an hour at most
+        return  # the count expires within a quarter of an hour
 
 
 async def open_lock(ctx: Context, actor: Actor, action: str, subject: str) -> None:
@@ -119,7 +118,7 @@ async def open_lock(ctx: Context, actor: Actor, action: str, subject: str) -> No
 
 
 async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[int]:
-    """Seconds until the first key's window ends, and each key's count."""
+    """Increment the counts; returns the seconds until the first window ends, and each count."""
     try:
         found = await ctx.redis.eval(_COUNT, len(keys), *keys, *map(str, seconds))  # type: ignore[misc]
         return [int(each) for each in found]

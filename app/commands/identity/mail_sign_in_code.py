@@ -1,6 +1,6 @@
-"""Have a sign-in code mailed: the way past a lockout, for whoever reads the user's mailbox.
+"""Mail a sign-in code, which bypasses a lockout for the owner of the mailbox.
 
-Asking takes the same work and gives the same answer for every address.
+The request takes the same time and gives the same answer for every address.
 
 Writes: portal.mails.
 """
@@ -15,13 +15,13 @@ from app.inputs.email import KnownEmail
 
 
 class MailSignInCode(Struct, forbid_unknown_fields=True):
-    """Whose mailbox it goes to."""
+    """The e-mail address of the user."""
 
     email: Annotated[KnownEmail, Meta(max_length=254)]
 
 
 async def mail_sign_in_code(ctx: Context, actor: Actor, request: MailSignInCode) -> Done:
-    """Have it mailed, if there is such a user. Codes that were mailed before stay good."""
+    """Enqueue the mail, if there is such a user. Codes that were mailed earlier stay valid."""
     await mail_outbox.enqueue_once(ctx.pool, "sign_in_code", request.email)
     return Done(None)
 

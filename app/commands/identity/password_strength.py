@@ -1,11 +1,11 @@
-"""How easily a password is guessed: zxcvbn's score, and why in our words.
+"""The strength of a password: zxcvbn's score, with feedback in the portal's words.
 
-zxcvbn knows common passwords, words and names, with swapped and turned letters, keyboard rows, sequences, dates and
-repetitions of all these. What it does not weigh enough is one such word dressed up (`wombat(2026)!` scores 4) and the
-user's own words with little between them (`Hanako-Sato-1` scores 3).
+zxcvbn knows common passwords, words and names, with substituted and reversed letters, keyboard rows, sequences, dates
+and repetitions of all these. It overrates a single word with decoration (`wombat(2026)!` scores 4) and the user's own
+words with little between them (`Hanako-Sato-1` scores 3).
 
-It takes up to some 50 ms of the processor: call it in a thread, and one at a time, since it keeps the user's words in a
-table of its module.
+It takes up to 50 ms of CPU time: call it in a thread, and one at a time, because it keeps the user's words in a table
+of its module.
 """
 
 import re
@@ -20,43 +20,43 @@ from app.errors import Advice, PasswordFeedback
 from app.inputs.text import is_harmful
 
 LEAST_SCORE = 3
-"""Of 0 to 4: more than 10^8 guesses."""
+"""On a scale of 0 to 4: more than 10^8 guesses."""
 PRODUCT_WORDS = ("portal", "customer")
-LONGEST_JUDGED = 64
-"""The time grows with the square of the length; what is strong so far stays strong."""
-MOST_SIGNS = 6
-"""Different signs that may stand for letters, like `@` for `a`. All combinations are tried, and with all twenty signs
-that takes seconds. More than six are hardly a word."""
+LONGEST_RATED = 64
+"""The time grows with the square of the length, and a strong beginning makes a strong password."""
+MOST_SUBSTITUTES = 6
+"""Distinct characters that may substitute letters, like `@` for `a`. All combinations are tried, which takes seconds
+for all twenty. More than six hardly leave a word."""
 SHORTEST_WORD = 3
-MOST_OF_A_REST = 6
-"""Characters beside the user's own words that do not make them a password."""
+MOST_REMAINDER = 6
+"""Characters in addition to the user's own words that do not make these a strong password."""
 COMMON = frozenset(FREQUENCY_LISTS["passwords"]) | frozenset(FREQUENCY_LISTS["english_wikipedia"])
-"""30,000 passwords and as many words, in lower case."""
+"""30,000 passwords and 30,000 words, in lower case."""
 
-_SIGNS = frozenset(sign for signs in L33T_TABLE.values() for sign in signs)
-_NEUTRAL = 0xE000
-"""Where private characters begin, which stand for no letter."""
-_DRESS = "0123456789 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_SUBSTITUTES = frozenset(sign for signs in L33T_TABLE.values() for sign in signs)
+_PRIVATE_USE = 0xE000
+"""The first private-use character; these substitute no letter."""
+_DECORATION = "0123456789 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _BETWEEN = re.compile(r"[\W\d_]+")
-"""What stands between words: everything but letters."""
+"""The characters between words: everything but letters."""
 _LETTERS = str.maketrans("@4301!$57", "aaeoiisst")
-"""The usual letter for a sign."""
+"""Substitute → the usual letter."""
 
 WARNINGS: Mapping[str, str] = {
-    "own_words": "This password is made of your name, your address or ours.",
-    "common_password": "This password, or most of it, is among those that are tried first.",
-    "dressed_up": "A common word or a number with digits and signs around it is easy to guess.",
+    "own_words": "This password consists of your name, your address or the portal's name.",
+    "common_password": "This password, or most of it, is one of the most common.",
+    "dressed_up": "A common word or number with digits and symbols around it is easy to guess.",
     "common_word": "A single common word is easy to guess.",
     "common_name": "Names are easy to guess.",
-    "keyboard_pattern": "Rows and patterns of keys are easy to guess.",
-    "repetition": "Repeating something makes it hardly harder to guess.",
+    "keyboard_pattern": "Keyboard rows and patterns are easy to guess.",
+    "repetition": "Repetition makes a password hardly harder to guess.",
     "sequence": "Sequences like abcd or 6543 are easy to guess.",
     "date": "Dates and years are easy to guess.",
 }
 SUGGESTIONS: Mapping[str, str] = {
     "more_words": "Use four or more words that do not belong together.",
     "no_capitals": "Capital letters help very little.",
-    "no_swapped_letters": "Signs for letters, like @ for a, help very little.",
+    "no_swapped_letters": "Symbols for letters, like @ for a, help very little.",
     "no_reversed_words": "Words written backwards help very little.",
 }
 _DICTIONARIES: Mapping[str, str] = {
@@ -77,11 +77,11 @@ _PATTERNS: Mapping[str, str] = {
 }
 
 
-def judged(password: str, personal: Iterable[str]) -> PasswordFeedback:
-    """The score of a password, and what would make it better. `personal` are the user's names and address."""
+def rate(password: str, personal: Iterable[str]) -> PasswordFeedback:
+    """Rate a password and suggest improvements. `personal` holds the user's names and address."""
     words = [*_words(personal), *PRODUCT_WORDS]
     password = _once("".join(each for each in password if not is_harmful(each)))
-    found = zxcvbn(_bounded(password), user_inputs=words, max_length=LONGEST_JUDGED)
+    found = zxcvbn(_bounded(password), user_inputs=words, max_length=LONGEST_RATED)
     score, matches = found["score"], found["sequence"]
     code = _underrated(password.lower(), words) if score >= LEAST_SCORE else None
     if score >= LEAST_SCORE and code is None:
@@ -100,39 +100,39 @@ def _once(password: str) -> str:
 
 
 def _underrated(plain: str, words: Iterable[str]) -> str | None:
-    """What zxcvbn takes for better than it is."""
-    spoken = plain.translate(_LETTERS)
-    if any(_is_made_of(each, words) for each in (plain, spoken, plain[::-1], spoken[::-1])):
+    """Return the warning for a password that zxcvbn overrates, if it is one."""
+    substituted = plain.translate(_LETTERS)
+    if any(_is_made_of(each, words) for each in (plain, substituted, plain[::-1], substituted[::-1])):
         return "own_words"
-    core = plain.strip(_DRESS)
+    core = plain.strip(_DECORATION)
     half = core[: len(core) // 2]
     return "dressed_up" if not core or core in COMMON or (core == half * 2 and half in COMMON) else None
 
 
 def _is_made_of(plain: str, words: Iterable[str]) -> bool:
-    """Whether what is left without these words would be no password."""
-    rest = plain
+    """Tell if little remains of the password without these words."""
+    remainder = plain
     for word in sorted(words, key=len, reverse=True):
-        rest = rest.replace(word, "")
-    return len(rest) <= MOST_OF_A_REST and rest != plain
+        remainder = remainder.replace(word, "")
+    return len(remainder) <= MOST_REMAINDER and remainder != plain
 
 
 def _bounded(password: str) -> str:
-    """What is judged: the beginning, with few signs that could be letters."""
-    begin = password[:LONGEST_JUDGED]
-    signs = [each for each in dict.fromkeys(begin) if each in _SIGNS]
-    return begin.translate({ord(sign): _NEUTRAL + at for at, sign in enumerate(signs[MOST_SIGNS:])})
+    """Return the part that is rated: the beginning, with a bounded number of substitutes."""
+    begin = password[:LONGEST_RATED]
+    substitutes = [each for each in dict.fromkeys(begin) if each in _SUBSTITUTES]
+    return begin.translate({ord(sign): _PRIVATE_USE + at for at, sign in enumerate(substitutes[MOST_SUBSTITUTES:])})
 
 
 def _words(personal: Iterable[str]) -> list[str]:
-    """Each part of names and addresses, and each as a whole."""
+    """Return each part of names and addresses, and each as a whole."""
     texts = [text.lower() for text in personal if text]
     parts = ["".join(each if each.isalnum() else " " for each in text).split() for text in texts]
     return [word for word in (*texts, *(part for each in parts for part in each)) if len(word) >= SHORTEST_WORD]
 
 
 def _warning(matches: list[dict[str, Any]]) -> Advice | None:
-    """What the longest part of the password that is easy to guess is."""
+    """Return the warning about the longest part of the password that is easy to guess."""
     easy = [each for each in matches if each["pattern"] != "bruteforce"]
     longest = max(easy, key=lambda each: len(each["token"]), default=None)
     if longest is None:

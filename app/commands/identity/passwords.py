@@ -1,7 +1,7 @@
 """Passwords: argon2id, hashed in a thread so that a login never stalls the other requests.
 
-A password is its NFKC form (NIST SP 800-63B): the same on every keyboard. Hashes made before that was so are of the
-text as it was typed; they still match, and are replaced at the next login.
+A password is hashed in its NFKC form (NIST SP 800-63B), which is the same on every keyboard. Older hashes are of the
+text as typed; they still match, and are replaced at the next login.
 """
 
 import asyncio
@@ -12,58 +12,58 @@ from typing import Literal
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from app.commands.identity.password_strength import LEAST_SCORE, judged
+from app.commands.identity.password_strength import LEAST_SCORE, rate
 from app.errors import InvalidRequest, Overloaded, Violation
 
 SHORTEST, LONGEST = 12, 128
 PasswordVerdict = Literal["wrong", "right", "outdated"]
-"""`outdated`: right, and the hash is older than today's parameters or made of another form of the text."""
+"""`outdated`: right, but the hash has former parameters or is of another form of the text."""
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP: argon2id, 19 MiB, t=2, p=1
 _NOBODY = _HASHER.hash("nobody has this password")
 MOST_WAITING = 64
-"""Beyond this nobody waits: hashing is bounded by the processor, and a queue would only grow."""
+"""The longest queue: hashing is CPU-bound, and a longer queue would only grow."""
 
 
-class _Turns:
-    """One hash at a time in a process, so that a flood of logins leaves a core to everybody else."""
+class _HashQueue:
+    """A queue for one hash at a time per process, so that a flood of logins leaves a core for other requests."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Semaphore(1)
+        self._semaphore = asyncio.Semaphore(1)
         self._waiting = 0
 
     async def __aenter__(self) -> None:
         if self._waiting >= MOST_WAITING:
             raise Overloaded(
-                "Very many are logging in at the moment. Please try again in a few seconds.", code="too_many_logins"
+                "Too many logins at the moment. Please try again in a few seconds.", code="too_many_logins"
             )
         self._waiting += 1
         try:
-            await self._turn.acquire()
+            await self._semaphore.acquire()
         finally:
             self._waiting -= 1
 
     async def __aexit__(self, *_: object) -> None:
-        self._turn.release()
+        self._semaphore.release()
 
 
-_TURNS = _Turns()
+_QUEUE = _HashQueue()
 
 
 async def refuse_weak(password: str, field: str, *, personal: Iterable[str] = ()) -> None:
-    """That a new password is long enough and hard to guess, also for who knows the user's name and address.
+    """Refuse a new password that is too short, too long or easy to guess, also for an attacker who knows the user.
 
     Raises:
-        InvalidRequest: `errors` with code `weak_password`, and `feedback` when it is easy to guess.
+        InvalidRequest: `errors` with code `weak_password`, and `feedback` if it is easy to guess.
         Overloaded: `too_many_logins`.
     """
-    plain = usual(password)
-    # Some signs are eighteen letters in the usual form, and still one to whoever guesses.
+    plain = normalised(password)
+    # Some characters are eighteen letters in normal form, and still one to whoever guesses.
     if min(len(plain), len(password)) < SHORTEST or len(plain) > LONGEST:
         sentence, limits = f"Use {SHORTEST} to {LONGEST} characters.", {"least": SHORTEST, "most": LONGEST}
         raise _weak(Violation(field, "weak_password", sentence, limits))
-    async with _TURNS:  # the library keeps one user's words in a place that all share
-        feedback = await asyncio.to_thread(judged, plain, list(personal))
+    async with _QUEUE:  # the library keeps one user's words in a global table
+        feedback = await asyncio.to_thread(rate, plain, list(personal))
     if feedback.score >= LEAST_SCORE:
         return
     sentence = feedback.warning.message if feedback.warning else "This password is too easy to guess."
@@ -76,35 +76,34 @@ def _weak(violation: Violation) -> InvalidRequest:
     return InvalidRequest("Please choose another password.", errors=[violation])
 
 
-def usual(password: str) -> str:
-    """The form that is hashed."""
+def normalised(password: str) -> str:
+    """Return the form of a password that is hashed."""
     return unicodedata.normalize("NFKC", password)
 
 
 async def hashed(password: str) -> str:
-    """The argon2id hash to store.
+    """Return the argon2id hash to store.
 
     Raises:
         Overloaded: `too_many_logins`.
     """
-    async with _TURNS:
-        return await asyncio.to_thread(_HASHER.hash, usual(password))
+    async with _QUEUE:
+        return await asyncio.to_thread(_HASHER.hash, normalised(password))
 
 
 async def verdict(stored: str | None, password: str) -> PasswordVerdict:
-    """Whether this is the password, and whether its hash should be replaced. Without a stored hash it takes just as
-    long, and is wrong.
+    """Verify a password, and tell if its hash is outdated. Without a stored hash it takes the same time and is wrong.
 
     Raises:
         Overloaded: `too_many_logins`.
     """
-    async with _TURNS:
+    async with _QUEUE:
         found = await asyncio.to_thread(_verdict, stored or _NOBODY, password)
     return found if stored is not None else "wrong"
 
 
 async def matches(stored: str | None, password: str) -> bool:
-    """Whether this is the password.
+    """Tell if this is the password.
 
     Raises:
         Overloaded: `too_many_logins`.
@@ -113,12 +112,12 @@ async def matches(stored: str | None, password: str) -> bool:
 
 
 def _verdict(stored: str, password: str) -> PasswordVerdict:
-    plain = usual(password)
-    as_usual = _verify(stored, plain)
-    as_typed = plain != password and _verify(stored, password)  # tried whatever came before: the time tells nothing
-    if not (as_usual or as_typed):
+    plain = normalised(password)
+    as_normalised = _verify(stored, plain)
+    as_typed = plain != password and _verify(stored, password)  # always tried, so that the time reveals nothing
+    if not (as_normalised or as_typed):
         return "wrong"
-    return "outdated" if not as_usual or _HASHER.check_needs_rehash(stored) else "right"
+    return "outdated" if not as_normalised or _HASHER.check_needs_rehash(stored) else "right"
 
 
 def _verify(stored: str, password: str) -> bool:

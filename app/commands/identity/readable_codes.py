@@ -1,4 +1,4 @@
-"""Codes that people copy from a mail or a letter: capitals and digits that cannot be taken for each other."""
+"""Codes that people copy from a mail or a letter: capitals and digits that cannot be confused."""
 
 import secrets
 import unicodedata
@@ -9,20 +9,20 @@ GROUP = 4
 
 
 def random_code(length: int) -> str:
-    """A code that nobody can guess, in groups of four."""
+    """Return an unguessable code, in groups of four."""
     return grouped("".join(secrets.choice(ALPHABET) for _ in range(length)))
 
 
 def of_bytes(content: bytes, length: int) -> str:
-    """The code that these bytes say: the same for the same bytes."""
+    """Derive a code from bytes: the same bytes give the same code."""
     return grouped("".join(ALPHABET[each % len(ALPHABET)] for each in content[:length]))
 
 
 def grouped(code: str) -> str:
-    """As it is printed: `ABCD-EFGH`."""
+    """Format a code as it is printed: `ABCD-EFGH`."""
     return "-".join(code[at : at + GROUP] for at in range(0, len(code), GROUP))
 
 
 def plain(typed: str) -> str:
-    """A code as it is compared: width, case, blanks and hyphens of any kind do not matter."""
+    """Normalise a code for comparison: width, case, blanks and hyphens do not matter."""
     return "".join(each for each in unicodedata.normalize("NFKC", typed).upper() if each.isalnum())

@@ -1,4 +1,4 @@
-"""After a change of PORTAL_SECRET: seal again, under the current secret, what is stored sealed under the one before.
+"""Re-encrypt stored secrets after a change of PORTAL_SECRET: from the former secret to the current one.
 
 Reads and writes: the columns that `app/commands/identity/encryption.py` lists. Writes: portal.audit.
 """
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Resealed(Struct, kw_only=True):
-    """What became of the values of one column. `unreadable`: sealed under neither secret, or damaged."""
+    """The result for the values of one column. `unreadable`: sealed under neither secret, or damaged."""
 
     table: str
     column: str
@@ -32,8 +32,8 @@ class Resealed(Struct, kw_only=True):
 
 
 async def reseal(pool: asyncpg.Pool, keyring: Keyring, operator: Operator) -> list[Resealed]:
-    """All of it, in batches; doing it again does no harm, and neither does a portal that goes on meanwhile. A value
-    that was emptied holds nothing."""
+    """Re-encrypt every sealed column in batches. Safe to repeat, and safe while the portal is running. Emptied values
+    are skipped."""
     found = [await _column(pool, keyring, kind) for kind in encryption.STORED]
     async with pool.acquire() as connection:
         for each in found:
@@ -43,7 +43,7 @@ async def reseal(pool: asyncpg.Pool, keyring: Keyring, operator: Operator) -> li
 
 
 async def _column(pool: asyncpg.Pool, keyring: Keyring, kind: Sealed) -> Resealed:
-    told, after = Resealed(table=kind.table, column=kind.column), None
+    result, after = Resealed(table=kind.table, column=kind.column), None
     page = (
         f"SELECT {kind.key} AS key, {kind.column} AS sealed FROM {kind.table} "
         f"WHERE ($1::text IS NULL OR {kind.key}::text > $1) AND {kind.column} <> '' "
@@ -51,25 +51,25 @@ async def _column(pool: asyncpg.Pool, keyring: Keyring, kind: Sealed) -> Reseale
     )
     while rows := await pool.fetch(page, after):
         for row in rows:
-            await _value(pool, keyring, kind, row, told)
+            await _value(pool, keyring, kind, row, result)
         after = str(rows[-1]["key"])
-    return told
+    return result
 
 
-async def _value(pool: asyncpg.Pool, keyring: Keyring, kind: Sealed, row: Any, told: Resealed) -> None:
+async def _value(pool: asyncpg.Pool, keyring: Keyring, kind: Sealed, row: Any, result: Resealed) -> None:
     try:
         fresh = encryption.resealed(keyring, kind, row["sealed"])
     except InvalidToken:
-        told.unreadable += 1
+        result.unreadable += 1
         log.error("sealed_value_unreadable", table=kind.table, key=str(row["key"]))
         return
     if fresh is None:
-        told.current += 1
+        result.current += 1
         return
-    # Only what was read: a value that was replaced meanwhile is under the current secret already.
+    # Only the value that was read: one that was replaced since is under the current secret.
     change = f"UPDATE {kind.table} SET {kind.column} = $1 WHERE {kind.key} = $2 AND {kind.column} = $3"
     await pool.execute(change, fresh, row["key"], row["sealed"])
-    told.resealed += 1
+    result.resealed += 1
 
 
 COMMAND = StaffCommand(reseal, "secret.reseal")

@@ -1,8 +1,8 @@
-"""A forgotten password: a single-use link goes to the user's mailbox, and whoever holds it sets a new one.
+"""Reset a forgotten password by a single-use link that is mailed to the user.
 
-Asking takes the same work and gives the same answer for every address. A reset ends every session and opens a lockout,
-that of the second factor too, but not again and again: whoever filled it knew the old password, or reads the mailbox.
-It does not replace the second factor.
+The request takes the same time and gives the same answer for every address. A reset ends every session and lifts a
+lockout, also that of the second factor, but not repeatedly: whoever made those attempts knew the old password or reads
+the mailbox. It does not replace the second factor.
 
 Reads and writes: portal.password_resets. Writes: portal.mails, portal.users, portal.sessions.
 """
@@ -31,7 +31,7 @@ _USE = (
 
 
 class ForgotPassword(Struct, forbid_unknown_fields=True):
-    """Who forgot."""
+    """The e-mail address of the user."""
 
     email: Annotated[KnownEmail, Meta(max_length=254)]
 
@@ -44,13 +44,14 @@ class ResetPassword(Struct, forbid_unknown_fields=True):
 
 
 async def forgot_password(ctx: Context, actor: Actor, request: ForgotPassword) -> Done:
-    """Have a link mailed, if there is such a user. Nothing is counted by user: strangers who ask would use it up."""
+    """Enqueue the mail, if there is such a user. Requests are not counted per user, because others could use them
+    up."""
     await mail_outbox.enqueue_once(ctx.pool, "password_reset", request.email)
     return Done(None)
 
 
 async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> Done:
-    """Set a new password by a mailed token.
+    """Set a new password with a mailed token.
 
     Raises:
         InvalidRequest: `reset_token_invalid`: used, expired or never issued; `weak_password`.
@@ -76,7 +77,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
 
 def _invalid() -> InvalidRequest:
     return InvalidRequest(
-        "This link has expired or was used already. Please ask for a new one.", code="reset_token_invalid"
+        "This link has expired or was already used. Please request a new one.", code="reset_token_invalid"
     )
 
 

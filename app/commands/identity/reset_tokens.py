@@ -5,14 +5,14 @@ Writes: portal.password_resets.
 
 import secrets
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from app.clock import now
 from app.commands.identity.sessions.session_store import digest
+from app.db import Db
 
 
-async def issue(connection: Any, user_id: UUID, life_seconds: int) -> str:
+async def issue(connection: Db, user_id: UUID, life_seconds: int) -> str:
     """Make a new token. Tokens that were mailed earlier stay valid until one of them is used."""
     token = secrets.token_urlsafe(32)
     await connection.execute(

@@ -1,7 +1,7 @@
 """The second factor: time-based one-time passwords (RFC 6238), with recovery codes for a lost device.
 
-A code is taken once: the number of its time step is kept, and neither it nor an earlier one counts again. Guesses are
-counted by user, wherever they come from; whoever makes them knows the password already.
+A code is accepted once: the number of its time step is stored, and neither it nor an earlier one is accepted again.
+Guesses are counted per user, from all addresses, because an attacker who makes them already knows the password.
 
 Reads and writes: portal.totp, portal.recovery_codes.
 """
@@ -11,7 +11,6 @@ import hmac
 import secrets
 import time
 from base64 import b32encode
-from typing import Any
 from uuid import UUID
 
 import pyotp
@@ -21,14 +20,15 @@ from msgspec import Struct
 
 from app.commands.execution.context import Actor, Context
 from app.commands.identity import encryption, login_throttle
+from app.db import Db
 from app.errors import NotAuthenticated
 
 STEP_SECONDS = 30
 DRIFT_STEPS = 1
-"""Clocks may differ by so many steps."""
+"""The accepted clock drift in steps."""
 RECOVERY_CODES = 10
 RECOVERY_BYTES = 15
-"""120 bits in 24 letters and digits: what is stored is a plain hash, which only length protects from guessing."""
+"""120 bits in 24 letters and digits: the stored hash is unkeyed, so only the length protects from guessing."""
 ISSUER = "Customer portal"
 COUNTED_AS = "mfa"
 
@@ -42,14 +42,14 @@ _USE = (
 
 
 class Enrolment(Struct, frozen=True):
-    """What an authenticator app is given. `otpauth_uri` is what a QR code shows."""
+    """The secret for an authenticator app. `otpauth_uri` is the content of the QR code."""
 
     secret: str
     otpauth_uri: str
 
 
-async def is_enrolled(pool: Any, user_id: UUID) -> bool:
-    """Whether a second factor is in force."""
+async def is_enrolled(pool: Db, user_id: UUID) -> bool:
+    """Tell if the user has a confirmed second factor."""
     return bool(
         await pool.fetchval(
             "SELECT EXISTS (SELECT FROM portal.totp WHERE user_id = $1 AND confirmed_at IS NOT NULL)", user_id
@@ -58,7 +58,7 @@ async def is_enrolled(pool: Any, user_id: UUID) -> bool:
 
 
 async def offer(ctx: Context, user_id: UUID, email: str) -> Enrolment | None:
-    """A new secret that waits to be confirmed; None when one is in force already."""
+    """Issue a new secret to be confirmed; None if one is already in effect."""
     secret = pyotp.random_base32()
     kept = await ctx.pool.fetchval(
         "INSERT INTO portal.totp (user_id, secret) VALUES ($1, $2) ON CONFLICT (user_id) DO UPDATE "
@@ -72,7 +72,7 @@ async def offer(ctx: Context, user_id: UUID, email: str) -> Enrolment | None:
 
 
 async def require(ctx: Context, actor: Actor, user_id: UUID, code: str, *, counted_as: str = COUNTED_AS) -> bool:
-    """Whether the user has a second factor, and then that this is it. Guesses are `counted_as` those of an action.
+    """Require the second factor if the user has one; returns whether that is so. Guesses are `counted_as` an action.
 
     Raises:
         NotAuthenticated: `mfa_required` without a code, `mfa_code_invalid` with a wrong or used one.
@@ -89,21 +89,21 @@ async def require(ctx: Context, actor: Actor, user_id: UUID, code: str, *, count
 async def check(
     ctx: Context, actor: Actor, user_id: UUID, code: str, *, recovery: bool = True, counted_as: str = COUNTED_AS
 ) -> None:
-    """That this is the user's present code, or one of the recovery codes; with neither blanks nor hyphens in it.
+    """Require that this is the user's current code, or a recovery code; without blanks and hyphens.
 
     Raises:
         NotAuthenticated: `mfa_code_invalid`.
         RateLimited: `too_many_attempts`.
     """
     await login_throttle.count(ctx, actor, counted_as, str(user_id), everywhere=True)
-    if not (await _is_present(ctx, user_id, code) or (recovery and await _is_recovery(ctx.pool, user_id, code))):
+    if not (await _is_current(ctx, user_id, code) or (recovery and await _is_recovery(ctx.pool, user_id, code))):
         raise NotAuthenticated(
-            "This code is wrong, or was used already. Wait for the next one.", code="mfa_code_invalid"
+            "This code is wrong, or was already used. Please wait for the next one.", code="mfa_code_invalid"
         )
     await login_throttle.forget(ctx, actor, counted_as, str(user_id), everywhere=True)
 
 
-async def _is_present(ctx: Context, user_id: UUID, code: str) -> bool:
+async def _is_current(ctx: Context, user_id: UUID, code: str) -> bool:
     stored = await ctx.pool.fetchval("SELECT secret FROM portal.totp WHERE user_id = $1", user_id)
     if stored is None:
         return False
@@ -111,7 +111,7 @@ async def _is_present(ctx: Context, user_id: UUID, code: str) -> bool:
         totp = pyotp.TOTP(
             encryption.unseal(ctx.settings.keyring, encryption.TOTP_SECRET, stored), interval=STEP_SECONDS
         )
-    except InvalidToken:  # sealed under a secret that is gone: recovery codes go on working
+    except InvalidToken:  # sealed under a lost secret; recovery codes still work
         log.error("sealed_value_unreadable", table=encryption.TOTP_SECRET.table, key=str(user_id))
         return False
     now = int(time.time()) // STEP_SECONDS
@@ -120,12 +120,12 @@ async def _is_present(ctx: Context, user_id: UUID, code: str) -> bool:
     return bool(found and await ctx.pool.fetchval(_ACCEPT, user_id, found[0]))
 
 
-async def _is_recovery(pool: Any, user_id: UUID, code: str) -> bool:
+async def _is_recovery(pool: Db, user_id: UUID, code: str) -> bool:
     return bool(await pool.fetchval(_USE, user_id, _hash(code)))
 
 
-async def put_in_force(connection: Any, user_id: UUID) -> list[str]:
-    """Confirm the offered secret; returns the recovery codes, which are shown once."""
+async def put_in_force(connection: Db, user_id: UUID) -> list[str]:
+    """Confirm the issued secret; returns the recovery codes, which are shown once."""
     await connection.execute("UPDATE portal.totp SET confirmed_at = now() WHERE user_id = $1", user_id)
     await connection.execute("DELETE FROM portal.recovery_codes WHERE user_id = $1", user_id)
     codes = [b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
@@ -134,8 +134,8 @@ async def put_in_force(connection: Any, user_id: UUID) -> list[str]:
     return ["-".join(code[at : at + 6] for at in range(0, len(code), 6)) for code in codes]
 
 
-async def remove(connection: Any, user_id: UUID) -> None:
-    """From now on the password is enough."""
+async def remove(connection: Db, user_id: UUID) -> None:
+    """Remove the second factor and its recovery codes."""
     await connection.execute("DELETE FROM portal.totp WHERE user_id = $1", user_id)
     await connection.execute("DELETE FROM portal.recovery_codes WHERE user_id = $1", user_id)
 

@@ -1,22 +1,22 @@
-"""Mailed sign-in codes: whoever reads the user's mailbox is not held up by what strangers did to the lockout.
+"""Mailed sign-in codes: they exempt the owner of the mailbox from a lockout that others have caused.
 
-A code stands beside the password and the second factor, never in place of one. It has 80 bits, so that wrong ones need
-no count; with a right one, attempts are counted apart, where no stranger can use them up.
+A code is required in addition to the password and the second factor, never instead of one. It has 80 bits, so that
+wrong ones need not be counted. With a right one, attempts are counted separately, where others cannot use them up.
 
 Reads and writes: portal.sign_in_codes.
 """
 
 import secrets
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from app.clock import now
 from app.commands.identity.sessions.session_store import digest
+from app.db import Db
 
 LIFE_SECONDS = 1_800
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: what is easily misread is missing, and read as what it looks like."""
+"""Crockford's base 32: it lacks letters that are easily misread; they are accepted as what they resemble."""
 _MISREAD = str.maketrans("OIL", "011")
 
 _GOOD = """
@@ -29,8 +29,8 @@ _USE = (
 )
 
 
-async def made(connection: Any, user_id: UUID) -> str:
-    """A new code, in groups of four as it is mailed. Those mailed before stay good until one of them is used."""
+async def made(connection: Db, user_id: UUID) -> str:
+    """Issue a new code, in groups of four as it is mailed. Earlier ones stay valid until one of them is used."""
     code = "".join(secrets.choice(_LETTERS) for _ in range(16))
     await connection.execute(
         "INSERT INTO portal.sign_in_codes (code_hash, user_id, expires_at) VALUES ($1, $2, $3)",
@@ -41,21 +41,21 @@ async def made(connection: Any, user_id: UUID) -> str:
     return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
 
 
-async def is_good(pool: Any, email: str, code: str) -> bool:
-    """Whether this code was mailed to this user lately and not used."""
+async def is_good(pool: Db, email: str, code: str) -> bool:
+    """Tell if this code was mailed to this user, is unused and has not expired."""
     return bool(code and await pool.fetchval(_GOOD, _hash(code), email))
 
 
-async def use(connection: Any, user_id: UUID, code: str) -> bool:
-    """Use it up, and with it every other one; whether it could still be used."""
+async def use(connection: Db, user_id: UUID, code: str) -> bool:
+    """Use a code and invalidate all others; returns false if it could not be used."""
     used = await connection.fetchval(_USE, _hash(code), user_id)
     if used:
         await end(connection, user_id)
     return bool(used)
 
 
-async def end(connection: Any, user_id: UUID) -> None:
-    """End those that were mailed and not used."""
+async def end(connection: Db, user_id: UUID) -> None:
+    """Invalidate the user's unused codes."""
     await connection.execute(
         "UPDATE portal.sign_in_codes SET used_at = now() WHERE user_id = $1 AND used_at IS NULL", user_id
     )

@@ -1,4 +1,4 @@
-"""Members of staff: made and removed from the command line, never over HTTP.
+"""Add and remove members of staff: from the command line, never over HTTP.
 
 A new member gets no password: a mailed link sets it, and the second factor is set up at the first login.
 
@@ -18,6 +18,7 @@ from app.commands import mail_outbox
 from app.commands.execution.context import StaffCommand
 from app.commands.identity import passwords, second_factor
 from app.commands.identity.sessions import session_store
+from app.db import rows
 from app.errors import Conflict, InvalidRequest, NotFound, Violation
 from app.inputs.email import known
 from app.inputs.rule import Unfit
@@ -44,19 +45,19 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 async def members(pool: asyncpg.Pool) -> list[Member]:
-    """Everybody who is no customer."""
-    return [Member(**dict(row)) for row in await pool.fetch(_LIST)]
+    """Return every user who is not a customer."""
+    return await rows(pool, Member, _LIST)
 
 
 async def add(pool: asyncpg.Pool, operator: Operator, email: str, role: str, first_name: str) -> UUID:
-    """Make a member and have the invitation mailed.
+    """Add a member and enqueue the invitation.
 
     Raises:
-        InvalidRequest: the address or the name cannot be used.
+        InvalidRequest: the address or the name is invalid.
         Conflict: `email_taken`.
     """
-    email, first_name = _usual(email, first_name)
-    user_id, nobody_knows = uuid4(), await passwords.hashed(secrets.token_urlsafe(32))
+    email, first_name = _validated(email, first_name)
+    user_id, unknown_hash = uuid4(), await passwords.hashed(secrets.token_urlsafe(32))
     try:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(
@@ -65,17 +66,17 @@ async def add(pool: asyncpg.Pool, operator: Operator, email: str, role: str, fir
                 email,
                 role,
                 first_name,
-                nobody_knows,
+                unknown_hash,
             )
             await mail_outbox.enqueue(connection, "invitation", email)
             await audit(connection, operator, "staff.add", [str(user_id)], role=role)
     except asyncpg.UniqueViolationError as error:
-        raise Conflict("There is a user with this e-mail address already.", code="email_taken") from error
+        raise Conflict("There is already a user with this e-mail address.", code="email_taken") from error
     return user_id
 
 
-def _usual(email: str, first_name: str) -> tuple[str, str]:
-    """Both as a body would be read: `operator@localhost` is fine, since staff may be in a network of their own."""
+def _validated(email: str, first_name: str) -> tuple[str, str]:
+    """Validate both like a request body. `operator@localhost` is valid, because staff may be in a private network."""
     try:
         return known(email), LINE_OR_NOTHING.read(first_name)
     except Unfit as unfit:
@@ -83,10 +84,10 @@ def _usual(email: str, first_name: str) -> tuple[str, str]:
 
 
 async def remove(pool: asyncpg.Pool, operator: Operator, email: str) -> None:
-    """End a member's sessions and forget the second factor and the password; what they did stays in the audit log.
+    """Remove a member with sessions, second factor and password; their actions stay in the audit log.
 
     Raises:
-        NotFound: no such member.
+        NotFound: there is no such member.
     """
     async with pool.acquire() as connection, connection.transaction():
         user_id = await connection.fetchval(
@@ -102,10 +103,10 @@ async def remove(pool: asyncpg.Pool, operator: Operator, email: str) -> None:
 
 
 async def forget_second_factor(pool: asyncpg.Pool, operator: Operator, email: str) -> None:
-    """For a user, customer or staff, who lost device and recovery codes and has proven otherwise who they are.
+    """Remove the second factor of a user, customer or staff, who lost it and has proven their identity otherwise.
 
     Raises:
-        NotFound: no such user.
+        NotFound: there is no such user.
     """
     async with pool.acquire() as connection, connection.transaction():
         user_id = await connection.fetchval(

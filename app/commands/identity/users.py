@@ -1,4 +1,4 @@
-"""Portal users as commands and answers know them.
+"""Portal users as commands and responses represent them.
 
 Reads: portal.users.
 """
@@ -7,6 +7,8 @@ from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
+
+from app.db import rows
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -20,8 +22,11 @@ class User(Struct, frozen=True, kw_only=True):
 
 
 async def user_of(pool: asyncpg.Pool, user_id: UUID) -> User:
-    """The user behind a session."""
-    row = await pool.fetchrow(
-        "SELECT id AS user_id, email, first_name, last_name, role FROM portal.users WHERE id = $1", user_id
+    """Return the user of a session."""
+    (user,) = await rows(
+        pool,
+        User,
+        "SELECT id AS user_id, email, first_name, last_name, role FROM portal.users WHERE id = $1",
+        user_id,
     )
-    return User(**dict(row))
+    return user

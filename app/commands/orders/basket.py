@@ -1,7 +1,7 @@
-"""What a customer wants to order: the body of `POST /api/orders` and `POST /api/orders/check`.
+"""The products that a customer wants to order: the body of `POST /api/orders` and `POST /api/orders/check`.
 
-Details that depend on what is ordered (an EID, a region, a reservation number) are optional here; the order rules say
-which are missing, all at once and by field.
+Details that depend on the products (an EID, a region, a reservation number) are optional here; the order rules report
+all that are missing, by field.
 """
 
 from datetime import date
@@ -22,16 +22,16 @@ Required = Annotated[Line, Meta(min_length=1, max_length=100)]
 
 
 class BasketItem(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One product. Every line becomes one service with a configuration of its own, so the quantity is 1."""
+    """One product. Every item becomes one service with its own configuration, so the quantity is 1."""
 
     sku: Annotated[str, Meta(min_length=1, max_length=180, description="As the catalog names it.")]
     quantity: Annotated[int, Meta(ge=1, le=1, description="Always 1: order again for a second service.")] = 1
 
 
 class NumberTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A mobile number that comes along (MNP). Names must equal those at the present carrier."""
+    """The transfer of a mobile number (MNP). Names must equal those registered at the current carrier."""
 
-    reservation_number: Annotated[Number, Meta(description="Ten digits, from the present carrier.")] = ""
+    reservation_number: Annotated[Number, Meta(description="Ten digits, issued by the current carrier.")] = ""
     expires_on: Annotated[date | None, Meta(description="Last day of the reservation.")] = None
     phone_number: Annotated[Number, Meta(description="The number; hyphens between the digits are dropped.")] = ""
     last_name: ShortText = ""
@@ -43,11 +43,11 @@ class NumberTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class Configuration(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How the ordered services shall be set up."""
+    """The configuration of the ordered services."""
 
     sim_type: Annotated[Literal["esim", "physical"] | None, Meta(description="For SIM plans.")] = None
     eid: Annotated[Number | None, Meta(description="The phone's eSIM id, 32 digits; for an eSIM.")] = None
-    mnp: Annotated[NumberTransfer | None, Meta(description="For a number that comes along.")] = None
+    mnp: Annotated[NumberTransfer | None, Meta(description="For a number that is transferred.")] = None
     access_mode: Annotated[
         Literal["ipoe_own_router", "ipoe_home_gateway", "pppoe"] | None, Meta(description="For Internet plans.")
     ] = None
@@ -67,12 +67,12 @@ class OrderAddress(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 
 class Basket(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Products with their configuration, and where they go."""
+    """Products with their configuration and address."""
 
     items: Annotated[list[BasketItem], Meta(min_length=1, max_length=20)]
     configuration: Configuration = field(default_factory=Configuration)
     address: Annotated[OrderAddress | None, Meta(description="When it differs from the billing address on file.")] = (
         None
     )
-    promo_code: Annotated[PromotionCode | None, Meta(description="A promotion code; one an order.")] = None
+    promo_code: Annotated[PromotionCode | None, Meta(description="A promotion code; one per order.")] = None
     address_confirmed: Annotated[bool, Meta(description="The customer confirmed the installation address.")] = False

@@ -1,4 +1,4 @@
-"""Check a basket without ordering it: every rule it breaks, and what it would cost."""
+"""Check a basket without ordering it: the rules that it violates, and its price."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -15,7 +15,7 @@ from app.money import Money, money
 
 
 class Totals(Struct, frozen=True, kw_only=True):
-    """What the basket costs, tax excluded: each month, once, and at first."""
+    """The price of the basket, tax excluded: per month, one-time, and for the first month."""
 
     monthly: Money
     one_time: Money
@@ -23,9 +23,9 @@ class Totals(Struct, frozen=True, kw_only=True):
 
 
 class CheckedOrder(Struct, frozen=True, kw_only=True):
-    """Whether the basket could be ordered now, and if not, everything to put right.
+    """The result of a check: `ok`, or every violation to correct.
 
-    `promotion` says what the code gives; the total is without it, because billing alone can tell its worth.
+    `promotion` describes the discount of the code; the total is without it, because only billing can calculate it.
     """
 
     ok: bool
@@ -36,10 +36,10 @@ class CheckedOrder(Struct, frozen=True, kw_only=True):
 
 
 async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
-    """Run the same rules as placing the order does.
+    """Apply the same rules as placing the order does.
 
     Raises:
-        UpstreamError: WHMCS had to be asked for a payment method or address and could not answer.
+        UpstreamError: WHMCS had to be read for a payment method or address and did not answer.
     """
     facts = await facts_for(ctx, actor, request)
     found = violations(request, facts)
@@ -47,12 +47,14 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     total = totals(chosen, ctx.settings.salesforce_currency)
     given = None if any(each.field == "promo_code" for each in found) else facts.promotion
     return Done(
-        CheckedOrder(ok=not found, violations=found, total=total, promotion=worth(given, total.monthly.currency))
+        CheckedOrder(
+            ok=not found, violations=found, total=total, promotion=describe_promotion(given, total.monthly.currency)
+        )
     )
 
 
-def worth(given: Promotion | None, currency: str) -> str | None:
-    """A promotion as a customer reads it."""
+def describe_promotion(given: Promotion | None, currency: str) -> str | None:
+    """Describe a promotion to the customer."""
     if given is None:
         return None
     when = "every bill" if given.recurring else "the first bill"
@@ -64,7 +66,7 @@ def worth(given: Promotion | None, currency: str) -> str | None:
 
 
 def totals(products: Iterable[OrderableProduct], currency: str) -> Totals:
-    """Sums by billing cycle."""
+    """Sum the prices by billing cycle."""
     monthly, once = Decimal(0), Decimal(0)
     for product in products:
         if product.billing_cycle == "onetime":

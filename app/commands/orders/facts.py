@@ -1,7 +1,7 @@
-"""What the order rules need to know of an account, from the read models; what is past its bound is asked live.
+"""The facts about an account that the order rules need: from the read models, or live if past their freshness bound.
 
 Reads: read_model.catalog, subscriptions, orders, eligibility, payment_methods, freshness, profiles; the marker that an
-account's orders were read; WHMCS when those are too old to order by.
+account's orders were read; WHMCS if those are too old.
 """
 
 from datetime import date, datetime
@@ -15,13 +15,14 @@ from msgspec import Struct
 from app.clock import now
 from app.commands.execution.context import Actor, Context
 from app.commands.orders.basket import Basket
+from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
 OPEN = ("in_review", "approved", "activating", "awaiting_payment_method", "awaiting_payment", "paused")
-"""Customer statuses of orders that are still on their way."""
+"""Customer statuses of orders that are in progress."""
 
 _PRODUCTS = """
 SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, orderable, pricebook_entry_id,
@@ -86,16 +87,16 @@ class KnownAddress(Struct, frozen=True, kw_only=True):
 
 
 class OrderProfile(Struct, frozen=True):
-    """The part of the profile document that orders need."""
+    """The part of the profile document that orders use."""
 
     address: KnownAddress
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """Everything the rules look at. `products` holds those of the basket that the portal shows, by SKU.
+    """The input of the order rules. `products` holds the products of the basket that the portal shows, by SKU.
 
-    A list that was never read is not empty: `services_known` and `orders_known` say whether it was. `client_status` is
-    WHMCS's word.
+    A list that was never read must not count as empty: `services_known` and `orders_known` are false then.
+    `client_status` is WHMCS's word.
     """
 
     products: dict[str, OrderableProduct]
@@ -113,14 +114,15 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
-    """The facts, verified with WHMCS where the read model has none or is past its bound; a promotion code always.
+    """Collect the facts. Those that the read model lacks, or holds past their bound, are read from WHMCS, and a
+    promotion code always is.
 
     Raises:
-        UpstreamError: WHMCS had to be asked and could not answer.
+        UpstreamError: WHMCS had to be read and did not answer.
     """
     account_id = actor.account_id_or_refuse()
     rows = await ctx.pool.fetch(_PRODUCTS, [item.sku for item in basket.items])
-    row = await ctx.pool.fetchrow(_ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
+    row = await only_row(ctx.pool, _ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
     address, client_status = await _client(ctx, actor, row)
     return Facts(
         products={each["sku"]: _product(each) for each in rows},
@@ -144,7 +146,7 @@ def _product(row: Any) -> OrderableProduct:
 
 
 async def _has_payment_method(ctx: Context, actor: Actor, row: Any) -> bool:
-    """The read model's word when it is positive and fresh; otherwise WHMCS's, which the read model then follows."""
+    """Trust the read model if it is positive and fresh; otherwise read WHMCS, and queue a refetch if they differ."""
     if row["has_payment_method"] and not _older(row["payment_methods_as_of"], PAYMENT_METHODS_BOUND_SECONDS):
         return True
     found = bool(await ctx.whmcs.pay_methods(actor.whmcs_client_id))
@@ -155,8 +157,8 @@ async def _has_payment_method(ctx: Context, actor: Actor, row: Any) -> bool:
 
 
 async def _client(ctx: Context, actor: Actor, row: Any) -> tuple[KnownAddress | None, str]:
-    """The billing address, never one that may be stale: it is snapshotted into the order. And the client's status,
-    which is believed no longer than the address is."""
+    """Return the billing address, never a stale one because the order takes a snapshot of it, and the client's status,
+    which is valid as long as the address."""
     if row["profile"] is not None and not _older(row["profile_as_of"], ADDRESS_BOUND_SECONDS):
         address = _usable(msgspec.json.decode(row["profile"], type=OrderProfile).address)
         return address, row["client_status"] or ""

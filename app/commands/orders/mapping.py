@@ -1,4 +1,4 @@
-"""From a basket's words to the org's: order type, choices, number transfer, address snapshot."""
+"""Mapping of a basket to Salesforce's values: order type, choices, number transfer, address snapshot."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -26,13 +26,13 @@ GENDERS = {"male": "Male", "female": "Female", "corporate": "Corporate/Other"}
 
 
 def order_type(products: Iterable[OrderableProduct]) -> str:
-    """The org's word for what is ordered."""
+    """Return Salesforce's type of the order."""
     categories = {product.category for product in products}
     return next((name for category, name in TYPES.items() if category in categories), "Other")
 
 
 def choices(configuration: Configuration, products: Sequence[OrderableProduct]) -> Choices:
-    """The configuration as far as it concerns what is ordered; the rest is dropped."""
+    """Map the parts of the configuration that concern the ordered products; the rest is dropped."""
     categories = {product.category for product in products}
     has_sim, has_internet = "sim" in categories, "internet" in categories
     options = {option for product in products if product.category == "sim" for option in _voice(product)}
@@ -53,13 +53,13 @@ def choices(configuration: Configuration, products: Sequence[OrderableProduct]) 
 
 
 def _installment(sku: str) -> str | None:
-    """How the installation is paid, told from the last part of its SKU; of any other nobody can tell."""
+    """Derive the payment of the installation from the last part of its SKU; None if it is unknown."""
     found = _INSTALLMENT.search(sku)
     return INSTALLMENTS.get(found.group(1)) if found else None
 
 
 def _voice(product: OrderableProduct) -> set[str]:
-    """Which voice option an add-on is, told from its SKU."""
+    """Derive the voice option of an add-on from its SKU."""
     if product.item_class != "add_on":
         return set()
     sku = product.sku.upper().replace("-", "").replace("_", "")
@@ -67,12 +67,12 @@ def _voice(product: OrderableProduct) -> set[str]:
 
 
 def porting(mnp: NumberTransfer | None) -> Porting | None:
-    """A number transfer; the rules made sure that nothing is missing."""
+    """Map a number transfer; the rules have ensured that it is complete."""
     if mnp is None:
         return None
-    assert mnp.expires_on is not None, "the rules ask for it"
-    assert mnp.birthday is not None, "the rules ask for it"
-    assert mnp.gender is not None, "the rules ask for it"
+    assert mnp.expires_on is not None, "ensured by the order rules"
+    assert mnp.birthday is not None, "ensured by the order rules"
+    assert mnp.gender is not None, "ensured by the order rules"
     return Porting(
         reservation_number=mnp.reservation_number,
         expires_on=mnp.expires_on.isoformat(),
@@ -87,10 +87,10 @@ def porting(mnp: NumberTransfer | None) -> Porting | None:
 
 
 def ordered_address(basket: Basket) -> Address | None:
-    """The address given with the order, in its usual spelling; None when the one on file shall be used.
+    """Return the address given with the order, normalised; None if the address on file is used.
 
     Raises:
-        RuleViolated: `address_invalid`, with what is wrong by field.
+        RuleViolated: `address_invalid`, with the violations by field.
     """
     if basket.address is None:
         return None
@@ -98,7 +98,7 @@ def ordered_address(basket: Basket) -> Address | None:
 
 
 def snapshot(address: Address | KnownAddress) -> Snapshot:
-    """The address as the order keeps it."""
+    """Return the address as the order stores it."""
     return Snapshot(
         street="\n".join(line for line in (address.address1, address.address2) if line),
         city=address.city,

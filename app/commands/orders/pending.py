@@ -1,7 +1,7 @@
-"""An order as its customer sees it from the moment Salesforce took it until the read model shows it.
+"""A placed order as the customer sees it until the read model shows it.
 
-The shape is the read model's own with `pending: true`; what only Salesforce knows (the order number, the items' ids) is
-still empty.
+It has the read model's shape with `pending: true`; what only Salesforce knows (the order number, the items' ids) is
+empty.
 """
 
 import msgspec
@@ -13,15 +13,16 @@ from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
 from app.ingest.inbox.pending import Pending
 from app.money import money
+from app.readmodels.documents import with_members
 from app.readmodels.orders import STATUS_TEXTS, Order, OrderItem, OrderSummary, TimelineEntry
 
 STATUS = "in_review"
 REVIEW_STATUS = "Pending Review"
-MARK = b',"pending":true}'
+PENDING = b'"pending":true'
 
 
 def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, currency: str) -> Pending:
-    """What to show for an order that was just placed; prices as the catalog had them."""
+    """Build the pending entry for an order that was just placed, with the catalog's prices."""
     at, text = now(), STATUS_TEXTS[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
     address = msgspec.to_builtins(ordered_address(basket) or facts.address)
@@ -72,4 +73,4 @@ def _item(product: OrderableProduct, currency: str) -> OrderItem:
 
 
 def _marked(shape: Order | OrderSummary) -> bytes:
-    return msgspec.json.encode(shape)[:-1] + MARK
+    return with_members(msgspec.json.encode(shape), PENDING)

@@ -1,7 +1,7 @@
-"""Place an order: the rules, the address snapshot, then Salesforce order and items in one transaction, for review.
+"""Place an order: check the rules, snapshot the address, and create order and items in one Salesforce transaction.
 
-The order bears an external id made of account and idempotency key, so that neither a retry nor a time-out after the
-write makes a second one.
+The order carries an external id made of account and idempotency key, so that neither a retry nor a time-out after the
+write creates a second one. Staff review it there.
 
 Writes: Salesforce Order, OrderItem.
 """
@@ -43,31 +43,31 @@ NAMES = {
     **{field: f"configuration.{name}" for name, field in orders.CHOICES.items()},
     orders.CHOICES["promo_code"]: "promo_code",
 }
-"""Salesforce's field → the field of the basket that it is filled from."""
+"""Salesforce's field → the basket's field that it is filled from."""
 
 log = structlog.get_logger()
 
 
 class PlacedOrder(Struct, frozen=True):
-    """The order's Salesforce id."""
+    """The Salesforce id of the placed order."""
 
     order_id: str
 
 
 async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
-    """Create the order, or find the one this very request created before.
+    """Create the order, or find the one that the same request created earlier.
 
     Raises:
-        RuleViolated: `order_rules_violated`, with every violation; `field_refused`, Salesforce will not take it.
-        Conflict: `order_in_progress`, another order of this account is being placed right now.
-        OutcomeUnknown: Salesforce did not answer; the same request finds out.
+        RuleViolated: `order_rules_violated`, with every violation; `field_refused`, Salesforce refused a value.
+        Conflict: `order_in_progress`, another order of this account is being placed.
+        OutcomeUnknown: Salesforce did not answer; repeat the same request to find out.
     """
     account_id = actor.account_id_or_refuse()
     key = hashlib.sha256(f"{account_id}:{actor.command_key}".encode()).hexdigest()
     async with ctx.locks.exclusively("place_order", account_id) as mine:
         if not mine:
             raise Conflict(
-                "Another order of yours is being placed right now. Please try again in a moment.",
+                "Another order of yours is being placed. Please try again in a moment.",
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
@@ -78,10 +78,10 @@ async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
 
 
 async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[str, Facts]:
-    """The order under this key: found when this very request made it before, else created if every rule holds."""
+    """Find the order under this key, or create it if no rule is violated."""
     facts = await facts_for(ctx, actor, basket)
     if problems := violations(basket, facts):
-        # A repetition may break rules only because its first run succeeded.
+        # A repetition may violate rules only because its first run succeeded.
         return await orders.find(ctx.salesforce, key) or await _refuse(ctx, actor, problems), facts
     chosen = [facts.products[item.sku] for item in basket.items]
     found, prices, open_orders = await asyncio.gather(
@@ -105,7 +105,7 @@ async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[Ord
 def _changed_in_salesforce(
     chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
 ) -> list[Violation]:
-    """What changed in Salesforce that the read model has not heard of yet."""
+    """Return the violations by changes in Salesforce that have not reached the read model yet."""
     problems = []
     for number, product in enumerate(chosen):
         price = prices.get(product.pricebook_entry_id)
@@ -120,7 +120,7 @@ def _changed_in_salesforce(
 async def _refuse(ctx: Context, actor: Actor, problems: Sequence[Violation]) -> NoReturn:
     codes = sorted({each.code for each in problems})
     raise RuleViolated(
-        "This order cannot be placed yet. See errors for what to put right.",
+        "This order cannot be placed yet. See errors for what to correct.",
         code=codes[0] if len(codes) == 1 else "order_rules_violated",
         errors=problems,
     )
@@ -136,7 +136,7 @@ def _new_order(
     key: str,
 ) -> orders.NewOrder:
     address = ordered_address(basket) or facts.address
-    assert address is not None, "the address rule holds"
+    assert address is not None, "ensured by the address rule"
     return orders.NewOrder(
         key=key,
         account_id=actor.salesforce_account_id,
@@ -160,13 +160,13 @@ def _new_order(
 
 
 def _normal(address: Any) -> tuple[str, ...]:
-    """An address as people compare it: width, case and spacing do not matter."""
+    """Normalise an address for comparison: width, case and spacing do not matter."""
     values = (getattr(address, name) for name in ("address1", "address2", "city", "state", "postcode", "country"))
     return tuple("".join(unicodedata.normalize("NFKC", value).casefold().split()).replace("-", "") for value in values)
 
 
 async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:
-    """Create once. After a doubt the key tells whether it was done; a doubt that stays is the caller's to repeat."""
+    """Create the order once. After an unknown outcome look it up by its key; if that fails too, the caller repeats."""
     try:
         with refusals.named(NAMES):
             return await orders.create(ctx.salesforce, new)
@@ -187,15 +187,15 @@ async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:
 
 
 async def _read_back(ctx: Context, actor: Actor, order_id: str, pending: Pending) -> int | None:
-    """Submit what Salesforce now holds. When it cannot be read, a worker reads it as soon as that works: the order
-    stands all the same, and shows as pending until then."""
+    """Submit the order as Salesforce holds it. If it cannot be read, queue a refetch; it shows as pending until
+    then."""
     read_at = now()
     try:
         order, items = await orders.mirrored(ctx.salesforce, order_id)
     except UpstreamError as error:
         log.warning("order_not_read_back", order_id=order_id, error=str(error))
-        wish = account_history_hint(actor.salesforce_account_id, f"order:{order_id}:{read_at.isoformat()}")
-        return await ctx.inbox.submit([wish], pending=[pending])
+        hint = account_history_hint(actor.salesforce_account_id, f"order:{order_id}:{read_at.isoformat()}")
+        return await ctx.inbox.submit([hint], pending=[pending])
     changes = [records.change("OrderItem", item, origin="command", read_at=read_at) for item in items]
     changes.append(records.change("Order", order, origin="command", read_at=read_at))
     return await ctx.inbox.submit(changes, pending=[pending])

@@ -1,6 +1,6 @@
-"""The order rules: a pure function from a basket and the account's facts to everything that is wrong.
+"""The order rules: a pure function from a basket and the account's facts to the violations.
 
-One function a rule, listed in `RULES`; `check` and `place` run the same list.
+One function per rule, listed in `RULES`; checking and placing an order apply the same list.
 """
 
 import re
@@ -22,37 +22,37 @@ COVERS = {
     "home 1g": ("Home 1G",),
     "apartment 1g": ("Apartment 1G", "Apartment 100M"),
 }
-"""What an address can have, folded → the plans that may be ordered for it. Anything else covers itself."""
+"""The offering at an address, folded → the plans that may be ordered there. Any other offering covers itself."""
 ACTIVE_CLIENT = "active"
 CLOSED_CLIENTS = frozenset({"closed", "inactive"})
-CANNOT_TELL = "We cannot tell yet {}, and are looking it up. Please try again in a moment."
+NOT_KNOWN_YET = "We do not know yet {}, and are looking it up. Please try again in a moment."
 
 _KATAKANA = re.compile(r"[゠-ヿ\s]+")
 
 
 def violations(basket: Basket, facts: Facts) -> list[Violation]:
-    """Every rule that the basket breaks, in the order of the table."""
+    """Return every violation by the basket, in the order of `RULES`."""
     return [violation for rule in RULES for violation in rule(basket, facts)]
 
 
 def account(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """The billing client must be one that can be billed; of a status that nobody knows nobody can tell."""
+    """The billing client must be active; an unknown status blocks the order until it is known."""
     status = folded(facts.client_status)
     if status in CLOSED_CLIENTS:
         sentence = "Your billing account is closed, so nothing can be ordered for it. Please contact support."
         yield Violation("items", "account_closed", sentence)
     elif status != ACTIVE_CLIENT:
-        yield Violation("items", "not_known_yet", CANNOT_TELL.format("whether your billing account is active"))
+        yield Violation("items", "not_known_yet", NOT_KNOWN_YET.format("whether your billing account is active"))
 
 
 def lists_were_read(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """A list that was never read is not an empty one."""
+    """The lists that the other rules rely on must have been read: one that never was is not empty."""
     internet = bool(_of(basket, facts, "internet"))
     family = any(product.facts.get("sim_has_family_discount") for product in _chosen(basket, facts))
     if (internet or family) and not facts.services_known:
-        yield Violation("items", "not_known_yet", CANNOT_TELL.format("which services you have"))
+        yield Violation("items", "not_known_yet", NOT_KNOWN_YET.format("which services you have"))
     elif internet and not facts.orders_known:
-        yield Violation("items", "not_known_yet", CANNOT_TELL.format("which orders of yours are open"))
+        yield Violation("items", "not_known_yet", NOT_KNOWN_YET.format("which orders of yours are open"))
 
 
 def payment_method(basket: Basket, facts: Facts) -> Iterator[Violation]:
@@ -64,7 +64,7 @@ def payment_method(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def orderable(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """Only what is active, approved for the portal and priced; family plans beside an active SIM only."""
+    """Products must be active, approved for the portal and priced; family plans require an active SIM."""
     for number, item in enumerate(basket.items):
         product = facts.products.get(item.sku)
         field, code = f"items.{number}.sku", "product_not_orderable"
@@ -77,7 +77,8 @@ def orderable(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def internet(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """Exactly one plan, an installation, a confirmed address, at an eligible address, and no second line."""
+    """Internet requires exactly one plan, an installation, a confirmed and eligible address, and no other Internet
+    line."""
     chosen = _of(basket, facts, "internet")
     if not chosen:
         return
@@ -109,7 +110,8 @@ def _eligible(plans: list[OrderableProduct], facts: Facts) -> Iterator[Violation
 
 
 def sim(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """One plan with its activation fee, on an eSIM (with its EID) or a card; a number transfer whole or not at all."""
+    """A SIM requires one plan, its activation fee, and an eSIM with EID or a card; a number transfer must be
+    complete."""
     chosen = _of(basket, facts, "sim")
     if not chosen:
         return
@@ -149,9 +151,9 @@ def _transfer(mnp: NumberTransfer, facts: Facts) -> Iterator[Violation]:
 TRANSFER_TEXTS = {
     "reservation_number": "Please give the ten digits of the MNP reservation number.",
     "expires_on": "Please give the reservation's last day; it must not have passed.",
-    "phone_number": "Please give the number that comes along, digits only.",
-    "last_name": "Please give the account holder's last name, as at the present carrier.",
-    "first_name": "Please give the account holder's first name, as at the present carrier.",
+    "phone_number": "Please give the number to transfer, digits only.",
+    "last_name": "Please give the account holder's last name, as registered at the current carrier.",
+    "first_name": "Please give the account holder's first name, as registered at the current carrier.",
     "last_name_kana": "Please give the last name in full-width katakana.",
     "first_name_kana": "Please give the first name in full-width katakana.",
     "gender": "Please give the account holder's gender, or corporate.",
@@ -160,7 +162,7 @@ TRANSFER_TEXTS = {
 
 
 def vpn(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """The activation fee and a region that the chosen plan has."""
+    """A VPN requires the activation fee and a region of the chosen plan."""
     chosen = _of(basket, facts, "vpn")
     if not chosen:
         return
@@ -174,7 +176,7 @@ def vpn(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def hosting(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """A hosting plan needs a main domain, and one that can be registered."""
+    """Hosting requires a main domain that can be registered."""
     if not _of(basket, facts, "hosting"):
         return
     if not basket.configuration.domain:
@@ -187,7 +189,7 @@ def hosting(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def address(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """There must be an address to snapshot, and one that is given must be one that can be found."""
+    """The order requires an address, and a given one must be valid."""
     if basket.address is None and facts.address is None:
         yield Violation("address", "address_required", "Please give the address for this order.")
     try:
@@ -200,12 +202,14 @@ def address(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def combinations(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """What the catalog says must, or must not, be ordered together."""
+    """Products that the catalog combines or excludes must, or must not, be ordered together."""
     chosen = {item.sku: facts.products[item.sku] for item in basket.items if item.sku in facts.products}
     for product in chosen.values():
         for sku in product.requires:
             if sku not in chosen:
-                yield Violation("items", "required_product_missing", f"{product.name} is ordered with {sku} only.")
+                yield Violation(
+                    "items", "required_product_missing", f"{product.name} can only be ordered together with {sku}."
+                )
         for sku in product.excludes:
             if sku in chosen:
                 sentence = f"{product.name} cannot be ordered together with {chosen[sku].name}."
@@ -213,7 +217,7 @@ def combinations(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def promotion(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """A promotion code that can be used today, for something in the basket."""
+    """A promotion code must be valid today, for a product in the basket."""
     if basket.promo_code is None:
         return
     if problem := _promotion_problem(basket, facts):
@@ -232,7 +236,7 @@ def _promotion_problem(basket: Basket, facts: Facts) -> str | None:
         return "this promotion is used up."
     chosen = {product.whmcs_product_id for item in basket.items if (product := facts.products.get(item.sku))}
     if found.product_ids and not found.product_ids & chosen:
-        return "this promotion is for other products than these."
+        return "this promotion does not apply to these products."
     return None
 
 

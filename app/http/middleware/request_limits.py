@@ -11,6 +11,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from app.concurrency_limit import ConcurrencyLimit
 from app.errors import InvalidRequest, PortalError, RateLimited
 from app.http.answering.problems import Busy, HeadersTooLarge, QueryTooLong
 from app.http.guards.client_address import client_address
@@ -19,7 +20,6 @@ from app.http.middleware.fair_share import Shares, part
 from app.http.middleware.request_context import Application, Receive, Scope, Send
 from app.http.middleware.request_head import unfit
 from app.intake.addresses import counted
-from app.room import Room
 from app.settings import Settings
 
 LONGEST_QUERY = 4_096
@@ -120,5 +120,5 @@ async def count_to_account(connection: ASGIConnection[Any, Any, Any, Any], handl
     account = str(actor.account_id or actor.user_id)
     place.count_to(f"account {account}")
     if LIVE.match(connection.scope["path"]):
-        room: Room = connection.app.state.live_room
-        await place.occupied.enter_async_context(room.place(account))
+        room: ConcurrencyLimit = connection.app.state.live_room
+        await place.occupied.enter_async_context(room.slot(account))

@@ -97,7 +97,7 @@ def _answers(layers: Layers) -> list[CounterMetricFamily | GaugeMetricFamily]:
 def _breakers(admission: Admission) -> bytes:
     lines = [
         f'portal_upstream_state{{upstream="{each.upstream}",state="{state}"}} {int(each.state == state)}\n'
-        for each in admission.standings()
+        for each in admission.availabilities()
         for state in ("closed", "open", "half_open")
     ]
     return (BREAKERS + "".join(lines)).encode()

@@ -17,7 +17,7 @@ from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import LOOK_SECONDS, FeedStanding, concerned, within
 from app.ingest.lag.measure import measure
 from app.ingest.lag.report import Canary, Drift, concerns
-from app.integrations.admission.gates import UpstreamAvailability
+from app.integrations.admission.breaker import UpstreamAvailability
 from app.queries.cache.answer_cache import Layers
 
 AWAY = RedisState("away", "TimeoutError")
@@ -100,7 +100,7 @@ async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
     serves. Answers within a second, whatever hangs."""
     state = request.app.state
     found = await state.examination.examine()
-    upstreams = [_upstream(each) for each in state.admission.standings()]
+    upstreams = [_upstream(each) for each in state.admission.availabilities()]
     reasons = concerned(found, [(each.upstream, each.state) for each in upstreams])
     serves = found.postgres != "away"
     status = "stopping" if state.draining.begun else _status(serves, reasons)

@@ -22,8 +22,8 @@ from app.errors import ReleaseMismatch
 from app.events import Record
 from app.ingest.apply import mirror, superseding
 from app.ingest.apply.superseding import ParkedLetter
-from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox import claims, inbox
+from app.ingest.inbox.claims import InboxEntry
 from app.ingest.inbox.isolation import Woken
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import rereads
@@ -61,7 +61,7 @@ async def drain(
 
     async def work(connection: Connection) -> bool:
         nonlocal settled
-        while entries := await inbox.claim(connection, "apply", shard, BATCH):
+        while entries := await claims.claim(connection, "apply", shard, BATCH):
             if asyncio.get_running_loop().time() > ends_at:
                 await wake({("apply", shard)})
                 return False
@@ -73,7 +73,7 @@ async def drain(
         return True
 
     async def left(connection: Connection) -> bool:
-        return bool(await inbox.claim(connection, "apply", shard, 1))
+        return bool(await claims.claim(connection, "apply", shard, 1))
 
     await leases.work_off(pool, Lock(LockSpace.DRAIN, shard, BY_KEY), work, left, proving=False)
     return settled

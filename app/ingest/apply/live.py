@@ -23,8 +23,8 @@ import structlog
 from app import leases
 from app.db import Connection, is_outage
 from app.ingest.apply.drain import BY_KEY, AfterCommit, ProjectRecords, apply_or_isolate, run_after_commit
-from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox import claims, inbox
+from app.ingest.inbox.claims import InboxEntry
 from app.ingest.inbox.isolation import Woken
 from app.ingest.inbox.settled_signal import SettledSignal
 from app.lock_numbers import LockSpace
@@ -94,7 +94,7 @@ class LiveDrain:
             self._pool.acquire(timeout=leases.CONNECTION_SECONDS) as connection,
             leases.those_free(connection, LockSpace.DRAIN, self._included(), _ROUND) as shards,
         ):
-            entries = await inbox.claim_of_many(connection, "apply", shards, EACH) if shards else []
+            entries = await claims.claim_of_many(connection, "apply", shards, EACH) if shards else []
             counts = Counter(inbox.shard_of(entry.change) for entry in entries)
             crowded = {shard for shard, count in counts.items() if count >= EACH}
             few = [entry for entry in entries if inbox.shard_of(entry.change) not in crowded]

@@ -19,7 +19,7 @@ from app.db import Db
 from app.events import KEYS, Change, Record
 from app.ingest.apply import status_history
 from app.ingest.apply.merging import merge, moved, same
-from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox.claims import InboxEntry
 from app.ingest.privacy import erased_owners
 from app.ingest.refetch import members
 

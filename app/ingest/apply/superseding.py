@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from app.db import Connection, Db
 from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import COVERED, InboxEntry
+from app.ingest.inbox.claims import COVERED, InboxEntry
 
 WAITED_FOR = "10 minutes"
 """No caller waits longer than this for an entry to be applied."""

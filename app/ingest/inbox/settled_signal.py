@@ -77,7 +77,7 @@ class SettledSignal:
             await asyncio.sleep(1)
 
     async def _listen(self, database_url: str) -> None:
-        connection = await connect(database_url, "portal-bell")
+        connection = await connect(database_url, "portal-settled")
         ended = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: ended.set())

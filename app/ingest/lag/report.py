@@ -140,7 +140,7 @@ def concerns(measured: Measures) -> Iterator[str]:
             "It is tried again by itself; `portal doctor` says what is wrong with it."
         )
     if measured.notices_untold.oldest_seconds > LATE_SECONDS:
-        yield f"{measured.notices_untold.count} changes are not published. Is Redis reachable, and a worker running?"
+        yield f"Redis has not received {measured.notices_untold.count} changes. Is it reachable, and a worker running?"
     if count := measured.dead_letters.count:
         yield f"{count} dead letters hold records back: `portal dead-letters`."
 

@@ -24,8 +24,8 @@ from app.errors import OutcomeUnknown, UpstreamError, UpstreamUnavailable
 from app.events import Change
 from app.ingest.apply import superseding
 from app.ingest.apply.drain import fail
-from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox import claims, inbox
+from app.ingest.inbox.claims import InboxEntry
 from app.ingest.inbox.isolation import Append, Woken
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.upstreams import Upstreams
@@ -49,7 +49,7 @@ async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbo
 
     async def work(connection: Connection) -> bool:
         nonlocal handled
-        while entries := await inbox.claim(connection, "fetch", shard, BATCH, upstreams.pauses.away()):
+        while entries := await claims.claim(connection, "fetch", shard, BATCH, upstreams.pauses.away()):
             if asyncio.get_running_loop().time() > ends_at:
                 await wake({("fetch", shard)})
                 return False
@@ -59,7 +59,7 @@ async def fetch(pool: asyncpg.Pool, shard: int, upstreams: Upstreams, wake: inbo
         return True
 
     async def left(connection: Connection) -> bool:
-        return bool(await inbox.claim(connection, "fetch", shard, 1, upstreams.pauses.away()))
+        return bool(await claims.claim(connection, "fetch", shard, 1, upstreams.pauses.away()))
 
     await leases.work_off(pool, Lock(LockSpace.REFETCH, shard), work, left)
     return handled

@@ -14,7 +14,7 @@ import structlog
 from app.db import Db
 from app.events import Change
 from app.ingest.inbox import inbox
-from app.ingest.inbox.inbox import InboxEntry
+from app.ingest.inbox.claims import InboxEntry
 from app.ingest.inbox.isolation import Woken
 
 PACE_SECONDS = 1.0

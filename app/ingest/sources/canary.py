@@ -39,7 +39,7 @@ class CanaryPath(Protocol):
         """Make the change."""
 
     async def seen(self, nonce: str) -> bool:
-        """Return whether it returned, and record that it did."""
+        """Return whether the change came back, and record that it did."""
 
     async def missed(self) -> None:
         """Record that it did not return in time."""

@@ -18,7 +18,8 @@ import structlog
 
 from app import tasks
 from app.db import is_outage
-from app.integrations.admission.gates import PROBE_SECONDS, Gate, UpstreamAvailability
+from app.integrations.admission.breaker import Breaker, UpstreamAvailability
+from app.integrations.admission.upstream_admission import PROBE_SECONDS
 
 CHANNEL = "portal_upstreams"
 LOOK_SECONDS = 1.0
@@ -70,18 +71,18 @@ log = structlog.get_logger()
 class Board:
     """The connection of one process to the shared state."""
 
-    def __init__(self, database_url: str, gates: Mapping[str, Gate]) -> None:
-        self._url, self._gates = database_url, gates
+    def __init__(self, database_url: str, upstreams: Mapping[str, Breaker]) -> None:
+        self._url, self._upstreams = database_url, upstreams
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
         self._woken, self._looked = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        for gate in gates.values():
-            gate.claims = self
+        for breaker in upstreams.values():
+            breaker.claims = self
 
     async def open(self) -> None:
         """Begin to poll and record, until `close`. Returns after the first poll, or after a second without one."""
-        self._task = asyncio.create_task(self._work_for_ever())
+        self._task = asyncio.create_task(self._keep_working())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STATEMENT_SECONDS):
                 await self._looked.wait()
@@ -94,7 +95,7 @@ class Board:
         """Record that a breaker of this process opened or closed."""
         self._woken.set()
 
-    async def claim(self, gate: Gate) -> bool | None:
+    async def claim(self, breaker: Breaker) -> bool | None:
         """Try to become the process that probes the upstream.
 
         None if Postgres cannot be asked: then each process probes.
@@ -103,19 +104,19 @@ class Board:
             async with asyncio.timeout(2 * STATEMENT_SECONDS), self._lock:
                 if (connection := self._connection) is None:
                     return None
-                if gate.unsaved:
-                    await self._save(connection, gate)
-                version = await connection.fetchval(_CLAIM, gate.upstream, PROBE_SECONDS, timeout=STATEMENT_SECONDS)
+                if breaker.unsaved:
+                    await self._save(connection, breaker)
+                version = await connection.fetchval(_CLAIM, breaker.upstream, PROBE_SECONDS, timeout=STATEMENT_SECONDS)
                 if version is not None:
-                    gate.version = version
+                    breaker.version = version
                     return True
-                await self._look(connection)
+                await self._poll(connection)
                 return False
         except Exception as error:
-            log.warning("breaker_claimed_alone", upstream=gate.upstream, error=repr(error))
+            log.warning("breaker_claimed_alone", upstream=breaker.upstream, error=repr(error))
             return None
 
-    async def _work_for_ever(self) -> None:
+    async def _keep_working(self) -> None:
         while True:
             try:
                 await self._work()
@@ -132,11 +133,11 @@ class Board:
         self._connection = connection = await asyncpg.connect(
             self._url, timeout=5, command_timeout=STATEMENT_SECONDS, server_settings={"application_name": NAME}
         )
-        await connection.add_listener(CHANNEL, self._hear)
+        await connection.add_listener(CHANNEL, self._on_notification)
         while True:
             async with self._lock:
-                await self._tell(connection)
-                await self._look(connection)
+                await self._record(connection)
+                await self._poll(connection)
                 await self._share(connection)
             self._looked.set()
             with contextlib.suppress(TimeoutError):
@@ -144,48 +145,48 @@ class Board:
                     await self._woken.wait()
             self._woken.clear()
 
-    def _hear(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+    def _on_notification(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         self._woken.set()
 
-    async def _tell(self, connection: asyncpg.Connection) -> None:
-        for gate in self._gates.values():
-            if gate.unsaved:
+    async def _record(self, connection: asyncpg.Connection) -> None:
+        for breaker in self._upstreams.values():
+            if breaker.unsaved:
                 try:
-                    await self._save(connection, gate)
+                    await self._save(connection, breaker)
                 except asyncpg.PostgresError as error:  # read-only, for instance: recorded with the next poll
-                    log.warning("breaker_not_told", upstream=gate.upstream, error=repr(error))
+                    log.warning("breaker_not_told", upstream=breaker.upstream, error=repr(error))
 
-    async def _save(self, connection: asyncpg.Connection, gate: Gate) -> None:
-        standing = gate.standing()
-        gate.unsaved = False
+    async def _save(self, connection: asyncpg.Connection, breaker: Breaker) -> None:
+        availability = breaker.availability()
+        breaker.unsaved = False
         try:
-            if standing.state == "closed":
-                version = await connection.fetchval(_CLOSE, gate.upstream)
+            if availability.state == "closed":
+                version = await connection.fetchval(_CLOSE, breaker.upstream)
             else:
-                values = (gate.retry_in_seconds(), standing.failures, standing.reason, standing.error)
-                version = await connection.fetchval(_OPEN, gate.upstream, *values)
+                values = (breaker.retry_in_seconds(), availability.failures, availability.reason, availability.error)
+                version = await connection.fetchval(_OPEN, breaker.upstream, *values)
         except BaseException:
-            gate.unsaved = True
+            breaker.unsaved = True
             raise
-        gate.version = version or gate.version
+        breaker.version = version or breaker.version
 
-    async def _look(self, connection: asyncpg.Connection) -> None:
+    async def _poll(self, connection: asyncpg.Connection) -> None:
         rows = {row["upstream"]: row for row in await connection.fetch(_ROWS)}
-        for name, gate in self._gates.items():
+        for name, breaker in self._upstreams.items():
             row = rows.get(name)
-            if gate.unsaved or (gate.version == row["version"] if row else gate.state == "closed"):
+            if breaker.unsaved or (breaker.version == row["version"] if row else breaker.state == "closed"):
                 continue
             if row is None:  # the row was deleted: start over
-                gate.adopt(gate.standing_closed(), 0, 0.0, 0.0)
+                breaker.adopt(breaker.available(), 0, 0.0, 0.0)
                 continue
             fields = {field: row[field] for field in UpstreamAvailability.__struct_fields__}
-            gate.adopt(UpstreamAvailability(**fields), row["version"], row["retry_in"], row["probe_in"])
+            breaker.adopt(UpstreamAvailability(**fields), row["version"], row["retry_in"], row["probe_in"])
 
     async def _share(self, connection: asyncpg.Connection) -> None:
         """Count the processes that call each upstream; each lists in its connection's name which ones it calls."""
         now = monotonic()
-        used = [name for name, gate in self._gates.items() if now - gate.budget.used_at < USED_SECONDS]
+        used = [name for name, breaker in self._upstreams.items() if now - breaker.budget.used_at < USED_SECONDS]
         await connection.execute("SELECT set_config('application_name', $1, false)", " ".join([NAME, *used]))
         others = [set(row["application_name"].split()) for row in await connection.fetch(_SHARERS)]
-        for name, gate in self._gates.items():
-            gate.budget.sharers = 1 + sum(name in each for each in others)
+        for name, breaker in self._upstreams.items():
+            breaker.budget.sharers = 1 + sum(name in each for each in others)

@@ -14,14 +14,14 @@ from msgspec import Struct
 
 from app.errors import UpstreamAuthFailed, UpstreamMalformed, UpstreamNotFound
 from app.intake.text import cleaned, scalar
-from app.integrations.admission.admission import alone
-from app.integrations.admission.gates import Gate
+from app.integrations.admission.admission import unshared
+from app.integrations.admission.upstream_admission import UpstreamAdmission
+from app.integrations.error_translation import translates_all_errors
 from app.integrations.forms import Forms
 from app.integrations.freebit import records
 from app.integrations.freebit.faults import FREEBIT, understood
 from app.integrations.freebit.shapes import EsimActivation, LineDetail, LineState, LineUsage, Mnp
 from app.integrations.shared import SharedValue
-from app.integrations.wall import all_walled
 from app.settings import Settings
 
 __all__ = ["EsimActivation", "FreebitClient", "LineDetail", "LineState", "LineUsage", "Mnp"]
@@ -49,21 +49,21 @@ class AuthKey(Struct, frozen=True):
     good_until_seconds: float
 
 
-@all_walled(FREEBIT)
+@translates_all_errors(FREEBIT)
 class FreebitClient:
     """Typed calls; every vendor error is raised as one of `app.errors`."""
 
-    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
+    def __init__(self, settings: Settings, admission: UpstreamAdmission | None = None) -> None:
         self._settings = settings
-        self._gate = gate or alone(FREEBIT, settings)
+        self._admission = admission or unshared(FREEBIT, settings)
         self._base = settings.freebit_url.rstrip("/") + "/emptool/api/"
         self._forms = Forms(FREEBIT, settings, concurrency=CONCURRENCY)
         self._keys = SharedValue(self._log_in, lambda key: time.monotonic() < key.good_until_seconds)
 
     @classmethod
-    async def open(cls, settings: Settings, gate: Gate | None = None) -> "FreebitClient":
+    async def open(cls, settings: Settings, admission: UpstreamAdmission | None = None) -> "FreebitClient":
         """Create a client; nothing is called yet."""
-        return cls(settings, gate)
+        return cls(settings, admission)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -72,7 +72,7 @@ class FreebitClient:
 
     async def log_in(self) -> None:
         """Fetch an authentication key: the cheapest probe of address and credentials."""
-        async with self._gate.admitted("auth", login=True):
+        async with self._admission.admitted("auth", login=True):
             await self._keys.get()
 
     async def activate_esim(self, new: EsimActivation) -> str | None:
@@ -148,7 +148,7 @@ class FreebitClient:
 
     async def _call(self, operation: str, request: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
         """Make one call; a refused key is renewed once and the call repeated."""
-        async with self._gate.admitted(operation, key=f"{operation} {request.get('account', request)}"):
+        async with self._admission.admitted(operation, key=f"{operation} {request.get('account', request)}"):
             return await self._authorised(operation, request, write)
 
     async def _authorised(self, operation: str, request: Mapping[str, Any], write: bool) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from simple_salesforce.exceptions import SalesforceError
 from simple_salesforce.format import format_external_id, format_soql
 
 from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamMalformed, UpstreamRejected
-from app.integrations.admission.admission import alone
-from app.integrations.admission.gates import Gate
+from app.integrations.admission.admission import unshared
+from app.integrations.admission.upstream_admission import UpstreamAdmission
 from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import composite, faults, paging, records
 from app.integrations.salesforce.composite import Part, PartResult
@@ -40,9 +40,9 @@ GRACE_SECONDS = 1.0
 class SalesforceClient:
     """Typed calls; every vendor error is raised as one of `app.errors`."""
 
-    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
+    def __init__(self, settings: Settings, admission: UpstreamAdmission | None = None) -> None:
         self._settings = settings
-        self.gate = gate or alone(faults.SALESFORCE, settings)
+        self.admission = admission or unshared(faults.SALESFORCE, settings)
         self._tokens = Tokens(settings)
         self._slots = asyncio.Semaphore(settings.salesforce_concurrency)
         self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
@@ -50,9 +50,9 @@ class SalesforceClient:
         self._lacking: frozenset[str] = frozenset()
 
     @classmethod
-    async def open(cls, settings: Settings, gate: Gate | None = None) -> "SalesforceClient":
+    async def open(cls, settings: Settings, admission: UpstreamAdmission | None = None) -> "SalesforceClient":
         """Create a client; nothing is called yet."""
-        return cls(settings, gate)
+        return cls(settings, admission)
 
     async def close(self) -> None:
         """Wait for running calls, then release threads and connections."""
@@ -67,7 +67,7 @@ class SalesforceClient:
 
     async def token(self, *, refused: AccessToken | None = None) -> AccessToken:
         """Return the current token, or a new one if `refused` is still the current one."""
-        async with self.gate.admitted("token", login=True):
+        async with self.admission.admitted("token", login=True):
             return await self._tokens.get(refused)
 
     async def query(self, soql: str) -> list[dict[str, Any]]:
@@ -247,7 +247,7 @@ class SalesforceClient:
         self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False, record_id: str = ""
     ) -> T:
         """Make one call. `call` also parses the answer, so that parsing errors are translated too."""
-        async with self.gate.admitted(operation, key=f"{operation} {record_id or monotonic()}"):
+        async with self.admission.admitted(operation, key=f"{operation} {record_id or monotonic()}"):
             return await self._authorised(operation, call, write)
 
     async def _authorised(self, operation: str, call: Callable[[Salesforce], T], write: bool) -> T:

@@ -14,10 +14,10 @@ from app.errors import UpstreamMalformed, UpstreamNotFound
 from app.intake import parse
 from app.intake.fields import Fields
 from app.intake.text import scalar
-from app.integrations.admission.admission import alone
-from app.integrations.admission.gates import Gate
+from app.integrations.admission.admission import unshared
+from app.integrations.admission.upstream_admission import UpstreamAdmission
+from app.integrations.error_translation import translates_all_errors
 from app.integrations.forms import Forms
-from app.integrations.wall import all_walled
 from app.integrations.whm.faults import WHM, uapi_understood, understood
 from app.integrations.whm.shapes import ControlPanelSession, HostingAccount, NewHostingAccount
 from app.settings import Settings
@@ -32,12 +32,12 @@ LAST_SECOND = 253_402_300_800
 """The end of the calendar, in epoch seconds."""
 
 
-@all_walled(WHM)
+@translates_all_errors(WHM)
 class WhmClient:
     """Typed calls; every vendor error is raised as one of `app.errors`."""
 
-    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
-        self._gate = gate or alone(WHM, settings)
+    def __init__(self, settings: Settings, admission: UpstreamAdmission | None = None) -> None:
+        self._admission = admission or unshared(WHM, settings)
         self._base = settings.whm_url.rstrip("/") + "/json-api/"
         self._timeout_seconds = settings.whm_timeout_seconds
         self._read_timeout_seconds = min(settings.whm_read_timeout_seconds, settings.whm_timeout_seconds)
@@ -45,9 +45,9 @@ class WhmClient:
         self._forms = Forms(WHM, settings, concurrency=CONCURRENCY, headers=authorization)
 
     @classmethod
-    async def open(cls, settings: Settings, gate: Gate | None = None) -> "WhmClient":
+    async def open(cls, settings: Settings, admission: UpstreamAdmission | None = None) -> "WhmClient":
         """Create a client; nothing is called yet."""
-        return cls(settings, gate)
+        return cls(settings, admission)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -140,7 +140,7 @@ class WhmClient:
         form = {**params, "api.version": "1"}
         seconds = self._timeout_seconds if write else self._read_timeout_seconds
         url = self._base + function
-        async with self._gate.admitted(operation or function, key=f"{function} {params}"):
+        async with self._admission.admitted(operation or function, key=f"{function} {params}"):
             answer = await self._forms.post(operation or function, url, form, write=write, timeout_seconds=seconds)
             return understood(function, answer, write, operation)
 

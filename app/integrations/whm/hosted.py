@@ -12,7 +12,7 @@ from msgspec import Struct
 from app.errors import UpstreamMalformed
 from app.intake import unreadable
 from app.intake.text import scalar
-from app.integrations.wall import walled
+from app.integrations.error_translation import translates_errors
 from app.integrations.whm.client import WhmClient
 from app.integrations.whm.faults import WHM
 
@@ -47,7 +47,7 @@ class WordpressSite(Struct, frozen=True, kw_only=True):
         return any(word in self.status.lower() for word in ("fail", "error"))
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def database_prefix(whm: WhmClient, username: str) -> str:
     """Read the mandatory prefix of database and user names; empty if the server requires none."""
     data = await whm.uapi(username, "Mysql::get_restrictions", {}, write=False)
@@ -56,45 +56,45 @@ async def database_prefix(whm: WhmClient, username: str) -> str:
     return scalar((data or {}).get("prefix"))
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def databases(whm: WhmClient, username: str) -> dict[str, frozenset[str]]:
     """List databases with their users, by full names."""
     rows = await _rows(whm, username, "Mysql::list_databases", "database")
     return {name: _names("database", row.get("users")) for name, row in rows}
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def database_users(whm: WhmClient, username: str) -> frozenset[str]:
     """List all database users of the account, with or without access to a database."""
     return frozenset(name for name, _ in await _rows(whm, username, "Mysql::list_users", "user"))
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def create_database(whm: WhmClient, username: str, name: str) -> None:
     """Create a database; `name` is the full one."""
     await whm.uapi(username, "Mysql::create_database", {"name": name}, write=True)
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def create_database_user(whm: WhmClient, username: str, name: str, password: str) -> None:
     """Create a database user without privileges."""
     await whm.uapi(username, "Mysql::create_user", {"name": name, "password": password}, write=True)
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def grant(whm: WhmClient, username: str, user: str, database: str) -> None:
     """Grant a user all privileges on a database; safe to repeat."""
     wanted = {"user": user, "database": database, "privileges": "ALL PRIVILEGES"}
     await whm.uapi(username, "Mysql::set_privileges_on_database", wanted, write=True)
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def mailboxes(whm: WhmClient, username: str) -> frozenset[str]:
     """List the account's mailboxes, as full addresses in lower case."""
     return frozenset(name.lower() for name, _ in await _rows(whm, username, "Email::list_pops", "email"))
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def add_mailbox(
     whm: WhmClient, username: str, name: str, domain: str, password: str, *, quota_megabytes: int
 ) -> None:
@@ -103,26 +103,26 @@ async def add_mailbox(
     await whm.uapi(username, "Email::add_pop", {**wanted, "send_welcome_email": "0"}, write=True)
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def certificate_check_runs(whm: WhmClient, username: str) -> bool:
     """Return true while AutoSSL is checking the account's domains."""
     return scalar(await whm.uapi(username, "SSL::is_autossl_check_in_progress", {}, write=False)).strip() == "1"
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def check_certificates(whm: WhmClient, username: str) -> None:
     """Start AutoSSL for the account's domains in the background: it issues what is missing. Safe to repeat."""
     await whm.uapi(username, "SSL::start_autossl_check", {}, write=True)
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def certificate_problem(whm: WhmClient, username: str, domain: str) -> str | None:
     """Return AutoSSL's reason why its last check issued no certificate for a domain; None without a problem."""
     rows = await _rows(whm, username, "SSL::get_autossl_problems", "domain")
     return next((scalar(row.get("problem")) or "no reason given" for name, row in rows if name == domain), None)
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def wordpress(whm: WhmClient, username: str) -> WordpressSite:
     """Read the WordPress site of the main domain, or the state of its installation."""
     data = await whm.uapi(username, "WordPressSite::retrieve", {}, write=False)
@@ -140,7 +140,7 @@ async def wordpress(whm: WhmClient, username: str) -> WordpressSite:
     )
 
 
-@walled(WHM)
+@translates_errors(WHM)
 async def install_wordpress(whm: WhmClient, username: str) -> None:
     """Start the installation of the newest WordPress on the main domain, in the background."""
     await whm.uapi(username, "WordPressSite::create", {}, write=True)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamUnavailable
-from app.integrations.admission.admission import alone
-from app.integrations.admission.gates import Gate
+from app.integrations.admission.admission import unshared
+from app.integrations.admission.upstream_admission import UpstreamAdmission
+from app.integrations.error_translation import translates_all_errors
 from app.integrations.forms import NO_SLOT, TIMED_OUT, FormAnswer, Forms, json_object, of_status, opening, spoiled
-from app.integrations.wall import all_walled
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.faults import WHMCS, of_message, of_other_status
 from app.integrations.whmcs.lists import PAGE, ListPage, Rows
@@ -26,13 +26,13 @@ NOT_AT_ONCE = frozenset({TIMED_OUT, NO_SLOT})
 """A retry would slow down a slow upstream even more."""
 
 
-@all_walled(WHMCS)
+@translates_all_errors(WHMCS)
 class Api:
     """The one endpoint of an installation."""
 
-    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
+    def __init__(self, settings: Settings, admission: UpstreamAdmission | None = None) -> None:
         self._settings = settings
-        self._gate = gate or alone(WHMCS, settings)
+        self._admission = admission or unshared(WHMCS, settings)
         self._forms = Forms(WHMCS, settings, concurrency=settings.whmcs_concurrency)
         self._url = settings.whmcs_url.rstrip("/") + "/includes/api.php"
 
@@ -64,13 +64,13 @@ class Api:
         for attempt in range(attempts):
             try:
                 key = f"{action} {form(params or {})}"
-                async with self._gate.admitted(action, key=key, again=attempt > 0):
+                async with self._admission.admitted(action, key=key, again=attempt > 0):
                     return await self._once(action, params or {}, write, seconds)
             except (UpstreamUnavailable, UpstreamMalformed) as error:
                 late = time.monotonic() >= give_up_at
                 if attempt == attempts - 1 or late or error.vendor_code in NOT_AT_ONCE or error.told_to_wait:
                     raise
-                if not self._gate.may_retry():
+                if not self._admission.may_retry():
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.2) * 2**attempt)
         raise AssertionError("unreachable")

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Set
 from typing import Any, Literal
 
 from app.errors import UpstreamMalformed, UpstreamUnavailable
+from app.integrations.error_translation import translates_errors
 from app.integrations.forms import TIMED_OUT
-from app.integrations.wall import walled
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.faults import WHMCS, understood
@@ -27,7 +27,7 @@ NEWEST_PAGES = 10
 """How many pages are searched for a request of our own that was just made."""
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def request_cancellation(client: WhmcsClient, service_id: str, kind: CancellationKind, reason: str) -> None:
     """Request a cancellation.
 
@@ -41,7 +41,7 @@ async def request_cancellation(client: WhmcsClient, service_id: str, kind: Cance
             raise UpstreamMalformed(WHMCS, ADD, "another service than the one asked for")
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def reason_of(client: WhmcsClient, service_id: str) -> str | None:
     """Return the reason of a service's latest request; None if none is among the newest of the list."""
     pages = 0
@@ -55,7 +55,7 @@ async def reason_of(client: WhmcsClient, service_id: str) -> str | None:
     return None
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def requests(client: WhmcsClient, known: Set[StoredRequest] = frozenset()) -> RecordList[WhmcsRecord]:
     """List the latest request of every service of the installation that has one.
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import UpstreamMalformed, UpstreamNotFound
-from app.integrations.admission.admission import alone
-from app.integrations.admission.gates import Gate
-from app.integrations.wall import all_walled
+from app.integrations.admission.admission import unshared
+from app.integrations.admission.upstream_admission import UpstreamAdmission
+from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.faults import WHMCS, understood
@@ -35,16 +35,16 @@ __all__ = [
 ]
 
 
-@all_walled(WHMCS)
+@translates_all_errors(WHMCS)
 class WhmcsClient:
     """The client of one installation."""
 
-    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
+    def __init__(self, settings: Settings, admission: UpstreamAdmission | None = None) -> None:
         self._settings = settings
-        gate = gate or alone(WHMCS, settings)
-        self._api = Api(settings, gate)
+        admission = admission or unshared(WHMCS, settings)
+        self._api = Api(settings, admission)
         # Connections of their own: a slow gateway must not delay all other calls to WHMCS.
-        self._charges = Api(settings, gate)
+        self._charges = Api(settings, admission)
         self.call = self._api.call
         self.rows, self.page = self._api.rows, self._api.page
         invoices = InvoiceClient(self._api)
@@ -56,9 +56,9 @@ class WhmcsClient:
         self.validate_login, self.clients_owned_by = users.validate_login, users.clients_owned_by
 
     @classmethod
-    async def open(cls, settings: Settings, gate: Gate | None = None) -> "WhmcsClient":
+    async def open(cls, settings: Settings, admission: UpstreamAdmission | None = None) -> "WhmcsClient":
         """Create a client; nothing is called yet."""
-        return cls(settings, gate)
+        return cls(settings, admission)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from app.errors import UpstreamMalformed, UpstreamNotFound
 from app.intake import unreadable
-from app.integrations.wall import all_walled
+from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api
 from app.integrations.whmcs.faults import WHMCS, understood
@@ -22,7 +22,7 @@ DETAILS_AT_ONCE = 4
 log = structlog.get_logger()
 
 
-@all_walled(WHMCS)
+@translates_all_errors(WHMCS)
 class InvoiceClient:
     """The invoices of one installation."""
 

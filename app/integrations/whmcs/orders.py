@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import UpstreamMalformed
-from app.integrations.wall import all_walled
+from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.faults import WHMCS, understood
 from app.integrations.whmcs.shapes import NewServiceOrder, WhmcsOrder
@@ -14,7 +14,7 @@ MARKER = "sfOrderId="
 """Order notes hold this and the Salesforce order id: fulfilment finds the effect of an unanswered AddOrder by it."""
 
 
-@all_walled(WHMCS)
+@translates_all_errors(WHMCS)
 class OrderClient:
     """The orders of one installation."""
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from app.errors import UpstreamMalformed
 from app.intake.fields import Fields
-from app.integrations.wall import walled
+from app.integrations.error_translation import translates_errors
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.faults import WHMCS
@@ -36,7 +36,7 @@ class Promotion(Struct, frozen=True, kw_only=True):
     uses: int
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def promotion(client: WhmcsClient, code: str) -> Promotion | None:
     """Find the promotion with this code, ignoring case.
 

@@ -1,6 +1,6 @@
 """Further service data: add-ons, the login name at the provider, a status set by hand."""
 
-from app.integrations.wall import walled
+from app.integrations.error_translation import translates_errors
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.faults import WHMCS, understood
@@ -11,7 +11,7 @@ from app.integrations.whmcs.wire import as_list, identifier, text
 ACTIVE, SUSPENDED, TERMINATED, CANCELLED = "Active", "Suspended", "Terminated", "Cancelled"
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def addons(client: WhmcsClient, whmcs_client_id: str) -> RecordList[WhmcsRecord]:
     """List the add-ons of all services of a client."""
     action = "GetClientsAddons"
@@ -21,7 +21,7 @@ async def addons(client: WhmcsClient, whmcs_client_id: str) -> RecordList[WhmcsR
     return RecordList(own, unread=found.unread, complete=found.complete)
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def login_name(client: WhmcsClient, service_id: str) -> str:
     """Read the user name under which WHMCS's own module set up a service; empty if the portal did. Never stored."""
     action = "GetClientsProducts"
@@ -31,7 +31,7 @@ async def login_name(client: WhmcsClient, service_id: str) -> str:
         return next((text(row.get("username")) for row in rows if identifier(row.get("id")) == service_id), "")
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def set_status(client: WhmcsClient, service_id: str, status: str, reason: str = "") -> None:
     """Record a service's status; its provider is not called. Safe to repeat."""
     params: dict[str, object] = {"serviceid": service_id, "status": status, "suspendreason": reason or None}
@@ -40,7 +40,7 @@ async def set_status(client: WhmcsClient, service_id: str, status: str, reason: 
     await client.call("UpdateClientProduct", params, write=True)
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def set_domain(client: WhmcsClient, service_id: str, domain: str) -> None:
     """Record what identifies a service: its domain, or a SIM's phone number. Safe to repeat."""
     await client.call("UpdateClientProduct", {"serviceid": service_id, "domain": domain}, write=True)

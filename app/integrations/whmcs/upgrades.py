@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.integrations.wall import walled
+from app.integrations.error_translation import translates_errors
 from app.integrations.whmcs.api import required
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.faults import WHMCS, understood
@@ -53,7 +53,7 @@ class Upgraded(Struct, frozen=True, kw_only=True):
     invoice_id: str | None
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def quote(client: WhmcsClient, wish: Upgrade) -> UpgradeQuote:
     """Calculate the price; nothing is changed.
 
@@ -72,7 +72,7 @@ async def quote(client: WhmcsClient, wish: Upgrade) -> UpgradeQuote:
         )
 
 
-@walled(WHMCS)
+@translates_errors(WHMCS)
 async def upgrade(client: WhmcsClient, wish: Upgrade) -> Upgraded:
     """Change the product.
 

@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
-from app.integrations.wall import all_walled
+from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api
 from app.integrations.whmcs.faults import WHMCS, understood
@@ -38,7 +38,7 @@ class Login(Struct, frozen=True):
     second_factor: bool
 
 
-@all_walled(WHMCS)
+@translates_all_errors(WHMCS)
 class Users:
     """The log-ins of one installation."""
 

@@ -77,7 +77,7 @@ def rows(group: Group, subject: Subject, events: Sequence[TimelineEvent]) -> lis
 
 
 def entry_id(of: str) -> str:
-    """`str(uuid5(NAMESPACE, of))`, in a third of the time: it is a good part of what a row of the timeline costs."""
+    """`str(uuid5(NAMESPACE, of))`, in a third of the time: it is a large part of the cost of a timeline row."""
     name = sha1(_NAMESPACE + of.encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(name[16], 16) & 3]
     return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{variant}{name[17:20]}-{name[20:32]}"
@@ -111,5 +111,5 @@ def beginning_of(day: date | None, zone: ZoneInfo) -> datetime | None:
     """Return the instant at which a day begins in a zone."""
     try:
         return datetime.combine(day, time(), zone).astimezone(UTC) if day else None
-    except OverflowError:  # at the calendar's ends
+    except OverflowError:  # at the limits of the calendar
         return None

@@ -3,16 +3,15 @@
 Reads: portal.id_mappings, read_model.freshness, feeds, upstreams, profiles, parked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 from app.queries.reading import store as stores
 from app.queries.reading.slice_age import feed_source
-from app.queries.reading.store import Age, Answer, AnswerSource, Store, age_of
+from app.queries.reading.store import Age, Answer, AnswerSource, FetchedRow, Store, age_of
 from app.queries.reading.unready import not_ready
 
 COLUMNS = """
@@ -39,7 +38,7 @@ class AccountAge(Struct, frozen=True):
         return age_of(self.sources, self.parked_at)
 
 
-async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -> tuple[AccountAge, Mapping[str, Any]]:
+async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -> tuple[AccountAge, FetchedRow]:
     """Read the freshness of these WHMCS lists and of what Salesforce feeds, and the row it came from.
 
     Raises:
@@ -48,12 +47,12 @@ async def of_account(store: Store, account_id: UUID, resources: Sequence[str]) -
     row = await store.pool.fetchrow(
         f"SELECT {COLUMNS} FROM portal.id_mappings m WHERE m.account_id = $1", account_id, store.catalog_feed
     )
-    return await from_row(store, account_id, row, resources), row
+    age = await from_row(store, account_id, row, resources)
+    assert row is not None, "from_row raises without a row"
+    return age, row
 
 
-async def from_row(
-    store: Store, account_id: UUID, row: Mapping[str, Any] | None, resources: Sequence[str]
-) -> AccountAge:
+async def from_row(store: Store, account_id: UUID, row: FetchedRow | None, resources: Sequence[str]) -> AccountAge:
     """Build the freshness from a row with `COLUMNS`; raises as `of_account`."""
     if row is None or row["feed_as_of"] is None:
         raise await not_ready(store, account_id, "salesforce", "account_history")

@@ -10,7 +10,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, structs
 
+from app.db import only_row
 from app.queries.reading.store import Answer, Store, etag_of
+from app.readmodels.documents import with_members
 
 MOST = 50
 """The number of newest links of each kind. All invoices of a subscription have a list of their own."""
@@ -64,9 +66,9 @@ class Links(Struct, frozen=True, kw_only=True):
 async def linked(store: Store, account_id: UUID, kind: str, item_id: str, found: Awaitable[Answer]) -> Answer:
     """Add `links` to the answer about an order, subscription or invoice."""
     answer = await found
-    row = await store.pool.fetchrow(_statement(kind), account_id, item_id)
-    body = msgspec.json.encode(Links(**row))
-    whole = answer.body[:-1] + b',"links":' + body + b"}"
+    row = await only_row(store.pool, _statement(kind), account_id, item_id)
+    body = msgspec.json.encode(Links(**dict(row)))
+    whole = with_members(answer.body, b'"links":' + body)
     return structs.replace(answer, body=whole, etag=etag_of(answer.etag, body))
 
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from app.cache.batching import Batcher
+from app.readmodels.documents import with_members
 from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, Evidence, StaleReason, stale_reason
 
 FEED_BOUND_SECONDS = 360.0
 MOST_ACCOUNTS = 32
 """Accounts that one statement reads for; more are read over several connections."""
-FetchedRow = Mapping[str, Any]
+FetchedRow: TypeAlias = asyncpg.Record
 DocumentQuery = tuple[str, tuple[Any, ...], UUID]
 """(statement, its values after the accounts, account)."""
 
@@ -189,7 +190,7 @@ def etag_of(*parts: bytes | str | int | None) -> str:
 def with_age(document: bytes, as_of: datetime, reason: StaleReason | None = None) -> bytes:
     """Append `as_of`, `stale` and `stale_reason` to a JSON object."""
     age = msgspec.json.encode({"as_of": as_of, "stale": reason is not None, "stale_reason": reason})
-    return document[:-1] + (b"," if len(document) > 2 else b"") + age[1:]
+    return with_members(document, age[1:-1])
 
 
 def build_answer(document: bytes, etag: str, *sources: AnswerSource, parked_at: datetime | None = None) -> Answer:

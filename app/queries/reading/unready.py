@@ -5,6 +5,7 @@ Reads: read_model.parked, upstreams.
 
 from uuid import UUID
 
+from app.db import only_row
 from app.errors import NotReady
 from app.queries.reading.store import Store
 
@@ -26,7 +27,7 @@ async def not_ready(store: Store, account_id: UUID, upstream: str, *objects: str
     Where the read itself has failed for good and staff must act, the error does not promise that it is ready in a
     moment.
     """
-    why = await store.pool.fetchrow(_WHY, account_id, upstream, list(objects))
+    why = await only_row(store.pool, _WHY, account_id, upstream, list(objects))
     if why["failed"]:
         return NotReady(FAILED, retry_after_seconds=FAILED_RETRY_SECONDS)
     if why["away"]:

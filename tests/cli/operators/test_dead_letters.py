@@ -97,7 +97,9 @@ async def test_lag_and_doctor_name_an_upstream_that_nobody_calls(portal: Any, po
         "limit",
         "HTTP 429",
     )
-    assert any("Nobody calls whmcs" in sentence and "asked us to wait" in sentence for sentence in found["concerns"])
+    assert any(
+        "Calls to whmcs are suspended" in sentence and "asked us to wait" in sentence for sentence in found["concerns"]
+    )
     assert "HTTP 429" in portal("lag").stdout
     checks = json.loads(portal("doctor", "--json").stdout)["checks"]
     breakers = next(each for each in checks if each["check"] == "breakers")

@@ -12,6 +12,7 @@ from app.commands.billing import pay_invoice as pay_module
 from app.commands.billing.create_payment_link import PayInvoice, create_payment_link
 from app.commands.billing.pay_invoice import PaidInvoice, pay_invoice
 from app.commands.execution.context import Actor
+from app.concurrency_limit import ConcurrencyLimit
 from app.errors import (
     Conflict,
     NotFound,
@@ -22,7 +23,6 @@ from app.errors import (
     RuleViolated,
 )
 from app.money import Money
-from app.room import Room
 
 FAULTS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -251,7 +251,7 @@ async def test_slow_charges_of_one_customer_hold_up_nothing_else_and_nobody_else
     await desk.sandbox.fault("whmcs", "latency", "CapturePayment", seconds=5, count=2)
     *slow, last = [await desk.bill(hana) for _ in range(3)]
     another = await desk.bill(ken)
-    monkeypatch.setattr(pay_module, "_CHARGES", Room(3, 2, wait_seconds=0.05))
+    monkeypatch.setattr(pay_module, "_CHARGES", ConcurrencyLimit(3, 2, wait_seconds=0.05))
     charges = [asyncio.create_task(pay_invoice(desk.context, again(hana), PayInvoice(each))) for each in slow]
     await asyncio.sleep(0.4)
     await create_payment_link(desk.context, hana, PayInvoice(last))

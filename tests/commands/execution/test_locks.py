@@ -14,8 +14,8 @@ from app import leases
 from app.commands.execution import locks as exclusive
 from app.commands.execution.locks import Locks
 from app.commands.subscriptions.service_lock import lock_own_service, lock_service
+from app.concurrency_limit import ConcurrencyLimit
 from app.errors import Conflict, NotFound, Overloaded
-from app.room import Room
 from app.settings import Settings
 
 HELD = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.application_name = $1"
@@ -70,7 +70,7 @@ async def test_hundreds_are_held_at_once_in_one_session(locks: Locks, others: Lo
 async def test_one_account_cannot_take_all_and_waits_for_its_own_only_so_long(
     locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locks._room = Room(exclusive.MOST_HELD, exclusive.MOST_OF_ACCOUNT, wait_seconds=0.1)
+    locks._room = ConcurrencyLimit(exclusive.MOST_HELD, exclusive.MOST_OF_ACCOUNT, wait_seconds=0.1)
     async with AsyncExitStack() as stack:
         for number in range(exclusive.MOST_OF_ACCOUNT):
             assert await stack.enter_async_context(locks.exclusively("comment", "hana", str(number)))

@@ -130,7 +130,7 @@ async def test_what_one_user_is_called_is_no_reason_for_another() -> None:
 )
 def test_no_password_keeps_a_thread_busy(long: str) -> None:
     began = time.process_time()
-    password_strength.judged(long[:128], OWN)
+    password_strength.rate(long[:128], OWN)
     assert time.process_time() - began < 0.75
 
 

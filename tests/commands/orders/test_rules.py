@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.commands.orders.basket import Basket
-from app.commands.orders.check_order import totals, worth
+from app.commands.orders.check_order import describe_promotion, totals
 from app.commands.orders.facts import Facts, KnownAddress, OrderableProduct
 from app.commands.orders.rules import violations
 from app.integrations.whmcs.promotions import Promotion
@@ -226,7 +226,7 @@ FIELDS = {
         (
             basket(*INTERNET, "NET-PHONE-INSTALL", address_confirmed=True),
             {},
-            "Net-Phone-Install is ordered with NET-PHONE only.",
+            "Net-Phone-Install can only be ordered together with NET-PHONE.",
         ),
         (
             basket("HOST-BASIC", "HOST-PRO", configuration={"domain": "a.jp"}),
@@ -351,7 +351,7 @@ TEN_PERCENT = Promotion(
         ({"starts_on": TODAY + timedelta(days=1)}, "TEN: this promotion begins on 2026-06-02."),
         ({"expires_on": TODAY - timedelta(days=1)}, "TEN: this promotion ended on 2026-05-31."),
         ({"max_uses": 7}, "TEN: this promotion is used up."),
-        ({"product_ids": frozenset({"401"})}, "TEN: this promotion is for other products than these."),
+        ({"product_ids": frozenset({"401"})}, "TEN: this promotion does not apply to these products."),
     ],
 )
 def test_a_promotion_code_counts_within_its_bounds(changed: dict[str, Any], said: str | None) -> None:
@@ -379,7 +379,7 @@ def test_an_unknown_promotion_code_is_reported() -> None:
     ],
 )
 def test_a_promotion_says_what_it_is_worth(changed: dict[str, Any], said: str) -> None:
-    assert worth(msgspec.structs.replace(TEN_PERCENT, **changed), "JPY") == said
+    assert describe_promotion(msgspec.structs.replace(TEN_PERCENT, **changed), "JPY") == said
 
 
 def test_totals_separate_monthly_and_one_time_amounts() -> None:

@@ -61,7 +61,7 @@ async def test_an_open_breaker_is_named_and_it_still_serves(
     app, api = running
     for _ in range(2):
         with pytest.raises(UpstreamBusy):
-            async with app.state.admission.gates["whmcs"].admitted("GetClients"):
+            async with app.state.admission.upstreams["whmcs"].admitted("GetClients"):
                 raise UpstreamBusy("whmcs", "GetClients", "HTTP 429 for secret reasons", retry_after_seconds=60)
     status, found = await ready(api)
     assert (status, found["status"], found["reasons"]) == (200, "degraded", ["whmcs_open"])

@@ -45,6 +45,6 @@ async def test_what_could_not_be_written_down_is_counted_again(pool: asyncpg.Poo
 
 
 async def test_a_process_that_ends_writes_down_what_it_counted(pool: asyncpg.Pool) -> None:
-    async with unreadables.written_down(pool):
+    async with unreadables.saved_periodically(pool):
         unreadable.note("freebit", "traffic", "today", "")
     assert await pool.fetchval("SELECT object FROM ingest.unreadables") == "traffic"

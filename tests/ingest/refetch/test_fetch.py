@@ -9,7 +9,7 @@ from msgspec import structs
 from app.errors import UpstreamUnavailable
 from app.ingest.apply.drain import ATTEMPTS
 from app.ingest.apply.mirror import now
-from app.ingest.inbox import inbox
+from app.ingest.inbox import claims, inbox
 from app.ingest.refetch import fetch, lists
 from app.ingest.refetch.owners import account_history_hint, whmcs_hint
 from app.ingest.refetch.upstreams import Pauses
@@ -145,7 +145,7 @@ async def test_a_member_that_cannot_be_stored_keeps_no_other_from_being(resource
     ]
     async with resources.pool.acquire() as connection:
         for shard in range(inbox.SHARDS):
-            if entries := await inbox.claim(connection, "fetch", shard, 20):
+            if entries := await claims.claim(connection, "fetch", shard, 20):
                 marker = lists.marker("whmcs", "client_services", client_id, [], now())
                 await fetch._record(connection, entries, [*changes, marker])
     rows = await resources.pool.fetch("SELECT object, record_id FROM ingest.inbox WHERE settled_at IS NULL ORDER BY id")

@@ -53,7 +53,7 @@ async def tell(resources: Resources, source: str, object_name: str, record_id: s
 
 
 async def follow(resources: Resources) -> None:
-    await merges.look(resources.pool, resources.inbox)
+    await merges.request(resources.pool, resources.inbox)
     await settle(resources)
 
 
@@ -87,9 +87,9 @@ async def test_an_account_that_was_only_deleted_is_asked_about_once(
     deleted = await sandbox.control.delete(f"/salesforce/accounts/{first['salesforce_account_id']}")
     assert deleted.status_code == 200
     await tell(resources, "salesforce", "Account", first["salesforce_account_id"])
-    assert await merges.look(resources.pool, resources.inbox) == 1
+    assert await merges.request(resources.pool, resources.inbox) == 1
     await settle(resources)
-    assert await merges.look(resources.pool, resources.inbox) == 0
+    assert await merges.request(resources.pool, resources.inbox) == 0
     assert await _mapped(resources, account_id, "salesforce_account_id") == first["salesforce_account_id"]
 
 
@@ -153,7 +153,7 @@ async def test_two_portal_accounts_that_became_one_customer_wait_for_staff(
         f"/salesforce/accounts/{first['salesforce_account_id']}/merge", json={"into": second["salesforce_account_id"]}
     )
     await tell(resources, "salesforce", "Account", first["salesforce_account_id"])
-    await merges.look(resources.pool, resources.inbox)
+    await merges.request(resources.pool, resources.inbox)
     for _ in range(8):
         await resources.pool.execute(DUE)
         await settle(resources)

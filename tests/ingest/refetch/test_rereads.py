@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from app.events import Change
 from app.ingest.apply.mirror import now
-from app.ingest.inbox import inbox
+from app.ingest.inbox import claims, inbox
 from app.ingest.refetch import fetch, rereads
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.upstreams import Upstreams
@@ -58,7 +58,7 @@ async def test_what_an_echo_told_survives_an_edit_that_overtakes_its_reread(sand
     upstreams = Upstreams(resources.salesforce, resources.whmcs)
     async with resources.pool.acquire() as connection:
         shard = inbox.shard_of(before)
-        entries = await inbox.claim(connection, "fetch", shard, 20)
+        entries = await claims.claim(connection, "fetch", shard, 20)
         assert [entry.change.kind for entry in entries] == ["hint"]
         answer = await FETCHERS["salesforce", "Order"](upstreams, connection, entries[0].change)
         await asyncio.sleep(1.1)  # the edit shall bear a later second

@@ -142,8 +142,8 @@ async def test_one_listener_leads_and_another_takes_over(resources: Resources) -
 
 
 async def test_a_leader_that_is_frozen_loses_its_lead(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "FROZEN_SECONDS", 3)
-    monkeypatch.setattr(leases, "PROVE_SECONDS", 60)  # as if it were stopped, with its socket open
+    monkeypatch.setattr(leases.lock, "FROZEN_SECONDS", 3)
+    monkeypatch.setattr(leases.held, "PROVE_SECONDS", 60)  # as if it were stopped, with its socket open
     leading: list[str] = []
 
     async def first() -> None:

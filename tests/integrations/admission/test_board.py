@@ -25,7 +25,7 @@ class Process:
 
     def __init__(self, admission: Admission, whmcs: WhmcsClient) -> None:
         self.admission, self.whmcs = admission, whmcs
-        self.gate = admission.gates["whmcs"]
+        self.gate = admission.upstreams["whmcs"]
 
     async def ask(self) -> UpstreamError | None:
         try:
@@ -43,7 +43,7 @@ async def processes(settings: Settings, pool: asyncpg.Pool, upstream: Upstream) 
         for _ in range(2):
             admission = await Admission.open(wired)
             stack.push_async_callback(admission.close)
-            whmcs = await WhmcsClient.open(wired, admission.gates["whmcs"])
+            whmcs = await WhmcsClient.open(wired, admission.upstreams["whmcs"])
             stack.push_async_callback(whmcs.close)
             made.append(Process(admission, whmcs))
         yield made
@@ -129,8 +129,8 @@ async def test_a_process_that_starts_later_does_not_call_either(
     await hammer(processes[:1], 0.3)
     await until(lambda: not processes[0].gate.unsaved)
     later = await Admission.open(settings)
-    assert later.gates["whmcs"].state == "open"
-    assert later.gates["freebit"].state == "closed"
+    assert later.upstreams["whmcs"].state == "open"
+    assert later.upstreams["freebit"].state == "closed"
     await later.close()
 
 
@@ -159,7 +159,7 @@ async def test_a_call_that_is_answered_writes_nothing(
 async def test_without_postgres_each_works_alone(settings: Settings, upstream: Upstream) -> None:
     nowhere = msgspec.structs.replace(settings, database_url="postgresql://127.0.0.1:9/none", whmcs_url=upstream.url)
     admission = await Admission.open(nowhere)
-    whmcs = await WhmcsClient.open(nowhere, admission.gates["whmcs"])
+    whmcs = await WhmcsClient.open(nowhere, admission.upstreams["whmcs"])
     process = Process(admission, whmcs)
     try:
         upstream.will(Reply("", status=503))
@@ -193,4 +193,4 @@ async def test_the_budget_is_shared_among_those_who_call(processes: list[Process
     for process in processes:
         assert await process.ask() is None
     await until(lambda: [process.gate.budget.sharers for process in processes] == [2, 2])
-    assert processes[0].admission.gates["whm"].budget.sharers == 1
+    assert processes[0].admission.upstreams["whm"].budget.sharers == 1

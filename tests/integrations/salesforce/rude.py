@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
-from app.integrations.admission.gates import Gate
+from app.integrations.admission.upstream_admission import UpstreamAdmission
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.wire import FIELDS
 from tests.integrations.salesforce.certificates import self_signed
@@ -110,7 +110,7 @@ def encoded(asked: Asked) -> bytes:
     return framed(json.dumps(body).encode(), status)
 
 
-class Unbroken(Gate):
+class Unbroken(UpstreamAdmission):
     """A breaker that stays closed, so that every call is made: what one call comes to is asked here."""
 
     def _open(self, reason: str, seconds: float, error: str) -> None:

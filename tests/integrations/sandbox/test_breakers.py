@@ -102,7 +102,7 @@ async def test_salesforce_refuses_every_token_and_is_asked_for_few(workers: list
     assert asked.count("token") <= 20
     assert len(asked) <= 60
     async with asyncio.timeout(10):
-        while {each.admission.gates["salesforce"].state for each in workers} != {"open"}:
+        while {each.admission.upstreams["salesforce"].state for each in workers} != {"open"}:
             await asyncio.sleep(0.05)
-    assert {each.admission.gates["salesforce"].standing().reason for each in workers} == {"auth"}
-    assert all(each.admission.gates["salesforce"].retry_in_seconds() > 40 for each in workers)
+    assert {each.admission.upstreams["salesforce"].availability().reason for each in workers} == {"auth"}
+    assert all(each.admission.upstreams["salesforce"].retry_in_seconds() > 40 for each in workers)

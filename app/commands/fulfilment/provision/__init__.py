@@ -1,7 +1,7 @@
-"""What is set up once a service is active: the steps of the provisioning template that its product names.
+"""Provisioning after activation: the steps of the template that the product names.
 
-The service is the customer's by then and stays it. A step that fails is retried and shown to staff; it never takes
-anything back, nor does it keep the steps behind it from being done.
+By then the service belongs to the customer. A step that fails is retried and shown to staff; it undoes nothing and does
+not block the steps after it.
 """
 
 from app.commands.fulfilment.provision.journal import due, resume_after_outages

@@ -1,4 +1,4 @@
-"""Making what has a password, without anybody knowing it, and what may be there already."""
+"""Creation of what needs a password, or may exist already."""
 
 import secrets
 from collections.abc import Awaitable
@@ -8,18 +8,18 @@ from app.integrations.whm.faults import ALREADY_EXISTS
 
 
 def random_password() -> str:
-    """A password that is never stored, shown or used: the customer chooses another one in the control panel."""
+    """Return a password that is never stored, shown or used: the customer sets another one in the control panel."""
     return secrets.token_urlsafe(24)
 
 
-async def ignore_existing(making: Awaitable[None]) -> None:
-    """Make something under a name of its own; that it is there already, by an earlier try, is as good.
+async def ignore_existing(creation: Awaitable[None]) -> None:
+    """Create something under a unique name; it may exist already from an earlier try.
 
     Raises:
         UpstreamError: any other.
     """
     try:
-        await making
+        await creation
     except UpstreamRejected as error:
         if error.vendor_code != ALREADY_EXISTS:
             raise

@@ -1,4 +1,4 @@
-"""A database and its one user, under names that are the same in every try."""
+"""A provisioning step: a database and its one user, under names that are the same in every try."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from app.integrations.whm import hosted
 
 
 async def create_database(task: ProvisionTask) -> Outcome:
-    """Database, user, and the right of the one to the other; each only if it is not there."""
+    """Create the database and its user and grant access, each only if it does not exist."""
     if (account := await task.account()) is None:
         return NO_ACCOUNT
     whm, owner = task.ctx.whm, account.username

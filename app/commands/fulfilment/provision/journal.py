@@ -1,10 +1,10 @@
-"""The journal of what is set up after activation: a row a step.
+"""The journal of provisioning after activation: one row per step.
 
     running ──► done
-       │  └───► failed, staff must act; it is tried again when they say so
-       └──► paused, tried again by itself, while the steps behind it go on
+       │  └───► failed, staff must act; retried when they ask for it
+       └──► paused, retried automatically while later steps continue
 
-Staff may have one that is paused or has failed skipped.
+Staff may skip a step that is paused or has failed.
 
 Reads: portal.fulfilments. Writes: portal.provision_steps, portal.fulfilment_steps.
 """
@@ -69,7 +69,7 @@ WHERE u.state = 'closed' AND u.since > p.updated_at AND p.next_attempt_at > now(
 
 
 class StepPosition(Struct, frozen=True, kw_only=True):
-    """Where a step stands after a try; due again in so many seconds."""
+    """The position of a step after a try; due again in so many seconds."""
 
     state: str
     attempt: int = 0
@@ -79,51 +79,51 @@ class StepPosition(Struct, frozen=True, kw_only=True):
 
 
 async def begin_template(pool: asyncpg.Pool, order_id: str, template: str) -> None:
-    """Write down that a template is to be followed once the order is done. Twice is once."""
+    """Record that a template is to be followed once the order is done. Safe to repeat."""
     await pool.execute(_ADD_FIRST, order_id, FIND_TEMPLATE, {"template": template})
 
 
 async def add_steps(pool: asyncpg.Pool, order_id: str, steps: Sequence[TemplateStep]) -> None:
-    """The template's steps, as they are now: a template that is changed later changes nothing for this order."""
+    """Add the template's steps as they are now: later changes of the template do not affect this order."""
     rows = [
         (order_id, position, each.step, msgspec.to_builtins(each.parameters))
         for position, each in enumerate(steps, 1)
-        if each.step != CREATE_ACCOUNT  # done before the order was
+        if each.step != CREATE_ACCOUNT  # done as a step of the fulfilment
     ]
     async with pool.acquire() as connection, connection.transaction():
         await connection.executemany(_ADD, rows)
 
 
 async def due(pool: asyncpg.Pool) -> list[str]:
-    """Activated orders with something left to set up now."""
+    """Return the activated orders with a step that is due."""
     return [row["order_id"] for row in await pool.fetch(_DUE)]
 
 
 async def resume_after_outages(pool: asyncpg.Pool) -> None:
-    """Have steps that failed while an upstream was away tried again as soon as its breaker has closed, once."""
+    """Retry once, when a breaker has closed, the steps that failed while its upstream was unavailable."""
     await pool.execute(_RESUME)
 
 
 async def begin(ctx: Context, order_id: str) -> ProvisionTask | None:
-    """The order's next step, its try counted before it is made; None when nothing is due."""
+    """Return the order's next step, counting the try before it is made; None if nothing is due."""
     row = await ctx.pool.fetchrow(_BEGIN, order_id)
     return ProvisionTask(ctx=ctx, **dict(row)) if row else None
 
 
 async def settle(task: ProvisionTask, outcome: Outcome) -> None:
-    """Record what became of a try; nothing of a step that staff skipped, or of a customer who was erased meanwhile."""
-    to = _position(task, outcome)
+    """Record the outcome of a try, unless staff skipped the step or the customer was erased in the meantime."""
+    position = _position(task, outcome)
     await task.ctx.pool.execute(
         _SETTLE,
         task.order_id,
         task.position,
         task.attempt,
         type(outcome).__name__.lower(),
-        to.state,
-        to.attempt,
-        to.code,
-        to.message,
-        to.seconds,
+        position.state,
+        position.attempt,
+        position.code,
+        position.message,
+        position.seconds,
         msgspec.structs.asdict(outcome),
     )
 

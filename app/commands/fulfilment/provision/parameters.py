@@ -1,5 +1,5 @@
-"""The steps a template may name, and what each may be told. Types are the format: whatever does not fit is refused when
-the templates are read, long before an order comes to them."""
+"""The steps that a template may name, and their parameters. The types define the format: a template that does not fit
+is refused when it is loaded, long before an order needs it."""
 
 from typing import Annotated, Literal
 
@@ -10,25 +10,25 @@ Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z")]
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a step is told; of most steps nothing."""
+    """The parameters of a step; most steps have none."""
 
 
 class CreateDatabase(Parameters, frozen=True):
-    """`name` comes after the account's own prefix, and is the name of the database and of its one user."""
+    """The name of the database and of its one user, without the account's prefix."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")] = "site"
 
 
 class ConfigureEmail(Parameters, frozen=True):
-    """Mailboxes of the account's domain, without the domain. A quota of 0 is none."""
+    """Mailboxes of the account's domain, without the domain. A quota of 0 means unlimited."""
 
     mailboxes: Annotated[list[Mailbox], Meta(min_length=1, max_length=20)]
     quota_megabytes: Annotated[int, Meta(ge=0, le=102_400)] = 1024
 
 
 class InstallWordpress(Parameters, frozen=True):
-    """The server installs the newest version with its default theme, and takes no other wish. `plugins` are slugs: they
-    come from the set that WP Toolkit puts into new sites, and are looked for."""
+    """Parameters of a WordPress site. The server installs the newest version with its default theme and accepts no
+    other. `plugins` are slugs of the set that WP Toolkit adds to new sites; their presence is verified."""
 
     version: Literal["latest"] = "latest"
     theme: Literal["default"] = "default"
@@ -36,7 +36,7 @@ class InstallWordpress(Parameters, frozen=True):
 
 
 CREATE_ACCOUNT = "create_cpanel_account"
-"""Fulfilment's own step `hosting`. It stands first in a template, so that a template tells the whole story."""
+"""Fulfilment's own step `hosting`. It comes first in a template, so that a template is complete."""
 FORMATS: dict[str, type[Parameters]] = {
     CREATE_ACCOUNT: Parameters,
     "create_database": CreateDatabase,

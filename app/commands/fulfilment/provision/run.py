@@ -1,7 +1,7 @@
-"""Sets up what an activated order's template names, as far as it goes now.
+"""Run the provisioning steps of an activated order as far as possible now.
 
-Whatever happens within a step ends in an outcome, and the journal moves only with it; a kill in between leaves the step
-to be run again. The caller holds the order's lock.
+Everything within a step ends in an outcome, and the journal moves only with it; after a crash in between the step is
+run again. The caller holds the order's lock.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,20 +21,20 @@ FIRST_PAUSE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 3_600.0
 DATABASE_SECONDS = 5.0
 MOST_TRIES = 80
-"""Three at once, six within the next hour, then one an hour: three days, after which staff have to look."""
+"""Three at once, six within the next hour, then one per hour: three days, after which staff must act."""
 REFUSALS = {FEATURE_MISSING: "HOSTING_FEATURE_MISSING", QUOTA_REACHED: "HOSTING_QUOTA_REACHED"}
 
 log = structlog.get_logger()
 
 
 async def run(ctx: Context, order_id: str, prove: Callable[[], Awaitable[None]]) -> None:
-    """Do every step that can be done now; `prove` raises once the lock is lost."""
+    """Run every step that can be run now; `prove` raises once the lock is lost."""
     while task := await journal.begin(ctx, order_id):
         outcome = _bounded(task, await _attempt(task))
         await prove()
         await journal.settle(task, outcome)
-        tell = log.error if isinstance(outcome, Fail) else log.info
-        tell(
+        emit = log.error if isinstance(outcome, Fail) else log.info
+        emit(
             "provision_step",
             order_id=order_id,
             step=task.step,
@@ -61,21 +61,21 @@ async def _attempt(task: ProvisionTask) -> Outcome:
 
 
 def _verdict(task: ProvisionTask, error: UpstreamError) -> Outcome:
-    """A refusal will be repeated, so staff must act; everything else may pass."""
+    """Turn an upstream's error into an outcome: a refusal is permanent, anything else is retried."""
     name = error.upstream.upper()
     if isinstance(error, UpstreamRejected):
         code = REFUSALS.get(error.vendor_code, f"{name}_REJECTED")
         return Fail(code, f"{error.operation}: {error.reason}")
     if task.attempt < TRIES:
         return again(task.attempt, str(error)[:200])
-    return Pause(f"{name}_UNAVAILABLE", f"{error.operation} could not be done; tried again by itself.")
+    return Pause(f"{name}_UNAVAILABLE", f"{error.operation} failed; it is retried automatically.")
 
 
 def _bounded(task: ProvisionTask, outcome: Outcome) -> Outcome:
-    """A pause is longer each time, and not for ever."""
+    """Lengthen the pause with each try, and fail after the last."""
     if not isinstance(outcome, Pause):
         return outcome
     if task.attempt >= MOST_TRIES:
-        return Fail(outcome.code, f"{outcome.message} It was tried for three days.")
+        return Fail(outcome.code, f"{outcome.message} It was retried for three days.")
     seconds = FIRST_PAUSE_SECONDS * 2.0 ** max(task.attempt - TRIES, 0)
     return Pause(outcome.code, outcome.message, min(seconds, LONGEST_PAUSE_SECONDS))

@@ -15,10 +15,10 @@ SetUpStep = Callable[[ProvisionTask], Awaitable[Outcome]]
 
 
 async def find_template(task: ProvisionTask) -> Outcome:
-    """Write the template's steps down."""
+    """Add the template's steps to the journal."""
     known, name = templates.load(task.ctx.settings.provision_templates), task.parameters["template"]
     if name not in known:
-        names = ", ".join(known) or "none at all"
+        names = ", ".join(known) or "none"
         return Fail("PROVISION_TEMPLATE_UNKNOWN", f"The product names the template {name}. There are: {names}.")
     await journal.add_steps(task.ctx.pool, task.order_id, known[name].steps)
     return Next()

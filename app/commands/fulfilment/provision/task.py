@@ -1,4 +1,4 @@
-"""What a step of a provisioning template gets."""
+"""The input of a provisioning step."""
 
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,11 @@ from app.commands.execution.context import Context
 from app.commands.fulfilment.work import Fail
 from app.integrations.whm.client import HostingAccount
 
-NO_ACCOUNT = Fail("HOSTING_ACCOUNT_MISSING", "The order has no hosting account, or it is not on the server any more.")
+NO_ACCOUNT = Fail("HOSTING_ACCOUNT_MISSING", "The order has no hosting account, or it is no longer on the server.")
 
 
 class ProvisionTask(Struct, kw_only=True):
-    """A step as journaled. `attempt` counts its tries since staff last asked for it; `facts` is what it learned."""
+    """A step as journaled. `attempt` counts its tries since staff last retried it; `facts` holds what it learned."""
 
     ctx: Context
     order_id: str
@@ -28,11 +28,11 @@ class ProvisionTask(Struct, kw_only=True):
     username: str | None
 
     async def account(self) -> HostingAccount | None:
-        """The hosting account that was made for the order, as the server has it now."""
+        """Return the hosting account of the order as the server has it now."""
         return await self.ctx.whm.account(self.username) if self.username else None
 
     async def remember(self, **facts: Any) -> None:
-        """Journal facts at once; None takes one out."""
+        """Journal facts at once; None removes one."""
         await self.ctx.pool.execute(
             "UPDATE portal.provision_steps SET facts = jsonb_strip_nulls(facts || $3), updated_at = now() "
             "WHERE order_id = $1 AND position = $2",
@@ -43,6 +43,6 @@ class ProvisionTask(Struct, kw_only=True):
         self.facts.update(facts)
 
     def seconds_since(self, fact: str) -> float | None:
-        """How long ago a journaled instant was; None when it is not set."""
+        """Return the age of a journaled instant; None if it is not set."""
         at = self.facts.get(fact)
         return (now() - datetime.fromisoformat(at)).total_seconds() if at else None

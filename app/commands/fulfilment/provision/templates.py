@@ -1,5 +1,5 @@
-"""Provisioning templates, read from TOML files and checked as a whole: a table a template, its steps in order, and a
-table of parameters a step.
+"""Provisioning templates, loaded from TOML files and validated as a whole: one table per template with its steps in
+order, and one table of parameters per step.
 
     [wordpress]
     provision_steps = ["create_cpanel_account", "create_database"]
@@ -32,7 +32,7 @@ class TemplateStep(Struct, frozen=True):
 
 
 class Template(Struct, frozen=True):
-    """What is set up for a product, in order."""
+    """The provisioning steps for a product, in order."""
 
     name: str
     steps: tuple[TemplateStep, ...]
@@ -40,14 +40,14 @@ class Template(Struct, frozen=True):
 
 @lru_cache
 def load(directory: str) -> dict[str, Template]:
-    """Every template of a directory, or of the portal's own when that is empty.
+    """Load every template of a directory, or of the portal's own if none is given.
 
     Raises:
         SettingsError: one sentence that names file, template and step.
     """
     folder = Path(directory) if directory else OWN
     if not folder.is_dir():
-        raise SettingsError(f"PROVISION_TEMPLATES cannot be used: there is no directory {folder}.")
+        raise SettingsError(f"PROVISION_TEMPLATES is invalid: there is no directory {folder}.")
     found: dict[str, Template] = {}
     for path in sorted(folder.glob("*.toml")):
         for name, body in _tables(path).items():
@@ -66,7 +66,7 @@ def _tables(path: Path) -> dict[str, Any]:
 
 def _steps(where: str, body: Any) -> Iterator[TemplateStep]:
     if not isinstance(body, dict):
-        raise SettingsError(f"{where}: it is no table. Write [name] and below it {STEPS}.")
+        raise SettingsError(f"{where}: it is not a table. Write [name] and below it {STEPS}.")
     names = body.get(STEPS)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise SettingsError(f"{where}: {STEPS} must be a list of the steps' names.")
@@ -82,9 +82,9 @@ def _in_order(where: str, names: Sequence[str]) -> None:
         if name not in FORMATS:
             raise SettingsError(f"{where}, step {name}: there is no such step. There are: {', '.join(FORMATS)}.")
         if name in names[:position]:
-            raise SettingsError(f"{where}, step {name}: it stands there twice.")
+            raise SettingsError(f"{where}, step {name}: it is listed twice.")
         if name == CREATE_ACCOUNT and position:
-            raise SettingsError(f"{where}, step {name}: it must stand first.")
+            raise SettingsError(f"{where}, step {name}: it must be the first step.")
         if name in NEED_ACCOUNT and names[0] != CREATE_ACCOUNT:
             raise SettingsError(f"{where}, step {name}: it needs {CREATE_ACCOUNT} as the first step.")
 
@@ -96,5 +96,5 @@ def _parameters(where: str, name: str, given: Any) -> Parameters:
         raise SettingsError(f"{where}: {error}.") from error
     for field, value in msgspec.structs.asdict(parameters).items():
         if isinstance(value, list) and len(set(value)) < len(value):
-            raise SettingsError(f"{where}: {field} names something twice.")
+            raise SettingsError(f"{where}: {field} has a duplicate.")
     return parameters

@@ -1,4 +1,4 @@
-"""The mail that says what was set up and how to get in. It holds no password; nobody knows one.
+"""A provisioning step: the welcome mail. It contains no password, because none is known.
 
 Writes: portal.provision_steps, portal.mails.
 """
@@ -15,7 +15,7 @@ _USER = "SELECT user_id FROM portal.id_mappings WHERE account_id = $1"
 
 
 async def send_welcome_email(task: ProvisionTask) -> Outcome:
-    """Ask for it in the transaction that notes that it was asked for."""
+    """Enqueue the mail in the transaction that records that it was enqueued."""
     async with task.ctx.pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(_ONCE, task.order_id, task.position):
             await mail_outbox.enqueue_for_user(connection, "welcome", await connection.fetchval(_USER, task.account_id))

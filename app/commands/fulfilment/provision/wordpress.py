@@ -1,7 +1,7 @@
-"""A WordPress site on the account's main domain, by WP Toolkit: asked for once, then watched until it answers.
+"""A provisioning step: a WordPress site on the account's main domain, requested from WP Toolkit once and then polled.
 
-cPanel's API installs the newest version with the default theme and takes no parameters. Plugins come from the set that
-an administrator has WP Toolkit put into every new site; here they are looked for, so that staff learn what is missing.
+cPanel's API installs the newest version with the default theme and takes no parameters. An administrator configures the
+plugins that WP Toolkit adds to every new site; their presence is verified, so that staff learn what is missing.
 """
 
 import msgspec
@@ -13,14 +13,14 @@ from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Wait
 from app.integrations.whm import hosted
 from app.integrations.whm.hosted import WordpressSite
 
-LOOK_SECONDS = 15.0
+POLL_SECONDS = 15.0
 SETTLE_SECONDS = 120.0
-"""A request without an answer may have been taken; only after so long without a sign of it is it made again."""
+"""A request without an answer may have been accepted; it is repeated only after this time without a sign of it."""
 DEADLINE_SECONDS = 1_800.0
 
 
 async def install_wordpress(task: ProvisionTask) -> Outcome:
-    """Look, ask if nobody did, watch."""
+    """Look for the site, request it unless it was requested, and poll it."""
     if (account := await task.account()) is None:
         return NO_ACCOUNT
     site = await hosted.wordpress(task.ctx.whm, account.username)
@@ -30,13 +30,13 @@ async def install_wordpress(task: ProvisionTask) -> Outcome:
     if site.under_way and asked is None:
         await task.remember(asked_at=stamp(), began_at=stamp())
     elif asked is None or (asked > SETTLE_SECONDS and not site.under_way and not site.failed):
-        await _ask(task, account.username)
+        await _request_site(task, account.username)
     elif site.failed or (began or 0.0) > DEADLINE_SECONDS:
         return Fail("WORDPRESS_NOT_INSTALLED", f"WP Toolkit says: {site.message or site.status}")
-    return Wait(LOOK_SECONDS)
+    return Wait(POLL_SECONDS)
 
 
-async def _ask(task: ProvisionTask, username: str) -> None:
+async def _request_site(task: ProvisionTask, username: str) -> None:
     now = stamp()
     await task.remember(asked_at=now, began_at=task.facts.get("began_at", now))
     try:
@@ -49,6 +49,8 @@ async def _ask(task: ProvisionTask, username: str) -> None:
 def _complete(task: ProvisionTask, site: WordpressSite) -> Outcome:
     wanted = msgspec.convert(task.parameters, InstallWordpress).plugins
     if missing := [slug for slug in wanted if slug not in site.plugins]:
-        said = f"WordPress {site.version} is installed without {', '.join(missing)}."
-        return Fail("WORDPRESS_PLUGINS_MISSING", f"{said} Install them in WP Toolkit, and add them to its default set.")
+        summary = f"WordPress {site.version} is installed without {', '.join(missing)}."
+        return Fail(
+            "WORDPRESS_PLUGINS_MISSING", f"{summary} Install them in WP Toolkit, and add them to its default set."
+        )
     return Next()

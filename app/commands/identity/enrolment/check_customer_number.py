@@ -1,6 +1,6 @@
-"""The customer-number lookup at sign-up: a live read, kept in Redis for 30 s so that the form stays quick.
+"""Look up a customer number at sign-up: a live read, cached in Redis for 30 s so that the form stays responsive.
 
-It says whether somebody can sign up, never whose number it is. Negative answers are kept too.
+It tells if the number can sign up, and never reveals its owner. Negative answers are cached too.
 """
 
 import contextlib
@@ -20,20 +20,20 @@ KEPT_FIELDS = ("Id", "Name", wire.ACCOUNT_NUMBER, wire.ACCOUNT_WHMCS)
 
 
 class CheckCustomerNumber(Struct, forbid_unknown_fields=True):
-    """The number as printed on the customer's letters."""
+    """The customer number as printed on letters."""
 
     customer_number: Annotated[CustomerNumber, Meta(min_length=1, max_length=40)]
 
 
 class CustomerNumberChecked(Struct, frozen=True):
-    """Whether it can sign up; `reason` is why not: `already_registered` means log in, or link the billing account."""
+    """The result of the lookup. After the reason `already_registered`, log in or link the billing account."""
 
     can_sign_up: bool
     reason: Literal["unknown", "already_registered"] | None
 
 
 async def check_customer_number(ctx: Context, actor: Actor, request: CheckCustomerNumber) -> Done:
-    """Look the number up in Salesforce and among the portal's own accounts. A sign-up left half done may go on."""
+    """Look the number up in Salesforce and among the portal's accounts. An unfinished sign-up may continue."""
     account = await account_of(ctx, request.customer_number.strip())
     if account is None:
         return Done(CustomerNumberChecked(False, "unknown"))
@@ -46,7 +46,7 @@ async def check_customer_number(ctx: Context, actor: Actor, request: CheckCustom
 
 
 async def account_of(ctx: Context, number: str, *, fresh: bool = False) -> dict[str, Any] | None:
-    """The Salesforce account with this number; `fresh` asks Salesforce even when the answer is at hand."""
+    """Find the Salesforce account with this number; `fresh` bypasses the cache."""
     if not _plausible(number):
         return None
     key = f"portal:customer-number:{number.upper()}"

@@ -1,4 +1,4 @@
-"""Complete a link: the login and everything else is proven, a portal password is set, and the account is made.
+"""Complete a link: after every proof, set a portal password and create the account.
 
 Reads and writes: portal.enrolments. Writes: portal.users, portal.id_mappings, portal.mails, Salesforce Account.
 """
@@ -30,11 +30,11 @@ class CompleteLink(Struct, forbid_unknown_fields=True):
 
 
 async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Done:
-    """Make the portal user of a proven billing client.
+    """Create the portal user of a proven billing client.
 
     Raises:
         InvalidRequest: weak password, or `link_token_invalid`: used, expired or never issued.
-        Conflict: `account_exists`; `link_step_wrong`: something is to be proven or chosen first.
+        Conflict: `account_exists`; `link_step_wrong`: another step comes first.
     """
     waiting = await link_steps.expected(ctx, request.link_token, "password")
     facts, chosen = waiting.facts, waiting.facts.chosen
@@ -68,7 +68,8 @@ async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Do
 
 
 async def _report_to_salesforce(ctx: Context, chosen: ChosenClient) -> None:
-    """Mark the account portal-active. The customer is linked whether or not Salesforce hears of it now."""
+    """Report the account as registered. If that fails now, the worker repeats it; the customer is linked all the
+    same."""
     account = {"Id": chosen.salesforce_account_id, "Name": chosen.salesforce_account_name}
     try:
         await report_registration(ctx.pool, ctx.salesforce, account, chosen.whmcs_client_id, signed_up=False)

@@ -1,7 +1,7 @@
 """Complete a sign-up with the code that was mailed, or printed in a letter.
 
-Only whoever reads the mailbox on file, or holds the letter, gets further, and only they are told what is wrong. If they
-want to log in with another address than the one that was proven, a second code proves that one.
+Only the owner of the mailbox on file, or of the letter, can continue and learns of errors. A login address that differs
+from the proven one is proven by a second code.
 
 Reads and writes: portal.enrolments. Writes: portal.mails, and what `register_customer` writes.
 """
@@ -25,10 +25,10 @@ SignUpCode = Annotated[numbers.Code, Meta(max_length=40)]
 
 
 class CompleteSignUp(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The token of the first step and the code of the mail, or of the letter.
+    """The token of the first step and the code from the mail, or from the letter.
 
-    `email_code` is needed when this answers `email_code_required`: the address to log in with is another one then, and
-    has got a code of its own.
+    `email_code` is required after the answer `email_code_required`: the login address differs from the proven one, and
+    was mailed a code of its own.
     """
 
     signup_token: Annotated[str, Meta(max_length=200)]
@@ -37,20 +37,20 @@ class CompleteSignUp(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) -> Done:
-    """Make the account, or finish what an earlier attempt began.
+    """Create the account, or finish what an earlier attempt began.
 
     Raises:
         InvalidRequest: `signup_token_invalid`.
         NotAuthenticated: `code_invalid`, `email_code_required`.
         RateLimited: `too_many_attempts`.
         Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
-        RuleViolated: `details_refused`, `customer_number_unknown`: it is there no more.
-        UpstreamError: try again; what was done is found again.
+        RuleViolated: `details_refused`, `customer_number_unknown`: it no longer exists.
+        UpstreamError: repeat the request; it continues where this one stopped.
     """
     waiting = await enrolments.find(ctx.pool, ctx.settings, "sign_up", request.signup_token, SignUpFacts)
     if waiting.used:
-        raise Conflict("You have signed up already. Please log in.", code="account_exists")
-    # Numbers are known to everybody: strangers who try codes of this one must not hold up whoever has the right one.
+        raise Conflict("You have already signed up. Please log in.", code="account_exists")
+    # Customer numbers are public: strangers who try codes for this one must not hold up the holder of the right code.
     await login_throttle.count(ctx, actor, "prove_sign_up", waiting.subject, alone=waiting.untried)
     await enrolments.count_try(ctx.pool, "sign_up", request.signup_token)
     facts, mailbox = await _proven(ctx, waiting, request.code)
@@ -64,8 +64,8 @@ async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) 
 
 
 async def _proven(ctx: Context, waiting: PendingEnrolment[SignUpFacts], typed: str) -> tuple[SignUpFacts, str]:
-    """The facts, once the code is right, and the mailbox that it proves; a letter proves none. It is used up with the
-    account: that it was right is noted, so that the same request can finish what broke."""
+    """Verify the code and return the facts and the mailbox that it proves; a letter proves none. A letter's code is
+    used up with the account: that it was right is stored, so that the same request can resume after a failure."""
     facts, asked_at = waiting.facts, waiting.created_at
     mailbox = facts.proof.mailbox
     if mailed_codes.is_code(ctx.settings, "sign_up_code", waiting.subject, mailbox, asked_at, typed):
@@ -81,7 +81,7 @@ async def _proven(ctx: Context, waiting: PendingEnrolment[SignUpFacts], typed: s
 
 
 async def _prove_address(ctx: Context, waiting: PendingEnrolment[SignUpFacts], typed: str) -> None:
-    """That whoever signs up reads the address they want to log in with."""
+    """Require proof that the caller owns the login address."""
     facts, asked_at = waiting.facts, waiting.created_at
     if not typed:
         await mailed_codes.enqueue(ctx.pool, "sign_up_email_code", facts.email, waiting.id, asked_at)

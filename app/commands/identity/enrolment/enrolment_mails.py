@@ -1,6 +1,6 @@
-"""What is mailed while somebody signs up or links, to mailboxes that need not be a user's.
+"""Mails during sign-up and linking, to mailboxes that need not belong to a user.
 
-No word in them comes from a customer: the mailbox may be anybody's.
+They contain no text from a customer, because the mailbox may be a stranger's.
 
 Reads: portal.enrolments.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from app.commands.identity.enrolment import mailed_codes
+from app.db import Db
 from app.integrations.mail import Mail
 from app.settings import Settings
 
@@ -17,23 +18,23 @@ EnrolmentMailWriter = Callable[[Any, Settings, str, UUID | None], Awaitable[Mail
 
 _OPEN = "SELECT subject, created_at FROM portal.enrolments WHERE id = $1 AND used_at IS NULL AND expires_at > now()"
 _MINUTES = mailed_codes.WINDOW_SECONDS // 60
-_KEEP = "Nobody of ours will ever ask you for this code. If you did not expect it, ignore this mail: nothing happens."
+_KEEP = "Our staff will never ask you for this code. If you did not expect this mail, ignore it: nothing happens."
 
 
 def _code(kind: mailed_codes.CodeKind, subject: str, text: str) -> EnrolmentMailWriter:
-    async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
+    async def write(connection: Db, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
         row = await connection.fetchrow(_OPEN, about)
         if row is None:
             return None
         code = mailed_codes.code(settings, kind, row["subject"], recipient, row["created_at"])
-        return Mail(recipient, subject, f"{text} It is good for {_MINUTES} minutes:\n\n    {code}\n\n{_KEEP}\n")
+        return Mail(recipient, subject, f"{text} It is valid for {_MINUTES} minutes:\n\n    {code}\n\n{_KEEP}\n")
 
     return write
 
 
 def _notice(subject: str, text: str) -> EnrolmentMailWriter:
-    async def write(connection: Any, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
-        warning = "If this was not you, contact support at once: somebody else can see your bills and order for you."
+    async def write(connection: Db, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
+        warning = "If this was not you, contact support at once: somebody else can see your bills and can order."
         return Mail(recipient, subject, f"{text}\n\n{settings.public_url}\n\n{warning}\n")
 
     return write
@@ -43,17 +44,17 @@ WRITERS: Mapping[str, EnrolmentMailWriter] = {
     "sign_up_code": _code(
         "sign_up_code",
         "Your code for the customer portal",
-        "Somebody signs up to the customer portal with your customer number. If it is you, enter this code there.",
+        "Somebody is signing up to the customer portal with your customer number. If it is you, enter this code there.",
     ),
     "sign_up_email_code": _code(
         "sign_up_email_code",
         "Your code for the customer portal",
-        "Somebody signs up to the customer portal with this address. If it is you, enter this code there.",
+        "Somebody is signing up to the customer portal with this address. If it is you, enter this code there.",
     ),
     "link_code": _code(
         "link_code",
         "Your code for the customer portal",
-        "Somebody links your billing account to the customer portal. If it is you, enter this code there.",
+        "Somebody is linking your billing account to the customer portal. If it is you, enter this code there.",
     ),
     "account_signed_up": _notice(
         "Your account was signed up to the customer portal",
@@ -61,7 +62,7 @@ WRITERS: Mapping[str, EnrolmentMailWriter] = {
     ),
     "account_linked": _notice(
         "Your billing account was linked to the customer portal",
-        "Your billing account was linked to the customer portal. From now on it opens with the portal's password.",
+        "Your billing account was linked to the customer portal. From now on you open it with the portal's password.",
     ),
 }
-"""Kind → what writes it, from the recipient and the row it is about."""
+"""Kind of mail → its writer, which receives the recipient and the enrolment's id."""

@@ -1,7 +1,7 @@
-"""Sign-ups and links between their steps: what is known by now, sealed, under a token that only the caller holds.
+"""Sign-ups and links between their steps: the facts so far, sealed, under a token that only the caller holds.
 
-Every step uses its token up and gives another, so that of two who send the same one wins. Wrong codes and choices are
-counted before they are looked at.
+Every step uses up its token and issues another, so that only one of two concurrent requests wins. Tries are counted
+before codes and choices are checked.
 
 Reads and writes: portal.enrolments.
 """
@@ -9,7 +9,7 @@ Reads and writes: portal.enrolments.
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,6 +20,7 @@ from msgspec import Struct
 from app.clock import now
 from app.commands.identity import encryption
 from app.commands.identity.sessions.session_store import digest
+from app.db import Db
 from app.errors import InvalidRequest
 from app.settings import Settings
 
@@ -33,15 +34,14 @@ Purpose = Literal["sign_up", "link"]
 _REFUSALS = {
     "sign_up": (
         "signup_token_invalid",
-        "This sign-up has expired, or its code was wrong too often. Please begin again.",
+        "This sign-up has expired, or too many wrong codes were entered. Please begin again.",
     ),
-    "link": ("link_token_invalid", "This link has expired or was used. Please link again."),
+    "link": ("link_token_invalid", "This link has expired or was already used. Please link again."),
 }
 
 
 class PendingEnrolment(Struct, Generic[F], frozen=True, kw_only=True):
-    """One between its steps. `provable`: whether a mailed code can prove it; `untried`: whether nothing was ever tried
-    with its token."""
+    """An enrolment between its steps. `provable`: a mailed code can prove it; `untried`: no code was tried yet."""
 
     id: UUID
     subject: str
@@ -53,7 +53,7 @@ class PendingEnrolment(Struct, Generic[F], frozen=True, kw_only=True):
 
 
 class Offered(Struct, frozen=True):
-    """A new enrolment, and the token that is told once."""
+    """A new enrolment, and its token, which is returned once."""
 
     id: UUID
     token: str
@@ -61,7 +61,7 @@ class Offered(Struct, frozen=True):
 
 
 async def begin(
-    connection: Any,
+    connection: Db,
     settings: Settings,
     purpose: Purpose,
     subject: str,
@@ -70,7 +70,7 @@ async def begin(
     provable: bool = True,
     whmcs_client_ids: Sequence[str] = (),
 ) -> Offered:
-    """Keep what is known until the next step. `whmcs_client_ids` are those that the facts name."""
+    """Store the facts until the next step. `whmcs_client_ids` are those that the facts name."""
     offered = Offered(uuid4(), secrets.token_urlsafe(32), now())
     await connection.execute(
         "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, provable, created_at, "
@@ -91,7 +91,7 @@ async def begin(
 async def find(
     pool: asyncpg.Pool, settings: Settings, purpose: Purpose, token: str, kind: type[F]
 ) -> PendingEnrolment[F]:
-    """The enrolment behind a token; one that was used already is told by `used`, and has no facts any more.
+    """Find the enrolment of a token. A completed one has `used` set and its facts deleted.
 
     Raises:
         InvalidRequest: `signup_token_invalid` or `link_token_invalid`: expired, tried too often or never issued.
@@ -112,10 +112,10 @@ async def find(
 
 
 async def count_try(pool: asyncpg.Pool, purpose: Purpose, token: str) -> None:
-    """Count that something is about to be tried with this token.
+    """Count a try with this token before it is made.
 
     Raises:
-        InvalidRequest: there were too many, or the token is good no more.
+        InvalidRequest: there were too many tries, or the token is no longer valid.
     """
     statement = f"UPDATE portal.enrolments SET tries = tries + 1 WHERE {_OPEN} AND tries < $3 RETURNING true"
     if not await pool.fetchval(statement, digest(token), purpose, MOST_TRIES):
@@ -123,12 +123,12 @@ async def count_try(pool: asyncpg.Pool, purpose: Purpose, token: str) -> None:
 
 
 async def forget_try(pool: asyncpg.Pool, enrolment_id: UUID) -> None:
-    """It was right: it was no failure."""
+    """Uncount a try that succeeded."""
     await pool.execute("UPDATE portal.enrolments SET tries = greatest(tries - 1, 0) WHERE id = $1", enrolment_id)
 
 
-async def store_facts(connection: Any, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
-    """Keep more under the same token."""
+async def store_facts(connection: Db, settings: Settings, enrolment_id: UUID, facts: Struct) -> None:
+    """Store more facts under the same token."""
     await connection.execute(
         "UPDATE portal.enrolments SET sealed_facts = $2 WHERE id = $1 AND used_at IS NULL",
         enrolment_id,
@@ -136,11 +136,11 @@ async def store_facts(connection: Any, settings: Settings, enrolment_id: UUID, f
     )
 
 
-async def advance(connection: Any, settings: Settings, purpose: Purpose, token: str, facts: Struct) -> str:
-    """Keep more under another token; the old one is used up.
+async def advance(connection: Db, settings: Settings, purpose: Purpose, token: str, facts: Struct) -> str:
+    """Store more facts under a new token; the former one is used up.
 
     Raises:
-        InvalidRequest: somebody else used it first.
+        InvalidRequest: a concurrent request has used it.
     """
     fresh = secrets.token_urlsafe(32)
     advanced = await connection.fetchval(
@@ -155,8 +155,8 @@ async def advance(connection: Any, settings: Settings, purpose: Purpose, token: 
     return fresh
 
 
-async def use(connection: Any, enrolment_id: UUID) -> bool:
-    """Use an enrolment up and forget what it knew; whether it was open until now."""
+async def use(connection: Db, enrolment_id: UUID) -> bool:
+    """Complete an enrolment and delete its facts; returns false if it was already completed."""
     return bool(
         await connection.fetchval(
             "UPDATE portal.enrolments SET used_at = now(), sealed_facts = '' "
@@ -167,7 +167,7 @@ async def use(connection: Any, enrolment_id: UUID) -> bool:
 
 
 def refusal(purpose: Purpose) -> InvalidRequest:
-    """A token that is good for nothing."""
+    """Return the refusal of a token that is not valid."""
     code, sentence = _REFUSALS[purpose]
     return InvalidRequest(sentence, code=code)
 
@@ -177,7 +177,7 @@ def _sealed(settings: Settings, facts: Struct) -> bytes:
 
 
 def _unsealed(settings: Settings, purpose: Purpose, content: bytes, kind: type[F]) -> F:
-    """What was sealed under another PORTAL_SECRET, or by another release, is as good as expired."""
+    """Unseal the facts. Those of another PORTAL_SECRET or release count as expired."""
     try:
         return msgspec.json.decode(encryption.unseal(settings.keyring, encryption.ENROLMENT_FACTS, content), type=kind)
     except (InvalidToken, msgspec.MsgspecError) as error:

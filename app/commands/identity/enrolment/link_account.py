@@ -1,7 +1,7 @@
-"""Link an existing billing client: a WHMCS password is verified once and forgotten; a new portal password takes over.
+"""Link an existing billing client: verify a WHMCS password once, to be replaced by a new portal password.
 
-WHMCS tells whose password it is, and which clients that user owns; only those can be linked. What else is to be done
-the answer says in `next`: prove a mailed code (`code`), choose one of several clients (`choice`), set a password.
+WHMCS identifies the user and the clients that the user owns; only those can be linked. The answer's `next` names the
+step that follows: enter a mailed code (`code`), choose one of several clients (`choice`), or set a password.
 
 Reads: WHMCS users and clients, Salesforce Account and Contact, portal.users, portal.id_mappings. Writes:
 portal.enrolments, portal.mails.
@@ -20,19 +20,19 @@ from app.inputs.email import KnownEmail
 
 
 class LinkAccount(Struct, forbid_unknown_fields=True):
-    """Credentials of the billing system, used once and never kept."""
+    """Credentials of the billing system, used once and never stored."""
 
     email: Annotated[KnownEmail, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=1024)]
 
 
 async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done:
-    """Prove who owns which billing clients.
+    """Verify a WHMCS login and begin to link one of its clients.
 
     Raises:
         NotAuthenticated: `invalid_credentials`.
         RateLimited: `too_many_attempts`.
-        RuleViolated: `no_billing_account`, `account_closed`, `not_known_yet`, and where there is but one client, what
+        RuleViolated: `no_billing_account`, `account_closed`, `not_known_yet`, and with a single client what
             `link_facts.choose_client` raises.
         Conflict: `account_exists`.
     """

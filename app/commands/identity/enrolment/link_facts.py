@@ -1,4 +1,4 @@
-"""What is known of a link on its way, and how the account behind a client is found.
+"""The facts of a link in progress, and the lookup of the account behind a client.
 
 Reads: Salesforce Account and Contact, portal.users, portal.id_mappings.
 """
@@ -32,7 +32,7 @@ class OwnedClient(Struct, frozen=True, kw_only=True):
 
 
 class ChosenClient(Struct, frozen=True, kw_only=True):
-    """The client that is linked, and the account it belongs to. `mailboxes` are those on file."""
+    """The client to link, and the account that it belongs to. `mailboxes` are those on file."""
 
     whmcs_client_id: str
     salesforce_account_id: str
@@ -44,7 +44,7 @@ class ChosenClient(Struct, frozen=True, kw_only=True):
 
 
 class LinkFacts(Struct, frozen=True, kw_only=True):
-    """What is known by now. `code_to` is the mailbox that is still to be proven, `proven` those that are."""
+    """The facts so far. `code_to` is the mailbox that is to be proven next, `proven` those that are proven."""
 
     user_id: str
     email: str
@@ -55,18 +55,18 @@ class LinkFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def next(self) -> NextStep:
-        """What is to be done next."""
+        """The next step."""
         if self.code_to:
             return "code"
         return "password" if self.chosen else "choice"
 
 
 async def linkable(ctx: Context, clients: Sequence[WhmcsRecord], email: str) -> tuple[OwnedClient, ...]:
-    """Those that can be linked.
+    """Return the clients that can be linked.
 
     Raises:
-        RuleViolated: `no_billing_account`, `account_closed`, `not_known_yet`: none, and why.
-        Conflict: `account_exists`: each is linked already, or the login's address has a portal user.
+        RuleViolated: `no_billing_account`, `account_closed`, `not_known_yet`: there is none for this reason.
+        Conflict: `account_exists`: all are already linked, or the login's address has a portal user.
     """
     if not clients:
         raise RuleViolated(
@@ -79,16 +79,18 @@ async def linkable(ctx: Context, clients: Sequence[WhmcsRecord], email: str) -> 
     if not open_ones and "closed" in states.values():
         raise RuleViolated("This billing account is closed. Please contact support.", code="account_closed")
     if not open_ones:
-        raise RuleViolated("We cannot tell the state of this billing account. Please try again.", code="not_known_yet")
+        raise RuleViolated(
+            "The state of this billing account is not known yet. Please try again.", code="not_known_yet"
+        )
     linked = await ctx.pool.fetch(
         "SELECT whmcs_client_id AS id FROM portal.id_mappings WHERE whmcs_client_id = ANY($1)",
         [each.record_id for each in open_ones],
     )
-    free = [each for each in open_ones if each.record_id not in {row["id"] for row in linked}]
+    unlinked = [each for each in open_ones if each.record_id not in {row["id"] for row in linked}]
     taken = await ctx.pool.fetchval("SELECT true FROM portal.users WHERE lower(email) = $1", email)
-    if taken or not free:
-        raise _linked()
-    return tuple(_owned(each) for each in free)
+    if taken or not unlinked:
+        raise _already_linked()
+    return tuple(_owned(each) for each in unlinked)
 
 
 def _owned(client: WhmcsRecord) -> OwnedClient:
@@ -103,24 +105,24 @@ def _owned(client: WhmcsRecord) -> OwnedClient:
     )
 
 
-def _linked() -> Conflict:
-    return Conflict("This billing account is linked already. Please log in to the portal.", code="account_exists")
+def _already_linked() -> Conflict:
+    return Conflict("This billing account is already linked. Please log in to the portal.", code="account_exists")
 
 
 async def choose_only_client(ctx: Context, facts: LinkFacts) -> LinkFacts:
-    """Choose where there is no choice. Nothing is looked up before the login is proven in full."""
+    """Choose the client if there is only one. Nothing is looked up before the login is fully proven."""
     if facts.next != "choice" or len(facts.clients) > 1:
         return facts
     return await choose_client(ctx, facts, facts.clients[0])
 
 
 async def choose_client(ctx: Context, facts: LinkFacts, client: OwnedClient) -> LinkFacts:
-    """Find the account that a client belongs to. Its number stands in a field of WHMCS, and where Salesforce does not
-    name the client, a mailbox on file there has to confirm it.
+    """Choose a client and find its account by the customer number in WHMCS. If Salesforce does not name the client, a
+    mailbox on file there must confirm it.
 
     Raises:
         RuleViolated: `customer_number_missing`, `customer_number_unknown`, `customer_number_mismatch`: only support can
-            help.
+            resolve it.
         Conflict: `account_exists`.
     """
     if not client.customer_number:
@@ -135,26 +137,28 @@ async def choose_client(ctx: Context, facts: LinkFacts, client: OwnedClient) -> 
             code="customer_number_unknown",
         )
     if await ctx.pool.fetchval("SELECT 1 FROM portal.id_mappings WHERE salesforce_account_id = $1", account["Id"]):
-        raise _linked()
-    held = (await on_file(ctx.salesforce, account["Id"])).mailboxes
-    code_to = _to_confirm(account, client, held)
-    return replace(facts, chosen=_chosen(client, account, held), code_to="" if code_to in facts.proven else code_to)
+        raise _already_linked()
+    mailboxes = (await on_file(ctx.salesforce, account["Id"])).mailboxes
+    code_to = _to_confirm(account, client, mailboxes)
+    return replace(
+        facts, chosen=_chosen(client, account, mailboxes), code_to="" if code_to in facts.proven else code_to
+    )
 
 
-def _to_confirm(account: dict[str, Any], client: OwnedClient, held: Sequence[str]) -> str:
-    """The mailbox that must confirm that the account is this client's; empty where Salesforce itself says so."""
+def _to_confirm(account: dict[str, Any], client: OwnedClient, mailboxes: Sequence[str]) -> str:
+    """Return the mailbox that must confirm the client's account; empty if Salesforce names the client."""
     named = client_named(account)
     if named == client.whmcs_client_id:
         return ""
-    if named is None and held:
-        return held[0]
+    if named is None and mailboxes:
+        return mailboxes[0]
     raise RuleViolated(
-        "Your billing account bears a customer number that is not known to be its own. Please contact support.",
+        "The customer number of your billing account could not be confirmed. Please contact support.",
         code="customer_number_mismatch",
     )
 
 
-def _chosen(client: OwnedClient, account: dict[str, Any], held: Sequence[str]) -> ChosenClient:
+def _chosen(client: OwnedClient, account: dict[str, Any], mailboxes: Sequence[str]) -> ChosenClient:
     return ChosenClient(
         whmcs_client_id=client.whmcs_client_id,
         salesforce_account_id=account["Id"],
@@ -162,5 +166,5 @@ def _chosen(client: OwnedClient, account: dict[str, Any], held: Sequence[str]) -
         customer_number=account[wire.ACCOUNT_NUMBER],
         first_name=client.first_name,
         last_name=client.last_name,
-        mailboxes=(client.mailbox, *held),
+        mailboxes=(client.mailbox, *mailboxes),
     )

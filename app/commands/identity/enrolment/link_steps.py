@@ -4,7 +4,7 @@ Reads and writes: portal.enrolments. Writes: portal.mails.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -15,6 +15,7 @@ from app.commands.identity import login_throttle
 from app.commands.identity.enrolment import enrolments, mailed_codes
 from app.commands.identity.enrolment.enrolments import PendingEnrolment
 from app.commands.identity.enrolment.link_facts import LinkFacts, NextStep, choose_client, choose_only_client
+from app.db import Db
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, Violation
 from app.inputs.numbers import Code
 from app.settings import Settings
@@ -23,7 +24,7 @@ LinkToken = Annotated[str, Meta(max_length=200)]
 
 
 class BillingAccount(Struct, frozen=True, kw_only=True):
-    """One of the clients that the login owns. `name` is the company's where there is one."""
+    """A billing account that the login owns. `name` is the company's if there is one."""
 
     billing_account_id: str
     name: str
@@ -31,8 +32,8 @@ class BillingAccount(Struct, frozen=True, kw_only=True):
 
 
 class LinkOffered(Struct, frozen=True, kw_only=True):
-    """Send the token back with what `next` asks for: the mailed `code`, the `choice` of one of `billing_accounts`, or a
-    new `password`. Every answer has another token, and the one before is good no more."""
+    """The next step of a link. Send the token with what `next` asks for: the mailed `code`, the `choice` of one of
+    `billing_accounts`, or a new `password`. Every answer has a new token and invalidates the former one."""
 
     link_token: str
     next: NextStep
@@ -48,21 +49,21 @@ class ProveLink(Struct, forbid_unknown_fields=True):
 
 
 class ChooseBillingAccount(Struct, forbid_unknown_fields=True):
-    """The token and the id of one of the billing accounts that were offered."""
+    """The token and the id of one of the offered billing accounts."""
 
     link_token: LinkToken
     billing_account_id: Annotated[str, Meta(max_length=20)]
 
 
 async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:
-    """Take the mailed code.
+    """Verify the mailed code and continue with the next step.
 
     Raises:
         InvalidRequest: `link_token_invalid`.
         NotAuthenticated: `code_invalid`.
         RateLimited: `too_many_attempts`.
-        Conflict: `link_step_wrong`: no code was asked for.
-        And what `choose_client` raises.
+        Conflict: `link_step_wrong`: no code is expected.
+        Also raises what `choose_client` raises.
     """
     waiting = await expected(ctx, request.link_token, "code")
     await _count(ctx, actor, waiting, request.link_token)
@@ -76,13 +77,13 @@ async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:
 
 
 async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBillingAccount) -> Done:
-    """Choose the client to link.
+    """Choose the client to link and continue with the next step.
 
     Raises:
         InvalidRequest: `link_token_invalid`; an id that was not offered.
         RateLimited: `too_many_attempts`.
         Conflict: `link_step_wrong`: there is nothing to choose.
-        And what `choose_client` raises.
+        Also raises what `choose_client` raises.
     """
     waiting = await expected(ctx, request.link_token, "choice")
     await _count(ctx, actor, waiting, request.link_token)
@@ -96,7 +97,7 @@ async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBill
 
 
 async def expected(ctx: Context, token: str, step: NextStep) -> PendingEnrolment[LinkFacts]:
-    """The link behind a token, if this step is the next.
+    """Find the link of a token, if this is its next step.
 
     Raises:
         InvalidRequest: `link_token_invalid`.
@@ -112,7 +113,7 @@ async def expected(ctx: Context, token: str, step: NextStep) -> PendingEnrolment
 
 
 async def _count(ctx: Context, actor: Actor, waiting: PendingEnrolment[LinkFacts], token: str) -> None:
-    """Bounded for each token, for each address and for each login."""
+    """Count the try per token, per address and per login."""
     await login_throttle.count(ctx, actor, "prove_link", waiting.subject, alone=waiting.untried)
     await enrolments.count_try(ctx.pool, "link", token)
 
@@ -130,9 +131,9 @@ async def _advanced(ctx: Context, token: str, waiting: PendingEnrolment[LinkFact
 
 
 async def offer(
-    connection: Any, settings: Settings, token: str, enrolment_id: UUID, created_at: datetime, facts: LinkFacts
+    connection: Db, settings: Settings, token: str, enrolment_id: UUID, created_at: datetime, facts: LinkFacts
 ) -> LinkOffered:
-    """The answer to a step; the code that the next one needs is mailed."""
+    """Build the answer to a step, and enqueue the code that the next step needs."""
     await mailed_codes.enqueue(connection, "link_code", facts.code_to, enrolment_id, created_at)
     shown = [
         BillingAccount(

@@ -1,27 +1,28 @@
-"""A mailed code proves a mailbox.
+"""Mailed codes, which prove the ownership of a mailbox.
 
-No code is stored. It is computed from PORTAL_SECRET, from what it is for and whose it is, from the mailbox, and from
-the half hour in which it was asked for: a mail that is sent twice says the same, and whoever asks while strangers do
-holds a code that is good for his own request as well. So a bound on mails silences nobody.
+No code is stored. It is computed from PORTAL_SECRET, its purpose and subject, the mailbox, and the half hour of the
+request. Therefore a mail that is sent twice has the same code, and a code that was requested by an attacker also serves
+the owner's own request: the bound on mails locks nobody out.
 
 Reads: portal.enrolments, portal.mails. Writes: portal.mails.
 """
 
 import hmac
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from app.commands.identity import readable_codes
+from app.db import Db
 from app.settings import Settings
 
 CodeKind = Literal["sign_up_code", "sign_up_email_code", "link_code"]
 
 LENGTH = 8
-"""Characters of five bits."""
+"""Characters of five bits each."""
 WINDOW_SECONDS = 1_800
 MOST_MAILS = 3
-"""With one and the same code to one mailbox; more would only fill it."""
+"""The most mails with the same code to one mailbox; more would only fill it."""
 
 _ENQUEUE = """
 INSERT INTO portal.mails (kind, recipient, about)
@@ -34,27 +35,30 @@ WHERE own.id = $3 AND $4 AND (
 
 
 def code(settings: Settings, kind: CodeKind, subject: str, mailbox: str, asked_at: datetime) -> str:
-    """The code that is mailed: `subject` is whose it is."""
-    return readable_codes.of_bytes(settings.keyring.mac(_about(kind, subject, mailbox, asked_at)), LENGTH)
+    """Compute the code to mail; `subject` identifies the customer."""
+    return readable_codes.of_bytes(settings.keyring.mac(_content(kind, subject, mailbox, asked_at)), LENGTH)
 
 
 def is_code(settings: Settings, kind: CodeKind, subject: str, mailbox: str, asked_at: datetime, typed: str) -> bool:
-    """Whether this was mailed. Without a mailbox nothing was, and the answer takes as long."""
-    macs, given = settings.keyring.macs(_about(kind, subject, mailbox, asked_at)), readable_codes.plain(typed).encode()
+    """Tell if this code was mailed. Without a mailbox none was, and the answer takes the same time."""
+    macs, given = (
+        settings.keyring.macs(_content(kind, subject, mailbox, asked_at)),
+        readable_codes.plain(typed).encode(),
+    )
     right = [
         hmac.compare_digest(readable_codes.plain(readable_codes.of_bytes(mac, LENGTH)).encode(), given) for mac in macs
     ]
     return any(right) and bool(mailbox)
 
 
-async def enqueue(connection: Any, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
-    """Have a code mailed once the caller's transaction is committed, unless it was mailed often enough in this half
-    hour. Without a mailbox nothing is mailed, by the same work."""
+async def enqueue(connection: Db, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
+    """Enqueue a code in the caller's transaction, unless it was mailed often enough in this half hour. Without a
+    mailbox nothing is mailed, but the same work is done."""
     opened = float(_window(asked_at) * WINDOW_SECONDS)
     await connection.execute(_ENQUEUE, kind, mailbox, enrolment_id, bool(mailbox), opened, MOST_MAILS)
 
 
-def _about(kind: CodeKind, subject: str, mailbox: str, asked_at: datetime) -> bytes:
+def _content(kind: CodeKind, subject: str, mailbox: str, asked_at: datetime) -> bytes:
     return "\0".join(("mailed code", kind, subject, mailbox.casefold(), str(_window(asked_at)))).encode()
 
 

@@ -1,11 +1,11 @@
-"""A new portal account: user, id mapping, the wish to read its records, and the mails that tell of it, all in the
-caller's transaction.
+"""A new portal account: user, id mapping, refetch hints for its records, and mails that report it, all in the caller's
+transaction.
 
 Writes: portal.users, portal.id_mappings, portal.mails, ingest.inbox.
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from app.commands.identity.users import User
+from app.db import Db
 from app.errors import Conflict
 from app.ingest import id_mappings
 from app.ingest.inbox import inbox
@@ -22,14 +23,14 @@ NoticeKind = Literal["account_signed_up", "account_linked"]
 
 
 class NewAccount(Struct, frozen=True):
-    """Who was made, and the account they act for."""
+    """A new user, and the account that the user acts for."""
 
     user: User
     account_id: UUID
 
 
 class Ids(Struct, frozen=True, kw_only=True):
-    """Whom an account stands for, in each system."""
+    """The ids of an account in the other systems."""
 
     customer_number: str
     salesforce_account_id: str
@@ -37,8 +38,8 @@ class Ids(Struct, frozen=True, kw_only=True):
 
 
 class Made(Struct, frozen=True):
-    """An account that is there once the transaction is committed; wake who is `to_wake` then. `submission` is settled
-    when it shows."""
+    """A created account. After the commit, wake the shards `to_wake`; the account shows once `submission` is
+    settled."""
 
     account_id: UUID
     submission: int
@@ -46,9 +47,9 @@ class Made(Struct, frozen=True):
 
 
 async def add(
-    connection: Any, user: User, password_hash: str, ids: Ids, *, notice: NoticeKind, mailboxes: Iterable[str]
+    connection: Db, user: User, password_hash: str, ids: Ids, *, notice: NoticeKind, mailboxes: Iterable[str]
 ) -> Made:
-    """Make the account. Every mailbox is told, so that nobody is signed up or linked unnoticed.
+    """Create the account. Every mailbox is notified, so that nobody is signed up or linked unnoticed.
 
     Raises:
         Conflict: `account_exists`, the address or one of the ids belongs to another user.
@@ -66,11 +67,11 @@ async def add(
         raise Conflict(
             "There is already an account with these details. Please log in.", code="account_exists"
         ) from error
-    told = {each.casefold(): each for each in mailboxes if each}
+    recipients = {each.casefold(): each for each in mailboxes if each}
     await connection.executemany(
         "INSERT INTO portal.mails (kind, recipient, about) VALUES ($1, $2, $3)",
-        [(notice, each, account_id) for each in told.values()],
+        [(notice, each, account_id) for each in recipients.values()],
     )
-    wishes = owners.linked(account_id, ids.whmcs_client_id, ids.salesforce_account_id)
-    submission, to_wake = await inbox.append(connection, wishes)
+    changes = owners.linked(account_id, ids.whmcs_client_id, ids.salesforce_account_id)
+    submission, to_wake = await inbox.append(connection, changes)
     return Made(account_id, submission, to_wake)

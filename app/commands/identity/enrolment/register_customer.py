@@ -1,10 +1,10 @@
-"""A proven customer number becomes a portal user with a WHMCS client and a Salesforce account.
+"""Register a proven customer number: a portal user with a WHMCS client and a Salesforce account.
 
 A resumable process, journaled under the customer number: number verified in Salesforce → WHMCS client created → user
-and id mapping stored → Salesforce told. Kill it after any step and the same request finishes it. WHMCS has no
-idempotency: the journal says `adding` before AddClient is sent, and only then may a client with the same address and
-number be taken for the one that an unanswered AddClient made. Any other existing client must be linked, which asks for
-its password.
+and id mapping stored → reported to Salesforce. After a crash at any step, the same request finishes it. WHMCS has no
+idempotency: the journal records `adding` before AddClient is sent, and only then may a client with the same address and
+number count as the result of an unanswered AddClient. Any other existing client must be linked, which requires its
+password.
 
 Writes: Salesforce Account, WHMCS client, portal.users, portal.id_mappings, portal.signups, portal.invitations,
 portal.mails, ingest.inbox.
@@ -35,12 +35,12 @@ log = structlog.get_logger()
 
 
 async def register_customer(ctx: Context, facts: SignUpFacts) -> Done:
-    """Make or finish the account of this customer number.
+    """Create or finish the account of this customer number.
 
     Raises:
         RuleViolated: `customer_number_unknown`, `details_refused`.
         Conflict: `account_exists`, `whmcs_client_exists`, `signup_in_progress`.
-        UpstreamError: try again; what was done is found again.
+        UpstreamError: repeat the request; it continues where this one stopped.
     """
     account = await account_of(ctx, facts.customer_number, fresh=True)
     if account is None:
@@ -50,7 +50,7 @@ async def register_customer(ctx: Context, facts: SignUpFacts) -> Done:
     async with ctx.locks.exclusively("sign_up", account["Id"]) as mine:
         if not mine:
             raise Conflict(
-                "This customer number is just being signed up. Please wait a moment.",
+                "This customer number is being signed up. Please wait a moment.",
                 code="signup_in_progress",
                 retry_after_seconds=5,
             )
@@ -77,7 +77,7 @@ async def _registered(ctx: Context, facts: SignUpFacts, account: dict[str, Any])
 
 
 async def _refuse_duplicate(ctx: Context, facts: SignUpFacts, known: StoredSignUp | None) -> None:
-    """A finished sign-up is a duplicate; an unfinished one is finished by the request that began it."""
+    """Refuse a duplicate of a finished sign-up; an unfinished one is finished by the request that began it."""
     if known:
         same = (known.user.email, known.password_hash) == (facts.email, facts.password_hash)
         if not (same and await sign_up_journal.is_open(ctx.pool, facts.customer_number)):
@@ -90,7 +90,7 @@ async def _refuse_duplicate(ctx: Context, facts: SignUpFacts, known: StoredSignU
 
 
 async def _whmcs_client(ctx: Context, journal: Journal, facts: SignUpFacts) -> str:
-    """The one WHMCS client of this sign-up, with the details of the latest request."""
+    """Return the one WHMCS client of this sign-up, with the details of the latest request."""
     number, pool = facts.customer_number, ctx.pool
     own = journal.whmcs_client_id
     if own is None and journal.step == "adding":
@@ -108,12 +108,12 @@ async def _whmcs_client(ctx: Context, journal: Journal, facts: SignUpFacts) -> s
 
 
 async def _added(ctx: Context, facts: SignUpFacts) -> str:
-    """WHMCS gets a random password: portal passwords stay in the portal."""
+    """Add the client with a random password: portal passwords stay in the portal."""
     new = NewClient(**_details(facts), password=secrets.token_urlsafe(24), customer_number=facts.customer_number)
     try:
         return await ctx.whmcs.add_client(new)
     except UpstreamRejected as error:
-        # WHMCS takes an address once: an unanswered AddClient may have been carried out after we looked.
+        # WHMCS accepts an address once: an unanswered AddClient may have succeeded after the lookup.
         if own := await _client_of_lost_answer(ctx, facts.email, facts.customer_number):
             return own
         if error.vendor_code == EMAIL_TAKEN:
@@ -125,7 +125,7 @@ async def _added(ctx: Context, facts: SignUpFacts) -> str:
 
 
 async def _client_of_lost_answer(ctx: Context, email: str, customer_number: str) -> str | None:
-    """The client that an AddClient without an answer made."""
+    """Find the client that an unanswered AddClient created."""
     found = await ctx.whmcs.client_by_email(email)
     return found.record_id if found and found.data["customer_number"] == customer_number else None
 
@@ -150,7 +150,7 @@ def _must_link() -> Conflict:
 async def _store(
     ctx: Context, facts: SignUpFacts, salesforce_account_id: str, whmcs_client_id: str
 ) -> tuple[StoredSignUp, int]:
-    """User, mapping, mails and journal step in one transaction; and the submission that makes them show."""
+    """Store user, mapping, mails and journal step in one transaction; returns the submission that makes them show."""
     names = {name: getattr(facts, name) for name in ("email", "first_name", "last_name")}
     user = User(user_id=uuid4(), role="customer", **names)
     number = facts.customer_number
@@ -174,7 +174,7 @@ async def _store(
 
 
 async def _report_to_salesforce(ctx: Context, account: dict[str, Any], whmcs_client_id: str) -> None:
-    """Mark the account portal-active. A refusal does not undo a sign-up: it is for staff to see."""
+    """Report the account as registered. A refusal is logged for staff and does not undo the sign-up."""
     try:
         await report_registration(ctx.pool, ctx.salesforce, account, whmcs_client_id, signed_up=True)
     except UpstreamRejected as error:

@@ -1,7 +1,7 @@
-"""Begin to sign up: a customer number, the details of a client, and a password for the portal.
+"""Begin a sign-up with a customer number, the details of a client, and a portal password.
 
-The answer is the same for every number and every address. What was sent waits, sealed, until a mailed or printed code
-completes it (`complete_sign_up`); the password waits as a hash.
+The answer is the same for every number and every address. The details are stored sealed, and the password as a hash,
+until a mailed or printed code completes the sign-up (`complete_sign_up`).
 
 Reads: Salesforce Account and Contact, WHMCS client. Reads and writes: portal.enrolments. Writes: portal.mails.
 """
@@ -25,8 +25,8 @@ from app.integrations.salesforce import wire
 from app.readmodels import profiles
 
 MOST_WRONG = 10
-"""After so many wrong facts about one number in a day, facts prove nothing about it: only a mailbox on file does, or a
-letter."""
+"""After so many wrong facts about one number in a day, only a mailbox on file or a letter proves it, and no fact
+does."""
 WRONG_WITHIN_SECONDS = 86_400
 
 _WRONG = (
@@ -49,7 +49,7 @@ class SignUpAddress(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class SignUp(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Everything WHMCS requires of a client, and a password for the portal."""
+    """The details that billing requires of a customer, and a password for the portal."""
 
     email: Annotated[NewEmail, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=1024)]
@@ -61,14 +61,14 @@ class SignUp(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class SignUpBegun(Struct, frozen=True):
-    """Send the token back with the code from the mail, or from the letter."""
+    """A sign-up that awaits its code. Send the token with the code from the mail, or from the letter."""
 
     signup_token: str
     expires_in_seconds: int = enrolments.LIFE_SECONDS
 
 
 class SignUpFacts(Struct, frozen=True, kw_only=True):
-    """A sign-up that waits for its code. `letter` is the printed code that proved it, as a hash."""
+    """The facts of a sign-up that awaits its code. `letter` is the hash of the printed code that proved it."""
 
     email: str
     password_hash: str
@@ -82,24 +82,24 @@ class SignUpFacts(Struct, frozen=True, kw_only=True):
 
 
 async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
-    """Have a code mailed, if this number and these facts belong together, and answer the same if they do not.
+    """Mail a code if this number and these facts belong together; the answer is the same if they do not.
 
     Raises:
         InvalidRequest: weak password.
         RuleViolated: `address_invalid`.
         RateLimited: `too_many_attempts`.
-        UpstreamError: try again; nothing was begun.
+        UpstreamError: repeat the request; nothing was begun.
     """
     personal, email = (request.email, request.first_name, request.last_name), request.email.lower()
     _, address = await run_checks(
         passwords.refuse_weak(request.password, "password", personal=personal), _checked(request.address)
     )
     number = request.customer_number.strip()
-    # Counted for each address apart: strangers must not shut the door of somebody else's number.
+    # Counted per address: strangers must not lock out the owner of the number.
     await login_throttle.count(ctx, actor, "sign_up", f"{number.upper()}\0{actor.address}")
     password_hash = await passwords.hashed(request.password)
     account = await account_of(ctx, number, fresh=True)
-    # Salesforce compares without regard to case; its own spelling is the one everything is kept under.
+    # Salesforce ignores case; everything is stored under its own spelling.
     number = account[wire.ACCOUNT_NUMBER] if account else subject_of(number)
     facts = SignUpFacts(
         email=email,
@@ -115,7 +115,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
 
 
 async def _begun(ctx: Context, facts: SignUpFacts) -> SignUpBegun:
-    """Write it down before the wrong ones are counted, so that many at once are counted too."""
+    """Store the sign-up before the wrong ones are counted, so that concurrent ones count too."""
     subject, proof = subject_of(facts.customer_number), facts.proof
     provable = bool(proof.mailbox) or ctx.settings.sign_up_proof == "letter"
     offered = await enrolments.begin(ctx.pool, ctx.settings, "sign_up", subject, facts, provable=provable)
@@ -126,7 +126,7 @@ async def _begun(ctx: Context, facts: SignUpFacts) -> SignUpBegun:
 
 
 def subject_of(customer_number: str) -> str:
-    """What a sign-up is counted by; one word for all that can be no customer number."""
+    """Return the key that sign-ups are counted by; one for everything that cannot be a customer number."""
     return customer_number.upper() if customer_number.isascii() and customer_number.isprintable() else "-"
 
 

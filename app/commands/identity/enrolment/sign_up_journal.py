@@ -1,7 +1,7 @@
-"""How far a sign-up has come, kept so that a repetition finishes what a crash left.
+"""The journal of sign-ups, by which a repetition finishes what a crash interrupted.
 
-Steps: `verified` the customer number is known · `adding` AddClient is about to be sent, so a client may exist that we
-never heard of · `client` the WHMCS client is known · `stored` user and mapping exist · `done` Salesforce was told.
+Steps: `verified` the customer number is known · `adding` AddClient is about to be sent, so a client may exist whose id
+is unknown · `client` the WHMCS client is known · `stored` user and mapping exist · `done` reported to Salesforce.
 
 Reads: portal.users, portal.id_mappings. Reads and writes: portal.signups.
 """
@@ -13,6 +13,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.identity.users import User
+from app.db import Db, only_row
 
 SignUpStep = Literal["verified", "adding", "client", "stored", "done"]
 
@@ -24,7 +25,7 @@ WHERE m.salesforce_account_id = $1
 
 
 class Journal(Struct, frozen=True, kw_only=True):
-    """A sign-up as the journal has it. `email` is the address the WHMCS client was, or may have been, made with."""
+    """A sign-up as journaled. `email` is the address that the WHMCS client was, or may have been, created with."""
 
     email: str
     step: SignUpStep
@@ -41,7 +42,7 @@ class StoredSignUp(Struct, frozen=True, kw_only=True):
 
 
 async def is_open(pool: asyncpg.Pool, customer_number: str) -> bool:
-    """Whether a sign-up of this number was begun and waits to be finished."""
+    """Tell if a sign-up of this number is unfinished."""
     return bool(
         await pool.fetchval(
             "SELECT 1 FROM portal.signups WHERE customer_number = $1 AND finished_at IS NULL", customer_number
@@ -51,7 +52,8 @@ async def is_open(pool: asyncpg.Pool, customer_number: str) -> bool:
 
 async def begin(pool: asyncpg.Pool, customer_number: str, email: str, salesforce_account_id: str) -> Journal:
     """Open the journal of a customer number, or read where an earlier attempt stopped."""
-    row = await pool.fetchrow(
+    row = await only_row(
+        pool,
         "INSERT INTO portal.signups (customer_number, email, step, salesforce_account_id) "
         "VALUES ($1, $2, 'verified', $3) ON CONFLICT (customer_number) DO UPDATE SET updated_at = now() "
         "RETURNING email, step, whmcs_client_id",
@@ -62,11 +64,9 @@ async def begin(pool: asyncpg.Pool, customer_number: str, email: str, salesforce
     return Journal(email=row["email"], step=row["step"], whmcs_client_id=row["whmcs_client_id"])
 
 
-async def reach(
-    pool: asyncpg.Pool, customer_number: str, step: SignUpStep, *, email: str, whmcs_client_id: str | None
-) -> None:
-    """Note a step before (`adding`) or after (all others) it is done."""
-    await pool.execute(
+async def reach(db: Db, customer_number: str, step: SignUpStep, *, email: str, whmcs_client_id: str | None) -> None:
+    """Record a step before (`adding`) or after (all others) it is done."""
+    await db.execute(
         "UPDATE portal.signups SET step = $2, email = $3, whmcs_client_id = $4, updated_at = now(), "
         "finished_at = CASE WHEN $2 = 'done' THEN now() END WHERE customer_number = $1",
         customer_number,
@@ -77,7 +77,7 @@ async def reach(
 
 
 async def finish(pool: asyncpg.Pool, customer_number: str) -> None:
-    """Close the journal of a sign-up of which nothing was left but to tell Salesforce."""
+    """Close the journal of a sign-up after its report to Salesforce."""
     await pool.execute(
         "UPDATE portal.signups SET step = 'done', finished_at = now() "
         "WHERE customer_number = $1 AND finished_at IS NULL",
@@ -86,7 +86,7 @@ async def finish(pool: asyncpg.Pool, customer_number: str) -> None:
 
 
 async def stored(pool: asyncpg.Pool, salesforce_account_id: str) -> StoredSignUp | None:
-    """The user and mapping of a Salesforce account, when there are any."""
+    """Return the user and mapping of a Salesforce account, if there are any."""
     row = await pool.fetchrow(_STORED, salesforce_account_id)
     if row is None:
         return None

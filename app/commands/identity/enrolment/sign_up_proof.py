@@ -1,8 +1,8 @@
-"""Whose mailbox proves a sign-up.
+"""The mailbox that proves a sign-up.
 
-Customer numbers are sequential, so a number proves nothing. Where Salesforce or WHMCS has a mailbox on file, the code
-goes there, whatever address was given. Where none is, the one that was given will do for somebody who also knows
-another fact of the account.
+Customer numbers are sequential, so a number proves nothing. If Salesforce or WHMCS has a mailbox on file, the code goes
+there, whatever address was given. If none is on file, the given one is accepted together with another fact about the
+account.
 """
 
 import re
@@ -21,14 +21,15 @@ _CLIENT = re.compile(r"\s*#?\s*(\d{1,18})\b")
 
 
 class Proof(Struct, frozen=True):
-    """`mailbox` gets the code; empty, and nobody does. `on_file` are the mailboxes that are told in the end."""
+    """The proof of a sign-up: `mailbox` receives the code, none if empty. `on_file` are notified of the sign-up."""
 
     mailbox: str
     on_file: tuple[str, ...]
 
 
 async def proof_of(ctx: Context, account: dict[str, Any] | None, email: str, last_name: str, postcode: str) -> Proof:
-    """Who proves a sign-up for this Salesforce account, or for none. Under `SIGN_UP_PROOF=letter` no mailbox does.
+    """Determine the proof of a sign-up for this Salesforce account, or for none. With `SIGN_UP_PROOF=letter` no mailbox
+    is one.
 
     Raises:
         UpstreamError
@@ -37,7 +38,7 @@ async def proof_of(ctx: Context, account: dict[str, Any] | None, email: str, las
         return Proof("", ())
     known = await on_file(ctx.salesforce, account["Id"])
     held = known.mailboxes or await _billing_mailboxes(ctx, account)
-    # Who gave one of several gets the code there; for everybody else it is the oldest.
+    # Of several mailboxes, the given one receives the code if it is among them, otherwise the oldest.
     filed = email if email in held else next(iter(held), "")
     if ctx.settings.sign_up_proof == "letter":
         return Proof("", held)
@@ -56,15 +57,15 @@ async def _billing_mailboxes(ctx: Context, account: dict[str, Any]) -> tuple[str
 
 
 def client_named(account: dict[str, Any]) -> str | None:
-    """The WHMCS client that Salesforce names for an account."""
+    """Return the WHMCS client that Salesforce names for an account."""
     found = _CLIENT.match(account.get(wire.ACCOUNT_WHMCS) or "")
     return str(int(found[1])) if found else None
 
 
 def knows(known: ContactsOnFile, last_name: str, postcode: str) -> bool:
-    """Whether somebody knows the family name or the postcode of an account. What is not on file, nobody knows.
+    """Tell if the family name or the postcode matches the account. A value that is not on file matches nothing.
 
-    The account's own name counts as a whole only: parts of a company's name are anybody's guess.
+    The account's name counts only as a whole, because parts of a company's name are easily guessed.
     """
     names = {_letters(each) for each in (*known.family_names, known.name)} - {""}
     codes = {_letters(known.postcode)} - {""}
@@ -72,5 +73,5 @@ def knows(known: ContactsOnFile, last_name: str, postcode: str) -> bool:
 
 
 def _letters(value: str) -> str:
-    """What is compared: letters and digits, whatever their case and width and what stands between them."""
+    """Normalise a value for comparison: only letters and digits count, without case and width."""
     return "".join(each for each in unicodedata.normalize("NFKC", value).casefold() if each.isalnum())

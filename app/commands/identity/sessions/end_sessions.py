@@ -1,4 +1,4 @@
-"""For staff: end every session of a user, or of everybody, when something has happened.
+"""End every session of a user, or of all users, after an incident; for staff.
 
 Writes: portal.sessions, portal.audit.
 """
@@ -13,10 +13,10 @@ from app.errors import NotFound
 
 
 async def end_sessions_of(pool: asyncpg.Pool, operator: Operator, email: str) -> int:
-    """How many ended; once this returns they are over in every process.
+    """End every session of a user in all processes; returns their number.
 
     Raises:
-        NotFound: no such user.
+        NotFound: there is no such user.
     """
     async with pool.acquire() as connection, connection.transaction():
         user_id = await connection.fetchval(
@@ -32,7 +32,7 @@ async def end_sessions_of(pool: asyncpg.Pool, operator: Operator, email: str) ->
 
 
 async def end_every_session(pool: asyncpg.Pool, operator: Operator) -> int:
-    """The same for everybody, members of staff included. Who is just renewing a session waits, and finds it over."""
+    """End every session of all users, staff included. A concurrent renewal waits, and then finds its session ended."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT FROM portal.users ORDER BY id FOR NO KEY UPDATE")
         ended = len(

@@ -1,4 +1,4 @@
-"""Log out elsewhere: one session, or all of them.
+"""Log out elsewhere: end one session, or all of them.
 
 Writes: portal.sessions.
 """
@@ -15,7 +15,7 @@ async def revoke_session(ctx: Context, actor: Actor, request: UUID) -> Done:
     """End one of the caller's own sessions, named by its id.
 
     Raises:
-        NotFound: there is none under that id, or it is somebody else's, or it has ended.
+        NotFound: absent, another user's, or already ended.
     """
     if not await session_store.revoke(ctx.pool, request, user_id=actor.user_id):
         raise NotFound("There is no such session.")
@@ -24,7 +24,7 @@ async def revoke_session(ctx: Context, actor: Actor, request: UUID) -> Done:
 
 
 async def revoke_sessions(ctx: Context, actor: Actor, request: None) -> Done:
-    """End every session of the caller, this one too."""
+    """End every session of the caller, including this one."""
     assert actor.user_id is not None
     async with ctx.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, actor.user_id)

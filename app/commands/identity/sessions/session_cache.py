@@ -1,13 +1,12 @@
-"""Who holds a session, for reads that are answered from memory: many sessions in one question, known for a while.
+"""A cache of session holders, for reads that are answered from memory. Lookups of many sessions are batched.
 
-What ends or changes a session is told to every process (`app/cache/lease.py`).
+Every process is notified of what ends or changes a session (`app/cache/lease.py`).
 
 Reads: portal.id_mappings, portal.sessions, portal.users.
 """
 
 from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Any
 
 import asyncpg
 from msgspec import Struct
@@ -18,7 +17,7 @@ from app.commands.identity.sessions.session_use import SessionUse
 from app.settings import Settings
 
 MOST = 50_000
-"""Sessions that one process knows, at some 600 bytes each."""
+"""Cached sessions per process, at some 600 bytes each."""
 _FIND = """
 SELECT s.id, s.token_hash, u.role, m.account_id, s.last_seen_at < now() - $3 * interval '1 second' AS unseen,
        extract(epoch FROM s.expires_at - now())::float8 AS left_seconds,
@@ -32,8 +31,8 @@ WHERE s.token_hash = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > now()
 
 
 class SessionHolder(Struct, frozen=True):
-    """The holder of a session. `good_until`: monotonic time from which Postgres is asked again, because the session's
-    use must be written down by then, or because it ends."""
+    """The holder of a session. `good_until`: the monotonic time at which the entry expires, because the session's use
+    must be recorded by then, or because it ends."""
 
     role: str
     account: str
@@ -41,11 +40,11 @@ class SessionHolder(Struct, frozen=True):
 
 
 def visitors(pool: asyncpg.Pool, settings: Settings, session_use: SessionUse) -> ReadThrough[SessionHolder]:
-    """The sessions a process knows, by the hexadecimal hash of their token."""
+    """Return the read-through cache of sessions, by the hexadecimal hash of their token."""
     idle_seconds = settings.session_idle_seconds
     touch_seconds = min(TOUCH_SECONDS, idle_seconds / 2)
 
-    def visitor(row: Mapping[str, Any], asked_at: float) -> SessionHolder:
+    def visitor(row: asyncpg.Record, asked_at: float) -> SessionHolder:
         unused_seconds = 0.0 if row["unseen"] else row["seen_seconds"]
         left_seconds = min(row["left_seconds"], touch_seconds - unused_seconds)
         return SessionHolder(row["role"], str(row["account_id"] or ""), asked_at + left_seconds)

@@ -1,4 +1,4 @@
-"""Sessions: opaque 256-bit tokens of which only the SHA-256 is kept.
+"""Sessions: opaque 256-bit tokens of which only the SHA-256 is stored.
 
 Reads: portal.id_mappings. Reads and writes: portal.sessions, portal.users. Writes: portal.password_resets,
 portal.sign_in_codes.
@@ -7,7 +7,6 @@ portal.sign_in_codes.
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -17,6 +16,7 @@ from app.cache.lease import heard_everywhere
 from app.clock import now
 from app.commands.execution.context import Actor
 from app.commands.identity.sessions.session_use import SessionUse
+from app.db import Db, rows
 from app.errors import NotAuthenticated
 from app.settings import Settings
 
@@ -40,11 +40,11 @@ FROM portal.sessions
 WHERE token_hash = $1 AND revoked_at IS NULL AND expires_at > now() AND last_seen_at > now() - $2 * interval '1 second'
 """
 TOUCH_SECONDS = 60
-"""A session's last use is written at most this often."""
+"""The shortest interval between two writes of a session's last use."""
 
 
 class Opened(Struct, frozen=True):
-    """A new session. The token is shown once and never again."""
+    """A new session. The token is returned once and not stored."""
 
     id: UUID
     token: str
@@ -52,12 +52,12 @@ class Opened(Struct, frozen=True):
 
 
 def digest(token: str) -> bytes:
-    """What is stored of a token."""
+    """Return the hash of a token that is stored."""
     return hashlib.sha256(token.encode()).digest()
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """One place where a user is logged in. `current` is the one that asks."""
+    """One session of a user. `current`: it is the session of this request."""
 
     session_id: UUID
     current: bool
@@ -70,9 +70,9 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 async def open_session(
-    pool: Any, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
+    pool: Db, settings: Settings, user_id: UUID, address: str, agent: str, *, mfa: bool = False
 ) -> Opened:
-    """Begin a session; `mfa` says that a second factor was proven."""
+    """Open a session; `mfa`: a second factor was proven."""
     opened = Opened(uuid4(), secrets.token_urlsafe(32), now() + timedelta(seconds=settings.session_absolute_seconds))
     await pool.execute(
         "INSERT INTO portal.sessions (id, token_hash, user_id, expires_at, address, user_agent, mfa) "
@@ -91,8 +91,8 @@ async def open_session(
 async def find(
     pool: asyncpg.Pool, settings: Settings, token: str, request_id: str, address: str, session_use: SessionUse
 ) -> Actor | None:
-    """Who holds this token, unless the session is revoked, expired or was idle for too long. Nothing is written here;
-    that it is in use, `session_use` writes down."""
+    """Find the holder of a token; None if the session is revoked, expired or was idle for too long. Nothing is written
+    here: `session_use` records the use later."""
     row = await pool.fetchrow(_FIND, digest(token), settings.session_idle_seconds, TOUCH_SECONDS)
     if row is None:
         return None
@@ -112,8 +112,8 @@ async def find(
 
 
 async def left_seconds(pool: asyncpg.Pool, settings: Settings, token_hash: bytes) -> float | None:
-    """How long a session goes on by itself, unless it is used meanwhile; None when it is revoked, expired or idle, or
-    goes on under another token. Asking is no use of it."""
+    """Return the remaining lifetime of a session if it is not used again; None if it is revoked, expired or idle, or
+    continues under another token. The lookup does not count as use."""
     found: float | None = await pool.fetchval(_LEFT, token_hash, settings.session_idle_seconds)
     return found
 
@@ -122,8 +122,10 @@ _LIVE = "revoked_at IS NULL AND expires_at > now() AND last_seen_at > now() - $2
 
 
 async def live(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> list[Session]:
-    """The caller's sessions that are neither revoked nor over, the latest used first."""
-    rows = await pool.fetch(
+    """Return the caller's live sessions, the most recently used first."""
+    return await rows(
+        pool,
+        Session,
         "SELECT id AS session_id, id = $3 AS current, created_at, last_seen_at, expires_at, "
         "coalesce(address, '') AS address, coalesce(user_agent, '') AS user_agent, mfa "
         f"FROM portal.sessions WHERE user_id = $1 AND {_LIVE} ORDER BY last_seen_at DESC",
@@ -131,17 +133,16 @@ async def live(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> list[Ses
         settings.session_idle_seconds,
         actor.session_id,
     )
-    return [Session(**dict(row)) for row in rows]
 
 
-async def hold(connection: Any, user_id: UUID) -> None:
-    """From here to the end of the transaction nobody else renews a session of this user or ends them all: one that is
-    renewed while all are ended would outlive it."""
+async def hold(connection: Db, user_id: UUID) -> None:
+    """Lock the user's sessions until the end of the transaction against renewal and revocation of all: a session that
+    is renewed while all are being ended would survive."""
     await connection.execute("SELECT FROM portal.users WHERE id = $1 FOR NO KEY UPDATE", user_id)
 
 
-async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> bool:
-    """End a session of this user; whether there was one to end. In every process once it is `heard_everywhere`."""
+async def revoke(connection: Db, session_id: UUID, *, user_id: UUID | None) -> bool:
+    """End a session of this user; false if there was none. Other processes know once it is `heard_everywhere`."""
     return bool(
         await connection.fetchval(
             "UPDATE portal.sessions SET revoked_at = now() "
@@ -152,9 +153,9 @@ async def revoke(connection: Any, session_id: UUID, *, user_id: UUID | None) -> 
     )
 
 
-async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None) -> int:
-    """End every session of a user, except perhaps one; returns how many. `hold` them first, and as with `revoke`, wait
-    after the commit."""
+async def revoke_all(connection: Db, user_id: UUID, *, but: UUID | None = None) -> int:
+    """End every session of a user, except perhaps one; returns their number. `hold` them first, and wait after the
+    commit as with `revoke`."""
     rows = await connection.fetch(
         "UPDATE portal.sessions SET revoked_at = now() "
         "WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2 RETURNING id",
@@ -165,7 +166,7 @@ async def revoke_all(connection: Any, user_id: UUID, *, but: UUID | None = None)
 
 
 async def leave(pool: asyncpg.Pool, token: str) -> None:
-    """End the session of a token that its holder has put another in the place of; over in every process on return."""
+    """End the session of a token that another login has replaced, in every process."""
     ended = await pool.fetchval(
         "UPDATE portal.sessions SET revoked_at = now() WHERE token_hash = $1 AND revoked_at IS NULL RETURNING true",
         digest(token),
@@ -174,12 +175,12 @@ async def leave(pool: asyncpg.Pool, token: str) -> None:
         await heard_everywhere()
 
 
-async def renew(connection: Any, session_id: UUID | None, *, proven: bool = False) -> Opened:
-    """Have a session go on under another token and id, for as long as it would have; `proven` says that a second factor
-    was. What the old token opened ends: `hold` them first, and as with `revoke`, wait after the commit.
+async def renew(connection: Db, session_id: UUID | None, *, proven: bool = False) -> Opened:
+    """Renew a session under another token and id, with its lifetime unchanged; `proven`: a second factor was proven.
+    The old token becomes invalid: `hold` the sessions first, and wait after the commit as with `revoke`.
 
     Raises:
-        NotAuthenticated: it has ended meanwhile.
+        NotAuthenticated: the session has ended.
     """
     token = secrets.token_urlsafe(32)
     row = await connection.fetchrow(_RENEW, session_id, uuid4(), digest(token), proven)
@@ -188,8 +189,8 @@ async def renew(connection: Any, session_id: UUID | None, *, proven: bool = Fals
     return Opened(row["id"], token, row["expires_at"])
 
 
-async def set_password(connection: Any, user_id: UUID, password_hash: str, *, but: UUID | None = None) -> None:
-    """Store a new hash; sessions, except perhaps one, and what was mailed to log in with end with the old password."""
+async def set_password(connection: Db, user_id: UUID, password_hash: str, *, but: UUID | None = None) -> None:
+    """Store a new hash and invalidate mailed tokens and codes, and every session except perhaps one."""
     await connection.execute(
         "UPDATE portal.users SET password_hash = $2, password_changed_at = now(), updated_at = now() WHERE id = $1",
         user_id,

@@ -1,7 +1,7 @@
-"""Follow changes of plan until whatever provides the service has them: a chore of the worker, a few at a time.
+"""Follow changes of plan until the provider has applied them: a chore of the worker, a few changes at a time.
 
-Paid for is what the mirror says: WHMCS bills the new product. Then Freebit or WHM is told, which read before they are
-written to, so that a repetition changes nothing. What fails for good waits for staff.
+A change is paid once the mirror shows that WHMCS bills the new product. Then it is applied at Freebit or WHM, which are
+read first, so that a repetition changes nothing. A permanent failure waits for staff.
 
 Reads: mirror.records. Reads and writes: portal.plan_changes, Freebit line, WHM account. Writes: ingest.inbox.
 """
@@ -37,13 +37,13 @@ log = structlog.get_logger()
 
 
 async def follow(ctx: Context) -> int:
-    """Take every change that is due as far as it goes now; returns how many were looked at."""
+    """Advance every change that is due as far as possible now; returns the number of changes."""
     await journal.resume_after_outages(ctx.pool)
     changes = await journal.due(ctx.pool, AT_ONCE)
     for change in changes:
         try:
             await _follow(ctx, change)
-        except Exception as error:  # one that nobody foresaw must not hold up the others
+        except Exception as error:  # an unexpected failure of one must not block the others
             if is_outage(error):
                 raise
             log.exception("plan_change_broken", subscription_id=change.subscription_id)
@@ -54,7 +54,7 @@ async def follow(ctx: Context) -> int:
 async def _follow(ctx: Context, change: PlanChange) -> None:
     try:
         async with lock_service(ctx, change.subscription_id):
-            moved = await _further(ctx, change)
+            moved = await _advance(ctx, change)
     except (UpstreamRejected, NotFound) as error:
         await _failed(ctx, change, error)
     except (UpstreamError, Conflict, Overloaded) as error:
@@ -69,21 +69,22 @@ async def _follow(ctx: Context, change: PlanChange) -> None:
         log.info("plan_change", subscription_id=change.subscription_id, was=change.state, state=moved.state)
 
 
-async def _further(ctx: Context, change: PlanChange) -> PlanChange:
+async def _advance(ctx: Context, change: PlanChange) -> PlanChange:
     if change.state == "asked":
         return await resolve_unanswered(ctx, change) or await journal.move(
             ctx.pool, change, "asked", seconds=_wait(change)
         )
     if change.state == "awaiting_payment":
-        return await _payment(ctx, change)
+        return await _check_payment(ctx, change)
     service = await find_any(ctx, change.subscription_id, live=True)
     if await provide(ctx, service, change.plan_code):
         return await journal.move(ctx.pool, change, "done")
     return await journal.move(ctx.pool, change, "providing", seconds=ctx.settings.freebit_poll_seconds)
 
 
-async def _payment(ctx: Context, change: PlanChange) -> PlanChange:
-    """Whether WHMCS bills the new plan. Its hook for that names no service, so a paid invoice has the service read."""
+async def _check_payment(ctx: Context, change: PlanChange) -> PlanChange:
+    """Advance the change if WHMCS bills the new plan. Its hook for that names no service, so a paid invoice triggers a
+    refetch of the service."""
     row = await ctx.pool.fetchrow(_MIRRORED, change.subscription_id, change.invoice_id or "")
     if row is not None and row["product_id"] == change.product_id:
         return await journal.move(ctx.pool, change, "providing")
@@ -102,17 +103,17 @@ async def _failed(ctx: Context, change: PlanChange, error: PortalError) -> None:
 
 
 async def _broken(ctx: Context, change: PlanChange, error: Exception) -> None:
-    """Later, and in the end staff must look; a change that WHMCS was asked for without an answer is never given up."""
-    told = ("internal_error", f"{type(error).__name__}: {error}"[:255])
+    """Retry later, and in the end leave the change to staff; one whose request has no answer yet is never abandoned."""
+    reason = ("internal_error", f"{type(error).__name__}: {error}"[:255])
     state = "failed" if change.state == "providing" and change.attempts >= TRIES else change.state
-    await journal.move(ctx.pool, change, state, seconds=_wait(change), error=told)
+    await journal.move(ctx.pool, change, state, seconds=_wait(change), error=reason)
 
 
 def reason_for_staff(error: PortalError) -> str:
-    """An error in words for staff."""
+    """Describe an error for staff."""
     return f"{error.operation}: {error.reason}"[:255] if isinstance(error, UpstreamError) else error.detail
 
 
 def _wait(change: PlanChange) -> float:
-    """Ever longer, and never all at once."""
+    """Return an exponential back-off with jitter."""
     return float(min(LOOK_SECONDS * 2**change.attempts, LONGEST_WAIT_SECONDS) * random.uniform(0.8, 1.2))

@@ -1,4 +1,4 @@
-"""The journal of changes of plan: a row a wish, written before WHMCS is asked, because asking twice may bill twice.
+"""The journal of changes of plan: one row per change, written before WHMCS is called, because two calls may bill twice.
 
     asked ──► awaiting_payment ──► providing ──► done
       └──────────────┴──► withdrawn        └──► failed, staff must act
@@ -15,6 +15,7 @@ import asyncpg
 from msgspec import Struct
 
 from app.commands.subscriptions.service import Service
+from app.db import row, rows
 from app.errors import Conflict, NotFound
 from app.readmodels.plans import Plan
 
@@ -49,18 +50,18 @@ class PlanChange(Struct, frozen=True, kw_only=True):
 
 
 async def open_of(pool: asyncpg.Pool, subscription_id: str) -> PlanChange | None:
-    """The change of a service that is under way."""
+    """Return the change of a service that is in progress."""
     return await _one(pool, "subscription_id = $1 AND state = ANY($2::text[])", subscription_id, list(OPEN))
 
 
 async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlanChange | None:
-    """What became of this very command, unless it came to nothing."""
+    """Return the change that this command made, unless it was withdrawn."""
     where = "subscription_id = $1 AND command_digest = $2 AND $2 <> '' AND state <> 'withdrawn'"
     return await _one(pool, where, subscription_id, digest(command_key))
 
 
 async def taken_for(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> PlanChange | None:
-    """What WHMCS took for this very command, even if its invoice was cancelled since."""
+    """Return the change that WHMCS accepted for this command, even if its invoice was cancelled since."""
     where = (
         "subscription_id = $1 AND command_digest = $2 AND $2 <> '' AND "
         "(state NOT IN ('asked', 'withdrawn') OR whmcs_order_id IS NOT NULL OR invoice_id IS NOT NULL)"
@@ -69,8 +70,10 @@ async def taken_for(pool: asyncpg.Pool, subscription_id: str, command_key: str) 
 
 
 async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: str) -> PlanChange:
-    """WHMCS is about to be asked. The caller holds the service's turn."""
-    row = await pool.fetchrow(
+    """Record that WHMCS is about to be called. The caller holds the service's lock."""
+    (begun,) = await rows(
+        pool,
+        PlanChange,
         "INSERT INTO portal.plan_changes (change_id, account_id, subscription_id, whmcs_client_id, command_digest, "
         "category, sku, product_id, product_name, plan_code, state) "
         f"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'asked') RETURNING {_COLUMNS}",
@@ -85,7 +88,7 @@ async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: s
         plan.name,
         plan.plan_code,
     )
-    return PlanChange(**dict(row))
+    return begun
 
 
 async def move(
@@ -97,9 +100,11 @@ async def move(
     error: tuple[str, str] | None = None,
     **ids: str | None,
 ) -> PlanChange:
-    """To another state, or the same one again after `seconds`; `ids` are whmcs_order_id and invoice_id."""
+    """Move a change to a state, or keep it there for `seconds`; `ids` are whmcs_order_id and invoice_id."""
     code, message = error or (None, None)
-    row = await pool.fetchrow(
+    (moved,) = await rows(
+        pool,
+        PlanChange,
         "UPDATE portal.plan_changes SET state = $2, next_attempt_at = now() + $3 * interval '1 second', "
         "attempts = CASE WHEN state = $2 THEN attempts + 1 ELSE 0 END, error_code = $4, error_message = $5, "
         "whmcs_order_id = coalesce($6, whmcs_order_id), invoice_id = coalesce($7, invoice_id), updated_at = now() "
@@ -112,20 +117,21 @@ async def move(
         ids.get("whmcs_order_id"),
         ids.get("invoice_id"),
     )
-    return PlanChange(**dict(row))
+    return moved
 
 
 async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[PlanChange]:
-    """What became of every change of a service, the latest first."""
-    rows = await pool.fetch(
+    """Return every change of a service, newest first."""
+    return await rows(
+        pool,
+        PlanChange,
         f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE subscription_id = $1 ORDER BY created_at DESC LIMIT 100",
         subscription_id,
     )
-    return [PlanChange(**dict(row)) for row in rows]
 
 
 async def retry(pool: asyncpg.Pool, change_id: UUID) -> PlanChange:
-    """Have a change that failed tried again, with fresh attempts.
+    """Schedule a failed change for another try, with its attempts reset.
 
     Raises:
         NotFound: `no_plan_change`.
@@ -135,33 +141,34 @@ async def retry(pool: asyncpg.Pool, change_id: UUID) -> PlanChange:
     if change is None:
         raise NotFound("There is no such change of plan.", code="no_plan_change")
     if change.state != "failed":
-        raise Conflict("This change of plan did not fail; there is nothing to try.", code="plan_change_not_failed")
+        raise Conflict("This change of plan did not fail, so there is nothing to retry.", code="plan_change_not_failed")
     if await open_of(pool, change.subscription_id):
         raise Conflict("The service has a later change of plan.", code="plan_change_not_failed")
     return await move(pool, change, "providing")
 
 
 async def counts(pool: asyncpg.Pool) -> dict[PlanChangeState, int]:
-    """How many are under way or failed, by state."""
-    rows = await pool.fetch(
+    """Count the changes that are in progress or failed, by state."""
+    found = await pool.fetch(
         "SELECT state, count(*) AS count FROM portal.plan_changes WHERE state = ANY($1::text[]) GROUP BY 1",
         [*OPEN, "failed"],
     )
-    return dict.fromkeys((*OPEN, "failed"), 0) | {row["state"]: row["count"] for row in rows}
+    return dict.fromkeys((*OPEN, "failed"), 0) | {each["state"]: each["count"] for each in found}
 
 
 async def listed(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
-    """Those under way and those that failed, the oldest first."""
-    rows = await pool.fetch(
+    """Return the changes in progress and those that failed, oldest first."""
+    return await rows(
+        pool,
+        PlanChange,
         f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE state = ANY($1::text[]) ORDER BY created_at LIMIT $2",
         [*OPEN, "failed"],
         limit,
     )
-    return [PlanChange(**dict(row)) for row in rows]
 
 
 async def resume_after_outages(pool: asyncpg.Pool) -> None:
-    """Have changes that failed while an upstream was away looked at again as soon as its breaker has closed, once."""
+    """Retry once, when a breaker has closed, the changes that failed while its upstream was unavailable."""
     await pool.execute(
         "UPDATE portal.plan_changes p SET next_attempt_at = now() FROM read_model.upstreams u "
         "WHERE u.state = 'closed' AND u.since > p.updated_at AND p.next_attempt_at > now() "
@@ -171,23 +178,26 @@ async def resume_after_outages(pool: asyncpg.Pool) -> None:
 
 
 async def due(pool: asyncpg.Pool, limit: int) -> list[PlanChange]:
-    """Those that can be taken further now, the longest waiting first."""
-    rows = await pool.fetch(
+    """Return the changes that can be advanced now, the longest waiting first."""
+    return await rows(
+        pool,
+        PlanChange,
         f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE state = ANY($1::text[]) AND next_attempt_at <= now() "
         "ORDER BY next_attempt_at LIMIT $2",
         list(OPEN),
         limit,
     )
-    return [PlanChange(**dict(row)) for row in rows]
 
 
 def digest(command_key: str) -> str:
-    """A command's key as it is kept; a command without one has none."""
+    """Return the digest of a command's key that is stored; empty for a command without one."""
     return hashlib.sha256(command_key.encode()).hexdigest() if command_key else ""
 
 
 async def _one(pool: asyncpg.Pool, where: str, *values: Any) -> PlanChange | None:
-    row = await pool.fetchrow(
-        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE {where} ORDER BY created_at DESC LIMIT 1", *values
+    return await row(
+        pool,
+        PlanChange,
+        f"SELECT {_COLUMNS} FROM portal.plan_changes WHERE {where} ORDER BY created_at DESC LIMIT 1",
+        *values,
     )
-    return PlanChange(**dict(row)) if row else None

@@ -1,4 +1,4 @@
-"""Have WHMCS take a change of plan, once whatever happens; for a customer who is there, and for one who planned it.
+"""Order a change of plan from WHMCS exactly once, whether it is immediate or was scheduled.
 
 Reads and writes: portal.plan_changes, WHMCS service and upgrade order.
 """
@@ -26,8 +26,8 @@ LOOK_AGAIN_SECONDS = (0.2, 1.0)
 
 
 class AgreedTerms(Struct, frozen=True, kw_only=True):
-    """What somebody agreed to. `due_now` and `credit` bind when they are given; `monthly` is the most that a month of
-    the plan may cost."""
+    """The terms that the customer agreed to. `due_now` and `credit` are binding if given; `monthly` is the highest
+    price per month."""
 
     sku: str
     direction: Direction
@@ -37,22 +37,22 @@ class AgreedTerms(Struct, frozen=True, kw_only=True):
 
 
 async def order(ctx: Context, service: Service, terms: AgreedTerms, command_key: str) -> PlanChange:
-    """Order the plan, or find the order that this very command placed. The caller holds the service's turn.
+    """Order the plan, or find the order that the same command placed. The caller holds the service's lock.
 
     Raises:
         Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `price_changed`.
         RuleViolated: `plan_not_available`, `wrong_direction`.
-        OutcomeUnknown: WHMCS did not answer; the same command finds out.
+        OutcomeUnknown: WHMCS did not answer; repeat the same command to find out.
     """
-    if before := await _before(ctx, service.subscription_id, command_key):
-        return before
+    if earlier := await _find_earlier(ctx, service.subscription_id, command_key):
+        return earlier
     plan, due_now = await acceptable(ctx, service, terms)
     _refuse_other_price(service, terms, plan, due_now)
     return await _send(ctx, service, plan, command_key)
 
 
 async def acceptable(ctx: Context, service: Service, terms: AgreedTerms) -> tuple[Plan, Decimal]:
-    """The plan, if the service may be changed to it now, and what WHMCS wants for that at once.
+    """Return the plan, if the service may be changed to it now, and the amount due at once.
 
     Raises:
         Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`.
@@ -69,8 +69,8 @@ async def acceptable(ctx: Context, service: Service, terms: AgreedTerms) -> tupl
     return plan, quote.due_now
 
 
-async def _before(ctx: Context, subscription_id: str, command_key: str) -> PlanChange | None:
-    """What this command did when it was tried before; another's change is in the way."""
+async def _find_earlier(ctx: Context, subscription_id: str, command_key: str) -> PlanChange | None:
+    """Return the change that this command made earlier. Raise if another change is in progress."""
     own = await journal.of_command(ctx.pool, subscription_id, command_key)
     if own is not None and own.state != "asked":
         return own
@@ -80,7 +80,7 @@ async def _before(ctx: Context, subscription_id: str, command_key: str) -> PlanC
     if under_way.state == "asked":
         settled = await resolve_unanswered(ctx, under_way)
         if settled is None:
-            raise OutcomeUnknown("whmcs", upgrades.ACTION, "an earlier request is still in doubt")
+            raise OutcomeUnknown("whmcs", upgrades.ACTION, "the outcome of an earlier request is still unknown")
         if settled.state == "withdrawn":
             return None
         under_way = settled
@@ -110,25 +110,25 @@ async def _send(ctx: Context, service: Service, plan: Plan, command_key: str) ->
 
 
 def _refuse_other_price(service: Service, terms: AgreedTerms, plan: Plan, quoted_now: Decimal) -> None:
-    """What the customer agreed to is what the customer pays."""
+    """Refuse a price that differs from the agreed terms."""
     due_now, credit = (money(amount, service.amount.currency) for amount in split(quoted_now))
     if terms.monthly is not None and plan.price > terms.monthly:
         text = f"{plan.price} {plan.currency} a month"
-    elif _usual(terms.due_now) in (None, due_now) and _usual(terms.credit) in (None, credit):
+    elif _normalised(terms.due_now) in (None, due_now) and _normalised(terms.credit) in (None, credit):
         return
     else:
         text = f"{due_now.amount} {due_now.currency}" if Decimal(due_now.amount) else f"a credit of {credit.amount}"
-    raise Conflict(f"The price is another one now: {text}. Please look at it and decide again.", code="price_changed")
+    raise Conflict(f"The price has changed: {text}. Please review it and decide again.", code="price_changed")
 
 
-def _usual(agreed: Money | None) -> Money | None:
-    """An amount as we would spell it: `500.00` yen are 500 yen."""
+def _normalised(agreed: Money | None) -> Money | None:
+    """Return an amount in the portal's own form: `500.00` yen are 500 yen."""
     return money(agreed.amount, agreed.currency) if agreed else None
 
 
 def in_progress(name: str) -> Conflict:
-    """Another change of the service is not over."""
+    """Return the refusal because another change of the service is in progress."""
     return Conflict(
-        f"{name} was ordered for this service already. Please pay its invoice first, or wait until it is set up.",
+        f"{name} has already been ordered for this service. Please pay its invoice first, or wait until it is set up.",
         code="change_in_progress",
     )

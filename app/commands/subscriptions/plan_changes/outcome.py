@@ -1,4 +1,4 @@
-"""Whether WHMCS took a change of plan, and how the read models learn of it.
+"""Find out if WHMCS accepted a change of plan, and submit the result to the read models.
 
 Reads: WHMCS service, invoices and calculation. Reads and writes: portal.plan_changes. Writes: ingest.inbox.
 """
@@ -18,15 +18,15 @@ from app.integrations.whmcs import records, upgrades
 from app.integrations.whmcs.upgrades import Upgrade
 
 SETTLE_SECONDS = 90.0
-"""A request without an answer may still be worked on; only after so long is its absence believed."""
+"""A request without an answer may still be processed; only after this time does its absence count as a failure."""
 UPGRADE_LINE = "Upgrade"
 
 log = structlog.get_logger()
 
 
 async def resolve_unanswered(ctx: Context, change: PlanChange) -> PlanChange | None:
-    """A change that was asked for without an answer: taken, or withdrawn when it is certain that it was not, or None
-    while there is doubt."""
+    """Resolve a change whose request had no answer: accepted, withdrawn once it certainly failed, or None while
+    its outcome is unknown."""
     try:
         service = await ctx.whmcs.service(change.subscription_id)
     except UpstreamNotFound:
@@ -50,8 +50,8 @@ async def resolve_unanswered(ctx: Context, change: PlanChange) -> PlanChange | N
 
 
 async def _invoice(ctx: Context, change: PlanChange) -> str | None:
-    """The invoice of a change whose answer got lost: an unpaid one for an upgrade, made since it was asked for, that no
-    other change has. WHMCS's line names the upgrade and not the service, so two such leave it open which it is."""
+    """Find the invoice of a change whose answer was lost: unpaid, for an upgrade, created since the request, and of no
+    other change. WHMCS's line names the upgrade and not the service, so two such invoices are ambiguous."""
     zone = ZoneInfo(ctx.settings.whmcs_time_zone)
     since = change.created_at.astimezone(zone).date().isoformat()
     candidates = [
@@ -66,16 +66,16 @@ async def _invoice(ctx: Context, change: PlanChange) -> str | None:
         candidates,
         change.change_id,
     )
-    left = set(candidates) - {row["invoice_id"] for row in taken}
-    return left.pop() if len(left) == 1 else None
+    remaining = set(candidates) - {row["invoice_id"] for row in taken}
+    return remaining.pop() if len(remaining) == 1 else None
 
 
 async def read_back(ctx: Context, change: PlanChange) -> int | None:
-    """Have the read models show it: the wish itself, the service and the invoice as WHMCS has them now. What cannot be
-    read now a worker reads as soon as that works."""
+    """Submit the change itself, and the service and invoice as WHMCS has them now. If these cannot be read, queue a
+    refetch."""
     read_at = now()
     zone = ZoneInfo(ctx.settings.whmcs_time_zone)
-    wish = records.upgrade(
+    upgrade = records.upgrade(
         change.subscription_id,
         change.whmcs_client_id,
         {
@@ -86,7 +86,7 @@ async def read_back(ctx: Context, change: PlanChange) -> int | None:
             "date": change.created_at.astimezone(zone).date().isoformat(),
         },
     )
-    changes = [records.change(wish, origin="command", read_at=read_at)]
+    changes = [records.change(upgrade, origin="command", read_at=read_at)]
     try:
         changes.append(
             records.change(await ctx.whmcs.service(change.subscription_id), origin="command", read_at=read_at)

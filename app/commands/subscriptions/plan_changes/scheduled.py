@@ -1,17 +1,17 @@
-"""Changes of plan that customers put off to a day to come: a row a wish, worked off on its day.
+"""Scheduled changes of plan: one row per change, carried out on its day.
 
-    waiting ──► done         WHMCS took it; the journal of changes of plan follows it from there
-       ├──► refused          it could not be made on the day, and the customer was told
-       └──► cancelled        by the customer, by a later wish, or because the service ends
+    waiting ──► done         WHMCS accepted it; the journal of changes of plan follows it from there
+       ├──► refused          it could not be made on its day, and the customer was notified
+       └──► cancelled        by the customer, by a later change, or because the service ends
 
-Whatever becomes of one goes to the inbox in the same transaction, so that the read models say the same.
+Every transition goes to the inbox in the same transaction, so that the read models agree.
 
 Reads and writes: portal.scheduled_changes. Writes: ingest.inbox, portal.mails.
 """
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -21,6 +21,7 @@ from app.commands import mail_outbox
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes.journal import digest
 from app.commands.subscriptions.service import Service
+from app.db import Db, row, rows
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.readmodels.plans import Direction, Plan
@@ -58,8 +59,8 @@ _USER = "SELECT user_id FROM portal.id_mappings WHERE account_id = $1"
 
 
 class ScheduledPlanChange(Struct, frozen=True, kw_only=True):
-    """A change for a day to come. `present_name` is the plan the service had, `monthly` what a month of the other one
-    cost when it was chosen; `reason` is for the customer, `error_message` for staff."""
+    """A future-dated change. `present_name` is the plan that the service had, `monthly` the price of the new one when
+    it was chosen. `reason` is for the customer, `error_message` for staff."""
 
     schedule_id: UUID
     account_id: UUID
@@ -84,8 +85,8 @@ class ScheduledPlanChange(Struct, frozen=True, kw_only=True):
 
 
 class Ending(Struct, frozen=True, kw_only=True):
-    """How one ends: `error_code` and `error_message` say why to staff, `reason` to the customer. One that was cancelled
-    went by no error, and its code says at whose wish."""
+    """The end of a scheduled change: `error_code` and `error_message` explain it to staff, `reason` to the customer.
+    The code of a cancelled one says who or what cancelled it."""
 
     state: ScheduleState
     error_code: str | None = None
@@ -94,18 +95,18 @@ class Ending(Struct, frozen=True, kw_only=True):
     invoice_id: str | None = None
 
 
-async def waiting_of(pool: asyncpg.Pool, subscription_id: str) -> ScheduledPlanChange | None:
-    """What is planned for a service."""
-    return await _one(pool, "subscription_id = $1 AND state = 'waiting'", subscription_id)
+async def waiting_of(db: Db, subscription_id: str) -> ScheduledPlanChange | None:
+    """Return the change that is scheduled for a service."""
+    return await _one(db, "subscription_id = $1 AND state = 'waiting'", subscription_id)
 
 
 async def latest_of(pool: asyncpg.Pool, subscription_id: str) -> ScheduledPlanChange | None:
-    """What was planned last for a service, whatever became of it."""
+    """Return the change that was scheduled last for a service, in any state."""
     return await _one(pool, "subscription_id = $1", subscription_id)
 
 
 async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str) -> ScheduledPlanChange | None:
-    """What this very command planned."""
+    """Return the change that this command scheduled."""
     where = "subscription_id = $1 AND command_digest = $2 AND $2 <> ''"
     return await _one(pool, where, subscription_id, digest(command_key))
 
@@ -113,13 +114,19 @@ async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str)
 async def replace(
     ctx: Context, service: Service, plan: Plan, direction: Direction, day: tuple[date, datetime], command_key: str
 ) -> tuple[ScheduledPlanChange, int | None]:
-    """Write it down for a day and the instant it begins, in place of what was planned; with what to wait for until it
-    shows. The caller holds the service's turn."""
+    """Store a change for a day and the instant it begins, in place of an earlier one; returns it with the submission
+    that makes it show. The caller holds the service's lock."""
     async with ctx.pool.acquire() as connection, connection.transaction():
         former = await waiting_of(connection, service.subscription_id)
         ending = Ending(state="cancelled", error_code="replaced")
-        ended = former and await connection.fetchrow(_END, former.schedule_id, *structs.astuple(ending))
-        row = await connection.fetchrow(
+        ended = (
+            await row(connection, ScheduledPlanChange, _END, former.schedule_id, *structs.astuple(ending))
+            if former
+            else None
+        )
+        (made,) = await rows(
+            connection,
+            ScheduledPlanChange,
             _INSERT,
             uuid4(),
             service.account_id,
@@ -133,20 +140,20 @@ async def replace(
             plan.price,
             *day,
         )
-        changes = [_change(ScheduledPlanChange(**dict(each))) for each in (ended, row) if each]
+        changes = [_change(each) for each in (ended, made) if each]
         submission, woken = await inbox.append(connection, changes)
     await ctx.inbox.wake(woken)
-    return ScheduledPlanChange(**dict(row)), submission
+    return made, submission
 
 
 async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> int | None:
-    """It waits no more, and whoever has to know is told; nothing happens if it did not wait. What to wait for until
-    that shows."""
+    """End a waiting change and notify the customer; do nothing if it has ended. Returns the submission that makes it
+    show."""
     async with ctx.pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(_END, schedule.schedule_id, *structs.astuple(ending))
-        if row is None:
+        ended = await row(connection, ScheduledPlanChange, _END, schedule.schedule_id, *structs.astuple(ending))
+        if ended is None:
             return None
-        submission, woken = await inbox.append(connection, [_change(ScheduledPlanChange(**dict(row)))])
+        submission, woken = await inbox.append(connection, [_change(ended)])
         if kind := MAILS.get(ending.state):
             user_id = await connection.fetchval(_USER, schedule.account_id)
             await mail_outbox.enqueue_for_user(connection, kind, user_id, about=schedule.schedule_id)
@@ -155,13 +162,12 @@ async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> in
 
 
 async def claim(pool: asyncpg.Pool, lease_seconds: float) -> ScheduledPlanChange | None:
-    """One that is due, for the caller alone until the lease is over; counts the attempt."""
-    row = await pool.fetchrow(_CLAIM, lease_seconds)
-    return ScheduledPlanChange(**dict(row)) if row else None
+    """Claim a change that is due, exclusively until the lease expires; counts the attempt."""
+    return await row(pool, ScheduledPlanChange, _CLAIM, lease_seconds)
 
 
 async def postpone(pool: asyncpg.Pool, schedule: ScheduledPlanChange, seconds: float, error: tuple[str, str]) -> None:
-    """Look at it again after so long."""
+    """Postpone the next attempt by so many seconds."""
     await pool.execute(
         "UPDATE portal.scheduled_changes SET next_attempt_at = now() + $2 * interval '1 second', error_code = $3, "
         "error_message = $4 WHERE schedule_id = $1 AND state = 'waiting'",
@@ -172,7 +178,7 @@ async def postpone(pool: asyncpg.Pool, schedule: ScheduledPlanChange, seconds: f
 
 
 def _change(schedule: ScheduledPlanChange) -> Change:
-    """As the mirror keeps it, beside its service. The version is the row's own, which only grows."""
+    """Return the change as the mirror keeps it, under its service. The row's own version only grows."""
     at = schedule.ended_at or schedule.created_at
     return Change.whole(
         "whmcs",
@@ -201,8 +207,10 @@ def _change(schedule: ScheduledPlanChange) -> Change:
     )
 
 
-async def _one(pool: Any, where: str, *values: Any) -> ScheduledPlanChange | None:
-    row = await pool.fetchrow(
-        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE {where} ORDER BY created_at DESC LIMIT 1", *values
+async def _one(db: Db, where: str, *values: object) -> ScheduledPlanChange | None:
+    return await row(
+        db,
+        ScheduledPlanChange,
+        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE {where} ORDER BY created_at DESC LIMIT 1",
+        *values,
     )
-    return ScheduledPlanChange(**dict(row)) if row else None

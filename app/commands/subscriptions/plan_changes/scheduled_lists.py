@@ -1,4 +1,4 @@
-"""Scheduled changes of plan as staff look at them, and those whose service will not be there for them.
+"""Lists of scheduled changes of plan: for staff, and those whose service ends first.
 
 Reads: portal.scheduled_changes, read_model.subscriptions.
 """
@@ -6,10 +6,11 @@ Reads: portal.scheduled_changes, read_model.subscriptions.
 import asyncpg
 
 from app.commands.subscriptions.plan_changes.scheduled import COLUMNS, ScheduledPlanChange
+from app.db import only_row, rows
 
 LATE = "interval '1 hour'"
 REMEMBERED = "interval '30 days'"
-"""For so long staff see what was refused."""
+"""How long staff see refused changes."""
 
 _OVERTAKEN = f"""
 SELECT {COLUMNS} FROM portal.scheduled_changes c WHERE state = 'waiting' AND EXISTS (
@@ -20,35 +21,38 @@ ORDER BY due_at LIMIT $1
 
 
 async def overtaken(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
-    """Those whose service has ended, or is asked to."""
-    return [ScheduledPlanChange(**dict(row)) for row in await pool.fetch(_OVERTAKEN, limit)]
+    """Return the waiting changes whose service has ended or is cancelled."""
+    return await rows(pool, ScheduledPlanChange, _OVERTAKEN, limit)
 
 
 async def of_service(pool: asyncpg.Pool, subscription_id: str) -> list[ScheduledPlanChange]:
-    """What became of every one of a service, the latest first."""
-    rows = await pool.fetch(
+    """Return every scheduled change of a service, newest first."""
+    return await rows(
+        pool,
+        ScheduledPlanChange,
         f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE subscription_id = $1 ORDER BY created_at DESC LIMIT 100",
         subscription_id,
     )
-    return [ScheduledPlanChange(**dict(row)) for row in rows]
 
 
 async def listed(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
-    """Those refused lately, the latest first, then those that wait, in the order of their days."""
-    rows = await pool.fetch(
+    """Return the recently refused changes, newest first, then the waiting ones in the order of their days."""
+    return await rows(
+        pool,
+        ScheduledPlanChange,
         f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE state = 'waiting' OR (state = 'refused' AND "
         f"ended_at > now() - {REMEMBERED}) ORDER BY ended_at DESC NULLS LAST, due_at LIMIT $1",
         limit,
     )
-    return [ScheduledPlanChange(**dict(row)) for row in rows]
 
 
 async def counts(pool: asyncpg.Pool) -> dict[str, int]:
-    """How many wait, how many of them for more than an hour too long, how many were refused in the last day."""
-    row = await pool.fetchrow(
+    """Count the waiting changes, those over an hour late, and those refused in the last day."""
+    counted = await only_row(
+        pool,
         "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, "
         f"count(*) FILTER (WHERE state = 'waiting' AND due_at < now() - {LATE}) AS late, "
         "count(*) FILTER (WHERE state = 'refused') AS refused FROM portal.scheduled_changes "
-        "WHERE state = 'waiting' OR (state = 'refused' AND ended_at > now() - interval '1 day')"
+        "WHERE state = 'waiting' OR (state = 'refused' AND ended_at > now() - interval '1 day')",
     )
-    return dict(row)
+    return dict(counted)

@@ -235,7 +235,7 @@ class PubSubClient:
         """Translate the error; a refused token is renewed, so that the next attempt uses a fresh one."""
         translated = faults.from_grpc(error, operation)
         if ".auth." in translated.vendor_code:
-            self._salesforce.gate.heard(translated)
+            self._salesforce.admission.credentials_refused(translated)
         if isinstance(translated, UpstreamAuthFailed):
             try:
                 await self._salesforce.token(refused=self._token)

@@ -63,7 +63,7 @@ ALL = '["create_cpanel_account", "create_database", "configure_email", "setup_ss
     ("text", "sentence"),
     [
         ("provision_steps = [", "shop.toml: cannot be read: "),
-        ("shop = 1", "shop.toml: template shop: it is no table"),
+        ("shop = 1", "shop.toml: template shop: it is not a table"),
         ("[shop]", "shop.toml: template shop: provision_steps must be a list"),
         ("[shop]\nprovision_steps = []", "shop.toml: template shop: provision_steps must be a list"),
         ("[shop]\nprovision_steps = [1]", "shop.toml: template shop: provision_steps must be a list"),
@@ -73,11 +73,11 @@ ALL = '["create_cpanel_account", "create_database", "configure_email", "setup_ss
         ),
         (
             '[shop]\nprovision_steps = ["create_cpanel_account", "setup_ssl", "setup_ssl"]',
-            "shop.toml: template shop, step setup_ssl: it stands there twice",
+            "shop.toml: template shop, step setup_ssl: it is listed twice",
         ),
         (
             '[shop]\nprovision_steps = ["send_welcome_email", "create_cpanel_account"]',
-            "shop.toml: template shop, step create_cpanel_account: it must stand first",
+            "shop.toml: template shop, step create_cpanel_account: it must be the first step",
         ),
         (
             '[shop]\nprovision_steps = ["create_database"]',
@@ -113,7 +113,7 @@ ALL = '["create_cpanel_account", "create_database", "configure_email", "setup_ss
         ),
         (
             f'[shop]\nprovision_steps = {ALL}\n[shop.configure_email]\nmailboxes = ["a", "b", "a"]',
-            "shop.toml: template shop, step configure_email: mailboxes names something twice",
+            "shop.toml: template shop, step configure_email: mailboxes has a duplicate",
         ),
         (
             f'[shop]\nprovision_steps = {ALL}\nsetup_ssl = true\n[shop.configure_email]\nmailboxes = ["a"]',
@@ -142,5 +142,5 @@ def test_a_name_belongs_to_one_file(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"PROVISION_TEMPLATES cannot be used: there is no directory .*nowhere"):
+    with pytest.raises(SettingsError, match=r"PROVISION_TEMPLATES is invalid: there is no directory .*nowhere"):
         templates.load(str(tmp_path / "nowhere"))

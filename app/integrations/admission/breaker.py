@@ -1,9 +1,6 @@
-"""Admission control for one upstream in one process: circuit breaker, budget and limit on background work."""
+"""The circuit breaker of one upstream in one process, and the availability that it reports."""
 
-import asyncio
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Literal, Protocol
@@ -11,19 +8,15 @@ from typing import Literal, Protocol
 import structlog
 from msgspec import Struct
 
-from app.errors import UpstreamBusy, UpstreamError, UpstreamUnreached
-from app.integrations.admission.budgets import BACKGROUND_WAIT_SECONDS, Budget
-from app.integrations.admission.lanes import in_background
+from app.errors import UpstreamError
+from app.integrations.admission.budgets import Budget
 from app.integrations.admission.outcomes import CallOutcome, of_login, outcome_of
 from app.integrations.admission.pauses import pause_seconds
 from app.integrations.admission.streaks import Streak
 
 BreakerState = Literal["closed", "open", "half_open"]
-PROBE_SECONDS = 15.0
-"""How long the probing process may take before another one may probe."""
 FIRST_RETRY_SECONDS = 2
 """Retry hint for a failed call while the breaker is closed: the failure is momentary."""
-BACKGROUND_SLOTS_SHARE = 2 / 3
 LONGEST_ERROR = 300
 
 log = structlog.get_logger()
@@ -41,53 +34,51 @@ class UpstreamAvailability(Struct, frozen=True, kw_only=True):
     failures: int = 0
 
 
-def told(standing: UpstreamAvailability) -> str:
+def describe(availability: UpstreamAvailability) -> str:
     """Describe an upstream's trouble in one sentence for operators; empty while its calls go through."""
-    if standing.state == "closed":
+    if availability.state == "closed":
         return ""
-    why = {"limit": "it asked us to wait", "auth": "it refuses our credentials"}.get(standing.reason, "it is away")
-    then = f"next try at {standing.retry_at:%H:%M:%S} UTC" if standing.state == "open" else "being tried now"
+    why = {"limit": "it asked us to wait", "auth": "it refuses our credentials"}.get(availability.reason, "it is away")
+    then = f"next try at {availability.retry_at:%H:%M:%S} UTC" if availability.state == "open" else "being probed now"
     return (
-        f"Nobody calls {standing.upstream} since {standing.since:%H:%M:%S} UTC: {why}; {then}. {standing.error}".strip()
+        f"Calls to {availability.upstream} are suspended since {availability.since:%H:%M:%S} UTC: {why}; {then}. "
+        f"{availability.error}".strip()
     )
 
 
 class Claims(Protocol):
     """Coordinates which process may probe."""
 
-    async def claim(self, gate: "Gate") -> bool | None:
+    async def claim(self, breaker: "Breaker") -> bool | None:
         """Try to claim the probe; None if the other processes cannot be asked."""
 
     def changed(self) -> None:
         """Share that a breaker changed."""
 
 
-class Gate:
-    """Admission control for one upstream in one process. Without `claims` it decides alone."""
+class Breaker:
+    """A circuit breaker. It restarts the budget's slow start when it closes."""
 
-    def __init__(self, upstream: str, *, calls_per_second: float, concurrency: int) -> None:
-        self.upstream = upstream
-        self.budget = Budget(calls_per_second)
+    def __init__(self, upstream: str, budget: Budget) -> None:
+        self.upstream, self.budget = upstream, budget
         self.claims: Claims | None = None
         self.unsaved = False
         """True while the present state is not shared with the other processes."""
         self.version = 0
         """Version of the shared state that was last seen."""
-        self._background = asyncio.Semaphore(max(int(concurrency * BACKGROUND_SLOTS_SHARE), 1))
         self._streak = Streak()
         self._state: BreakerState = "closed"
         self._reason = self._error = ""
         self._failures = self._epoch = self._outages_ended = 0
         self._since = datetime.now(UTC)
         self._retry_at = self._probe_until = 0.0
-        self._claiming = False
 
     @property
     def state(self) -> BreakerState:
         """closed: calls go through. open: no calls. half_open: one process probes with one call."""
         return self._state
 
-    def standing(self) -> UpstreamAvailability:
+    def availability(self) -> UpstreamAvailability:
         """Report the upstream's availability, as far as this process knows."""
         closed = self._state == "closed"
         return UpstreamAvailability(
@@ -100,7 +91,7 @@ class Gate:
             failures=self._failures,
         )
 
-    def standing_closed(self) -> UpstreamAvailability:
+    def available(self) -> UpstreamAvailability:
         """Report an available upstream."""
         return UpstreamAvailability(upstream=self.upstream, state="closed", since=datetime.now(UTC))
 
@@ -110,41 +101,6 @@ class Gate:
             return 0.0
         return max((self._probe_until if self._state == "half_open" else self._retry_at) - monotonic(), 0.0)
 
-    @asynccontextmanager
-    async def admitted(
-        self, operation: str, *, key: str = "", login: bool = False, again: bool = False
-    ) -> AsyncIterator[None]:
-        """Admit one call, made inside the block; its outcome updates the breaker.
-
-        `key` identifies calls for the same thing. `login`: the call fetches credentials and does nothing with them.
-        `again`: it repeats a call that was counted already.
-
-        Raises:
-            UpstreamUnreached, UpstreamBusy: the breaker is open, or the budget is spent; nothing was sent.
-        """
-        behind = in_background()
-        if behind:
-            await self._wait_in_line(operation)
-        try:
-            probe = await self._enter(operation, behind)
-            epoch, ended = self._epoch, self._outages_ended
-            try:
-                yield
-            except UpstreamError as error:
-                self._failed(error, epoch, probe, key or operation, login=login, again=again)
-                raise
-            except BaseException:
-                if probe and epoch == self._epoch:  # no outcome: another process may probe
-                    self._reopen(0.5, self._error)
-                raise
-            if probe and (epoch == self._epoch or self._is_news(ended)):
-                self.close()
-            elif epoch == self._epoch:
-                self._streak.answered(login=login)
-        finally:
-            if behind:
-                self._background.release()
-
     def _is_news(self, outages_ended: int) -> bool:
         """Return true if a slow probe's answer still counts though another process probed meanwhile and failed.
 
@@ -152,77 +108,29 @@ class Gate:
         """
         return self._state == "open" and self._outages_ended == outages_ended and self._reason != "limit"
 
-    def heard(self, error: UpstreamError) -> None:
+    def credentials_refused(self, error: UpstreamError) -> None:
         """Record that our credentials are refused on another channel to the upstream. Its outages do not count."""
         if self._state == "closed" and outcome_of(error) == "refused":
             self._count(error, "refused", None, error.operation, login=True, again=False)
 
-    def may_retry(self) -> bool:
-        """Return true if a failed read may be repeated at once: only while the breaker is closed, and rarely."""
-        return self._state == "closed" and self.budget.take_retry()
-
-    async def _wait_in_line(self, operation: str) -> None:
-        try:
-            async with asyncio.timeout(BACKGROUND_WAIT_SECONDS):
-                await self._background.acquire()
-        except TimeoutError as error:
-            raise UpstreamBusy(
-                self.upstream, operation, "no slot for background work", vendor_code="no_slot"
-            ) from error
-
-    async def _enter(self, operation: str, behind: bool) -> bool:
-        """Wait for admission; True if this call is the probe."""
-        if self._state != "closed" and await self._claim():
-            return True
-        if self._state != "closed":
-            raise self._refusal(operation)
-        if not await self.budget.take(background=behind):
-            raise UpstreamBusy(
-                self.upstream, operation, "over budget", vendor_code="over_budget", retry_after_seconds=5
-            )
-        if self._state != "closed":  # meanwhile
-            raise self._refusal(operation)
-        return False
-
-    def _refusal(self, operation: str) -> UpstreamError:
-        kind = UpstreamBusy if self._reason == "limit" else UpstreamUnreached
-        seconds = max(math.ceil(self.retry_in_seconds()), 1)
-        return kind(self.upstream, operation, self._error, vendor_code="breaker_open", retry_after_seconds=seconds)
-
-    async def _claim(self) -> bool:
-        now = monotonic()
-        due = self._probe_until if self._state == "half_open" else self._retry_at
-        if self._claiming or now < due:
-            return False
-        self._claiming = True
-        try:
-            granted = await self.claims.claim(self) if self.claims else None
-        finally:
-            self._claiming = False
-        if granted is False or self._state == "closed":
-            return False
-        self._state, self._probe_until = "half_open", monotonic() + PROBE_SECONDS
-        self._epoch += 1
-        return True
-
     def _failed(self, error: UpstreamError, epoch: int, probe: bool, key: str, *, login: bool, again: bool) -> None:
         outcome = outcome_of(error)
-        told = float(error.retry_after_seconds or 0) if error.told_to_wait else None
+        asked = float(error.retry_after_seconds or 0) if error.told_to_wait else None
         if outcome == "nothing":
             if probe and epoch == self._epoch:
                 self._reopen(0.5, self._error)
             return
         if probe and epoch == self._epoch:
-            self._probed(error, outcome, told)
-        elif self._state == "open" and told and outcome == "limited":
-            self._put_off(told)
+            self._probed(error, outcome, asked)
+        elif self._state == "open" and asked and outcome == "limited":
+            self._put_off(asked)
         elif epoch == self._epoch and self._state == "closed":
-            self._count(error, outcome, told, key, login=login, again=again)
+            self._count(error, outcome, asked, key, login=login, again=again)
         if outcome in ("limited", "away", "faltering"):
             left_seconds = math.ceil(self.retry_in_seconds())
-            error.retry_after_seconds = max(left_seconds, int(told or 0), FIRST_RETRY_SECONDS)
+            error.retry_after_seconds = max(left_seconds, int(asked or 0), FIRST_RETRY_SECONDS)
 
-    def _probed(self, error: UpstreamError, outcome: CallOutcome, told: float | None) -> None:
+    def _probed(self, error: UpstreamError, outcome: CallOutcome, asked: float | None) -> None:
         if outcome == "answered":
             self.close()
             return
@@ -231,10 +139,10 @@ class Gate:
             return
         self._reason = {"limited": "limit", "refused": "auth"}.get(outcome, "outage")
         open_for_seconds = (datetime.now(UTC) - self._since).total_seconds()
-        self._reopen(pause_seconds(self._reason, open_for_seconds, told), str(error), failed=True)
+        self._reopen(pause_seconds(self._reason, open_for_seconds, asked), str(error), failed=True)
 
     def _count(
-        self, error: UpstreamError, outcome: CallOutcome, told: float | None, key: str, *, login: bool, again: bool
+        self, error: UpstreamError, outcome: CallOutcome, asked: float | None, key: str, *, login: bool, again: bool
     ) -> None:
         if outcome == "answered":
             self._streak.answered(login=login)
@@ -243,7 +151,7 @@ class Gate:
             if reason:
                 self._open(reason, pause_seconds(reason, 0.0, None), str(error))
         elif not again and (reason := self._streak.failed(outcome, key)):
-            self._open(reason, pause_seconds(reason, 0.0, told), str(error))
+            self._open(reason, pause_seconds(reason, 0.0, asked), str(error))
 
     def _open(self, reason: str, seconds: float, error: str) -> None:
         log.warning("breaker_opened", upstream=self.upstream, reason=reason, seconds=round(seconds, 1), error=error)

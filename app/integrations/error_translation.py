@@ -43,7 +43,7 @@ def write_refused() -> None:
         sent.open = False
 
 
-def walled(
+def translates_errors(
     upstream: str,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
     """Translate every error of an async function."""
@@ -73,13 +73,13 @@ def walled(
     return around
 
 
-def all_walled(upstream: str) -> Callable[[C], C]:
+def translates_all_errors(upstream: str) -> Callable[[C], C]:
     """Translate every error of all public async methods of a class, including future ones."""
 
     def around(made: C) -> C:
         for name, member in list(vars(made).items()):
             if not name.startswith("_") and inspect.iscoroutinefunction(member):
-                setattr(made, name, walled(upstream)(member))
+                setattr(made, name, translates_errors(upstream)(member))
         return made
 
     return around

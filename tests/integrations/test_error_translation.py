@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamNotFound
-from app.integrations.wall import all_walled, walled, write_refused, write_sent
+from app.integrations.error_translation import translates_all_errors, translates_errors, write_refused, write_sent
 
 UNEXPECTED = [
     KeyError("x"),
@@ -18,7 +18,7 @@ UNEXPECTED = [
 ]
 
 
-@all_walled("whmcs")
+@translates_all_errors("whmcs")
 class Client:
     def __init__(self, error, *, sent, refused=False):
         self.error, self.sent, self.refused = error, sent, refused
@@ -56,7 +56,7 @@ async def test_an_error_names_its_place_and_never_quotes_the_vendor():
     with pytest.raises(UpstreamMalformed) as told:
         await Client(ValueError("hana@example.jp"), sent=False).call()
     assert "hana" not in str(told.value)
-    assert "ValueError at test_wall.py" in told.value.reason
+    assert "ValueError at test_error_translation.py" in told.value.reason
 
 
 async def test_one_call_after_another_do_not_mix():
@@ -67,7 +67,7 @@ async def test_one_call_after_another_do_not_mix():
 
 
 async def test_a_cancelled_call_is_cancelled():
-    @walled("whmcs")
+    @translates_errors("whmcs")
     async def slow():
         await asyncio.sleep(10)
 

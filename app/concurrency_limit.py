@@ -1,4 +1,4 @@
-"""A bounded number of places in a process, with a limit per holder, so that no holder can take them all."""
+"""A limit of concurrent work in a process, with a limit per holder, so that no holder can take all slots."""
 
 import asyncio
 from collections import Counter
@@ -10,26 +10,26 @@ from app.errors import Overloaded
 WAIT_SECONDS = 5.0
 
 
-class Room:
-    """A concurrency limit in all and per holder.
+class ConcurrencyLimit:
+    """A concurrency limit, in all and per holder.
 
-    A holder at its own limit waits for its own places to become free, and does not delay others meanwhile.
+    A holder at its own limit waits for its own slots to become free, and does not delay others meanwhile.
     """
 
-    def __init__(self, in_all: int, each: int, wait_seconds: float = WAIT_SECONDS) -> None:
-        self._free, self._each, self._wait_seconds = asyncio.Semaphore(in_all), each, wait_seconds
+    def __init__(self, total: int, per_holder: int, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._free, self._per_holder, self._wait_seconds = asyncio.Semaphore(total), per_holder, wait_seconds
         self._own: dict[str, asyncio.Semaphore] = {}
-        self._here: Counter[str] = Counter()
+        self._users: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def place(self, holder: str) -> AsyncIterator[None]:
-        """Hold a place for as long as the block runs.
+    async def slot(self, holder: str) -> AsyncIterator[None]:
+        """Hold a slot for as long as the block runs.
 
         Raises:
             Overloaded: `server_busy`, none became free in time.
         """
-        own = self._own.setdefault(holder, asyncio.Semaphore(self._each))
-        self._here[holder] += 1
+        own = self._own.setdefault(holder, asyncio.Semaphore(self._per_holder))
+        self._users[holder] += 1
         try:
             await self._wait(own)
             try:
@@ -38,9 +38,9 @@ class Room:
                 self._free.release()
                 own.release()
         finally:
-            self._here[holder] -= 1
-            if not self._here[holder]:
-                del self._here[holder], self._own[holder]
+            self._users[holder] -= 1
+            if not self._users[holder]:
+                del self._users[holder], self._own[holder]
 
     async def _wait(self, own: asyncio.Semaphore) -> None:
         try:
