@@ -59,7 +59,7 @@ class Lease:
         self._task = asyncio.create_task(self._keep_listening(database_url))
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening for notifications."""
         await tasks.end(self._task)
 
     def holds(self) -> bool:

@@ -49,7 +49,7 @@ class RedisPipeline(asyncio.Protocol):
         self._task = asyncio.create_task(self._stay_connected())
 
     async def close(self) -> None:
-        """Disconnect for good."""
+        """Disconnect, and do not reconnect."""
         await tasks.end(self._task)
 
     def begin(self, *words: bytes) -> "asyncio.Future[Any] | None":

@@ -65,7 +65,7 @@ class Forms:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the upstream."""
         await self._http.aclose()
 
     async def post(

@@ -106,7 +106,7 @@ async def follow_merges(resources: Resources) -> None:
 
 
 async def send_mail(resources: Resources) -> None:
-    """Send due mails."""
+    """Send the mails that are due."""
     await mail_outbox.send_due(resources.pool, resources.settings)
 
 

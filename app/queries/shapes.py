@@ -23,7 +23,7 @@ from app.readmodels.timeline import Entry
 
 
 class Aged(Struct, kw_only=True, frozen=True):
-    """When the data was last known to equal its source, whether it may differ by now, and why.
+    """The age of an answer: when the data last equalled its source, whether it may differ by now, and why.
 
     The reasons: never_verified, parked (a change could not be applied), feed_stalled (the change feed is silent),
     upstream_away and past_bound (it is being read again). When several hold, the first one is given.
@@ -175,7 +175,7 @@ class CaseAnswer(Case, kw_only=True, frozen=True):
 
 
 class PaymentGateways(Listed, kw_only=True, frozen=True):
-    """All payment gateways."""
+    """All payment gateways of the installation."""
 
     items: list[Gateway]
 

@@ -30,7 +30,7 @@ TABLE = Table(
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """A postal address."""
+    """A postal address, as WHMCS keeps it."""
 
     address1: str
     address2: str

@@ -85,7 +85,7 @@ class Journey:
             await self.visitor.close()
 
     def say(self, who: str, what: str, **more: Any) -> None:
-        """Record a step."""
+        """Record and report a step."""
         step = JourneyStep(at_ms=(time.monotonic() - self._began) * 1000, who=who, what=what, **more)
         self.steps.append(step)
         self._tell(step)

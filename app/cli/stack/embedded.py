@@ -40,7 +40,7 @@ class EngineError(Exception):
 
 
 class Engine(Struct, frozen=True):
-    """How to start a prepared engine and reach it.
+    """A prepared engine: its start command, its address and its readiness check.
 
     `ready_argv` exits with status 0 once the engine answers; it needs `ready_environment`.
     """

@@ -37,7 +37,7 @@ class Api:
         self._url = settings.whmcs_url.rstrip("/") + "/includes/api.php"
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to WHMCS."""
         await self._forms.close()
 
     async def call(
