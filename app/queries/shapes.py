@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from app.postal import Address
 from app.queries.cases import Case, CaseSummary
 from app.queries.catalog import AccountCategory
 from app.queries.plans import OtherPlans
@@ -16,7 +17,7 @@ from app.readmodels.invoices import Invoice, InvoiceSummary
 from app.readmodels.notifications import Notification
 from app.readmodels.orders import Order, OrderSummary
 from app.readmodels.payment_methods import PaymentMethod
-from app.readmodels.profiles import Address, Profile
+from app.readmodels.profiles import Profile
 from app.readmodels.subscriptions import Subscription
 from app.readmodels.summary import Summary
 from app.readmodels.timeline import Entry

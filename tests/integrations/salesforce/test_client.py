@@ -162,7 +162,7 @@ async def test_an_org_whose_certificate_is_not_trusted_is_unavailable(salesforce
     with pytest.raises(UpstreamUnavailable):
         await stranger.token()
     with pytest.raises(UpstreamUnavailable):
-        await stranger._run("x", lambda api: api.query("SELECT Id FROM Account"), token, True)
+        await stranger._transport._run("x", lambda api: api.query("SELECT Id FROM Account"), token, True)
     await stranger.close()
     await made.close()
 
