@@ -58,7 +58,7 @@ class Advice(Struct, frozen=True):
 
 
 class PasswordFeedback(Struct, frozen=True):
-    """How easily a password is guessed, from 0 (at once) to 4, and how to improve it."""
+    """A password's strength, from 0 (guessed at once) to 4, and advice on how to improve it."""
 
     score: int
     least_score: int

@@ -66,7 +66,7 @@ class JobQueue(RedisQueue):
                     break
             return True
         except (RedisError, *UNREADABLE) as error:
-            await self.mend(error)
+            await self.repair(error)
             return False
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ASYNC109
@@ -74,7 +74,7 @@ class JobQueue(RedisQueue):
         try:
             return await super().dequeue(timeout, poll_interval)
         except (RedisError, *UNREADABLE) as error:
-            await self.mend(error)
+            await self.repair(error)
             await asyncio.sleep(REST_SECONDS)
             return None
 
@@ -85,7 +85,7 @@ class JobQueue(RedisQueue):
             log.warning("queue_strays_dropped", queue=self.name, jobs=len(strays))
         return await super().sweep(lock, abort)
 
-    async def mend(self, error: Exception) -> None:
+    async def repair(self, error: Exception) -> None:
         """Delete the damaged keys of this queue, unless the error is about the server.
 
         The work that the jobs stood for is found again by the sweep.
@@ -102,20 +102,20 @@ class JobQueue(RedisQueue):
             log.warning("queue_damaged", queue=self.name, error=repr(again))
 
     async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:
-        await self._told(super()._update(job, status, **kwargs))
+        await self._record(super()._update(job, status, **kwargs))
 
     async def _finish(self, job: Job, status: Status, *, result: Any = None, error: str | None = None) -> None:
-        await self._told(super()._finish(job, status, result=result, error=error))
+        await self._record(super()._finish(job, status, result=result, error=error))
 
     async def _retry(self, job: Job, error: str | None) -> None:
-        await self._told(super()._retry(job, error))
+        await self._record(super()._retry(job, error))
 
-    async def _told(self, telling: Any) -> None:
+    async def _record(self, recording: Any) -> None:
         """Record the end of a job; it counts as done even if Redis does not record it."""
         try:
-            await telling
+            await recording
         except (RedisError, *UNREADABLE) as error:
-            await self.mend(error)
+            await self.repair(error)
 
 
 async def damaged_keys(redis: Redis, kind: str) -> list[str]:

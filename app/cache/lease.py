@@ -59,7 +59,7 @@ class Lease:
         self._background.start(self._keep_listening(database_url))
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening for notifications."""
         await self._background.close()
 
     def holds(self) -> bool:

@@ -162,7 +162,7 @@ class Breaker:
             log.warning("redis_back")
 
     async def close(self) -> None:
-        """Stop probing."""
+        """Stop probing in the background."""
         await tasks.end(self._probing)
 
 

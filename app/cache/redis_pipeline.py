@@ -49,7 +49,7 @@ class RedisPipeline(asyncio.Protocol):
         self._background.start(self._stay_connected())
 
     async def close(self) -> None:
-        """Disconnect for good."""
+        """Disconnect, and do not reconnect."""
         await self._background.close()
 
     def begin(self, *words: bytes) -> "asyncio.Future[Any] | None":

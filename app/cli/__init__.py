@@ -1,4 +1,4 @@
-"""The `portal` command."""
+"""The entry point of the `portal` command."""
 
 from app.cli.commands import main
 

@@ -25,19 +25,19 @@ class Fields(Struct, frozen=True):
     values: Mapping[str, Any]
 
     def money(self, name: str) -> Decimal | None:
-        """Parse an amount."""
+        """Parse a field as an amount."""
         return self._counted(name, parse.money(self.values.get(name)))
 
     def whole_number(self, name: str) -> int | None:
-        """Parse an integer."""
+        """Parse a field as an integer."""
         return self._counted(name, parse.whole_number(self.values.get(name)))
 
     def day(self, name: str) -> date | None:
-        """Parse a date."""
+        """Parse a field as a date."""
         return self._counted(name, parse.day(self.values.get(name)))
 
     def instant(self, name: str, zone: ZoneInfo | None = None) -> datetime | None:
-        """Parse an instant, in UTC."""
+        """Parse a field as an instant in UTC."""
         return self._counted(name, parse.instant(self.values.get(name), zone))
 
     def read(self, name: str, parser: Callable[[Any], T | None]) -> T | None:

@@ -13,7 +13,7 @@ MOST_KINDS = 1_000
 
 
 class Unreadables(Struct, frozen=True):
-    """How often a field could not be read, and the last record affected."""
+    """The count of unreadable values of a field, and the last record affected."""
 
     source: str
     object: str

@@ -24,7 +24,7 @@ from app.errors import (
 )
 from app.intake import text
 from app.intake.salvage import salvaged
-from app.integrations.admission.pauses import told_seconds
+from app.integrations.admission.pauses import retry_after_seconds_of
 from app.integrations.error_translation import write_refused, write_sent
 from app.integrations.tls import trusted
 from app.settings import Settings
@@ -65,7 +65,7 @@ class Forms:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the upstream."""
         await self._http.aclose()
 
     async def post(
@@ -119,7 +119,7 @@ class Forms:
         except (http_client.TimeoutException, TimeoutError) as error:
             raise self._unanswered(write)(self._upstream, operation, repr(error), vendor_code=TIMED_OUT) from error
         except http_client.DecodingError as error:
-            raise spoiled(self._upstream, operation, repr(error), write=write) from error
+            raise unreadable(self._upstream, operation, repr(error), write=write) from error
         except Exception as error:  # the library does not wrap errors of cookies, headers, sockets and TLS
             raise self._unanswered(write)(self._upstream, operation, type(error).__name__) from error
 
@@ -140,7 +140,7 @@ class Forms:
         async for chunk in response.aiter_bytes():
             content += chunk
             if len(content) > LARGEST_ANSWER_BYTES:
-                raise spoiled(self._upstream, operation, f"more than {LARGEST_ANSWER_BYTES} bytes", write=write)
+                raise unreadable(self._upstream, operation, f"more than {LARGEST_ANSWER_BYTES} bytes", write=write)
         return bytes(content)
 
     @staticmethod
@@ -156,7 +156,7 @@ def json_object(answer: FormAnswer) -> dict[str, Any] | None:
         return None
 
 
-def opening(answer: FormAnswer, member: str) -> dict[str, Any]:
+def recovered_members(answer: FormAnswer, member: str) -> dict[str, Any]:
     """Recover the readable members of a truncated answer to a write, or of one printed amid other output.
 
     Empty unless `member` is among them. A write that its vendor calls a success is one, however the rest reads. For
@@ -166,14 +166,14 @@ def opening(answer: FormAnswer, member: str) -> dict[str, Any]:
     return found.members if found else {}
 
 
-def spoiled(upstream: str, operation: str, message: str, *, write: bool) -> UpstreamError:
+def unreadable(upstream: str, operation: str, message: str, *, write: bool) -> UpstreamError:
     """Return the error for an answer that states neither success nor failure: a write may have taken effect."""
     return (OutcomeUnknown if write else UpstreamMalformed)(upstream, operation, message)
 
 
 def retry_after_of(header: str | None) -> int | None:
     """Parse a `Retry-After` header into whole seconds, rounded up."""
-    told = told_seconds(header)
+    told = retry_after_seconds_of(header)
     return None if told is None else max(math.ceil(told), 1)
 
 

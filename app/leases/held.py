@@ -82,7 +82,7 @@ class Held:
                 await self.prove()
 
     async def stop(self) -> None:
-        """Stop proving."""
+        """Stop proving that the holder is alive."""
         await tasks.end(self.lost)
 
 

@@ -21,7 +21,7 @@ async def erase(
     resources: Resources,
     subject: Subject,
     operator: Operator,
-    tell: Progress,
+    report: Progress,
     *,
     upstream: Mapping[str, PersonalDataStep],
 ) -> None:
@@ -36,7 +36,7 @@ async def erase(
         if not await _is_done(resources, subject, name):
             await (_do_upstream(resources, subject, name, step) if name in upstream else step(resources, subject))
             await _mark(resources, subject, name)
-        tell(name, number, len(steps))
+        report(name, number, len(steps))
     await resources.pool.execute(
         "UPDATE portal.erasures SET finished_at = coalesce(finished_at, now()) WHERE account_id = $1",
         subject.account_id,

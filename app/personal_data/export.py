@@ -79,7 +79,7 @@ WHERE c.table_schema = 'read_model' AND c.column_name = 'account_id' ORDER BY 1
 
 
 async def export(
-    pool: asyncpg.Pool, subject: Subject, operator: Operator, file: Path, tell: Progress
+    pool: asyncpg.Pool, subject: Subject, operator: Operator, file: Path, report: Progress
 ) -> dict[str, int]:
     """Write the archive and return the number of rows per file.
 
@@ -90,7 +90,7 @@ async def export(
     """
     part = file.with_name(file.name + PART)
     try:
-        counts = await _write(pool, subject, part, tell)
+        counts = await _write(pool, subject, part, report)
         part.replace(file)
     except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         sentence = f"{file} cannot be written: {error.strerror}. Name another file with --output."
@@ -99,7 +99,7 @@ async def export(
     return counts
 
 
-async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, tell: Progress) -> dict[str, int]:
+async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, report: Progress) -> dict[str, int]:
     """Write all tables as of one snapshot."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         tables = dict(TABLES)
@@ -111,7 +111,7 @@ async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, tell: Progres
                 rows = await _rows(connection, table, where, subject)
                 archive.writestr(f"{name}.json", msgspec.json.format(msgspec.json.encode(rows), indent=1))
                 counts[name] = len(rows)
-                tell(name, number, len(tables))
+                report(name, number, len(tables))
             archive.writestr("manifest.json", _manifest(subject, counts))
     return counts
 

@@ -46,7 +46,7 @@ async def serve(settings: Settings) -> None:
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        running = [asyncio.create_task(_lead_for_ever(resources, pubsub)), asyncio.create_task(_beat_for_ever())]
+        running = [asyncio.create_task(_keep_leading(resources, pubsub)), asyncio.create_task(_keep_beating())]
         with guarded(settings.watchdog_seconds):
             notify(READY)
             await stopped.wait()
@@ -55,7 +55,7 @@ async def serve(settings: Settings) -> None:
         await pubsub.close()
 
 
-async def _lead_for_ever(resources: Resources, pubsub: PubSubClient) -> None:
+async def _keep_leading(resources: Resources, pubsub: PubSubClient) -> None:
     while True:
         try:
             await lead(resources.pool, lambda: _follow(resources, pubsub))
@@ -67,7 +67,7 @@ async def _lead_for_ever(resources: Resources, pubsub: PubSubClient) -> None:
             await asyncio.sleep(1)
 
 
-async def _beat_for_ever() -> None:
+async def _keep_beating() -> None:
     """Send heartbeats. They prove that the process is not stuck; feeds and canaries prove that events arrive."""
     while True:
         heartbeat()
@@ -75,37 +75,37 @@ async def _beat_for_ever() -> None:
 
 
 async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
-    settings, pool, box = resources.settings, resources.pool, resources.inbox
+    settings, pool, inbox = resources.settings, resources.pool, resources.inbox
 
-    async def make_up(since: datetime | None) -> None:
+    async def catch_up(since: datetime | None) -> None:
         """Read what changed since then, or everything if nothing is known.
 
         The stream that follows starts at the oldest retained event, so there is no gap.
         """
         if since is not None:
-            async for name, count in resync(box, resources.salesforce, OBJECTS, since):
+            async for name, count in resync(inbox, resources.salesforce, OBJECTS, since):
                 log.info("resync_page", object=name, records=count, since=since.isoformat())
             return
-        async for step in Backfill(pool, box).salesforce(resources.salesforce):
+        async for step in Backfill(pool, inbox).salesforce(resources.salesforce):
             log.info("backfill_page", part=step.name, done=step.done, total=step.total)
-        await box.submit([whmcs_hint("gateways", "all", "first-fill")])
+        await inbox.submit([whmcs_hint("gateways", "all", "first-fill")])
 
     silence = settings.cdc_silence_seconds
-    changes = Listener(pool, box, pubsub, settings.salesforce_channel, make_up, silence)
-    eligibility = Listener(pool, box, pubsub, settings.salesforce_eligibility_topic, None, silence)
+    changes = Listener(pool, inbox, pubsub, settings.salesforce_channel, catch_up, silence)
+    eligibility = Listener(pool, inbox, pubsub, settings.salesforce_eligibility_topic, None, silence)
     work = [changes.listen_forever(), eligibility.listen_forever()]
     if settings.salesforce_canary_account_id:
-        work.append(_watch(resources, changes))
+        work.append(_run_canary(resources, changes))
     else:
         await heard(pool, settings.salesforce_channel)
     if settings.whmcs_canary_client_id:
-        work.append(_watch_webhooks(resources))
+        work.append(_run_webhook_canary(resources))
     async with asyncio.TaskGroup() as group:
         for each in work:
             group.create_task(each)
 
 
-async def _watch(resources: Resources, changes: Listener) -> None:
+async def _run_canary(resources: Resources, changes: Listener) -> None:
     """Run the change feed's canary for as long as this process leads."""
     settings = resources.settings
     path = ChangeEvents(
@@ -120,7 +120,7 @@ async def _watch(resources: Resources, changes: Listener) -> None:
     await canary.run_forever(settings.canary_seconds, alarm)
 
 
-async def _watch_webhooks(resources: Resources) -> None:
+async def _run_webhook_canary(resources: Resources) -> None:
     """Run the canary of WHMCS's hooks.
 
     There is no connection to reopen: `portal lag` and `portal doctor` report a lost canary.

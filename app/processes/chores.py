@@ -48,7 +48,7 @@ class Chore(Struct, frozen=True):
     """A run that takes longer counts as hung and is started again."""
 
 
-async def each(chore: str, members: Iterable[Any], work: Callable[[Any], Awaitable[None]]) -> None:
+async def for_each(chore: str, members: Iterable[Any], work: Callable[[Any], Awaitable[None]]) -> None:
     """Run `work` for every member. A failing one is logged and does not stop the others.
 
     A database outage is not one member's failure, so it ends the run.
@@ -71,7 +71,7 @@ async def clean(resources: Resources) -> None:
         else:
             await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days)
 
-    await each("clean", ("ledger", "retention"), forget)
+    await for_each("clean", ("ledger", "retention"), forget)
 
 
 async def rebuild_raised(resources: Resources) -> None:
@@ -88,7 +88,7 @@ async def rebuild_raised(resources: Resources) -> None:
             log.error("rebuild_needs_a_decision", slice=projector.name, refusal=outcome.refusal)
 
     wanted = [*await rebuild.due(resources.pool, known), *await requests.pending(resources.pool, known)]
-    await each("rebuild", wanted, one)
+    await for_each("rebuild", wanted, one)
     for dropped in await rebuild.drop_old(resources.pool, known):
         log.info("generation_dropped", generation=dropped)
 
@@ -106,11 +106,11 @@ async def follow_merges(resources: Resources) -> None:
 
 
 async def send_mail(resources: Resources) -> None:
-    """Send due mails."""
+    """Send the mails that are due."""
     await mail_outbox.send_due(resources.pool, resources.settings)
 
 
-async def tell(resources: Resources) -> None:
+async def report_customers(resources: Resources) -> None:
     """Report new customers and sign-ins to Salesforce that were not reported at the time."""
     await report_to_salesforce.report_pending(resources.pool, resources.salesforce)
 
@@ -149,14 +149,14 @@ async def reconcile(resources: Resources) -> None:
             log.warning("reconcile_postponed", error=str(error))
 
     parts = (run.salesforce(), run.whmcs(resources.settings.reconcile_whmcs_clients))
-    await each("reconcile", parts, compare)
+    await for_each("reconcile", parts, compare)
 
 
 CHORES = (
     Chore("fanout", 1, fan_out, most_seconds=3_600),
     Chore("clean", 600, clean),
     Chore("mail", 1, send_mail),
-    Chore("salesforce", 60, tell),
+    Chore("salesforce", 60, report_customers),
     Chore("merges", 10, follow_merges),
     Chore("plans", 1, follow_plans),
     Chore("scheduled", 5, make_scheduled),
@@ -164,17 +164,17 @@ CHORES = (
 )
 
 
-async def keep_up(resources: Resources) -> None:
+async def run_chores(resources: Resources) -> None:
     """Run every chore at its own interval until cancelled."""
     chores = [*CHORES]
     if every_seconds := resources.settings.case_sweep_seconds:
         chores.append(Chore("cases", every_seconds, sweep_cases))
     if every_seconds := resources.settings.reconcile_seconds:
         chores.append(Chore("reconcile", every_seconds, reconcile))
-    await asyncio.gather(*(_do_for_ever(resources, chore) for chore in chores))
+    await asyncio.gather(*(_repeat(resources, chore) for chore in chores))
 
 
-async def _do_for_ever(resources: Resources, chore: Chore) -> None:
+async def _repeat(resources: Resources, chore: Chore) -> None:
     """Run a chore for as long as the process lives.
 
     Start after a random delay, so that a restarted worker drains the queue first.

@@ -27,16 +27,16 @@ async def isolated(kind: str, key: str, run: Callable[[], Awaitable[object]], fa
         await run()
     except Exception as error:
         failures[kind, key] += 1
-        told = {"kind": kind, "key": key, "failures": failures[kind, key], "error": repr(error)}
+        fields = {"kind": kind, "key": key, "failures": failures[kind, key], "error": repr(error)}
         if isinstance(error, Lost) or is_outage(error):
-            log.error("work_postponed", **told)
+            log.error("work_postponed", **fields)
         else:
-            log.exception("work_failed", **told)
+            log.exception("work_failed", **fields)
     else:
         failures.pop((kind, key), None)
 
 
-class Own:
+class OwnWork:
     """The work in progress in this process."""
 
     def __init__(self, at_once: Mapping[str, int], most_seconds: Mapping[str, float]) -> None:

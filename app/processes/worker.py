@@ -31,21 +31,21 @@ from app.jobs import JOB_TIMEOUT_SECONDS, JobQueue
 from app.logs import configure
 from app.pooler import refuse_transaction_pooler
 from app.processes import gc_tuning
-from app.processes.chores import keep_up
+from app.processes.chores import run_chores
 from app.processes.sd_notify import READY, STOPPING, guarded, heartbeat, notify
-from app.processes.sweep import Own, isolated
+from app.processes.sweep import OwnWork, isolated
 from app.projections.engine import publish, recompute
 from app.projections.registry import with_previous
 from app.resources import Resources, open_resources
 from app.settings import Settings
 
 GRACE_SECONDS = 3
-BETWEEN_TELLINGS_SECONDS = 0.02
+FOLLOW_UP_SECONDS = 0.02
 """Interval between runs of the work that follows commits.
 
 It takes five small queries. After each of two hundred commits a second, they cost more than the commits did.
 """
-ASKED_ANEW_SECONDS = 5
+NEW_KEY_SECONDS = 5
 """Interval after which a fulfilment job gets a new key.
 
 A job that died with its worker keeps its key until it times out, and an order whose key is taken would wait as long. If
@@ -85,7 +85,7 @@ class QuietWorker(Worker[Any]):
                 if self.queue.guarded.breaker.closed:
                     await chore()
             except Exception as error:
-                await self.queue.mend(error)
+                await self.queue.repair(error)
                 log.warning("queue_upkeep_failed", queue=self.queue.name, error=repr(error))
             await asyncio.sleep(seconds)
 
@@ -101,7 +101,7 @@ class WorkerJobs:
         self._context = resources.context
         share = max(resources.settings.worker_concurrency // 4, 1)
         at_once = {"apply": share, "fetch": share, "fulfil": resources.settings.worker_concurrency}
-        self.own = Own(at_once, JOB_TIMEOUT_SECONDS)
+        self.own = OwnWork(at_once, JOB_TIMEOUT_SECONDS)
         self.live = LiveDrain(resources.pool, self._project, self._wake, self._note_commit, self._drain_alone)
         self._due_since: dict[str, float] = {}
         self._newest_notice, self._noticed = 0, frozenset[int]()
@@ -151,17 +151,17 @@ class WorkerJobs:
                     log.warning("after_commit_postponed", error=repr(error))
                 else:
                     log.exception("after_commit_failed")
-            await asyncio.sleep(BETWEEN_TELLINGS_SECONDS)
+            await asyncio.sleep(FOLLOW_UP_SECONDS)
 
     async def after_commit(self) -> None:
         """Publish changes to Redis, and start the orders they affect: approved, or waiting for a card or a payment."""
-        told = await publish.publish(self._resources.pool, self._resources.redis)
-        news = told if self._resources.redis.breaker.closed else [*told, *await self._unheard()]
+        published = await publish.publish(self._resources.pool, self._resources.redis)
+        changes = published if self._resources.redis.breaker.closed else [*published, *await self._unheard()]
         resumed: list[str] = []
         for name, code in fulfilment.RESUMED_BY.items():
-            accounts = {notice.account_id for notice in news if notice.slice == name}
+            accounts = {notice.account_id for notice in changes if notice.slice == name}
             resumed += await fulfilment.resume_paused(self._resources.pool, accounts, code)
-        if resumed or any(notice.slice == "orders" for notice in news):
+        if resumed or any(notice.slice == "orders" for notice in changes):
             await self._start_fulfilments()
 
     async def _unheard(self) -> list[publish.ChangeNotice]:
@@ -200,7 +200,7 @@ class WorkerJobs:
         pool, now = self._resources.pool, time.monotonic()
         await fulfilment.take_approved(pool)
         await fulfilment.resume_after_outages(pool)
-        window = int(time.time() // ASKED_ANEW_SECONDS)
+        window = int(time.time() // NEW_KEY_SECONDS)
         due = list(dict.fromkeys([*await fulfilment.due(pool), *await fulfilment.provision_due(pool)]))
         self._due_since = {order_id: self._due_since.get(order_id, now) for order_id in due}
         for order_id in due:
@@ -209,7 +209,7 @@ class WorkerJobs:
                 self._due_since[order_id] = now
                 self.own.start("fulfil", order_id, partial(fulfilment.run, self._context, order_id))
 
-    async def sweep_for_ever(self, every_seconds: float) -> None:
+    async def keep_sweeping(self, every_seconds: float) -> None:
         """Sweep until cancelled; a failing sweep is logged and tried again.
 
         A sweep that hangs ends the heartbeat. Without Redis there are no wake-ups, so it sweeps more often.
@@ -244,10 +244,10 @@ async def serve(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         serving = [asyncio.create_task(worker.start()) for worker in workers]
         background = [
-            asyncio.create_task(work.sweep_for_ever(settings.sweep_seconds)),
+            asyncio.create_task(work.keep_sweeping(settings.sweep_seconds)),
             asyncio.create_task(work.live.follow(resources.inbox.settled_signal)),
             asyncio.create_task(work.follow_commits()),
-            asyncio.create_task(keep_up(resources)),
+            asyncio.create_task(run_chores(resources)),
         ]
         gc_tuning.settle()
         with guarded(settings.watchdog_seconds):

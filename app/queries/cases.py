@@ -84,7 +84,7 @@ class Attachment(Struct, frozen=True, kw_only=True):
 
 
 class Content(Struct, frozen=True):
-    """A downloaded file."""
+    """A downloaded file with its name."""
 
     name: str
     body: bytes

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from app.postal import Address
 from app.queries.cases import Case, CaseSummary
 from app.queries.catalog import AccountCategory
 from app.queries.plans import OtherPlans
@@ -16,14 +17,14 @@ from app.readmodels.invoices import Invoice, InvoiceSummary
 from app.readmodels.notifications import Notification
 from app.readmodels.orders import Order, OrderSummary
 from app.readmodels.payment_methods import PaymentMethod
-from app.readmodels.profiles import Address, Profile
+from app.readmodels.profiles import Profile
 from app.readmodels.subscriptions import Subscription
 from app.readmodels.summary import Summary
 from app.readmodels.timeline import Entry
 
 
 class Aged(Struct, kw_only=True, frozen=True):
-    """When the data was last known to equal its source, whether it may differ by now, and why.
+    """The age of an answer: when the data last equalled its source, whether it may differ by now, and why.
 
     The reasons: never_verified, parked (a change could not be applied), feed_stalled (the change feed is silent),
     upstream_away and past_bound (it is being read again). When several hold, the first one is given.
@@ -175,7 +176,7 @@ class CaseAnswer(Case, kw_only=True, frozen=True):
 
 
 class PaymentGateways(Listed, kw_only=True, frozen=True):
-    """All payment gateways."""
+    """All payment gateways of the installation."""
 
     items: list[Gateway]
 

@@ -20,7 +20,7 @@ TABLE = Table(
 
 
 class Gateway(Struct, frozen=True):
-    """A payment gateway."""
+    """A payment gateway and its display name."""
 
     gateway: str
     name: str

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.intake.text import scalar
+from app.postal import Address
 from app.readmodels.table import Table
 
 DOCUMENT = "profile"
@@ -27,17 +28,6 @@ TABLE = Table(
         "document": "bytea",
     },
 )
-
-
-class Address(Struct, frozen=True, kw_only=True):
-    """A postal address."""
-
-    address1: str
-    address2: str
-    city: str
-    state: str
-    postcode: str
-    country: str
 
 
 class Profile(Struct, frozen=True, kw_only=True):

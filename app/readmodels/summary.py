@@ -38,7 +38,7 @@ class OpenOrders(Struct, frozen=True, kw_only=True):
 
 
 class OnFile(Struct, frozen=True, kw_only=True):
-    """Whether a payment method is on file, and how many have not expired."""
+    """The payment methods on file: whether there is one, and how many have not expired."""
 
     on_file: bool
     usable: int

@@ -140,7 +140,7 @@ async def test_cases_and_availability_checks_are_opened(client):
     version_id = found["Files"][0]["ContentDocument"]["LatestPublishedVersionId"]
     assert await cases.content(version_id) == b"pixels"
     assert [each["Id"] for each in await cases.listed(account_id(5), limit=5)] == [case_id]
-    await eligibility.ask(client, account_id(5), "1-2-3 Minato", date(2030, 1, 1))
+    await eligibility.request_check(client, account_id(5), "1-2-3 Minato", date(2030, 1, 1))
     assert await eligibility.status(client, account_id(5)) == eligibility.PENDING
 
 

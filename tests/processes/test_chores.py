@@ -10,7 +10,7 @@ import pytest
 from app.commands import mail_outbox
 from app.commands.account import report_to_salesforce
 from app.commands.subscriptions.plan_changes import follow, journal
-from app.processes.chores import each
+from app.processes.chores import for_each
 from app.projections.engine import fan_outs
 from app.settings import Settings
 from tests.fixtures.linked import add_account
@@ -26,14 +26,14 @@ async def test_each_member_is_tried(pool: asyncpg.Pool) -> None:
         if member == 1:
             raise KeyError("poison")
 
-    await each("test", range(3), work)
+    await for_each("test", range(3), work)
     assert tried == [0, 1, 2]
 
     async def outage(member: int) -> None:
         raise asyncpg.ConnectionDoesNotExistError("away")
 
     with pytest.raises(asyncpg.ConnectionDoesNotExistError):
-        await each("test", range(3), outage)
+        await for_each("test", range(3), outage)
 
 
 async def test_a_mail_that_cannot_be_written(

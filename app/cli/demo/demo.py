@@ -43,11 +43,11 @@ def _live(stack: Stack, *, as_json: bool) -> JourneySummary:
     if not as_json:
         console.print("\n[bold]One new customer, from sign-up to a paid invoice[/bold]\n")
 
-    def tell(step: JourneyStep) -> None:
+    def report(step: JourneyStep) -> None:
         if not as_json:
             printer.step(step)
 
-    journey = Journey(state, tell)
+    journey = Journey(state, report)
     problem = ""
     try:
         asyncio.run(journey.live())

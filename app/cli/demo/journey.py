@@ -44,17 +44,17 @@ READS = (
 ROUNDS, ROUND_SECONDS = 20, 0.5
 """A worker's own call may coincide with the reads; a call made by a query would happen in every round."""
 
-TellStep = Callable[[JourneyStep], None]
+ReportStep = Callable[[JourneyStep], None]
 
 
 class Journey:
     """One customer's journey; `steps` are the steps so far."""
 
-    def __init__(self, state: dict[str, Any], tell: TellStep) -> None:
+    def __init__(self, state: dict[str, Any], report: ReportStep) -> None:
         self.state = state
         self.visitor = Visitor(state)
         self.steps: list[JourneyStep] = []
-        self._tell = tell
+        self._report = report
         self._basket = sim_basket()
         self._began = time.monotonic()
         self.order_id = ""
@@ -85,10 +85,10 @@ class Journey:
             await self.visitor.close()
 
     def say(self, who: str, what: str, **more: Any) -> None:
-        """Record a step."""
+        """Record and report a step."""
         step = JourneyStep(at_ms=(time.monotonic() - self._began) * 1000, who=who, what=what, **more)
         self.steps.append(step)
-        self._tell(step)
+        self._report(step)
 
     async def _timed(self, call: Any) -> tuple[Any, float]:
         began = time.monotonic()

@@ -64,7 +64,7 @@ class Printer:
             self._console.print(Text(f"                    ↳ {step.wrote}", style="dim"))
 
     def summary(self, summary: JourneySummary) -> None:
-        """Print the figures."""
+        """Print the figures of the journey."""
         table = Table(title="How it went", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         table.add_row("journey", "held" if summary.held else f"[red]did not hold: {summary.problem}[/red]")
         table.add_row("start-up", f"{summary.start_ms / 1000:.1f} s")

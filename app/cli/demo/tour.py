@@ -20,9 +20,9 @@ RISE = 100
 class Tour:
     """The orders of a logged-in customer with a card; `order_ids` are those placed."""
 
-    def __init__(self, visitor: Visitor, tell: Any) -> None:
+    def __init__(self, visitor: Visitor, report: Any) -> None:
         self._visitor = visitor
-        self._tell = tell
+        self._report = report
         self.order_ids: list[str] = []
 
     async def take(self) -> None:
@@ -47,7 +47,7 @@ class Tour:
             raise JourneyError(f"Internet should be refused before a check, for that alone, not {codes}")
         await self._visitor.post("/api/account/eligibility/request")
         wrote = "Salesforce Opportunity, Case for the agent, Account"
-        self._tell("customer", "asks whether Internet is available at the address", wrote=wrote)
+        self._report("customer", "asks whether Internet is available at the address", wrote=wrote)
         account_id = await self._account_id()
         fields = {"Internet_Eligibility__c": OFFERING, "Internet_Eligibility_Status__c": "Eligible"}
         _, committed = await self._visitor.staff_change(f"/salesforce/accounts/{account_id}", fields)
@@ -55,7 +55,7 @@ class Tour:
             "/api/account/eligibility", lambda answer: answer["internet"]["status"] == "eligible"
         )
         what = f"ask the carrier: {OFFERING} is available"
-        self._tell("staff", what, wrote="Account, platform event", lag_ms=(seen - committed) * 1000)
+        self._report("staff", what, wrote="Account, platform event", lag_ms=(seen - committed) * 1000)
 
     async def _account_id(self) -> str:
         """Find the customer's Salesforce account as staff do: the one with a pending check."""
@@ -76,7 +76,7 @@ class Tour:
         _, active = await self._visitor.visible(f"/api/orders/{order_id}", lambda answer: answer["status"] == "active")
         took = (active - committed) * 1000
         what = f"orders {name}: {skus[0]}, {placed['total']['amount']} yen without tax; approved and active"
-        self._tell("customer", what, wrote="Salesforce Order, WHMCS order, services", took_ms=took)
+        self._report("customer", what, wrote="Salesforce Order, WHMCS order, services", took_ms=took)
 
     async def _raise_price(self, sku: str) -> None:
         """Raise a price in Salesforce, and see the public catalog follow."""
@@ -89,7 +89,7 @@ class Tour:
             _, committed = await self._visitor.staff_change(f"/salesforce/PricebookEntry/{entry['Id']}", fields)
         _, seen = await self._visitor.visible(path, lambda answer: Decimal(answer["price"]["amount"]) == price)
         what = f"raise the price of {sku} to {price:.0f} yen"
-        self._tell("staff", what, wrote="PricebookEntry", lag_ms=(seen - committed) * 1000)
+        self._report("staff", what, wrote="PricebookEntry", lag_ms=(seen - committed) * 1000)
 
     async def _buy_at_once(self) -> None:
         """Order hosting without review: the invoice comes first, and paying it activates the service."""
@@ -99,13 +99,13 @@ class Tour:
         waiting, _ = await self._visitor.visible(path, lambda answer: answer["status"] == "awaiting_payment")
         self.order_ids.append(placed["order_id"])
         what = f"orders hosting at once: {INSTANT[0]}; no review, “{waiting['status_text']}”"
-        self._tell("customer", what, wrote="Salesforce Order, approved; WHMCS order with its invoice")
+        self._report("customer", what, wrote="Salesforce Order, approved; WHMCS order with its invoice")
         found, _ = await self._visitor.visible("/api/invoices?status=unpaid", lambda answer: bool(answer["items"]))
         link = await self._visitor.post(f"/api/invoices/{found['items'][0]['invoice_id']}/payment-link")
         paid = await self._visitor.submit_page(link["url"], {"pay": "1"})
         _, active = await self._visitor.visible(path, lambda answer: answer["status"] == "active")
         wrote = "WHMCS payment · WHM account · Salesforce Order: Activated"
-        self._tell("customer", "pays, and the hosting is active", wrote=wrote, took_ms=(active - paid) * 1000)
+        self._report("customer", "pays, and the hosting is active", wrote=wrote, took_ms=(active - paid) * 1000)
 
     def _basket(self, skus: tuple[str, ...], configuration: dict[str, Any], *, confirmed: bool) -> dict[str, Any]:
         items = [{"sku": sku} for sku in skus]

@@ -39,7 +39,7 @@ class Visitor:
         self.control = http_client.AsyncClient(base_url=state["control_url"], timeout=30, trust_env=False)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all HTTP connections."""
         for client in (self.api, self.pages, self.control):
             await client.aclose()
 

@@ -51,7 +51,7 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
         upstreams.freebit(settings),
         upstreams.whm(settings),
         upstreams.breakers(settings),
-        webhooks.door(settings),
+        webhooks.endpoint(settings),
         provisioning.templates(settings),
         webhooks.canary(settings),
         attachments.scanning(settings),

@@ -17,7 +17,7 @@ async def whmcs(settings: Settings) -> Finding:
         client = await WhmcsClient.open(settings)
         try:
             names = [record.record_id for record in await client.gateways()]
-            await _owners_are_told(client)
+            await _check_get_users(client)
         finally:
             await client.close()
         if settings.whmcs_payment_method not in names:
@@ -34,7 +34,7 @@ async def whmcs(settings: Settings) -> Finding:
     return await checked("whmcs", "api", look, advice)
 
 
-async def _owners_are_told(client: WhmcsClient) -> None:
+async def _check_get_users(client: WhmcsClient) -> None:
     """Check that the API role allows GetUsers; roles made for an earlier release do not."""
     try:
         await client.page("GetUsers", "users", "user", start=0, size=1)

@@ -38,10 +38,10 @@ SELECT true FROM ingest.inbox WHERE source = 'whmcs' AND origin = 'webhook' AND 
 """
 
 
-async def door(settings: Settings) -> Finding:
+async def endpoint(settings: Settings) -> Finding:
     """Check that the API accepts a signed webhook at its public address, and refuses one signed with another secret."""
 
-    async def knock() -> str:
+    async def post() -> str:
         notice = _notice("check", "")
         status = await _post(settings, notice, secrets_of(settings.whmcs_webhook_secrets)[0])
         if status != 202:
@@ -51,7 +51,7 @@ async def door(settings: Settings) -> Finding:
         return f"{_url(settings)} accepts signed webhooks only"
 
     advice = "Check that `portal api` is running and that PUBLIC_URL leads to it from here."
-    return await checked(AREA, "door", knock, advice)
+    return await checked(AREA, "door", post, advice)
 
 
 async def worker(settings: Settings) -> Finding:

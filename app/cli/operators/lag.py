@@ -68,7 +68,7 @@ def lag(watch: bool, minutes: int, as_json: bool) -> None:
 
 
 async def look(resources: Resources, window: timedelta) -> Lag:
-    """Measure once."""
+    """Measure feeds, inbox, latencies and upstreams once."""
     settings = resources.settings
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
     measured = await measure(resources.pool, feeds)

@@ -39,8 +39,8 @@ def export_customer(email: str, output: Path | None, as_json: bool) -> None:
     async def work(resources: Resources) -> tuple[Path, dict[str, int]]:
         found = await subjects.find(resources.pool, email)
         file = output or Path(f"customer-{found.customer_number}.zip")
-        with _progress(as_json) as tell:
-            return file, await export(resources.pool, found, operator(), file, tell)
+        with _progress(as_json) as report:
+            return file, await export(resources.pool, found, operator(), file, report)
 
     file, counts = operate(work)
     if as_json:
@@ -75,8 +75,8 @@ def erase_customer(email: str, upstream: bool, close: bool, yes: bool, as_json: 
 
     async def work(resources: Resources) -> Subject:
         found = await subjects.to_erase(resources.pool, email, list(steps))
-        with _progress(as_json) as tell:
-            await erase(resources, found, operator(), tell, upstream=steps)
+        with _progress(as_json) as report:
+            await erase(resources, found, operator(), report, upstream=steps)
         return found
 
     found = operate(work)
@@ -100,7 +100,7 @@ def _progress(silent: bool) -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as shown:
         task = shown.add_task("begins", total=None)
 
-        def tell(name: str, done: int, total: int) -> None:
+        def report(name: str, done: int, total: int) -> None:
             shown.update(task, description=name, completed=done, total=total)
 
-        yield tell
+        yield report

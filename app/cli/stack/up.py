@@ -130,7 +130,7 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        """The API's address."""
+        """The base URL of the API."""
         return f"http://{self._environment['API_HOST']}:{self._environment['API_PORT']}"
 
     def _engine(self, engine: Engine) -> str:

@@ -12,14 +12,14 @@ from app.commands.account.edit_client import edit
 from app.commands.execution import postal_addresses
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
-from app.readmodels import profiles
+from app.postal import Address
 
 
 class ChangeAddress(Struct):
     """The new address, and the address that the caller saw, if it named one."""
 
     address: SignUpAddress
-    expected: profiles.Address | None = None
+    expected: Address | None = None
 
 
 async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> Done:
@@ -29,7 +29,7 @@ async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> 
         RuleViolated: `address_invalid`.
         Outdated: `precondition_failed`.
     """
-    address = postal_addresses.checked(profiles.Address(**asdict(request.address)))
+    address = postal_addresses.checked(Address(**asdict(request.address)))
     return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address))
 
 

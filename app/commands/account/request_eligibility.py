@@ -37,11 +37,13 @@ async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligib
     async with ctx.locks.exclusively("eligibility", account_id) as mine:
         if not mine:
             raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
-        word, offering = await eligibility.said(ctx.salesforce, account_id)
+        word, offering = await eligibility.read_status(ctx.salesforce, account_id)
         if status_from(word, offering) == "eligible":
             raise Conflict("Internet is available at your address already.", code="already_eligible")
         if STATUSES.get(folded(word)) != "checking":
-            await eligibility.ask(ctx.salesforce, account_id, await _address(ctx, actor), datetime.now(TOKYO).date())
+            await eligibility.request_check(
+                ctx.salesforce, account_id, await _address(ctx, actor), datetime.now(TOKYO).date()
+            )
         read_at = now()
         account = await ctx.salesforce.get("Account", account_id)
     submission = await ctx.inbox.submit([records.change("Account", account, origin="command", read_at=read_at)])

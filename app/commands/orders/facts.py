@@ -18,6 +18,7 @@ from app.commands.orders.basket import Basket
 from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
+from app.postal import Address
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
@@ -75,21 +76,10 @@ class OrderableProduct(Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = {}
 
 
-class KnownAddress(Struct, frozen=True, kw_only=True):
-    """The billing address on file."""
-
-    address1: str = ""
-    address2: str = ""
-    city: str = ""
-    state: str = ""
-    postcode: str = ""
-    country: str = ""
-
-
 class OrderProfile(Struct, frozen=True):
     """The part of the profile document that orders use."""
 
-    address: KnownAddress
+    address: Address
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -108,7 +98,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     services_known: bool
     orders_known: bool
     client_status: str
-    address: KnownAddress | None
+    address: Address | None
     promotion: Promotion | None = None
     today: date
 
@@ -156,18 +146,18 @@ async def _has_payment_method(ctx: Context, actor: Actor, row: Any) -> bool:
     return found
 
 
-async def _client(ctx: Context, actor: Actor, row: Any) -> tuple[KnownAddress | None, str]:
+async def _client(ctx: Context, actor: Actor, row: Any) -> tuple[Address | None, str]:
     """Return the billing address, never a stale one because the order takes a snapshot of it, and the client's status,
     which is valid as long as the address."""
     if row["profile"] is not None and not _older(row["profile_as_of"], ADDRESS_BOUND_SECONDS):
         address = _usable(msgspec.json.decode(row["profile"], type=OrderProfile).address)
         return address, row["client_status"] or ""
     data = (await ctx.whmcs.client(actor.whmcs_client_id)).data
-    address = _usable(KnownAddress(**{name: data.get(name) or "" for name in KnownAddress.__struct_fields__}))
+    address = _usable(Address(**{name: data.get(name) or "" for name in Address.__struct_fields__}))
     return address, data.get("status") or ""
 
 
-def _usable(address: KnownAddress) -> KnownAddress | None:
+def _usable(address: Address) -> Address | None:
     return address if address.address1 and address.city and address.country else None
 
 

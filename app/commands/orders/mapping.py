@@ -7,10 +7,10 @@ from msgspec import convert
 
 from app.commands.execution import postal_addresses
 from app.commands.orders.basket import Basket, Configuration, NumberTransfer
-from app.commands.orders.facts import KnownAddress, OrderableProduct
+from app.commands.orders.facts import OrderableProduct
 from app.inputs.domain import ascii_form
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Choices, Porting, Snapshot
-from app.readmodels.profiles import Address
+from app.postal import Address
 
 TYPES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Hosting"}
 """Catalog category → Order_Type__c. An order with an Internet line is an Internet order, whatever else it has."""
@@ -97,7 +97,7 @@ def ordered_address(basket: Basket) -> Address | None:
     return postal_addresses.checked(convert(basket.address, Address, from_attributes=True), within="address.")
 
 
-def snapshot(address: Address | KnownAddress) -> Snapshot:
+def snapshot(address: Address) -> Snapshot:
     """Return the address as the order stores it."""
     return Snapshot(
         street="\n".join(line for line in (address.address1, address.address2) if line),

@@ -22,6 +22,7 @@ from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.preconditions import ANY, names
 from app.http.answering.query_response import joined
+from app.postal import Address
 from app.queries import profiles as profile
 from app.queries.reading.store import Answer, with_age
 from app.queries.shapes import AddressAnswer, EligibilityAnswer, ProfileAnswer
@@ -52,7 +53,7 @@ async def put_address(
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeAddress:
-        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account_id), profiles.Address))
+        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account_id), Address))
 
     async def render(done: Done) -> bytes:
         return await _now(done, lambda: profile.address(store, account_id), done.result.address)

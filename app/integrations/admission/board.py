@@ -88,7 +88,7 @@ class Board:
                 await self._looked.wait()
 
     async def close(self) -> None:
-        """Stop polling."""
+        """Stop polling and close the connection."""
         await tasks.end(self._task)
 
     def changed(self) -> None:

@@ -1,4 +1,4 @@
-"""What an error says about the upstream as a whole, as opposed to the single thing requested."""
+"""Classification of errors: whether they concern the upstream as a whole or the single thing requested."""
 
 from typing import Literal
 

@@ -14,7 +14,7 @@ REFUSED_SECONDS = 60.0
 """Interval of attempts while our credentials are refused: log-ins are limited, and an operator must act first."""
 
 
-def told_seconds(header: str | None) -> float | None:
+def retry_after_seconds_of(header: str | None) -> float | None:
     """Parse a `Retry-After` header, in seconds or as an HTTP date; None if it cannot be read."""
     text = (header or "").strip()
     if not text:

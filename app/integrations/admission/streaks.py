@@ -13,7 +13,7 @@ AWAY_IN_ROW = 3
 FALTERING_IN_ROW, DIFFERENT_CALLS = 5, 3
 """Time-outs and error pages count as an outage only over several different calls.
 
-One customer whose record makes the upstream fail, requested again and again, must not stop the others.
+One customer whose record makes the upstream fail, requested repeatedly, must not stop the others.
 """
 ANY_IN_ROW = 10
 LATEST, MOSTLY = 20, 16
@@ -40,7 +40,7 @@ class Streak:
         """Time of each call, and its key if it failed; None if it did not."""
 
     def clear(self) -> None:
-        """Forget all outcomes."""
+        """Forget all recorded outcomes."""
         self._row.clear()
         self._refusals.clear()
         self._latest.clear()

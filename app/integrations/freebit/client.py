@@ -66,7 +66,7 @@ class FreebitClient:
         return cls(settings, admission)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to Freebit."""
         await self._keys.close()
         await self._forms.close()
 

@@ -13,7 +13,7 @@ from app.errors import (
 )
 from app.intake import parse
 from app.intake.text import scalar
-from app.integrations.forms import FormAnswer, json_object, of_status, opening, spoiled
+from app.integrations.forms import FormAnswer, json_object, of_status, recovered_members, unreadable
 
 FREEBIT = "freebit"
 CODE, SUCCESS = "resultCode", "100"
@@ -36,7 +36,7 @@ def understood(operation: str, answer: FormAnswer, write: bool) -> dict[str, Any
         UpstreamError: of the kind in `RESULTS`; vendor codes are pairs such as `400-356`.
     """
     body = json_object(answer)
-    if body is None and write and _code(found := opening(answer, CODE)) == SUCCESS:
+    if body is None and write and _code(found := recovered_members(answer, CODE)) == SUCCESS:
         body = found
     body = body or {}
     code = _code(body)
@@ -48,7 +48,7 @@ def understood(operation: str, answer: FormAnswer, write: bool) -> dict[str, Any
     if failure := of_status(FREEBIT, operation, answer.status, write=write, retry_after_seconds=told):
         raise failure
     message = f"HTTP {answer.status} without a resultCode"
-    raise spoiled(FREEBIT, operation, message, write=write and answer.status == 200)
+    raise unreadable(FREEBIT, operation, message, write=write and answer.status == 200)
 
 
 def _code(body: Mapping[str, Any]) -> str:

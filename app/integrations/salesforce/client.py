@@ -1,52 +1,38 @@
-"""Salesforce REST through simple-salesforce, which blocks: calls run in bounded threads with explicit time-outs.
+"""Typed Salesforce REST calls; every vendor error is raised as one of `app.errors`."""
 
-The library is given a token and an instance URL and never logs in by itself. A refused token is renewed once and the
-call repeated; nothing else is repeated here.
-"""
-
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
 import msgspec
 from simple_salesforce.api import Salesforce
-from simple_salesforce.exceptions import SalesforceError
 from simple_salesforce.format import format_external_id, format_soql
 
-from app.errors import UpstreamAuthFailed, UpstreamBusy, UpstreamMalformed, UpstreamRejected
+from app.errors import UpstreamMalformed, UpstreamRejected
 from app.integrations.admission.admission import unshared
 from app.integrations.admission.upstream_admission import UpstreamAdmission
-from app.integrations.forms import NO_SLOT
 from app.integrations.salesforce import composite, faults, paging, records
 from app.integrations.salesforce.composite import Part, PartResult
-from app.integrations.salesforce.deadline import within
 from app.integrations.salesforce.paging import RowPage
-from app.integrations.salesforce.session import heard, session
-from app.integrations.salesforce.token import AccessToken, Tokens
+from app.integrations.salesforce.transport import Transport
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER, FIELDS, MAY_LACK
 from app.settings import Settings
 
 __all__ = ["Part", "PartResult", "SalesforceClient", "quote"]
 
 T = TypeVar("T")
-GRACE_SECONDS = 1.0
-"""How late a thread may be before its caller leaves without it."""
 
 
 class SalesforceClient:
-    """Typed calls; every vendor error is raised as one of `app.errors`."""
+    """The client of one org."""
 
     def __init__(self, settings: Settings, admission: UpstreamAdmission | None = None) -> None:
         self._settings = settings
         self.admission = admission or unshared(faults.SALESFORCE, settings)
-        self._tokens = Tokens(settings)
-        self._slots = asyncio.Semaphore(settings.salesforce_concurrency)
-        self._threads = ThreadPoolExecutor(settings.salesforce_concurrency, thread_name_prefix="salesforce")
-        self._session = session(settings)
+        self._transport = Transport(settings, self.admission)
+        self._call = self._transport.call
+        self.token, self.token_worked = self._transport.token, self._transport.token_worked
         self._lacking: frozenset[str] = frozenset()
 
     @classmethod
@@ -56,19 +42,12 @@ class SalesforceClient:
 
     async def close(self) -> None:
         """Wait for running calls, then release threads and connections."""
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
-        self._session.close()
-        await self._tokens.close()
+        await self._transport.close()
 
     @property
     def username(self) -> str:
         """The integration user, as which the portal acts in this org."""
         return self._settings.salesforce_username
-
-    async def token(self, *, refused: AccessToken | None = None) -> AccessToken:
-        """Return the current token, or a new one if `refused` is still the current one."""
-        async with self.admission.admitted("token", login=True):
-            return await self._tokens.get(refused)
 
     async def query(self, soql: str) -> list[dict[str, Any]]:
         """Return all rows of all pages."""
@@ -176,7 +155,7 @@ class SalesforceClient:
         )
 
     async def update(self, object_name: str, record_id: str, fields: dict[str, Any]) -> None:
-        """Update some fields."""
+        """Update some fields of a record."""
         operation = f"update:{object_name}"
         await self._call(
             operation,
@@ -219,10 +198,6 @@ class SalesforceClient:
             write=True,
         )
 
-    def token_worked(self, token: AccessToken) -> None:
-        """Record that another API accepted the token: a renewal will be a fresh one."""
-        self._tokens.worked(token)
-
     async def account_by_customer_number(self, number: str) -> dict[str, Any] | None:
         """Find the account with this customer number."""
         fields = ", ".join(FIELDS["Account"])
@@ -242,66 +217,6 @@ class SalesforceClient:
         if master_id is not None and not isinstance(master_id, str):
             raise UpstreamMalformed(faults.SALESFORCE, "query", "MasterRecordId is no id")
         return master_id
-
-    async def _call(
-        self, operation: str, call: Callable[[Salesforce], T], *, write: bool = False, record_id: str = ""
-    ) -> T:
-        """Make one call. `call` also parses the answer, so that parsing errors are translated too."""
-        async with self.admission.admitted(operation, key=f"{operation} {record_id or monotonic()}"):
-            return await self._authorised(operation, call, write)
-
-    async def _authorised(self, operation: str, call: Callable[[Salesforce], T], write: bool) -> T:
-        token = await self._tokens.get()
-        try:
-            return await self._run(operation, call, token, write)
-        except UpstreamAuthFailed as error:
-            if error.vendor_code not in faults.STALE_TOKEN:
-                raise
-            renewed = await self._tokens.get(refused=token)
-            return await self._run(operation, call, renewed, write)
-
-    async def _run(self, operation: str, call: Callable[[Salesforce], T], token: AccessToken, write: bool) -> T:
-        seconds = self._settings.salesforce_timeout_seconds
-
-        def work() -> T:
-            with within(seconds):
-                api = Salesforce(
-                    instance_url=token.instance_url,
-                    session_id=token.access_token,
-                    session=self._session,
-                    version=self._settings.salesforce_api_version,
-                )
-                try:
-                    return call(api)
-                except SalesforceError as error:
-                    error.retry_after = heard.retry_after  # type: ignore[attr-defined]
-                    raise
-
-        await self._slot(operation)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        # The slot is the thread's: a caller that is cancelled leaves before its thread does.
-        running.add_done_callback(self._done)
-        try:
-            # The thread ends in time by itself, unless name resolution or the processor delays it.
-            async with asyncio.timeout(seconds + GRACE_SECONDS):
-                result = await asyncio.shield(running)
-        except Exception as error:
-            raise faults.from_rest(error, operation, write=write) from error
-        self._tokens.worked(token)
-        return result
-
-    def _done(self, running: "asyncio.Future[Any]") -> None:
-        self._slots.release()
-        if not running.cancelled():
-            running.exception()  # its caller may have been cancelled
-
-    async def _slot(self, operation: str) -> None:
-        """Wait for a free thread, no longer than a call may take."""
-        try:
-            async with asyncio.timeout(self._settings.salesforce_timeout_seconds):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise UpstreamBusy(faults.SALESFORCE, operation, "no free thread", vendor_code=NO_SLOT) from error
 
 
 def _next_page(locator: str, api: Salesforce) -> RowPage:

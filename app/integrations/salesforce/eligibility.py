@@ -14,7 +14,7 @@ CLOSES_AFTER = timedelta(days=90)
 """Salesforce requires an expected closing date of an opportunity; agents set the real one."""
 
 
-async def said(client: SalesforceClient, account_id: str) -> tuple[str, str]:
+async def read_status(client: SalesforceClient, account_id: str) -> tuple[str, str]:
     """Read the current status and offering; empty if a check was never requested."""
     account = await client.get("Account", account_id)
     return str(account.get(wire.ACCOUNT_ELIGIBILITY_STATUS) or ""), str(account.get(wire.ACCOUNT_OFFERING) or "")
@@ -22,10 +22,10 @@ async def said(client: SalesforceClient, account_id: str) -> tuple[str, str]:
 
 async def status(client: SalesforceClient, account_id: str) -> str:
     """Read the current status; empty if a check was never requested."""
-    return (await said(client, account_id))[0]
+    return (await read_status(client, account_id))[0]
 
 
-async def ask(client: SalesforceClient, account_id: str, address: str, today: date) -> None:
+async def request_check(client: SalesforceClient, account_id: str, address: str, today: date) -> None:
     """Open the check, all or nothing. After an unknown outcome the account shows whether it was opened.
 
     Raises:

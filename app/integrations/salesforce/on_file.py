@@ -16,7 +16,7 @@ _CONTACTS = (
 
 
 class ContactsOnFile(Struct, frozen=True):
-    """As staff entered it; empty if they did not. The mailboxes of the oldest contacts come first."""
+    """Contact data as staff entered it; empty if they did not. The mailboxes of the oldest contacts come first."""
 
     name: str = ""
     postcode: str = ""

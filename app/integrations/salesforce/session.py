@@ -80,7 +80,7 @@ class OneHop(requests.Session):
     """A session without redirects: Salesforce's API never redirects, and no other host may receive the token."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow no redirect."""
+        """Report no redirect, so that none is followed."""
         return None
 
 

@@ -45,7 +45,7 @@ class Tokens:
         self._useless = 0
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the token endpoint."""
         await self._shared.close()
         await self._forms.close()
 

@@ -50,7 +50,7 @@ class WhmClient:
         return cls(settings, admission)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to WHM."""
         await self._forms.close()
 
     async def account(self, username: str) -> HostingAccount | None:

@@ -12,7 +12,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.intake.text import scalar
-from app.integrations.forms import FormAnswer, json_object, of_status, opening, spoiled
+from app.integrations.forms import FormAnswer, json_object, of_status, recovered_members, unreadable
 from app.integrations.sentences import Meaning, of_sentence
 
 WHM = "whm"
@@ -64,18 +64,18 @@ def understood(function: str, answer: FormAnswer, write: bool, operation: str = 
     if failure := of_status(WHM, operation, answer.status, write=write, retry_after_seconds=told):
         raise failure
     body = json_object(answer)
-    if body is None and write and _succeeded((found := opening(answer, "metadata")).get("metadata")):
+    if body is None and write and _succeeded((found := recovered_members(answer, "metadata")).get("metadata")):
         body = found
     metadata = (body or {}).get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("command") != function:
         raise _unlike_an_answer(operation, answer.status, body or {}, write)
     if not _succeeded(metadata):
         if scalar(metadata.get("result")).strip() not in ("0", "0.0"):
-            raise spoiled(WHM, operation, "neither success nor failure", write=write)
+            raise unreadable(WHM, operation, "neither success nor failure", write=write)
         raise _refusal(operation, scalar(metadata.get("reason")))
     data = (body or {}).get("data")
     if data is not None and not isinstance(data, Mapping) and data != [] and not write:
-        raise spoiled(WHM, operation, "data that is no object", write=write)
+        raise unreadable(WHM, operation, "data that is no object", write=write)
     return dict(data) if isinstance(data, Mapping) else {}
 
 
@@ -91,10 +91,10 @@ def uapi_understood(operation: str, data: Mapping[str, Any], write: bool) -> Any
     """Return a UAPI function's result from the envelope of `uapi_cpanel`, which always succeeds itself."""
     answer = data.get("uapi")
     if not isinstance(answer, Mapping) or "status" not in answer:
-        raise spoiled(WHM, operation, "success without a UAPI status", write=write)
+        raise unreadable(WHM, operation, "success without a UAPI status", write=write)
     if not _is_one(answer["status"]):
         if scalar(answer["status"]).strip() not in ("0", "0.0"):
-            raise spoiled(WHM, operation, "neither success nor failure", write=write)
+            raise unreadable(WHM, operation, "neither success nor failure", write=write)
         errors = answer.get("errors")
         said = [scalar(each) for each in errors] if isinstance(errors, list) else [scalar(errors)]
         raise _refusal(operation, " ".join(said).strip() or "no reason given", UAPI_PATTERNS)
@@ -110,7 +110,7 @@ def _unlike_an_answer(function: str, status: int, body: Mapping[str, Any], write
     message = scalar(older.get("error") if isinstance(older, Mapping) else body.get("statusmsg"))
     if message:
         return _refusal(function, message)
-    return spoiled(WHM, function, f"HTTP {status}: no metadata of {function}", write=write and status == 200)
+    return unreadable(WHM, function, f"HTTP {status}: no metadata of {function}", write=write and status == 200)
 
 
 def _refusal(function: str, reason: str, patterns: Sequence[Meaning] = PATTERNS) -> UpstreamError:

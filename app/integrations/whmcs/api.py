@@ -14,7 +14,16 @@ from app.errors import OutcomeUnknown, UpstreamMalformed, UpstreamUnavailable
 from app.integrations.admission.admission import unshared
 from app.integrations.admission.upstream_admission import UpstreamAdmission
 from app.integrations.error_translation import translates_all_errors
-from app.integrations.forms import NO_SLOT, TIMED_OUT, FormAnswer, Forms, json_object, of_status, opening, spoiled
+from app.integrations.forms import (
+    NO_SLOT,
+    TIMED_OUT,
+    FormAnswer,
+    Forms,
+    json_object,
+    of_status,
+    recovered_members,
+    unreadable,
+)
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.faults import WHMCS, of_message, of_other_status
 from app.integrations.whmcs.lists import PAGE, ListPage, Rows
@@ -37,7 +46,7 @@ class Api:
         self._url = settings.whmcs_url.rstrip("/") + "/includes/api.php"
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to WHMCS."""
         await self._forms.close()
 
     async def call(
@@ -113,17 +122,17 @@ def _understood(action: str, answer: FormAnswer, write: bool) -> dict[str, Any]:
     if failure := of_status(WHMCS, action, answer.status, write=write, retry_after_seconds=told):
         raise failure
     body = json_object(answer)
-    if body is None and write and (found := opening(answer, "result")).get("result") == "success":
+    if body is None and write and (found := recovered_members(answer, "result")).get("result") == "success":
         body = found
     if answer.status != 200:
         raise of_other_status(action, answer.status, text(body.get("message")) if body else "")
     if body is None:  # corrupted by a hook or a PHP notice
-        raise spoiled(WHMCS, action, "the answer is not a JSON object", write=write)
+        raise unreadable(WHMCS, action, "the answer is not a JSON object", write=write)
     # Some payloads have a status of their own; only these two words state the outcome.
     outcome = next((body[key] for key in ("result", "status") if body.get(key) in ("success", "error")), None)
     if outcome == "success":
         return body
     if outcome is None:
         message = text(body.get("warning")) or "neither success nor error"
-        raise spoiled(WHMCS, action, message, write=write)
+        raise unreadable(WHMCS, action, message, write=write)
     raise of_message(action, text(body.get("message")) or "no reason given")

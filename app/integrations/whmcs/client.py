@@ -61,7 +61,7 @@ class WhmcsClient:
         return cls(settings, admission)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to WHMCS."""
         await self._api.close()
         await self._charges.close()
 

@@ -85,7 +85,7 @@ def all_of(action: str, body: Mapping[str, Any], plural: str, singular: str) -> 
 async def page(
     call: Call, action: str, params: Mapping[str, object], plural: str, singular: str, *, start: int, size: int = PAGE
 ) -> ListPage:
-    """Read one page."""
+    """Read one page of a list."""
     body = await call(action, {**params, "limitstart": start, "limitnum": size})
     with understood(action):
         return page_of(body, plural, singular)

@@ -25,10 +25,10 @@ from app.integrations.whmcs.wire import (
     identifier,
     is_true,
     known_id,
+    marked_amount,
     other_id,
     picked,
     text,
-    told,
 )
 
 CLIENT = (
@@ -115,7 +115,7 @@ def invoice(detail: Mapping[str, Any], currency: str) -> WhmcsRecord:
     invoice_id, owner = known_id(detail.get("invoiceid") or detail.get("id")), known_id(detail.get("userid"))
     fields = Fields(WHMCS, "invoice", invoice_id, detail)
     data: dict[str, Any] = {"id": invoice_id, "userid": owner, **picked(fields, INVOICE)}
-    data |= {name: told(fields, name) for name in INVOICE_AMOUNTS}
+    data |= {name: marked_amount(fields, name) for name in INVOICE_AMOUNTS}
     data |= {name: dated(fields, name) for name in ("date", "duedate", "datepaid")}
     data["last_capture_attempt"] = dated(fields, "lastcaptureattempt")
     data["ccgateway"] = "1" if is_true(detail.get("ccgateway")) else "0"
@@ -151,7 +151,7 @@ def _transaction(invoice_id: str, each: Any) -> dict[str, Any]:
     if not isinstance(each, Mapping):
         each = dict.fromkeys(("amountin", "amountout"), UNREADABLE)
     fields = Fields(WHMCS, "transaction", invoice_id, each)
-    amounts = {name: told(fields, name) for name in ("amountin", "fees", "amountout")}
+    amounts = {name: marked_amount(fields, name) for name in ("amountin", "fees", "amountout")}
     ids = {name: other_id(fields, name) for name in ("id", "refundid")}
     kept = picked(fields, ("gateway", "description", "transid"))
     return {**ids, **kept, **amounts, "date": dated(fields, "date")}

@@ -168,7 +168,7 @@ def csv(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def moment(value: Any) -> str | None:
+def local_time(value: Any) -> str | None:
     """Normalise a date or datetime of WHMCS's clock to `YYYY-MM-DD[ HH:MM:SS]`; a zero date is None.
 
     One with an offset, which WHMCS never returns, keeps it.
@@ -189,7 +189,7 @@ def amount(fields: Fields, name: str) -> str | None:
     return None if found is None else f"{found:f}"
 
 
-def told(fields: Fields, name: str) -> str | None:
+def marked_amount(fields: Fields, name: str) -> str | None:
     """Parse an amount as `amount` does, but return `UNREADABLE` for one that is present and cannot be read."""
     found = amount(fields, name)
     return UNREADABLE if found is None and not fields.says_nothing(name) else found
@@ -197,7 +197,7 @@ def told(fields: Fields, name: str) -> str | None:
 
 def dated(fields: Fields, name: str) -> str | None:
     """Parse a date or datetime."""
-    return fields.read(name, moment)
+    return fields.read(name, local_time)
 
 
 def picked(fields: Fields, names: Iterable[str]) -> dict[str, str]:

@@ -123,7 +123,7 @@ class Memory:
             self._remove(entry)
 
     def clear(self) -> None:
-        """Drop all entries."""
+        """Drop all entries of all owners."""
         for owner in list(self._by_owner):
             self.forget(owner)
 

@@ -1,4 +1,4 @@
-"""Freshness of a from_row account: an answer over several areas is as old as the oldest of them.
+"""Freshness of a whole account: an answer over several areas is as old as its oldest part.
 
 Reads: portal.id_mappings, read_model.freshness, feeds, upstreams, profiles, parked.
 """

@@ -12,7 +12,7 @@ WHMCS_AWAY = "EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = 'whm
 
 
 class Detail(Struct, frozen=True):
-    """Where an item is stored (read model, id column, upstream resource), and the error when there is none."""
+    """The storage of an item (read model, id column, upstream resource), and the error when there is none."""
 
     slice: str
     item: str

@@ -24,7 +24,7 @@ class Page(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """How a list is read: its read model, the order, and the column or expression that shows an item.
+    """The source of a list: its read model, the order, and the column or expression that shows an item.
 
     `sort` is unique. `lead`, an expression without NULLs and its type, sorts before it.
     """

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from app.commands.execution import postal_addresses
 from app.errors import RuleViolated
-from app.readmodels.profiles import Address
+from app.postal import PREFECTURES, Address
 
 HOME = Address(address1="1-2-3 Nishi", address2="", city="Shinjuku", state="Tokyo", postcode="160-0022", country="JP")
 
@@ -36,8 +36,8 @@ def test_a_prefecture_gets_its_usual_name_in_the_script_it_came_in(given: str, u
 
 
 def test_there_are_47_prefectures_and_each_is_known_by_every_name() -> None:
-    assert len(postal_addresses.PREFECTURES) == 47
-    for kanji, romaji in postal_addresses.PREFECTURES.items():
+    assert len(PREFECTURES) == 47
+    for kanji, romaji in PREFECTURES.items():
         assert postal_addresses.checked(replace(HOME, state=romaji.upper())).state == romaji
         assert postal_addresses.checked(replace(HOME, state=kanji)).state == kanji
 

@@ -14,7 +14,7 @@ from app.errors import PortalError, RuleViolated, UpstreamNotFound, UpstreamReje
 from app.http.answering.problems import rendered
 from app.integrations.salesforce.org import limits
 from app.integrations.salesforce.org.limits import FieldLimit
-from app.readmodels.profiles import Address
+from app.postal import Address
 
 HOME = {
     "address1": "1-1",

@@ -10,12 +10,15 @@ import pytest
 
 from app.commands.orders.basket import Basket
 from app.commands.orders.check_order import describe_promotion, totals
-from app.commands.orders.facts import Facts, KnownAddress, OrderableProduct
+from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.rules import violations
 from app.integrations.whmcs.promotions import Promotion
+from app.postal import Address
 
 TODAY = date(2026, 6, 1)
-HOME = KnownAddress(address1="1-2-3 Shibuya", city="Shibuya-ku", state="Tokyo", postcode="150-0002", country="JP")
+HOME = Address(
+    address1="1-2-3 Shibuya", address2="", city="Shibuya-ku", state="Tokyo", postcode="150-0002", country="JP"
+)
 EID = "89049032000000000000000000000001"
 MNP: dict[str, Any] = {
     "reservation_number": "1234567890",

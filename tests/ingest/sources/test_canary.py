@@ -71,7 +71,7 @@ async def test_a_feed_that_delivers_nothing_is_reported_and_reopened(sandbox: An
     with capture_logs() as logs:
         tasks = [
             asyncio.create_task(_follow(watched, pubsub)),
-            asyncio.create_task(WorkerJobs(watched).sweep_for_ever(0.1)),
+            asyncio.create_task(WorkerJobs(watched).keep_sweeping(0.1)),
         ]
         try:
             began = await pool.fetchval("SELECT now()")

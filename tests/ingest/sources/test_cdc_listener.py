@@ -245,7 +245,7 @@ async def test_the_canary_comes_back_by_the_feed_and_is_missed_when_it_does_not(
     canary = CanaryFollower(resources.pool, path, patience_seconds=20)
     tasks = [
         asyncio.create_task(listener(resources, pubsub, []).listen_forever()),
-        asyncio.create_task(work.sweep_for_ever(0.1)),
+        asyncio.create_task(work.keep_sweeping(0.1)),
     ]
     try:
         await until(resources.pool, "SELECT 1 FROM read_model.feeds WHERE state = 'live'")

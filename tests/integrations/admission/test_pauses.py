@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from app.integrations.admission.pauses import LONGEST_TOLD_SECONDS, pause_seconds, told_seconds
+from app.integrations.admission.pauses import LONGEST_TOLD_SECONDS, pause_seconds, retry_after_seconds_of
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ from app.integrations.admission.pauses import LONGEST_TOLD_SECONDS, pause_second
     ],
 )
 def test_what_a_header_asks_for_is_bounded_and_nonsense_is_nothing(header: str | None, seconds: float | None) -> None:
-    assert told_seconds(header) == seconds
+    assert retry_after_seconds_of(header) == seconds
 
 
 def test_a_date_is_a_wait_until_then() -> None:
     at = datetime.now(UTC) + timedelta(seconds=90)
-    told = told_seconds(format_datetime(at, usegmt=True))
+    told = retry_after_seconds_of(format_datetime(at, usegmt=True))
     assert told is not None
     assert 85 < told <= 90
-    assert told_seconds("Sun, 06 Nov 1994 08:49:37 GMT") == 0.0
-    assert told_seconds("Fri, 31 Dec 9999 23:59:59 GMT") == LONGEST_TOLD_SECONDS
+    assert retry_after_seconds_of("Sun, 06 Nov 1994 08:49:37 GMT") == 0.0
+    assert retry_after_seconds_of("Fri, 31 Dec 9999 23:59:59 GMT") == LONGEST_TOLD_SECONDS
 
 
 def test_pauses_grow_with_the_outage_and_never_undercut_what_was_asked_for() -> None:

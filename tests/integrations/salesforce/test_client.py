@@ -58,7 +58,7 @@ async def test_every_mirrored_field_can_be_read(client, name):
 
 async def test_a_query_follows_every_page(client, salesforce):
     total = len([row for row in salesforce.org.tables["Account"].values() if not row["IsDeleted"]])
-    client._session.headers["Sforce-Query-Options"] = "batchSize=200"
+    client._transport._session.headers["Sforce-Query-Options"] = "batchSize=200"
     pages = [page async for page in client.pages("SELECT Id FROM PricebookEntry")]
     assert len({row["Id"] for page in pages for row in page}) == sum(len(page) for page in pages)
     assert len(await client.query("SELECT Id FROM Account")) == total
@@ -162,7 +162,7 @@ async def test_an_org_whose_certificate_is_not_trusted_is_unavailable(salesforce
     with pytest.raises(UpstreamUnavailable):
         await stranger.token()
     with pytest.raises(UpstreamUnavailable):
-        await stranger._run("x", lambda api: api.query("SELECT Id FROM Account"), token, True)
+        await stranger._transport._run("x", lambda api: api.query("SELECT Id FROM Account"), token, True)
     await stranger.close()
     await made.close()
 

@@ -74,7 +74,7 @@ async def test_a_read_ends_in_time_and_its_thread_with_it(org: RudeOrg, speak: S
     )
     org.answers(encoded)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while org.client._slots._value < 2:
+        while org.client._transport._slots._value < 2:
             await asyncio.sleep(0.05)
     assert await org.client.count("Order") == 1
 
@@ -87,7 +87,7 @@ async def test_a_write_ends_in_time_and_its_outcome_is_unknown(org: RudeOrg, spe
         lambda: org.client.composite([Part("POST", "/sobjects/Order", "order", {})]),
     ):
         assert type(await ended(org, work)) is OutcomeUnknown
-        assert org.client._slots._value == 2
+        assert org.client._transport._slots._value == 2
 
 
 @pytest.mark.parametrize("speak", SLOW.values(), ids=SLOW.keys())

@@ -111,7 +111,7 @@ async def test_a_call_that_finds_no_free_thread_is_busy_and_was_never_sent(org):
     org.rest = [Reply({"done": True, "records": []})]
     await org.client.query("SELECT Id FROM Account")
     for _ in range(2):
-        await org.client._slots.acquire()
+        await org.client._transport._slots.acquire()
     with pytest.raises(UpstreamBusy):
         await org.client.update("Account", "001A", {})
     assert len(org.calls()) == 1
@@ -123,9 +123,9 @@ async def test_a_caller_who_leaves_keeps_its_thread_counted_until_the_thread_is_
     left = asyncio.ensure_future(org.client.query("SELECT Id FROM Account"))
     await asyncio.sleep(0.1)
     left.cancel()
-    assert org.client._slots._value == 1
+    assert org.client._transport._slots._value == 1
     await asyncio.sleep(0.4)
-    assert org.client._slots._value == 2
+    assert org.client._transport._slots._value == 2
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_the_walk_found_the_calls() -> None:
         "orders.prices",
         "activation.live",
         "activation.complete",
-        "eligibility.ask",
+        "eligibility.request_check",
     } <= set(CALLS)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.integrations.whmcs.wire import as_list, csv, form, identifier, moment, serialized, text
+from app.integrations.whmcs.wire import as_list, csv, form, identifier, local_time, serialized, text
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.forms import unserialized
 
@@ -191,7 +191,7 @@ def test_an_id_is_bounded(raw):
     ],
 )
 def test_dates_come_out_as_iso_has_them_or_not_at_all(raw, plain):
-    assert moment(raw) == plain
+    assert local_time(raw) == plain
 
 
 def test_entities_are_decoded_exactly_once():
@@ -211,7 +211,7 @@ def test_what_is_no_id_is_refused(raw):
 
 @pytest.mark.parametrize("raw", ["0000-00-00", "0000-00-00 00:00:00", "", None, " "])
 def test_zero_dates_are_no_dates(raw):
-    assert moment(raw) is None
+    assert local_time(raw) is None
 
 
 def test_a_comma_separated_list_may_be_empty():

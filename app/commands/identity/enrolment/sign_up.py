@@ -22,7 +22,7 @@ from app.inputs.email import NewEmail
 from app.inputs.numbers import Country, CustomerNumber, Phone, Postcode
 from app.inputs.text import Line, LineOrNothing
 from app.integrations.salesforce import wire
-from app.readmodels import profiles
+from app.postal import Address
 
 MOST_WRONG = 10
 """After so many wrong facts about one number in a day, only a mailbox on file or a letter proves it, and no fact
@@ -131,7 +131,7 @@ def subject_of(customer_number: str) -> str:
 
 
 async def _checked(address: SignUpAddress) -> SignUpAddress:
-    return SignUpAddress(**asdict(postal_addresses.checked(profiles.Address(**asdict(address)), within="address.")))
+    return SignUpAddress(**asdict(postal_addresses.checked(Address(**asdict(address)), within="address.")))
 
 
 COMMAND = Command(sign_up, replayable=False)

@@ -95,7 +95,7 @@ class PubSubClient:
         return cls(settings, salesforce)
 
     async def close(self) -> None:
-        """End every stream."""
+        """End every stream of the channel."""
         await self._channel.close()
 
     async def subscribe(self, topic: str, replay_id: bytes | None, *, earliest: bool = False) -> AsyncIterator[Batch]:

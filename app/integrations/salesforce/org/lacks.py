@@ -1,4 +1,4 @@
-"""What an org lacks of the portal's requirements of one object, found in its describe document. Pure."""
+"""Comparison of an org's describe document with the portal's requirements of one object. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
