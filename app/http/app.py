@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -23,7 +23,6 @@ from app.http.guards import networks
 from app.http.guards.authentication import identify, refuse_odd_parameters, require_json, require_right
 from app.http.guards.client_address import check_networks
 from app.http.guards.rate_limits import Counters, limit_rate
-from app.http.guards.roles import refuse_uncovered
 from app.http.middleware.cors import Cors, cors_of
 from app.http.middleware.deadlines import Deadlines
 from app.http.middleware.draining import Draining
@@ -35,6 +34,8 @@ from app.http.monitoring import metrics
 from app.http.monitoring.health_checks import HealthChecks
 from app.http.monitoring.process_metrics import ProcessMetrics
 from app.http.openapi.page import BrowsablePage, JsonDocument
+from app.http.policies.policy import ANYBODY, OPTION, Policy
+from app.http.policies.table import require_policies, routes_of
 from app.http.routes import (
     account,
     account_overview,
@@ -127,7 +128,7 @@ def build(settings: Settings) -> Litestar:
         openapi_config=_openapi(settings),
         logging_config=None,
     )
-    refuse_uncovered(app)
+    require_policies(app)
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
     bodies = RequestBodies(
         RequestLimits(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of
@@ -136,7 +137,7 @@ def build(settings: Settings) -> Litestar:
     app.state.live_room = Room(settings.requests_at_once, LIVE_EACH)
     app.state.draining = draining = Draining(Cors(answering, cors) if cors else answering)
     app.asgi_handler = RequestContext(draining)  # type: ignore[assignment]
-    app.state.lane = lane = FastPath(settings, cors, draining)
+    app.state.lane = lane = FastPath(settings, cors, draining, routes_of(app))
     return app
 
 
@@ -193,7 +194,14 @@ def _openapi(settings: Settings) -> OpenAPIConfig:
         title="Customer portal",
         version="0.1.0",
         description="Commands write to the systems of record; queries answer from read models with their age.",
-        path="/schema",
+        openapi_router=Router(
+            "/schema",
+            route_handlers=[],
+            include_in_schema=False,
+            dto=None,
+            return_dto=None,
+            opt={OPTION: Policy(roles=ANYBODY, limit="public")},
+        ),
         use_handler_docstrings=True,
         render_plugins=[JsonDocument(path="/openapi.json"), BrowsablePage(path="/")],
         components=Components(security_schemes=schemes),

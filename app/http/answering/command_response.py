@@ -12,6 +12,7 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
 from app.errors import InvalidRequest, Violation
 from app.http.answering.query_response import consistency_token
+from app.http.policies.policy import policy_of
 
 KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 200
@@ -24,7 +25,6 @@ KeptAnswer = tuple[bytes, int | None, UUID | None]
 
 async def run_command(
     request: Request[Any, Any, Any],
-    command: Command,
     actor: Actor,
     body: Any,
     *,
@@ -32,13 +32,14 @@ async def run_command(
     render: Render | None = None,
     prepare: Prepare | None = None,
 ) -> Response[bytes]:
-    """Do what the command says; once, when the caller sent a key.
+    """Run the command of the route's policy, once for each `Idempotency-Key` that the caller sends.
 
     `render` turns what was done into the answer, after the change became visible or the wait ran out; without it the
     command's own result is the answer. `prepare` makes the command's request of the body, and is not asked for what was
     done already.
     """
     context: Context = request.app.state.context
+    command = _command(request)
     key = _key(request, command)
 
     async def work(by: Actor) -> KeptAnswer:
@@ -56,10 +57,17 @@ async def run_command(
     return _response(context, status, answer, {"Command-Id": str(begun.id)})
 
 
-async def run_silently(request: Request[Any, Any, Any], command: Command, actor: Actor, body: Any) -> Response[None]:
+async def run_silently(request: Request[Any, Any, Any], actor: Actor, body: Any) -> Response[None]:
     """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
-    await audited(request.app.state.context, actor, command, body)
+    await audited(request.app.state.context, actor, _command(request), body)
     return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
+
+
+def _command(request: Request[Any, Any, Any]) -> Command:
+    command = policy_of(request.route_handler).command
+    if command is None:
+        raise RuntimeError(f"The policy of {request.route_handler} names no command to run.")
+    return command
 
 
 def scope_of(actor: Actor) -> str:

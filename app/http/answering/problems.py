@@ -182,8 +182,13 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def status_of(error: PortalError) -> int:
-    """The nearest ancestor in the table decides."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    """Look up the status of an error."""
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[PortalError]) -> int:
+    """Look up the status of a kind of error; the nearest ancestor in the table decides."""
+    return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -8,6 +8,7 @@ whatever is not an ordinary 200 or 304 of a hot route goes on to the application
 
 import asyncio
 import time
+from collections.abc import Iterable
 from hashlib import sha256
 
 from litestar.config.cors import CORSConfig
@@ -20,6 +21,7 @@ from app.http.fast.routes import EVERYONE, HotRoute, HotRoutes
 from app.http.guards.client_address import FORWARDED, trusted_proxies
 from app.http.middleware.draining import Draining
 from app.http.middleware.request_head import is_host
+from app.http.policies.table import DeclaredRoute
 from app.intake.addresses import client, counted
 from app.intake.recent import Recent
 from app.settings import Settings
@@ -41,8 +43,10 @@ class FastPath:
     """Answers from the layers of `serving`, which the application's lifespan opens. While the server drains, the
     application answers everything."""
 
-    def __init__(self, settings: Settings, cors: CORSConfig | None, draining: Draining) -> None:
-        routes = HotRoutes(settings)
+    def __init__(
+        self, settings: Settings, cors: CORSConfig | None, draining: Draining, declared: Iterable[DeclaredRoute]
+    ) -> None:
+        routes = HotRoutes(settings, declared)
         self._find, self._answers = routes.find, Answers(settings, cors, routes)
         self._draining, self._most_waiting = draining, settings.requests_at_once
         self._special = SPECIAL if self._answers.knows_origins else SPECIAL | {b"origin"}

@@ -14,7 +14,7 @@ from app.http.answering.content_coding import Gzip, gzip_wish
 from app.http.answering.preconditions import names
 from app.http.fast.layers import FastLayers
 from app.http.fast.routes import HotRoute, HotRoutes
-from app.http.guards.rate_limits import WINDOW_SECONDS
+from app.http.guards.rate_limits import WINDOW_SECONDS, per_minute
 from app.http.middleware.cors import told
 from app.http.middleware.request_context import SECURITY_HEADERS, request_id_of
 from app.queries.cache.answer_cache import AnswerCache
@@ -73,11 +73,10 @@ class Answers:
 
 
 def _terms(route: HotRoute, settings: Settings, vary: bytes) -> RouteTerms:
-    policy = "public" if route.public else "account"
-    most = settings.public_rate_per_minute if route.public else settings.account_rate_per_minute
+    most = per_minute(route.limit, settings)
     lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS]
-    limit = f'ratelimit-policy: "{policy}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{policy}";r='
-    return RouteTerms(f"portal:rate:{policy}:", most, _lines(lines) + limit.encode())
+    limit = f'ratelimit-policy: "{route.limit}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{route.limit}";r='
+    return RouteTerms(f"portal:rate:{route.limit}:", most, _lines(lines) + limit.encode())
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -1,6 +1,6 @@
-"""The door: who asks, and whether `app/http/guards/roles.py` lets them in.
+"""The caller's identity, and its right to call a route under the route's policy.
 
-Also refused at the door: unknown query parameters, bodies that are not JSON, and unsafe methods by cookie without the
+Also refused here: unknown query parameters, bodies that are not JSON, and unsafe methods by cookie without the
 CSRF token.
 """
 
@@ -17,11 +17,10 @@ from app.http.answering.problems import UnsupportedMediaType
 from app.http.answering.session_cookie import cookie_name
 from app.http.fast.layers import FastLayers
 from app.http.guards.client_address import client_address
-from app.http.guards.roles import CUSTOMER, RoleRule, rule_of
+from app.http.policies.policy import CUSTOMER, Policy, policy_of
 from app.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-ADMIN = "/api/admin/"
 CSRF_HEADER = "x-csrf-token"
 WIRED = frozenset({"request", "actor", "data"})
 """What handlers ask for beside query and path parameters."""
@@ -34,8 +33,7 @@ async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None
     context: Context = connection.app.state.context
     address = client_address(connection.scope, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
-    rule = rule_of(connection.scope["path"])
-    token, by_cookie = ("", False) if rule and rule.blind else token_of(connection, context.settings)
+    token, by_cookie = ("", False) if policy_of(handler).is_open else token_of(connection, context.settings)
     actor = None
     if token:
         serving: FastLayers = connection.app.state.serving
@@ -46,37 +44,35 @@ async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None
 
 
 async def require_right(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Let in whom `app/http/guards/roles.py` lets in; what members of staff reach of others is audited.
+    """Let in the roles that the policy of the route names; what members of staff reach of others is audited.
 
     Raises:
         NotAuthenticated: no session, or one that has ended.
         NotAllowed: `not_allowed`, `customer_session_required`, `second_factor_required`, `csrf_token_invalid`.
     """
-    rule, actor = rule_of(connection.scope["path"]), connection.state.actor
-    if rule is None:
-        raise NotAllowed
-    if rule.roles is None or connection.scope.get("method") == "OPTIONS":
+    policy, actor = policy_of(handler), connection.state.actor
+    if policy.is_open or connection.scope.get("method") == "OPTIONS":
         return
     if actor.session_id is None:
         raise NotAuthenticated
     context: Context = connection.app.state.context
     if connection.state.by_cookie and connection.scope.get("method") not in SAFE_METHODS:
         _require_csrf(context.settings, actor, connection.headers.get(CSRF_HEADER, ""))
-    await _require_role(context, rule, actor, connection)
+    await _require_role(context, policy, actor, connection)
 
 
-async def _require_role(context: Context, rule: RoleRule, actor: Actor, connection: AnyConnection) -> None:
-    staffs_own = not rule.roles <= CUSTOMER if rule.roles else False
-    allowed = actor.role in (rule.roles or ())
-    if connection.scope["path"].startswith(ADMIN):
+async def _require_role(context: Context, policy: Policy, actor: Actor, connection: AnyConnection) -> None:
+    roles = policy.roles or frozenset()
+    allowed = actor.role in roles
+    if policy.is_staff_only:
         outcome = "ok" if allowed and actor.mfa else "refused"
         target = f"{connection.scope.get('method', '')} {connection.scope['path']}"
         await execute.record(context.pool, actor, "staff_access", outcome, target=target)
-    if not allowed and not staffs_own and actor.role != "customer":
+    if not allowed and roles <= CUSTOMER and actor.role != "customer":
         raise NotAllowed("This needs a customer's session.", code="customer_session_required")
     if not allowed:
         raise NotAllowed
-    if actor.role != "customer" and rule.second_factor and not actor.mfa:
+    if actor.role != "customer" and policy.second_factor and not actor.mfa:
         raise NotAllowed(
             "Members of staff need a second factor. Set one up, then log in with it.", code="second_factor_required"
         )

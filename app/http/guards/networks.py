@@ -8,11 +8,9 @@ from litestar.handlers.base import BaseRouteHandler
 from app.commands.execution.context import Context
 from app.errors import NotAllowed
 from app.http.guards.client_address import client_address
+from app.http.policies.policy import Network, policy_of
 from app.intake.addresses import networks_of, within
 from app.settings import Settings
-
-INTERNAL = ("/metrics", "/api/health/services/")
-"""What tells more than a load balancer must know."""
 
 
 async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -22,14 +20,15 @@ async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handle
         NotAllowed: `network_not_allowed`.
     """
     context: Context = connection.app.state.context
-    wanted = _wanted(connection.scope["path"], context.settings)
+    wanted = _wanted(policy_of(handler).network, context.settings)
     if wanted and not within(client_address(connection.scope, context.settings), networks_of(wanted)):
         raise NotAllowed("This cannot be reached from where you are.", code="network_not_allowed")
 
 
-def _wanted(path: str, settings: Settings) -> str:
-    if path.startswith("/api/admin/"):
-        return settings.admin_networks
-    if path.startswith(INTERNAL):
-        return settings.internal_networks
-    return settings.webhook_networks if path.startswith("/webhooks/") else ""
+def _wanted(network: Network, settings: Settings) -> str:
+    named = {
+        "admin": settings.admin_networks,
+        "internal": settings.internal_networks,
+        "webhook": settings.webhook_networks,
+    }
+    return named.get(network, "")

@@ -14,10 +14,11 @@ from litestar.handlers.base import BaseRouteHandler
 from app.errors import InvalidRequest, PortalError, RateLimited
 from app.http.answering.problems import Busy, HeadersTooLarge, QueryTooLong
 from app.http.guards.client_address import client_address
-from app.http.middleware.deadlines import LIVE, refuse
+from app.http.middleware.deadlines import refuse
 from app.http.middleware.fair_share import Shares, part
 from app.http.middleware.request_context import Application, Receive, Scope, Send
 from app.http.middleware.request_head import unfit
+from app.http.policies.policy import policy_of
 from app.intake.addresses import counted
 from app.room import Room
 from app.settings import Settings
@@ -119,6 +120,6 @@ async def count_to_account(connection: ASGIConnection[Any, Any, Any, Any], handl
         return
     account = str(actor.account_id or actor.user_id)
     place.count_to(f"account {account}")
-    if LIVE.match(connection.scope["path"]):
+    if policy_of(handler).asks_upstream:
         room: Room = connection.app.state.live_room
         await place.occupied.enter_async_context(room.place(account))

@@ -18,6 +18,7 @@ from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import LOOK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
 from app.http.monitoring.process_metrics import ProcessMetrics
+from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.metrics import Metrics, rendered
 from app.integrations.admission.admission import Admission
 from app.queries.cache.answer_cache import Layers
@@ -47,7 +48,12 @@ SCHEDULED = (
 )
 
 
-@get("/metrics", summary="Prometheus metrics", include_in_schema=False)
+@get(
+    "/metrics",
+    policy=Policy(roles=ANYBODY, limit="internal", conditional=False),
+    summary="Prometheus metrics",
+    include_in_schema=False,
+)
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Whoever asks at the same time gets the same."""
     text: bytes = await request.app.state.metrics_text.result()

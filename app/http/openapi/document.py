@@ -1,29 +1,16 @@
 """What the framework cannot know, added to its OpenAPI document: problems, the headers of every answer, open routes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import Any
 
 import msgspec
 
-from app.commands.registry import COMMANDS
 from app.http.answering.problems import MEDIA_TYPE, Problem
-from app.http.guards.roles import is_open
+from app.http.policies.policy import Policy
+from app.http.policies.table import DeclaredRoute
 
 METHODS = ("get", "post", "put", "patch", "delete")
-KEYED = {
-    "post /api/orders": "place_order",
-    "post /api/invoices/{invoice_id}/pay": "pay_invoice",
-    "post /api/subscriptions/{subscription_id}/upgrade": "change_plan",
-    "post /api/subscriptions/{subscription_id}/downgrade": "change_plan",
-}
-"""Commands whose first answer is kept under the caller's Idempotency-Key."""
-BEGINNING = frozenset({"post /api/auth/signup/complete", "post /api/auth/link/complete"})
-"""What makes an account and so has an effect to wait for."""
-PROVING = frozenset({"/api/auth/login", "/api/auth/link", "/api/auth/link/code", "/api/auth/signup/complete"})
-"""Open routes on which who one is must be proven."""
-MISSING = frozenset({"/api/invoices/payment-link", "/webhooks/salesforce"})
-"""Routes without an id in their path that answer 404 too: the body names what there is not, or nobody listens there."""
 MEANINGS = {
     400: "The request could not be understood: malformed JSON, an unknown field or query parameter, a bad value.",
     401: "No valid session, credentials or signature.",
@@ -56,16 +43,18 @@ _QUERY_HEADERS = (
 )
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """A copy of the framework's document with everything a caller meets."""
+def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[str, Any]:
+    """Copy the framework's document and add what the policies of the routes say."""
     whole = deepcopy(document)
     schemas, parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     whole.setdefault("components", {}).setdefault("schemas", {}).update(parts)
     _close_inputs(whole)
+    declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
-        _parameters(path, method, operation)
-        _responses(path, method, operation, schemas[0])
-        if is_open(path):
+        route = declared[path, method]
+        _parameters(method, operation, route.policy)
+        _responses(operation, route, schemas[0])
+        if route.policy.is_open:
             operation["security"] = []
     return whole
 
@@ -99,22 +88,21 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
                 yield path, method, methods[method]
 
 
-def _parameters(path: str, method: str, operation: dict[str, Any]) -> None:
+def _parameters(method: str, operation: dict[str, Any], policy: Policy) -> None:
     wanted = [_REQUEST_ID]
-    if f"{method} {path}" in KEYED:
-        command = next(each for each in COMMANDS if each.name == KEYED[f"{method} {path}"])
-        wanted.append((*_KEY, command.idempotency_key == "required"))
-    if method == "get" and path.startswith("/api/") and not path.startswith(("/api/health/", "/api/auth/")):
-        wanted += _QUERY_HEADERS[2:] if is_open(path) else _QUERY_HEADERS
+    if policy.idempotency_key == "required":
+        wanted.append((*_KEY, True))
+    if method == "get" and policy.conditional:
+        wanted += _QUERY_HEADERS[2:] if policy.is_open else _QUERY_HEADERS
     operation.setdefault("parameters", []).extend(
         {"name": name, "in": "header", "required": required, "description": meaning, "schema": {"type": "string"}}
         for name, meaning, required in wanted
     )
 
 
-def _responses(path: str, method: str, operation: dict[str, Any], problem: dict[str, Any]) -> None:
+def _responses(operation: dict[str, Any], route: DeclaredRoute, problem: dict[str, Any]) -> None:
     answers = operation["responses"]
-    for status in _statuses(path, method, operation):
+    for status in route.statuses:
         answers[str(status)] = {
             "description": MEANINGS[status],
             "content": {MEDIA_TYPE: {"schema": problem}},
@@ -126,34 +114,18 @@ def _responses(path: str, method: str, operation: dict[str, Any], problem: dict[
         headers.update({name: _header(meaning) for name, meaning in _HEADERS.items()})
         if status in ("429", "503"):
             headers["Retry-After"] = _header("Seconds to wait before trying again.")
-        if f"{method} {path}" in KEYED and status.startswith("2"):
-            headers["Idempotency-Replayed"] = _header("`true` when this is the first answer again.")
-            headers["Command-Id"] = _header("Ask `/api/commands/{command_id}` what became of it.")
-        if f"{method} {path}" in BEGINNING | KEYED.keys() and status.startswith("2"):
-            headers["Consistency-Token"] = _header("Send it with a query to see this command's effect.")
+        if status.startswith("2"):
+            headers.update(_command_headers(route.policy))
 
 
-def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
-    found = {400, 414, 429, 431, 500, 503}
-    if not is_open(path) or path in PROVING or path.startswith("/webhooks/"):
-        found.add(401)
-    if not is_open(path):
-        found.add(403)
-    if "{" in path or path in MISSING:
-        found.add(404)
-    if "requestBody" in operation or path.startswith("/webhooks/"):
-        found |= {413, 422}
-    if path.startswith("/webhooks/"):
-        found.add(409)
-    if path.endswith("/pay"):
-        found |= {402, 422}
-    if any(each.get("name") == "If-Match" for each in operation.get("parameters", [])):
-        found.add(412)
-    if "requestBody" in operation:
-        found.add(415)
-    if method != "get" and path.startswith("/api/"):
-        found |= {409, 502}
-    return sorted(found - ({429} if path.startswith(("/webhooks/", "/api/health/")) else set()))
+def _command_headers(policy: Policy) -> dict[str, Any]:
+    found = {}
+    if policy.idempotency_key == "required":
+        found["Idempotency-Replayed"] = _header("`true` when this is the first answer again.")
+        found["Command-Id"] = _header("Ask `/api/commands/{command_id}` what became of it.")
+    if policy.consistency_token:
+        found["Consistency-Token"] = _header("Send it with a query to see this command's effect.")
+    return found
 
 
 def _header(meaning: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from litestar.enums import MediaType
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
 from app.http.openapi.document import complete
+from app.http.policies.table import routes_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
 STYLE = """
@@ -33,7 +34,7 @@ class JsonDocument(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The completed document, made once."""
         if self._rendered is None:
-            self._rendered = msgspec.json.encode(complete(openapi_schema))
+            self._rendered = msgspec.json.encode(complete(openapi_schema, routes_of(request.app)))
         return self._rendered
 
 
@@ -46,7 +47,7 @@ class BrowsablePage(OpenAPIRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The page, made once."""
         if self._rendered is None:
-            self._rendered = page(complete(openapi_schema)).encode()
+            self._rendered = page(complete(openapi_schema, routes_of(request.app))).encode()
         return self._rendered
 
 

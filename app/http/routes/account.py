@@ -20,6 +20,7 @@ from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.preconditions import ANY, names
 from app.http.answering.query_response import joined
+from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import profiles as profile
 from app.queries.reading.store import Answer, with_age
 from app.queries.shapes import AddressAnswer, EligibilityAnswer, ProfileAnswer
@@ -37,6 +38,7 @@ IfMatch = Annotated[
 
 @put(
     "/api/account/address",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS),
     status_code=200,
     summary="Change the billing address",
     tags=["Account"],
@@ -56,11 +58,12 @@ async def put_address(
         return await _now(done, lambda: profile.address(store, account_id), done.result.address)
 
     body = (data, held)
-    return await run_command(request, CHANGE_ADDRESS, actor, body, render=render, prepare=prepare)
+    return await run_command(request, actor, body, render=render, prepare=prepare)
 
 
 @patch(
     "/api/account/profile",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE),
     status_code=200,
     summary="Change the profile",
     tags=["Account"],
@@ -80,11 +83,12 @@ async def patch_profile(
         return await _now(done, lambda: profile.profile(store, account_id), done.result)
 
     body = (data, held)
-    return await run_command(request, CHANGE_PROFILE, actor, body, render=render, prepare=prepare)
+    return await run_command(request, actor, body, render=render, prepare=prepare)
 
 
 @post(
     "/api/account/eligibility/request",
+    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY),
     status_code=200,
     summary="Ask for an availability check",
     tags=["Account"],
@@ -98,7 +102,7 @@ async def ask_eligibility(request: Request[Any, Any, Any], actor: Caller) -> Res
     async def render(done: Done) -> bytes:
         return await _now(done, lambda: profile.eligibility(store, account_id), checking)
 
-    return await run_command(request, REQUEST_ELIGIBILITY, actor, RequestEligibility(), render=render)
+    return await run_command(request, actor, RequestEligibility(), render=render)
 
 
 async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]], kind: type[T]) -> T | None:

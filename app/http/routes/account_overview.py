@@ -8,9 +8,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from app.commands.account.mark_notifications_read import ReadNotification, ReadNotifications, Unread
 from app.commands.registry import READ_NOTIFICATION, READ_NOTIFICATIONS
+from app.errors import NotFound
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import cursor_for, page_of, respond
+from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import notifications, summary, timeline
 from app.queries.shapes import Notifications, SummaryAnswer, Timeline
@@ -21,6 +23,7 @@ OnlyUnread = Annotated[bool, Parameter(description="Only those that were not rea
 
 @get(
     "/api/account/summary",
+    policy=Policy(roles=CUSTOMER),
     summary="The first screen",
     tags=["Account"],
     responses=answers(SummaryAnswer, "What the account owes, has, waits for and should do."),
@@ -34,6 +37,7 @@ async def get_summary(request: Request[Any, Any, State], actor: Caller) -> Respo
 
 @get(
     "/api/account/timeline",
+    policy=Policy(roles=CUSTOMER, cursor="timeline:{account}"),
     summary="What happened",
     tags=["Account"],
     responses=answers(Timeline, "A page of what happened."),
@@ -55,6 +59,7 @@ async def list_timeline(
 
 @get(
     "/api/account/notifications",
+    policy=Policy(roles=CUSTOMER, cursor="notifications:{account}"),
     summary="Notifications",
     tags=["Account"],
     responses=answers(Notifications, "A page of notifications, and how many are unread."),
@@ -78,6 +83,7 @@ async def list_notifications(
 
 @post(
     "/api/account/notifications/{notification_id:str}/read",
+    policy=Policy(roles=CUSTOMER, command=READ_NOTIFICATION, problems=(NotFound,)),
     status_code=200,
     summary="Mark a notification as read",
     tags=["Account"],
@@ -87,11 +93,12 @@ async def read_notification(
     request: Request[Any, Any, Any], actor: Caller, notification_id: FromPath[str]
 ) -> Response[bytes]:
     """Again is no harm."""
-    return await run_command(request, READ_NOTIFICATION, actor, ReadNotification(notification_id))
+    return await run_command(request, actor, ReadNotification(notification_id))
 
 
 @post(
     "/api/account/notifications/read",
+    policy=Policy(roles=CUSTOMER, command=READ_NOTIFICATIONS),
     status_code=200,
     summary="Mark all notifications as read",
     tags=["Account"],
@@ -101,7 +108,7 @@ async def read_notifications(
     request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ReadNotifications]
 ) -> Response[bytes]:
     """All, or all up to the newest one that the customer has seen."""
-    return await run_command(request, READ_NOTIFICATIONS, actor, data)
+    return await run_command(request, actor, data)
 
 
 ROUTES = (get_summary, list_timeline, list_notifications, read_notification, read_notifications)

@@ -10,9 +10,11 @@ from litestar.params import FromPath, JSONBody
 
 from app.commands.registry import ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
+from app.errors import NotFound
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import NEVER_STORED
+from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.cases import case_as_it_is
 from app.queries import cases
 from app.queries.shapes import CaseAnswer
@@ -27,6 +29,7 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
 
 @post(
     "/api/cases/{case_id:str}/attachments",
+    policy=Policy(roles=CUSTOMER, command=ATTACH_TO_CASE, asks_upstream=True, problems=(NotFound,)),
     status_code=201,
     request_max_body_size=LARGEST_BODY_BYTES,
     summary="Attach a file to a case",
@@ -38,11 +41,12 @@ async def attach_to_case(
 ) -> Response[bytes]:
     """A picture, a PDF or a plain text of up to 5 MiB, as base64. The same bytes are attached once."""
     render = case_as_it_is(request, actor, lambda done: str(done.result["case_id"]))
-    return await run_command(request, ATTACH_TO_CASE, actor, AttachTo(case_id, data), status=201, render=render)
+    return await run_command(request, actor, AttachTo(case_id, data), status=201, render=render)
 
 
 @get(
     "/api/cases/{case_id:str}/attachments/{attachment_id:str}",
+    policy=Policy(roles=CUSTOMER, asks_upstream=True, problems=(NotFound,)),
     summary="Read an attachment",
     tags=["Support"],
     responses={200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream")},

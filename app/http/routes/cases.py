@@ -11,10 +11,11 @@ from app.commands.execution.context import Actor, Done
 from app.commands.registry import COMMENT_ON_CASE, OPEN_CASE
 from app.commands.support.comment_on_case import CommentOn, CommentOnCase
 from app.commands.support.open_case import OpenCase
-from app.errors import UpstreamError
+from app.errors import NotFound, UpstreamError
 from app.http.answering.command_response import Render, run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import NEVER_STORED, cursor_for, page_of, respond
+from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import cases
 from app.queries.shapes import CaseAnswer, Cases
@@ -22,7 +23,13 @@ from app.queries.shapes import CaseAnswer, Cases
 Closed = Annotated[bool | None, Parameter(description="Only closed ones, or only those that are not.")]
 
 
-@get("/api/cases", summary="Support cases", tags=["Support"], responses=answers(Cases, "A page of cases."))
+@get(
+    "/api/cases",
+    policy=Policy(roles=CUSTOMER, asks_upstream=True, cursor="cases:{account}"),
+    summary="Support cases",
+    tags=["Support"],
+    responses=answers(Cases, "A page of cases."),
+)
 async def list_cases(
     request: Request[Any, Any, Any],
     actor: Caller,
@@ -43,7 +50,13 @@ async def list_cases(
     )
 
 
-@get("/api/cases/{case_id:str}", summary="One case", tags=["Support"], responses=answers(CaseAnswer, "The case."))
+@get(
+    "/api/cases/{case_id:str}",
+    policy=Policy(roles=CUSTOMER, asks_upstream=True, problems=(NotFound,)),
+    summary="One case",
+    tags=["Support"],
+    responses=answers(CaseAnswer, "The case."),
+)
 async def get_case(request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str]) -> Response[bytes]:
     """With what both sides said about it, asked of Salesforce now; only the account's own."""
     source, account_id = request.app.state.cases, actor.account_id_or_refuse()
@@ -54,6 +67,7 @@ async def get_case(request: Request[Any, Any, Any], actor: Caller, case_id: From
 
 @post(
     "/api/cases",
+    policy=Policy(roles=CUSTOMER, command=OPEN_CASE, asks_upstream=True),
     status_code=201,
     summary="Open a case",
     tags=["Support"],
@@ -63,11 +77,12 @@ async def open_case(request: Request[Any, Any, Any], actor: Caller, data: JSONBo
     """Opens it in Salesforce, once an `Idempotency-Key`; without one the same words within the hour are the same
     case."""
     render = case_as_it_is(request, actor, lambda done: str(done.result.case_id))
-    return await run_command(request, OPEN_CASE, actor, data, status=201, render=render)
+    return await run_command(request, actor, data, status=201, render=render)
 
 
 @post(
     "/api/cases/{case_id:str}/comments",
+    policy=Policy(roles=CUSTOMER, command=COMMENT_ON_CASE, asks_upstream=True, problems=(NotFound,)),
     status_code=201,
     summary="Comment on a case",
     tags=["Support"],
@@ -78,7 +93,7 @@ async def comment_on_case(
 ) -> Response[bytes]:
     """Staff read it in Salesforce. What was the last word already is not said twice."""
     render = case_as_it_is(request, actor, lambda done: str(done.result["case_id"]))
-    return await run_command(request, COMMENT_ON_CASE, actor, CommentOn(case_id, data), status=201, render=render)
+    return await run_command(request, actor, CommentOn(case_id, data), status=201, render=render)
 
 
 def case_as_it_is(request: Request[Any, Any, Any], actor: Actor, case_id: Callable[[Done], str]) -> Render:

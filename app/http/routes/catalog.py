@@ -1,14 +1,19 @@
 """The catalog, in two flavours: public (the same bytes for everyone) and for one account."""
 
+from collections.abc import Awaitable
 from typing import Any
+from uuid import UUID
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath
 
+from app.errors import NotFound
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import NEVER_STORED, PRIVATE, public_cache, respond
+from app.http.policies.policy import ANYBODY, CUSTOMER, FastRead, Policy, for_account, for_everyone
 from app.queries import catalog, profiles
+from app.queries.reading.store import Answer, Store
 from app.queries.shapes import (
     AccountCategoryAnswer,
     AddressAnswer,
@@ -20,8 +25,18 @@ from app.queries.shapes import (
 )
 
 
+def _category(store: Store, _: UUID, category: str) -> Awaitable[Answer]:
+    return catalog.category(store, category)
+
+
+def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
+    category, sku = path.split("/", 1)
+    return catalog.product(store, category, sku)
+
+
 @get(
     "/api/public/services",
+    policy=Policy(roles=ANYBODY, limit="public", fast=FastRead(for_everyone(catalog.categories), shared=True)),
     summary="Categories with their from-price",
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
@@ -34,6 +49,7 @@ async def public_services(request: Request[Any, Any, State]) -> Response[bytes]:
 
 @get(
     "/api/public/services/{category:str}",
+    policy=Policy(roles=ANYBODY, limit="public", problems=(NotFound,), fast=FastRead(_category, shared=True)),
     summary="One category",
     tags=["Catalog"],
     responses=answers(CategoryAnswer, "The category."),
@@ -47,6 +63,7 @@ async def public_category(request: Request[Any, Any, State], category: FromPath[
 
 @get(
     "/api/public/services/{category:str}/{sku:str}",
+    policy=Policy(roles=ANYBODY, limit="public", problems=(NotFound,), fast=FastRead(_product, shared=True)),
     summary="One product",
     tags=["Catalog"],
     responses=answers(ProductAnswer, "The product."),
@@ -62,6 +79,7 @@ async def public_product(
 
 @get(
     "/api/account/services",
+    policy=Policy(roles=CUSTOMER),
     summary="Categories, for a customer",
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
@@ -75,6 +93,7 @@ async def account_services(request: Request[Any, Any, State], actor: Caller) -> 
 
 @get(
     "/api/account/services/{category:str}",
+    policy=Policy(roles=CUSTOMER, problems=(NotFound,)),
     summary="One category, for a customer",
     tags=["Catalog"],
     responses=answers(AccountCategoryAnswer, "The category."),
@@ -92,6 +111,7 @@ async def account_category(
 
 @get(
     "/api/account/eligibility",
+    policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.eligibility))),
     summary="Eligibility",
     tags=["Account"],
     responses=answers(EligibilityAnswer, "Where each category stands."),
@@ -102,7 +122,13 @@ async def account_eligibility(request: Request[Any, Any, State], actor: Caller) 
     return await respond(request, account_id, lambda: profiles.eligibility(store, account_id), PRIVATE)
 
 
-@get("/api/account/profile", summary="Profile", tags=["Account"], responses=answers(ProfileAnswer, "The profile."))
+@get(
+    "/api/account/profile",
+    policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.profile))),
+    summary="Profile",
+    tags=["Account"],
+    responses=answers(ProfileAnswer, "The profile."),
+)
 async def account_profile(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
     """Who the customer is and the billing address, as WHMCS knows them."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()
@@ -111,6 +137,7 @@ async def account_profile(request: Request[Any, Any, State], actor: Caller) -> R
 
 @get(
     "/api/account/address",
+    policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.address))),
     summary="Billing address",
     tags=["Account"],
     responses=answers(AddressAnswer, "The address."),

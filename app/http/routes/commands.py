@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from app.commands.execution import ledger
 from app.commands.execution.context import Context
+from app.errors import NotFound
 from app.http.answering.command_response import scope_of
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import consistency_token, unstored
+from app.http.policies.policy import SIGNED_IN, Policy
 
 
 class CommandStatus(Struct, frozen=True, kw_only=True):
@@ -32,6 +34,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
 
 @get(
     "/api/commands/{command_id:str}",
+    policy=Policy(roles=SIGNED_IN, problems=(NotFound,)),
     summary="What became of a command",
     tags=["Commands"],
     responses=answers(CommandStatus, "The state of the command."),

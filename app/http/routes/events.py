@@ -23,6 +23,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from app.commands.identity.sessions import session_store
 from app.http.answering.handler_types import Caller
 from app.http.guards.authentication import token_of
+from app.http.policies.policy import CUSTOMER, Policy
 from app.http.streaming.session_ends import Watched
 from app.http.streaming.subscribers import Subscribers
 from app.queries import changes
@@ -62,6 +63,7 @@ class Changed(msgspec.Struct, frozen=True):
 
 @get(
     "/api/events",
+    policy=Policy(roles=CUSTOMER),
     summary="What changes, as it changes",
     tags=["Events"],
     media_type="text/event-stream",

@@ -15,6 +15,7 @@ from app.http.answering.handler_types import answers
 from app.http.answering.problems import Unavailable
 from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import LOOK_SECONDS, FeedStanding, concerned, within
+from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.measure import measure
 from app.ingest.lag.report import Canary, Drift, concerns
 from app.integrations.admission.gates import UpstreamAvailability
@@ -83,7 +84,12 @@ class CacheHealth(Struct, frozen=True, kw_only=True):
     sessions: int
 
 
-@get("/api/health/live", summary="Is the process alive?", tags=["Health"])
+@get(
+    "/api/health/live",
+    policy=Policy(roles=ANYBODY, limit="none", conditional=False),
+    summary="Is the process alive?",
+    tags=["Health"],
+)
 async def live() -> dict[str, str]:
     """Answers while the process can answer anything."""
     return {"status": "ok"}
@@ -91,6 +97,7 @@ async def live() -> dict[str, str]:
 
 @get(
     "/api/health/ready",
+    policy=Policy(roles=ANYBODY, limit="none", conditional=False),
     summary="Can it serve?",
     tags=["Health"],
     responses=answers(Ready, "It can."),
@@ -133,6 +140,7 @@ def _upstream(standing: UpstreamAvailability) -> UpstreamHealth:
 
 @get(
     "/api/health/services/cache",
+    policy=Policy(roles=ANYBODY, limit="internal", conditional=False),
     summary="Are change events arriving?",
     tags=["Health"],
     responses=answers(CacheHealth, "Feeds, inbox, drift."),

@@ -7,9 +7,10 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from app.errors import InvalidRequest, Violation
+from app.errors import InvalidRequest, NotFound, Violation
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import cursor_for, page_of, respond
+from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy, for_everyone
 from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import invoices, payment_methods, plans, subscriptions
 from app.queries.shapes import (
@@ -29,7 +30,13 @@ IssuedFrom = Annotated[date | None, QueryParameter(name="from", description="Iss
 IssuedTo = Annotated[date | None, QueryParameter(name="to", description="Issued on this day or earlier.")]
 
 
-@get("/api/invoices", summary="Invoices", tags=["Billing"], responses=answers(Invoices, "A page of invoices."))
+@get(
+    "/api/invoices",
+    policy=Policy(roles=CUSTOMER, cursor="invoices:{account}:{variant}", fast=FirstPage(invoices.list_invoices)),
+    summary="Invoices",
+    tags=["Billing"],
+    responses=answers(Invoices, "A page of invoices."),
+)
 async def list_invoices(
     request: Request[Any, Any, State],
     actor: Caller,
@@ -53,6 +60,7 @@ async def list_invoices(
 
 @get(
     "/api/invoices/{invoice_id:str}",
+    policy=Policy(roles=CUSTOMER, problems=(NotFound,), fast=FastRead(invoices.invoice)),
     summary="One invoice",
     tags=["Billing"],
     responses=answers(InvoiceAnswer, "The invoice."),
@@ -65,6 +73,7 @@ async def get_invoice(request: Request[Any, Any, State], actor: Caller, invoice_
 
 @get(
     "/api/subscriptions",
+    policy=Policy(roles=CUSTOMER, cursor="subscriptions:{account}", fast=FirstPage(subscriptions.list_subscriptions)),
     summary="Subscriptions",
     tags=["Subscriptions"],
     responses=answers(Subscriptions, "A page of subscriptions."),
@@ -88,6 +97,7 @@ async def list_subscriptions(
 
 @get(
     "/api/subscriptions/{subscription_id:str}",
+    policy=Policy(roles=CUSTOMER, problems=(NotFound,), fast=FastRead(subscriptions.subscription)),
     summary="One subscription",
     tags=["Subscriptions"],
     responses=answers(SubscriptionAnswer, "The subscription."),
@@ -102,6 +112,7 @@ async def get_subscription(
 
 @get(
     "/api/subscriptions/{subscription_id:str}/plans",
+    policy=Policy(roles=CUSTOMER, problems=(NotFound,), asks_upstream=True),
     summary="Plans that a subscription can be changed to",
     tags=["Subscriptions"],
     responses=answers(OtherPlansAnswer, "Other plans, the cheapest first."),
@@ -116,6 +127,7 @@ async def subscription_plans(
 
 @get(
     "/api/subscriptions/{subscription_id:str}/invoices",
+    policy=Policy(roles=CUSTOMER, problems=(NotFound,), cursor="invoices:{account}:of:{variant}"),
     summary="Invoices of a subscription",
     tags=["Subscriptions"],
     responses=answers(Invoices, "A page of invoices."),
@@ -139,6 +151,9 @@ async def subscription_invoices(
 
 @get(
     "/api/payment-methods",
+    policy=Policy(
+        roles=CUSTOMER, cursor="payment-methods:{account}", fast=FirstPage(payment_methods.list_payment_methods)
+    ),
     summary="Payment methods",
     tags=["Billing"],
     responses=answers(PaymentMethods, "A page of payment methods."),
@@ -158,6 +173,7 @@ async def list_payment_methods(
 
 @get(
     "/api/payment-gateways",
+    policy=Policy(roles=CUSTOMER, fast=FastRead(for_everyone(payment_methods.gateways), shared=True)),
     summary="Payment gateways",
     tags=["Billing"],
     responses=answers(PaymentGateways, "The gateways."),

@@ -13,12 +13,14 @@ from app.commands.registry import CHECK_ORDER, PLACE_ORDER
 from app.errors import NotFound, NotReady
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
+from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import orders
 from app.queries.shapes import OrderAnswer
 
 
 @post(
     "/api/orders/check",
+    policy=Policy(roles=CUSTOMER, command=CHECK_ORDER),
     status_code=200,
     summary="Check a basket",
     tags=["Orders"],
@@ -26,11 +28,12 @@ from app.queries.shapes import OrderAnswer
 )
 async def check(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Basket]) -> Response[bytes]:
     """Orders nothing. Answers every rule the basket breaks, and what it would cost."""
-    return await run_command(request, CHECK_ORDER, actor, data)
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/orders",
+    policy=Policy(roles=CUSTOMER, command=PLACE_ORDER, consistency_token=True),
     status_code=201,
     summary="Place an order",
     tags=["Orders"],
@@ -49,7 +52,7 @@ async def place(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[B
         except (NotFound, NotReady):
             return msgspec.json.encode(done.result)
 
-    return await run_command(request, PLACE_ORDER, actor, data, status=201, render=render)
+    return await run_command(request, actor, data, status=201, render=render)
 
 
 ROUTES = (check, place)

@@ -6,8 +6,10 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, Parameter
 
+from app.errors import NotFound
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import cursor_for, page_of, respond
+from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy
 from app.queries import orders
 from app.queries.shapes import OrderAnswer, Orders
 from app.readmodels.orders import OrderStatus
@@ -16,7 +18,13 @@ LimitParameter = Annotated[int, Parameter(ge=1, le=100, description="Items a pag
 CursorParameter = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
 
 
-@get("/api/orders", summary="Orders", tags=["Orders"], responses=answers(Orders, "A page of orders."))
+@get(
+    "/api/orders",
+    policy=Policy(roles=CUSTOMER, cursor="orders:{account}", fast=FirstPage(orders.list_orders)),
+    summary="Orders",
+    tags=["Orders"],
+    responses=answers(Orders, "A page of orders."),
+)
 async def list_orders(
     request: Request[Any, Any, State],
     actor: Caller,
@@ -32,7 +40,13 @@ async def list_orders(
     return await respond(request, account_id, lambda: orders.list_orders(store, account_id, page, make, status))
 
 
-@get("/api/orders/{order_id:str}", summary="One order", tags=["Orders"], responses=answers(OrderAnswer, "The order."))
+@get(
+    "/api/orders/{order_id:str}",
+    policy=Policy(roles=CUSTOMER, problems=(NotFound,), fast=FastRead(orders.order)),
+    summary="One order",
+    tags=["Orders"],
+    responses=answers(OrderAnswer, "The order."),
+)
 async def get_order(request: Request[Any, Any, State], actor: Caller, order_id: FromPath[str]) -> Response[bytes]:
     """Status, items, address snapshot, timeline, and a reason when it is paused."""
     store, account_id = request.app.state.store, actor.account_id_or_refuse()

@@ -18,12 +18,15 @@ from app.commands.registry import (
     REMOVE_PAYMENT_METHOD,
     SET_DEFAULT_PAYMENT_METHOD,
 )
+from app.errors import NotFound, PaymentRefused, RuleViolated
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
+from app.http.policies.policy import CUSTOMER, Policy
 
 
 @post(
     "/api/invoices/{invoice_id:str}/payment-link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_PAYMENT_LINK, problems=(NotFound,)),
     status_code=200,
     summary="A link to pay an invoice",
     tags=["Billing"],
@@ -34,11 +37,12 @@ async def invoice_payment_link(
 ) -> Response[bytes]:
     """A single-use link to this invoice's payment page; ask for it on the click, it ends after 60 s."""
     wanted = PayInvoice(invoice_id, data.gateway if data else None)
-    return await run_command(request, CREATE_PAYMENT_LINK, actor, wanted)
+    return await run_command(request, actor, wanted)
 
 
 @post(
     "/api/invoices/payment-link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_PAYMENTS_LINK, problems=(NotFound,)),
     status_code=200,
     summary="A link to pay several invoices at once",
     tags=["Billing"],
@@ -46,11 +50,18 @@ async def invoice_payment_link(
 )
 async def payment_link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
     """A single-use link to the page where all of these are paid with one payment; it ends after 60 s."""
-    return await run_command(request, CREATE_PAYMENTS_LINK, actor, data)
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/invoices/{invoice_id:str}/pay",
+    policy=Policy(
+        roles=CUSTOMER,
+        limit="payment",
+        command=PAY_INVOICE,
+        consistency_token=True,
+        problems=(NotFound, PaymentRefused, RuleViolated),
+    ),
     status_code=200,
     summary="Pay an invoice with the method on file",
     tags=["Billing"],
@@ -61,11 +72,12 @@ async def pay_invoice(request: Request[Any, Any, Any], actor: Caller, invoice_id
 
     After `outcome_unknown` send the same request with the same key: it looks before it charges.
     """
-    return await run_command(request, PAY_INVOICE, actor, PayInvoice(invoice_id))
+    return await run_command(request, actor, PayInvoice(invoice_id))
 
 
 @post(
     "/api/invoices/{invoice_id:str}/pdf-link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_INVOICE_PDF_LINK, problems=(NotFound,)),
     status_code=200,
     summary="A link to an invoice as PDF",
     tags=["Billing"],
@@ -75,11 +87,12 @@ async def invoice_pdf_link(
     request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]
 ) -> Response[bytes]:
     """A single-use link that downloads the invoice as the billing system prints it; it ends after 60 s."""
-    return await run_command(request, CREATE_INVOICE_PDF_LINK, actor, PayInvoice(invoice_id))
+    return await run_command(request, actor, PayInvoice(invoice_id))
 
 
 @post(
     "/api/payment-methods/link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_PAYMENT_METHODS_LINK),
     status_code=200,
     summary="A link to manage payment methods",
     tags=["Billing"],
@@ -91,11 +104,12 @@ async def manage_payment_methods(request: Request[Any, Any, Any], actor: Caller)
     The billing system does not always tell of what is done there: when the customer comes back, read
     `/api/payment-methods` with `Cache-Control: no-cache` and `Prefer: wait=5`.
     """
-    return await run_command(request, CREATE_PAYMENT_METHODS_LINK, actor, None)
+    return await run_command(request, actor, None)
 
 
 @post(
     "/api/payment-methods/{payment_method_id:str}/default",
+    policy=Policy(roles=CUSTOMER, command=SET_DEFAULT_PAYMENT_METHOD, problems=(NotFound,)),
     status_code=200,
     summary="Choose the payment method that is charged",
     tags=["Billing"],
@@ -105,11 +119,12 @@ async def set_default(
     request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]
 ) -> Response[bytes]:
     """Charges go to this one from now on."""
-    return await run_command(request, SET_DEFAULT_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+    return await run_command(request, actor, OneMethod(payment_method_id))
 
 
 @delete(
     "/api/payment-methods/{payment_method_id:str}",
+    policy=Policy(roles=CUSTOMER, command=REMOVE_PAYMENT_METHOD, problems=(NotFound,)),
     status_code=200,
     summary="Remove a payment method",
     tags=["Billing"],
@@ -117,7 +132,7 @@ async def set_default(
 )
 async def remove(request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
     """Refused for the last one while there is anything to be paid with it."""
-    return await run_command(request, REMOVE_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+    return await run_command(request, actor, OneMethod(payment_method_id))
 
 
 ROUTES = (

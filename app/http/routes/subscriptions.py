@@ -27,6 +27,7 @@ from app.commands.subscriptions.usage import ReadUsage, Usage
 from app.errors import NotFound
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
+from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
 from app.queries.shapes import SubscriptionAnswer
 from app.readmodels.plans import Direction
@@ -46,6 +47,7 @@ class PlanChangeAnswer(PlanChanged, kw_only=True, frozen=True):
 
 @post(
     "/api/subscriptions/{subscription_id:str}/preview",
+    policy=Policy(roles=CUSTOMER, limit="live", command=PREVIEW_PLAN_CHANGE, problems=(NotFound,), asks_upstream=True),
     status_code=200,
     summary="What another plan would cost",
     tags=["Subscriptions"],
@@ -55,11 +57,12 @@ async def preview(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[WantedPlan]
 ) -> Response[bytes]:
     """The billing system's own calculation of this moment. Nothing is changed."""
-    return await run_command(request, PREVIEW_PLAN_CHANGE, actor, PreviewPlanChange(subscription_id, data.sku))
+    return await run_command(request, actor, PreviewPlanChange(subscription_id, data.sku))
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/upgrade",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PLAN, consistency_token=True, problems=(NotFound,)),
     status_code=200,
     summary="Change to a larger plan",
     tags=["Subscriptions"],
@@ -76,6 +79,7 @@ async def upgrade(
 
 @post(
     "/api/subscriptions/{subscription_id:str}/downgrade",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PLAN, consistency_token=True, problems=(NotFound,)),
     status_code=200,
     summary="Change to a smaller plan",
     tags=["Subscriptions"],
@@ -91,6 +95,7 @@ async def downgrade(
 
 @delete(
     "/api/subscriptions/{subscription_id:str}/scheduled-change",
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, problems=(NotFound,)),
     status_code=200,
     summary="Take back a planned change",
     tags=["Subscriptions"],
@@ -106,11 +111,12 @@ async def cancel_scheduled(
         return msgspec.json.encode(found if done.shows else structs.replace(found, scheduled_change=None))
 
     body = CancelScheduledChange(subscription_id)
-    return await run_command(request, CANCEL_SCHEDULED_CHANGE, actor, body, render=render)
+    return await run_command(request, actor, body, render=render)
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/cancel",
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, problems=(NotFound,)),
     status_code=200,
     summary="Cancel a subscription",
     tags=["Subscriptions"],
@@ -126,11 +132,12 @@ async def cancel(
         return msgspec.json.encode(found if done.shows else structs.replace(found, cancellation=done.result))
 
     body = CancelSubscription(subscription_id, data)
-    return await run_command(request, CANCEL_SUBSCRIPTION, actor, body, render=render)
+    return await run_command(request, actor, body, render=render)
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/usage",
+    policy=Policy(roles=CUSTOMER, limit="live", command=READ_USAGE, problems=(NotFound,), asks_upstream=True),
     status_code=200,
     summary="What a subscription uses",
     tags=["Subscriptions"],
@@ -138,11 +145,12 @@ async def cancel(
 )
 async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
     """Asks the network or the server now, which is why it is no GET: the data of a SIM, the disk of web hosting."""
-    return await run_command(request, READ_USAGE, actor, ReadUsage(subscription_id))
+    return await run_command(request, actor, ReadUsage(subscription_id))
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/control-panel-link",
+    policy=Policy(roles=CUSTOMER, limit="live", command=CREATE_CONTROL_PANEL_LINK, problems=(NotFound,)),
     status_code=200,
     summary="Open the control panel",
     tags=["Subscriptions"],
@@ -152,7 +160,7 @@ async def control_panel(
     request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]
 ) -> Response[bytes]:
     """A single-use link into the control panel of web hosting; ask for it on the click."""
-    return await run_command(request, CREATE_CONTROL_PANEL_LINK, actor, OpenControlPanel(subscription_id))
+    return await run_command(request, actor, OpenControlPanel(subscription_id))
 
 
 async def _change(
@@ -163,7 +171,7 @@ async def _change(
         return msgspec.json.encode(PlanChangeAnswer(**structs.asdict(done.result), subscription=shown))
 
     body = ChangePlan(subscription_id, direction, plan)
-    return await run_command(request, CHANGE_PLAN, actor, body, render=render)
+    return await run_command(request, actor, body, render=render)
 
 
 async def _shown_or_refuse(request: Request[Any, Any, Any], actor: Actor, subscription_id: str) -> SubscriptionAnswer:

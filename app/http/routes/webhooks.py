@@ -7,6 +7,7 @@ from litestar import Request, Response, post
 
 from app.commands.execution.context import Context
 from app.errors import InvalidRequest, NotFound, RuleViolated
+from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.sources.admission import LARGEST_BYTES, InboxAdmission
 from app.ingest.sources.webhooks import receive_salesforce, receive_whmcs, takes_salesforce
@@ -17,6 +18,7 @@ ReceiveWebhook = Callable[[Inbox, InboxAdmission, Settings, Mapping[str, str], b
 
 @post(
     "/webhooks/whmcs",
+    policy=Policy(roles=ANYBODY, signed=True, limit="none"),
     status_code=202,
     summary="WHMCS webhook",
     tags=["Inbound"],
@@ -29,6 +31,7 @@ async def whmcs_webhook(request: Request[Any, Any, Any]) -> Response[None]:
 
 @post(
     "/webhooks/salesforce",
+    policy=Policy(roles=ANYBODY, signed=True, limit="none", problems=(NotFound,)),
     status_code=202,
     summary="Salesforce webhook",
     tags=["Inbound"],

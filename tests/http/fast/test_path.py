@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from app.cache.lease import heard_everywhere
-from app.http.fast.routes import HotRoutes
-from app.http.guards.roles import rule_of
+from app.http.fast.routes import HotRoute, HotRoutes
+from app.http.policies.policy import CUSTOMER
+from app.http.policies.table import routes_of
 from app.queries.cache.answer_cache import Layers
 from app.settings import Settings
 from tests.fixtures.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, change
@@ -75,14 +76,14 @@ def told(response: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in response.headers.items() if name not in CHANGING}
 
 
-def routes(settings: Settings) -> list[str]:
-    return [route.template for route in HotRoutes(settings).all()]
+def hot_routes(running: tuple[Litestar, Any], settings: Settings) -> list[HotRoute]:
+    return HotRoutes(settings, routes_of(running[0])).all()
 
 
 async def test_every_hot_route_answers_what_the_ordinary_one_does_from_every_layer(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str], settings: Settings
 ) -> None:
-    for template in routes(settings):
+    for template in [route.template for route in hot_routes(running, settings)]:
         path = template.format(**OWN)
         headers = {} if "/public/" in path else hana
         ordinary = await api.get(path, headers=headers | ORDINARY)
@@ -105,14 +106,14 @@ async def test_every_hot_route_answers_what_the_ordinary_one_does_from_every_lay
             assert held.headers["cache-control"] == ordinary.headers["cache-control"]
 
 
-def test_every_hot_route_is_an_ordinary_one_with_the_same_rule(running: Any, settings: Settings) -> None:
-    documented = running[0].openapi_schema.to_schema()["paths"]
-    for route in HotRoutes(settings).all():
-        assert "get" in documented[route.template]
-        rule = rule_of(route.template)
-        assert rule is not None
-        assert rule.roles == (None if route.public else frozenset({"customer"}))
-        assert rule.blind is route.public
+def test_every_hot_route_is_an_ordinary_one_with_the_same_policy(running: Any, settings: Settings) -> None:
+    policies = {route.path: route.policy for route in routes_of(running[0]) if route.method == "GET"}
+    found = hot_routes(running, settings)
+    assert len(found) == sum(policy.fast is not None for policy in policies.values()) == 14
+    for route in found:
+        policy = policies[route.template]
+        assert policy.roles == (None if route.public else CUSTOMER)
+        assert route.limit == policy.limit == ("public" if route.public else "account")
 
 
 async def test_a_change_shows_in_every_process_within_the_bound(

@@ -9,8 +9,10 @@ from msgspec import Meta, Struct
 from app.commands.execution.context import Context
 from app.commands.fulfilment import decide, overview
 from app.commands.fulfilment.overview import Count, Fulfilment, FulfilmentStory
+from app.errors import NotFound
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored
+from app.http.policies.policy import OPERATOR, Policy
 from app.http.routes.admin.projections import operator_of
 from app.inputs.text import Line
 
@@ -39,6 +41,7 @@ class CancelFulfilment(Struct, forbid_unknown_fields=True):
 
 @get(
     "/api/admin/fulfilments",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="The provisioning queue",
     tags=["Operators"],
     responses=answers(Fulfilments, "Orders with step, attempt, age and error."),
@@ -61,6 +64,7 @@ async def list_fulfilments(
 
 @get(
     "/api/admin/fulfilments/{order_id:str}",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     summary="One order's fulfilment",
     tags=["Operators"],
     responses=answers(FulfilmentStory, "Everything that was tried."),
@@ -73,6 +77,7 @@ async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_i
 
 @post(
     "/api/admin/fulfilments/{order_id:str}/retry",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Try a fulfilment again",
     tags=["Operators"],
@@ -92,6 +97,7 @@ async def retry(
 
 @post(
     "/api/admin/fulfilments/{order_id:str}/cancel",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Cancel a fulfilment",
     tags=["Operators"],
@@ -107,6 +113,7 @@ async def cancel(
 
 @post(
     "/api/admin/fulfilments/{order_id:str}/skip",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Skip what is not set up after activation",
     tags=["Operators"],

@@ -12,6 +12,7 @@ from app.commands.execution.context import Actor, Context
 from app.errors import NotFound
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored
+from app.http.policies.policy import OPERATOR, SUPPORT, Policy
 from app.ingest.apply import dead_letters, resolve
 from app.ingest.apply.dead_letters import DeadLetter
 from app.ingest.apply.resolve import Resolved
@@ -62,6 +63,7 @@ class RebuildAsked(Struct, frozen=True):
 
 @get(
     "/api/admin/dead-letters",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="What is parked",
     tags=["Operators"],
     responses=answers(DeadLetters, "At most 500, personal data hidden."),
@@ -79,6 +81,7 @@ async def list_dead_letters(
 
 @post(
     "/api/admin/dead-letters/{letter_id:int}/retry",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Try again",
     tags=["Operators"],
@@ -93,6 +96,7 @@ async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -
 
 @post(
     "/api/admin/dead-letters/{letter_id:int}/discard",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Give up an entry",
     tags=["Operators"],
@@ -110,6 +114,7 @@ async def discard(
 
 @get(
     "/api/admin/projections",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="How far behind, and which generations",
     tags=["Operators"],
     responses=answers(Projections, "Feeds, lanes, what is parked, and every generation."),
@@ -125,6 +130,7 @@ async def list_projections(request: Request[Any, Any, Any], actor: Caller) -> Re
 
 @post(
     "/api/admin/projections/{name:str}/rebuild",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=202,
     summary="Rebuild a read model",
     tags=["Operators"],
@@ -143,6 +149,7 @@ async def ask_rebuild(
 
 @get(
     "/api/admin/accounts/{account_id:uuid}/explain/{resource:str}/{item_id:str}",
+    policy=Policy(roles=OPERATOR | SUPPORT, asks_upstream=True, problems=(NotFound,)),
     summary="Why an account shows what it shows",
     tags=["Operators"],
     responses=answers(Explanation, "The row, its records, and what came in for them."),

@@ -15,9 +15,10 @@ from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChang
 from app.commands.subscriptions.service import noted
 from app.commands.subscriptions.staff_view import ServiceView, story
 from app.commands.subscriptions.usage import Usage, usage_of
-from app.errors import InvalidRequest, Violation
+from app.errors import InvalidRequest, NotFound, Violation
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored
+from app.http.policies.policy import OPERATOR, Policy
 from app.http.routes.admin.projections import operator_of
 from app.inputs.numbers import Digits, Eid
 from app.inputs.text import Line
@@ -59,6 +60,7 @@ class PlannedChanges(Struct, frozen=True):
 
 @get(
     "/api/admin/subscriptions/{subscription_id:str}",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     summary="One service",
     tags=["Operators"],
     responses=answers(ServiceView, "Whose it is, how it is, every change of plan, and those planned."),
@@ -72,6 +74,7 @@ async def get_service(
 
 @post(
     "/api/admin/subscriptions/{subscription_id:str}/usage",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="What a service uses",
     tags=["Operators"],
@@ -85,6 +88,7 @@ async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id:
 
 @post(
     "/api/admin/subscriptions/{subscription_id:str}/suspend",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Suspend web hosting",
     tags=["Operators"],
@@ -99,6 +103,7 @@ async def suspend(
 
 @post(
     "/api/admin/subscriptions/{subscription_id:str}/unsuspend",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Lift a suspension",
     tags=["Operators"],
@@ -111,6 +116,7 @@ async def unsuspend(request: Request[Any, Any, Any], actor: Caller, subscription
 
 @post(
     "/api/admin/subscriptions/{subscription_id:str}/terminate",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="End a service for good",
     tags=["Operators"],
@@ -128,6 +134,7 @@ async def terminate(
 
 @post(
     "/api/admin/subscriptions/{subscription_id:str}/sync-plan",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Give a service the plan that is billed",
     tags=["Operators"],
@@ -140,6 +147,7 @@ async def sync_plan(request: Request[Any, Any, Any], actor: Caller, subscription
 
 @post(
     "/api/admin/subscriptions/{subscription_id:str}/reissue",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Issue an eSIM for another phone",
     tags=["Operators"],
@@ -154,6 +162,7 @@ async def reissue(
 
 @get(
     "/api/admin/plan-changes",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="Changes of plan under way",
     tags=["Operators"],
     responses=answers(PlanChanges, "With state, attempts and error."),
@@ -167,6 +176,7 @@ async def list_plan_changes(
 
 @post(
     "/api/admin/plan-changes/{change_id:uuid}/retry",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Try a change of plan again",
     tags=["Operators"],
@@ -179,6 +189,7 @@ async def retry(request: Request[Any, Any, Any], actor: Caller, change_id: FromP
 
 @get(
     "/api/admin/scheduled-changes",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="Changes of plan for days to come",
     tags=["Operators"],
     responses=answers(PlannedChanges, "With state, attempts and error."),

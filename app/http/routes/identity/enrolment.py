@@ -10,7 +10,7 @@ from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.context import Actor, Context, Done
 from app.commands.identity.enrolment.check_customer_number import CheckCustomerNumber, CustomerNumberChecked
 from app.commands.identity.enrolment.complete_link import CompleteLink
 from app.commands.identity.enrolment.complete_sign_up import CompleteSignUp
@@ -28,10 +28,12 @@ from app.commands.registry import (
     PROVE_LINK,
     SIGN_UP,
 )
+from app.errors import NotAuthenticated
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.session_cookie import cookie_for
 from app.http.guards.authentication import csrf_token
+from app.http.policies.policy import ANYBODY, Policy
 
 
 class SignedUp(Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ class SignedUp(Struct, frozen=True, kw_only=True):
 
 @post(
     "/api/auth/customer-number/check",
+    policy=Policy(roles=ANYBODY, limit="auth", command=CHECK_CUSTOMER_NUMBER),
     status_code=200,
     summary="Can this number sign up?",
     tags=["Sign-up"],
@@ -55,11 +58,12 @@ async def check_number(
     request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CheckCustomerNumber]
 ) -> Response[bytes]:
     """Asks Salesforce, remembered for 30 s. Never says whose number it is."""
-    return await run_command(request, CHECK_CUSTOMER_NUMBER, actor, data)
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/auth/signup",
+    policy=Policy(roles=ANYBODY, limit="auth", command=SIGN_UP),
     status_code=202,
     summary="Sign up",
     tags=["Sign-up"],
@@ -69,11 +73,14 @@ async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
     """Mails a code to the address on file. Where there is none, it goes to the one given, if the family name or the
     postcode is that of the account. Companies that invite by letter print the code there. No answer tells whether the
     number, the facts or the address are known."""
-    return await run_command(request, SIGN_UP, actor, data, status=202)
+    return await run_command(request, actor, data, status=202)
 
 
 @post(
     "/api/auth/signup/complete",
+    policy=Policy(
+        roles=ANYBODY, limit="auth", command=COMPLETE_SIGN_UP, consistency_token=True, problems=(NotAuthenticated,)
+    ),
     status_code=201,
     summary="Finish signing up",
     tags=["Sign-up"],
@@ -85,11 +92,12 @@ async def complete_signup(
     """Takes the code, makes the billing client and the portal user, and begins a session. After a failure the same
     request finishes what was begun. 401 `email_code_required` asks for the same again with `email_code`, which was
     mailed to the address given at sign-up."""
-    return await _begin_session(request, COMPLETE_SIGN_UP, actor, data)
+    return await _begin_session(request, actor, data)
 
 
 @post(
     "/api/auth/link",
+    policy=Policy(roles=ANYBODY, limit="auth", command=LINK_ACCOUNT, problems=(NotAuthenticated,)),
     status_code=200,
     summary="Link a billing account",
     tags=["Sign-up"],
@@ -98,11 +106,12 @@ async def complete_signup(
 async def link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LinkAccount]) -> Response[bytes]:
     """Verifies the billing system's password once; it is neither kept nor logged. Only billing accounts that the login
     owns can be linked."""
-    return await run_command(request, LINK_ACCOUNT, actor, data)
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/auth/link/code",
+    policy=Policy(roles=ANYBODY, limit="auth", command=PROVE_LINK, problems=(NotAuthenticated,)),
     status_code=200,
     summary="Prove the mailed code of a link",
     tags=["Sign-up"],
@@ -111,11 +120,12 @@ async def link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Li
 async def link_code(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ProveLink]) -> Response[bytes]:
     """When `next` is `code`: for logins with a second factor, which cannot be proven here, and for billing accounts
     that a mailbox on file has to confirm."""
-    return await run_command(request, PROVE_LINK, actor, data)
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/auth/link/choice",
+    policy=Policy(roles=ANYBODY, limit="auth", command=CHOOSE_BILLING_ACCOUNT),
     status_code=200,
     summary="Choose the billing account to link",
     tags=["Sign-up"],
@@ -125,11 +135,12 @@ async def link_choice(
     request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ChooseBillingAccount]
 ) -> Response[bytes]:
     """When `next` is `choice`: the login owns several."""
-    return await run_command(request, CHOOSE_BILLING_ACCOUNT, actor, data)
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/auth/link/complete",
+    policy=Policy(roles=ANYBODY, limit="auth", command=COMPLETE_LINK, consistency_token=True),
     status_code=201,
     summary="Finish linking",
     tags=["Sign-up"],
@@ -139,10 +150,10 @@ async def complete_link(
     request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CompleteLink]
 ) -> Response[bytes]:
     """Sets the portal password and begins a session. Invoices and subscriptions of the billing account show at once."""
-    return await _begin_session(request, COMPLETE_LINK, actor, data)
+    return await _begin_session(request, actor, data)
 
 
-async def _begin_session(request: Request[Any, Any, Any], command: Command, actor: Actor, data: Any) -> Response[bytes]:
+async def _begin_session(request: Request[Any, Any, Any], actor: Actor, data: Any) -> Response[bytes]:
     """Run a command that makes an account, and log its user in."""
     context: Context = request.app.state.context
     cookies: list[Cookie] = []
@@ -160,7 +171,7 @@ async def _begin_session(request: Request[Any, Any, Any], command: Command, acto
         )
         return msgspec.json.encode(body)
 
-    response = await run_command(request, command, actor, data, status=201, render=render)
+    response = await run_command(request, actor, data, status=201, render=render)
     response.cookies.extend(cookies)
     return response
 

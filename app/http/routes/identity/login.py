@@ -12,10 +12,12 @@ from app.commands.identity import log_in, second_factor
 from app.commands.identity.log_in import LoggedIn, LogIn
 from app.commands.identity.sessions import session_store
 from app.commands.identity.users import User, user_of
+from app.errors import NotAuthenticated
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.answering.session_cookie import cookie_for, cookie_name, signed_out
 from app.http.guards.authentication import csrf_token
+from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
 
 
 class Me(Struct, frozen=True, kw_only=True):
@@ -34,6 +36,7 @@ class Me(Struct, frozen=True, kw_only=True):
 
 @post(
     "/api/auth/login",
+    policy=Policy(roles=ANYBODY, limit="auth", problems=(NotAuthenticated,)),
     status_code=200,
     summary="Log in",
     tags=["Sessions"],
@@ -53,7 +56,13 @@ async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[L
     return unstored(body, cookies=[cookie_for(context.settings, opened)])
 
 
-@post("/api/auth/logout", status_code=204, summary="Log out", tags=["Sessions"])
+@post(
+    "/api/auth/logout",
+    policy=Policy(roles=SIGNED_IN, second_factor=False),
+    status_code=204,
+    summary="Log out",
+    tags=["Sessions"],
+)
 async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
     """Ends this session at once."""
     context: Context = request.app.state.context
@@ -63,6 +72,7 @@ async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[Non
 
 @get(
     "/api/auth/me",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, conditional=False),
     summary="Who am I",
     tags=["Sessions"],
     responses=answers(Me, "The user of this session, and the account it acts for."),

@@ -7,7 +7,7 @@ from litestar import Request, Response, post
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 
-from app.commands.execution.context import Actor, Command, Done
+from app.commands.execution.context import Actor, Done
 from app.commands.identity.change_second_factor import (
     ConfirmSecondFactor,
     DisableSecondFactor,
@@ -21,11 +21,13 @@ from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.session_cookie import cookie_for
 from app.http.guards.authentication import csrf_token
+from app.http.policies.policy import SIGNED_IN, Policy
 from app.settings import Settings
 
 
 @post(
     "/api/auth/mfa/enrol",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=ENROL_SECOND_FACTOR),
     status_code=200,
     summary="Set up a second factor",
     tags=["Second factor"],
@@ -33,11 +35,12 @@ from app.settings import Settings
 )
 async def enrol(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[EnrolSecondFactor]) -> Response[bytes]:
     """A secret for an authenticator app. It counts once it is confirmed."""
-    return await run_command(request, ENROL_SECOND_FACTOR, actor, data)
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/auth/mfa/confirm",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=CONFIRM_SECOND_FACTOR),
     status_code=200,
     summary="Confirm the second factor",
     tags=["Second factor"],
@@ -48,11 +51,12 @@ async def confirm(
 ) -> Response[bytes]:
     """From now on logging in needs a code. Every other session ends; this one goes on under another token, which is
     answered and set as a cookie, and the old one is refused."""
-    return await _renewing(request, CONFIRM_SECOND_FACTOR, actor, data, SecondFactorOn)
+    return await _renewing(request, actor, data, SecondFactorOn)
 
 
 @post(
     "/api/auth/mfa/disable",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=DISABLE_SECOND_FACTOR),
     status_code=200,
     summary="Turn the second factor off",
     tags=["Second factor"],
@@ -63,11 +67,11 @@ async def disable(
 ) -> Response[bytes]:
     """Needs both factors; members of staff cannot. The session goes on under another token, as when it was confirmed;
     others go on as they are."""
-    return await _renewing(request, DISABLE_SECOND_FACTOR, actor, data, SessionRenewed)
+    return await _renewing(request, actor, data, SessionRenewed)
 
 
 async def _renewing(
-    request: Request[Any, Any, Any], command: Command, actor: Actor, data: Any, shape: type[SessionRenewed]
+    request: Request[Any, Any, Any], actor: Actor, data: Any, shape: type[SessionRenewed]
 ) -> Response[bytes]:
     """Run a command that renews the session; answer with the token and set the cookie, as login does."""
     settings: Settings = request.app.state.context.settings
@@ -79,7 +83,7 @@ async def _renewing(
         csrf = csrf_token(settings, opened.id)
         return msgspec.json.encode(shape(token=opened.token, expires_at=opened.expires_at, csrf_token=csrf, **more))
 
-    response = await run_command(request, command, actor, data, render=render)
+    response = await run_command(request, actor, data, render=render)
     response.cookies.extend(cookies)
     return response
 

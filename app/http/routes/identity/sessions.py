@@ -12,18 +12,26 @@ from app.commands.identity.mail_sign_in_code import MailSignInCode
 from app.commands.identity.sessions import session_store
 from app.commands.identity.sessions.session_store import Session
 from app.commands.registry import MAIL_SIGN_IN_CODE, REVOKE_SESSION, REVOKE_SESSIONS
+from app.errors import NotFound
 from app.http.answering.command_response import run_silently
 from app.http.answering.handler_types import Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.answering.session_cookie import signed_out
+from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
 from app.settings import Settings
 
 
-@post("/api/auth/login/code", status_code=204, summary="Mail me a sign-in code", tags=["Sessions"])
+@post(
+    "/api/auth/login/code",
+    policy=Policy(roles=ANYBODY, limit="auth", command=MAIL_SIGN_IN_CODE, takes_key=False),
+    status_code=204,
+    summary="Mail me a sign-in code",
+    tags=["Sessions"],
+)
 async def mail_code(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[MailSignInCode]) -> Response[None]:
     """For who is told `too_many_attempts` because of others: log in with password and `email_code`. The answer is the
     same if there is no such user."""
-    return await run_silently(request, MAIL_SIGN_IN_CODE, actor, data)
+    return await run_silently(request, actor, data)
 
 
 class Sessions(Struct, frozen=True):
@@ -34,6 +42,7 @@ class Sessions(Struct, frozen=True):
 
 @get(
     "/api/auth/sessions",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, conditional=False),
     summary="Where am I logged in?",
     tags=["Sessions"],
     responses=answers(Sessions, "Every session that goes on."),
@@ -44,21 +53,33 @@ async def list_sessions(request: Request[Any, Any, Any], actor: Caller) -> Respo
     return unstored(Sessions(await session_store.live(context.pool, context.settings, actor)))
 
 
-@delete("/api/auth/sessions/{session_id:uuid}", status_code=204, summary="End a session", tags=["Sessions"])
+@delete(
+    "/api/auth/sessions/{session_id:uuid}",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, command=REVOKE_SESSION, takes_key=False, problems=(NotFound,)),
+    status_code=204,
+    summary="End a session",
+    tags=["Sessions"],
+)
 async def end_session(
     request: Request[Any, Any, Any],
     actor: Caller,
     session_id: Annotated[UUID, PathParameter(description="From the list of sessions.")],
 ) -> Response[None]:
     """Ends one of the caller's own sessions at once, in every process."""
-    done = await run_silently(request, REVOKE_SESSION, actor, session_id)
+    done = await run_silently(request, actor, session_id)
     return signed_out(_settings(request)) if session_id == actor.session_id else done
 
 
-@delete("/api/auth/sessions", status_code=204, summary="Log out everywhere", tags=["Sessions"])
+@delete(
+    "/api/auth/sessions",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, command=REVOKE_SESSIONS, takes_key=False),
+    status_code=204,
+    summary="Log out everywhere",
+    tags=["Sessions"],
+)
 async def end_sessions(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
     """Ends every session of the caller, this one too."""
-    await run_silently(request, REVOKE_SESSIONS, actor, None)
+    await run_silently(request, actor, None)
     return signed_out(_settings(request))
 
 
