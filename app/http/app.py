@@ -4,19 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from litestar import Litestar, Request, Router
-from litestar.datastructures import State
-from litestar.di import Provide
+from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
-from app.commands.execution.context import Actor
 from app.db import open_pool
 from app.http.answering import problems
 from app.http.answering.content_coding import ContentCoding
 from app.http.answering.session_cookie import cookie_name
 from app.http.answering.single_flight import SingleFlight
 from app.http.answering.strict_request import StrictRequest
+from app.http.dependencies import PROVIDERS
 from app.http.fast.layers import FastLayers, open_serving
 from app.http.fast.path import FastPath
 from app.http.guards import networks
@@ -55,6 +53,8 @@ from app.http.routes import (
 from app.http.routes.admin import fulfilments, projections
 from app.http.routes.admin import subscriptions as admin_subscriptions
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
+from app.http.routes.events import EventSources
+from app.http.routes.health import Readiness
 from app.http.routes.identity import enrolment, login, passwords, second_factor, sessions
 from app.http.streaming.stream_slots import StreamSlots
 from app.http.streaming.subscribers import Subscribers
@@ -120,7 +120,7 @@ def build(settings: Settings) -> Litestar:
             *(networks.refuse_networks, identify, count_to_account, limit_rate),
             *(require_right, require_json, refuse_odd_parameters),
         ],
-        dependencies={"actor": Provide(actor_of)},
+        dependencies=PROVIDERS,
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
         lifespan=[lifespan],
         request_class=StrictRequest,
@@ -143,46 +143,42 @@ def build(settings: Settings) -> Litestar:
 
 @asynccontextmanager
 async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[FastLayers]:
-    """What requests find in the application's state, closed in reverse."""
+    """Open what requests find in the application's state, and close it in reverse."""
     async with AsyncExitStack() as stack:
         r = await stack.enter_async_context(open_resources(settings, statement_seconds=STATEMENT_SECONDS))
-        app.state.admission = r.admission
-        app.state.health_pool = health_pool = await open_pool(settings.database_url, size=2, only_reads=True)
+        health_pool = await open_pool(settings.database_url, size=2, only_reads=True)
         stack.push_async_callback(health_pool.close)
-        app.state.examination = examination = HealthChecks(settings)
-        stack.push_async_callback(examination.close)
-        app.state.context = r.context
-        app.state.cases = r.cases
-        app.state.door = InboxAdmission(r.pool, settings.inbox_high_water)
-        app.state.metrics = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+        checks = HealthChecks(settings)
+        stack.push_async_callback(checks.close)
+        app.state.context, app.state.cases, app.state.health_pool = r.context, r.cases, health_pool
+        app.state.inbox_admission = InboxAdmission(r.pool, settings.inbox_high_water)
         app.state.verifications = Verifications(r.inbox, r.pool)
-        app.state.streams = streams = StreamSlots(
+        app.state.stream_slots = slots = StreamSlots(
             r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
         )
-        streams.open()
-        stack.push_async_callback(streams.close)
-        app.state.doorbells = doorbells = Subscribers(r.redis)
-        doorbells.open()
+        slots.open()
+        stack.push_async_callback(slots.close)
+        app.state.subscribers = subscribers = Subscribers(r.redis)
+        subscribers.open()
         async with open_serving(settings) as serving:
-            app.state.store = serving.store
-            app.state.bulletin = ChangeReader(serving.store)
+            app.state.serving, app.state.store = serving, serving.store
             app.state.counters = Counters(r.redis, serving.tallies)
-            app.state.serving = serving
-            app.state.exchange = exchange = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, serving))
-            app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, app.state))
-            app.state.cache_health = SingleFlight(partial(health.cache_health, app.state))
+            app.state.event_sources = EventSources(
+                ChangeReader(serving.store), subscribers, slots, serving.session_ends
+            )
+            app.state.admission = r.admission
+            app.state.readiness = Readiness(checks, r.admission, app.state.draining)
+            app.state.cache_health = SingleFlight(partial(health.cache_health, r.context, health_pool, checks, serving))
+            exchange = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, serving))
+            measures = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+            sources = metrics.MetricSources(r.redis, exchange, measures, health_pool, r.admission)
+            app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, sources))
             exchange.open()
             try:
                 yield serving
             finally:
                 await exchange.close()
-                await doorbells.close()
-
-
-async def actor_of(request: Request[object, object, State]) -> Actor:
-    """Who acts, as the guard found out."""
-    actor: Actor = request.state.actor
-    return actor
+                await subscribers.close()
 
 
 def _openapi(settings: Settings) -> OpenAPIConfig:

@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
             return
         unguard()  # whoever takes too long to leave is killed by the parent
         self.app.state.draining.begun = True
-        self.app.state.doorbells.end_streams()
+        self.app.state.subscribers.end_streams()
         orphaned = os.getppid() != self._parent
         if self._lent or orphaned:
             for server in self.servers:

@@ -11,6 +11,7 @@ from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
 from app.errors import InvalidRequest, Violation
+from app.http.answering.handler_types import context_of
 from app.http.answering.query_response import consistency_token
 from app.http.policies.policy import policy_of
 
@@ -38,7 +39,7 @@ async def run_command(
     command's own result is the answer. `prepare` makes the command's request of the body, and is not asked for what was
     done already.
     """
-    context: Context = request.app.state.context
+    context = context_of(request)
     command = _command(request)
     key = _key(request, command)
 
@@ -59,7 +60,7 @@ async def run_command(
 
 async def run_silently(request: Request[Any, Any, Any], actor: Actor, body: Any) -> Response[None]:
     """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
-    await audited(request.app.state.context, actor, _command(request), body)
+    await audited(context_of(request), actor, _command(request), body)
     return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
 
 

@@ -11,9 +11,10 @@ import msgspec
 from litestar import Request, Response
 from litestar.datastructures import Cookie, State
 
-from app.http.answering.preconditions import names, tags
+from app.http.answering.handler_types import context_of
+from app.http.answering.preconditions import names
 from app.http.answering.signed_tokens import seal, unseal
-from app.queries.reading.page import Page
+from app.ingest.refetch.verification import Verifications
 from app.queries.reading.store import Answer, AnswerSource
 from app.settings import Settings
 
@@ -90,7 +91,8 @@ def _older(source: AnswerSource, wanted_seconds: float | None) -> bool:
 
 async def _verified(request: Request[Any, Any, State], wishes: Sequence[AnswerSource], *, wait: bool) -> bool:
     """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
-    context, verifications = request.app.state.context, request.app.state.verifications
+    context = context_of(request)
+    verifications: Verifications = request.app.state.verifications
     asked = [(wish.resource, wish.record_id, wish.as_of) for wish in wishes]
     if not wait:
         verifications.begin(asked)
@@ -103,19 +105,6 @@ async def _verified(request: Request[Any, Any, State], wishes: Sequence[AnswerSo
     return bool(numbers) and all(settled)
 
 
-def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:
-    """The page a caller asks for; `scope` binds cursors to one list of one account."""
-    settings: Settings = request.app.state.context.settings
-    after = unseal(settings.keyring, f"cursor:{scope}", cursor, "cursor") if cursor else None
-    return Page(limit, after, tags(joined(request, "if-none-match")))
-
-
-def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str], str]:
-    """Makes the cursors of one list of one account."""
-    settings: Settings = request.app.state.context.settings
-    return lambda after: seal(settings.keyring, f"cursor:{scope}", after)
-
-
 def joined(request: Request[Any, Any, State], name: str) -> str:
     """A header that is a list, of which callers and proxies may make several lines."""
     return ", ".join(request.headers.getall(name, []))
@@ -125,7 +114,7 @@ async def _wait_for_own_write(request: Request[Any, Any, State], account_id: obj
     token = request.headers.get("consistency-token")
     if not token:
         return None
-    context = request.app.state.context
+    context = context_of(request)
     purpose = f"consistency:{account_id}"
     submission = int(unseal(context.settings.keyring, purpose, token, "Consistency-Token"))
     return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"

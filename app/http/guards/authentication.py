@@ -4,15 +4,18 @@ Also refused here: unknown query parameters, bodies that are not JSON, and unsaf
 CSRF token.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
+from litestar.typing import FieldDefinition
 
 from app.commands.execution import execute
 from app.commands.execution.context import Actor, Context
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from app.http.answering.handler_types import context_of
 from app.http.answering.problems import UnsupportedMediaType
 from app.http.answering.session_cookie import cookie_name
 from app.http.fast.layers import FastLayers
@@ -22,15 +25,15 @@ from app.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
-WIRED = frozenset({"request", "actor", "data"})
-"""What handlers ask for beside query and path parameters."""
+WIRED = frozenset({"request", "data"})
+"""What the framework gives to handlers that is no parameter of the request."""
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Find out who asks and put it where `actor` finds it; nobody on open routes and without a valid session."""
-    context: Context = connection.app.state.context
+    context = context_of(connection)
     address = client_address(connection.scope, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
     token, by_cookie = ("", False) if policy_of(handler).is_open else token_of(connection, context.settings)
@@ -55,7 +58,7 @@ async def require_right(connection: AnyConnection, handler: BaseRouteHandler) ->
         return
     if actor.session_id is None:
         raise NotAuthenticated
-    context: Context = connection.app.state.context
+    context = context_of(connection)
     if connection.state.by_cookie and connection.scope.get("method") not in SAFE_METHODS:
         _require_csrf(context.settings, actor, connection.headers.get(CSRF_HEADER, ""))
     await _require_role(context, policy, actor, connection)
@@ -92,11 +95,8 @@ async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> 
 
 async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """A mistyped filter must not silently give the unfiltered list, and of two values none is the right one."""
-    known = {
-        getattr(field.kwarg_definition, "name", None) or name: field
-        for name, field in handler.parsed_fn_signature.parameters.items()
-    }
-    unknown = sorted(set(connection.query_params) - (set(known) - WIRED - set(connection.path_params)))
+    known = _parameters(handler)
+    unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
         problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
         raise InvalidRequest("The request names an unknown query parameter.", code="unknown_parameter", errors=problems)
@@ -107,6 +107,21 @@ async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHan
         raise InvalidRequest(
             "A query parameter that has one value is given twice.", code="repeated_parameter", errors=problems
         )
+
+
+@lru_cache(maxsize=1_024)
+def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
+    """List the parameters of a handler and of what it depends on, by the name that callers use."""
+    providers = handler.resolve_dependencies()
+    found: dict[str, FieldDefinition] = {}
+    waiting = [handler.parsed_fn_signature.parameters]
+    while waiting:
+        for name, field in waiting.pop().items():
+            if name in providers:
+                waiting.append(providers[name].parsed_fn_signature.parameters)
+            elif name not in WIRED:
+                found[getattr(field.kwarg_definition, "name", None) or name] = field
+    return found
 
 
 def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:

@@ -5,8 +5,8 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from app.commands.execution.context import Context
 from app.errors import NotAllowed
+from app.http.answering.handler_types import context_of
 from app.http.guards.client_address import client_address
 from app.http.policies.policy import Network, policy_of
 from app.intake.addresses import networks_of, within
@@ -19,7 +19,7 @@ async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handle
     Raises:
         NotAllowed: `network_not_allowed`.
     """
-    context: Context = connection.app.state.context
+    context = context_of(connection)
     wanted = _wanted(policy_of(handler).network, context.settings)
     if wanted and not within(client_address(connection.scope, context.settings), networks_of(wanted)):
         raise NotAllowed("This cannot be reached from where you are.", code="network_not_allowed")

@@ -13,8 +13,9 @@ from litestar.handlers.base import BaseRouteHandler
 from redis.exceptions import RedisError
 
 from app.cache.redis_breaker import GuardedRedis
-from app.commands.execution.context import Actor, Context
+from app.commands.execution.context import Actor
 from app.errors import RateLimited
+from app.http.answering.handler_types import context_of
 from app.http.guards.local_counts import Tallies
 from app.http.policies.policy import RateClass, policy_of
 from app.intake.addresses import counted
@@ -62,7 +63,7 @@ async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
     declared = policy_of(handler).limit
     if declared == "none":
         return
-    context: Context = connection.app.state.context
+    context = context_of(connection)
     counted_as, subject = _counted(declared, connection.state.actor)
     limit = per_minute(counted_as, context.settings)
     now = int(time.time())

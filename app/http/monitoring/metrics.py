@@ -2,18 +2,20 @@
 whatever hangs. For Prometheus inside (`INTERNAL_NETWORKS`)."""
 
 import asyncio
-from typing import Any
 
 import asyncpg
-from litestar import Request, Response, get
+from litestar import Response, get
+from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from app.cache.redis_breaker import OK, redis_state
+from app.cache.redis_breaker import OK, GuardedRedis, redis_state
 from app.commands.fulfilment import overview
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.db import is_outage
+from app.http.answering.handler_types import Injected
 from app.http.answering.problems import Unavailable
+from app.http.answering.single_flight import SingleFlight
 from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import LOOK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
@@ -48,36 +50,44 @@ SCHEDULED = (
 )
 
 
+class MetricSources(Struct, frozen=True):
+    """What the metrics are read from."""
+
+    redis: GuardedRedis
+    processes: ProcessMetrics
+    measures: Metrics
+    pool: asyncpg.Pool
+    admission: Admission
+
+
 @get(
     "/metrics",
     policy=Policy(roles=ANYBODY, limit="internal", conditional=False),
     summary="Prometheus metrics",
     include_in_schema=False,
 )
-async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def metrics(metrics_text: Injected[SingleFlight[bytes]]) -> Response[bytes]:
     """Whoever asks at the same time gets the same."""
-    text: bytes = await request.app.state.metrics_text.result()
+    text = await metrics_text.result()
     headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
     return Response(text, headers=headers)
 
 
-async def metrics_text(state: Any) -> bytes:
+async def metrics_text(sources: MetricSources) -> bytes:
     """Everything, as Prometheus reads it.
 
     Raises:
         Unavailable: nobody can say what the other processes have counted.
     """
-    measures: Metrics = state.metrics
-    exchange: ProcessMetrics = state.exchange
     redis, counted, measured, fulfilments = await asyncio.gather(
-        within(LOOK_SECONDS, redis_state(state.context.redis)),
-        within(METRICS_SECONDS, exchange.told()),
-        within(METRICS_SECONDS, measures.text()),
-        within(METRICS_SECONDS, _fulfilments(state.health_pool)),
+        within(LOOK_SECONDS, redis_state(sources.redis)),
+        within(METRICS_SECONDS, sources.processes.told()),
+        within(METRICS_SECONDS, sources.measures.text()),
+        within(METRICS_SECONDS, _fulfilments(sources.pool)),
     )
     if counted is None:
         raise Unavailable
-    told = _breakers(state.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
+    told = _breakers(sources.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
     found = (measured if measured is not None else rendered(None)) + (fulfilments or b"")
     return text_of(counted) + found + told
 

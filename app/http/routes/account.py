@@ -17,7 +17,7 @@ from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, REQUEST_ELIGIBILITY
 from app.errors import NotReady, Outdated
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import Caller, OwnAccount, ReadStore, answers
 from app.http.answering.preconditions import ANY, names
 from app.http.answering.query_response import joined
 from app.http.policies.policy import CUSTOMER, Policy
@@ -45,17 +45,21 @@ IfMatch = Annotated[
     responses=answers(AddressAnswer, "The address as it is now."),
 )
 async def put_address(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[SignUpAddress], if_match: IfMatch = None
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    data: JSONBody[SignUpAddress],
+    if_match: IfMatch = None,
 ) -> Response[bytes]:
     """Written to the billing system, and visible in the answer. With `If-Match`, only if nobody changed it since."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeAddress:
-        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account_id), profiles.Address))
+        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account), profiles.Address))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.address(store, account_id), done.result.address)
+        return await _now(done, lambda: profile.address(store, account), done.result.address)
 
     body = (data, held)
     return await run_command(request, actor, body, render=render, prepare=prepare)
@@ -70,17 +74,21 @@ async def put_address(
     responses=answers(ProfileAnswer, "The profile as it is now."),
 )
 async def patch_profile(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ProfileChange], if_match: IfMatch = None
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    data: JSONBody[ProfileChange],
+    if_match: IfMatch = None,
 ) -> Response[bytes]:
     """Name, company and phone, written to the billing system. With `If-Match`, only if nobody changed it since."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeProfile:
-        return ChangeProfile(data, await _expected(held, lambda: profile.profile(store, account_id), profiles.Profile))
+        return ChangeProfile(data, await _expected(held, lambda: profile.profile(store, account), profiles.Profile))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.profile(store, account_id), done.result)
+        return await _now(done, lambda: profile.profile(store, account), done.result)
 
     body = (data, held)
     return await run_command(request, actor, body, render=render, prepare=prepare)
@@ -94,13 +102,14 @@ async def patch_profile(
     tags=["Account"],
     responses=answers(EligibilityAnswer, "What is known now: being checked."),
 )
-async def ask_eligibility(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+async def ask_eligibility(
+    request: Request[Any, Any, Any], actor: Caller, account: OwnAccount, store: ReadStore
+) -> Response[bytes]:
     """For the address on file. An agent asks the carrier; the answer shows by itself. Asking twice is asking once."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
     checking = Eligibility(Internet("checking", TEXTS["checking"], None))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.eligibility(store, account_id), checking)
+        return await _now(done, lambda: profile.eligibility(store, account), checking)
 
     return await run_command(request, actor, RequestEligibility(), render=render)
 

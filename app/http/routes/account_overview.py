@@ -10,10 +10,9 @@ from app.commands.account.mark_notifications_read import ReadNotification, ReadN
 from app.commands.registry import READ_NOTIFICATION, READ_NOTIFICATIONS
 from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
-from app.http.answering.query_response import cursor_for, page_of, respond
+from app.http.answering.handler_types import Caller, ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, Policy
-from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import notifications, summary, timeline
 from app.queries.shapes import Notifications, SummaryAnswer, Timeline
 from app.readmodels.timeline import Area
@@ -28,11 +27,10 @@ OnlyUnread = Annotated[bool, Parameter(description="Only those that were not rea
     tags=["Account"],
     responses=answers(SummaryAnswer, "What the account owes, has, waits for and should do."),
 )
-async def get_summary(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+async def get_summary(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """Open balance per currency, overdue invoices, what is due next, services by state, open orders, whether a payment
     method is on file, and tasks: in one call."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: summary.summary(store, account_id))
+    return await respond(request, account, lambda: summary.summary(store, account))
 
 
 @get(
@@ -44,17 +42,14 @@ async def get_summary(request: Request[Any, Any, State], actor: Caller) -> Respo
 )
 async def list_timeline(
     request: Request[Any, Any, State],
-    actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    account: OwnAccount,
+    store: ReadStore,
+    paging: ListPaging,
     area: FromQuery[Area | None] = None,
 ) -> Response[bytes]:
     """One history over orders, billing, services and support cases, newest first."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"timeline:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
-    return await respond(request, account_id, lambda: timeline.list_timeline(store, account_id, page, make, area))
+    page, make = paging.of()
+    return await respond(request, account, lambda: timeline.list_timeline(store, account, page, make, area))
 
 
 @get(
@@ -66,18 +61,15 @@ async def list_timeline(
 )
 async def list_notifications(
     request: Request[Any, Any, State],
-    actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    account: OwnAccount,
+    store: ReadStore,
+    paging: ListPaging,
     unread: OnlyUnread = False,
 ) -> Response[bytes]:
     """What the customer should not miss, newest first. An event that is heard of twice is one notification."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"notifications:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
+    page, make = paging.of()
     return await respond(
-        request, account_id, lambda: notifications.list_notifications(store, account_id, page, make, unread=unread)
+        request, account, lambda: notifications.list_notifications(store, account, page, make, unread=unread)
     )
 
 

@@ -12,7 +12,7 @@ from app.commands.registry import ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
 from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import Caller, CaseReader, answers
 from app.http.answering.query_response import NEVER_STORED
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.cases import case_as_it_is
@@ -37,10 +37,14 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
     responses=answers(CaseAnswer, "The case with the attachment.", status=201),
 )
 async def attach_to_case(
-    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], data: JSONBody[AttachToCase]
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    cases_source: CaseReader,
+    case_id: FromPath[str],
+    data: JSONBody[AttachToCase],
 ) -> Response[bytes]:
     """A picture, a PDF or a plain text of up to 5 MiB, as base64. The same bytes are attached once."""
-    render = case_as_it_is(request, actor, lambda done: str(done.result["case_id"]))
+    render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
     return await run_command(request, actor, AttachTo(case_id, data), status=201, render=render)
 
 
@@ -52,12 +56,10 @@ async def attach_to_case(
     responses={200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream")},
 )
 async def get_attachment(
-    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], attachment_id: FromPath[str]
+    actor: Caller, cases_source: CaseReader, case_id: FromPath[str], attachment_id: FromPath[str]
 ) -> Response[bytes]:
     """Its content, as a download."""
-    actor.account_id_or_refuse()
-    source = request.app.state.cases
-    found = await cases.attachment(source, actor.salesforce_account_id, case_id, attachment_id)
+    found = await cases.attachment(cases_source, actor.salesforce_account_id, case_id, attachment_id)
     kind = SHOWN_AS.get(found.name.rpartition(".")[2].lower(), "application/octet-stream")
     headers = {
         "Cache-Control": NEVER_STORED,

@@ -13,11 +13,11 @@ from app.commands.support.comment_on_case import CommentOn, CommentOnCase
 from app.commands.support.open_case import OpenCase
 from app.errors import NotFound, UpstreamError
 from app.http.answering.command_response import Render, run_command
-from app.http.answering.handler_types import Caller, answers
-from app.http.answering.query_response import NEVER_STORED, cursor_for, page_of, respond
+from app.http.answering.handler_types import Caller, CaseReader, ListPaging, OwnAccount, answers
+from app.http.answering.query_response import NEVER_STORED, respond
 from app.http.policies.policy import CUSTOMER, Policy
-from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import cases
+from app.queries.cases import CaseSource
 from app.queries.shapes import CaseAnswer, Cases
 
 Closed = Annotated[bool | None, Parameter(description="Only closed ones, or only those that are not.")]
@@ -33,19 +33,17 @@ Closed = Annotated[bool | None, Parameter(description="Only closed ones, or only
 async def list_cases(
     request: Request[Any, Any, Any],
     actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    account: OwnAccount,
+    cases_source: CaseReader,
+    paging: ListPaging,
     closed: Closed = None,
 ) -> Response[bytes]:
     """Newest first, asked of Salesforce now."""
-    source, account_id = request.app.state.cases, actor.account_id_or_refuse()
-    scope = f"cases:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
+    page, make = paging.of()
     return await respond(
         request,
-        account_id,
-        lambda: cases.list_cases(source, actor.salesforce_account_id, page, make, closed),
+        account,
+        lambda: cases.list_cases(cases_source, actor.salesforce_account_id, page, make, closed),
         NEVER_STORED,
     )
 
@@ -57,11 +55,16 @@ async def list_cases(
     tags=["Support"],
     responses=answers(CaseAnswer, "The case."),
 )
-async def get_case(request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str]) -> Response[bytes]:
+async def get_case(
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    account: OwnAccount,
+    cases_source: CaseReader,
+    case_id: FromPath[str],
+) -> Response[bytes]:
     """With what both sides said about it, asked of Salesforce now; only the account's own."""
-    source, account_id = request.app.state.cases, actor.account_id_or_refuse()
     return await respond(
-        request, account_id, lambda: cases.case(source, actor.salesforce_account_id, case_id), NEVER_STORED
+        request, account, lambda: cases.case(cases_source, actor.salesforce_account_id, case_id), NEVER_STORED
     )
 
 
@@ -73,10 +76,12 @@ async def get_case(request: Request[Any, Any, Any], actor: Caller, case_id: From
     tags=["Support"],
     responses=answers(CaseAnswer, "The case.", status=201),
 )
-async def open_case(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[OpenCase]) -> Response[bytes]:
+async def open_case(
+    request: Request[Any, Any, Any], actor: Caller, cases_source: CaseReader, data: JSONBody[OpenCase]
+) -> Response[bytes]:
     """Opens it in Salesforce, once an `Idempotency-Key`; without one the same words within the hour are the same
     case."""
-    render = case_as_it_is(request, actor, lambda done: str(done.result.case_id))
+    render = case_as_it_is(cases_source, actor, lambda done: str(done.result.case_id))
     return await run_command(request, actor, data, status=201, render=render)
 
 
@@ -89,19 +94,23 @@ async def open_case(request: Request[Any, Any, Any], actor: Caller, data: JSONBo
     responses=answers(CaseAnswer, "The case with the comment.", status=201),
 )
 async def comment_on_case(
-    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], data: JSONBody[CommentOnCase]
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    cases_source: CaseReader,
+    case_id: FromPath[str],
+    data: JSONBody[CommentOnCase],
 ) -> Response[bytes]:
     """Staff read it in Salesforce. What was the last word already is not said twice."""
-    render = case_as_it_is(request, actor, lambda done: str(done.result["case_id"]))
+    render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
     return await run_command(request, actor, CommentOn(case_id, data), status=201, render=render)
 
 
-def case_as_it_is(request: Request[Any, Any, Any], actor: Actor, case_id: Callable[[Done], str]) -> Render:
+def case_as_it_is(cases_source: CaseSource, actor: Actor, case_id: Callable[[Done], str]) -> Render:
     """The case as it is now is the answer; when Salesforce goes away between writing and reading, its id alone."""
 
     async def render(done: Done) -> bytes:
         try:
-            return (await cases.case(request.app.state.cases, actor.salesforce_account_id, case_id(done))).body
+            return (await cases.case(cases_source, actor.salesforce_account_id, case_id(done))).body
         except UpstreamError:
             return msgspec.json.encode({"case_id": case_id(done)})
 

@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 
 from app.errors import NotFound
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, OwnAccount, ReadStore, answers
 from app.http.answering.query_response import NEVER_STORED, PRIVATE, public_cache, respond
 from app.http.policies.policy import ANYBODY, CUSTOMER, FastRead, Policy, for_account, for_everyone
 from app.queries import catalog, profiles
@@ -41,10 +41,9 @@ def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
 )
-async def public_services(request: Request[Any, Any, State]) -> Response[bytes]:
+async def public_services(request: Request[Any, Any, State], context: AppContext, store: ReadStore) -> Response[bytes]:
     """Prices exclude consumption tax. The same for everyone and safe for shared caches."""
-    state = request.app.state
-    return await respond(request, None, lambda: catalog.categories(state.store), public_cache(state.context.settings))
+    return await respond(request, None, lambda: catalog.categories(store), public_cache(context.settings))
 
 
 @get(
@@ -54,11 +53,12 @@ async def public_services(request: Request[Any, Any, State]) -> Response[bytes]:
     tags=["Catalog"],
     responses=answers(CategoryAnswer, "The category."),
 )
-async def public_category(request: Request[Any, Any, State], category: FromPath[str]) -> Response[bytes]:
+async def public_category(
+    request: Request[Any, Any, State], context: AppContext, store: ReadStore, category: FromPath[str]
+) -> Response[bytes]:
     """`internet`, `sim`, `vpn` or `hosting`: plans, installations, activation fees, add-ons, regions."""
-    state = request.app.state
-    cache = public_cache(state.context.settings)
-    return await respond(request, None, lambda: catalog.category(state.store, category), cache)
+    cache = public_cache(context.settings)
+    return await respond(request, None, lambda: catalog.category(store, category), cache)
 
 
 @get(
@@ -69,12 +69,15 @@ async def public_category(request: Request[Any, Any, State], category: FromPath[
     responses=answers(ProductAnswer, "The product."),
 )
 async def public_product(
-    request: Request[Any, Any, State], category: FromPath[str], sku: FromPath[str]
+    request: Request[Any, Any, State],
+    context: AppContext,
+    store: ReadStore,
+    category: FromPath[str],
+    sku: FromPath[str],
 ) -> Response[bytes]:
     """A product everyone may see; withdrawn ones are not found."""
-    state = request.app.state
-    cache = public_cache(state.context.settings)
-    return await respond(request, None, lambda: catalog.product(state.store, category, sku), cache)
+    cache = public_cache(context.settings)
+    return await respond(request, None, lambda: catalog.product(store, category, sku), cache)
 
 
 @get(
@@ -84,11 +87,9 @@ async def public_product(
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
 )
-async def account_services(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+async def account_services(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """The categories as the session's account sees them."""
-    store = request.app.state.store
-    account_id = actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: catalog.account_categories(store, account_id), cache=NEVER_STORED)
+    return await respond(request, account, lambda: catalog.account_categories(store, account), cache=NEVER_STORED)
 
 
 @get(
@@ -99,13 +100,11 @@ async def account_services(request: Request[Any, Any, State], actor: Caller) -> 
     responses=answers(AccountCategoryAnswer, "The category."),
 )
 async def account_category(
-    request: Request[Any, Any, State], actor: Caller, category: FromPath[str]
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, category: FromPath[str]
 ) -> Response[bytes]:
     """With eligibility and account-only variants, and why something is not available."""
-    store = request.app.state.store
-    account_id = actor.account_id_or_refuse()
     return await respond(
-        request, account_id, lambda: catalog.account_category(store, account_id, category), cache=NEVER_STORED
+        request, account, lambda: catalog.account_category(store, account, category), cache=NEVER_STORED
     )
 
 
@@ -116,10 +115,11 @@ async def account_category(
     tags=["Account"],
     responses=answers(EligibilityAnswer, "Where each category stands."),
 )
-async def account_eligibility(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+async def account_eligibility(
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore
+) -> Response[bytes]:
     """Current state per category, as staff found it out with the carrier."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: profiles.eligibility(store, account_id), PRIVATE)
+    return await respond(request, account, lambda: profiles.eligibility(store, account), PRIVATE)
 
 
 @get(
@@ -129,10 +129,9 @@ async def account_eligibility(request: Request[Any, Any, State], actor: Caller) 
     tags=["Account"],
     responses=answers(ProfileAnswer, "The profile."),
 )
-async def account_profile(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+async def account_profile(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """Who the customer is and the billing address, as WHMCS knows them."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: profiles.profile(store, account_id), PRIVATE)
+    return await respond(request, account, lambda: profiles.profile(store, account), PRIVATE)
 
 
 @get(
@@ -142,10 +141,9 @@ async def account_profile(request: Request[Any, Any, State], actor: Caller) -> R
     tags=["Account"],
     responses=answers(AddressAnswer, "The address."),
 )
-async def account_address(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+async def account_address(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """The billing address alone."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: profiles.address(store, account_id), PRIVATE)
+    return await respond(request, account, lambda: profiles.address(store, account), PRIVATE)
 
 
 ROUTES = (

@@ -1,18 +1,17 @@
 """What became of a command."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import PathParameter
 from msgspec import Struct
 
 from app.commands.execution import ledger
-from app.commands.execution.context import Context
 from app.errors import NotFound
 from app.http.answering.command_response import scope_of
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import consistency_token, unstored
 from app.http.policies.policy import SIGNED_IN, Policy
 
@@ -40,12 +39,11 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     responses=answers(CommandStatus, "The state of the command."),
 )
 async def command_state(
-    request: Request[Any, Any, Any],
     actor: Caller,
+    context: AppContext,
     command_id: Annotated[str, PathParameter(max_length=200, description="Its Command-Id or its Idempotency-Key.")],
 ) -> Response[bytes]:
     """For who lost the answer: one's own commands of the last 24 hours that were sent with an Idempotency-Key."""
-    context: Context = request.app.state.context
     state = await ledger.state(context.pool, scope_of(actor), command_id)
     known = state.submission is not None and actor.account_id is not None
     body = CommandStatus(

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractContextManager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,10 +21,11 @@ from litestar.params import HeaderParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.commands.identity.sessions import session_store
-from app.http.answering.handler_types import Caller
+from app.http.answering.handler_types import AppContext, Injected, OwnAccount
 from app.http.guards.authentication import token_of
 from app.http.policies.policy import CUSTOMER, Policy
-from app.http.streaming.session_ends import Watched
+from app.http.streaming.session_ends import SessionEnds, Watched
+from app.http.streaming.stream_slots import StreamSlots
 from app.http.streaming.subscribers import Subscribers
 from app.queries import changes
 from app.readmodels.table import GLOBAL_ACCOUNT
@@ -54,6 +55,15 @@ Watching = Callable[[asyncio.Event], AbstractContextManager[Watched]]
 """Watches the session of a stream, which an event rings."""
 
 
+class EventSources(msgspec.Struct, frozen=True):
+    """What event streams read from, wait for, and are bounded by."""
+
+    changes: changes.ChangeReader
+    subscribers: Subscribers
+    slots: StreamSlots
+    session_ends: SessionEnds
+
+
 class Changed(msgspec.Struct, frozen=True):
     """The data of an event: what to read again, and the account's version that changed it."""
 
@@ -73,19 +83,23 @@ class Changed(msgspec.Struct, frozen=True):
         )
     },
 )
-async def events(request: Request[Any, Any, State], actor: Caller, last_event_id: LastEventId = None) -> ASGIApp:
+async def events(
+    request: Request[Any, Any, State],
+    context: AppContext,
+    account: OwnAccount,
+    event_sources: Injected[EventSources],
+    last_event_id: LastEventId = None,
+) -> ASGIApp:
     """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `payment_method.changed`,
     `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. `reset` says that events were lost:
     read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
-    state, account_id = request.app.state, actor.account_id_or_refuse()
-    now = StreamPosition(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
-    token, _ = token_of(request, state.context.settings)
-    left = functools.partial(
-        session_store.left_seconds, state.context.pool, state.context.settings, session_store.digest(token)
-    )
-    watching = functools.partial(state.serving.session_ends.watching, session_store.digest(token).hex(), left)
-    place = functools.partial(state.streams.place, account_id)
-    return _Feed(state.bulletin, state.doorbells, watching, place, account_id, _resumed(last_event_id, now))
+    reader = event_sources.changes
+    now = StreamPosition(await reader.now(account), await reader.now(GLOBAL_ACCOUNT))
+    token, _ = token_of(request, context.settings)
+    digest = session_store.digest(token)
+    left = functools.partial(session_store.left_seconds, context.pool, context.settings, digest)
+    watching = functools.partial(event_sources.session_ends.watching, digest.hex(), left)
+    return _EventStream(event_sources, watching, account, _resumed(last_event_id, now))
 
 
 class StreamPosition(msgspec.Struct, frozen=True):
@@ -106,19 +120,17 @@ def _resumed(last_event_id: str | None, now: StreamPosition) -> StreamPosition:
     return StreamPosition(int(own), int(shared) if shared else UNKNOWN if now.shared else 0)
 
 
-class _Feed:
+class _EventStream:
     """One client's stream, as an ASGI response: only so can a send be given up."""
 
     def __init__(
         self,
-        bulletin: changes.ChangeReader,
-        doorbells: Subscribers,
+        sources: EventSources,
         watching: Watching,
-        place: Callable[[], AbstractAsyncContextManager[None]],
         account_id: UUID,
         start: StreamPosition,
     ) -> None:
-        self._bulletin, self._doorbells, self._watching, self._place = bulletin, doorbells, watching, place
+        self._sources, self._watching = sources, watching
         self._account_id, self._position = account_id, start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +139,7 @@ class _Feed:
         Raises:
             RateLimited: `too_many_streams`, before anything is sent.
         """
-        async with self._place():
+        async with self._sources.slots.place(self._account_id):
             await self._serve(receive, send)
 
     async def _serve(self, receive: Receive, send: Send) -> None:
@@ -150,10 +162,10 @@ class _Feed:
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         clock = asyncio.get_running_loop().time
-        with self._doorbells.at(self._account_id) as rung, self._watching(rung) as session:
+        with self._sources.subscribers.at(self._account_id) as rung, self._watching(rung) as session:
             yield b": welcome\nretry: 2000\n" + self._mark() + b"\n"
             told_at = clock()
-            while not self._doorbells.closing and (known := await session.goes_on()) is not False:
+            while not self._sources.subscribers.closing and (known := await session.goes_on()) is not False:
                 before = self._position
                 chunks = await self._changes() if known else []
                 if session.doubted:
@@ -169,7 +181,7 @@ class _Feed:
                     yield b": still here\n" + self._mark() + b"\n"
 
     async def _wait(self, rung: asyncio.Event, at_most_seconds: float) -> None:
-        seconds = min(HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS, at_most_seconds)
+        seconds = min(HEARTBEAT_SECONDS if self._sources.subscribers.hears else POLL_SECONDS, at_most_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await rung.wait()
@@ -177,8 +189,8 @@ class _Feed:
 
     async def _changes(self) -> list[bytes]:
         """What is new since the position, which is moved behind it."""
-        own = await self._bulletin.since(self._account_id, self._position.own)
-        shared = await self._bulletin.since(GLOBAL_ACCOUNT, self._position.shared)
+        own = await self._sources.changes.since(self._account_id, self._position.own)
+        shared = await self._sources.changes.since(GLOBAL_ACCOUNT, self._position.shared)
         before, self._position = self._position, StreamPosition(own.version, shared.version)
         if own.lost:
             return [self._mark() + b"event: reset\ndata: {}\n\n"]

@@ -5,19 +5,23 @@ import asyncio
 from datetime import datetime
 from typing import Any, Literal
 
+import asyncpg
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
 from msgspec import Struct
 
 from app.cache.redis_breaker import RedisState, redis_state
 from app.commands.execution.context import Context
-from app.http.answering.handler_types import answers
+from app.http.answering.handler_types import Injected, answers
 from app.http.answering.problems import Unavailable
+from app.http.answering.single_flight import SingleFlight
 from app.http.fast.layers import FastLayers
-from app.http.monitoring.health_checks import LOOK_SECONDS, FeedStanding, concerned, within
+from app.http.middleware.draining import Draining
+from app.http.monitoring.health_checks import LOOK_SECONDS, FeedStanding, HealthChecks, concerned, within
 from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.measure import measure
 from app.ingest.lag.report import Canary, Drift, concerns
+from app.integrations.admission.admission import Admission
 from app.integrations.admission.gates import UpstreamAvailability
 from app.queries.cache.answer_cache import Layers
 
@@ -84,6 +88,14 @@ class CacheHealth(Struct, frozen=True, kw_only=True):
     sessions: int
 
 
+class Readiness(Struct, frozen=True):
+    """What tells whether this process can serve."""
+
+    checks: HealthChecks
+    admission: Admission
+    draining: Draining
+
+
 @get(
     "/api/health/live",
     policy=Policy(roles=ANYBODY, limit="none", conditional=False),
@@ -102,15 +114,14 @@ async def live() -> dict[str, str]:
     tags=["Health"],
     responses=answers(Ready, "It can."),
 )
-async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def ready(readiness: Injected[Readiness]) -> Response[bytes]:
     """503 without Postgres, and while the process comes to its end. What else is sick makes it `degraded`, with 200: it
     serves. Answers within a second, whatever hangs."""
-    state = request.app.state
-    found = await state.examination.examine()
-    upstreams = [_upstream(each) for each in state.admission.standings()]
+    found = await readiness.checks.examine()
+    upstreams = [_upstream(each) for each in readiness.admission.standings()]
     reasons = concerned(found, [(each.upstream, each.state) for each in upstreams])
     serves = found.postgres != "away"
-    status = "stopping" if state.draining.begun else _status(serves, reasons)
+    status = "stopping" if readiness.draining.begun else _status(serves, reasons)
     body = Ready(
         status=status,
         reasons=reasons,
@@ -145,25 +156,23 @@ def _upstream(standing: UpstreamAvailability) -> UpstreamHealth:
     tags=["Health"],
     responses=answers(CacheHealth, "Feeds, inbox, drift."),
 )
-async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def cache(cache_health: Injected[SingleFlight[CacheHealth]]) -> Response[bytes]:
     """Every change feed with its state and the age of its last answer, what the inbox holds, what is parked, what the
     last comparison with the upstreams found. A dead feed grows old here; it never looks like one that is up to date.
     503 when that cannot be found out within a second."""
-    return _json(await request.app.state.cache_health.result(), 200)
+    return _json(await cache_health.result(), 200)
 
 
-async def cache_health(state: Any) -> CacheHealth:
-    """What all say who ask for it at the same time.
+async def cache_health(context: Context, pool: asyncpg.Pool, checks: HealthChecks, serving: FastLayers) -> CacheHealth:
+    """Measure feeds, inbox and caches, once for all concurrent callers.
 
     Raises:
         Unavailable: it cannot be found out.
     """
-    context: Context = state.context
-    serving: FastLayers = state.serving
-    settings, pool = context.settings, state.health_pool
+    settings = context.settings
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
     examined, found, told, _ = await asyncio.gather(
-        state.examination.examine(),
+        checks.examine(),
         within(LOOK_SECONDS, measure(pool, feeds)),
         within(LOOK_SECONDS, redis_state(context.redis)),
         within(LOOK_SECONDS, serving.watch.held()),

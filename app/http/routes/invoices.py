@@ -8,10 +8,9 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.errors import InvalidRequest, NotFound, Violation
-from app.http.answering.handler_types import Caller, answers
-from app.http.answering.query_response import cursor_for, page_of, respond
+from app.http.answering.handler_types import ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy, for_everyone
-from app.http.routes.orders_read import CursorParameter, LimitParameter
 from app.queries import invoices, payment_methods, plans, subscriptions
 from app.queries.shapes import (
     InvoiceAnswer,
@@ -39,23 +38,20 @@ IssuedTo = Annotated[date | None, QueryParameter(name="to", description="Issued 
 )
 async def list_invoices(
     request: Request[Any, Any, State],
-    actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    account: OwnAccount,
+    store: ReadStore,
+    paging: ListPaging,
     status: FromQuery[InvoiceStatus | None] = None,
     issued_from: IssuedFrom = None,
     issued_to: IssuedTo = None,
     sort: FromQuery[InvoiceSort | None] = None,
 ) -> Response[bytes]:
     """Newest first unless sorted otherwise. `overdue` is every unpaid one whose due day has passed where you are."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
     if issued_from and issued_to and issued_from > issued_to:
         raise InvalidRequest(errors=[Violation("to", "invalid_parameter", "`to` lies before `from`.")])
     wanted = invoices.InvoiceFilter(status=status, issued_from=issued_from, issued_to=issued_to, sort=sort)
-    scope = f"invoices:{account_id}:{sort or ''}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
-    return await respond(request, account_id, lambda: invoices.list_invoices(store, account_id, page, make, wanted))
+    page, make = paging.of(sort or "")
+    return await respond(request, account, lambda: invoices.list_invoices(store, account, page, make, wanted))
 
 
 @get(
@@ -65,10 +61,11 @@ async def list_invoices(
     tags=["Billing"],
     responses=answers(InvoiceAnswer, "The invoice."),
 )
-async def get_invoice(request: Request[Any, Any, State], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
+async def get_invoice(
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, invoice_id: FromPath[str]
+) -> Response[bytes]:
     """Lines, taxes, credit, payments and refunds. The lines always come to the total."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: invoices.invoice(store, account_id, invoice_id))
+    return await respond(request, account, lambda: invoices.invoice(store, account, invoice_id))
 
 
 @get(
@@ -80,19 +77,14 @@ async def get_invoice(request: Request[Any, Any, State], actor: Caller, invoice_
 )
 async def list_subscriptions(
     request: Request[Any, Any, State],
-    actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    account: OwnAccount,
+    store: ReadStore,
+    paging: ListPaging,
     status: FromQuery[ServiceStatus | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"subscriptions:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
-    return await respond(
-        request, account_id, lambda: subscriptions.list_subscriptions(store, account_id, page, make, status)
-    )
+    page, make = paging.of()
+    return await respond(request, account, lambda: subscriptions.list_subscriptions(store, account, page, make, status))
 
 
 @get(
@@ -103,11 +95,10 @@ async def list_subscriptions(
     responses=answers(SubscriptionAnswer, "The subscription."),
 )
 async def get_subscription(
-    request: Request[Any, Any, State], actor: Caller, subscription_id: FromPath[str]
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
 ) -> Response[bytes]:
     """Status, price, cycle and next due date."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: subscriptions.subscription(store, account_id, subscription_id))
+    return await respond(request, account, lambda: subscriptions.subscription(store, account, subscription_id))
 
 
 @get(
@@ -118,11 +109,10 @@ async def get_subscription(
     responses=answers(OtherPlansAnswer, "Other plans, the cheapest first."),
 )
 async def subscription_plans(
-    request: Request[Any, Any, State], actor: Caller, subscription_id: FromPath[str]
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
 ) -> Response[bytes]:
     """With what a month of each costs; what it would cost for the rest of this period is asked for by `preview`."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: plans.plans(store, account_id, subscription_id))
+    return await respond(request, account, lambda: plans.plans(store, account, subscription_id))
 
 
 @get(
@@ -134,19 +124,16 @@ async def subscription_plans(
 )
 async def subscription_invoices(
     request: Request[Any, Any, State],
-    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
     subscription_id: FromPath[str],
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    paging: ListPaging,
 ) -> Response[bytes]:
     """The invoices that bill this service, newest first."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    await subscriptions.subscription(store, account_id, subscription_id)
+    await subscriptions.subscription(store, account, subscription_id)
     wanted = invoices.InvoiceFilter(subscription_id=subscription_id)
-    scope = f"invoices:{account_id}:of:{subscription_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
-    return await respond(request, account_id, lambda: invoices.list_invoices(store, account_id, page, make, wanted))
+    page, make = paging.of(subscription_id)
+    return await respond(request, account, lambda: invoices.list_invoices(store, account, page, make, wanted))
 
 
 @get(
@@ -159,16 +146,11 @@ async def subscription_invoices(
     responses=answers(PaymentMethods, "A page of payment methods."),
 )
 async def list_payment_methods(
-    request: Request[Any, Any, State], actor: Caller, limit: LimitParameter = 25, cursor: CursorParameter = None
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, paging: ListPaging
 ) -> Response[bytes]:
     """Methods on file in WHMCS: type, brand, last four, expiry."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"payment-methods:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
-    return await respond(
-        request, account_id, lambda: payment_methods.list_payment_methods(store, account_id, page, make)
-    )
+    page, make = paging.of()
+    return await respond(request, account, lambda: payment_methods.list_payment_methods(store, account, page, make))
 
 
 @get(
@@ -178,10 +160,11 @@ async def list_payment_methods(
     tags=["Billing"],
     responses=answers(PaymentGateways, "The gateways."),
 )
-async def list_payment_gateways(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
+async def list_payment_gateways(
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore
+) -> Response[bytes]:
     """The ways to pay that the company offers."""
-    store = request.app.state.store
-    return await respond(request, actor.account_id_or_refuse(), lambda: payment_methods.gateways(store))
+    return await respond(request, account, lambda: payment_methods.gateways(store))
 
 
 ROUTES = (

@@ -12,7 +12,7 @@ from app.commands.orders.check_order import CheckedOrder
 from app.commands.registry import CHECK_ORDER, PLACE_ORDER
 from app.errors import NotFound, NotReady
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import orders
 from app.queries.shapes import OrderAnswer
@@ -39,16 +39,17 @@ async def check(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[B
     tags=["Orders"],
     responses=answers(OrderAnswer, "The order.", status=201),
 )
-async def place(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Basket]) -> Response[bytes]:
+async def place(
+    request: Request[Any, Any, Any], actor: Caller, account: OwnAccount, store: ReadStore, data: JSONBody[Basket]
+) -> Response[bytes]:
     """Sends the order for review and answers it as the read model now shows it.
 
     While the read model is behind, the answer is the order's id alone; read it with the Consistency-Token.
     """
-    account_id = actor.account_id_or_refuse()
 
     async def render(done: Done) -> bytes:
         try:
-            return (await orders.order(request.app.state.store, account_id, done.result.order_id)).body
+            return (await orders.order(store, account, done.result.order_id)).body
         except (NotFound, NotReady):
             return msgspec.json.encode(done.result)
 

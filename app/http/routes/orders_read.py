@@ -7,8 +7,8 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, Parameter
 
 from app.errors import NotFound
-from app.http.answering.handler_types import Caller, answers
-from app.http.answering.query_response import cursor_for, page_of, respond
+from app.http.answering.handler_types import ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy
 from app.queries import orders
 from app.queries.shapes import OrderAnswer, Orders
@@ -27,17 +27,14 @@ CursorParameter = Annotated[str | None, Parameter(max_length=300, description="`
 )
 async def list_orders(
     request: Request[Any, Any, State],
-    actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    account: OwnAccount,
+    store: ReadStore,
+    paging: ListPaging,
     status: FromQuery[OrderStatus | None] = None,
 ) -> Response[bytes]:
     """Newest first, optionally of one status."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"orders:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
-    return await respond(request, account_id, lambda: orders.list_orders(store, account_id, page, make, status))
+    page, make = paging.of()
+    return await respond(request, account, lambda: orders.list_orders(store, account, page, make, status))
 
 
 @get(
@@ -47,10 +44,11 @@ async def list_orders(
     tags=["Orders"],
     responses=answers(OrderAnswer, "The order."),
 )
-async def get_order(request: Request[Any, Any, State], actor: Caller, order_id: FromPath[str]) -> Response[bytes]:
+async def get_order(
+    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, order_id: FromPath[str]
+) -> Response[bytes]:
     """Status, items, address snapshot, timeline, and a reason when it is paused."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: orders.order(store, account_id, order_id))
+    return await respond(request, account, lambda: orders.order(store, account, order_id))
 
 
 ROUTES = (list_orders, get_order)

@@ -2,6 +2,7 @@
 
 import contextlib
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, delete, post
@@ -9,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct, structs
 
 from app.commands.billing.sso_link import Link
-from app.commands.execution.context import Actor, Done
+from app.commands.execution.context import Done
 from app.commands.registry import (
     CANCEL_SCHEDULED_CHANGE,
     CANCEL_SUBSCRIPTION,
@@ -25,12 +26,12 @@ from app.commands.subscriptions.create_control_panel_link import OpenControlPane
 from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewPlanChange
 from app.commands.subscriptions.usage import ReadUsage, Usage
 from app.errors import NotFound
-from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.command_response import Render, run_command
+from app.http.answering.handler_types import Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
+from app.queries.reading.store import Store
 from app.queries.shapes import SubscriptionAnswer
-from app.readmodels.plans import Direction
 
 
 class WantedPlan(Struct, forbid_unknown_fields=True):
@@ -69,12 +70,18 @@ async def preview(
     responses=answers(PlanChangeAnswer, "Ordered."),
 )
 async def upgrade(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[NewPlan]
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
+    data: JSONBody[NewPlan],
 ) -> Response[bytes]:
     """Takes effect when its invoice is paid, or at once when nothing is due. Send `due_now` and `credit` of the
     preview along: should the price have changed, nothing is ordered. With an `effective_date` it is planned for that
     day, in place of what was planned before, and ordered then: `scheduled_change` shows it until it is made."""
-    return await _change(request, actor, subscription_id, "upgrade", data)
+    change = ChangePlan(subscription_id, "upgrade", data)
+    return await run_command(request, actor, change, render=_changed(store, account, subscription_id))
 
 
 @post(
@@ -86,11 +93,17 @@ async def upgrade(
     responses=answers(PlanChangeAnswer, "Ordered."),
 )
 async def downgrade(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[NewPlan]
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
+    data: JSONBody[NewPlan],
 ) -> Response[bytes]:
     """Takes effect at once, or on the `effective_date`; what was paid too much is given back as credit. The same rules
     as for an upgrade."""
-    return await _change(request, actor, subscription_id, "downgrade", data)
+    change = ChangePlan(subscription_id, "downgrade", data)
+    return await run_command(request, actor, change, render=_changed(store, account, subscription_id))
 
 
 @delete(
@@ -102,12 +115,16 @@ async def downgrade(
     responses=answers(SubscriptionAnswer, "The subscription, whose plan stays as it is."),
 )
 async def cancel_scheduled(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
 ) -> Response[bytes]:
     """Up to the day itself: the change that an `effective_date` put off will not be made."""
 
     async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(request, actor, subscription_id)
+        found = await _shown_or_refuse(store, account, subscription_id)
         return msgspec.json.encode(found if done.shows else structs.replace(found, scheduled_change=None))
 
     body = CancelScheduledChange(subscription_id)
@@ -123,12 +140,17 @@ async def cancel_scheduled(
     responses=answers(SubscriptionAnswer, "The subscription with its cancellation."),
 )
 async def cancel(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[Cancel]
+    request: Request[Any, Any, Any],
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
+    data: JSONBody[Cancel],
 ) -> Response[bytes]:
     """At the end of the paid period, or now, which means within a day. A cancellation cannot be taken back here."""
 
     async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(request, actor, subscription_id)
+        found = await _shown_or_refuse(store, account, subscription_id)
         return msgspec.json.encode(found if done.shows else structs.replace(found, cancellation=done.result))
 
     body = CancelSubscription(subscription_id, data)
@@ -163,28 +185,26 @@ async def control_panel(
     return await run_command(request, actor, OpenControlPanel(subscription_id))
 
 
-async def _change(
-    request: Request[Any, Any, Any], actor: Actor, subscription_id: str, direction: Direction, plan: NewPlan
-) -> Response[bytes]:
+def _changed(store: Store, account_id: UUID, subscription_id: str) -> Render:
+    """Render how far a change of plan is, with the subscription once it shows the change."""
+
     async def render(done: Done) -> bytes:
-        shown = await _shown(request, actor, subscription_id) if done.shows else None
+        shown = await _shown(store, account_id, subscription_id) if done.shows else None
         return msgspec.json.encode(PlanChangeAnswer(**structs.asdict(done.result), subscription=shown))
 
-    body = ChangePlan(subscription_id, direction, plan)
-    return await run_command(request, actor, body, render=render)
+    return render
 
 
-async def _shown_or_refuse(request: Request[Any, Any, Any], actor: Actor, subscription_id: str) -> SubscriptionAnswer:
-    found = await _shown(request, actor, subscription_id)
+async def _shown_or_refuse(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer:
+    found = await _shown(store, account_id, subscription_id)
     if found is None:
         raise NotFound("There is no such subscription.", code="subscription_not_found")
     return found
 
 
-async def _shown(request: Request[Any, Any, Any], actor: Actor, subscription_id: str) -> SubscriptionAnswer | None:
+async def _shown(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer | None:
     """The subscription as the read model has it."""
     with contextlib.suppress(NotFound):
-        store, account_id = request.app.state.store, actor.account_id_or_refuse()
         answer = await subscriptions.subscription(store, account_id, subscription_id)
         return msgspec.json.decode(answer.body, type=SubscriptionAnswer)
     return None

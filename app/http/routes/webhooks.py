@@ -7,12 +7,15 @@ from litestar import Request, Response, post
 
 from app.commands.execution.context import Context
 from app.errors import InvalidRequest, NotFound, RuleViolated
+from app.http.answering.handler_types import AppContext, Injected
 from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.sources.admission import LARGEST_BYTES, InboxAdmission
 from app.ingest.sources.webhooks import receive_salesforce, receive_whmcs, takes_salesforce
 from app.settings import Settings
 
+Admission = Injected[InboxAdmission]
+"""`inbox_admission`: admits webhooks while the inbox has room."""
 ReceiveWebhook = Callable[[Inbox, InboxAdmission, Settings, Mapping[str, str], bytes], Awaitable[int]]
 
 
@@ -24,9 +27,11 @@ ReceiveWebhook = Callable[[Inbox, InboxAdmission, Settings, Mapping[str, str], b
     tags=["Inbound"],
     request_max_body_size=LARGEST_BYTES,
 )
-async def whmcs_webhook(request: Request[Any, Any, Any]) -> Response[None]:
+async def whmcs_webhook(
+    request: Request[Any, Any, Any], context: AppContext, inbox_admission: Admission
+) -> Response[None]:
     """Standard Webhooks signature; 202 means it is in the inbox. Repetitions are absorbed; 503 asks to come back."""
-    return await _taken_in(request, receive_whmcs)
+    return await _accept(request, context, inbox_admission, receive_whmcs)
 
 
 @post(
@@ -37,20 +42,21 @@ async def whmcs_webhook(request: Request[Any, Any, Any]) -> Response[None]:
     tags=["Inbound"],
     request_max_body_size=LARGEST_BYTES,
 )
-async def salesforce_webhook(request: Request[Any, Any, Any]) -> Response[None]:
+async def salesforce_webhook(
+    request: Request[Any, Any, Any], context: AppContext, inbox_admission: Admission
+) -> Response[None]:
     """For orgs that push instead of stream: `{"event", "object", "id", "occurred_at"}`, signed the same way. 404 unless
     a secret is configured."""
-    context: Context = request.app.state.context
     if not takes_salesforce(context.settings):
         raise NotFound
-    return await _taken_in(request, receive_salesforce)
+    return await _accept(request, context, inbox_admission, receive_salesforce)
 
 
-async def _taken_in(request: Request[Any, Any, Any], receive: ReceiveWebhook) -> Response[None]:
-    context: Context = request.app.state.context
-    door: InboxAdmission = request.app.state.door
+async def _accept(
+    request: Request[Any, Any, Any], context: Context, admission: InboxAdmission, receive: ReceiveWebhook
+) -> Response[None]:
     try:
-        await receive(context.inbox, door, context.settings, dict(request.headers), await request.body())
+        await receive(context.inbox, admission, context.settings, dict(request.headers), await request.body())
     except InvalidRequest as error:
         # The contract answers 422, so that a sender tells it from a request that never was a webhook.
         raise RuleViolated(error.detail, code=error.code) from error

@@ -203,11 +203,11 @@ async def test_who_leaves_ends_everything_that_was_asked_over_the_connection(
 ) -> None:
     wire.send(get("/api/events", **hana) + get(COLD, **hana) + HEALTH)
     assert (await wire.reader.readuntil(b"welcome"))[:12] == b"HTTP/1.1 200"
-    doorbells = running[0].state.doorbells
-    assert doorbells._open == 1
+    subscribers = running[0].state.subscribers
+    assert subscribers._open == 1
     wire.writer.close()
     async with asyncio.timeout(60):
-        while doorbells._open:
+        while subscribers._open:
             await asyncio.sleep(0.01)
 
 

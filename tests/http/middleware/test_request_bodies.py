@@ -144,7 +144,7 @@ async def test_only_what_is_signed_gets_as_far_as_the_webhook_door(settings: Set
     async with standing(settings, inbox_high_water=0) as stand:
         assert (await stand.ask(STRANGER, "POST", "/webhooks/whmcs", content=NOTICE)).status_code == 401
         assert await stand.webhook(WHMCS, "msg_1") == 202
-        stand.server.app.state.door._look_at = 0.0
+        stand.server.app.state.inbox_admission._look_at = 0.0
         assert await stand.webhook(WHMCS, "msg_2") == 503
         assert (await stand.ask(STRANGER, "POST", "/webhooks/whmcs", content=NOTICE)).status_code == 401
 

@@ -146,8 +146,8 @@ async def test_who_leaves_in_any_instant_leaves_no_place_behind(
         state = server.app.state
         async with asyncio.timeout(10):
             while (
-                state.streams._own
-                or state.doorbells._open
+                state.stream_slots._own
+                or state.subscribers._open
                 or [k async for k in redis.scan_iter("portal:streams:account:*")]
             ):
                 await asyncio.sleep(0.05)

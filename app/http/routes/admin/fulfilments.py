@@ -1,16 +1,15 @@
 """The provisioning queue, for operators."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Context
 from app.commands.fulfilment import decide, overview
 from app.commands.fulfilment.overview import Count, Fulfilment, FulfilmentStory
 from app.errors import NotFound
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.policies.policy import OPERATOR, Policy
 from app.http.routes.admin.projections import operator_of
@@ -47,8 +46,7 @@ class CancelFulfilment(Struct, forbid_unknown_fields=True):
     responses=answers(Fulfilments, "Orders with step, attempt, age and error."),
 )
 async def list_fulfilments(
-    request: Request[Any, Any, Any],
-    actor: Caller,
+    context: AppContext,
     in_state: Annotated[
         FulfilmentState | None,
         QueryParameter(description="Left out: all that are not over, or active and not all set up."),
@@ -56,7 +54,6 @@ async def list_fulfilments(
     limit: Annotated[int, QueryParameter(ge=1, le=overview.MOST)] = 100,
 ) -> Response[bytes]:
     """The oldest first; those of one state the latest first."""
-    context: Context = request.app.state.context
     return unstored(
         Fulfilments(await overview.listed(context.pool, in_state, limit), await overview.counts(context.pool))
     )
@@ -69,9 +66,8 @@ async def list_fulfilments(
     tags=["Operators"],
     responses=answers(FulfilmentStory, "Everything that was tried."),
 )
-async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_id: OrderId) -> Response[bytes]:
+async def get_fulfilment(context: AppContext, order_id: OrderId) -> Response[bytes]:
     """Every step, attempt and outcome, with the upstream ids learned on the way; what is set up after activation."""
-    context: Context = request.app.state.context
     return unstored(await overview.one(context.pool, order_id))
 
 
@@ -84,14 +80,13 @@ async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_i
     responses=answers(FulfilmentStory, "It is tried again."),
 )
 async def retry(
-    request: Request[Any, Any, Any],
     actor: Caller,
+    context: AppContext,
     order_id: OrderId,
     force: Annotated[bool, QueryParameter(description="Go on without a payment method on file.")] = False,
 ) -> Response[bytes]:
     """At once, with fresh attempts; steps that are done stay done. Of an active order, what is not set up yet. Safe to
     repeat."""
-    context: Context = request.app.state.context
     return unstored(await decide.retry(context, operator_of(actor), order_id, force=force))
 
 
@@ -104,10 +99,9 @@ async def retry(
     responses=answers(FulfilmentStory, "What was done is undone."),
 )
 async def cancel(
-    request: Request[Any, Any, Any], actor: Caller, order_id: OrderId, data: JSONBody[CancelFulfilment]
+    actor: Caller, context: AppContext, order_id: OrderId, data: JSONBody[CancelFulfilment]
 ) -> Response[bytes]:
     """Undoes hosting and billing, and says so in Salesforce. Not once Freebit was asked for a line."""
-    context: Context = request.app.state.context
     return unstored(await decide.cancel(context, operator_of(actor), order_id, data.reason))
 
 
@@ -119,11 +113,8 @@ async def cancel(
     tags=["Operators"],
     responses=answers(FulfilmentStory, "It is left as it is."),
 )
-async def skip(
-    request: Request[Any, Any, Any], actor: Caller, order_id: OrderId, data: JSONBody[SkipSteps]
-) -> Response[bytes]:
+async def skip(actor: Caller, context: AppContext, order_id: OrderId, data: JSONBody[SkipSteps]) -> Response[bytes]:
     """Steps of an active order that failed or wait are not tried again."""
-    context: Context = request.app.state.context
     return unstored(await decide.skip(context, operator_of(actor), order_id, data.reason))
 
 

@@ -1,16 +1,16 @@
 """What operators and support do over HTTP. Every access is in the audit log; the command line can do more."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from app.audit import Operator
-from app.commands.execution.context import Actor, Context
+from app.commands.execution.context import Actor
 from app.errors import NotFound
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.policies.policy import OPERATOR, SUPPORT, Policy
 from app.ingest.apply import dead_letters, resolve
@@ -69,13 +69,11 @@ class RebuildAsked(Struct, frozen=True):
     responses=answers(DeadLetters, "At most 500, personal data hidden."),
 )
 async def list_dead_letters(
-    request: Request[Any, Any, Any],
-    actor: Caller,
+    context: AppContext,
     resolved: Annotated[bool, QueryParameter(description="Those decided about, newest first.")] = False,
     limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
 ) -> Response[bytes]:
     """Open ones, oldest first."""
-    context: Context = request.app.state.context
     return unstored(DeadLetters(await dead_letters.listed(context.pool, resolved=resolved, limit=limit)))
 
 
@@ -87,9 +85,8 @@ async def list_dead_letters(
     tags=["Operators"],
     responses=answers(Decided, "What is tried again."),
 )
-async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -> Response[bytes]:
+async def retry(actor: Caller, context: AppContext, letter_id: Id) -> Response[bytes]:
     """The record is read again upstream, and all that is parked of it tried at once. Safe to repeat."""
-    context: Context = request.app.state.context
     done = await resolve.retry(context.pool, context.inbox.wake, [letter_id], operator_of(actor))
     return unstored(_decided(done))
 
@@ -102,11 +99,8 @@ async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -
     tags=["Operators"],
     responses=answers(Decided, "What is given up."),
 )
-async def discard(
-    request: Request[Any, Any, Any], actor: Caller, letter_id: Id, data: JSONBody[Discard]
-) -> Response[bytes]:
+async def discard(actor: Caller, context: AppContext, letter_id: Id, data: JSONBody[Discard]) -> Response[bytes]:
     """For good, with all that is parked of the record; later changes move on, and the record is read again."""
-    context: Context = request.app.state.context
     operator = operator_of(actor)
     done = await resolve.discard(context.pool, context.inbox.wake, [letter_id], operator, data.reason)
     return unstored(_decided(done))
@@ -119,9 +113,8 @@ async def discard(
     tags=["Operators"],
     responses=answers(Projections, "Feeds, lanes, what is parked, and every generation."),
 )
-async def list_projections(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+async def list_projections(context: AppContext) -> Response[bytes]:
     """What `portal lag` and `portal rebuild` show."""
-    context: Context = request.app.state.context
     settings = context.settings
     found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
     async with context.pool.acquire() as connection:
@@ -136,11 +129,8 @@ async def list_projections(request: Request[Any, Any, Any], actor: Caller) -> Re
     tags=["Operators"],
     responses=answers(RebuildAsked, "A worker will.", status=202),
 )
-async def ask_rebuild(
-    request: Request[Any, Any, Any], actor: Caller, name: Annotated[str, PathParameter(max_length=60)]
-) -> Response[bytes]:
+async def ask_rebuild(context: AppContext, name: Annotated[str, PathParameter(max_length=60)]) -> Response[bytes]:
     """From the mirror, beside the one that serves; asking twice is asking once."""
-    context: Context = request.app.state.context
     if name not in {each.name for each in projectors(context.settings)}:
         raise NotFound("There is no such read model.")
     await asked.ask(context.pool, name)
@@ -155,14 +145,12 @@ async def ask_rebuild(
     responses=answers(Explanation, "The row, its records, and what came in for them."),
 )
 async def explain(
-    request: Request[Any, Any, Any],
-    actor: Caller,
+    context: AppContext,
     account_id: Annotated[UUID, PathParameter(description="Of the portal account.")],
     resource: Annotated[str, PathParameter(max_length=60, description="A read model, e.g. `invoices`.")],
     item_id: Annotated[str, PathParameter(max_length=100, description="The upstream's id.")],
 ) -> Response[bytes]:
     """Ids, versions and times; no record's data."""
-    context: Context = request.app.state.context
     named = {each.name: each for each in projectors(context.settings)}
     if resource not in named:
         raise NotFound("There is no such read model.")

@@ -1,13 +1,12 @@
 """Running services and changes of plan, for operators."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Context
 from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
@@ -16,7 +15,7 @@ from app.commands.subscriptions.service import noted
 from app.commands.subscriptions.staff_view import ServiceView, story
 from app.commands.subscriptions.usage import Usage, usage_of
 from app.errors import InvalidRequest, NotFound, Violation
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.policies.policy import OPERATOR, Policy
 from app.http.routes.admin.projections import operator_of
@@ -65,11 +64,9 @@ class PlannedChanges(Struct, frozen=True):
     tags=["Operators"],
     responses=answers(ServiceView, "Whose it is, how it is, every change of plan, and those planned."),
 )
-async def get_service(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId
-) -> Response[bytes]:
+async def get_service(context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
     """As the read model has it."""
-    return unstored(await story(_context(request), subscription_id))
+    return unstored(await story(context, subscription_id))
 
 
 @post(
@@ -80,9 +77,8 @@ async def get_service(
     tags=["Operators"],
     responses=answers(Usage, "What Freebit or WHM say now."),
 )
-async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
+async def usage(context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
     """Asked of the provider now."""
-    context = _context(request)
     return unstored(await usage_of(context, await noted(context, subscription_id)))
 
 
@@ -95,10 +91,10 @@ async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id:
     responses=answers(ServiceView, "Suspended."),
 )
 async def suspend(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Suspension]
+    actor: Caller, context: AppContext, subscription_id: SubscriptionId, data: JSONBody[Suspension]
 ) -> Response[bytes]:
     """On the server and in billing. Safe to repeat."""
-    return unstored(await suspension.suspend(_context(request), operator_of(actor), subscription_id, data.reason))
+    return unstored(await suspension.suspend(context, operator_of(actor), subscription_id, data.reason))
 
 
 @post(
@@ -109,9 +105,9 @@ async def suspend(
     tags=["Operators"],
     responses=answers(ServiceView, "Active again."),
 )
-async def unsuspend(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
+async def unsuspend(actor: Caller, context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
     """On the server and in billing. Safe to repeat."""
-    return unstored(await suspension.unsuspend(_context(request), operator_of(actor), subscription_id))
+    return unstored(await suspension.unsuspend(context, operator_of(actor), subscription_id))
 
 
 @post(
@@ -123,13 +119,13 @@ async def unsuspend(request: Request[Any, Any, Any], actor: Caller, subscription
     responses=answers(ServiceView, "Ended."),
 )
 async def terminate(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Termination]
+    actor: Caller, context: AppContext, subscription_id: SubscriptionId, data: JSONBody[Termination]
 ) -> Response[bytes]:
     """Ends the line, which loses its number, or removes the hosting account with everything in it. No way back."""
     if data.confirm != subscription_id:
         sentence = "Repeat the subscription's id in confirm: what is ended is lost."
         raise InvalidRequest(sentence, errors=[Violation("confirm", "invalid_value", sentence)])
-    return unstored(await staff.terminate(_context(request), operator_of(actor), subscription_id, data.reason))
+    return unstored(await staff.terminate(context, operator_of(actor), subscription_id, data.reason))
 
 
 @post(
@@ -140,9 +136,9 @@ async def terminate(
     tags=["Operators"],
     responses=answers(ServiceView, "The provider was told, or had it."),
 )
-async def sync_plan(request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId) -> Response[bytes]:
+async def sync_plan(actor: Caller, context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
     """The line's plan or the account's package. Looks first."""
-    return unstored(await staff.sync_plan(_context(request), operator_of(actor), subscription_id))
+    return unstored(await staff.sync_plan(context, operator_of(actor), subscription_id))
 
 
 @post(
@@ -154,10 +150,10 @@ async def sync_plan(request: Request[Any, Any, Any], actor: Caller, subscription
     responses=answers(ServiceView, "Asked for."),
 )
 async def reissue(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: SubscriptionId, data: JSONBody[Reissue]
+    actor: Caller, context: AppContext, subscription_id: SubscriptionId, data: JSONBody[Reissue]
 ) -> Response[bytes]:
     """The old profile ends; the line is out of service until the new one is loaded."""
-    return unstored(await staff.reissue(_context(request), operator_of(actor), subscription_id, data.eid))
+    return unstored(await staff.reissue(context, operator_of(actor), subscription_id, data.eid))
 
 
 @get(
@@ -168,10 +164,10 @@ async def reissue(
     responses=answers(PlanChanges, "With state, attempts and error."),
 )
 async def list_plan_changes(
-    request: Request[Any, Any, Any], actor: Caller, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
+    context: AppContext, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
 ) -> Response[bytes]:
     """Those that failed need staff: mend the cause, then try again."""
-    return unstored(PlanChanges(await journal.listed(_context(request).pool, limit)))
+    return unstored(PlanChanges(await journal.listed(context.pool, limit)))
 
 
 @post(
@@ -182,9 +178,9 @@ async def list_plan_changes(
     tags=["Operators"],
     responses=answers(PlanChange, "It is tried again."),
 )
-async def retry(request: Request[Any, Any, Any], actor: Caller, change_id: FromPath[UUID]) -> Response[bytes]:
+async def retry(actor: Caller, context: AppContext, change_id: FromPath[UUID]) -> Response[bytes]:
     """Within seconds, with fresh attempts."""
-    return unstored(await staff.retry(_context(request), operator_of(actor), change_id))
+    return unstored(await staff.retry(context, operator_of(actor), change_id))
 
 
 @get(
@@ -195,15 +191,10 @@ async def retry(request: Request[Any, Any, Any], actor: Caller, change_id: FromP
     responses=answers(PlannedChanges, "With state, attempts and error."),
 )
 async def list_scheduled_changes(
-    request: Request[Any, Any, Any], actor: Caller, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
+    context: AppContext, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
 ) -> Response[bytes]:
     """Those that were refused have been told to their customers, who may choose again."""
-    return unstored(PlannedChanges(await scheduled_lists.listed(_context(request).pool, limit)))
-
-
-def _context(request: Request[Any, Any, Any]) -> Context:
-    context: Context = request.app.state.context
-    return context
+    return unstored(PlannedChanges(await scheduled_lists.listed(context.pool, limit)))
 
 
 ROUTES = (

@@ -30,7 +30,7 @@ from app.commands.registry import (
 )
 from app.errors import NotAuthenticated
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.session_cookie import cookie_for
 from app.http.guards.authentication import csrf_token
 from app.http.policies.policy import ANYBODY, Policy
@@ -87,12 +87,12 @@ async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
     responses=answers(SignedUp, "Signed up and logged in; the session is also set as a cookie.", status=201),
 )
 async def complete_signup(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CompleteSignUp]
+    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[CompleteSignUp]
 ) -> Response[bytes]:
     """Takes the code, makes the billing client and the portal user, and begins a session. After a failure the same
     request finishes what was begun. 401 `email_code_required` asks for the same again with `email_code`, which was
     mailed to the address given at sign-up."""
-    return await _begin_session(request, actor, data)
+    return await _begin_session(request, context, actor, data)
 
 
 @post(
@@ -147,15 +147,14 @@ async def link_choice(
     responses=answers(SignedUp, "Linked and logged in; the session is also set as a cookie.", status=201),
 )
 async def complete_link(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CompleteLink]
+    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[CompleteLink]
 ) -> Response[bytes]:
     """Sets the portal password and begins a session. Invoices and subscriptions of the billing account show at once."""
-    return await _begin_session(request, actor, data)
+    return await _begin_session(request, context, actor, data)
 
 
-async def _begin_session(request: Request[Any, Any, Any], actor: Actor, data: Any) -> Response[bytes]:
+async def _begin_session(request: Request[Any, Any, Any], context: Context, actor: Actor, data: Any) -> Response[bytes]:
     """Run a command that makes an account, and log its user in."""
-    context: Context = request.app.state.context
     cookies: list[Cookie] = []
 
     async def render(done: Done) -> bytes:

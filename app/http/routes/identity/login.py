@@ -7,13 +7,12 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from app.commands.execution.context import Context
 from app.commands.identity import log_in, second_factor
 from app.commands.identity.log_in import LoggedIn, LogIn
 from app.commands.identity.sessions import session_store
 from app.commands.identity.users import User, user_of
 from app.errors import NotAuthenticated
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.answering.session_cookie import cookie_for, cookie_name, signed_out
 from app.http.guards.authentication import csrf_token
@@ -42,10 +41,11 @@ class Me(Struct, frozen=True, kw_only=True):
     tags=["Sessions"],
     responses=answers(LoggedIn, "A new session; also set as a cookie."),
 )
-async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LogIn]) -> Response[bytes]:
+async def login(
+    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[LogIn]
+) -> Response[bytes]:
     """Answers a bearer token and sets the same session as a cookie. 401 `mfa_required` asks for the same again with
     `code`. The session that the browser had before ends."""
-    context: Context = request.app.state.context
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
     opened, user = done.result
     if before := request.cookies.get(cookie_name(context.settings)):
@@ -63,9 +63,8 @@ async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[L
     summary="Log out",
     tags=["Sessions"],
 )
-async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
+async def logout(actor: Caller, context: AppContext) -> Response[None]:
     """Ends this session at once."""
-    context: Context = request.app.state.context
     await log_in.log_out(context, actor)
     return signed_out(context.settings)
 
@@ -77,9 +76,8 @@ async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[Non
     tags=["Sessions"],
     responses=answers(Me, "The user of this session, and the account it acts for."),
 )
-async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+async def me(actor: Caller, context: AppContext) -> Response[bytes]:
     """The user of this session, and the account it acts for."""
-    context: Context = request.app.state.context
     assert actor.user_id is not None
     user = await user_of(context.pool, actor.user_id)
     enrolled = await second_factor.is_enrolled(context.pool, actor.user_id)

@@ -18,7 +18,7 @@ from app.commands.identity.change_second_factor import (
 from app.commands.identity.second_factor import Enrolment
 from app.commands.registry import CONFIRM_SECOND_FACTOR, DISABLE_SECOND_FACTOR, ENROL_SECOND_FACTOR
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.session_cookie import cookie_for
 from app.http.guards.authentication import csrf_token
 from app.http.policies.policy import SIGNED_IN, Policy
@@ -47,11 +47,11 @@ async def enrol(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[E
     responses=answers(SecondFactorOn, "In force; keep the recovery codes."),
 )
 async def confirm(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ConfirmSecondFactor]
+    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[ConfirmSecondFactor]
 ) -> Response[bytes]:
     """From now on logging in needs a code. Every other session ends; this one goes on under another token, which is
     answered and set as a cookie, and the old one is refused."""
-    return await _renewing(request, actor, data, SecondFactorOn)
+    return await _renewing(request, context.settings, actor, data, SecondFactorOn)
 
 
 @post(
@@ -63,18 +63,17 @@ async def confirm(
     responses=answers(SessionRenewed, "Off; the session's new token."),
 )
 async def disable(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[DisableSecondFactor]
+    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[DisableSecondFactor]
 ) -> Response[bytes]:
     """Needs both factors; members of staff cannot. The session goes on under another token, as when it was confirmed;
     others go on as they are."""
-    return await _renewing(request, actor, data, SessionRenewed)
+    return await _renewing(request, context.settings, actor, data, SessionRenewed)
 
 
 async def _renewing(
-    request: Request[Any, Any, Any], actor: Actor, data: Any, shape: type[SessionRenewed]
+    request: Request[Any, Any, Any], settings: Settings, actor: Actor, data: Any, shape: type[SessionRenewed]
 ) -> Response[bytes]:
     """Run a command that renews the session; answer with the token and set the cookie, as login does."""
-    settings: Settings = request.app.state.context.settings
     cookies: list[Cookie] = []
 
     async def render(done: Done) -> bytes:

@@ -7,18 +7,16 @@ from litestar import Request, Response, delete, get, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
-from app.commands.execution.context import Context
 from app.commands.identity.mail_sign_in_code import MailSignInCode
 from app.commands.identity.sessions import session_store
 from app.commands.identity.sessions.session_store import Session
 from app.commands.registry import MAIL_SIGN_IN_CODE, REVOKE_SESSION, REVOKE_SESSIONS
 from app.errors import NotFound
 from app.http.answering.command_response import run_silently
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.answering.session_cookie import signed_out
 from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
-from app.settings import Settings
 
 
 @post(
@@ -47,9 +45,8 @@ class Sessions(Struct, frozen=True):
     tags=["Sessions"],
     responses=answers(Sessions, "Every session that goes on."),
 )
-async def list_sessions(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+async def list_sessions(actor: Caller, context: AppContext) -> Response[bytes]:
     """Sessions that are neither revoked nor over."""
-    context: Context = request.app.state.context
     return unstored(Sessions(await session_store.live(context.pool, context.settings, actor)))
 
 
@@ -63,11 +60,12 @@ async def list_sessions(request: Request[Any, Any, Any], actor: Caller) -> Respo
 async def end_session(
     request: Request[Any, Any, Any],
     actor: Caller,
+    context: AppContext,
     session_id: Annotated[UUID, PathParameter(description="From the list of sessions.")],
 ) -> Response[None]:
     """Ends one of the caller's own sessions at once, in every process."""
     done = await run_silently(request, actor, session_id)
-    return signed_out(_settings(request)) if session_id == actor.session_id else done
+    return signed_out(context.settings) if session_id == actor.session_id else done
 
 
 @delete(
@@ -77,15 +75,10 @@ async def end_session(
     summary="Log out everywhere",
     tags=["Sessions"],
 )
-async def end_sessions(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
+async def end_sessions(request: Request[Any, Any, Any], actor: Caller, context: AppContext) -> Response[None]:
     """Ends every session of the caller, this one too."""
     await run_silently(request, actor, None)
-    return signed_out(_settings(request))
-
-
-def _settings(request: Request[Any, Any, Any]) -> Settings:
-    context: Context = request.app.state.context
-    return context.settings
+    return signed_out(context.settings)
 
 
 ROUTES = (mail_code, list_sessions, end_session, end_sessions)
