@@ -8,12 +8,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from litestar import Request
-from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.commands.execution.context import Actor, Context
-from app.http.answering.handler_types import AppContext, Caller, OwnAccount, ReadStore, context_of
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, OwnAccount, ReadStore, context_of
 from app.http.answering.paging import CursorParameter, LimitParameter, Paging
 from app.http.answering.preconditions import tags
 from app.http.answering.query_response import joined
@@ -24,8 +22,6 @@ from app.http.routes.health import CacheHealth, Readiness
 from app.ingest.sources.admission import InboxAdmission
 from app.queries.cases import CaseSource
 from app.queries.reading.store import Store
-
-AnyRequest = Request[Any, Any, State]
 
 
 def actor_of(request: AnyRequest) -> Actor:

@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
 from app.errors import InvalidRequest, Violation
-from app.http.answering.handler_types import context_of
+from app.http.answering.handler_types import AnyRequest, context_of
 from app.http.answering.query_response import consistency_token
 from app.http.policies.policy import policy_of
 
@@ -25,7 +25,7 @@ KeptAnswer = tuple[bytes, int | None, UUID | None]
 
 
 async def run_command(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Actor,
     body: Any,
     *,
@@ -58,13 +58,13 @@ async def run_command(
     return _response(context, status, answer, {"Command-Id": str(begun.id)})
 
 
-async def run_silently(request: Request[Any, Any, Any], actor: Actor, body: Any) -> Response[None]:
+async def run_silently(request: AnyRequest, actor: Actor, body: Any) -> Response[None]:
     """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
     await audited(context_of(request), actor, _command(request), body)
     return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
 
 
-def _command(request: Request[Any, Any, Any]) -> Command:
+def _command(request: AnyRequest) -> Command:
     command = policy_of(request.route_handler).command
     if command is None:
         raise RuntimeError(f"The policy of {request.route_handler} names no command to run.")
@@ -116,7 +116,7 @@ async def _run(context: Context, command: Command, actor: Actor, request: Any, r
     return body, done.submission, done.account_id or actor.account_id
 
 
-def _key(request: Request[Any, Any, Any], command: Command) -> str:
+def _key(request: AnyRequest, command: Command) -> str:
     key = request.headers.get(KEY_HEADER, "").strip()
     if len(key) > LONGEST_KEY or (not key and command.idempotency_key == "required"):
         sentence = f"Send an Idempotency-Key of 1 to {LONGEST_KEY} characters, a new one for each new request."

@@ -3,7 +3,9 @@
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
+from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
@@ -12,6 +14,9 @@ from app.commands.execution.context import Actor, Context
 from app.http.answering.paging import Paging
 from app.queries.cases import CaseSource
 from app.queries.reading.store import Store
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+AnyRequest = Request[Any, Any, State]
 
 T = TypeVar("T")
 Injected: TypeAlias = NamedDependency[SkipValidation[T]]
@@ -31,7 +36,7 @@ ListPaging = Injected[Paging]
 """`paging`: the page of a list that the caller requests."""
 
 
-def context_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Context:
+def context_of(connection: AnyConnection) -> Context:
     """Return the context of the application, for guards and for what has no dependencies injected."""
     context: Context = connection.app.state.context
     return context

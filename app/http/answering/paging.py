@@ -1,6 +1,5 @@
 """The page of a list that a caller requests, and the cursors that lead to the next one."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from litestar.params import Parameter
@@ -8,7 +7,7 @@ from litestar.params import Parameter
 from app.http.answering.signed_tokens import seal, unseal
 from app.http.policies.policy import Policy
 from app.keyring import Keyring
-from app.queries.reading.page import Page
+from app.queries.reading.page import Cursor, Page
 
 LimitParameter = Annotated[int, Parameter(ge=1, le=100, description="Items a page.")]
 CursorParameter = Annotated[str | None, Parameter(max_length=300, description="`next_cursor` of the page before.")]
@@ -28,7 +27,7 @@ class Paging:
         self._policy, self._keyring, self._account_id = policy, keyring, account_id
         self._limit, self._cursor, self._held = limit, cursor, held
 
-    def of(self, variant: str = "") -> tuple[Page, Callable[[str], str]]:
+    def of(self, variant: str = "") -> tuple[Page, Cursor]:
         """Return the page and the function that makes its cursors. `variant` tells apart lists that one route answers,
         such as the orders in which it sorts.
 

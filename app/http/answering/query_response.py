@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from litestar import Request, Response
-from litestar.datastructures import Cookie, State
+from litestar import Response
+from litestar.datastructures import Cookie
 
-from app.http.answering.handler_types import context_of
+from app.http.answering.handler_types import AnyRequest, context_of
 from app.http.answering.preconditions import names
 from app.http.answering.signed_tokens import seal, unseal
 from app.ingest.refetch.verification import Verifications
@@ -39,7 +39,7 @@ def consistency_token(settings: Settings, account_id: object, submission: int) -
 
 
 async def respond(
-    request: Request[Any, Any, State], account_id: object, query: Callable[[], Awaitable[Answer]], cache: str = PRIVATE
+    request: AnyRequest, account_id: object, query: Callable[[], Awaitable[Answer]], cache: str = PRIVATE
 ) -> Response[bytes]:
     """Run a query and answer with its bytes, or with 304 when the caller holds them already.
 
@@ -71,7 +71,7 @@ def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = Non
     )
 
 
-def _max_age_seconds(request: Request[Any, Any, State]) -> float | None:
+def _max_age_seconds(request: AnyRequest) -> float | None:
     directives = request.headers.get("cache-control", "").lower()
     found = _MAX_AGE.search(directives)
     return float(found.group(1)) if found else 0.0 if "no-cache" in directives else None
@@ -89,7 +89,7 @@ def _older(source: AnswerSource, wanted_seconds: float | None) -> bool:
     return wanted_seconds is not None and (datetime.now(UTC) - source.as_of).total_seconds() > wanted_seconds
 
 
-async def _verified(request: Request[Any, Any, State], wishes: Sequence[AnswerSource], *, wait: bool) -> bool:
+async def _verified(request: AnyRequest, wishes: Sequence[AnswerSource], *, wait: bool) -> bool:
     """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
     context = context_of(request)
     verifications: Verifications = request.app.state.verifications
@@ -105,12 +105,12 @@ async def _verified(request: Request[Any, Any, State], wishes: Sequence[AnswerSo
     return bool(numbers) and all(settled)
 
 
-def joined(request: Request[Any, Any, State], name: str) -> str:
+def joined(request: AnyRequest, name: str) -> str:
     """A header that is a list, of which callers and proxies may make several lines."""
     return ", ".join(request.headers.getall(name, []))
 
 
-async def _wait_for_own_write(request: Request[Any, Any, State], account_id: object) -> str | None:
+async def _wait_for_own_write(request: AnyRequest, account_id: object) -> str | None:
     token = request.headers.get("consistency-token")
     if not token:
         return None
@@ -120,6 +120,6 @@ async def _wait_for_own_write(request: Request[Any, Any, State], account_id: obj
     return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
 
 
-def _wait_seconds(request: Request[Any, Any, State]) -> float:
+def _wait_seconds(request: AnyRequest) -> float:
     asked = _WAIT.search(request.headers.get("prefer", ""))
     return min(float(asked.group(1)) if asked else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)

@@ -14,7 +14,7 @@ from app.http.fast.routes import EVERYONE, HotRoute
 from app.queries.cache.account_version import Stamp
 from app.queries.cache.answer_cache import Copy
 from app.queries.cache.memory import CachedAnswer
-from app.queries.reading.store import Answer as Drawn
+from app.queries.reading.store import Answer
 
 OnFetched = Callable[[ResponseParts | None], None]
 """Told the answer, or nothing where the application answers."""
@@ -84,7 +84,7 @@ class Fetching:
         else:
             self._answer(self._serving.pages.kept(self._visit.owner, self._visit.name, stamp, drawn.result()))
 
-    def _draw(self) -> Awaitable[Drawn]:
+    def _draw(self) -> Awaitable[Answer]:
         return self._visit.route.query(self._serving.store, UUID(self._visit.owner), self._visit.part)
 
     async def seek(self) -> None:

@@ -5,9 +5,7 @@ CSRF token.
 """
 
 from functools import lru_cache
-from typing import Any
 
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.typing import FieldDefinition
 
@@ -15,7 +13,7 @@ from app.commands.execution import execute
 from app.commands.execution.context import Actor, Context
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
-from app.http.answering.handler_types import context_of
+from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.answering.problems import UnsupportedMediaType
 from app.http.answering.session_cookie import cookie_name
 from app.http.fast.layers import FastLayers
@@ -27,8 +25,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
 WIRED = frozenset({"request", "data"})
 """What the framework gives to handlers that is no parameter of the request."""
-
-AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None:

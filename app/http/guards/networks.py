@@ -1,19 +1,16 @@
 """Networks that may reach the operators' routes, send webhooks and read measures, where the company names any."""
 
-from typing import Any
-
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from app.errors import NotAllowed
-from app.http.answering.handler_types import context_of
+from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.guards.client_address import client_address
 from app.http.policies.policy import Network, policy_of
 from app.intake.addresses import networks_of, within
 from app.settings import Settings
 
 
-async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def refuse_networks(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Refuse callers from elsewhere before anything else is looked at.
 
     Raises:

@@ -6,16 +6,15 @@ counted in the process first (`app/http/guards/local_counts.py`), under the same
 """
 
 import time
-from typing import Any, Literal
+from typing import Literal
 
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from redis.exceptions import RedisError
 
 from app.cache.redis_breaker import GuardedRedis
 from app.commands.execution.context import Actor
 from app.errors import RateLimited
-from app.http.answering.handler_types import context_of
+from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.guards.local_counts import Tallies
 from app.http.policies.policy import RateClass, policy_of
 from app.intake.addresses import counted
@@ -54,7 +53,7 @@ class Counters:
         return self._tallies.count(subject, window)
 
 
-async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def limit_rate(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Count the request in its class; headers say how much is left.
 
     Raises:

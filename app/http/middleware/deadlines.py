@@ -15,6 +15,7 @@ import structlog
 
 from app.errors import PortalError
 from app.http.answering.problems import MEDIA_TYPE, Busy, Unavailable, Unfinished, rendered
+from app.http.answering.query_response import DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS
 from app.http.middleware.request_context import Application, Message, Receive, Scope, Send
 from app.settings import Settings
 
@@ -25,7 +26,6 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST_UNFINISHED = 256
 """Commands whose callers were answered already. Above that no new one is begun."""
 LEAVE_SECONDS = 10.0
-LONGEST_WAIT_SECONDS, DEFAULT_WAIT_SECONDS = 10.0, 2.0
 _WAIT = re.compile(rb"\bwait=(\d{1,4}(?:\.\d{1,6})?)")
 _WAITING = frozenset({b"consistency-token", b"cache-control"})
 

@@ -6,12 +6,11 @@ Bodies are bounded by `app/http/middleware/request_bodies.py` while they arrive,
 """
 
 from contextlib import AsyncExitStack
-from typing import Any
 
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from app.errors import InvalidRequest, PortalError, RateLimited
+from app.http.answering.handler_types import AnyConnection
 from app.http.answering.problems import Busy, HeadersTooLarge, QueryTooLong
 from app.http.guards.client_address import client_address
 from app.http.middleware.deadlines import refuse
@@ -108,7 +107,7 @@ class RequestLimits:
         return Busy() if self._running.is_full() else None
 
 
-async def count_to_account(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def count_to_account(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """From here on the request counts to whoever has proven to be its caller.
 
     Raises:

@@ -9,10 +9,9 @@ from litestar import Request
 from litestar.enums import MediaType
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
-from app.http.openapi.document import complete
+from app.http.openapi.document import METHODS, complete
 from app.http.policies.table import routes_of
 
-METHODS = ("get", "post", "put", "patch", "delete")
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --ink: #2457a7 }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from litestar import Request, Response, patch, post, put
+from litestar import Response, patch, post, put
 from litestar.params import HeaderParameter, JSONBody
 
 from app.commands.account.change_address import ChangeAddress
@@ -17,15 +17,15 @@ from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.commands.registry import CHANGE_ADDRESS, CHANGE_PROFILE, REQUEST_ELIGIBILITY
 from app.errors import NotReady, Outdated
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, OwnAccount, ReadStore, answers
+from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.answering.preconditions import ANY, names
 from app.http.answering.query_response import joined
 from app.http.policies.policy import CUSTOMER, Policy
-from app.queries import profiles as profile
+from app.queries import profiles
 from app.queries.reading.store import Answer, with_age
 from app.queries.shapes import AddressAnswer, EligibilityAnswer, ProfileAnswer
-from app.readmodels import profiles
 from app.readmodels.eligibility import TEXTS, Eligibility, Internet
+from app.readmodels.profiles import Address, Profile
 
 T = TypeVar("T")
 IfMatch = Annotated[
@@ -45,7 +45,7 @@ IfMatch = Annotated[
     responses=answers(AddressAnswer, "The address as it is now."),
 )
 async def put_address(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     store: ReadStore,
@@ -56,10 +56,10 @@ async def put_address(
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeAddress:
-        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account), profiles.Address))
+        return ChangeAddress(data, await _expected(held, lambda: profiles.address(store, account), Address))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.address(store, account), done.result.address)
+        return await _now(done, lambda: profiles.address(store, account), done.result.address)
 
     body = (data, held)
     return await run_command(request, actor, body, render=render, prepare=prepare)
@@ -74,7 +74,7 @@ async def put_address(
     responses=answers(ProfileAnswer, "The profile as it is now."),
 )
 async def patch_profile(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     store: ReadStore,
@@ -85,10 +85,10 @@ async def patch_profile(
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeProfile:
-        return ChangeProfile(data, await _expected(held, lambda: profile.profile(store, account), profiles.Profile))
+        return ChangeProfile(data, await _expected(held, lambda: profiles.profile(store, account), Profile))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.profile(store, account), done.result)
+        return await _now(done, lambda: profiles.profile(store, account), done.result)
 
     body = (data, held)
     return await run_command(request, actor, body, render=render, prepare=prepare)
@@ -102,14 +102,12 @@ async def patch_profile(
     tags=["Account"],
     responses=answers(EligibilityAnswer, "What is known now: being checked."),
 )
-async def ask_eligibility(
-    request: Request[Any, Any, Any], actor: Caller, account: OwnAccount, store: ReadStore
-) -> Response[bytes]:
+async def ask_eligibility(request: AnyRequest, actor: Caller, account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """For the address on file. An agent asks the carrier; the answer shows by itself. Asking twice is asking once."""
     checking = Eligibility(Internet("checking", TEXTS["checking"], None))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.eligibility(store, account), checking)
+        return await _now(done, lambda: profiles.eligibility(store, account), checking)
 
     return await run_command(request, actor, RequestEligibility(), render=render)
 

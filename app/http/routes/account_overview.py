@@ -1,16 +1,15 @@
 """The first screen, the timeline and the notifications of an account."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response, get, post
-from litestar.datastructures import State
+from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from app.commands.account.mark_notifications_read import ReadNotification, ReadNotifications, Unread
 from app.commands.registry import READ_NOTIFICATION, READ_NOTIFICATIONS
 from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.handler_types import AnyRequest, Caller, ListPaging, OwnAccount, ReadStore, answers
 from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import notifications, summary, timeline
@@ -27,7 +26,7 @@ OnlyUnread = Annotated[bool, Parameter(description="Only those that were not rea
     tags=["Account"],
     responses=answers(SummaryAnswer, "What the account owes, has, waits for and should do."),
 )
-async def get_summary(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
+async def get_summary(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """Open balance per currency, overdue invoices, what is due next, services by state, open orders, whether a payment
     method is on file, and tasks: in one call."""
     return await respond(request, account, lambda: summary.summary(store, account))
@@ -41,7 +40,7 @@ async def get_summary(request: Request[Any, Any, State], account: OwnAccount, st
     responses=answers(Timeline, "A page of what happened."),
 )
 async def list_timeline(
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
@@ -60,7 +59,7 @@ async def list_timeline(
     responses=answers(Notifications, "A page of notifications, and how many are unread."),
 )
 async def list_notifications(
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
@@ -81,9 +80,7 @@ async def list_notifications(
     tags=["Account"],
     responses=answers(Unread, "How many are left."),
 )
-async def read_notification(
-    request: Request[Any, Any, Any], actor: Caller, notification_id: FromPath[str]
-) -> Response[bytes]:
+async def read_notification(request: AnyRequest, actor: Caller, notification_id: FromPath[str]) -> Response[bytes]:
     """Again is no harm."""
     return await run_command(request, actor, ReadNotification(notification_id))
 
@@ -96,9 +93,7 @@ async def read_notification(
     tags=["Account"],
     responses=answers(Unread, "How many are left."),
 )
-async def read_notifications(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ReadNotifications]
-) -> Response[bytes]:
+async def read_notifications(request: AnyRequest, actor: Caller, data: JSONBody[ReadNotifications]) -> Response[bytes]:
     """All, or all up to the newest one that the customer has seen."""
     return await run_command(request, actor, data)
 

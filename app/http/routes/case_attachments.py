@@ -1,10 +1,9 @@
 """Files of support cases, live from Salesforce."""
 
 import re
-from typing import Any
 from urllib.parse import quote
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
@@ -12,7 +11,7 @@ from app.commands.registry import ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
 from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, CaseReader, answers
+from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, answers
 from app.http.answering.query_response import NEVER_STORED
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.cases import case_as_it_is
@@ -37,7 +36,7 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
     responses=answers(CaseAnswer, "The case with the attachment.", status=201),
 )
 async def attach_to_case(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     cases_source: CaseReader,
     case_id: FromPath[str],

@@ -1,10 +1,10 @@
 """Support cases, live from Salesforce."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody, Parameter
 
 from app.commands.execution.context import Actor, Done
@@ -13,7 +13,7 @@ from app.commands.support.comment_on_case import CommentOn, CommentOnCase
 from app.commands.support.open_case import OpenCase
 from app.errors import NotFound, UpstreamError
 from app.http.answering.command_response import Render, run_command
-from app.http.answering.handler_types import Caller, CaseReader, ListPaging, OwnAccount, answers
+from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, ListPaging, OwnAccount, answers
 from app.http.answering.query_response import NEVER_STORED, respond
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import cases
@@ -31,7 +31,7 @@ Closed = Annotated[bool | None, Parameter(description="Only closed ones, or only
     responses=answers(Cases, "A page of cases."),
 )
 async def list_cases(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     cases_source: CaseReader,
@@ -56,7 +56,7 @@ async def list_cases(
     responses=answers(CaseAnswer, "The case."),
 )
 async def get_case(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     cases_source: CaseReader,
@@ -77,7 +77,7 @@ async def get_case(
     responses=answers(CaseAnswer, "The case.", status=201),
 )
 async def open_case(
-    request: Request[Any, Any, Any], actor: Caller, cases_source: CaseReader, data: JSONBody[OpenCase]
+    request: AnyRequest, actor: Caller, cases_source: CaseReader, data: JSONBody[OpenCase]
 ) -> Response[bytes]:
     """Opens it in Salesforce, once an `Idempotency-Key`; without one the same words within the hour are the same
     case."""
@@ -94,7 +94,7 @@ async def open_case(
     responses=answers(CaseAnswer, "The case with the comment.", status=201),
 )
 async def comment_on_case(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     cases_source: CaseReader,
     case_id: FromPath[str],

@@ -1,15 +1,13 @@
 """The catalog, in two flavours: public (the same bytes for everyone) and for one account."""
 
 from collections.abc import Awaitable
-from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, get
-from litestar.datastructures import State
+from litestar import Response, get
 from litestar.params import FromPath
 
 from app.errors import NotFound
-from app.http.answering.handler_types import AppContext, OwnAccount, ReadStore, answers
+from app.http.answering.handler_types import AnyRequest, AppContext, OwnAccount, ReadStore, answers
 from app.http.answering.query_response import NEVER_STORED, PRIVATE, public_cache, respond
 from app.http.policies.policy import ANYBODY, CUSTOMER, FastRead, Policy, for_account, for_everyone
 from app.queries import catalog, profiles
@@ -41,7 +39,7 @@ def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
 )
-async def public_services(request: Request[Any, Any, State], context: AppContext, store: ReadStore) -> Response[bytes]:
+async def public_services(request: AnyRequest, context: AppContext, store: ReadStore) -> Response[bytes]:
     """Prices exclude consumption tax. The same for everyone and safe for shared caches."""
     return await respond(request, None, lambda: catalog.categories(store), public_cache(context.settings))
 
@@ -54,7 +52,7 @@ async def public_services(request: Request[Any, Any, State], context: AppContext
     responses=answers(CategoryAnswer, "The category."),
 )
 async def public_category(
-    request: Request[Any, Any, State], context: AppContext, store: ReadStore, category: FromPath[str]
+    request: AnyRequest, context: AppContext, store: ReadStore, category: FromPath[str]
 ) -> Response[bytes]:
     """`internet`, `sim`, `vpn` or `hosting`: plans, installations, activation fees, add-ons, regions."""
     cache = public_cache(context.settings)
@@ -69,7 +67,7 @@ async def public_category(
     responses=answers(ProductAnswer, "The product."),
 )
 async def public_product(
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     context: AppContext,
     store: ReadStore,
     category: FromPath[str],
@@ -87,7 +85,7 @@ async def public_product(
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
 )
-async def account_services(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
+async def account_services(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """The categories as the session's account sees them."""
     return await respond(request, account, lambda: catalog.account_categories(store, account), cache=NEVER_STORED)
 
@@ -100,7 +98,7 @@ async def account_services(request: Request[Any, Any, State], account: OwnAccoun
     responses=answers(AccountCategoryAnswer, "The category."),
 )
 async def account_category(
-    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, category: FromPath[str]
+    request: AnyRequest, account: OwnAccount, store: ReadStore, category: FromPath[str]
 ) -> Response[bytes]:
     """With eligibility and account-only variants, and why something is not available."""
     return await respond(
@@ -115,9 +113,7 @@ async def account_category(
     tags=["Account"],
     responses=answers(EligibilityAnswer, "Where each category stands."),
 )
-async def account_eligibility(
-    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore
-) -> Response[bytes]:
+async def account_eligibility(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """Current state per category, as staff found it out with the carrier."""
     return await respond(request, account, lambda: profiles.eligibility(store, account), PRIVATE)
 
@@ -129,7 +125,7 @@ async def account_eligibility(
     tags=["Account"],
     responses=answers(ProfileAnswer, "The profile."),
 )
-async def account_profile(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
+async def account_profile(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """Who the customer is and the billing address, as WHMCS knows them."""
     return await respond(request, account, lambda: profiles.profile(store, account), PRIVATE)
 
@@ -141,7 +137,7 @@ async def account_profile(request: Request[Any, Any, State], account: OwnAccount
     tags=["Account"],
     responses=answers(AddressAnswer, "The address."),
 )
-async def account_address(request: Request[Any, Any, State], account: OwnAccount, store: ReadStore) -> Response[bytes]:
+async def account_address(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """The billing address alone."""
     return await respond(request, account, lambda: profiles.address(store, account), PRIVATE)
 

@@ -10,18 +10,17 @@ import contextlib
 import functools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get
-from litestar.datastructures import State
+from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.commands.identity.sessions import session_store
-from app.http.answering.handler_types import AppContext, Injected, OwnAccount
+from app.http.answering.handler_types import AnyRequest, AppContext, Injected, OwnAccount
 from app.http.guards.authentication import token_of
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.streaming.session_ends import SessionEnds, Watched
@@ -84,7 +83,7 @@ class Changed(msgspec.Struct, frozen=True):
     },
 )
 async def events(
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     context: AppContext,
     account: OwnAccount,
     event_sources: Injected[EventSources],

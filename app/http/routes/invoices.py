@@ -1,14 +1,13 @@
 """An account's invoices, subscriptions and payment methods."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from litestar import Request, Response, get
-from litestar.datastructures import State
+from litestar import Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.errors import InvalidRequest, NotFound, Violation
-from app.http.answering.handler_types import ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.handler_types import AnyRequest, ListPaging, OwnAccount, ReadStore, answers
 from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy, for_everyone
 from app.queries import invoices, payment_methods, plans, subscriptions
@@ -37,7 +36,7 @@ IssuedTo = Annotated[date | None, QueryParameter(name="to", description="Issued 
     responses=answers(Invoices, "A page of invoices."),
 )
 async def list_invoices(
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
@@ -62,7 +61,7 @@ async def list_invoices(
     responses=answers(InvoiceAnswer, "The invoice."),
 )
 async def get_invoice(
-    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, invoice_id: FromPath[str]
+    request: AnyRequest, account: OwnAccount, store: ReadStore, invoice_id: FromPath[str]
 ) -> Response[bytes]:
     """Lines, taxes, credit, payments and refunds. The lines always come to the total."""
     return await respond(request, account, lambda: invoices.invoice(store, account, invoice_id))
@@ -76,7 +75,7 @@ async def get_invoice(
     responses=answers(Subscriptions, "A page of subscriptions."),
 )
 async def list_subscriptions(
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
@@ -95,7 +94,7 @@ async def list_subscriptions(
     responses=answers(SubscriptionAnswer, "The subscription."),
 )
 async def get_subscription(
-    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
+    request: AnyRequest, account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
 ) -> Response[bytes]:
     """Status, price, cycle and next due date."""
     return await respond(request, account, lambda: subscriptions.subscription(store, account, subscription_id))
@@ -109,7 +108,7 @@ async def get_subscription(
     responses=answers(OtherPlansAnswer, "Other plans, the cheapest first."),
 )
 async def subscription_plans(
-    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
+    request: AnyRequest, account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
 ) -> Response[bytes]:
     """With what a month of each costs; what it would cost for the rest of this period is asked for by `preview`."""
     return await respond(request, account, lambda: plans.plans(store, account, subscription_id))
@@ -123,7 +122,7 @@ async def subscription_plans(
     responses=answers(Invoices, "A page of invoices."),
 )
 async def subscription_invoices(
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     account: OwnAccount,
     store: ReadStore,
     subscription_id: FromPath[str],
@@ -146,7 +145,7 @@ async def subscription_invoices(
     responses=answers(PaymentMethods, "A page of payment methods."),
 )
 async def list_payment_methods(
-    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore, paging: ListPaging
+    request: AnyRequest, account: OwnAccount, store: ReadStore, paging: ListPaging
 ) -> Response[bytes]:
     """Methods on file in WHMCS: type, brand, last four, expiry."""
     page, make = paging.of()
@@ -160,9 +159,7 @@ async def list_payment_methods(
     tags=["Billing"],
     responses=answers(PaymentGateways, "The gateways."),
 )
-async def list_payment_gateways(
-    request: Request[Any, Any, State], account: OwnAccount, store: ReadStore
-) -> Response[bytes]:
+async def list_payment_gateways(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
     """The ways to pay that the company offers."""
     return await respond(request, account, lambda: payment_methods.gateways(store))
 

@@ -1,8 +1,6 @@
 """Paying, and into WHMCS without another login. Links are secrets: each is made for one request and kept nowhere."""
 
-from typing import Any
-
-from litestar import Request, Response, delete, post
+from litestar import Response, delete, post
 from litestar.params import FromPath, JSONBody
 
 from app.commands.billing.create_payment_link import PayBy, PayInvoice, PayInvoices
@@ -20,7 +18,7 @@ from app.commands.registry import (
 )
 from app.errors import NotFound, PaymentRefused, RuleViolated
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AnyRequest, Caller, answers
 from app.http.policies.policy import CUSTOMER, Policy
 
 
@@ -33,7 +31,7 @@ from app.http.policies.policy import CUSTOMER, Policy
     responses=answers(Link, "The link."),
 )
 async def invoice_payment_link(
-    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
+    request: AnyRequest, actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
 ) -> Response[bytes]:
     """A single-use link to this invoice's payment page; ask for it on the click, it ends after 60 s."""
     wanted = PayInvoice(invoice_id, data.gateway if data else None)
@@ -48,7 +46,7 @@ async def invoice_payment_link(
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def payment_link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
+async def payment_link(request: AnyRequest, actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
     """A single-use link to the page where all of these are paid with one payment; it ends after 60 s."""
     return await run_command(request, actor, data)
 
@@ -67,7 +65,7 @@ async def payment_link(request: Request[Any, Any, Any], actor: Caller, data: JSO
     tags=["Billing"],
     responses=answers(PaidInvoice, "The payment was taken."),
 )
-async def pay_invoice(request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
+async def pay_invoice(request: AnyRequest, actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
     """Charges the payment method on file for what is open, never twice. A refusal says why, where anybody does.
 
     After `outcome_unknown` send the same request with the same key: it looks before it charges.
@@ -83,9 +81,7 @@ async def pay_invoice(request: Request[Any, Any, Any], actor: Caller, invoice_id
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def invoice_pdf_link(
-    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]
-) -> Response[bytes]:
+async def invoice_pdf_link(request: AnyRequest, actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
     """A single-use link that downloads the invoice as the billing system prints it; it ends after 60 s."""
     return await run_command(request, actor, PayInvoice(invoice_id))
 
@@ -98,7 +94,7 @@ async def invoice_pdf_link(
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def manage_payment_methods(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
+async def manage_payment_methods(request: AnyRequest, actor: Caller) -> Response[bytes]:
     """A single-use link to where payment methods are added and removed; it ends after 60 s.
 
     The billing system does not always tell of what is done there: when the customer comes back, read
@@ -115,9 +111,7 @@ async def manage_payment_methods(request: Request[Any, Any, Any], actor: Caller)
     tags=["Billing"],
     responses=answers(OneMethod, "It is charged from now on."),
 )
-async def set_default(
-    request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]
-) -> Response[bytes]:
+async def set_default(request: AnyRequest, actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
     """Charges go to this one from now on."""
     return await run_command(request, actor, OneMethod(payment_method_id))
 
@@ -130,7 +124,7 @@ async def set_default(
     tags=["Billing"],
     responses=answers(OneMethod, "It is not on file any more."),
 )
-async def remove(request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
+async def remove(request: AnyRequest, actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
     """Refused for the last one while there is anything to be paid with it."""
     return await run_command(request, actor, OneMethod(payment_method_id))
 

@@ -1,11 +1,11 @@
 """What customers do with a running service: another plan, a cancellation, what it uses, its control panel."""
 
 import contextlib
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, delete, post
+from litestar import Response, delete, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct, structs
 
@@ -27,7 +27,7 @@ from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewP
 from app.commands.subscriptions.usage import ReadUsage, Usage
 from app.errors import NotFound
 from app.http.answering.command_response import Render, run_command
-from app.http.answering.handler_types import Caller, OwnAccount, ReadStore, answers
+from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
 from app.queries.reading.store import Store
@@ -55,7 +55,7 @@ class PlanChangeAnswer(PlanChanged, kw_only=True, frozen=True):
     responses=answers(PlanPreview, "The price."),
 )
 async def preview(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[WantedPlan]
+    request: AnyRequest, actor: Caller, subscription_id: FromPath[str], data: JSONBody[WantedPlan]
 ) -> Response[bytes]:
     """The billing system's own calculation of this moment. Nothing is changed."""
     return await run_command(request, actor, PreviewPlanChange(subscription_id, data.sku))
@@ -70,7 +70,7 @@ async def preview(
     responses=answers(PlanChangeAnswer, "Ordered."),
 )
 async def upgrade(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     store: ReadStore,
@@ -93,7 +93,7 @@ async def upgrade(
     responses=answers(PlanChangeAnswer, "Ordered."),
 )
 async def downgrade(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     store: ReadStore,
@@ -115,7 +115,7 @@ async def downgrade(
     responses=answers(SubscriptionAnswer, "The subscription, whose plan stays as it is."),
 )
 async def cancel_scheduled(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     store: ReadStore,
@@ -140,7 +140,7 @@ async def cancel_scheduled(
     responses=answers(SubscriptionAnswer, "The subscription with its cancellation."),
 )
 async def cancel(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
     store: ReadStore,
@@ -165,7 +165,7 @@ async def cancel(
     tags=["Subscriptions"],
     responses=answers(Usage, "Usage, at most a minute old unless it is `stale`."),
 )
-async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
+async def usage(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
     """Asks the network or the server now, which is why it is no GET: the data of a SIM, the disk of web hosting."""
     return await run_command(request, actor, ReadUsage(subscription_id))
 
@@ -178,9 +178,7 @@ async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id:
     tags=["Subscriptions"],
     responses=answers(Link, "The link."),
 )
-async def control_panel(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]
-) -> Response[bytes]:
+async def control_panel(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
     """A single-use link into the control panel of web hosting; ask for it on the click."""
     return await run_command(request, actor, OpenControlPanel(subscription_id))
 

@@ -1,13 +1,12 @@
 """The doors for webhooks: WHMCS's, and those of a Salesforce org that pushes instead of streaming."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
-from litestar import Request, Response, post
+from litestar import Response, post
 
 from app.commands.execution.context import Context
 from app.errors import InvalidRequest, NotFound, RuleViolated
-from app.http.answering.handler_types import AppContext, Injected
+from app.http.answering.handler_types import AnyRequest, AppContext, Injected
 from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.sources.admission import LARGEST_BYTES, InboxAdmission
@@ -27,9 +26,7 @@ ReceiveWebhook = Callable[[Inbox, InboxAdmission, Settings, Mapping[str, str], b
     tags=["Inbound"],
     request_max_body_size=LARGEST_BYTES,
 )
-async def whmcs_webhook(
-    request: Request[Any, Any, Any], context: AppContext, inbox_admission: Admission
-) -> Response[None]:
+async def whmcs_webhook(request: AnyRequest, context: AppContext, inbox_admission: Admission) -> Response[None]:
     """Standard Webhooks signature; 202 means it is in the inbox. Repetitions are absorbed; 503 asks to come back."""
     return await _accept(request, context, inbox_admission, receive_whmcs)
 
@@ -42,9 +39,7 @@ async def whmcs_webhook(
     tags=["Inbound"],
     request_max_body_size=LARGEST_BYTES,
 )
-async def salesforce_webhook(
-    request: Request[Any, Any, Any], context: AppContext, inbox_admission: Admission
-) -> Response[None]:
+async def salesforce_webhook(request: AnyRequest, context: AppContext, inbox_admission: Admission) -> Response[None]:
     """For orgs that push instead of stream: `{"event", "object", "id", "occurred_at"}`, signed the same way. 404 unless
     a secret is configured."""
     if not takes_salesforce(context.settings):
@@ -53,7 +48,7 @@ async def salesforce_webhook(
 
 
 async def _accept(
-    request: Request[Any, Any, Any], context: Context, admission: InboxAdmission, receive: ReceiveWebhook
+    request: AnyRequest, context: Context, admission: InboxAdmission, receive: ReceiveWebhook
 ) -> Response[None]:
     try:
         await receive(context.inbox, admission, context.settings, dict(request.headers), await request.body())

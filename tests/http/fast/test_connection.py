@@ -11,7 +11,6 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.http.fast import connection as protocol
 from app.http.fast.connection import MOST_QUEUED, MOST_UNUSED_BYTES, Connection
 from app.settings import Settings
 from tests.http.conftest import served
@@ -318,9 +317,9 @@ async def test_an_upgrade_is_answered_as_if_it_had_not_been_asked(
 async def test_a_client_that_takes_its_time_is_not_waited_for(
     settings: Settings, pool: asyncpg.Pool, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 1.0)
-    monkeypatch.setattr(protocol, "BODY_SECONDS", 2.0)
-    monkeypatch.setattr(protocol, "IDLE_SECONDS", 6.0)
+    monkeypatch.setattr("app.http.fast.connection.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("app.http.fast.connection.BODY_SECONDS", 2.0)
+    monkeypatch.setattr("app.http.fast.connection.IDLE_SECONDS", 6.0)
     async with on_server(settings) as (server, port):
         silent, trickling, bodiless, idle = [await connect(port) for _ in range(4)]
         trickling.send(HEALTH[:-4])
@@ -342,7 +341,7 @@ async def test_a_client_that_takes_its_time_is_not_waited_for(
 async def test_a_client_that_takes_nothing_is_cut_off(
     settings: Settings, pool: asyncpg.Pool, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "UNSENT_SECONDS", 1.0)
+    monkeypatch.setattr("app.http.fast.connection.UNSENT_SECONDS", 1.0)
     async with on_server(settings) as (server, port):
         wire = await connect(port)
         sending = asyncio.create_task(_flood(wire, get("/schema/openapi.json"), 400))

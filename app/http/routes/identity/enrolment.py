@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Response, post
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 from msgspec import Struct
@@ -30,7 +30,7 @@ from app.commands.registry import (
 )
 from app.errors import NotAuthenticated
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import AppContext, Caller, answers
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, answers
 from app.http.answering.session_cookie import cookie_for
 from app.http.guards.authentication import csrf_token
 from app.http.policies.policy import ANYBODY, Policy
@@ -54,9 +54,7 @@ class SignedUp(Struct, frozen=True, kw_only=True):
     tags=["Sign-up"],
     responses=answers(CustomerNumberChecked, "Whether it can, or why not."),
 )
-async def check_number(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[CheckCustomerNumber]
-) -> Response[bytes]:
+async def check_number(request: AnyRequest, actor: Caller, data: JSONBody[CheckCustomerNumber]) -> Response[bytes]:
     """Asks Salesforce, remembered for 30 s. Never says whose number it is."""
     return await run_command(request, actor, data)
 
@@ -69,7 +67,7 @@ async def check_number(
     tags=["Sign-up"],
     responses=answers(SignUpBegun, "Begun, or not: the answer is the same.", status=202),
 )
-async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[SignUp]) -> Response[bytes]:
+async def signup(request: AnyRequest, actor: Caller, data: JSONBody[SignUp]) -> Response[bytes]:
     """Mails a code to the address on file. Where there is none, it goes to the one given, if the family name or the
     postcode is that of the account. Companies that invite by letter print the code there. No answer tells whether the
     number, the facts or the address are known."""
@@ -87,7 +85,7 @@ async def signup(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
     responses=answers(SignedUp, "Signed up and logged in; the session is also set as a cookie.", status=201),
 )
 async def complete_signup(
-    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[CompleteSignUp]
+    request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[CompleteSignUp]
 ) -> Response[bytes]:
     """Takes the code, makes the billing client and the portal user, and begins a session. After a failure the same
     request finishes what was begun. 401 `email_code_required` asks for the same again with `email_code`, which was
@@ -103,7 +101,7 @@ async def complete_signup(
     tags=["Sign-up"],
     responses=answers(LinkOffered, "Proven; `next` says how it goes on."),
 )
-async def link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LinkAccount]) -> Response[bytes]:
+async def link(request: AnyRequest, actor: Caller, data: JSONBody[LinkAccount]) -> Response[bytes]:
     """Verifies the billing system's password once; it is neither kept nor logged. Only billing accounts that the login
     owns can be linked."""
     return await run_command(request, actor, data)
@@ -117,7 +115,7 @@ async def link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[Li
     tags=["Sign-up"],
     responses=answers(LinkOffered, "Proven; `next` says how it goes on."),
 )
-async def link_code(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ProveLink]) -> Response[bytes]:
+async def link_code(request: AnyRequest, actor: Caller, data: JSONBody[ProveLink]) -> Response[bytes]:
     """When `next` is `code`: for logins with a second factor, which cannot be proven here, and for billing accounts
     that a mailbox on file has to confirm."""
     return await run_command(request, actor, data)
@@ -131,9 +129,7 @@ async def link_code(request: Request[Any, Any, Any], actor: Caller, data: JSONBo
     tags=["Sign-up"],
     responses=answers(LinkOffered, "Chosen; `next` says how it goes on."),
 )
-async def link_choice(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ChooseBillingAccount]
-) -> Response[bytes]:
+async def link_choice(request: AnyRequest, actor: Caller, data: JSONBody[ChooseBillingAccount]) -> Response[bytes]:
     """When `next` is `choice`: the login owns several."""
     return await run_command(request, actor, data)
 
@@ -147,13 +143,13 @@ async def link_choice(
     responses=answers(SignedUp, "Linked and logged in; the session is also set as a cookie.", status=201),
 )
 async def complete_link(
-    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[CompleteLink]
+    request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[CompleteLink]
 ) -> Response[bytes]:
     """Sets the portal password and begins a session. Invoices and subscriptions of the billing account show at once."""
     return await _begin_session(request, context, actor, data)
 
 
-async def _begin_session(request: Request[Any, Any, Any], context: Context, actor: Actor, data: Any) -> Response[bytes]:
+async def _begin_session(request: AnyRequest, context: Context, actor: Actor, data: Any) -> Response[bytes]:
     """Run a command that makes an account, and log its user in."""
     cookies: list[Cookie] = []
 

@@ -1,9 +1,8 @@
 """Log in, log out, who am I."""
 
-from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody
 from msgspec import Struct
 
@@ -12,7 +11,7 @@ from app.commands.identity.log_in import LoggedIn, LogIn
 from app.commands.identity.sessions import session_store
 from app.commands.identity.users import User, user_of
 from app.errors import NotAuthenticated
-from app.http.answering.handler_types import AppContext, Caller, answers
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.answering.session_cookie import cookie_for, cookie_name, signed_out
 from app.http.guards.authentication import csrf_token
@@ -41,9 +40,7 @@ class Me(Struct, frozen=True, kw_only=True):
     tags=["Sessions"],
     responses=answers(LoggedIn, "A new session; also set as a cookie."),
 )
-async def login(
-    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[LogIn]
-) -> Response[bytes]:
+async def login(request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[LogIn]) -> Response[bytes]:
     """Answers a bearer token and sets the same session as a cookie. 401 `mfa_required` asks for the same again with
     `code`. The session that the browser had before ends."""
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))

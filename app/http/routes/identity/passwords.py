@@ -1,15 +1,13 @@
 """A forgotten password, and another one."""
 
-from typing import Any
-
-from litestar import Request, Response, post
+from litestar import Response, post
 from litestar.params import JSONBody
 
 from app.commands.identity.change_password import ChangePassword
 from app.commands.identity.reset_password import ForgotPassword, ResetPassword
 from app.commands.registry import CHANGE_PASSWORD, FORGOT_PASSWORD, RESET_PASSWORD
 from app.http.answering.command_response import run_silently
-from app.http.answering.handler_types import Caller
+from app.http.answering.handler_types import AnyRequest, Caller
 from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
 
 
@@ -20,7 +18,7 @@ from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
     summary="Forgot the password",
     tags=["Passwords"],
 )
-async def forgot(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ForgotPassword]) -> Response[None]:
+async def forgot(request: AnyRequest, actor: Caller, data: JSONBody[ForgotPassword]) -> Response[None]:
     """Mails a link, if there is such a user; the answer is the same if there is none."""
     return await run_silently(request, actor, data)
 
@@ -32,7 +30,7 @@ async def forgot(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[
     summary="Set a new password",
     tags=["Passwords"],
 )
-async def reset(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ResetPassword]) -> Response[None]:
+async def reset(request: AnyRequest, actor: Caller, data: JSONBody[ResetPassword]) -> Response[None]:
     """Takes the token of the mailed link, once. Every session of the user ends; log in anew."""
     return await run_silently(request, actor, data)
 
@@ -44,7 +42,7 @@ async def reset(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[R
     summary="Change the password",
     tags=["Passwords"],
 )
-async def change(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ChangePassword]) -> Response[None]:
+async def change(request: AnyRequest, actor: Caller, data: JSONBody[ChangePassword]) -> Response[None]:
     """Every other session of the user ends."""
     return await run_silently(request, actor, data)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Response, post
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 
@@ -18,7 +18,7 @@ from app.commands.identity.change_second_factor import (
 from app.commands.identity.second_factor import Enrolment
 from app.commands.registry import CONFIRM_SECOND_FACTOR, DISABLE_SECOND_FACTOR, ENROL_SECOND_FACTOR
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import AppContext, Caller, answers
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, answers
 from app.http.answering.session_cookie import cookie_for
 from app.http.guards.authentication import csrf_token
 from app.http.policies.policy import SIGNED_IN, Policy
@@ -33,7 +33,7 @@ from app.settings import Settings
     tags=["Second factor"],
     responses=answers(Enrolment, "Show it as a QR code, then confirm."),
 )
-async def enrol(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[EnrolSecondFactor]) -> Response[bytes]:
+async def enrol(request: AnyRequest, actor: Caller, data: JSONBody[EnrolSecondFactor]) -> Response[bytes]:
     """A secret for an authenticator app. It counts once it is confirmed."""
     return await run_command(request, actor, data)
 
@@ -47,7 +47,7 @@ async def enrol(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[E
     responses=answers(SecondFactorOn, "In force; keep the recovery codes."),
 )
 async def confirm(
-    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[ConfirmSecondFactor]
+    request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[ConfirmSecondFactor]
 ) -> Response[bytes]:
     """From now on logging in needs a code. Every other session ends; this one goes on under another token, which is
     answered and set as a cookie, and the old one is refused."""
@@ -63,7 +63,7 @@ async def confirm(
     responses=answers(SessionRenewed, "Off; the session's new token."),
 )
 async def disable(
-    request: Request[Any, Any, Any], actor: Caller, context: AppContext, data: JSONBody[DisableSecondFactor]
+    request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[DisableSecondFactor]
 ) -> Response[bytes]:
     """Needs both factors; members of staff cannot. The session goes on under another token, as when it was confirmed;
     others go on as they are."""
@@ -71,7 +71,7 @@ async def disable(
 
 
 async def _renewing(
-    request: Request[Any, Any, Any], settings: Settings, actor: Actor, data: Any, shape: type[SessionRenewed]
+    request: AnyRequest, settings: Settings, actor: Actor, data: Any, shape: type[SessionRenewed]
 ) -> Response[bytes]:
     """Run a command that renews the session; answer with the token and set the cookie, as login does."""
     cookies: list[Cookie] = []

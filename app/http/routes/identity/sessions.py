@@ -1,9 +1,9 @@
 """Where am I logged in, and log out elsewhere."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Request, Response, delete, get, post
+from litestar import Response, delete, get, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from app.commands.identity.sessions.session_store import Session
 from app.commands.registry import MAIL_SIGN_IN_CODE, REVOKE_SESSION, REVOKE_SESSIONS
 from app.errors import NotFound
 from app.http.answering.command_response import run_silently
-from app.http.answering.handler_types import AppContext, Caller, answers
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.answering.session_cookie import signed_out
 from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
@@ -26,7 +26,7 @@ from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
     summary="Mail me a sign-in code",
     tags=["Sessions"],
 )
-async def mail_code(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[MailSignInCode]) -> Response[None]:
+async def mail_code(request: AnyRequest, actor: Caller, data: JSONBody[MailSignInCode]) -> Response[None]:
     """For who is told `too_many_attempts` because of others: log in with password and `email_code`. The answer is the
     same if there is no such user."""
     return await run_silently(request, actor, data)
@@ -58,7 +58,7 @@ async def list_sessions(actor: Caller, context: AppContext) -> Response[bytes]:
     tags=["Sessions"],
 )
 async def end_session(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     actor: Caller,
     context: AppContext,
     session_id: Annotated[UUID, PathParameter(description="From the list of sessions.")],
@@ -75,7 +75,7 @@ async def end_session(
     summary="Log out everywhere",
     tags=["Sessions"],
 )
-async def end_sessions(request: Request[Any, Any, Any], actor: Caller, context: AppContext) -> Response[None]:
+async def end_sessions(request: AnyRequest, actor: Caller, context: AppContext) -> Response[None]:
     """Ends every session of the caller, this one too."""
     await run_silently(request, actor, None)
     return signed_out(context.settings)
