@@ -1,4 +1,4 @@
-"""The front door: every route, the guards before it, and what each request finds behind it."""
+"""The application: its routes, the guards and middleware in front of them, and the state behind them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +15,7 @@ from app.http.answering.session_cookie import cookie_name
 from app.http.answering.single_flight import SingleFlight
 from app.http.answering.strict_request import StrictRequest
 from app.http.dependencies import PROVIDERS
-from app.http.fast.layers import FastLayers, open_serving
+from app.http.fast.layers import FastLayers, open_layers
 from app.http.fast.path import FastPath
 from app.http.guards import networks
 from app.http.guards.authentication import identify, refuse_odd_parameters, require_json, require_right
@@ -91,25 +91,25 @@ ROUTES = (
 )
 
 STATEMENT_SECONDS = 10.0
-"""Of what a request asks of Postgres, one statement; workers have longer ones."""
+"""The bound of one statement of a request; workers have a longer one."""
 
 
 def build(settings: Settings) -> Litestar:
-    """The application; resources open with it and close with it."""
+    """Build the application; its lifespan opens and closes the resources."""
 
     check_networks(settings)
 
     async def account_of(scope: Scope) -> str:
-        return await lane.account(scope["headers"])
+        return await fast_path.account(scope["headers"])
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with _opened(app, settings) as serving:
-            lane.serving = serving
+        async with _opened(app, settings) as layers:
+            fast_path.layers = layers
             try:
                 yield
             finally:
-                lane.serving = None
+                fast_path.layers = None
                 await deadlines.finish()
 
     app = Litestar(
@@ -135,7 +135,7 @@ def build(settings: Settings) -> Litestar:
     app.state.live_room = Room(settings.requests_at_once, LIVE_EACH)
     app.state.draining = draining = Draining(Cors(answering, cors) if cors else answering)
     app.asgi_handler = RequestContext(draining)  # type: ignore[assignment]
-    app.state.lane = lane = FastPath(settings, cors, draining, routes_of(app))
+    app.state.fast_path = fast_path = FastPath(settings, cors, draining, routes_of(app))
     return app
 
 
@@ -158,36 +158,34 @@ async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[FastLayers
         stack.push_async_callback(slots.close)
         app.state.subscribers = subscribers = Subscribers(r.redis)
         subscribers.open()
-        async with open_serving(settings) as serving:
-            app.state.serving, app.state.store = serving, serving.store
-            app.state.counters = Counters(r.redis, serving.tallies)
-            app.state.event_sources = EventSources(
-                ChangeReader(serving.store), subscribers, slots, serving.session_ends
-            )
+        async with open_layers(settings) as layers:
+            app.state.layers, app.state.store = layers, layers.store
+            app.state.counters = Counters(r.redis, layers.counts)
+            app.state.event_sources = EventSources(ChangeReader(layers.store), subscribers, slots, layers.session_ends)
             app.state.admission = r.admission
             app.state.readiness = Readiness(checks, r.admission, app.state.draining)
-            app.state.cache_health = SingleFlight(partial(health.cache_health, r.context, health_pool, checks, serving))
-            exchange = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, serving))
+            app.state.cache_health = SingleFlight(partial(health.cache_health, r.context, health_pool, checks, layers))
+            process_metrics = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, layers))
             measures = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
-            sources = metrics.MetricSources(r.redis, exchange, measures, health_pool, r.admission)
+            sources = metrics.MetricSources(r.redis, process_metrics, measures, health_pool, r.admission)
             app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, sources))
-            exchange.open()
+            process_metrics.open()
             try:
-                yield serving
+                yield layers
             finally:
-                await exchange.close()
+                await process_metrics.close()
                 await subscribers.close()
 
 
 def _openapi(settings: Settings) -> OpenAPIConfig:
     schemes: dict[str, SecurityScheme | Reference] = {
-        "bearer": SecurityScheme(type="http", scheme="bearer", description="The token that login answers."),
+        "bearer": SecurityScheme(type="http", scheme="bearer", description="The token that a login returns."),
         "cookie": SecurityScheme(type="apiKey", name=cookie_name(settings), security_scheme_in="cookie"),
     }
     return OpenAPIConfig(
         title="Customer portal",
         version="0.1.0",
-        description="Commands write to the systems of record; queries answer from read models with their age.",
+        description="Commands write to the systems of record. Queries answer from read models and tell their age.",
         openapi_router=Router(
             "/schema",
             route_handlers=[],

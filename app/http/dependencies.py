@@ -1,7 +1,7 @@
 """The providers of what handlers depend on.
 
-Each takes the one before it, so that Litestar resolves them one after another. Independent ones it starts as tasks of a
-group, which costs more than all of them together.
+Each takes the one before it, so that Litestar resolves them one after another. It starts independent ones as tasks of a
+group, which costs more than resolving them in turn.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def event_sources_of(request: AnyRequest, account: OwnAccount) -> EventSources:
 
 
 def readiness_of(request: AnyRequest) -> Readiness:
-    """Return what tells whether this process can serve."""
+    """Return the sources of this process's readiness."""
     readiness: Readiness = request.app.state.readiness
     return readiness
 

@@ -44,7 +44,7 @@ def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
     most = loaded.event_streams + loaded.requests_at_once + SPARE
     return uvicorn.Config(
         app,
-        http=functools.partial(HotConnection, app.state.lane, ConnectionSlots(most, loaded)),  # type: ignore[arg-type]
+        http=functools.partial(HotConnection, app.state.fast_path, ConnectionSlots(most, loaded)),  # type: ignore[arg-type]
         ws="none",
         loop="uvloop",
         interface="asgi3",
@@ -80,7 +80,7 @@ class Server(uvicorn.Server):
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
-                    connection.look(now)
+                    connection.check_progress(now)
         return await super().on_tick(counter)
 
     @contextlib.contextmanager

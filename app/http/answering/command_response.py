@@ -1,4 +1,4 @@
-"""Run a command for a request: idempotency ledger, bounded wait for its own effect, the answer kept for replays."""
+"""Run a command for a request: idempotency ledger, bounded wait for its effect, the first answer kept for replays."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ LONGEST_KEY = 200
 Render = Callable[[Done], Awaitable[bytes]]
 Prepare = Callable[[], Awaitable[Any]]
 KeptAnswer = tuple[bytes, int | None, UUID | None]
-"""The body, the submission whose effects are awaited, and the account whose they are."""
+"""(body, submission whose effects are awaited, account that it belongs to)."""
 
 
 async def run_command(
@@ -35,9 +35,8 @@ async def run_command(
 ) -> Response[bytes]:
     """Run the command of the route's policy, once for each `Idempotency-Key` that the caller sends.
 
-    `render` turns what was done into the answer, after the change became visible or the wait ran out; without it the
-    command's own result is the answer. `prepare` makes the command's request of the body, and is not asked for what was
-    done already.
+    `render` turns the result into the answer once the change is visible or the wait is over; without it the result is
+    the answer. `prepare` builds the command's request; it does not run for a replay.
     """
     context = context_of(request)
     command = _command(request)
@@ -54,12 +53,13 @@ async def run_command(
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
         return _response(context, begun.status, (begun.body, begun.submission, actor.account_id), headers)
     actor = msgspec.structs.replace(actor, command_key=f"{scope_of(actor)}:{key}")
-    answer = await _noted(context, command, begun, status, work(actor))
+    answer = await _recorded(context, command, begun, status, work(actor))
     return _response(context, status, answer, {"Command-Id": str(begun.id)})
 
 
 async def run_silently(request: AnyRequest, actor: Actor, body: Any) -> Response[None]:
-    """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
+    """Run the command of the route's policy and answer 204. Nothing is kept for a replay: such commands are
+    idempotent."""
     await audited(context_of(request), actor, _command(request), body)
     return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
 
@@ -72,7 +72,7 @@ def _command(request: AnyRequest) -> Command:
 
 
 def scope_of(actor: Actor) -> str:
-    """Whose keys these are: two callers may use the same key for different things."""
+    """Return the scope of a caller's keys: two callers may use the same key for different requests."""
     return str(actor.account_id or actor.user_id or actor.address)
 
 
@@ -90,14 +90,14 @@ async def _begin(
     )
 
 
-async def _noted(
+async def _recorded(
     context: Context, command: Command, begun: ledger.Running, status: int, work: Awaitable[KeptAnswer]
 ) -> KeptAnswer:
-    """Do the work and note in the ledger what became of it."""
+    """Do the work and record its outcome in the ledger."""
     try:
         answer = await work
     except BaseException:
-        # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
+        # Also when the outcome is unknown: a retry is wanted then, and the command looks first, by its own key.
         await ledger.fail(context.pool, begun)
         raise
     if command.replayable:

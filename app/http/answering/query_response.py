@@ -1,5 +1,5 @@
-"""From a query's answer to a response: bounded wait for one's own write, validators, caching headers, and the wish to
-have stale data verified."""
+"""Turn a query's answer into a response: bounded wait for the caller's own write, validators, caching headers, and
+verification of stale data."""
 
 import asyncio
 import re
@@ -28,13 +28,13 @@ _WAIT = re.compile(r"\bwait=(\d+(?:\.\d+)?)")
 
 
 def public_cache(settings: Settings) -> str:
-    """What shared caches may do with the public catalog."""
+    """Render the caching header of the public catalog."""
     age, shared = settings.public_max_age_seconds, settings.public_shared_max_age_seconds
     return f"public, max-age={age}, s-maxage={shared}, stale-while-revalidate={shared}"
 
 
 def consistency_token(settings: Settings, account_id: object, submission: int) -> str:
-    """What a command hands out: names the submission whose effects a later query may wait for."""
+    """Seal the submission of a command, for whose effects a later query can wait."""
     return seal(settings.keyring, f"consistency:{account_id}", str(submission))
 
 
@@ -43,14 +43,14 @@ async def respond(
 ) -> Response[bytes]:
     """Run a query and answer with its bytes, or with 304 when the caller holds them already.
 
-    Stale data is answered at once and verified by a worker. Who sends `Cache-Control: max-age=N` waits, as long
-    as `Prefer: wait` allows, until it was verified within N seconds; `as_of` says how that went.
+    Stale data is answered at once and verified by a worker. With `Cache-Control: max-age=N` the answer waits, as long
+    as `Prefer: wait` allows, until the data was verified within N seconds; `as_of` says whether it was.
     """
     consistency = await _wait_for_own_write(request, account_id)
     answer = await query()
     wanted_seconds = _max_age_seconds(request)
-    wishes = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
-    if wishes and await _verified(request, wishes, wait=wanted_seconds is not None):
+    due = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
+    if due and await _verified(request, due, wait=wanted_seconds is not None):
         answer = await query()
     headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
     if consistency:
@@ -61,7 +61,7 @@ async def respond(
 
 
 def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = None) -> Response[bytes]:
-    """An answer as JSON that nobody keeps, not even the caller's own browser."""
+    """Answer with JSON that no cache may store, not even the caller's browser."""
     return Response(
         msgspec.json.encode(body),
         media_type="application/json",
@@ -78,8 +78,8 @@ def _max_age_seconds(request: AnyRequest) -> float | None:
 
 
 def _worth_reading(source: AnswerSource, wanted_seconds: float | None) -> bool:
-    """Whether to have it read again. What a feed keeps current is read for those who demand it, and what is everybody's
-    for nobody."""
+    """Return whether a source should be read again. What a change feed keeps current is read again only on demand, and
+    the catalog never."""
     if source.resource == "catalog":
         return False
     return (source.past_bound and not source.by_events) or _older(source, wanted_seconds)
@@ -89,24 +89,24 @@ def _older(source: AnswerSource, wanted_seconds: float | None) -> bool:
     return wanted_seconds is not None and (datetime.now(UTC) - source.as_of).total_seconds() > wanted_seconds
 
 
-async def _verified(request: AnyRequest, wishes: Sequence[AnswerSource], *, wait: bool) -> bool:
-    """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
+async def _verified(request: AnyRequest, due: Sequence[AnswerSource], *, wait: bool) -> bool:
+    """Request that sources are read again. Return whether they were, which is awaited only on demand."""
     context = context_of(request)
     verifications: Verifications = request.app.state.verifications
-    asked = [(wish.resource, wish.record_id, wish.as_of) for wish in wishes]
+    requested = [(source.resource, source.record_id, source.as_of) for source in due]
     if not wait:
-        verifications.begin(asked)
+        verifications.begin(requested)
         return False
     loop, seconds = asyncio.get_running_loop(), _wait_seconds(request)
     deadline = loop.time() + seconds
-    numbers = [number for number in await verifications.ask(asked, seconds) if number is not None]
+    numbers = [number for number in await verifications.ask(requested, seconds) if number is not None]
     left_seconds = max(deadline - loop.time(), 0.0)
     settled = await asyncio.gather(*(context.inbox.settled(number, left_seconds) for number in numbers))
     return bool(numbers) and all(settled)
 
 
 def joined(request: AnyRequest, name: str) -> str:
-    """A header that is a list, of which callers and proxies may make several lines."""
+    """Join the lines of a list header, which callers and proxies may split."""
     return ", ".join(request.headers.getall(name, []))
 
 
@@ -121,5 +121,5 @@ async def _wait_for_own_write(request: AnyRequest, account_id: object) -> str | 
 
 
 def _wait_seconds(request: AnyRequest) -> float:
-    asked = _WAIT.search(request.headers.get("prefer", ""))
-    return min(float(asked.group(1)) if asked else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
+    wanted = _WAIT.search(request.headers.get("prefer", ""))
+    return min(float(wanted.group(1)) if wanted else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)

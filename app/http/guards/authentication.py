@@ -24,26 +24,27 @@ from app.settings import Settings
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
 WIRED = frozenset({"request", "data"})
-"""What the framework gives to handlers that is no parameter of the request."""
+"""Arguments of handlers that are no parameters of the request."""
 
 
 async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Find out who asks and put it where `actor` finds it; nobody on open routes and without a valid session."""
+    """Resolve the session to an actor and keep it in the connection's state; anonymous on open routes and without a
+    valid session."""
     context = context_of(connection)
     address = client_address(connection.scope, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
     token, by_cookie = ("", False) if policy_of(handler).is_open else token_of(connection, context.settings)
     actor = None
     if token:
-        serving: FastLayers = connection.app.state.serving
-        pool, touches = serving.store.pool, serving.touches
+        layers: FastLayers = connection.app.state.layers
+        pool, touches = layers.store.pool, layers.touches
         actor = await session_store.find(pool, context.settings, token, request_id, address, touches)
     connection.state.actor = actor or Actor(request_id=request_id, address=address)
     connection.state.by_cookie = by_cookie
 
 
 async def require_right(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Let in the roles that the policy of the route names; what members of staff reach of others is audited.
+    """Admit the roles that the policy of the route names, and audit every access to staff routes.
 
     Raises:
         NotAuthenticated: no session, or one that has ended.
@@ -78,19 +79,20 @@ async def _require_role(context: Context, policy: Policy, actor: Actor, connecti
 
 
 async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Bodies are JSON and say so. What a webhook sends is judged by its signature."""
+    """Refuse bodies that are not declared as JSON. A webhook is judged by its signature instead."""
     length = connection.headers.get("content-length", "").strip("0")
     has_body = length != "" or "transfer-encoding" in connection.headers
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     coding = connection.headers.get("content-encoding", "").strip().lower()
     if has_body and coding not in ("", "identity"):
-        raise UnsupportedMediaType("Send the body as it is, without a content coding.")
+        raise UnsupportedMediaType("Send the body without a content coding.")
     if has_body and connection.scope["path"].startswith("/api/") and kind != "application/json":
         raise UnsupportedMediaType
 
 
 async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """A mistyped filter must not silently give the unfiltered list, and of two values none is the right one."""
+    """Refuse unknown and repeated query parameters: a mistyped filter must not silently give the unfiltered list, and
+    of two values neither is right."""
     known = _parameters(handler)
     unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
@@ -99,9 +101,9 @@ async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHan
     given = connection.query_params
     repeated = [name for name in given if len(given.getall(name)) > 1 and not known[name].is_non_string_collection]
     if repeated:
-        problems = [Violation(name, "repeated_parameter", "Give it once.") for name in sorted(set(repeated))]
+        problems = [Violation(name, "repeated_parameter", "Send it once.") for name in sorted(set(repeated))]
         raise InvalidRequest(
-            "A query parameter that has one value is given twice.", code="repeated_parameter", errors=problems
+            "A query parameter that takes one value is sent twice.", code="repeated_parameter", errors=problems
         )
 
 
@@ -121,7 +123,7 @@ def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
 
 
 def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:
-    """The session's token, and whether it came by cookie."""
+    """Return the session's token, and whether it came in a cookie."""
     header = connection.headers.get("authorization", "")
     if header.lower().startswith("bearer "):
         return header[7:].strip(), False
@@ -129,7 +131,7 @@ def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:
 
 
 def csrf_token(settings: Settings, session_id: object) -> str:
-    """Proof that the caller can read what we answered, which another site cannot."""
+    """Derive the CSRF token of a session. It proves that the caller can read our answers, which another site cannot."""
     return settings.keyring.mac(_csrf_message(session_id)).hex()
 
 

@@ -1,6 +1,6 @@
-"""Where a request comes from, for everything that asks: limits, networks, sessions, audit, and the fast lane.
+"""The address of a request's client, for limits, networks, sessions, audit and the fast path.
 
-How addresses are read and counted is in `app/intake/addresses.py`.
+`app/intake/addresses.py` parses addresses and decides how they are counted.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from app.settings import Settings, SettingsError
 
 FORWARDED = b"x-forwarded-for"
 NETWORKS = ("trusted_proxies", "admin_networks", "internal_networks", "webhook_networks")
-"""Settings that name networks."""
+"""The settings that name networks."""
 
 
 def client_address(scope: Mapping[str, Any], settings: Settings) -> str:
-    """The caller's address; forwarded ones are believed only when a trusted proxy says so. Empty for who comes by no
-    network."""
+    """Return the client's address. Forwarded addresses are believed only from a trusted proxy. Empty for a peer without
+    one, such as a local socket."""
     peer = scope.get("client")
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED]
     return client(peer[0] if peer else "", lines, trusted_proxies(settings))
 
 
 def trusted_proxies(settings: Settings) -> Networks:
-    """Whose word is believed."""
+    """Return the networks whose `X-Forwarded-For` is believed."""
     return networks_of(settings.trusted_proxies)
 
 
 def check_networks(settings: Settings) -> None:
-    """Refuse networks that cannot be read, before anything is served.
+    """Refuse to start with networks that cannot be parsed.
 
     Raises:
         SettingsError: names the setting.

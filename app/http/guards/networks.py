@@ -1,4 +1,4 @@
-"""Networks that may reach the operators' routes, send webhooks and read measures, where the company names any."""
+"""Restriction of operators' routes, webhooks and metrics to networks, where the settings name any."""
 
 from litestar.handlers.base import BaseRouteHandler
 
@@ -11,7 +11,7 @@ from app.settings import Settings
 
 
 async def refuse_networks(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Refuse callers from elsewhere before anything else is looked at.
+    """Refuse callers from other networks before any other check.
 
     Raises:
         NotAllowed: `network_not_allowed`.
@@ -19,7 +19,7 @@ async def refuse_networks(connection: AnyConnection, handler: BaseRouteHandler) 
     context = context_of(connection)
     wanted = _wanted(policy_of(handler).network, context.settings)
     if wanted and not within(client_address(connection.scope, context.settings), networks_of(wanted)):
-        raise NotAllowed("This cannot be reached from where you are.", code="network_not_allowed")
+        raise NotAllowed("This cannot be reached from your network.", code="network_not_allowed")
 
 
 def _wanted(network: Network, settings: Settings) -> str:

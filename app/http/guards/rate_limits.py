@@ -1,8 +1,8 @@
-"""Rate limits: per address on public and auth routes, per account elsewhere, stricter where it is about payment; one
-window a minute, counted in Redis.
+"""Rate limits: per address on public and auth routes, per account elsewhere, stricter for payments. A window is one
+minute, counted in Redis.
 
-Without Redis the count is kept in the process, bounded, so that limits weaken but never vanish. Reads from memory are
-counted in the process first (`app/http/guards/local_counts.py`), under the same keys.
+Without Redis the process counts alone, so that limits weaken but never vanish. Reads from memory are counted in the
+process first (`app/http/guards/local_counts.py`), under the same keys.
 """
 
 import time
@@ -15,7 +15,7 @@ from app.cache.redis_breaker import GuardedRedis
 from app.commands.execution.context import Actor
 from app.errors import RateLimited
 from app.http.answering.handler_types import AnyConnection, context_of
-from app.http.guards.local_counts import Tallies
+from app.http.guards.local_counts import LocalCounts
 from app.http.policies.policy import RateClass, policy_of
 from app.intake.addresses import counted
 from app.settings import Settings
@@ -30,31 +30,31 @@ return n
 
 
 class Counters:
-    """How often each key was seen in the present window."""
+    """The number of requests per key in the present window."""
 
-    def __init__(self, redis: GuardedRedis, tallies: Tallies) -> None:
-        self._redis, self._tallies = redis, tallies
+    def __init__(self, redis: GuardedRedis, local: LocalCounts) -> None:
+        self._redis, self._local = redis, local
 
     async def count(self, subject: str, window: int) -> int:
-        """Count once more, exactly while Redis is there."""
+        """Count once more, exactly as long as Redis is available."""
         if not self._redis.breaker.closed:
-            return self._tallies.count(subject, window)
-        tally = self._tallies.of(subject, window)
-        more, tally.unsaid = tally.unsaid + 1, 0
+            return self._local.count(subject, window)
+        count = self._local.of(subject, window)
+        more, count.pending = count.pending + 1, 0
         try:
             arguments = (f"{subject}:{window}", str(WINDOW_SECONDS), str(more))
-            tally.said = int(await self._redis.eval(_COUNT, 1, *arguments))  # type: ignore[misc]
+            count.flushed = int(await self._redis.eval(_COUNT, 1, *arguments))  # type: ignore[misc]
         except (RedisError, OSError):
-            tally.said += more
-        return tally.said + tally.unsaid
+            count.flushed += more
+        return count.flushed + count.pending
 
     async def count_here(self, subject: str, window: int) -> int:
-        """The same without waiting for Redis, for what must be answered whatever hangs."""
-        return self._tallies.count(subject, window)
+        """Count once more without waiting for Redis, on routes that must answer whatever hangs."""
+        return self._local.count(subject, window)
 
 
 async def limit_rate(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Count the request in its class; headers say how much is left.
+    """Count the request in its class, and say in its headers how much of the limit is left.
 
     Raises:
         RateLimited: with the seconds until the window ends.

@@ -1,4 +1,4 @@
-"""What the framework cannot know, added to its OpenAPI document: problems, the headers of every answer, open routes."""
+"""Completion of the framework's OpenAPI document: problems, headers of every answer, and routes without a session."""
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
@@ -14,32 +14,32 @@ METHODS = ("get", "post", "put", "patch", "delete")
 MEANINGS = {
     400: "The request could not be understood: malformed JSON, an unknown field or query parameter, a bad value.",
     401: "No valid session, credentials or signature.",
-    402: "The payment method on file was charged in vain; nothing was taken.",
+    402: "The charge of the payment method on file was declined; nothing was taken.",
     403: "The session may not do this, or the CSRF token is missing.",
-    404: "Absent, or somebody else's: the same answer.",
-    409: "Clashes with the present state, or the same request is still being worked on.",
-    412: "`If-Match` names a state that is not the present one.",
+    404: "Does not exist, or belongs to somebody else: the answer is the same.",
+    409: "Conflicts with the current state, or the same request is still in progress.",
+    412: "`If-Match` does not name the current state.",
     413: "The body is too large.",
     414: "The query string is too long.",
     415: "The body is not application/json.",
-    422: "Well formed, but a rule forbids it; `errors` names each one.",
+    422: "Well formed, but a rule forbids it; `errors` names each violation.",
     429: "Too many requests.",
     431: "The headers are too large.",
-    500: "Our mistake; `request_id` finds it in our logs.",
-    502: "An upstream refused the request, or its answer made no sense.",
-    503: "Try again later: an upstream or our database is away, or the account is still being prepared.",
+    500: "An error on our side; `request_id` identifies it in our logs.",
+    502: "An upstream refused the request, or its answer could not be read.",
+    503: "Try again later: an upstream or our database is unavailable, or the account is still being prepared.",
 }
 _HEADERS = {
-    "X-Request-Id": "The id of this request, the caller's own when it sent a sane one.",
+    "X-Request-Id": "The id of this request: the caller's own if it sent a well-formed one.",
     "RateLimit-Policy": "The limit of this class of requests and its window in seconds.",
     "RateLimit": "Requests that remain in this window, and seconds until it ends.",
 }
 _REQUEST_ID = ("X-Request-Id", "An id of your own for this request: letters, digits, `.`, `_`, `-`, at most 64.", False)
-_KEY = ("Idempotency-Key", "New for each new request. The same key and body gives the first answer again for 24 h.")
+_KEY = ("Idempotency-Key", "A new one for each new request. The same key and body returns the first answer for 24 h.")
 _QUERY_HEADERS = (
-    ("Consistency-Token", "From a command's answer: wait until its effect shows.", False),
-    ("Prefer", "`wait=SECONDS`, how long to wait for it; 2 unless given, at most 10.", False),
-    ("If-None-Match", "The ETag you hold; 304 when nothing changed.", False),
+    ("Consistency-Token", "From a command's answer: the query waits until the command's effect is visible.", False),
+    ("Prefer", "`wait=SECONDS`, how long to wait for that; 2 by default, at most 10.", False),
+    ("If-None-Match", "The ETag of the answer you hold; 304 when nothing changed.", False),
 )
 
 
@@ -60,7 +60,7 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
 
 
 def _close_inputs(document: dict[str, Any]) -> None:
-    """Bodies name no unknown field; the framework's document leaves that open."""
+    """Forbid unknown fields in request bodies; the framework's document allows them."""
     schemas = document["components"]["schemas"]
     waiting = [operation.get("requestBody") for _, _, operation in operations(document)]
     seen: set[str] = set()
@@ -73,7 +73,7 @@ def _close_inputs(document: dict[str, Any]) -> None:
 
 
 def _named(part: Any) -> set[str]:
-    """The components that a part of the document refers to."""
+    """Collect the components that a part of the document refers to."""
     if isinstance(part, dict):
         own = {part["$ref"].rsplit("/", 1)[1]} if isinstance(part.get("$ref"), str) else set()
         return own.union(*(_named(each) for each in part.values()))
@@ -81,7 +81,7 @@ def _named(part: Any) -> set[str]:
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method and operation of every route."""
+    """Iterate over path, method and operation of every route."""
     for path, methods in document["paths"].items():
         for method in METHODS:
             if method in methods:
@@ -121,10 +121,10 @@ def _responses(operation: dict[str, Any], route: DeclaredRoute, problem: dict[st
 def _command_headers(policy: Policy) -> dict[str, Any]:
     found = {}
     if policy.idempotency_key == "required":
-        found["Idempotency-Replayed"] = _header("`true` when this is the first answer again.")
-        found["Command-Id"] = _header("Ask `/api/commands/{command_id}` what became of it.")
+        found["Idempotency-Replayed"] = _header("`true` when the first answer is returned again.")
+        found["Command-Id"] = _header("`/api/commands/{command_id}` tells the state of the command.")
     if policy.consistency_token:
-        found["Consistency-Token"] = _header("Send it with a query to see this command's effect.")
+        found["Consistency-Token"] = _header("Send it with a query to wait for this command's effect.")
     return found
 
 

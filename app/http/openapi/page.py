@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is served, and a page to browse it that needs nothing from outside."""
+"""The OpenAPI document as it is served, and a page to browse it that loads nothing from outside."""
 
 import html
 from collections.abc import Mapping
@@ -26,32 +26,32 @@ pre { overflow-x: auto; background: #8881; border-radius: .4rem; padding: .6rem 
 
 
 class JsonDocument(JsonRenderPlugin):
-    """The document itself."""
+    """Serves the document as JSON."""
 
     _rendered: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The completed document, made once."""
+        """Complete and encode the document, once."""
         if self._rendered is None:
             self._rendered = msgspec.json.encode(complete(openapi_schema, routes_of(request.app)))
         return self._rendered
 
 
 class BrowsablePage(OpenAPIRenderPlugin):
-    """Every route with its parameters, bodies and answers, on one page without scripts."""
+    """Serves one page without scripts that shows every route with its parameters, bodies and answers."""
 
     media_type = MediaType.HTML
     _rendered: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The page, made once."""
+        """Render the page, once."""
         if self._rendered is None:
             self._rendered = page(complete(openapi_schema, routes_of(request.app))).encode()
         return self._rendered
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """A whole page from an OpenAPI document."""
+    """Render a complete page from an OpenAPI document."""
     by_tag: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method in METHODS:
@@ -100,7 +100,7 @@ def _shape(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 
 def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> Any:
-    """A value that shows the shape: names of types in place of values."""
+    """Build a value that shows the shape, with names of types in place of values."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
         schema = document["components"]["schemas"][name]

@@ -49,7 +49,7 @@ def for_everyone(query: Callable[[Store], Awaitable[Answer]]) -> Query:
 
 
 class FastRead(Struct, frozen=True):
-    """How the fast path reads the plainest form of a route: no query parameters, the first page.
+    """The plainest form of a route, without query parameters, as the fast path reads it.
 
     Attributes:
         query: reads the answer.
@@ -61,7 +61,7 @@ class FastRead(Struct, frozen=True):
 
 
 class FirstPage(Struct, frozen=True):
-    """How the fast path reads a list: its first page, with the cursors of the route's policy."""
+    """The first page of a list, as the fast path reads it, with the cursors of the route's policy."""
 
     query: ListQuery
     shared: bool = False
@@ -83,7 +83,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         asks_upstream: it calls an upstream while the caller waits, so that few run at once for one account.
         conditional: a read that honours validators and, with a session, consistency headers.
         cursor: the scope that binds the cursors of a list, a template of `account` and `variant`.
-        fast: how the fast path answers it; None for routes that only the framework answers.
+        fast: the form of the route that the fast path answers; None for routes that only the framework answers.
     """
 
     roles: frozenset[str] | None
@@ -135,7 +135,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     @property
     def idempotency_key(self) -> KeyUse:
-        """What an `Idempotency-Key` does on this route."""
+        """The use that this route makes of an `Idempotency-Key`."""
         if self.command is None or not self.takes_key:
             return "ignored"
         return self.command.idempotency_key

@@ -1,4 +1,4 @@
-"""Changing profile and billing address; asking for an availability check."""
+"""Change profile and billing address, and request an availability check."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,9 @@ T = TypeVar("T")
 IfMatch = Annotated[
     str | None,
     HeaderParameter(
-        name="If-Match", description="The ETag you hold; 412 when it is not the present one.", max_length=500
+        name="If-Match",
+        description="The ETag of the answer you hold; 412 when it is not the current one.",
+        max_length=500,
     ),
 ]
 
@@ -42,7 +44,7 @@ IfMatch = Annotated[
     status_code=200,
     summary="Change the billing address",
     tags=["Account"],
-    responses=answers(AddressAnswer, "The address as it is now."),
+    responses=answers(AddressAnswer, "The current address."),
 )
 async def put_address(
     request: AnyRequest,
@@ -52,7 +54,8 @@ async def put_address(
     data: JSONBody[SignUpAddress],
     if_match: IfMatch = None,
 ) -> Response[bytes]:
-    """Written to the billing system, and visible in the answer. With `If-Match`, only if nobody changed it since."""
+    """Write the address to the billing system and answer with the new state. With `If-Match` only if nobody has changed
+    it since."""
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeAddress:
@@ -71,7 +74,7 @@ async def put_address(
     status_code=200,
     summary="Change the profile",
     tags=["Account"],
-    responses=answers(ProfileAnswer, "The profile as it is now."),
+    responses=answers(ProfileAnswer, "The current profile."),
 )
 async def patch_profile(
     request: AnyRequest,
@@ -81,7 +84,8 @@ async def patch_profile(
     data: JSONBody[ProfileChange],
     if_match: IfMatch = None,
 ) -> Response[bytes]:
-    """Name, company and phone, written to the billing system. With `If-Match`, only if nobody changed it since."""
+    """Write name, company and phone to the billing system and answer with the new state. With `If-Match` only if nobody
+    has changed it since."""
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeProfile:
@@ -100,10 +104,11 @@ async def patch_profile(
     status_code=200,
     summary="Ask for an availability check",
     tags=["Account"],
-    responses=answers(EligibilityAnswer, "What is known now: being checked."),
+    responses=answers(EligibilityAnswer, "The current state: being checked."),
 )
 async def ask_eligibility(request: AnyRequest, actor: Caller, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """For the address on file. An agent asks the carrier; the answer shows by itself. Asking twice is asking once."""
+    """Request a check of the address on file. An agent asks the carrier, and the result appears in the eligibility.
+    Safe to repeat."""
     checking = Eligibility(Internet("checking", TEXTS["checking"], None))
 
     async def render(done: Done) -> bytes:
@@ -113,10 +118,10 @@ async def ask_eligibility(request: AnyRequest, actor: Caller, account: OwnAccoun
 
 
 async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]], kind: type[T]) -> T | None:
-    """What the caller decided on, as the validator it sent names it.
+    """Read the state that the caller decided on, if its validator names the current one.
 
     Raises:
-        Outdated: the validator is not that of the present state.
+        Outdated: the validator does not name the current state.
     """
     if if_match is None or if_match.strip() == ANY:
         return None
@@ -127,7 +132,7 @@ async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]],
 
 
 async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) -> bytes:
-    """The read model's answer; while that is behind, what was written is what WHMCS holds now."""
+    """Answer from the read model, or with what was written while the read model is behind."""
     if done.shows:
         with contextlib.suppress(NotReady):
             return (await read()).body

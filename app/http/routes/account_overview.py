@@ -1,4 +1,4 @@
-"""The first screen, the timeline and the notifications of an account."""
+"""Summary, timeline and notifications of an account."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from app.queries import notifications, summary, timeline
 from app.queries.shapes import Notifications, SummaryAnswer, Timeline
 from app.readmodels.timeline import Area
 
-OnlyUnread = Annotated[bool, Parameter(description="Only those that were not read yet.")]
+OnlyUnread = Annotated[bool, Parameter(description="Only unread notifications.")]
 
 
 @get(
@@ -24,11 +24,11 @@ OnlyUnread = Annotated[bool, Parameter(description="Only those that were not rea
     policy=Policy(roles=CUSTOMER),
     summary="The first screen",
     tags=["Account"],
-    responses=answers(SummaryAnswer, "What the account owes, has, waits for and should do."),
+    responses=answers(SummaryAnswer, "Balances, services, open orders and tasks."),
 )
 async def get_summary(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """Open balance per currency, overdue invoices, what is due next, services by state, open orders, whether a payment
-    method is on file, and tasks: in one call."""
+    """Everything that a start page shows, in one call: open balance per currency, overdue invoices, the next due
+    invoice, services by state, open orders, whether a payment method is on file, and tasks."""
     return await respond(request, account, lambda: summary.summary(store, account))
 
 
@@ -37,7 +37,7 @@ async def get_summary(request: AnyRequest, account: OwnAccount, store: ReadStore
     policy=Policy(roles=CUSTOMER, cursor="timeline:{account}"),
     summary="What happened",
     tags=["Account"],
-    responses=answers(Timeline, "A page of what happened."),
+    responses=answers(Timeline, "A page of events."),
 )
 async def list_timeline(
     request: AnyRequest,
@@ -46,7 +46,7 @@ async def list_timeline(
     paging: ListPaging,
     area: FromQuery[Area | None] = None,
 ) -> Response[bytes]:
-    """One history over orders, billing, services and support cases, newest first."""
+    """One history of orders, billing, services and support cases, newest first."""
     page, make = paging.of()
     return await respond(request, account, lambda: timeline.list_timeline(store, account, page, make, area))
 
@@ -65,7 +65,8 @@ async def list_notifications(
     paging: ListPaging,
     unread: OnlyUnread = False,
 ) -> Response[bytes]:
-    """What the customer should not miss, newest first. An event that is heard of twice is one notification."""
+    """Events that the customer should not miss, newest first. An event gives one notification, however often it is
+    reported."""
     page, make = paging.of()
     return await respond(
         request, account, lambda: notifications.list_notifications(store, account, page, make, unread=unread)
@@ -78,10 +79,10 @@ async def list_notifications(
     status_code=200,
     summary="Mark a notification as read",
     tags=["Account"],
-    responses=answers(Unread, "How many are left."),
+    responses=answers(Unread, "The number of unread notifications."),
 )
 async def read_notification(request: AnyRequest, actor: Caller, notification_id: FromPath[str]) -> Response[bytes]:
-    """Again is no harm."""
+    """Mark one notification as read and answer with the number of unread ones. Safe to repeat."""
     return await run_command(request, actor, ReadNotification(notification_id))
 
 
@@ -91,10 +92,10 @@ async def read_notification(request: AnyRequest, actor: Caller, notification_id:
     status_code=200,
     summary="Mark all notifications as read",
     tags=["Account"],
-    responses=answers(Unread, "How many are left."),
+    responses=answers(Unread, "The number of unread notifications."),
 )
 async def read_notifications(request: AnyRequest, actor: Caller, data: JSONBody[ReadNotifications]) -> Response[bytes]:
-    """All, or all up to the newest one that the customer has seen."""
+    """Mark all notifications as read, or all up to the newest one that the customer has seen."""
     return await run_command(request, actor, data)
 
 

@@ -1,4 +1,4 @@
-"""Files of support cases, live from Salesforce."""
+"""Files of support cases, read and written live in Salesforce."""
 
 import re
 from urllib.parse import quote
@@ -19,11 +19,11 @@ from app.queries import cases
 from app.queries.shapes import CaseAnswer
 
 LARGEST_BODY_BYTES = LARGEST_BYTES * 4 // 3 + 1_024
-"""A file as base64, and its name."""
+"""The size of a file as base64, with its name."""
 PATH = re.compile(r"/api/cases/[^/]+/attachments/?")
-"""Where files are sent to."""
+"""The path to which files are sent."""
 SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf": "application/pdf"}
-"""Extension → media type; everything else is bytes. All of it is to be saved, none to be shown by the browser."""
+"""Extension → media type; anything else is `application/octet-stream`. All are downloads, none is shown inline."""
 
 
 @post(
@@ -42,7 +42,7 @@ async def attach_to_case(
     case_id: FromPath[str],
     data: JSONBody[AttachToCase],
 ) -> Response[bytes]:
-    """A picture, a PDF or a plain text of up to 5 MiB, as base64. The same bytes are attached once."""
+    """Attach a picture, a PDF or a plain text of up to 5 MiB, as base64. The same content is attached once."""
     render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
     return await run_command(request, actor, AttachTo(case_id, data), status=201, render=render)
 
@@ -57,7 +57,7 @@ async def attach_to_case(
 async def get_attachment(
     actor: Caller, cases_source: CaseReader, case_id: FromPath[str], attachment_id: FromPath[str]
 ) -> Response[bytes]:
-    """Its content, as a download."""
+    """Download the content of an attachment of the caller's own case."""
     found = await cases.attachment(cases_source, actor.salesforce_account_id, case_id, attachment_id)
     kind = SHOWN_AS.get(found.name.rpartition(".")[2].lower(), "application/octet-stream")
     headers = {

@@ -1,4 +1,4 @@
-"""Support cases, live from Salesforce."""
+"""Support cases, read and written live in Salesforce."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -20,7 +20,7 @@ from app.queries import cases
 from app.queries.cases import CaseSource
 from app.queries.shapes import CaseAnswer, Cases
 
-Closed = Annotated[bool | None, Parameter(description="Only closed ones, or only those that are not.")]
+Closed = Annotated[bool | None, Parameter(description="Only closed cases, or only open ones.")]
 
 
 @get(
@@ -38,7 +38,7 @@ async def list_cases(
     paging: ListPaging,
     closed: Closed = None,
 ) -> Response[bytes]:
-    """Newest first, asked of Salesforce now."""
+    """The account's support cases, newest first, read live from Salesforce. 503 while Salesforce is away."""
     page, make = paging.of()
     return await respond(
         request,
@@ -62,7 +62,7 @@ async def get_case(
     cases_source: CaseReader,
     case_id: FromPath[str],
 ) -> Response[bytes]:
-    """With what both sides said about it, asked of Salesforce now; only the account's own."""
+    """A case of the account with its comments and attachments, read live from Salesforce."""
     return await respond(
         request, account, lambda: cases.case(cases_source, actor.salesforce_account_id, case_id), NEVER_STORED
     )
@@ -79,7 +79,7 @@ async def get_case(
 async def open_case(
     request: AnyRequest, actor: Caller, cases_source: CaseReader, data: JSONBody[OpenCase]
 ) -> Response[bytes]:
-    """Opens it in Salesforce, once an `Idempotency-Key`; without one the same words within the hour are the same
+    """Open a case in Salesforce, once per `Idempotency-Key`. Without a key, the same text within an hour is the same
     case."""
     render = case_as_it_is(cases_source, actor, lambda done: str(done.result.case_id))
     return await run_command(request, actor, data, status=201, render=render)
@@ -100,13 +100,13 @@ async def comment_on_case(
     case_id: FromPath[str],
     data: JSONBody[CommentOnCase],
 ) -> Response[bytes]:
-    """Staff read it in Salesforce. What was the last word already is not said twice."""
+    """Add a comment, which staff read in Salesforce. A repetition of the last comment is not added again."""
     render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
     return await run_command(request, actor, CommentOn(case_id, data), status=201, render=render)
 
 
 def case_as_it_is(cases_source: CaseSource, actor: Actor, case_id: Callable[[Done], str]) -> Render:
-    """The case as it is now is the answer; when Salesforce goes away between writing and reading, its id alone."""
+    """Render the current case, or its id alone when Salesforce goes away between writing and reading."""
 
     async def render(done: Done) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""The catalog, in two flavours: public (the same bytes for everyone) and for one account."""
+"""The catalog, public (the same bytes for everyone) and for one account; eligibility, profile and address."""
 
 from collections.abc import Awaitable
 from uuid import UUID
@@ -40,7 +40,8 @@ def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
     responses=answers(Categories, "The categories."),
 )
 async def public_services(request: AnyRequest, context: AppContext, store: ReadStore) -> Response[bytes]:
-    """Prices exclude consumption tax. The same for everyone and safe for shared caches."""
+    """The categories of the catalog with their lowest prices, without consumption tax. The same for everyone, so that
+    shared caches may store it."""
     return await respond(request, None, lambda: catalog.categories(store), public_cache(context.settings))
 
 
@@ -54,7 +55,8 @@ async def public_services(request: AnyRequest, context: AppContext, store: ReadS
 async def public_category(
     request: AnyRequest, context: AppContext, store: ReadStore, category: FromPath[str]
 ) -> Response[bytes]:
-    """`internet`, `sim`, `vpn` or `hosting`: plans, installations, activation fees, add-ons, regions."""
+    """A category (`internet`, `sim`, `vpn` or `hosting`) with its plans, installations, activation fees, add-ons and
+    regions."""
     cache = public_cache(context.settings)
     return await respond(request, None, lambda: catalog.category(store, category), cache)
 
@@ -73,7 +75,7 @@ async def public_product(
     category: FromPath[str],
     sku: FromPath[str],
 ) -> Response[bytes]:
-    """A product everyone may see; withdrawn ones are not found."""
+    """A public product of the catalog. 404 for products that were withdrawn."""
     cache = public_cache(context.settings)
     return await respond(request, None, lambda: catalog.product(store, category, sku), cache)
 
@@ -86,7 +88,7 @@ async def public_product(
     responses=answers(Categories, "The categories."),
 )
 async def account_services(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """The categories as the session's account sees them."""
+    """The categories of the catalog as the caller's account sees them."""
     return await respond(request, account, lambda: catalog.account_categories(store, account), cache=NEVER_STORED)
 
 
@@ -100,7 +102,7 @@ async def account_services(request: AnyRequest, account: OwnAccount, store: Read
 async def account_category(
     request: AnyRequest, account: OwnAccount, store: ReadStore, category: FromPath[str]
 ) -> Response[bytes]:
-    """With eligibility and account-only variants, and why something is not available."""
+    """A category with the variants for this account, and the reason for each product that is not available to it."""
     return await respond(
         request, account, lambda: catalog.account_category(store, account, category), cache=NEVER_STORED
     )
@@ -111,10 +113,10 @@ async def account_category(
     policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.eligibility))),
     summary="Eligibility",
     tags=["Account"],
-    responses=answers(EligibilityAnswer, "Where each category stands."),
+    responses=answers(EligibilityAnswer, "The state per category."),
 )
 async def account_eligibility(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """Current state per category, as staff found it out with the carrier."""
+    """The current eligibility per category, as staff have determined it with the carrier."""
     return await respond(request, account, lambda: profiles.eligibility(store, account), PRIVATE)
 
 
@@ -126,7 +128,7 @@ async def account_eligibility(request: AnyRequest, account: OwnAccount, store: R
     responses=answers(ProfileAnswer, "The profile."),
 )
 async def account_profile(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """Who the customer is and the billing address, as WHMCS knows them."""
+    """Name, contact data and billing address of the customer, as the billing system has them."""
     return await respond(request, account, lambda: profiles.profile(store, account), PRIVATE)
 
 
@@ -138,7 +140,7 @@ async def account_profile(request: AnyRequest, account: OwnAccount, store: ReadS
     responses=answers(AddressAnswer, "The address."),
 )
 async def account_address(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """The billing address alone."""
+    """The billing address, as the billing system has it. Its ETag is for `If-Match` of a change."""
     return await respond(request, account, lambda: profiles.address(store, account), PRIVATE)
 
 

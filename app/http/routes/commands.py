@@ -1,4 +1,4 @@
-"""What became of a command."""
+"""The state of commands."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -17,9 +17,10 @@ from app.http.policies.policy import SIGNED_IN, Policy
 
 
 class CommandStatus(Struct, frozen=True, kw_only=True):
-    """The state of a command. A failed one may be sent again under the same key.
+    """The state of a command. A failed command may be sent again under the same key.
 
-    `status` is that of its answer. With `consistency_token` a query waits until the command's effect shows.
+    `status` is the HTTP status of its answer. With `consistency_token` a query waits until the command's effect is
+    visible.
     """
 
     command_id: UUID
@@ -43,7 +44,8 @@ async def command_state(
     context: AppContext,
     command_id: Annotated[str, PathParameter(max_length=200, description="Its Command-Id or its Idempotency-Key.")],
 ) -> Response[bytes]:
-    """For who lost the answer: one's own commands of the last 24 hours that were sent with an Idempotency-Key."""
+    """The state of one of your own commands of the last 24 hours that was sent with an `Idempotency-Key`. Use it when
+    the answer was lost."""
     state = await ledger.state(context.pool, scope_of(actor), command_id)
     known = state.submission is not None and actor.account_id is not None
     body = CommandStatus(

@@ -1,8 +1,8 @@
-"""The event stream: an account hears what changed, as server-sent events, and resumes where it was cut off.
+"""The event stream: server-sent events about an account's changes, which a client can resume.
 
-A stream holds a position and nothing else; what it sends it reads from the notices when it is woken. So there are no
+A stream holds a position and nothing else; when it is woken it reads from the notices what to send. So there are no
 buffers to overflow, a client that reads too slowly is cut off, and `Last-Event-ID` brings back what it missed. A
-position is two versions, of the account and of what is the same for everybody: news of either are resumed.
+position is two versions, of the account and of what all accounts share, so that changes of either are resumed.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from app.commands.identity.sessions import session_store
 from app.http.answering.handler_types import AnyRequest, AppContext, Injected, OwnAccount
 from app.http.guards.authentication import token_of
 from app.http.policies.policy import CUSTOMER, Policy
-from app.http.streaming.session_ends import SessionEnds, Watched
+from app.http.streaming.session_ends import SessionEnds, WatchedSession
 from app.http.streaming.stream_slots import StreamSlots
 from app.http.streaming.subscribers import Subscribers
 from app.queries import changes
@@ -31,12 +31,12 @@ from app.readmodels.table import GLOBAL_ACCOUNT
 
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 3.0
-"""How often a stream looks while Redis is away."""
+"""The interval at which a stream polls while Redis is away."""
 EVENTS_A_SEND = 500
 UNKNOWN = 10**18
-"""A version that nothing has: whoever is there is told that all may be new."""
+"""A version that nothing has: to a stream at it everything shared may have changed."""
 SEND_SECONDS = 20.0
-"""A client that does not take a chunk for so long is cut off."""
+"""The time after which a client that does not read a chunk is cut off."""
 HEADERS = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -46,16 +46,20 @@ EXAMPLE = 'id: 42-7\nevent: invoice.changed\ndata: {"id":"1003","version":42}\n\
 
 LastEventId = Annotated[
     str | None,
-    HeaderParameter(name="Last-Event-ID", description="Resume behind this event.", pattern=r"^\d{1,18}(-\d{1,18})?$"),
+    HeaderParameter(
+        name="Last-Event-ID",
+        description="The id of the last event received; the stream resumes after it.",
+        pattern=r"^\d{1,18}(-\d{1,18})?$",
+    ),
 ]
 
 
-Watching = Callable[[asyncio.Event], AbstractContextManager[Watched]]
-"""Watches the session of a stream, which an event rings."""
+Watching = Callable[[asyncio.Event], AbstractContextManager[WatchedSession]]
+"""Watches the session of a stream and sets the event when it may have ended."""
 
 
 class EventSources(msgspec.Struct, frozen=True):
-    """What event streams read from, wait for, and are bounded by."""
+    """The sources of event streams: changes, wake-ups, slots and ends of sessions."""
 
     changes: changes.ChangeReader
     subscribers: Subscribers
@@ -64,7 +68,7 @@ class EventSources(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """The data of an event: what to read again, and the account's version that changed it."""
+    """The data of an event: the id of what changed, and the version of the account that changed it."""
 
     id: str
     version: int
@@ -90,8 +94,8 @@ async def events(
     last_event_id: LastEventId = None,
 ) -> ASGIApp:
     """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `payment_method.changed`,
-    `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. `reset` says that events were lost:
-    read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
+    `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. On `reset` events were lost: reload
+    everything you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     reader = event_sources.changes
     now = StreamPosition(await reader.now(account), await reader.now(GLOBAL_ACCOUNT))
     token, _ = token_of(request, context.settings)
@@ -102,7 +106,7 @@ async def events(
 
 
 class StreamPosition(msgspec.Struct, frozen=True):
-    """How far a stream is: the account's version, and that of what is the same for everybody."""
+    """The position of a stream: the version of the account, and that of what all accounts share."""
 
     own: int
     shared: int
@@ -112,7 +116,7 @@ class StreamPosition(msgspec.Struct, frozen=True):
 
 
 def _resumed(last_event_id: str | None, now: StreamPosition) -> StreamPosition:
-    """Where to go on. An account's version alone says nothing of what is everybody's: that may all be news."""
+    """Return where to resume. An id with the account's version alone leaves the shared version unknown."""
     if last_event_id is None:
         return now
     own, _, shared = last_event_id.partition("-")
@@ -120,7 +124,7 @@ def _resumed(last_event_id: str | None, now: StreamPosition) -> StreamPosition:
 
 
 class _EventStream:
-    """One client's stream, as an ASGI response: only so can a send be given up."""
+    """One client's stream. It is an ASGI application, because only then can a send be abandoned."""
 
     def __init__(
         self,
@@ -133,18 +137,18 @@ class _EventStream:
         self._account_id, self._position = account_id, start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the session or the process ends, the client goes, or does not keep up.
+        """Send until the session or the process ends, or the client disconnects or does not keep up.
 
         Raises:
             RateLimited: `too_many_streams`, before anything is sent.
         """
-        async with self._sources.slots.place(self._account_id):
+        async with self._sources.slots.slot(self._account_id):
             await self._serve(receive, send)
 
     async def _serve(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
+        leaving = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -161,33 +165,33 @@ class _EventStream:
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         clock = asyncio.get_running_loop().time
-        with self._sources.subscribers.at(self._account_id) as rung, self._watching(rung) as session:
+        with self._sources.subscribers.at(self._account_id) as woken, self._watching(woken) as session:
             yield b": welcome\nretry: 2000\n" + self._mark() + b"\n"
-            told_at = clock()
-            while not self._sources.subscribers.closing and (known := await session.goes_on()) is not False:
+            sent_at = clock()
+            while not self._sources.subscribers.closing and (known := await session.is_live()) is not False:
                 before = self._position
                 chunks = await self._changes() if known else []
-                if session.doubted:
+                if session.stale:
                     self._position = before
                     continue
                 for start in range(0, len(chunks), EVENTS_A_SEND):
                     yield b"".join(chunks[start : start + EVENTS_A_SEND])
                 if self._position != before:
                     continue
-                await self._wait(rung, session.wait_seconds)
-                if clock() - told_at > HEARTBEAT_SECONDS:
-                    told_at = clock()
+                await self._wait(woken, session.wait_seconds)
+                if clock() - sent_at > HEARTBEAT_SECONDS:
+                    sent_at = clock()
                     yield b": still here\n" + self._mark() + b"\n"
 
-    async def _wait(self, rung: asyncio.Event, at_most_seconds: float) -> None:
-        seconds = min(HEARTBEAT_SECONDS if self._sources.subscribers.hears else POLL_SECONDS, at_most_seconds)
+    async def _wait(self, woken: asyncio.Event, at_most_seconds: float) -> None:
+        seconds = min(HEARTBEAT_SECONDS if self._sources.subscribers.is_live else POLL_SECONDS, at_most_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await rung.wait()
-        rung.clear()
+                await woken.wait()
+        woken.clear()
 
     async def _changes(self) -> list[bytes]:
-        """What is new since the position, which is moved behind it."""
+        """Read what changed since the position, and advance it."""
         own = await self._sources.changes.since(self._account_id, self._position.own)
         shared = await self._sources.changes.since(GLOBAL_ACCOUNT, self._position.shared)
         before, self._position = self._position, StreamPosition(own.version, shared.version)
@@ -206,8 +210,8 @@ class _EventStream:
 
 
 def _chunk(event: changes.Event, before: StreamPosition, *, marked: bool) -> bytes:
-    """Only the last event of a version carries its id, so that a resumption repeats an event and never skips one. What
-    is everybody's is told behind it."""
+    """Render one event. Only the last event of a version carries an id, so that a resumed stream may repeat an event
+    and never skips one."""
     mark = b"id: %s\n" % str(StreamPosition(event.version, before.shared)).encode() if marked else b""
     return mark + b"event: %s\ndata: %s\n\n" % (
         event.name.encode(),
@@ -215,8 +219,8 @@ def _chunk(event: changes.Event, before: StreamPosition, *, marked: bool) -> byt
     )
 
 
-async def _left(receive: Receive) -> None:
-    """Until the client has gone."""
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

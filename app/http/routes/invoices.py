@@ -1,4 +1,4 @@
-"""An account's invoices, subscriptions and payment methods."""
+"""Read an account's invoices, subscriptions and payment methods."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -45,9 +45,10 @@ async def list_invoices(
     issued_to: IssuedTo = None,
     sort: FromQuery[InvoiceSort | None] = None,
 ) -> Response[bytes]:
-    """Newest first unless sorted otherwise. `overdue` is every unpaid one whose due day has passed where you are."""
+    """The account's invoices, newest first unless `sort` says otherwise. `overdue` means unpaid with a due date in the
+    past, in the customer's time zone."""
     if issued_from and issued_to and issued_from > issued_to:
-        raise InvalidRequest(errors=[Violation("to", "invalid_parameter", "`to` lies before `from`.")])
+        raise InvalidRequest(errors=[Violation("to", "invalid_parameter", "`to` is before `from`.")])
     wanted = invoices.InvoiceFilter(status=status, issued_from=issued_from, issued_to=issued_to, sort=sort)
     page, make = paging.of(sort or "")
     return await respond(request, account, lambda: invoices.list_invoices(store, account, page, make, wanted))
@@ -63,7 +64,7 @@ async def list_invoices(
 async def get_invoice(
     request: AnyRequest, account: OwnAccount, store: ReadStore, invoice_id: FromPath[str]
 ) -> Response[bytes]:
-    """Lines, taxes, credit, payments and refunds. The lines always come to the total."""
+    """An invoice with lines, taxes, credit, payments and refunds. The lines always add up to the total."""
     return await respond(request, account, lambda: invoices.invoice(store, account, invoice_id))
 
 
@@ -81,7 +82,7 @@ async def list_subscriptions(
     paging: ListPaging,
     status: FromQuery[ServiceStatus | None] = None,
 ) -> Response[bytes]:
-    """Newest first, optionally of one status."""
+    """The account's subscriptions, newest first, optionally of one status."""
     page, make = paging.of()
     return await respond(request, account, lambda: subscriptions.list_subscriptions(store, account, page, make, status))
 
@@ -96,7 +97,7 @@ async def list_subscriptions(
 async def get_subscription(
     request: AnyRequest, account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
 ) -> Response[bytes]:
-    """Status, price, cycle and next due date."""
+    """A subscription with status, price, billing cycle, next due date and scheduled changes."""
     return await respond(request, account, lambda: subscriptions.subscription(store, account, subscription_id))
 
 
@@ -110,7 +111,8 @@ async def get_subscription(
 async def subscription_plans(
     request: AnyRequest, account: OwnAccount, store: ReadStore, subscription_id: FromPath[str]
 ) -> Response[bytes]:
-    """With what a month of each costs; what it would cost for the rest of this period is asked for by `preview`."""
+    """The plans that the subscription can change to, with their monthly prices. `preview` calculates the price for the
+    rest of the current period."""
     return await respond(request, account, lambda: plans.plans(store, account, subscription_id))
 
 
@@ -128,7 +130,7 @@ async def subscription_invoices(
     subscription_id: FromPath[str],
     paging: ListPaging,
 ) -> Response[bytes]:
-    """The invoices that bill this service, newest first."""
+    """The invoices that bill this subscription, newest first."""
     await subscriptions.subscription(store, account, subscription_id)
     wanted = invoices.InvoiceFilter(subscription_id=subscription_id)
     page, make = paging.of(subscription_id)
@@ -147,7 +149,7 @@ async def subscription_invoices(
 async def list_payment_methods(
     request: AnyRequest, account: OwnAccount, store: ReadStore, paging: ListPaging
 ) -> Response[bytes]:
-    """Methods on file in WHMCS: type, brand, last four, expiry."""
+    """The payment methods on file in the billing system: type, brand, last four digits, expiry."""
     page, make = paging.of()
     return await respond(request, account, lambda: payment_methods.list_payment_methods(store, account, page, make))
 
@@ -160,7 +162,7 @@ async def list_payment_methods(
     responses=answers(PaymentGateways, "The gateways."),
 )
 async def list_payment_gateways(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """The ways to pay that the company offers."""
+    """The payment gateways that the company offers, for payment links."""
     return await respond(request, account, lambda: payment_methods.gateways(store))
 
 

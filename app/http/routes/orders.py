@@ -32,7 +32,7 @@ async def list_orders(
     paging: ListPaging,
     status: FromQuery[OrderStatus | None] = None,
 ) -> Response[bytes]:
-    """Newest first, optionally of one status."""
+    """The account's orders, newest first, optionally of one status."""
     page, make = paging.of()
     return await respond(request, account, lambda: orders.list_orders(store, account, page, make, status))
 
@@ -47,7 +47,7 @@ async def list_orders(
 async def get_order(
     request: AnyRequest, account: OwnAccount, store: ReadStore, order_id: FromPath[str]
 ) -> Response[bytes]:
-    """Status, items, address snapshot, timeline, and a reason when it is paused."""
+    """An order with status, items, address snapshot and timeline, and the reason when it is paused."""
     return await respond(request, account, lambda: orders.order(store, account, order_id))
 
 
@@ -60,7 +60,7 @@ async def get_order(
     responses=answers(CheckedOrder, "Whether it can be ordered."),
 )
 async def check(request: AnyRequest, actor: Caller, data: JSONBody[Basket]) -> Response[bytes]:
-    """Orders nothing. Answers every rule the basket breaks, and what it would cost."""
+    """Check a basket without ordering: every rule that it violates, and its price."""
     return await run_command(request, actor, data)
 
 
@@ -75,9 +75,9 @@ async def check(request: AnyRequest, actor: Caller, data: JSONBody[Basket]) -> R
 async def place(
     request: AnyRequest, actor: Caller, account: OwnAccount, store: ReadStore, data: JSONBody[Basket]
 ) -> Response[bytes]:
-    """Sends the order for review and answers it as the read model now shows it.
+    """Place an order for review and answer with the order as the read model shows it.
 
-    While the read model is behind, the answer is the order's id alone; read it with the Consistency-Token.
+    While the read model is behind, the answer holds the order's id only; read the order with the `Consistency-Token`.
     """
 
     async def render(done: Done) -> bytes:

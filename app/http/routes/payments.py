@@ -1,4 +1,5 @@
-"""Paying, and into WHMCS without another login. Links are secrets: each is made for one request and kept nowhere."""
+"""Payments, and links into WHMCS without another login. A link is a secret: it is made for one request and never
+stored."""
 
 from litestar import Response, delete, post
 from litestar.params import FromPath, JSONBody
@@ -33,7 +34,7 @@ from app.http.policies.policy import CUSTOMER, Policy
 async def invoice_payment_link(
     request: AnyRequest, actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
 ) -> Response[bytes]:
-    """A single-use link to this invoice's payment page; ask for it on the click, it ends after 60 s."""
+    """A single-use link to this invoice's payment page. Request it when the customer clicks: it expires after 60 s."""
     wanted = PayInvoice(invoice_id, data.gateway if data else None)
     return await run_command(request, actor, wanted)
 
@@ -47,7 +48,7 @@ async def invoice_payment_link(
     responses=answers(Link, "The link."),
 )
 async def payment_link(request: AnyRequest, actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
-    """A single-use link to the page where all of these are paid with one payment; it ends after 60 s."""
+    """A single-use link to a page that pays all these invoices with one payment. It expires after 60 s."""
     return await run_command(request, actor, data)
 
 
@@ -66,9 +67,9 @@ async def payment_link(request: AnyRequest, actor: Caller, data: JSONBody[PayInv
     responses=answers(PaidInvoice, "The payment was taken."),
 )
 async def pay_invoice(request: AnyRequest, actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
-    """Charges the payment method on file for what is open, never twice. A refusal says why, where anybody does.
+    """Charge the payment method on file for the open amount, never twice. A declined charge says why, if the bank does.
 
-    After `outcome_unknown` send the same request with the same key: it looks before it charges.
+    After `outcome_unknown` send the same request with the same key: the portal checks before it charges again.
     """
     return await run_command(request, actor, PayInvoice(invoice_id))
 
@@ -82,7 +83,7 @@ async def pay_invoice(request: AnyRequest, actor: Caller, invoice_id: FromPath[s
     responses=answers(Link, "The link."),
 )
 async def invoice_pdf_link(request: AnyRequest, actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
-    """A single-use link that downloads the invoice as the billing system prints it; it ends after 60 s."""
+    """A single-use link that downloads the invoice as the billing system prints it. It expires after 60 s."""
     return await run_command(request, actor, PayInvoice(invoice_id))
 
 
@@ -95,11 +96,10 @@ async def invoice_pdf_link(request: AnyRequest, actor: Caller, invoice_id: FromP
     responses=answers(Link, "The link."),
 )
 async def manage_payment_methods(request: AnyRequest, actor: Caller) -> Response[bytes]:
-    """A single-use link to where payment methods are added and removed; it ends after 60 s.
+    """A single-use link to the page where payment methods are added and removed. It expires after 60 s.
 
-    The billing system does not always tell of what is done there: when the customer comes back, read
-    `/api/payment-methods` with `Cache-Control: no-cache` and `Prefer: wait=5`.
-    """
+    The billing system does not report every change made there: when the customer returns, read `/api/payment-methods`
+    with `Cache-Control: no-cache` and `Prefer: wait=5`."""
     return await run_command(request, actor, None)
 
 
@@ -109,10 +109,10 @@ async def manage_payment_methods(request: AnyRequest, actor: Caller) -> Response
     status_code=200,
     summary="Choose the payment method that is charged",
     tags=["Billing"],
-    responses=answers(OneMethod, "It is charged from now on."),
+    responses=answers(OneMethod, "The payment method that is charged from now on."),
 )
 async def set_default(request: AnyRequest, actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
-    """Charges go to this one from now on."""
+    """Make this payment method the one that is charged."""
     return await run_command(request, actor, OneMethod(payment_method_id))
 
 
@@ -122,10 +122,10 @@ async def set_default(request: AnyRequest, actor: Caller, payment_method_id: Fro
     status_code=200,
     summary="Remove a payment method",
     tags=["Billing"],
-    responses=answers(OneMethod, "It is not on file any more."),
+    responses=answers(OneMethod, "The payment method that was removed."),
 )
 async def remove(request: AnyRequest, actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
-    """Refused for the last one while there is anything to be paid with it."""
+    """Remove a payment method. The last one cannot be removed while subscriptions or invoices need it."""
     return await run_command(request, actor, OneMethod(payment_method_id))
 
 

@@ -1,4 +1,4 @@
-"""What customers do with a running service: another plan, a cancellation, what it uses, its control panel."""
+"""Changes of a running subscription: plan, cancellation, usage and control panel."""
 
 import contextlib
 from typing import Annotated
@@ -41,7 +41,7 @@ class WantedPlan(Struct, forbid_unknown_fields=True):
 
 
 class PlanChangeAnswer(PlanChanged, kw_only=True, frozen=True):
-    """How far the change is, and the subscription as it is now."""
+    """The progress of the change, and the current subscription."""
 
     subscription: SubscriptionAnswer | None
 
@@ -57,7 +57,7 @@ class PlanChangeAnswer(PlanChanged, kw_only=True, frozen=True):
 async def preview(
     request: AnyRequest, actor: Caller, subscription_id: FromPath[str], data: JSONBody[WantedPlan]
 ) -> Response[bytes]:
-    """The billing system's own calculation of this moment. Nothing is changed."""
+    """The price of another plan, as the billing system calculates it now. Nothing is changed."""
     return await run_command(request, actor, PreviewPlanChange(subscription_id, data.sku))
 
 
@@ -77,9 +77,9 @@ async def upgrade(
     subscription_id: FromPath[str],
     data: JSONBody[NewPlan],
 ) -> Response[bytes]:
-    """Takes effect when its invoice is paid, or at once when nothing is due. Send `due_now` and `credit` of the
-    preview along: should the price have changed, nothing is ordered. With an `effective_date` it is planned for that
-    day, in place of what was planned before, and ordered then: `scheduled_change` shows it until it is made."""
+    """Order a larger plan. It takes effect when its invoice is paid, or at once when nothing is due. Send `due_now` and
+    `credit` of the preview along: if the price has changed since, nothing is ordered. With an `effective_date` the
+    change is scheduled for that day and replaces an earlier schedule; `scheduled_change` shows it until then."""
     change = ChangePlan(subscription_id, "upgrade", data)
     return await run_command(request, actor, change, render=_changed(store, account, subscription_id))
 
@@ -100,8 +100,8 @@ async def downgrade(
     subscription_id: FromPath[str],
     data: JSONBody[NewPlan],
 ) -> Response[bytes]:
-    """Takes effect at once, or on the `effective_date`; what was paid too much is given back as credit. The same rules
-    as for an upgrade."""
+    """Order a smaller plan. It takes effect at once, or on the `effective_date`; an overpaid amount becomes credit. The
+    rules of an upgrade apply."""
     change = ChangePlan(subscription_id, "downgrade", data)
     return await run_command(request, actor, change, render=_changed(store, account, subscription_id))
 
@@ -112,7 +112,7 @@ async def downgrade(
     status_code=200,
     summary="Take back a planned change",
     tags=["Subscriptions"],
-    responses=answers(SubscriptionAnswer, "The subscription, whose plan stays as it is."),
+    responses=answers(SubscriptionAnswer, "The subscription with its present plan."),
 )
 async def cancel_scheduled(
     request: AnyRequest,
@@ -121,7 +121,7 @@ async def cancel_scheduled(
     store: ReadStore,
     subscription_id: FromPath[str],
 ) -> Response[bytes]:
-    """Up to the day itself: the change that an `effective_date` put off will not be made."""
+    """Cancel the scheduled change of plan. Possible until the day on which it takes effect."""
 
     async def render(done: Done) -> bytes:
         found = await _shown_or_refuse(store, account, subscription_id)
@@ -147,7 +147,7 @@ async def cancel(
     subscription_id: FromPath[str],
     data: JSONBody[Cancel],
 ) -> Response[bytes]:
-    """At the end of the paid period, or now, which means within a day. A cancellation cannot be taken back here."""
+    """Cancel at the end of the paid period, or now, which means within a day. A cancellation cannot be undone here."""
 
     async def render(done: Done) -> bytes:
         found = await _shown_or_refuse(store, account, subscription_id)
@@ -163,10 +163,10 @@ async def cancel(
     status_code=200,
     summary="What a subscription uses",
     tags=["Subscriptions"],
-    responses=answers(Usage, "Usage, at most a minute old unless it is `stale`."),
+    responses=answers(Usage, "The usage, at most a minute old unless it is `stale`."),
 )
 async def usage(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
-    """Asks the network or the server now, which is why it is no GET: the data of a SIM, the disk of web hosting."""
+    """The data used by a SIM or the disk used by web hosting. POST, because it queries the provider live."""
     return await run_command(request, actor, ReadUsage(subscription_id))
 
 
@@ -179,12 +179,12 @@ async def usage(request: AnyRequest, actor: Caller, subscription_id: FromPath[st
     responses=answers(Link, "The link."),
 )
 async def control_panel(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
-    """A single-use link into the control panel of web hosting; ask for it on the click."""
+    """A single-use link into the control panel of web hosting. Request it when the customer clicks."""
     return await run_command(request, actor, OpenControlPanel(subscription_id))
 
 
 def _changed(store: Store, account_id: UUID, subscription_id: str) -> Render:
-    """Render how far a change of plan is, with the subscription once it shows the change."""
+    """Render the progress of a change of plan, with the subscription once it shows the change."""
 
     async def render(done: Done) -> bytes:
         shown = await _shown(store, account_id, subscription_id) if done.shows else None
@@ -201,7 +201,7 @@ async def _shown_or_refuse(store: Store, account_id: UUID, subscription_id: str)
 
 
 async def _shown(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer | None:
-    """The subscription as the read model has it."""
+    """Read the subscription from the read model; None where there is none."""
     with contextlib.suppress(NotFound):
         answer = await subscriptions.subscription(store, account_id, subscription_id)
         return msgspec.json.decode(answer.body, type=SubscriptionAnswer)

@@ -1,4 +1,4 @@
-"""The doors for webhooks: WHMCS's, and those of a Salesforce org that pushes instead of streaming."""
+"""Inbound webhooks of WHMCS, and of a Salesforce org that pushes instead of streaming."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -27,7 +27,8 @@ ReceiveWebhook = Callable[[Inbox, InboxAdmission, Settings, Mapping[str, str], b
     request_max_body_size=LARGEST_BYTES,
 )
 async def whmcs_webhook(request: AnyRequest, context: AppContext, inbox_admission: Admission) -> Response[None]:
-    """Standard Webhooks signature; 202 means it is in the inbox. Repetitions are absorbed; 503 asks to come back."""
+    """Accept a webhook signed by Standard Webhooks. 202 means that it is stored in the inbox. Repetitions are ignored;
+    retry after 503."""
     return await _accept(request, context, inbox_admission, receive_whmcs)
 
 
@@ -40,8 +41,8 @@ async def whmcs_webhook(request: AnyRequest, context: AppContext, inbox_admissio
     request_max_body_size=LARGEST_BYTES,
 )
 async def salesforce_webhook(request: AnyRequest, context: AppContext, inbox_admission: Admission) -> Response[None]:
-    """For orgs that push instead of stream: `{"event", "object", "id", "occurred_at"}`, signed the same way. 404 unless
-    a secret is configured."""
+    """Accept a change `{"event", "object", "id", "occurred_at"}` from an org that pushes instead of streaming, signed
+    by Standard Webhooks. 404 unless a secret is configured."""
     if not takes_salesforce(context.settings):
         raise NotFound
     return await _accept(request, context, inbox_admission, receive_salesforce)
@@ -53,7 +54,7 @@ async def _accept(
     try:
         await receive(context.inbox, admission, context.settings, dict(request.headers), await request.body())
     except InvalidRequest as error:
-        # The contract answers 422, so that a sender tells it from a request that never was a webhook.
+        # The contract says 422, to distinguish it from a request that is no webhook at all.
         raise RuleViolated(error.detail, code=error.code) from error
     return Response(None, status_code=202)
 

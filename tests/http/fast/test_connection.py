@@ -95,7 +95,7 @@ async def test_answers_come_in_the_order_of_their_requests_wherever_they_come_fr
         assert [answers[number][2] for number in (0, 2, 4, 7)] == [body] * 4
         assert msgspec.json.decode(answers[1][2])["user"]["email"] == "hana@example.jp"
         assert [msgspec.json.decode(answers[n][2])["invoice_id"] for n in (3, 6)] == ["77", "76"]
-        running[0].state.serving.pages.memory.clear()
+        running[0].state.layers.cache.memory.clear()
         await asyncio.sleep(0.1)  # from Redis next time
 
 
@@ -176,7 +176,7 @@ async def test_a_connection_that_is_to_end_ends_with_the_answer(
         assert (status, headers["connection"]) == (200, "close")
         assert got == body or path == COLD
         assert await wire.ended(), "what comes after the last request is not answered"
-        running[0].state.serving.pages.memory.clear()
+        running[0].state.layers.cache.memory.clear()
         wire.writer.close()
 
 
@@ -184,15 +184,15 @@ async def test_a_client_that_leaves_while_its_answer_is_fetched_costs_nothing_mo
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     body = await kept(api, hana)
-    lane, pages = running[0].state.lane, running[0].state.serving.pages
+    fast_path, cache = running[0].state.fast_path, running[0].state.layers.cache
     for wait in (0, 0.0005, 0.002, 0.01) * 8:
-        pages.memory.clear()
+        cache.memory.clear()
         wire = await connect(api.base_url.port or 0)
         wire.send(get(LIST, **hana))
         await asyncio.sleep(wait)
         wire.writer.transport.abort()
     async with asyncio.timeout(60):
-        while lane._waiting or len(running[0].state.connections) > 1:
+        while fast_path._fetching or len(running[0].state.connections) > 1:
             await asyncio.sleep(0.01)
     assert (await api.get(LIST, headers=hana)).content == body
 
@@ -231,7 +231,7 @@ async def test_a_copy_that_cannot_be_read_is_passed_over(
             await asyncio.sleep(0.05)
     for key in keys:
         await redis.set(key, b"\xc1nonsense")
-    running[0].state.serving.pages.memory.clear()
+    running[0].state.layers.cache.memory.clear()
     assert (await api.get(LIST, headers=hana)).content == body
 
 

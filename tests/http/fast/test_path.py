@@ -1,4 +1,4 @@
-"""The fast lane: the same answers as the ordinary routes give, sooner; and everything else as if it were not there."""
+"""The fast path: the same answers as the ordinary routes give, sooner; it leaves everything else to the framework."""
 
 import asyncio
 from typing import Any
@@ -68,7 +68,7 @@ async def hana(
 
 
 def layers(running: tuple[Litestar, Any]) -> Layers:
-    found: Layers = running[0].state.serving.pages.layers()
+    found: Layers = running[0].state.layers.cache.layers()
     return found
 
 
@@ -93,7 +93,7 @@ async def test_every_hot_route_answers_what_the_ordinary_one_does_from_every_lay
         kept = await api.get(path, headers=headers)
         after = layers(running)
         assert (after.drawn - before.drawn, after.hits - before.hits) == (1, 1), template
-        running[0].state.serving.pages.memory.clear()
+        running[0].state.layers.cache.memory.clear()
         await heard_everywhere()
         await asyncio.sleep(0.05)
         copied = await api.get(path, headers=headers)
@@ -160,10 +160,10 @@ async def test_the_answer_to_a_logout_waits_until_no_process_can_be_behind(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     """A process that hears nothing keeps its lease for a while; the answer comes after that."""
-    serving = running[0].state.serving
+    opened = running[0].state.layers
     assert (await api.get("/api/invoices", headers=hana)).status_code == 200
-    serving.watch._forget = lambda word: None  # deaf from now on, and with a lease that ends
-    serving.watch._task.cancel()
+    opened.lease._forget = lambda word: None  # deaf from now on, and with a lease that ends
+    opened.lease._task.cancel()
     assert (await api.post("/api/auth/logout", headers=hana)).status_code == 204
     assert (await api.get("/api/invoices", headers=hana)).status_code == 401
 
@@ -213,7 +213,7 @@ async def test_processes_learn_of_each_others_counts_within_a_second(
 ) -> None:
     for _ in range(5):
         await api.get("/api/invoices", headers=hana)
-    await running[0].state.serving.tallies.say()
+    await running[0].state.layers.counts.flush()
     async with serve(settings) as another:
         left = (await another.get("/api/invoices", headers=hana | ORDINARY)).headers["ratelimit"]
     assert f"r={settings.account_rate_per_minute - 6};" in left or "t=60" in left
@@ -235,7 +235,7 @@ async def test_answers_from_memory_are_logged_and_measured_like_others(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     await api.get("/api/invoices/77", headers=hana)
-    running[0].state.serving.log.flush()
+    running[0].state.layers.access_log.flush()
     with capture_logs() as lines:
         response = await api.get("/api/invoices/77", headers={**hana, "x-request-id": "trace-1"})
         metrics = (await api.get("/metrics")).text

@@ -87,7 +87,7 @@ class Stand:
         async with asyncio.timeout(30):
             while found._count.used or found._bytes.used or found._application._running.used:  # type: ignore[attr-defined]
                 await asyncio.sleep(0.02)
-        assert not found._arriving
+        assert not found._incoming
 
 
 @asynccontextmanager
@@ -152,8 +152,8 @@ async def test_only_what_is_signed_gets_as_far_as_the_webhook_door(settings: Set
 async def test_where_too_many_bodies_are_on_their_way_those_of_whoever_sends_most_make_room(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_bodies, "MOST_ARRIVING", 6)
-    monkeypatch.setattr(request_bodies, "MOST_ARRIVING_EACH", 4)
+    monkeypatch.setattr(request_bodies, "MOST_INCOMING", 6)
+    monkeypatch.setattr(request_bodies, "MOST_INCOMING_EACH", 4)
     async with standing(settings) as stand:
         greedy = await stand.halves([STRANGER] * 4, half("/api/auth/login", 100))
         [fifth] = await stand.halves([STRANGER], half("/api/auth/login", 100))

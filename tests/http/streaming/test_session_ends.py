@@ -185,8 +185,8 @@ async def test_while_nobody_can_say_a_stream_stays_and_tells_nothing(monkeypatch
     async def away() -> float | None:
         raise asyncpg.CannotConnectNowError("starting up")
 
-    watched = session_ends.Watched(away, asyncio.Event())
-    assert await watched.goes_on() is None
+    watched = session_ends.WatchedSession(away, asyncio.Event())
+    assert await watched.is_live() is None
     monkeypatch.setattr(session_ends, "UNKNOWN_SECONDS", 0.0)
-    watched.doubt()
-    assert await watched.goes_on() is False
+    watched.recheck()
+    assert await watched.is_live() is False

@@ -157,16 +157,16 @@ async def test_a_redis_that_forgot_everything_is_told_anew(engines: Any, redis: 
     guarded = GuardedRedis.open(engines[1])
     one, other = [StreamSlots(guarded, per_account=1, in_all=10) for _ in range(2)]
     account = uuid4()
-    async with one.place(account):
+    async with one.slot(account):
         await redis.flushdb()
         await one._say()
         with pytest.raises(stream_slots.RateLimited):
-            async with other.place(account):
+            async with other.slot(account):
                 raise AssertionError("one too many")
     async with asyncio.timeout(10):
         while await redis.scard(f"portal:streams:account:{account}"):
             await asyncio.sleep(0.01)
-    async with other.place(account):
+    async with other.slot(account):
         pass
     for each in (one, other):
         each.open()

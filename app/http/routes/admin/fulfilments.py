@@ -20,20 +20,20 @@ OrderId = Annotated[str, PathParameter(max_length=18, description="Salesforce's 
 
 
 class Fulfilments(Struct, frozen=True):
-    """The queue, and how many there are of each kind."""
+    """The queue, with counts by state and error."""
 
     items: list[Fulfilment]
     counts: list[Count]
 
 
 class SkipSteps(Struct, forbid_unknown_fields=True):
-    """Why; it stands in the audit log."""
+    """The reason, which the audit log keeps."""
 
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
 
 class CancelFulfilment(Struct, forbid_unknown_fields=True):
-    """Why; it stands in the audit log and on the order in Salesforce."""
+    """The reason, which the audit log and the order in Salesforce keep."""
 
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
@@ -49,11 +49,11 @@ async def list_fulfilments(
     context: AppContext,
     in_state: Annotated[
         FulfilmentState | None,
-        QueryParameter(description="Left out: all that are not over, or active and not all set up."),
+        QueryParameter(description="By default all that are unfinished, or active with provisioning steps left."),
     ] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=overview.MOST)] = 100,
 ) -> Response[bytes]:
-    """The oldest first; those of one state the latest first."""
+    """Orders in provisioning, the oldest first; with `in_state` the most recent first."""
     return unstored(
         Fulfilments(await overview.listed(context.pool, in_state, limit), await overview.counts(context.pool))
     )
@@ -64,10 +64,10 @@ async def list_fulfilments(
     policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     summary="One order's fulfilment",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "Everything that was tried."),
+    responses=answers(FulfilmentStory, "Every attempt."),
 )
 async def get_fulfilment(context: AppContext, order_id: OrderId) -> Response[bytes]:
-    """Every step, attempt and outcome, with the upstream ids learned on the way; what is set up after activation."""
+    """Every step, attempt and outcome of an order, with the upstream ids and the steps after activation."""
     return unstored(await overview.one(context.pool, order_id))
 
 
@@ -77,16 +77,16 @@ async def get_fulfilment(context: AppContext, order_id: OrderId) -> Response[byt
     status_code=200,
     summary="Try a fulfilment again",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "It is tried again."),
+    responses=answers(FulfilmentStory, "The fulfilment, which is tried again."),
 )
 async def retry(
     actor: Caller,
     context: AppContext,
     order_id: OrderId,
-    force: Annotated[bool, QueryParameter(description="Go on without a payment method on file.")] = False,
+    force: Annotated[bool, QueryParameter(description="Continue without a payment method on file.")] = False,
 ) -> Response[bytes]:
-    """At once, with fresh attempts; steps that are done stay done. Of an active order, what is not set up yet. Safe to
-    repeat."""
+    """Retry at once with fresh attempts; finished steps stay finished. For an active order, retry the provisioning
+    steps that are left. Safe to repeat."""
     return unstored(await decide.retry(context, operator_of(actor), order_id, force=force))
 
 
@@ -96,12 +96,12 @@ async def retry(
     status_code=200,
     summary="Cancel a fulfilment",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "What was done is undone."),
+    responses=answers(FulfilmentStory, "The fulfilment, whose finished steps are undone."),
 )
 async def cancel(
     actor: Caller, context: AppContext, order_id: OrderId, data: JSONBody[CancelFulfilment]
 ) -> Response[bytes]:
-    """Undoes hosting and billing, and says so in Salesforce. Not once Freebit was asked for a line."""
+    """Undo hosting and billing, and cancel the order in Salesforce. Refused once a line was ordered from Freebit."""
     return unstored(await decide.cancel(context, operator_of(actor), order_id, data.reason))
 
 
@@ -111,10 +111,10 @@ async def cancel(
     status_code=200,
     summary="Skip what is not set up after activation",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "It is left as it is."),
+    responses=answers(FulfilmentStory, "The fulfilment without the skipped steps."),
 )
 async def skip(actor: Caller, context: AppContext, order_id: OrderId, data: JSONBody[SkipSteps]) -> Response[bytes]:
-    """Steps of an active order that failed or wait are not tried again."""
+    """Give up the failed and waiting provisioning steps of an active order."""
     return unstored(await decide.skip(context, operator_of(actor), order_id, data.reason))
 
 

@@ -1,4 +1,4 @@
-"""Running services and changes of plan, for operators."""
+"""Services and changes of plan, for operators."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,32 +27,32 @@ SubscriptionId = Annotated[str, PathParameter(max_length=20, description="WHMCS'
 
 
 class Suspension(Struct, forbid_unknown_fields=True):
-    """Why; the customer's sentence depends on it: with `overdue` or `payment` in it, it tells of the open invoice."""
+    """The reason. With `overdue` or `payment` in it, the sentence for the customer mentions the open invoice."""
 
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
 
 class Termination(Struct, forbid_unknown_fields=True):
-    """Why, and the subscription's id once more: there is no way back."""
+    """The reason, and the subscription's id as confirmation: termination cannot be undone."""
 
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
     confirm: Annotated[Digits, Meta(max_length=20)]
 
 
 class Reissue(Struct, forbid_unknown_fields=True):
-    """The other phone."""
+    """The EID of the new phone."""
 
     eid: Annotated[Eid, Meta(max_length=100)]
 
 
 class PlanChanges(Struct, frozen=True):
-    """Those under way and those that failed, the oldest first."""
+    """Running and failed changes, the oldest first."""
 
     items: list[PlanChange]
 
 
 class PlannedChanges(Struct, frozen=True):
-    """Those refused in the last 30 days, the latest first, then those that wait, in the order of their days."""
+    """Changes refused in the last 30 days, the latest first, then the scheduled ones by date."""
 
     items: list[ScheduledPlanChange]
 
@@ -62,10 +62,10 @@ class PlannedChanges(Struct, frozen=True):
     policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     summary="One service",
     tags=["Operators"],
-    responses=answers(ServiceView, "Whose it is, how it is, every change of plan, and those planned."),
+    responses=answers(ServiceView, "Owner, state, changes of plan made and scheduled."),
 )
 async def get_service(context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
-    """As the read model has it."""
+    """A service from the read model, with its owner, state and changes of plan."""
     return unstored(await story(context, subscription_id))
 
 
@@ -75,10 +75,10 @@ async def get_service(context: AppContext, subscription_id: SubscriptionId) -> R
     status_code=200,
     summary="What a service uses",
     tags=["Operators"],
-    responses=answers(Usage, "What Freebit or WHM say now."),
+    responses=answers(Usage, "The usage as Freebit or WHM report it now."),
 )
 async def usage(context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
-    """Asked of the provider now."""
+    """The usage of a service, read live from its provider."""
     return unstored(await usage_of(context, await noted(context, subscription_id)))
 
 
@@ -88,12 +88,12 @@ async def usage(context: AppContext, subscription_id: SubscriptionId) -> Respons
     status_code=200,
     summary="Suspend web hosting",
     tags=["Operators"],
-    responses=answers(ServiceView, "Suspended."),
+    responses=answers(ServiceView, "The suspended service."),
 )
 async def suspend(
     actor: Caller, context: AppContext, subscription_id: SubscriptionId, data: JSONBody[Suspension]
 ) -> Response[bytes]:
-    """On the server and in billing. Safe to repeat."""
+    """Suspend web hosting on the server and in billing. Safe to repeat."""
     return unstored(await suspension.suspend(context, operator_of(actor), subscription_id, data.reason))
 
 
@@ -103,10 +103,10 @@ async def suspend(
     status_code=200,
     summary="Lift a suspension",
     tags=["Operators"],
-    responses=answers(ServiceView, "Active again."),
+    responses=answers(ServiceView, "The active service."),
 )
 async def unsuspend(actor: Caller, context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
-    """On the server and in billing. Safe to repeat."""
+    """Lift the suspension on the server and in billing. Safe to repeat."""
     return unstored(await suspension.unsuspend(context, operator_of(actor), subscription_id))
 
 
@@ -116,14 +116,14 @@ async def unsuspend(actor: Caller, context: AppContext, subscription_id: Subscri
     status_code=200,
     summary="End a service for good",
     tags=["Operators"],
-    responses=answers(ServiceView, "Ended."),
+    responses=answers(ServiceView, "The terminated service."),
 )
 async def terminate(
     actor: Caller, context: AppContext, subscription_id: SubscriptionId, data: JSONBody[Termination]
 ) -> Response[bytes]:
-    """Ends the line, which loses its number, or removes the hosting account with everything in it. No way back."""
+    """Terminate a line, which loses its number, or remove a hosting account with all its data. Cannot be undone."""
     if data.confirm != subscription_id:
-        sentence = "Repeat the subscription's id in confirm: what is ended is lost."
+        sentence = "Repeat the subscription's id in confirm: a terminated service cannot be restored."
         raise InvalidRequest(sentence, errors=[Violation("confirm", "invalid_value", sentence)])
     return unstored(await staff.terminate(context, operator_of(actor), subscription_id, data.reason))
 
@@ -134,10 +134,10 @@ async def terminate(
     status_code=200,
     summary="Give a service the plan that is billed",
     tags=["Operators"],
-    responses=answers(ServiceView, "The provider was told, or had it."),
+    responses=answers(ServiceView, "The service, whose provider has the billed plan."),
 )
 async def sync_plan(actor: Caller, context: AppContext, subscription_id: SubscriptionId) -> Response[bytes]:
-    """The line's plan or the account's package. Looks first."""
+    """Set the billed plan on the line or the hosting account, unless the provider already has it."""
     return unstored(await staff.sync_plan(context, operator_of(actor), subscription_id))
 
 
@@ -147,12 +147,13 @@ async def sync_plan(actor: Caller, context: AppContext, subscription_id: Subscri
     status_code=200,
     summary="Issue an eSIM for another phone",
     tags=["Operators"],
-    responses=answers(ServiceView, "Asked for."),
+    responses=answers(ServiceView, "The service, for which a new eSIM was requested."),
 )
 async def reissue(
     actor: Caller, context: AppContext, subscription_id: SubscriptionId, data: JSONBody[Reissue]
 ) -> Response[bytes]:
-    """The old profile ends; the line is out of service until the new one is loaded."""
+    """Issue an eSIM for another phone. The old profile ends; the line is out of service until the new one is
+    installed."""
     return unstored(await staff.reissue(context, operator_of(actor), subscription_id, data.eid))
 
 
@@ -161,12 +162,12 @@ async def reissue(
     policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="Changes of plan under way",
     tags=["Operators"],
-    responses=answers(PlanChanges, "With state, attempts and error."),
+    responses=answers(PlanChanges, "The changes with state, attempts and error."),
 )
 async def list_plan_changes(
     context: AppContext, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
 ) -> Response[bytes]:
-    """Those that failed need staff: mend the cause, then try again."""
+    """Running and failed changes of plan. Staff resolve the cause of a failed one and retry it."""
     return unstored(PlanChanges(await journal.listed(context.pool, limit)))
 
 
@@ -176,10 +177,10 @@ async def list_plan_changes(
     status_code=200,
     summary="Try a change of plan again",
     tags=["Operators"],
-    responses=answers(PlanChange, "It is tried again."),
+    responses=answers(PlanChange, "The change, which is tried again."),
 )
 async def retry(actor: Caller, context: AppContext, change_id: FromPath[UUID]) -> Response[bytes]:
-    """Within seconds, with fresh attempts."""
+    """Retry a failed change of plan within seconds, with fresh attempts."""
     return unstored(await staff.retry(context, operator_of(actor), change_id))
 
 
@@ -188,12 +189,12 @@ async def retry(actor: Caller, context: AppContext, change_id: FromPath[UUID]) -
     policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="Changes of plan for days to come",
     tags=["Operators"],
-    responses=answers(PlannedChanges, "With state, attempts and error."),
+    responses=answers(PlannedChanges, "The changes with state, attempts and error."),
 )
 async def list_scheduled_changes(
     context: AppContext, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 100
 ) -> Response[bytes]:
-    """Those that were refused have been told to their customers, who may choose again."""
+    """Scheduled and recently refused changes of plan. Customers were notified of refused ones and may choose again."""
     return unstored(PlannedChanges(await scheduled_lists.listed(context.pool, limit)))
 
 

@@ -1,4 +1,4 @@
-"""Become a user of the portal: sign up, or link the billing account that there is."""
+"""Enrolment: sign up as a new customer, or link an existing billing account."""
 
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,7 @@ from app.http.policies.policy import ANYBODY, Policy
 
 
 class SignedUp(Struct, frozen=True, kw_only=True):
-    """The new user and account, in a session that has begun: as login answers it."""
+    """The new user and account, with a session as login returns it."""
 
     token: str
     expires_at: datetime
@@ -52,10 +52,11 @@ class SignedUp(Struct, frozen=True, kw_only=True):
     status_code=200,
     summary="Can this number sign up?",
     tags=["Sign-up"],
-    responses=answers(CustomerNumberChecked, "Whether it can, or why not."),
+    responses=answers(CustomerNumberChecked, "The result, with the reason if it cannot."),
 )
 async def check_number(request: AnyRequest, actor: Caller, data: JSONBody[CheckCustomerNumber]) -> Response[bytes]:
-    """Asks Salesforce, remembered for 30 s. Never says whose number it is."""
+    """Check whether a customer number can sign up. Reads Salesforce, cached for 30 s, and never reveals whose number it
+    is."""
     return await run_command(request, actor, data)
 
 
@@ -65,12 +66,12 @@ async def check_number(request: AnyRequest, actor: Caller, data: JSONBody[CheckC
     status_code=202,
     summary="Sign up",
     tags=["Sign-up"],
-    responses=answers(SignUpBegun, "Begun, or not: the answer is the same.", status=202),
+    responses=answers(SignUpBegun, "The answer, which is the same whether the sign-up began or not.", status=202),
 )
 async def signup(request: AnyRequest, actor: Caller, data: JSONBody[SignUp]) -> Response[bytes]:
-    """Mails a code to the address on file. Where there is none, it goes to the one given, if the family name or the
-    postcode is that of the account. Companies that invite by letter print the code there. No answer tells whether the
-    number, the facts or the address are known."""
+    """Mail a code to the address on file. Without one it goes to the given address, if the family name or the postcode
+    matches the account. Companies that invite by letter print the code there. No answer reveals whether number, name,
+    postcode or address are known."""
     return await run_command(request, actor, data, status=202)
 
 
@@ -87,9 +88,9 @@ async def signup(request: AnyRequest, actor: Caller, data: JSONBody[SignUp]) -> 
 async def complete_signup(
     request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[CompleteSignUp]
 ) -> Response[bytes]:
-    """Takes the code, makes the billing client and the portal user, and begins a session. After a failure the same
-    request finishes what was begun. 401 `email_code_required` asks for the same again with `email_code`, which was
-    mailed to the address given at sign-up."""
+    """Verify the code, create the billing client and the portal user, and start a session. After a failure the same
+    request resumes. On 401 `email_code_required` repeat the request with `email_code`, which was mailed to the address
+    given at sign-up."""
     return await _begin_session(request, context, actor, data)
 
 
@@ -99,11 +100,11 @@ async def complete_signup(
     status_code=200,
     summary="Link a billing account",
     tags=["Sign-up"],
-    responses=answers(LinkOffered, "Proven; `next` says how it goes on."),
+    responses=answers(LinkOffered, "Proven; `next` names the next step."),
 )
 async def link(request: AnyRequest, actor: Caller, data: JSONBody[LinkAccount]) -> Response[bytes]:
-    """Verifies the billing system's password once; it is neither kept nor logged. Only billing accounts that the login
-    owns can be linked."""
+    """Verify the password of the billing system once; it is neither stored nor logged. Only billing accounts that the
+    login owns can be linked."""
     return await run_command(request, actor, data)
 
 
@@ -113,11 +114,11 @@ async def link(request: AnyRequest, actor: Caller, data: JSONBody[LinkAccount]) 
     status_code=200,
     summary="Prove the mailed code of a link",
     tags=["Sign-up"],
-    responses=answers(LinkOffered, "Proven; `next` says how it goes on."),
+    responses=answers(LinkOffered, "Proven; `next` names the next step."),
 )
 async def link_code(request: AnyRequest, actor: Caller, data: JSONBody[ProveLink]) -> Response[bytes]:
-    """When `next` is `code`: for logins with a second factor, which cannot be proven here, and for billing accounts
-    that a mailbox on file has to confirm."""
+    """Verify the mailed code, when `next` is `code`. It is required for logins with a second factor, which cannot be
+    verified here, and for billing accounts that a mailbox on file must confirm."""
     return await run_command(request, actor, data)
 
 
@@ -127,10 +128,10 @@ async def link_code(request: AnyRequest, actor: Caller, data: JSONBody[ProveLink
     status_code=200,
     summary="Choose the billing account to link",
     tags=["Sign-up"],
-    responses=answers(LinkOffered, "Chosen; `next` says how it goes on."),
+    responses=answers(LinkOffered, "Chosen; `next` names the next step."),
 )
 async def link_choice(request: AnyRequest, actor: Caller, data: JSONBody[ChooseBillingAccount]) -> Response[bytes]:
-    """When `next` is `choice`: the login owns several."""
+    """Choose one of several billing accounts of the login, when `next` is `choice`."""
     return await run_command(request, actor, data)
 
 
@@ -145,12 +146,13 @@ async def link_choice(request: AnyRequest, actor: Caller, data: JSONBody[ChooseB
 async def complete_link(
     request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[CompleteLink]
 ) -> Response[bytes]:
-    """Sets the portal password and begins a session. Invoices and subscriptions of the billing account show at once."""
+    """Set the portal password and start a session. Invoices and subscriptions of the billing account are visible at
+    once."""
     return await _begin_session(request, context, actor, data)
 
 
 async def _begin_session(request: AnyRequest, context: Context, actor: Actor, data: Any) -> Response[bytes]:
-    """Run a command that makes an account, and log its user in."""
+    """Run a command that creates an account, and log its user in."""
     cookies: list[Cookie] = []
 
     async def render(done: Done) -> bytes:

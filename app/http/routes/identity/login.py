@@ -1,4 +1,4 @@
-"""Log in, log out, who am I."""
+"""Log in, log out, and read the user of the session."""
 
 from uuid import UUID
 
@@ -21,9 +21,8 @@ from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
 class Me(Struct, frozen=True, kw_only=True):
     """The user of a session. `account_id` is null for staff; `csrf_token` as at login.
 
-    `second_factor_on`: logging in needs a code. `second_factor_proven`: in this session one was given; members of staff
-    get nowhere without.
-    """
+    `second_factor_on`: logging in requires a code. `second_factor_proven`: this session was opened with one, which
+    staff routes require."""
 
     user: User
     account_id: UUID | None
@@ -41,8 +40,8 @@ class Me(Struct, frozen=True, kw_only=True):
     responses=answers(LoggedIn, "A new session; also set as a cookie."),
 )
 async def login(request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[LogIn]) -> Response[bytes]:
-    """Answers a bearer token and sets the same session as a cookie. 401 `mfa_required` asks for the same again with
-    `code`. The session that the browser had before ends."""
+    """Open a session: a bearer token, also set as a cookie. On 401 `mfa_required` repeat the request with `code`. The
+    browser's previous session ends."""
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
     opened, user = done.result
     if before := request.cookies.get(cookie_name(context.settings)):
@@ -61,7 +60,7 @@ async def login(request: AnyRequest, actor: Caller, context: AppContext, data: J
     tags=["Sessions"],
 )
 async def logout(actor: Caller, context: AppContext) -> Response[None]:
-    """Ends this session at once."""
+    """End this session at once, in every process."""
     await log_in.log_out(context, actor)
     return signed_out(context.settings)
 
@@ -74,7 +73,7 @@ async def logout(actor: Caller, context: AppContext) -> Response[None]:
     responses=answers(Me, "The user of this session, and the account it acts for."),
 )
 async def me(actor: Caller, context: AppContext) -> Response[bytes]:
-    """The user of this session, and the account it acts for."""
+    """The user of this session, the account it acts for, the CSRF token, and the state of the second factor."""
     assert actor.user_id is not None
     user = await user_of(context.pool, actor.user_id)
     enrolled = await second_factor.is_enrolled(context.pool, actor.user_id)

@@ -1,4 +1,4 @@
-"""A forgotten password, and another one."""
+"""Reset a forgotten password, or change the password."""
 
 from litestar import Response, post
 from litestar.params import JSONBody
@@ -19,7 +19,7 @@ from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
     tags=["Passwords"],
 )
 async def forgot(request: AnyRequest, actor: Caller, data: JSONBody[ForgotPassword]) -> Response[None]:
-    """Mails a link, if there is such a user; the answer is the same if there is none."""
+    """Mail a link to reset the password if the user exists. The answer is the same if not."""
     return await run_silently(request, actor, data)
 
 
@@ -31,7 +31,8 @@ async def forgot(request: AnyRequest, actor: Caller, data: JSONBody[ForgotPasswo
     tags=["Passwords"],
 )
 async def reset(request: AnyRequest, actor: Caller, data: JSONBody[ResetPassword]) -> Response[None]:
-    """Takes the token of the mailed link, once. Every session of the user ends; log in anew."""
+    """Set a new password with the token of the mailed link, which works once. All sessions of the user end; log in
+    again."""
     return await run_silently(request, actor, data)
 
 
@@ -43,7 +44,7 @@ async def reset(request: AnyRequest, actor: Caller, data: JSONBody[ResetPassword
     tags=["Passwords"],
 )
 async def change(request: AnyRequest, actor: Caller, data: JSONBody[ChangePassword]) -> Response[None]:
-    """Every other session of the user ends."""
+    """Change the password. All other sessions of the user end."""
     return await run_silently(request, actor, data)
 
 

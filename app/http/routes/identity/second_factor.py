@@ -1,4 +1,4 @@
-"""The second factor: set up, confirm, turn off."""
+"""Set up, confirm and turn off the second factor."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ from app.settings import Settings
     responses=answers(Enrolment, "Show it as a QR code, then confirm."),
 )
 async def enrol(request: AnyRequest, actor: Caller, data: JSONBody[EnrolSecondFactor]) -> Response[bytes]:
-    """A secret for an authenticator app. It counts once it is confirmed."""
+    """Create a secret for an authenticator app. It takes effect when it is confirmed."""
     return await run_command(request, actor, data)
 
 
@@ -44,13 +44,13 @@ async def enrol(request: AnyRequest, actor: Caller, data: JSONBody[EnrolSecondFa
     status_code=200,
     summary="Confirm the second factor",
     tags=["Second factor"],
-    responses=answers(SecondFactorOn, "In force; keep the recovery codes."),
+    responses=answers(SecondFactorOn, "The second factor is on; the recovery codes are shown once."),
 )
 async def confirm(
     request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[ConfirmSecondFactor]
 ) -> Response[bytes]:
-    """From now on logging in needs a code. Every other session ends; this one goes on under another token, which is
-    answered and set as a cookie, and the old one is refused."""
+    """Turn the second factor on: logging in requires a code from now on. All other sessions end. This session continues
+    under the new token in the answer, which is also set as a cookie; the old token is refused."""
     return await _renewing(request, context.settings, actor, data, SecondFactorOn)
 
 
@@ -65,15 +65,15 @@ async def confirm(
 async def disable(
     request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[DisableSecondFactor]
 ) -> Response[bytes]:
-    """Needs both factors; members of staff cannot. The session goes on under another token, as when it was confirmed;
-    others go on as they are."""
+    """Turn the second factor off. Requires both factors, and is refused for staff. This session continues under a new
+    token, as after confirming; other sessions stay as they are."""
     return await _renewing(request, context.settings, actor, data, SessionRenewed)
 
 
 async def _renewing(
     request: AnyRequest, settings: Settings, actor: Actor, data: Any, shape: type[SessionRenewed]
 ) -> Response[bytes]:
-    """Run a command that renews the session; answer with the token and set the cookie, as login does."""
+    """Run a command that renews the session, and answer with token and cookie as login does."""
     cookies: list[Cookie] = []
 
     async def render(done: Done) -> bytes:

@@ -1,4 +1,4 @@
-"""Where am I logged in, and log out elsewhere."""
+"""List and end the user's sessions, and mail sign-in codes."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,13 +27,13 @@ from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
     tags=["Sessions"],
 )
 async def mail_code(request: AnyRequest, actor: Caller, data: JSONBody[MailSignInCode]) -> Response[None]:
-    """For who is told `too_many_attempts` because of others: log in with password and `email_code`. The answer is the
-    same if there is no such user."""
+    """Mail a code with which a user who gets `too_many_attempts` because of others can log in: send it as `email_code`
+    with the password. The answer is the same if there is no such user."""
     return await run_silently(request, actor, data)
 
 
 class Sessions(Struct, frozen=True):
-    """Where the user is logged in, the latest used first."""
+    """The sessions of the user, the most recently used first."""
 
     items: list[Session]
 
@@ -43,10 +43,10 @@ class Sessions(Struct, frozen=True):
     policy=Policy(roles=SIGNED_IN, second_factor=False, conditional=False),
     summary="Where am I logged in?",
     tags=["Sessions"],
-    responses=answers(Sessions, "Every session that goes on."),
+    responses=answers(Sessions, "Every active session."),
 )
 async def list_sessions(actor: Caller, context: AppContext) -> Response[bytes]:
-    """Sessions that are neither revoked nor over."""
+    """The user's active sessions, the most recently used first."""
     return unstored(Sessions(await session_store.live(context.pool, context.settings, actor)))
 
 
@@ -63,7 +63,7 @@ async def end_session(
     context: AppContext,
     session_id: Annotated[UUID, PathParameter(description="From the list of sessions.")],
 ) -> Response[None]:
-    """Ends one of the caller's own sessions at once, in every process."""
+    """End one of your own sessions at once, in every process."""
     done = await run_silently(request, actor, session_id)
     return signed_out(context.settings) if session_id == actor.session_id else done
 
@@ -76,7 +76,7 @@ async def end_session(
     tags=["Sessions"],
 )
 async def end_sessions(request: AnyRequest, actor: Caller, context: AppContext) -> Response[None]:
-    """Ends every session of the caller, this one too."""
+    """End all your sessions, including this one."""
     await run_silently(request, actor, None)
     return signed_out(context.settings)
 
