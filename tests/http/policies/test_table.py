@@ -11,7 +11,8 @@ from litestar.handlers import HTTPRouteHandler
 import app.http
 from app.cli.document import unconfigured
 from app.http.app import ROUTES
-from app.http.middleware.deadlines import LIVE
+from app.http.middleware.deadlines import LIVE, UNBOUNDED
+from app.http.middleware.request_limits import UNCOUNTED
 from app.http.policies.policy import ANYBODY, Policy, declared, policy_of
 from app.http.policies.table import require_policies, routes_of
 
@@ -71,3 +72,13 @@ def test_the_deadline_of_reads_that_ask_an_upstream_is_the_longer_one() -> None:
     for route in routes_of(unconfigured()):
         path = re.sub(r"\{\w+\}", "1", route.path)
         assert bool(LIVE.match(path)) == route.policy.asks_upstream, path
+
+
+def test_what_the_middleware_knows_of_paths_is_what_the_policies_say() -> None:
+    """The middleware runs before a request has a handler, so it goes by paths."""
+    for route in routes_of(unconfigured()):
+        policy, probe = route.policy, route.policy.limit == "internal" or route.path.startswith("/api/health/")
+        stream = route.path == "/api/events"
+        assert route.path.startswith(UNBOUNDED) == (probe or stream), route.path
+        assert route.path.startswith(UNCOUNTED) == (probe or stream or policy.signed), route.path
+        assert route.path.startswith("/webhooks/") == policy.signed, route.path
