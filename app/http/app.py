@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import asyncpg
 from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
@@ -61,7 +62,7 @@ from app.ingest.lag.metrics import Metrics
 from app.ingest.refetch.verification import Verifications
 from app.ingest.sources.admission import InboxAdmission
 from app.queries.changes import ChangeReader
-from app.resources import open_resources
+from app.resources import Resources, open_resources
 from app.room import Room
 from app.settings import Settings
 
@@ -162,19 +163,28 @@ async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[FastLayers
             app.state.layers, app.state.store = layers, layers.store
             app.state.counters = Counters(r.redis, layers.counts)
             app.state.event_sources = EventSources(ChangeReader(layers.store), subscribers, slots, layers.session_ends)
-            app.state.admission = r.admission
-            app.state.readiness = Readiness(checks, r.admission, app.state.draining)
-            app.state.cache_health = SingleFlight(partial(health.cache_health, r.context, health_pool, checks, layers))
-            process_metrics = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, layers))
-            measures = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
-            sources = metrics.MetricSources(r.redis, process_metrics, measures, health_pool, r.admission)
-            app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, sources))
+            process_metrics = _monitored(app, r, layers, checks, health_pool)
             process_metrics.open()
             try:
                 yield layers
             finally:
                 await process_metrics.close()
                 await subscribers.close()
+
+
+def _monitored(
+    app: Litestar, r: Resources, layers: FastLayers, checks: HealthChecks, health_pool: asyncpg.Pool
+) -> ProcessMetrics:
+    """Set up what the health and metrics routes answer from; return the metrics of this process, to be opened."""
+    settings = r.settings
+    app.state.admission = r.admission
+    app.state.readiness = Readiness(checks, r.admission, app.state.draining)
+    app.state.cache_health = SingleFlight(partial(health.cache_health, r.context, health_pool, checks, layers))
+    process_metrics = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, layers))
+    measures = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+    sources = metrics.MetricSources(r.redis, process_metrics, measures, health_pool, r.admission)
+    app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, sources))
+    return process_metrics
 
 
 def _openapi(settings: Settings) -> OpenAPIConfig:
