@@ -1,8 +1,7 @@
 """The providers of what handlers depend on.
 
-Each takes the one before it, so that Litestar resolves them one after another. It starts independent ones as tasks of a
-group, which costs more than resolving them in turn.
-"""
+Those that reads use together form a chain (store, account, paging), so that Litestar resolves them one after another.
+It starts independent ones as tasks of a group, which costs more than the framework's share of a read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,19 +34,19 @@ def provide_context(request: AnyRequest, actor: Caller) -> Context:
     return context_of(request)
 
 
-def store_of(request: AnyRequest, context: AppContext) -> Store:
+def store_of(request: AnyRequest) -> Store:
     """Return the engines of the read side."""
     store: Store = request.app.state.store
     return store
 
 
-def account_of(actor: Caller, store: ReadStore) -> UUID:
+def account_of(request: AnyRequest, store: ReadStore) -> UUID:
     """Return the account of the caller's session.
 
     Raises:
         NotAllowed: staff have no account of their own.
     """
-    return actor.account_id_or_refuse()
+    return actor_of(request).account_id_or_refuse()
 
 
 def cases_source_of(request: AnyRequest, account: OwnAccount) -> CaseSource:
@@ -58,14 +57,13 @@ def cases_source_of(request: AnyRequest, account: OwnAccount) -> CaseSource:
 
 def paging_of(
     request: AnyRequest,
-    context: AppContext,
     account: OwnAccount,
     limit: LimitParameter = 25,
     cursor: CursorParameter = None,
 ) -> Paging:
     """Return the page that the caller requests."""
     policy, held = policy_of(request.route_handler), tags(joined(request, "if-none-match"))
-    return Paging(policy, context.settings.keyring, account, limit, cursor, held)
+    return Paging(policy, context_of(request).settings.keyring, account, limit, cursor, held)
 
 
 def inbox_admission_of(request: AnyRequest, context: AppContext) -> InboxAdmission:

@@ -8,16 +8,19 @@ from app.http.guards.authentication import _parameters
 from app.http.policies.policy import policy_of
 from app.http.policies.table import DeclaredRoute, routes_of
 
+STREAM = "/api/events"
+"""Opened once and kept for hours."""
 
-def test_no_route_that_answers_from_read_models_starts_a_task_group_for_its_dependencies() -> None:
+
+def test_no_read_starts_a_task_group_for_its_dependencies() -> None:
     seen = 0
     for route in unconfigured().routes:
         assert isinstance(route, HTTPRoute)
         for handler, model in route.route_handler_map.values():
-            if not policy_of(handler).asks_upstream:
+            if "GET" in handler.http_methods and not policy_of(handler).asks_upstream and route.path != STREAM:
                 seen += len(model.dependency_batches)
                 assert [len(batch) for batch in model.dependency_batches if len(batch) > 1] == [], route.path
-    assert seen > 100
+    assert seen > 40
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,11 @@ async def respond(
     return Response(answer.body, media_type="application/json", headers=headers)
 
 
+async def respond_publicly(request: AnyRequest, query: Callable[[], Awaitable[Answer]]) -> Response[bytes]:
+    """Run a query whose answer is the same for everyone, so that shared caches may store it."""
+    return await respond(request, None, query, public_cache(context_of(request).settings))
+
+
 def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = None) -> Response[bytes]:
     """Answer with JSON that no cache may store, not even the caller's browser."""
     return Response(

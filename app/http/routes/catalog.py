@@ -7,8 +7,8 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from app.errors import NotFound
-from app.http.answering.handler_types import AnyRequest, AppContext, OwnAccount, ReadStore, answers
-from app.http.answering.query_response import NEVER_STORED, PRIVATE, public_cache, respond
+from app.http.answering.handler_types import AnyRequest, OwnAccount, ReadStore, answers
+from app.http.answering.query_response import NEVER_STORED, PRIVATE, respond, respond_publicly
 from app.http.policies.policy import ANYBODY, CUSTOMER, FastRead, Policy, for_account, for_everyone
 from app.queries import catalog, profiles
 from app.queries.reading.store import Answer, Store
@@ -39,10 +39,10 @@ def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
 )
-async def public_services(request: AnyRequest, context: AppContext, store: ReadStore) -> Response[bytes]:
+async def public_services(request: AnyRequest, store: ReadStore) -> Response[bytes]:
     """The categories of the catalog with their lowest prices, without consumption tax. The same for everyone, so that
     shared caches may store it."""
-    return await respond(request, None, lambda: catalog.categories(store), public_cache(context.settings))
+    return await respond_publicly(request, lambda: catalog.categories(store))
 
 
 @get(
@@ -52,13 +52,10 @@ async def public_services(request: AnyRequest, context: AppContext, store: ReadS
     tags=["Catalog"],
     responses=answers(CategoryAnswer, "The category."),
 )
-async def public_category(
-    request: AnyRequest, context: AppContext, store: ReadStore, category: FromPath[str]
-) -> Response[bytes]:
+async def public_category(request: AnyRequest, store: ReadStore, category: FromPath[str]) -> Response[bytes]:
     """A category (`internet`, `sim`, `vpn` or `hosting`) with its plans, installations, activation fees, add-ons and
     regions."""
-    cache = public_cache(context.settings)
-    return await respond(request, None, lambda: catalog.category(store, category), cache)
+    return await respond_publicly(request, lambda: catalog.category(store, category))
 
 
 @get(
@@ -70,14 +67,12 @@ async def public_category(
 )
 async def public_product(
     request: AnyRequest,
-    context: AppContext,
     store: ReadStore,
     category: FromPath[str],
     sku: FromPath[str],
 ) -> Response[bytes]:
     """A public product of the catalog. 404 for products that were withdrawn."""
-    cache = public_cache(context.settings)
-    return await respond(request, None, lambda: catalog.product(store, category, sku), cache)
+    return await respond_publicly(request, lambda: catalog.product(store, category, sku))
 
 
 @get(

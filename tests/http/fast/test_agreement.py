@@ -1,4 +1,4 @@
-"""Whatever a request looks like, the fast lane and the ordinary route answer it alike."""
+"""Whatever a request looks like, the fast path and the ordinary route answer it alike."""
 
 from typing import Any
 
@@ -83,7 +83,8 @@ async def answers(port: int, asked: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 async def assert_agreed(port: int, target: str, head: list[str], version: str = "1.1") -> int:
-    """Ask the ordinary route, which `Prefer` makes sure of, and the lane, cold and warm; the status they agree in."""
+    """Ask the ordinary route, which `Prefer` makes sure of, and the fast path, cold and warm; the status they agree
+    in."""
     ordinary = await answers(port, request(target, [*head, "Prefer: wait=0"], version))
     for _ in range(3):
         assert await answers(port, request(target, head, version)) == ordinary, (target, head)

@@ -333,7 +333,7 @@ async def test_odd_requests_are_the_ordinary_routes_affair(
     assert layers(running).hits == before
 
 
-async def test_a_cookie_opens_the_lane_too(running: Any, api: httpx.AsyncClient, hana: dict[str, str]) -> None:
+async def test_a_cookie_opens_the_fast_path_too(running: Any, api: httpx.AsyncClient, hana: dict[str, str]) -> None:
     token = hana["authorization"][7:]
     before = layers(running).hits
     for cookie in (f"portal_session={token}", f"theme=dark; portal_session={token}; x=y"):
@@ -355,7 +355,7 @@ async def test_health_tells_what_is_kept(api: httpx.AsyncClient, hana: dict[str,
     assert found["sessions"] == 1
 
 
-async def test_a_server_that_drains_ends_connections_of_the_lane_too(
+async def test_a_server_that_drains_ends_connections_of_the_fast_path_too(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     assert "connection" not in (await api.get("/api/invoices", headers=hana)).headers

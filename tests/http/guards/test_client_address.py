@@ -1,4 +1,4 @@
-"""Whatever asks where a request comes from hears the same: ordinary routes, fast lane, sessions, audit, networks."""
+"""Whatever asks where a request comes from hears the same: ordinary routes, fast path, sessions, audit, networks."""
 
 from typing import Any
 

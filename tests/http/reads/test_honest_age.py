@@ -108,7 +108,7 @@ async def said(api: httpx.AsyncClient, path: str, headers: dict[str, str]) -> tu
 
 
 async def everywhere(api: httpx.AsyncClient, headers: dict[str, str], paths: tuple[str, ...]) -> dict[str, Any]:
-    """What the answers say, from the fast lane and from the ordinary routes, which must agree."""
+    """What the answers say, from the fast path and from the ordinary routes, which must agree."""
     found = {}
     for path in paths:
         ways = [await said(api, path, headers | more) for more in WAYS.values()]

@@ -138,7 +138,7 @@ async def with_bills(pool: asyncpg.Pool, add_customer: Any) -> None:
 
 
 async def of_session(api: httpx.AsyncClient, session: dict[str, Any]) -> list[int]:
-    """What the session is answered: by the routes, and by the lane before them."""
+    """What the session is answered: by the routes, and by the fast path before them."""
     return [
         (await api.get(path, headers=bearer(session))).status_code for path in ("/api/auth/me", "/api/invoices") * 2
     ]
