@@ -159,7 +159,7 @@ async def test_a_redis_that_forgot_everything_is_told_anew(engines: Any, redis: 
     account = uuid4()
     async with one.slot(account):
         await redis.flushdb()
-        await one._say()
+        await one._report()
         with pytest.raises(stream_slots.RateLimited):
             async with other.slot(account):
                 raise AssertionError("one too many")
