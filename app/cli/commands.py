@@ -110,6 +110,18 @@ def openapi() -> None:
 
 
 @main.command()
+@AS_JSON
+def routes(as_json: bool) -> None:
+    """List every route: who may call it, how it is limited, which command it runs, which problems it answers.
+
+    Needs no settings and no engine. Staff sessions are limited as `staff` wherever they are let in.
+    """
+    from app.cli.routes import print_routes
+
+    print_routes(as_json=as_json)
+
+
+@main.command()
 @click.argument("direction", type=click.Choice(["up", "down"]), default="up")
 @click.option("--revision", help="Stop at this revision; default: the newest for up, none for down.")
 @click.option(

@@ -1,16 +1,14 @@
-"""The front door: every route, the guards before it, and what each request finds behind it."""
+"""The application: its routes, the guards and middleware in front of them, and the state behind them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from litestar import Litestar, Request
-from litestar.datastructures import State
-from litestar.di import Provide
+import asyncpg
+from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
 
-from app.commands.execution.context import Actor
 from app.concurrency_limit import ConcurrencyLimit
 from app.db import open_pool
 from app.http.answering import problems
@@ -18,13 +16,13 @@ from app.http.answering.content_coding import ContentCoding
 from app.http.answering.session_cookie import cookie_name
 from app.http.answering.single_flight import SingleFlight
 from app.http.answering.strict_request import StrictRequest
-from app.http.fast.layers import FastLayers, open_serving
+from app.http.dependencies import PROVIDERS
+from app.http.fast.layers import FastLayers, open_layers
 from app.http.fast.path import FastPath
 from app.http.guards import networks
 from app.http.guards.authentication import identify, refuse_odd_parameters, require_json, require_right
 from app.http.guards.client_address import check_networks
 from app.http.guards.rate_limits import Counters, limit_rate
-from app.http.guards.roles import refuse_uncovered
 from app.http.middleware.cors import Cors, cors_of
 from app.http.middleware.deadlines import Deadlines
 from app.http.middleware.draining import Draining
@@ -36,6 +34,7 @@ from app.http.monitoring import metrics
 from app.http.monitoring.health_checks import HealthChecks
 from app.http.monitoring.process_metrics import ProcessMetrics
 from app.http.openapi.page import BrowsablePage, JsonDocument, document_router
+from app.http.policies.table import require_policies, routes_of
 from app.http.routes import (
     account,
     account_overview,
@@ -47,7 +46,6 @@ from app.http.routes import (
     health,
     invoices,
     orders,
-    orders_read,
     payments,
     subscriptions,
     webhooks,
@@ -55,6 +53,8 @@ from app.http.routes import (
 from app.http.routes.admin import fulfilments, projections
 from app.http.routes.admin import subscriptions as admin_subscriptions
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
+from app.http.routes.events import EventSources
+from app.http.routes.health import Readiness
 from app.http.routes.identity import enrolment, login, passwords, second_factor, sessions
 from app.http.streaming.stream_slots import StreamSlots
 from app.http.streaming.subscribers import Subscribers
@@ -62,7 +62,7 @@ from app.ingest.lag.metrics import Metrics
 from app.ingest.refetch.verification import Verifications
 from app.ingest.sources.admission import InboxAdmission
 from app.queries.changes import ChangeReader
-from app.resources import open_resources
+from app.resources import Resources, open_resources
 from app.settings import Settings
 
 ROUTES = (
@@ -74,7 +74,6 @@ ROUTES = (
     *account_overview.ROUTES,
     *account.ROUTES,
     *catalog.ROUTES,
-    *orders_read.ROUTES,
     *orders.ROUTES,
     *invoices.ROUTES,
     *payments.ROUTES,
@@ -92,25 +91,25 @@ ROUTES = (
 )
 
 STATEMENT_SECONDS = 10.0
-"""Of what a request asks of Postgres, one statement; workers have longer ones."""
+"""The bound of one statement of a request; workers have a longer one."""
 
 
 def build(settings: Settings) -> Litestar:
-    """The application; resources open with it and close with it."""
+    """Build the application; its lifespan opens and closes the resources."""
 
     check_networks(settings)
 
     async def account_of(scope: Scope) -> str:
-        return await lane.account(scope["headers"])
+        return await fast_path.account(scope["headers"])
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with _opened(app, settings) as serving:
-            lane.serving = serving
+        async with _opened(app, settings) as layers:
+            fast_path.layers = layers
             try:
                 yield
             finally:
-                lane.serving = None
+                fast_path.layers = None
                 await deadlines.finish()
 
     app = Litestar(
@@ -119,7 +118,7 @@ def build(settings: Settings) -> Litestar:
             *(networks.refuse_networks, identify, count_to_account, limit_rate),
             *(require_right, require_json, refuse_odd_parameters),
         ],
-        dependencies={"actor": Provide(actor_of)},
+        dependencies=PROVIDERS,
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
         lifespan=[lifespan],
         request_class=StrictRequest,
@@ -127,7 +126,7 @@ def build(settings: Settings) -> Litestar:
         openapi_config=_openapi(settings),
         logging_config=None,
     )
-    refuse_uncovered(app)
+    require_policies(app)
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
     bodies = RequestBodies(
         RequestLimits(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of
@@ -136,63 +135,66 @@ def build(settings: Settings) -> Litestar:
     app.state.live_room = ConcurrencyLimit(settings.requests_at_once, LIVE_EACH)
     app.state.draining = draining = Draining(Cors(answering, cors) if cors else answering)
     app.asgi_handler = RequestContext(draining)  # type: ignore[assignment]
-    app.state.lane = lane = FastPath(settings, cors, draining)
+    app.state.fast_path = fast_path = FastPath(settings, cors, draining, routes_of(app))
     return app
 
 
 @asynccontextmanager
 async def _opened(app: Litestar, settings: Settings) -> AsyncIterator[FastLayers]:
-    """What requests find in the application's state, closed in reverse."""
+    """Open what requests find in the application's state, and close it in reverse."""
     async with AsyncExitStack() as stack:
         r = await stack.enter_async_context(open_resources(settings, statement_seconds=STATEMENT_SECONDS))
-        app.state.admission = r.admission
-        app.state.health_pool = health_pool = await open_pool(settings.database_url, size=2, only_reads=True)
+        health_pool = await open_pool(settings.database_url, size=2, only_reads=True)
         stack.push_async_callback(health_pool.close)
-        app.state.examination = examination = HealthChecks(settings)
-        stack.push_async_callback(examination.close)
-        app.state.context = r.context
-        app.state.cases = r.cases
-        app.state.door = InboxAdmission(r.pool, settings.inbox_high_water)
-        app.state.metrics = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+        checks = HealthChecks(settings)
+        stack.push_async_callback(checks.close)
+        app.state.context, app.state.cases, app.state.health_pool = r.context, r.cases, health_pool
+        app.state.inbox_admission = InboxAdmission(r.pool, settings.inbox_high_water)
         app.state.verifications = Verifications(r.inbox, r.pool)
-        app.state.streams = streams = StreamSlots(
+        app.state.stream_slots = slots = StreamSlots(
             r.redis, per_account=settings.event_streams_per_account, in_all=settings.event_streams
         )
-        streams.open()
-        stack.push_async_callback(streams.close)
-        app.state.doorbells = doorbells = Subscribers(r.redis)
-        doorbells.open()
-        async with open_serving(settings) as serving:
-            app.state.store = serving.store
-            app.state.bulletin = ChangeReader(serving.store)
-            app.state.counters = Counters(r.redis, serving.tallies)
-            app.state.serving = serving
-            app.state.exchange = exchange = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, serving))
-            app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, app.state))
-            app.state.cache_health = SingleFlight(partial(health.cache_health, app.state))
-            exchange.open()
+        slots.open()
+        stack.push_async_callback(slots.close)
+        app.state.subscribers = subscribers = Subscribers(r.redis)
+        subscribers.open()
+        async with open_layers(settings) as layers:
+            app.state.layers, app.state.store = layers, layers.store
+            app.state.counters = Counters(r.redis, layers.counts)
+            app.state.event_sources = EventSources(ChangeReader(layers.store), subscribers, slots, layers.session_ends)
+            process_metrics = _monitored(app, r, layers, checks, health_pool)
+            process_metrics.open()
             try:
-                yield serving
+                yield layers
             finally:
-                await exchange.close()
-                await doorbells.close()
+                await process_metrics.close()
+                await subscribers.close()
 
 
-async def actor_of(request: Request[object, object, State]) -> Actor:
-    """Who acts, as the guard found out."""
-    actor: Actor = request.state.actor
-    return actor
+def _monitored(
+    app: Litestar, r: Resources, layers: FastLayers, checks: HealthChecks, health_pool: asyncpg.Pool
+) -> ProcessMetrics:
+    """Set up what the health and metrics routes answer from; return the metrics of this process, to be opened."""
+    settings = r.settings
+    app.state.admission = r.admission
+    app.state.readiness = Readiness(checks, r.admission, app.state.draining)
+    app.state.cache_health = SingleFlight(partial(health.cache_health, r.context, health_pool, checks, layers))
+    process_metrics = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, layers))
+    measures = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
+    sources = metrics.MetricSources(r.redis, process_metrics, measures, health_pool, r.admission)
+    app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, sources))
+    return process_metrics
 
 
 def _openapi(settings: Settings) -> OpenAPIConfig:
     schemes: dict[str, SecurityScheme | Reference] = {
-        "bearer": SecurityScheme(type="http", scheme="bearer", description="The token that login answers."),
+        "bearer": SecurityScheme(type="http", scheme="bearer", description="The token that a login returns."),
         "cookie": SecurityScheme(type="apiKey", name=cookie_name(settings), security_scheme_in="cookie"),
     }
     return OpenAPIConfig(
         title="Customer portal",
         version="0.1.0",
-        description="Commands write to the systems of record; queries answer from read models with their age.",
+        description="Commands write to the systems of record. Queries answer from read models and tell their age.",
         openapi_router=document_router(),
         use_handler_docstrings=True,
         render_plugins=[JsonDocument(path="/openapi.json"), BrowsablePage(path="/")],

@@ -47,7 +47,7 @@ def configuration(app: Litestar, loaded: Settings) -> uvicorn.Config:
     most = loaded.event_streams + loaded.requests_at_once + SPARE
     return uvicorn.Config(
         app,
-        http=functools.partial(HotConnection, app.state.lane, ConnectionSlots(most, loaded)),  # type: ignore[arg-type]
+        http=functools.partial(HotConnection, app.state.fast_path, ConnectionSlots(most, loaded)),  # type: ignore[arg-type]
         ws="none",
         loop="uvloop",
         interface="asgi3",
@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
-                    connection.look(now)
+                    connection.check_progress(now)
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
             return
         unguard()  # a worker that takes too long to stop is killed by the parent
         self.app.state.draining.begun = True
-        self.app.state.doorbells.end_streams()
+        self.app.state.subscribers.end_streams()
         orphaned = os.getppid() != self._parent
         if self._lent or orphaned:
             for server in self.servers:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from app.cache.redis_breaker import OK, GuardedRedis, redis_state
 from app.cache.redis_pipeline import RedisPipeline
-from app.http.guards.local_counts import Tallies
+from app.http.guards.local_counts import LocalCounts
 from app.http.guards.rate_limits import Counters
 from app.jobs import JobQueue, Jobs, damaged_keys
 from tests.fixtures.own_redis import REFUSALS, WAYS, OwnRedis
@@ -70,7 +70,7 @@ async def test_the_first_failure_opens_the_breaker_and_an_answer_closes_it(
 async def test_limits_go_on_counting_and_jobs_are_refused_at_once(
     server: OwnRedis, redis: GuardedRedis, how: str
 ) -> None:
-    counters, jobs = Counters(redis, Tallies(RedisPipeline(server.url))), Jobs(redis)
+    counters, jobs = Counters(redis, LocalCounts(RedisPipeline(server.url))), Jobs(redis)
     assert await counters.count("hana", 1) == 1
     await server.spoil(how)
     try:

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from app.clock import now
 from app.commands import fulfilment
 from app.commands.execution.context import Actor
 from app.commands.orders.basket import Basket
 from app.commands.orders.place_order import place_order
 from app.events import Change
-from app.ingest.apply.mirror import now
 from app.ingest.catch_up.backfill import Backfill
 from app.ingest.refetch import owners
 from app.processes.worker import WorkerJobs

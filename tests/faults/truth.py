@@ -9,10 +9,10 @@ import asyncpg
 import msgspec
 
 from app.cli import migrate
+from app.clock import now
 from app.db import open_pool
 from app.events import Change
 from app.ingest.apply import drain
-from app.ingest.apply.mirror import now
 from app.ingest.catch_up.backfill import OBJECTS
 from app.ingest.inbox.inbox import Inbox, open_shards
 from app.ingest.refetch.fetchers import FETCHERS

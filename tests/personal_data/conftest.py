@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 
 from app.audit import Operator
+from app.clock import now
 from app.commands.identity.sessions import session_store
 from app.events import Change
-from app.ingest.apply.mirror import now
 from app.ingest.refetch import owners
 from app.personal_data import subject as subjects
 from app.personal_data.subject import Subject

@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
+from app.clock import now
 from app.commands.execution.context import Actor
 from app.commands.identity.enrolment import invitations
 from app.commands.subscriptions.plan_changes import scheduled
 from app.events import Change
 from app.ingest.apply import drain
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import claims
 from app.personal_data.subject import Subject
 from app.resources import Resources

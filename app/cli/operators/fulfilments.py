@@ -9,8 +9,7 @@ from rich.table import Table
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
 from app.commands.fulfilment import decide, overview
-from app.commands.fulfilment.overview import Fulfilment
-from app.commands.fulfilment.overview import FulfilmentDetail as FulfilmentStory
+from app.commands.fulfilment.overview import Fulfilment, FulfilmentDetail
 
 
 @click.group(invoke_without_command=True)
@@ -92,7 +91,7 @@ def _table(found: list[Fulfilment]) -> Table:
     return table
 
 
-def _tell(story: FulfilmentStory, as_json: bool) -> None:
+def _tell(story: FulfilmentDetail, as_json: bool) -> None:
     if as_json:
         print_json(story)
         return
@@ -106,7 +105,7 @@ def _tell(story: FulfilmentStory, as_json: bool) -> None:
     Console().print(tried)
 
 
-def _print_provision(story: FulfilmentStory) -> None:
+def _print_provision(story: FulfilmentDetail) -> None:
     table = Table("after activation", "state", "attempt", "error", "next try", box=SIMPLE_HEAD)
     for each in story.provision:
         error = f"{each.error_code}: {each.error_message or ''}" if each.error_code else ""

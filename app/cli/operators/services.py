@@ -19,8 +19,7 @@ from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import find_any
-from app.commands.subscriptions.staff_view import ServiceView
-from app.commands.subscriptions.staff_view import view_of as story_of
+from app.commands.subscriptions.staff_view import ServiceView, view_of
 from app.commands.subscriptions.usage import usage_of
 from app.inputs import numbers
 from app.inputs.rule import Unfit
@@ -43,7 +42,7 @@ def services() -> None:
 @AS_JSON
 def show(subscription_id: str, as_json: bool) -> None:
     """Show a service's owner and state, and its past, pending and scheduled changes of plan."""
-    _decide(lambda ctx, by: story_of(ctx, subscription_id), as_json)
+    _decide(lambda ctx, by: view_of(ctx, subscription_id), as_json)
 
 
 @services.command()

@@ -1,17 +1,19 @@
-"""Run a command for a request: idempotency ledger, bounded wait for its own effect, the answer kept for replays."""
+"""Run a command for a request: idempotency ledger, bounded wait for its effect, the first answer kept for replays."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
 from app.errors import InvalidRequest, Violation
+from app.http.answering.handler_types import AnyRequest, context_of
 from app.http.answering.query_response import consistency_token
+from app.http.policies.policy import policy_of
 
 KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 200
@@ -19,12 +21,11 @@ LONGEST_KEY = 200
 Render = Callable[[Done], Awaitable[bytes]]
 Prepare = Callable[[], Awaitable[Any]]
 KeptAnswer = tuple[bytes, int | None, UUID | None]
-"""The body, the submission whose effects are awaited, and the account whose they are."""
+"""(body, submission whose effects are awaited, account that it belongs to)."""
 
 
 async def run_command(
-    request: Request[Any, Any, Any],
-    command: Command,
+    request: AnyRequest,
     actor: Actor,
     body: Any,
     *,
@@ -32,13 +33,13 @@ async def run_command(
     render: Render | None = None,
     prepare: Prepare | None = None,
 ) -> Response[bytes]:
-    """Do what the command says; once, when the caller sent a key.
+    """Run the command of the route's policy, once for each `Idempotency-Key` that the caller sends.
 
-    `render` turns what was done into the answer, after the change became visible or the wait ran out; without it the
-    command's own result is the answer. `prepare` makes the command's request of the body, and is not asked for what was
-    done already.
+    `render` turns the result into the answer once the change is visible or the wait is over; without it the result is
+    the answer. `prepare` builds the command's request; it does not run for a replay.
     """
-    context: Context = request.app.state.context
+    context = context_of(request)
+    command = _command(request)
     key = _key(request, command)
 
     async def work(by: Actor) -> KeptAnswer:
@@ -52,18 +53,26 @@ async def run_command(
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
         return _response(context, begun.status, (begun.body, begun.submission, actor.account_id), headers)
     actor = msgspec.structs.replace(actor, command_key=f"{scope_of(actor)}:{key}")
-    answer = await _noted(context, command, begun, status, work(actor))
+    answer = await _recorded(context, command, begun, status, work(actor))
     return _response(context, status, answer, {"Command-Id": str(begun.id)})
 
 
-async def run_silently(request: Request[Any, Any, Any], command: Command, actor: Actor, body: Any) -> Response[None]:
-    """The same for a command with nothing to tell, and nothing to keep for a repetition: done twice is done once."""
-    await audited(request.app.state.context, actor, command, body)
+async def run_silently(request: AnyRequest, actor: Actor, body: Any) -> Response[None]:
+    """Run the command of the route's policy and answer 204. Nothing is kept for a replay: such commands are
+    idempotent."""
+    await audited(context_of(request), actor, _command(request), body)
     return Response(None, status_code=204, headers={"Cache-Control": "no-store"})
 
 
+def _command(request: AnyRequest) -> Command:
+    command = policy_of(request.route_handler).command
+    if command is None:
+        raise RuntimeError(f"The policy of {request.route_handler} names no command to run.")
+    return command
+
+
 def scope_of(actor: Actor) -> str:
-    """Whose keys these are: two callers may use the same key for different things."""
+    """Return the scope of a caller's keys: two callers may use the same key for different requests."""
     return str(actor.account_id or actor.user_id or actor.address)
 
 
@@ -81,14 +90,14 @@ async def _begin(
     )
 
 
-async def _noted(
+async def _recorded(
     context: Context, command: Command, begun: ledger.Running, status: int, work: Awaitable[KeptAnswer]
 ) -> KeptAnswer:
-    """Do the work and note in the ledger what became of it."""
+    """Do the work and record its outcome in the ledger."""
     try:
         answer = await work
     except BaseException:
-        # Also when the outcome is unknown: a repetition is wanted then, and looks first, by the command's own key.
+        # Also when the outcome is unknown: a retry is wanted then, and the command looks first, by its own key.
         await ledger.fail(context.pool, begun)
         raise
     if command.replayable:
@@ -107,7 +116,7 @@ async def _run(context: Context, command: Command, actor: Actor, request: Any, r
     return body, done.submission, done.account_id or actor.account_id
 
 
-def _key(request: Request[Any, Any, Any], command: Command) -> str:
+def _key(request: AnyRequest, command: Command) -> str:
     key = request.headers.get(KEY_HEADER, "").strip()
     if len(key) > LONGEST_KEY or (not key and command.idempotency_key == "required"):
         sentence = f"Send an Idempotency-Key of 1 to {LONGEST_KEY} characters, a new one for each new request."

@@ -1,4 +1,4 @@
-"""Whether an answer is sent as gzip, by what `Accept-Encoding` says (RFC 9110, 12.5.3)."""
+"""Content negotiation: send answers as gzip or plain, as `Accept-Encoding` says (RFC 9110, 12.5.3)."""
 
 import gzip
 import re
@@ -10,12 +10,12 @@ from app.http.middleware.request_context import Application, Message, Receive, S
 _OTHER = (b"content-length", b"etag", b"vary")
 _WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _LEAST = 0.0001
-"""How much the plain bytes are wanted where nothing is said of them: acceptable, and whatever is named is better."""
+"""The weight of plain bytes where the header does not name them: acceptable, but less than any named coding."""
 PACKING_LEVEL = 5
 
 
 class Gzip(IntEnum):
-    """How a caller takes gzip. `NEEDED`: it refuses the plain bytes."""
+    """A caller's attitude to gzip. `NEEDED`: it refuses plain bytes."""
 
     REFUSED = 0
     WELCOME = 1
@@ -23,8 +23,8 @@ class Gzip(IntEnum):
 
 
 @lru_cache(maxsize=256)
-def gzip_wish(accept_encoding: bytes) -> Gzip:
-    """What a field value says of gzip, its lines joined by commas. A weight that is none counts as 0."""
+def accepted_gzip(accept_encoding: bytes) -> Gzip:
+    """Parse what a field value says of gzip, its lines joined by commas. An invalid weight counts as 0."""
     weights: dict[str, float] = {}
     for item in accept_encoding.decode("latin-1").lower().split(","):
         name, *parameters = (part.strip() for part in item.split(";"))
@@ -38,15 +38,15 @@ def gzip_wish(accept_encoding: bytes) -> Gzip:
 
 
 class ContentCoding:
-    """Wraps the application, which answers in plain bytes, for those who refuse these."""
+    """Compresses the answers of the application for callers that refuse plain bytes."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass through, but for those."""
+        """Compress for callers that refuse plain bytes, and pass every other request on."""
         lines = [value for name, value in scope["headers"] if name == b"accept-encoding"] if "headers" in scope else []
-        if scope["type"] != "http" or not lines or gzip_wish(b",".join(lines)) is not Gzip.NEEDED:
+        if scope["type"] != "http" or not lines or accepted_gzip(b",".join(lines)) is not Gzip.NEEDED:
             await self._application(scope, receive, send)
             return
         packing = _Packing(send)
@@ -54,7 +54,7 @@ class ContentCoding:
 
 
 class _Packing:
-    """Holds an answer back until it is whole, then sends it packed; streams and empty answers go as they are."""
+    """Holds an answer back until it is complete, then sends it compressed. Streams and empty answers stay plain."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -62,7 +62,7 @@ class _Packing:
         self._body = bytearray()
 
     async def send(self, message: Message) -> None:
-        """Take a message."""
+        """Buffer or pass on a message."""
         if message["type"] == "http.response.start" and not _streams(message):
             self._start = message
             return
@@ -83,7 +83,7 @@ def _streams(start: Message) -> bool:
 
 
 def _packed(start: Message, body: bytes) -> Message:
-    """The head with what is true of the packed body; its validator is a weak one, because the bytes are others."""
+    """Adapt the head to the compressed body. Its validator becomes weak, because the bytes differ."""
     headers = {name.lower(): value for name, value in start["headers"]}
     own = [(name, value) for name, value in start["headers"] if name.lower() not in _OTHER]
     vary = headers.get(b"vary", b"")
@@ -91,5 +91,5 @@ def _packed(start: Message, body: bytes) -> Message:
         vary = b"Accept-Encoding" + (b", " + vary if vary else b"")
     etag = headers.get(b"etag")
     weak = [(b"etag", etag if etag.startswith(b"W/") else b"W/" + etag)] if etag else []
-    told = [(b"content-length", b"%d" % len(body)), (b"content-encoding", b"gzip"), (b"vary", vary), *weak]
-    return {**start, "headers": [*own, *told]}
+    changed = [(b"content-length", b"%d" % len(body)), (b"content-encoding", b"gzip"), (b"vary", vary), *weak]
+    return {**start, "headers": [*own, *changed]}

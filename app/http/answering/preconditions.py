@@ -1,7 +1,7 @@
-"""Entity tags that a caller names in `If-Match` and `If-None-Match` (RFC 9110, 13.1).
+"""Entity tags in `If-Match` and `If-None-Match` (RFC 9110, 13.1).
 
-Our validators name a state and not the bytes of its transfer. So what a proxy that packs answers on their way makes of
-one still names that state: it weakens it (`W/"x"`, nginx) or marks the coding in it (`"x-gzip"`, Apache).
+Our validators name a state and not the bytes of its transfer. A proxy that compresses answers weakens the validator
+(`W/"x"`, nginx) or appends the coding (`"x-gzip"`, Apache); both forms still name that state.
 """
 
 import re
@@ -12,10 +12,10 @@ ANY = "*"
 
 
 def tags(value: str) -> frozenset[str]:
-    """The tags of a field value, several lines of which are joined by commas, as our own answers have them."""
+    """Parse the tags of a field value, its lines joined by commas, into the form of our own answers."""
     return frozenset(f'"{_CODING.sub("", tag)}"' for tag in _TAG.findall(value))
 
 
 def names(value: str, etag: str) -> bool:
-    """Whether a field value names this state, or any."""
+    """Return whether a field value names this state, or any state."""
     return value.strip() == ANY or etag in tags(value)

@@ -35,49 +35,49 @@ class MethodNotAllowed(PortalError):
 
 
 class MethodNotImplemented(PortalError):
-    """No path here has it."""
+    """No route implements the method."""
 
     code = "method_not_implemented"
     detail = "This method is not known here."
 
 
 class TransferCodingUnknown(PortalError):
-    """A body that came in another way than in chunks or whole; somebody before us may have read it otherwise."""
+    """A body with another transfer coding than chunks; a proxy in front may have framed it differently."""
 
     code = "transfer_coding_unknown"
-    detail = "Send the body whole or in chunks, without another transfer coding."
+    detail = "Send the body with a length or in chunks, without another transfer coding."
 
 
 class UnsupportedMediaType(PortalError):
-    """A body that is not JSON. A form of another site can send anything but JSON without asking us first."""
+    """A body that is not JSON. A form of another site can send anything but JSON without a preflight."""
 
     code = "unsupported_media_type"
     detail = "Send the body as application/json."
 
 
 class QueryTooLong(PortalError):
-    """Nothing here needs a query string of this length."""
+    """No route needs a query string of this length."""
 
     code = "query_too_long"
     detail = "The query string is too long."
 
 
 class HeadersTooLarge(PortalError):
-    """Nothing here needs so many or so large headers."""
+    """No route needs this many or this large headers."""
 
     code = "headers_too_large"
     detail = "The request's headers are too large. Clear the cookies of this site and try again."
 
 
 class TooSlow(PortalError):
-    """The head of a request that does not come to its end."""
+    """A request whose head or body is not complete in time."""
 
     code = "request_timeout"
     detail = "The request did not arrive in time."
 
 
 class Busy(PortalError):
-    """As many requests as may be at once are being worked on."""
+    """The process is at its limit of concurrent requests or connections."""
 
     code = "server_busy"
     detail = "We are very busy at the moment. Please try again in a few seconds."
@@ -93,7 +93,7 @@ class Unavailable(PortalError):
 
 
 class Unfinished(PortalError):
-    """A command that takes longer than its caller can be kept waiting; the work goes on."""
+    """A command past its deadline; the work goes on and the same key gives its answer later."""
 
     code = "outcome_unknown"
     detail = errors.OutcomeUnknown.detail
@@ -101,7 +101,7 @@ class Unfinished(PortalError):
 
 
 class NetworkUnavailable(PortalError):
-    """Freebit is away, refuses us, or talks nonsense."""
+    """Freebit is away, refuses our credentials, or sends what cannot be read."""
 
     code = "network_unavailable"
     detail = "The mobile network's system is unavailable, please try again in a moment."
@@ -109,7 +109,7 @@ class NetworkUnavailable(PortalError):
 
 
 class HostingUnavailable(PortalError):
-    """WHM is away, refuses us, or talks nonsense."""
+    """WHM is away, refuses our credentials, or sends what cannot be read."""
 
     code = "hosting_unavailable"
     detail = "The hosting server is unavailable, please try again in a moment."
@@ -117,7 +117,7 @@ class HostingUnavailable(PortalError):
 
 
 class BillingUnavailable(PortalError):
-    """WHMCS is away, refuses us, or talks nonsense."""
+    """WHMCS is away, refuses our credentials, or sends what cannot be read."""
 
     code = "billing_unavailable"
     detail = "The billing system is unavailable, please try again in a moment."
@@ -163,12 +163,12 @@ AWAY: Mapping[str, type[PortalError]] = {
 }
 NOT_IN_THE_BODY = frozenset({"invalid_parameter", "unknown_parameter", "token_invalid", "idempotency_key_required"})
 PATH_FIELDS = frozenset({"invoice_id", "subscription_id"})
-"""What `errors` names beside fields of the body: by code, and by field."""
+"""Violations that name no field of the body: by code, and by field."""
 log = structlog.get_logger()
 
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What every error looks like. `password_feedback` comes with a password that is easy to guess."""
+    """The body of every error. `password_feedback` comes with a password that is easy to guess."""
 
     type: str
     title: str
@@ -182,12 +182,17 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def status_of(error: PortalError) -> int:
-    """The nearest ancestor in the table decides."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    """Look up the status of an error."""
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[PortalError]) -> int:
+    """Look up the status of a kind of error; the nearest ancestor in the table decides."""
+    return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Any exception as a problem. What is not one of ours is logged whole and shown as nothing but a sentence."""
+    """Answer any exception with a problem. An unexpected one is logged in full and shown as a generic sentence."""
     known = _known(error)
     if isinstance(known, errors.UpstreamError):
         log.warning("upstream_failed", upstream=known.upstream, operation=known.operation, error=str(known))
@@ -204,7 +209,7 @@ def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[b
 
 
 def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the answer to an error."""
+    """Render an error as status, headers and body."""
     error = _away(error)
     status, code, detail = status_of(error), error.code, error.detail
     problem = Problem(
@@ -229,13 +234,13 @@ def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], 
 
 
 def allowed(methods: Iterable[str]) -> str:
-    """The methods of a path as `Allow` names them, from those that its routes have: HEAD is there where GET is."""
+    """Render the methods of a path for `Allow`: HEAD where there is GET, and OPTIONS everywhere."""
     named = {method for method in methods if method}
     return ", ".join(sorted({*named, "OPTIONS", *(("HEAD",) if "GET" in named else ())}))
 
 
 def _pointed(violation: Violation) -> Violation:
-    """With the JSON pointer of a field that a command names by its dotted path: no field of ours has a dot in it."""
+    """Add the JSON pointer of a field that a command names by its dotted path. No field name contains a dot."""
     known = violation.pointer or not violation.field
     if known or violation.code in NOT_IN_THE_BODY or violation.field in PATH_FIELDS:
         return violation
@@ -243,7 +248,7 @@ def _pointed(violation: Violation) -> Violation:
 
 
 def _away(error: PortalError) -> PortalError:
-    """Customers know upstreams by what they do; that one is away, in whichever way, is one answer."""
+    """Map every kind of outage of an upstream to one error, which names what the upstream does for customers."""
     away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
     if away and isinstance(error, errors.UpstreamError) and error.upstream in AWAY:
         return AWAY[error.upstream](retry_after_seconds=error.retry_after_seconds)

@@ -1,5 +1,5 @@
-"""From a query's answer to a response: bounded wait for one's own write, validators, caching headers, and the wish to
-have stale data verified."""
+"""Turn a query's answer into a response: bounded wait for the caller's own write, validators, caching headers, and
+verification of stale data."""
 
 import asyncio
 import re
@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from litestar import Request, Response
-from litestar.datastructures import Cookie, State
+from litestar import Response
+from litestar.datastructures import Cookie
 
-from app.http.answering.preconditions import names, tags
+from app.http.answering.handler_types import AnyRequest, context_of
+from app.http.answering.preconditions import names
 from app.http.answering.signed_tokens import seal, unseal
-from app.queries.reading.page import Page
+from app.ingest.refetch.verification import Verifications
 from app.queries.reading.store import Answer, AnswerSource
 from app.settings import Settings
 
@@ -27,29 +28,29 @@ _WAIT = re.compile(r"\bwait=(\d+(?:\.\d+)?)")
 
 
 def public_cache(settings: Settings) -> str:
-    """What shared caches may do with the public catalog."""
+    """Render the caching header of the public catalog."""
     age, shared = settings.public_max_age_seconds, settings.public_shared_max_age_seconds
     return f"public, max-age={age}, s-maxage={shared}, stale-while-revalidate={shared}"
 
 
 def consistency_token(settings: Settings, account_id: object, submission: int) -> str:
-    """What a command hands out: names the submission whose effects a later query may wait for."""
+    """Seal the submission of a command, for whose effects a later query can wait."""
     return seal(settings.keyring, f"consistency:{account_id}", str(submission))
 
 
 async def respond(
-    request: Request[Any, Any, State], account_id: object, query: Callable[[], Awaitable[Answer]], cache: str = PRIVATE
+    request: AnyRequest, account_id: object, query: Callable[[], Awaitable[Answer]], cache: str = PRIVATE
 ) -> Response[bytes]:
     """Run a query and answer with its bytes, or with 304 when the caller holds them already.
 
-    Stale data is answered at once and verified by a worker. Who sends `Cache-Control: max-age=N` waits, as long
-    as `Prefer: wait` allows, until it was verified within N seconds; `as_of` says how that went.
+    Stale data is answered at once and verified by a worker. With `Cache-Control: max-age=N` the answer waits, as long
+    as `Prefer: wait` allows, until the data was verified within N seconds; `as_of` says whether it was.
     """
     consistency = await _wait_for_own_write(request, account_id)
     answer = await query()
     wanted_seconds = _max_age_seconds(request)
-    wishes = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
-    if wishes and await _verified(request, wishes, wait=wanted_seconds is not None):
+    due = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
+    if due and await _verified(request, due, wait=wanted_seconds is not None):
         answer = await query()
     headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
     if consistency:
@@ -59,8 +60,13 @@ async def respond(
     return Response(answer.body, media_type="application/json", headers=headers)
 
 
+async def respond_publicly(request: AnyRequest, query: Callable[[], Awaitable[Answer]]) -> Response[bytes]:
+    """Run a query whose answer is the same for everyone, so that shared caches may store it."""
+    return await respond(request, None, query, public_cache(context_of(request).settings))
+
+
 def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = None) -> Response[bytes]:
-    """An answer as JSON that nobody keeps, not even the caller's own browser."""
+    """Answer with JSON that no cache may store, not even the caller's browser."""
     return Response(
         msgspec.json.encode(body),
         media_type="application/json",
@@ -70,15 +76,15 @@ def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = Non
     )
 
 
-def _max_age_seconds(request: Request[Any, Any, State]) -> float | None:
+def _max_age_seconds(request: AnyRequest) -> float | None:
     directives = request.headers.get("cache-control", "").lower()
     found = _MAX_AGE.search(directives)
     return float(found.group(1)) if found else 0.0 if "no-cache" in directives else None
 
 
 def _worth_reading(source: AnswerSource, wanted_seconds: float | None) -> bool:
-    """Whether to have it read again. What a feed keeps current is read for those who demand it, and what is everybody's
-    for nobody."""
+    """Return whether a source should be read again. What a change feed keeps current is read again only on demand, and
+    the catalog never."""
     if source.resource == "catalog":
         return False
     return (source.past_bound and not source.by_events) or _older(source, wanted_seconds)
@@ -88,49 +94,37 @@ def _older(source: AnswerSource, wanted_seconds: float | None) -> bool:
     return wanted_seconds is not None and (datetime.now(UTC) - source.as_of).total_seconds() > wanted_seconds
 
 
-async def _verified(request: Request[Any, Any, State], wishes: Sequence[AnswerSource], *, wait: bool) -> bool:
-    """Have sources read again; whether that is done, which is only waited for when the caller demands it."""
-    context, verifications = request.app.state.context, request.app.state.verifications
-    asked = [(wish.resource, wish.record_id, wish.as_of) for wish in wishes]
+async def _verified(request: AnyRequest, due: Sequence[AnswerSource], *, wait: bool) -> bool:
+    """Request that sources are read again. Return whether they were, which is awaited only on demand."""
+    context = context_of(request)
+    verifications: Verifications = request.app.state.verifications
+    requested = [(source.resource, source.record_id, source.as_of) for source in due]
     if not wait:
-        verifications.begin(asked)
+        verifications.begin(requested)
         return False
     loop, seconds = asyncio.get_running_loop(), _wait_seconds(request)
     deadline = loop.time() + seconds
-    numbers = [number for number in await verifications.request(asked, seconds) if number is not None]
+    numbers = [number for number in await verifications.request(requested, seconds) if number is not None]
     left_seconds = max(deadline - loop.time(), 0.0)
     settled = await asyncio.gather(*(context.inbox.settled(number, left_seconds) for number in numbers))
     return bool(numbers) and all(settled)
 
 
-def page_of(request: Request[Any, Any, State], scope: str, limit: int, cursor: str | None) -> Page:
-    """The page a caller asks for; `scope` binds cursors to one list of one account."""
-    settings: Settings = request.app.state.context.settings
-    after = unseal(settings.keyring, f"cursor:{scope}", cursor, "cursor") if cursor else None
-    return Page(limit, after, tags(joined(request, "if-none-match")))
-
-
-def cursor_for(request: Request[Any, Any, State], scope: str) -> Callable[[str], str]:
-    """Makes the cursors of one list of one account."""
-    settings: Settings = request.app.state.context.settings
-    return lambda after: seal(settings.keyring, f"cursor:{scope}", after)
-
-
-def joined(request: Request[Any, Any, State], name: str) -> str:
-    """A header that is a list, of which callers and proxies may make several lines."""
+def joined(request: AnyRequest, name: str) -> str:
+    """Join the lines of a list header, which callers and proxies may split."""
     return ", ".join(request.headers.getall(name, []))
 
 
-async def _wait_for_own_write(request: Request[Any, Any, State], account_id: object) -> str | None:
+async def _wait_for_own_write(request: AnyRequest, account_id: object) -> str | None:
     token = request.headers.get("consistency-token")
     if not token:
         return None
-    context = request.app.state.context
+    context = context_of(request)
     purpose = f"consistency:{account_id}"
     submission = int(unseal(context.settings.keyring, purpose, token, "Consistency-Token"))
     return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
 
 
-def _wait_seconds(request: Request[Any, Any, State]) -> float:
-    asked = _WAIT.search(request.headers.get("prefer", ""))
-    return min(float(asked.group(1)) if asked else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
+def _wait_seconds(request: AnyRequest) -> float:
+    wanted = _WAIT.search(request.headers.get("prefer", ""))
+    return min(float(wanted.group(1)) if wanted else DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS)

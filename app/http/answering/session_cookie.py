@@ -1,4 +1,4 @@
-"""The cookie that carries a session for browsers."""
+"""The cookie that carries a browser's session."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,24 +13,24 @@ from app.settings import Settings
 
 COOKIE = "portal_session"
 HOST_PREFIX = "__Host-"
-"""Browsers take a cookie of such a name only if it is secure and of this very host: no neighbour in the domain, and
-nobody in between, can set one in its place."""
+"""Browsers accept a cookie of this name only if it is secure and set by this very host, so that neither another host of
+the domain nor anyone on the network can plant one."""
 CLEARED = '"cache", "cookies", "storage"'
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
 def is_secure(settings: Settings) -> bool:
-    """Whether browsers reach the portal by https."""
+    """Return whether browsers reach the portal by https."""
     return not settings.public_url.startswith(LOOPBACK)
 
 
 def cookie_name(settings: Settings) -> str:
-    """How the cookie is called here."""
+    """Return the name of the cookie in this installation."""
     return (HOST_PREFIX if is_secure(settings) else "") + COOKIE
 
 
 def cookie_for(settings: Settings, opened: Opened) -> Cookie:
-    """The token, kept as long as the session may last."""
+    """Make the cookie of a session, valid until the session expires."""
     return _cookie(settings, opened.token, round((opened.expires_at - datetime.now(UTC)).total_seconds()))
 
 
@@ -42,12 +42,12 @@ async def leave_before(request: Request[Any, Any, Any]) -> None:
 
 
 def cookie_gone(settings: Settings) -> Cookie:
-    """What makes a browser forget it."""
+    """Make the cookie that deletes the session's cookie."""
     return _cookie(settings, "", 0)
 
 
 def signed_out(settings: Settings) -> Response[None]:
-    """The answer with which a session ends: the browser forgets its cookie, and whatever else it kept of the portal."""
+    """Answer the end of a session: the browser drops the cookie and everything else it stored of the portal."""
     headers = {"Cache-Control": "no-store", "Clear-Site-Data": CLEARED}
     return Response(None, status_code=204, cookies=[cookie_gone(settings)], headers=headers)
 

@@ -1,4 +1,4 @@
-"""Opaque signed tokens: cursors and consistency tokens. A caller can neither read another's nor make one up."""
+"""Opaque signed tokens: cursors and consistency tokens, which callers can neither forge nor use for another purpose."""
 
 import base64
 
@@ -6,20 +6,20 @@ from app.errors import InvalidRequest, Violation
 from app.keyring import Keyring
 
 _MAC_BYTES = 16
-"""128 bits of HMAC-SHA256: as hard to guess as a key."""
+"""128 bits of HMAC-SHA256, as hard to guess as a key."""
 
 
 def seal(keyring: Keyring, purpose: str, value: str) -> str:
-    """`value` as a URL-safe token valid for this purpose alone (e.g. one list of one account)."""
+    """Seal a value into a URL-safe token that is valid for one purpose only, such as one list of one account."""
     mac = keyring.mac(_message(purpose, value))[:_MAC_BYTES]
     return base64.urlsafe_b64encode(mac + value.encode()).decode().rstrip("=")
 
 
 def unseal(keyring: Keyring, purpose: str, token: str, field: str) -> str:
-    """The value again.
+    """Return the value of a token.
 
     Raises:
-        InvalidRequest: forged, damaged, or made for another purpose; `field` names where it stood.
+        InvalidRequest: the token is forged, damaged, or made for another purpose; `field` names the parameter.
     """
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))

@@ -1,4 +1,4 @@
-"""Work that everybody who asks at the same time shares."""
+"""Single flight: concurrent callers share one run of some work."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,14 +8,14 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """One piece of work. Whoever asks while it is done gets the same result; it goes on when some of them leave."""
+    """Runs work once for all concurrent callers. It is not cancelled when some of them go away."""
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
         self._work = work
         self._task: asyncio.Task[T] | None = None
 
     async def result(self) -> T:
-        """What it gives, or raises."""
+        """Return the result of the current run, or start one."""
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._do())
         return await asyncio.shield(self._task)

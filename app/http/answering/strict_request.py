@@ -1,7 +1,7 @@
-"""Request bodies as they are: `0` is no `false`, `"1"` no `1`.
+"""Strict request bodies: `0` is no `false`, and `"1"` is no `1`.
 
-The framework reads a body as plain JSON first and then bends it into shape; decoded straight into the type it names,
-it is judged by the document, in one pass.
+The framework decodes a body as plain JSON and then coerces it. Here it is decoded into the handler's type directly, in
+one pass, exactly as the document describes it.
 """
 
 from typing import Any
@@ -16,20 +16,20 @@ from app.intake.text import Unreadable
 from app.intake.unambiguous import RepeatedKey, refuse_repeated_keys
 
 NUL = b"\\u0000"
-"""As JSON writes it; Postgres keeps no text with one."""
+"""NUL as JSON escapes it; Postgres stores no text with one."""
 LARGE_BYTES = 16_384
-"""A body of more is decoded before it is looked through for repeated names, which for a million small objects of no
-shape of ours takes a second."""
+"""A larger body is decoded before it is searched for repeated names: for a million small objects of the wrong shape
+that search takes a second."""
 
 
 class StrictRequest(Request[Any, Any, Any]):
-    """The request that handlers get."""
+    """The request class of all handlers."""
 
     async def body(self) -> bytes:
-        """All of the body.
+        """Return the complete body.
 
         Raises:
-            TooSlow: the client went, or was cut off, before its end. Nobody hears it.
+            TooSlow: the client disconnected before the end. The answer reaches nobody.
         """
         try:
             return await super().body()
@@ -37,14 +37,14 @@ class StrictRequest(Request[Any, Any, Any]):
             raise TooSlow from error
 
     async def json(self) -> Any:
-        """The body as the handler's own type.
+        """Decode the body into the type of the handler's `data`.
 
         Raises:
-            InvalidRequest: `malformed_json`, or everything that is wrong with it, field by field.
+            InvalidRequest: `malformed_json`, or every violation, field by field.
         """
         field, content = self.route_handler.parsed_data_field, await self.body() or b"null"
         if NUL in content:
-            raise InvalidRequest("The body contains a NUL character, which no text here has.")
+            raise InvalidRequest("The body contains a NUL character, which is not allowed in text.")
         return _read(field.annotation if field else Any, content)
 
 
@@ -61,7 +61,7 @@ def _refuse_repeated(content: bytes) -> None:
     try:
         refuse_repeated_keys(content)
     except RepeatedKey as error:
-        problem = Violation(error.key[:100], "repeated_field", "This field is named twice.")
-        raise InvalidRequest("The body names a field twice.", code="repeated_field", errors=[problem]) from error
+        problem = Violation(error.key[:100], "repeated_field", "This field appears twice.")
+        raise InvalidRequest("The body contains a field twice.", code="repeated_field", errors=[problem]) from error
     except Unreadable as error:
         raise InvalidRequest("The body is not valid JSON.", code="malformed_json") from error

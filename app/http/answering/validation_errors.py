@@ -1,6 +1,6 @@
-"""What is wrong with parameters that could not be read: from the framework's and msgspec's words.
+"""Translate the framework's and msgspec's errors about parameters into violations.
 
-Bodies are read by `app/inputs/body.py`, before the framework looks at them.
+`app/inputs/body.py` decodes bodies, before the framework would.
 """
 
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from app.inputs.words import violation
 
 
 def of_malformed(error: Exception) -> PortalError:
-    """The framework wraps msgspec's errors; the innermost one knows what is wrong."""
+    """Translate an error of the framework. It wraps msgspec's errors; the innermost one says what is wrong."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, msgspec.DecodeError) and not isinstance(cause, msgspec.ValidationError):
@@ -27,8 +27,8 @@ def of_malformed(error: Exception) -> PortalError:
 
 
 def _parameters(error: ValidationException) -> list[Violation]:
-    """Query, path and header parameters: one code for all of them, the sentence says what is wrong."""
+    """Translate errors of query, path and header parameters: one code for all, the sentence says what is wrong."""
     extra = error.extra if isinstance(error.extra, list) else []
     named = [(str(each.get("key", "")), str(each.get("message", ""))) for each in extra if isinstance(each, dict)]
-    said = [violation(name, "", sentence) for name, sentence in named]
-    return [Violation(each.field, "invalid_parameter", each.message, each.params) for each in said]
+    violations = [violation(name, "", sentence) for name, sentence in named]
+    return [Violation(each.field, "invalid_parameter", each.message, each.params) for each in violations]

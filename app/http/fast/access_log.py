@@ -1,4 +1,4 @@
-"""Log lines and metrics of the answers that the fast lane gives: noted in passing, written many at a time.
+"""Log lines and metrics of the answers that the fast path gives, collected and written many at a time.
 
 The lines are those of `app/http/middleware/request_context.py`. A process that is killed loses those of the last
 `FLUSH_SECONDS`.
@@ -17,9 +17,9 @@ from app.settings import Settings
 
 FLUSH_SECONDS = 0.2
 MOST_LINES = 200
-"""Written at once: few enough that nobody waits for it."""
+"""The size of a batch, small enough that no request is delayed by writing it."""
 LogLine = tuple[str, str, int, float, float]
-"""(request id, route, status, seconds it took, when it ended as seconds since the epoch)."""
+"""(request id, route, status, duration in seconds, end as seconds since the epoch)."""
 
 log = structlog.get_logger()
 
@@ -28,11 +28,11 @@ _JSON = (
     '{"route":"%s","status":%d,"duration_ms":%.2f,"request_id":"%s","timestamp":"%s.%06dZ",'
     '"method":"GET","event":"http_request","level":"info"}\n'
 )
-"""Neither a route's template nor an id has anything in it that JSON would escape."""
+"""Neither a route's template nor an id has a character that JSON would escape."""
 
 
 class AccessLog:
-    """What was answered since the last flush."""
+    """The answers since the last flush."""
 
     def __init__(self, settings: Settings) -> None:
         self._lines: list[LogLine] = []
@@ -41,22 +41,22 @@ class AccessLog:
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin to write now and then."""
-        self._task = asyncio.create_task(self._flush_for_ever())
+        """Start to flush periodically."""
+        self._task = asyncio.create_task(self._flush_periodically())
 
     async def close(self) -> None:
-        """Write the rest."""
+        """Stop, and flush the rest."""
         await tasks.end(self._task)
         self.flush()
 
     def note(self, request_id: str, route: str, status: int, seconds: float, ended_at: float) -> None:
-        """One answer."""
+        """Add one answer."""
         self._lines.append((request_id, route, status, seconds, ended_at))
         if len(self._lines) >= MOST_LINES:
             self.flush()
 
     def flush(self) -> None:
-        """Write and count what was noted."""
+        """Count and write the collected answers."""
         lines, self._lines = self._lines, []
         for (route, status), count in Counter([(line[1], line[2]) for line in lines]).items():
             REQUESTS.labels("GET", route, status).inc(count)
@@ -68,7 +68,7 @@ class AccessLog:
     def _write(self, lines: list[LogLine]) -> None:
         processors = structlog.get_config()["processors"]
         if processors and isinstance(processors[-1], structlog.processors.JSONRenderer):
-            sys.stderr.write("".join([self._shown(*line) for line in lines]))
+            sys.stderr.write("".join([self._rendered(*line) for line in lines]))
             sys.stderr.flush()
             return
         for request_id, route, status, seconds, _ in lines:
@@ -77,14 +77,14 @@ class AccessLog:
                 "http_request", method="GET", route=route, status=status, duration_ms=took_ms, request_id=request_id
             )
 
-    def _shown(self, request_id: str, route: str, status: int, seconds: float, ended_at: float) -> str:
+    def _rendered(self, request_id: str, route: str, status: int, seconds: float, ended_at: float) -> str:
         second = int(ended_at)
         if second != self._second:
             self._second, self._time = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         part = int((ended_at - second) * 1_000_000)
         return _JSON % (route, status, seconds * 1000, request_id, self._time, part)
 
-    async def _flush_for_ever(self) -> None:
+    async def _flush_periodically(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self.flush()

@@ -1,5 +1,8 @@
-"""Connections of one process: so many in all, and so many of one address, unless that is a proxy of ours, which speaks
-for all and bounds them itself. Who comes by no network is on this machine, and counts as one."""
+"""The number of connections of one process, in all and per address.
+
+A trusted proxy is exempt from the bound per address: it speaks for many callers and bounds them itself. A peer without
+an address is on this machine and counts as such a proxy.
+"""
 
 from app.http.guards.client_address import trusted_proxies
 from app.http.middleware.fair_share import Shares, part
@@ -7,20 +10,20 @@ from app.intake.addresses import client, counted, within
 from app.settings import Settings
 
 PART = 16
-"""One address may have a sixteenth of them."""
+"""One address may hold a sixteenth of them."""
 PROXIES = "proxies"
-"""Holds what all our proxies have."""
+"""The holder that all trusted proxies share."""
 
 
 class ConnectionSlots:
-    """One a process. `most`: connections in all."""
+    """The slots of one process; `most` bounds the connections in all."""
 
     def __init__(self, most: int, settings: Settings) -> None:
         self._trusted = trusted_proxies(settings)
         self._shares = Shares(most, part(most, PART))
 
     def take(self, peer: str) -> str | None:
-        """A place for a connection whose other end is `peer`: what is to be given back; nothing where there is none."""
+        """Take a slot for a connection from `peer`. Return its holder, to be given back, or None where none is free."""
         from_proxy = not peer or within(peer, self._trusted)
         holder = PROXIES if from_proxy else counted(client(peer, (), self._trusted))
         if self._shares.is_full() or (not from_proxy and self._shares.is_spent(holder)):
@@ -29,5 +32,5 @@ class ConnectionSlots:
         return holder
 
     def give_back(self, holder: str) -> None:
-        """What was taken."""
+        """Release a slot that was taken."""
         self._shares.give_back(holder)

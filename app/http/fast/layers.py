@@ -1,4 +1,4 @@
-"""What the fast lane works with while the application runs, opened and closed in order."""
+"""The layers that the fast path answers from, opened and closed in order."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,10 +9,10 @@ from app.cache.lease import Lease
 from app.cache.read_through import ReadThrough
 from app.cache.redis_pipeline import RedisPipeline
 from app.commands.identity.sessions.session_cache import SessionHolder, visitors
-from app.commands.identity.sessions.session_use import SessionUse as Touches
+from app.commands.identity.sessions.session_use import SessionUse
 from app.db import open_pool
 from app.http.fast.access_log import AccessLog
-from app.http.guards.local_counts import Tallies
+from app.http.guards.local_counts import LocalCounts
 from app.http.streaming.session_ends import SessionEnds
 from app.queries.cache.answer_cache import AnswerCache
 from app.queries.reading.store import Store
@@ -22,53 +22,53 @@ MIB = 1 << 20
 
 
 class FastLayers(Struct, frozen=True):
-    """The layers, what guards them, and what is noted of each answer."""
+    """The caches of answers and sessions, the lease that keeps them honest, and the log of what was answered."""
 
     store: Store
-    pages: AnswerCache
-    visitors: ReadThrough[SessionHolder]
-    watch: Lease
-    copies: RedisPipeline
-    tallies: Tallies
-    log: AccessLog
-    touches: Touches
+    cache: AnswerCache
+    sessions: ReadThrough[SessionHolder]
+    lease: Lease
+    pipeline: RedisPipeline
+    counts: LocalCounts
+    access_log: AccessLog
+    touches: SessionUse
     session_ends: SessionEnds
 
     def forget(self, word: str) -> None:
-        """What a notification names: `a` and an account, `s` and a session's hash, `*` everything."""
+        """Drop what a notification names: `a` and an account, `s` and a session's hash, `*` everything."""
         if word.startswith("a"):
-            self.pages.forget(word[1:])
+            self.cache.forget(word[1:])
         elif word.startswith("s"):
-            self.visitors.forget(word[1:])
-            self.session_ends.heard_of(word[1:])
+            self.sessions.forget(word[1:])
+            self.session_ends.changed(word[1:])
         else:
-            self.pages.forget_all()
-            self.visitors.forget_all()
-            self.session_ends.heard_nothing()
+            self.cache.forget_all()
+            self.sessions.forget_all()
+            self.session_ends.any_changed()
 
 
 @asynccontextmanager
-async def open_serving(settings: Settings) -> AsyncIterator[FastLayers]:
-    """Everything, opened; closed in reverse."""
+async def open_layers(settings: Settings) -> AsyncIterator[FastLayers]:
+    """Open all layers, and close them in reverse."""
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url, only_reads=True)
         stack.push_async_callback(pool.close)
-        watch, copies, touches = Lease(), RedisPipeline(settings.redis_url), Touches(pool)
+        lease, pipeline, touches = Lease(), RedisPipeline(settings.redis_url), SessionUse(pool)
         stack.push_async_callback(touches.close)
-        serving = FastLayers(
+        layers = FastLayers(
             Store(pool, settings.salesforce_channel, settings.whmcs_time_zone, settings.feed_bound_seconds),
-            AnswerCache(pool, watch, copies, settings.answer_memory_mib * MIB),
+            AnswerCache(pool, lease, pipeline, settings.answer_memory_mib * MIB),
             visitors(pool, settings, touches),
-            watch,
-            copies,
-            Tallies(copies),
+            lease,
+            pipeline,
+            LocalCounts(pipeline),
             AccessLog(settings),
             touches,
             SessionEnds(),
         )
-        for each in (copies, serving.tallies, serving.log):
+        for each in (pipeline, layers.counts, layers.access_log):
             each.open()
             stack.push_async_callback(each.close)
-        watch.open(settings.database_url, serving.forget)
-        stack.push_async_callback(watch.close)
-        yield serving
+        lease.open(settings.database_url, layers.forget)
+        stack.push_async_callback(lease.close)
+        yield layers

@@ -9,27 +9,32 @@ import structlog
 from msgspec import Struct
 
 from app.http.fast.layers import FastLayers
-from app.http.fast.responses import Answers, Asked, ResponseParts
+from app.http.fast.responses import Answers, RequestHeaders, ResponseParts
 from app.http.fast.routes import EVERYONE, HotRoute
 from app.queries.cache.account_version import CacheVersion
 from app.queries.cache.answer_cache import Copy
 from app.queries.cache.memory import CachedAnswer
-from app.queries.reading.store import Answer as Drawn
+from app.queries.reading.store import Answer
 
 OnFetched = Callable[[ResponseParts | None], None]
-"""Told the answer, or nothing where the application answers."""
+"""Receives the answer, or None where the framework answers."""
 
 log = structlog.get_logger()
 
 
 class Miss(Struct):
-    """A request that the lane may answer once it has been fetched. `subject` is who is counted, an account or an
-    address; empty until it is known."""
+    """A request that the fast path can answer once the answer is fetched.
+
+    Attributes:
+        part: the part of the path that the route's template leaves open.
+        name: the path as it was sent, under which the answer is cached.
+        subject: the account or address that the request counts against; empty until it is known.
+    """
 
     route: HotRoute
     part: str
     name: str
-    asked: Asked
+    headers: RequestHeaders
     peer: str
     digest: str
     subject: str
@@ -37,76 +42,74 @@ class Miss(Struct):
 
     @property
     def owner(self) -> str:
-        """Whose answer it is."""
+        """The account under which the answer is cached."""
         return EVERYONE if self.route.shared else self.subject
 
 
 class Fetching:
-    """A visit on its way through the layers; without a task of its own where it is known whose it is."""
+    """The fetch of one missing answer. It needs no task of its own where the owner is already known."""
 
     def __init__(
         self,
-        serving: FastLayers,
+        layers: FastLayers,
         answers: Answers,
-        visit: Miss,
+        miss: Miss,
         subject: Callable[[FastLayers, Miss], Awaitable[str]],
         done: OnFetched,
     ) -> None:
-        self._serving, self._answers, self._visit, self._subject, self._done = serving, answers, visit, subject, done
+        self._layers, self._answers, self._miss, self._subject, self._done = layers, answers, miss, subject, done
 
     def ask_redis(self, version: CacheVersion) -> None:
-        """Under the owner's version."""
-        told = self._serving.pages.ask_redis(self._visit.owner, self._visit.name)
-        if told is None:
+        """Look in Redis under the cache version of the owner, then in Postgres."""
+        reply = self._layers.cache.ask_redis(self._miss.owner, self._miss.name)
+        if reply is None:
             self._ask_postgres(version)
         else:
-            told.add_done_callback(lambda told: self._copied(version, told.result()))
+            reply.add_done_callback(lambda reply: self._copied(version, reply.result()))
 
     def _copied(self, version: CacheVersion, kept: bytes | None) -> None:
         entry = None
         try:
-            entry = self._serving.pages.from_redis(self._visit.owner, self._visit.name, version, kept)
+            entry = self._layers.cache.from_redis(self._miss.owner, self._miss.name, version, kept)
         except msgspec.DecodeError:
-            log.warning("copy_unusable", route=self._visit.route.template)
+            log.warning("copy_unusable", route=self._miss.route.template)
         if entry is None:
             self._ask_postgres(version)
         else:
             self._answer(entry)
 
     def _ask_postgres(self, version: CacheVersion) -> None:
-        visit = self._visit
-        drawing = self._serving.pages.rendering(visit.owner, visit.name, version, self._draw)
-        drawing.add_done_callback(lambda drawn: self._drawn(version, drawn))
+        miss = self._miss
+        rendering = self._layers.cache.rendering(miss.owner, miss.name, version, self._render)
+        rendering.add_done_callback(lambda rendered: self._rendered(version, rendered))
 
-    def _drawn(self, version: CacheVersion, drawn: "asyncio.Task[Copy]") -> None:
-        if drawn.cancelled() or drawn.exception():  # what is wrong, the application says
+    def _rendered(self, version: CacheVersion, rendered: "asyncio.Task[Copy]") -> None:
+        if rendered.cancelled() or rendered.exception():  # the framework runs into the same error and reports it
             self._done(None)
         else:
-            self._answer(self._serving.pages.keep(self._visit.owner, self._visit.name, version, drawn.result()))
+            self._answer(self._layers.cache.keep(self._miss.owner, self._miss.name, version, rendered.result()))
 
-    def _draw(self) -> Awaitable[Drawn]:
-        return self._visit.route.query(self._serving.store, UUID(self._visit.owner), self._visit.part)
+    def _render(self) -> Awaitable[Answer]:
+        return self._miss.route.query(self._layers.store, UUID(self._miss.owner), self._miss.part)
 
     async def seek(self) -> None:
-        """The long way: wait for a lease, ask whose session it is, and under which version."""
-        entry, serving, visit = None, self._serving, self._visit
+        """Take the long way: wait for a lease, then look up the session, the cache version and the answer."""
+        entry, layers, miss = None, self._layers, self._miss
         try:
-            if await serving.watch.held():
-                visit.subject = visit.subject or await self._subject(serving, visit)
-                if visit.subject:
-                    found = serving.pages.from_memory(visit.owner, visit.name)
-                    entry = found or await serving.pages.find(visit.owner, visit.name, self._draw)
-        except Exception:  # what is wrong, the application says
+            if await layers.lease.held():
+                miss.subject = miss.subject or await self._subject(layers, miss)
+                if miss.subject:
+                    found = layers.cache.from_memory(miss.owner, miss.name)
+                    entry = found or await layers.cache.find(miss.owner, miss.name, self._render)
+        except Exception:  # the framework runs into the same error and reports it
             entry = None
         finally:
             self._answer(entry)
 
     def _answer(self, entry: CachedAnswer | None) -> None:
-        answer, visit = None, self._visit
+        answer, miss = None, self._miss
         try:
             if entry is not None:
-                answer = self._answers.answer(
-                    self._serving, visit.route, visit.asked, visit.subject, entry, visit.began
-                )
+                answer = self._answers.answer(self._layers, miss.route, miss.headers, miss.subject, entry, miss.began)
         finally:
             self._done(answer)

@@ -1,13 +1,14 @@
-"""The fast lane: what is asked most, answered from memory or Redis before the framework begins its work.
+"""The fast path: the most frequent reads, answered from memory or Redis before the framework begins its work.
 
 It does what the guards of `app/http/app.py` do (session, role, rate limit), and what
-`app/http/middleware/request_context.py` does (request id, security headers, log, metrics), and nothing by halves:
-whatever is not an ordinary 200 or 304 of a hot route goes on to the application as if the lane were not there.
-`app/http/fast/hot_connection.py` asks it, once a request.
+`app/http/middleware/request_context.py` does (request id, security headers, log, metrics). It does nothing by halves:
+whatever is not an ordinary 200 or 304 of a hot route goes on to the framework untouched.
+`app/http/fast/hot_connection.py` calls it once per request.
 """
 
 import asyncio
 import time
+from collections.abc import Iterable
 from hashlib import sha256
 
 from litestar.config.cors import CORSConfig
@@ -15,11 +16,12 @@ from litestar.config.cors import CORSConfig
 from app.http.answering.session_cookie import cookie_name
 from app.http.fast.layers import FastLayers
 from app.http.fast.miss import Fetching, Miss, OnFetched
-from app.http.fast.responses import Answers, Asked, ResponseParts
+from app.http.fast.responses import Answers, RequestHeaders, ResponseParts
 from app.http.fast.routes import EVERYONE, HotRoute, HotRoutes
 from app.http.guards.client_address import FORWARDED, trusted_proxies
 from app.http.middleware.draining import Draining
 from app.http.middleware.request_head import is_host
+from app.http.policies.table import DeclaredRoute
 from app.intake.addresses import client, counted
 from app.intake.recent import Recent
 from app.settings import Settings
@@ -30,64 +32,66 @@ SPECIAL = frozenset(
         *(b"content-length", b"content-type", b"transfer-encoding", b"upgrade", b"expect"),
     }
 )
-"""Headers that ask for something else than the answer as it is."""
+"""Headers with which the framework must answer."""
 LONGEST_SECONDS = 2.5
-"""How long the lane tries; whoever hangs longer is the application's affair."""
+"""The time after which a fetch is left to the framework, which has deadlines of its own."""
 MOST_HEADERS, MOST_HEAD_BYTES = 40, 8_000
 MOST_DIGESTS, LONGEST_TOKEN = 20_000, 200
 
 
 class FastPath:
-    """Answers from the layers of `serving`, which the application's lifespan opens. While the server drains, the
-    application answers everything."""
+    """Answers from `layers`, which the application's lifespan opens. While the server drains, the framework answers
+    everything."""
 
-    def __init__(self, settings: Settings, cors: CORSConfig | None, draining: Draining) -> None:
-        routes = HotRoutes(settings)
+    def __init__(
+        self, settings: Settings, cors: CORSConfig | None, draining: Draining, declared: Iterable[DeclaredRoute]
+    ) -> None:
+        routes = HotRoutes(settings, declared)
         self._find, self._answers = routes.find, Answers(settings, cors, routes)
-        self._draining, self._most_waiting = draining, settings.requests_at_once
+        self._draining, self._most_fetching = draining, settings.requests_at_once
         self._special = SPECIAL if self._answers.knows_origins else SPECIAL | {b"origin"}
         self._trusted = trusted_proxies(settings)
         self._patience_seconds = min(LONGEST_SECONDS, settings.read_deadline_seconds / 2)
         self._digests: Recent[bytes, str] = Recent(MOST_DIGESTS)
         self._cookie = cookie_name(settings).encode() + b"="
-        self._waiting = 0
+        self._fetching = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self.serving: FastLayers | None = None
+        self.layers: FastLayers | None = None
 
     def begin(
-        self, address: bytes, headers: list[tuple[bytes, bytes]], head_bytes: int, peer: str
+        self, address: bytes, header_lines: list[tuple[bytes, bytes]], head_bytes: int, peer: str
     ) -> ResponseParts | Miss | None:
-        """For a GET without a body, of an address as it was sent: the answer, where it is in memory; a visit, where it
-        must be fetched; nothing, where the application answers. The head may be shorter than `head_bytes`."""
-        serving, name = self.serving, address.decode("latin-1")
+        """Answer a GET without a body if its answer is in memory. Return a miss where it must be fetched, and None
+        where the framework answers. `address` is the path as it was sent; the head has at most `head_bytes`."""
+        layers, name = self.layers, address.decode("latin-1")
         found = self._find(name)
-        if found is None or serving is None or self._draining.begun:
+        if found is None or layers is None or self._draining.begun:
             return None
-        began, asked, (route, part) = time.monotonic(), dict(headers), found
-        if not len(asked) == len(headers) <= MOST_HEADERS or head_bytes > MOST_HEAD_BYTES:
+        began, headers, (route, part) = time.monotonic(), dict(header_lines), found
+        if not len(headers) == len(header_lines) <= MOST_HEADERS or head_bytes > MOST_HEAD_BYTES:
             return None
-        digest = "" if route.public else self._digest(_token(asked, self._cookie))
-        if not (digest or route.public) or not self._special.isdisjoint(asked):
+        digest = "" if route.public else self._digest(_token(headers, self._cookie))
+        if not (digest or route.public) or not self._special.isdisjoint(headers):
             return None
-        if not is_host(asked.get(b"host", b"")):
+        if not is_host(headers.get(b"host", b"")):
             return None
-        leased = serving.watch.holds()
-        subject = self._known(serving, route, asked, peer, digest) if leased else ""
+        leased = layers.lease.holds()
+        subject = self._known(layers, route, headers, peer, digest) if leased else ""
         if subject:
-            entry = serving.pages.from_memory(EVERYONE if route.shared else subject, name)
+            entry = layers.cache.from_memory(EVERYONE if route.shared else subject, name)
             if entry is not None:
-                return self._answers.answer(serving, route, asked, subject, entry, began)
-        return Miss(route, part, name, asked, peer, digest, subject, began)
+                return self._answers.answer(layers, route, headers, subject, entry, began)
+        return Miss(route, part, name, headers, peer, digest, subject, began)
 
-    def fetch(self, visit: Miss, done: OnFetched) -> None:
-        """Call `done` with the answer from Redis or Postgres, or with nothing, where the application answers."""
-        serving = self.serving
-        if serving is None or self._waiting >= self._most_waiting:
+    def fetch(self, miss: Miss, done: OnFetched) -> None:
+        """Call `done` with the answer from Redis or Postgres, or with None where the framework answers."""
+        layers = self.layers
+        if layers is None or self._fetching >= self._most_fetching:
             done(None)
             return
-        self._waiting += 1
-        fetching = Fetching(serving, self._answers, visit, self._subject, self._bounded(done))
-        version = serving.pages.version_of(visit.owner) if visit.subject and serving.watch.holds() else None
+        self._fetching += 1
+        fetching = Fetching(layers, self._answers, miss, self._subject, self._bounded(done))
+        version = layers.cache.version_of(miss.owner) if miss.subject and layers.lease.holds() else None
         if version is None:
             task = asyncio.create_task(fetching.seek())
             self._tasks.add(task)
@@ -95,30 +99,30 @@ class FastPath:
         else:
             fetching.ask_redis(version)
 
-    async def account(self, headers: list[tuple[bytes, bytes]]) -> str:
-        """The account whose customer's session a request bears; empty for nobody."""
-        serving, digest = self.serving, self._digest(_token(dict(headers), self._cookie))
-        visitor = await serving.visitors.read(digest) if serving and digest else None
-        return visitor.account if visitor is not None and visitor.role == "customer" else ""
+    async def account(self, header_lines: list[tuple[bytes, bytes]]) -> str:
+        """Return the account of the customer's session that a request bears; empty where it bears none."""
+        layers, digest = self.layers, self._digest(_token(dict(header_lines), self._cookie))
+        holder = await layers.sessions.read(digest) if layers and digest else None
+        return holder.account if holder is not None and holder.role == "customer" else ""
 
-    def _known(self, serving: FastLayers, route: HotRoute, asked: Asked, peer: str, digest: str) -> str:
-        """Who asks, as far as it is known in this process."""
+    def _known(self, layers: FastLayers, route: HotRoute, headers: RequestHeaders, peer: str, digest: str) -> str:
+        """Return the subject if this process knows it already: an account, or an address on public routes."""
         if route.public:
-            lines = [asked[FORWARDED].decode("latin-1")] if FORWARDED in asked else []
+            lines = [headers[FORWARDED].decode("latin-1")] if FORWARDED in headers else []
             return counted(client(peer, lines, self._trusted))
-        visitor = serving.visitors.get(digest)
-        if visitor is None or visitor.good_until < time.monotonic() or visitor.role != "customer":
+        holder = layers.sessions.get(digest)
+        if holder is None or holder.good_until < time.monotonic() or holder.role != "customer":
             return ""
-        return visitor.account
+        return holder.account
 
-    async def _subject(self, serving: FastLayers, visit: Miss) -> str:
-        """Who asks; empty where the application must say what is wrong."""
-        known = self._known(serving, visit.route, visit.asked, visit.peer, visit.digest)
-        visitor = None if known else await serving.visitors.read(visit.digest)
-        return visitor.account if visitor is not None and visitor.role == "customer" else known
+    async def _subject(self, layers: FastLayers, miss: Miss) -> str:
+        """Return the subject; empty where the framework must say what is wrong."""
+        known = self._known(layers, miss.route, miss.headers, miss.peer, miss.digest)
+        holder = None if known else await layers.sessions.read(miss.digest)
+        return holder.account if holder is not None and holder.role == "customer" else known
 
     def _digest(self, token: bytes) -> str:
-        """The hash of a session's token; those of the last ones are remembered."""
+        """Hash a session's token, and remember the hashes of the most recent ones."""
         digest = self._digests.seen(token) or ""
         if not digest and token:
             digest = sha256(token).hexdigest()
@@ -127,7 +131,7 @@ class FastPath:
         return digest
 
     def _bounded(self, done: OnFetched) -> OnFetched:
-        """Hand on to the application, which has a deadline, what does not come in time; and nothing twice."""
+        """Wrap `done` so that it is called once, with None if the answer does not come in time."""
         over = False
 
         def end(answer: ResponseParts | None) -> None:
@@ -135,18 +139,19 @@ class FastPath:
             if not over:
                 over = True
                 late.cancel()
-                self._waiting -= 1
+                self._fetching -= 1
                 done(answer)
 
         late = asyncio.get_running_loop().call_later(self._patience_seconds, end, None)
         return end
 
 
-def _token(asked: Asked, cookie: bytes) -> bytes:
-    """The session's token, as `app/http/guards/authentication.py` takes it: from its header or, once, its cookie."""
-    header = asked.get(b"authorization", b"")
+def _token(headers: RequestHeaders, cookie: bytes) -> bytes:
+    """Return the session's token as `app/http/guards/authentication.py` reads it: from its header or its only
+    cookie."""
+    header = headers.get(b"authorization", b"")
     if header[:7].lower() == b"bearer ":
         return header[7:].strip()
-    before, found, after = asked.get(b"cookie", b"").partition(cookie)
+    before, found, after = headers.get(b"cookie", b"").partition(cookie)
     alone = found and (not before or before.endswith((b"; ", b";"))) and cookie not in after
     return after.partition(b";")[0].strip() if alone else b""

@@ -1,6 +1,6 @@
-"""How the fast lane's answers read: an entry of memory with what is the route's, the visitor's and the moment's.
+"""The responses of the fast path: a cached entry with the headers of the route, the caller and the instant.
 
-The rate limit is counted here, because the answer says how much of it is left.
+The rate limit is counted here, because the response says how much of it is left.
 """
 
 import time
@@ -10,12 +10,12 @@ from email.utils import formatdate
 from litestar.config.cors import CORSConfig
 from msgspec import Struct
 
-from app.http.answering.content_coding import Gzip, gzip_wish
+from app.http.answering.content_coding import Gzip, accepted_gzip
 from app.http.answering.preconditions import names
 from app.http.fast.layers import FastLayers
 from app.http.fast.routes import HotRoute, HotRoutes
-from app.http.guards.rate_limits import WINDOW_SECONDS
-from app.http.middleware.cors import told
+from app.http.guards.rate_limits import WINDOW_SECONDS, per_minute
+from app.http.middleware.cors import cors_headers
 from app.http.middleware.request_context import SECURITY_HEADERS, request_id_of
 from app.queries.cache.answer_cache import AnswerCache
 from app.queries.cache.memory import CachedAnswer
@@ -23,15 +23,19 @@ from app.settings import Settings
 
 SMALLEST_PACKED_BYTES = 1_000
 
-Asked = Mapping[bytes, bytes]
-"""Request headers."""
+RequestHeaders = Mapping[bytes, bytes]
 ResponseParts = tuple[bytes, bytes]
-"""Status line and headers, but for the empty line that ends them; body."""
+"""The status line and headers without the empty line that ends them, and the body."""
 
 
 class RouteTerms(Struct, frozen=True):
-    """What is the same for every answer of a route: under which key, before the subject, it is counted and how often it
-    may be, and the headers. The last one, how much is left of the limit, stays open."""
+    """The parts that all responses of a route share.
+
+    Attributes:
+        key: the prefix, before the subject, under which requests are counted.
+        most: requests of one subject per window.
+        head: the headers. The last one, how much is left of the limit, is left open.
+    """
 
     key: str
     most: int
@@ -39,7 +43,11 @@ class RouteTerms(Struct, frozen=True):
 
 
 class Answers:
-    """Makes them, counts them, notes them. `knows_origins`: patterns of origins are the application's affair."""
+    """Makes, counts and logs responses.
+
+    Attributes:
+        knows_origins: false where allowed origins are patterns, which the framework matches.
+    """
 
     def __init__(self, settings: Settings, cors: CORSConfig | None, routes: HotRoutes) -> None:
         vary = b"Accept-Encoding, Origin" if cors else b"Accept-Encoding"
@@ -50,9 +58,15 @@ class Answers:
         self._date = b""
 
     def answer(
-        self, serving: FastLayers, route: HotRoute, asked: Asked, subject: str, entry: CachedAnswer, began: float
+        self,
+        layers: FastLayers,
+        route: HotRoute,
+        headers: RequestHeaders,
+        subject: str,
+        entry: CachedAnswer,
+        began: float,
     ) -> ResponseParts | None:
-        """The entry as this visitor gets it; nothing when it may not be kept, or nothing is left of the limit."""
+        """Return the entry as this caller receives it, or None when it must not be cached or the limit is used up."""
         if not entry.body:
             return None
         now, terms = time.time(), self._terms[route.template]
@@ -61,23 +75,22 @@ class Answers:
             self._second = second
             self._window, self._left_seconds = second // WINDOW_SECONDS, WINDOW_SECONDS - second % WINDOW_SECONDS
             self._date = b"date: %b\r\nx-request-id: " % formatdate(second, usegmt=True).encode()
-        used = serving.tallies.count(terms.key + subject, self._window)
+        used = layers.counts.count(terms.key + subject, self._window)
         if used > terms.most:
             return None
-        request_id = request_id_of(asked.get(b"x-request-id"))
-        status, own, body = _chosen(serving.pages, entry, asked)
+        request_id = request_id_of(headers.get(b"x-request-id"))
+        status, own, body = _chosen(layers.cache, entry, headers)
         left = b"%d;t=%d\r\n" % (terms.most - used, self._left_seconds)
-        origin = self._origins.get(asked.get(b"origin", b""), b"\r\n")
-        serving.log.note(request_id, route.template, status, time.monotonic() - began, now)
+        origin = self._origins.get(headers.get(b"origin", b""), b"\r\n")
+        layers.access_log.note(request_id, route.template, status, time.monotonic() - began, now)
         return b"".join((own, terms.head, left, self._date, request_id.encode(), origin)), body
 
 
 def _terms(route: HotRoute, settings: Settings, vary: bytes) -> RouteTerms:
-    policy = "public" if route.public else "account"
-    most = settings.public_rate_per_minute if route.public else settings.account_rate_per_minute
+    most = per_minute(route.limit, settings)
     lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS]
-    limit = f'ratelimit-policy: "{policy}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{policy}";r='
-    return RouteTerms(f"portal:rate:{policy}:", most, _lines(lines) + limit.encode())
+    limit = f'ratelimit-policy: "{route.limit}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{route.limit}";r='
+    return RouteTerms(f"portal:rate:{route.limit}:", most, _lines(lines) + limit.encode())
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -85,18 +98,18 @@ def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def _origins(cors: CORSConfig) -> dict[bytes, bytes]:
-    """What each allowed origin is told, after the end of the line before."""
-    return {origin.encode(): b"\r\n" + _lines(told(cors, origin.encode())) for origin in cors.allow_origins}
+    """Render the CORS headers of each allowed origin, to follow the line before."""
+    return {origin.encode(): b"\r\n" + _lines(cors_headers(cors, origin.encode())) for origin in cors.allow_origins}
 
 
-def _chosen(pages: AnswerCache, entry: CachedAnswer, asked: Asked) -> tuple[int, bytes, bytes]:
-    """Status, own head and body: nothing for who holds it already, packed for who takes that."""
-    held = asked.get(b"if-none-match")
+def _chosen(cache: AnswerCache, entry: CachedAnswer, headers: RequestHeaders) -> tuple[int, bytes, bytes]:
+    """Choose status, own headers and body: 304 for a caller that holds the answer, gzip for one that accepts it."""
+    held = headers.get(b"if-none-match")
     if held is not None and (held == entry.etag or names(held.decode("latin-1"), entry.etag.decode())):
         return 304, entry.unchanged, b""
-    wish = gzip_wish(asked.get(b"accept-encoding", b""))
-    if wish is Gzip.REFUSED or (wish is Gzip.WELCOME and len(entry.body) < SMALLEST_PACKED_BYTES):
+    accepts = accepted_gzip(headers.get(b"accept-encoding", b""))
+    if accepts is Gzip.REFUSED or (accepts is Gzip.WELCOME and len(entry.body) < SMALLEST_PACKED_BYTES):
         return 200, entry.head, entry.body
-    if entry.packed is None and (wish is Gzip.NEEDED or entry.uses > 1):
-        pages.memory.pack(entry)
+    if entry.packed is None and (accepts is Gzip.NEEDED or entry.uses > 1):
+        cache.memory.pack(entry)
     return (200, *(entry.packed or (entry.head, entry.body)))

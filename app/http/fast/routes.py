@@ -1,17 +1,19 @@
-"""The routes that the fast lane answers, in the form they are asked in most: no parameters, the first page.
+"""The routes that the fast path answers, in the form in which they are requested most: no parameters, the first page.
 
-Every one is an ordinary route as well, which describes it, and answers whatever is asked in another form.
+Each is an ordinary route whose policy says how it is read fast; the framework answers all its other forms.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Iterable
 from uuid import UUID
 
 from msgspec import Struct
 
 from app.http.answering.query_response import PRIVATE, public_cache
 from app.http.answering.signed_tokens import seal
-from app.queries import catalog, invoices, orders, payment_methods, profiles, subscriptions
-from app.queries.reading.page import Cursor, Page
+from app.http.policies.policy import FirstPage, ListQuery, Policy, Query, RateClass
+from app.http.policies.table import DeclaredRoute
+from app.keyring import Keyring
+from app.queries.reading.page import Page
 from app.queries.reading.store import Answer, Store
 from app.readmodels.table import GLOBAL_ACCOUNT
 from app.settings import Settings
@@ -20,67 +22,38 @@ FIRST_PAGE = Page()
 EVERYONE = str(GLOBAL_ACCOUNT)
 LONGEST_PATH = 200
 
-Query = Callable[[Store, UUID, str], Awaitable[Answer]]
-List = Callable[[Store, UUID, Page, Cursor], Awaitable[Answer]]
-"""A list of an account."""
-
 
 class HotRoute(Struct, frozen=True):
-    """One of them.
+    """A route as the fast path needs it.
 
     Attributes:
-        template: the ordinary route's.
+        template: the path's template, for logs and metrics.
+        query: reads the answer by store, account and the part of the path that the template leaves open.
+        limit: the class in which its requests are counted.
         public: needs no session.
-        shared: the same bytes for everyone, kept once.
-        query: of the store, the account and the part of the path that names what is asked for.
+        shared: the same bytes for all accounts, cached once.
     """
 
     template: str
     query: Query
-    cache: str = PRIVATE
-    public: bool = False
-    shared: bool = False
+    limit: RateClass
+    cache: str
+    public: bool
+    shared: bool
 
 
 class HotRoutes:
-    """The table, by path."""
+    """The table of hot routes, by path."""
 
-    def __init__(self, settings: Settings) -> None:
-        def listed(template: str, query: List, scope: str) -> HotRoute:
-            def first(store: Store, account: UUID, _: str) -> Awaitable[Answer]:
-                purpose = f"cursor:{scope.format(account=account)}"
-                return query(store, account, FIRST_PAGE, lambda after: seal(settings.keyring, purpose, after))
-
-            return HotRoute(template, first)
-
-        def public(template: str, query: Query) -> HotRoute:
-            return HotRoute(template, query, public_cache(settings), public=True, shared=True)
-
-        whole = [
-            listed("/api/invoices", invoices.list_invoices, "invoices:{account}:"),
-            listed("/api/subscriptions", subscriptions.list_subscriptions, "subscriptions:{account}"),
-            listed("/api/orders", orders.list_orders, "orders:{account}"),
-            listed("/api/payment-methods", payment_methods.list_payment_methods, "payment-methods:{account}"),
-            HotRoute("/api/payment-gateways", lambda store, _, __: payment_methods.gateways(store), shared=True),
-            HotRoute("/api/account/profile", lambda store, account, _: profiles.profile(store, account)),
-            HotRoute("/api/account/address", lambda store, account, _: profiles.address(store, account)),
-            HotRoute("/api/account/eligibility", lambda store, account, _: profiles.eligibility(store, account)),
-            public("/api/public/services", lambda store, _, __: catalog.categories(store)),
-        ]
-        parts = [
-            HotRoute("/api/invoices/{invoice_id}", invoices.invoice),
-            HotRoute("/api/subscriptions/{subscription_id}", subscriptions.subscription),
-            HotRoute("/api/orders/{order_id}", orders.order),
-            public("/api/public/services/{category}", lambda store, _, last: catalog.category(store, last)),
-        ]
-        product = public("/api/public/services/{category}/{sku}", _product)
-        self._whole = {route.template: route for route in whole}
-        self._parts = {route.template.rpartition("/")[0]: route for route in parts}
-        self._pairs = {product.template.rsplit("/", 2)[0]: product}
+    def __init__(self, settings: Settings, routes: Iterable[DeclaredRoute]) -> None:
+        found = [_hot(route, settings) for route in routes if route.policy.fast]
+        self._whole = {route.template: route for route in found if "{" not in route.template}
+        self._parts = {_fixed(route, 1): route for route in found if route.template.count("{") == 1}
+        self._pairs = {_fixed(route, 2): route for route in found if route.template.count("{") == 2}
 
     def find(self, path: str) -> tuple[HotRoute, str] | None:
-        """The route of a path as it was sent, and the part of it that names what is asked for. An address with a query
-        or with escapes is none of them."""
+        """Find the route of a path as it was sent, and the part of it that the template leaves open. A path with a
+        query string or with escapes is never hot."""
         if route := self._whole.get(path):
             return route, ""
         if len(path) > LONGEST_PATH or "?" in path or "%" in path:
@@ -93,10 +66,34 @@ class HotRoutes:
         return (route, f"{first}/{last}") if route else None
 
     def all(self) -> list[HotRoute]:
-        """Every one."""
+        """List every hot route."""
         return [*self._whole.values(), *self._parts.values(), *self._pairs.values()]
 
 
-def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
-    category, sku = path.split("/", 1)
-    return catalog.product(store, category, sku)
+def _hot(route: DeclaredRoute, settings: Settings) -> HotRoute:
+    policy, fast = route.policy, route.policy.fast
+    assert fast is not None
+    return HotRoute(
+        template=route.path,
+        query=_first_page(policy, fast.query, settings.keyring) if isinstance(fast, FirstPage) else fast.query,
+        limit=policy.limit,
+        cache=public_cache(settings) if policy.is_open else PRIVATE,
+        public=policy.is_open,
+        shared=fast.shared,
+    )
+
+
+def _first_page(policy: Policy, query: ListQuery, keyring: Keyring) -> Query:
+    def first(store: Store, account_id: UUID, _: str) -> Awaitable[Answer]:
+        purpose = f"cursor:{policy.cursor_scope(account_id)}"
+        return query(store, account_id, FIRST_PAGE, lambda after: seal(keyring, purpose, after))
+
+    return first
+
+
+def _fixed(route: HotRoute, open_parts: int) -> str:
+    """Return the path before the open parts, which must be its last ones."""
+    fixed = route.template.rsplit("/", open_parts)[0]
+    if "{" in fixed:
+        raise ValueError(f"The fast path cannot answer {route.template}: only the last parts of a path may be open.")
+    return fixed

@@ -1,120 +1,129 @@
-"""The door: who asks, and whether `app/http/guards/roles.py` lets them in.
+"""The caller's identity, and its right to call a route under the route's policy.
 
-Also refused at the door: unknown query parameters, bodies that are not JSON, and unsafe methods by cookie without the
+Also refused here: unknown query parameters, bodies that are not JSON, and unsafe methods by cookie without the
 CSRF token.
 """
 
-from typing import Any
+from functools import lru_cache
 
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
+from litestar.typing import FieldDefinition
 
 from app.commands.execution import execute
 from app.commands.execution.context import Actor, Context
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.answering.problems import UnsupportedMediaType
 from app.http.answering.session_cookie import cookie_name
 from app.http.fast.layers import FastLayers
 from app.http.guards.client_address import client_address
-from app.http.guards.roles import CUSTOMER, RoleRule, rule_of
+from app.http.policies.policy import CUSTOMER, Policy, policy_of
 from app.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-ADMIN = "/api/admin/"
 CSRF_HEADER = "x-csrf-token"
-WIRED = frozenset({"request", "actor", "data"})
-"""What handlers ask for beside query and path parameters."""
-
-AnyConnection = ASGIConnection[Any, Any, Any, Any]
+WIRED = frozenset({"request", "data"})
+"""Arguments of handlers that are no parameters of the request."""
 
 
 async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Find out who asks and put it where `actor` finds it; nobody on open routes and without a valid session."""
-    context: Context = connection.app.state.context
+    """Resolve the session to an actor and keep it in the connection's state; anonymous on open routes and without a
+    valid session."""
+    context = context_of(connection)
     address = client_address(connection.scope, context.settings)
     request_id = str(connection.scope.get("request_id", ""))
-    rule = rule_of(connection.scope["path"])
-    token, by_cookie = ("", False) if rule and rule.blind else token_of(connection, context.settings)
+    token, by_cookie = ("", False) if policy_of(handler).is_open else token_of(connection, context.settings)
     actor = None
     if token:
-        serving: FastLayers = connection.app.state.serving
-        pool, touches = serving.store.pool, serving.touches
+        layers: FastLayers = connection.app.state.layers
+        pool, touches = layers.store.pool, layers.touches
         actor = await session_store.find(pool, context.settings, token, request_id, address, touches)
     connection.state.actor = actor or Actor(request_id=request_id, address=address)
     connection.state.by_cookie = by_cookie
 
 
 async def require_right(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Let in whom `app/http/guards/roles.py` lets in; what members of staff reach of others is audited.
+    """Admit the roles that the policy of the route names, and audit every access to staff routes.
 
     Raises:
         NotAuthenticated: no session, or one that has ended.
         NotAllowed: `not_allowed`, `customer_session_required`, `second_factor_required`, `csrf_token_invalid`.
     """
-    rule, actor = rule_of(connection.scope["path"]), connection.state.actor
-    if rule is None:
-        raise NotAllowed
-    if rule.roles is None or connection.scope.get("method") == "OPTIONS":
+    policy, actor = policy_of(handler), connection.state.actor
+    if policy.is_open or connection.scope.get("method") == "OPTIONS":
         return
     if actor.session_id is None:
         raise NotAuthenticated
-    context: Context = connection.app.state.context
+    context = context_of(connection)
     if connection.state.by_cookie and connection.scope.get("method") not in SAFE_METHODS:
         _require_csrf(context.settings, actor, connection.headers.get(CSRF_HEADER, ""))
-    await _require_role(context, rule, actor, connection)
+    await _require_role(context, policy, actor, connection)
 
 
-async def _require_role(context: Context, rule: RoleRule, actor: Actor, connection: AnyConnection) -> None:
-    staffs_own = not rule.roles <= CUSTOMER if rule.roles else False
-    allowed = actor.role in (rule.roles or ())
-    if connection.scope["path"].startswith(ADMIN):
+async def _require_role(context: Context, policy: Policy, actor: Actor, connection: AnyConnection) -> None:
+    roles = policy.roles or frozenset()
+    allowed = actor.role in roles
+    if policy.is_staff_only:
         outcome = "ok" if allowed and actor.mfa else "refused"
         target = f"{connection.scope.get('method', '')} {connection.scope['path']}"
         await execute.record(context.pool, actor, "staff_access", outcome, target=target)
-    if not allowed and not staffs_own and actor.role != "customer":
+    if not allowed and roles <= CUSTOMER and actor.role != "customer":
         raise NotAllowed("This needs a customer's session.", code="customer_session_required")
     if not allowed:
         raise NotAllowed
-    if actor.role != "customer" and rule.second_factor and not actor.mfa:
+    if actor.role != "customer" and policy.second_factor and not actor.mfa:
         raise NotAllowed(
             "Members of staff need a second factor. Set one up, then log in with it.", code="second_factor_required"
         )
 
 
 async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Bodies are JSON and say so. What a webhook sends is judged by its signature."""
+    """Refuse bodies that are not declared as JSON. A webhook is judged by its signature instead."""
     length = connection.headers.get("content-length", "").strip("0")
     has_body = length != "" or "transfer-encoding" in connection.headers
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     coding = connection.headers.get("content-encoding", "").strip().lower()
     if has_body and coding not in ("", "identity"):
-        raise UnsupportedMediaType("Send the body as it is, without a content coding.")
+        raise UnsupportedMediaType("Send the body without a content coding.")
     if has_body and connection.scope["path"].startswith("/api/") and kind != "application/json":
         raise UnsupportedMediaType
 
 
 async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """A mistyped filter must not silently give the unfiltered list, and of two values none is the right one."""
-    known = {
-        getattr(field.kwarg_definition, "name", None) or name: field
-        for name, field in handler.parsed_fn_signature.parameters.items()
-    }
-    unknown = sorted(set(connection.query_params) - (set(known) - WIRED - set(connection.path_params)))
+    """Refuse unknown and repeated query parameters: a mistyped filter must not silently give the unfiltered list, and
+    of two values neither is right."""
+    known = _parameters(handler)
+    unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
         problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
         raise InvalidRequest("The request names an unknown query parameter.", code="unknown_parameter", errors=problems)
     given = connection.query_params
     repeated = [name for name in given if len(given.getall(name)) > 1 and not known[name].is_non_string_collection]
     if repeated:
-        problems = [Violation(name, "repeated_parameter", "Give it once.") for name in sorted(set(repeated))]
+        problems = [Violation(name, "repeated_parameter", "Send it once.") for name in sorted(set(repeated))]
         raise InvalidRequest(
-            "A query parameter that has one value is given twice.", code="repeated_parameter", errors=problems
+            "A query parameter that takes one value is sent twice.", code="repeated_parameter", errors=problems
         )
 
 
+@lru_cache(maxsize=1_024)
+def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
+    """List the parameters of a handler and of what it depends on, by the name that callers use."""
+    providers = handler.resolve_dependencies()
+    found: dict[str, FieldDefinition] = {}
+    waiting = [handler.parsed_fn_signature.parameters]
+    while waiting:
+        for name, field in waiting.pop().items():
+            if name in providers:
+                waiting.append(providers[name].parsed_fn_signature.parameters)
+            elif name not in WIRED:
+                found[getattr(field.kwarg_definition, "name", None) or name] = field
+    return found
+
+
 def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:
-    """The session's token, and whether it came by cookie."""
+    """Return the session's token, and whether it came in a cookie."""
     header = connection.headers.get("authorization", "")
     if header.lower().startswith("bearer "):
         return header[7:].strip(), False
@@ -122,7 +131,7 @@ def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:
 
 
 def csrf_token(settings: Settings, session_id: object) -> str:
-    """Proof that the caller can read what we answered, which another site cannot."""
+    """Derive the CSRF token of a session. It proves that the caller can read our answers, which another site cannot."""
     return settings.keyring.mac(_csrf_message(session_id)).hex()
 
 

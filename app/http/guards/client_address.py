@@ -1,6 +1,6 @@
-"""Where a request comes from, for everything that asks: limits, networks, sessions, audit, and the fast lane.
+"""The address of a request's client, for limits, networks, sessions, audit and the fast path.
 
-How addresses are read and counted is in `app/intake/addresses.py`.
+`app/intake/addresses.py` parses addresses and decides how they are counted.
 """
 
 from collections.abc import Mapping
@@ -11,18 +11,20 @@ from app.settings import Settings, SettingsError
 
 FORWARDED = b"x-forwarded-for"
 NETWORKS = ("trusted_proxies", "admin_networks", "internal_networks", "webhook_networks")
-"""Settings that name networks."""
+"""The settings that name networks."""
 
 
 def client_address(scope: Mapping[str, Any], settings: Settings) -> str:
-    """The caller's address; forwarded ones are believed only when a trusted proxy says so. Empty for who comes by no
-    network."""
+    """Return the client's address. Forwarded addresses are believed only from a trusted proxy. Empty for a peer without
+    one, such as a local socket."""
     return _client(scope, settings, None)
 
 
 def is_within(scope: Mapping[str, Any], settings: Settings, networks: str) -> bool:
-    """Whether the caller comes from networks of a setting. Whoever a proxy of ours cannot name comes from nowhere, and
-    not from where that proxy is."""
+    """Return true if the client's address is within the networks of a setting.
+
+    A client that a trusted proxy cannot name is within none, and does not count as the proxy itself.
+    """
     return within(_client(scope, settings, ""), networks_of(networks))
 
 
@@ -33,12 +35,12 @@ def _client(scope: Mapping[str, Any], settings: Settings, unreadable: str | None
 
 
 def trusted_proxies(settings: Settings) -> Networks:
-    """Whose word is believed."""
+    """Return the networks whose `X-Forwarded-For` is believed."""
     return networks_of(settings.trusted_proxies)
 
 
 def check_networks(settings: Settings) -> None:
-    """Refuse networks that cannot be read, before anything is served.
+    """Refuse to start with networks that cannot be parsed.
 
     Raises:
         SettingsError: names the setting.

@@ -1,7 +1,7 @@
-"""Counts of the present window that a process keeps itself and tells Redis about, a second late at most.
+"""Counts of the present window that a process keeps in memory and adds to Redis at most a second later.
 
-For requests that cost next to nothing: above a limit, several processes together may let through what reaches them
-within `SAY_SECONDS`. Without Redis each process counts alone.
+Meant for requests that cost next to nothing: near a limit, several processes together may let through what reaches them
+within `FLUSH_SECONDS`. Without Redis each process counts alone.
 """
 
 import asyncio
@@ -11,72 +11,72 @@ from app import tasks
 from app.cache.redis_pipeline import RedisPipeline
 from app.intake.recent import Recent
 
-SAY_SECONDS = 1.0
+FLUSH_SECONDS = 1.0
 MOST = 50_000
 KEPT_SECONDS = 120
 
 
 class LocalCount:
-    """One key's count: what Redis is known to hold, and what it was not told yet."""
+    """The count of one key: what Redis is known to hold, and what has not been added to it yet."""
 
-    __slots__ = ("said", "unsaid")
+    __slots__ = ("flushed", "pending")
 
     def __init__(self) -> None:
-        self.said = self.unsaid = 0
+        self.flushed = self.pending = 0
 
 
-class Tallies:
-    """Counts by key. Only those of the newest window are kept, and of these `MOST`: what many new keys push out was
-    not counted for the longest time, and Redis is told of it."""
+class LocalCounts:
+    """Counts by key, of the newest window. At most `MOST` are kept: the one that was not counted for the longest time
+    is evicted first, and flushed to Redis."""
 
-    def __init__(self, copies: RedisPipeline) -> None:
-        self._copies = copies
+    def __init__(self, pipeline: RedisPipeline) -> None:
+        self._pipeline = pipeline
         self._window = 0
-        self._tallies: Recent[str, LocalCount] = Recent(MOST)
+        self._counts: Recent[str, LocalCount] = Recent(MOST)
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin to tell Redis."""
-        self._task = asyncio.create_task(self._say_for_ever())
+        """Start to flush periodically."""
+        self._task = asyncio.create_task(self._flush_periodically())
 
     async def close(self) -> None:
-        """Stop telling."""
+        """Stop flushing."""
         await tasks.end(self._task)
 
     def of(self, subject: str, window: int) -> LocalCount:
-        """A subject's tally in the present window."""
+        """Return the count of a subject in the present window."""
         if window != self._window:
-            self._window, self._tallies = window, Recent(MOST)
-        tally = self._tallies.seen(subject)
-        if tally is None:
-            tally = LocalCount()
-            if pushed_out := self._tallies.put(subject, tally):
-                self._tell(*pushed_out)
-        return tally
+            self._window, self._counts = window, Recent(MOST)
+        count = self._counts.seen(subject)
+        if count is None:
+            count = LocalCount()
+            if evicted := self._counts.put(subject, count):
+                self._flush(*evicted)
+        return count
 
     def count(self, subject: str, window: int) -> int:
-        """Count once more; the count as far as it is known here."""
-        tally = self.of(subject, window)
-        tally.unsaid += 1
-        return tally.said + tally.unsaid
+        """Count once more, and return the count as far as it is known here."""
+        count = self.of(subject, window)
+        count.pending += 1
+        return count.flushed + count.pending
 
-    async def say(self) -> None:
-        """Tell Redis what it was not told, and learn what others counted."""
-        asked = [(tally, self._tell(subject, tally)) for subject, tally in self._tallies.items() if tally.unsaid]
-        for tally, answer in asked:
-            total = await answer if answer else None
-            tally.said = max(tally.said, int(total or 0))
+    async def flush(self) -> None:
+        """Add the pending counts to Redis, and learn what other processes counted."""
+        flushing = [(count, self._flush(subject, count)) for subject, count in self._counts.items() if count.pending]
+        for count, reply in flushing:
+            total = await reply if reply else None
+            count.flushed = max(count.flushed, int(total or 0))
 
-    def _tell(self, subject: str, tally: LocalCount) -> "asyncio.Future[Any] | None":
-        if not tally.unsaid:
+    def _flush(self, subject: str, count: LocalCount) -> "asyncio.Future[Any] | None":
+        if not count.pending:
             return None
         key = f"{subject}:{self._window}".encode()
-        answer = self._copies.begin(b"INCRBY", key, b"%d" % tally.unsaid)
-        self._copies.send(b"EXPIRE", key, b"%d" % KEPT_SECONDS)
-        tally.said, tally.unsaid = tally.said + tally.unsaid, 0
-        return answer
+        reply = self._pipeline.begin(b"INCRBY", key, b"%d" % count.pending)
+        self._pipeline.send(b"EXPIRE", key, b"%d" % KEPT_SECONDS)
+        count.flushed, count.pending = count.flushed + count.pending, 0
+        return reply
 
-    async def _say_for_ever(self) -> None:
+    async def _flush_periodically(self) -> None:
         while True:
-            await asyncio.sleep(SAY_SECONDS)
-            await self.say()
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()

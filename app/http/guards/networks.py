@@ -1,34 +1,30 @@
-"""Networks that may reach the operators' routes, send webhooks and read measures, where the company names any."""
+"""Restriction of operators' routes, webhooks and metrics to networks, where the settings name any."""
 
-from typing import Any
-
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from app.commands.execution.context import Context
 from app.errors import NotAllowed
+from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.guards.client_address import is_within
+from app.http.policies.policy import Network, policy_of
 from app.settings import Settings
 
-INTERNAL = ("/metrics", "/api/health/services/")
-"""What tells more than a load balancer must know."""
 
-
-async def refuse_networks(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse callers from elsewhere before anything else is looked at.
+async def refuse_networks(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Refuse callers from other networks before any other check.
 
     Raises:
         NotAllowed: `network_not_allowed`.
     """
-    context: Context = connection.app.state.context
-    wanted = _wanted(connection.scope["path"], context.settings)
+    context = context_of(connection)
+    wanted = _wanted(policy_of(handler).network, context.settings)
     if wanted and not is_within(connection.scope, context.settings, wanted):
-        raise NotAllowed("This cannot be reached from where you are.", code="network_not_allowed")
+        raise NotAllowed("This cannot be reached from your network.", code="network_not_allowed")
 
 
-def _wanted(path: str, settings: Settings) -> str:
-    if path.startswith("/api/admin/"):
-        return settings.admin_networks
-    if path.startswith(INTERNAL):
-        return settings.internal_networks
-    return settings.webhook_networks if path.startswith("/webhooks/") else ""
+def _wanted(network: Network, settings: Settings) -> str:
+    named = {
+        "admin": settings.admin_networks,
+        "internal": settings.internal_networks,
+        "webhook": settings.webhook_networks,
+    }
+    return named.get(network, "")

@@ -1,34 +1,26 @@
-"""Rate limits: per address on public and auth routes, per account elsewhere, stricter where it is about payment; one
-window a minute, counted in Redis.
+"""Rate limits: per address on public and auth routes, per account elsewhere, stricter for payments. A window is one
+minute, counted in Redis.
 
-Without Redis the count is kept in the process, bounded, so that limits weaken but never vanish. Reads from memory are
-counted in the process first (`app/http/guards/local_counts.py`), under the same keys.
+Without Redis the process counts alone, so that limits weaken but never vanish. Reads from memory are counted in the
+process first (`app/http/guards/local_counts.py`), under the same keys.
 """
 
 import time
-from typing import Any
+from typing import Literal
 
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from redis.exceptions import RedisError
 
 from app.cache.redis_breaker import GuardedRedis
-from app.commands.execution.context import Actor, Context
+from app.commands.execution.context import Actor
 from app.errors import RateLimited
-from app.http.guards.local_counts import Tallies
-from app.http.guards.networks import INTERNAL
-from app.http.guards.roles import is_open
+from app.http.answering.handler_types import AnyConnection, context_of
+from app.http.guards.local_counts import LocalCounts
+from app.http.policies.policy import RateClass, policy_of
 from app.intake.addresses import counted
 from app.settings import Settings
 
 WINDOW_SECONDS = 60
-PROOFS = ("/api/auth/password/", "/api/auth/mfa/")
-"""Routes on which a secret is proven, whoever is logged in."""
-PAYING = ("/api/invoices/", "/api/payment-methods/")
-LIVE = ("/preview", "/usage", "/control-panel-link")
-"""How routes end that ask an upstream at once."""
-UNLIMITED = ("/api/health/live", "/api/health/ready", "/webhooks/")
-"""Asked by load balancers all the time; admitted by their signature."""
 
 _COUNT = """
 local n = redis.call('INCRBY', KEYS[1], ARGV[2])
@@ -38,65 +30,72 @@ return n
 
 
 class Counters:
-    """How often each key was seen in the present window."""
+    """The number of requests per key in the present window."""
 
-    def __init__(self, redis: GuardedRedis, tallies: Tallies) -> None:
-        self._redis, self._tallies = redis, tallies
+    def __init__(self, redis: GuardedRedis, local: LocalCounts) -> None:
+        self._redis, self._local = redis, local
 
     async def count(self, subject: str, window: int) -> int:
-        """Count once more, exactly while Redis is there."""
+        """Count once more, exactly as long as Redis is available."""
         if not self._redis.breaker.closed:
-            return self._tallies.count(subject, window)
-        tally = self._tallies.of(subject, window)
-        more, tally.unsaid = tally.unsaid + 1, 0
+            return self._local.count(subject, window)
+        count = self._local.of(subject, window)
+        more, count.pending = count.pending + 1, 0
         try:
             arguments = (f"{subject}:{window}", str(WINDOW_SECONDS), str(more))
-            tally.said = int(await self._redis.eval(_COUNT, 1, *arguments))  # type: ignore[misc]
+            count.flushed = int(await self._redis.eval(_COUNT, 1, *arguments))  # type: ignore[misc]
         except (RedisError, OSError):
-            tally.said += more
-        return tally.said + tally.unsaid
+            count.flushed += more
+        return count.flushed + count.pending
 
     async def count_here(self, subject: str, window: int) -> int:
-        """The same without waiting for Redis, for what must be answered whatever hangs."""
-        return self._tallies.count(subject, window)
+        """Count once more without waiting for Redis, on routes that must answer whatever hangs."""
+        return self._local.count(subject, window)
 
 
-async def limit_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Count the request in its class; headers say how much is left.
+async def limit_rate(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Count the request in its class, and say in its headers how much of the limit is left.
 
     Raises:
         RateLimited: with the seconds until the window ends.
     """
-    path = connection.scope["path"]
-    if path.startswith(UNLIMITED):
+    declared = policy_of(handler).limit
+    if declared == "none":
         return
-    context: Context = connection.app.state.context
-    policy, limit, subject = _class_of(path, context.settings, connection.state.actor)
+    context = context_of(connection)
+    counted_as, subject = _counted(declared, connection.state.actor)
+    limit = per_minute(counted_as, context.settings)
     now = int(time.time())
     left_seconds = WINDOW_SECONDS - now % WINDOW_SECONDS
     counters: Counters = connection.app.state.counters
-    count = counters.count_here if policy == "internal" else counters.count
-    used = await count(f"portal:rate:{policy}:{subject}", now // WINDOW_SECONDS)
+    count = counters.count_here if counted_as == "internal" else counters.count
+    used = await count(f"portal:rate:{counted_as}:{subject}", now // WINDOW_SECONDS)
     connection.scope["extra_headers"] = (  # type: ignore[typeddict-unknown-key]
-        (b"ratelimit-policy", f'"{policy}";q={limit};w={WINDOW_SECONDS}'.encode()),
-        (b"ratelimit", f'"{policy}";r={max(limit - used, 0)};t={left_seconds}'.encode()),
+        (b"ratelimit-policy", f'"{counted_as}";q={limit};w={WINDOW_SECONDS}'.encode()),
+        (b"ratelimit", f'"{counted_as}";r={max(limit - used, 0)};t={left_seconds}'.encode()),
     )
     if used > limit:
         raise RateLimited(retry_after_seconds=left_seconds)
 
 
-def _class_of(path: str, settings: Settings, actor: Actor) -> tuple[str, int, str]:
-    """Requests that should have a session and have none count against their address."""
-    if path.startswith("/api/auth/") and (is_open(path) or path.startswith(PROOFS)):
-        return "auth", settings.auth_rate_per_minute, counted(actor.address)
-    if path.startswith(INTERNAL):
-        return "internal", settings.public_rate_per_minute, counted(actor.address)
+def per_minute(limit: RateClass | Literal["staff"], settings: Settings) -> int:
+    """Return how many requests of a class one subject may send in a minute."""
+    rates = {
+        "auth": settings.auth_rate_per_minute,
+        "staff": settings.staff_rate_per_minute,
+        "payment": settings.payment_rate_per_minute,
+        "live": settings.live_rate_per_minute,
+        "account": settings.account_rate_per_minute,
+    }
+    return rates.get(limit, settings.public_rate_per_minute)
+
+
+def _counted(limit: RateClass, actor: Actor) -> tuple[RateClass | Literal["staff"], str]:
+    """Choose the class and the subject of a request; without a session it counts against its address."""
+    if limit in ("auth", "internal"):
+        return limit, counted(actor.address)
     if actor.user_id is None:
-        return "public", settings.public_rate_per_minute, counted(actor.address)
+        return "public", counted(actor.address)
     if actor.role != "customer":
-        return "staff", settings.staff_rate_per_minute, str(actor.user_id)
-    if path.startswith(PAYING) and path.endswith(("-link", "/link", "/pay")):
-        return "payment", settings.payment_rate_per_minute, str(actor.account_id)
-    if path.startswith("/api/subscriptions/") and path.endswith(LIVE):
-        return "live", settings.live_rate_per_minute, str(actor.account_id)
-    return "account", settings.account_rate_per_minute, str(actor.account_id or actor.user_id)
+        return "staff", str(actor.user_id)
+    return limit, str(actor.account_id or actor.user_id)

@@ -1,7 +1,7 @@
-"""Browsers of other origins: what they may ask, and what their scripts may read (the Fetch standard's CORS protocol).
+"""Cross-origin requests: what browsers may send, and what their scripts may read (the Fetch standard's CORS protocol).
 
-Outermost but for the frame, so that scripts can read refusals too. That answers differ by origin is said with every one
-of them, also with those to callers that name none: whatever keeps answers must not give one origin's to another.
+Only the request context is further out, so that scripts can read refusals too. Every answer varies by `Origin`, also to
+callers that send none: no cache may give the answer for one origin to another.
 """
 
 from litestar.config.cors import CORSConfig
@@ -13,7 +13,7 @@ READABLE_HEADERS = (
     *("X-Request-Id", "ETag", "Consistency", "Consistency-Token", "Command-Id", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "Retry-After", "Content-Disposition", "Allow", "WWW-Authenticate"),
 )
-"""What a browser lets scripts of an allowed origin read, beside what it always does."""
+"""Headers that scripts of an allowed origin may read in addition to the safelisted ones."""
 SENDABLE_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "Consistency-Token", "Prefer", "X-CSRF-Token"),
     *("X-Request-Id", "If-Match", "If-None-Match", "Cache-Control", "Last-Event-ID"),
@@ -23,14 +23,14 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def cors_of(settings: Settings) -> CORSConfig | None:
-    """The origins that the settings allow; nothing where they allow none."""
+    """Return the origins that the settings allow, or None where they allow none."""
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     return CORSConfig(allow_origins=origins) if origins else None
 
 
-def told(config: CORSConfig, origin: bytes) -> Headers:
-    """What an answer to a request of this origin says. Everybody's scripts, where all are allowed, read what nobody's
-    cookies open."""
+def cors_headers(config: CORSConfig, origin: bytes) -> Headers:
+    """Render the CORS headers of an answer to this origin. Where all origins are allowed, cookies are not: any script
+    reads only what needs none."""
     if config.is_allow_all_origins:
         allowed: Headers = [(b"access-control-allow-origin", b"*")]
     elif config.is_origin_allowed(origin.decode("latin-1")):
@@ -41,33 +41,33 @@ def told(config: CORSConfig, origin: bytes) -> Headers:
 
 
 class Cors:
-    """Wraps the application."""
+    """Answers preflights, and adds CORS headers to every answer."""
 
     def __init__(self, application: Application, config: CORSConfig) -> None:
         self._application, self._config = application, config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a browser that asks before it sends, and tell it with every answer what may be read."""
+        """Answer a preflight, or add the CORS headers to the answer."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        asked = dict(scope["headers"])
-        origin: bytes | None = asked.get(b"origin")
-        more = told(self._config, origin) if origin is not None else []
+        headers = dict(scope["headers"])
+        origin: bytes | None = headers.get(b"origin")
+        more = cors_headers(self._config, origin) if origin is not None else []
 
-        async def telling(message: Message) -> None:
+        async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*_varying(list(message.get("headers", ()))), *more]
             await send(message)
 
-        if scope["method"] == "OPTIONS" and origin is not None and b"access-control-request-method" in asked:
-            await _preflight(telling, self._config.max_age if more else None)
+        if scope["method"] == "OPTIONS" and origin is not None and b"access-control-request-method" in headers:
+            await _preflight(with_headers, self._config.max_age if more else None)
         else:
-            await self._application(scope, receive, telling)
+            await self._application(scope, receive, with_headers)
 
 
 async def _preflight(send: Send, max_age_seconds: int | None) -> None:
-    """Who is not allowed is told nothing; the browser knows what that means."""
+    """Answer a preflight. An origin that is not allowed gets no CORS headers, and its browser blocks the request."""
     headers: Headers = []
     if max_age_seconds is not None:
         headers = [
@@ -80,7 +80,7 @@ async def _preflight(send: Send, max_age_seconds: int | None) -> None:
 
 
 def _varying(headers: Headers) -> Headers:
-    """With the origin among what the answer varies by, once."""
+    """Add `Origin` to `Vary`, as one header."""
     others = [(name, value) for name, value in headers if name.lower() != b"vary"]
     named = [value for name, value in headers if name.lower() == b"vary"]
     return [*others, (b"vary", b", ".join((*named, b"Origin")))]

@@ -1,4 +1,4 @@
-"""The last moments of a server: every answer ends its connection, so that no client sends into one that is closed."""
+"""Draining: while a server shuts down every answer ends its connection, so that no client sends into a closed one."""
 
 from app.http.middleware.request_context import Application, Message, Receive, Scope, Send
 
@@ -6,14 +6,14 @@ _CLOSE = (b"connection", b"close")
 
 
 class Draining:
-    """Outermost but for the frame. `begun` once the end is near."""
+    """Adds `Connection: close` to every answer once `begun` is set."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self.begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass through; from `begin` on, with an end to the connection."""
+        """Pass the request on, and end its connection while the server drains."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return

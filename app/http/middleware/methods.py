@@ -1,4 +1,4 @@
-"""HEAD and OPTIONS on every route (RFC 9110, 9.3.2 and 9.3.7), of which the routes themselves know nothing."""
+"""HEAD and OPTIONS on every route (RFC 9110, 9.3.2 and 9.3.7), which no route declares itself."""
 
 from collections.abc import Mapping
 
@@ -10,20 +10,20 @@ from app.http.middleware.request_context import Application, Message, Receive, S
 from app.http.middleware.request_head import METHODS
 
 _NOTED = ("path_template", "extra_headers")
-"""What the application leaves in the scope for those around it."""
+"""Entries of the scope that the application sets for the middleware around it."""
 
 
 class Methods:
-    """Wraps the application. `methods`: those of each route, by its template.
+    """Answers HEAD and OPTIONS. `methods` holds the methods of each route by its template.
 
-    HEAD is GET without the body: once the head is sent the answer is complete, so that a stream ends with it.
+    HEAD is GET without the body. The answer is complete with its head, so that a stream ends there.
     """
 
     def __init__(self, application: Application, methods: Mapping[str, frozenset[str]]) -> None:
         self._application, self._methods = application, methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass through, but for these two."""
+        """Handle HEAD and OPTIONS, and pass every other method on."""
         if scope["type"] == "http" and scope["method"] == "HEAD":
             await self._head(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "OPTIONS":
@@ -32,15 +32,15 @@ class Methods:
             await self._application(scope, receive, send)
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked: Scope = {**scope, "method": "GET"}
+        inner: Scope = {**scope, "method": "GET"}
 
         async def bodiless(message: Message) -> None:
             if message["type"] == "http.response.start":
-                scope.update({name: asked[name] for name in _NOTED if name in asked})
+                scope.update({name: inner[name] for name in _NOTED if name in inner})
                 await send(message)
                 await send({"type": "http.response.body", "body": b""})
 
-        await self._application(asked, receive, bodiless)
+        await self._application(inner, receive, bodiless)
 
     async def _options(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "*":  # of the server, not of a route
@@ -60,7 +60,7 @@ class Methods:
 
 
 def methods_of(app: Litestar) -> dict[str, frozenset[str]]:
-    """The methods of every route, by its template."""
+    """Collect the methods of every route by its template."""
     found: dict[str, frozenset[str]] = {}
     for route in app.routes:
         if isinstance(route, HTTPRoute):

@@ -1,8 +1,8 @@
-"""Bodies are received before a request counts: who sends half of one keeps nobody waiting but themselves.
+"""Bodies are received before a request takes its place among those at work: an incomplete body delays nobody else.
 
-What has arrived is bounded, for each address and in all, and so is the number of bodies that are on their way. When
-there is no room left, a body of the address that has the most of it has to make room. A file is larger than anything a
-stranger may send, so it is received from known customers only, and counts to their account.
+The bytes in memory are bounded per sender and in all, and so is the number of incomplete bodies. When there is no room
+left, a body of the sender that has the most gives way. A file is larger than anything an anonymous caller may send, so
+it is received from customers only and counts against their account.
 """
 
 import asyncio
@@ -23,21 +23,21 @@ from app.settings import Settings
 
 SECONDS = 60.0
 WEBHOOK_SECONDS = 10.0
-"""Those who send webhooks are servers."""
+"""Webhooks are sent by servers, which are fast."""
 MOST_BYTES = 64 * 1024 * 1024
-"""Of bodies in memory: those on their way, and those of requests that are being worked on."""
+"""The bound of all bodies in memory: incomplete ones, and those of requests at work."""
 MOST_BYTES_EACH = MOST_BYTES // 4
 LONGEST_SIZE = 20
-"""Digits of a size; the parser takes any number of zeros before it."""
-MOST_ARRIVING = 2_048
-MOST_ARRIVING_EACH = MOST_ARRIVING // 4
+"""Digits of a declared size; the parser accepts any number of leading zeros."""
+MOST_INCOMING = 2_048
+MOST_INCOMING_EACH = MOST_INCOMING // 4
 
 ProvenSender = Callable[[Scope], Awaitable[str]]
-"""The account whose session a request bears; empty for nobody."""
+"""Returns the account of the session that a request bears; empty for none."""
 
 
-class Arriving(Struct, eq=False):
-    """A body on its way. `cut`: it has to make room for others."""
+class IncomingBody(Struct, eq=False):
+    """A body that is being received. `cut`: it gives way to others."""
 
     holder: str
     most_bytes: int
@@ -48,47 +48,47 @@ class Arriving(Struct, eq=False):
 
 
 class RequestBodies:
-    """Wraps the application. `large`: how much bodies of which paths may have, whose senders must be `known`."""
+    """Receives bodies for the application. `large` holds the sizes of files by path; their senders must be `known`."""
 
     def __init__(
         self, application: Application, settings: Settings, large: Mapping[Pattern[str], int], known: ProvenSender
     ) -> None:
         self._application, self._settings, self._large, self._known = application, settings, large, known
         self._bytes = Shares(MOST_BYTES, MOST_BYTES_EACH)
-        self._count = Shares(MOST_ARRIVING, MOST_ARRIVING_EACH)
-        self._arriving: dict[Arriving, None] = {}
+        self._count = Shares(MOST_INCOMING, MOST_INCOMING_EACH)
+        self._incoming: dict[IncomingBody, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request once its body is there."""
+        """Handle one request once its body is complete."""
         declared = _declared(scope) if scope["type"] == "http" else 0
         if declared == 0:
             await self._application(scope, receive, send)
             return
-        arriving: Arriving | None = None
+        incoming: IncomingBody | None = None
         try:
-            arriving = await self._admitted(scope, declared)
-            body = await self._received(arriving, receive)
+            incoming = await self._admitted(scope, declared)
+            body = await self._received(incoming, receive)
             await self._application(scope, _given(body, receive), send)
         except _Refused as refused:
             await refuse(scope, send, refused.error)
         finally:
-            if arriving is not None:
-                self._forget_bytes(arriving)
+            if incoming is not None:
+                self._forget_bytes(incoming)
 
-    async def _admitted(self, scope: Scope, declared: int | None) -> Arriving:
-        """Who sends, and how much that may be. Of a body in chunks the size is not declared."""
+    async def _admitted(self, scope: Scope, declared: int | None) -> IncomingBody:
+        """Decide against whom a body counts and how large it may be. A chunked body declares no size."""
         large = next((size for path, size in self._large.items() if path.fullmatch(scope["path"])), None)
         if scope["path"].startswith("/webhooks/"):
             most, seconds = LARGEST_BYTES, WEBHOOK_SECONDS
         else:
             most, seconds = self._settings.body_limit_bytes, SECONDS
         if large is None or (declared is not None and declared <= most):
-            arriving = Arriving(counted(client_address(scope, self._settings)), most, seconds)
+            incoming = IncomingBody(counted(client_address(scope, self._settings)), most, seconds)
         else:
-            arriving = Arriving(await self._sender(scope), large, seconds)
-        if declared is not None and declared > arriving.most_bytes:
+            incoming = IncomingBody(await self._sender(scope), large, seconds)
+        if declared is not None and declared > incoming.most_bytes:
             raise _Refused(TooLarge())
-        return arriving
+        return incoming
 
     async def _sender(self, scope: Scope) -> str:
         try:
@@ -99,72 +99,72 @@ class RequestBodies:
             raise _Refused(NotAuthenticated())
         return account
 
-    async def _received(self, arriving: Arriving, receive: Receive) -> bytes:
-        self._make_place(arriving)
-        self._count.take(arriving.holder)
-        self._arriving[arriving] = None
+    async def _received(self, incoming: IncomingBody, receive: Receive) -> bytes:
+        self._make_place(incoming)
+        self._count.take(incoming.holder)
+        self._incoming[incoming] = None
         try:
-            async with asyncio.timeout(arriving.seconds) as arriving.limit:
-                return await self._pieces(arriving, receive)
+            async with asyncio.timeout(incoming.seconds) as incoming.limit:
+                return await self._pieces(incoming, receive)
         except TimeoutError as error:
-            raise _Refused(Busy() if arriving.cut else TooSlow()) from error
+            raise _Refused(Busy() if incoming.cut else TooSlow()) from error
         finally:
-            del self._arriving[arriving]
-            self._count.give_back(arriving.holder)
+            del self._incoming[incoming]
+            self._count.give_back(incoming.holder)
 
-    async def _pieces(self, arriving: Arriving, receive: Receive) -> bytes:
+    async def _pieces(self, incoming: IncomingBody, receive: Receive) -> bytes:
         body, more = bytearray(), True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _Refused(TooSlow())
             piece, more = message.get("body", b""), message.get("more_body", False)
-            if arriving.size + len(piece) > arriving.most_bytes:
+            if incoming.size + len(piece) > incoming.most_bytes:
                 raise _Refused(TooLarge())
             if piece:
-                self._make_room(arriving, len(piece))
-                self._bytes.take(arriving.holder, len(piece))
-                arriving.size += len(piece)
+                self._make_room(incoming, len(piece))
+                self._bytes.take(incoming.holder, len(piece))
+                incoming.size += len(piece)
                 body += piece
         return bytes(body)
 
-    def _make_place(self, arriving: Arriving) -> None:
-        """For one more body: at the cost of the oldest of whoever sends the most at once."""
-        if self._count.is_spent(arriving.holder):
+    def _make_place(self, incoming: IncomingBody) -> None:
+        """Make place for one more body, at the cost of the oldest one of the sender that has the most."""
+        if self._count.is_spent(incoming.holder):
             raise _Refused(Busy())
         if self._count.is_full():
-            self._cut(max(self._others(self._count, arriving), key=lambda each: self._count.held(each.holder)))
+            self._cut(max(self._others(self._count, incoming), key=lambda each: self._count.held(each.holder)))
 
-    def _make_room(self, arriving: Arriving, size: int) -> None:
-        """For so much more of a body: at the cost of the largest of whoever has sent the most."""
-        if self._bytes.is_spent(arriving.holder, size):
+    def _make_room(self, incoming: IncomingBody, size: int) -> None:
+        """Make room for more bytes, at the cost of the largest body of the sender that has the most."""
+        if self._bytes.is_spent(incoming.holder, size):
             raise _Refused(Busy())
         while self._bytes.is_full(size):
-            others = self._others(self._bytes, arriving)
+            others = self._others(self._bytes, incoming)
             self._cut(max(others, key=lambda each: (self._bytes.held(each.holder), each.size)))
 
-    def _others(self, shares: Shares, arriving: Arriving) -> list[Arriving]:
-        """Those on their way whose senders have more than this one, the oldest first."""
-        own = shares.held(arriving.holder)
+    def _others(self, shares: Shares, incoming: IncomingBody) -> list[IncomingBody]:
+        """List the bodies of senders that have more than this one, the oldest first."""
+        own = shares.held(incoming.holder)
         others = [
             each
-            for each in self._arriving
+            for each in self._incoming
             if shares.held(each.holder) > own and each.limit is not None and not each.limit.expired()
         ]
         if not others:
             raise _Refused(Busy())
         return others
 
-    def _cut(self, arriving: Arriving) -> None:
-        arriving.cut = True
-        if arriving.limit is not None:
-            arriving.limit.reschedule(0)
-        self._forget_bytes(arriving)
+    def _cut(self, incoming: IncomingBody) -> None:
+        incoming.cut = True
+        if incoming.limit is not None:
+            incoming.limit.reschedule(0)
+        self._forget_bytes(incoming)
 
-    def _forget_bytes(self, arriving: Arriving) -> None:
-        if arriving.size:
-            self._bytes.give_back(arriving.holder, arriving.size)
-            arriving.size = 0
+    def _forget_bytes(self, incoming: IncomingBody) -> None:
+        if incoming.size:
+            self._bytes.give_back(incoming.holder, incoming.size)
+            incoming.size = 0
 
 
 class _Refused(Exception):
@@ -174,8 +174,8 @@ class _Refused(Exception):
 
 
 def _declared(scope: Scope) -> int | None:
-    """The size of a request's body in bytes; None where it comes in chunks, or the size is written absurdly. The parser
-    has read both headers before."""
+    """Return the declared size of a body in bytes, or None where it is chunked or the size has too many digits. The
+    parser has validated both headers."""
     size: int | None = 0
     for name, value in scope["headers"]:
         if name == b"content-length":
@@ -186,7 +186,7 @@ def _declared(scope: Scope) -> int | None:
 
 
 def _given(body: bytes, receive: Receive) -> Receive:
-    """What the application receives: the whole body, and then what happens to the connection."""
+    """Give the application the complete body, then the events of the connection."""
     given = False
 
     async def again() -> Message:

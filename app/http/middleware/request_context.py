@@ -1,6 +1,6 @@
-"""Around every request, whatever becomes of it: request id, access log, metrics, security headers.
+"""The context of every request: request id, access log, metrics, security headers.
 
-Pure ASGI and outermost, so that unknown paths and refused requests are seen too.
+Pure ASGI and outermost, so that unknown paths and refused requests are covered too.
 """
 
 import re
@@ -35,7 +35,7 @@ SECURITY_HEADERS = (
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 )
 PROBES = ("/api/health/", "/metrics")
-"""Asked every few seconds by machines; logged at debug unless they fail."""
+"""Routes that monitoring calls every few seconds; logged at debug level unless they fail."""
 IDS_AT_ONCE = 64
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -43,13 +43,13 @@ log = structlog.get_logger()
 
 
 class RequestContext:
-    """Wraps the application."""
+    """Adds id and security headers to every answer, and logs and measures it."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; everything else (lifespan) passes through."""
+        """Handle one request; lifespan events pass through."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -59,7 +59,7 @@ class RequestContext:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.perf_counter(), 500
 
-        async def framed(message: Message) -> None:
+        async def with_context(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -68,18 +68,18 @@ class RequestContext:
             await send(message)
 
         try:
-            await self._application(scope, receive, framed)
+            await self._application(scope, receive, with_context)
         finally:
             _observe(scope, status, time.perf_counter() - started)
 
 
 def request_id_of(given: bytes | None) -> str:
-    """The caller's own id when it is a sane one."""
+    """Return the caller's own id if it is well formed, otherwise a fresh one."""
     return given.decode() if given and _ID.fullmatch(given) else next(_fresh)
 
 
 def _ids() -> Iterator[str]:
-    """Random ones; the kernel is asked for many at once."""
+    """Generate random ids, from one system call for many."""
     while True:
         digits = urandom(16 * IDS_AT_ONCE).hex()
         for start in range(0, len(digits), 32):
@@ -90,7 +90,7 @@ _fresh = _ids()
 
 
 def _observe(scope: Scope, status: int, seconds: float) -> None:
-    """The route's template and never the path or query, which may hold ids and tokens."""
+    """Log and count by the route's template, never by path or query, which may hold ids and tokens."""
     route, method = scope.get("path_template") or "unknown", scope["method"]
     REQUESTS.labels(method, route, status).inc()
     SECONDS.note(method, route, (seconds,))

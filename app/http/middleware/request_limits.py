@@ -1,24 +1,24 @@
-"""What is refused before anything is looked at: endless query strings and headers, and more requests at once than help.
+"""Admission control: refuse oversized query strings and headers, and more concurrent requests than help.
 
-A request counts to its address until it has proven an account, and from then on to that; neither may have all there is.
-Bodies are bounded by `app/http/middleware/request_bodies.py` while they arrive, event streams by
-`app/http/streaming/subscribers.py`.
+A request counts against its address until its session is known, and then against the account; neither may take the
+whole capacity. Bodies are bounded by `app/http/middleware/request_bodies.py` while they arrive, event streams by
+`app/http/streaming/stream_slots.py`.
 """
 
 from contextlib import AsyncExitStack
-from typing import Any
 
-from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from app.concurrency_limit import ConcurrencyLimit
 from app.errors import InvalidRequest, PortalError, RateLimited
+from app.http.answering.handler_types import AnyConnection
 from app.http.answering.problems import Busy, HeadersTooLarge, QueryTooLong
 from app.http.guards.client_address import client_address
-from app.http.middleware.deadlines import LIVE, refuse
+from app.http.middleware.deadlines import refuse
 from app.http.middleware.fair_share import Shares, part
 from app.http.middleware.request_context import Application, Receive, Scope, Send
-from app.http.middleware.request_head import unfit
+from app.http.middleware.request_head import malformed
+from app.http.policies.policy import policy_of
 from app.intake.addresses import counted
 from app.settings import Settings
 
@@ -26,17 +26,17 @@ LONGEST_QUERY = 4_096
 LARGEST_HEADERS = 16_384
 MOST_HEADERS = 64
 PART = 8
-"""One address, and one account, may have an eighth of the requests that a process works on."""
+"""One address, and one account, may have an eighth of the concurrent requests of a process."""
 LIVE_EACH = 4
-"""Requests of one account that ask an upstream at once, which takes a few at a time; more wait for these."""
+"""Concurrent requests of one account that call an upstream, which takes a few at a time; more wait for these."""
 UNCOUNTED = ("/api/events", "/api/health/", "/metrics", "/webhooks/")
-"""Streams stay for hours, and a busy process must still be able to say that it lives. Webhooks come many at once from
-one address; unsigned ones wait for nothing, and signed ones have a door of their own
+"""Streams stay open for hours, and a busy process must still answer health checks. Webhooks arrive in bursts from one
+address; unsigned ones wait for nothing, and signed ones have admission control of their own
 (`app/ingest/sources/admission.py`)."""
 
 
 class AdmittedRequest:
-    """A request among those that are being worked on, and what it occupies until its end."""
+    """An admitted request, and what it occupies until its end."""
 
     def __init__(self, shares: Shares, holder: str) -> None:
         self._shares, self._holder = shares, ""
@@ -44,7 +44,7 @@ class AdmittedRequest:
         self.count_to(holder)
 
     def count_to(self, holder: str) -> None:
-        """From here on.
+        """Count against another holder from here on.
 
         Raises:
             RateLimited: `too_many_at_once`.
@@ -57,48 +57,48 @@ class AdmittedRequest:
         self._holder = holder
 
     def leave(self) -> None:
-        """Count to nobody."""
+        """Stop counting the request."""
         if self._holder:
             self._shares.give_back(self._holder)
             self._holder = ""
 
 
 class RequestLimits:
-    """Wraps the application."""
+    """Bounds heads and the number of concurrent requests."""
 
     def __init__(self, application: Application, settings: Settings) -> None:
         self._application, self._settings = application, settings
         self._running = Shares(settings.requests_at_once, part(settings.requests_at_once, PART))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request, or refuse it."""
+        """Admit one request, or refuse it."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
         uncounted = scope["path"].startswith(UNCOUNTED)
-        if error := unfit(scope) or (None if uncounted else self._refused(scope)):
+        if error := malformed(scope) or (None if uncounted else self._refused(scope)):
             await refuse(scope, send, error)
             return
         if uncounted:
             await self._application(scope, receive, send)
             return
         try:
-            scope["place"] = place = AdmittedRequest(self._running, self._address(scope))
+            scope["admitted"] = admitted = AdmittedRequest(self._running, self._address(scope))
         except RateLimited as error:
             await refuse(scope, send, error)
             return
-        async with place.occupied:
+        async with admitted.occupied:
             try:
                 await self._application(scope, receive, send)
             finally:
-                place.leave()
+                admitted.leave()
 
     def _address(self, scope: Scope) -> str:
         return f"address {counted(client_address(scope, self._settings))}"
 
     def _refused(self, scope: Scope) -> PortalError | None:
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            return InvalidRequest("The address contains a NUL character, which no text here has.")
+            return InvalidRequest("The address contains a NUL character, which is not allowed in text.")
         if len(scope["query_string"]) > LONGEST_QUERY:
             return QueryTooLong()
         headers = scope["headers"]
@@ -107,18 +107,18 @@ class RequestLimits:
         return Busy() if self._running.is_full() else None
 
 
-async def count_to_account(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """From here on the request counts to whoever has proven to be its caller.
+async def count_to_account(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Count the request against its caller's account from here on.
 
     Raises:
         RateLimited: `too_many_at_once`.
-        Overloaded: `server_busy`, too many others of this account ask an upstream.
+        Overloaded: `server_busy`, too many other requests of this account call an upstream.
     """
-    place, actor = connection.scope.get("place"), connection.state.actor
-    if not isinstance(place, AdmittedRequest) or actor.user_id is None:
+    admitted, actor = connection.scope.get("admitted"), connection.state.actor
+    if not isinstance(admitted, AdmittedRequest) or actor.user_id is None:
         return
     account = str(actor.account_id or actor.user_id)
-    place.count_to(f"account {account}")
-    if LIVE.match(connection.scope["path"]):
-        room: ConcurrencyLimit = connection.app.state.live_room
-        await place.occupied.enter_async_context(room.slot(account))
+    admitted.count_to(f"account {account}")
+    if policy_of(handler).asks_upstream:
+        limit: ConcurrencyLimit = connection.app.state.live_room
+        await admitted.occupied.enter_async_context(limit.slot(account))

@@ -1,7 +1,7 @@
-"""What the process leans on, looked at side by side and never waited for longer than a moment.
+"""Health checks of the engines, run concurrently and bounded to less than a second.
 
-Each look has a connection of its own, so that no crowd on a pool makes a healthy engine look sick; looks at the same
-time share one, so that what hangs is asked once; and what does not answer in time counts as away.
+Each check has a connection of its own, so that a crowded pool does not make a healthy engine look sick. Concurrent
+requests share one check, so that a hanging engine is asked once. What does not answer in time counts as away.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from redis.exceptions import RedisError, ResponseError
 from app.ingest.lag.report import SILENT_SECONDS
 from app.settings import Settings
 
-LOOK_SECONDS = 0.8
-"""A look that takes longer has failed, as far as an answer is concerned."""
+CHECK_SECONDS = 0.8
+"""The time after which a check counts as failed."""
 GIVE_UP_SECONDS = 3.0
-"""After that it is begun anew with the next request, over another connection."""
+"""The time after which a check is abandoned; the next request starts another, over another connection."""
 PROBE_KEY = "portal:health"
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ FROM read_model.feeds ORDER BY feed
 
 
 WAITED_SECONDS = 1
-"""Who waits longer for a table waits for somebody who has all of it."""
+"""A longer wait for a table means that all of it is locked."""
 _LOCKED = f"""
 SELECT DISTINCT n.nspname || '.' || c.relname AS name
 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -42,8 +42,8 @@ ORDER BY 1 LIMIT 5
 
 
 class FeedStanding(Struct, frozen=True, kw_only=True):
-    """A change feed: its own word for its state, `silent` when it did not answer for too long, `never` when it never
-    did."""
+    """A change feed and its state: as the feed reports it, `silent` when it has not answered for too long, `never` when
+    it never did."""
 
     feed: str
     state: str
@@ -51,8 +51,12 @@ class FeedStanding(Struct, frozen=True, kw_only=True):
 
 
 class HealthReport(Struct, frozen=True, kw_only=True):
-    """What the looks found. `locked`: tables that somebody waits for. `feeds` is None when they could not be read in
-    time."""
+    """The results of all checks.
+
+    Attributes:
+        feeds: None when they could not be read in time.
+        locked: tables that statements wait for.
+    """
 
     postgres: Literal["ok", "read_only", "away"]
     redis: Literal["ok", "refusing", "away"]
@@ -61,7 +65,7 @@ class HealthReport(Struct, frozen=True, kw_only=True):
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T | None:
-    """What the work gives, or nothing when it fails or takes longer: then it is left alone, whether it ends or not."""
+    """Return the result of the work, or None when it fails or takes longer; it is then cancelled and not waited for."""
     task = asyncio.ensure_future(work)
     done, _ = await asyncio.wait({task}, timeout=seconds)
     if not done:
@@ -71,37 +75,37 @@ async def within(seconds: float, work: Awaitable[T]) -> T | None:
     return None if task.cancelled() or task.exception() else task.result()
 
 
-class Look:
-    """One question, asked by one request at a time on behalf of all."""
+class Check:
+    """A check that concurrent requests share."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
         self._ask = ask
         self._asking: asyncio.Task[Any] | None = None
 
     async def result(self) -> Any:
-        """The answer, or None when there was none in time."""
+        """Return the result, or None when there is none in time."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._bounded())
-        done, _ = await asyncio.wait({self._asking}, timeout=LOOK_SECONDS)
+        done, _ = await asyncio.wait({self._asking}, timeout=CHECK_SECONDS)
         return self._asking.result() if done else None
 
     async def _bounded(self) -> Any:
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
                 return await self._ask()
-        except Exception:  # whatever it is, it is not healthy
+        except Exception:  # whatever went wrong, it is not healthy
             return None
 
 
 class ProbeConnection:
-    """A connection to Postgres for one kind of question, thrown away when a question fails on it."""
+    """A connection to Postgres for one kind of check, replaced when a statement fails on it."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._connection: asyncpg.Connection | None = None
 
     async def fetch(self, statement: str) -> list[Any]:
-        """The rows."""
+        """Run a statement and return its rows."""
         connection, self._connection = self._connection, None
         try:
             if connection is None or connection.is_closed():
@@ -116,39 +120,39 @@ class ProbeConnection:
         return rows
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection at once."""
         if self._connection is not None:
             self._connection.terminate()
 
 
 class HealthChecks:
-    """One a process."""
+    """The health checks of one process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._lines = [ProbeConnection(settings.database_url) for _ in range(3)]
+        self._connections = [ProbeConnection(settings.database_url) for _ in range(3)]
         self._redis = Redis.from_url(
-            settings.redis_url, socket_timeout=LOOK_SECONDS, socket_connect_timeout=LOOK_SECONDS, max_connections=2
+            settings.redis_url, socket_timeout=CHECK_SECONDS, socket_connect_timeout=CHECK_SECONDS, max_connections=2
         )
         self._expected = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
-        self._looks = [Look(self._postgres), Look(self._answering_redis), Look(self._feeds), Look(self._locked)]
+        self._checks = [Check(self._postgres), Check(self._answering_redis), Check(self._feeds), Check(self._locked)]
 
     async def close(self) -> None:
-        """Hang up everywhere."""
-        for line in self._lines:
-            line.close()
+        """Close all connections."""
+        for connection in self._connections:
+            connection.close()
         await self._redis.aclose()
 
     async def examine(self) -> HealthReport:
-        """Look at everything; takes `LOOK_SECONDS` at most."""
-        postgres, redis, feeds, locked = await asyncio.gather(*(look.result() for look in self._looks))
+        """Run all checks; takes `CHECK_SECONDS` at most."""
+        postgres, redis, feeds, locked = await asyncio.gather(*(check.result() for check in self._checks))
         return HealthReport(postgres=postgres or "away", redis=redis or "away", feeds=feeds, locked=locked or ())
 
     async def _postgres(self) -> str:
-        rows = await self._lines[0].fetch("SELECT current_setting('transaction_read_only') AS read_only")
+        rows = await self._connections[0].fetch("SELECT current_setting('transaction_read_only') AS read_only")
         return "read_only" if rows[0]["read_only"] == "on" else "ok"
 
     async def _answering_redis(self) -> str:
-        """Redis that answers and takes no writes is of no use: out of memory, a replica, or short of replicas."""
+        """Check that Redis takes writes. One that only answers is out of memory, a replica, or short of replicas."""
         try:
             await self._redis.set(PROBE_KEY, "1", px=10_000)
         except ResponseError:
@@ -158,10 +162,10 @@ class HealthChecks:
         return "ok"
 
     async def _locked(self) -> list[str]:
-        return [row["name"] for row in await self._lines[2].fetch(_LOCKED)]
+        return [row["name"] for row in await self._connections[2].fetch(_LOCKED)]
 
     async def _feeds(self) -> list[FeedStanding]:
-        rows = {row["feed"]: row for row in await self._lines[1].fetch(_FEEDS)}
+        rows = {row["feed"]: row for row in await self._connections[1].fetch(_FEEDS)}
         names = sorted({*rows, *self._expected})
         return [_feed(name, rows.get(name)) for name in names]
 
@@ -174,7 +178,7 @@ def _feed(name: str, row: Any) -> FeedStanding:
 
 
 def concerned(found: HealthReport, upstreams: Sequence[tuple[str, str]]) -> list[str]:
-    """What is wrong, as stable words; nothing when all is well. `upstreams` are names and breaker states."""
+    """List what is wrong, as stable words. `upstreams` are names and breaker states."""
     reasons = [] if found.postgres == "ok" else [f"postgres_{found.postgres}"]
     if found.redis != "ok":
         reasons.append(f"redis_{found.redis}")

@@ -1,4 +1,4 @@
-"""The histogram of how long requests took, fed many at a time: the library's own takes each observation on its way."""
+"""A histogram of request durations that is fed in batches: the library's own costs a call per observation."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 BOUNDS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, float("inf"))
-"""What each bucket reaches up to; those that the library would choose."""
+"""The upper bound of each bucket, as the library would choose them."""
 _NAMES = (
     "0.005",
     "0.01",
@@ -29,7 +29,7 @@ _NAMES = (
 
 
 class Timings(Collector):
-    """By method and route."""
+    """Durations by method and route."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name, self._text = name, text
@@ -38,7 +38,7 @@ class Timings(Collector):
         REGISTRY.register(self)
 
     def note(self, method: str, route: str, seconds: Sequence[float]) -> None:
-        """Requests that took so long each."""
+        """Add the durations of requests of one route."""
         counts = self._counts.setdefault((method, route), [0] * len(BOUNDS_SECONDS))
         ordered, below = sorted(seconds), 0
         for number, bound in enumerate(BOUNDS_SECONDS):
@@ -50,7 +50,7 @@ class Timings(Collector):
         self._sums[method, route] = self._sums.get((method, route), 0.0) + sum(seconds)
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
-        """For `/metrics`."""
+        """Return the histogram for `/metrics`."""
         family = HistogramMetricFamily(self._name, self._text, labels=("method", "route"))
         for labels, counts in self._counts.items():
             total, buckets = 0, []

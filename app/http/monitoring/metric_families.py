@@ -1,4 +1,4 @@
-"""Metrics as values that can be written down, added up, and told in Prometheus's text form."""
+"""Metrics as values that can be serialised, added up and rendered in Prometheus's text format."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 COUNTING = frozenset({"counter", "histogram", "summary"})
 OWN = ("process_", "python_")
-"""How metrics begin that say something of one process only."""
+"""Prefixes of metrics that describe one process only."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -24,12 +24,12 @@ class Family(Struct, array_like=True):
 
     @property
     def counts(self) -> bool:
-        """Whether it only grows, and so outlives its process."""
+        """True for metrics that only grow, and so outlive their process."""
         return self.kind in COUNTING
 
 
 def families_of(metrics: Iterable[Metric]) -> list[Family]:
-    """What a registry collects."""
+    """Convert what a registry collects."""
     return [Family(each.name, each.type, each.documentation, _samples(each)) for each in metrics]
 
 
@@ -38,7 +38,7 @@ def _samples(metric: Metric) -> list[tuple[str, Labels, float]]:
 
 
 def labelled(families: Sequence[Family], pid: str) -> list[Family]:
-    """With the process where a metric is about it."""
+    """Add the label `pid` to metrics that describe one process."""
     return [_with_pid(each, pid) if each.name.startswith(OWN) and not each.counts else each for each in families]
 
 
@@ -48,7 +48,7 @@ def _with_pid(family: Family, pid: str) -> Family:
 
 
 def added_up(of_processes: Sequence[Sequence[Family]]) -> list[Family]:
-    """Each family once. Of when counting began, the first counts."""
+    """Add up the families of all processes. Of `_created` samples the earliest is kept."""
     found: dict[str, tuple[Family, dict[tuple[str, Labels], float]]] = {}
     for family in (each for families in of_processes for each in families):
         _, values = found.setdefault(family.name, (family, {}))
@@ -63,7 +63,7 @@ def added_up(of_processes: Sequence[Sequence[Family]]) -> list[Family]:
 
 
 def text_of(families: Sequence[Family]) -> bytes:
-    """As Prometheus reads it."""
+    """Render in Prometheus's text format."""
     return generate_latest(_Collected(families))
 
 

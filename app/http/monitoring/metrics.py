@@ -1,23 +1,26 @@
-"""`/metrics`: what the API processes behind this address count, and how far behind the portal is; within seconds,
-whatever hangs. For Prometheus inside (`INTERNAL_NETWORKS`)."""
+"""`/metrics`: the counters of all API processes behind this address and the lag of the portal, within seconds whatever
+hangs. Meant for a Prometheus inside `INTERNAL_NETWORKS`."""
 
 import asyncio
-from typing import Any
 
 import asyncpg
-from litestar import Request, Response, get
+from litestar import Response, get
+from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from app.cache.redis_breaker import OK, redis_state
+from app.cache.redis_breaker import OK, GuardedRedis, redis_state
 from app.commands.fulfilment import overview
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.db import is_outage
+from app.http.answering.handler_types import Injected
 from app.http.answering.problems import Unavailable
+from app.http.answering.single_flight import SingleFlight
 from app.http.fast.layers import FastLayers
-from app.http.monitoring.health_checks import LOOK_SECONDS, within
+from app.http.monitoring.health_checks import CHECK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
 from app.http.monitoring.process_metrics import ProcessMetrics
+from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.metrics import Metrics, rendered
 from app.integrations.admission.admission import Admission
 from app.queries.cache.answer_cache import Layers
@@ -47,49 +50,62 @@ SCHEDULED = (
 )
 
 
-@get("/metrics", summary="Prometheus metrics", include_in_schema=False)
-async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Whoever asks at the same time gets the same."""
-    text: bytes = await request.app.state.metrics_text.result()
+class MetricSources(Struct, frozen=True):
+    """The sources of the metrics."""
+
+    redis: GuardedRedis
+    processes: ProcessMetrics
+    measures: Metrics
+    pool: asyncpg.Pool
+    admission: Admission
+
+
+@get(
+    "/metrics",
+    policy=Policy(roles=ANYBODY, limit="internal", conditional=False),
+    summary="Prometheus metrics",
+    include_in_schema=False,
+)
+async def metrics(metrics_text: Injected[SingleFlight[bytes]]) -> Response[bytes]:
+    """Render the metrics in Prometheus's text format, once for all concurrent callers."""
+    text = await metrics_text.result()
     headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
     return Response(text, headers=headers)
 
 
-async def metrics_text(state: Any) -> bytes:
-    """Everything, as Prometheus reads it.
+async def metrics_text(sources: MetricSources) -> bytes:
+    """Render all metrics in Prometheus's text format.
 
     Raises:
-        Unavailable: nobody can say what the other processes have counted.
+        Unavailable: the counts of the other processes cannot be read.
     """
-    measures: Metrics = state.metrics
-    exchange: ProcessMetrics = state.exchange
     redis, counted, measured, fulfilments = await asyncio.gather(
-        within(LOOK_SECONDS, redis_state(state.context.redis)),
-        within(METRICS_SECONDS, exchange.told()),
-        within(METRICS_SECONDS, measures.text()),
-        within(METRICS_SECONDS, _fulfilments(state.health_pool)),
+        within(CHECK_SECONDS, redis_state(sources.redis)),
+        within(METRICS_SECONDS, sources.processes.counts()),
+        within(METRICS_SECONDS, sources.measures.text()),
+        within(METRICS_SECONDS, _fulfilments(sources.pool)),
     )
     if counted is None:
         raise Unavailable
-    told = _breakers(state.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
+    breakers = _breakers(sources.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
     found = (measured if measured is not None else rendered(None)) + (fulfilments or b"")
-    return text_of(counted) + found + told
+    return text_of(counted) + found + breakers
 
 
-def own_counts(serving: FastLayers) -> list[Family]:
-    """What this process has counted."""
-    serving.log.flush()
-    return families_of([*REGISTRY.collect(), *_answers(serving.pages.layers())])
+def own_counts(layers: FastLayers) -> list[Family]:
+    """Collect the counts of this process."""
+    layers.access_log.flush()
+    return families_of([*REGISTRY.collect(), *_answers(layers.cache.layers())])
 
 
-def _answers(layers: Layers) -> list[CounterMetricFamily | GaugeMetricFamily]:
-    """Where answers came from, and what is kept of them."""
+def _answers(counted: Layers) -> list[CounterMetricFamily | GaugeMetricFamily]:
+    """Count answers by the layer they came from, and measure the memory they occupy."""
     answers = CounterMetricFamily("portal_answers", "Ready answers by the layer they came from", labels=["layer"])
-    by_layer = {"memory": layers.hits, "redis": layers.copied, "postgres": layers.drawn, "shared": layers.shared}
+    by_layer = {"memory": counted.hits, "redis": counted.copied, "postgres": counted.drawn, "shared": counted.shared}
     for name, count in by_layer.items():
         answers.add_metric([name], count)
     memory = GaugeMetricFamily("portal_answer_memory", "Ready answers that are kept", labels=["what"])
-    for name, size in {"bytes": layers.bytes, "entries": layers.entries, "evicted": layers.evicted}.items():
+    for name, size in {"bytes": counted.bytes, "entries": counted.entries, "evicted": counted.evicted}.items():
         memory.add_metric([name], size)
     return [answers, memory]
 
@@ -104,7 +120,7 @@ def _breakers(admission: Admission) -> bytes:
 
 
 async def _fulfilments(pool: asyncpg.Pool) -> bytes:
-    """By state and error, how the last day went, what is left to set up; changes of plan, made and planned. Absent
+    """Render orders by state and error, the pace of the last day, open provisioning steps, and changes of plan. Empty
     while the database is away."""
     try:
         found, pace = await overview.counts(pool), await overview.pace(pool)

@@ -1,8 +1,8 @@
-"""What several API processes behind one address count, told as one: whichever of them is asked, the answer is the same.
+"""The metrics of several API processes behind one address, added up: each of them gives the same answer.
 
-Each leaves its counts in a file of a common folder, every now and then and before it answers. Counters are added up,
-those of processes that have ended too, so that none ever falls; what a process measures of itself stands there for each
-of those that live, with its `pid`. A process holds a lock on its file for as long as it lives.
+Each process writes its counts to a file in a common folder, periodically and before it answers. Counters are added up,
+also those of processes that have ended, so that none ever falls. Gauges of a process appear for each live one, with its
+`pid`. A process holds a lock on its file for as long as it lives.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from msgspec import Struct
 from app import tasks
 from app.http.monitoring.metric_families import Family, added_up, labelled
 
-LEAVE_SECONDS = 2.0
+WRITE_SECONDS = 2.0
 LOCK_SECONDS = 2.0
 LOCK_RETRY_SECONDS = 0.01
 _LIVE, _PAST = ".counts", "past"
@@ -30,7 +30,11 @@ log = structlog.get_logger()
 
 
 class Past(Struct):
-    """What processes counted that have ended. `folded`: files that it holds already, and that are to be removed."""
+    """The counts of processes that have ended.
+
+    Attributes:
+        folded: files that are already included and remain to be removed.
+    """
 
     families: list[Family]
     folded: list[str]
@@ -40,7 +44,7 @@ _encode = msgspec.msgpack.encode
 
 
 class ProcessMetrics:
-    """One a process. Without a folder it tells its own counts."""
+    """The metrics as one process reports them; without a folder, its own counts alone."""
 
     def __init__(self, folder: str, own: Callable[[], list[Family]]) -> None:
         self._folder, self._own = Path(folder) if folder else None, own
@@ -49,50 +53,50 @@ class ProcessMetrics:
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin to leave counts."""
+        """Start to write the counts periodically."""
         if self._folder is not None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._held = os.open(self._folder / f"{self._name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._held, fcntl.LOCK_EX)
-            self._task = asyncio.create_task(self._leave_for_ever())
+            self._task = asyncio.create_task(self._write_periodically())
 
     async def close(self) -> None:
-        """Leave the last counts, which others take over."""
+        """Write the last counts, which other processes include."""
         if self._task is None or self._folder is None or self._held is None:
             return
         await tasks.end(self._task)
         _write(self._folder / self._name, _encode(self._own()))
         os.close(self._held)
 
-    async def told(self) -> list[Family]:
-        """The counts of all processes, one's own as of now.
+    async def counts(self) -> list[Family]:
+        """Return the counts of all processes, those of this one as of now.
 
         Raises:
-            TimeoutError: another process has held the folder for too long.
+            TimeoutError: another process holds the folder for too long.
         """
         own = self._own()
         if self._folder is None:
             return added_up([own])
-        return await asyncio.to_thread(self._together, self._folder, own)
+        return await asyncio.to_thread(self._of_all, self._folder, own)
 
-    def _together(self, folder: Path, own: list[Family]) -> list[Family]:
+    def _of_all(self, folder: Path, own: list[Family]) -> list[Family]:
         with _locked(folder):
             _write(folder / self._name, _encode(own))
             past = _fold(folder)
             found = [(_pid(path), _read(path)) for path in sorted(folder.glob(f"*{_LIVE}"))]
         return added_up([past.families, *(labelled(families, pid) for pid, families in found)])
 
-    async def _leave_for_ever(self) -> None:
+    async def _write_periodically(self) -> None:
         while self._folder is not None:
             try:
                 _write(self._folder / self._name, _encode(self._own()))
-            except OSError as error:  # a full disk, say: what is left later says all
+            except OSError as error:  # a full disk, say: a later write includes everything
                 log.warning("counts_not_left", error=repr(error))
-            await asyncio.sleep(LEAVE_SECONDS)
+            await asyncio.sleep(WRITE_SECONDS)
 
 
 def _fold(folder: Path) -> Past:
-    """Add to the past what processes left that have ended since. Whoever stops in the middle doubles nothing."""
+    """Include the counts of processes that have ended since. An interruption in the middle doubles nothing."""
     kept = folder / _PAST
     past = msgspec.msgpack.decode(kept.read_bytes(), type=Past) if kept.exists() else Past([], [])
     _remove(folder, past.folded)
@@ -112,7 +116,7 @@ def _remove(folder: Path, names: Sequence[str]) -> None:
 
 
 def _lives(path: Path) -> bool:
-    """Whether the process holds its lock."""
+    """Return whether the process still holds its lock."""
     with contextlib.suppress(FileNotFoundError), path.with_name(f"{path.name}.lock").open("rb+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,7 +135,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError("another process holds the folder of counts") from None
+                    raise TimeoutError("Another process holds the folder of metrics.") from None
                 time.sleep(LOCK_RETRY_SECONDS)
         yield
 
@@ -141,7 +145,7 @@ def _read(path: Path) -> list[Family]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """In one step: nobody reads half of it, whatever other threads and processes write at the same time."""
+    """Write atomically: no reader sees half of a file, whatever else is written at the same time."""
     written = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     written.write_bytes(content)
     written.replace(path)

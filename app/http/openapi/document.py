@@ -1,72 +1,61 @@
-"""What the framework cannot know, added to its OpenAPI document: problems, the headers of every answer, open routes."""
+"""Completion of the framework's OpenAPI document: problems, headers of every answer, and routes without a session."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import Any
 
 import msgspec
 
-from app.commands.registry import COMMANDS
 from app.http.answering.problems import MEDIA_TYPE, Problem
-from app.http.guards.roles import is_open
+from app.http.policies.policy import Policy
+from app.http.policies.table import DeclaredRoute
 
 METHODS = ("get", "post", "put", "patch", "delete")
-KEYED = {
-    "post /api/orders": "place_order",
-    "post /api/invoices/{invoice_id}/pay": "pay_invoice",
-    "post /api/subscriptions/{subscription_id}/upgrade": "change_plan",
-    "post /api/subscriptions/{subscription_id}/downgrade": "change_plan",
-}
-"""Commands whose first answer is kept under the caller's Idempotency-Key."""
-BEGINNING = frozenset({"post /api/auth/signup/complete", "post /api/auth/link/complete"})
-"""What makes an account and so has an effect to wait for."""
-PROVING = frozenset({"/api/auth/login", "/api/auth/link", "/api/auth/link/code", "/api/auth/signup/complete"})
-"""Open routes on which who one is must be proven."""
-MISSING = frozenset({"/api/invoices/payment-link", "/webhooks/salesforce"})
-"""Routes without an id in their path that answer 404 too: the body names what there is not, or nobody listens there."""
 MEANINGS = {
     400: "The request could not be understood: malformed JSON, an unknown field or query parameter, a bad value.",
     401: "No valid session, credentials or signature.",
-    402: "The payment method on file was charged in vain; nothing was taken.",
+    402: "The charge of the payment method on file was declined; nothing was taken.",
     403: "The session may not do this, or the CSRF token is missing.",
-    404: "Absent, or somebody else's: the same answer.",
-    409: "Clashes with the present state, or the same request is still being worked on.",
-    412: "`If-Match` names a state that is not the present one.",
+    404: "Does not exist, or belongs to somebody else: the answer is the same.",
+    409: "Conflicts with the current state, or the same request is still in progress.",
+    412: "`If-Match` does not name the current state.",
     413: "The body is too large.",
     414: "The query string is too long.",
     415: "The body is not application/json.",
-    422: "Well formed, but a rule forbids it; `errors` names each one.",
+    422: "Well formed, but a rule forbids it; `errors` names each violation.",
     429: "Too many requests.",
     431: "The headers are too large.",
-    500: "Our mistake; `request_id` finds it in our logs.",
-    502: "An upstream refused the request, or its answer made no sense.",
-    503: "Try again later: an upstream or our database is away, or the account is still being prepared.",
+    500: "An error on our side; `request_id` identifies it in our logs.",
+    502: "An upstream refused the request, or its answer could not be read.",
+    503: "Try again later: an upstream or our database is unavailable, or the account is still being prepared.",
 }
 _HEADERS = {
-    "X-Request-Id": "The id of this request, the caller's own when it sent a sane one.",
+    "X-Request-Id": "The id of this request: the caller's own if it sent a well-formed one.",
     "RateLimit-Policy": "The limit of this class of requests and its window in seconds.",
     "RateLimit": "Requests that remain in this window, and seconds until it ends.",
 }
 _REQUEST_ID = ("X-Request-Id", "An id of your own for this request: letters, digits, `.`, `_`, `-`, at most 64.", False)
-_KEY = ("Idempotency-Key", "New for each new request. The same key and body gives the first answer again for 24 h.")
+_KEY = ("Idempotency-Key", "A new one for each new request. The same key and body returns the first answer for 24 h.")
 _QUERY_HEADERS = (
-    ("Consistency-Token", "From a command's answer: wait until its effect shows.", False),
-    ("Prefer", "`wait=SECONDS`, how long to wait for it; 2 unless given, at most 10.", False),
-    ("If-None-Match", "The ETag you hold; 304 when nothing changed.", False),
+    ("Consistency-Token", "From a command's answer: the query waits until the command's effect is visible.", False),
+    ("Prefer", "`wait=SECONDS`, how long to wait for that; 2 by default, at most 10.", False),
+    ("If-None-Match", "The ETag of the answer you hold; 304 when nothing changed.", False),
 )
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """A copy of the framework's document with everything a caller meets."""
+def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[str, Any]:
+    """Copy the framework's document and add what the policies of the routes say."""
     whole = deepcopy(document)
     schemas, parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     whole.setdefault("components", {}).setdefault("schemas", {}).update(parts)
     _close_inputs(whole)
     _simplify_numbers(whole["components"])
+    declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
-        _parameters(path, method, operation)
-        _responses(path, method, operation, schemas[0])
-        if is_open(path):
+        route = declared[path, method]
+        _parameters(method, operation, route.policy)
+        _responses(operation, route, schemas[0])
+        if route.policy.is_open:
             operation["security"] = []
     return whole
 
@@ -80,7 +69,7 @@ def _simplify_numbers(part: Any) -> None:
 
 
 def _close_inputs(document: dict[str, Any]) -> None:
-    """Bodies name no unknown field; the framework's document leaves that open."""
+    """Forbid unknown fields in request bodies; the framework's document allows them."""
     schemas = document["components"]["schemas"]
     waiting = [operation.get("requestBody") for _, _, operation in operations(document)]
     seen: set[str] = set()
@@ -93,7 +82,7 @@ def _close_inputs(document: dict[str, Any]) -> None:
 
 
 def _named(part: Any) -> set[str]:
-    """The components that a part of the document refers to."""
+    """Collect the components that a part of the document refers to."""
     if isinstance(part, dict):
         own = {part["$ref"].rsplit("/", 1)[1]} if isinstance(part.get("$ref"), str) else set()
         return own.union(*(_named(each) for each in part.values()))
@@ -101,29 +90,28 @@ def _named(part: Any) -> set[str]:
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method and operation of every route."""
+    """Iterate over path, method and operation of every route."""
     for path, methods in document["paths"].items():
         for method in METHODS:
             if method in methods:
                 yield path, method, methods[method]
 
 
-def _parameters(path: str, method: str, operation: dict[str, Any]) -> None:
+def _parameters(method: str, operation: dict[str, Any], policy: Policy) -> None:
     wanted = [_REQUEST_ID]
-    if f"{method} {path}" in KEYED:
-        command = next(each for each in COMMANDS if each.name == KEYED[f"{method} {path}"])
-        wanted.append((*_KEY, command.idempotency_key == "required"))
-    if method == "get" and path.startswith("/api/") and not path.startswith(("/api/health/", "/api/auth/")):
-        wanted += _QUERY_HEADERS[2:] if is_open(path) else _QUERY_HEADERS
+    if policy.idempotency_key == "required":
+        wanted.append((*_KEY, True))
+    if method == "get" and policy.conditional:
+        wanted += _QUERY_HEADERS[2:] if policy.is_open else _QUERY_HEADERS
     operation.setdefault("parameters", []).extend(
         {"name": name, "in": "header", "required": required, "description": meaning, "schema": {"type": "string"}}
         for name, meaning, required in wanted
     )
 
 
-def _responses(path: str, method: str, operation: dict[str, Any], problem: dict[str, Any]) -> None:
+def _responses(operation: dict[str, Any], route: DeclaredRoute, problem: dict[str, Any]) -> None:
     answers = operation["responses"]
-    for status in _statuses(path, method, operation):
+    for status in route.statuses:
         answers[str(status)] = {
             "description": MEANINGS[status],
             "content": {MEDIA_TYPE: {"schema": problem}},
@@ -137,34 +125,18 @@ def _responses(path: str, method: str, operation: dict[str, Any], problem: dict[
         headers.update({name: _header(meaning) for name, meaning in _HEADERS.items()})
         if status in ("429", "503"):
             headers["Retry-After"] = _header("Seconds to wait before trying again.")
-        if f"{method} {path}" in KEYED and status.startswith("2"):
-            headers["Idempotency-Replayed"] = _header("`true` when this is the first answer again.")
-            headers["Command-Id"] = _header("Ask `/api/commands/{command_id}` what became of it.")
-        if f"{method} {path}" in BEGINNING | KEYED.keys() and status.startswith("2"):
-            headers["Consistency-Token"] = _header("Send it with a query to see this command's effect.")
+        if status.startswith("2"):
+            headers.update(_command_headers(route.policy))
 
 
-def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
-    found = {400, 414, 429, 431, 500, 503}
-    if not is_open(path) or path in PROVING or path.startswith("/webhooks/"):
-        found.add(401)
-    if not is_open(path):
-        found.add(403)
-    if "{" in path or path in MISSING:
-        found.add(404)
-    if "requestBody" in operation or path.startswith("/webhooks/"):
-        found |= {413, 422}
-    if path.startswith("/webhooks/"):
-        found.add(409)
-    if path.endswith("/pay"):
-        found |= {402, 422}
-    if any(each.get("name") == "If-Match" for each in operation.get("parameters", [])):
-        found.add(412)
-    if "requestBody" in operation:
-        found.add(415)
-    if method != "get" and path.startswith("/api/"):
-        found |= {409, 502}
-    return sorted(found - ({429} if path.startswith(("/webhooks/", "/api/health/")) else set()))
+def _command_headers(policy: Policy) -> dict[str, Any]:
+    found = {}
+    if policy.idempotency_key == "required":
+        found["Idempotency-Replayed"] = _header("`true` when the first answer is returned again.")
+        found["Command-Id"] = _header("`/api/commands/{command_id}` tells the state of the command.")
+    if policy.consistency_token:
+        found["Consistency-Token"] = _header("Send it with a query to wait for this command's effect.")
+    return found
 
 
 def _header(meaning: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is served, and a page to browse it that needs nothing from outside."""
+"""The OpenAPI document as it is served, and a page to browse it that loads nothing from outside."""
 
 import html
 from collections.abc import Mapping
@@ -11,9 +11,10 @@ from litestar.enums import MediaType
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
 from app.errors import NotFound
-from app.http.openapi.document import complete
+from app.http.openapi.document import METHODS, complete
+from app.http.policies.policy import ANYBODY, OPTION, Policy
+from app.http.policies.table import routes_of
 
-METHODS = ("get", "post", "put", "patch", "delete")
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --ink: #2457a7 }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -28,42 +29,48 @@ pre { overflow-x: auto; background: #8881; border-radius: .4rem; padding: .6rem 
 
 
 class JsonDocument(JsonRenderPlugin):
-    """The document itself."""
+    """Serves the document as JSON."""
 
     _rendered: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The completed document, made once."""
+        """Complete and encode the document, once."""
         if self._rendered is None:
-            self._rendered = msgspec.json.encode(complete(openapi_schema))
+            self._rendered = msgspec.json.encode(complete(openapi_schema, routes_of(request.app)))
         return self._rendered
 
 
 class BrowsablePage(OpenAPIRenderPlugin):
-    """Every route with its parameters, bodies and answers, on one page without scripts."""
+    """Serves one page without scripts that shows every route with its parameters, bodies and answers."""
 
     media_type = MediaType.HTML
     _rendered: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The page, made once."""
+        """Render the page, once."""
         if self._rendered is None:
-            self._rendered = page(complete(openapi_schema)).encode()
+            self._rendered = page(complete(openapi_schema, routes_of(request.app))).encode()
         return self._rendered
 
 
 def document_router() -> Router:
-    """Where both are served."""
+    """Make the router that serves the document and the page."""
     return Router(
-        "/schema", route_handlers=[], include_in_schema=False, dto=None, return_dto=None, after_request=_refuse_others
+        "/schema",
+        route_handlers=[],
+        include_in_schema=False,
+        dto=None,
+        return_dto=None,
+        after_request=_refuse_others,
+        opt={OPTION: Policy(roles=ANYBODY, limit="public")},
     )
 
 
 async def _refuse_others(response: Response[Any]) -> Response[Any]:
-    """What is not there is a problem like everywhere else, and not the framework's own page.
+    """Replace the framework's own page for an unknown path by a problem, as everywhere else.
 
     Raises:
-        NotFound: in place of that.
+        NotFound: in place of that page.
     """
     if response.status_code == HTTPStatus.NOT_FOUND:
         raise NotFound
@@ -71,7 +78,7 @@ async def _refuse_others(response: Response[Any]) -> Response[Any]:
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """A whole page from an OpenAPI document."""
+    """Render a complete page from an OpenAPI document."""
     by_tag: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method in METHODS:
@@ -120,7 +127,7 @@ def _shape(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 
 def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> Any:
-    """A value that shows the shape: names of types in place of values."""
+    """Build a value that shows the shape, with names of types in place of values."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
         schema = document["components"]["schemas"][name]

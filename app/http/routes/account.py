@@ -1,4 +1,4 @@
-"""Changing profile and billing address; asking for an availability check."""
+"""Change profile and billing address, and request an availability check."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from litestar import Request, Response, patch, post, put
+from litestar import Response, patch, post, put
 from litestar.params import HeaderParameter, JSONBody
 
 from app.commands.account.change_address import COMMAND as CHANGE_ADDRESS
@@ -19,96 +19,112 @@ from app.commands.execution.context import Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.errors import NotReady, Outdated
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.answering.preconditions import ANY, names
 from app.http.answering.query_response import joined
+from app.http.policies.policy import CUSTOMER, Policy
 from app.postal import Address
-from app.queries import profiles as profile
+from app.queries import profiles
 from app.queries.reading.store import Answer, with_age
 from app.queries.shapes import AddressAnswer, EligibilityAnswer, ProfileAnswer
-from app.readmodels import profiles
 from app.readmodels.eligibility import TEXTS, Eligibility, Internet
+from app.readmodels.profiles import Profile
 
 T = TypeVar("T")
 IfMatch = Annotated[
     str | None,
     HeaderParameter(
-        name="If-Match", description="The ETag you hold; 412 when it is not the present one.", max_length=500
+        name="If-Match",
+        description="The ETag of the answer you hold; 412 when it is not the current one.",
+        max_length=500,
     ),
 ]
 
 
 @put(
     "/api/account/address",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS),
     status_code=200,
     summary="Change the billing address",
     tags=["Account"],
-    responses=answers(AddressAnswer, "The address as it is now."),
+    responses=answers(AddressAnswer, "The current address."),
 )
 async def put_address(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[SignUpAddress], if_match: IfMatch = None
+    request: AnyRequest,
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    data: JSONBody[SignUpAddress],
+    if_match: IfMatch = None,
 ) -> Response[bytes]:
-    """Written to the billing system, and visible in the answer. With `If-Match`, only if nobody changed it since."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    """Write the address to the billing system and answer with the new state. With `If-Match` only if nobody has changed
+    it since."""
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeAddress:
-        return ChangeAddress(data, await _expected(held, lambda: profile.address(store, account_id), Address))
+        return ChangeAddress(data, await _expected(held, lambda: profiles.address(store, account), Address))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.address(store, account_id), done.result.address)
+        return await _now(done, lambda: profiles.address(store, account), done.result.address)
 
     body = (data, held)
-    return await run_command(request, CHANGE_ADDRESS, actor, body, render=render, prepare=prepare)
+    return await run_command(request, actor, body, render=render, prepare=prepare)
 
 
 @patch(
     "/api/account/profile",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE),
     status_code=200,
     summary="Change the profile",
     tags=["Account"],
-    responses=answers(ProfileAnswer, "The profile as it is now."),
+    responses=answers(ProfileAnswer, "The current profile."),
 )
 async def patch_profile(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ProfileChange], if_match: IfMatch = None
+    request: AnyRequest,
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    data: JSONBody[ProfileChange],
+    if_match: IfMatch = None,
 ) -> Response[bytes]:
-    """Name, company and phone, written to the billing system. With `If-Match`, only if nobody changed it since."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+    """Write name, company and phone to the billing system and answer with the new state. With `If-Match` only if nobody
+    has changed it since."""
     held = None if if_match is None else joined(request, "if-match")
 
     async def prepare() -> ChangeProfile:
-        return ChangeProfile(data, await _expected(held, lambda: profile.profile(store, account_id), profiles.Profile))
+        return ChangeProfile(data, await _expected(held, lambda: profiles.profile(store, account), Profile))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.profile(store, account_id), done.result)
+        return await _now(done, lambda: profiles.profile(store, account), done.result)
 
     body = (data, held)
-    return await run_command(request, CHANGE_PROFILE, actor, body, render=render, prepare=prepare)
+    return await run_command(request, actor, body, render=render, prepare=prepare)
 
 
 @post(
     "/api/account/eligibility/request",
+    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY),
     status_code=200,
     summary="Ask for an availability check",
     tags=["Account"],
-    responses=answers(EligibilityAnswer, "What is known now: being checked."),
+    responses=answers(EligibilityAnswer, "The current state: being checked."),
 )
-async def ask_eligibility(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
-    """For the address on file. An agent asks the carrier; the answer shows by itself. Asking twice is asking once."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
+async def ask_eligibility(request: AnyRequest, actor: Caller, account: OwnAccount, store: ReadStore) -> Response[bytes]:
+    """Request a check of the address on file. An agent asks the carrier, and the result appears in the eligibility.
+    Safe to repeat."""
     checking = Eligibility(Internet("checking", TEXTS["checking"], None))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profile.eligibility(store, account_id), checking)
+        return await _now(done, lambda: profiles.eligibility(store, account), checking)
 
-    return await run_command(request, REQUEST_ELIGIBILITY, actor, RequestEligibility(), render=render)
+    return await run_command(request, actor, RequestEligibility(), render=render)
 
 
 async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]], kind: type[T]) -> T | None:
-    """What the caller decided on, as the validator it sent names it.
+    """Read the state that the caller decided on, if its validator names the current one.
 
     Raises:
-        Outdated: the validator is not that of the present state.
+        Outdated: the validator does not name the current state.
     """
     if if_match is None or if_match.strip() == ANY:
         return None
@@ -119,7 +135,7 @@ async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]],
 
 
 async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) -> bytes:
-    """The read model's answer; while that is behind, what was written is what WHMCS holds now."""
+    """Answer from the read model, or with what was written while the read model is behind."""
     if done.shows:
         with contextlib.suppress(NotReady):
             return (await read()).body

@@ -1,9 +1,8 @@
-"""The first screen, the timeline and the notifications of an account."""
+"""Summary, timeline and notifications of an account."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response, get, post
-from litestar.datastructures import State
+from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from app.commands.account.mark_notifications_read import (
@@ -13,100 +12,96 @@ from app.commands.account.mark_notifications_read import (
     ReadNotifications,
     Unread,
 )
+from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
-from app.http.answering.query_response import cursor_for, page_of, respond
-from app.http.routes.orders_read import CursorParameter, LimitParameter
+from app.http.answering.handler_types import AnyRequest, Caller, ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.query_response import respond
+from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import notifications, summary, timeline
 from app.queries.shapes import Notifications, SummaryAnswer, Timeline
 from app.readmodels.timeline import Area
 
-OnlyUnread = Annotated[bool, Parameter(description="Only those that were not read yet.")]
+OnlyUnread = Annotated[bool, Parameter(description="Only unread notifications.")]
 
 
 @get(
     "/api/account/summary",
+    policy=Policy(roles=CUSTOMER),
     summary="The first screen",
     tags=["Account"],
-    responses=answers(SummaryAnswer, "What the account owes, has, waits for and should do."),
+    responses=answers(SummaryAnswer, "Balances, services, open orders and tasks."),
 )
-async def get_summary(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
-    """Open balance per currency, overdue invoices, what is due next, services by state, open orders, whether a payment
-    method is on file, and tasks: in one call."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: summary.summary(store, account_id))
+async def get_summary(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
+    """Everything that a start page shows, in one call: open balance per currency, overdue invoices, the next due
+    invoice, services by state, open orders, whether a payment method is on file, and tasks."""
+    return await respond(request, account, lambda: summary.summary(store, account))
 
 
 @get(
     "/api/account/timeline",
+    policy=Policy(roles=CUSTOMER, cursor="timeline:{account}"),
     summary="What happened",
     tags=["Account"],
-    responses=answers(Timeline, "A page of what happened."),
+    responses=answers(Timeline, "A page of events."),
 )
 async def list_timeline(
-    request: Request[Any, Any, State],
-    actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    request: AnyRequest,
+    account: OwnAccount,
+    store: ReadStore,
+    paging: ListPaging,
     area: FromQuery[Area | None] = None,
 ) -> Response[bytes]:
-    """One history over orders, billing, services and support cases, newest first."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"timeline:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
-    return await respond(request, account_id, lambda: timeline.list_timeline(store, account_id, page, make, area))
+    """One history of orders, billing, services and support cases, newest first."""
+    page, make = paging.of()
+    return await respond(request, account, lambda: timeline.list_timeline(store, account, page, make, area))
 
 
 @get(
     "/api/account/notifications",
+    policy=Policy(roles=CUSTOMER, cursor="notifications:{account}"),
     summary="Notifications",
     tags=["Account"],
     responses=answers(Notifications, "A page of notifications, and how many are unread."),
 )
 async def list_notifications(
-    request: Request[Any, Any, State],
-    actor: Caller,
-    limit: LimitParameter = 25,
-    cursor: CursorParameter = None,
+    request: AnyRequest,
+    account: OwnAccount,
+    store: ReadStore,
+    paging: ListPaging,
     unread: OnlyUnread = False,
 ) -> Response[bytes]:
-    """What the customer should not miss, newest first. An event that is heard of twice is one notification."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    scope = f"notifications:{account_id}"
-    page = page_of(request, scope, limit, cursor)
-    make = cursor_for(request, scope)
+    """Events that the customer should not miss, newest first. An event gives one notification, however often it is
+    reported."""
+    page, make = paging.of()
     return await respond(
-        request, account_id, lambda: notifications.list_notifications(store, account_id, page, make, unread=unread)
+        request, account, lambda: notifications.list_notifications(store, account, page, make, unread=unread)
     )
 
 
 @post(
     "/api/account/notifications/{notification_id:str}/read",
+    policy=Policy(roles=CUSTOMER, command=READ_NOTIFICATION, problems=(NotFound,)),
     status_code=200,
     summary="Mark a notification as read",
     tags=["Account"],
-    responses=answers(Unread, "How many are left."),
+    responses=answers(Unread, "The number of unread notifications."),
 )
-async def read_notification(
-    request: Request[Any, Any, Any], actor: Caller, notification_id: FromPath[str]
-) -> Response[bytes]:
-    """Again is no harm."""
-    return await run_command(request, READ_NOTIFICATION, actor, ReadNotification(notification_id))
+async def read_notification(request: AnyRequest, actor: Caller, notification_id: FromPath[str]) -> Response[bytes]:
+    """Mark one notification as read and answer with the number of unread ones. Safe to repeat."""
+    return await run_command(request, actor, ReadNotification(notification_id))
 
 
 @post(
     "/api/account/notifications/read",
+    policy=Policy(roles=CUSTOMER, command=READ_NOTIFICATIONS),
     status_code=200,
     summary="Mark all notifications as read",
     tags=["Account"],
-    responses=answers(Unread, "How many are left."),
+    responses=answers(Unread, "The number of unread notifications."),
 )
-async def read_notifications(
-    request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ReadNotifications]
-) -> Response[bytes]:
-    """All, or all up to the newest one that the customer has seen."""
-    return await run_command(request, READ_NOTIFICATIONS, actor, data)
+async def read_notifications(request: AnyRequest, actor: Caller, data: JSONBody[ReadNotifications]) -> Response[bytes]:
+    """Mark all notifications as read, or all up to the newest one that the customer has seen."""
+    return await run_command(request, actor, data)
 
 
 ROUTES = (get_summary, list_timeline, list_notifications, read_notification, read_notifications)

@@ -1,32 +1,34 @@
-"""Files of support cases, live from Salesforce."""
+"""Files of support cases, read and written live in Salesforce."""
 
 import re
-from typing import Any
 from urllib.parse import quote
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from app.commands.support.attach_to_case import COMMAND as ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
+from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, answers
 from app.http.answering.query_response import NEVER_STORED
+from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.cases import case_as_it_is
 from app.queries import cases
 from app.queries.shapes import CaseAnswer
 
 LARGEST_BODY_BYTES = LARGEST_BYTES * 4 // 3 + 1_024
-"""A file as base64, and its name."""
+"""The size of a file as base64, with its name."""
 PATH = re.compile(r"/api/cases/[^/]+/attachments/?")
-"""Where files are sent to."""
+"""The path to which files are sent."""
 SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf": "application/pdf"}
-"""Extension → media type; everything else is bytes. All of it is to be saved, none to be shown by the browser."""
+"""Extension → media type; anything else is `application/octet-stream`. All are downloads, none is shown inline."""
 
 
 @post(
     "/api/cases/{case_id:str}/attachments",
+    policy=Policy(roles=CUSTOMER, command=ATTACH_TO_CASE, asks_upstream=True, problems=(NotFound,)),
     status_code=201,
     request_max_body_size=LARGEST_BODY_BYTES,
     summary="Attach a file to a case",
@@ -34,26 +36,29 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
     responses=answers(CaseAnswer, "The case with the attachment.", status=201),
 )
 async def attach_to_case(
-    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], data: JSONBody[AttachToCase]
+    request: AnyRequest,
+    actor: Caller,
+    cases_source: CaseReader,
+    case_id: FromPath[str],
+    data: JSONBody[AttachToCase],
 ) -> Response[bytes]:
-    """A picture, a PDF or a plain text of up to 5 MiB, as base64. The same bytes are attached once."""
-    render = case_as_it_is(request, actor, lambda done: str(done.result["case_id"]))
-    return await run_command(request, ATTACH_TO_CASE, actor, AttachTo(case_id, data), status=201, render=render)
+    """Attach a picture, a PDF or a plain text of up to 5 MiB, as base64. The same content is attached once."""
+    render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
+    return await run_command(request, actor, AttachTo(case_id, data), status=201, render=render)
 
 
 @get(
     "/api/cases/{case_id:str}/attachments/{attachment_id:str}",
+    policy=Policy(roles=CUSTOMER, asks_upstream=True, problems=(NotFound,)),
     summary="Read an attachment",
     tags=["Support"],
     responses={200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream")},
 )
 async def get_attachment(
-    request: Request[Any, Any, Any], actor: Caller, case_id: FromPath[str], attachment_id: FromPath[str]
+    actor: Caller, cases_source: CaseReader, case_id: FromPath[str], attachment_id: FromPath[str]
 ) -> Response[bytes]:
-    """Its content, as a download."""
-    actor.account_id_or_refuse()
-    source = request.app.state.cases
-    found = await cases.attachment(source, actor.salesforce_account_id, case_id, attachment_id)
+    """Download the content of an attachment of the caller's own case."""
+    found = await cases.attachment(cases_source, actor.salesforce_account_id, case_id, attachment_id)
     kind = SHOWN_AS.get(found.name.rpartition(".")[2].lower(), "application/octet-stream")
     headers = {
         "Cache-Control": NEVER_STORED,

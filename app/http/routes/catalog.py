@@ -1,14 +1,17 @@
-"""The catalog, in two flavours: public (the same bytes for everyone) and for one account."""
+"""The catalog, public (the same bytes for everyone) and for one account; eligibility, profile and address."""
 
-from typing import Any
+from collections.abc import Awaitable
+from uuid import UUID
 
-from litestar import Request, Response, get
-from litestar.datastructures import State
+from litestar import Response, get
 from litestar.params import FromPath
 
-from app.http.answering.handler_types import Caller, answers
-from app.http.answering.query_response import NEVER_STORED, PRIVATE, public_cache, respond
+from app.errors import NotFound
+from app.http.answering.handler_types import AnyRequest, OwnAccount, ReadStore, answers
+from app.http.answering.query_response import NEVER_STORED, PRIVATE, respond, respond_publicly
+from app.http.policies.policy import ANYBODY, CUSTOMER, FastRead, Policy, for_account, for_everyone
 from app.queries import catalog, profiles
+from app.queries.reading.store import Answer, Store
 from app.queries.shapes import (
     AccountCategoryAnswer,
     AddressAnswer,
@@ -20,105 +23,120 @@ from app.queries.shapes import (
 )
 
 
+def _category(store: Store, _: UUID, category: str) -> Awaitable[Answer]:
+    return catalog.category(store, category)
+
+
+def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
+    category, sku = path.split("/", 1)
+    return catalog.product(store, category, sku)
+
+
 @get(
     "/api/public/services",
+    policy=Policy(roles=ANYBODY, limit="public", fast=FastRead(for_everyone(catalog.categories), shared=True)),
     summary="Categories with their from-price",
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
 )
-async def public_services(request: Request[Any, Any, State]) -> Response[bytes]:
-    """Prices exclude consumption tax. The same for everyone and safe for shared caches."""
-    state = request.app.state
-    return await respond(request, None, lambda: catalog.categories(state.store), public_cache(state.context.settings))
+async def public_services(request: AnyRequest, store: ReadStore) -> Response[bytes]:
+    """The categories of the catalog with their lowest prices, without consumption tax. The same for everyone, so that
+    shared caches may store it."""
+    return await respond_publicly(request, lambda: catalog.categories(store))
 
 
 @get(
     "/api/public/services/{category:str}",
+    policy=Policy(roles=ANYBODY, limit="public", problems=(NotFound,), fast=FastRead(_category, shared=True)),
     summary="One category",
     tags=["Catalog"],
     responses=answers(CategoryAnswer, "The category."),
 )
-async def public_category(request: Request[Any, Any, State], category: FromPath[str]) -> Response[bytes]:
-    """`internet`, `sim`, `vpn` or `hosting`: plans, installations, activation fees, add-ons, regions."""
-    state = request.app.state
-    cache = public_cache(state.context.settings)
-    return await respond(request, None, lambda: catalog.category(state.store, category), cache)
+async def public_category(request: AnyRequest, store: ReadStore, category: FromPath[str]) -> Response[bytes]:
+    """A category (`internet`, `sim`, `vpn` or `hosting`) with its plans, installations, activation fees, add-ons and
+    regions."""
+    return await respond_publicly(request, lambda: catalog.category(store, category))
 
 
 @get(
     "/api/public/services/{category:str}/{sku:str}",
+    policy=Policy(roles=ANYBODY, limit="public", problems=(NotFound,), fast=FastRead(_product, shared=True)),
     summary="One product",
     tags=["Catalog"],
     responses=answers(ProductAnswer, "The product."),
 )
 async def public_product(
-    request: Request[Any, Any, State], category: FromPath[str], sku: FromPath[str]
+    request: AnyRequest,
+    store: ReadStore,
+    category: FromPath[str],
+    sku: FromPath[str],
 ) -> Response[bytes]:
-    """A product everyone may see; withdrawn ones are not found."""
-    state = request.app.state
-    cache = public_cache(state.context.settings)
-    return await respond(request, None, lambda: catalog.product(state.store, category, sku), cache)
+    """A public product of the catalog. 404 for products that were withdrawn."""
+    return await respond_publicly(request, lambda: catalog.product(store, category, sku))
 
 
 @get(
     "/api/account/services",
+    policy=Policy(roles=CUSTOMER),
     summary="Categories, for a customer",
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
 )
-async def account_services(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
-    """The categories as the session's account sees them."""
-    store = request.app.state.store
-    account_id = actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: catalog.account_categories(store, account_id), cache=NEVER_STORED)
+async def account_services(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
+    """The categories of the catalog as the caller's account sees them."""
+    return await respond(request, account, lambda: catalog.account_categories(store, account), cache=NEVER_STORED)
 
 
 @get(
     "/api/account/services/{category:str}",
+    policy=Policy(roles=CUSTOMER, problems=(NotFound,)),
     summary="One category, for a customer",
     tags=["Catalog"],
     responses=answers(AccountCategoryAnswer, "The category."),
 )
 async def account_category(
-    request: Request[Any, Any, State], actor: Caller, category: FromPath[str]
+    request: AnyRequest, account: OwnAccount, store: ReadStore, category: FromPath[str]
 ) -> Response[bytes]:
-    """With eligibility and account-only variants, and why something is not available."""
-    store = request.app.state.store
-    account_id = actor.account_id_or_refuse()
+    """A category with the variants for this account, and the reason for each product that is not available to it."""
     return await respond(
-        request, account_id, lambda: catalog.account_category(store, account_id, category), cache=NEVER_STORED
+        request, account, lambda: catalog.account_category(store, account, category), cache=NEVER_STORED
     )
 
 
 @get(
     "/api/account/eligibility",
+    policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.eligibility))),
     summary="Eligibility",
     tags=["Account"],
-    responses=answers(EligibilityAnswer, "Where each category stands."),
+    responses=answers(EligibilityAnswer, "The state per category."),
 )
-async def account_eligibility(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
-    """Current state per category, as staff found it out with the carrier."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: profiles.eligibility(store, account_id), PRIVATE)
+async def account_eligibility(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
+    """The current eligibility per category, as staff have determined it with the carrier."""
+    return await respond(request, account, lambda: profiles.eligibility(store, account), PRIVATE)
 
 
-@get("/api/account/profile", summary="Profile", tags=["Account"], responses=answers(ProfileAnswer, "The profile."))
-async def account_profile(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
-    """Who the customer is and the billing address, as WHMCS knows them."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: profiles.profile(store, account_id), PRIVATE)
+@get(
+    "/api/account/profile",
+    policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.profile))),
+    summary="Profile",
+    tags=["Account"],
+    responses=answers(ProfileAnswer, "The profile."),
+)
+async def account_profile(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
+    """Name, contact data and billing address of the customer, as the billing system has them."""
+    return await respond(request, account, lambda: profiles.profile(store, account), PRIVATE)
 
 
 @get(
     "/api/account/address",
+    policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.address))),
     summary="Billing address",
     tags=["Account"],
     responses=answers(AddressAnswer, "The address."),
 )
-async def account_address(request: Request[Any, Any, State], actor: Caller) -> Response[bytes]:
-    """The billing address alone."""
-    store, account_id = request.app.state.store, actor.account_id_or_refuse()
-    return await respond(request, account_id, lambda: profiles.address(store, account_id), PRIVATE)
+async def account_address(request: AnyRequest, account: OwnAccount, store: ReadStore) -> Response[bytes]:
+    """The billing address, as the billing system has it. Its ETag is for `If-Match` of a change."""
+    return await respond(request, account, lambda: profiles.address(store, account), PRIVATE)
 
 
 ROUTES = (

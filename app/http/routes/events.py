@@ -1,41 +1,42 @@
-"""The event stream: an account hears what changed, as server-sent events, and resumes where it was cut off.
+"""The event stream: server-sent events about an account's changes, which a client can resume.
 
-A stream holds a position and nothing else; what it sends it reads from the notices when it is woken. So there are no
+A stream holds a position and nothing else; when it is woken it reads from the notices what to send. So there are no
 buffers to overflow, a client that reads too slowly is cut off, and `Last-Event-ID` brings back what it missed. A
-position is two versions, of the account and of what is the same for everybody: news of either are resumed.
+position is two versions, of the account and of what all accounts share, so that changes of either are resumed.
 """
 
 import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Annotated, Any
+from contextlib import AbstractContextManager
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get
-from litestar.datastructures import State
+from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.commands.identity.sessions import session_store
-from app.http.answering.handler_types import Caller
+from app.http.answering.handler_types import AnyRequest, AppContext, Injected, OwnAccount
 from app.http.guards.authentication import token_of
-from app.http.streaming.session_ends import Watched
+from app.http.policies.policy import CUSTOMER, Policy
+from app.http.streaming.session_ends import SessionEnds, WatchedSession
+from app.http.streaming.stream_slots import StreamSlots
 from app.http.streaming.subscribers import Subscribers
 from app.queries import changes
 from app.readmodels.table import GLOBAL_ACCOUNT
 
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 3.0
-"""How often a stream looks while Redis is away."""
+"""The interval at which a stream polls while Redis is away."""
 EVENTS_A_SEND = 500
 UNKNOWN = 10**18
-"""A version that nothing has: whoever is there is told that all may be new."""
+"""A version that nothing has: to a stream at it everything shared may have changed."""
 SEND_SECONDS = 20.0
-"""A client that does not take a chunk for so long is cut off."""
+"""The time after which a client that does not read a chunk is cut off."""
 HEADERS = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -45,16 +46,29 @@ EXAMPLE = 'id: 42-7\nevent: invoice.changed\ndata: {"id":"1003","version":42}\n\
 
 LastEventId = Annotated[
     str | None,
-    HeaderParameter(name="Last-Event-ID", description="Resume behind this event.", pattern=r"^\d{1,18}(-\d{1,18})?$"),
+    HeaderParameter(
+        name="Last-Event-ID",
+        description="The id of the last event received; the stream resumes after it.",
+        pattern=r"^\d{1,18}(-\d{1,18})?$",
+    ),
 ]
 
 
-Watching = Callable[[asyncio.Event], AbstractContextManager[Watched]]
-"""Watches the session of a stream, which an event rings."""
+Watching = Callable[[asyncio.Event], AbstractContextManager[WatchedSession]]
+"""Watches the session of a stream and sets the event when it may have ended."""
+
+
+class EventSources(msgspec.Struct, frozen=True):
+    """The sources of event streams: changes, wake-ups, slots and ends of sessions."""
+
+    changes: changes.ChangeReader
+    subscribers: Subscribers
+    slots: StreamSlots
+    session_ends: SessionEnds
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """The data of an event: what to read again, and the account's version that changed it."""
+    """The data of an event: the id of what changed, and the version of the account that changed it."""
 
     id: str
     version: int
@@ -62,6 +76,7 @@ class Changed(msgspec.Struct, frozen=True):
 
 @get(
     "/api/events",
+    policy=Policy(roles=CUSTOMER),
     summary="What changes, as it changes",
     tags=["Events"],
     media_type="text/event-stream",
@@ -71,23 +86,27 @@ class Changed(msgspec.Struct, frozen=True):
         )
     },
 )
-async def events(request: Request[Any, Any, State], actor: Caller, last_event_id: LastEventId = None) -> ASGIApp:
+async def events(
+    request: AnyRequest,
+    context: AppContext,
+    account: OwnAccount,
+    event_sources: Injected[EventSources],
+    last_event_id: LastEventId = None,
+) -> ASGIApp:
     """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `payment_method.changed`,
-    `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. `reset` says that events were lost:
-    read anew what you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
-    state, account_id = request.app.state, actor.account_id_or_refuse()
-    now = StreamPosition(await state.bulletin.now(account_id), await state.bulletin.now(GLOBAL_ACCOUNT))
-    token, _ = token_of(request, state.context.settings)
-    left = functools.partial(
-        session_store.left_seconds, state.context.pool, state.context.settings, session_store.digest(token)
-    )
-    watching = functools.partial(state.serving.session_ends.watching, session_store.digest(token).hex(), left)
-    place = functools.partial(state.streams.place, account_id)
-    return _Feed(state.bulletin, state.doorbells, watching, place, account_id, _resumed(last_event_id, now))
+    `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. On `reset` events were lost: reload
+    everything you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
+    reader = event_sources.changes
+    now = StreamPosition(await reader.now(account), await reader.now(GLOBAL_ACCOUNT))
+    token, _ = token_of(request, context.settings)
+    digest = session_store.digest(token)
+    left = functools.partial(session_store.left_seconds, context.pool, context.settings, digest)
+    watching = functools.partial(event_sources.session_ends.watching, digest.hex(), left)
+    return _EventStream(event_sources, watching, account, _resumed(last_event_id, now))
 
 
 class StreamPosition(msgspec.Struct, frozen=True):
-    """How far a stream is: the account's version, and that of what is the same for everybody."""
+    """The position of a stream: the version of the account, and that of what all accounts share."""
 
     own: int
     shared: int
@@ -97,41 +116,39 @@ class StreamPosition(msgspec.Struct, frozen=True):
 
 
 def _resumed(last_event_id: str | None, now: StreamPosition) -> StreamPosition:
-    """Where to go on. An account's version alone says nothing of what is everybody's: that may all be news."""
+    """Return where to resume. An id with the account's version alone leaves the shared version unknown."""
     if last_event_id is None:
         return now
     own, _, shared = last_event_id.partition("-")
     return StreamPosition(int(own), int(shared) if shared else UNKNOWN if now.shared else 0)
 
 
-class _Feed:
-    """One client's stream, as an ASGI response: only so can a send be given up."""
+class _EventStream:
+    """One client's stream. It is an ASGI application, because only then can a send be abandoned."""
 
     def __init__(
         self,
-        bulletin: changes.ChangeReader,
-        doorbells: Subscribers,
+        sources: EventSources,
         watching: Watching,
-        place: Callable[[], AbstractAsyncContextManager[None]],
         account_id: UUID,
         start: StreamPosition,
     ) -> None:
-        self._bulletin, self._doorbells, self._watching, self._place = bulletin, doorbells, watching, place
+        self._sources, self._watching = sources, watching
         self._account_id, self._position = account_id, start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the session or the process ends, the client goes, or does not keep up.
+        """Send until the session or the process ends, or the client disconnects or does not keep up.
 
         Raises:
             RateLimited: `too_many_streams`, before anything is sent.
         """
-        async with self._place():
+        async with self._sources.slots.slot(self._account_id):
             await self._serve(receive, send)
 
     async def _serve(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
+        leaving = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -148,35 +165,35 @@ class _Feed:
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         clock = asyncio.get_running_loop().time
-        with self._doorbells.at(self._account_id) as rung, self._watching(rung) as session:
+        with self._sources.subscribers.at(self._account_id) as woken, self._watching(woken) as session:
             yield b": welcome\nretry: 2000\n" + self._mark() + b"\n"
-            told_at = clock()
-            while not self._doorbells.closing and (known := await session.goes_on()) is not False:
+            sent_at = clock()
+            while not self._sources.subscribers.closing and (known := await session.is_live()) is not False:
                 before = self._position
                 chunks = await self._changes() if known else []
-                if session.doubted:
+                if session.stale:
                     self._position = before
                     continue
                 for start in range(0, len(chunks), EVENTS_A_SEND):
                     yield b"".join(chunks[start : start + EVENTS_A_SEND])
                 if self._position != before:
                     continue
-                await self._wait(rung, session.wait_seconds)
-                if clock() - told_at > HEARTBEAT_SECONDS:
-                    told_at = clock()
+                await self._wait(woken, session.wait_seconds)
+                if clock() - sent_at > HEARTBEAT_SECONDS:
+                    sent_at = clock()
                     yield b": still here\n" + self._mark() + b"\n"
 
-    async def _wait(self, rung: asyncio.Event, at_most_seconds: float) -> None:
-        seconds = min(HEARTBEAT_SECONDS if self._doorbells.hears else POLL_SECONDS, at_most_seconds)
+    async def _wait(self, woken: asyncio.Event, at_most_seconds: float) -> None:
+        seconds = min(HEARTBEAT_SECONDS if self._sources.subscribers.is_live else POLL_SECONDS, at_most_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await rung.wait()
-        rung.clear()
+                await woken.wait()
+        woken.clear()
 
     async def _changes(self) -> list[bytes]:
-        """What is new since the position, which is moved behind it."""
-        own = await self._bulletin.since(self._account_id, self._position.own)
-        shared = await self._bulletin.since(GLOBAL_ACCOUNT, self._position.shared)
+        """Read what changed since the position, and advance it."""
+        own = await self._sources.changes.since(self._account_id, self._position.own)
+        shared = await self._sources.changes.since(GLOBAL_ACCOUNT, self._position.shared)
         before, self._position = self._position, StreamPosition(own.version, shared.version)
         if own.lost:
             return [self._mark() + b"event: reset\ndata: {}\n\n"]
@@ -193,8 +210,8 @@ class _Feed:
 
 
 def _chunk(event: changes.Event, before: StreamPosition, *, marked: bool) -> bytes:
-    """Only the last event of a version carries its id, so that a resumption repeats an event and never skips one. What
-    is everybody's is told behind it."""
+    """Render one event. Only the last event of a version carries an id, so that a resumed stream may repeat an event
+    and never skips one."""
     mark = b"id: %s\n" % str(StreamPosition(event.version, before.shared)).encode() if marked else b""
     return mark + b"event: %s\ndata: %s\n\n" % (
         event.name.encode(),
@@ -202,8 +219,8 @@ def _chunk(event: changes.Event, before: StreamPosition, *, marked: bool) -> byt
     )
 
 
-async def _left(receive: Receive) -> None:
-    """Until the client has gone."""
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

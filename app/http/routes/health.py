@@ -1,22 +1,27 @@
-"""Health and metrics, answered within a second or two whatever hangs. Terse, because anybody may ask; `portal lag`
-tells operators the rest."""
+"""Health of the process and its engines, answered within a second whatever hangs. Terse, because the routes are open;
+`portal lag` shows operators the details."""
 
 import asyncio
 from datetime import datetime
 from typing import Any, Literal
 
+import asyncpg
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
 from msgspec import Struct
 
 from app.cache.redis_breaker import RedisState, redis_state
 from app.commands.execution.context import Context
-from app.http.answering.handler_types import answers
+from app.http.answering.handler_types import Injected, answers
 from app.http.answering.problems import Unavailable
+from app.http.answering.single_flight import SingleFlight
 from app.http.fast.layers import FastLayers
-from app.http.monitoring.health_checks import LOOK_SECONDS, FeedStanding, concerned, within
+from app.http.middleware.draining import Draining
+from app.http.monitoring.health_checks import CHECK_SECONDS, FeedStanding, HealthChecks, concerned, within
+from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.measure import measure
 from app.ingest.lag.report import Canary, Drift, concerns
+from app.integrations.admission.admission import Admission
 from app.integrations.admission.breaker import UpstreamAvailability
 from app.queries.cache.answer_cache import Layers
 
@@ -24,8 +29,8 @@ AWAY = RedisState("away", "TimeoutError")
 
 
 class UpstreamHealth(Struct, frozen=True, kw_only=True):
-    """The circuit breaker of an upstream: closed (calls go through), open (nobody calls before `retry_at`) or half_open
-    (one call tries). `reason`: outage, limit (it asked us to wait) or auth (it refuses our credentials)."""
+    """The circuit breaker of an upstream. `state`: closed (calls go through), open (no calls before `retry_at`) or
+    half_open (one call probes). `reason`: outage, limit (it asked us to wait) or auth (it refuses our credentials)."""
 
     upstream: str
     state: str
@@ -35,8 +40,9 @@ class UpstreamHealth(Struct, frozen=True, kw_only=True):
 
 
 class Ready(Struct, frozen=True, kw_only=True):
-    """`status`: ok, degraded (it serves, and `reasons` say what is sick), unavailable or stopping. `postgres`: ok,
-    read_only or away. `redis`: ok, refusing (it takes no writes) or away. `feeds` is null when they cannot be read."""
+    """The readiness of a process. `status`: ok, degraded (it serves; `reasons` name what is unhealthy), unavailable or
+    stopping. `postgres`: ok, read_only or away. `redis`: ok, refusing (it takes no writes) or away. `feeds` is null
+    when they cannot be read."""
 
     status: str
     reasons: list[str]
@@ -47,7 +53,7 @@ class Ready(Struct, frozen=True, kw_only=True):
 
 
 class FeedHealth(Struct, frozen=True, kw_only=True):
-    """What anybody may know of a feed: not who leads, nor what it complained of. Ages in seconds; None is never."""
+    """The public state of a change feed, without its leader and errors. Ages are in seconds; null means never."""
 
     feed: str
     state: str
@@ -58,16 +64,17 @@ class FeedHealth(Struct, frozen=True, kw_only=True):
 
 
 class InboxHealth(Struct, frozen=True):
-    """What has come in and waits."""
+    """Changes that were received and are not applied yet."""
 
     waiting: int
     oldest_age_seconds: float
 
 
 class CacheHealth(Struct, frozen=True, kw_only=True):
-    """`status` is ok or degraded. `parked`: changes that could not be applied. `untold`: changes that subscribers were
-    not told of. `redis_state`: whether Redis does what it is asked, and `redis_reason` why not. `answers`: what the
-    process that answers this keeps ready, and `sessions` how many it knows."""
+    """The health of feeds, inbox and caches. `status` is ok or degraded. `parked` counts changes that could not be
+    applied, `untold` changes that are not published to subscribers yet. `redis_state` says whether Redis takes writes,
+    and `redis_reason` why not. `answers` describes the cache of the process that answers, `sessions` counts its cached
+    sessions."""
 
     status: str
     feeds: list[FeedHealth]
@@ -83,27 +90,40 @@ class CacheHealth(Struct, frozen=True, kw_only=True):
     sessions: int
 
 
-@get("/api/health/live", summary="Is the process alive?", tags=["Health"])
+class Readiness(Struct, frozen=True):
+    """The sources of a process's readiness."""
+
+    checks: HealthChecks
+    admission: Admission
+    draining: Draining
+
+
+@get(
+    "/api/health/live",
+    policy=Policy(roles=ANYBODY, limit="none", conditional=False),
+    summary="Is the process alive?",
+    tags=["Health"],
+)
 async def live() -> dict[str, str]:
-    """Answers while the process can answer anything."""
+    """Liveness probe: answers as long as the process can answer anything."""
     return {"status": "ok"}
 
 
 @get(
     "/api/health/ready",
+    policy=Policy(roles=ANYBODY, limit="none", conditional=False),
     summary="Can it serve?",
     tags=["Health"],
-    responses=answers(Ready, "It can."),
+    responses=answers(Ready, "The process can serve."),
 )
-async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """503 without Postgres, and while the process comes to its end. What else is sick makes it `degraded`, with 200: it
-    serves. Answers within a second, whatever hangs."""
-    state = request.app.state
-    found = await state.examination.examine()
-    upstreams = [_upstream(each) for each in state.admission.availabilities()]
+async def ready(readiness: Injected[Readiness]) -> Response[bytes]:
+    """Readiness probe: 503 without Postgres and while the process shuts down. Anything else that is unhealthy gives
+    `degraded` with 200, because the process still serves. Answers within a second, whatever hangs."""
+    found = await readiness.checks.examine()
+    upstreams = [_upstream(each) for each in readiness.admission.availabilities()]
     reasons = concerned(found, [(each.upstream, each.state) for each in upstreams])
     serves = found.postgres != "away"
-    status = "stopping" if state.draining.begun else _status(serves, reasons)
+    status = "stopping" if readiness.draining.begun else _status(serves, reasons)
     body = Ready(
         status=status,
         reasons=reasons,
@@ -121,46 +141,45 @@ def _status(serves: bool, reasons: list[str]) -> str:
     return "degraded" if reasons else "ok"
 
 
-def _upstream(standing: UpstreamAvailability) -> UpstreamHealth:
+def _upstream(availability: UpstreamAvailability) -> UpstreamHealth:
     return UpstreamHealth(
-        upstream=standing.upstream,
-        state=standing.state,
-        since=standing.since,
-        retry_at=standing.retry_at,
-        reason=standing.reason or None,
+        upstream=availability.upstream,
+        state=availability.state,
+        since=availability.since,
+        retry_at=availability.retry_at,
+        reason=availability.reason or None,
     )
 
 
 @get(
     "/api/health/services/cache",
+    policy=Policy(roles=ANYBODY, limit="internal", conditional=False),
     summary="Are change events arriving?",
     tags=["Health"],
-    responses=answers(CacheHealth, "Feeds, inbox, drift."),
+    responses=answers(CacheHealth, "Feeds, inbox, drift, caches."),
 )
-async def cache(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Every change feed with its state and the age of its last answer, what the inbox holds, what is parked, what the
-    last comparison with the upstreams found. A dead feed grows old here; it never looks like one that is up to date.
-    503 when that cannot be found out within a second."""
-    return _json(await request.app.state.cache_health.result(), 200)
+async def cache(cache_health: Injected[SingleFlight[CacheHealth]]) -> Response[bytes]:
+    """Every change feed with its state and the age of its last answer, the size of the inbox, the number of parked
+    changes, and the drift that the last reconciliation found. A dead feed shows a growing age and never looks up to
+    date. 503 when this cannot be determined within a second."""
+    return _json(await cache_health.result(), 200)
 
 
-async def cache_health(state: Any) -> CacheHealth:
-    """What all say who ask for it at the same time.
+async def cache_health(context: Context, pool: asyncpg.Pool, checks: HealthChecks, layers: FastLayers) -> CacheHealth:
+    """Measure feeds, inbox and caches, once for all concurrent callers.
 
     Raises:
-        Unavailable: it cannot be found out.
+        Unavailable: it cannot be determined in time.
     """
-    context: Context = state.context
-    serving: FastLayers = state.serving
-    settings, pool = context.settings, state.health_pool
+    settings = context.settings
     feeds = (settings.salesforce_channel, settings.salesforce_eligibility_topic)
-    examined, found, told, _ = await asyncio.gather(
-        state.examination.examine(),
-        within(LOOK_SECONDS, measure(pool, feeds)),
-        within(LOOK_SECONDS, redis_state(context.redis)),
-        within(LOOK_SECONDS, serving.watch.held()),
+    examined, found, answered, _ = await asyncio.gather(
+        checks.examine(),
+        within(CHECK_SECONDS, measure(pool, feeds)),
+        within(CHECK_SECONDS, redis_state(context.redis)),
+        within(CHECK_SECONDS, layers.lease.held()),
     )
-    redis = told or AWAY
+    redis = answered or AWAY
     if found is None:
         raise Unavailable
     return CacheHealth(
@@ -176,8 +195,8 @@ async def cache_health(state: Any) -> CacheHealth:
         redis=redis.state == "ok",
         redis_state=redis.state,
         redis_reason=redis.reason,
-        answers=serving.pages.layers(),
-        sessions=len(serving.visitors),
+        answers=layers.cache.layers(),
+        sessions=len(layers.sessions),
     )
 
 

@@ -1,8 +1,7 @@
-"""Paying, and into WHMCS without another login. Links are secrets: each is made for one request and kept nowhere."""
+"""Payments, and links into WHMCS without another login. A link is a secret: it is made for one request and never
+stored."""
 
-from typing import Any
-
-from litestar import Request, Response, delete, post
+from litestar import Response, delete, post
 from litestar.params import FromPath, JSONBody
 
 from app.commands.billing.create_payment_link import (
@@ -18,106 +17,116 @@ from app.commands.billing.manage_payment_methods import REMOVE_PAYMENT_METHOD, S
 from app.commands.billing.pay_invoice import COMMAND as PAY_INVOICE
 from app.commands.billing.pay_invoice import PaidInvoice
 from app.commands.billing.sso_link import Link
+from app.errors import NotFound, PaymentRefused, RuleViolated
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AnyRequest, Caller, answers
+from app.http.policies.policy import CUSTOMER, Policy
 
 
 @post(
     "/api/invoices/{invoice_id:str}/payment-link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_PAYMENT_LINK, problems=(NotFound,)),
     status_code=200,
     summary="A link to pay an invoice",
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
 async def invoice_payment_link(
-    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
+    request: AnyRequest, actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
 ) -> Response[bytes]:
-    """A single-use link to this invoice's payment page; ask for it on the click, it ends after 60 s."""
+    """A single-use link to this invoice's payment page. Request it when the customer clicks: it expires after 60 s."""
     wanted = PayInvoice(invoice_id, data.gateway if data else None)
-    return await run_command(request, CREATE_PAYMENT_LINK, actor, wanted)
+    return await run_command(request, actor, wanted)
 
 
 @post(
     "/api/invoices/payment-link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_PAYMENTS_LINK, problems=(NotFound,)),
     status_code=200,
     summary="A link to pay several invoices at once",
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def payment_link(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
-    """A single-use link to the page where all of these are paid with one payment; it ends after 60 s."""
-    return await run_command(request, CREATE_PAYMENTS_LINK, actor, data)
+async def payment_link(request: AnyRequest, actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
+    """A single-use link to a page that pays all these invoices with one payment. It expires after 60 s."""
+    return await run_command(request, actor, data)
 
 
 @post(
     "/api/invoices/{invoice_id:str}/pay",
+    policy=Policy(
+        roles=CUSTOMER,
+        limit="payment",
+        command=PAY_INVOICE,
+        consistency_token=True,
+        problems=(NotFound, PaymentRefused, RuleViolated),
+    ),
     status_code=200,
     summary="Pay an invoice with the method on file",
     tags=["Billing"],
     responses=answers(PaidInvoice, "The payment was taken."),
 )
-async def pay_invoice(request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
-    """Charges the payment method on file for what is open, never twice. A refusal says why, where anybody does.
+async def pay_invoice(request: AnyRequest, actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
+    """Charge the payment method on file for the open amount, never twice. A declined charge says why, if the bank does.
 
-    After `outcome_unknown` send the same request with the same key: it looks before it charges.
+    After `outcome_unknown` send the same request with the same key: the portal checks before it charges again.
     """
-    return await run_command(request, PAY_INVOICE, actor, PayInvoice(invoice_id))
+    return await run_command(request, actor, PayInvoice(invoice_id))
 
 
 @post(
     "/api/invoices/{invoice_id:str}/pdf-link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_INVOICE_PDF_LINK, problems=(NotFound,)),
     status_code=200,
     summary="A link to an invoice as PDF",
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def invoice_pdf_link(
-    request: Request[Any, Any, Any], actor: Caller, invoice_id: FromPath[str]
-) -> Response[bytes]:
-    """A single-use link that downloads the invoice as the billing system prints it; it ends after 60 s."""
-    return await run_command(request, CREATE_INVOICE_PDF_LINK, actor, PayInvoice(invoice_id))
+async def invoice_pdf_link(request: AnyRequest, actor: Caller, invoice_id: FromPath[str]) -> Response[bytes]:
+    """A single-use link that downloads the invoice as the billing system prints it. It expires after 60 s."""
+    return await run_command(request, actor, PayInvoice(invoice_id))
 
 
 @post(
     "/api/payment-methods/link",
+    policy=Policy(roles=CUSTOMER, limit="payment", command=CREATE_PAYMENT_METHODS_LINK),
     status_code=200,
     summary="A link to manage payment methods",
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def manage_payment_methods(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
-    """A single-use link to where payment methods are added and removed; it ends after 60 s.
+async def manage_payment_methods(request: AnyRequest, actor: Caller) -> Response[bytes]:
+    """A single-use link to the page where payment methods are added and removed. It expires after 60 s.
 
-    The billing system does not always tell of what is done there: when the customer comes back, read
-    `/api/payment-methods` with `Cache-Control: no-cache` and `Prefer: wait=5`.
-    """
-    return await run_command(request, CREATE_PAYMENT_METHODS_LINK, actor, None)
+    The billing system does not report every change made there: when the customer returns, read `/api/payment-methods`
+    with `Cache-Control: no-cache` and `Prefer: wait=5`."""
+    return await run_command(request, actor, None)
 
 
 @post(
     "/api/payment-methods/{payment_method_id:str}/default",
+    policy=Policy(roles=CUSTOMER, command=SET_DEFAULT_PAYMENT_METHOD, problems=(NotFound,)),
     status_code=200,
     summary="Choose the payment method that is charged",
     tags=["Billing"],
-    responses=answers(OneMethod, "It is charged from now on."),
+    responses=answers(OneMethod, "The payment method that is charged from now on."),
 )
-async def set_default(
-    request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]
-) -> Response[bytes]:
-    """Charges go to this one from now on."""
-    return await run_command(request, SET_DEFAULT_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+async def set_default(request: AnyRequest, actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
+    """Make this payment method the one that is charged."""
+    return await run_command(request, actor, OneMethod(payment_method_id))
 
 
 @delete(
     "/api/payment-methods/{payment_method_id:str}",
+    policy=Policy(roles=CUSTOMER, command=REMOVE_PAYMENT_METHOD, problems=(NotFound,)),
     status_code=200,
     summary="Remove a payment method",
     tags=["Billing"],
-    responses=answers(OneMethod, "It is not on file any more."),
+    responses=answers(OneMethod, "The payment method that was removed."),
 )
-async def remove(request: Request[Any, Any, Any], actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
-    """Refused for the last one while there is anything to be paid with it."""
-    return await run_command(request, REMOVE_PAYMENT_METHOD, actor, OneMethod(payment_method_id))
+async def remove(request: AnyRequest, actor: Caller, payment_method_id: FromPath[str]) -> Response[bytes]:
+    """Remove a payment method. The last one cannot be removed while subscriptions or invoices need it."""
+    return await run_command(request, actor, OneMethod(payment_method_id))
 
 
 ROUTES = (

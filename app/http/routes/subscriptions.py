@@ -1,15 +1,16 @@
-"""What customers do with a running service: another plan, a cancellation, what it uses, its control panel."""
+"""Changes of a running subscription: plan, cancellation, usage and control panel."""
 
 import contextlib
-from typing import Annotated, Any
+from typing import Annotated
+from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, delete, post
+from litestar import Response, delete, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct, structs
 
 from app.commands.billing.sso_link import Link
-from app.commands.execution.context import Actor, Done
+from app.commands.execution.context import Done
 from app.commands.subscriptions.cancel_scheduled_change import COMMAND as CANCEL_SCHEDULED_CHANGE
 from app.commands.subscriptions.cancel_scheduled_change import CancelScheduledChange
 from app.commands.subscriptions.cancel_subscription import COMMAND as CANCEL_SUBSCRIPTION
@@ -23,11 +24,12 @@ from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewP
 from app.commands.subscriptions.usage import COMMAND as READ_USAGE
 from app.commands.subscriptions.usage import ReadUsage, Usage
 from app.errors import NotFound
-from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.command_response import Render, run_command
+from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
+from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
+from app.queries.reading.store import Store
 from app.queries.shapes import SubscriptionAnswer
-from app.readmodels.plans import Direction
 
 
 class WantedPlan(Struct, forbid_unknown_fields=True):
@@ -37,144 +39,168 @@ class WantedPlan(Struct, forbid_unknown_fields=True):
 
 
 class PlanChangeAnswer(PlanChanged, kw_only=True, frozen=True):
-    """How far the change is, and the subscription as it is now."""
+    """The progress of the change, and the current subscription."""
 
     subscription: SubscriptionAnswer | None
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/preview",
+    policy=Policy(roles=CUSTOMER, limit="live", command=PREVIEW_PLAN_CHANGE, problems=(NotFound,), asks_upstream=True),
     status_code=200,
     summary="What another plan would cost",
     tags=["Subscriptions"],
     responses=answers(PlanPreview, "The price."),
 )
 async def preview(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[WantedPlan]
+    request: AnyRequest, actor: Caller, subscription_id: FromPath[str], data: JSONBody[WantedPlan]
 ) -> Response[bytes]:
-    """The billing system's own calculation of this moment. Nothing is changed."""
-    return await run_command(request, PREVIEW_PLAN_CHANGE, actor, PreviewPlanChange(subscription_id, data.sku))
+    """The price of another plan, as the billing system calculates it now. Nothing is changed."""
+    return await run_command(request, actor, PreviewPlanChange(subscription_id, data.sku))
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/upgrade",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PLAN, consistency_token=True, problems=(NotFound,)),
     status_code=200,
     summary="Change to a larger plan",
     tags=["Subscriptions"],
     responses=answers(PlanChangeAnswer, "Ordered."),
 )
 async def upgrade(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[NewPlan]
+    request: AnyRequest,
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
+    data: JSONBody[NewPlan],
 ) -> Response[bytes]:
-    """Takes effect when its invoice is paid, or at once when nothing is due. Send `due_now` and `credit` of the
-    preview along: should the price have changed, nothing is ordered. With an `effective_date` it is planned for that
-    day, in place of what was planned before, and ordered then: `scheduled_change` shows it until it is made."""
-    return await _change(request, actor, subscription_id, "upgrade", data)
+    """Order a larger plan. It takes effect when its invoice is paid, or at once when nothing is due. Send `due_now` and
+    `credit` of the preview along: if the price has changed since, nothing is ordered. With an `effective_date` the
+    change is scheduled for that day and replaces an earlier schedule; `scheduled_change` shows it until then."""
+    change = ChangePlan(subscription_id, "upgrade", data)
+    return await run_command(request, actor, change, render=_changed(store, account, subscription_id))
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/downgrade",
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PLAN, consistency_token=True, problems=(NotFound,)),
     status_code=200,
     summary="Change to a smaller plan",
     tags=["Subscriptions"],
     responses=answers(PlanChangeAnswer, "Ordered."),
 )
 async def downgrade(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[NewPlan]
+    request: AnyRequest,
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
+    data: JSONBody[NewPlan],
 ) -> Response[bytes]:
-    """Takes effect at once, or on the `effective_date`; what was paid too much is given back as credit. The same rules
-    as for an upgrade."""
-    return await _change(request, actor, subscription_id, "downgrade", data)
+    """Order a smaller plan. It takes effect at once, or on the `effective_date`; an overpaid amount becomes credit. The
+    rules of an upgrade apply."""
+    change = ChangePlan(subscription_id, "downgrade", data)
+    return await run_command(request, actor, change, render=_changed(store, account, subscription_id))
 
 
 @delete(
     "/api/subscriptions/{subscription_id:str}/scheduled-change",
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, problems=(NotFound,)),
     status_code=200,
     summary="Take back a planned change",
     tags=["Subscriptions"],
-    responses=answers(SubscriptionAnswer, "The subscription, whose plan stays as it is."),
+    responses=answers(SubscriptionAnswer, "The subscription with its present plan."),
 )
 async def cancel_scheduled(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]
+    request: AnyRequest,
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
 ) -> Response[bytes]:
-    """Up to the day itself: the change that an `effective_date` put off will not be made."""
+    """Cancel the scheduled change of plan. Possible until the day on which it takes effect."""
 
     async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(request, actor, subscription_id)
+        found = await _shown_or_refuse(store, account, subscription_id)
         return msgspec.json.encode(found if done.shows else structs.replace(found, scheduled_change=None))
 
     body = CancelScheduledChange(subscription_id)
-    return await run_command(request, CANCEL_SCHEDULED_CHANGE, actor, body, render=render)
+    return await run_command(request, actor, body, render=render)
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/cancel",
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, problems=(NotFound,)),
     status_code=200,
     summary="Cancel a subscription",
     tags=["Subscriptions"],
     responses=answers(SubscriptionAnswer, "The subscription with its cancellation."),
 )
 async def cancel(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str], data: JSONBody[Cancel]
+    request: AnyRequest,
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    subscription_id: FromPath[str],
+    data: JSONBody[Cancel],
 ) -> Response[bytes]:
-    """At the end of the paid period, or now, which means within a day. A cancellation cannot be taken back here."""
+    """Cancel at the end of the paid period, or now, which means within a day. A cancellation cannot be undone here."""
 
     async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(request, actor, subscription_id)
+        found = await _shown_or_refuse(store, account, subscription_id)
         return msgspec.json.encode(found if done.shows else structs.replace(found, cancellation=done.result))
 
     body = CancelSubscription(subscription_id, data)
-    return await run_command(request, CANCEL_SUBSCRIPTION, actor, body, render=render)
+    return await run_command(request, actor, body, render=render)
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/usage",
+    policy=Policy(roles=CUSTOMER, limit="live", command=READ_USAGE, problems=(NotFound,), asks_upstream=True),
     status_code=200,
     summary="What a subscription uses",
     tags=["Subscriptions"],
-    responses=answers(Usage, "Usage, at most a minute old unless it is `stale`."),
+    responses=answers(Usage, "The usage, at most a minute old unless it is `stale`."),
 )
-async def usage(request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
-    """Asks the network or the server now, which is why it is no GET: the data of a SIM, the disk of web hosting."""
-    return await run_command(request, READ_USAGE, actor, ReadUsage(subscription_id))
+async def usage(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
+    """The data used by a SIM or the disk used by web hosting. POST, because it queries the provider live."""
+    return await run_command(request, actor, ReadUsage(subscription_id))
 
 
 @post(
     "/api/subscriptions/{subscription_id:str}/control-panel-link",
+    policy=Policy(roles=CUSTOMER, limit="live", command=CREATE_CONTROL_PANEL_LINK, problems=(NotFound,)),
     status_code=200,
     summary="Open the control panel",
     tags=["Subscriptions"],
     responses=answers(Link, "The link."),
 )
-async def control_panel(
-    request: Request[Any, Any, Any], actor: Caller, subscription_id: FromPath[str]
-) -> Response[bytes]:
-    """A single-use link into the control panel of web hosting; ask for it on the click."""
-    return await run_command(request, CREATE_CONTROL_PANEL_LINK, actor, OpenControlPanel(subscription_id))
+async def control_panel(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[bytes]:
+    """A single-use link into the control panel of web hosting. Request it when the customer clicks."""
+    return await run_command(request, actor, OpenControlPanel(subscription_id))
 
 
-async def _change(
-    request: Request[Any, Any, Any], actor: Actor, subscription_id: str, direction: Direction, plan: NewPlan
-) -> Response[bytes]:
+def _changed(store: Store, account_id: UUID, subscription_id: str) -> Render:
+    """Render the progress of a change of plan, with the subscription once it shows the change."""
+
     async def render(done: Done) -> bytes:
-        shown = await _shown(request, actor, subscription_id) if done.shows else None
+        shown = await _shown(store, account_id, subscription_id) if done.shows else None
         return msgspec.json.encode(PlanChangeAnswer(**structs.asdict(done.result), subscription=shown))
 
-    body = ChangePlan(subscription_id, direction, plan)
-    return await run_command(request, CHANGE_PLAN, actor, body, render=render)
+    return render
 
 
-async def _shown_or_refuse(request: Request[Any, Any, Any], actor: Actor, subscription_id: str) -> SubscriptionAnswer:
-    found = await _shown(request, actor, subscription_id)
+async def _shown_or_refuse(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer:
+    found = await _shown(store, account_id, subscription_id)
     if found is None:
         raise NotFound("There is no such subscription.", code="subscription_not_found")
     return found
 
 
-async def _shown(request: Request[Any, Any, Any], actor: Actor, subscription_id: str) -> SubscriptionAnswer | None:
-    """The subscription as the read model has it."""
+async def _shown(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer | None:
+    """Read the subscription from the read model; None where there is none."""
     with contextlib.suppress(NotFound):
-        store, account_id = request.app.state.store, actor.account_id_or_refuse()
         answer = await subscriptions.subscription(store, account_id, subscription_id)
         return msgspec.json.decode(answer.body, type=SubscriptionAnswer)
     return None

@@ -1,7 +1,6 @@
-"""Event streams end with their session: told at the instant at which every process hears that it may have ended, and
-at the one at which it runs out.
+"""The end of event streams with their session: at the instant at which every process is notified, or when it expires.
 
-What is heard (`app/cache/lease.py`) is that a session is another than it was; Postgres says what became of it.
+The notification (`app/cache/lease.py`) says that a session has changed; Postgres says whether it has ended.
 """
 
 import asyncio
@@ -10,51 +9,55 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from app.db import is_outage
 
-LOOK_SECONDS = 15.0
-"""Between two looks without a cause: what was heard of is not lost, but a process may have been deaf for a moment."""
+CHECK_SECONDS = 15.0
+"""The interval of checks without a notification, in case one was missed while a connection was down."""
 RETRY_SECONDS = 1.0
 UNKNOWN_SECONDS = 30.0
-"""How long a stream stays, and tells nothing, while nobody can say whether its session goes on."""
+"""The time for which a stream stays open and silent while the state of its session cannot be read."""
 SPREAD_SECONDS = 0.001
-"""Between two streams when all of them must look."""
+"""The delay between two streams when all of them must check."""
 
-Left = Callable[[], Awaitable[float | None]]
-"""Seconds until the session ends by itself; None when it has ended."""
+SecondsLeft = Callable[[], Awaitable[float | None]]
+"""Returns the seconds until the session expires, or None when it has ended."""
 
 
-class Watched:
-    """The session of one stream. `doubted`: it may have ended since it was looked at."""
+class WatchedSession:
+    """The session of one stream.
 
-    def __init__(self, left: Left, rung: asyncio.Event) -> None:
-        self._left, self._rung = left, rung
+    Attributes:
+        stale: it may have ended since it was last checked.
+    """
+
+    def __init__(self, seconds_left: SecondsLeft, woken: asyncio.Event) -> None:
+        self._seconds_left, self._woken = seconds_left, woken
         self._clock = asyncio.get_running_loop().time
-        self._known_at = self._look_at = self._clock()
-        self.doubted = True
+        self._known_at = self._check_at = self._clock()
+        self.stale = True
 
-    def doubt(self) -> None:
-        """Have the stream look."""
-        self.doubted = True
-        self._rung.set()
+    def recheck(self) -> None:
+        """Make the stream check its session."""
+        self.stale = True
+        self._woken.set()
 
     @property
     def wait_seconds(self) -> float:
-        """How long nothing needs to be looked at."""
-        return 0.0 if self.doubted else max(self._look_at - self._clock(), 0.01)
+        """The time for which no check is needed."""
+        return 0.0 if self.stale else max(self._check_at - self._clock(), 0.01)
 
-    async def goes_on(self) -> bool | None:
-        """Whether it does; None when that cannot be found out at the moment."""
-        if not self.doubted and self._clock() < self._look_at:
+    async def is_live(self) -> bool | None:
+        """Return whether the session is live, or None while that cannot be read."""
+        if not self.stale and self._clock() < self._check_at:
             return True
-        self.doubted = False
+        self.stale = False
         try:
-            left_seconds = await self._left()
+            left_seconds = await self._seconds_left()
         except Exception as error:
             if not is_outage(error):
                 raise
-            self._look_at = self._clock() + RETRY_SECONDS
+            self._check_at = self._clock() + RETRY_SECONDS
             return None if self._clock() - self._known_at < UNKNOWN_SECONDS else False
         self._known_at = self._clock()
-        self._look_at = self._known_at + min(left_seconds or 0.0, LOOK_SECONDS)
+        self._check_at = self._known_at + min(left_seconds or 0.0, CHECK_SECONDS)
         return left_seconds is not None
 
 
@@ -62,12 +65,12 @@ class SessionEnds:
     """The watched sessions of one process, by the hexadecimal hash of their token."""
 
     def __init__(self) -> None:
-        self._watched: dict[str, set[Watched]] = {}
+        self._watched: dict[str, set[WatchedSession]] = {}
 
     @contextlib.contextmanager
-    def watching(self, digest: str, left: Left, rung: asyncio.Event) -> Iterator[Watched]:
-        """Ring when the session may have ended, for as long as the block runs."""
-        watched = Watched(left, rung)
+    def watching(self, digest: str, seconds_left: SecondsLeft, woken: asyncio.Event) -> Iterator[WatchedSession]:
+        """Set the event when the session may have ended, while the block runs."""
+        watched = WatchedSession(seconds_left, woken)
         same = self._watched.setdefault(digest, set())
         same.add(watched)
         try:
@@ -77,13 +80,13 @@ class SessionEnds:
             if not same:
                 self._watched.pop(digest, None)
 
-    def heard_of(self, digest: str) -> None:
-        """Of one session."""
+    def changed(self, digest: str) -> None:
+        """Make the streams of one session check it."""
         for watched in self._watched.get(digest, ()):
-            watched.doubt()
+            watched.recheck()
 
-    def heard_nothing(self) -> None:
-        """Any may have ended: look at all of them, one after another."""
-        everybody = [watched for same in self._watched.values() for watched in same]
-        for number, watched in enumerate(everybody):
-            asyncio.get_running_loop().call_later(number * SPREAD_SECONDS, watched.doubt)
+    def any_changed(self) -> None:
+        """Make all streams check their sessions, one after another: any session may have ended."""
+        sessions = [watched for same in self._watched.values() for watched in same]
+        for number, watched in enumerate(sessions):
+            asyncio.get_running_loop().call_later(number * SPREAD_SECONDS, watched.recheck)

@@ -1,8 +1,8 @@
-"""How many event streams are open: of a process, and of an account in all processes together.
+"""The number of event streams, bounded per process and per account over all processes.
 
-A stream takes its place before it waits for anything, so opening many at once opens no more. Redis counts those of an
-account; a process that is alive says so there, and what one has left behind does not count. Without Redis each process
-counts alone.
+A stream takes its slot before it awaits anything, so that opening many at once opens no more. Redis counts the streams
+of an account. A process reports there that it is alive, and the streams of one that is not do not count. Without Redis
+each process counts alone.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from app.cache.redis_breaker import GuardedRedis
 from app.errors import RateLimited
 
 ALIVE_SECONDS = 15
-"""A process that has not said for so long that it lives has no streams."""
-SAY_SECONDS = 5.0
+"""The time after which a process that has not reported counts as dead."""
+REPORT_SECONDS = 5.0
 KEPT_SECONDS = 86_400
-"""Longer than any session, with which its streams end."""
+"""Longer than any session lasts; its streams end with it."""
 
 _TAKE = """
 redis.call('SET', ARGV[3] .. string.sub(ARGV[1], 1, 32), 1, 'EX', ARGV[4])
@@ -38,7 +38,7 @@ _ACCOUNT = "portal:streams:account:"
 
 
 class StreamSlots:
-    """One a process. `in_all`: of this process; `per_account`: of all of them."""
+    """The slots of one process. `in_all` bounds this process, `per_account` all processes together."""
 
     def __init__(self, redis: GuardedRedis, *, per_account: int, in_all: int) -> None:
         self._redis, self._per_account, self._in_all = redis, per_account, in_all
@@ -48,11 +48,11 @@ class StreamSlots:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
-        """Begin to say that this process lives."""
-        self._start(self._say_for_ever())
+        """Start to report that this process is alive."""
+        self._start(self._report_periodically())
 
     async def close(self) -> None:
-        """Say that it does no more, so that its streams count no more either."""
+        """Withdraw the report, so that the streams of this process count no more."""
         for task in (tasks := list(self._tasks)):
             task.cancel()
         await asyncio.wait(tasks)
@@ -60,8 +60,8 @@ class StreamSlots:
             await self._redis.delete(_PROCESS + self._process)
 
     @asynccontextmanager
-    async def place(self, account_id: UUID) -> AsyncIterator[None]:
-        """For as long as a stream is open.
+    async def slot(self, account_id: UUID) -> AsyncIterator[None]:
+        """Hold a slot while a stream is open.
 
         Raises:
             RateLimited: `too_many_streams`.
@@ -83,7 +83,7 @@ class StreamSlots:
             self._start(self._give_back(account, stream))
 
     async def _taken(self, account: str, stream: str) -> bool:
-        """Whether all processes together have room for it; true where nobody can be asked."""
+        """Return whether all processes together have room for the stream; true while Redis is away."""
         more = (stream, str(self._per_account), _PROCESS, str(ALIVE_SECONDS), str(KEPT_SECONDS))
         try:
             return bool(await self._redis.eval(_TAKE, 1, _ACCOUNT + account, *more))  # type: ignore[misc]
@@ -94,14 +94,14 @@ class StreamSlots:
         with contextlib.suppress(RedisError, OSError):
             await self._redis.srem(_ACCOUNT + account, stream)  # type: ignore[misc]
 
-    async def _say_for_ever(self) -> None:
+    async def _report_periodically(self) -> None:
         while True:
             with contextlib.suppress(RedisError, OSError):
-                await self._say()
-            await asyncio.sleep(SAY_SECONDS)
+                await self._report()
+            await asyncio.sleep(REPORT_SECONDS)
 
-    async def _say(self) -> None:
-        """That this process lives; and, where Redis had forgotten that, which streams it has."""
+    async def _report(self) -> None:
+        """Report that this process is alive and, where Redis has lost that, which streams it has."""
         if await self._redis.set(_PROCESS + self._process, 1, ex=ALIVE_SECONDS, xx=True):
             return
         await self._redis.set(_PROCESS + self._process, 1, ex=ALIVE_SECONDS)

@@ -14,7 +14,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.clock import now as now  # for importers that have not moved to app.clock
 from app.db import Db
 from app.events import KEYS, Change, Record
 from app.ingest.apply import status_history

@@ -17,7 +17,6 @@ import asyncpg
 
 from app.db import Connection, Db, is_outage
 from app.events import Change
-from app.events import milliseconds as milliseconds
 from app.ingest.inbox import isolation
 from app.ingest.inbox.isolation import Append, NotStored, Transaction, Woken
 from app.ingest.inbox.pending import Pending, confirm, pend

@@ -7,7 +7,7 @@ import pytest
 
 from app.settings import Settings
 from tests.http.fast.test_connection import COLD, LIST, running
-from tests.http.fast.test_path import OWN, hana, routes
+from tests.http.fast.test_path import OWN, hana, hot_routes
 from tests.projections.conftest import feed
 
 __all__ = ["feed", "hana", "running"]
@@ -90,7 +90,8 @@ async def test_a_client_that_refuses_plain_bytes_gets_none_from_any_route(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str], settings: Settings
 ) -> None:
     refusing = {**hana, "Accept-Encoding": "gzip, identity;q=0"}
-    for path in [template.format(**OWN) for template in routes(settings)] + [COLD, "/schema/openapi.json", "/nowhere"]:
+    hot = [route.template.format(**OWN) for route in hot_routes(running, settings)]
+    for path in [*hot, COLD, "/schema/openapi.json", "/nowhere"]:
         for more in ({}, {"Prefer": "wait=0"}):
             found = await api.get(path, headers=refusing | more)
             assert found.headers["content-encoding"] == "gzip", path

@@ -11,7 +11,6 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.http.fast import connection as protocol
 from app.http.fast.connection import MOST_QUEUED, MOST_UNUSED_BYTES, Connection
 from app.settings import Settings
 from tests.http.conftest import served
@@ -96,7 +95,7 @@ async def test_answers_come_in_the_order_of_their_requests_wherever_they_come_fr
         assert [answers[number][2] for number in (0, 2, 4, 7)] == [body] * 4
         assert msgspec.json.decode(answers[1][2])["user"]["email"] == "hana@example.jp"
         assert [msgspec.json.decode(answers[n][2])["invoice_id"] for n in (3, 6)] == ["77", "76"]
-        running[0].state.serving.pages.memory.clear()
+        running[0].state.layers.cache.memory.clear()
         await asyncio.sleep(0.1)  # from Redis next time
 
 
@@ -177,7 +176,7 @@ async def test_a_connection_that_is_to_end_ends_with_the_answer(
         assert (status, headers["connection"]) == (200, "close")
         assert got == body or path == COLD
         assert await wire.ended(), "what comes after the last request is not answered"
-        running[0].state.serving.pages.memory.clear()
+        running[0].state.layers.cache.memory.clear()
         wire.writer.close()
 
 
@@ -185,15 +184,15 @@ async def test_a_client_that_leaves_while_its_answer_is_fetched_costs_nothing_mo
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     body = await kept(api, hana)
-    lane, pages = running[0].state.lane, running[0].state.serving.pages
+    fast_path, cache = running[0].state.fast_path, running[0].state.layers.cache
     for wait in (0, 0.0005, 0.002, 0.01) * 8:
-        pages.memory.clear()
+        cache.memory.clear()
         wire = await connect(api.base_url.port or 0)
         wire.send(get(LIST, **hana))
         await asyncio.sleep(wait)
         wire.writer.transport.abort()
     async with asyncio.timeout(60):
-        while lane._waiting or len(running[0].state.connections) > 1:
+        while fast_path._fetching or len(running[0].state.connections) > 1:
             await asyncio.sleep(0.01)
     assert (await api.get(LIST, headers=hana)).content == body
 
@@ -201,11 +200,11 @@ async def test_a_client_that_leaves_while_its_answer_is_fetched_costs_nothing_mo
 async def test_closing_a_connection_cancels_its_requests(running: Any, hana: dict[str, str], wire: Wire) -> None:
     wire.send(get("/api/events", **hana) + get(COLD, **hana) + HEALTH)
     assert (await wire.reader.readuntil(b"welcome"))[:12] == b"HTTP/1.1 200"
-    doorbells = running[0].state.doorbells
-    assert doorbells._open == 1
+    subscribers = running[0].state.subscribers
+    assert subscribers._open == 1
     wire.writer.close()
     async with asyncio.timeout(60):
-        while doorbells._open:
+        while subscribers._open:
             await asyncio.sleep(0.01)
 
 
@@ -230,7 +229,7 @@ async def test_a_copy_that_cannot_be_read_is_passed_over(
             await asyncio.sleep(0.05)
     for key in keys:
         await redis.set(key, b"\xc1nonsense")
-    running[0].state.serving.pages.memory.clear()
+    running[0].state.layers.cache.memory.clear()
     assert (await api.get(LIST, headers=hana)).content == body
 
 
@@ -347,9 +346,9 @@ async def test_an_upgrade_is_answered_as_if_it_had_not_been_asked(
 async def test_a_client_that_takes_its_time_is_not_waited_for(
     settings: Settings, pool: asyncpg.Pool, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 1.0)
-    monkeypatch.setattr(protocol, "BODY_SECONDS", 2.0)
-    monkeypatch.setattr(protocol, "IDLE_SECONDS", 6.0)
+    monkeypatch.setattr("app.http.fast.connection.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("app.http.fast.connection.BODY_SECONDS", 2.0)
+    monkeypatch.setattr("app.http.fast.connection.IDLE_SECONDS", 6.0)
     async with on_server(settings) as (server, port):
         silent, trickling, bodiless, idle = [await connect(port) for _ in range(4)]
         trickling.send(HEALTH[:-4])
@@ -371,7 +370,7 @@ async def test_a_client_that_takes_its_time_is_not_waited_for(
 async def test_a_client_that_takes_nothing_is_cut_off(
     settings: Settings, pool: asyncpg.Pool, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "UNSENT_SECONDS", 1.0)
+    monkeypatch.setattr("app.http.fast.connection.UNSENT_SECONDS", 1.0)
     async with on_server(settings) as (server, port):
         wire = await connect(port)
         sending = asyncio.create_task(_flood(wire, get("/schema/openapi.json"), 400))

@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from app.cache.lease import heard_everywhere
-from app.http.fast.routes import HotRoutes
-from app.http.guards.roles import rule_of
+from app.http.fast.routes import HotRoute, HotRoutes
+from app.http.policies.policy import CUSTOMER
+from app.http.policies.table import routes_of
 from app.queries.cache.answer_cache import Layers
 from app.settings import Settings
 from tests.fixtures.changes import CARD, CLIENT, INVOICE, ORDER, PRODUCT, SERVICE, change
@@ -67,7 +68,7 @@ async def hana(
 
 
 def layers(running: tuple[Litestar, Any]) -> Layers:
-    found: Layers = running[0].state.serving.pages.layers()
+    found: Layers = running[0].state.layers.cache.layers()
     return found
 
 
@@ -75,14 +76,14 @@ def told(response: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in response.headers.items() if name not in CHANGING}
 
 
-def routes(settings: Settings) -> list[str]:
-    return [route.template for route in HotRoutes(settings).all()]
+def hot_routes(running: tuple[Litestar, Any], settings: Settings) -> list[HotRoute]:
+    return HotRoutes(settings, routes_of(running[0])).all()
 
 
 async def test_the_fast_path_answers_as_the_ordinary_route_from_every_layer(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str], settings: Settings
 ) -> None:
-    for template in routes(settings):
+    for template in [route.template for route in hot_routes(running, settings)]:
         path = template.format(**OWN)
         headers = {} if "/public/" in path else hana
         ordinary = await api.get(path, headers=headers | ORDINARY)
@@ -92,7 +93,7 @@ async def test_the_fast_path_answers_as_the_ordinary_route_from_every_layer(
         kept = await api.get(path, headers=headers)
         after = layers(running)
         assert (after.drawn - before.drawn, after.hits - before.hits) == (1, 1), template
-        running[0].state.serving.pages.memory.clear()
+        running[0].state.layers.cache.memory.clear()
         await heard_everywhere()
         await asyncio.sleep(0.05)
         copied = await api.get(path, headers=headers)
@@ -105,14 +106,14 @@ async def test_the_fast_path_answers_as_the_ordinary_route_from_every_layer(
             assert held.headers["cache-control"] == ordinary.headers["cache-control"]
 
 
-def test_every_hot_route_is_an_ordinary_one_with_the_same_rule(running: Any, settings: Settings) -> None:
-    documented = running[0].openapi_schema.to_schema()["paths"]
-    for route in HotRoutes(settings).all():
-        assert "get" in documented[route.template]
-        rule = rule_of(route.template)
-        assert rule is not None
-        assert rule.roles == (None if route.public else frozenset({"customer"}))
-        assert rule.blind is route.public
+def test_every_hot_route_is_an_ordinary_one_with_the_same_policy(running: Any, settings: Settings) -> None:
+    policies = {route.path: route.policy for route in routes_of(running[0]) if route.method == "GET"}
+    found = hot_routes(running, settings)
+    assert len(found) == sum(policy.fast is not None for policy in policies.values()) == 14
+    for route in found:
+        policy = policies[route.template]
+        assert policy.roles == (None if route.public else CUSTOMER)
+        assert route.limit == policy.limit == ("public" if route.public else "account")
 
 
 async def test_a_change_shows_in_every_process_within_the_bound(
@@ -159,10 +160,10 @@ async def test_the_answer_to_a_logout_waits_until_no_process_can_be_behind(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     """A process that hears nothing keeps its lease for a while; the answer comes after that."""
-    serving = running[0].state.serving
+    opened = running[0].state.layers
     assert (await api.get("/api/invoices", headers=hana)).status_code == 200
-    serving.watch._forget = lambda word: None  # deaf from now on, and with a lease that ends
-    serving.watch._task.cancel()
+    opened.lease._forget = lambda word: None  # deaf from now on, and with a lease that ends
+    opened.lease._task.cancel()
     assert (await api.post("/api/auth/logout", headers=hana)).status_code == 204
     assert (await api.get("/api/invoices", headers=hana)).status_code == 401
 
@@ -212,7 +213,7 @@ async def test_processes_learn_of_each_others_counts_within_a_second(
 ) -> None:
     for _ in range(5):
         await api.get("/api/invoices", headers=hana)
-    await running[0].state.serving.tallies.say()
+    await running[0].state.layers.counts.flush()
     async with serve(settings) as another:
         left = (await another.get("/api/invoices", headers=hana | ORDINARY)).headers["ratelimit"]
     assert f"r={settings.account_rate_per_minute - 6};" in left or "t=60" in left
@@ -234,7 +235,7 @@ async def test_answers_from_memory_are_logged_and_measured_like_others(
     running: Any, api: httpx.AsyncClient, hana: dict[str, str]
 ) -> None:
     await api.get("/api/invoices/77", headers=hana)
-    running[0].state.serving.log.flush()
+    running[0].state.layers.access_log.flush()
     with capture_logs() as lines:
         response = await api.get("/api/invoices/77", headers={**hana, "x-request-id": "trace-1"})
         metrics = (await api.get("/metrics")).text

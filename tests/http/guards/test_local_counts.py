@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from app.cache.redis_pipeline import RedisPipeline
 from app.commands.identity import login_throttle
 from app.http.guards import local_counts
-from app.http.guards.local_counts import Tallies
+from app.http.guards.local_counts import LocalCounts
 from app.settings import Settings
 
 AWAY = "redis://127.0.0.1:9/0"
@@ -41,12 +41,12 @@ async def test_an_evicted_count_is_written_to_redis_first(
     engines: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_counts, "MOST", 5)
-    copies = RedisPipeline(engines[1])
-    copies.open()
+    pipeline = RedisPipeline(engines[1])
+    pipeline.open()
     async with asyncio.timeout(20):
-        while not copies.works:
+        while not pipeline.works:
             await asyncio.sleep(0.01)
-    counts = Tallies(copies)
+    counts = LocalCounts(pipeline)
     for _ in range(3):
         counts.count("first", 7)
     for number in range(20):
@@ -54,7 +54,7 @@ async def test_an_evicted_count_is_written_to_redis_first(
     async with asyncio.timeout(20):
         while await redis.get("first:7") != b"3":
             await asyncio.sleep(0.01)
-    await copies.close()
+    await pipeline.close()
 
 
 def test_failed_logins_are_not_forgotten_in_a_flood_of_others_either(monkeypatch: pytest.MonkeyPatch) -> None:

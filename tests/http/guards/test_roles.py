@@ -11,9 +11,11 @@ import asyncpg
 import httpx
 import pytest
 
+from app.cli.document import unconfigured
 from app.commands.identity.sessions import session_store
-from app.http.guards import roles
 from app.http.openapi.document import operations
+from app.http.policies import policy
+from app.http.policies.table import DeclaredRoute, routes_of
 from app.settings import Settings
 from tests.fixtures.changes import CARD, CLIENT, INVOICE, ORDER, SERVICE, change
 from tests.projections.conftest import feed
@@ -290,17 +292,6 @@ async def test_staff_access_is_audited_the_refused_too(
     assert {row["target"] for row in rows} == {"GET /api/admin/dead-letters"}
 
 
-def test_a_route_that_no_rule_covers_does_not_start() -> None:
-    class Route:
-        path = "/api/orders-of-others"
-
-    class App:
-        routes = (Route,)
-
-    with pytest.raises(RuntimeError, match="orders-of-others"):
-        roles.refuse_uncovered(App)  # type: ignore[arg-type]
-
-
 def documented() -> dict[str, tuple[set[str], set[str]]]:
     """Of docs/security.md: row → its words, and its routes."""
     text = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
@@ -309,23 +300,32 @@ def documented() -> dict[str, tuple[set[str], set[str]]]:
     return {name: (set(may.split("; ")), set(re.findall(r"`([^`]+)`", routes))) for name, may, routes in rows}
 
 
+def row_of(route: DeclaredRoute) -> set[str]:
+    """The rows of the documented table in which a route belongs."""
+    if route.policy.roles is None:
+        inside = route.policy.signed or route.path == "/metrics"
+        return {"nobody, by signature or from inside" if inside else "nobody"}
+    return {"everybody who is logged in"} if route.policy.roles == policy.SIGNED_IN else set(route.policy.roles)
+
+
+def covers(prefix: str, path: str) -> bool:
+    return path == prefix.rstrip("/") or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
+
+
 def test_the_table_of_roles_in_the_documentation_is_the_code() -> None:
-    told = {name: routes for name, (_, routes) in documented().items() if name != "role"}
-    by_role: dict[str, set[str]] = {name: set() for name in told}
-    for rule in roles.RULES:
-        inside = rule.prefix in ("/webhooks/", "/metrics")
-        rows = {"nobody, by signature or from inside" if inside else "nobody"} if rule.roles is None else set()
-        if rule.roles == roles.SIGNED_IN:
-            rows = {"everybody who is logged in"}
-        elif rule.roles is not None:
-            rows = set(rule.roles)
-        for row in rows:
-            by_role[row].add(rule.prefix)
-    assert told == by_role
+    told = {name: prefixes for name, (_, prefixes) in documented().items() if name != "role"}
+    prefixes, used = set().union(*told.values()), set()
+    for route in routes_of(unconfigured()):
+        longest = max((each for each in prefixes if covers(each, route.path)), key=len, default="")
+        used.add(longest)
+        assert {row for row, own in told.items() if longest in own} == row_of(route), (route.path, longest)
+    assert used == prefixes
 
 
 def test_staff_need_a_second_factor_everywhere_but_where_the_documentation_says() -> None:
-    lax = {rule.prefix for rule in roles.RULES if rule.roles is not None and not rule.second_factor}
-    assert lax == {"/api/auth/"}
+    policies = [(route.path, route.policy) for route in routes_of(unconfigured()) if not route.policy.is_open]
+    assert {path for path, policy in policies if not policy.second_factor} == {
+        path for path, _ in policies if path.startswith("/api/auth/")
+    }
     text = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
     assert "everywhere but where they set it up:\nunder `/api/auth/`." in text

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from app.http.answering import command_response as running_commands
+from app.http.answering import command_response
 from app.settings import Settings
 from tests.fixtures.relay import Relay, relay
 from tests.http.support_cases import CASE
@@ -142,7 +142,7 @@ async def test_a_command_past_its_deadline_is_not_cut_and_its_answer_is_kept(
     """Slow work stands for an upstream in the middle of a write; ledger, routes and engines are the real ones."""
     await add_customer("hana")
     may_end, ended = asyncio.Event(), asyncio.Event()
-    really = running_commands.audited
+    really = command_response.audited
 
     async def slow(*arguments: Any) -> Any:
         await may_end.wait()
@@ -156,7 +156,7 @@ async def test_a_command_past_its_deadline_is_not_cut_and_its_answer_is_kept(
             "/api/auth/login", json={"email": "hana@example.jp", "password": "paper crane lantern 24"}
         )
         headers = {"authorization": f"Bearer {login.json()['token']}", "idempotency-key": "once"}
-        monkeypatch.setattr(running_commands, "audited", slow)
+        monkeypatch.setattr(command_response, "audited", slow)
         body = CASE
         response, seconds = await timed(api, "POST", "/api/cases", headers=headers, json=body)
         assert (response.status_code, response.json()["code"]) == (503, "outcome_unknown")

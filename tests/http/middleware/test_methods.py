@@ -54,7 +54,7 @@ async def test_head_on_an_event_stream_leaves_nothing_open(running: Any, hana: d
         wire.send(get("/api/events", **hana).replace(b"GET ", b"HEAD "))
         assert (await bodiless(wire))[0] == 200
     async with asyncio.timeout(10):
-        while running[0].state.doorbells._open:
+        while running[0].state.subscribers._open:
             await asyncio.sleep(0.01)
 
 

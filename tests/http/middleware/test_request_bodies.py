@@ -87,7 +87,7 @@ class Stand:
         async with asyncio.timeout(30):
             while found._count.used or found._bytes.used or found._application._running.used:  # type: ignore[attr-defined]
                 await asyncio.sleep(0.02)
-        assert not found._arriving
+        assert not found._incoming
 
 
 @asynccontextmanager
@@ -144,7 +144,7 @@ async def test_only_signed_webhooks_pass_admission(settings: Settings) -> None:
     async with standing(settings, inbox_high_water=0) as stand:
         assert (await stand.ask(STRANGER, "POST", "/webhooks/whmcs", content=NOTICE)).status_code == 401
         assert await stand.webhook(WHMCS, "msg_1") == 202
-        stand.server.app.state.door._look_at = 0.0
+        stand.server.app.state.inbox_admission._look_at = 0.0
         assert await stand.webhook(WHMCS, "msg_2") == 503
         assert (await stand.ask(STRANGER, "POST", "/webhooks/whmcs", content=NOTICE)).status_code == 401
 
@@ -152,8 +152,8 @@ async def test_only_signed_webhooks_pass_admission(settings: Settings) -> None:
 async def test_when_too_many_bodies_arrive_those_of_the_largest_sender_are_dropped(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_bodies, "MOST_ARRIVING", 6)
-    monkeypatch.setattr(request_bodies, "MOST_ARRIVING_EACH", 4)
+    monkeypatch.setattr(request_bodies, "MOST_INCOMING", 6)
+    monkeypatch.setattr(request_bodies, "MOST_INCOMING_EACH", 4)
     async with standing(settings) as stand:
         greedy = await stand.halves([STRANGER] * 4, half("/api/auth/login", 100))
         [fifth] = await stand.halves([STRANGER], half("/api/auth/login", 100))

@@ -46,7 +46,7 @@ async def total(process: Process) -> float:
 
 
 async def told(process: Process) -> dict[tuple[str, str], float]:
-    families = text_string_to_metric_families(text_of(await process.exchange.told()).decode())
+    families = text_string_to_metric_families(text_of(await process.exchange.counts()).decode())
     samples = [sample for family in families for sample in family.samples]
     return {(each.name, each.labels.get("route", each.labels.get("pid", ""))): each.value for each in samples}
 
@@ -113,12 +113,12 @@ async def test_a_folder_that_somebody_holds_is_not_waited_for(tmp_path: Path, mo
         with (tmp_path / "lock").open("a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with pytest.raises(TimeoutError):
-                await one.exchange.told()
+                await one.exchange.counts()
         assert await total(one) == 0
 
 
 async def test_a_process_leaves_its_counts_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_metrics, "LEAVE_SECONDS", 0.02)
+    monkeypatch.setattr(process_metrics, "WRITE_SECONDS", 0.02)
     async with process(tmp_path, 1) as one, process(tmp_path, 2) as other:
         other.count = 4
         async with asyncio.timeout(10):

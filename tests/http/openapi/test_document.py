@@ -1,11 +1,14 @@
 """The document has everything a caller needs: problems, headers, keys, open routes."""
 
 import re
+from typing import Any
 
 import httpx
 
+from app.cli.document import unconfigured
 from app.commands.registry import COMMANDS
-from app.http.openapi.document import KEYED, operations
+from app.http.openapi.document import operations
+from app.http.policies.table import DeclaredRoute, routes_of
 
 
 async def test_every_operation_has_a_summary_a_tag_and_its_problems(api: httpx.AsyncClient) -> None:
@@ -33,12 +36,19 @@ async def test_references_lead_somewhere(api: httpx.AsyncClient) -> None:
     assert used <= set(schemas)
 
 
+def is_keyed(document: dict[str, Any], route: DeclaredRoute) -> bool:
+    """Documented with an Idempotency-Key."""
+    operation = document["paths"].get(route.path, {}).get(route.method.lower(), {})
+    return any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
+
+
 async def test_the_idempotency_key_is_documented_where_it_is_required(api: httpx.AsyncClient) -> None:
     document = (await api.get("/schema/openapi.json")).json()
     for path in ("/api/orders", "/api/subscriptions/{subscription_id}/upgrade"):
         headers = {each["name"]: each for each in document["paths"][path]["post"]["parameters"]}
         assert headers["Idempotency-Key"]["required"] is True
-    assert {each.name for each in COMMANDS if each.idempotency_key == "required"} <= set(KEYED.values())
+    keyed = {route.policy.command.name for route in routes_of(unconfigured()) if is_keyed(document, route)}
+    assert {each.name for each in COMMANDS if each.idempotency_key == "required"} == keyed
     assert document["paths"]["/api/public/services"]["get"]["security"] == []
 
 

@@ -288,11 +288,11 @@ async def test_a_client_that_does_not_read_is_cut_off(
         f"GET /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {hana['token']}\r\nLast-Event-ID: 0\r\n\r\n"
     )
     writer.write(request.encode())
-    doorbells = app.state.doorbells
+    subscribers = app.state.subscribers
     async with asyncio.timeout(60):
-        while not doorbells._open:
+        while not subscribers._open:
             await asyncio.sleep(0.01)
-        while doorbells._open:
+        while subscribers._open:
             await asyncio.sleep(0.05)
     writer.close()
 

@@ -163,7 +163,7 @@ async def test_a_crowd_on_the_pools_does_not_make_postgres_look_away(
     app, api = running
     sleepers = [
         asyncio.create_task(pool.fetchval("SELECT pg_sleep(3)"))
-        for pool in (app.state.context.pool, app.state.serving.store.pool, app.state.health_pool)
+        for pool in (app.state.context.pool, app.state.layers.store.pool, app.state.health_pool)
         for _ in range(12)
     ]
     await asyncio.sleep(0.3)

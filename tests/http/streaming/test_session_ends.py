@@ -187,8 +187,8 @@ async def test_while_the_session_cannot_be_checked_a_stream_stays_open_and_sends
     async def away() -> float | None:
         raise asyncpg.CannotConnectNowError("starting up")
 
-    watched = session_ends.Watched(away, asyncio.Event())
-    assert await watched.goes_on() is None
+    watched = session_ends.WatchedSession(away, asyncio.Event())
+    assert await watched.is_live() is None
     monkeypatch.setattr(session_ends, "UNKNOWN_SECONDS", 0.0)
-    watched.doubt()
-    assert await watched.goes_on() is False
+    watched.recheck()
+    assert await watched.is_live() is False

@@ -146,8 +146,8 @@ async def test_a_stream_cancelled_at_any_instant_frees_its_slot(
         state = server.app.state
         async with asyncio.timeout(10):
             while (
-                state.streams._own
-                or state.doorbells._open
+                state.stream_slots._own
+                or state.subscribers._open
                 or [k async for k in redis.scan_iter("portal:streams:account:*")]
             ):
                 await asyncio.sleep(0.05)
@@ -157,16 +157,16 @@ async def test_an_emptied_redis_is_given_the_slots_again(engines: Any, redis: Re
     guarded = GuardedRedis.open(engines[1])
     one, other = [StreamSlots(guarded, per_account=1, in_all=10) for _ in range(2)]
     account = uuid4()
-    async with one.place(account):
+    async with one.slot(account):
         await redis.flushdb()
-        await one._say()
+        await one._report()
         with pytest.raises(stream_slots.RateLimited):
-            async with other.place(account):
+            async with other.slot(account):
                 raise AssertionError("one too many")
     async with asyncio.timeout(10):
         while await redis.scard(f"portal:streams:account:{account}"):
             await asyncio.sleep(0.01)
-    async with other.place(account):
+    async with other.slot(account):
         pass
     for each in (one, other):
         each.open()

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from app.audit import Operator
+from app.clock import now
 from app.ingest.apply import dead_letters, drain, resolve
-from app.ingest.apply.mirror import now
 from tests.fixtures.changes import change
 from tests.ingest.poisoned import DUE, Pipeline
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from app.ingest.apply.mirror import now
+from app.clock import now
 from app.ingest.catch_up import backfill
 from app.ingest.catch_up.backfill import Backfill
 from app.ingest.catch_up.reconcile import Reconcile

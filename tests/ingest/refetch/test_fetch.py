@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from app.clock import now
 from app.errors import UpstreamUnavailable
 from app.ingest.apply.drain import ATTEMPTS
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import claims, inbox
 from app.ingest.refetch import fetch, lists
 from app.ingest.refetch.owners import account_history_hint, whmcs_hint

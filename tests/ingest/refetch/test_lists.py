@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
+from app.clock import now
 from app.errors import UpstreamNotFound
-from app.ingest.apply.mirror import now
 from app.ingest.inbox import inbox
 from app.ingest.refetch import absence, lists, owners
 from app.ingest.refetch.fetchers import FETCHERS

@@ -6,9 +6,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from app.events import Change
-from app.ingest.apply.mirror import now
-from app.ingest.inbox.inbox import milliseconds
+from app.clock import now
+from app.events import Change, milliseconds
 from app.ingest.refetch import merges, owners
 from app.integrations.whmcs.webhook import decode
 from app.resources import Resources

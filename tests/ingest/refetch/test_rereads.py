@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from app.events import Change
-from app.ingest.apply.mirror import now
+from app.clock import now
+from app.events import Change, milliseconds
 from app.ingest.inbox import claims, inbox
 from app.ingest.refetch import fetch, rereads
 from app.ingest.refetch.fetchers import FETCHERS
@@ -81,7 +81,7 @@ async def test_a_record_held_deleted_that_lives_is_drift_and_heals(sandbox: Any,
     await resources.inbox.submit([alive])
     await settle(resources)
     late = now() + timedelta(milliseconds=1)
-    gone = replace(alive, kind="deleted", data={}, event_id="gone", read_at=late, version=inbox.milliseconds(late))
+    gone = replace(alive, kind="deleted", data={}, event_id="gone", read_at=late, version=milliseconds(late))
     await resources.inbox.submit([gone])
     await settle(resources)
     deleted = "SELECT deleted FROM mirror.records WHERE record_id = $1"

@@ -1,17 +1,17 @@
 """The provisioning queue, for operators."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
-from app.commands.execution.context import Context
 from app.commands.fulfilment import decide, overview
-from app.commands.fulfilment.overview import Count, Fulfilment
-from app.commands.fulfilment.overview import FulfilmentDetail as FulfilmentStory
-from app.http.answering.handler_types import Caller, answers
+from app.commands.fulfilment.overview import Count, Fulfilment, FulfilmentDetail
+from app.errors import NotFound
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
+from app.http.policies.policy import OPERATOR, Policy
 from app.http.routes.admin.projections import operator_of
 from app.inputs.text import Line
 
@@ -20,41 +20,40 @@ OrderId = Annotated[str, PathParameter(max_length=18, description="Salesforce's 
 
 
 class Fulfilments(Struct, frozen=True):
-    """The queue, and how many there are of each kind."""
+    """The queue, with counts by state and error."""
 
     items: list[Fulfilment]
     counts: list[Count]
 
 
 class SkipSteps(Struct, forbid_unknown_fields=True):
-    """Why; it stands in the audit log."""
+    """The reason, which the audit log keeps."""
 
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
 
 class CancelFulfilment(Struct, forbid_unknown_fields=True):
-    """Why; it stands in the audit log and on the order in Salesforce."""
+    """The reason, which the audit log and the order in Salesforce keep."""
 
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
 
 
 @get(
     "/api/admin/fulfilments",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="The provisioning queue",
     tags=["Operators"],
     responses=answers(Fulfilments, "Orders with step, attempt, age and error."),
 )
 async def list_fulfilments(
-    request: Request[Any, Any, Any],
-    actor: Caller,
+    context: AppContext,
     in_state: Annotated[
         FulfilmentState | None,
-        QueryParameter(description="Left out: all that are not over, or active and not all set up."),
+        QueryParameter(description="By default all that are unfinished, or active with provisioning steps left."),
     ] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=overview.MOST)] = 100,
 ) -> Response[bytes]:
-    """The oldest first; those of one state the latest first."""
-    context: Context = request.app.state.context
+    """Orders in provisioning, the oldest first; with `in_state` the most recent first."""
     return unstored(
         Fulfilments(await overview.listed(context.pool, in_state, limit), await overview.counts(context.pool))
     )
@@ -62,62 +61,60 @@ async def list_fulfilments(
 
 @get(
     "/api/admin/fulfilments/{order_id:str}",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     summary="One order's fulfilment",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "Everything that was tried."),
+    responses=answers(FulfilmentDetail, "Every attempt."),
 )
-async def get_fulfilment(request: Request[Any, Any, Any], actor: Caller, order_id: OrderId) -> Response[bytes]:
-    """Every step, attempt and outcome, with the upstream ids learned on the way; what is set up after activation."""
-    context: Context = request.app.state.context
+async def get_fulfilment(context: AppContext, order_id: OrderId) -> Response[bytes]:
+    """Every step, attempt and outcome of an order, with the upstream ids and the steps after activation."""
     return unstored(await overview.one(context.pool, order_id))
 
 
 @post(
     "/api/admin/fulfilments/{order_id:str}/retry",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Try a fulfilment again",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "It is tried again."),
+    responses=answers(FulfilmentDetail, "The fulfilment, which is tried again."),
 )
 async def retry(
-    request: Request[Any, Any, Any],
     actor: Caller,
+    context: AppContext,
     order_id: OrderId,
-    force: Annotated[bool, QueryParameter(description="Go on without a payment method on file.")] = False,
+    force: Annotated[bool, QueryParameter(description="Continue without a payment method on file.")] = False,
 ) -> Response[bytes]:
-    """At once, with fresh attempts; steps that are done stay done. Of an active order, what is not set up yet. Safe to
-    repeat."""
-    context: Context = request.app.state.context
+    """Retry at once with fresh attempts; finished steps stay finished. For an active order, retry the provisioning
+    steps that are left. Safe to repeat."""
     return unstored(await decide.retry(context, operator_of(actor), order_id, force=force))
 
 
 @post(
     "/api/admin/fulfilments/{order_id:str}/cancel",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Cancel a fulfilment",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "What was done is undone."),
+    responses=answers(FulfilmentDetail, "The fulfilment, whose finished steps are undone."),
 )
 async def cancel(
-    request: Request[Any, Any, Any], actor: Caller, order_id: OrderId, data: JSONBody[CancelFulfilment]
+    actor: Caller, context: AppContext, order_id: OrderId, data: JSONBody[CancelFulfilment]
 ) -> Response[bytes]:
-    """Undoes hosting and billing, and says so in Salesforce. Not once Freebit was asked for a line."""
-    context: Context = request.app.state.context
+    """Undo hosting and billing, and cancel the order in Salesforce. Refused once a line was ordered from Freebit."""
     return unstored(await decide.cancel(context, operator_of(actor), order_id, data.reason))
 
 
 @post(
     "/api/admin/fulfilments/{order_id:str}/skip",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Skip what is not set up after activation",
     tags=["Operators"],
-    responses=answers(FulfilmentStory, "It is left as it is."),
+    responses=answers(FulfilmentDetail, "The fulfilment without the skipped steps."),
 )
-async def skip(
-    request: Request[Any, Any, Any], actor: Caller, order_id: OrderId, data: JSONBody[SkipSteps]
-) -> Response[bytes]:
-    """Steps of an active order that failed or wait are not tried again."""
-    context: Context = request.app.state.context
+async def skip(actor: Caller, context: AppContext, order_id: OrderId, data: JSONBody[SkipSteps]) -> Response[bytes]:
+    """Give up the failed and waiting provisioning steps of an active order."""
     return unstored(await decide.skip(context, operator_of(actor), order_id, data.reason))
 
 

@@ -1,17 +1,19 @@
-"""What operators and support do over HTTP. Every access is in the audit log; the command line can do more."""
+"""Dead letters, read models and explanations for operators and support. Every access is audited; the command line can
+do more."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from app.audit import Operator
-from app.commands.execution.context import Actor, Context
+from app.commands.execution.context import Actor
 from app.errors import NotFound
-from app.http.answering.handler_types import Caller, answers
+from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
+from app.http.policies.policy import OPERATOR, SUPPORT, Policy
 from app.ingest.apply import dead_letters, resolve
 from app.ingest.apply.dead_letters import DeadLetter
 from app.ingest.apply.resolve import Resolved
@@ -25,84 +27,81 @@ from app.projections.explain.shapes import Explanation
 from app.projections.rebuild import requests
 from app.projections.registry import projectors
 
-Id = Annotated[int, PathParameter(ge=1, le=2**62, description="Number of the dead letter.")]
+Id = Annotated[int, PathParameter(ge=1, le=2**62, description="The number of the dead letter.")]
 
 
 class DeadLetters(Struct, frozen=True):
-    """Parked entries, personal data hidden."""
+    """Dead letters, with personal data hidden."""
 
     items: list[DeadLetter]
 
 
 class Discard(Struct, forbid_unknown_fields=True):
-    """Why an entry is given up; it stands in the audit log."""
+    """The reason for discarding, which the audit log keeps."""
 
     reason: Annotated[Line, Meta(min_length=1, max_length=500)]
 
 
 class Decided(Struct, frozen=True):
-    """What a decision did; `already` were decided before."""
+    """The effect of a decision; `already` were decided before."""
 
     ids: list[int]
     already: list[int]
 
 
 class Projections(Struct, frozen=True):
-    """How far behind everything is, and which generations there are."""
+    """The lag of the portal, and the generations of all read models."""
 
     measures: Measures
     generations: list[Generation]
 
 
 class RebuildAsked(Struct, frozen=True):
-    """A worker begins within half a minute; its progress shows among the generations."""
+    """The read model that is rebuilt. A worker starts within half a minute; the generations show its progress."""
 
     name: str
 
 
 @get(
     "/api/admin/dead-letters",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="What is parked",
     tags=["Operators"],
     responses=answers(DeadLetters, "At most 500, personal data hidden."),
 )
 async def list_dead_letters(
-    request: Request[Any, Any, Any],
-    actor: Caller,
-    resolved: Annotated[bool, QueryParameter(description="Those decided about, newest first.")] = False,
+    context: AppContext,
+    resolved: Annotated[bool, QueryParameter(description="Only decided ones, newest first.")] = False,
     limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
 ) -> Response[bytes]:
-    """Open ones, oldest first."""
-    context: Context = request.app.state.context
+    """Open dead letters, oldest first."""
     return unstored(DeadLetters(await dead_letters.listed(context.pool, resolved=resolved, limit=limit)))
 
 
 @post(
     "/api/admin/dead-letters/{letter_id:int}/retry",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Try again",
     tags=["Operators"],
-    responses=answers(Decided, "What is tried again."),
+    responses=answers(Decided, "The dead letters that are tried again."),
 )
-async def retry(request: Request[Any, Any, Any], actor: Caller, letter_id: Id) -> Response[bytes]:
-    """The record is read again upstream, and all that is parked of it tried at once. Safe to repeat."""
-    context: Context = request.app.state.context
+async def retry(actor: Caller, context: AppContext, letter_id: Id) -> Response[bytes]:
+    """Refetch the record from its upstream and retry all its dead letters at once. Safe to repeat."""
     done = await resolve.retry(context.pool, context.inbox.wake, [letter_id], operator_of(actor))
     return unstored(_decided(done))
 
 
 @post(
     "/api/admin/dead-letters/{letter_id:int}/discard",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
     summary="Give up an entry",
     tags=["Operators"],
-    responses=answers(Decided, "What is given up."),
+    responses=answers(Decided, "The dead letters that are discarded."),
 )
-async def discard(
-    request: Request[Any, Any, Any], actor: Caller, letter_id: Id, data: JSONBody[Discard]
-) -> Response[bytes]:
-    """For good, with all that is parked of the record; later changes move on, and the record is read again."""
-    context: Context = request.app.state.context
+async def discard(actor: Caller, context: AppContext, letter_id: Id, data: JSONBody[Discard]) -> Response[bytes]:
+    """Discard all dead letters of the record for good. Later changes proceed, and the record is refetched."""
     operator = operator_of(actor)
     done = await resolve.discard(context.pool, context.inbox.wake, [letter_id], operator, data.reason)
     return unstored(_decided(done))
@@ -110,13 +109,13 @@ async def discard(
 
 @get(
     "/api/admin/projections",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
     summary="How far behind, and which generations",
     tags=["Operators"],
-    responses=answers(Projections, "Feeds, lanes, what is parked, and every generation."),
+    responses=answers(Projections, "Feeds, inbox lanes, dead letters and generations."),
 )
-async def list_projections(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
-    """What `portal lag` and `portal rebuild` show."""
-    context: Context = request.app.state.context
+async def list_projections(context: AppContext) -> Response[bytes]:
+    """The lag and the generations, as `portal lag` and `portal rebuild` show them."""
     settings = context.settings
     found = await measure(context.pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
     async with context.pool.acquire() as connection:
@@ -125,16 +124,14 @@ async def list_projections(request: Request[Any, Any, Any], actor: Caller) -> Re
 
 @post(
     "/api/admin/projections/{name:str}/rebuild",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=202,
     summary="Rebuild a read model",
     tags=["Operators"],
-    responses=answers(RebuildAsked, "A worker will.", status=202),
+    responses=answers(RebuildAsked, "The read model that a worker rebuilds.", status=202),
 )
-async def ask_rebuild(
-    request: Request[Any, Any, Any], actor: Caller, name: Annotated[str, PathParameter(max_length=60)]
-) -> Response[bytes]:
-    """From the mirror, beside the one that serves; asking twice is asking once."""
-    context: Context = request.app.state.context
+async def ask_rebuild(context: AppContext, name: Annotated[str, PathParameter(max_length=60)]) -> Response[bytes]:
+    """Rebuild a read model from the mirror, next to the generation that serves. Safe to repeat."""
     if name not in {each.name for each in projectors(context.settings)}:
         raise NotFound("There is no such read model.")
     await requests.add(context.pool, name)
@@ -143,19 +140,19 @@ async def ask_rebuild(
 
 @get(
     "/api/admin/accounts/{account_id:uuid}/explain/{resource:str}/{item_id:str}",
+    policy=Policy(roles=OPERATOR | SUPPORT, asks_upstream=True, problems=(NotFound,)),
     summary="Why an account shows what it shows",
     tags=["Operators"],
-    responses=answers(Explanation, "The row, its records, and what came in for them."),
+    responses=answers(Explanation, "The row, its records, and the inbox entries about them."),
 )
 async def explain(
-    request: Request[Any, Any, Any],
-    actor: Caller,
-    account_id: Annotated[UUID, PathParameter(description="Of the portal account.")],
+    context: AppContext,
+    account_id: Annotated[UUID, PathParameter(description="The id of the portal account.")],
     resource: Annotated[str, PathParameter(max_length=60, description="A read model, e.g. `invoices`.")],
-    item_id: Annotated[str, PathParameter(max_length=100, description="The upstream's id.")],
+    item_id: Annotated[str, PathParameter(max_length=100, description="The id of the item in its upstream.")],
 ) -> Response[bytes]:
-    """Ids, versions and times; no record's data."""
-    context: Context = request.app.state.context
+    """Explain an item of an account: the row, the mirrored records and the inbox entries behind it. Ids, versions and
+    times only, without the records' data."""
     named = {each.name: each for each in projectors(context.settings)}
     if resource not in named:
         raise NotFound("There is no such read model.")
@@ -167,7 +164,7 @@ async def explain(
 
 
 def operator_of(actor: Actor) -> Operator:
-    """Who decides, for the audit log."""
+    """Name the caller for the audit log."""
     return Operator(user_id=actor.user_id, request_id=actor.request_id, address=actor.address)
 
 

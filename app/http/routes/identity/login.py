@@ -1,28 +1,27 @@
-"""Log in, log out, who am I."""
+"""Log in, log out, and read the user of the session."""
 
-from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from app.commands.execution.context import Context
 from app.commands.identity import log_in, second_factor
 from app.commands.identity.log_in import LoggedIn, LogIn
 from app.commands.identity.users import User, user_of
-from app.http.answering.handler_types import Caller, answers
+from app.errors import NotAuthenticated
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.answering.session_cookie import cookie_for, leave_before, signed_out
 from app.http.guards.authentication import csrf_token
+from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
 
 
 class Me(Struct, frozen=True, kw_only=True):
     """The user of a session. `account_id` is null for staff; `csrf_token` as at login.
 
-    `second_factor_on`: logging in needs a code. `second_factor_proven`: in this session one was given; members of staff
-    get nowhere without.
-    """
+    `second_factor_on`: logging in requires a code. `second_factor_proven`: this session was opened with one, which
+    staff routes require."""
 
     user: User
     account_id: UUID | None
@@ -33,15 +32,15 @@ class Me(Struct, frozen=True, kw_only=True):
 
 @post(
     "/api/auth/login",
+    policy=Policy(roles=ANYBODY, limit="auth", problems=(NotAuthenticated,)),
     status_code=200,
     summary="Log in",
     tags=["Sessions"],
     responses=answers(LoggedIn, "A new session; also set as a cookie."),
 )
-async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[LogIn]) -> Response[bytes]:
-    """Answers a bearer token and sets the same session as a cookie. 401 `mfa_required` asks for the same again with
-    `code`. The session that the browser had before ends."""
-    context: Context = request.app.state.context
+async def login(request: AnyRequest, actor: Caller, context: AppContext, data: JSONBody[LogIn]) -> Response[bytes]:
+    """Open a session: a bearer token, also set as a cookie. On 401 `mfa_required` repeat the request with `code`. The
+    browser's previous session ends."""
     done = await log_in.log_in(context, actor, data, agent=request.headers.get("user-agent", ""))
     opened, user = done.result
     await leave_before(request)
@@ -51,23 +50,28 @@ async def login(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[L
     return unstored(body, cookies=[cookie_for(context.settings, opened)])
 
 
-@post("/api/auth/logout", status_code=204, summary="Log out", tags=["Sessions"])
-async def logout(request: Request[Any, Any, Any], actor: Caller) -> Response[None]:
-    """Ends this session at once."""
-    context: Context = request.app.state.context
+@post(
+    "/api/auth/logout",
+    policy=Policy(roles=SIGNED_IN, second_factor=False),
+    status_code=204,
+    summary="Log out",
+    tags=["Sessions"],
+)
+async def logout(actor: Caller, context: AppContext) -> Response[None]:
+    """End this session at once, in every process."""
     await log_in.log_out(context, actor)
     return signed_out(context.settings)
 
 
 @get(
     "/api/auth/me",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, conditional=False),
     summary="Who am I",
     tags=["Sessions"],
     responses=answers(Me, "The user of this session, and the account it acts for."),
 )
-async def me(request: Request[Any, Any, Any], actor: Caller) -> Response[bytes]:
-    """The user of this session, and the account it acts for."""
-    context: Context = request.app.state.context
+async def me(actor: Caller, context: AppContext) -> Response[bytes]:
+    """The user of this session, the account it acts for, the CSRF token, and the state of the second factor."""
     assert actor.user_id is not None
     user = await user_of(context.pool, actor.user_id)
     enrolled = await second_factor.is_enrolled(context.pool, actor.user_id)

@@ -1,33 +1,51 @@
-"""A forgotten password, and another one."""
+"""Reset a forgotten password, or change the password."""
 
-from typing import Any
-
-from litestar import Request, Response, post
+from litestar import Response, post
 from litestar.params import JSONBody
 
 from app.commands.identity.change_password import COMMAND as CHANGE_PASSWORD
 from app.commands.identity.change_password import ChangePassword
 from app.commands.identity.reset_password import FORGOT_PASSWORD, RESET_PASSWORD, ForgotPassword, ResetPassword
 from app.http.answering.command_response import run_silently
-from app.http.answering.handler_types import Caller
+from app.http.answering.handler_types import AnyRequest, Caller
+from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
 
 
-@post("/api/auth/password/forgot", status_code=204, summary="Forgot the password", tags=["Passwords"])
-async def forgot(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ForgotPassword]) -> Response[None]:
-    """Mails a link, if there is such a user; the answer is the same if there is none."""
-    return await run_silently(request, FORGOT_PASSWORD, actor, data)
+@post(
+    "/api/auth/password/forgot",
+    policy=Policy(roles=ANYBODY, limit="auth", command=FORGOT_PASSWORD, takes_key=False),
+    status_code=204,
+    summary="Forgot the password",
+    tags=["Passwords"],
+)
+async def forgot(request: AnyRequest, actor: Caller, data: JSONBody[ForgotPassword]) -> Response[None]:
+    """Mail a link to reset the password if the user exists. The answer is the same if not."""
+    return await run_silently(request, actor, data)
 
 
-@post("/api/auth/password/reset", status_code=204, summary="Set a new password", tags=["Passwords"])
-async def reset(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ResetPassword]) -> Response[None]:
-    """Takes the token of the mailed link, once. Every session of the user ends; log in anew."""
-    return await run_silently(request, RESET_PASSWORD, actor, data)
+@post(
+    "/api/auth/password/reset",
+    policy=Policy(roles=ANYBODY, limit="auth", command=RESET_PASSWORD, takes_key=False),
+    status_code=204,
+    summary="Set a new password",
+    tags=["Passwords"],
+)
+async def reset(request: AnyRequest, actor: Caller, data: JSONBody[ResetPassword]) -> Response[None]:
+    """Set a new password with the token of the mailed link, which works once. All sessions of the user end; log in
+    again."""
+    return await run_silently(request, actor, data)
 
 
-@post("/api/auth/password/change", status_code=204, summary="Change the password", tags=["Passwords"])
-async def change(request: Request[Any, Any, Any], actor: Caller, data: JSONBody[ChangePassword]) -> Response[None]:
-    """Every other session of the user ends."""
-    return await run_silently(request, CHANGE_PASSWORD, actor, data)
+@post(
+    "/api/auth/password/change",
+    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=CHANGE_PASSWORD, takes_key=False),
+    status_code=204,
+    summary="Change the password",
+    tags=["Passwords"],
+)
+async def change(request: AnyRequest, actor: Caller, data: JSONBody[ChangePassword]) -> Response[None]:
+    """Change the password. All other sessions of the user end."""
+    return await run_silently(request, actor, data)
 
 
 ROUTES = (forgot, reset, change)
