@@ -13,7 +13,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "commands/identity/test_passwords.py::test_what_is_easy_to_guess_is_refused_and_told_why",
         "commands/identity/test_passwords.py::test_a_password_that_is_made_of_the_users_own_words_or_of_ours_is_refused",
     ),
-    "a login or change that was proven by the password before is refused": (
+    "a login or change proven by the old password is refused": (
         "http/routes/identity/test_passwords.py::test_of_many_changes_of_one_password_at_once_one_wins",
         "http/routes/identity/test_passwords.py::test_a_change_that_was_proven_before_a_reset_does_not_undo_it",
         "http/routes/identity/test_passwords.py::test_a_login_with_the_old_password_does_not_outlive_its_change",
@@ -31,7 +31,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "http/routes/identity/test_lockout.py::test_with_the_mailbox_too_guesses_at_the_second_factor_are_few",
         "http/routes/identity/test_lockout.py::test_strangers_at_many_addresses_get_no_unlimited_guesses",
     ),
-    "their times cannot be told apart": (
+    "their times cannot be distinguished": (
         "http/routes/identity/test_lockout.py::test_no_answer_tells_whether_there_is_such_a_user",
     ),
     "never silence the customer's own request": (
@@ -46,19 +46,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "without `SMTP_HOST` nobody can reset": (
         "http/routes/identity/test_passwords.py::test_without_a_mail_server_nobody_can_reset_a_password",
     ),
-    "what is not to be seen are refused": (
+    "invisible characters are refused": (
         "inputs/test_text.py::test_every_control_and_format_character_of_unicode_is_refused_in_a_line",
         "http/test_every_body.py::test_every_text_of_every_body_has_a_rule",
         "http/test_every_body.py::test_no_rule_lets_a_line_break_through_but_those_of_several_lines",
     ),
-    "never hold what a customer wrote": ("commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",),
-    "cannot have us send that person a text": (
+    "never contain what a customer wrote": ("commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",),
+    "cannot make the portal send that person a text": (
         "commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",
     ),
-    "To what is not exactly one mailbox nothing is ever sent": (
+    "Nothing is ever sent to what is not exactly one mailbox": (
         "integrations/test_mail.py::test_nothing_is_sent_to_what_is_not_exactly_one_mailbox",
     ),
-    "for every login, command and access of staff, refused ones too": (
+    "for every login, command and staff access, refused ones included": (
         "http/guards/test_roles.py::test_staff_access_is_audited_the_refused_too",
     ),
     "The database refuses to change, delete or empty it": (
@@ -66,7 +66,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
         "test_database_role.py::test_an_erasure_forgets_addresses_of_one_customer_and_nothing_else",
     ),
-    "can neither change nor empty the audit log, nor lift what refuses it": (
+    "can neither change nor empty the audit log, nor disable what refuses it": (
         "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
     ),
     "| nobody, by signature or from inside |": (
@@ -76,7 +76,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "| secrets |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
     "| personal |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
     "| operators' |": ("http/guards/test_audit.py::test_nobody_rewrites_it",),
-    "nobody gets any of it with half of a request": (
+    "nobody gets any of it with half a request": (
         "http/middleware/test_request_bodies.py::test_half_sent_bodies_close_neither_the_webhook_door_nor_the_api",
         "http/middleware/test_request_bodies.py::test_one_account_cannot_take_every_place",
         "http/middleware/test_request_bodies.py::test_one_address_cannot_take_every_place",
@@ -90,7 +90,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
 
 
 def sentences() -> list[str]:
-    """Of the document, a row of a table being one."""
+    """Return the sentences of the document; a table row is one."""
     text = (ROOT / "docs" / "security.md").read_text()
     blocks = re.split(r"\n\s*\n|\n(?=- |\| |#)", text)
     return [each for block in blocks for each in re.split(r"(?<=[.!?])\**\s+(?=[A-Z`*])", " ".join(block.split()))]
