@@ -51,7 +51,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "http/test_every_body.py::test_every_text_of_every_body_has_a_rule",
         "http/test_every_body.py::test_no_rule_lets_a_line_break_through_but_those_of_several_lines",
     ),
-    "never contain what a customer wrote": ("commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",),
+    "never contain what a customer wrote": (
+        "commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",
+    ),
     "cannot make the portal send that person a text": (
         "commands/identity/test_mails.py::test_no_mail_holds_what_a_customer_wrote",
     ),
