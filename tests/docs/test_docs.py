@@ -121,6 +121,13 @@ def test_a_decision_has_its_number_a_date_a_status_and_its_parts(path: Path) -> 
         assert part in text
 
 
+def test_the_map_answers_twenty_questions_with_paths() -> None:
+    section = (ROOT / "docs" / "architecture.md").read_text().split("## Where is …?")[1]
+    answers = re.findall(r"^\| (.+\?) \| (.+) \|$", section, re.M)
+    assert len(answers) >= 20
+    assert [question for question, answer in answers if "`app/" not in answer] == []
+
+
 def test_the_glossary_is_sorted_and_linked_from_the_readme() -> None:
     words = re.findall(r"^\| \*\*(.+)\*\* \| ", (ROOT / "docs" / "glossary.md").read_text(), re.M)
     assert words == sorted(words)
