@@ -50,7 +50,7 @@ def replay(tree: Path, block: Block, newest: str) -> None:
     for hunk in block.text.split("@@\n"):
         lines = hunk.splitlines()
         before = "".join(f"{line[1:]}\n" for line in lines if line[0] != "+")
-        after = "".join(f"{line[1:]}\n" for line in lines)
+        after = "".join(f"{line[1:]}\n" for line in lines if line[0] != "-")
         assert before in text, f"{block.title} has no such lines:\n{before}"
         text = text.replace(before, after)
     target.write_text(text)
