@@ -3,56 +3,65 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# More than there are cores: most of the suite waits, for processes to start and for pauses to pass.
+# More than there are cores: most tests wait for processes to start and for pauses to pass.
 WORKERS ?= 4
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV ?= .venv-production
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup demo test check audit fix bench soak fuzz mutants lock openapi production
+.PHONY: help setup demo test check lint audit fix hooks docs bench soak fuzz mutants lock openapi production
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.runtime ## .venv with the locked dependencies, engines, stand-ins and the `portal` command
+setup: .venv/.runtime ## .venv with the locked dependencies, engines, sandbox and the `portal` command
 
-demo: .venv/.runtime ## everything up, then the whole customer journey; ARGS="--exit --json" passes through
+demo: .venv/.runtime ## start everything, then run the whole customer journey; ARGS="--exit --json" passes through
 	@$(BIN)/portal demo $(ARGS)
 
-test: check ## what CI runs: check, then the whole suite; ARGS="-k name" passes through
-	@command -v php >/dev/null || echo "php is not installed, so the WHMCS hooks are not tried: apt-get install php-cli php-curl" >&2
+test: check ## what CI runs: check, then the whole test suite; ARGS="-k name" passes through
+	@command -v php >/dev/null || echo "php is not installed, so the WHMCS hooks are not tested: apt-get install php-cli php-curl" >&2
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-check: .venv/.dev audit ## format, lint, types, import contracts, known vulnerabilities; writes nothing
+check: lint audit ## lint, then known vulnerabilities; writes nothing
+
+lint: .venv/.dev ## format, lint, types, import contracts: the fast checks, without engines or network
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-audit: .venv/.dev ## known vulnerabilities of the locked dependencies; says so where nobody can be asked
+audit: .venv/.dev ## known vulnerabilities of the locked dependencies; says so where the database cannot be reached
 	@$(BIN)/python -m tests.supply_chain.audit
 
-fix: .venv/.dev ## format and mend what can be mended
+fix: .venv/.dev ## format, and fix what can be fixed automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.bench ## the benchmarks, with a table; ARGS="projection --json file" passes through
+hooks: ## run the fast checks (`make lint`) before every commit in this checkout
+	@git config core.hooksPath .githooks
+	@echo "Commits now run .githooks/pre-commit; undo with: git config --unset core.hooksPath"
+
+docs: .venv/.docs ## build the documentation site into site/; ARGS="serve" shows it on http://127.0.0.1:8000
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(ARGS),$(ARGS),build --strict --quiet)
+
+bench: .venv/.bench ## run the benchmarks and print a table; ARGS="projection --json file" passes through
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: .venv/.dev ## a whole portal among rude upstreams for 10 minutes; ARGS="--minutes 1 --seed 8" passes through
+soak: .venv/.dev ## run a whole portal against misbehaving upstreams for 10 minutes; ARGS="--minutes 1 --seed 8" passes through
 	$(BIN)/python -m tests.faults.soak $(ARGS)
 
-fuzz: .venv/.fuzz ## call every route with everything for 10 minutes; ARGS="--minutes 30" passes through
+fuzz: .venv/.fuzz ## call every route with generated input for 10 minutes; ARGS="--minutes 30" passes through
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-mutants: .venv/.dev ## change the pure cores in every small way and see their tests notice; ARGS="merge prices" picks
+mutants: .venv/.dev ## mutation-test the pure rules; ARGS="merge prices" selects some
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-openapi: .venv/.dev ## write docs/openapi.json anew
+openapi: .venv/.dev ## write docs/openapi.json
 	$(BIN)/python -m app.cli openapi > docs/openapi.json
 
-lock: .venv/.dev ## lock the dependencies anew, with hashes, and write down what the runtime is made of (sbom.cdx.json)
+lock: .venv/.dev ## lock the dependencies again, with hashes, and write the runtime's bill of materials (sbom.cdx.json)
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) --extra embedded --extra sandbox --group setup pyproject.toml -c requirements.txt -o requirements-demo.txt
 	$(COMPILE) --group setup -c requirements-demo.txt -o requirements-setup.txt
@@ -62,9 +71,10 @@ lock: .venv/.dev ## lock the dependencies anew, with hashes, and write down what
 		-c requirements-dev.txt -o requirements-bench.txt
 	$(COMPILE) --extra embedded --extra sandbox --extra dev --extra fuzz --group setup pyproject.toml \
 		-c requirements-dev.txt -o requirements-fuzz.txt
+	$(COMPILE) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(BIN)/python -m tests.supply_chain.sbom
 
-production: ## VENV=/opt/portal/.venv with what the processes of an installation need: no engines, no stand-ins, no tools
+production: ## install what the processes need into VENV=/opt/portal/.venv: no engines, no sandbox, no tools
 	@$(PYTHON) -m venv $(VENV)
 	@$(PYTHON) -m venv $(VENV)/tools
 	@$(VENV)/tools/bin/pip install -q --require-hashes -r requirements-setup.txt
@@ -89,6 +99,11 @@ production: ## VENV=/opt/portal/.venv with what the processes of an installation
 	@$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.runtime $@
+
+.venv/.docs: requirements-docs.txt .venv/.dev
+	@echo "Installing what builds the documentation site" >&2
+	@$(BIN)/pip install -q --require-hashes -r requirements-docs.txt
+	@touch $@
 
 .venv/.fuzz: requirements-fuzz.txt .venv/.dev
 	@echo "Installing what calls every route" >&2

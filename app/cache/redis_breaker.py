@@ -86,7 +86,7 @@ def state_of(error: BaseException) -> RedisState | None:
     return None
 
 
-class Breaker:
+class RedisBreaker:
     """The circuit breaker before Redis, shared by all clients of a process."""
 
     def __init__(self) -> None:
@@ -169,11 +169,11 @@ class Breaker:
 class GuardedRedis(Redis):
     """The library's client behind a breaker."""
 
-    breaker: Breaker
+    breaker: RedisBreaker
     patience_seconds: float
 
     @classmethod
-    def open(cls, url: str, breaker: Breaker | None = None, patience_seconds: float = PATIENCE_SECONDS) -> Self:
+    def open(cls, url: str, breaker: RedisBreaker | None = None, patience_seconds: float = PATIENCE_SECONDS) -> Self:
         """Create a client that connects on first use.
 
         The library's own time-outs are for subscriptions, which nothing else bounds. It does not retry.
@@ -186,7 +186,7 @@ class GuardedRedis(Redis):
             retry=Retry(NoBackoff(), 0),
         )
         assert isinstance(found, cls)
-        found.breaker = breaker or Breaker()
+        found.breaker = breaker or RedisBreaker()
         found.patience_seconds = patience_seconds
         found.breaker.probe_with(found.probe)
         return found

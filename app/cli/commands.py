@@ -28,6 +28,7 @@ from app.cli.operators.staff import forget_second_factor, staff
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="customer-portal", prog_name="portal", message="%(prog)s %(version)s")
 def main() -> None:
     """The customer portal: one API in front of Salesforce, WHMCS, Freebit and WHM.
 

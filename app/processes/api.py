@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from app import settings
 from app.http.app import build
-from app.http.fast.connection import Connection
+from app.http.fast.connection import HttpConnection
 from app.http.fast.connection_slots import ConnectionSlots
 from app.http.fast.hot_connection import HotConnection
 from app.logs import configure
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
             heartbeat()
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection):
+                if isinstance(connection, HttpConnection):
                     connection.check_progress(now)
         return await super().on_tick(counter)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from app.events import Record
 from app.projections.parts.fields import instant
-from app.projections.parts.timeline_events import Subject, TimelineEvent, rows
+from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.readmodels.cases import PORTAL_ORIGIN
@@ -30,7 +30,7 @@ def projector(settings: Settings) -> Projector:
 
 def _project(group: Group) -> Projected:
     found = [
-        rows(group, Subject(area="cases", case_id=case.record_id), list(_events(case, group.of("CaseComment"))))
+        rows(group, EventSubject(area="cases", case_id=case.record_id), list(_events(case, group.of("CaseComment"))))
         for case in group.of("Case")
         if case.data.get("Origin") == PORTAL_ORIGIN
     ]
@@ -40,7 +40,7 @@ def _project(group: Group) -> Projected:
 def _events(case: Record, comments: list[Record]) -> Iterator[TimelineEvent]:
     data = case.data
     name = f"Case {data['CaseNumber']}" if data.get("CaseNumber") else "Your case"
-    subject = f": {data['Subject']}" if data.get("Subject") else ""
+    subject = f": {data['Subject']}" if data.get("EventSubject") else ""
     yield TimelineEvent(kind="case_opened", at=instant(data.get("CreatedDate")), text=f"{name} was opened{subject}")
     for comment in comments:
         if comment.data.get("IsPublished"):

@@ -16,7 +16,7 @@ from app.events import Record
 from app.money import in_words
 from app.projections.parts.fields import amount, day, local_instant, objects, plain
 from app.projections.parts.invoice_lines import OF_SERVICE, currency_of, is_collective, is_draft
-from app.projections.parts.timeline_events import Subject, TimelineEvent, beginning_of, rows, time_of_day_event
+from app.projections.parts.timeline_events import EventSubject, TimelineEvent, beginning_of, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.readmodels.timeline import CHARGE_REFUSED
@@ -52,11 +52,11 @@ def _is_shown(data: dict[str, Any]) -> bool:
     return not is_draft(data) and not is_collective(objects(data.get("items")))
 
 
-def _subject(invoice: Record) -> Subject:
+def _subject(invoice: Record) -> EventSubject:
     services = dict.fromkeys(
         plain(each.get("relid")) for each in objects(invoice.data.get("items")) if plain(each.get("type")) in OF_SERVICE
     )
-    return Subject(area="billing", invoice_id=invoice.record_id, subscription_ids=list(filter(None, services)))
+    return EventSubject(area="billing", invoice_id=invoice.record_id, subscription_ids=list(filter(None, services)))
 
 
 def _events(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:

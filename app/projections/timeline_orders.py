@@ -4,7 +4,7 @@ Reads: salesforce Order, OrderItem, OrderStage. Writes: read_model.timeline_orde
 """
 
 from app.projections.orders import customer_status, timeline
-from app.projections.parts.timeline_events import Subject, TimelineEvent, rows
+from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.settings import Settings
@@ -30,9 +30,9 @@ def _project(group: Group) -> Projected:
     return Projected(rows=rows(group, _subject(group), _events(group)) if group.of("Order") else ())
 
 
-def _subject(group: Group) -> Subject:
+def _subject(group: Group) -> EventSubject:
     services = [item.data.get("WHMCS_Service_ID__c") for item in group.of("OrderItem")]
-    return Subject(area="orders", order_id=group.item_id, subscription_ids=[each for each in services if each])
+    return EventSubject(area="orders", order_id=group.item_id, subscription_ids=[each for each in services if each])
 
 
 def _events(group: Group) -> list[TimelineEvent]:

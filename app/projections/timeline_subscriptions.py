@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from app.events import Record
 from app.inputs.domain import unicode_form
 from app.projections.parts.fields import day, instant, plain
-from app.projections.parts.timeline_events import Subject, TimelineEvent, rows, time_of_day_event
+from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
 from app.projections.subscriptions import is_recurring
 from app.readmodels import timeline as readmodel
@@ -59,8 +59,8 @@ def projector(settings: Settings) -> Projector:
     )
 
 
-def _subject(service: Record) -> Subject:
-    return Subject(area="services", subscription_ids=[service.record_id])
+def _subject(service: Record) -> EventSubject:
+    return EventSubject(area="services", subscription_ids=[service.record_id])
 
 
 def _events(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:

@@ -1,7 +1,15 @@
 """The documents say what the code does."""
 
 import re
+import tomllib
+from datetime import date
 from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.projections.registry import SLICES
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = (
@@ -14,6 +22,13 @@ WRITTEN = (
 """The ways in which the source writes a code."""
 CODE = re.compile("|".join(WRITTEN), re.M)
 DOCUMENTED = re.compile(r"^\| `([a-z_]+)` \|", re.M)
+
+DECISION = re.compile(
+    r"# (?P<number>\d+)\. .+\n\nDate: (?P<date>\d{4}-\d\d-\d\d)\. "
+    r"Status: (?:accepted|withdrawn|superseded by \[\d+\]\((?P<successor>\d{4}-[a-z0-9-]+\.md)\))\.\n\n"
+)
+KINDS = {"Before you upgrade", "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+"""The kinds of change in a changelog, as keepachangelog.com has them, after what has to be done first."""
 
 
 def codes_in_source() -> set[str]:
@@ -71,21 +86,77 @@ def test_every_step_of_a_template_is_documented_with_its_parameters() -> None:
         assert re.findall(r"`([a-z_]+)`:", told[name]) == list(format_.__struct_fields__)
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} → {target}"
-
-
 def test_the_readme_names_only_commands_that_exist() -> None:
-    from app.cli import main
-
     named = set(re.findall(r"`portal ([a-z]+)`", (ROOT / "README.md").read_text()))
     assert named <= set(main.commands)
 
 
-def test_decisions_are_numbered_once() -> None:
-    names = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
-    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
-    for name in names:
-        assert (ROOT / "docs" / "decisions" / name).read_text().startswith(f"# {int(name[:4])}. ")
+def records() -> list[Path]:
+    """The decision records."""
+    return sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def test_decisions_are_numbered_once_and_listed() -> None:
+    assert [int(path.name[:4]) for path in records()] == list(range(1, len(records()) + 1))
+    listed = re.findall(
+        r"^\| (\d+) \| \[(.+)\]\((.+)\) \| (.+) \|$", (ROOT / "docs" / "decisions" / "README.md").read_text(), re.M
+    )
+    said = []
+    for path in records():
+        title, date = re.match(r"# \d+\. (.+)\n\nDate: (\S+)\.", path.read_text()).groups()  # type: ignore[union-attr]
+        said.append((str(int(path.name[:4])), title, path.name, date))
+    assert listed == said
+
+
+@pytest.mark.parametrize("path", records(), ids=lambda path: path.stem)
+def test_a_decision_has_its_number_a_date_a_status_and_its_parts(path: Path) -> None:
+    number, text = int(path.name[:4]), path.read_text()
+    found = DECISION.match(text)
+    assert found
+    assert int(found["number"]) == number
+    assert date(2026, 11, 1) < date.fromisoformat(found["date"]) <= date.today()
+    if found["successor"]:
+        assert (path.parent / found["successor"]).exists()
+    for part in ("**Context.**", "**Decision.**", "**Consequences.**"):
+        assert part in text
+
+
+def test_the_map_answers_twenty_questions_with_paths() -> None:
+    section = (ROOT / "docs" / "architecture.md").read_text().split("## Where is …?")[1]
+    answers = re.findall(r"^\| (.+\?) \| (.+) \|$", section, re.M)
+    assert len(answers) >= 20
+    assert [question for question, answer in answers if "`app/" not in answer] == []
+
+
+def test_the_glossary_is_sorted_and_linked_from_the_readme() -> None:
+    words = re.findall(r"^\| \*\*(.+)\*\* \| ", (ROOT / "docs" / "glossary.md").read_text(), re.M)
+    assert words == sorted(words)
+    assert "(docs/glossary.md)" in (ROOT / "README.md").read_text()
+
+
+def test_analysts_are_shown_every_view_of_a_projector() -> None:
+    text = (ROOT / "docs" / "analysts.md").read_text()
+    assert [module.__name__ for module in SLICES if f"`{module.__name__.rpartition('.')[2]}`" not in text] == []
+
+
+def test_the_site_leads_to_every_document() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    named = set(re.findall(r"([\w./-]+\.md)$", navigation, re.M))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    elsewhere = set(re.findall(r'": "(.+\.md)"', (ROOT / "docs" / "site" / "hooks.py").read_text()))
+    assert pages | elsewhere == named
+
+
+def test_the_changelog_begins_with_what_is_unreleased_and_then_the_version_that_is_installed() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    releases = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", text, re.M)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert [name for name, _ in releases[:2]] == ["Unreleased", version]
+    assert all(day for _, day in releases[1:])
+    assert set(re.findall(r"^### (.+)$", text, re.M)) <= KINDS
+    assert CliRunner().invoke(main, ["--version"]).output.strip() == f"portal {version}"
+
+
+def test_the_readme_says_that_no_licence_was_chosen() -> None:
+    assert "licence" in (ROOT / "README.md").read_text()
+    assert not list(ROOT.glob("LICEN[CS]E*")), "then say so in the README"

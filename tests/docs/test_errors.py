@@ -47,7 +47,7 @@ def test_every_kind_of_error_is_a_problem_as_documented(kind: type[errors.Portal
     documented = {code: int(status) for code, status, _, _ in ROW.findall(raised.DOCUMENT.read_text())}
     assert problem["status"] == status
     assert headers["Cache-Control"] == "no-store"
-    if kind not in (errors.ReleaseMismatch, errors.TransactionPooler):  # said to operators alone
+    if kind not in (errors.ReleaseMismatch, errors.TransactionPooler):  # for operators only
         assert documented[problem["code"]] == status
     assert problem["detail"].endswith(".")
     if status == 503:

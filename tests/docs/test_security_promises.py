@@ -13,7 +13,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "commands/identity/test_passwords.py::test_what_is_easy_to_guess_is_refused_and_told_why",
         "commands/identity/test_passwords.py::test_a_password_that_is_made_of_the_users_own_words_or_of_ours_is_refused",
     ),
-    "a login or change that was proven by the password before is refused": (
+    "a login or change proven by the old password is refused": (
         "http/routes/identity/test_passwords.py::test_of_many_changes_of_one_password_at_once_one_wins",
         "http/routes/identity/test_passwords.py::test_a_change_that_was_proven_before_a_reset_does_not_undo_it",
         "http/routes/identity/test_passwords.py::test_a_login_with_the_old_password_does_not_outlive_its_change",
@@ -32,7 +32,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "http/routes/identity/test_lockout.py::test_resets_one_after_another_give_no_unlimited_guesses_at_the_second_factor",
         "http/routes/identity/test_lockout.py::test_strangers_at_many_addresses_get_no_unlimited_guesses",
     ),
-    "their times cannot be told apart": (
+    "their times cannot be distinguished": (
         "http/routes/identity/test_lockout.py::test_no_answer_reveals_whether_a_user_exists",
     ),
     "never silence the customer's own request": (
@@ -47,20 +47,20 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "without `SMTP_HOST` nobody can reset": (
         "http/routes/identity/test_passwords.py::test_without_a_mail_server_nobody_can_reset_a_password",
     ),
-    "what is not to be seen are refused": (
+    "invisible characters are refused": (
         "inputs/test_text.py::test_every_control_and_format_character_of_unicode_is_refused_in_a_line",
         "inputs/test_text.py::test_what_breaks_a_line_or_hides_in_it_is_refused",
         "http/test_every_body.py::test_every_text_of_every_body_has_a_rule",
         "http/test_every_body.py::test_no_rule_lets_a_line_break_through_but_those_of_several_lines",
     ),
-    "never hold what a customer wrote": ("commands/test_mail_outbox.py::test_no_mail_holds_what_a_customer_wrote",),
-    "cannot have us send that person a text": (
+    "never contain what a customer wrote": ("commands/test_mail_outbox.py::test_no_mail_holds_what_a_customer_wrote",),
+    "cannot make the portal send that person a text": (
         "commands/test_mail_outbox.py::test_no_mail_holds_what_a_customer_wrote",
     ),
-    "To what is not exactly one mailbox nothing is ever sent": (
+    "Nothing is ever sent to what is not exactly one mailbox": (
         "integrations/test_mail.py::test_nothing_is_sent_to_what_is_not_exactly_one_mailbox",
     ),
-    "for every login, command and access of staff, refused ones too": (
+    "for every login, command and staff access, refused ones included": (
         "http/guards/test_roles.py::test_staff_access_is_audited_the_refused_too",
     ),
     "The database refuses to change, delete or empty it": (
@@ -68,7 +68,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
         "test_database_role.py::test_an_erasure_forgets_addresses_of_one_customer_and_nothing_else",
     ),
-    "can neither change nor empty the audit log, nor lift what refuses it": (
+    "can neither change nor empty the audit log, nor disable what refuses it": (
         "test_database_role.py::test_the_role_of_the_processes_cannot_rewrite_what_is_audited",
     ),
     "| nobody, by signature or from inside |": (
@@ -78,7 +78,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "| secrets |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
     "| personal |": ("journey/test_hygiene.py::test_nothing_is_written_that_should_not_be",),
     "| operators' |": ("http/test_audit.py::test_nobody_rewrites_it",),
-    "nobody gets any of it with half of a request": (
+    "nobody gets any of it with half a request": (
         "http/middleware/test_request_bodies.py::test_half_sent_bodies_block_neither_webhooks_nor_the_api",
         "http/middleware/test_request_bodies.py::test_one_account_cannot_take_every_place",
         "http/middleware/test_request_bodies.py::test_one_address_cannot_take_every_place",
@@ -92,7 +92,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
 
 
 def sentences() -> list[str]:
-    """Of the document, a row of a table being one."""
+    """Return the sentences of the document; a table row is one."""
     text = (ROOT / "docs" / "security.md").read_text()
     blocks = re.split(r"\n\s*\n|\n(?=- |\| |#)", text)
     return [each for block in blocks for each in re.split(r"(?<=[.!?])\**\s+(?=[A-Z`*])", " ".join(block.split()))]

@@ -39,7 +39,7 @@ VERSIONS = frozenset({"1.0", "1.1"})
 log = structlog.get_logger()
 
 
-class Connection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """A client's connection."""
 
     def __init__(
@@ -240,7 +240,7 @@ def _refusal(error: PortalError) -> bytes:
     status, headers, body = rendered(error, request_id)
     REQUESTS.labels("unknown", "unknown", status).inc()
     log.info("http_refused", status=status, code=error.code, request_id=request_id)
-    headers = {**headers, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+    headers = {**headers, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "HttpConnection": "close"}
     own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     dated = (b"date", formatdate(usegmt=True).encode())
     lines = [*own, dated, (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.http.fast.connection import Connection
+from app.http.fast.connection import HttpConnection
 from app.http.fast.connection_slots import ConnectionSlots
 from app.http.fast.miss import Miss
 from app.http.fast.path import FastPath
@@ -22,7 +22,7 @@ from app.http.fast.responses import ResponseParts
 log = structlog.get_logger()
 
 
-class HotConnection(Connection):
+class HotConnection(HttpConnection):
     """A connection with the fast path before the framework."""
 
     def __init__(self, fast_path: FastPath, slots: ConnectionSlots, *library: Any, **more: Any) -> None:

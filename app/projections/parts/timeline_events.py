@@ -36,7 +36,7 @@ class TimelineEvent(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Subject(Struct, frozen=True, kw_only=True):
+class EventSubject(Struct, frozen=True, kw_only=True):
     """The subject of a record's events: the ids that entries link to."""
 
     area: Area
@@ -46,7 +46,7 @@ class Subject(Struct, frozen=True, kw_only=True):
     case_id: str | None = None
 
 
-def rows(group: Group, subject: Subject, events: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
+def rows(group: Group, subject: EventSubject, events: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
     """Build the rows of one record.
 
     Of events with one kind and dedup key the last one counts. Events of the same instant keep their order, because
@@ -83,7 +83,7 @@ def entry_id(of: str) -> str:
     return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{variant}{name[17:20]}-{name[20:32]}"
 
 
-def _entry(number: str, at: datetime, subject: Subject, event: TimelineEvent) -> Entry:
+def _entry(number: str, at: datetime, subject: EventSubject, event: TimelineEvent) -> Entry:
     return Entry(
         entry_id=number,
         at=at,

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.http.fast.connection import MOST_QUEUED, MOST_UNUSED_BYTES, Connection
+from app.http.fast.connection import MOST_QUEUED, MOST_UNUSED_BYTES, HttpConnection
 from app.settings import Settings
 from tests.http.conftest import served
 from tests.http.fast.test_path import hana
@@ -426,4 +426,4 @@ async def test_a_stopping_server_answers_running_requests_and_closes_idle_connec
         status, headers, _ = await busy.answer()
         assert (status, headers["connection"]) == (401, "close")
         assert await busy.ended()
-    assert [each for each in server.server_state.connections if isinstance(each, Connection)] == []
+    assert [each for each in server.server_state.connections if isinstance(each, HttpConnection)] == []
