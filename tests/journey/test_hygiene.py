@@ -96,6 +96,7 @@ async def _identity(api: httpx.AsyncClient, running: Running, person: dict[str, 
     await api.post("/api/cases", json=case)
     client = next(c for c in running.state["customers"] if c["whmcs_client_id"] and not c.get("portal"))
     proof = {"email": client["email"], "password": client["password"]}
+    api.cookies.clear()  # as in another browser: in this one the session would end
     linked = await _post(api, "/api/auth/link", proof)
     body = {"link_token": linked["link_token"], "new_password": NEW_PASSWORD}
     await _post(api, "/api/auth/link/complete", body, expect=201)
@@ -106,7 +107,9 @@ async def _identity(api: httpx.AsyncClient, running: Running, person: dict[str, 
 
 async def _billing(api: httpx.AsyncClient) -> None:
     """Every link into the billing system, by somebody who has bills."""
-    paid = (await api.get("/api/invoices", params={"status": "paid"})).json()["items"]
+    answer = await api.get("/api/invoices", params={"status": "paid"})
+    assert answer.status_code == 200, answer.text
+    paid = answer.json()["items"]
     await _post(api, f"/api/invoices/{paid[0]['invoice_id']}/pdf-link", None)
     await _post(api, "/api/payment-methods/link", None)
     await _post(api, "/api/invoices/payment-link", {"invoice_ids": [paid[0]["invoice_id"]]}, expect=409)
