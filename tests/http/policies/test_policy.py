@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.commands.registry import CHANGE_PASSWORD, OPEN_CASE, PLACE_ORDER
+from app.commands.identity.change_password import COMMAND as CHANGE_PASSWORD
+from app.commands.orders.place_order import COMMAND as PLACE_ORDER
+from app.commands.support.open_case import COMMAND as OPEN_CASE
 from app.http.policies.policy import ANYBODY, CUSTOMER, OPERATOR, SIGNED_IN, FastRead, FirstPage, Policy
 from app.queries import orders
 
