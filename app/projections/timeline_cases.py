@@ -40,7 +40,7 @@ def _project(group: Group) -> Projected:
 def _events(case: Record, comments: list[Record]) -> Iterator[TimelineEvent]:
     data = case.data
     name = f"Case {data['CaseNumber']}" if data.get("CaseNumber") else "Your case"
-    subject = f": {data['Subject']}" if data.get("EventSubject") else ""
+    subject = f": {data['Subject']}" if data.get("Subject") else ""
     yield TimelineEvent(kind="case_opened", at=instant(data.get("CreatedDate")), text=f"{name} was opened{subject}")
     for comment in comments:
         if comment.data.get("IsPublished"):

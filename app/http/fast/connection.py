@@ -240,7 +240,7 @@ def _refusal(error: PortalError) -> bytes:
     status, headers, body = rendered(error, request_id)
     REQUESTS.labels("unknown", "unknown", status).inc()
     log.info("http_refused", status=status, code=error.code, request_id=request_id)
-    headers = {**headers, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "HttpConnection": "close"}
+    headers = {**headers, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
     own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     dated = (b"date", formatdate(usegmt=True).encode())
     lines = [*own, dated, (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
