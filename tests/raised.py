@@ -1,6 +1,7 @@
 """Which error codes were raised while the tests ran, and by which test first.
 
-Heard where an error is made in this process, and where a problem of another process is received.
+Heard where an error is made in this process, and where a problem of another process is received. What a generated
+example raises does not count: the next run may not generate it.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import currently_in_test_context
 
 from app.errors import PortalError
 
@@ -67,6 +69,8 @@ def last(items: list[pytest.Item], name: str) -> None:
 
 
 def _note(codes: Iterable[str]) -> None:
+    if currently_in_test_context():
+        return
     for code in codes:
         RAISED.setdefault(code, os.environ.get("PYTEST_CURRENT_TEST", ""))
 
