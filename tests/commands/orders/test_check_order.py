@@ -61,6 +61,7 @@ async def refusals(desk: Any) -> list[Refused]:
         (hana, with_only(vpn, vpn.items[0].sku), "vpn_activation_fee_required"),
         (hana, set_up(vpn), "vpn_region_required"),
         (hana, set_up(host), "domain_required"),
+        (hana, set_up(host, domain="http://example.jp/"), "domain_invalid"),
         (hana, with_only(host, one, other), "products_exclude_each_other"),
         (hana, msgspec.structs.replace(sim, promo_code="NOTHING-OFF"), "promo_code_invalid"),
         (homeless, net, "address_required"),

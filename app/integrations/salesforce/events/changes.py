@@ -11,7 +11,7 @@ from typing import Any
 
 from app.events import Change, ChangeKind, milliseconds
 from app.intake import text, unreadable
-from app.integrations.salesforce.records import id_or_none, is_id, mirrored
+from app.integrations.salesforce.records import MOST_AHEAD, id_or_none, is_id, mirrored
 from app.integrations.salesforce.wire import (
     CLIENT,
     ELIGIBILITY_EVENT_ACCOUNT,
@@ -42,7 +42,7 @@ def changes_of(event_id: str, schema: Schema, payload: Mapping[str, Any], receiv
     entity = header["entityName"]
     if entity not in FIELDS:
         return []
-    committed, kind, data = _told(schema, payload, header)
+    committed, kind, data = _told(schema, payload, header, received_at)
     echo = OUR_ORIGIN.search(str(header.get("changeOrigin") or "")) is not None
     occurred_at = committed or received_at
     return [
@@ -73,11 +73,11 @@ def _record_ids(named: Any) -> list[str]:
 
 
 def _told(
-    schema: Schema, payload: Mapping[str, Any], header: Mapping[str, Any]
+    schema: Schema, payload: Mapping[str, Any], header: Mapping[str, Any], received_at: datetime
 ) -> tuple[datetime | None, ChangeKind, dict[str, Any]]:
     """Return the commit time and the changed data; a hint if either cannot be read."""
     try:
-        committed = _instant(header["commitTimestamp"])
+        committed = _committed(header, received_at)
         kind = KINDS.get(header["changeType"], "hint")
         data = _body(schema, payload, kind, header) if kind in ("full", "partial") else {}
         if not _unreadable(schema, header, data):
@@ -86,9 +86,17 @@ def _told(
     except Exception:  # whatever an unexpected bitmap, timestamp or type raises
         unreadable.note("salesforce", str(header["entityName"]), "event", str(header["recordIds"])[:60])
         try:
-            return _instant(header["commitTimestamp"]), "hint", {}
+            return _committed(header, received_at), "hint", {}
         except Exception:
             return None, "hint", {}
+
+
+def _committed(header: Mapping[str, Any], received_at: datetime) -> datetime:
+    """The time of commit. One that is to come would make every later event of the record look older, for good."""
+    at = _instant(header["commitTimestamp"])
+    if at > received_at + MOST_AHEAD:
+        raise ValueError("committed in the future")
+    return at
 
 
 def _instant(milliseconds: Any) -> datetime:

@@ -57,6 +57,7 @@ def test_text_is_clean(odd: str) -> None:
         {"nulledFields": ["-"]},
         {"diffFields": ["0x" + "F" * 50]},
         {"commitTimestamp": 10**18},
+        {"commitTimestamp": 4_102_444_800_000},  # 2100
         {"commitTimestamp": -(10**18)},
         {"commitTimestamp": None},
         {"commitTimestamp": "soon"},
