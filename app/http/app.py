@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib import metadata
 
 import asyncpg
 from litestar import Litestar
@@ -193,7 +194,7 @@ def _openapi(settings: Settings) -> OpenAPIConfig:
     }
     return OpenAPIConfig(
         title="Customer portal",
-        version="0.1.0",
+        version=metadata.version("customer-portal"),
         description="Commands write to the systems of record. Queries answer from read models and tell their age.",
         openapi_router=document_router(),
         use_handler_docstrings=True,

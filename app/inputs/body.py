@@ -44,7 +44,7 @@ def read(kind: Any, content: bytes) -> Any:
 
 
 def _first(sentence: str) -> Violation:
-    """The fault that the decoder tells of."""
+    """Turn the decoder's sentence into a violation."""
     found = _AT.search(sentence)
     return violation(found[1], f"/{found[1]}", sentence) if found else violation("", "", sentence)
 

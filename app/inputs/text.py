@@ -32,7 +32,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _seen(text: str) -> str:
-    """The text, or nothing where it shows nothing."""
+    """Return the text, or an empty one if nothing of it is visible."""
     return text if any(unicodedata.category(each) not in _UNSEEN for each in text) else ""
 
 

@@ -34,7 +34,7 @@ def neutralised(table: str) -> str:
 
 
 def _pieces(table: str) -> Iterator[str]:
-    """The table in parts that end within a cell."""
+    """Cut the table into pieces that end within a cell."""
     start = 0
     while start < len(table):
         found = _WITHIN_CELL.search(table, start + PIECE_CHARACTERS)

@@ -109,10 +109,10 @@ def undecodable(name: str, payload: bytes, schema_id: str, error: str, *, at: da
 
 
 def stamp_or_none(value: object, read_at: datetime) -> datetime | None:
-    """The instant, when it can be a record's stamp.
+    """Return the instant if it can be a record's timestamp, else None.
 
-    A stamp that is too high would make every later read of the record look older than this one, for good. Salesforce
-    writes day and time with an offset, so a bare day (which a proxy made of it) is none, and neither is one to come.
+    A timestamp that is too high would make every later read of the record look older, forever. Salesforce writes day
+    and time with an offset, so a bare day (which a proxy made of it) is refused, and so is one in the future.
     """
     at = parse.instant(value) if isinstance(value, str) and _STAMP.match(value) else None
     return at if at is not None and at <= read_at + MOST_AHEAD else None

@@ -92,7 +92,7 @@ def _told(
 
 
 def _committed(header: Mapping[str, Any], received_at: datetime) -> datetime:
-    """The time of commit. One that is to come would make every later event of the record look older, for good."""
+    """Return the time of commit. One in the future would make every later event of the record look older, forever."""
     at = _instant(header["commitTimestamp"])
     if at > received_at + MOST_AHEAD:
         raise ValueError("committed in the future")
