@@ -11,7 +11,7 @@ from litestar.enums import MediaType
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
 from app.errors import NotFound
-from app.http.openapi.document import METHODS, complete
+from app.http.openapi.document import METHODS, complete, resolved
 from app.http.policies.policy import ANYBODY, OPTION, Policy
 from app.http.policies.table import routes_of
 
@@ -100,13 +100,13 @@ def page(document: Mapping[str, Any]) -> str:
 def _operation(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> str:
     parts = [f"<p>{html.escape(operation.get('description', ''))}</p>"]
     if parameters := operation.get("parameters"):
-        rows = "".join(_parameter(parameter) for parameter in parameters)
+        rows = "".join(_parameter(resolved(document, parameter)) for parameter in parameters)
         parts.append(f"<table><tr><th>Parameter<th>In<th>Type<th>Meaning</tr>{rows}</table>")
     if body := operation.get("requestBody"):
         schema = next(iter(body["content"].values()))["schema"]
         parts.append(f"<p>Body</p><pre>{html.escape(_shape(document, schema))}</pre>")
     answers = "".join(
-        f"<tr><td><code>{html.escape(status)}</code><td>{html.escape(answer.get('description', ''))}</tr>"
+        f"<tr><td><code>{html.escape(status)}</code><td>{html.escape(resolved(document, answer)['description'])}</tr>"
         for status, answer in sorted(operation.get("responses", {}).items())
     )
     parts.append(f"<table><tr><th>Answer<th></tr>{answers}</table>")
@@ -128,9 +128,7 @@ def _shape(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> Any:
     """Build a value that shows the shape, with names of types in place of values."""
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[1]
-        schema = document["components"]["schemas"][name]
+    schema = resolved(document, schema)
     if options := schema.get("oneOf") or schema.get("anyOf"):
         schema = next((each for each in options if each.get("type") != "null"), options[0])
         return _example(document, schema, depth)

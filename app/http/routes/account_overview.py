@@ -27,6 +27,7 @@ OnlyUnread = Annotated[bool, Parameter(description="Only unread notifications.")
 @get(
     "/api/account/summary",
     policy=Policy(roles=CUSTOMER),
+    operation_id="getSummary",
     summary="The first screen",
     tags=["Account"],
     responses=answers(SummaryAnswer, "Balances, services, open orders and tasks."),
@@ -40,6 +41,7 @@ async def get_summary(request: AnyRequest, account: OwnAccount, store: ReadStore
 @get(
     "/api/account/timeline",
     policy=Policy(roles=CUSTOMER, cursor="timeline:{account}"),
+    operation_id="listTimeline",
     summary="What happened",
     tags=["Account"],
     responses=answers(Timeline, "A page of events."),
@@ -59,6 +61,7 @@ async def list_timeline(
 @get(
     "/api/account/notifications",
     policy=Policy(roles=CUSTOMER, cursor="notifications:{account}"),
+    operation_id="listNotifications",
     summary="Notifications",
     tags=["Account"],
     responses=answers(Notifications, "A page of notifications, and how many are unread."),
@@ -82,6 +85,7 @@ async def list_notifications(
     "/api/account/notifications/{notification_id:str}/read",
     policy=Policy(roles=CUSTOMER, command=READ_NOTIFICATION, problems=(NotFound,)),
     status_code=200,
+    operation_id="readNotification",
     summary="Mark a notification as read",
     tags=["Account"],
     responses=answers(Unread, "The number of unread notifications."),
@@ -95,6 +99,7 @@ async def read_notification(request: AnyRequest, actor: Caller, notification_id:
     "/api/account/notifications/read",
     policy=Policy(roles=CUSTOMER, command=READ_NOTIFICATIONS),
     status_code=200,
+    operation_id="readNotifications",
     summary="Mark all notifications as read",
     tags=["Account"],
     responses=answers(Unread, "The number of unread notifications."),

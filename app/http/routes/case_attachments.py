@@ -31,6 +31,7 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
     policy=Policy(roles=CUSTOMER, command=ATTACH_TO_CASE, asks_upstream=True, problems=(NotFound,)),
     status_code=201,
     request_max_body_size=LARGEST_BODY_BYTES,
+    operation_id="attachToCase",
     summary="Attach a file to a case",
     tags=["Support"],
     responses=answers(CaseAnswer, "The case with the attachment.", status=201),
@@ -50,6 +51,7 @@ async def attach_to_case(
 @get(
     "/api/cases/{case_id:str}/attachments/{attachment_id:str}",
     policy=Policy(roles=CUSTOMER, asks_upstream=True, problems=(NotFound,)),
+    operation_id="getAttachment",
     summary="Read an attachment",
     tags=["Support"],
     responses={200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream")},

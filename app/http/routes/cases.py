@@ -27,6 +27,7 @@ Closed = Annotated[bool | None, Parameter(description="Only closed cases, or onl
 @get(
     "/api/cases",
     policy=Policy(roles=CUSTOMER, asks_upstream=True, cursor="cases:{account}"),
+    operation_id="listCases",
     summary="Support cases",
     tags=["Support"],
     responses=answers(Cases, "A page of cases."),
@@ -52,6 +53,7 @@ async def list_cases(
 @get(
     "/api/cases/{case_id:str}",
     policy=Policy(roles=CUSTOMER, asks_upstream=True, problems=(NotFound,)),
+    operation_id="getCase",
     summary="One case",
     tags=["Support"],
     responses=answers(CaseAnswer, "The case."),
@@ -73,6 +75,7 @@ async def get_case(
     "/api/cases",
     policy=Policy(roles=CUSTOMER, command=OPEN_CASE, asks_upstream=True),
     status_code=201,
+    operation_id="openCase",
     summary="Open a case",
     tags=["Support"],
     responses=answers(CaseAnswer, "The case.", status=201),
@@ -90,6 +93,7 @@ async def open_case(
     "/api/cases/{case_id:str}/comments",
     policy=Policy(roles=CUSTOMER, command=COMMENT_ON_CASE, asks_upstream=True, problems=(NotFound,)),
     status_code=201,
+    operation_id="commentOnCase",
     summary="Comment on a case",
     tags=["Support"],
     responses=answers(CaseAnswer, "The case with the comment.", status=201),

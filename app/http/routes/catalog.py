@@ -35,6 +35,7 @@ def _product(store: Store, _: UUID, path: str) -> Awaitable[Answer]:
 @get(
     "/api/public/services",
     policy=Policy(roles=ANYBODY, limit="public", fast=FastRead(for_everyone(catalog.categories), shared=True)),
+    operation_id="getPublicCatalog",
     summary="Categories with their from-price",
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
@@ -48,6 +49,7 @@ async def public_services(request: AnyRequest, store: ReadStore) -> Response[byt
 @get(
     "/api/public/services/{category:str}",
     policy=Policy(roles=ANYBODY, limit="public", problems=(NotFound,), fast=FastRead(_category, shared=True)),
+    operation_id="getPublicCategory",
     summary="One category",
     tags=["Catalog"],
     responses=answers(CategoryAnswer, "The category."),
@@ -61,6 +63,7 @@ async def public_category(request: AnyRequest, store: ReadStore, category: FromP
 @get(
     "/api/public/services/{category:str}/{sku:str}",
     policy=Policy(roles=ANYBODY, limit="public", problems=(NotFound,), fast=FastRead(_product, shared=True)),
+    operation_id="getPublicProduct",
     summary="One product",
     tags=["Catalog"],
     responses=answers(ProductAnswer, "The product."),
@@ -78,6 +81,7 @@ async def public_product(
 @get(
     "/api/account/services",
     policy=Policy(roles=CUSTOMER),
+    operation_id="getAccountCatalog",
     summary="Categories, for a customer",
     tags=["Catalog"],
     responses=answers(Categories, "The categories."),
@@ -90,6 +94,7 @@ async def account_services(request: AnyRequest, account: OwnAccount, store: Read
 @get(
     "/api/account/services/{category:str}",
     policy=Policy(roles=CUSTOMER, problems=(NotFound,)),
+    operation_id="getAccountCategory",
     summary="One category, for a customer",
     tags=["Catalog"],
     responses=answers(AccountCategoryAnswer, "The category."),
@@ -106,6 +111,7 @@ async def account_category(
 @get(
     "/api/account/eligibility",
     policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.eligibility))),
+    operation_id="getEligibility",
     summary="Eligibility",
     tags=["Account"],
     responses=answers(EligibilityAnswer, "The state per category."),
@@ -118,6 +124,7 @@ async def account_eligibility(request: AnyRequest, account: OwnAccount, store: R
 @get(
     "/api/account/profile",
     policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.profile))),
+    operation_id="getProfile",
     summary="Profile",
     tags=["Account"],
     responses=answers(ProfileAnswer, "The profile."),
@@ -130,6 +137,7 @@ async def account_profile(request: AnyRequest, account: OwnAccount, store: ReadS
 @get(
     "/api/account/address",
     policy=Policy(roles=CUSTOMER, fast=FastRead(for_account(profiles.address))),
+    operation_id="getAddress",
     summary="Billing address",
     tags=["Account"],
     responses=answers(AddressAnswer, "The address."),

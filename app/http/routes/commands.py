@@ -35,6 +35,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
 @get(
     "/api/commands/{command_id:str}",
     policy=Policy(roles=SIGNED_IN, problems=(NotFound,)),
+    operation_id="getCommand",
     summary="What became of a command",
     tags=["Commands"],
     responses=answers(CommandStatus, "The state of the command."),

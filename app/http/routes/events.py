@@ -77,6 +77,7 @@ class Changed(msgspec.Struct, frozen=True):
 @get(
     "/api/events",
     policy=Policy(roles=CUSTOMER),
+    operation_id="streamEvents",
     summary="What changes, as it changes",
     tags=["Events"],
     media_type="text/event-stream",

@@ -101,6 +101,7 @@ class Readiness(Struct, frozen=True):
 @get(
     "/api/health/live",
     policy=Policy(roles=ANYBODY, limit="none", conditional=False),
+    operation_id="getLiveness",
     summary="Is the process alive?",
     tags=["Health"],
 )
@@ -112,6 +113,7 @@ async def live() -> dict[str, str]:
 @get(
     "/api/health/ready",
     policy=Policy(roles=ANYBODY, limit="none", conditional=False),
+    operation_id="getReadiness",
     summary="Can it serve?",
     tags=["Health"],
     responses=answers(Ready, "The process can serve."),
@@ -154,6 +156,7 @@ def _upstream(availability: UpstreamAvailability) -> UpstreamHealth:
 @get(
     "/api/health/services/cache",
     policy=Policy(roles=ANYBODY, limit="internal", conditional=False),
+    operation_id="getCacheHealth",
     summary="Are change events arriving?",
     tags=["Health"],
     responses=answers(CacheHealth, "Feeds, inbox, drift, caches."),

@@ -31,6 +31,7 @@ IssuedTo = Annotated[date | None, QueryParameter(name="to", description="Issued 
 @get(
     "/api/invoices",
     policy=Policy(roles=CUSTOMER, cursor="invoices:{account}:{variant}", fast=FirstPage(invoices.list_invoices)),
+    operation_id="listInvoices",
     summary="Invoices",
     tags=["Billing"],
     responses=answers(Invoices, "A page of invoices."),
@@ -57,6 +58,7 @@ async def list_invoices(
 @get(
     "/api/invoices/{invoice_id:str}",
     policy=Policy(roles=CUSTOMER, problems=(NotFound,), fast=FastRead(invoices.invoice)),
+    operation_id="getInvoice",
     summary="One invoice",
     tags=["Billing"],
     responses=answers(InvoiceAnswer, "The invoice."),
@@ -71,6 +73,7 @@ async def get_invoice(
 @get(
     "/api/subscriptions",
     policy=Policy(roles=CUSTOMER, cursor="subscriptions:{account}", fast=FirstPage(subscriptions.list_subscriptions)),
+    operation_id="listSubscriptions",
     summary="Subscriptions",
     tags=["Subscriptions"],
     responses=answers(Subscriptions, "A page of subscriptions."),
@@ -90,6 +93,7 @@ async def list_subscriptions(
 @get(
     "/api/subscriptions/{subscription_id:str}",
     policy=Policy(roles=CUSTOMER, problems=(NotFound,), fast=FastRead(subscriptions.subscription)),
+    operation_id="getSubscription",
     summary="One subscription",
     tags=["Subscriptions"],
     responses=answers(SubscriptionAnswer, "The subscription."),
@@ -104,6 +108,7 @@ async def get_subscription(
 @get(
     "/api/subscriptions/{subscription_id:str}/plans",
     policy=Policy(roles=CUSTOMER, problems=(NotFound,), asks_upstream=True),
+    operation_id="listSubscriptionPlans",
     summary="Plans that a subscription can be changed to",
     tags=["Subscriptions"],
     responses=answers(OtherPlansAnswer, "Other plans, the cheapest first."),
@@ -119,6 +124,7 @@ async def subscription_plans(
 @get(
     "/api/subscriptions/{subscription_id:str}/invoices",
     policy=Policy(roles=CUSTOMER, problems=(NotFound,), cursor="invoices:{account}:of:{variant}"),
+    operation_id="listSubscriptionInvoices",
     summary="Invoices of a subscription",
     tags=["Subscriptions"],
     responses=answers(Invoices, "A page of invoices."),
@@ -142,6 +148,7 @@ async def subscription_invoices(
     policy=Policy(
         roles=CUSTOMER, cursor="payment-methods:{account}", fast=FirstPage(payment_methods.list_payment_methods)
     ),
+    operation_id="listPaymentMethods",
     summary="Payment methods",
     tags=["Billing"],
     responses=answers(PaymentMethods, "A page of payment methods."),
@@ -157,6 +164,7 @@ async def list_payment_methods(
 @get(
     "/api/payment-gateways",
     policy=Policy(roles=CUSTOMER, fast=FastRead(for_everyone(payment_methods.gateways), shared=True)),
+    operation_id="listPaymentGateways",
     summary="Payment gateways",
     tags=["Billing"],
     responses=answers(PaymentGateways, "The gateways."),

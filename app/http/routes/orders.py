@@ -22,6 +22,7 @@ from app.readmodels.orders import OrderStatus
 @get(
     "/api/orders",
     policy=Policy(roles=CUSTOMER, cursor="orders:{account}", fast=FirstPage(orders.list_orders)),
+    operation_id="listOrders",
     summary="Orders",
     tags=["Orders"],
     responses=answers(Orders, "A page of orders."),
@@ -41,6 +42,7 @@ async def list_orders(
 @get(
     "/api/orders/{order_id:str}",
     policy=Policy(roles=CUSTOMER, problems=(NotFound,), fast=FastRead(orders.order)),
+    operation_id="getOrder",
     summary="One order",
     tags=["Orders"],
     responses=answers(OrderAnswer, "The order."),
@@ -56,6 +58,7 @@ async def get_order(
     "/api/orders/check",
     policy=Policy(roles=CUSTOMER, command=CHECK_ORDER),
     status_code=200,
+    operation_id="checkOrder",
     summary="Check a basket",
     tags=["Orders"],
     responses=answers(CheckedOrder, "Whether it can be ordered."),
@@ -69,6 +72,7 @@ async def check(request: AnyRequest, actor: Caller, data: JSONBody[Basket]) -> R
     "/api/orders",
     policy=Policy(roles=CUSTOMER, command=PLACE_ORDER, consistency_token=True),
     status_code=201,
+    operation_id="placeOrder",
     summary="Place an order",
     tags=["Orders"],
     responses=answers(OrderAnswer, "The order.", status=201),

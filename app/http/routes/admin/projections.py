@@ -65,6 +65,7 @@ class RebuildAsked(Struct, frozen=True):
 @get(
     "/api/admin/dead-letters",
     policy=Policy(roles=OPERATOR, asks_upstream=True),
+    operation_id="listDeadLetters",
     summary="What is parked",
     tags=["Operators"],
     responses=answers(DeadLetters, "At most 500, personal data hidden."),
@@ -82,6 +83,7 @@ async def list_dead_letters(
     "/api/admin/dead-letters/{letter_id:int}/retry",
     policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
+    operation_id="retryDeadLetter",
     summary="Try again",
     tags=["Operators"],
     responses=answers(Decided, "The dead letters that are tried again."),
@@ -96,6 +98,7 @@ async def retry(actor: Caller, context: AppContext, letter_id: Id) -> Response[b
     "/api/admin/dead-letters/{letter_id:int}/discard",
     policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=200,
+    operation_id="discardDeadLetter",
     summary="Give up an entry",
     tags=["Operators"],
     responses=answers(Decided, "The dead letters that are discarded."),
@@ -110,6 +113,7 @@ async def discard(actor: Caller, context: AppContext, letter_id: Id, data: JSONB
 @get(
     "/api/admin/projections",
     policy=Policy(roles=OPERATOR, asks_upstream=True),
+    operation_id="listProjections",
     summary="How far behind, and which generations",
     tags=["Operators"],
     responses=answers(Projections, "Feeds, inbox lanes, dead letters and generations."),
@@ -126,6 +130,7 @@ async def list_projections(context: AppContext) -> Response[bytes]:
     "/api/admin/projections/{name:str}/rebuild",
     policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     status_code=202,
+    operation_id="rebuildProjection",
     summary="Rebuild a read model",
     tags=["Operators"],
     responses=answers(RebuildAsked, "The read model that a worker rebuilds.", status=202),
@@ -141,6 +146,7 @@ async def ask_rebuild(context: AppContext, name: Annotated[str, PathParameter(ma
 @get(
     "/api/admin/accounts/{account_id:uuid}/explain/{resource:str}/{item_id:str}",
     policy=Policy(roles=OPERATOR | SUPPORT, asks_upstream=True, problems=(NotFound,)),
+    operation_id="explainRow",
     summary="Why an account shows what it shows",
     tags=["Operators"],
     responses=answers(Explanation, "The row, its records, and the inbox entries about them."),

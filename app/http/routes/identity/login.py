@@ -34,6 +34,7 @@ class Me(Struct, frozen=True, kw_only=True):
     "/api/auth/login",
     policy=Policy(roles=ANYBODY, limit="auth", problems=(NotAuthenticated,)),
     status_code=200,
+    operation_id="logIn",
     summary="Log in",
     tags=["Sessions"],
     responses=answers(LoggedIn, "A new session; also set as a cookie."),
@@ -54,6 +55,7 @@ async def login(request: AnyRequest, actor: Caller, context: AppContext, data: J
     "/api/auth/logout",
     policy=Policy(roles=SIGNED_IN, second_factor=False),
     status_code=204,
+    operation_id="logOut",
     summary="Log out",
     tags=["Sessions"],
 )
@@ -66,6 +68,7 @@ async def logout(actor: Caller, context: AppContext) -> Response[None]:
 @get(
     "/api/auth/me",
     policy=Policy(roles=SIGNED_IN, second_factor=False, conditional=False),
+    operation_id="getMe",
     summary="Who am I",
     tags=["Sessions"],
     responses=answers(Me, "The user of this session, and the account it acts for."),

@@ -15,6 +15,7 @@ from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
     "/api/auth/password/forgot",
     policy=Policy(roles=ANYBODY, limit="auth", command=FORGOT_PASSWORD, takes_key=False),
     status_code=204,
+    operation_id="forgotPassword",
     summary="Forgot the password",
     tags=["Passwords"],
 )
@@ -27,6 +28,7 @@ async def forgot(request: AnyRequest, actor: Caller, data: JSONBody[ForgotPasswo
     "/api/auth/password/reset",
     policy=Policy(roles=ANYBODY, limit="auth", command=RESET_PASSWORD, takes_key=False),
     status_code=204,
+    operation_id="resetPassword",
     summary="Set a new password",
     tags=["Passwords"],
 )
@@ -40,6 +42,7 @@ async def reset(request: AnyRequest, actor: Caller, data: JSONBody[ResetPassword
     "/api/auth/password/change",
     policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=CHANGE_PASSWORD, takes_key=False),
     status_code=204,
+    operation_id="changePassword",
     summary="Change the password",
     tags=["Passwords"],
 )

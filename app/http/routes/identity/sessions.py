@@ -24,6 +24,7 @@ from app.http.policies.policy import ANYBODY, SIGNED_IN, Policy
     "/api/auth/login/code",
     policy=Policy(roles=ANYBODY, limit="auth", command=MAIL_SIGN_IN_CODE, takes_key=False),
     status_code=204,
+    operation_id="mailSignInCode",
     summary="Mail me a sign-in code",
     tags=["Sessions"],
 )
@@ -42,6 +43,7 @@ class Sessions(Struct, frozen=True):
 @get(
     "/api/auth/sessions",
     policy=Policy(roles=SIGNED_IN, second_factor=False, conditional=False),
+    operation_id="listSessions",
     summary="Where am I logged in?",
     tags=["Sessions"],
     responses=answers(Sessions, "Every active session."),
@@ -55,6 +57,7 @@ async def list_sessions(actor: Caller, context: AppContext) -> Response[bytes]:
     "/api/auth/sessions/{session_id:uuid}",
     policy=Policy(roles=SIGNED_IN, second_factor=False, command=REVOKE_SESSION, takes_key=False, problems=(NotFound,)),
     status_code=204,
+    operation_id="endSession",
     summary="End a session",
     tags=["Sessions"],
 )
@@ -73,6 +76,7 @@ async def end_session(
     "/api/auth/sessions",
     policy=Policy(roles=SIGNED_IN, second_factor=False, command=REVOKE_SESSIONS, takes_key=False),
     status_code=204,
+    operation_id="endSessions",
     summary="Log out everywhere",
     tags=["Sessions"],
 )

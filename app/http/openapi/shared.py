@@ -1,0 +1,122 @@
+"""Headers, parameters and problem responses that operations share, as components that they refer to."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from app.http.answering.problems import MEDIA_TYPE
+
+Part = dict[str, Any]
+
+MEANINGS: Final = {
+    400: "The request could not be understood: malformed JSON, an unknown field or query parameter, a bad value.",
+    401: "No valid session, credentials or signature.",
+    402: "The charge of the payment method on file was declined; nothing was taken.",
+    403: "The session may not do this, or the CSRF token is missing.",
+    404: "Does not exist, or belongs to somebody else: the answer is the same.",
+    409: "Conflicts with the current state, or the same request is still in progress.",
+    412: "`If-Match` does not name the current state.",
+    413: "The body is too large.",
+    414: "The query string is too long.",
+    415: "The body is not application/json.",
+    422: "Well formed, but a rule forbids it; `errors` names each violation.",
+    429: "Too many requests.",
+    431: "The headers are too large.",
+    500: "An error on our side; `request_id` identifies it in our logs.",
+    502: "An upstream refused the request, or its answer could not be read.",
+    503: "Try again later: an upstream or our database is unavailable, or the account is still being prepared.",
+}
+"""What each status means, whichever operation answers it."""
+
+_TEXT: Final[Part] = {"type": "string"}
+_COUNT: Final[Part] = {"type": "integer"}
+_FLAG: Final[Part] = {"type": "string", "const": "true"}
+
+HEADERS: Final[dict[str, tuple[str, Part]]] = {
+    "X-Request-Id": ("The id of this request: the caller's own if it sent a well-formed one.", _TEXT),
+    "RateLimit-Policy": ("The limit of this class of requests and its window in seconds.", _TEXT),
+    "RateLimit": ("Requests that remain in this window, and seconds until it ends.", _TEXT),
+    "Retry-After": ("Seconds to wait before trying again.", _COUNT),
+    "WWW-Authenticate": ("The kind of credentials that is missing.", _TEXT),
+    "Cache-Control": ("Who may store the answer, and how long.", _TEXT),
+    "ETag": ("The version of the answer, for `If-None-Match` of the next read and `If-Match` of a change.", _TEXT),
+    "Consistency": (
+        "Present if a `Consistency-Token` was sent: whether the effect of its command is visible in this answer.",
+        {"type": "string", "enum": ["reached", "pending"]},
+    ),
+    "Consistency-Token": ("Send it with a query to wait for this command's effect.", _TEXT),
+    "Idempotency-Replayed": ("Present when the first answer to this key is returned again.", _FLAG),
+    "Command-Id": ("`GET /api/commands/{command_id}` tells the state of the command.", _TEXT),
+    "Content-Disposition": ("The name of the file.", _TEXT),
+}
+"""Response headers by name: meaning and schema."""
+
+_KEY = "A new one for each new request. The same key and body returns the first answer for 24 h."
+
+PARAMETERS: Final[dict[str, tuple[str, str, bool, Part]]] = {
+    "RequestId": (
+        "X-Request-Id",
+        "An id of your own for this request: letters, digits, `.`, `_`, `-`, at most 64.",
+        False,
+        _TEXT,
+    ),
+    "RequiredIdempotencyKey": ("Idempotency-Key", _KEY, True, _TEXT),
+    "IdempotencyKey": ("Idempotency-Key", _KEY, False, _TEXT),
+    "CsrfToken": (
+        "X-CSRF-Token",
+        "The `csrf_token` of the login or of `GET /api/auth/me`. Required with the session cookie, ignored otherwise.",
+        False,
+        _TEXT,
+    ),
+    "ConsistencyToken": (
+        "Consistency-Token",
+        "From a command's answer: the query waits until the command's effect is visible.",
+        False,
+        _TEXT,
+    ),
+    "Prefer": ("Prefer", "`wait=SECONDS`, how long to wait for that; 2 by default, at most 10.", False, _TEXT),
+    "IfNoneMatch": ("If-None-Match", "The ETag of the answer you hold; 304 when nothing changed.", False, _TEXT),
+}
+"""Request headers by the name of their component: header, meaning, whether required, schema."""
+
+
+def components(statuses: Iterable[int], problem: Part) -> dict[str, Part]:
+    """Render the shared headers, parameters and problem responses.
+
+    Args:
+        statuses: the statuses with which some operation answers a problem.
+        problem: a reference to the schema of a problem.
+    """
+    return {
+        "headers": {name: {"description": says, "schema": kind} for name, (says, kind) in HEADERS.items()},
+        "parameters": {
+            key: {"name": name, "in": "header", "required": required, "description": says, "schema": kind}
+            for key, (name, says, required, kind) in PARAMETERS.items()
+        },
+        "responses": {f"Problem{status}": _problem(status, problem) for status in sorted(statuses)},
+    }
+
+
+def parameter(key: str) -> Part:
+    """Refer to a shared parameter."""
+    return {"$ref": f"#/components/parameters/{key}"}
+
+
+def headers(*names: str) -> dict[str, Part]:
+    """Refer to shared headers."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def problem_response(status: int) -> Part:
+    """Refer to the shared response of a problem."""
+    return {"$ref": f"#/components/responses/Problem{status}"}
+
+
+def _problem(status: int, problem: Part) -> Part:
+    names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
+    names += ["Retry-After"] if status in (429, 503) else []
+    names += ["WWW-Authenticate"] if status == 401 else []
+    return {
+        "description": MEANINGS[status],
+        "headers": headers(*names),
+        "content": {MEDIA_TYPE: {"schema": problem}},
+    }
