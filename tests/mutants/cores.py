@@ -36,7 +36,7 @@ CORES: dict[str, Core] = {
     "password rules": Core(
         ("app/commands/identity/password_strength.py",),
         ("tests/commands/identity/test_password_strength.py", "tests/commands/identity/test_passwords.py"),
-        only=("judged", "_underrated", "_is_made_of", "_bounded", "_words"),
+        only=("rate", "_underrated", "_is_made_of", "_bounded", "_words"),
     ),
     "client addresses": Core(
         ("app/intake/addresses.py",),

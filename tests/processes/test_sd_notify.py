@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 HEARTBEATS = """
-from app import notify
-notify.notify(notify.READY)
+from app.processes import sd_notify
+sd_notify.notify(sd_notify.READY)
 for _ in range(5_000):
-    notify.heartbeat()
+    sd_notify.heartbeat()
 """
 
 

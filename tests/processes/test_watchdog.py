@@ -31,11 +31,11 @@ main()
 PATCHES = {
     "worker": """
 import app.processes.worker as module
-plain = module.Work.sweep
+plain = module.WorkerJobs.sweep
 async def sweep(self, **more):
     once()
     await plain(self, **more)
-module.Work.sweep = sweep
+module.WorkerJobs.sweep = sweep
 """,
     "cdc": """
 import app.processes.cdc as module

@@ -27,7 +27,7 @@ from msgspec import Struct
 from app.cli.stack.processes import child_argv
 
 INITDB_SECONDS = 60
-READY_SECONDS = 30
+READY_SECONDS = 90
 LOWEST_PORT, HIGHEST_PORT = 10_000, 19_999
 """Below the system's range for outgoing connections, so that none takes a port before its server binds it."""
 PORT_ATTEMPTS = 100

@@ -19,6 +19,7 @@ from litestar import Litestar, Request, get
 from app.commands.execution.context import Actor
 from app.commands.identity.sessions.session_store import open_session
 from app.http.app import build
+from app.http.policies.policy import ANYBODY, Policy
 from app.settings import Settings
 from tests.commands.conftest import Desk
 from tests.http.conftest import served
@@ -31,6 +32,7 @@ LIVE = {"/api/cases", "/api/cases/{case_id:str}", "/api/cases/{case_id:str}/atta
 STREAMS = {"/api/events"}
 NOTHING_YET = {"/api/admin/fulfilments/{order_id:str}", "/api/commands/{command_id:str}"}
 """Looked up, and answered 404: the test's customer has no order under way and no command in the ledger."""
+OPEN = Policy(roles=ANYBODY, limit="public")
 QUIET_SECONDS = 0.3
 """What an answer sets off in the background calls within this, or never."""
 
@@ -163,12 +165,12 @@ async def test_the_live_reads_are_seen_and_so_is_a_planted_call(
     """Otherwise the test above would prove nothing."""
     planted = upstreams.instead_of(short_timeouts)
 
-    @get("/api/public/planted/client")
+    @get("/api/public/planted/client", policy=OPEN)
     async def by_client(request: Request[Any, Any, Any]) -> str:
         await request.app.state.context.whmcs.client("1")
         return "never"
 
-    @get("/api/public/planted/urllib", sync_to_thread=True)
+    @get("/api/public/planted/urllib", policy=OPEN, sync_to_thread=True)
     def by_urllib() -> str:
         return str(urllib.request.urlopen(planted.whm_url, timeout=2).read())  # noqa: S310
 
