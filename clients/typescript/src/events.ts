@@ -1,0 +1,100 @@
+import { PortalProblem } from "./problem.js";
+import { sleep } from "./retry.js";
+
+export const EVENT_KINDS = [
+  "order.changed",
+  "invoice.changed",
+  "subscription.changed",
+  "payment_method.changed",
+  "profile.changed",
+  "eligibility.changed",
+  "case.changed",
+  "catalog.changed",
+] as const;
+
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** Something changed; `version` is that of the account. On `reset` events were lost: reload what you show. */
+export type PortalEvent =
+  | { readonly kind: EventKind; readonly id: string; readonly version: number }
+  | { readonly kind: "reset" };
+
+export interface EventOptions {
+  readonly signal?: AbortSignal;
+  /** The longest pause between two attempts to connect. */
+  readonly longestPauseSeconds?: number;
+}
+
+type Open = (lastEventId: string | undefined, signal: AbortSignal) => Promise<Response>;
+
+/** The stream of changes. It reconnects by itself where it left off, and ends with the session or `close`. */
+export class EventStream implements AsyncIterable<PortalEvent> {
+  private readonly abort = new AbortController();
+  private readonly longestPauseMs: number;
+  private lastEventId: string | undefined;
+
+  constructor(
+    private readonly open: Open,
+    options: EventOptions,
+  ) {
+    this.longestPauseMs = (options.longestPauseSeconds ?? 30) * 1000;
+    options.signal?.addEventListener("abort", () => this.close(), { once: true });
+    if (options.signal?.aborted) this.close();
+  }
+
+  close(): void {
+    this.abort.abort();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<PortalEvent> {
+    let pauseMs = 500;
+    while (!this.abort.signal.aborted) {
+      try {
+        for await (const event of this.connection()) {
+          pauseMs = 500;
+          yield event;
+        }
+      } catch (error) {
+        if (error instanceof PortalProblem && (error.status === 401 || error.status === 403)) throw error;
+        if (error instanceof PortalProblem) pauseMs = Math.max(pauseMs, (error.retryAfterSeconds ?? 0) * 1000);
+      }
+      await sleep(pauseMs * (1 + Math.random() / 4), this.abort.signal).catch(() => undefined);
+      pauseMs = Math.min(pauseMs * 2, this.longestPauseMs);
+    }
+  }
+
+  private async *connection(): AsyncGenerator<PortalEvent> {
+    const response = await this.open(this.lastEventId, this.abort.signal);
+    if (response.body === null) return;
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    let rest = "";
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        const blocks = (rest + decoder.decode(value, { stream: true })).split("\n\n");
+        rest = blocks.pop() ?? "";
+        for (const block of blocks) {
+          const event = this.parse(block);
+          if (event !== undefined) yield event;
+        }
+      }
+    } finally {
+      await reader.cancel().catch(() => undefined);
+    }
+  }
+
+  private parse(block: string): PortalEvent | undefined {
+    const fields = new Map<string, string>();
+    for (const line of block.split("\n")) {
+      const found = /^(\w+): ?(.*)$/.exec(line);
+      if (found !== null) fields.set(found[1] as string, found[2] as string);
+    }
+    const [id, kind, data] = [fields.get("id"), fields.get("event"), fields.get("data")];
+    if (id !== undefined) this.lastEventId = id;
+    if (kind === "reset") return { kind };
+    if (data === undefined || !EVENT_KINDS.includes(kind as EventKind)) return undefined;
+    return { kind: kind as EventKind, ...(JSON.parse(data) as { id: string; version: number }) };
+  }
+}
