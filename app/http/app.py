@@ -34,8 +34,8 @@ from app.http.middleware.request_limits import LIVE_EACH, RequestLimits, count_t
 from app.http.monitoring import metrics
 from app.http.monitoring.health_checks import HealthChecks
 from app.http.monitoring.process_metrics import ProcessMetrics
-from app.http.openapi.page import BrowsablePage, JsonDocument, document_router
 from app.http.policies.table import require_policies, routes_of
+from app.http.reference.serving import BrowsablePage, JsonDocument, document_router
 from app.http.routes import (
     account,
     account_overview,
@@ -43,6 +43,7 @@ from app.http.routes import (
     cases,
     catalog,
     commands,
+    documents,
     events,
     health,
     invoices,
@@ -88,6 +89,7 @@ ROUTES = (
     *admin_subscriptions.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
+    *documents.ROUTES,
     *metrics.ROUTES,
 )
 

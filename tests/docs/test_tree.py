@@ -12,6 +12,7 @@ MOST_MODULES = 18
 TREES = ("app", "sandbox", "tests", "benchmarks")
 SUITES = {
     "benchmarks": "each benchmark runs",
+    "clients": "published clients against a running portal",
     "conformance": "independent clients against the sandbox",
     "deploy": "what is installed elsewhere",
     "docs": "what the documents promise",

@@ -10,7 +10,7 @@ import pytest
 
 from app.http.guards.client_address import check_networks
 from app.http.monitoring import metrics
-from app.http.openapi import page
+from app.http.reference import serving
 from app.http.routes import health
 from app.settings import Settings, SettingsError
 from tests.http.conftest import served
@@ -98,7 +98,7 @@ async def test_the_document_is_made_once(api: httpx.AsyncClient, monkeypatch: py
     def again(document: Any) -> Any:
         raise AssertionError("made again")
 
-    monkeypatch.setattr(page, "complete", again)
+    monkeypatch.setattr(serving, "complete", again)
     for path, content in first.items():
         assert (await api.get(path)).content == content
     assert json.loads(first["/schema/openapi.json"])["openapi"].startswith("3.1")

@@ -1,0 +1,85 @@
+"""One operation of the reference: its parameters, body, answers, errors and samples."""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from app.http.openapi.document import resolved
+from app.http.reference import errors, samples
+from app.http.reference.frame import NO, YES, prose, table
+from app.http.reference.schemas import properties_table, sample, type_of
+
+Part = Mapping[str, Any]
+
+
+def rendered(document: Part, path: str, method: str, operation: Part) -> str:
+    """Render an operation that opens on a click, with an anchor of its name."""
+    name = operation["operationId"]
+    head = (
+        f"<span class=method>{method.upper()}</span> <code>{html.escape(path)}</code> "
+        f"<span class=soft>{html.escape(operation.get('summary', ''))}</span>"
+    )
+    parts = (
+        f"<p>{prose(operation.get('description', ''))}</p><p>{_access(operation)} Name: <a href='#{name}'>"
+        f"<code>{name}</code></a>.</p>",
+        _parameters(document, operation),
+        _body(document, operation),
+        "".join(_answers(document, operation)),
+        _errors(operation),
+        samples.rendered(document, path, method, operation),
+    )
+    return f"<details id='{name}'><summary>{head}</summary>{''.join(parts)}</details>"
+
+
+def _access(operation: Part) -> str:
+    if operation.get("security") == []:
+        return "Needs no session."
+    return "Needs a session, by bearer token or cookie."
+
+
+def _parameters(document: Part, operation: Part) -> str:
+    found = [resolved(document, each) for each in operation.get("parameters", [])]
+    rows = [
+        f"<tr><td><code>{each['name']}</code><td>{each['in']}<td>{type_of(document, each.get('schema', {}))}"
+        f"<td>{YES if each.get('required') else NO}"
+        f"<td>{prose(each.get('description') or each.get('schema', {}).get('description') or '')}</tr>"
+        for each in found
+    ]
+    return _titled("Parameters", table(("Name", "In", "Type", "Required", "Meaning"), rows, "Parameters"))
+
+
+def _body(document: Part, operation: Part) -> str:
+    body = operation.get("requestBody")
+    if not body:
+        return ""
+    schema = next(iter(body["content"].values()))["schema"]
+    shape = f"<details><summary>Shape</summary><pre>{html.escape(sample(document, schema))}</pre></details>"
+    return _titled("Body", properties_table(document, schema, "Body") + shape)
+
+
+def _answers(document: Part, operation: Part) -> list[str]:
+    found = []
+    for status, reference in sorted(operation["responses"].items()):
+        if status >= "400":
+            continue
+        answer = resolved(document, reference)
+        headers = ", ".join(f"<code>{name}</code>" for name in answer.get("headers", {}))
+        parts = f"<p>{prose(answer['description'])}</p><p class=soft>Headers: {headers}</p>"
+        for content in answer.get("content", {}).values():
+            parts += properties_table(document, content.get("schema", {}), f"Answer {status}")
+        found.append(_titled(f"Answer {status}", parts))
+    return found
+
+
+def _errors(operation: Part) -> str:
+    rows = [
+        f"<tr><td>{status}<td>{', '.join(errors.link(each.code) for each in errors.of_status(int(status)))}</tr>"
+        for status in sorted(operation["responses"])
+        if status >= "400"
+    ]
+    shown = table(("Status", "Codes that come with it"), rows, "Errors")
+    return f"<details><summary>Errors</summary>{shown}</details>" if rows else ""
+
+
+def _titled(title: str, content: str) -> str:
+    return f"<h4>{title}</h4>{content}" if content else ""
