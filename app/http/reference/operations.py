@@ -72,13 +72,8 @@ def _answers(document: Part, operation: Part) -> list[str]:
 
 
 def _errors(operation: Part) -> str:
-    rows = [
-        f"<tr><td>{status}<td>{', '.join(errors.link(each.code) for each in errors.of_status(int(status)))}</tr>"
-        for status in sorted(operation["responses"])
-        if status >= "400"
-    ]
-    shown = table(("Status", "Codes that come with it"), rows, "Errors")
-    return f"<details><summary>Errors</summary>{shown}</details>" if rows else ""
+    links = ", ".join(errors.link(status) for status in sorted(operation["responses"]) if status >= "400")
+    return _titled("Errors", f"<p>{links}</p>" if links else "")
 
 
 def _titled(title: str, content: str) -> str:

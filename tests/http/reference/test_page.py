@@ -133,7 +133,7 @@ def test_an_operation_shows_its_name_body_answers_headers_errors_and_samples() -
         "<span class=required>yes</span>",
         "Answer 201",
         "<code>Consistency-Token</code>",
-        "<a href='/docs/errors#payment_method_missing'>",
+        "<a href='/docs/errors#status-422'>",
         "curl -X POST",
         "Idempotency-Key",
         "await fetch(",
