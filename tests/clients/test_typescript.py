@@ -3,13 +3,13 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.journey.conftest import Running, running
-
-__all__ = ["running"]
+from app.cli.stack import embedded
+from tests.journey.conftest import Running, stack
 
 CLIENT = Path(__file__).parents[2] / "clients" / "typescript"
 NEEDS = "The TypeScript client needs Node.js 20 or later with npm; without them leave out tests/clients."
@@ -51,11 +51,37 @@ def test_the_rules_of_the_kernel_hold(built: Path) -> None:
     run(built, "node", "--test", "built/test/kernel.test.js")
 
 
+SHOP_PORT = embedded.free_port()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """A portal that pages of the shop's origin may call."""
+    with stack(CORS_ORIGINS=f"http://127.0.0.1:{SHOP_PORT}") as started:
+        yield started
+
+
+def customer(running: Running) -> dict[str, str]:
+    """A sample customer who can log in and has a card."""
+    found: list[dict[str, str]] = running.state["customers"]
+    return next(each for each in found if each["portal"] and each["has_payment_method"])
+
+
 def test_a_customers_journey_works_through_the_client(built: Path, running: Running) -> None:
-    customer = next(each for each in running.state["customers"] if each["portal"] and each["has_payment_method"])
-    said = run(
-        built, "node", "built/test/journey.js", running.state["api_url"], customer["email"], customer["password"]
-    )
+    hana = customer(running)
+    said = run(built, "node", "built/test/journey.js", running.state["api_url"], hana["email"], hana["password"])
     steps = json.loads(said.splitlines()[-1])
     assert steps[-2:] == ["own change is visible at once, with cookie and CSRF token", "opened a case"]
     assert "ordered once, although the first answer was lost" in steps
+
+
+def test_the_client_works_in_a_page_of_another_origin(built: Path, running: Running) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    hana = customer(running)
+    run(
+        built,
+        *("node", "built/test/browser.js", running.state["api_url"], str(SHOP_PORT)),
+        *(hana["email"], hana["password"], browser),
+    )

@@ -17,6 +17,7 @@ summary { cursor: pointer } code, pre { font: 14px/1.45 ui-monospace, monospace 
 .method { display: inline-block; min-width: 4.2rem; font-weight: 700; color: var(--ink) }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 td, th { border-top: 1px solid var(--line); padding: .3rem .5rem; text-align: left; vertical-align: top }
+td, th { overflow-wrap: normal }
 td:first-child { white-space: nowrap } tr:target { background: var(--soft); outline: 2px solid var(--ink) }
 .soft { opacity: .8 } .required { font-weight: 700 } ul.index { columns: 16rem; padding-left: 1.2rem }
 pre { overflow-x: auto; background: var(--soft); border-radius: .4rem; padding: .6rem; white-space: pre }
