@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from sandbox.answers import ControlResponse
@@ -21,6 +22,7 @@ from sandbox.whmcs.control import control as whmcs_control
 from sandbox.whmcs.hooks import Delivery
 from sandbox.world import World
 
+BOARD = Path(__file__).with_name("board.html")
 Handler = Callable[[World, Request], Awaitable[Any]]
 
 
@@ -34,6 +36,7 @@ def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
         return Route(path, endpoint, methods=[method])
 
     routes: list[BaseRoute] = [
+        Route("/", _board, methods=["GET"]),
         route("/health", "GET", _health),
         route("/reset", "POST", _reset),
         route("/clock", "GET", _clock),
@@ -53,6 +56,11 @@ def app(world: World, delivery: Delivery, postbox: Postbox) -> Starlette:
         Mount("/whm", routes=whm_control.routes(world)),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _refusal, json.JSONDecodeError: _no_json})
+
+
+async def _board(request: Request) -> Response:
+    """Serve a page with buttons for what staff, billing and the network do."""
+    return FileResponse(BOARD, media_type="text/html")
 
 
 async def _health(world: World, request: Request) -> Any:

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -73,7 +74,14 @@ def say(line: str) -> None:
     click.echo(f"  · {line}", err=True)
 
 
-def ready_text(state: dict[str, object], state_file: Path) -> str:
+def _sample_logins(state: dict[str, Any]) -> list[str]:
+    """Compose the lines with a customer and a member of staff to log in as."""
+    customers = [each for each in state.get("customers", []) if each.get("portal") and each.get("has_payment_method")]
+    people = [("customer", each) for each in customers[:1]] + [("staff", state["staff"])] * ("staff" in state)
+    return [f"                    {role:<8} {each['email']}  password: {each['password']}" for role, each in people]
+
+
+def ready_text(state: dict[str, Any], state_file: Path) -> str:
     """Compose the addresses and files to show once everything runs."""
     lines = [
         "",
@@ -81,7 +89,8 @@ def ready_text(state: dict[str, object], state_file: Path) -> str:
         f"                    docs     {state['api_url']}/schema",
     ]
     if "control_url" in state:
-        lines.append(f"                    sandbox  {state['control_url']} (control surface)")
+        lines.append(f"                    sandbox  {state['control_url']} (play staff, read mails)")
+        lines += _sample_logins(state)
     lines += [
         f"                    state    {state_file} (URLs, credentials, sample customers)",
         "",
