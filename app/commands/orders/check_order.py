@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from app.billing_cycles import ONETIME
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import OrderableProduct, facts_for
@@ -69,7 +70,7 @@ def totals(products: Iterable[OrderableProduct], currency: str) -> Totals:
     """Sum the prices by billing cycle."""
     monthly, once = Decimal(0), Decimal(0)
     for product in products:
-        if product.billing_cycle == "onetime":
+        if product.billing_cycle == ONETIME:
             once += product.price
         else:
             monthly += product.price

@@ -19,6 +19,7 @@ from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
 from app.postal import Address
+from app.readmodels.services import ACTIVE_SIMS, HOLDS_INTERNET, PLAN
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
@@ -32,7 +33,7 @@ SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, ord
 FROM read_model.catalog, LATERAL (SELECT convert_from(document, 'UTF8')::jsonb) AS said (d)
 WHERE sku = ANY($1::text[])
 """
-_ACCOUNT = """
+_ACCOUNT = f"""
 SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS profile_as_of,
        p.status AS client_status,
        EXISTS (SELECT FROM read_model.freshness WHERE account_id = $1 AND resource = 'client_services')
@@ -42,14 +43,12 @@ SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS
        EXISTS (SELECT FROM read_model.payment_methods WHERE account_id = $1) AS has_payment_method,
        (SELECT verified_at FROM read_model.freshness WHERE account_id = $1 AND resource = 'pay_methods')
            AS payment_methods_as_of,
-       EXISTS (SELECT FROM read_model.subscriptions s WHERE s.account_id = $1 AND s.category = 'sim'
-               AND s.status = 'active') AS has_active_sim,
-       EXISTS (SELECT FROM read_model.subscriptions s WHERE s.account_id = $1 AND s.category = 'internet'
-               AND s.status IN ('active', 'pending', 'suspended')) AS has_internet_service,
+       {ACTIVE_SIMS} > 0 AS has_active_sim, {HOLDS_INTERNET} AS has_internet_service,
        EXISTS (SELECT FROM read_model.orders o,
                       jsonb_array_elements(convert_from(o.document, 'UTF8')::jsonb -> 'items') AS item
                JOIN read_model.catalog c ON c.sku = item ->> 'sku'
-               WHERE o.account_id = $1 AND o.status = ANY($2::text[]) AND c.category = 'internet')
+               WHERE o.account_id = $1 AND o.status = ANY($2::text[])
+               AND c.category = 'internet' AND c.item_class = '{PLAN}')
            AS has_internet_order
 FROM (SELECT $1::uuid AS account_id) AS a
 LEFT JOIN read_model.eligibility e USING (account_id)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from app.billing_cycles import cycle_of
 from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal
@@ -38,7 +39,7 @@ async def resolve_unanswered(ctx: Context, change: PlanChange) -> PlanChange | N
         Upgrade(
             service_id=change.subscription_id,
             product_id=change.product_id,
-            billing_cycle=service.data["billingcycle"].lower().replace("-", "").replace(" ", ""),
+            billing_cycle=cycle_of(service.data["billingcycle"]),
             payment_method=service.data.get("paymentmethod") or ctx.settings.whmcs_payment_method,
         ),
     )
