@@ -102,7 +102,9 @@ async def test_a_product_of_very_many_services_is_followed_in_the_background(
     await feed([service(number=number) for number in range(60, 67)])
     await feed([product("VPN")])
     assert await category(pool, 60) == "other", "left to the background"
-    assert [size async for size in fan_outs.run(pool, projectors(settings))] == [3, 3, 1, 0] * 3, "charges, subscriptions and the timeline"
+    assert [size async for size in fan_outs.run(pool, projectors(settings))] == [3, 3, 1, 0] * 3, (
+        "charges, subscriptions and the timeline"
+    )
     assert {await category(pool, number) for number in range(60, 67)} == {"vpn"}
 
 
