@@ -15,6 +15,7 @@ from msgspec import Struct
 from app.clock import now
 from app.commands.execution.context import Actor, Context
 from app.commands.orders.basket import Basket
+from app.commands.orders.promotion_standing import Standing, standing_for
 from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
@@ -99,6 +100,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     client_status: str
     address: Address | None
     promotion: Promotion | None = None
+    standing: Standing | None = None
     today: date
 
 
@@ -113,6 +115,7 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
     rows = await ctx.pool.fetch(_PRODUCTS, [item.sku for item in basket.items])
     row = await only_row(ctx.pool, _ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
     address, client_status = await _client(ctx, actor, row)
+    given = await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None
     return Facts(
         products={each["sku"]: _product(each) for each in rows},
         has_payment_method=await _has_payment_method(ctx, actor, row),
@@ -124,7 +127,8 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
         orders_known=row["orders_known"],
         client_status=client_status,
         address=address,
-        promotion=await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None,
+        promotion=given,
+        standing=await standing_for(ctx, actor, given, OPEN, services_known=row["services_known"]) if given else None,
         today=datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date(),
     )
 
