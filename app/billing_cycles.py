@@ -37,7 +37,7 @@ MONTHS: dict[BillingCycle, int] = {
 }
 """Recurring cycle → its calendar months. Due dates come from WHMCS and are never computed from these."""
 
-CycleWord = Annotated[str, Meta(extra_json_schema={"enum": [FREE, ONETIME, *MONTHS, UNKNOWN]})]
+CycleWord = Annotated[str, Meta(extra_json_schema={"extra": {"enum": [FREE, ONETIME, *MONTHS, UNKNOWN]}})]
 """A cycle in a document. Documents of the release before may hold other words, so it is not checked when read."""
 
 _SEPARATORS = re.compile(r"[\W_]+")

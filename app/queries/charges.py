@@ -26,7 +26,7 @@ _OF_SUBSCRIPTION = f"""
 SELECT summary FROM read_model.charges WHERE account_id = $1 AND {SUBSCRIPTION_OF} = $2 ORDER BY sort_id
 """
 _NAMED = f"""
-SELECT charge_id, {SUBSCRIPTION_OF} AS subscription_id FROM read_model.charges c
+SELECT charge_id, {SUBSCRIPTION_OF} AS subscription_id FROM read_model.charges
 WHERE account_id = $1 AND charge_id = ANY($2::text[])
 """
 CHARGE = "charge"

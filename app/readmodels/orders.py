@@ -71,7 +71,7 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     order_item_id: str
     sku: str | None
     name: str
-    billing_cycle: CycleWord | None
+    billing_cycle: CycleWord
     quantity: int | float | None
     unit_price: Money | None
     total: Money | None

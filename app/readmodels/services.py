@@ -12,7 +12,7 @@ Reads: read_model.subscriptions.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -20,9 +20,7 @@ from app.billing_cycles import FREE, ONETIME, UNKNOWN, BillingCycle
 
 ItemClass = Literal["service", "add_on", "installation", "activation", "other"]
 """Product2.Item_Class__c; `other` for a product of no known class."""
-ClassWord = Annotated[
-    str, Meta(extra_json_schema={"enum": ["service", "add_on", "installation", "activation", "other"]})
-]
+ClassWord = Annotated[str, Meta(extra_json_schema={"extra": {"enum": list(get_args(ItemClass))}})]
 """A class in a document. Documents of the release before may lack it, so it is not checked when read."""
 PLAN: ItemClass = "service"
 ADD_ON: ItemClass = "add_on"
