@@ -53,7 +53,7 @@ async def on_lines(store: Store, account_id: UUID, found: Awaitable[Answer]) -> 
     """Name the lines of an invoice that bill charges: WHMCS gives them the type and number of a service."""
     answer = await found
     body = msgspec.json.decode(answer.body)
-    named = sorted({each["subscription_id"] for each in body["items"] if each["subscription_id"]})
+    named = sorted({each["subscription_id"] for each in body.get("items", ()) if each["subscription_id"]})
     rows = await store.pool.fetch(_NAMED, account_id, named) if named else []
     charges = {row["charge_id"]: row["subscription_id"] for row in rows}
     if not charges:

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import NotFound, NotReady
 from app.events import Change
-from app.queries import charges, invoices, subscriptions, summary
+from app.queries import charges, invoices, notifications, subscriptions, summary, timeline
 from app.queries.reading.page import Page
 from app.queries.reading.store import Store
 from tests.fixtures.changes import INVOICE, PRODUCT, SERVICE, T0, change
@@ -112,6 +112,17 @@ async def test_a_line_that_bills_a_charge_is_no_service(store: Store, account: U
     after = await invoices.invoice(store, account, "77")
     assert after.etag != answer.etag
     assert [each["kind"] for each in said(after)["items"]][:4] == ["service", "charge", "service", "charge"]
+
+
+async def test_the_history_names_no_charge_as_a_service(store: Store, account: UUID, feed: Feed) -> None:
+    await store.pool.execute("UPDATE portal.id_mappings SET linked_at = '2025-01-01'")
+    lines = [{"id": "1", "type": "Hosting", "relid": relid, "amount": "1.00"} for relid in ("50", "51", "54")]
+    await feed([change("whmcs", "invoice", "77", {**INVOICE, "items": lines}, owner_id="1001")])
+    for query in (timeline.list_timeline, notifications.list_notifications):
+        entries = said(await query(store, account, Page(100), lambda after: after))["items"]
+        assert {tuple(each["subscription_ids"]) for each in entries if each["invoice_id"] == "77"} == {("50",)}
+        named = {number for each in entries for number in each["subscription_ids"]}
+        assert named <= {"50", "52", "53"}
 
 
 async def test_nobody_sees_the_charges_of_another(store: Store, account: UUID) -> None:
