@@ -1,4 +1,4 @@
-"""What an account has decides what it may order: services alone, and no fees or add-ons, whatever WHMCS calls active."""
+"""What an account has decides what it may order: services, and no fees or add-ons, whatever WHMCS calls active."""
 
 from typing import Any
 
