@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from app.billing_cycles import MONTHLY, ONETIME, cycle_of
 from app.events import Record
+from app.intake.billing_cycles import MONTHLY, ONETIME, cycle_of
 from app.intake.fields import Fields
 from app.money import decimal, money, rounded
 from app.projections.parts.bundles import bundles

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from app.billing_cycles import MONTHS
 from app.events import Record
+from app.intake.billing_cycles import MONTHS
 from app.projections.parts.categories import group_categories
 from app.projections.parts.fields import amount, day, plain, shown
 from app.projections.parts.services import PRODUCT_OF_SERVICE, kind_of

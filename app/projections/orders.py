@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from app.billing_cycles import UNKNOWN, cycle_of
 from app.events import Record
+from app.intake.billing_cycles import UNKNOWN, cycle_of
 from app.intake.fields import Fields
 from app.intake.words import folded
 from app.projections.parts.fields import added, day, instant, shown

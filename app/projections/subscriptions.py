@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from app.billing_cycles import cycle_of
 from app.events import Record
 from app.inputs.domain import unicode_form
+from app.intake.billing_cycles import cycle_of
 from app.projections.parts.categories import group_categories
 from app.projections.parts.fields import amount, day, plain, shown
 from app.projections.parts.services import PRODUCT_OF_SERVICE, ServiceKind, kind_of

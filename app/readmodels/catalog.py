@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.billing_cycles import CycleWord
+from app.intake.billing_cycles import CycleWord
 from app.money import Money
 from app.readmodels.services import ClassWord
 from app.readmodels.table import Table

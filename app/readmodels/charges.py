@@ -4,7 +4,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from app.billing_cycles import CycleWord
+from app.intake.billing_cycles import CycleWord
 from app.money import Money
 from app.readmodels.services import ADD_ON, ClassWord
 from app.readmodels.table import Table

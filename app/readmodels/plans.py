@@ -9,7 +9,7 @@ from typing import Any, Literal
 import asyncpg
 from msgspec import Struct
 
-from app.billing_cycles import MONTHLY
+from app.intake.billing_cycles import MONTHLY
 from app.readmodels.services import ACTIVE_SIMS, PLAN
 
 Direction = Literal["upgrade", "downgrade"]

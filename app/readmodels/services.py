@@ -16,7 +16,7 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
-from app.billing_cycles import FREE, ONETIME, UNKNOWN, BillingCycle
+from app.intake.billing_cycles import FREE, ONETIME, UNKNOWN, BillingCycle
 
 ItemClass = Literal["service", "add_on", "installation", "activation", "other"]
 """Product2.Item_Class__c; `other` for a product of no known class."""

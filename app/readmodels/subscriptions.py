@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from app.billing_cycles import CycleWord
+from app.intake.billing_cycles import CycleWord
 from app.money import Money
 from app.readmodels.plans import Direction
 from app.readmodels.services import UNCLASSED, ClassWord

@@ -1,9 +1,9 @@
 """Fulfilment steps in WHMCS: check the payment method, add the order once, and accept it."""
 
-from app.billing_cycles import cycle_of
 from app.commands.fulfilment.obstacles import obstacle
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.errors import UpstreamRejected
+from app.intake.billing_cycles import cycle_of
 from app.intake.words import folded
 from app.integrations.salesforce import activation
 from app.integrations.whmcs.client import NewServiceOrder, OrderLine

@@ -6,8 +6,8 @@ amount, is harder to undo than an order that waits for staff.
 
 from collections.abc import Iterator
 
-from app.billing_cycles import UNKNOWN, cycle_of
 from app.commands.fulfilment.work import Fail, is_plan
+from app.intake.billing_cycles import UNKNOWN, cycle_of
 from app.intake.words import folded
 from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Porting

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from app.billing_cycles import ONETIME
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import OrderableProduct, facts_for
@@ -13,6 +12,7 @@ from app.commands.orders.promotion_conditions import findings
 from app.commands.orders.promotion_terms import describe_promotion
 from app.commands.orders.rules import violations
 from app.errors import Violation
+from app.intake.billing_cycles import ONETIME
 from app.money import Money, money
 
 

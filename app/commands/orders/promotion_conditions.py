@@ -10,16 +10,16 @@ from datetime import date
 
 from msgspec import Struct
 
-from app.billing_cycles import UNKNOWN
 from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.promotion_standing import Standing
+from app.intake.billing_cycles import UNKNOWN
 from app.intake.words import folded
 from app.integrations.whmcs.promotions import FREE_SETUP, KINDS, Promotion
 
 UNREADABLE = "?"
 
 
-class Finding(Struct, frozen=True):
+class PromotionFinding(Struct, frozen=True):
     """A condition that does not certainly hold. Without `refuses`, billing decides."""
 
     text: str
@@ -35,7 +35,7 @@ class Asked(Struct, frozen=True):
     today: date
 
 
-def findings(facts: Facts, chosen: Sequence[OrderableProduct]) -> list[Finding]:
+def findings(facts: Facts, chosen: Sequence[OrderableProduct]) -> list[PromotionFinding]:
     """Return everything that keeps the promotion from certainly applying."""
     if facts.promotion is None:
         return [_no("there is no such promotion code. Please check its spelling or leave it out.")]
@@ -48,7 +48,7 @@ def matching(promotion: Promotion, chosen: Sequence[OrderableProduct]) -> list[O
     return [each for each in _of_products(promotion, chosen) if _in_cycle(promotion, each)]
 
 
-def period(asked: Asked) -> Iterator[Finding]:
+def period(asked: Asked) -> Iterator[PromotionFinding]:
     """The days are inclusive."""
     starts_on, expires_on = asked.promotion.starts_on, asked.promotion.expires_on
     if starts_on and asked.today < starts_on:
@@ -57,13 +57,13 @@ def period(asked: Asked) -> Iterator[Finding]:
         yield _no(f"this promotion ended on {expires_on.isoformat()}.")
 
 
-def uses(asked: Asked) -> Iterator[Finding]:
+def uses(asked: Asked) -> Iterator[PromotionFinding]:
     """Whoever is billed first has the last uses."""
     if asked.promotion.max_uses and asked.promotion.uses >= asked.promotion.max_uses:
         yield _no("this promotion is used up.")
 
 
-def products_and_cycles(asked: Asked) -> Iterator[Finding]:
+def products_and_cycles(asked: Asked) -> Iterator[PromotionFinding]:
     """One product of the order must be among those it is for, and be billed by one of its cycles."""
     promotion = asked.promotion
     of_products = _of_products(promotion, asked.chosen)
@@ -77,7 +77,7 @@ def products_and_cycles(asked: Asked) -> Iterator[Finding]:
         yield _no(f"this promotion is only for products that are billed {' or '.join(sorted(promotion.cycles))}.")
 
 
-def required_products(asked: Asked) -> Iterator[Finding]:
+def required_products(asked: Asked) -> Iterator[PromotionFinding]:
     """Another product may have to be in the order, or among the client's services. WHMCS does not tell whether one of
     several is enough."""
     promotion, wanted = asked.promotion, asked.promotion.required_ids
@@ -95,7 +95,7 @@ def required_products(asked: Asked) -> Iterator[Finding]:
         yield _no("this promotion requires another product, which you neither have nor ordered with it.")
 
 
-def new_customers(asked: Asked) -> Iterator[Finding]:
+def new_customers(asked: Asked) -> Iterator[PromotionFinding]:
     """WHMCS means clients without an active order; one that is open may be active by then."""
     only = asked.promotion.new_customers_only
     if only and _has_active_order(asked):
@@ -104,7 +104,7 @@ def new_customers(asked: Asked) -> Iterator[Finding]:
         yield _perhaps("whether you count as a new customer")
 
 
-def existing_customers(asked: Asked) -> Iterator[Finding]:
+def existing_customers(asked: Asked) -> Iterator[PromotionFinding]:
     """WHMCS means clients with an active order."""
     only = asked.promotion.existing_customers_only
     if only and _is_new(asked):
@@ -113,7 +113,7 @@ def existing_customers(asked: Asked) -> Iterator[Finding]:
         yield _perhaps("whether you count as an existing customer")
 
 
-def once_per_customer(asked: Asked) -> Iterator[Finding]:
+def once_per_customer(asked: Asked) -> Iterator[PromotionFinding]:
     """A code in an open order is used when that order is billed."""
     only, standing = asked.promotion.once_per_customer, asked.standing
     if only is False:
@@ -129,7 +129,7 @@ def once_per_customer(asked: Asked) -> Iterator[Finding]:
         yield _perhaps("whether you have used it before")
 
 
-def kinds_and_upgrades(asked: Asked) -> Iterator[Finding]:
+def kinds_and_upgrades(asked: Asked) -> Iterator[PromotionFinding]:
     """What a code is worth is unknown for kinds that WHMCS may add, and for what it keeps serialised."""
     promotion = asked.promotion
     if promotion.kind == FREE_SETUP:
@@ -140,7 +140,7 @@ def kinds_and_upgrades(asked: Asked) -> Iterator[Finding]:
         yield _perhaps("whether it is for changes of plan only")
 
 
-CONDITIONS: tuple[Callable[[Asked], Iterator[Finding]], ...] = (
+CONDITIONS: tuple[Callable[[Asked], Iterator[PromotionFinding]], ...] = (
     period,
     uses,
     products_and_cycles,
@@ -152,12 +152,12 @@ CONDITIONS: tuple[Callable[[Asked], Iterator[Finding]], ...] = (
 )
 
 
-def _no(text: str) -> Finding:
-    return Finding(text, refuses=True)
+def _no(text: str) -> PromotionFinding:
+    return PromotionFinding(text, refuses=True)
 
 
-def _perhaps(what: str) -> Finding:
-    return Finding(f"Billing decides {what}.", refuses=False)
+def _perhaps(what: str) -> PromotionFinding:
+    return PromotionFinding(f"Billing decides {what}.", refuses=False)
 
 
 def _of_products(promotion: Promotion, chosen: Sequence[OrderableProduct]) -> list[OrderableProduct]:

@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from app.billing_cycles import MONTHS
 from app.commands.execution.context import Context
 from app.commands.subscriptions.service import Service
 from app.commands.subscriptions.target_plan import not_available
 from app.errors import UpstreamRejected
+from app.intake.billing_cycles import MONTHS
 from app.integrations.whmcs import upgrades
 from app.integrations.whmcs.upgrades import Upgrade, UpgradeQuote
 from app.readmodels.plans import Plan

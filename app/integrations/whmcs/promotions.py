@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.billing_cycles import BillingCycle, cycle_of
 from app.errors import UpstreamMalformed
+from app.intake.billing_cycles import BillingCycle, cycle_of
 from app.intake.fields import Fields
 from app.intake.words import folded
 from app.integrations.error_translation import translates_errors

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from app.billing_cycles import ONETIME
+from app.intake.billing_cycles import ONETIME
 from app.money import decimal, money
 from app.readmodels.catalog import Bundle, Product
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from app.billing_cycles import UNKNOWN, BillingCycle, cycle_of
 from app.events import KEYS, Record
+from app.intake.billing_cycles import UNKNOWN, BillingCycle, cycle_of
 from app.projections.parts.categories import category_of, on_sale
 from app.projections.parts.fields import plain
 from app.projections.parts.offers import class_of

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.commands.orders.promotion_conditions import Finding, findings
+from app.commands.orders.promotion_conditions import PromotionFinding, findings
 from app.commands.orders.promotion_standing import Standing
 from app.commands.orders.promotion_terms import describe_promotion
 from app.integrations.whmcs.promotions import OrderHistory, Promotion
@@ -34,12 +34,12 @@ def standing(*, owned: Any = frozenset(), codes: Any = frozenset(), **history: A
     return Standing(history=found, owned_product_ids=owned, codes_in_open_orders=codes)
 
 
-def said(chosen: Any, asked: Standing | None = NOBODY, today: date = TODAY, **promotion: Any) -> list[Finding]:
+def said(chosen: Any, asked: Standing | None = NOBODY, today: date = TODAY, **promotion: Any) -> list[PromotionFinding]:
     given = msgspec.structs.replace(TEN, **promotion)
     return findings(msgspec.structs.replace(FACTS, promotion=given, standing=asked, today=today), chosen)
 
 
-def outcome(found: list[Finding]) -> str:
+def outcome(found: list[PromotionFinding]) -> str:
     return "refused" if any(each.refuses for each in found) else "undecided" if found else "applies"
 
 

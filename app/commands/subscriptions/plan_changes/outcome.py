@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from app.billing_cycles import cycle_of
 from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.errors import UpstreamError, UpstreamNotFound
 from app.ingest.refetch.owners import whmcs_hint
+from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs import records, upgrades
 from app.integrations.whmcs.upgrades import Upgrade
 
