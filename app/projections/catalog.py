@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from app.events import Record
+from app.intake.billing_cycles import MONTHLY, ONETIME, cycle_of
 from app.intake.fields import Fields
 from app.money import decimal, money, rounded
 from app.projections.parts.bundles import bundles
 from app.projections.parts.fields import plain, snake
-from app.projections.parts.offers import Offer, ambiguous, category_of, offers
+from app.projections.parts.offers import Offer, ambiguous, category_of, class_of, offers
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.catalog import (
@@ -30,6 +31,7 @@ from app.readmodels.catalog import (
     account_document,
     public_document,
 )
+from app.readmodels.services import ADD_ON, FEES, PLAN, UNCLASSED
 from app.settings import Settings
 
 INTERNAL = frozenset(
@@ -53,9 +55,8 @@ INTERNAL = frozenset(
 INSTANT = frozenset({"hosting"})
 """Categories whose products may be activated without a review by staff."""
 BULLETS = "-*•・"
-CLASSES = {"service": "service", "installation": "installation", "add-on": "add_on", "activation": "activation"}
-CYCLES = {"monthly": "monthly", "onetime": "onetime"}
-UNKNOWN_CYCLE = "unknown"
+SOLD_BY = (MONTHLY, ONETIME)
+"""Cycles by which the portal sells: sums are per month, and once."""
 PLAN_TYPES = {each.casefold(): each for each in ("DataOnly", "DataSmsVoice", "VoiceOnly")}
 LAST = 2**31 - 1
 
@@ -74,7 +75,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="catalog",
-        version=3,
+        version=4,
         source="salesforce",
         scope="global",
         reads=("Product2", "PricebookEntry"),
@@ -96,7 +97,7 @@ def doubts(products: Sequence[Record], entries: Sequence[Record], *, currency: s
             data = offer.product.data
             words = {name: data.get(name) for name in ("Item_Class__c", "Billing_Cycle__c", "SIM_Plan_Type__c")}
             said = ", ".join(f"{name} {value!r}" for name, value in words.items())
-            yield f"{offer.sku} is not sold: one of {said} is unknown."
+            yield f"{offer.sku} is not sold: one of {said} is unknown, or no cycle that the portal sells by."
 
 
 def _row(offer: Offer, currency: str) -> dict[str, Any]:
@@ -129,20 +130,19 @@ def _product_of(offer: Offer, currency: str) -> Product:
     product, data = offer.product, offer.product.data
     description, features = described(data.get("Description"))
     category = category_of(product)
-    item_class = known(CLASSES, product, "Item_Class__c")
-    cycle = known(CYCLES, product, "Billing_Cycle__c")
+    item_class, cycle = class_of(product), cycle_of(data.get("Billing_Cycle__c"))
     plan_type = known(PLAN_TYPES, product, "SIM_Plan_Type__c")
-    classified = bool(item_class and cycle and (category != "sim" or item_class != "service" or plan_type))
+    classified = item_class != UNCLASSED and (category != "sim" or item_class != PLAN or bool(plan_type))
     return Product(
         sku=offer.sku,
         name=plain(data.get("Name")) or offer.sku,
         description=description,
         features=features,
         category=category or OTHER,
-        item_class=item_class or OTHER,
-        billing_cycle=cycle or UNKNOWN_CYCLE,
+        item_class=item_class,
+        billing_cycle=cycle,
         price=money(offer.amount, currency),
-        orderable=classified and bool(data.get("Portal_Accessible__c")),
+        orderable=classified and cycle in SOLD_BY and bool(data.get("Portal_Accessible__c")),
         is_default=bool(data.get("Is_Default__c")),
         family_only=bool(data.get("SIM_Has_Family_Discount__c")),
         added_automatically=bool(data.get("Auto_Add__c")),
@@ -194,8 +194,8 @@ def _product(row: dict[str, Any]) -> Product:
 
 
 def _summary(category: str, rows: Sequence[dict[str, Any]]) -> CategorySummary:
-    plans = [row for row in rows if row["category"] == category and row["item_class"] == "service"]
-    cheapest = min((row["unit_price"] for row in plans), default=None)
+    plans = [row for row in rows if row["category"] == category and row["item_class"] == PLAN]
+    cheapest = min((row["unit_price"] for row in plans if row["billing_cycle"] == MONTHLY), default=None)
     return CategorySummary(
         category=category,
         name=CATEGORIES[category],
@@ -206,7 +206,7 @@ def _summary(category: str, rows: Sequence[dict[str, Any]]) -> CategorySummary:
 
 def _category(category: str, rows: Sequence[dict[str, Any]]) -> Category:
     products = [_product(row) for row in rows if row["category"] == category]
-    of_class = {name: [item for item in products if item.item_class == name] for name in CLASSES.values()}
+    of_class = {name: [item for item in products if item.item_class == name] for name in (PLAN, ADD_ON, *FEES)}
     regions = dict.fromkeys(item.facts["vpn_region"] for item in products if item.facts.get("vpn_region"))
     return Category(
         category=category,

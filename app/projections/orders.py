@@ -11,12 +11,15 @@ from typing import Any
 import msgspec
 
 from app.events import Record
+from app.intake.billing_cycles import UNKNOWN, cycle_of
 from app.intake.fields import Fields
 from app.intake.words import folded
 from app.projections.parts.fields import added, day, instant, shown
+from app.projections.parts.offers import class_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
 from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
+from app.readmodels.services import UNCLASSED, is_charge
 from app.settings import Settings
 
 AWAITING = {"PAYMENT_METHOD_MISSING": "awaiting_payment_method", "PAYMENT_PENDING": "awaiting_payment"}
@@ -51,6 +54,9 @@ ADDRESS = {
 }
 
 
+PRODUCT_OF_ITEM = Lookup(target="Product2", referrer="OrderItem", field="Product2Id")
+
+
 def projector(settings: Settings) -> Projector:
     """Build the projector of orders, in the org's currency."""
 
@@ -60,12 +66,12 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="orders",
-        version=3,
+        version=4,
         source="salesforce",
         scope="record",
         root="Order",
         reads=("Order", "OrderItem", "OrderStage"),
-        lookups=(Lookup(target="Product2", referrer="OrderItem", field="Product2Id"),),
+        lookups=(PRODUCT_OF_ITEM,),
         table=TABLE,
         project=project,
     )
@@ -148,12 +154,22 @@ def _item(item: Record, group: Group, currency: str) -> OrderItem:
         order_item_id=item.record_id,
         sku=facts.get("StockKeepingUnit"),
         name=facts.get("Name") or data.get("Description") or "",
-        billing_cycle=(facts.get("Billing_Cycle__c") or "").lower() or None,
+        billing_cycle=cycle_of(facts.get("Billing_Cycle__c")),
         quantity=_shown_quantity(quantity),
         unit_price=shown(price, currency),
         total=shown(total, currency),
-        subscription_id=data.get("WHMCS_Service_ID__c"),
+        subscription_id=service_made(item, group),
+        item_class=class_of(product) if product else UNCLASSED,
     )
+
+
+def service_made(item: Record, group: Group) -> str | None:
+    """Return the id of the service that the line created; None while there is none, and for a charge."""
+    product = group.context.get((PRODUCT_OF_ITEM.target, item.data.get(PRODUCT_OF_ITEM.field) or ""))
+    cycle = cycle_of(product.data.get("Billing_Cycle__c")) if product else UNKNOWN
+    if product and is_charge(cycle, class_of(product), cycle):
+        return None
+    return item.data.get("WHMCS_Service_ID__c") or None
 
 
 def _quantity(fields: Fields) -> Decimal | None:

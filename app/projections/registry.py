@@ -2,6 +2,7 @@
 
 from app.projections import (
     catalog,
+    charges,
     eligibility,
     freshness,
     gateways,
@@ -20,6 +21,7 @@ from app.settings import Settings
 
 SLICES = (
     catalog,
+    charges,
     eligibility,
     freshness,
     gateways,

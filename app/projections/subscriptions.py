@@ -1,7 +1,7 @@
 """Subscriptions: a WHMCS service with its add-ons, cancellation and plan change → one row.
 
-A one-time fee (activation, installation) is a service to WHMCS, active until it is closed. It is not a subscription
-here, and so not in order rules, catalog, summary or lists.
+A fee (activation, installation) is a service to WHMCS, active until it is closed. Here it is a charge, and so not in
+order rules, catalog, summary or lists.
 
 Amounts are in the client's currency. A plan change is pending until the service has the new product, or its invoice is
 cancelled. A future-dated one is the portal's own record; it is not shown for a service that is to end.
@@ -17,15 +17,17 @@ from typing import Any
 
 import msgspec
 
-from app.events import KEYS, Record
+from app.events import Record
 from app.inputs.domain import unicode_form
-from app.projections.parts.categories import category_of, group_categories
+from app.intake.billing_cycles import cycle_of
+from app.projections.parts.categories import group_categories
 from app.projections.parts.fields import amount, day, plain, shown
+from app.projections.parts.services import PRODUCT_OF_SERVICE, ServiceKind, kind_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
+from app.readmodels.services import RUNNING
 from app.readmodels.subscriptions import (
     OVERDUE_TEXT,
-    RUNNING,
     STATUS_TEXTS,
     TABLE,
     Addon,
@@ -40,7 +42,6 @@ from app.settings import Settings
 STATUSES = {word: word for word in STATUS_TEXTS if word != "unknown"}
 WHENS: dict[str, When] = {"Immediate": "now", "End of Billing Period": "end_of_period"}
 DEAD_INVOICES = ("Cancelled", "Refunded")
-ONCE = "onetime"
 _LINE = re.compile(r"[0-9]{10,14}")
 
 
@@ -54,12 +55,12 @@ def projector(settings: Settings) -> Projector:
 
     def project(group: Group) -> Projected:
         currency = settings.salesforce_currency
-        services = [each for each in group.of("service") if is_recurring(each.data)]
-        return Projected(rows=[_row(record, group, currency, categories) for record in services])
+        found = [_row(record, group, currency, categories) for record in group.of("service")]
+        return Projected(rows=[row for row in found if row is not None])
 
     return Projector(
         name="subscriptions",
-        version=5,
+        version=6,
         source="whmcs",
         scope="record",
         root="service",
@@ -67,35 +68,32 @@ def projector(settings: Settings) -> Projector:
         owner_context=("client",),
         lookups=(
             Lookup(target="invoice", referrer="upgrade", field="invoice_id"),
-            Lookup(
-                target="Product2",
-                referrer="service",
-                field="pid",
-                source="salesforce",
-                key=KEYS["salesforce", "Product2"],
-            ),
+            PRODUCT_OF_SERVICE,
         ),
         table=TABLE,
         project=project,
     )
 
 
-def is_recurring(data: Mapping[str, Any]) -> bool:
-    """Return whether a WHMCS service is recurring, and not a one-time fee; an unknown cycle counts as recurring."""
-    return re.sub(r"[\W_]", "", plain(data.get("billingcycle")).casefold()) != ONCE
-
-
-def _row(record: Record, group: Group, fallback_currency: str, categories: Mapping[str, str]) -> dict[str, Any]:
-    data = record.data
+def currency_for(record: Record, group: Group, fallback: str) -> str:
+    """Return the currency of the client, who has one."""
     client = group.context.get(("client", record.owner_id or ""))
-    currency = (client.data.get("currency_code") if client else None) or fallback_currency
-    subscription = _subscription(record, group, currency, categories)
+    return (client.data.get("currency_code") if client else None) or fallback
+
+
+def _row(record: Record, group: Group, fallback: str, categories: Mapping[str, str]) -> dict[str, Any] | None:
+    kind = kind_of(record, group, categories)
+    if kind.is_charge:
+        return None
+    data, currency = record.data, currency_for(record, group, fallback)
+    subscription = _subscription(record, group, currency, kind)
     cancellation, body = subscription.cancellation, msgspec.json.encode(subscription)
     return {
         "subscription_id": record.record_id,
         "product_id": plain(data.get("pid")) or None,
         "product_name": plain(data.get("name")),
         "category": subscription.category,
+        "item_class": subscription.item_class,
         "domain": plain(data.get("domain")) or None,
         "status": subscription.status,
         "upstream_status": plain(data.get("status")),
@@ -115,23 +113,23 @@ def _row(record: Record, group: Group, fallback_currency: str, categories: Mappi
     }
 
 
-def _subscription(record: Record, group: Group, currency: str, categories: Mapping[str, str]) -> Subscription:
+def _subscription(record: Record, group: Group, currency: str, kind: ServiceKind) -> Subscription:
     data = record.data
     status = known(STATUSES, record, "status") or "unknown"
-    product_id, domain = plain(data.get("pid")), plain(data.get("domain"))
-    category = category_of(record, group.named.get(("Product2", product_id), ()), categories)
-    line = _line(domain) if category == "sim" else None
+    domain = plain(data.get("domain"))
+    line = _line(domain) if kind.category == "sim" else None
     due = day(data.get("nextduedate"))
     cancellation = _cancellation(group, due) if status in RUNNING else None
     return Subscription(
         subscription_id=record.record_id,
         name=plain(data.get("name")),
-        category=category,
+        category=kind.category,
+        item_class=kind.item_class,
         domain=None if line else unicode_form(domain) or None,
         line=line,
         status=status,
         status_text=_text(status, plain(data.get("suspensionreason")), cancellation),
-        billing_cycle=_cycle(plain(data.get("billingcycle"))),
+        billing_cycle=kind.billing_cycle,
         amount=shown(amount(data.get("recurringamount"), currency), currency),
         registered_on=day(data.get("regdate")),
         next_due_on=due,
@@ -140,10 +138,6 @@ def _subscription(record: Record, group: Group, currency: str, categories: Mappi
         pending_change=_pending(record, group) if status in RUNNING else None,
         scheduled_change=_scheduled(group) if status in RUNNING and cancellation is None else None,
     )
-
-
-def _cycle(word: str) -> str:
-    return word.lower().replace(" ", "_").replace("-", "_")
 
 
 def _line(domain: str | None) -> str | None:
@@ -208,7 +202,7 @@ def _addon(record: Record, currency: str) -> Addon:
         addon_id=record.record_id,
         name=plain(data.get("name")),
         status=status if status in STATUS_TEXTS else "unknown",
-        billing_cycle=_cycle(plain(data.get("billingcycle"))),
+        billing_cycle=cycle_of(data.get("billingcycle")),
         amount=shown(amount(data.get("recurringamount"), currency), currency),
         next_due_on=day(data.get("nextduedate")),
     )

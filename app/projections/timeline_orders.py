@@ -1,9 +1,9 @@
 """Orders in the timeline: every state an order was seen to enter.
 
-Reads: salesforce Order, OrderItem, OrderStage. Writes: read_model.timeline_orders.
+Reads: salesforce Order, OrderItem, OrderStage; refers to Product2. Writes: read_model.timeline_orders.
 """
 
-from app.projections.orders import customer_status, timeline
+from app.projections.orders import PRODUCT_OF_ITEM, customer_status, service_made, timeline
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
@@ -16,11 +16,12 @@ def projector(settings: Settings) -> Projector:
     """Build the projector of the timeline of orders."""
     return Projector(
         name="timeline_orders",
-        version=2,
+        version=3,
         source="salesforce",
         scope="record",
         root="Order",
         reads=("Order", "OrderItem", "OrderStage"),
+        lookups=(PRODUCT_OF_ITEM,),
         table=readmodel.table("timeline_orders"),
         project=_project,
     )
@@ -31,7 +32,7 @@ def _project(group: Group) -> Projected:
 
 
 def _subject(group: Group) -> EventSubject:
-    services = [item.data.get("WHMCS_Service_ID__c") for item in group.of("OrderItem")]
+    services = [service_made(item, group) for item in group.of("OrderItem")]
     return EventSubject(area="orders", order_id=group.item_id, subscription_ids=[each for each in services if each])
 
 

@@ -2,7 +2,8 @@
 
 WHMCS stores the day of registration; the times of suspension and end are known from the stages that were seen.
 
-Reads: whmcs service, its service_stages, and scheduled_change. Writes: read_model.timeline_subscriptions.
+Reads: whmcs service, its service_stages, and scheduled_change; refers to salesforce Product2. Writes:
+read_model.timeline_subscriptions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,9 @@ from zoneinfo import ZoneInfo
 from app.events import Record
 from app.inputs.domain import unicode_form
 from app.projections.parts.fields import day, instant, plain
+from app.projections.parts.services import PRODUCT_OF_SERVICE, is_service
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
-from app.projections.subscriptions import is_recurring
 from app.readmodels import timeline as readmodel
 from app.settings import Settings
 
@@ -43,17 +44,18 @@ def projector(settings: Settings) -> Projector:
         found = [
             rows(group, _subject(service), [*_events(service, group.of("service_stage"), zone), *_planned(group)])
             for service in group.of("service")
-            if is_recurring(service.data)
+            if is_service(service, group)
         ]
         return Projected(rows=[row for each in found for row in each])
 
     return Projector(
         name="timeline_subscriptions",
-        version=3,
+        version=4,
         source="whmcs",
         scope="record",
         root="service",
         reads=("service", "service_stage", "scheduled_change"),
+        lookups=(PRODUCT_OF_SERVICE,),
         table=readmodel.table("timeline_subscriptions"),
         project=project,
     )

@@ -8,12 +8,16 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, structs
 
+from app.db import only_row
 from app.errors import NotFound, NotReady
 from app.queries.reading.slice_age import feed_source, of_services_and_feed
 from app.queries.reading.store import Answer, FetchedRow, Store, build_answer, etag_of
 from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
+from app.readmodels.services import ACTIVE_SIMS, HOLDS_INTERNET
 from app.readmodels.table import GLOBAL_ACCOUNT
+
+_HELD = f"SELECT {ACTIVE_SIMS} AS sims, {HOLDS_INTERNET} AS internet"
 
 
 class Availability(Struct, frozen=True):
@@ -116,15 +120,12 @@ class _Facts(Struct, frozen=True):
 
 
 async def _facts(store: Store, account_id: UUID) -> _Facts:
-    active = await store.pool.fetch(
-        "SELECT DISTINCT category FROM read_model.subscriptions WHERE account_id = $1 AND status = 'active'", account_id
-    )
-    owned = {row["category"] for row in active}
+    held = await only_row(store.pool, _HELD, account_id)
     row = await store.pool.fetchrow(
         "SELECT internet_status, internet_offering FROM read_model.eligibility WHERE account_id = $1", account_id
     )
     status, offering = (row["internet_status"], row["internet_offering"]) if row else ("not_requested", None)
-    return _Facts("sim" in owned, "internet" in owned, status, offering)
+    return _Facts(held["sims"] > 0, held["internet"], status, offering)
 
 
 def _availability(item: Product, facts: _Facts) -> Availability:

@@ -19,6 +19,7 @@ from app.queries.reading.store import Store
 VERSIONS_AT_ONCE = 200
 NAMES = {
     "catalog": "catalog.changed",
+    "charges": "charge.changed",
     "eligibility": "eligibility.changed",
     "gateways": "payment_gateway.changed",
     "invoices": "invoice.changed",

@@ -2,7 +2,7 @@
 
 *Overdue* is computed when an invoice is read: unpaid, and due before the customer's today. No event comes at midnight.
 
-Reads: read_model.invoices and what `slice_age` reads.
+Reads: read_model.invoices, charges and what `slice_age` reads.
 """
 
 from datetime import date
@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from app.calendar import today
 from app.errors import NotFound
+from app.queries.charges import on_lines
 from app.queries.reading import page
 from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.links import linked
@@ -105,7 +106,8 @@ async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     Raises:
         NotFound: absent, or another account's.
     """
-    return await linked(store, account_id, "invoice", invoice_id, _invoice(store, account_id, invoice_id))
+    lines = on_lines(store, account_id, _invoice(store, account_id, invoice_id))
+    return await linked(store, account_id, "invoice", invoice_id, lines)
 
 
 async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:

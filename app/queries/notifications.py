@@ -1,6 +1,6 @@
 """An account's notifications, newest first, and the number of unread ones.
 
-Reads: read_model.timeline, payment_methods, portal.notification_reads and what `account_age` reads.
+Reads: read_model.timeline, payment_methods, charges, portal.notification_reads and what `account_age` reads.
 """
 
 from typing import Any
@@ -24,12 +24,12 @@ async def list_notifications(
     """List notifications, newest first, optionally only the unread ones."""
     freshness, _ = await account_age.of_account(store, account_id, timeline.RESOURCES)
     values: list[Any] = [account_id]
-    expired = timeline.expired_column(store, values)
+    inferred = timeline.inferred_columns(store, values)
     conditions = ["t.account_id = $1", SHOWN, *timeline.before(which, values)]
     if unread:
         conditions.append(f"NOT {_READ}")
     rows = await store.pool.fetch(
-        f"SELECT t.at, t.entry_id, t.document, {expired}, {_READ} AS read, ({UNREAD}) AS unread "
+        f"SELECT t.at, t.entry_id, t.document, {inferred}, {_READ} AS read, ({UNREAD}) AS unread "
         f"FROM read_model.timeline t "
         f"WHERE {' AND '.join(conditions)} ORDER BY t.at DESC, t.entry_id DESC LIMIT {int(which.limit) + 1}",
         *values,

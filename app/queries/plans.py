@@ -18,9 +18,10 @@ from app.queries.reading.slice_age import feed_source
 from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 from app.queries.subscriptions import SUBSCRIPTION
 from app.readmodels.plans import Direction, plans_for
+from app.readmodels.services import provided_as
 
 _SERVICE = f"""
-SELECT s.category, s.product_id, s.status, s.amount, s.as_of, e.as_of AS feed_as_of, e.silent_since,
+SELECT s.category, s.item_class, s.product_id, s.status, s.amount, s.as_of, e.as_of AS feed_as_of, e.silent_since,
        m.salesforce_account_id, {WHMCS_AWAY} AS away,
        (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at
 FROM read_model.subscriptions s LEFT JOIN read_model.feeds e ON e.feed = $3
@@ -55,7 +56,9 @@ async def plans(store: Store, account_id: UUID, subscription_id: str) -> Answer:
     row = await store.pool.fetchrow(_SERVICE, account_id, subscription_id, store.catalog_feed)
     if row is None:
         raise NotFound(SUBSCRIPTION.missing, code=SUBSCRIPTION.missing_code)
-    found = await plans_for(store.pool, account_id, row["category"], row["product_id"] or "")
+    found = await plans_for(
+        store.pool, account_id, provided_as(row["category"], row["item_class"]), row["product_id"] or ""
+    )
     items = [
         OtherPlan(
             sku=plan.sku,

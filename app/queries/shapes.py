@@ -10,6 +10,7 @@ from app.queries.catalog import AccountCategory
 from app.queries.plans import OtherPlans
 from app.queries.reading.links import Links
 from app.readmodels.catalog import Category, CategorySummary, Product
+from app.readmodels.charges import Charge
 from app.readmodels.eligibility import Eligibility
 from app.readmodels.freshness import StaleReason
 from app.readmodels.gateways import Gateway
@@ -139,12 +140,25 @@ class Subscriptions(Listed, kw_only=True, frozen=True):
 
 
 class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
-    """A subscription with its age."""
+    """A subscription with its age, and the fees that were ordered with it."""
 
     as_of: datetime
     stale: bool
     stale_reason: StaleReason | None
     links: Links
+    charges: list[Charge]
+
+
+class ListedCharge(Charge, kw_only=True, frozen=True):
+    """A charge in a list, with the subscription that it was ordered with."""
+
+    subscription_id: str | None
+
+
+class Charges(Listed, kw_only=True, frozen=True):
+    """A page of charges."""
+
+    items: list[ListedCharge]
 
 
 class OtherPlansAnswer(OtherPlans, kw_only=True, frozen=True):

@@ -1,10 +1,11 @@
 """An account's subscriptions.
 
-Reads: read_model.subscriptions and what `slice_age` reads.
+Reads: read_model.subscriptions, charges and what `slice_age` reads.
 """
 
 from uuid import UUID
 
+from app.queries.charges import with_charges
 from app.queries.reading import detail, page
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
@@ -27,10 +28,11 @@ async def list_subscriptions(
 
 
 async def subscription(store: Store, account_id: UUID, subscription_id: str) -> Answer:
-    """Read one subscription, with links to its order and the invoices that bill it.
+    """Read one subscription, with links to its order and the invoices that bill it, and its charges.
 
     Raises:
         NotFound: absent, or another account's.
     """
     found = detail.whmcs(store, account_id, SUBSCRIPTION, subscription_id)
-    return await linked(store, account_id, "subscription", subscription_id, found)
+    whole = linked(store, account_id, "subscription", subscription_id, found)
+    return await with_charges(store, account_id, subscription_id, whole)

@@ -1,6 +1,6 @@
 """An account's history over orders, billing, services and cases, newest first.
 
-Reads: read_model.timeline, payment_methods and what `account_age` reads.
+Reads: read_model.timeline, payment_methods, charges and what `account_age` reads.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,11 @@ from app.readmodels.timeline import CARD_EXPIRED, Entry
 RESOURCES = ("client_invoices", "client_services")
 """The WHMCS lists that entries come from."""
 
-_EXPIRED = """
+_INFERRED = """
 t.kind = 'charge_failed' AND coalesce((
     SELECT bool_and(p.expires < to_char(t.at AT TIME ZONE ${zone}::text, 'YYYY-MM'))
-    FROM read_model.payment_methods p WHERE p.account_id = $1), false) AS expired
+    FROM read_model.payment_methods p WHERE p.account_id = $1), false) AS expired,
+CASE WHEN t.area = 'billing' THEN ARRAY(SELECT charge_id FROM read_model.charges WHERE account_id = $1) END AS charges
 """
 
 
@@ -39,13 +40,13 @@ async def list_timeline(
     """List entries, newest first, optionally of one area. Entries dated in the future are not shown yet."""
     freshness, _ = await account_age.of_account(store, account_id, RESOURCES)
     values: list[Any] = [account_id]
-    expired = expired_column(store, values)
+    inferred = inferred_columns(store, values)
     conditions = ["account_id = $1", "at <= now()", *before(which, values)]
     if area:
         values.append(area)
         conditions.append(f"area = ${len(values)}")
     rows = await store.pool.fetch(
-        f"SELECT at, entry_id, document, {expired} FROM read_model.timeline t WHERE {' AND '.join(conditions)} "
+        f"SELECT at, entry_id, document, {inferred} FROM read_model.timeline t WHERE {' AND '.join(conditions)} "
         f"ORDER BY at DESC, entry_id DESC LIMIT {int(which.limit) + 1}",
         *values,
     )
@@ -54,24 +55,26 @@ async def list_timeline(
         which,
         cursor,
         rows,
-        [msgspec.json.encode(entry(row)) if row["expired"] else row["document"] for row in rows],
+        [msgspec.json.encode(entry(row)) if row["expired"] or row["charges"] else row["document"] for row in rows],
     )
 
 
 def entry(row: Any) -> Entry:
-    """Decode an entry, adding the reason where it can be inferred."""
+    """Decode an entry, adding the reason where it can be inferred, and without the charges among its services."""
     found = msgspec.json.decode(row["document"], type=Entry)
-    return structs.replace(found, reason=CARD_EXPIRED) if row["expired"] else found
+    services = [each for each in found.subscription_ids if each not in (row["charges"] or ())]
+    return structs.replace(found, subscription_ids=services, reason=CARD_EXPIRED if row["expired"] else found.reason)
 
 
-def expired_column(store: Store, values: list[Any]) -> str:
-    """Return the column that is true for a charge that failed when every method on file had expired.
+def inferred_columns(store: Store, values: list[Any]) -> str:
+    """Return `expired`, true for an attempt that failed when every method on file had expired, and `charges`, the
+    account's charges where an entry may name some.
 
-    WHMCS reveals nothing else about why a charge failed. Months are those of the billing system's time zone, which is
+    WHMCS reveals nothing else about why an attempt failed. Months are those of the billing system's time zone, which is
     appended to `values`.
     """
     values.append(store.time_zone)
-    return _EXPIRED.format(zone=len(values))
+    return _INFERRED.format(zone=len(values))
 
 
 def before(which: page.Page, values: list[Any]) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.intake.billing_cycles import CycleWord
 from app.money import Money
+from app.readmodels.services import ClassWord
 from app.readmodels.table import Table
 
 CATEGORIES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Web hosting"}
@@ -52,8 +54,8 @@ class Product(Struct, frozen=True, kw_only=True):
     name: str
     description: str
     category: str
-    item_class: str
-    billing_cycle: str
+    item_class: ClassWord
+    billing_cycle: CycleWord
     price: Money
     tax: str = "excluded"
     orderable: bool

@@ -81,8 +81,9 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
     """An invoice line.
 
     Attributes:
-        kind: service, setup, addon, domain, upgrade, discount, late_fee, funds, invoice, item, adjustment or other.
-        subscription_id: the service that it bills, sets up or discounts.
+        kind: service, charge, setup, addon, domain, upgrade, discount, late_fee, funds, invoice, item, adjustment or
+            other.
+        subscription_id: the service that it bills, sets up or discounts; for a charge, the one it was ordered with.
         invoice_id: the invoice that it pays, on a collective invoice.
     """
 

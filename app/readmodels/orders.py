@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from app.intake.billing_cycles import CycleWord
 from app.money import Money
+from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
 
 OrderStatus = Literal[
@@ -62,18 +64,19 @@ TABLE = Table(
 class OrderItem(Struct, frozen=True, kw_only=True):
     """An order line.
 
-    `subscription_id` appears once fulfilment has created the service. `quantity` is an integer unless staff entered
-    another number, and null if it cannot be read.
+    `subscription_id` appears once fulfilment has created the service; a fee creates none. `quantity` is an integer
+    unless staff entered another number, and null if it cannot be read.
     """
 
     order_item_id: str
     sku: str | None
     name: str
-    billing_cycle: str | None
+    billing_cycle: CycleWord
     quantity: int | float | None
     unit_price: Money | None
     total: Money | None
     subscription_id: str | None
+    item_class: ClassWord = UNCLASSED
 
 
 class OrderReason(Struct, frozen=True):

@@ -9,18 +9,20 @@ from typing import Any, Literal
 import asyncpg
 from msgspec import Struct
 
+from app.intake.billing_cycles import MONTHLY
+from app.readmodels.services import ACTIVE_SIMS, PLAN
+
 Direction = Literal["upgrade", "downgrade"]
 
-_PLANS = """
+_PLANS = f"""
 SELECT c.sku, c.name, c.unit_price, c.currency, c.orderable, c.whmcs_product_id AS product_id, c.facts
 FROM read_model.catalog c
-WHERE c.category = $1 AND c.item_class = 'service' AND c.whmcs_product_id IS NOT NULL AND c.billing_cycle = 'monthly'
+WHERE c.category = $1 AND c.item_class = '{PLAN}' AND c.whmcs_product_id IS NOT NULL AND c.billing_cycle = '{MONTHLY}'
 ORDER BY c.unit_price, c.sku
 """
-_ABOUT = """
+_ABOUT = f"""
 SELECT (SELECT internet_offering FROM read_model.eligibility WHERE account_id = $1) AS offering,
-       (SELECT count(*) FROM read_model.subscriptions
-        WHERE account_id = $1 AND category = 'sim' AND status = 'active') AS sims
+       {ACTIVE_SIMS} AS sims
 """
 SAME = ("sim_plan_type", "internet_offering_type")
 """Facts that a change of plan cannot change: a data SIM makes no calls, and a line keeps its fibre."""

@@ -5,8 +5,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from app.intake.billing_cycles import CycleWord
 from app.money import Money
 from app.readmodels.plans import Direction
+from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
 
 ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
@@ -23,10 +25,6 @@ STATUS_TEXTS = {
     "unknown": "Please contact support about this service.",
 }
 OVERDUE_TEXT = "Suspended because a payment is overdue. Pay the open invoice and it is switched on again."
-RUNNING = ("pending", "active", "suspended")
-"""Statuses of a service that has not ended."""
-CHANGEABLE = ("active", "suspended")
-"""Statuses in which a service can be cancelled."""
 
 When = Literal["now", "end_of_period"]
 """When a cancellation takes effect."""
@@ -52,6 +50,7 @@ TABLE = Table(
         "cancellation": "text",
         "cancellation_requested_on": "date",
         "ends_on": "date",
+        "item_class": "text",
         "sort_id": "bigint",
         "version": "bigint",
         "as_of": "timestamptz",
@@ -67,7 +66,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     addon_id: str
     name: str
     status: str
-    billing_cycle: str
+    billing_cycle: CycleWord
     amount: Money | None
     next_due_on: date | None
 
@@ -98,7 +97,7 @@ class ScheduledChange(Struct, frozen=True, kw_only=True):
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
-    """A service that the customer has or had.
+    """A service that the customer has or had: a plan or an add-on. Fees are charges.
 
     `line` is the phone number of a SIM, `domain` the domain of any other service. An `amount` or a date that cannot be
     read is null.
@@ -111,7 +110,7 @@ class Subscription(Struct, frozen=True, kw_only=True):
     line: str | None
     status: str
     status_text: str
-    billing_cycle: str
+    billing_cycle: CycleWord
     amount: Money | None
     registered_on: date | None
     next_due_on: date | None
@@ -119,3 +118,4 @@ class Subscription(Struct, frozen=True, kw_only=True):
     cancellation: Cancellation | None
     pending_change: PendingChange | None
     scheduled_change: ScheduledChange | None = None
+    item_class: ClassWord = UNCLASSED

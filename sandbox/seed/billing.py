@@ -25,8 +25,12 @@ PROMOTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("VPN500", "Fixed Amount", "500.00", {}),
     ("SUMMER2024", "Percentage", "25.00", {"startdate": "2024-06-01", "expirationdate": "2024-08-31"}),
     ("ONLYONCE", "Fixed Amount", "100.00", {"maxuses": 1, "uses": 1}),
+    ("NEWCOMER", "Percentage", "20.00", {"newsignups": True, "onceperclient": True}),
+    ("LOYAL", "Fixed Amount", "300.00", {"existingclient": True, "recurring": True, "recurfor": 5}),
+    ("FLAT1000", "Price Override", "1000.00", {"cycles": "Monthly", "applyonce": True}),
+    ("NOSETUP", "Free Setup", "0.00", {}),
 )
-"""Two that can be used, the second for VPN only; one that is over, one that is used up."""
+"""Two that can be used, the second for VPN only; one that is over, one that is used up; and others with conditions."""
 CARDS = (("Visa", "4242"), ("MasterCard", "4444"), ("JCB", "0505"), ("American Express", "8431"))
 
 

@@ -24,6 +24,11 @@ def shown(word: str) -> str | None:
     return CYCLES[key][0] if key in CYCLES else None
 
 
+def asked(word: str) -> str:
+    """Return the request word of a response word."""
+    return next(request for request, (shown_as, _) in CYCLES.items() if shown_as == word)
+
+
 def months_later(day: date, months: int, anchor: int = 0) -> date:
     """Return the same day some months later, at most the last of a shorter month; `anchor` is the day to return to."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)

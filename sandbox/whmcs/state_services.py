@@ -68,7 +68,8 @@ class Order:
 
 @dataclass
 class Promotion:
-    """A code that makes things cheaper. `value` is percent or money by `type`; `appliesto` empty is everything."""
+    """A code that makes things cheaper. `value` is percent, money off or the price itself, by `type`; `appliesto` and
+    `cycles` empty are everything."""
 
     id: int
     code: str
@@ -80,6 +81,16 @@ class Promotion:
     expirationdate: str = "0000-00-00"
     maxuses: int = 0
     uses: int = 0
+    cycles: str = ""
+    requires: tuple[int, ...] = ()
+    requiresexisting: bool = False
+    newsignups: bool = False
+    existingclient: bool = False
+    onceperclient: bool = False
+    applyonce: bool = False
+    lifetimepromo: bool = False
+    upgrades: bool = False
+    recurfor: int = 0
 
 
 @dataclass

@@ -202,6 +202,7 @@ WHMCS_CALLS = {
     "services.set_status": Call(("7", "Active"), ("UpdateClientProduct",), write=True),
     "services.set_domain": Call(("7", "a.jp"), ("UpdateClientProduct",), write=True),
     "promotions.promotion": Call(("spring",), ("GetPromotions",)),
+    "promotions.order_history": Call(("1001",), ("GetOrders",)),
     "cancellations.request_cancellation": Call(("7", "Immediate", "r"), ("AddCancelRequest",), write=True),
     "cancellations.reason_of": Call(("7",), ("GetCancelledPackages",)),
     "cancellations.requests": Call((), ("GetCancelledPackages",)),

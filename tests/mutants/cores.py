@@ -61,5 +61,11 @@ CORES: dict[str, Core] = {
     ),
     "text intake": Core(("app/intake/text.py",), ("tests/intake/test_text.py",)),
     "eligibility words": Core(("app/readmodels/eligibility.py",), ("tests/projections/test_eligibility.py",)),
+    "services": Core(("app/readmodels/services.py",), ("tests/readmodels/test_what_is_a_charge.py",)),
+    "promotions": Core(
+        ("app/commands/orders/promotion_conditions.py", "app/commands/orders/promotion_terms.py"),
+        ("tests/commands/orders/test_promotion_conditions.py",),
+    ),
+    "billing cycles": Core(("app/intake/billing_cycles.py",), ("tests/intake/test_billing_cycles.py",)),
     "categories": Core(("app/projections/parts/categories.py",), ("tests/projections/parts/test_category_of.py",)),
 }

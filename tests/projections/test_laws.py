@@ -41,6 +41,7 @@ from tests.fixtures.changes import (
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 VPN = {"Product2Categories1__c": "VPN", "WH_Product_ID__c": 401.0}
 MOVED_VPN = {**VPN, "WH_Product_ID__c": 402.0}
+FEE = {"Item_Class__c": "Activation", "WH_Product_ID__c": 333.0}
 NOT_SLICES = {"__init__", "projector", "registry"}
 
 
@@ -74,6 +75,9 @@ def history(settings: Settings) -> list[Change]:
         change("whmcs", "service", "55", SERVICE, owner_id="1001"),
         change("whmcs", "service", "56", {**SERVICE, "pid": "401", "groupname": ""}, owner_id="1001"),
         change("whmcs", "service", "57", {**SERVICE, "pid": "402", "groupname": ""}, owner_id="1001"),
+        change("whmcs", "service", "58", {**SERVICE, "billingcycle": "One Time"}, owner_id="1001"),
+        change("salesforce", "Product2", "01tC", {**PRODUCT, "StockKeepingUnit": "FEE", **FEE}),
+        change("whmcs", "service", "59", {**SERVICE, "pid": "333"}, owner_id="1001"),
         change("whmcs", "addon", "7", ADDON, owner_id="1001", parent_id="55"),
         change("whmcs", "addon", "8", ADDON, owner_id="1001", parent_id="55"),
         change("whmcs", "addon", "8", at=5500, kind="deleted"),

@@ -11,7 +11,8 @@ from app.queries.reading.store import Store
 
 HANA = UUID(int=1)
 CHARGES = (
-    "(VALUES ('charge_failed', timestamptz '2026-01-31 16:00Z'), ('invoice_paid', '2026-01-31 16:00Z')) AS t (kind, at)"
+    "(VALUES ('charge_failed', timestamptz '2026-01-31 16:00Z', 'billing'), "
+    "('invoice_paid', '2026-01-31 16:00Z', 'billing')) AS t (kind, at, area)"
 )
 
 
@@ -27,6 +28,6 @@ async def test_a_card_expires_at_the_end_of_its_month_where_the_billing_system_i
         HANA,
     )
     values: list[Any] = [HANA]
-    column = timeline.expired_column(Store(pool, "feed", zone), values)
-    rows = await pool.fetch(f"SELECT t.kind, {column} FROM {CHARGES}", *values)
+    columns = timeline.inferred_columns(Store(pool, "feed", zone), values)
+    rows = await pool.fetch(f"SELECT t.kind, {columns} FROM {CHARGES}", *values)
     assert {row["kind"]: row["expired"] for row in rows} == {"charge_failed": expired, "invoice_paid": False}

@@ -11,13 +11,13 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.ingest.refetch.owners import whmcs_hint
+from app.readmodels.services import HOLDS_ANY
 
 SETTLED = ("active", "cancelled", "rejected")
 """Statuses of orders that no longer need a payment."""
 
-_NEEDED = """
-SELECT EXISTS (SELECT FROM read_model.subscriptions
-               WHERE account_id = $1 AND status IN ('active', 'suspended', 'pending'))
+_NEEDED = f"""
+SELECT {HOLDS_ANY}
     OR EXISTS (SELECT FROM read_model.orders WHERE account_id = $1 AND status <> ALL($2::text[]))
     OR EXISTS (SELECT FROM read_model.invoices WHERE account_id = $1 AND status = 'unpaid')
 """

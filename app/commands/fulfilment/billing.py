@@ -3,6 +3,7 @@
 from app.commands.fulfilment.obstacles import obstacle
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.errors import UpstreamRejected
+from app.intake.billing_cycles import cycle_of
 from app.intake.words import folded
 from app.integrations.salesforce import activation
 from app.integrations.whmcs.client import NewServiceOrder, OrderLine
@@ -78,7 +79,7 @@ def _new_order(work: Work, *, priced: bool) -> NewServiceOrder:
     lines = [
         OrderLine(
             pid=line.whmcs_product_id,
-            billing_cycle=folded(line.billing_cycle),
+            billing_cycle=cycle_of(line.billing_cycle),
             qty=line.quantity or 0,
             domain=work.order.domain if folded(line.category) == "hosting" else "",
             price=line.unit_price if priced else None,

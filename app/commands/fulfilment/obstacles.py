@@ -6,15 +6,14 @@ amount, is harder to undo than an order that waits for staff.
 
 from collections.abc import Iterator
 
-from app.commands.fulfilment.work import Fail
+from app.commands.fulfilment.work import Fail, is_plan
+from app.intake.billing_cycles import UNKNOWN, cycle_of
 from app.intake.words import folded
 from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Porting
+from app.readmodels.catalog import CATEGORIES, OTHER
+from app.readmodels.services import CLASSES
 
-CATEGORIES = frozenset({"internet", "sim", "vpn", "hosting", "other"})
-CLASSES = frozenset({"service", "installation", "add-on", "activation"})
-CYCLES = frozenset({"free", "onetime", "monthly", "quarterly", "semiannually", "annually", "biennially", "triennially"})
-"""Billing cycles as WHMCS takes them in orders."""
 SIM_TYPES = frozenset({folded(ESIM), folded(PHYSICAL)})
 SIM_KINDS = {"dataonly": "E2", "datasmsvoice": "E0", "voiceonly": "E0"}
 """SIM_Plan_Type__c, folded → Freebit's word."""
@@ -30,7 +29,7 @@ def obstacle(order: LiveOrder) -> Fail | None:
 def _obstacles(order: LiveOrder) -> Iterator[Fail]:
     for line in order.lines:
         yield from _unclear(line)
-    plans = [line for line in order.lines if folded(line.category) == "sim" and folded(line.item_class) == "service"]
+    plans = [line for line in order.lines if folded(line.category) == "sim" and is_plan(line)]
     for plan in plans:
         if folded(plan.sim_plan_type) not in SIM_KINDS:
             shown = _shown("SIM_Plan_Type__c", plan.sim_plan_type)
@@ -46,12 +45,12 @@ def _unclear(line: FulfilmentLine) -> Iterator[Fail]:
         yield Fail("QUANTITY_NOT_WHOLE", f"The quantity of {line.sku} is not a whole number.")
     if line.unit_price is None:
         yield Fail("PRICE_MISSING", f"The order has no price for {line.sku}.")
-    for name, value, words in (
-        ("Product2Categories1__c", line.category, CATEGORIES),
-        ("Item_Class__c", line.item_class, CLASSES),
-        ("Billing_Cycle__c", line.billing_cycle, CYCLES),
+    for name, value, is_known in (
+        ("Product2Categories1__c", line.category, folded(line.category) in {*CATEGORIES, OTHER}),
+        ("Item_Class__c", line.item_class, folded(line.item_class) in CLASSES),
+        ("Billing_Cycle__c", line.billing_cycle, cycle_of(line.billing_cycle) != UNKNOWN),
     ):
-        if folded(value) not in words:
+        if not is_known:
             yield Fail(
                 "PRODUCT_UNCLEAR", f"The product {line.sku} has {_shown(name, value)}, which is unknown to the portal."
             )

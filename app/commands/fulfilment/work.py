@@ -12,6 +12,7 @@ from app.commands.execution.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.intake.words import folded
 from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
+from app.readmodels.services import CLASSES, PLAN
 
 TRIES = 3
 FIRST_RETRY_SECONDS = 5.0
@@ -57,12 +58,17 @@ class Work(Struct, kw_only=True):
         return next((line.provision_template for line in self._services() if line.provision_template), "")
 
     def _services(self) -> list[FulfilmentLine]:
-        return [line for line in self.order.lines if folded(line.item_class) == "service"]
+        return [line for line in self.order.lines if is_plan(line)]
 
     def seconds_since(self, fact: str) -> float | None:
         """Return the age of a journaled instant; None if it is not set."""
         at = self.job.facts.get(fact)
         return (now() - datetime.fromisoformat(at)).total_seconds() if at else None
+
+
+def is_plan(line: FulfilmentLine) -> bool:
+    """Return whether a line is a plan, and not an add-on or a fee."""
+    return CLASSES.get(folded(line.item_class)) == PLAN
 
 
 class Next(Struct, frozen=True):

@@ -8,9 +8,11 @@ from msgspec import Struct
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import OrderableProduct, facts_for
+from app.commands.orders.promotion_conditions import findings
+from app.commands.orders.promotion_terms import describe_promotion
 from app.commands.orders.rules import violations
 from app.errors import Violation
-from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, Promotion
+from app.intake.billing_cycles import ONETIME
 from app.money import Money, money
 
 
@@ -26,12 +28,14 @@ class CheckedOrder(Struct, frozen=True, kw_only=True):
     """The result of a check: `ok`, or every violation to correct.
 
     `promotion` describes the discount of the code; the total is without it, because only billing can calculate it.
+    `promotion_undecided` names what billing decides when it applies the code: without anything there, it applies.
     """
 
     ok: bool
     violations: list[Violation]
     total: Totals
     promotion: str | None
+    promotion_undecided: list[str]
     tax: str = "excluded"
 
 
@@ -46,30 +50,23 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     chosen = [facts.products[item.sku] for item in request.items if item.sku in facts.products]
     total = totals(chosen, ctx.settings.salesforce_currency)
     given = None if any(each.field == "promo_code" for each in found) else facts.promotion
+    undecided = [each.text for each in findings(facts, chosen)] if given else []
     return Done(
         CheckedOrder(
-            ok=not found, violations=found, total=total, promotion=describe_promotion(given, total.monthly.currency)
+            ok=not found,
+            violations=found,
+            total=total,
+            promotion=describe_promotion(given, total.monthly.currency, chosen),
+            promotion_undecided=undecided,
         )
     )
-
-
-def describe_promotion(given: Promotion | None, currency: str) -> str | None:
-    """Describe a promotion to the customer."""
-    if given is None:
-        return None
-    when = "every bill" if given.recurring else "the first bill"
-    if given.kind == PERCENTAGE:
-        return f"{given.code}: {given.value.normalize():f} % off {when}."
-    if given.kind == FIXED:
-        return f"{given.code}: {given.value.normalize():f} {currency} off {when}."
-    return f"{given.code} will be taken into account on {when}."
 
 
 def totals(products: Iterable[OrderableProduct], currency: str) -> Totals:
     """Sum the prices by billing cycle."""
     monthly, once = Decimal(0), Decimal(0)
     for product in products:
-        if product.billing_cycle == "onetime":
+        if product.billing_cycle == ONETIME:
             once += product.price
         else:
             monthly += product.price

@@ -15,10 +15,12 @@ from msgspec import Struct
 from app.clock import now
 from app.commands.execution.context import Actor, Context
 from app.commands.orders.basket import Basket
+from app.commands.orders.promotion_standing import Standing, standing_for
 from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
 from app.postal import Address
+from app.readmodels.services import ACTIVE_SIMS, HOLDS_INTERNET, PLAN
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
@@ -32,7 +34,7 @@ SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, ord
 FROM read_model.catalog, LATERAL (SELECT convert_from(document, 'UTF8')::jsonb) AS said (d)
 WHERE sku = ANY($1::text[])
 """
-_ACCOUNT = """
+_ACCOUNT = f"""
 SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS profile_as_of,
        p.status AS client_status,
        EXISTS (SELECT FROM read_model.freshness WHERE account_id = $1 AND resource = 'client_services')
@@ -42,14 +44,12 @@ SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS
        EXISTS (SELECT FROM read_model.payment_methods WHERE account_id = $1) AS has_payment_method,
        (SELECT verified_at FROM read_model.freshness WHERE account_id = $1 AND resource = 'pay_methods')
            AS payment_methods_as_of,
-       EXISTS (SELECT FROM read_model.subscriptions s WHERE s.account_id = $1 AND s.category = 'sim'
-               AND s.status = 'active') AS has_active_sim,
-       EXISTS (SELECT FROM read_model.subscriptions s WHERE s.account_id = $1 AND s.category = 'internet'
-               AND s.status IN ('active', 'pending', 'suspended')) AS has_internet_service,
+       {ACTIVE_SIMS} > 0 AS has_active_sim, {HOLDS_INTERNET} AS has_internet_service,
        EXISTS (SELECT FROM read_model.orders o,
                       jsonb_array_elements(convert_from(o.document, 'UTF8')::jsonb -> 'items') AS item
                JOIN read_model.catalog c ON c.sku = item ->> 'sku'
-               WHERE o.account_id = $1 AND o.status = ANY($2::text[]) AND c.category = 'internet')
+               WHERE o.account_id = $1 AND o.status = ANY($2::text[])
+               AND c.category = 'internet' AND c.item_class = '{PLAN}')
            AS has_internet_order
 FROM (SELECT $1::uuid AS account_id) AS a
 LEFT JOIN read_model.eligibility e USING (account_id)
@@ -100,6 +100,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     client_status: str
     address: Address | None
     promotion: Promotion | None = None
+    standing: Standing | None = None
     today: date
 
 
@@ -114,6 +115,7 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
     rows = await ctx.pool.fetch(_PRODUCTS, [item.sku for item in basket.items])
     row = await only_row(ctx.pool, _ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
     address, client_status = await _client(ctx, actor, row)
+    given = await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None
     return Facts(
         products={each["sku"]: _product(each) for each in rows},
         has_payment_method=await _has_payment_method(ctx, actor, row),
@@ -125,7 +127,8 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
         orders_known=row["orders_known"],
         client_status=client_status,
         address=address,
-        promotion=await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None,
+        promotion=given,
+        standing=await standing_for(ctx, actor, given, OPEN, services_known=row["services_known"]) if given else None,
         today=datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date(),
     )
 

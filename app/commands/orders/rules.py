@@ -10,6 +10,7 @@ from app.commands.execution.postal_addresses import TOO_LONG, too_long
 from app.commands.orders.basket import Basket, NumberTransfer
 from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
+from app.commands.orders.promotion_conditions import findings
 from app.errors import RuleViolated, Violation
 from app.inputs.domain import ascii_form
 from app.inputs.numbers import is_digits
@@ -217,27 +218,12 @@ def combinations(basket: Basket, facts: Facts) -> Iterator[Violation]:
 
 
 def promotion(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """A promotion code must be valid today, for a product in the basket."""
+    """A promotion code may not be one that certainly does not apply; the first reason is given."""
     if basket.promo_code is None:
         return
-    if problem := _promotion_problem(basket, facts):
-        yield Violation("promo_code", "promo_code_invalid", f"{basket.promo_code}: {problem}")
-
-
-def _promotion_problem(basket: Basket, facts: Facts) -> str | None:
-    found = facts.promotion
-    if found is None:
-        return "there is no such promotion code. Please check its spelling or leave it out."
-    if found.starts_on and facts.today < found.starts_on:
-        return f"this promotion begins on {found.starts_on.isoformat()}."
-    if found.expires_on and facts.today > found.expires_on:
-        return f"this promotion ended on {found.expires_on.isoformat()}."
-    if found.max_uses and found.uses >= found.max_uses:
-        return "this promotion is used up."
-    chosen = {product.whmcs_product_id for item in basket.items if (product := facts.products.get(item.sku))}
-    if found.product_ids and not found.product_ids & chosen:
-        return "this promotion does not apply to these products."
-    return None
+    refused = [each.text for each in findings(facts, _chosen(basket, facts)) if each.refuses]
+    if refused:
+        yield Violation("promo_code", "promo_code_invalid", f"{basket.promo_code}: {refused[0]}")
 
 
 RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (

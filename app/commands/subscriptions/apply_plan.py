@@ -25,11 +25,11 @@ async def provide(ctx: Context, service: Service, plan_code: str) -> bool:
         Conflict: `not_provided_yet`.
         UpstreamError: refused, unavailable, or of unknown outcome; call again to find out.
     """
-    if service.category == "hosting":
+    if service.provided_as == "hosting":
         account = await hosting_account(ctx, service)
         if account.plan != service.name:
             await ctx.whm.change_package(account.username, service.name)
-    if service.category == "sim":
+    if service.provided_as == "sim":
         number = await line_of(ctx, service)
         line = await ctx.freebit.detail(number)
         if line is None:

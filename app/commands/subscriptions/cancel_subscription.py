@@ -25,7 +25,8 @@ from app.inputs.text import LinesOrNothing
 from app.integrations.whmcs import cancellations, records
 from app.integrations.whmcs.cancellations import CancellationKind
 from app.integrations.whmcs.faults import CANCELLATION_EXISTS
-from app.readmodels.subscriptions import CHANGEABLE, Cancellation, When
+from app.readmodels.services import CHANGEABLE
+from app.readmodels.subscriptions import Cancellation, When
 
 KINDS: dict[When, CancellationKind] = {"now": "Immediate", "end_of_period": "End of Billing Period"}
 LOOK_AGAIN_SECONDS = (0.2, 1.0)

@@ -28,7 +28,7 @@ async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenCon
         UpstreamError: WHMCS or WHM is unavailable.
     """
     service = await find_own(ctx, actor, request.subscription_id, live=True)
-    if service.category != "hosting":
+    if service.provided_as != "hosting":
         raise Conflict("Only web hosting has a control panel.", code="no_control_panel")
     refuse_unless(service, "active")
     account = await hosting_account(ctx, service)

@@ -14,9 +14,10 @@ from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.intake import parse
 from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money
+from app.readmodels.services import provided_as
 
 _FOUND = """
-SELECT s.account_id, m.whmcs_client_id, s.whmcs_order_id, s.category, s.product_name AS name, s.domain,
+SELECT s.account_id, m.whmcs_client_id, s.whmcs_order_id, s.category, s.item_class, s.product_name AS name, s.domain,
        s.billing_cycle, s.amount, s.currency, s.upstream_status AS status, s.product_id, s.next_due_on
 FROM read_model.subscriptions s JOIN portal.id_mappings m USING (account_id)
 WHERE s.subscription_id = $1 AND ($2::uuid IS NULL OR s.account_id = $2)
@@ -31,6 +32,7 @@ class Service(Struct, frozen=True, kw_only=True):
     whmcs_client_id: str
     whmcs_order_id: str
     category: str
+    item_class: str | None
     name: str
     domain: str
     billing_cycle: str
@@ -40,6 +42,11 @@ class Service(Struct, frozen=True, kw_only=True):
     product_id: str
     payment_method: str = ""
     next_due_on: date | None
+
+    @property
+    def provided_as(self) -> str:
+        """The category by which a provider runs it; empty for an add-on, which has no line or account."""
+        return provided_as(self.category, self.item_class)
 
 
 async def find_own(ctx: Context, actor: Actor, subscription_id: str, *, live: bool = False) -> Service:

@@ -21,10 +21,11 @@ from app.commands.subscriptions.service_lock import lock_service
 from app.commands.subscriptions.staff_view import ServiceView, of_kind, record_and_view
 from app.errors import Conflict
 from app.integrations.whmcs import services as whmcs_services
+from app.readmodels.services import PLAN
 
-_PLAN_CODE = """
+_PLAN_CODE = f"""
 SELECT facts ->> 'sim_plan_code' FROM read_model.catalog
-WHERE category = $1 AND whmcs_product_id = $2 AND item_class = 'service'
+WHERE category = $1 AND whmcs_product_id = $2 AND item_class = '{PLAN}'
 """
 
 
@@ -36,9 +37,9 @@ async def terminate(ctx: Context, operator: Operator, subscription_id: str, reas
     """
     async with lock_service(ctx, subscription_id):
         service = await find_any(ctx, subscription_id, live=True)
-        if service.category == "hosting":
+        if service.provided_as == "hosting":
             await _remove_account(ctx, service)
-        if service.category == "sim":
+        if service.provided_as == "sim":
             await _end_line(ctx, service)
         if service.status not in (whmcs_services.TERMINATED, whmcs_services.CANCELLED):
             await whmcs_services.set_status(ctx.whmcs, subscription_id, whmcs_services.TERMINATED)
@@ -54,8 +55,8 @@ async def sync_plan(ctx: Context, operator: Operator, subscription_id: str) -> S
     async with lock_service(ctx, subscription_id):
         service = await find_any(ctx, subscription_id, live=True)
         refuse_unless(service, "active", "suspended")
-        code = await ctx.pool.fetchval(_PLAN_CODE, service.category, service.product_id)
-        if service.category == "sim" and not code:
+        code = await ctx.pool.fetchval(_PLAN_CODE, service.provided_as, service.product_id)
+        if service.provided_as == "sim" and not code:
             raise Conflict("The catalog has no network plan for what WHMCS bills here.", code="plan_unknown")
         await provide(ctx, service, code or "")
         return await record_and_view(ctx, operator, "service.sync_plan", service, plan=service.name)

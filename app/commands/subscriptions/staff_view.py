@@ -50,10 +50,9 @@ async def of_kind(ctx: Context, subscription_id: str, category: str) -> Service:
         Conflict: `service_kind_wrong`.
     """
     service = await find_any(ctx, subscription_id, live=True)
-    if service.category != category:
-        raise Conflict(
-            f"This is possible only for {category}; this service is {service.category}.", code="service_kind_wrong"
-        )
+    if service.provided_as != category:
+        kind = service.provided_as or "an add-on"
+        raise Conflict(f"This is possible only for {category}; this service is {kind}.", code="service_kind_wrong")
     return service
 
 

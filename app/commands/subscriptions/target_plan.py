@@ -18,7 +18,7 @@ async def target(ctx: Context, service: Service, sku: str) -> tuple[Plan, Direct
         Conflict: `same_plan`.
         RuleViolated: `plan_not_available`.
     """
-    plans = await plans_for(ctx.pool, service.account_id, service.category, service.product_id)
+    plans = await plans_for(ctx.pool, service.account_id, service.provided_as, service.product_id)
     if plans.present is not None and plans.present.sku == sku:
         raise Conflict(f"This service already has the plan {plans.present.name}.", code="same_plan")
     wanted = next((plan for plan in plans.others if plan.sku == sku), None)

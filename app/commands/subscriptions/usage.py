@@ -102,10 +102,10 @@ async def usage_of(ctx: Context, service: Service) -> Usage:
         UpstreamError
     """
     at = now()
-    if service.category == "sim":
+    if service.provided_as == "sim":
         refuse_unless(service, "active", "suspended")
         return Usage(subscription_id=service.subscription_id, sim=await _sim(ctx, service), as_of=at)
-    if service.category == "hosting":
+    if service.provided_as == "hosting":
         refuse_unless(service, "active", "suspended")
         return Usage(subscription_id=service.subscription_id, hosting=await _hosting(ctx, service), as_of=at)
     raise Conflict("There are no usage figures for this kind of service.", code="no_usage")

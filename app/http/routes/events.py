@@ -94,9 +94,9 @@ async def events(
     event_sources: Injected[EventSources],
     last_event_id: LastEventId = None,
 ) -> ASGIApp:
-    """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `payment_method.changed`,
-    `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. On `reset` events were lost: reload
-    everything you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
+    """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `charge.changed`,
+    `payment_method.changed`, `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. On `reset`
+    events were lost: reload everything you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
     reader = event_sources.changes
     now = StreamPosition(await reader.now(account), await reader.now(GLOBAL_ACCOUNT))
     token, _ = token_of(request, context.settings)

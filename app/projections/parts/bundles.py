@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+from app.intake.billing_cycles import ONETIME
 from app.money import decimal, money
 from app.readmodels.catalog import Bundle, Product
-
-ONETIME = "onetime"
 
 
 def bundles(products: Sequence[Product]) -> list[Bundle]:

@@ -17,7 +17,7 @@ from app.settings import SettingsError
 
 def category_of(service: Record, products: Sequence[Record], groups: Mapping[str, str]) -> str:
     """Return the category on which all products with the service's number agree, preferring those on sale."""
-    named = {category_of_product(each) for each in _on_sale(products)} - {None}
+    named = {category_of_product(each) for each in on_sale(products)} - {None}
     if len(named) == 1:
         return str(named.pop())
     found = None if named else groups.get(folded(service.data.get("groupname")))
@@ -42,5 +42,6 @@ def group_categories(setting: str) -> dict[str, str]:
     return found
 
 
-def _on_sale(products: Sequence[Record]) -> Sequence[Record]:
+def on_sale(products: Sequence[Record]) -> Sequence[Record]:
+    """Return the products on sale, or all if none is: a withdrawn one still tells what was sold."""
     return [each for each in products if each.data.get("IsActive")] or products

@@ -16,6 +16,7 @@ from app.intake import parse, unreadable
 from app.intake.words import folded
 from app.projections.parts.vocabulary import known
 from app.readmodels.catalog import CATEGORIES, OTHER
+from app.readmodels.services import CLASSES, UNCLASSED, ItemClass
 
 WORDS: Mapping[str, str] = {**{name: name for name in CATEGORIES}, OTHER: OTHER}
 """Product2Categories1__c, folded → category."""
@@ -75,6 +76,11 @@ def sku_of(product: Record) -> str:
 def category_of(product: Record) -> str | None:
     """Return the product's category, by its category field alone; None when it is empty or unknown."""
     return known(WORDS, product, "Product2Categories1__c")
+
+
+def class_of(product: Record) -> ItemClass:
+    """Return the product's class, by its class field alone; `other` when it is empty or unknown."""
+    return known(CLASSES, product, "Item_Class__c") or UNCLASSED
 
 
 def _prices(entries: Sequence[Record], currency: str) -> dict[str, Record]:

@@ -41,11 +41,12 @@ def add_order(call: Call) -> dict[str, Any]:
     ordernum = int(secrets.randbelow(9 * 10**9) + 10**9)
     order = Order(install.new_id("order"), ordernum, client.id, call.now, gateway, Decimal("0.00"))
     order.notes, order.promocode, order.ipaddress = params.text("notes"), params.text("promocode"), call.address
-    promotion = promotions.valid(install, order.promocode, call.today.isoformat())
+    ordered = {product.pid for product, _ in drafts}
+    promotion = promotions.valid(install, client, order.promocode, call.today.isoformat(), ordered)
     if promotion is not None:
         promotion.uses += 1
-    for product, line in drafts:
-        first, later = promotions.discounted(promotion, product, line.price)
+    prices = promotions.discounted(promotion, [(product, line.cycle, line.price) for product, line in drafts])
+    for (product, line), (first, later) in zip(drafts, prices, strict=True):
         for _ in range(line.quantity):
             _add_service(call, order, product, replace(line, price=first, later_price=later))
     install.orders[order.id] = order

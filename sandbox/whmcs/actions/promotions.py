@@ -1,14 +1,20 @@
-"""Promotions: GetPromotions, and what a code makes of a price when something is ordered with it."""
+"""Promotions: GetPromotions, and what a code makes of the prices of an order.
 
+As the vendor does, an order takes any code and silently drops one that does not apply to its client or products.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from sandbox.whmcs import cycles
 from sandbox.whmcs.actions.call import Action, Call, money
 from sandbox.whmcs.install import Install
-from sandbox.whmcs.state import NO_DATE
+from sandbox.whmcs.state import NO_DATE, Client
 from sandbox.whmcs.state_services import Product, Promotion
 
-PERCENTAGE, FIXED = "Percentage", "Fixed Amount"
+PERCENTAGE, FIXED, PRICE_OVERRIDE, FREE_SETUP = "Percentage", "Fixed Amount", "Price Override", "Free Setup"
+FLAGS = ("lifetimepromo", "applyonce", "newsignups", "existingclient", "onceperclient", "requiresexisting", "upgrades")
 
 
 def get_promotions(call: Call) -> dict[str, Any]:
@@ -18,24 +24,63 @@ def get_promotions(call: Call) -> dict[str, Any]:
     return {"totalresults": len(found), "promotions": {"promotion": [_row(each) for each in found]} if found else ""}
 
 
-def valid(install: Install, code: str, today: str) -> Promotion | None:
-    """Return the promotion of a code if it may be used today. WHMCS silently drops any other."""
+def valid(install: Install, client: Client, code: str, today: str, ordered: Collection[int]) -> Promotion | None:
+    """Return the promotion of a code if the client may use it today for these products."""
     for each in install.promotions.values():
-        begun = each.startdate in ("", NO_DATE) or each.startdate <= today
-        over = each.expirationdate not in ("", NO_DATE) and each.expirationdate < today
-        used_up = each.maxuses and each.uses >= each.maxuses
-        if code and each.code.casefold() == code.casefold() and begun and not over and not used_up:
-            return each
+        if code and each.code.casefold() == code.casefold():
+            usable = _is_open(each, today) and _fits(install, client, each)
+            return each if usable and _has_required(install, client, each, ordered) else None
     return None
 
 
-def discounted(promotion: Promotion | None, product: Product, price: Decimal) -> tuple[Decimal, Decimal]:
-    """Return the first and every further payment of a product."""
-    if promotion is None or (promotion.appliesto and product.pid not in promotion.appliesto):
-        return price, price
-    off = price * promotion.value / 100 if promotion.type == PERCENTAGE else promotion.value
-    less = max(price - off, Decimal("0.00")).quantize(Decimal("0.01"))
-    return less, less if promotion.recurring else price
+def _is_open(each: Promotion, today: str) -> bool:
+    begun = each.startdate in ("", NO_DATE) or each.startdate <= today
+    over = each.expirationdate not in ("", NO_DATE) and each.expirationdate < today
+    return begun and not over and not (each.maxuses and each.uses >= each.maxuses)
+
+
+def _fits(install: Install, client: Client, each: Promotion) -> bool:
+    """Return whether the client's active orders allow it."""
+    active = [order for order in install.orders.values() if order.userid == client.id and order.status == "Active"]
+    used = any(order.promocode.casefold() == each.code.casefold() for order in active)
+    return not ((each.newsignups and active) or (each.existingclient and not active) or (each.onceperclient and used))
+
+
+def _has_required(install: Install, client: Client, each: Promotion, ordered: Collection[int]) -> bool:
+    """Return whether one of the required products is ordered with it or, if that is enough, owned."""
+    services = [service for service in install.services.values() if service.clientid == client.id]
+    owned = {service.pid for service in services if service.status == "Active"} if each.requiresexisting else set()
+    return not each.requires or bool(set(each.requires) & (set(ordered) | owned))
+
+
+def discounted(
+    promotion: Promotion | None, lines: Sequence[tuple[Product, str, Decimal]]
+) -> list[tuple[Decimal, Decimal]]:
+    """Return the first and every further payment of each line: product, cycle as answers have it, and price."""
+    found, left = [], len(lines)
+    for product, cycle, price in lines:
+        matches = promotion is not None and left > 0 and _matches(promotion, product, cycle)
+        if promotion is None or not matches:
+            found.append((price, price))
+            continue
+        left = 0 if promotion.applyonce else left
+        less = _less(promotion, price)
+        found.append((less, less if promotion.recurring else price))
+    return found
+
+
+def _matches(promotion: Promotion, product: Product, cycle: str) -> bool:
+    offered = {cycles.shown(word) for word in promotion.cycles.split(",") if word.strip()}
+    return (not promotion.appliesto or product.pid in promotion.appliesto) and (not offered or cycle in offered)
+
+
+def _less(promotion: Promotion, price: Decimal) -> Decimal:
+    prices: Mapping[str, Decimal] = {
+        PERCENTAGE: price - price * promotion.value / 100,
+        FIXED: price - promotion.value,
+        PRICE_OVERRIDE: promotion.value,
+    }
+    return max(prices.get(promotion.type, price), Decimal("0.00")).quantize(Decimal("0.01"))
 
 
 def _row(each: Promotion) -> dict[str, Any]:
@@ -45,21 +90,15 @@ def _row(each: Promotion) -> dict[str, Any]:
         "type": each.type,
         "recurring": int(each.recurring),
         "value": money(each.value),
-        "cycles": "",
+        "cycles": each.cycles,
         "appliesto": ",".join(map(str, each.appliesto)),
-        "requires": "",
-        "requiresexisting": 0,
+        "requires": ",".join(map(str, each.requires)),
         "startdate": each.startdate,
         "expirationdate": each.expirationdate,
         "maxuses": each.maxuses,
         "uses": each.uses,
-        "lifetimepromo": 0,
-        "applyonce": 0,
-        "newsignups": 0,
-        "existingclient": 0,
-        "onceperclient": 0,
-        "recurfor": 0,
-        "upgrades": 0,
+        **{name: int(getattr(each, name)) for name in FLAGS},
+        "recurfor": each.recurfor,
         "upgradeconfig": "",
         "notes": "",
     }

@@ -65,7 +65,7 @@ def upgrade_product(call: Call) -> dict[str, Any]:
         "newproductname": product.name,
         "daysuntilrenewal": quote.days,
         "totaldays": quote.total,
-        "newproductbillingcycle": cycle.lower(),
+        "newproductbillingcycle": cycles.asked(cycle),
         "price": shown(quote.price),
         "upgradeinprogress": int(bool(pending)),
     }

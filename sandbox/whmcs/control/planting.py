@@ -10,7 +10,7 @@ from sandbox.whmcs.actions.clients import default_gateway, password_hash
 from sandbox.whmcs.control.staff import change
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.state import Item, User
-from sandbox.whmcs.state_services import CancelRequest, Product, Service
+from sandbox.whmcs.state_services import CancelRequest, Product, Promotion, Service
 
 Body = dict[str, Any]
 MOST_AT_ONCE = 50_000
@@ -74,6 +74,19 @@ def service(install: Install, clock: Clock, body: Body) -> Service:
     return made
 
 
+def promotion(install: Install, clock: Clock, body: Body) -> Promotion:
+    """Create a promotion: `code`, `type` (Percentage), `value`, `appliesto` and `requires` as lists of product ids,
+    and further plain fields."""
+    appliesto, requires = (tuple(int(each) for each in body.pop(name, ())) for name in ("appliesto", "requires"))
+    number = max(install.promotions, default=0) + 1
+    kind, value = str(body.pop("type", "Percentage")), Decimal(str(body.pop("value", "10")))
+    code = str(body.pop("code", f"CODE{number}"))
+    made = Promotion(number, code, kind, value, appliesto=appliesto, requires=requires)
+    change(install, clock, "", made, body)
+    install.promotions[number] = made
+    return made
+
+
 def invoice(install: Install, clock: Clock, body: Body) -> Any:
     """`userid`, `amount`, `description`, `status` (any word that WHMCS knows), and further plain fields."""
     client = _existing(install.clients, body.pop("userid", 0), "client")
@@ -115,6 +128,7 @@ ONE: dict[str, Callable[[Install, Clock, Body], Any]] = {
     "users": user,
     "products": product,
     "services": service,
+    "promotions": promotion,
     "invoices": invoice,
 }
 """Table → what makes one record of it."""

@@ -25,7 +25,7 @@ MOST_LISTED = 2_000
 
 
 async def _create(world: World, request: Request) -> Any:
-    """Create a user, product, service or invoice by hand; see `planting`."""
+    """Create a user, product, service, promotion or invoice by hand; see `planting`."""
     body, name = await body_of(request), _plain(request.path_params["object"])
     if name not in planting.ONE:
         raise HTTPException(404, f"These can be made here: {', '.join(planting.ONE)}.")
@@ -119,7 +119,7 @@ def _table(install: Install, request: Request) -> dict[int, Any]:
 
 def _tables(install: Install, name: str) -> dict[int, Any]:
     names = ("clients", "users", "products", "services", "invoices", "transactions", "pay_methods", "orders")
-    if name not in (*names, "addons", "cancel_requests", "credits", "upgrades"):
+    if name not in (*names, "promotions", "addons", "cancel_requests", "credits", "upgrades"):
         raise HTTPException(404, f"There is no table {name}; there are {', '.join(names)}.")
     found: dict[int, Any] = getattr(install, name)
     return found

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from app.commands.orders.basket import Basket
-from app.commands.orders.check_order import describe_promotion, totals
+from app.commands.orders.check_order import totals
 from app.commands.orders.facts import Facts, OrderableProduct
+from app.commands.orders.promotion_terms import describe_promotion
 from app.commands.orders.rules import violations
 from app.integrations.whmcs.promotions import Promotion
 from app.postal import Address

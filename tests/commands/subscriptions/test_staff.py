@@ -9,11 +9,13 @@ import pytest
 from app.audit import Operator
 from app.commands.subscriptions import staff, suspension
 from app.commands.subscriptions.staff_view import ServiceView, view_of
+from app.commands.subscriptions.usage import ReadUsage, read_usage
 from app.errors import Conflict, NotFound, OutcomeUnknown, UpstreamUnavailable
 from tests.commands.subscriptions.running_services import held, shown, someone_with
 
 AYA = Operator(name="aya")
 DOUBTS = ("timeout_after_write", "garbage", "reset", "timeout", "status")
+VOICE_MAIL = 331
 Do = Callable[[], Awaitable[ServiceView]]
 
 
@@ -190,3 +192,20 @@ async def test_what_does_not_fit_is_refused(desk: Any) -> None:
     with pytest.raises(UpstreamUnavailable):
         await staff.terminate(desk.context, AYA, sim, "x")
     assert (await held(desk, "services", sim))["status"] == "Active", "billing follows the network, not the wish"
+
+
+async def test_ending_an_add_on_ends_no_line(desk: Any) -> None:
+    """Voice mail is sold apart from the line that it belongs to; WHMCS may name the line's number with it."""
+    actor, service_id = await someone_with(desk, "sim")
+    line = (await held(desk, "services", service_id))["domain"]
+    body = {"clientid": int(actor.whmcs_client_id), "pid": VOICE_MAIL, "domain": line}
+    add_on = (await desk.sandbox.control.post("/whmcs/services", json=body)).json()["id"]
+    await desk.reread("client_services", actor.whmcs_client_id)
+    with pytest.raises(Conflict) as caught:
+        await read_usage(desk.context, actor, ReadUsage(str(add_on)))
+    assert caught.value.code == "no_usage"
+    with pytest.raises(Conflict) as caught:
+        await staff.reissue(desk.context, AYA, str(add_on), "8" * 32)
+    assert (caught.value.code, "an add-on" in caught.value.detail) == ("service_kind_wrong", True)
+    assert (await staff.terminate(desk.context, AYA, str(add_on), "asked for")).status == "Terminated"
+    assert (await line_of(desk, service_id))["state"] == "active"

@@ -83,6 +83,7 @@ WHO = {
     "delete /api/payment-methods/{payment_method_id}": CUSTOMERS,
     "get /api/payment-gateways": CUSTOMERS,
     "get /api/subscriptions": CUSTOMERS,
+    "get /api/charges": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}/invoices": CUSTOMERS,
     "get /api/subscriptions/{subscription_id}/plans": CUSTOMERS,

@@ -14,6 +14,7 @@ from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.errors import UpstreamError, UpstreamNotFound
 from app.ingest.refetch.owners import whmcs_hint
+from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs import records, upgrades
 from app.integrations.whmcs.upgrades import Upgrade
 
@@ -38,7 +39,7 @@ async def resolve_unanswered(ctx: Context, change: PlanChange) -> PlanChange | N
         Upgrade(
             service_id=change.subscription_id,
             product_id=change.product_id,
-            billing_cycle=service.data["billingcycle"].lower().replace("-", "").replace(" ", ""),
+            billing_cycle=cycle_of(service.data["billingcycle"]),
             payment_method=service.data.get("paymentmethod") or ctx.settings.whmcs_payment_method,
         ),
     )

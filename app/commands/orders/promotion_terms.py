@@ -1,0 +1,35 @@
+"""What a promotion is worth, in a sentence for the customer. Only billing calculates the amount."""
+
+from collections.abc import Sequence
+
+from app.commands.orders.facts import OrderableProduct
+from app.commands.orders.promotion_conditions import matching
+from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, PRICE_OVERRIDE, Promotion
+
+
+def describe_promotion(given: Promotion | None, currency: str, chosen: Sequence[OrderableProduct] = ()) -> str | None:
+    """Describe a promotion and the bills and products that it is for; None without one."""
+    if given is None:
+        return None
+    value, when = f"{given.value.normalize():f}", f"{_bills(given)}{_products(given, chosen)}"
+    if given.kind == PERCENTAGE:
+        return f"{given.code}: {value} % off {when}."
+    if given.kind == FIXED:
+        return f"{given.code}: {value} {currency} off {when}."
+    if given.kind == PRICE_OVERRIDE:
+        return f"{given.code}: {value} {currency} instead of the usual price on {when}."
+    return f"{given.code} will be taken into account on {when}."
+
+
+def _bills(given: Promotion) -> str:
+    if not given.recurring:
+        return "the first bill"
+    return f"the first {given.recurs_for + 1} bills" if given.recurs_for else "every bill"
+
+
+def _products(given: Promotion, chosen: Sequence[OrderableProduct]) -> str:
+    """Say how often it counts where several products match."""
+    count = len(matching(given, chosen))
+    if count < 2 or (given.kind == PERCENTAGE and not given.once_per_order):
+        return ""
+    return ", for one of the products" if given.once_per_order else f", for each of {count} products"
