@@ -59,7 +59,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="subscriptions",
-        version=5,
+        version=6,
         source="whmcs",
         scope="record",
         root="service",

@@ -108,7 +108,7 @@ async def downgrade(
     "/api/subscriptions/{subscription_id:str}/scheduled-change",
     policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, problems=(NotFound,)),
     status_code=200,
-    summary="Take back a planned change",
+    summary="Cancel a scheduled change",
     tags=["Subscriptions"],
     responses=answers(SubscriptionAnswer, "The subscription with its present plan."),
 )
