@@ -28,6 +28,17 @@ PART = re.compile(r"^##+ ([^\n]+)\n(.*?)(?=^##+ |\Z)", re.M | re.S)
 POINTER = re.compile(r"<!-- test: (tests/[\w/]+\.py)::(test_\w+) -->")
 QUOTE = re.compile(r"“([^”]+)”")
 SPAN = re.compile(r"`([^`\n]+)`")
+ITALIC = re.compile(r"(?<![*\w])\*([^*\s][^*]*?)\*(?![*\w])")
+STANDARD = {
+    *("Active", "Product SKU", "Status"),
+    *("Case Origin", "Account Name", "Contact Name", "Subject", "Description", "Priority", "Public"),
+}
+"""What Salesforce itself calls its fields."""
+EMPHASIS = {
+    *("Link account", "To say:", "Compared again", "Overdue", "Invoice not found", "now", "high"),
+    *("use origin headers", "Eligible for cache", "Use cache-control header if present"),
+}
+"""Italics that name no field of Salesforce."""
 JARGON = re.compile(
     r"\b(projector|projection|read model|CQRS|idempoten\w+|mirror(?:ed)?|inbox|dead letter|drain|shard|saga|payload|"
     r"endpoint|refetch|upstream|webhook|backfill|fulfil\w+ journal|ETag|TTL|regex|struct)s?\b",
@@ -115,6 +126,14 @@ def test_a_code_and_a_sentence_in_one_row_belong_together(page: Path) -> None:
         if codes:
             apart += [(codes[0], each) for each in QUOTE.findall(row) if not spoken.belong_together(codes[0], each)]
     assert apart == []
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_every_field_of_salesforce_is_called_as_staff_see_it(page: Path) -> None:
+    fields = (ROOT / "deploy" / "salesforce").rglob("*.field-meta.xml")
+    labels = {found for field in fields for found in re.findall(r"^    <label>(.+)</label>", field.read_text(), re.M)}
+    assert len(labels) > 20
+    assert set(ITALIC.findall(SPAN.sub("", prose(page)))) - labels - STANDARD - EMPHASIS == set()
 
 
 @pytest.mark.parametrize("area", AREAS)
