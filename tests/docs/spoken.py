@@ -5,7 +5,7 @@ A value that is filled in, by an f-string or `format`, is an ellipsis here, as i
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -71,6 +71,42 @@ def texts() -> frozenset[str]:
     return frozenset().union(*groups())
 
 
+@cache
+def pairs() -> dict[str, frozenset[str]]:
+    """Sentence → the error codes next to it: in one tuple, one call, or as the key of the sentence in a dictionary."""
+    found: dict[str, set[str]] = {}
+    for path in APP.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            for neighbours in _neighbours(node):
+                told = {plain(text) for each in neighbours for text in _texts(each)}
+                if codes := told & _documented():
+                    for sentence in told - codes:
+                        found.setdefault(sentence, set()).update(codes)
+    return {sentence: frozenset(codes) for sentence, codes in found.items()}
+
+
+@cache
+def _documented() -> frozenset[str]:
+    """The codes of docs/errors.md."""
+    return frozenset(re.findall(r"^\| `([a-z_]+)` \|", (APP.parent / "docs" / "errors.md").read_text(), re.M))
+
+
+def _neighbours(node: ast.AST) -> Iterator[Sequence[ast.expr]]:
+    if isinstance(node, ast.Tuple):
+        yield _literal(node.elts)
+    elif isinstance(node, ast.Call):
+        yield _literal([*node.args, *(each.value for each in node.keywords)])
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            yield _literal([key, value] if key else [])
+
+
+def _literal(nodes: Sequence[ast.expr]) -> Sequence[ast.expr]:
+    return [each for each in nodes if isinstance(each, ast.Constant | ast.JoinedStr)]
+
+
 def belong_together(code: str, sentence: str) -> bool:
-    """Return true if one statement of `app` has both."""
+    """Return true if `app` says them together: next to each other, or else in one statement."""
+    if next_to_it := pairs().get(plain(sentence)):
+        return code in next_to_it
     return any(code in group and plain(sentence) in group for group in groups())
