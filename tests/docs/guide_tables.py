@@ -4,20 +4,23 @@ sentences. A test fails when page and code differ.
 A table stands between `<!-- generated: name -->` and `<!-- end of name -->`. `TABLES` has a function for each name.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
+from uuid import UUID
 
 import msgspec
 
 from app.cli.document import unconfigured
-from app.commands.account.request_eligibility import STATUSES as ELIGIBILITY_WORDS
+from app.events import Record
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.policies.table import routes_of
 from app.projections import orders as order_projection
-from app.projections.projector import Projector
+from app.projections.projector import Group, Projector
 from app.projections.registry import projectors
 from app.queries.catalog import Availability
 from app.readmodels import cases, eligibility, invoices, orders, subscriptions
@@ -27,6 +30,12 @@ from tests.docs.resources_of import resources_of
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 FULFILMENT = GUIDES.parent / "fulfilment.md"
+ACTIVATIONS = ("Created", "Activating", "Activated", "Failed")
+AFTERWARDS = ("HOSTING_ACCOUNT_", "HOSTING_FEATURE_", "HOSTING_QUOTA_", "CERTIFICATE_", "WORDPRESS_", "PROVISION_")
+"""How codes of the steps after activation begin."""
+NOT_ON_AN_ORDER = ("ORDER_NOT_APPROVED", *AFTERWARDS)
+"""How codes begin that staff never find on an order."""
+AT = datetime(2026, 1, 31, tzinfo=UTC)
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end of \2 -->)", re.S)
 SYSTEMS = {"salesforce": "Salesforce", "whmcs": "WHMCS"}
 UPSTREAMS = ("Salesforce", "WHMCS", "Freebit", "WHM")
@@ -84,7 +93,10 @@ def words(seconds: float) -> str:
 def ownership() -> str:
     """Each copy that the portal holds, whose it is, and which records it is made of."""
     shown = [each for each in projectors(defaults()) if each.name != "freshness"]
-    rows = [(COPIES[each.name], SYSTEMS[each.source], ", ".join(_records(each))) for each in shown]
+    rows = [
+        (COPIES.get(each.name, each.name.replace("_", " ")), SYSTEMS[each.source], ", ".join(_records(each)))
+        for each in shown
+    ]
     return table(
         ("the portal shows", "owned by", "made of these records there"), sorted(rows, key=lambda row: row[1::-1])
     )
@@ -136,7 +148,7 @@ def bounds() -> str:
         "gateways": "ways to pay",
         "client": "name, contact data, address",
     }
-    rows = [(names[each], words(seconds)) for each, seconds in BOUND_SECONDS.items()]
+    rows = [(names.get(each, each.replace("_", " ")), words(seconds)) for each, seconds in BOUND_SECONDS.items()]
     return table(("what", "compared with WHMCS when older than"), rows)
 
 
@@ -155,32 +167,61 @@ def writes() -> str:
 
 
 def order_states() -> str:
-    """The states of an order that a customer sees."""
-    return table(("state", "what the customer reads"), [(f"`{k}`", said(v)) for k, v in orders.STATUS_TEXTS.items()])
+    """The states of an order that a customer sees, with the sentence of each, as orders of every kind show them."""
+    words = dict.fromkeys(order_projection.REVIEWS)
+    shown = [_shown(word, activation) for word in words for activation in (None, *ACTIVATIONS)]
+    shown += [_shown(_decided(code), _stopped(on), code) for code, _, on in _codes()]
+    said_of: dict[str, str] = {}
+    for state, sentence in shown:
+        said_of.setdefault(state, sentence)
+    return table(
+        ("state", "what the customer reads"),
+        [(f"`{each}`", said(said_of[each])) for each in get_args(orders.OrderStatus)],
+    )
 
 
 def order_reviews() -> str:
     """What staff choose as the status of an order in Salesforce, and the state that it means."""
-    rows = [(word.title(), f"`{_seen(word)}`") for word in order_projection.REVIEWS]
+    rows = [(word.title(), f"`{_shown(word)[0]}`") for word in order_projection.REVIEWS]
     return table(("*Status* in Salesforce", "state that the customer sees, while nothing else is known"), rows)
 
 
-def _seen(word: str) -> str:
-    return order_projection.customer_status({"Status": word})
-
-
 def order_pauses() -> str:
-    """The codes after which an order goes on by itself, from docs/fulfilment.md, and what the customer sees."""
-    codes = re.findall(
-        r"^\| (`[A-Z_`, ]+`) \| (.+) \| (by itself.*) \|$", FULFILMENT.read_text().split("## After")[0], re.M
+    """The codes that stop an order, from docs/fulfilment.md, with what the customer sees and reads."""
+    rows = []
+    for code, means, on in _codes():
+        state, sentence = _shown(_decided(code), _stopped(on), code)
+        rows.append((f"`{code}`", means, f"`{state}`", said(sentence), on))
+    return table(("code in Salesforce", "means", "the customer's state", "what the customer reads", "goes on"), rows)
+
+
+def _codes() -> list[tuple[str, str, str]]:
+    """Each code of an order that is not active yet, what it means, and how the order goes on."""
+    section = FULFILMENT.read_text().split("## Codes")[1].split("## After activation")[0]
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \| (.+) \| (.+) \|$", section, re.M)
+    each = [(code, means, on) for codes, means, on in rows for code in re.findall(r"`(\w+)`", codes)]
+    return [row for row in each if not row[0].startswith(NOT_ON_AN_ORDER)]
+
+
+def _stopped(on: str) -> str:
+    """The activation state of an order that goes on by itself, or waits for staff."""
+    return "Activating" if on.startswith("by itself") else "Failed"
+
+
+def _decided(code: str) -> str:
+    """What staff set as the status of an order with this code."""
+    return "Cancelled" if code.startswith("CANCELLED_") else "Approved"
+
+
+def _shown(review: str, activation: str | None = None, code: str | None = None) -> tuple[str, str]:
+    """State and sentence of an order, as the read model has them."""
+    data = {"Status": review, "Activation_Status__c": activation, "Activation_Error_Code__c": code}
+    order = Record(
+        source="salesforce", object="Order", record_id="801A", version=1, occurred_at=AT, verified_at=AT, data=data
     )
-    rows = [(names, means, _paused(names.split("`")[1]), on) for names, means, on in codes]
-    return table(("code in Salesforce", "means", "the customer's state", "goes on"), rows)
-
-
-def _paused(code: str) -> str:
-    order = {"Status": "Approved", "Activation_Status__c": "Activating", "Activation_Error_Code__c": code}
-    return f"`{order_projection.customer_status(order)}`"
+    [row] = order_projection.projector(defaults()).project(Group(UUID(int=1), "801A", [order], {})).rows
+    found = json.loads(row["document"])
+    return found["status"], found["status_text"]
 
 
 def subscription_states() -> str:
@@ -213,7 +254,11 @@ def case_states() -> str:
 def eligibility_states() -> str:
     """What staff enter about availability, and what the customer reads."""
     rows = [
-        (", ".join(word for word in ELIGIBILITY_WORDS if ELIGIBILITY_WORDS[word] == state), f"`{state}`", said(text))
+        (
+            ", ".join(word for word in eligibility.STATUSES if eligibility.STATUSES[word] == state),
+            f"`{state}`",
+            said(text),
+        )
         for state, text in eligibility.TEXTS.items()
     ]
     return table(("*Internet Eligibility Status* in Salesforce", "state", "what the customer reads"), rows)

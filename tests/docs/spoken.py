@@ -60,15 +60,15 @@ def _assigned(statement: ast.stmt) -> list[str]:
 
 
 @cache
-def groups() -> tuple[frozenset[str], ...]:
-    """The texts of every statement in `app`."""
-    return tuple(texts for path in sorted(APP.rglob("*.py")) for texts in _statements(path))
+def groups() -> tuple[tuple[Path, frozenset[str]], ...]:
+    """The texts of every statement in `app`, with its folder."""
+    return tuple((path.parent, texts) for path in sorted(APP.rglob("*.py")) for texts in _statements(path))
 
 
 @cache
 def texts() -> frozenset[str]:
     """Every text in `app`."""
-    return frozenset().union(*groups())
+    return frozenset().union(*(group for _, group in groups()))
 
 
 @cache
@@ -106,7 +106,13 @@ def _literal(nodes: Sequence[ast.expr]) -> Sequence[ast.expr]:
 
 
 def belong_together(code: str, sentence: str) -> bool:
-    """Return true if `app` says them together: next to each other, or else in one statement."""
-    if next_to_it := pairs().get(plain(sentence)):
+    """Return true if `app` says them together: next to each other, or else in one statement, or, where no statement
+    joins the sentence to a code, in one folder."""
+    wanted = plain(sentence)
+    if next_to_it := pairs().get(wanted):
         return code in next_to_it
-    return any(code in group and plain(sentence) in group for group in groups())
+    with_it = [(folder, group) for folder, group in groups() if wanted in group]
+    if any(group & _documented() for _, group in with_it):
+        return any(code in group for _, group in with_it)
+    folders = {folder for folder, _ in with_it}
+    return any(code in group for folder, group in groups() if folder in folders)
