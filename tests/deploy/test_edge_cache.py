@@ -312,6 +312,16 @@ async def test_while_the_portal_is_away_the_stored_catalog_goes_on(edge: Any, re
         assert len(front.origin.asked) == asked, "nobody answered"
 
 
+async def test_what_is_for_machines_inside_is_not_shown_to_the_world(edge: Any, request: Any) -> None:
+    if "nginx" not in request.node.name:
+        pytest.skip("what is hidden is nginx's part")
+    async with edge() as front:
+        for path in ("/metrics", "/api/health/services/cache"):
+            assert (await front.get(path)).status_code == 404
+        assert (await front.get("/api/health/live")).status_code == 200
+        assert front.origin.paths == ["/api/health/live"]
+
+
 def test_the_key_of_the_shipped_file_has_all_that_vary_may_name_and_nothing_of_the_caller() -> None:
     found = rules(EDGE)
     assert found.prefix == "/api/public/"

@@ -255,7 +255,7 @@ def eligibility_states() -> str:
     """What staff enter about availability, and what the customer reads."""
     rows = [
         (
-            ", ".join(word for word in eligibility.STATUSES if eligibility.STATUSES[word] == state),
+            ", ".join(word.title() for word in eligibility.STATUSES if eligibility.STATUSES[word] == state),
             f"`{state}`",
             said(text),
         )

@@ -43,7 +43,7 @@ STANDARD = {
 }
 """What Salesforce itself calls its fields."""
 EMPHASIS = {
-    *("Link account", "To say:", "Compared again", "Overdue", "Invoice not found", "now", "high"),
+    *("Link account", "To say:", "Compared again", "Overdue", "Invoice not found", "now", "high", "invoice"),
     *("use origin headers", "Eligible for cache", "Use cache-control header if present"),
 }
 """Italics that name no field of Salesforce."""
