@@ -299,6 +299,38 @@ async def test_nothing_about_the_request_that_filled_the_cache_is_told_to_others
         assert not {"ratelimit", "ratelimit-policy", "x-request-id"} & set(again.headers)
 
 
+async def test_odd_requests_neither_multiply_nor_poison_what_is_stored(edge: Any, request: Any) -> None:
+    if "nginx" not in request.node.name:
+        pytest.skip("the small cache negotiates nothing")
+    async with edge(cors_origins="https://www.example.jp") as front, front.client() as client:
+        assert (await client.head(SIM)).status_code == 200
+        held = await client.get(SIM, headers={"if-none-match": '"made-up"', "range": "bytes=0-9"})
+        whole = await client.get(SIM)
+        assert whole.status_code == 200
+        assert len(whole.content) > 100
+        assert held.status_code in (200, 206)
+        for number in range(20):
+            odd = {
+                "accept-encoding": f"br;q=0.{number}, gzip, x-{number}",
+                "origin": f"https://{number}.example",
+                "cache-control": "no-cache",
+                "x-forwarded-host": f"{number}.example",
+                "x-original-url": "/api/account/services",
+            }
+            found = await client.get(SIM, headers=odd)
+            assert found.json() == whole.json()
+            assert "access-control-allow-origin" not in found.headers
+        plain = await client.get(SIM, headers={"accept-encoding": "gzip;q=0"})
+        assert "content-encoding" not in plain.headers
+        assert plain.json() == whole.json()
+        unchanged = await client.get(SIM, headers={"if-none-match": whole.headers["etag"]})
+        assert (unchanged.status_code, unchanged.content) == (304, b"")
+        assert (await client.post(SIM)).status_code == 405
+        assert (await client.get(SIM)).status_code == 200
+        gets = [head for head in front.origin.asked if head.startswith("get ")]
+        assert len(gets) <= 2, "one for each coding"
+
+
 async def test_while_the_portal_is_away_the_stored_catalog_goes_on(edge: Any, request: Any) -> None:
     if "nginx" not in request.node.name:
         pytest.skip("the RFC leaves it to the cache; nginx is told to")
