@@ -198,8 +198,8 @@ def order_pauses() -> str:
 def _codes() -> list[tuple[str, str, str]]:
     """Each code of an order that is not active yet, what it means, and how the order goes on."""
     section = FULFILMENT.read_text().split("## Codes")[1].split("## After activation")[0]
-    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \| (.+) \| (.+) \|$", section, re.M)
-    each = [(code, means, on) for codes, means, on in rows for code in re.findall(r"`(\w+)`", codes)]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    each = [(code, row[1], row[2]) for row in rows for code in re.findall(r"`(\w+)`", row[0])]
     return [row for row in each if not row[0].startswith(NOT_ON_AN_ORDER)]
 
 
