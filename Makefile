@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV ?= .venv-production
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup demo test check lint audit fix hooks docs bench soak fuzz mutants lock openapi production
+.PHONY: help setup demo test check lint audit fix hooks docs bench soak fuzz mutants lock openapi guides production
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ mutants: .venv/.dev ## mutation-test the pure rules; ARGS="merge prices" selects
 
 openapi: .venv/.dev ## write docs/openapi.json
 	$(BIN)/python -m app.cli openapi > docs/openapi.json
+
+guides: .venv/.dev ## write the tables of docs/guides that say what the code says: owners, freshness, states
+	$(BIN)/python -m tests.docs.guide_tables
 
 lock: .venv/.dev ## lock the dependencies again, with hashes, and write the runtime's bill of materials (sbom.cdx.json)
 	$(COMPILE) pyproject.toml -o requirements.txt

@@ -112,7 +112,7 @@ async def downgrade(
     policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, problems=(NotFound,)),
     status_code=200,
     operation_id="cancelScheduledChange",
-    summary="Take back a planned change",
+    summary="Cancel a scheduled change",
     tags=["Subscriptions"],
     responses=answers(SubscriptionAnswer, "The subscription with its present plan."),
 )
