@@ -4,6 +4,7 @@ Rows are replaced, never changed in place, and only through `put`, which keeps t
 through a `Transaction`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,6 +107,14 @@ class Org:
         sobject = self.objects[name]
         fields = tuple(other if each.name == other.name else each for each in sobject.fields)
         self.objects[name] = replace(sobject, fields=fields)
+        if name in CAPTURED:
+            self._register(name, change_schema(self.objects[name]))
+        self.revision += 1
+
+    def keep_fields(self, name: str, keep: Callable[[Field], bool]) -> None:
+        """Remove fields, as if they had never been installed."""
+        sobject = self.objects[name]
+        self.objects[name] = replace(sobject, fields=tuple(filter(keep, sobject.fields)))
         if name in CAPTURED:
             self._register(name, change_schema(self.objects[name]))
         self.revision += 1
