@@ -17,7 +17,7 @@ from app.intake.words import folded
 from app.projections.parts.fields import added, day, instant, shown
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.order_life import CHECKED_BY_STAFF, STATES, OrderStatus, Pause, Words, pause_of
+from app.readmodels.order_life import CHECKED_BY_STAFF, STATES, OrderStatus, PauseReason, Words, pause_of
 from app.readmodels.orders import TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.settings import Settings
 
@@ -88,7 +88,7 @@ def customer_status(order: dict[str, Any]) -> OrderStatus:
     return _activation(review, activation, pause_of(order.get("Activation_Error_Code__c")))
 
 
-def _activation(review: str | None, activation: str, pause: Pause | None) -> OrderStatus:
+def _activation(review: str | None, activation: str, pause: PauseReason | None) -> OrderStatus:
     if pause or activation == "failed":
         return pause.status if pause else "paused"
     if activation == "activating":

@@ -28,7 +28,7 @@ class Words(Struct, frozen=True):
     next_step: NextStep
 
 
-class Pause(Struct, frozen=True):
+class PauseReason(Struct, frozen=True):
     """What a customer reads about a pause: its status, a stable code, a sentence, and what to do next."""
 
     status: OrderStatus
@@ -95,47 +95,47 @@ PauseCode = Literal[
 ]
 """Every code that fulfilment gives an order; all but `ORDER_NOT_APPROVED` are written to Activation_Error_Code__c."""
 
-CHECKED_BY_STAFF = Pause("paused", "activation_failed", _PAUSED.text, _PAUSED.next_step)
+CHECKED_BY_STAFF = PauseReason("paused", "activation_failed", _PAUSED.text, _PAUSED.next_step)
 """Also what the customer reads about a code that staff made up."""
-_AWAY = Pause(
+_AWAY = PauseReason(
     "paused",
     "system_unavailable",
     "Activation is paused because a system that we need is unavailable. We try again every minute; "
     "you need not do anything.",
     "wait",
 )
-_DETAIL = Pause(
+_DETAIL = PauseReason(
     "paused",
     "details_unclear",
     "Activation is paused because a detail of your order is not clear. Our staff will correct it, and ask you if they "
     "have to.",
     "wait",
 )
-_LINE_CHECKED = Pause(
+_LINE_CHECKED = PauseReason(
     "paused",
     "line_being_checked",
     "Activation is paused while our staff check your line with the mobile network. You need not do anything.",
     "wait",
 )
 
-PAUSES: dict[PauseCode, Pause] = {
-    "PAYMENT_METHOD_MISSING": Pause(
+PAUSES: dict[PauseCode, PauseReason] = {
+    "PAYMENT_METHOD_MISSING": PauseReason(
         "awaiting_payment_method", "payment_method_missing", _ADD_METHOD.text, _ADD_METHOD.next_step
     ),
-    "PAYMENT_PENDING": Pause("awaiting_payment", "payment_pending", _PAY.text, _PAY.next_step),
-    "BILLING_ACCOUNT_CLOSED": Pause(
+    "PAYMENT_PENDING": PauseReason("awaiting_payment", "payment_pending", _PAY.text, _PAY.next_step),
+    "BILLING_ACCOUNT_CLOSED": PauseReason(
         "paused",
         "account_closed",
         "Activation is paused because your billing account is closed. Please contact support to have it opened again.",
         "contact_support",
     ),
-    "BILLING_ACCOUNT_MISSING": Pause(
+    "BILLING_ACCOUNT_MISSING": PauseReason(
         "paused",
         "account_missing",
         "Activation is paused because we cannot find your billing account. Please contact support.",
         "contact_support",
     ),
-    "SIM_NOT_ASSIGNED": Pause(
+    "SIM_NOT_ASSIGNED": PauseReason(
         "paused",
         "sim_not_assigned",
         "Activation is paused until our staff have chosen a SIM card for you. You need not do anything.",
@@ -149,7 +149,7 @@ PAUSES: dict[PauseCode, Pause] = {
     "WHMCS_REJECTED": CHECKED_BY_STAFF,
     "FREEBIT_REJECTED": CHECKED_BY_STAFF,
     "WHM_REJECTED": CHECKED_BY_STAFF,
-    "INVOICE_NOT_PAYABLE": Pause(
+    "INVOICE_NOT_PAYABLE": PauseReason(
         "paused",
         "invoice_not_payable",
         "Activation is paused because the invoice of this order can no longer be paid. Please contact support.",
@@ -165,7 +165,7 @@ PAUSES: dict[PauseCode, Pause] = {
     "SIM_PLAN_TYPE_UNKNOWN": CHECKED_BY_STAFF,
     "SIM_TYPE_UNKNOWN": _DETAIL,
     "PORTING_GENDER_UNKNOWN": _DETAIL,
-    "SIM_TRANSFER_BY_HAND": Pause(
+    "SIM_TRANSFER_BY_HAND": PauseReason(
         "paused",
         "number_transferred_by_hand",
         "Activation is paused while our staff transfer your number by hand. You need not do anything.",
@@ -173,7 +173,7 @@ PAUSES: dict[PauseCode, Pause] = {
     ),
     "SIM_OUTCOME_UNKNOWN": _LINE_CHECKED,
     "SIM_NUMBER_UNKNOWN": _LINE_CHECKED,
-    "SIM_ACTIVATION_SLOW": Pause(
+    "SIM_ACTIVATION_SLOW": PauseReason(
         "paused",
         "line_activation_slow",
         "The mobile network takes longer than usual to activate your line. Our staff are asking it; "
@@ -190,7 +190,7 @@ PAUSES: dict[PauseCode, Pause] = {
 """Activation_Error_Code__c → what the customer reads. The sentence of an order that is cancelled is its status's."""
 
 
-def pause_of(error_code: str | None) -> Pause | None:
+def pause_of(error_code: str | None) -> PauseReason | None:
     """Return what a code on an order means to its customer; None without one."""
     code = (error_code or "").strip()
     return next((pause for known, pause in PAUSES.items() if known == code), CHECKED_BY_STAFF) if code else None

@@ -6,6 +6,8 @@ ALTER TABLE portal.fulfilments ADD COLUMN approval text;
 
 COMMENT ON COLUMN portal.fulfilments.approval IS 'read_model.orders.approval that this fulfilment follows. A later one continues it when it is paused, failed or cancelled. Null: from before approvals were known.';
 
+CREATE INDEX fulfilments_unadopted ON portal.fulfilments (order_id) WHERE approval IS NULL AND state <> 'done';
+
 SELECT generations.reshape('orders', 'ADD COLUMN approval text');
 
 SELECT generations.reshape('orders', 'ADD COLUMN approved_despite text');

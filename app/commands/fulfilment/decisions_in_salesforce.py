@@ -36,12 +36,12 @@ WHERE (o.account_id, o.order_id) = (f.account_id, f.order_id) AND o.review_statu
   AND o.approval <> '' AND o.approval <> f.approval
 RETURNING f.order_id
 """
-"""A cancelled order begins anew. One whose line may have been requested asks again only if staff saw that code when
+"""A cancelled order begins again. One whose line may have been requested asks again only if staff saw that code when
 they continued it."""
 _ADOPT = """
 UPDATE portal.fulfilments f SET approval = o.approval FROM read_model.orders o
-WHERE (o.account_id, o.order_id) = (f.account_id, f.order_id) AND f.state <> 'done'
-  AND (f.approval IS NULL OR f.state = 'running' AND f.approval <> o.approval) AND o.approval IS NOT NULL
+WHERE (o.account_id, o.order_id) = (f.account_id, f.order_id) AND o.approval IS NOT NULL
+  AND (f.approval IS NULL AND f.state <> 'done' OR f.state = 'running' AND f.approval <> o.approval)
 """
 """What is running needs no continuation. Fulfilments from before approvals were known begin with the present one."""
 _END = """
@@ -57,9 +57,8 @@ async def take_up(pool: asyncpg.Pool) -> list[str]:
     """Start approved orders that have no fulfilment, continue those that staff approved again or reactivated, and have
     those undone that staff cancelled or rejected; returns the ids of the started and continued ones.
     """
-    async with pool.acquire() as connection, connection.transaction():
-        continued = await connection.fetch(_CONTINUE, FIRST_STEP)
-        taken = await connection.fetch(_TAKE, FIRST_STEP, NOT_APPROVED)
-        await connection.execute(_ADOPT)
-        await connection.execute(_END)
+    continued = await pool.fetch(_CONTINUE, FIRST_STEP)
+    taken = await pool.fetch(_TAKE, FIRST_STEP, NOT_APPROVED)
+    await pool.execute(_ADOPT)
+    await pool.execute(_END)
     return [row["order_id"] for row in (*continued, *taken)]

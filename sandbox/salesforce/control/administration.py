@@ -42,7 +42,7 @@ def keep_custom_fields(org: Org, body: Body) -> Body:
     for name, wanted in body.items():
         if name not in org.objects or not isinstance(wanted, list):
             raise SalesforceError("INVALID_INPUT", f"{name} is no object, or its fields are no list")
-        org.keep_fields(name, lambda each, wanted=wanted: not each.custom or each.name in wanted)
+        org.keep_custom_fields(name, {str(each) for each in wanted})
     return {name: sorted(each.name for each in org.objects[name].fields if each.custom) for name in body}
 
 

@@ -4,7 +4,7 @@ Rows are replaced, never changed in place, and only through `put`, which keeps t
 through a `Transaction`.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,10 +111,11 @@ class Org:
             self._register(name, change_schema(self.objects[name]))
         self.revision += 1
 
-    def keep_fields(self, name: str, keep: Callable[[Field], bool]) -> None:
-        """Remove fields, as if they had never been installed."""
+    def keep_custom_fields(self, name: str, wanted: Collection[str]) -> None:
+        """Remove other custom fields, as if they had never been installed."""
         sobject = self.objects[name]
-        self.objects[name] = replace(sobject, fields=tuple(filter(keep, sobject.fields)))
+        kept = tuple(each for each in sobject.fields if not each.custom or each.name in wanted)
+        self.objects[name] = replace(sobject, fields=kept)
         if name in CAPTURED:
             self._register(name, change_schema(self.objects[name]))
         self.revision += 1
