@@ -313,12 +313,27 @@ async def test_an_approval_from_before_the_failure_requests_no_second_line(desk:
     actor = await desk.customer()
     order_id = await desk.ordered("sim", actor)
     await desk.sandbox.fault("freebit", "timeout_after_write", operation="mvno/esim/addAcnt", count=1)
-    (
-        await desk.sandbox.control.patch(f"/salesforce/orders/{order_id}", json={"Status": "Reactivate"})
-    ).raise_for_status()
-    await desk.fulfil(order_id)
+    reactivated = {"Status": "Reactivate"}
+    (await desk.sandbox.control.patch(f"/salesforce/orders/{order_id}", json=reactivated)).raise_for_status()
     await desk.news(order_id)
-    await fulfilment.take_up(desk.pool)
-    await desk.fulfil(order_id)
+    await desk.pool.execute("UPDATE portal.fulfilments SET approval = 'the one before'")  # as if not taken up yet
+    assert await desk.fulfil(order_id) == "failed"
+    assert await fulfilment.take_up(desk.pool) == [order_id], "staff continued it, without having seen how it ended"
+    assert await desk.fulfil(order_id) == "failed"
+    assert (await desk.journal(order_id))["error_code"] == "SIM_OUTCOME_UNKNOWN"
     lines = (await desk.sandbox.control.get("/freebit/lines")).json()["records"]
     assert len([each for each in lines if each.get("eid")]) == 1
+
+
+async def test_an_order_continued_between_two_checks_keeps_its_code(desk: Any) -> None:
+    actor = await desk.customer()
+    order_id = await desk.ordered("vpn", actor)
+    for method in await desk.resources.whmcs.pay_methods(actor.whmcs_client_id):
+        (await desk.sandbox.control.delete(f"/whmcs/pay-methods/{method.record_id}")).raise_for_status()
+    assert await desk.fulfil(order_id) == "paused"
+    reactivated = {"Status": "Reactivate"}
+    (await desk.sandbox.control.patch(f"/salesforce/orders/{order_id}", json=reactivated)).raise_for_status()
+    await desk.hurry(order_id)
+    assert await desk.fulfil(order_id) == "paused"
+    held = await order_in_salesforce(desk, order_id)
+    assert (held["Status"], held["Activation_Error_Code__c"]) == ("Approved", "PAYMENT_METHOD_MISSING")
