@@ -135,6 +135,7 @@ class Record(Struct, frozen=True, kw_only=True):
         read_at: start of the latest applied read; None when the record is known from events only.
         heard_at: receipt of the last event about it; None when the record is known from reads only.
         read_version: the highest version that an applied read showed of the living record.
+        stage_count: how many stages it went through (`app/ingest/apply/status_history.py`).
     """
 
     source: str
@@ -150,3 +151,4 @@ class Record(Struct, frozen=True, kw_only=True):
     read_at: datetime | None = None
     heard_at: datetime | None = None
     read_version: int | None = None
+    stage_count: int = 0

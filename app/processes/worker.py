@@ -198,7 +198,7 @@ class WorkerJobs:
     async def _start_fulfilments(self) -> None:
         """Queue due fulfilments; run those directly that cannot be queued or were queued without effect."""
         pool, now = self._resources.pool, time.monotonic()
-        await fulfilment.take_approved(pool)
+        await fulfilment.take_up(pool)
         await fulfilment.resume_after_outages(pool)
         window = int(time.time() // NEW_KEY_SECONDS)
         due = list(dict.fromkeys([*await fulfilment.due(pool), *await fulfilment.provision_due(pool)]))

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from app.events import Record
+from app.ingest.apply.status_history import in_order
 from app.intake.billing_cycles import UNKNOWN, cycle_of
 from app.intake.fields import Fields
 from app.intake.words import folded
@@ -18,17 +19,20 @@ from app.projections.parts.fields import added, day, instant, shown
 from app.projections.parts.offers import class_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.orders import STATUS_TEXTS, TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
+from app.readmodels.order_life import CHECKED_BY_STAFF, STATES, OrderStatus, PauseReason, Words, pause_of
+from app.readmodels.orders import TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.readmodels.services import UNCLASSED, is_charge
 from app.settings import Settings
 
-AWAITING = {"PAYMENT_METHOD_MISSING": "awaiting_payment_method", "PAYMENT_PENDING": "awaiting_payment"}
-"""Error code that the customer can resolve → status."""
+CONTINUED = "reactivate"
+"""The value of Order.Status by which staff continue an order, whatever stopped it; fulfilment sets it back to
+Approved."""
+APPROVED = frozenset({"approved", CONTINUED})
 REVIEWS = {
     "pending review": "in_review",
     "draft": "in_review",
     "approved": "approved",
-    "reactivate": "approved",
+    CONTINUED: "approved",
     "processed": "active",
     "activated": "finished",
     "completed": "finished",
@@ -37,11 +41,7 @@ REVIEWS = {
     "rejected": "rejected",
 }
 """Values of Order.Status, folded → review state. An unknown value counts as in review."""
-REASONS = {
-    "awaiting_payment_method": "payment_method_missing",
-    "awaiting_payment": "payment_pending",
-    "paused": "activation_failed",
-}
+PAUSED: tuple[OrderStatus, ...] = ("awaiting_payment_method", "awaiting_payment", "paused")
 MOST_PIECES = 10**9
 LONGEST_TIMELINE = 50
 """Most entries; an order with more loses the oldest ones."""
@@ -77,27 +77,44 @@ def projector(settings: Settings) -> Projector:
     )
 
 
-def customer_status(order: dict[str, Any]) -> str:
+def customer_status(order: dict[str, Any]) -> OrderStatus:
     """Reduce review status, activation status and error code of an Order to one status for customers.
 
-    The vendor's own values for a finished order count as finished, unless the activation says otherwise.
+    The vendor's own values for a finished order count as finished, unless the activation says otherwise. While staff
+    review an order, and once they continue it, what stopped it earlier no longer counts.
     """
-    review, activation = REVIEWS.get(folded(order.get("Status"))), folded(order.get("Activation_Status__c"))
+    word, activation = folded(order.get("Status")), folded(order.get("Activation_Status__c"))
+    review = REVIEWS.get(word)
     if review in ("cancelled", "rejected"):
-        return review
+        return "cancelled" if review == "cancelled" else "rejected"
     if activation == "activated" or review == "active" or (review == "finished" and not activation):
         return "active"
-    if awaited := AWAITING.get(order.get("Activation_Error_Code__c") or ""):
-        return awaited
-    if activation == "failed":
-        return "paused"
+    if review == "in_review" or word == CONTINUED:
+        return "in_review" if review == "in_review" else "approved"
+    return _activation(review, activation, pause_of(order.get("Activation_Error_Code__c")))
+
+
+def _activation(review: str | None, activation: str, pause: PauseReason | None) -> OrderStatus:
+    if pause or activation == "failed":
+        return pause.status if pause else "paused"
     if activation == "activating":
         return "activating"
-    return "approved" if review in ("approved", "finished") else "in_review"
+    if review not in ("approved", "finished"):
+        return "in_review"
+    return "created" if activation == "created" else "approved"
+
+
+def words_of(order: dict[str, Any], status: OrderStatus) -> tuple[Words, str | None]:
+    """Return what the customer reads about an order in this status, and the code of the reason if it is paused."""
+    if status not in PAUSED:
+        return STATES[status], None
+    pause = pause_of(order.get("Activation_Error_Code__c")) or CHECKED_BY_STAFF
+    return Words(pause.text, pause.next_step), pause.code
 
 
 def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
-    data, status = root.data, customer_status(root.data)
+    data, status, stages = root.data, customer_status(root.data), in_order(group.of("OrderStage"))
+    words, reason = words_of(data, status)
     known(REVIEWS, root, "Status")  # counts unknown values
     items = [_item(item, group, currency) for item in group.of("OrderItem")]
     total = added([None if item.total is None else Decimal(item.total.amount) for item in items])
@@ -105,10 +122,11 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         order_id=root.record_id,
         order_number=data.get("OrderNumber"),
         status=status,
-        status_text=STATUS_TEXTS[status],
+        status_text=words.text,
+        next_step=words.next_step,
         review_status=data.get("Status") or "",
         activation_status=data.get("Activation_Status__c"),
-        reason=_reason(data, status),
+        reason=OrderReason(reason, words.text) if reason else None,
         placed_at=instant(data.get("CreatedDate")),
         effective_date=day(data.get("EffectiveDate")),
         total=shown(total, currency),
@@ -116,7 +134,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         address={name: data.get(field) for name, field in ADDRESS.items()},
         address_changed=bool(data.get("Address_Changed__c")),
         promo_code=data.get("Promo_Code__c"),
-        timeline=timeline(data, status, group.of("OrderStage")),
+        timeline=timeline(data, stages),
     )
     return {
         "order_id": order.order_id,
@@ -131,6 +149,7 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         "item_count": len(items),
         "whmcs_order_id": data.get("WHMCS_Order_ID__c"),
         "error_code": data.get("Activation_Error_Code__c"),
+        **approval(stages),
         "changed_at": root.occurred_at,
         "as_of": max(record.verified_at for record in group.records),
         "summary": msgspec.json.encode(_summary(order)),
@@ -186,17 +205,41 @@ def _shown_quantity(quantity: Decimal | None) -> int | float | None:
     return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
 
 
-def _reason(data: dict[str, Any], status: str) -> OrderReason | None:
-    return OrderReason(REASONS[status], STATUS_TEXTS[status]) if status in REASONS else None
+def approval(stages: Sequence[Record]) -> dict[str, str | None]:
+    """Return the columns about the last time staff approved or continued the order, given its stages in order.
+
+    An approval is the step from another status, so that no repetition of a state and no write of the portal is one.
+    """
+    found, despite, before = "", None, None
+    for stage in stages:
+        word = folded(stage.data.get("Status"))
+        if before is not None and word in APPROVED and (before not in APPROVED or before != word == CONTINUED):
+            found, despite = stage.record_id, stage.data.get("Activation_Error_Code__c")
+        before = word
+    return {"approval": found, "approved_despite": despite}
 
 
-def timeline(data: dict[str, Any], status: str, stages: Sequence[Record]) -> list[TimelineEntry]:
-    """List the placing and every state the order entered; when no stage was seen, the present state."""
-    seen: list[tuple[str, datetime | None]] = [
-        (customer_status(stage.data), stage.occurred_at) for stage in sorted(stages, key=lambda each: each.version)
-    ]
-    steps: list[tuple[str, datetime | None]] = [("in_review", instant(data.get("CreatedDate")))]
-    for state, at in seen or [(status, instant(data.get("LastModifiedDate")))]:
-        if state != steps[-1][0]:
-            steps.append((state, at))
-    return [TimelineEntry(state, STATUS_TEXTS[state], at) for state, at in steps[-LONGEST_TIMELINE:] if at]
+def timeline(data: dict[str, Any], stages: Sequence[Record]) -> list[TimelineEntry]:
+    """List the placing and every state the order entered, given its stages in order; when no stage was seen, the
+    present state.
+
+    Times never decrease: those of reads are whole seconds, and may lie before an event's of the same second.
+    """
+    seen: list[tuple[dict[str, Any], datetime | None]] = [(stage.data, stage.occurred_at) for stage in stages]
+    seen = seen or [(data, instant(data.get("LastModifiedDate")))]
+    placed_at = instant(data.get("CreatedDate"))
+    found = [TimelineEntry("in_review", STATES["in_review"].text, placed_at)] if placed_at else []
+    before: tuple[OrderStatus, str | None] = ("in_review", None)
+    for each, at in seen:
+        status = customer_status(each)
+        words, reason = words_of(each, status)
+        if (status, reason) == before:
+            continue
+        before = (status, reason)
+        if at is None:
+            continue
+        at = max(at, found[-1].at) if found else at
+        if status == "activating" and not any(entry.state in ("created", "activating") for entry in found):
+            found.append(TimelineEntry("created", STATES["created"].text, at))
+        found.append(TimelineEntry(status, words.text, at, reason))
+    return found[-LONGEST_TIMELINE:]

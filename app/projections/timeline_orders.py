@@ -3,13 +3,17 @@
 Reads: salesforce Order, OrderItem, OrderStage; refers to Product2. Writes: read_model.timeline_orders.
 """
 
-from app.projections.orders import PRODUCT_OF_ITEM, customer_status, service_made, timeline
+from app.ingest.apply.status_history import in_order
+from app.projections.orders import PRODUCT_OF_ITEM, service_made, timeline
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
+from app.readmodels.order_life import PAUSES
 from app.settings import Settings
 
 NOTIFYING = frozenset({"approved", "awaiting_payment_method", "awaiting_payment", "active", "cancelled", "rejected"})
+ASK_SUPPORT = frozenset(pause.code for pause in PAUSES.values() if pause.next_step == "contact_support")
+"""The other pauses end without the customer, often within minutes."""
 
 
 def projector(settings: Settings) -> Projector:
@@ -40,7 +44,7 @@ def _events(group: Group) -> list[TimelineEvent]:
     (order,) = group.of("Order")
     name = f"Order {order.data['OrderNumber']}" if order.data.get("OrderNumber") else "Your order"
     found: list[TimelineEvent] = []
-    for step in timeline(order.data, customer_status(order.data), group.of("OrderStage")):
+    for step in timeline(order.data, in_order(group.of("OrderStage"))):
         kind = f"order_{step.state}"
         entered_before = sum(each.kind == kind for each in found)
         found.append(
@@ -49,7 +53,7 @@ def _events(group: Group) -> list[TimelineEvent]:
                 at=step.at,
                 text=f"{name}: {step.text}",
                 dedup_key=str(entered_before),
-                notifies=step.state in NOTIFYING,
+                notifies=step.state in NOTIFYING or step.reason in ASK_SUPPORT,
             )
         )
     return found

@@ -17,6 +17,7 @@ from app.queries.reading import account_age
 from app.queries.reading.store import Answer, FetchedRow, Store, etag_of
 from app.readmodels.invoices import InvoiceSummary
 from app.readmodels.notifications import UNREAD
+from app.readmodels.order_life import CLOSED, NextStep
 from app.readmodels.orders import OrderSummary
 from app.readmodels.payment_methods import PaymentMethod
 from app.readmodels.subscriptions import Subscription
@@ -24,15 +25,17 @@ from app.readmodels.summary import OnFile, OpenOrders, Owed, Renewal, Summary, T
 
 RESOURCES = ("client_invoices", "client_services", "pay_methods")
 MOST_SHOWN = 10
-WAITS_FOR = {
-    "awaiting_payment_method": "waits for a payment method. Please add one.",
-    "awaiting_payment": "waits to be paid. Please pay its invoice.",
+WAITS_FOR: dict[NextStep, str] = {
+    "add_payment_method": "waits for a payment method. Please add one.",
+    "pay_invoice": "waits to be paid. Please pay its invoice.",
+    "contact_support": "cannot go on without you. Please contact support.",
 }
+"""What the customer does next about an open order → the task."""
 
 _OWED = (
     "account_id = $1 AND status IN ('unpaid', 'collections') AND (balance > 0 OR balance IS NULL) AND NOT collective"
 )
-_OPEN = "account_id = $1 AND status NOT IN ('active', 'cancelled', 'rejected')"
+_OPEN = f"account_id = $1 AND status NOT IN {CLOSED}"
 _PENDING = """
 p.account_id = $1 AND p.slice = 'orders'
 AND NOT EXISTS (SELECT FROM read_model.orders o WHERE o.account_id = $1 AND o.order_id = p.item_id)
@@ -136,9 +139,9 @@ def _name(method: PaymentMethod) -> str:
 
 def _order_tasks(orders: Sequence[OrderSummary]) -> Iterator[Task]:
     for each in orders:
-        if each.status in WAITS_FOR:
+        if each.next_step in WAITS_FOR:
             name = f"Order {each.order_number}" if each.order_number else "Your order"
-            yield Task(kind="unblock_order", text=f"{name} {WAITS_FOR[each.status]}", order_id=each.order_id)
+            yield Task(kind="unblock_order", text=f"{name} {WAITS_FOR[each.next_step]}", order_id=each.order_id)
 
 
 def _expired(method: PaymentMethod, day: date) -> bool:

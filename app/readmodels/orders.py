@@ -1,39 +1,15 @@
 """Orders: Salesforce orders with their items, as the customer follows them."""
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
 from app.money import Money
+from app.readmodels.order_life import NextStep, OrderStatus
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
-
-OrderStatus = Literal[
-    "in_review",
-    "approved",
-    "activating",
-    "awaiting_payment_method",
-    "awaiting_payment",
-    "paused",
-    "active",
-    "cancelled",
-    "rejected",
-]
-"""The statuses of an order that a customer sees."""
-
-STATUS_TEXTS = {
-    "in_review": "We received your order and are reviewing it.",
-    "approved": "Your order is approved. Activation starts shortly.",
-    "activating": "We are activating your service.",
-    "awaiting_payment_method": "Awaiting payment method. Please add one and we will continue by ourselves.",
-    "awaiting_payment": "Awaiting payment. Please pay the invoice and we will continue by ourselves.",
-    "paused": "Activation is paused. Our staff are looking into it; you need not do anything.",
-    "active": "Your service is active.",
-    "cancelled": "This order was cancelled.",
-    "rejected": "We could not accept this order. Please contact support.",
-}
 
 TABLE = Table(
     "orders",
@@ -52,6 +28,8 @@ TABLE = Table(
         "item_count": "int",
         "whmcs_order_id": "text",
         "error_code": "text",
+        "approval": "text",
+        "approved_despite": "text",
         "changed_at": "timestamptz",
         "version": "bigint",
         "as_of": "timestamptz",
@@ -80,39 +58,45 @@ class OrderItem(Struct, frozen=True, kw_only=True):
 
 
 class OrderReason(Struct, frozen=True):
-    """The reason why an order does not move on."""
+    """The reason why an order does not move on: a stable code, and a sentence with the way forward."""
 
     code: str
     message: str
 
 
 class TimelineEntry(Struct, frozen=True):
-    """A state that the order reached, and when."""
+    """A state that the order reached, and when; for a pause also the code of its reason."""
 
-    state: str
+    state: OrderStatus
     text: str
     at: datetime
+    reason: str | None = None
 
 
 class OrderSummary(Struct, frozen=True, kw_only=True):
-    """An order in a list."""
+    """An order in a list. `next_step` is what the customer does next; rows of an earlier release lack it."""
 
     order_id: str
     order_number: str | None
-    status: str
+    status: OrderStatus
     status_text: str
+    next_step: NextStep = "wait"
     placed_at: datetime | None
     total: Money | None
     item_count: int
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """An order in full. Prices exclude consumption tax; one that cannot be read is null, and so is a sum with it."""
+    """An order in full. `next_step` is what the customer does next.
+
+    Prices exclude consumption tax; one that cannot be read is null, and so is a sum with it.
+    """
 
     order_id: str
     order_number: str | None
-    status: str
+    status: OrderStatus
     status_text: str
+    next_step: NextStep
     review_status: str
     activation_status: str | None
     reason: OrderReason | None

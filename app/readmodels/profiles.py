@@ -10,6 +10,8 @@ from app.postal import Address
 from app.readmodels.table import Table
 
 DOCUMENT = "profile"
+CLOSED_CLIENTS = frozenset({"closed", "inactive"})
+"""Statuses of a WHMCS client, folded, for which nothing can be ordered or activated."""
 
 TABLE = Table(
     "profiles",

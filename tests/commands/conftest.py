@@ -144,7 +144,7 @@ class Desk:
         """Staff approve in Salesforce, and the news of it arrives."""
         (await self.sandbox.control.post(f"/salesforce/orders/{order_id}/approve")).raise_for_status()
         await self.news(order_id)
-        await fulfilment.take_approved(self.pool)
+        await fulfilment.take_up(self.pool)
 
     async def news(self, order_id: str) -> None:
         """Read an order from Salesforce again and wait until the read model shows it."""

@@ -80,14 +80,14 @@ def words(field: Element) -> list[str]:
     return [text(value, "fullName") for value in every(field, "valueSet/valueSetDefinition/value")]
 
 
-def permission_set() -> Element:
-    """Return the permissions of the integration user."""
-    return root(SOURCE / "permissionsets" / "Customer_Portal_Integration.permissionset-meta.xml")
+def permission_set(name: str = "Integration") -> Element:
+    """Return the permissions of the integration user, or of staff."""
+    return root(SOURCE / "permissionsets" / f"Customer_Portal_{name}.permissionset-meta.xml")
 
 
-def field_permissions() -> dict[str, bool]:
+def field_permissions(name: str = "Integration") -> dict[str, bool]:
     """`Object.Field` → whether it may be written."""
-    found = [flat(each) for each in every(permission_set(), "fieldPermissions")]
+    found = [flat(each) for each in every(permission_set(name), "fieldPermissions")]
     assert all(each["readable"] == "true" for each in found)
     return {each["field"]: each["editable"] == "true" for each in found}
 

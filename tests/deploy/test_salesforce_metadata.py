@@ -24,6 +24,12 @@ FIELDS = {f"{name}.{text(field, 'fullName')}": (name, field) for name, field in 
 FOLDERS = {
     "fields": ("CustomField", "field"),
     "flows": ("Flow", "flow"),
+    "layouts": ("Layout", "layout"),
+    "listViews": ("ListView", "listView"),
+    "quickActions": ("QuickAction", "quickAction"),
+    "reports": ("ReportFolder", "reportFolder"),
+    "Customer_Portal": ("Report", "report"),
+    "reportTypes": ("ReportType", "reportType"),
     "permissionsets": ("PermissionSet", "permissionset"),
     "platformEventChannels": ("PlatformEventChannel", "platformEventChannel"),
     "platformEventChannelMembers": ("PlatformEventChannelMember", "platformEventChannelMember"),

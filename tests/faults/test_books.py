@@ -92,7 +92,7 @@ async def _until_done(staff: Resources) -> None:
     """Nothing runs or waits any more; what failed staff try again once, as they would."""
     async with asyncio.timeout(LAST_SECONDS):
         while True:
-            await fulfilment.take_approved(staff.pool)
+            await fulfilment.take_up(staff.pool)
             failed = await staff.pool.fetch(
                 "SELECT order_id FROM portal.fulfilments WHERE state = 'failed' AND error_code <> ALL($1::text[])",
                 list(BY_HAND),

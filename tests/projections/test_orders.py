@@ -40,7 +40,11 @@ def shown(settings: Settings, *items: dict[str, Any], **order: Any) -> Order:
         ("Activated", "Activated", "active"),
         ("Activated", "Failed", "paused"),
         ("Activated", "Activating", "activating"),
-        ("Activated", "Created", "approved"),
+        ("Activated", "Created", "created"),
+        ("Approved", " created", "created"),
+        ("Pending Review", "Created", "in_review"),
+        ("Pending Review", "Failed", "in_review"),
+        ("Reactivate", "Failed", "approved"),
         ("Processed", None, "active"),
         ("Approved", "activated", "active"),
         ("Approved", None, "approved"),
@@ -54,6 +58,29 @@ def shown(settings: Settings, *items: dict[str, Any], **order: Any) -> Order:
 )
 def test_the_state_is_what_salesforce_says(review: Any, activation: Any, status: str) -> None:
     assert customer_status({"Status": review, "Activation_Status__c": activation}) == status
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "reason", "step"),
+    [
+        ({"Activation_Error_Code__c": "PAYMENT_METHOD_MISSING"}, "awaiting_payment_method", True, "add_payment_method"),
+        ({"Activation_Error_Code__c": "PAYMENT_PENDING"}, "awaiting_payment", True, "pay_invoice"),
+        ({"Activation_Error_Code__c": "WHMCS_UNAVAILABLE"}, "paused", True, "wait"),
+        ({"Activation_Error_Code__c": "BILLING_ACCOUNT_CLOSED"}, "paused", True, "contact_support"),
+        ({"Activation_Error_Code__c": "OUR_OWN_CODE"}, "paused", True, "wait"),
+        ({"Activation_Error_Code__c": "  "}, "approved", False, "wait"),
+        ({"Activation_Status__c": "Failed"}, "paused", True, "wait"),
+        ({"Activation_Error_Code__c": "CANCELLED_BY_STAFF", "Status": "Cancelled"}, "cancelled", False, "order_again"),
+        ({"Activation_Error_Code__c": "WHMCS_REJECTED", "Status": "Reactivate"}, "approved", False, "wait"),
+        ({"Activation_Error_Code__c": "PAYMENT_METHOD_MISSING", "Status": "Draft"}, "in_review", False, "wait"),
+    ],
+)
+def test_every_pause_says_what_is_the_matter_and_what_to_do(
+    settings: Settings, order: dict[str, Any], status: str, reason: bool, step: str
+) -> None:
+    seen = shown(settings, **{"Status": "Approved", "Activation_Status__c": None, **order})
+    assert (seen.status, seen.next_step, seen.reason is not None) == (status, step, reason)
+    assert seen.reason is None or seen.reason.message == seen.status_text
 
 
 def test_a_state_that_nobody_knows_is_counted(settings: Settings) -> None:

@@ -1,13 +1,14 @@
 """An order's timeline: every state it was seen to enter, in order, with its time; rebuilt, repeated and late alike."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
+import pytest
 
 from app.events import Change
 from app.ingest.apply import drain
@@ -33,6 +34,7 @@ STEPS: list[tuple[int, dict[str, Any]]] = [
 SEEN = [
     ("in_review", None),
     ("approved", 1_000),
+    ("created", 2_000),
     ("activating", 2_001),
     ("awaiting_payment_method", 3_000),
     ("activating", 9_000),
@@ -90,6 +92,55 @@ async def test_states_that_arrive_in_one_batch_all_have_events(
     for _, shard in await open_shards(pool):
         await drain.drain(pool, shard, partial(recompute.project, projectors(settings)), nothing, nothing)
     assert await timeline(pool, account) == SEEN
+
+
+SECOND: list[dict[str, Any]] = [
+    {"Status": "Approved"},
+    {"Activation_Error_Code__c": "PAYMENT_METHOD_MISSING"},
+    {"Activation_Error_Code__c": "WHMCS_UNAVAILABLE"},
+    {"Activation_Error_Code__c": "SIM_NOT_ASSIGNED"},
+    {"Activation_Error_Code__c": "PAYMENT_METHOD_MISSING"},
+    {"Activation_Error_Code__c": None, "Activation_Status__c": "Activating"},
+    {"Status": "Processed", "Activation_Status__c": "Activated"},
+]
+"""What may happen to an order within one second, which is the resolution of Salesforce's times."""
+IN_ORDER = [
+    "approved",
+    "awaiting_payment_method",
+    "paused",
+    "paused",
+    "awaiting_payment_method",
+    "created",
+    "activating",
+    "active",
+]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_states_of_one_second_all_appear_in_order(
+    feed: Feed, pool: asyncpg.Pool, account: UUID, together: bool
+) -> None:
+    events = [
+        change("salesforce", "Order", "801A", data, at=1_000, kind="partial", owner_id="001A", event_id=f"at-once-{n}")
+        for n, data in enumerate(SECOND)
+    ]
+    for batch in [[placed(), *events]] if together else [[each] for each in (placed(), *events)]:
+        await feed(batch)
+    assert await timeline(pool, account) == [("in_review", None), *((state, 1_000) for state in IN_ORDER)]
+    kinds = await pool.fetch("SELECT kind FROM read_model.timeline WHERE account_id = $1 ORDER BY at", account)
+    assert [each["kind"] for each in kinds] == ["order_in_review", *(f"order_{state}" for state in IN_ORDER)]
+
+
+async def test_a_read_after_an_event_of_the_same_second_keeps_the_order(
+    feed: Feed, pool: asyncpg.Pool, account: UUID
+) -> None:
+    approved = change("salesforce", "Order", "801A", {"Status": "Approved"}, at=1_700, kind="partial", owner_id="001A")
+    known = ORDER | PLACED | {"Status": "Approved", "Activation_Error_Code__c": "SIM_NOT_ASSIGNED"}
+    whole = change("salesforce", "Order", "801A", known, at=1_000, owner_id="001A")
+    read = msgspec.structs.replace(whole, read_at=datetime.now(UTC) + timedelta(seconds=1))
+    for each in (placed(), approved, read):
+        await feed([each])
+    assert await timeline(pool, account) == [("in_review", None), ("approved", 1_700), ("paused", 1_700)]
 
 
 async def test_a_rebuilt_order_remembers_its_states(

@@ -2,11 +2,7 @@
 
 from typing import get_args
 
-from app.readmodels import invoices, orders, subscriptions
-
-
-def test_each_status_of_an_order_has_its_sentence() -> None:
-    assert set(orders.STATUS_TEXTS) == set(get_args(orders.OrderStatus))
+from app.readmodels import invoices, subscriptions
 
 
 def test_subscriptions_can_be_filtered_by_every_status_of_whmcs() -> None:

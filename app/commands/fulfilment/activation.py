@@ -5,6 +5,7 @@ Writes: portal.fulfilments, portal.provision_steps, portal.mails, Salesforce Ord
 
 from app.clock import now
 from app.commands import mail_outbox
+from app.commands.fulfilment import reports
 from app.commands.fulfilment.provision.journal import begin_template
 from app.commands.fulfilment.work import Next, Outcome, Work
 from app.ingest.refetch.owners import whmcs_hint
@@ -19,7 +20,7 @@ RETURNING true
 async def announce(work: Work) -> Outcome:
     """Set the order to Activating and clear earlier errors."""
     if work.order.activation_status != activation.ACTIVATING or work.order.error_code:
-        await activation.begin_activation(work.ctx.salesforce, work.order.order_id)
+        await reports.submit(work.ctx, activation.begin_activation(work.ctx.salesforce, work.order.order_id))
     return Next()
 
 

@@ -1,21 +1,23 @@
 """Fulfilment steps in WHMCS: check the payment method, add the order once, and accept it."""
 
+from app.commands.fulfilment import billing_account
 from app.commands.fulfilment.obstacles import obstacle
+from app.commands.fulfilment.undo import FORMER_ORDERS
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.errors import UpstreamRejected
 from app.intake.billing_cycles import cycle_of
 from app.intake.words import folded
-from app.integrations.salesforce import activation
-from app.integrations.whmcs.client import NewServiceOrder, OrderLine
+from app.integrations.whmcs.client import NewServiceOrder, OrderLine, WhmcsOrder
 from app.readmodels.invoices import status_of
+from app.readmodels.order_life import PauseCode
 
-PAYMENT_METHOD_MISSING = "PAYMENT_METHOD_MISSING"
-PRODUCT_NOT_MAPPED = "PRODUCT_NOT_MAPPED"
-ORDER_INCOMPLETE = "WHMCS_ORDER_INCOMPLETE"
+PAYMENT_METHOD_MISSING: PauseCode = "PAYMENT_METHOD_MISSING"
+PRODUCT_NOT_MAPPED: PauseCode = "PRODUCT_NOT_MAPPED"
+ORDER_INCOMPLETE: PauseCode = "WHMCS_ORDER_INCOMPLETE"
 SETTLE_SECONDS = 20.0
 """An AddOrder without an answer may still be running; only after this time does its absence count as a failure."""
 PENDING, ACTIVE = "Pending", "active"
-PAYMENT_PENDING = "PAYMENT_PENDING"
+PAYMENT_PENDING: PauseCode = "PAYMENT_PENDING"
 PAYMENT_POLL_SECONDS = 900.0
 """How often an invoice is polled for which no webhook reports a payment."""
 PAID = "paid"
@@ -23,11 +25,12 @@ UNPAID = frozenset({"draft", "unpaid", "payment_pending", "collections"})
 
 
 async def check_payment(work: Work) -> Outcome:
-    """Require a payment method, read live because approval may come days after ordering. Staff may waive it.
+    """Require an open billing account and a payment method, read live because approval may come days after ordering.
+    Staff may waive the payment method.
 
     Before that, and before any effect, the order must be free of obstacles.
     """
-    if stop := obstacle(work.order):
+    if stop := obstacle(work.order) or await billing_account.closed(work):
         return stop
     if work.job.facts.get("payment_waived") or await work.ctx.whmcs.pay_methods(work.whmcs_client_id):
         return Next()
@@ -39,7 +42,7 @@ async def check_payment(work: Work) -> Outcome:
 async def whmcs_order(work: Work) -> Outcome:
     """Find or add the WHMCS order that names this Salesforce order."""
     ctx, order = work.ctx, work.order
-    found = await ctx.whmcs.find_order(work.whmcs_client_id, order.order_id)
+    found = await _found(work)
     if found is None:
         sent = work.seconds_since("add_order_sent_at")
         if sent is not None and sent < SETTLE_SECONDS:
@@ -65,6 +68,11 @@ async def whmcs_order(work: Work) -> Outcome:
             "invoice_id": found.invoice_id,
         }
     )
+
+
+async def _found(work: Work) -> WhmcsOrder | None:
+    former = work.job.facts.get(FORMER_ORDERS, ())
+    return await work.ctx.whmcs.find_order(work.whmcs_client_id, work.order.order_id, former)
 
 
 async def _same_currency(work: Work) -> bool:
@@ -103,8 +111,6 @@ async def payment(work: Work) -> Outcome:
         return Next()
     status = (await work.ctx.whmcs.invoice(invoice_id)).data["status"]
     if status_of(status) == PAID:
-        if work.order.error_code:
-            await activation.begin_activation(work.ctx.salesforce, work.order.order_id)
         return Next()
     if status_of(status) in UNPAID:
         message = f"Invoice {invoice_id} is not paid yet. Activation goes on when it is."
@@ -117,7 +123,7 @@ async def accept(work: Work) -> Outcome:
     try:
         await work.ctx.whmcs.accept_order(work.job.facts["whmcs_order_id"])
     except UpstreamRejected:
-        found = await work.ctx.whmcs.find_order(work.whmcs_client_id, work.order.order_id)
+        found = await _found(work)
         if found is None or found.status == PENDING:
             raise
         if folded(found.status) != ACTIVE:

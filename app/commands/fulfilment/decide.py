@@ -1,35 +1,25 @@
 """Decisions of staff about a fulfilment: retry it, skip steps, or cancel it and undo what was done.
 
-    step            undone by
-    whmcs_order     CancelOrder, with the services and the unpaid invoice
-    accept          its services marked Cancelled in WHMCS
-    hosting         the account, which was created for this order alone, is removed
-    sim             never: a line requested from Freebit is cancelled there by hand, and a number may be lost
-
-Each undo step reads first and may be repeated, so an interrupted cancellation continues when it is requested again.
-
 What is set up after activation is never undone, because the service belongs to the customer. Staff retry or skip it.
 
-Reads: portal.id_mappings. Reads and writes: portal.fulfilments, portal.provision_steps. Writes:
-portal.fulfilment_steps, portal.audit, WHM account, WHMCS order and services, Salesforce Order.
+Reads and writes: portal.fulfilments, portal.provision_steps. Writes: portal.audit, Salesforce Order, and what `undo`
+writes.
 """
-
-from typing import Any
 
 from app.audit import Operator, audit
 from app.clock import now
 from app.commands.execution.context import Context, StaffCommand
-from app.commands.fulfilment import overview
+from app.commands.fulfilment import overview, reports, undo
 from app.commands.fulfilment.overview import FulfilmentDetail
 from app.errors import Conflict, UpstreamNotFound
 from app.integrations.salesforce import activation
 
-PENDING, GONE = "Pending", "Cancelled"
-
 _RETRY = """
 UPDATE portal.fulfilments SET state = 'running', attempt = 0, next_attempt_at = now(), error_code = NULL,
     error_message = NULL, finished_at = NULL, updated_at = now(),
-    facts = facts || CASE WHEN $2 THEN '{"payment_waived": true}'::jsonb ELSE '{}' END
+    facts = CASE error_code
+            WHEN 'SIM_OUTCOME_UNKNOWN' THEN facts - 'sim_asked_at' || '{"sim_asked_before": true}' ELSE facts
+        END || CASE WHEN $2 THEN '{"payment_waived": true}'::jsonb ELSE '{}' END
 WHERE order_id = $1 AND state IN ('paused', 'failed', 'running') RETURNING true
 """
 _RETRY_PROVISION = """
@@ -45,14 +35,12 @@ _CANCELLED = """
 UPDATE portal.fulfilments SET state = 'cancelled', error_code = 'CANCELLED_BY_STAFF', error_message = $2,
     finished_at = now(), updated_at = now() WHERE order_id = $1
 """
-_STEP = (
-    "INSERT INTO portal.fulfilment_steps (order_id, step, attempt, outcome, detail) VALUES ($1, $2, 1, 'undone', $3)"
-)
 
 
 async def retry(ctx: Context, operator: Operator, order_id: str, *, force: bool = False) -> FulfilmentDetail:
     """Retry the current step at once with its attempts reset; for an activated order, every provisioning step that
-    failed or is paused. Completed steps stay completed.
+    failed or is paused. Completed steps stay completed. A line whose request was not answered is requested again, since
+    staff have seen that there is none.
 
     Args:
         force: continue without a payment method on file. An instant order's invoice must still be paid.
@@ -108,8 +96,7 @@ async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -
         if record.fulfilment.state == "cancelled":
             return record
         _refuse_too_late(record)
-        await _undo_hosting(ctx, record)
-        await _undo_billing(ctx, record)
+        await undo.undo(ctx, order_id, record.fulfilment.account_id, record.facts)
         await _report_cancellation(ctx, order_id, reason)
         async with ctx.pool.acquire() as connection, connection.transaction():
             await connection.execute(_CANCELLED, order_id, reason)
@@ -127,42 +114,11 @@ def _refuse_too_late(record: FulfilmentDetail) -> None:
         raise Conflict(sentence, code="fulfilment_past_cancelling")
 
 
-async def _undo_hosting(ctx: Context, record: FulfilmentDetail) -> None:
-    """Remove the hosting account. One of the chosen name belongs to this order only if it has its domain."""
-    name = record.facts.get("hosting_username")
-    found = await ctx.whm.account(name) if name else None
-    if found is None:
-        return
-    order = await activation.live(ctx.salesforce, record.fulfilment.order_id)
-    if found.domain == order.domain:
-        await ctx.whm.remove_account(found.username)
-        await _record_undo(ctx, record, "hosting", {"removed": found.username})
-
-
-async def _undo_billing(ctx: Context, record: FulfilmentDetail) -> None:
-    client_id = await ctx.pool.fetchval(
-        "SELECT whmcs_client_id FROM portal.id_mappings WHERE account_id = $1", record.fulfilment.account_id
-    )
-    found = await ctx.whmcs.find_order(client_id, record.fulfilment.order_id)
-    if found is None or found.status == GONE:
-        return
-    if found.status == PENDING:
-        await ctx.whmcs.cancel_order(found.order_id)
-    else:
-        for service_id in found.service_ids:
-            await ctx.whmcs.cancel_service(service_id)
-    await _record_undo(ctx, record, "whmcs_order", {"order": found.order_id, "was": found.status})
-
-
 async def _report_cancellation(ctx: Context, order_id: str, reason: str) -> None:
     try:
-        await activation.cancelled(ctx.salesforce, order_id, reason, at=now())
+        await reports.submit(ctx, activation.cancelled(ctx.salesforce, order_id, reason, at=now()))
     except UpstreamNotFound:
         return  # the order was deleted
-
-
-async def _record_undo(ctx: Context, record: FulfilmentDetail, step: str, detail: dict[str, Any]) -> None:
-    await ctx.pool.execute(_STEP, record.fulfilment.order_id, step, detail)
 
 
 COMMANDS = (

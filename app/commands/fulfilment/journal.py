@@ -1,6 +1,6 @@
 """The journal of fulfilments.
 
-Reads: read_model.orders, read_model.upstreams. Writes: portal.fulfilments, portal.fulfilment_steps.
+Reads: read_model.upstreams. Writes: portal.fulfilments, portal.fulfilment_steps.
 """
 
 from collections.abc import Collection
@@ -10,21 +10,12 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, Wait
+from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, StopCode, Undone, Wait
 from app.db import row
 
 FIRST_STEP = "check_payment"
-NOT_APPROVED = "ORDER_NOT_APPROVED"
+NOT_APPROVED: StopCode = "ORDER_NOT_APPROVED"
 
-_TAKE = """
-INSERT INTO portal.fulfilments (order_id, account_id, state, step)
-SELECT order_id, account_id, 'running', $1 FROM read_model.orders
-WHERE review_status = 'Approved' AND activation_status IS DISTINCT FROM 'Activated'
-ON CONFLICT (order_id) DO UPDATE SET state = 'running', next_attempt_at = now() + interval '5 seconds', attempt = 0,
-    error_code = NULL, error_message = NULL, finished_at = NULL
-WHERE portal.fulfilments.state = 'failed' AND portal.fulfilments.error_code = $2
-RETURNING order_id
-"""
 _BEGIN = """
 UPDATE portal.fulfilments SET attempt = attempt + 1, updated_at = now()
 WHERE order_id = $1 AND state IN ('running', 'paused') AND next_attempt_at <= now()
@@ -37,7 +28,7 @@ WITH step AS (
 UPDATE portal.fulfilments SET state = $6, step = $7, attempt = $8, error_code = $9,
     error_message = CASE WHEN $9 = error_code THEN coalesce($10, error_message) ELSE $10 END,
     next_attempt_at = now() + $11 * interval '1 second', facts = facts || $12, updated_at = now(),
-    finished_at = CASE WHEN $6 IN ('done', 'failed') THEN now() END
+    finished_at = CASE WHEN $6 IN ('done', 'failed', 'cancelled') THEN now() END
 WHERE order_id = $1 AND step = $2 AND attempt = $3
 """
 """Effective only if no later try has begun in the meantime."""
@@ -59,14 +50,6 @@ class Position(Struct, frozen=True, kw_only=True):
     code: str | None = None
     message: str | None = None
     seconds: float = 0.0
-
-
-async def take_approved(pool: asyncpg.Pool) -> list[str]:
-    """Start the fulfilment of every approved order that has none; returns their ids.
-
-    An order whose approval was found withdrawn starts again once it is approved again.
-    """
-    return [row["order_id"] for row in await pool.fetch(_TAKE, FIRST_STEP, NOT_APPROVED)]
 
 
 async def due(pool: asyncpg.Pool) -> list[str]:
@@ -127,7 +110,8 @@ def _position(job: Job, outcome: Outcome, next_step: str | None) -> Position:
         case Next():
             return Position(state="running" if next_step else "done", step=next_step or job.step)
         case Wait():
-            return Position(state="running", step=job.step, code=job.error_code, seconds=outcome.seconds)
+            code = job.error_code if outcome.unsure else None
+            return Position(state="running", step=job.step, code=code, seconds=outcome.seconds)
         case Retry():
             return Position(
                 state="running", step=job.step, attempt=job.attempt, code=job.error_code, seconds=outcome.seconds
@@ -140,3 +124,5 @@ def _position(job: Job, outcome: Outcome, next_step: str | None) -> Position:
             return Position(
                 state="failed", step=job.step, attempt=job.attempt, code=outcome.code, message=outcome.message
             )
+        case Undone():
+            return Position(state="cancelled", step=job.step, code=outcome.code, message=outcome.message)

@@ -9,19 +9,36 @@ import time
 import msgspec
 import structlog
 
-from app.clock import now
 from app.commands.execution.context import Context
-from app.commands.fulfilment import journal, provision
-from app.commands.fulfilment.steps import BEFORE_ANY_EFFECT, STEPS, after
-from app.commands.fulfilment.work import TRIES, Fail, Job, Outcome, Pause, Retry, Wait, Work, again
-from app.db import is_database_outage, only_row
-from app.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
+from app.commands.fulfilment import billing_account, journal, provision, reports, undo
+from app.commands.fulfilment.steps import STEPS, after
+from app.commands.fulfilment.work import (
+    REJECTED,
+    TRIES,
+    UNAVAILABLE,
+    Fail,
+    Job,
+    Outcome,
+    Pause,
+    Retry,
+    Wait,
+    Work,
+    again,
+)
+from app.db import is_database_outage
+from app.errors import UpstreamError, UpstreamRejected
+from app.intake.words import folded
 from app.integrations.salesforce import activation
 
 UNREACHABLE_SECONDS = 60.0
 """How often an order that waits for the end of an outage is retried."""
 DATABASE_SECONDS = 5.0
 """The same for the portal's own database. No order fails because of its outages."""
+
+_OWNER = """
+SELECT m.whmcs_client_id, u.email FROM portal.id_mappings m JOIN portal.users u ON u.id = m.user_id
+WHERE m.account_id = $1
+"""
 
 log = structlog.get_logger()
 
@@ -40,7 +57,7 @@ async def run(ctx: Context, order_id: str) -> None:
             began = time.monotonic()
             attempted, work = await _attempt(ctx, job, work)
             await mine.prove()  # after a freeze another worker may have continued the order
-            outcome = await _reported(ctx, job, attempted)
+            outcome = await reports.report(ctx, job, work, attempted)
             await mine.prove()
             await journal.settle(ctx.pool, job, outcome, after(job.step))
             log.info(
@@ -60,60 +77,50 @@ async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, 
     """Try the job's step. The order is read once per run and passed on to the next step."""
     try:
         work = await _work(ctx, job, work)
-        if job.step in BEFORE_ANY_EFFECT and work.order.status not in activation.APPROVED:
-            return Fail(journal.NOT_APPROVED, f"The order is {work.order.status}."), work
-        return await STEPS[job.step](work), work
+        return await _step(work), work
     except UpstreamError as error:
         log.warning("fulfilment_step_failed", order_id=job.order_id, step=job.step, error=str(error))
         return _verdict(job, error), work
     except Exception as error:
         if is_database_outage(error):
             log.warning("fulfilment_step_postponed", order_id=job.order_id, step=job.step, error=repr(error))
-            return Wait(DATABASE_SECONDS), work
+            return Wait(DATABASE_SECONDS, unsure=True), work
         log.exception("fulfilment_step_broken", order_id=job.order_id, step=job.step)
         if job.attempt < TRIES:
             return again(job.attempt, type(error).__name__), work
         return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why."), work
 
 
+async def _step(work: Work) -> Outcome:
+    """Carry out the step, unless staff ended the order or took its approval back."""
+    if folded(work.order.status) in activation.WITHDRAWN:
+        return await undo.withdraw(work)
+    if work.job.step in reports.BEFORE_ANY_EFFECT and work.order.status not in activation.APPROVED:
+        return Fail(journal.NOT_APPROVED, f"The order is {work.order.status}.")
+    if work.job.facts.get("withdrawn"):
+        await work.remember(withdrawn=None)  # staff changed their mind meanwhile
+    await reports.take_up(work)
+    if not work.whmcs_client_id:
+        return billing_account.missing("The customer's portal account has no WHMCS client.")
+    return await STEPS[work.job.step](work)
+
+
 async def _work(ctx: Context, job: Job, known: Work | None) -> Work:
-    if known is not None:
-        return msgspec.structs.replace(known, job=job)
-    owner = await only_row(
-        ctx.pool,
-        "SELECT m.whmcs_client_id, u.email FROM portal.id_mappings m JOIN portal.users u ON u.id = m.user_id "
-        "WHERE m.account_id = $1",
-        job.account_id,
-    )
+    if known is not None and not job.facts.get("withdrawn"):
+        return msgspec.structs.replace(known, job=job, reported_code=job.error_code)
+    owner = await ctx.pool.fetchrow(_OWNER, job.account_id) or {"whmcs_client_id": "", "email": ""}
     order = await activation.live(ctx.salesforce, job.order_id)
-    return Work(ctx=ctx, job=job, order=order, whmcs_client_id=owner["whmcs_client_id"], email=owner["email"])
+    return Work(ctx=ctx, job=job, order=order, reported_code=job.error_code, **dict(owner))
 
 
 def _verdict(job: Job, error: UpstreamError) -> Outcome:
     """Turn an upstream's error into an outcome: a refusal is permanent, so staff must act. Anything else is retried,
     then paused until the upstream is available again."""
     if isinstance(error, UpstreamRejected):
-        return Fail(f"{error.upstream.upper()}_REJECTED", f"{error.operation}: {error.reason}")
+        return Fail(REJECTED[error.upstream], f"{error.operation}: {error.reason}")
     if job.attempt < TRIES:
         return again(job.attempt, str(error)[:200])
-    code = f"{error.upstream.upper()}_UNAVAILABLE"
+    code = UNAVAILABLE[error.upstream]
     if job.error_code not in (None, code):
         return Retry(UNREACHABLE_SECONDS, str(error)[:200])  # already paused for a reason that staff can act on
     return Pause(code, f"{error.operation} failed; it is retried every minute.", UNREACHABLE_SECONDS)
-
-
-async def _reported(ctx: Context, job: Job, outcome: Outcome) -> Outcome:
-    """Write a pause or failure on the order, once. If that fails too, retry the step instead."""
-    if not isinstance(outcome, Pause | Fail) or outcome.code in (job.error_code, journal.NOT_APPROVED):
-        return outcome
-    failed = isinstance(outcome, Fail)
-    try:
-        await activation.report_error(
-            ctx.salesforce, job.order_id, outcome.code, outcome.message, at=now(), failed=failed
-        )
-    except UpstreamNotFound:
-        return outcome  # the order was deleted
-    except UpstreamError as error:
-        log.warning("fulfilment_error_not_reported", order_id=job.order_id, error=str(error))
-        return Retry(UNREACHABLE_SECONDS / 2, f"{outcome.code} could not be reported")
-    return outcome

@@ -17,6 +17,13 @@ POLL_SHARE = 0.15
 DEADLINE_SECONDS = 7_200.0
 
 
+NAMELESS = Fail(
+    "SIM_NUMBER_UNKNOWN",
+    "Freebit accepted the eSIM without naming its number. Find it in its completion file, assign a SIM with that "
+    "number to this order, then continue the order.",
+)
+
+
 async def sim(work: Work) -> Outcome:
     """Request the line unless it was requested earlier, then poll it, because accepted is not in service."""
     plan = work.plan("SIM")
@@ -32,19 +39,15 @@ async def _request_line(work: Work, plan: FulfilmentLine) -> Outcome:
     if stop := obstacle(order):
         return stop
     is_esim = folded(order.sim_type) == folded(ESIM)
-    if order.porting and not is_esim:
-        return Fail("SIM_TRANSFER_BY_HAND", "A number transfer onto a physical SIM is done by hand in Freebit.")
     if not plan.sim_plan_code:
         return Fail("SIM_PLAN_CODE_MISSING", f"The product {plan.sku} has no SIM_Plan_Code__c.")
-    number = order.porting.phone_number if order.porting else None
-    if not is_esim:
-        number = await assigned_sim(work.ctx.salesforce, order.order_id)
-        if number is None:
-            return Pause("SIM_NOT_ASSIGNED", "Assign a SIM of the inventory to this order; activation then goes on.")
+    number = await _number(work, is_esim=is_esim)
+    if number is None and not is_esim:
+        return Pause("SIM_NOT_ASSIGNED", "Assign a SIM of the inventory to this order; activation then goes on.")
     if number and (line := await work.ctx.freebit.detail(number)) and line.eid in ("", order.eid):
         return await _accepted(work, number)
-    if (unanswered := _unanswered(work, number)) is not None:
-        return unanswered
+    if by_hand := _by_hand(work, number, is_esim=is_esim) or _unanswered(work, number):
+        return by_hand
     await work.remember(sim_asked_at=stamp())
     try:
         given = await _send(work, plan, number)
@@ -52,10 +55,31 @@ async def _request_line(work: Work, plan: FulfilmentLine) -> Outcome:
         await work.remember(sim_asked_at=None)
         raise
     if given is None:
-        return Fail(
-            "SIM_NUMBER_UNKNOWN", "Freebit accepted the eSIM without naming its number; see its completion file."
-        )
+        await work.remember(sim_nameless=True)
+        return NAMELESS
     return await _accepted(work, given)
+
+
+async def _number(work: Work, *, is_esim: bool) -> str | None:
+    """Return the number of the line: the transferred one, or that of the SIM which staff assigned. A new eSIM has none
+    until Freebit gives it one; if Freebit did not say which, staff assign it like a SIM."""
+    if work.order.porting:
+        return work.order.porting.phone_number
+    asked = work.job.facts.get("sim_asked_at") or work.job.facts.get("sim_asked_before")
+    if is_esim and not asked:
+        return None
+    return await assigned_sim(work.ctx.salesforce, work.order.order_id)
+
+
+def _by_hand(work: Work, number: str | None, *, is_esim: bool) -> Fail | None:
+    """Return what staff do in Freebit before the order can go on, where its line does not exist yet."""
+    if not is_esim and work.order.porting:
+        sentence = "A number transfer onto a physical SIM is done by hand in Freebit. Continue the order once it is."
+        return Fail("SIM_TRANSFER_BY_HAND", sentence)
+    if is_esim and number and not work.order.porting:
+        sentence = f"Freebit has no line {number} with this order's EID. Correct the assigned SIM, or take it away if"
+        return Fail("SIM_NUMBER_UNKNOWN", f"{sentence} there is no line. Then continue the order.")
+    return None
 
 
 def _unanswered(work: Work, number: str | None) -> Outcome | None:
@@ -64,9 +88,15 @@ def _unanswered(work: Work, number: str | None) -> Outcome | None:
     asked = work.seconds_since("sim_asked_at")
     if asked is None:
         return None
+    if number is None and work.job.facts.get("sim_nameless"):
+        return NAMELESS
     if number is None:
         eid = work.order.eid[-4:]
-        return Fail("SIM_OUTCOME_UNKNOWN", f"The eSIM request (EID …{eid}) was not answered. Look in Freebit first.")
+        return Fail(
+            "SIM_OUTCOME_UNKNOWN",
+            f"The eSIM request (EID …{eid}) was not answered. Look in Freebit: if there is a line, assign a SIM with "
+            "its number to this order. Then continue the order.",
+        )
     return Wait(SETTLE_SECONDS - asked) if asked < SETTLE_SECONDS else None
 
 
@@ -84,7 +114,8 @@ async def _send(work: Work, plan: FulfilmentLine, number: str | None) -> str | N
 
 
 async def _accepted(work: Work, number: str) -> Outcome:
-    await work.remember(sim_account=number, sim_accepted_at=stamp())
+    asked_at = work.job.facts.get("sim_asked_at") or stamp()  # from here on it cannot be undone
+    await work.remember(sim_account=number, sim_accepted_at=stamp(), sim_asked_at=asked_at)
     return Wait(work.ctx.settings.freebit_poll_seconds)
 
 

@@ -20,8 +20,6 @@ STEPS: dict[str, Step] = {
     "hosting": hosting,
     "complete": complete,
 }
-BEFORE_ANY_EFFECT = ("check_payment", "announce")
-"""Until these are passed a withdrawn approval stops the order without a trace."""
 
 
 def after(step: str) -> str | None:

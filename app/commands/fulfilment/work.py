@@ -2,7 +2,7 @@
 
 import random
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -12,12 +12,40 @@ from app.commands.execution.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.intake.words import folded
 from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
+from app.readmodels.order_life import PauseCode
 from app.readmodels.services import CLASSES, PLAN
 
 TRIES = 3
 FIRST_RETRY_SECONDS = 5.0
 NOTHING_DONE = (UpstreamUnavailable, UpstreamRejected, UpstreamAuthFailed)
 """Errors after which a write certainly has not happened; after any other its outcome is unknown."""
+
+
+ProvisionCode = Literal[
+    "HOSTING_ACCOUNT_MISSING",
+    "HOSTING_FEATURE_MISSING",
+    "HOSTING_QUOTA_REACHED",
+    "CERTIFICATE_NOT_ISSUED",
+    "WORDPRESS_NOT_INSTALLED",
+    "WORDPRESS_PLUGINS_MISSING",
+    "PROVISION_TEMPLATE_UNKNOWN",
+]
+"""Codes of steps after activation, which the customer does not see."""
+StopCode = PauseCode | ProvisionCode
+
+UNAVAILABLE: dict[str, PauseCode] = {
+    "salesforce": "SALESFORCE_UNAVAILABLE",
+    "whmcs": "WHMCS_UNAVAILABLE",
+    "freebit": "FREEBIT_UNAVAILABLE",
+    "whm": "WHM_UNAVAILABLE",
+}
+REJECTED: dict[str, PauseCode] = {
+    "salesforce": "SALESFORCE_REJECTED",
+    "whmcs": "WHMCS_REJECTED",
+    "freebit": "FREEBIT_REJECTED",
+    "whm": "WHM_REJECTED",
+}
+"""Upstream → the code of an order that it refused."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -32,13 +60,18 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Work(Struct, kw_only=True):
-    """One order being fulfilled: the journal's facts, the order as Salesforce has it now, and its owner."""
+    """One order being fulfilled: the journal's facts, the order as Salesforce has it now, and its owner.
+
+    `reported_code` is the code that the portal wrote on the order and that still stands there. Without an owner,
+    `whmcs_client_id` and `email` are empty.
+    """
 
     ctx: Context
     job: Job
     order: LiveOrder
     whmcs_client_id: str
     email: str
+    reported_code: str | None = None
 
     async def remember(self, **facts: Any) -> None:
         """Journal facts at once: before a call that must not be repeated blindly, or right after it."""
@@ -78,9 +111,11 @@ class Next(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """Nothing is wrong; run the step again in so many seconds."""
+    """Nothing is wrong; run the step again in so many seconds. `unsure`: the step was not carried out, so what stopped
+    it earlier may still do so."""
 
     seconds: float
+    unsure: bool = False
 
 
 class Retry(Struct, frozen=True):
@@ -93,7 +128,7 @@ class Retry(Struct, frozen=True):
 class Pause(Struct, frozen=True):
     """The order waits for a cause to end: retried every so many seconds, or when it is resumed."""
 
-    code: str
+    code: StopCode
     message: str
     seconds: float = 120.0
 
@@ -101,11 +136,18 @@ class Pause(Struct, frozen=True):
 class Fail(Struct, frozen=True):
     """The step failed permanently; staff must act."""
 
-    code: str
+    code: StopCode
     message: str
 
 
-Outcome = Next | Wait | Retry | Pause | Fail
+class Undone(Struct, frozen=True):
+    """Staff ended the order, and what had been done for it was undone."""
+
+    code: StopCode
+    message: str
+
+
+Outcome = Next | Wait | Retry | Pause | Fail | Undone
 
 
 def again(attempt: int, reason: str) -> Retry:

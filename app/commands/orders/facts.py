@@ -20,12 +20,11 @@ from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
 from app.postal import Address
+from app.readmodels.order_life import OPEN
 from app.readmodels.services import ACTIVE_SIMS, HOLDS_INTERNET, PLAN
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
-OPEN = ("in_review", "approved", "activating", "awaiting_payment_method", "awaiting_payment", "paused")
-"""Customer statuses of orders that are in progress."""
 
 _PRODUCTS = """
 SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, orderable, pricebook_entry_id,

@@ -14,23 +14,25 @@ from app.commands.orders.mapping import ordered_address
 from app.ingest.inbox.pending import Pending
 from app.money import money
 from app.readmodels.documents import with_members
-from app.readmodels.orders import STATUS_TEXTS, Order, OrderItem, OrderSummary, TimelineEntry
+from app.readmodels.order_life import STATES, OrderStatus
+from app.readmodels.orders import Order, OrderItem, OrderSummary, TimelineEntry
 
-STATUS = "in_review"
+STATUS: OrderStatus = "in_review"
 REVIEW_STATUS = "Pending Review"
 PENDING = b'"pending":true'
 
 
 def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, currency: str) -> Pending:
     """Build the pending entry for an order that was just placed, with the catalog's prices."""
-    at, text = now(), STATUS_TEXTS[STATUS]
+    at, words = now(), STATES[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
     address = msgspec.to_builtins(ordered_address(basket) or facts.address)
     order = Order(
         order_id=order_id,
         order_number=None,
         status=STATUS,
-        status_text=text,
+        status_text=words.text,
+        next_step=words.next_step,
         review_status=REVIEW_STATUS,
         activation_status=None,
         reason=None,
@@ -46,7 +48,7 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
         else {},
         address_changed=False,
         promo_code=basket.promo_code,
-        timeline=[TimelineEntry(STATUS, text, at)],
+        timeline=[TimelineEntry(STATUS, words.text, at)],
     )
     same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}
     summary = OrderSummary(**same, item_count=len(order.items))

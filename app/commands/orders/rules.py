@@ -17,6 +17,7 @@ from app.inputs.numbers import is_digits
 from app.inputs.rule import Unfit
 from app.intake.words import folded
 from app.integrations.salesforce.org import limits
+from app.readmodels.profiles import CLOSED_CLIENTS
 
 COVERS = {
     "home 10g": ("Home 10G", "Home 1G"),
@@ -25,7 +26,6 @@ COVERS = {
 }
 """The offering at an address, folded → the plans that may be ordered there. Any other offering covers itself."""
 ACTIVE_CLIENT = "active"
-CLOSED_CLIENTS = frozenset({"closed", "inactive"})
 NOT_KNOWN_YET = "We do not know yet {}, and are looking it up. Please try again in a moment."
 
 _KATAKANA = re.compile(r"[゠-ヿ\s]+")

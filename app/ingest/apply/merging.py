@@ -134,6 +134,7 @@ def _merged(
         read_at=_later(read_at, current.read_at if current else None),
         heard_at=_later(heard_at, current.heard_at if current else None),
         read_version=_read_version(current, change),
+        stage_count=current.stage_count if current else 0,
     )
 
 

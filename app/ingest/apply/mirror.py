@@ -12,7 +12,7 @@ Reads and writes: mirror.records.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.db import Db
 from app.events import KEYS, Change, Record
@@ -26,7 +26,7 @@ RecordAddress = tuple[str, str, str]
 
 _LOAD = """
 SELECT r.source, r.object, r.record_id, r.parent_id, r.owner_id, r.data, r.version, r.deleted,
-       r.occurred_at, r.verified_at, r.read_at, r.heard_at, r.read_version
+       r.occurred_at, r.verified_at, r.read_at, r.heard_at, r.read_version, r.stage_count
 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (source, object, record_id)
 CROSS JOIN LATERAL (
     SELECT * FROM mirror.records m WHERE (m.source, m.object, m.record_id) = (k.source, k.object, k.record_id) LIMIT 1
@@ -35,14 +35,15 @@ CROSS JOIN LATERAL (
 # LATERAL with a LIMIT forces a lookup per key. A plain join planned while the table was empty scans it.
 _STORE = """
 INSERT INTO mirror.records (source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at,
-                            verified_at, read_at, heard_at, read_version)
+                            verified_at, read_at, heard_at, read_version, stage_count)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bool[],
-                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
+                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[],
+                     $14::int[])
 ON CONFLICT (source, object, record_id) DO UPDATE SET
     parent_id = excluded.parent_id, owner_id = excluded.owner_id, data = excluded.data, version = excluded.version,
     deleted = excluded.deleted, occurred_at = excluded.occurred_at,
     verified_at = excluded.verified_at, read_at = excluded.read_at, heard_at = excluded.heard_at,
-    read_version = excluded.read_version
+    read_version = excluded.read_version, stage_count = excluded.stage_count
 WHERE mirror.records.read_at IS NULL OR excluded.read_at >= mirror.records.read_at
 """
 # Only another shard's later read can make the condition fail: merging never lowers read_at.
@@ -104,6 +105,7 @@ def _apply_one(records: dict[RecordAddress, Record], entry: InboxEntry, done: Ap
     if record is not None:
         if stage := status_history.reached(records.get(where), record):
             records[address(stage)] = done.changed[address(stage)] = stage
+            record = structs.replace(record, stage_count=record.stage_count + 1)
         records[where] = record
         {"applied": done.changed, "echo": done.heard}.get(verdict, done.verified)[where] = record
     if change is not entry.change and verdict != "stale":
@@ -180,4 +182,5 @@ def _columns(record: Record) -> tuple[Any, ...]:
         record.read_at,
         record.heard_at,
         record.read_version,
+        record.stage_count,
     )

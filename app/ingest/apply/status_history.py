@@ -3,8 +3,12 @@
 The mirror holds only the last state of a record, and an upstream's own history is neither streamed nor always enabled.
 So whenever one of the fields below changes, their values are mirrored as a child of the record. Rows made of stages are
 rebuilt like any other. What happened before a record was first seen is unknown.
+
+Upstream times have a resolution of one second, in which an order may be approved, paused and activated. So stages are
+numbered within their record.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,12 +30,14 @@ NEW = timedelta(hours=36)
 """A day plus roughly the widest difference of time zones, because the day has no zone."""
 FIRST = "first"
 """Set in the stage in which a record is first seen."""
+NUMBER = "stage_number"
+"""Counts the stages of a record from 1; stages from before they were numbered have none."""
 
 
 def reached(old: Record | None, new: Record) -> Record | None:
     """Return the stage a record entered by becoming `new`; None when its stage is the same or the record is deleted.
 
-    The stage's id is made of the record's id and version, so that the same change yields the same stage.
+    The stage's id is made of the record's id and version, and of its number, because states may share a version.
     """
     if new.object not in STAGED or new.deleted:
         return None
@@ -42,16 +48,22 @@ def reached(old: Record | None, new: Record) -> Record | None:
         stage[FIRST] = True
     elif old is not None and stage == _stage(old):
         return None
+    number = new.stage_count + 1
     return Record(
         source=new.source,
         object=STAGE[new.object],
-        record_id=f"{new.record_id}@{new.version}",
+        record_id=f"{new.record_id}@{new.version}.{number}",
         parent_id=new.record_id,
-        data=stage,
+        data={**stage, NUMBER: number},
         version=new.version,
         occurred_at=new.occurred_at,
         verified_at=new.verified_at,
     )
+
+
+def in_order(stages: Sequence[Record]) -> list[Record]:
+    """Sort the stages of a record from the first to the last."""
+    return sorted(stages, key=lambda stage: (stage.version, stage.data.get(NUMBER, 0)))
 
 
 def _is_new(record: Record) -> bool:

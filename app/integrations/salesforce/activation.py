@@ -13,11 +13,17 @@ from app.intake import parse
 from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.orders import PORTING, Porting
+from app.integrations.salesforce.wire import FIELDS
 
 PROCESSED = "Processed"
 CANCELLED = "Cancelled"
-APPROVED = frozenset({"Approved", "Reactivate"})
+APPROVED_STATUS, REACTIVATE, REJECTED = "Approved", "Reactivate", "Rejected"
+APPROVED = frozenset({APPROVED_STATUS, REACTIVATE})
+WITHDRAWN = frozenset({"cancelled", "canceled", "rejected"})
+"""Values of Status, folded, by which staff end an order."""
 CREATED, ACTIVATING, ACTIVATED, FAILED = "Created", "Activating", "Activated", "Failed"
+
+NO_ERROR = {wire.ORDER_ERROR_CODE: None, wire.ORDER_ERROR_MESSAGE: None}
 
 READ = (
     *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS, wire.ORDER_INSTANT),
@@ -135,30 +141,48 @@ async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:
     return str(number) if number else None
 
 
-async def begin_activation(client: SalesforceClient, order_id: str) -> None:
-    """Set Created, then Activating, and clear earlier errors: one call, two changes."""
-    path = f"/sobjects/Order/{order_id}"
-    clear = {wire.ORDER_ERROR_CODE: None, wire.ORDER_ERROR_MESSAGE: None}
-    await client.composite(
-        [
-            Part("PATCH", path, "created", {wire.ORDER_ACTIVATION: CREATED, **clear}),
-            Part("PATCH", path, "activating", {wire.ORDER_ACTIVATION: ACTIVATING}),
-        ]
+async def begin_activation(client: SalesforceClient, order_id: str) -> list[dict[str, Any]]:
+    """Set Created, then Activating, and clear earlier errors; returns the order as it was after each."""
+    return await _written(
+        client, order_id, {wire.ORDER_ACTIVATION: CREATED, **NO_ERROR}, {wire.ORDER_ACTIVATION: ACTIVATING}
     )
+
+
+async def continue_activation(client: SalesforceClient, order_id: str, *, begun: bool) -> list[dict[str, Any]]:
+    """Clear the error of an order that goes on, and set Reactivate back to Approved, so that staff can choose it again.
+
+    Args:
+        begun: activation had begun; otherwise its begin follows.
+    """
+    fields = {"Status": APPROVED_STATUS, wire.ORDER_ACTIVATION: ACTIVATING if begun else CREATED, **NO_ERROR}
+    return await _written(client, order_id, fields)
 
 
 async def report_error(
     client: SalesforceClient, order_id: str, code: str, message: str, *, at: datetime, failed: bool
-) -> None:
+) -> list[dict[str, Any]]:
     """Record for staff why the order does not move on; `failed` when it needs a decision."""
-    fields = {
+    fields: dict[str, Any] = {
         wire.ORDER_ERROR_CODE: code[:60],
         wire.ORDER_ERROR_MESSAGE: message[:255],
         wire.ORDER_LAST_ATTEMPT: at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     if failed:
         fields[wire.ORDER_ACTIVATION] = FAILED
-    await client.update("Order", order_id, fields)
+    return await _written(client, order_id, fields)
+
+
+async def _written(client: SalesforceClient, order_id: str, *updates: dict[str, Any]) -> list[dict[str, Any]]:
+    """Update the order in one transaction, reading its mirrored fields after each update.
+
+    Salesforce announces the transaction by one change event with its final state; the states in between are known from
+    here alone.
+    """
+    path, read = f"/sobjects/Order/{order_id}", f"?fields={','.join(FIELDS['Order'])}"
+    parts = []
+    for number, fields in enumerate(updates):
+        parts += [Part("PATCH", path, f"write{number}", fields), Part("GET", path + read, f"read{number}")]
+    return [result.body for result in (await client.composite(parts))[1::2]]
 
 
 async def complete(
@@ -180,7 +204,7 @@ async def complete(
     await client.composite([*parts, Part("PATCH", f"/sobjects/Order/{order_id}", "order", fields)])
 
 
-async def cancelled(client: SalesforceClient, order_id: str, reason: str, *, at: datetime) -> None:
+async def cancelled(client: SalesforceClient, order_id: str, reason: str, *, at: datetime) -> list[dict[str, Any]]:
     """Record that staff cancelled the order, and why."""
     fields = {
         "Status": CANCELLED,
@@ -189,7 +213,7 @@ async def cancelled(client: SalesforceClient, order_id: str, reason: str, *, at:
         wire.ORDER_ERROR_MESSAGE: reason[:255],
         wire.ORDER_LAST_ATTEMPT: at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    await client.update("Order", order_id, fields)
+    return await _written(client, order_id, fields)
 
 
 def _text(value: Any) -> str:

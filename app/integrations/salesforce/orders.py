@@ -15,7 +15,7 @@ from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
 
 PENDING_REVIEW, APPROVED = "Pending Review", "Approved"
-CLOSED = ("Cancelled", "Rejected", "Processed", "Activated", "Completed")
+CLOSED = ("Cancelled", "Canceled", "Rejected", "Processed", "Activated", "Completed")
 INTERNET = "Internet"
 ESIM, PHYSICAL = "eSIM", "Physical SIM"
 

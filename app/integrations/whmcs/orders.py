@@ -1,6 +1,6 @@
 """Orders in WHMCS: find, place, accept, cancel."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.errors import UpstreamMalformed
@@ -21,8 +21,10 @@ class OrderClient:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def find(self, whmcs_client_id: str, salesforce_order_id: str) -> WhmcsOrder | None:
-        """Find the client's order whose notes name this Salesforce order.
+    async def find(
+        self, whmcs_client_id: str, salesforce_order_id: str, besides: Collection[str] = ()
+    ) -> WhmcsOrder | None:
+        """Find the client's order whose notes name this Salesforce order, `besides` these orders.
 
         Raises:
             UpstreamMalformed: it is not among the readable orders, and there may be others.
@@ -35,7 +37,9 @@ class OrderClient:
             for row in rows.rows:
                 notes = row.get("notes") if isinstance(row, Mapping) else {}
                 if marker in text(notes) and known_id(row.get("userid")) == whmcs_client_id:
-                    return _order(row)
+                    if (found := _order(row)).order_id not in besides:
+                        return found
+                    continue
                 sure = sure and (notes is None or isinstance(notes, str))
         if not sure:  # a duplicate order is worse than a delayed one
             raise UpstreamMalformed(WHMCS, action, "an order that cannot be read may be the one looked for")

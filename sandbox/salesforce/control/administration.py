@@ -36,6 +36,16 @@ def _set_picklist(org: Org, path: str, wanted: Any) -> None:
     )
 
 
+def keep_custom_fields(org: Org, body: Body) -> Body:
+    """`{"Order": ["Domain__c", ...]}`: the object has these custom fields and no others, as if nothing else was ever
+    installed."""
+    for name, wanted in body.items():
+        if name not in org.objects or not isinstance(wanted, list):
+            raise SalesforceError("INVALID_INPUT", f"{name} is no object, or its fields are no list")
+        org.keep_custom_fields(name, {str(each) for each in wanted})
+    return {name: sorted(each.name for each in org.objects[name].fields if each.custom) for name in body}
+
+
 def set_lengths(org: Org, body: Body) -> Body:
     """`{"Account.BillingCity": 40}`: how long a text may be."""
     for path, length in body.items():

@@ -35,6 +35,10 @@ async def _picklists(world: SalesforceWorld, request: Request) -> Any:
     return answer
 
 
+async def _custom_fields(world: SalesforceWorld, request: Request) -> Any:
+    return administration.keep_custom_fields(world.salesforce, await request.json())
+
+
 async def _lengths(world: SalesforceWorld, request: Request) -> Any:
     return administration.set_lengths(world.salesforce, await request.json())
 
@@ -65,6 +69,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/permissions", "GET", _permissions),
     ("/permissions", "PUT", _set_permissions),
     ("/picklists", "PUT", _picklists),
+    ("/custom-fields", "PUT", _custom_fields),
     ("/lengths", "PUT", _lengths),
     ("/currencies", "PUT", _currencies),
 )

@@ -4,6 +4,7 @@ Rows are replaced, never changed in place, and only through `put`, which keeps t
 through a `Transaction`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,6 +107,15 @@ class Org:
         sobject = self.objects[name]
         fields = tuple(other if each.name == other.name else each for each in sobject.fields)
         self.objects[name] = replace(sobject, fields=fields)
+        if name in CAPTURED:
+            self._register(name, change_schema(self.objects[name]))
+        self.revision += 1
+
+    def keep_custom_fields(self, name: str, wanted: Collection[str]) -> None:
+        """Remove other custom fields, as if they had never been installed."""
+        sobject = self.objects[name]
+        kept = tuple(each for each in sobject.fields if not each.custom or each.name in wanted)
+        self.objects[name] = replace(sobject, fields=kept)
         if name in CAPTURED:
             self._register(name, change_schema(self.objects[name]))
         self.revision += 1

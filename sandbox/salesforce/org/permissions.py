@@ -18,7 +18,7 @@ class Permissions:
         records: ids of records that cannot be seen, though they exist.
         objects: objects that cannot be seen.
         fields: fields that cannot be seen, as `Order.Description`.
-        read_only: objects and ids that cannot be written.
+        read_only: objects, ids, and fields as `Order.Description`, that cannot be written.
         refusal: how a read of one record that cannot be seen is refused: `NOT_FOUND`, or a code under 403.
     """
 
@@ -49,7 +49,7 @@ class Permissions:
         self.check_read(name, record_id)
         if name in self.read_only or record_id in self.read_only:
             raise SalesforceError(FORBIDDEN, "insufficient access rights on object id", [], status=403)
-        hidden = [each for each in values if f"{name}.{each}" in self.fields]
+        hidden = [each for each in values if f"{name}.{each}" in self.fields | self.read_only]
         if hidden:
             message = (
                 f"Unable to create/update fields: {', '.join(hidden)}. Please check the security settings of this "

@@ -63,7 +63,7 @@ async def test_an_order_that_nobody_approved_is_left_alone(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.place(actor, await desk.basket("vpn"))
 
-    assert await fulfilment.take_approved(desk.pool) == []
+    assert await fulfilment.take_up(desk.pool) == []
     await fulfilment.run(desk.context, order_id)
 
     assert await desk.whmcs_orders(actor, order_id) == []
@@ -73,7 +73,7 @@ async def test_an_order_is_taken_once(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.ordered("vpn", actor)
 
-    assert await fulfilment.take_approved(desk.pool) == []
+    assert await fulfilment.take_up(desk.pool) == []
     assert await fulfilment.due(desk.pool) == [order_id]
 
 
@@ -125,6 +125,12 @@ async def test_a_missing_card_pauses_the_order_and_a_new_one_resumes_it(desk: An
     await desk.news(order_id)
     assert await desk.pool.fetchval("SELECT status FROM read_model.orders WHERE order_id = $1", order_id) == (
         "awaiting_payment_method"
+    )
+    assert not await desk.pool.fetchval(
+        "SELECT EXISTS (SELECT FROM read_model.payment_methods WHERE account_id = $1)", actor.account_id
+    ), "the read model learned at once that the card is gone"
+    assert await desk.fulfil(order_id) == "paused", (
+        "the lists that changed are a reason to look once more, not to go on"
     )
     assert await fulfilment.due(desk.pool) == []
 
@@ -185,6 +191,7 @@ async def test_two_workers_never_run_one_order(desk: Any) -> None:
 async def test_a_refusal_stops_the_order_with_a_code_for_staff(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.ordered("vpn", actor)
+    await desk.pool.execute("UPDATE portal.fulfilments SET step = 'whmcs_order' WHERE order_id = $1", order_id)
     await desk.resources.whmcs.update_client(actor.whmcs_client_id, {"status": "Closed"})
 
     assert await desk.fulfil(order_id) == "failed"
@@ -296,7 +303,7 @@ async def test_an_approval_taken_back_starts_nothing_until_it_is_given_again(des
     assert await desk.fulfil(order_id) == "failed"
     assert await desk.whmcs_orders(actor, order_id) == []
     await desk.news(order_id)
-    assert await fulfilment.take_approved(desk.pool) == []
+    assert await fulfilment.take_up(desk.pool) == []
 
     await desk.approve(order_id)
     await desk.hurry(order_id)

@@ -68,7 +68,7 @@ async def test_a_physical_sim_waits_for_staff_to_assign_one(desk: Any) -> None:
 async def instant_order(desk: Any, actor: Any) -> str:
     """Place a hosting order that needs no review, and fulfil it as far as possible."""
     order_id = await desk.place(actor, await desk.basket("hosting", items=[{"sku": "HOSTING-BUSINESS"}]))
-    await fulfilment.take_approved(desk.pool)
+    await fulfilment.take_up(desk.pool)
     assert await desk.fulfil(order_id) == "paused"
     return str(order_id)
 
@@ -109,7 +109,7 @@ async def test_a_basket_that_is_not_all_instant_is_reviewed(desk: Any) -> None:
     configuration = {"domain": "both.example", "vpn_region": "Global"}
     await desk.place(actor, await desk.basket("hosting", items=items, configuration=configuration))
 
-    assert await fulfilment.take_approved(desk.pool) == []
+    assert await fulfilment.take_up(desk.pool) == []
 
 
 async def test_an_unanswered_hosting_account_is_found_under_its_name(desk: Any) -> None:

@@ -19,7 +19,7 @@ from app.commands.execution.context import Context
 from app.commands.fulfilment.provision.parameters import CREATE_ACCOUNT
 from app.commands.fulfilment.provision.task import ProvisionTask
 from app.commands.fulfilment.provision.templates import TemplateStep
-from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Retry, Wait
+from app.commands.fulfilment.work import Fail, Next, Outcome, Pause, Retry, Undone, Wait
 
 FIND_TEMPLATE = "find_template"
 
@@ -138,6 +138,6 @@ def _position(task: ProvisionTask, outcome: Outcome) -> StepPosition:
             return StepPosition(state="running", attempt=task.attempt, seconds=outcome.seconds)
         case Pause():
             state, seconds = "paused", outcome.seconds
-        case Fail():
+        case Fail() | Undone():
             state, seconds = "failed", 0.0
     return StepPosition(state=state, attempt=task.attempt, code=outcome.code, message=outcome.message, seconds=seconds)

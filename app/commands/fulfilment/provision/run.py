@@ -12,7 +12,17 @@ from app.commands.execution.context import Context
 from app.commands.fulfilment.provision import journal
 from app.commands.fulfilment.provision.steps import STEPS
 from app.commands.fulfilment.provision.task import ProvisionTask
-from app.commands.fulfilment.work import TRIES, Fail, Outcome, Pause, Wait, again
+from app.commands.fulfilment.work import (
+    REJECTED,
+    TRIES,
+    UNAVAILABLE,
+    Fail,
+    Outcome,
+    Pause,
+    ProvisionCode,
+    Wait,
+    again,
+)
 from app.db import is_database_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.integrations.whm.faults import FEATURE_MISSING, QUOTA_REACHED
@@ -22,7 +32,10 @@ LONGEST_PAUSE_SECONDS = 3_600.0
 DATABASE_SECONDS = 5.0
 MOST_TRIES = 80
 """Three at once, six within the next hour, then one per hour: three days, after which staff must act."""
-REFUSALS = {FEATURE_MISSING: "HOSTING_FEATURE_MISSING", QUOTA_REACHED: "HOSTING_QUOTA_REACHED"}
+REFUSALS: dict[str, ProvisionCode] = {
+    FEATURE_MISSING: "HOSTING_FEATURE_MISSING",
+    QUOTA_REACHED: "HOSTING_QUOTA_REACHED",
+}
 
 log = structlog.get_logger()
 
@@ -62,13 +75,12 @@ async def _attempt(task: ProvisionTask) -> Outcome:
 
 def _verdict(task: ProvisionTask, error: UpstreamError) -> Outcome:
     """Turn an upstream's error into an outcome: a refusal is permanent, anything else is retried."""
-    name = error.upstream.upper()
     if isinstance(error, UpstreamRejected):
-        code = REFUSALS.get(error.vendor_code, f"{name}_REJECTED")
+        code = REFUSALS.get(error.vendor_code) or REJECTED[error.upstream]
         return Fail(code, f"{error.operation}: {error.reason}")
     if task.attempt < TRIES:
         return again(task.attempt, str(error)[:200])
-    return Pause(f"{name}_UNAVAILABLE", f"{error.operation} failed; it is retried automatically.")
+    return Pause(UNAVAILABLE[error.upstream], f"{error.operation} failed; it is retried automatically.")
 
 
 def _bounded(task: ProvisionTask, outcome: Outcome) -> Outcome:

@@ -17,6 +17,7 @@ from app.integrations.salesforce.activation import (
     CREATED,
     FAILED,
     PROCESSED,
+    REJECTED,
 )
 from app.integrations.salesforce.activation import LINE as LINE_FIELDS
 from app.integrations.salesforce.activation import READ as LIVE_FIELDS
@@ -86,7 +87,7 @@ NEEDS: dict[str, Need] = {
         creates=True,
         updates=True,
         words={
-            "Status": (PENDING_REVIEW, *sorted(APPROVED), PROCESSED, CANCELLED, "Rejected"),
+            "Status": (PENDING_REVIEW, *sorted(APPROVED), PROCESSED, CANCELLED, REJECTED),
             "Order_Type__c": ("Internet", "SIM", "VPN", "Hosting", "Other"),
             wire.ORDER_ACTIVATION: (CREATED, ACTIVATING, ACTIVATED, FAILED),
             "SIM_Type__c": (PHYSICAL, ESIM),
