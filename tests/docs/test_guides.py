@@ -142,9 +142,9 @@ def test_a_code_and_a_sentence_in_one_row_belong_together(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_every_field_of_salesforce_is_called_as_staff_see_it(page: Path) -> None:
-    fields = (ROOT / "deploy" / "salesforce").rglob("*.field-meta.xml")
-    labels = {found for field in fields for found in re.findall(r"^    <label>(.+)</label>", field.read_text(), re.M)}
+def test_what_staff_see_in_salesforce_is_called_as_it_is_there(page: Path) -> None:
+    files = (ROOT / "deploy" / "salesforce").rglob("*-meta.xml")
+    labels = {found for file in files for found in re.findall(r"^    <label>(.+)</label>", file.read_text(), re.M)}
     assert len(labels) > 20
     assert set(ITALIC.findall(SPAN.sub("", prose(page)))) - labels - STANDARD - EMPHASIS == set()
 
