@@ -36,7 +36,7 @@ SUMS = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
 def projector(settings: Settings) -> Projector:
     """Build the projector of invoices. WHMCS's times are in the zone of its server, and the dates in its texts in the
     format of its settings."""
-    local = _Local(ZoneInfo(settings.whmcs_time_zone), settings.whmcs_date_format)
+    local = WhmcsLocale(ZoneInfo(settings.whmcs_time_zone), settings.whmcs_date_format)
 
     def project(group: Group) -> Projected:
         shown = [record for record in group.of("invoice") if not is_draft(record.data)]
@@ -55,14 +55,14 @@ def projector(settings: Settings) -> Projector:
     )
 
 
-class _Local(Struct, frozen=True):
+class WhmcsLocale(Struct, frozen=True):
     """How this installation of WHMCS writes times and dates."""
 
     zone: ZoneInfo
     date_format: str
 
 
-def _row(record: Record, known: Translations, local: _Local) -> dict[str, Any]:
+def _row(record: Record, known: Translations, local: WhmcsLocale) -> dict[str, Any]:
     data, amounts = record.data, sums(record.data)
     invoice = _invoice(record, amounts, known, local)
     return {
@@ -84,7 +84,7 @@ def _row(record: Record, known: Translations, local: _Local) -> dict[str, Any]:
     }
 
 
-def _invoice(record: Record, amounts: Sums, known: Translations, local: _Local) -> Invoice:
+def _invoice(record: Record, amounts: Sums, known: Translations, local: WhmcsLocale) -> Invoice:
     data, zone = record.data, local.zone
     status, currency = status_of(plain(data.get("status"))), currency_of(data)
     if status == UNKNOWN:

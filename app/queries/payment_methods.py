@@ -38,7 +38,7 @@ ORDER BY sort_id
 """
 
 
-class OnFile(Struct, frozen=True):
+class MethodAge(Struct, frozen=True):
     """What hints depend on. `expires` is YYYY-MM, the last month in which the method can be used."""
 
     payment_method_id: str
@@ -51,12 +51,12 @@ async def list_payment_methods(store: Store, account_id: UUID, which: page.Page,
     """List payment methods, newest first, with hints on every page."""
     freshness = await of_whmcs(store, account_id, "payment_methods", "pay_methods")
     found = await page.answer(store, account_id, LISTING, freshness, structs.replace(which, held=frozenset()), cursor)
-    on_file = await rows(store.pool, OnFile, _ON_FILE, account_id)
+    on_file = await rows(store.pool, MethodAge, _ON_FILE, account_id)
     body = msgspec.json.encode(hints(on_file, today(freshness.country, store.time_zone)))
     return structs.replace(found, body=with_members(found.body, b'"hints":' + body), etag=etag_of(found.etag, body))
 
 
-def hints(methods: Sequence[OnFile], day: date) -> list[PaymentMethodHint]:
+def hints(methods: Sequence[MethodAge], day: date) -> list[PaymentMethodHint]:
     """Say which methods need attention: the one that is charged, or any where that is not known, and a missing spare.
 
     A method is expiring in its last month and in the month before.
@@ -66,14 +66,16 @@ def hints(methods: Sequence[OnFile], day: date) -> list[PaymentMethodHint]:
     for each in methods:
         if each.is_default is False or each.expires is None or each.expires > next_month:
             continue
-        code: HintCode = "expired" if each.expires < this_month else "expiring"
-        text = TEXTS[code].format(description=each.description, expires=each.expires)
-        found.append(PaymentMethodHint(code=code, payment_method_id=each.payment_method_id, text=text))
+        found.append(_hint("expired" if each.expires < this_month else "expiring", each))
     usable = [each for each in methods if each.expires is None or each.expires >= this_month]
     if len(usable) == 1:
-        only = usable[0].payment_method_id
-        found.append(PaymentMethodHint(code="add_backup", payment_method_id=only, text=TEXTS["add_backup"]))
+        found.append(_hint("add_backup", usable[0]))
     return found
+
+
+def _hint(code: HintCode, method: MethodAge) -> PaymentMethodHint:
+    text = TEXTS[code].format(description=method.description, expires=method.expires)
+    return PaymentMethodHint(code=code, payment_method_id=method.payment_method_id, text=text)
 
 
 def _month(day: date) -> str:

@@ -4,13 +4,13 @@ from datetime import date
 
 import pytest
 
-from app.queries.payment_methods import OnFile, hints
+from app.queries.payment_methods import MethodAge, hints
 
 TODAY = date(2026, 1, 31)
 
 
-def method(number: str = "1", expires: str | None = "2030-12", is_default: bool | None = True) -> OnFile:
-    return OnFile(number, f"Visa {number}", expires, is_default)
+def method(number: str = "1", expires: str | None = "2030-12", is_default: bool | None = True) -> MethodAge:
+    return MethodAge(number, f"Visa {number}", expires, is_default)
 
 
 SPARE = method("2", is_default=False)
@@ -33,7 +33,7 @@ SPARE = method("2", is_default=False)
         ([method(expires=None), SPARE], []),
     ],
 )
-def test_a_hint_says_what_needs_attention(methods: list[OnFile], expected: list[tuple[str, str]]) -> None:
+def test_a_hint_says_what_needs_attention(methods: list[MethodAge], expected: list[tuple[str, str]]) -> None:
     found = hints(methods, TODAY)
     assert [(each.code, each.payment_method_id) for each in found] == expected
     assert all("Please" in each.text for each in found)
