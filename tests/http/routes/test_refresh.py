@@ -110,10 +110,13 @@ async def test_many_requests_are_one_read(api: httpx.AsyncClient, desk: Desk, ar
 
 
 async def test_a_request_during_a_read_is_not_answered_by_it(api: httpx.AsyncClient, desk: Desk, hana: Actor) -> None:
+    before = len(await desk.sandbox.calls("whmcs"))
     await desk.sandbox.fault("whmcs", "drip", operation="GetPayMethods", rate=1_500)  # the work is done before
     await token(api, "payment_methods")
     reading = asyncio.create_task(desk.settle())
-    await asyncio.sleep(0.15)
+    async with asyncio.timeout(20):
+        while "GetPayMethods" not in {each["operation"] for each in (await desk.sandbox.calls("whmcs"))[before:]}:
+            await asyncio.sleep(0.01)
     card = {"card_number": "5555555555554444", **SILENT}
     added = await desk.sandbox.control.post(f"/whmcs/clients/{hana.whmcs_client_id}/pay-methods", json=card)
     wait = await token(api, "payment_methods")
