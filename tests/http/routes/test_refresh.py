@@ -109,6 +109,17 @@ async def test_many_requests_are_one_read(api: httpx.AsyncClient, desk: Desk, ar
         assert (await api.get("/api/account/profile", headers=wait)).headers["Consistency"] == "reached"
 
 
+async def test_every_request_reads_again(api: httpx.AsyncClient, desk: Desk, hana: Actor) -> None:
+    await token(api, "payment_methods")
+    await desk.settle()
+    card = {"card_number": "5555555555554444", **SILENT}
+    added = await desk.sandbox.control.post(f"/whmcs/clients/{hana.whmcs_client_id}/pay-methods", json=card)
+    wait = await token(api, "payment_methods")
+    await desk.settle()
+    shown = await api.get("/api/payment-methods", headers=wait)
+    assert str(added.json()["id"]) in [each["payment_method_id"] for each in shown.json()["items"]]
+
+
 async def test_a_request_during_a_read_is_not_answered_by_it(api: httpx.AsyncClient, desk: Desk, hana: Actor) -> None:
     before = len(await desk.sandbox.calls("whmcs"))
     await desk.sandbox.fault("whmcs", "drip", operation="GetPayMethods", rate=1_500)  # the work is done before
