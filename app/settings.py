@@ -53,6 +53,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")
     ] = "http://127.0.0.1:8000"
     cors_origins: Annotated[str, note("Origins that may call the API from a browser, comma separated.")] = ""
+    return_origins: Annotated[
+        str,
+        note(
+            "Origins to which customers may be sent back from the billing system's pages, comma separated, each exact, "
+            "e.g. https://portal.example.jp; empty: none."
+        ),
+    ] = ""
     trusted_proxies: Annotated[
         str, note("Addresses and networks whose X-Forwarded-For is trusted, comma separated, e.g. 10.0.0.0/8.")
     ] = ""
@@ -206,6 +213,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     whmcs_secret: Annotated[str, note("WHMCS API credential secret.")]
     whmcs_webhook_secrets: Annotated[str, note("Secrets that sign WHMCS webhooks, comma separated, newest first.")]
     whmcs_time_zone: Annotated[str, note("Time zone of the WHMCS server.")] = "Asia/Tokyo"
+    whmcs_date_format: Annotated[
+        Literal["", "DD/MM/YYYY", "DD.MM.YYYY", "DD-MM-YYYY", "MM/DD/YYYY", "YYYY/MM/DD", "YYYY-MM-DD"],
+        note(
+            "Date format of WHMCS's localisation settings, for the periods in invoice texts; empty: periods that can "
+            "be read in two ways are not shown."
+        ),
+    ] = ""
+    whmcs_default_pay_method: Annotated[
+        Literal["unknown", "first"],
+        note(
+            "How to tell which payment method WHMCS charges: first, its list begins with it, as confirmed on this "
+            "installation; unknown, only where there is no other."
+        ),
+    ] = "unknown"
     whmcs_customer_number_field_id: Annotated[int, note("Id of the client custom field `Customer Number`.")] = 198
     whmcs_group_categories: Annotated[
         str,

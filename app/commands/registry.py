@@ -7,7 +7,13 @@ stands in `MODULES`. `tests/commands/test_registry.py` walks the areas and fails
 
 from types import ModuleType
 
-from app.commands.account import change_address, change_profile, mark_notifications_read, request_eligibility
+from app.commands.account import (
+    change_address,
+    change_profile,
+    mark_notifications_read,
+    refresh_account,
+    request_eligibility,
+)
 from app.commands.billing import create_payment_link, create_payment_methods_link, manage_payment_methods, pay_invoice
 from app.commands.execution.context import Command, StaffCommand
 from app.commands.fulfilment import decide
@@ -47,6 +53,7 @@ MODULES: tuple[ModuleType, ...] = (
     change_address,
     change_profile,
     mark_notifications_read,
+    refresh_account,
     request_eligibility,
     create_payment_link,
     create_payment_methods_link,

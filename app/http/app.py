@@ -64,6 +64,7 @@ from app.http.streaming.subscribers import Subscribers
 from app.ingest.lag.metrics import Metrics
 from app.ingest.refetch.verification import Verifications
 from app.ingest.sources.admission import InboxAdmission
+from app.inputs import return_url
 from app.queries.changes import ChangeReader
 from app.resources import Resources, open_resources
 from app.settings import Settings
@@ -103,6 +104,7 @@ def build(settings: Settings) -> Litestar:
     """Build the application; its lifespan opens and closes the resources."""
 
     check_networks(settings)
+    return_url.origins(settings)
 
     async def account_of(scope: Scope) -> str:
         return await fast_path.account(scope["headers"])

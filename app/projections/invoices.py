@@ -1,6 +1,6 @@
 """Invoices: a WHMCS invoice → one row; none while it is a draft, which customers do not see.
 
-Reads: whmcs invoice. Writes: read_model.invoices.
+Reads: whmcs invoice and its invoice_upgrades; the client's addons. Writes: read_model.invoices.
 """
 
 from decimal import Decimal
@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Struct
 
 from app.events import Record
 from app.intake import unreadable
@@ -24,6 +25,7 @@ from app.projections.parts.invoice_lines import (
     sums,
     tax_lines,
 )
+from app.projections.parts.line_services import CONTEXT, READS, Translations, billed, translations
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.invoices import PAYABLE, TABLE, UNKNOWN, Invoice, InvoiceSummary, status_of
 from app.settings import Settings
@@ -32,33 +34,44 @@ SUMS = ("subtotal", "tax", "credit", "total", "paid", "refunded", "balance")
 
 
 def projector(settings: Settings) -> Projector:
-    """Build the projector of invoices. WHMCS's times are in the zone of its server."""
-    zone = ZoneInfo(settings.whmcs_time_zone)
+    """Build the projector of invoices. WHMCS's times are in the zone of its server, and the dates in its texts in the
+    format of its settings."""
+    local = WhmcsLocale(ZoneInfo(settings.whmcs_time_zone), settings.whmcs_date_format)
 
     def project(group: Group) -> Projected:
-        return Projected(rows=[_row(record, zone) for record in group.records if not is_draft(record.data)])
+        shown = [record for record in group.of("invoice") if not is_draft(record.data)]
+        return Projected(rows=[_row(record, translations(group, record), local) for record in shown])
 
     return Projector(
         name="invoices",
-        version=3,
+        version=4,
         source="whmcs",
         scope="record",
         root="invoice",
-        reads=("invoice",),
+        reads=("invoice", *READS),
+        owner_context=CONTEXT,
         table=TABLE,
         project=project,
     )
 
 
-def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
+class WhmcsLocale(Struct, frozen=True):
+    """How this installation of WHMCS writes times and dates."""
+
+    zone: ZoneInfo
+    date_format: str
+
+
+def _row(record: Record, known: Translations, local: WhmcsLocale) -> dict[str, Any]:
     data, amounts = record.data, sums(record.data)
-    invoice = _invoice(record, amounts, zone)
+    invoice = _invoice(record, amounts, known, local)
     return {
         "invoice_id": invoice.invoice_id,
         "invoice_number": plain(data.get("invoicenum")),
         "status": invoice.status,
         "upstream_status": plain(data.get("status")),
         "collective": invoice.collective,
+        "subscription_ids": " ".join(billed(data, known)),
         "issued_on": invoice.issued_on,
         "due_on": invoice.due_on,
         "paid_at": invoice.paid_at,
@@ -71,8 +84,8 @@ def _row(record: Record, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _invoice(record: Record, amounts: Sums, zone: ZoneInfo) -> Invoice:
-    data = record.data
+def _invoice(record: Record, amounts: Sums, known: Translations, local: WhmcsLocale) -> Invoice:
+    data, zone = record.data, local.zone
     status, currency = status_of(plain(data.get("status"))), currency_of(data)
     if status == UNKNOWN:
         unreadable.note("whmcs", "invoice", "status", record.record_id)
@@ -85,7 +98,7 @@ def _invoice(record: Record, amounts: Sums, zone: ZoneInfo) -> Invoice:
         due_on=day(data.get("duedate")),
         paid_at=local_instant(data.get("datepaid"), zone),
         charge_attempted_at=local_instant(data.get("last_capture_attempt"), zone),
-        items=items(data, amounts.adjustment),
+        items=items(data, amounts.adjustment, known, local.date_format),
         tax_lines=tax_lines(data),
         payments=payments(data, zone),
         refunds=refunds(data, zone),

@@ -3,7 +3,8 @@
 Times are WHMCS's own. Events without a date there, such as a cancellation or an earlier charge attempt, are known from
 the stages that were seen.
 
-Reads: whmcs invoice and its invoice_stages. Writes: read_model.timeline_invoices.
+Reads: whmcs invoice, its invoice_stages and invoice_upgrades; the client's addons.
+Writes: read_model.timeline_invoices.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from zoneinfo import ZoneInfo
 from app.events import Record
 from app.money import in_words
 from app.projections.parts.fields import amount, day, local_instant, objects, plain
-from app.projections.parts.invoice_lines import OF_SERVICE, currency_of, is_collective, is_draft
+from app.projections.parts.invoice_lines import currency_of, is_collective, is_draft
+from app.projections.parts.line_services import CONTEXT, READS, billed, translations
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, beginning_of, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
@@ -33,15 +35,18 @@ def projector(settings: Settings) -> Projector:
         found = group.of("invoice")
         if not found or not _is_shown(found[0].data):
             return Projected()
-        return Projected(rows=rows(group, _subject(found[0]), list(_events(found[0], group.of("invoice_stage"), zone))))
+        return Projected(
+            rows=rows(group, _subject(group, found[0]), list(_events(found[0], group.of("invoice_stage"), zone)))
+        )
 
     return Projector(
         name="timeline_invoices",
-        version=1,
+        version=2,
         source="whmcs",
         scope="record",
         root="invoice",
-        reads=("invoice", "invoice_stage"),
+        reads=("invoice", "invoice_stage", *READS),
+        owner_context=CONTEXT,
         table=readmodel.table("timeline_invoices"),
         project=project,
     )
@@ -52,11 +57,9 @@ def _is_shown(data: dict[str, Any]) -> bool:
     return not is_draft(data) and not is_collective(objects(data.get("items")))
 
 
-def _subject(invoice: Record) -> EventSubject:
-    services = dict.fromkeys(
-        plain(each.get("relid")) for each in objects(invoice.data.get("items")) if plain(each.get("type")) in OF_SERVICE
-    )
-    return EventSubject(area="billing", invoice_id=invoice.record_id, subscription_ids=list(filter(None, services)))
+def _subject(group: Group, invoice: Record) -> EventSubject:
+    services = billed(invoice.data, translations(group, invoice))
+    return EventSubject(area="billing", invoice_id=invoice.record_id, subscription_ids=services)
 
 
 def _events(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:

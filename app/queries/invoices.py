@@ -2,7 +2,7 @@
 
 *Overdue* is computed when an invoice is read: unpaid, and due before the customer's today. No event comes at midnight.
 
-Reads: read_model.invoices, charges and what `slice_age` reads.
+Reads: read_model.invoices, charges, profiles and what `slice_age` reads.
 """
 
 from datetime import date
@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct, structs
 
 from app.calendar import today
@@ -19,9 +20,10 @@ from app.queries.reading import page
 from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
-from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
+from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
 from app.readmodels.documents import with_members
-from app.readmodels.invoices import InvoiceStatus
+from app.readmodels.invoices import OPEN, BillingAddress, InvoiceContext, InvoiceStatus
+from app.readmodels.profiles import Profile
 
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
 _ISSUED = ("coalesce(issued_on, 'epoch'::date)", "date")
@@ -43,11 +45,18 @@ overlay({column} PLACING CASE WHEN {overdue} THEN ',"overdue":true}}'::bytea ELS
         FROM length({column}))
 """
 _DETAIL = f"""
-SELECT t.document, t.as_of, t.status, t.due_on, (SELECT country FROM read_model.profiles WHERE account_id = $1),
+SELECT t.document, t.as_of, t.status, t.due_on, p.country, p.document AS profile, p.as_of AS profile_as_of,
+       p.billing_contact_id, p.whmcs_client_id,
+       ARRAY(SELECT c.invoice_id FROM read_model.invoices c WHERE c.account_id = $1 AND c.collective
+             AND c.status NOT IN ('draft', 'cancelled') AND convert_from(c.document, 'UTF8')::jsonb
+             @> jsonb_build_object('items', jsonb_build_array(jsonb_build_object('invoice_id', $2::text)))
+             ORDER BY c.sort_id) AS collected_by,
        (SELECT min(p.parked_at) FROM read_model.parked p WHERE p.account_id = $1 AND p.record_id = $2) AS parked_at,
        {WHMCS_AWAY} AS away
-FROM read_model.invoices t WHERE t.account_id = $1 AND t.invoice_id = $2 AND t.status <> 'draft'
+FROM read_model.invoices t LEFT JOIN read_model.profiles p ON p.account_id = t.account_id
+WHERE t.account_id = $1 AND t.invoice_id = $2 AND t.status <> 'draft'
 """
+_NO_CONTACT = "0"
 
 
 class InvoiceFilter(Struct, frozen=True, kw_only=True):
@@ -95,8 +104,7 @@ def _where(wanted: InvoiceFilter, overdue: str) -> list[tuple[str, Any]]:
     if wanted.issued_to:
         where.append(("issued_on <= {}", wanted.issued_to))
     if wanted.subscription_id:
-        lines = "convert_from(document, 'UTF8')::jsonb @> jsonb_build_object('items', jsonb_build_array({}))"
-        where.append((lines.format("jsonb_build_object('subscription_id', {}::text)"), wanted.subscription_id))
+        where.append(("string_to_array(subscription_ids, ' ') @> ARRAY[{}]", wanted.subscription_id))
     return where
 
 
@@ -115,6 +123,21 @@ async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     if row is None:
         raise NotFound("Invoice not found.", code="invoice_not_found")
     late = row["status"] == "unpaid" and bool(row["due_on"]) and row["due_on"] < today(row["country"], store.time_zone)
-    document = with_members(row["document"], b'"overdue":true' if late else b'"overdue":false')
-    source = AnswerSource("invoice", invoice_id, row["as_of"], away=row["away"])
-    return build_answer(document, etag_of(document), source, parked_at=row["parked_at"])
+    more = InvoiceContext(overdue=late, billing_address=_billing_address(row), collected_by=row["collected_by"])
+    document = with_members(row["document"], msgspec.json.encode(more)[1:-1])
+    sources = [AnswerSource("invoice", invoice_id, row["as_of"], away=row["away"])]
+    if more.billing_address is not None:
+        sources.append(AnswerSource("client", row["whmcs_client_id"], row["profile_as_of"], away=row["away"]))
+    return build_answer(document, etag_of(document), *sources, parked_at=row["parked_at"])
+
+
+def _billing_address(row: FetchedRow) -> BillingAddress | None:
+    """Return the address on an invoice, if it is known: the client's present one while the invoice is open.
+
+    Neither the address on a settled invoice nor that of a contact that invoices are sent to can be read from WHMCS.
+    """
+    if row["status"] not in OPEN or row["billing_contact_id"] != _NO_CONTACT:
+        return None
+    profile = msgspec.json.decode(row["profile"], type=Profile)
+    names = ("first_name", "last_name", "company")
+    return BillingAddress(**{name: getattr(profile, name) for name in names}, **msgspec.structs.asdict(profile.address))

@@ -1,25 +1,85 @@
-"""An account's payment methods, and the available gateways.
+"""An account's payment methods, with hints what to do about them, and the available gateways.
+
+A hint depends on the date, so it is computed when the list is read.
 
 Reads: read_model.payment_methods, document `payment-gateways` and what `slice_age` reads.
 """
 
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from uuid import UUID
 
+import msgspec
+from msgspec import Struct, structs
+
+from app.calendar import today
+from app.db import rows
 from app.queries.reading import page
 from app.queries.reading.slice_age import of_whmcs
-from app.queries.reading.store import Answer, AnswerSource, Store, build_answer
+from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 from app.queries.reading.unready import not_ready
 from app.readmodels import documents
+from app.readmodels.documents import with_members
 from app.readmodels.gateways import DOCUMENT
+from app.readmodels.payment_methods import HintCode, PaymentMethodHint
 from app.readmodels.table import GLOBAL_ACCOUNT
 
+TEXTS: Mapping[HintCode, str] = {
+    "add_backup": "There is one usable payment method on file. Please add a second one, in case it is declined.",
+    "expiring": "{description} expires at the end of {expires}. Please add its replacement before that.",
+    "expired": "{description} expired at the end of {expires}. Please add another payment method.",
+}
 LISTING = page.Listing("payment_methods", "sort_id", "bigint", body="document")
 
 
+_ON_FILE = """
+SELECT payment_method_id, description, expires, is_default FROM read_model.payment_methods WHERE account_id = $1
+ORDER BY sort_id
+"""
+
+
+class MethodAge(Struct, frozen=True):
+    """What hints depend on. `expires` is YYYY-MM, the last month in which the method can be used."""
+
+    payment_method_id: str
+    description: str
+    expires: str | None
+    is_default: bool | None
+
+
 async def list_payment_methods(store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor) -> Answer:
-    """List payment methods, newest first."""
+    """List payment methods, newest first, with hints on every page."""
     freshness = await of_whmcs(store, account_id, "payment_methods", "pay_methods")
-    return await page.answer(store, account_id, LISTING, freshness, which, cursor)
+    found = await page.answer(store, account_id, LISTING, freshness, structs.replace(which, held=frozenset()), cursor)
+    on_file = await rows(store.pool, MethodAge, _ON_FILE, account_id)
+    body = msgspec.json.encode(hints(on_file, today(freshness.country, store.time_zone)))
+    return structs.replace(found, body=with_members(found.body, b'"hints":' + body), etag=etag_of(found.etag, body))
+
+
+def hints(methods: Sequence[MethodAge], day: date) -> list[PaymentMethodHint]:
+    """Say which methods need attention: the one that is charged, or any where that is not known, and a missing spare.
+
+    A method is expiring in its last month and in the month before.
+    """
+    found = []
+    this_month, next_month = _month(day), _month(day.replace(day=1) + timedelta(days=31))
+    for each in methods:
+        if each.is_default is False or each.expires is None or each.expires > next_month:
+            continue
+        found.append(_hint("expired" if each.expires < this_month else "expiring", each))
+    usable = [each for each in methods if each.expires is None or each.expires >= this_month]
+    if len(usable) == 1:
+        found.append(_hint("add_backup", usable[0]))
+    return found
+
+
+def _hint(code: HintCode, method: MethodAge) -> PaymentMethodHint:
+    text = TEXTS[code].format(description=method.description, expires=method.expires)
+    return PaymentMethodHint(code=code, payment_method_id=method.payment_method_id, text=text)
+
+
+def _month(day: date) -> str:
+    return f"{day:%Y-%m}"
 
 
 async def gateways(store: Store) -> Answer:
@@ -29,6 +89,6 @@ async def gateways(store: Store) -> Answer:
     )
     if found is None:
         raise await not_ready(store, GLOBAL_ACCOUNT, "whmcs", "gateways")
-    body = documents.with_members(found["body"], b'"next_cursor":null')
+    body = with_members(found["body"], b'"next_cursor":null')
     source = AnswerSource("gateways", "all", found["as_of"], away=found["away"])
     return build_answer(body, found["etag"], source, parked_at=found["parked_at"])

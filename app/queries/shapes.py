@@ -14,10 +14,10 @@ from app.readmodels.charges import Charge
 from app.readmodels.eligibility import Eligibility
 from app.readmodels.freshness import StaleReason
 from app.readmodels.gateways import Gateway
-from app.readmodels.invoices import Invoice, InvoiceSummary
+from app.readmodels.invoices import BillingAddress, Invoice, InvoiceSummary
 from app.readmodels.notifications import Notification
 from app.readmodels.orders import Order, OrderSummary
-from app.readmodels.payment_methods import PaymentMethod
+from app.readmodels.payment_methods import PaymentMethod, PaymentMethodHint
 from app.readmodels.profiles import Profile
 from app.readmodels.subscriptions import Subscription
 from app.readmodels.summary import Summary
@@ -124,9 +124,18 @@ class Invoices(Listed, kw_only=True, frozen=True):
 
 
 class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
-    """An invoice with its age; `overdue` is true when it is unpaid after its due date."""
+    """An invoice with its age.
+
+    Attributes:
+        overdue: it is unpaid after its due date.
+        billing_address: whom it is addressed to: the customer's present address while the invoice is open. Null for a
+            settled one, and where the billing system sends invoices to another contact; its PDF shows the address.
+        collected_by: the collective invoices through which it was or can be paid together with others.
+    """
 
     overdue: bool
+    billing_address: BillingAddress | None
+    collected_by: list[str]
     as_of: datetime
     stale: bool
     stale_reason: StaleReason | None
@@ -170,9 +179,10 @@ class OtherPlansAnswer(OtherPlans, kw_only=True, frozen=True):
 
 
 class PaymentMethods(Listed, kw_only=True, frozen=True):
-    """A page of payment methods."""
+    """A page of payment methods, and what the customer should do about them."""
 
     items: list[PaymentMethod]
+    hints: list[PaymentMethodHint]
 
 
 class Cases(Listed, kw_only=True, frozen=True):

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from app.intake.words import folded
 from app.money import Money
+from app.postal import Address
 from app.readmodels.table import Table
 
 InvoiceStatus = Literal[
@@ -40,6 +41,8 @@ _WORDS = {"overdue": "unpaid", **{folded(word): status for word, status in STATU
 UNKNOWN = "unknown"
 PAYABLE = frozenset({"unpaid", "overdue"})
 """The only statuses in which WHMCS takes a payment. An unknown status may not be one of them."""
+OPEN = frozenset({"unpaid", "overdue", "payment_pending", "collections"})
+"""The statuses in which an invoice is addressed to the client as it is now."""
 
 
 def status_of(word: object) -> str:
@@ -57,6 +60,7 @@ TABLE = Table(
         "status": "text",
         "upstream_status": "text",
         "collective": "bool",
+        "subscription_ids": "text",
         "issued_on": "date",
         "due_on": "date",
         "paid_at": "timestamptz",
@@ -83,8 +87,15 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
     Attributes:
         kind: service, charge, setup, addon, domain, upgrade, discount, late_fee, funds, invoice, item, adjustment or
             other.
-        subscription_id: the service that it bills, sets up or discounts; for a charge, the one it was ordered with.
+        subscription_id: the service that it bills, sets up, changes, extends or discounts; for a charge, the one it was
+            ordered with; on a late fee, the only service of its invoice. Null when it is about none, or about one that
+            the billing system does not name.
         invoice_id: the invoice that it pays, on a collective invoice.
+        quantity: how many, as a decimal number. This and the next three are null where the billing system's text does
+            not say them.
+        unit_price: the price of one, before tax where prices are.
+        period_start: the first billed day.
+        period_end: the last billed day.
     """
 
     description: str
@@ -93,6 +104,10 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
     kind: str
     subscription_id: str | None
     invoice_id: str | None
+    quantity: str | None = None
+    unit_price: Money | None = None
+    period_start: date | None = None
+    period_end: date | None = None
 
 
 class TaxLine(Struct, frozen=True, kw_only=True):
@@ -172,3 +187,26 @@ class Invoice(Struct, frozen=True, kw_only=True):
     refunded: Money | None
     balance: Money | None
     amount_due: Money | None = None
+
+
+class BillingAddress(Address, frozen=True, kw_only=True):
+    """Whom an invoice is addressed to."""
+
+    first_name: str
+    last_name: str
+    company: str
+
+
+class InvoiceContext(Struct, frozen=True, kw_only=True):
+    """What an invoice in full shows beyond its own record.
+
+    Attributes:
+        overdue: it is unpaid after its due date.
+        billing_address: whom it is addressed to: the customer's present address while the invoice is open. Null for a
+            settled one, and where the billing system sends invoices to another contact; its PDF shows the address.
+        collected_by: the collective invoices through which it was or can be paid together with others.
+    """
+
+    overdue: bool
+    billing_address: BillingAddress | None
+    collected_by: list[str]

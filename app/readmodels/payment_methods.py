@@ -1,4 +1,6 @@
-"""Payment methods on file: type, brand, last four digits, expiry. Nothing else is ever stored."""
+"""Payment methods on file: type, brand, last four digits, expiry, default. Nothing else is ever stored."""
+
+from typing import Literal
 
 from msgspec import Struct
 
@@ -15,6 +17,7 @@ TABLE = Table(
         "last_four": "text",
         "expires": "text",
         "description": "text",
+        "is_default": "bool",
         "sort_id": "bigint",
         "version": "bigint",
         "as_of": "timestamptz",
@@ -24,7 +27,13 @@ TABLE = Table(
 
 
 class PaymentMethod(Struct, frozen=True, kw_only=True):
-    """A stored payment method; `expires` is YYYY-MM."""
+    """A stored payment method.
+
+    Attributes:
+        expires: YYYY-MM, the last month in which it can be used.
+        description: made of brand and last four digits.
+        is_default: whether it is the one that is charged; null while the billing system does not tell.
+    """
 
     payment_method_id: str
     kind: str
@@ -32,3 +41,15 @@ class PaymentMethod(Struct, frozen=True, kw_only=True):
     last_four: str | None
     expires: str | None
     description: str
+    is_default: bool | None = None
+
+
+HintCode = Literal["add_backup", "expiring", "expired"]
+
+
+class PaymentMethodHint(Struct, frozen=True, kw_only=True):
+    """Something that the customer should do about the payment methods, in a sentence."""
+
+    code: HintCode
+    payment_method_id: str | None
+    text: str

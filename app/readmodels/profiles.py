@@ -25,6 +25,7 @@ TABLE = Table(
         "country": "text",
         "currency": "text",
         "status": "text",
+        "billing_contact_id": "text",
         "version": "bigint",
         "as_of": "timestamptz",
         "document": "bytea",

@@ -5,6 +5,7 @@
  * A hook runs inside the page, cron run or API call that caused it, so this file does one thing only: it writes a small
  * file into a spool directory. It never calls the network, never prints and never throws. `portal-hooks/send.php`, run by
  * cron, delivers the spool. A notice holds ids and a time, nothing else: hook payloads carry passwords and card numbers.
+ * An invoice's notice also says which service each of its upgrades is for, because no action of the API does.
  */
 
 declare(strict_types=1);
@@ -17,6 +18,8 @@ if (!defined('WHMCS')) {
 
 /** Below so many bytes of free disk nothing is spooled any more; the portal's reconciliation finds what it missed. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+/** The portal takes no notice with more. */
+const MOST_UPGRADES = 50;
 
 /**
  * Hook point → what may have changed: [object, keys of its id, keys of the client's id]. The first key that is present
@@ -128,6 +131,9 @@ function told(string $event, array $vars): array
         $clientId = (string) (row('tblorders', $id, ['userid'])->userid ?? '');
     }
     $notice = notice($event, $object, $id, $clientId);
+    if ($object === 'invoice' && $id !== '' && ($upgrades = upgrades($id))) {
+        $notice['upgrades'] = $upgrades;
+    }
     if ($event === 'AfterClientMerge') {
         $notice['merged_into'] = id($vars, ['toUserID']);
     }
@@ -165,6 +171,26 @@ function id(array $vars, array $keys): string
 function row(string $table, string $id, array $columns): ?object
 {
     return \WHMCS\Database\Capsule::table($table)->where('id', (int) $id)->first($columns);
+}
+
+/** The upgrades on an invoice, each with its service; none when the tables cannot be read. */
+function upgrades(string $invoiceId): array
+{
+    $found = [];
+    try {
+        $lines = \WHMCS\Database\Capsule::table('tblinvoiceitems')
+            ->where('invoiceid', (int) $invoiceId)->where('type', 'Upgrade')->get(['relid']);
+        foreach ($lines as $line) {
+            $id = id(['relid' => $line->relid], ['relid']);
+            $service = $id === '' ? '' : id(['relid' => row('tblupgrades', $id, ['relid'])->relid ?? ''], ['relid']);
+            if ($service !== '') {
+                $found[$id] = $service;
+            }
+        }
+    } catch (\Throwable $error) {
+        error_log('customer portal: the upgrades of an invoice are not told: ' . $error->getMessage());
+    }
+    return array_slice($found, 0, MOST_UPGRADES, true);
 }
 
 /** Where notices wait: beside the document root, so that no browser can ask for it. */

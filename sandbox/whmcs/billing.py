@@ -69,17 +69,25 @@ def new_invoice(
 
 
 def service_items(install: Install, service: Service, cycle_start: date) -> list[Item]:
-    """Return the line that bills one cycle of a service."""
+    """Return the lines that bill one cycle of a service and of its add-ons."""
     product = install.products.get(service.pid)
     name = product.name if product else "Unknown Product"
     first = service.nextinvoicedate == service.regdate
     amount = service.firstpaymentamount if first else service.recurringamount
     months = MONTHS.get(service.billingcycle, 0)
     text = f"{name} - {service.domain}" if service.domain else name
+    period = ""
     if months:
         last = date.fromordinal(months_later(cycle_start, months).toordinal() - 1)
-        text += f" ({cycle_start:%d/%m/%Y} - {last:%d/%m/%Y})"
-    return [Item(install.new_id("item"), text, amount, "Hosting", service.id)]
+        period = f" ({cycle_start:%d/%m/%Y} - {last:%d/%m/%Y})"
+    return [
+        Item(install.new_id("item"), f"{text}{period}", amount, "Hosting", service.id),
+        *(
+            Item(install.new_id("item"), f"{each.name}{period}", each.recurring, "Addon", each.id)
+            for each in install.addons.values()
+            if each.serviceid == service.id and each.status == "Active" and each.billingcycle == service.billingcycle
+        ),
+    ]
 
 
 def advance(service: Service) -> None:

@@ -127,7 +127,7 @@ class Delivery:
 
 def content(webhook: Webhook) -> bytes:
     """Return the body: the object that may have changed."""
-    body = {
+    body: dict[str, Any] = {
         "event": webhook.event,
         "object": webhook.object,
         "id": webhook.record_id,
@@ -136,6 +136,8 @@ def content(webhook: Webhook) -> bytes:
     }
     if webhook.merged_into:
         body["merged_into"] = webhook.merged_into
+    if webhook.upgrades:
+        body["upgrades"] = dict(webhook.upgrades)
     return json.dumps(body).encode()
 
 

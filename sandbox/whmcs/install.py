@@ -108,6 +108,12 @@ class Install:
     activity: list[LogEntry] = field(default_factory=list)
     tokens: dict[str, SsoToken] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
+    return_origins: tuple[str, ...] = ()
+    """The origins of the hook file that leads customers back; none: it is not installed."""
+
+    returns: dict[str, str] = field(default_factory=dict)
+    """Session → the address to lead back to."""
+
     gateways: dict[str, str] = field(default_factory=lambda: dict(GATEWAYS))
     spool: list[Webhook] = field(default_factory=list)
     next_ids: dict[str, int] = field(default_factory=lambda: dict(FIRST_IDS))
@@ -211,10 +217,17 @@ class Install:
             f"msg_{secrets.token_hex(12)}", event, object_name, str(record_id), str(client_id), occurred_at
         )
         notice.merged_into = merged_into
+        notice.upgrades = self._upgrades_on(record_id) if object_name == "invoice" else ()
         self.spool.append(notice)
         del self.spool[:-MOST_SPOOLED]
         for wake in self.listeners:
             wake()
+
+    def _upgrades_on(self, invoice_id: object) -> tuple[tuple[str, str], ...]:
+        """List the upgrades on an invoice with their services, as the hook file finds them in the tables."""
+        invoice = self.invoices.get(int(str(invoice_id)))
+        lines = [item.relid for item in invoice.items if item.type == "Upgrade"] if invoice else []
+        return tuple((str(each), str(self.upgrades[each].serviceid)) for each in lines if each in self.upgrades)
 
 
 def page_of(rows: Iterable[Any], start: int, limit: int) -> tuple[int, list[Any]]:

@@ -48,6 +48,9 @@ class Client:
     tax_id: str = ""
     taxexempt: bool = False
     currency: str = "JPY"
+    billingcid: int = 0
+    """The contact that invoices are addressed to; 0 for the client itself."""
+
     allow_single_sign_on: bool = True
     customfields: dict[int, str] = field(default_factory=dict)
 
@@ -165,3 +168,5 @@ class Webhook:
     occurred_at: str
     attempts: int = 0
     merged_into: str = ""
+    upgrades: tuple[tuple[str, str], ...] = ()
+    """Of an invoice: its upgrades, each with its service."""

@@ -137,6 +137,7 @@ STABLE_NAMES = {
     "read_notification",
     "read_notifications",
     "read_usage",
+    "refresh_account",
     "remove_payment_method",
     "request_eligibility",
     "reset_password",

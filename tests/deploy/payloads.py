@@ -7,6 +7,11 @@ SECRET = "hunter2-4111111111111111"
 WHERE_ROWS = {
     "tblorders": [{"id": 61, "userid": 7, "notes": SECRET}],
     "tblupgrades": [{"id": 71, "relid": 31, "userid": 7, "newvalue": SECRET}],
+    "tblinvoiceitems": [
+        {"id": 1, "invoiceid": 9023, "type": "Upgrade", "relid": 71, "description": SECRET},
+        {"id": 2, "invoiceid": 9023, "type": "Hosting", "relid": 31, "description": SECRET},
+        {"id": 3, "invoiceid": 9023, "type": "Upgrade", "relid": 99, "description": SECRET},
+    ],
 }
 INVOICE = ("invoice", "21", None)
 SERVICE = ("service", "31", "7")

@@ -13,7 +13,7 @@ from app.integrations.whmcs import webhook
 from sandbox.whmcs import hooks as sandbox_hooks
 from sandbox.whmcs.state import Webhook
 from tests.deploy.conftest import HOST, ROOT, WHMCS, Api, Whmcs
-from tests.deploy.payloads import FIRED, MIRRORED
+from tests.deploy.payloads import FIRED, MIRRORED, WHERE_ROWS
 from tests.deploy.payloads import SECRET as PRIVATE
 
 EVERYTHING = [(event, payload) for event, (payload, _) in FIRED.items()]
@@ -59,6 +59,29 @@ def test_a_merge_names_the_client_that_is_left(whmcs):
         ("client", "7", {}),
         ("merge", "7", {"into": "8"}),
     ]
+
+
+def test_an_invoice_says_which_service_each_of_its_upgrades_is_for(whmcs):
+    whmcs.fire(("InvoiceCreation", {"invoiceid": 9023}))
+    (body,) = whmcs.waiting()
+    assert body["upgrades"] == {"71": "31"}
+    twin = msgspec.json.decode(
+        sandbox_hooks.content(Webhook("m", "x", "invoice", "9023", "7", "", upgrades=(("71", "31"),)))
+    )
+    assert (set(body), body["upgrades"]) == (set(twin), twin["upgrades"])
+    heard = webhook.decode("msg", msgspec.json.encode(body)).changes
+    assert [(change.kind, change.object, change.record_id, change.parent_id) for change in heard] == [
+        ("hint", "invoice", "9023", None),
+        ("full", "invoice_upgrade", "9023:71", "9023"),
+    ]
+    assert heard[1].data == {"upgrade_id": "71", "service_id": "31"}
+
+
+def test_an_invoice_is_told_also_where_its_lines_cannot_be_read(whmcs, monkeypatch):
+    monkeypatch.setitem(WHERE_ROWS, "tblinvoiceitems", None)
+    (ran,) = whmcs.fire(("InvoicePaid", {"invoiceid": 9023}))
+    (body,) = whmcs.waiting()
+    assert (ran["printed"], body["id"], "upgrades" in body) == ("", "9023", False)
 
 
 def test_it_says_the_same_as_the_stand_in(whmcs):

@@ -14,7 +14,16 @@ TOP = ("app", "benchmarks", "deploy", "docs", "eventbus", "migrations", "sandbox
 FILE = re.compile(r"[\w@.+/-]+\.(?:py|sql|md|toml|json|ya?ml|cfg|conf|php|txt|svg|proto|xml|service|socket)")
 MODULE = re.compile(r"(?:app|sandbox|eventbus|migrations|benchmarks|tests)(?:\.[a-z_0-9]+)+")
 MADE = frozenset(
-    {"config.php", "portal.env", "certificate.pem", "certificate.json", "results.json", "includes/hooks/portal.php"}
+    {
+        "config.php",
+        "return.php",
+        "portal-hooks/return.php",
+        "portal.env",
+        "certificate.pem",
+        "certificate.json",
+        "results.json",
+        "includes/hooks/portal.php",
+    }
 )
 """Files that only an installation or a run makes."""
 

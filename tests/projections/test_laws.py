@@ -42,6 +42,10 @@ Feed = Callable[[Sequence[Change]], Awaitable[None]]
 VPN = {"Product2Categories1__c": "VPN", "WH_Product_ID__c": 401.0}
 MOVED_VPN = {**VPN, "WH_Product_ID__c": 402.0}
 FEE = {"Item_Class__c": "Activation", "WH_Product_ID__c": 333.0}
+EXTRAS = [
+    {"id": "1", "type": "Addon", "relid": "7", "description": "Backup", "amount": "500.00", "taxed": "1"},
+    {"id": "2", "type": "Upgrade", "relid": "3", "description": "SIM 10 GB", "amount": "500.00", "taxed": "1"},
+]
 NOT_SLICES = {"__init__", "projector", "registry"}
 
 
@@ -88,6 +92,8 @@ def history(settings: Settings) -> list[Change]:
         change("whmcs", "scheduled_change", "a2", PLANNED, at=4000, owner_id="1001", parent_id="55"),
         change("whmcs", "invoice", "77", INVOICE, owner_id="1001"),
         change("whmcs", "invoice", "77", {**INVOICE, "status": "Paid", "balance": "0.00"}, at=2000, owner_id="1001"),
+        change("whmcs", "invoice", "78", {**INVOICE, "items": EXTRAS}, owner_id="1001"),
+        change("whmcs", "invoice_upgrade", "78:", {"upgrade_id": "", "service_id": "56"}, parent_id="78"),
         change("whmcs", "client_invoices", "1001", {"ids": ["77"]}, owner_id="1001"),
         change("whmcs", "pay_method", "3", CARD, owner_id="1001"),
         change("whmcs", "pay_method", "4", CARD, owner_id="1001"),

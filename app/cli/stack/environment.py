@@ -43,6 +43,8 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "WHMCS_IDENTIFIER": whmcs["identifier"],
         "WHMCS_SECRET": whmcs["secret"],
         "WHMCS_WEBHOOK_SECRETS": whmcs["webhook_secret"],
+        "WHMCS_DATE_FORMAT": "DD/MM/YYYY",
+        "WHMCS_DEFAULT_PAY_METHOD": "first",
         "FREEBIT_URL": freebit["url"],
         "FREEBIT_OEM_ID": freebit["oem_id"],
         "FREEBIT_OEM_KEY": freebit["oem_key"],

@@ -87,6 +87,7 @@ class Command(Struct, frozen=True):
         replayable: whether the first answer may be kept and given again; false when it holds a secret.
         changes: whether it changes anything, and is therefore recorded in the audit log.
         audits_itself: the handler records its own outcome, because it alone knows which user it concerns.
+        awaited: whether its answer waits, for a moment, until its effect shows.
     """
 
     handle: Handler
@@ -94,6 +95,7 @@ class Command(Struct, frozen=True):
     replayable: bool = True
     changes: bool = True
     audits_itself: bool = False
+    awaited: bool = True
 
     @property
     def name(self) -> str:

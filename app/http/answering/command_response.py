@@ -109,7 +109,7 @@ async def _recorded(
 
 async def _run(context: Context, command: Command, actor: Actor, request: Any, render: Render | None) -> KeptAnswer:
     done = await audited(context, actor, command, request)
-    if done.submission is not None:
+    if done.submission is not None and command.awaited:
         shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
         done = msgspec.structs.replace(done, shows=shows)
     body = await render(done) if render else msgspec.json.encode(done.result)

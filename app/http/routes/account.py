@@ -1,4 +1,4 @@
-"""Change profile and billing address, and request an availability check."""
+"""Change profile and billing address, request an availability check, and have the account read again."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -13,6 +13,8 @@ from app.commands.account.change_address import COMMAND as CHANGE_ADDRESS
 from app.commands.account.change_address import ChangeAddress
 from app.commands.account.change_profile import COMMAND as CHANGE_PROFILE
 from app.commands.account.change_profile import ChangeProfile, ProfileChange
+from app.commands.account.refresh_account import COMMAND as REFRESH_ACCOUNT
+from app.commands.account.refresh_account import RefreshAccount, Refreshing
 from app.commands.account.request_eligibility import COMMAND as REQUEST_ELIGIBILITY
 from app.commands.account.request_eligibility import RequestEligibility
 from app.commands.execution.context import Done
@@ -123,6 +125,25 @@ async def ask_eligibility(request: AnyRequest, actor: Caller, account: OwnAccoun
     return await run_command(request, actor, RequestEligibility(), render=render)
 
 
+@post(
+    "/api/account/refresh",
+    policy=Policy(roles=CUSTOMER, limit="live", command=REFRESH_ACCOUNT, consistency_token=True),
+    status_code=202,
+    operation_id="refreshAccount",
+    summary="Have data read again from its source",
+    tags=["Account"],
+    responses=answers(Refreshing, "The areas that are being read again.", status=202),
+)
+async def refresh(request: AnyRequest, actor: Caller, data: JSONBody[RefreshAccount]) -> Response[bytes]:
+    """Have these areas read again, for example when the customer comes back from a page of the billing system.
+
+    The `Consistency-Token` stands for everything that was true in the billing system and in the sales system at this
+    moment: a query that sends it with `Prefer: wait=10` shows that or something later, unless it answers
+    `Consistency: pending`. Then the source is slow or unavailable (`upstream_away`); send the query again later, with
+    the same token. Requests in quick succession share their reads."""
+    return await run_command(request, actor, data, status=202)
+
+
 async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]], kind: type[T]) -> T | None:
     """Read the state that the caller decided on, if its validator names the current one.
 
@@ -145,4 +166,4 @@ async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) 
     return with_age(msgspec.json.encode(written), datetime.now(UTC))
 
 
-ROUTES = (put_address, patch_profile, ask_eligibility)
+ROUTES = (put_address, patch_profile, ask_eligibility, refresh)

@@ -13,6 +13,7 @@ from app.commands.billing.create_payment_link import (
     PayInvoices,
 )
 from app.commands.billing.create_payment_methods_link import COMMAND as CREATE_PAYMENT_METHODS_LINK
+from app.commands.billing.create_payment_methods_link import ManagePaymentMethods
 from app.commands.billing.manage_payment_methods import REMOVE_PAYMENT_METHOD, SET_DEFAULT_PAYMENT_METHOD, OneMethod
 from app.commands.billing.pay_invoice import COMMAND as PAY_INVOICE
 from app.commands.billing.pay_invoice import PaidInvoice
@@ -35,8 +36,11 @@ from app.http.policies.policy import CUSTOMER, Policy
 async def invoice_payment_link(
     request: AnyRequest, actor: Caller, invoice_id: FromPath[str], data: JSONBody[PayBy | None] = None
 ) -> Response[bytes]:
-    """A single-use link to this invoice's payment page. Request it when the customer clicks: it expires after 60 s."""
-    wanted = PayInvoice(invoice_id, data.gateway if data else None)
+    """A single-use link to this invoice's payment page. Request it when the customer clicks: it expires after 60 s.
+
+    With `return_url` the billing system's page leads back to the portal once the invoice is paid. When the customer
+    arrives there, call `/api/account/refresh` with `invoices`, and read with its token."""
+    wanted = PayInvoice(invoice_id, data.gateway if data else None, data.return_url if data else None)
     return await run_command(request, actor, wanted)
 
 
@@ -50,7 +54,8 @@ async def invoice_payment_link(
     responses=answers(Link, "The link."),
 )
 async def payment_link(request: AnyRequest, actor: Caller, data: JSONBody[PayInvoices]) -> Response[bytes]:
-    """A single-use link to a page that pays all these invoices with one payment. It expires after 60 s."""
+    """A single-use link to a page that pays all these invoices with one payment. It expires after 60 s. `return_url`
+    works as for a single invoice."""
     return await run_command(request, actor, data)
 
 
@@ -100,12 +105,15 @@ async def invoice_pdf_link(request: AnyRequest, actor: Caller, invoice_id: FromP
     tags=["Billing"],
     responses=answers(Link, "The link."),
 )
-async def manage_payment_methods(request: AnyRequest, actor: Caller) -> Response[bytes]:
-    """A single-use link to the page where payment methods are added and removed. It expires after 60 s.
+async def manage_payment_methods(
+    request: AnyRequest, actor: Caller, data: JSONBody[ManagePaymentMethods | None] = None
+) -> Response[bytes]:
+    """A single-use link to the page where payment methods are added and removed. It expires after 60 s. With
+    `return_url` that page shows a link back to the portal.
 
-    The billing system does not report every change made there: when the customer returns, read `/api/payment-methods`
-    with `Cache-Control: no-cache` and `Prefer: wait=5`."""
-    return await run_command(request, actor, None)
+    The billing system does not report every change made there: when the customer returns, call `/api/account/refresh`
+    with `payment_methods`, and read `/api/payment-methods` with its token and `Prefer: wait=10`."""
+    return await run_command(request, actor, data)
 
 
 @post(

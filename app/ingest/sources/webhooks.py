@@ -81,11 +81,13 @@ async def _record(
     async def work(connection: Connection, append: Append) -> Woken:
         woken: Woken = set()
         for change in changes:
-            hint = msgspec.structs.replace(change, data={**change.data, "body": digest})
+            hint = change
+            if change.kind == "hint":  # the data of a whole record is mirrored, that of a hint is not
+                hint = msgspec.structs.replace(change, data={**change.data, "body": digest})
             _, pairs = await append(connection, [hint])
             if not pairs and await connection.fetchval(_OTHER_BODY, change.source, change.event_id, digest):
                 raise Conflict("This webhook id was used for another body.", code="webhook_replayed")
-            if pairs and again:
+            if pairs and again and change.kind == "hint":
                 await _refetch_later(connection, append, hint)
             woken |= pairs
         return woken

@@ -179,7 +179,13 @@ class WhmcsClient:
             if identifier(body.get("clientid") or whmcs_client_id) != whmcs_client_id:
                 raise ValueError("another client than the one asked for")
         rows = lists.all_of(action, body, "paymethods", "paymethod")
-        return lists.read(action, rows, lambda row: records.pay_method(row, whmcs_client_id), object_name="pay_method")
+        first = rows.rows[0] if rows.rows else None
+        return lists.read(
+            action,
+            rows,
+            lambda row: records.pay_method(row, whmcs_client_id, listed_first=row is first),
+            object_name="pay_method",
+        )
 
     async def set_default_pay_method(self, whmcs_client_id: str, pay_method_id: str) -> None:
         """Make this method the client's default for charges. Safe to repeat.

@@ -6,6 +6,7 @@ amounts of an invoice are marked (`UNREADABLE`): None would add up as zero.
 Only the fields named here are stored, so service passwords, gateway tokens and notes never reach a table.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -29,6 +30,7 @@ from app.integrations.whmcs.wire import (
     other_id,
     picked,
     text,
+    yes_or_no,
 )
 
 CLIENT = (
@@ -57,7 +59,13 @@ SERVICE = (
     "status",
     "suspensionreason",
 )
-PAY_METHOD = ("type", "description", "gateway_name", "card_type", "card_last_four", "expiry_date", "bank_name")
+PAY_METHOD = ("type", "gateway_name", "card_type", "card_last_four", "expiry_date", "bank_name")
+NOT_STORED = {"pay_method": frozenset({"gateway_name"})}
+"""Object → fields that commands need of a live answer, and the mirror must not hold."""
+IS_DEFAULT = ("is_default", "isDefault", "default")
+"""Undocumented names under which a release might say that a payment method is the default."""
+_CARD_NUMBER = re.compile(r"(?:[0-9][ -]?){9,}")
+"""More digits than a customer may see again, wherever a gateway put them."""
 
 
 class WhmcsRecord(Struct, frozen=True):
@@ -76,7 +84,7 @@ def change(record: WhmcsRecord, *, origin: Origin, read_at: datetime) -> Change:
         "whmcs",
         record.object,
         record.record_id,
-        record.data,
+        stored(record),
         event_id=f"{origin}:{record.object}:{record.record_id}:{milliseconds(read_at)}",
         occurred_at=read_at,
         origin=origin,
@@ -84,6 +92,12 @@ def change(record: WhmcsRecord, *, origin: Origin, read_at: datetime) -> Change:
         parent_id=record.parent_id,
         read_at=read_at,
     )
+
+
+def stored(record: WhmcsRecord) -> dict[str, Any]:
+    """Return the fields of a record that the mirror holds."""
+    live = NOT_STORED.get(record.object)
+    return {name: value for name, value in record.data.items() if name not in live} if live else record.data
 
 
 def client(body: Mapping[str, Any], customer_number_field_id: int) -> WhmcsRecord:
@@ -94,6 +108,7 @@ def client(body: Mapping[str, Any], customer_number_field_id: int) -> WhmcsRecor
     fields = Fields(WHMCS, "client", client_id, raw)
     data: dict[str, Any] = {"id": client_id, **picked(fields, CLIENT), "credit": amount(fields, "credit")}
     data["country"] = text(raw.get("countrycode") or raw.get("country"))
+    data["billingcid"] = other_id(fields, "billingcid")
     data["customer_number"] = _custom_field(fields, customer_number_field_id)
     return WhmcsRecord("client", client_id, client_id, data)
 
@@ -199,11 +214,24 @@ def upgrade(service_id: str, whmcs_client_id: str, data: Mapping[str, str | None
     return WhmcsRecord("upgrade", service_id, whmcs_client_id, dict(data), service_id)
 
 
-def pay_method(row: Mapping[str, Any], whmcs_client_id: str) -> WhmcsRecord:
-    """Parse one row of GetPayMethods: type, brand, last four digits, expiry. The gateway's token is dropped."""
+def invoice_upgrade(invoice_id: str, upgrade_id: str, service_id: str, whmcs_client_id: str | None) -> WhmcsRecord:
+    """Build what says which service an invoice's upgrade line is about: WHMCS's line names the upgrade order, and no
+    action reads those. The portal may not know the order's id; then it is empty."""
+    data = {"upgrade_id": upgrade_id, "service_id": service_id}
+    return WhmcsRecord("invoice_upgrade", f"{invoice_id}:{upgrade_id}", whmcs_client_id, data, invoice_id)
+
+
+def pay_method(row: Mapping[str, Any], whmcs_client_id: str, *, listed_first: bool) -> WhmcsRecord:
+    """Parse one row of GetPayMethods: type, brand, last four digits, expiry, and whether it is the default as far as
+    WHMCS says so. The gateway's token and the description, a free text, are dropped."""
     method_id = known_id(row.get("id"))
     fields = Fields(WHMCS, "pay_method", method_id, row)
-    data = {"id": method_id, "clientid": whmcs_client_id, **picked(fields, PAY_METHOD)}
+    data: dict[str, Any] = {"id": method_id, "clientid": whmcs_client_id, **picked(fields, PAY_METHOD)}
+    data |= {name: _CARD_NUMBER.sub("", data[name]).strip() for name in ("card_type", "bank_name")}
+    data["card_last_four"] = "".join(re.findall("[0-9]", data["card_last_four"]))[-4:]
+    default = next((row[name] for name in IS_DEFAULT if name in row), None)
+    data["is_default"] = {True: "1", False: "0", None: ""}[yes_or_no(default)]
+    data["listed_first"] = "1" if listed_first else "0"
     return WhmcsRecord("pay_method", method_id, whmcs_client_id, data)
 
 

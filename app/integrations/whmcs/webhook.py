@@ -1,4 +1,4 @@
-"""Webhooks of the company's WHMCS hook file: ids that may have changed."""
+"""Webhooks of the company's WHMCS hook file: ids that may have changed, and the services of upgrade orders."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from app.errors import InvalidRequest
 from app.events import Change
 from app.intake.unambiguous import unambiguous_object
 from app.integrations.signed_webhook import instant
+from app.integrations.whmcs import records
 from app.integrations.whmcs.wire import identifier
 
 RECORD_OF = {"invoice": "invoice", "service": "service", "client": "client"}
@@ -29,6 +30,9 @@ LONGEST_ID = 20
 RecordName = Annotated[str, Meta(max_length=100)]
 
 
+MOST_UPGRADES = 50
+
+
 class WhmcsNotice(Struct, frozen=True):
     """The body of a webhook."""
 
@@ -39,6 +43,8 @@ class WhmcsNotice(Struct, frozen=True):
     occurred_at: Annotated[datetime, Meta(tz=True)]
     merged_into: str | None = None
     """For AfterClientMerge: the client that `id` was merged into."""
+    upgrades: Annotated[dict[str, str], Meta(max_length=MOST_UPGRADES)] = {}
+    """For an invoice: upgrade orders on it → the service of each, which no action of WHMCS says."""
 
 
 class WebhookHints(Struct, frozen=True):
@@ -57,6 +63,7 @@ def decode(webhook_id: str, body: bytes) -> WebhookHints:
     try:
         notice = _notice(unambiguous_object(body))
         changes = [_change(webhook_id, place, notice, named) for place, named in enumerate(_records(notice))]
+        changes += [_upgrade(webhook_id, notice, *each) for each in notice.upgrades.items() if notice.id]
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise InvalidRequest(f"The webhook could not be understood: {error}.", code="webhook_malformed") from error
     return WebhookHints(changes, notice.event in EARLY)
@@ -68,7 +75,11 @@ def _notice(body: dict[str, Any]) -> WhmcsNotice:
     if notice.object not in OBJECTS:
         return notice
     return msgspec.structs.replace(
-        notice, id=_id(notice.id), client_id=_id(notice.client_id), merged_into=_id(notice.merged_into)
+        notice,
+        id=_id(notice.id),
+        client_id=_id(notice.client_id),
+        merged_into=_id(notice.merged_into),
+        upgrades={_id(key): _id(value) for key, value in notice.upgrades.items() if notice.object == "invoice"},
     )
 
 
@@ -92,6 +103,23 @@ def _change(webhook_id: str, place: int, notice: WhmcsNotice, named: tuple[str, 
         occurred_at=occurred_at,
         origin="webhook",
         owner_id=notice.client_id or None,
+    )
+
+
+def _upgrade(webhook_id: str, notice: WhmcsNotice, upgrade_id: str, service_id: str) -> Change:
+    version, occurred_at = instant(notice.occurred_at)
+    record = records.invoice_upgrade(notice.id, upgrade_id, service_id, notice.client_id or None)
+    return Change.whole(
+        "whmcs",
+        record.object,
+        record.record_id,
+        record.data,
+        event_id=f"webhook:{webhook_id}:upgrade:{upgrade_id}",
+        version=version,
+        occurred_at=occurred_at,
+        origin="webhook",
+        owner_id=record.owner_id,
+        parent_id=record.parent_id,
     )
 
 

@@ -13,7 +13,9 @@ from msgspec import Struct
 
 from app.intake import parse
 from app.money import money
+from app.projections.parts import line_texts
 from app.projections.parts.fields import added, amount, local_instant, objects, plain, shown
+from app.projections.parts.line_services import NOTHING, Translations, relid_of, services_of, word_of
 from app.readmodels.invoices import InvoiceItem, Payment, Refund, TaxLine
 
 KINDS = {
@@ -32,8 +34,6 @@ KINDS = {
     "": "item",
 }
 """WHMCS's line types, an open set; all that begin with Domain are one kind."""
-OF_SERVICE = frozenset({"Hosting", "Setup", "PromoHosting"})
-"""Types whose `relid` is a service."""
 ADJUSTMENT = "Adjustment"
 
 Data = Mapping[str, Any]
@@ -89,23 +89,29 @@ def _given(data: Data, name: str, currency: str) -> Decimal | None:
     return Decimal() if data.get(name) in (None, "") else amount(data[name], currency)
 
 
-def items(data: Data, adjustment: Decimal) -> list[InvoiceItem]:
+def items(data: Data, adjustment: Decimal, known: Translations = NOTHING, date_format: str = "") -> list[InvoiceItem]:
     """List the lines, with an adjustment when they do not add up to the total."""
-    currency = currency_of(data)
-    found = [_item(each, currency) for each in objects(data.get("items"))]
+    currency, lines = currency_of(data), objects(data.get("items"))
+    named = zip(lines, services_of(lines, known), strict=True)
+    found = [_item(line, service_id, currency, date_format) for line, service_id in named]
     return [*found, *([_adjustment(adjustment, currency)] if adjustment else [])]
 
 
-def _item(item: Data, currency: str) -> InvoiceItem:
-    word, relid = plain(item.get("type")), plain(item.get("relid")) or None
+def _item(item: Data, service_id: str | None, currency: str, date_format: str) -> InvoiceItem:
+    word, text, billed = word_of(item), plain(item.get("description")), amount(item.get("amount"), currency)
     kind = "domain" if word.startswith("Domain") else KINDS.get(word, "other")
+    period, many = line_texts.period(text, date_format), line_texts.quantity(text, billed, currency)
     return InvoiceItem(
-        description=plain(item.get("description")),
-        amount=shown(amount(item.get("amount"), currency), currency),
+        description=text,
+        amount=shown(billed, currency),
         taxed=item.get("taxed") in ("1", True),
         kind=kind,
-        subscription_id=relid if word in OF_SERVICE else None,
-        invoice_id=relid if kind == "invoice" else None,
+        subscription_id=service_id,
+        invoice_id=relid_of(item) if kind == "invoice" else None,
+        quantity=f"{many.quantity.normalize():f}" if many else None,
+        unit_price=shown(many.unit_price, currency) if many else None,
+        period_start=period.start if period else None,
+        period_end=period.end if period else None,
     )
 
 
@@ -122,7 +128,7 @@ def _adjustment(lacking: Decimal, currency: str) -> InvoiceItem:
 
 def is_collective(lines: Sequence[Data]) -> bool:
     """Return whether a bill only collects other invoices. Counting it as well would double the amount owed."""
-    return bool(lines) and all(KINDS.get(plain(each.get("type"))) == "invoice" for each in lines)
+    return bool(lines) and all(KINDS.get(word_of(each)) == "invoice" for each in lines)
 
 
 def is_draft(data: Data) -> bool:

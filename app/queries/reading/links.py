@@ -26,9 +26,9 @@ _SERVICES = {
         WHERE o.account_id = $1 AND o.order_id = $2 AND s.whmcs_order_id = o.whmcs_order_id
     """,
     "subscription": "SELECT $2::text",
-    "invoice": f"""
-        SELECT line ->> 'subscription_id' FROM read_model.invoices i, {_LINES.format("i")} AS line
-        WHERE i.account_id = $1 AND i.invoice_id = $2
+    "invoice": """
+        SELECT unnest(string_to_array(subscription_ids, ' ')) FROM read_model.invoices
+        WHERE account_id = $1 AND invoice_id = $2
     """,
 }
 """Kind of the item → the subscriptions related to it."""
@@ -50,7 +50,8 @@ _FOUND = {
     "subscription": f"ARRAY(SELECT subscription_id FROM services ORDER BY sort_id DESC LIMIT {MOST})",
     "invoice": f"""ARRAY(
         SELECT i.invoice_id FROM read_model.invoices i WHERE i.account_id = $1 AND i.status <> 'draft'
-        AND EXISTS ({_NAMES_ONE.format(_LINES.format("i"))}) ORDER BY i.sort_id DESC LIMIT {MOST})""",
+        AND string_to_array(i.subscription_ids, ' ') && ARRAY(SELECT subscription_id FROM services)
+        ORDER BY i.sort_id DESC LIMIT {MOST})""",
 }
 """Kind of the links → the items related to those subscriptions."""
 

@@ -93,7 +93,7 @@ def _details(install: Install, client: Client) -> dict[str, Any]:
         "telephoneNumber": client.phonenumber,
         "tax_id": client.tax_id,
         "email_preferences": dict.fromkeys(("general", "invoice", "support", "product", "domain", "affiliate"), "1"),
-        "billingcid": 0,
+        "billingcid": client.billingcid,
         "currency": CURRENCIES[client.currency][0],
         "currency_code": client.currency,
         "defaultgateway": client.defaultgateway,

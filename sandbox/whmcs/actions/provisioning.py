@@ -103,7 +103,9 @@ def _order(call: Call, service: Service, product: Product, cycle: str, price: De
     upgrade = Upgrade(install.new_id("upgrade"), service.id, order.id, 0, product.pid, cycle)
     install.upgrades[upgrade.id] = upgrade
     if price > ZERO:
-        text = f"Upgrade to {product.name}"
+        last = cycles.parse_date(service.nextduedate) or call.today
+        old = install.products[service.pid].name
+        text = f"Upgrade/Downgrade: {old} => {product.name} ({call.today:%d/%m/%Y} - {last:%d/%m/%Y})"
         items = [Item(install.new_id("item"), text, price, "Upgrade", upgrade.id)]
         client = install.clients[service.clientid]
         invoice = new_invoice(install, call.clock, client, items, due=call.today, gateway=gateway)

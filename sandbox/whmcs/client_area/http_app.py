@@ -12,7 +12,7 @@ from sandbox.clock import Clock
 from sandbox.ports import World
 from sandbox.whmcs.actions.instruments import store_card
 from sandbox.whmcs.billing import charge_card, pay_methods, totals
-from sandbox.whmcs.client_area import pages
+from sandbox.whmcs.client_area import pages, returning
 from sandbox.whmcs.client_area.mass_payment import is_collective, mass_payment
 from sandbox.whmcs.install import Install
 from sandbox.whmcs.state import Client, Invoice
@@ -59,7 +59,9 @@ def with_session(page: Page) -> Callable[[World, Request, Form], Response]:
         if client is None:
             text = "Please open this page from the portal."
             return HTMLResponse(pages.page("Please sign in", pages.note(text)), 403)
-        return page(world.whmcs, world.clock, client, request, form)
+        back = returning.kept(world.whmcs, request.cookies[COOKIE], request.query_params)
+        shown = page(world.whmcs, world.clock, client, request, form)
+        return returning.lead_back(world.whmcs, request, shown, back) if back else shown
 
     return handle
 

@@ -19,6 +19,7 @@ from sandbox.whmcs.control.staff import refund
 from sandbox.whmcs.control.tables import Handler, body_of, record_of, shown
 from sandbox.whmcs.hooks import Delivery
 from sandbox.whmcs.install import Dialect
+from sandbox.whmcs.state import Item
 from sandbox.whmcs.state_services import Addon
 
 
@@ -56,6 +57,8 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/clients/{id}/pay-methods", "POST", _add_card),
         route("/clients/{id}/merge", "POST", _merge),
         route("/services/{id}/addons", "POST", _add_addon),
+        route("/invoices/{id}/lines", "POST", _add_line),
+        route("/return-origins", "PUT", _return_origins),
         *(route(*each) for each in tables.ROUTES),
     ]
 
@@ -142,6 +145,26 @@ async def _merge(world: World, request: Request) -> Any:
         world.whmcs.merge(gone, into)
         world.whmcs.fire(world.clock, "AfterClientMerge", "client", gone.id, into.id, merged_into=str(into.id))
     return shown(world.whmcs, into)
+
+
+async def _add_line(world: World, request: Request) -> Any:
+    """`type`, `relid`, `description`, `amount`, `taxed`: a line as WHMCS, its modules or staff write it."""
+    body, invoice = await body_of(request), record_of(world.whmcs, "invoices", request)
+    install, word = world.whmcs, str(body.get("type", ""))
+    amount, relid = Decimal(str(body.get("amount", "500"))).quantize(Decimal("0.01")), int(str(body.get("relid", 0)))
+    text, taxed = str(body.get("description", "By hand")), bool(body.get("taxed", True))
+    invoice.items.append(Item(install.new_id("item"), text, amount, word, relid, taxed))
+    with install.hooks_off(bool(body.get("silent"))):
+        event = "AddInvoiceLateFee" if word == "LateFee" else "UpdateInvoiceTotal"
+        install.fire(world.clock, event, "invoice", invoice.id, invoice.userid)
+    return shown(install, invoice)
+
+
+async def _return_origins(world: World, request: Request) -> Any:
+    """`origins`: install the hook file that leads customers back to these; none removes it."""
+    world.whmcs.return_origins = tuple(str(each) for each in (await body_of(request)).get("origins", []))
+    world.whmcs.changed()
+    return {"origins": list(world.whmcs.return_origins)}
 
 
 async def _add_addon(world: World, request: Request) -> Any:

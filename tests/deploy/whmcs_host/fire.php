@@ -32,12 +32,14 @@ namespace WHMCS\Database {
 
         public function first(array $columns): ?object
         {
-            foreach ($this->rows as $row) {
-                if (array_intersect_assoc($this->wheres, $row) === $this->wheres) {
-                    return (object) array_intersect_key($row, array_flip($columns));
-                }
-            }
-            return null;
+            return $this->get($columns)[0] ?? null;
+        }
+
+        public function get(array $columns): array
+        {
+            $fits = fn ($row) => array_diff_assoc($this->wheres, $row) === [];
+            $shown = fn ($row) => (object) array_intersect_key($row, array_flip($columns));
+            return array_map($shown, array_values(array_filter($this->rows, $fits)));
         }
     }
 }

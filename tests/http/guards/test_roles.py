@@ -58,6 +58,7 @@ WHO = {
     "get /api/account/services/{category}": CUSTOMERS,
     "get /api/account/eligibility": CUSTOMERS,
     "post /api/account/eligibility/request": CUSTOMERS,
+    "post /api/account/refresh": CUSTOMERS,
     "get /api/account/profile": CUSTOMERS,
     "patch /api/account/profile": CUSTOMERS,
     "get /api/account/address": CUSTOMERS,

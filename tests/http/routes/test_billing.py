@@ -94,6 +94,18 @@ async def test_while_the_billing_system_is_away_every_link_and_write_says_so_and
     assert (await api.get("/api/account/profile")).json()["first_name"] == profile["first_name"]
 
 
+@pytest.mark.parametrize("name", ["payment link", "payment link for several", "payment methods link"])
+async def test_an_address_to_return_to_that_is_not_configured_is_a_422(
+    api: httpx.AsyncClient, ids: dict[str, str], name: str
+) -> None:
+    method, path, _ = WRITES[name]
+    body: dict[str, Any] = {"return_url": "https://evil.example/"}
+    if "several" in name:
+        body["invoice_ids"] = [ids["invoice"]]
+    said = problem(await api.request(method, path.format(**ids), json=body), 422, "return_url_not_allowed")
+    assert [each["field"] for each in said["errors"]] == ["return_url"]
+
+
 async def test_our_own_credentials_being_refused_is_no_business_of_the_customers(
     api: httpx.AsyncClient, desk: Desk, ids: dict[str, str]
 ) -> None:

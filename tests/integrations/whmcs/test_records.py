@@ -37,7 +37,7 @@ def test_a_service_keeps_no_password_user_name_or_address_of_a_server():
 
 def test_a_pay_method_keeps_brand_and_last_four_and_leaves_the_token_behind():
     row = {"id": 3, "type": "RemoteCreditCard", "card_last_four": "4242", "remote_token": '{"customer":"cus_1"}'}
-    record = records.pay_method(row, "1001")
+    record = records.pay_method(row, "1001", listed_first=True)
     assert (record.record_id, record.owner_id, record.data["card_last_four"]) == ("3", "1001", "4242")
     assert "cus_1" not in json.dumps(record.data)
 

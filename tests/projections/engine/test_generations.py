@@ -41,6 +41,7 @@ def with_note(group: Group) -> Projected:
             "last_four": None,
             "expires": None,
             "description": "second version",
+            "is_default": None,
             "sort_id": 1,
             "as_of": record.verified_at,
             "document": b"{}",

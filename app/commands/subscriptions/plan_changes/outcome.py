@@ -88,6 +88,9 @@ async def read_back(ctx: Context, change: PlanChange) -> int | None:
         },
     )
     changes = [records.change(upgrade, origin="command", read_at=read_at)]
+    if change.invoice_id:
+        line = records.invoice_upgrade(change.invoice_id, "", change.subscription_id, change.whmcs_client_id)
+        changes.append(records.change(line, origin="command", read_at=read_at))
     try:
         changes.append(
             records.change(await ctx.whmcs.service(change.subscription_id), origin="command", read_at=read_at)
