@@ -15,7 +15,6 @@ import msgspec
 from app.events import Record
 from app.intake.fields import Fields
 from app.money import decimal, money, rounded
-from app.projections.parts.bundles import bundles
 from app.projections.parts.fields import plain, snake
 from app.projections.parts.offers import Offer, ambiguous, category_of, offers
 from app.projections.parts.vocabulary import known
@@ -30,6 +29,7 @@ from app.readmodels.catalog import (
     account_document,
     public_document,
 )
+from app.readmodels.pricing.bundles import bundles
 from app.settings import Settings
 
 INTERNAL = frozenset(
@@ -74,7 +74,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="catalog",
-        version=3,
+        version=4,
         source="salesforce",
         scope="global",
         reads=("Product2", "PricebookEntry"),

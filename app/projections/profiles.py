@@ -15,7 +15,7 @@ def projector(settings: Settings) -> Projector:
     """Build the projector of profiles."""
     return Projector(
         name="profiles",
-        version=1,
+        version=2,
         source="whmcs",
         scope="owner",
         reads=("client",),
@@ -40,6 +40,7 @@ def _project(group: Group) -> Projected:
         "country": profile.address.country,
         "currency": profile.currency,
         "status": plain(data.get("status")),
+        "tax_exempt": exempt if isinstance(exempt := data.get("taxexempt"), bool) else None,
         "as_of": record.verified_at,
         "document": body,
     }

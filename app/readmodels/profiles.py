@@ -23,6 +23,7 @@ TABLE = Table(
         "country": "text",
         "currency": "text",
         "status": "text",
+        "tax_exempt": "bool",
         "version": "bigint",
         "as_of": "timestamptz",
         "document": "bytea",

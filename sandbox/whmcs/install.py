@@ -77,6 +77,9 @@ class Dialect:
     two_factor_off: Any = False
     """Of `twoFactorEnabled`."""
 
+    ignores: tuple[str, ...] = ()
+    """Fields of UpdateClientProduct that a hook of this installation overrules without saying so."""
+
     users_list_clients: bool = True
     clients_list_users: bool = True
 

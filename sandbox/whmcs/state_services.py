@@ -55,6 +55,7 @@ class Service:
     notes: str = ""
     qty: int = 1
     terminationdate: str = NO_DATE
+    promoid: int = 0
     customfields: dict[int, str] = field(default_factory=dict)
 
 

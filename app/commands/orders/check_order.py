@@ -12,27 +12,36 @@ from app.commands.orders.rules import violations
 from app.errors import Violation
 from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, Promotion
 from app.money import Money, money
+from app.readmodels.pricing.tax import UNKNOWN, Tax, TaxWord
 
 
 class Totals(Struct, frozen=True, kw_only=True):
-    """The price of the basket, tax excluded: per month, one-time, and for the first month."""
+    """The price of the basket, with and without tax: per month, one-time, and for the first month.
+
+    In the currency that the account is billed in. Sums with tax are null where the rate is unknown.
+    """
 
     monthly: Money
+    monthly_with_tax: Money | None
     one_time: Money
+    one_time_with_tax: Money | None
     first_month: Money
+    first_month_with_tax: Money | None
+    tax_rate: str | None
 
 
 class CheckedOrder(Struct, frozen=True, kw_only=True):
     """The result of a check: `ok`, or every violation to correct.
 
     `promotion` describes the discount of the code; the total is without it, because only billing can calculate it.
+    `tax` says whether the sums that are not `_with_tax` contain the tax.
     """
 
     ok: bool
     violations: list[Violation]
     total: Totals
     promotion: str | None
-    tax: str = "excluded"
+    tax: TaxWord = "excluded"
 
 
 async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
@@ -44,11 +53,16 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     facts = await facts_for(ctx, actor, request)
     found = violations(request, facts)
     chosen = [facts.products[item.sku] for item in request.items if item.sku in facts.products]
-    total = totals(chosen, ctx.settings.salesforce_currency)
+    currency = facts.terms.currency or ctx.settings.salesforce_currency
+    total = totals((each for each in chosen if each.is_priced), currency, facts.terms.tax)
     given = None if any(each.field == "promo_code" for each in found) else facts.promotion
     return Done(
         CheckedOrder(
-            ok=not found, violations=found, total=total, promotion=describe_promotion(given, total.monthly.currency)
+            ok=not found,
+            violations=found,
+            total=total,
+            promotion=describe_promotion(given, currency),
+            tax=facts.terms.tax.word,
         )
     )
 
@@ -65,16 +79,23 @@ def describe_promotion(given: Promotion | None, currency: str) -> str | None:
     return f"{given.code} will be taken into account on {when}."
 
 
-def totals(products: Iterable[OrderableProduct], currency: str) -> Totals:
-    """Sum the prices by billing cycle."""
+def totals(products: Iterable[OrderableProduct], currency: str, tax: Tax = UNKNOWN) -> Totals:
+    """Sum the prices by billing cycle; set-up fees are one-time."""
     monthly, once = Decimal(0), Decimal(0)
     for product in products:
+        once += product.setup_fee
         if product.billing_cycle == "onetime":
             once += product.price
         else:
             monthly += product.price
     return Totals(
-        monthly=money(monthly, currency), one_time=money(once, currency), first_month=money(monthly + once, currency)
+        monthly=money(monthly, currency),
+        monthly_with_tax=tax.with_tax(monthly, currency),
+        one_time=money(once, currency),
+        one_time_with_tax=tax.with_tax(once, currency),
+        first_month=money(monthly + once, currency),
+        first_month_with_tax=tax.with_tax(monthly + once, currency),
+        tax_rate=tax.shown_rate,
     )
 
 

@@ -9,8 +9,8 @@ from app.errors import UpstreamRejected
 from app.integrations.whmcs import upgrades
 from app.integrations.whmcs.upgrades import Upgrade, UpgradeQuote
 from app.readmodels.plans import Plan
+from app.readmodels.pricing.prices import RECURRING, cycle
 
-RECURRING = ("monthly", "quarterly", "semi_annually", "annually", "biennially", "triennially")
 NOTHING = Decimal("0.00")
 
 
@@ -19,7 +19,7 @@ def upgrade_request(ctx: Context, service: Service, product_id: str) -> Upgrade:
     return Upgrade(
         service_id=service.subscription_id,
         product_id=product_id,
-        billing_cycle=service.billing_cycle.replace("_", ""),
+        billing_cycle=cycle(service.billing_cycle),
         payment_method=service.payment_method or ctx.settings.whmcs_payment_method,
     )
 
@@ -30,7 +30,7 @@ async def fetch_quote(ctx: Context, service: Service, plan: Plan) -> UpgradeQuot
     Raises:
         RuleViolated: `plan_not_available`, also if WHMCS refuses to calculate one.
     """
-    if service.billing_cycle not in RECURRING:
+    if cycle(service.billing_cycle) not in RECURRING:
         raise not_available()
     try:
         return await upgrades.quote(ctx.whmcs, upgrade_request(ctx, service, plan.product_id))

@@ -47,7 +47,9 @@ def add_order(call: Call) -> dict[str, Any]:
     for product, line in drafts:
         first, later = promotions.discounted(promotion, product, line.price)
         for _ in range(line.quantity):
-            _add_service(call, order, product, replace(line, price=first + line.setup_fee, later_price=later))
+            promoted = promotion.id if promotion is not None and first != line.price else 0
+            priced = replace(line, price=first + line.setup_fee, later_price=later, promoid=promoted)
+            _add_service(call, order, product, priced)
     install.orders[order.id] = order
     if not params.flag("noinvoice"):
         _invoice(call, order, client)
@@ -67,6 +69,7 @@ class _Line:
     fields: dict[int, str]
     setup_fee: Decimal
     later_price: Decimal = Decimal("0.00")
+    promoid: int = 0
 
 
 def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product, currency: str) -> _Line:
@@ -111,6 +114,7 @@ def _add_service(call: Call, order: Order, product: Product, line: _Line) -> Non
         nextduedate=today if recurring else NO_DATE,
         nextinvoicedate=today,
         domain=line.domain,
+        promoid=line.promoid,
         customfields=line.fields,
     )
     call.install.services[service.id] = service

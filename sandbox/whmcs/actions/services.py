@@ -117,7 +117,7 @@ def _service(install: Install, service: Service) -> dict[str, Any]:
         "username": service.username,
         "password": service.password,
         "subscriptionid": "",
-        "promoid": 0,
+        "promoid": service.promoid,
         "overideautosuspend": "",
         "notes": service.notes,
         "diskusage": 0,
@@ -152,8 +152,9 @@ def update_client_product(call: Call) -> dict[str, Any]:
     service.pid = params.number("pid") or service.pid
     service.paymentmethod = params.text("paymentmethod") or service.paymentmethod
     service.billingcycle = cycles.shown(params.text("billingcycle")) or service.billingcycle
-    service.firstpaymentamount = params.money("firstpaymentamount", service.firstpaymentamount)
-    service.recurringamount = params.money("recurringamount", service.recurringamount)
+    for name in ("firstpaymentamount", "recurringamount"):
+        if name not in call.install.dialect.ignores:
+            setattr(service, name, params.money(name, getattr(service, name)))
     service.customfields |= fields
     call.fire("ServiceEdit", "service", service.id, service.clientid)
     return {"serviceid": str(service.id)}

@@ -28,6 +28,7 @@ DOCUMENTED = {
     "service": 600,
     "pay_methods": 900,
     "gateways": 3_600,
+    "products": 3_600,
     "client": 1_800,
 }
 MARGIN_SECONDS = 20
@@ -80,6 +81,11 @@ CASES = {
         "/api/payment-methods", post("/whmcs/clients/{client}/pay-methods"), listed("payment_method_id")
     ),
     "gateways": Case("/api/payment-gateways", rename_gateways, listed("gateway")),
+    "products": Case(
+        "/api/public/services/vpn",
+        patch("/whmcs/products/401", price="-1"),
+        lambda answer: [each["orderable"] for each in answer["plans"]],
+    ),
     "client": Case(
         "/api/account/profile",
         patch("/whmcs/clients/{client}", firstname="Hanako"),
