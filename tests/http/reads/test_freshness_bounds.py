@@ -95,7 +95,10 @@ CASES = {
 
 
 @pytest.fixture
-async def ids(desk: Desk, hana: Actor) -> dict[str, str]:
+async def ids(request: pytest.FixtureRequest, desk: Desk, hana: Actor) -> dict[str, str]:
+    if request.node.callspec.params["resource"] == "products":
+        await desk.open()
+        await desk.pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ('/data/Portal__chn', now())")
     service = await desk.pool.fetchval("SELECT min(subscription_id) FROM read_model.subscriptions")
     return {"invoice": await desk.bill(hana), "service": service, "client": hana.whmcs_client_id}
 
