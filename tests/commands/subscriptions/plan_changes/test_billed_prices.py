@@ -126,6 +126,7 @@ class Walker(Struct, frozen=True):
             await follow(self.desk.context)
             states = await self.desk.pool.fetch("SELECT DISTINCT state FROM portal.plan_changes")
             if {row["state"] for row in states} == {"done"}:
+                await self.desk.settle()
                 return
         raise AssertionError("the change is not done")
 
