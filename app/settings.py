@@ -191,6 +191,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 360.0
     salesforce_pricebook_id: Annotated[str, note("Id of the portal price book.")]
     salesforce_currency: Annotated[str, note("Currency of the org, ISO 4217.")] = "JPY"
+    tax_rates: Annotated[
+        str,
+        note(
+            "Consumption tax in percent by country of the billing address, as COUNTRY=percent, comma separated, * for "
+            "every other; as WHMCS's tax rules have it. The public catalog shows the first. Empty: prices with tax are "
+            "not shown."
+        ),
+    ] = ""
     salesforce_timeout_seconds: Annotated[float, note("Total deadline of one Salesforce REST call, in seconds.")] = 20.0
     salesforce_calls_per_second: Annotated[
         float,

@@ -10,7 +10,7 @@ import uvloop
 from app import tasks
 from app.db import is_outage
 from app.ingest.catch_up.backfill import OBJECTS, Backfill
-from app.ingest.refetch.owners import whmcs_hint
+from app.ingest.refetch.owners import EVERYBODYS, whmcs_hint
 from app.ingest.refetch.salesforce_window import resync
 from app.ingest.sources.canary import CanaryFollower, ChangeEvents, Webhooks, heard
 from app.ingest.sources.cdc_listener import Listener
@@ -88,7 +88,7 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
             return
         async for step in Backfill(pool, inbox).salesforce(resources.salesforce):
             log.info("backfill_page", part=step.name, done=step.done, total=step.total)
-        await inbox.submit([whmcs_hint("gateways", "all", "first-fill")])
+        await inbox.submit([whmcs_hint(each, "all", "first-fill") for each in EVERYBODYS])
 
     silence = settings.cdc_silence_seconds
     changes = Listener(pool, inbox, pubsub, settings.salesforce_channel, catch_up, silence)

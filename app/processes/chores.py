@@ -23,6 +23,7 @@ from app.ingest.refetch import case_sweep, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.priority import background
 from app.lock_numbers import LockSpace
+from app.processes.compare_prices import compare_prices
 from app.projections import rebuild
 from app.projections.engine import fan_outs
 from app.projections.projector import Projector
@@ -160,6 +161,7 @@ CHORES = (
     Chore("merges", 10, follow_merges),
     Chore("plans", 1, follow_plans),
     Chore("scheduled", 5, make_scheduled),
+    Chore("prices", 60, compare_prices),
     Chore("rebuild", 30, rebuild_raised, most_seconds=86_400),
 )
 

@@ -16,7 +16,6 @@ from app.events import Record
 from app.intake.billing_cycles import MONTHLY, ONETIME, cycle_of
 from app.intake.fields import Fields
 from app.money import decimal, money, rounded
-from app.projections.parts.bundles import bundles
 from app.projections.parts.fields import plain, snake
 from app.projections.parts.offers import Offer, ambiguous, category_of, class_of, offers
 from app.projections.parts.vocabulary import known
@@ -31,6 +30,7 @@ from app.readmodels.catalog import (
     account_document,
     public_document,
 )
+from app.readmodels.pricing.bundles import bundles
 from app.readmodels.services import ADD_ON, FEES, PLAN, UNCLASSED
 from app.settings import Settings
 

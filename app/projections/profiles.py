@@ -41,6 +41,7 @@ def _project(group: Group) -> Projected:
         "currency": profile.currency,
         "status": plain(data.get("status")),
         "billing_contact_id": plain(data.get("billingcid")) or None,
+        "tax_exempt": exempt if isinstance(exempt := data.get("taxexempt"), bool) else None,
         "as_of": record.verified_at,
         "document": body,
     }

@@ -1,8 +1,9 @@
 """The catalog: the same for everyone, and as one account may order it.
 
-Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility and what `slice_age` reads.
+Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility and what `prices` and `slice_age` read.
 """
 
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -10,8 +11,10 @@ from msgspec import Struct, structs
 
 from app.db import only_row
 from app.errors import NotFound, NotReady
+from app.queries.prices import Pricing, account_pricing, priced, priced_category, public_pricing, summary_of
+from app.queries.reading.own_price_age import own_price_sources
 from app.queries.reading.slice_age import feed_source, of_services_and_feed
-from app.queries.reading.store import Answer, FetchedRow, Store, build_answer, etag_of
+from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
 from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
 from app.readmodels.services import ACTIVE_SIMS, HOLDS_INTERNET
@@ -50,7 +53,7 @@ class AccountCategory(Struct, frozen=True, kw_only=True):
 
 async def categories(store: Store) -> Answer:
     """List categories with their from-price."""
-    return await _public(store, public_document())
+    return await _summaries(store, await public_pricing(store))
 
 
 async def category(store: Store, name: str) -> Answer:
@@ -61,7 +64,7 @@ async def category(store: Store, name: str) -> Answer:
     """
     if name not in CATEGORIES:
         raise NotFound("There is no such category.", code="category_not_found")
-    return await _public(store, public_document(name))
+    return await _public(store, public_document(name), _priced_category)
 
 
 async def product(store: Store, name: str, sku: str) -> Answer:
@@ -71,7 +74,7 @@ async def product(store: Store, name: str, sku: str) -> Answer:
         NotFound: no such product, withdrawn, or for some accounts only.
     """
     try:
-        return await _public(store, public_document(name, sku))
+        return await _public(store, public_document(name, sku), _priced_product)
     except NotReady:
         row = await store.pool.fetchrow("SELECT FROM read_model.catalog WHERE account_id = $1 LIMIT 1", GLOBAL_ACCOUNT)
         if row is None:
@@ -80,8 +83,8 @@ async def product(store: Store, name: str, sku: str) -> Answer:
 
 
 async def account_categories(store: Store, account_id: UUID) -> Answer:
-    """List the categories for a logged-in customer."""
-    return await categories(store)
+    """List the categories for a logged-in customer, with the from-prices that this account is billed."""
+    return await _summaries(store, await account_pricing(store, account_id))
 
 
 async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
@@ -91,7 +94,7 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     found = await _document(store, account_document(name))
     if found is None:
         raise NotReady
-    base = msgspec.json.decode(found["body"], type=Category)
+    base = priced_category(msgspec.json.decode(found["body"], type=Category), await account_pricing(store, account_id))
     facts = await _facts(store, account_id)
     family = {item.sku for item in base.plans if item.family_only}
     plans = [AccountProduct(product=item, availability=_availability(item, facts)) for item in base.plans]
@@ -109,7 +112,8 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     )
     services, feed, parked_at = await of_services_and_feed(store, account_id)
     parked = [each for each in (parked_at, found["parked_at"]) if each is not None]
-    return build_answer(body, etag_of(body, found["etag"]), feed, services, parked_at=min(parked, default=None))
+    sources = (feed, services, *await own_price_sources(store))
+    return build_answer(body, etag_of(body, found["etag"]), *sources, parked_at=min(parked, default=None))
 
 
 class _Facts(Struct, frozen=True):
@@ -141,14 +145,45 @@ def _availability(item: Product, facts: _Facts) -> Availability:
     return Availability(True)
 
 
-async def _public(store: Store, name: str) -> Answer:
+def _priced_category(body: bytes, pricing: Pricing) -> Struct:
+    return priced_category(msgspec.json.decode(body, type=Category), pricing)
+
+
+def _priced_product(body: bytes, pricing: Pricing) -> Struct:
+    found = priced(msgspec.json.decode(body, type=Product), pricing)
+    if found is None:
+        raise NotReady
+    return found
+
+
+async def _public(store: Store, name: str, render: Callable[[bytes, Pricing], Struct]) -> Answer:
+    found = await _found(store, name)
+    body = msgspec.json.encode(render(found["body"], await public_pricing(store)))
+    return build_answer(body, etag_of(body), *await _sources(store, found), parked_at=found["parked_at"])
+
+
+async def _summaries(store: Store, pricing: Pricing) -> Answer:
+    """Summarise every category, as old as the oldest of their documents."""
+    documents = [await _found(store, public_document(name)) for name in CATEGORIES]
+    categories = [priced_category(msgspec.json.decode(each["body"], type=Category), pricing) for each in documents]
+    summaries = [summary_of(each, pricing.terms.tax) for each in categories]
+    body = msgspec.json.encode({"items": summaries})
+    oldest = min(documents, key=lambda each: each["as_of"])
+    return build_answer(body, etag_of(body), *await _sources(store, oldest), parked_at=oldest["parked_at"])
+
+
+async def _found(store: Store, name: str) -> FetchedRow:
     found = await _document(store, name)
     if found is None:
         raise NotReady("The catalog is being prepared. Please try again in a moment.")
+    return found
+
+
+async def _sources(store: Store, found: FetchedRow) -> tuple[AnswerSource, ...]:
     source = feed_source(store, found, "catalog", "all")
     if not source.verified:
         source = structs.replace(source, as_of=found["as_of"])
-    return build_answer(found["body"], found["etag"], source, parked_at=found["parked_at"])
+    return (source, *await own_price_sources(store))
 
 
 async def _document(store: Store, name: str) -> FetchedRow | None:

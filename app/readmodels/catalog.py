@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
 from app.money import Money
+from app.readmodels.pricing.tax import TaxWord
 from app.readmodels.services import ClassWord
 from app.readmodels.table import Table
 
@@ -43,7 +44,8 @@ TABLE = Table(
 
 
 class Product(Struct, frozen=True, kw_only=True):
-    """A product. Prices exclude consumption tax.
+    """A product. `tax` says whether `price` contains the consumption tax of `tax_rate` percent; `price_with_tax` and
+    `tax_rate` are null where the rate is unknown. A `setup_fee` is billed once, with the first period.
 
     `requires` and `excludes` are SKUs that must, or must not, be ordered with it. `added_automatically` marks items
     that a shop adds to the basket by itself, such as an activation fee. An `instant` product is activated as soon as
@@ -57,7 +59,11 @@ class Product(Struct, frozen=True, kw_only=True):
     item_class: ClassWord
     billing_cycle: CycleWord
     price: Money
-    tax: str = "excluded"
+    price_with_tax: Money | None = None
+    setup_fee: Money | None = None
+    setup_fee_with_tax: Money | None = None
+    tax: TaxWord = "excluded"
+    tax_rate: str | None = None
     orderable: bool
     is_default: bool
     family_only: bool
@@ -70,11 +76,15 @@ class Product(Struct, frozen=True, kw_only=True):
 
 
 class CategorySummary(Struct, frozen=True, kw_only=True):
-    """A category on the storefront's first page; `from_price` is the cheapest plan's monthly price."""
+    """A category on the storefront's first page; `from_price` is the cheapest plan's monthly price. Tax is as with a
+    product."""
 
     category: str
     name: str
     from_price: Money | None
+    from_price_with_tax: Money | None = None
+    tax: TaxWord = "excluded"
+    tax_rate: str | None = None
     plan_count: int
 
 
@@ -82,7 +92,8 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """A plan with its related items, as SKUs, and their minimum price.
 
     `activation_fees` come with it, `installations` are the ways it can be installed and paid for, `add_ons` are
-    optional. Both prices include the plan, its fees and the installation with the lowest initial cost.
+    optional. Both prices include the plan, its fees and the installation with the lowest initial cost. Tax is as with a
+    product.
     """
 
     plan: str
@@ -90,7 +101,11 @@ class Bundle(Struct, frozen=True, kw_only=True):
     installations: list[str]
     add_ons: list[str]
     monthly: Money
+    monthly_with_tax: Money | None = None
     one_time: Money
+    one_time_with_tax: Money | None = None
+    tax: TaxWord = "excluded"
+    tax_rate: str | None = None
 
 
 class Category(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ BOUND_SECONDS = {
     "service": 600,
     "pay_methods": 900,
     "gateways": 3_600,
+    "products": 3_600,
     "client": 1_800,
 }
 """WHMCS resource → age in seconds past which a read asks a worker to verify it."""

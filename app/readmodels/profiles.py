@@ -26,6 +26,7 @@ TABLE = Table(
         "currency": "text",
         "status": "text",
         "billing_contact_id": "text",
+        "tax_exempt": "bool",
         "version": "bigint",
         "as_of": "timestamptz",
         "document": "bytea",

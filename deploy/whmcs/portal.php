@@ -51,6 +51,8 @@ function notices(): array
         'AddInvoicePayment' => $invoice,
         // The vendor's documentation misspells the key.
         'AddTransaction' => ['invoice', ['invoiceid', 'invocieid'], ['userid']],
+        'ProductEdit' => ['product', ['pid'], []],
+        'ProductDelete' => ['product', ['pid'], []],
         'CCUpdate' => ['pay_method', ['userid'], ['userid']],
         'ClientAdd' => ['client', ['client_id', 'userid'], ['client_id', 'userid']],
         'ClientEdit' => $client,

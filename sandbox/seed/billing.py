@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.clock import TOKYO, Clock
 from sandbox.seed.history import PastOrder, history
 from sandbox.seed.people import Person
+from sandbox.seed.pricing import pricing
 from sandbox.seed.products import HOSTING, ONETIME, SIM, VPN, Product
 from sandbox.whmcs.actions.clients import password_hash
 from sandbox.whmcs.billing import totals
@@ -73,6 +74,7 @@ def _product(product: Product, gid: int) -> WhmcsProduct:
         description=product.description,
         module="cpanel" if product.category == HOSTING else "autorelease",
         type="hostingaccount" if product.category == HOSTING else "other",
+        pricing=pricing(product),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 from sandbox.clock import Clock
+from sandbox.whmcs import prices
 from sandbox.whmcs.cycles import MONTHS, months_later, parse_date
 from sandbox.whmcs.install import CARD_GATEWAY, TAX_PERCENT, Install
 from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Item, PayMethod, Transaction
@@ -27,10 +28,14 @@ class Totals:
 
 
 def totals(install: Install, invoice: Invoice) -> Totals:
-    """Tax-exclusive prices: `total` is lines plus tax minus credit, `balance` what is still to be paid of it."""
+    """`total` is lines plus tax minus credit, `balance` what is still to be paid of it. Where prices contain the tax,
+    it is a part of the lines."""
     subtotal = sum((item.amount for item in invoice.items), ZERO)
     taxed = sum((item.amount for item in invoice.items if item.taxed), ZERO)
-    tax = (taxed * invoice.taxrate / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    included = install.tax_type == "Inclusive"
+    tax = taxed * invoice.taxrate / (100 + invoice.taxrate if included else 100)
+    tax = tax.quantize(Decimal("0.01"), ROUND_HALF_UP)
+    subtotal -= tax if included else ZERO
     total = subtotal + tax - invoice.credit
     paid = sum((each.amountin - each.amountout for each in payments(install, invoice)), ZERO)
     return Totals(subtotal, tax, total, total - paid)
@@ -58,7 +63,7 @@ def new_invoice(
     status: str = "Unpaid",
 ) -> Invoice:
     """Make an invoice; hooks are the caller's business."""
-    rate = Decimal("0.000") if client.taxexempt else TAX_PERCENT
+    rate = TAX_PERCENT if install.tax_enabled and not client.taxexempt else Decimal("0.000")
     now, today = str(clock.local()), clock.today().isoformat()
     invoice = Invoice(
         install.new_id("invoice"), client.id, today, due.isoformat(), status, gateway, now, now, rate, items=items
@@ -146,10 +151,11 @@ def settle(install: Install, clock: Clock, invoice: Invoice, paid_at: str) -> No
 
 
 def take_effect(install: Install, clock: Clock, upgrade_id: int) -> None:
-    """Apply an upgrade to its service."""
+    """Apply an upgrade to its service: from now on it costs what the product does, in the client's currency."""
     upgrade = install.upgrades[upgrade_id]
     service, product = install.services[upgrade.serviceid], install.products[upgrade.newproductid]
-    service.pid, service.recurringamount, service.billingcycle = product.pid, product.price, upgrade.billingcycle
+    price = prices.amount(product, install.clients[service.clientid].currency, upgrade.billingcycle)
+    service.pid, service.recurringamount, service.billingcycle = product.pid, price or ZERO, upgrade.billingcycle
     upgrade.status = "Completed"
     install.fire(clock, "AfterProductUpgrade", "service", service.id, service.clientid)
 

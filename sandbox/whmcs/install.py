@@ -29,6 +29,8 @@ SERVICE_FIELDS = {301: "OpportunityId"}
 GATEWAYS = {"mailin": "Mail In Payment", "stripe": "Credit Card", "banktransfer": "Bank Transfer"}
 CURRENCIES = {"JPY": (1, "¥", " JPY", 4), "USD": (2, "$", " USD", 2)}
 """Code → id, prefix, suffix, format."""
+WHOLE = 4
+"""The format of a currency without decimals."""
 CARD_GATEWAY = "stripe"
 TAX_PERCENT = Decimal("10.000")
 MOST_SPOOLED = 20_000
@@ -75,6 +77,9 @@ class Dialect:
     two_factor_off: Any = False
     """Of `twoFactorEnabled`."""
 
+    ignores: tuple[str, ...] = ()
+    """Fields of UpdateClientProduct that a hook of this installation overrules without saying so."""
+
     users_list_clients: bool = True
     clients_list_users: bool = True
 
@@ -93,6 +98,10 @@ class Install:
     users: dict[int, User] = field(default_factory=dict)
     memberships: dict[int, set[int]] = field(default_factory=dict)
     """User → the clients that it may log in for without owning them."""
+
+    tax_enabled: bool = True
+    tax_type: str = "Exclusive"
+    """Or `Inclusive`: every price contains the tax."""
 
     products: dict[int, Product] = field(default_factory=dict)
     services: dict[int, Service] = field(default_factory=dict)

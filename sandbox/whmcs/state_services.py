@@ -3,13 +3,18 @@ and money are as in `state`."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from sandbox.whmcs.state import NO_DATE
 
 
 @dataclass
 class Product:
-    """A catalogue product with one price; `module` is the provisioning module, empty for none."""
+    """A catalogue product; `module` is the provisioning module, empty for none.
+
+    `price` is what a month costs in yen, or once. `pricing` has what differs from that: currency, then a cycle or a
+    set-up fee (`quarterly`, `msetupfee`); -1 for a cycle that is not offered.
+    """
 
     pid: int
     gid: int
@@ -20,6 +25,11 @@ class Product:
     description: str = ""
     module: str = ""
     type: str = "other"
+    pricing: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fill in what a snapshot of an earlier release lacks."""
+        self.__dict__.update({"pricing": {}, **state})
 
 
 @dataclass
@@ -45,6 +55,7 @@ class Service:
     notes: str = ""
     qty: int = 1
     terminationdate: str = NO_DATE
+    promoid: int = 0
     customfields: dict[int, str] = field(default_factory=dict)
 
 

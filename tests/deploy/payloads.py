@@ -40,6 +40,8 @@ FIRED: dict[str, tuple[dict[str, Any], list[Told]]] = {
         [INVOICE, ("invoice", "22", None)],
     ),
     "AddTransaction": ({"id": 9, "userid": 7, "invocieid": 21, "transid": SECRET}, [("invoice", "21", "7")]),
+    "ProductEdit": ({"pid": 3, "servertype": SECRET}, [("product", "3", None)]),
+    "ProductDelete": ({"pid": 3}, [("product", "3", None)]),
     "CCUpdate": ({"userid": 7, "cardnum": SECRET, "cvv": SECRET}, [("pay_method", "7", "7")]),
     "ClientAdd": ({"client_id": 7, "user_id": 12, "userid": 7, "password": SECRET, "email": SECRET}, [CLIENT]),
     "ClientEdit": ({"userid": 7, "olddata": {"email": SECRET}, "address1": SECRET}, [CLIENT]),

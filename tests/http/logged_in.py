@@ -34,6 +34,7 @@ async def desk(pool: asyncpg.Pool, redis: Redis, sandbox: Any, short_timeouts: S
     async with open_resources(short_timeouts, pool_size=16) as resources:
         found = Desk(resources, sandbox)
         await found.reread("gateways", "all")
+        await found.reread("products", "all")
         yield found
 
 

@@ -135,6 +135,20 @@ WHMCS_ANSWERS: dict[str, dict[str, Any]] = {
     "AddOrder": {"orderid": 5, "serviceids": "7,8", "invoiceid": "12"},
     "AcceptOrder": {},
     "CancelOrder": {},
+    "GetProducts": {
+        "totalresults": 1,
+        "products": {
+            "product": [
+                {
+                    "pid": "181",
+                    "name": "SIM &amp; voice",
+                    "paytype": "recurring",
+                    "pricing": {"JPY": {"prefix": "¥", "monthly": "1500.00", "msetupfee": "0.00"}},
+                }
+            ]
+        },
+    },
+    "GetConfigurationValue": {"setting": "TaxType", "value": "Exclusive"},
     "GetPromotions": {
         "promotions": {
             "promotion": [
@@ -201,6 +215,9 @@ WHMCS_CALLS = {
     "services.login_name": Call(("7",), ("GetClientsProducts",)),
     "services.set_status": Call(("7", "Active"), ("UpdateClientProduct",), write=True),
     "services.set_domain": Call(("7", "a.jp"), ("UpdateClientProduct",), write=True),
+    "services.set_price": Call(("7", {"recurringamount": Decimal("1500")}), ("UpdateClientProduct",), write=True),
+    "products.products": Call((), ("GetProducts",)),
+    "products.tax_settings": Call((), ("GetConfigurationValue",)),
     "promotions.promotion": Call(("spring",), ("GetPromotions",)),
     "promotions.order_history": Call(("1001",), ("GetOrders",)),
     "cancellations.request_cancellation": Call(("7", "Immediate", "r"), ("AddCancelRequest",), write=True),

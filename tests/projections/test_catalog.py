@@ -6,8 +6,8 @@ import pytest
 
 from app.money import money
 from app.projections.catalog import described, listed
-from app.projections.parts.bundles import bundles
 from app.readmodels.catalog import Product
+from app.readmodels.pricing.bundles import bundles
 
 
 def product(sku: str, item_class: str = "service", price: int = 1_000, **more: Any) -> Product:

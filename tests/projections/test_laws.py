@@ -40,6 +40,8 @@ from tests.fixtures.changes import (
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 VPN = {"Product2Categories1__c": "VPN", "WH_Product_ID__c": 401.0}
+YEN = {"monthly": "1500.00", "msetupfee": "0.00", "quarterly": "-1.00", "qsetupfee": "0.00"}
+SOLD = {"name": "VPN", "paytype": "recurring", "pricing": {"JPY": YEN}}
 MOVED_VPN = {**VPN, "WH_Product_ID__c": 402.0}
 FEE = {"Item_Class__c": "Activation", "WH_Product_ID__c": 333.0}
 EXTRAS = [
@@ -99,6 +101,11 @@ def history(settings: Settings) -> list[Change]:
         change("whmcs", "pay_method", "4", CARD, owner_id="1001"),
         change("whmcs", "pay_method", "4", at=6000, kind="deleted"),
         change("whmcs", "gateway", "mailin", {"displayname": "Bank transfer"}),
+        change("whmcs", "product", "401", SOLD),
+        change("whmcs", "product", "401", {**SOLD, "pricing": {"JPY": {**YEN, "monthly": "-1.00"}}}, at=3000),
+        change("whmcs", "product", "402", SOLD),
+        change("whmcs", "product", "402", at=4000, kind="deleted"),
+        change("whmcs", "tax", "installation", {"enabled": True, "type": "exclusive"}),
     ]
 
 

@@ -14,6 +14,7 @@ from app.cli.as_json import AS_JSON, print_json
 from app.cli.command_settings import load_operator_settings
 from app.cli.doctor import attachments, engines, provisioning, upstreams, webhooks
 from app.cli.doctor.finding import Finding
+from app.cli.doctor.prices import prices
 from app.cli.doctor.salesforce import salesforce
 from app.settings import Settings
 
@@ -56,8 +57,8 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
         webhooks.canary(settings),
         attachments.scanning(settings),
     )
-    org = await salesforce(settings)
-    return [*at_once[:2], *org, *at_once[2:], *await _round_trips(settings, at_once, whmcs_client_id)]
+    org, priced = await asyncio.gather(salesforce(settings), prices(settings))
+    return [*at_once[:2], *org, *at_once[2:], *priced, *await _round_trips(settings, at_once, whmcs_client_id)]
 
 
 async def _round_trips(settings: Settings, earlier: Sequence[Finding], whmcs_client_id: str | None) -> list[Finding]:

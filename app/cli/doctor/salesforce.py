@@ -80,8 +80,8 @@ async def _prices(client: SalesforceClient, settings: Settings) -> str:
 
 async def _products(client: SalesforceClient, settings: Settings) -> str:
     """Check that every product meant for the portal can be sold, and has one price."""
-    products = await _records(client, "Product2", "IsActive = true AND Portal_Catalog__c = true")
-    entries = await _records(
+    products = await fetch_records(client, "Product2", "IsActive = true AND Portal_Catalog__c = true")
+    entries = await fetch_records(
         client,
         "PricebookEntry",
         quote("IsActive = true AND Pricebook2Id = {}", settings.salesforce_pricebook_id),
@@ -96,7 +96,8 @@ async def _products(client: SalesforceClient, settings: Settings) -> str:
     return f"{len(products)} products"
 
 
-async def _records(client: SalesforceClient, name: str, where: str) -> list[Record]:
+async def fetch_records(client: SalesforceClient, name: str, where: str) -> list[Record]:
+    """Read records as the mirror holds them."""
     rows = await client.query(f"SELECT {', '.join(FIELDS[name])} FROM {name} WHERE {where}")
     at = datetime.now(UTC)
     return [

@@ -51,6 +51,7 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "WHM_URL": whm["url"],
         "WHM_USER": whm["user"],
         "WHM_TOKEN": whm["token"],
+        "TAX_RATES": "JP=10",
         "SMTP_HOST": state["smtp"]["host"],
         "SMTP_PORT": str(state["smtp"]["port"]),
         "SMTP_SECURITY": "none",

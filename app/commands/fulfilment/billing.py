@@ -54,7 +54,7 @@ async def whmcs_order(work: Work) -> Outcome:
             return Fail(PRODUCT_NOT_MAPPED, f"No WHMCS product for: {', '.join(unmapped) or 'an order without items'}.")
         await work.remember(add_order_sent_at=stamp())
         try:
-            found = await ctx.whmcs.add_order(_new_order(work, priced=await _same_currency(work)))
+            found = await ctx.whmcs.add_order(_new_order(work, priced=await is_in_book_currency(work)))
         except NOTHING_DONE:
             await work.remember(add_order_sent_at=None)
             raise
@@ -75,7 +75,7 @@ async def _found(work: Work) -> WhmcsOrder | None:
     return await work.ctx.whmcs.find_order(work.whmcs_client_id, work.order.order_id, former)
 
 
-async def _same_currency(work: Work) -> bool:
+async def is_in_book_currency(work: Work) -> bool:
     """Tell if the client is billed in the price book's currency; WHMCS has its own prices in any other."""
     currency = await work.ctx.pool.fetchval(
         "SELECT currency FROM read_model.profiles WHERE account_id = $1", work.job.account_id

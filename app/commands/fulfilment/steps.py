@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from app.commands.fulfilment.activation import announce, complete
+from app.commands.fulfilment.agreed_prices import agreed_prices
 from app.commands.fulfilment.billing import accept, check_payment, payment, whmcs_order
 from app.commands.fulfilment.hosting import hosting
 from app.commands.fulfilment.sim import sim
@@ -14,6 +15,7 @@ STEPS: dict[str, Step] = {
     "check_payment": check_payment,
     "announce": announce,
     "whmcs_order": whmcs_order,
+    "agreed_prices": agreed_prices,
     "payment": payment,
     "accept": accept,
     "sim": sim,

@@ -14,14 +14,22 @@ from app.commands.orders.rules import violations
 from app.errors import Violation
 from app.intake.billing_cycles import ONETIME
 from app.money import Money, money
+from app.readmodels.pricing.tax import UNKNOWN, Tax, TaxWord
 
 
 class Totals(Struct, frozen=True, kw_only=True):
-    """The price of the basket, tax excluded: per month, one-time, and for the first month."""
+    """The price of the basket, with and without tax: per month, one-time, and for the first month.
+
+    In the currency that the account is billed in. Sums with tax are null where the rate is unknown.
+    """
 
     monthly: Money
+    monthly_with_tax: Money | None
     one_time: Money
+    one_time_with_tax: Money | None
     first_month: Money
+    first_month_with_tax: Money | None
+    tax_rate: str | None
 
 
 class CheckedOrder(Struct, frozen=True, kw_only=True):
@@ -29,6 +37,7 @@ class CheckedOrder(Struct, frozen=True, kw_only=True):
 
     `promotion` describes the discount of the code; the total is without it, because only billing can calculate it.
     `promotion_undecided` names what billing decides when it applies the code: without anything there, it applies.
+    `tax` says whether the sums that are not `_with_tax` contain the tax.
     """
 
     ok: bool
@@ -36,7 +45,7 @@ class CheckedOrder(Struct, frozen=True, kw_only=True):
     total: Totals
     promotion: str | None
     promotion_undecided: list[str]
-    tax: str = "excluded"
+    tax: TaxWord = "excluded"
 
 
 async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
@@ -48,7 +57,8 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     facts = await facts_for(ctx, actor, request)
     found = violations(request, facts)
     chosen = [facts.products[item.sku] for item in request.items if item.sku in facts.products]
-    total = totals(chosen, ctx.settings.salesforce_currency)
+    currency = facts.terms.currency or ctx.settings.salesforce_currency
+    total = totals((each for each in chosen if each.is_priced), currency, facts.terms.tax)
     given = None if any(each.field == "promo_code" for each in found) else facts.promotion
     undecided = [each.text for each in findings(facts, chosen)] if given else []
     return Done(
@@ -56,22 +66,30 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
             ok=not found,
             violations=found,
             total=total,
-            promotion=describe_promotion(given, total.monthly.currency, chosen),
+            promotion=describe_promotion(given, currency, chosen),
             promotion_undecided=undecided,
+            tax=facts.terms.tax.word,
         )
     )
 
 
-def totals(products: Iterable[OrderableProduct], currency: str) -> Totals:
-    """Sum the prices by billing cycle."""
+def totals(products: Iterable[OrderableProduct], currency: str, tax: Tax = UNKNOWN) -> Totals:
+    """Sum the prices by billing cycle; set-up fees are one-time."""
     monthly, once = Decimal(0), Decimal(0)
     for product in products:
+        once += product.setup_fee
         if product.billing_cycle == ONETIME:
             once += product.price
         else:
             monthly += product.price
     return Totals(
-        monthly=money(monthly, currency), one_time=money(once, currency), first_month=money(monthly + once, currency)
+        monthly=money(monthly, currency),
+        monthly_with_tax=tax.with_tax(monthly, currency),
+        one_time=money(once, currency),
+        one_time_with_tax=tax.with_tax(once, currency),
+        first_month=money(monthly + once, currency),
+        first_month_with_tax=tax.with_tax(monthly + once, currency),
+        tax_rate=tax.shown_rate,
     )
 
 

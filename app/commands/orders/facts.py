@@ -1,9 +1,10 @@
 """The facts about an account that the order rules need: from the read models, or live if past their freshness bound.
 
-Reads: read_model.catalog, subscriptions, orders, eligibility, payment_methods, freshness, profiles; the marker that an
-account's orders were read; WHMCS if those are too old.
+Reads: read_model.catalog, prices, subscriptions, orders, eligibility, payment_methods, freshness, profiles; document
+`tax`; the marker that an account's orders were read; WHMCS if those are too old.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,16 +12,21 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.clock import now
 from app.commands.execution.context import Actor, Context
 from app.commands.orders.basket import Basket
 from app.commands.orders.promotion_standing import Standing, standing_for
-from app.db import only_row
+from app.db import Db, only_row
 from app.ingest.refetch.owners import whmcs_hint
+from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs.promotions import Promotion, promotion
 from app.postal import Address
 from app.readmodels.order_life import OPEN
+from app.readmodels.pricing.prices import BilledPrice, BookPrice, billed_price, own_prices, tax_treatment
+from app.readmodels.pricing.tax import UNKNOWN, tax_for, tax_rates
+from app.readmodels.pricing.terms import Terms
 from app.readmodels.services import ACTIVE_SIMS, HOLDS_INTERNET, PLAN
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
@@ -35,7 +41,7 @@ WHERE sku = ANY($1::text[])
 """
 _ACCOUNT = f"""
 SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS profile_as_of,
-       p.status AS client_status,
+       p.status AS client_status, p.currency, p.country, p.tax_exempt,
        EXISTS (SELECT FROM read_model.freshness WHERE account_id = $1 AND resource = 'client_services')
            AS services_known,
        EXISTS (SELECT FROM mirror.records WHERE source = 'salesforce' AND object = 'account_history'
@@ -56,8 +62,14 @@ LEFT JOIN read_model.profiles p USING (account_id)
 """
 
 
+UNKNOWN_TERMS = Terms(currency=None, tax=UNKNOWN)
+
+
 class OrderableProduct(Struct, frozen=True, kw_only=True):
-    """A product as the catalog read model has it; `price` excludes tax."""
+    """A product as the catalog read model has it, at the price that this account is billed, before what tax adds.
+
+    `is_priced` is false where there is no such price: then it is not orderable, and `price` is the price book's.
+    """
 
     sku: str
     name: str
@@ -65,7 +77,9 @@ class OrderableProduct(Struct, frozen=True, kw_only=True):
     item_class: str
     billing_cycle: str
     price: Decimal
+    setup_fee: Decimal = Decimal(0)
     currency: str
+    is_priced: bool = True
     orderable: bool
     pricebook_entry_id: str
     whmcs_product_id: str | None = None
@@ -73,6 +87,14 @@ class OrderableProduct(Struct, frozen=True, kw_only=True):
     requires: list[str] = []
     excludes: list[str] = []
     facts: dict[str, Any] = {}
+
+
+class OrderingClient(Struct, frozen=True):
+    """The part of the billing client that orders depend on."""
+
+    address: Address | None
+    status: str
+    terms: Terms
 
 
 class OrderProfile(Struct, frozen=True):
@@ -85,7 +107,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """The input of the order rules. `products` holds the products of the basket that the portal shows, by SKU.
 
     A list that was never read must not count as empty: `services_known` and `orders_known` are false then.
-    `client_status` is WHMCS's word.
+    `client_status` is WHMCS's word. `terms`: the currency and tax of this account.
     """
 
     products: dict[str, OrderableProduct]
@@ -101,6 +123,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     promotion: Promotion | None = None
     standing: Standing | None = None
     today: date
+    terms: Terms = UNKNOWN_TERMS
 
 
 async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
@@ -113,10 +136,11 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
     account_id = actor.account_id_or_refuse()
     rows = await ctx.pool.fetch(_PRODUCTS, [item.sku for item in basket.items])
     row = await only_row(ctx.pool, _ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
-    address, client_status = await _client(ctx, actor, row)
+    client = await _client(ctx, actor, row)
+    products = {each["sku"]: _product(each) for each in rows}
     given = await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None
     return Facts(
-        products={each["sku"]: _product(each) for each in rows},
+        products=await billed_products(ctx.pool, products, client.terms.currency),
         has_payment_method=await _has_payment_method(ctx, actor, row),
         has_active_sim=row["has_active_sim"],
         has_internet=row["has_internet_service"] or row["has_internet_order"],
@@ -124,12 +148,34 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
         internet_offering=row["internet_offering"],
         services_known=row["services_known"],
         orders_known=row["orders_known"],
-        client_status=client_status,
-        address=address,
+        client_status=client.status,
+        address=client.address,
         promotion=given,
         standing=await standing_for(ctx, actor, given, OPEN, services_known=row["services_known"]) if given else None,
         today=datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date(),
+        terms=client.terms,
     )
+
+
+async def billed_products(
+    db: Db, products: Mapping[str, OrderableProduct], currency: str | None
+) -> dict[str, OrderableProduct]:
+    """Price products as somebody is billed who pays in this currency; without a price they are not orderable."""
+    if currency is None:
+        return {sku: replace(each, is_priced=False, orderable=False) for sku, each in products.items()}
+    numbers = [each.whmcs_product_id for each in products.values() if each.whmcs_product_id]
+    own = await own_prices(db, currency, numbers)
+    found = {}
+    for sku, each in products.items():
+        book = BookPrice(amount=each.price, currency=each.currency, billing_cycle=each.billing_cycle)
+        listed = own.get((each.whmcs_product_id or "", cycle_of(each.billing_cycle)))
+        billed = billed_price(book, listed, currency, each.billing_cycle)
+        found[sku] = (
+            replace(each, price=billed.amount, setup_fee=billed.setup_fee, currency=currency)
+            if isinstance(billed, BilledPrice)
+            else replace(each, is_priced=False, orderable=False)
+        )
+    return found
 
 
 def _product(row: Any) -> OrderableProduct:
@@ -148,15 +194,19 @@ async def _has_payment_method(ctx: Context, actor: Actor, row: Any) -> bool:
     return found
 
 
-async def _client(ctx: Context, actor: Actor, row: Any) -> tuple[Address | None, str]:
-    """Return the billing address, never a stale one because the order takes a snapshot of it, and the client's status,
-    which is valid as long as the address."""
+async def _client(ctx: Context, actor: Actor, row: Any) -> OrderingClient:
+    """Return the billing client: never a stale address, because the order takes a snapshot of it; the rest is valid as
+    long as the address."""
+    treatment, rates = await tax_treatment(ctx.pool), tax_rates(ctx.settings.tax_rates)
     if row["profile"] is not None and not _older(row["profile_as_of"], ADDRESS_BOUND_SECONDS):
-        address = _usable(msgspec.json.decode(row["profile"], type=OrderProfile).address)
-        return address, row["client_status"] or ""
-    data = (await ctx.whmcs.client(actor.whmcs_client_id)).data
-    address = _usable(Address(**{name: data.get(name) or "" for name in Address.__struct_fields__}))
-    return address, data.get("status") or ""
+        address = msgspec.json.decode(row["profile"], type=OrderProfile).address
+        status, currency, exempt = row["client_status"], row["currency"], row["tax_exempt"]
+    else:
+        data = (await ctx.whmcs.client(actor.whmcs_client_id)).data
+        address = Address(**{name: data.get(name) or "" for name in Address.__struct_fields__})
+        status, currency, exempt = data.get("status"), data.get("currency_code"), data.get("taxexempt")
+    tax = tax_for(treatment, rates, address.country, exempt)
+    return OrderingClient(_usable(address), status or "", Terms(currency=currency or None, tax=tax))
 
 
 def _usable(address: Address) -> Address | None:

@@ -72,7 +72,8 @@ async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
                 retry_after_seconds=2,
             )
         order_id, facts = await _place(ctx, actor, request, key)
-        pending = pending_order(actor, order_id, request, facts, ctx.settings.salesforce_currency)
+        currency = facts.terms.currency or ctx.settings.salesforce_currency
+        pending = pending_order(actor, order_id, request, facts, currency)
         submission = await _read_back(ctx, actor, order_id, pending)
     return Done(PlacedOrder(order_id), submission, target=order_id)
 

@@ -36,12 +36,14 @@ class Agreed(Money, frozen=True, forbid_unknown_fields=True):
 
 
 class NewPlan(Struct, forbid_unknown_fields=True):
-    """The new plan by its SKU. With the preview's `due_now` and `credit`, it is changed only if they still hold. With
-    an `effective_date`, at most a year ahead, it is changed on that day and what is due is calculated then."""
+    """The new plan by its SKU. With the preview's `due_now`, `credit` and `price`, it is changed only if they still
+    hold. With an `effective_date`, at most a year ahead, it is changed on that day, unless it costs more than today;
+    what is due is calculated then."""
 
     sku: Annotated[str, Meta(min_length=1, max_length=100)]
     due_now: Agreed | None = None
     credit: Agreed | None = None
+    price: Agreed | None = None
     effective_date: Annotated[
         date | None, Meta(description="The day in the customer's time zone; today means at once.")
     ] = None
@@ -82,7 +84,13 @@ async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:
     async with lock_own_service(ctx, actor, request.subscription_id):
         service = await find_own(ctx, actor, request.subscription_id, live=True)
         wanted = request.plan
-        terms = AgreedTerms(sku=wanted.sku, direction=request.direction, due_now=wanted.due_now, credit=wanted.credit)
+        terms = AgreedTerms(
+            sku=wanted.sku,
+            direction=request.direction,
+            due_now=wanted.due_now,
+            credit=wanted.credit,
+            price=wanted.price,
+        )
         if wanted.effective_date and (
             done := await _schedule_if_future(ctx, service, terms, wanted.effective_date, actor.command_key)
         ):

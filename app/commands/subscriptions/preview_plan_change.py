@@ -1,6 +1,6 @@
 """Preview the price of another plan. Nothing is changed.
 
-Reads: read_model.subscriptions, catalog, WHMCS service, WHMCS's calculation.
+Reads: read_model.subscriptions, catalog, prices, profiles, WHMCS service, WHMCS's calculation.
 """
 
 from typing import Literal
@@ -13,6 +13,8 @@ from app.commands.subscriptions.service import find_own, refuse_unless
 from app.commands.subscriptions.target_plan import target
 from app.money import Money, money
 from app.readmodels.plans import Direction
+from app.readmodels.pricing.tax import TaxWord, tax_rates
+from app.readmodels.pricing.terms import terms_of
 
 
 class PreviewPlanChange(Struct, frozen=True):
@@ -23,24 +25,30 @@ class PreviewPlanChange(Struct, frozen=True):
 
 
 class PlanPreview(Struct, frozen=True, kw_only=True):
-    """The plan and its price; amounts exclude consumption tax.
+    """The plan and its price, with and without consumption tax.
 
-    `due_now` covers the `days_left` of the current period, less what was already paid for them; `credit` is refunded
-    instead. `monthly` is the plan's price from then on. `in_progress`: an earlier change awaits its payment.
+    `price` is what is billed per period from then on, in the service's own `billing_cycle`. `due_now` covers the
+    `days_left` of the current period, less what was already paid for them; `credit` is added to the account's balance
+    instead, and no tax to it. `tax` says whether the amounts that are not `_with_tax` contain it. Where the rate is
+    unknown, amounts with tax are null. `in_progress`: an earlier change awaits its payment.
     """
 
     subscription_id: str
     sku: str
     name: str
     direction: Direction
-    monthly: Money
+    billing_cycle: str
+    price: Money
+    price_with_tax: Money | None
     due_now: Money
+    due_now_with_tax: Money | None
     credit: Money
     days_left: int
     days_in_period: int
     takes_effect: Literal["at_once", "when_paid"]
     in_progress: bool
-    tax: Literal["excluded"] = "excluded"
+    tax: TaxWord
+    tax_rate: str | None
 
 
 async def preview_plan_change(ctx: Context, actor: Actor, request: PreviewPlanChange) -> Done:
@@ -56,19 +64,26 @@ async def preview_plan_change(ctx: Context, actor: Actor, request: PreviewPlanCh
     plan, direction = await target(ctx, service, request.sku)
     quote = await fetch_quote(ctx, service, plan)
     due_now, credit = split(quote.due_now)
+    currency = service.amount.currency
+    tax = (await terms_of(ctx.pool, tax_rates(ctx.settings.tax_rates), service.account_id)).tax
     return Done(
         PlanPreview(
             subscription_id=service.subscription_id,
             sku=plan.sku,
             name=plan.name,
             direction=direction,
-            monthly=money(plan.price, plan.currency),
-            due_now=money(due_now, service.amount.currency),
-            credit=money(credit, service.amount.currency),
+            billing_cycle=service.billing_cycle,
+            price=money(plan.price, plan.currency),
+            price_with_tax=tax.with_tax(plan.price, plan.currency),
+            due_now=money(due_now, currency),
+            due_now_with_tax=tax.with_tax(due_now, currency),
+            credit=money(credit, currency),
             days_left=quote.days_left,
             days_in_period=quote.days_in_cycle,
             takes_effect="when_paid" if due_now else "at_once",
             in_progress=quote.in_progress,
+            tax=tax.word,
+            tax_rate=tax.shown_rate,
         )
     )
 

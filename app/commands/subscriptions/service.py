@@ -107,12 +107,16 @@ async def _read(ctx: Context, service: Service) -> Service:
 def as_read(service: Service, record: WhmcsRecord) -> Service:
     """Return the service updated from WHMCS's record."""
     data = record.data
+    paid = parse.money(data.get("recurringamount"))
     return structs.replace(
         service,
         name=data.get("name") or "",
         domain=data.get("domain") or "",
         status=data["status"],
         product_id=data["pid"],
+        billing_cycle=(data.get("billingcycle") or "").lower().replace(" ", "_").replace("-", "_"),
+        amount=money(paid, service.amount.currency),
+        amount_known=paid is not None,
         payment_method=data.get("paymentmethod") or "",
         next_due_on=parse.day(data.get("nextduedate")),
     )

@@ -1,6 +1,6 @@
 """The plan that a service is to be changed to, if it is available for the service.
 
-Reads: read_model.catalog, subscriptions, eligibility.
+Reads: read_model.catalog, prices, subscriptions, eligibility.
 """
 
 from decimal import Decimal
@@ -8,7 +8,7 @@ from decimal import Decimal
 from app.commands.execution.context import Context
 from app.commands.subscriptions.service import Service
 from app.errors import Conflict, RuleViolated, Violation
-from app.readmodels.plans import Direction, Plan, plans_for
+from app.readmodels.plans import BilledService, Direction, Plan, plans_for
 
 
 async def target(ctx: Context, service: Service, sku: str) -> tuple[Plan, Direction]:
@@ -18,13 +18,21 @@ async def target(ctx: Context, service: Service, sku: str) -> tuple[Plan, Direct
         Conflict: `same_plan`.
         RuleViolated: `plan_not_available`.
     """
-    plans = await plans_for(ctx.pool, service.account_id, service.provided_as, service.product_id)
-    if plans.present is not None and plans.present.sku == sku:
-        raise Conflict(f"This service already has the plan {plans.present.name}.", code="same_plan")
-    wanted = next((plan for plan in plans.others if plan.sku == sku), None)
-    if wanted is None or (plans.present is None and not service.amount_known):  # the direction is unknown
+    billed = BilledService(
+        account_id=service.account_id,
+        category=service.provided_as,
+        product_id=service.product_id,
+        currency=service.amount.currency,
+        billing_cycle=service.billing_cycle,
+        amount=Decimal(service.amount.amount) if service.amount_known else None,
+    )
+    plans = await plans_for(ctx.pool, billed)
+    if plans.present_sku == sku:
+        raise Conflict(f"This service already has the plan {plans.present_name}.", code="same_plan")
+    wanted = next((each for each in plans.others if each[0].sku == sku), None)
+    if wanted is None:
         raise not_available()
-    return wanted, plans.direction(wanted, Decimal(service.amount.amount))
+    return wanted
 
 
 def not_available() -> RuleViolated:

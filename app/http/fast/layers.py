@@ -56,7 +56,13 @@ async def open_layers(settings: Settings) -> AsyncIterator[FastLayers]:
         lease, pipeline, touches = Lease(), RedisPipeline(settings.redis_url), SessionUse(pool)
         stack.push_async_callback(touches.close)
         layers = FastLayers(
-            Store(pool, settings.salesforce_channel, settings.whmcs_time_zone, settings.feed_bound_seconds),
+            Store(
+                pool,
+                settings.salesforce_channel,
+                settings.whmcs_time_zone,
+                settings.feed_bound_seconds,
+                settings.tax_rates,
+            ),
             AnswerCache(pool, lease, pipeline, settings.answer_memory_mib * MIB),
             visitors(pool, settings, touches),
             lease,

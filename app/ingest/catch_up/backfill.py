@@ -27,7 +27,7 @@ from app.ingest import progress
 from app.ingest.inbox import inbox
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.inbox.isolation import Append, Woken
-from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
+from app.ingest.refetch.owners import EVERYBODYS, WHMCS_RESOURCES, whmcs_hint
 from app.integrations.salesforce import records
 from app.integrations.salesforce.client import SalesforceClient, quote
 from app.integrations.salesforce.wire import FIELDS
@@ -97,7 +97,8 @@ class Backfill:
             await self._record(hints, operation, {"done": done, "cursor": cursor, "run": run})
             yield BackfillStep("clients", done, max(total, done))
             await self._throttle(calls=len(hints))
-        await self._record([whmcs_hint("gateways", "all", f"backfill:{run}")], operation, {"done": done, "run": run})
+        shared = [whmcs_hint(each, "all", f"backfill:{run}") for each in EVERYBODYS]
+        await self._record(shared, operation, {"done": done, "run": run})
         await self._end("whmcs")
 
     async def _object(self, client: SalesforceClient, name: str) -> AsyncIterator[BackfillStep]:

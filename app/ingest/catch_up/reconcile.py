@@ -50,7 +50,11 @@ MEMBERS = {
     "client_services": "service",
     "pay_methods": "pay_method",
     "cancel_requests": "cancel_request",
+    "products": "product",
 }
+
+WITHOUT_WEBHOOK = frozenset({"products"})
+"""Lists whose changes no webhook is known to announce: WHMCS's hook for products need not run when a price changes."""
 
 
 class Reconcile:
@@ -87,7 +91,8 @@ class Reconcile:
         """Compare the lists of the customers read longest ago; yield after each resource."""
         for resource in WHMCS_RESOURCES:
             yield await self.whmcs_resource(resource, await self._longest_ago(resource, clients))
-        yield await self.whmcs_resource("cancel_requests", ["all"])
+        for shared in ("cancel_requests", "products"):
+            yield await self.whmcs_resource(shared, ["all"])
 
     async def whmcs_resource(self, resource: str, whmcs_client_ids: Sequence[str]) -> ObjectTally:
         """Compare one resource of these customers. Those that fail are tried after the others next time."""
@@ -98,7 +103,7 @@ class Reconcile:
                 done.add(client_id)
             if tally.away >= AWAY_IN_A_ROW:
                 break
-        if tally.differing:
+        if tally.differing and resource not in WITHOUT_WEBHOOK:
             await webhook_feed.missed(self._pool, f"{tally.differing} {tally.object} changes came without a webhook")
         await self._remember(resource, tally.members, done)
         return await tally.save(self._pool)

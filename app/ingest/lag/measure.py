@@ -20,6 +20,7 @@ from app.ingest.lag.report import (
     GenerationAge,
     Lane,
     Measures,
+    PriceDrift,
     UnreadableField,
     UpstreamAway,
 )
@@ -82,6 +83,13 @@ SELECT source, object, field, count, record_id, greatest(extract(epoch FROM now(
 FROM ingest.unreadables ORDER BY last_at DESC, source, object, field LIMIT $1
 """
 MOST_FIELDS = 200
+PRICE_DRIFT = "price_drift"
+"""The operation under which a chore stores the comparison of prices."""
+_PRICE_DRIFT = """
+SELECT each ->> 'currency' AS currency, each ->> 'billing_cycle' AS billing_cycle,
+       (each ->> 'compared')::int AS compared, (each ->> 'differing')::int AS differing
+FROM ingest.progress, jsonb_array_elements(state -> 'counts') AS each WHERE operation = $1 ORDER BY 1, 2
+"""
 _UPSTREAMS = """
 SELECT upstream, state, greatest(extract(epoch FROM now() - since), 0)::float8 AS seconds, error
 FROM read_model.upstreams WHERE state <> 'closed' ORDER BY upstream
@@ -106,6 +114,7 @@ async def measure(pool: asyncpg.Pool, expected_feeds: Sequence[str]) -> Measures
             notices_untold=await _backlog(connection, _UNTOLD),
             fanouts=await _backlog(connection, _FANOUTS),
             drift=await all_of(Drift, _DRIFT),
+            price_drift=await all_of(PriceDrift, _PRICE_DRIFT, PRICE_DRIFT),
             canaries=await all_of(Canary, _CANARIES),
             generations=await all_of(GenerationAge, _GENERATIONS),
             unreadables=await all_of(UnreadableField, _UNREADABLES, MOST_FIELDS),

@@ -105,6 +105,9 @@ def _of_feeds(m: Measures) -> Iterator[Metric]:
 def _of_read_models(m: Measures) -> Iterator[Metric]:
     ratios = [((x.source, x.object), x.ratio) for x in m.drift]
     yield _gauge("drift_ratio", "Differing of checked records, last reconciliation.", ratios, "source", "object")
+    prices = [((x.currency, x.billing_cycle), float(x.differing)) for x in m.price_drift]
+    meaning = "Prices that differ between the price book and WHMCS."
+    yield _gauge("price_drift", meaning, prices, "currency", "billing_cycle")
     yield _gauge("notices_untold", "Changes that are not published through Redis.", [((), m.notices_untold.count)])
     yield _gauge("notices_oldest_untold_seconds", "Age of the oldest of them.", [((), m.notices_untold.oldest_seconds)])
     yield _gauge("fanouts_open", "Changed records whose many rows are not computed yet.", [((), m.fanouts.count)])

@@ -60,6 +60,16 @@ class Drift(Struct, frozen=True, kw_only=True):
         return self.differing / self.checked if self.checked else 0.0
 
 
+class PriceDrift(Struct, frozen=True, kw_only=True):
+    """Prices of one currency and billing cycle: how many were compared with the billing system's, and how many
+    differ."""
+
+    currency: str
+    billing_cycle: str
+    compared: int
+    differing: int
+
+
 class Canary(Struct, frozen=True, kw_only=True):
     """The last canary of a feed; `took_seconds` is None until it returns."""
 
@@ -118,6 +128,7 @@ class Measures(Struct, frozen=True, kw_only=True):
     generations: list[GenerationAge]
     unreadables: list[UnreadableField] = []
     upstreams_away: list[UpstreamAway] = []
+    price_drift: list[PriceDrift] = []
 
 
 def concerns(measured: Measures) -> Iterator[str]:
@@ -141,6 +152,8 @@ def concerns(measured: Measures) -> Iterator[str]:
         )
     if measured.notices_untold.oldest_seconds > LATE_SECONDS:
         yield f"Redis has not received {measured.notices_untold.count} changes. Is it reachable, and a worker running?"
+    if differing := sum(each.differing for each in measured.price_drift):
+        yield f"{differing} prices differ between the price book and WHMCS: `portal doctor` names them."
     if count := measured.dead_letters.count:
         yield f"{count} dead letters hold records back: `portal dead-letters`."
 

@@ -26,6 +26,7 @@ from app.integrations.salesforce import records as salesforce_records
 from app.integrations.salesforce.faults import IS_DELETED
 from app.integrations.salesforce.wire import FIELDS
 from app.integrations.whmcs import cancellations
+from app.integrations.whmcs import products as whmcs_products
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
 from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
@@ -153,6 +154,15 @@ async def gateways(upstreams: Upstreams, connection: Connection, hint: Change) -
     return await lists.whole(connection, hint, {"gateway": upstreams.whmcs.gateways})
 
 
+async def products(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
+    """Read the products of the installation with their prices, and how it treats tax; the same for everyone."""
+    read = {
+        "tax": partial(whmcs_products.tax_settings, upstreams.whmcs),
+        "product": partial(whmcs_products.products, upstreams.whmcs),
+    }
+    return await lists.whole(connection, hint, read)
+
+
 async def undecodable(upstreams: Upstreams, connection: Connection, hint: Change) -> list[Change]:
     """Fail for an undecodable event of the bus. It cannot be fetched again, so it stays parked for an operator."""
     raise ValueError(f"event of schema {hint.data.get('schema_id')} cannot be read: {hint.data.get('error')}")
@@ -190,6 +200,7 @@ FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("whmcs", "cancel_requests"): cancel_requests,
     ("whmcs", "pay_methods"): pay_methods,
     ("whmcs", "gateways"): gateways,
+    ("whmcs", "products"): products,
 }
 
 

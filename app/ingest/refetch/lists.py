@@ -29,7 +29,7 @@ from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
 MOST_READ_ALONE = 20
 """Most missing members that one read of a list requests alone."""
-OF_EVERYBODY = frozenset({"gateways", "cancel_requests"})
+OF_EVERYBODY = frozenset({"gateways", "products", "cancel_requests"})
 """Lists that belong to no single client."""
 
 _KNOWN = """

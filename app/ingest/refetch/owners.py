@@ -6,6 +6,8 @@ from app.clock import now
 from app.events import Change
 from app.ingest.inbox.inbox import Inbox
 
+EVERYBODYS = ("gateways", "products")
+"""Lists of WHMCS that are the same for everyone; their id is `all`."""
 WHMCS_RESOURCES = ("client", "client_invoices", "client_services", "pay_methods")
 
 

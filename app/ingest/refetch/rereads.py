@@ -27,13 +27,18 @@ ONE_BY_ONE = frozenset(
         *(("salesforce", name) for name in ("Case", "CaseComment", "account_history")),
         *(("whmcs", name) for name in ("client", "invoice", "service")),
         *(("whmcs", name) for name in ("client_invoices", "client_services", "pay_methods")),
-        *(("whmcs", name) for name in ("cancel_requests", "gateways")),
+        *(("whmcs", name) for name in ("cancel_requests", "gateways", "products")),
     }
 )
 """(source, object) of records that are read by their own id."""
 LIST_OF = {"pay_method": "pay_methods", "addon": "client_services"}
 """Member → the list of its client, who is the owner."""
-LIST_OF_EVERYBODY = {"cancel_request": "cancel_requests", "gateway": "gateways"}
+LIST_OF_EVERYBODY = {
+    "cancel_request": "cancel_requests",
+    "gateway": "gateways",
+    "product": "products",
+    "tax": "products",
+}
 
 _LATER = (
     "UPDATE ingest.inbox SET next_attempt_at = clock_timestamp() + $3 * interval '1 second' "

@@ -107,6 +107,7 @@ def client(body: Mapping[str, Any], customer_number_field_id: int) -> WhmcsRecor
     client_id = known_id(raw.get("id") or raw.get("userid") or raw.get("client_id"))
     fields = Fields(WHMCS, "client", client_id, raw)
     data: dict[str, Any] = {"id": client_id, **picked(fields, CLIENT), "credit": amount(fields, "credit")}
+    data["taxexempt"] = yes_or_no(raw.get("taxexempt"))
     data["country"] = text(raw.get("countrycode") or raw.get("country"))
     data["billingcid"] = other_id(fields, "billingcid")
     data["customer_number"] = _custom_field(fields, customer_number_field_id)
@@ -178,7 +179,7 @@ def service(row: Mapping[str, Any]) -> WhmcsRecord:
     fields = Fields(WHMCS, "service", service_id, row)
     data: dict[str, Any] = {"id": service_id, "clientid": owner, **picked(fields, SERVICE)}
     data |= {name: amount(fields, name) for name in ("firstpaymentamount", "recurringamount")}
-    data |= {name: other_id(fields, name) for name in ("orderid", "pid")}
+    data |= {name: other_id(fields, name) for name in ("orderid", "pid", "promoid")}
     data |= {name: dated(fields, name) for name in ("regdate", "nextduedate")}
     return WhmcsRecord("service", service_id, owner, data)
 

@@ -1,5 +1,8 @@
 """Further service data: add-ons, the login name at the provider, a status set by hand."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from app.integrations.error_translation import translates_errors
 from app.integrations.whmcs import lists
 from app.integrations.whmcs.client import WhmcsClient
@@ -38,6 +41,14 @@ async def set_status(client: WhmcsClient, service_id: str, status: str, reason: 
     if not reason:
         params["unset"] = ["suspendreason"]
     await client.call("UpdateClientProduct", params, write=True)
+
+
+@translates_errors(WHMCS)
+async def set_price(client: WhmcsClient, service_id: str, amounts: Mapping[str, Decimal]) -> None:
+    """Record what a service costs: `recurringamount`, `firstpaymentamount`. Bills that exist stay as they are. Safe to
+    repeat."""
+    stated = {name: f"{amount:.2f}" for name, amount in amounts.items()}
+    await client.call("UpdateClientProduct", {"serviceid": service_id, **stated}, write=True)
 
 
 @translates_errors(WHMCS)

@@ -15,7 +15,7 @@ from app.integrations.whmcs.wire import identifier
 
 RECORD_OF = {"invoice": "invoice", "service": "service", "client": "client"}
 """Webhook object → the mirrored object with the same id. Pay methods are identified by their client only."""
-OBJECTS = frozenset({*RECORD_OF, "pay_method", "order"})
+OBJECTS = frozenset({*RECORD_OF, "pay_method", "order", "product"})
 EARLY = frozenset(
     {
         *("AcceptOrder", "CancelOrder", "FraudOrder", "PendingOrder", "DeleteOrder", "CancelAndRefundOrder"),
@@ -137,6 +137,8 @@ def _records(notice: WhmcsNotice) -> list[tuple[str, str]]:
         return [("service", notice.id), ("cancel_requests", "all")]
     if notice.object in RECORD_OF and notice.id:
         return [(RECORD_OF[notice.object], notice.id)]
+    if notice.object == "product":
+        return [("products", "all")]
     if notice.object == "pay_method" and notice.client_id:
         return [("pay_methods", notice.client_id)]
     if notice.object in ("order", "service") and notice.client_id:

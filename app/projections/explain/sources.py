@@ -23,6 +23,7 @@ LISTS = {
     "pay_method": "pay_methods",
     "Order": "account_history",
     "gateway": "gateways",
+    "product": "products",
 }
 """Object → the whole-list read that finds its records, stored under their owner's id."""
 EVERYBODY = "all"

@@ -14,6 +14,7 @@ from msgspec import Struct
 from app.cache.batching import Batcher
 from app.readmodels.documents import with_members
 from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, Evidence, StaleReason, stale_reason
+from app.readmodels.pricing.tax import tax_rates
 
 FEED_BOUND_SECONDS = 360.0
 MOST_ACCOUNTS = 32
@@ -30,6 +31,7 @@ class Store:
         catalog_feed: name of the change feed that bounds the freshness of event-fed answers.
         time_zone: the billing system's time zone, used for customers in countries with several.
         feed_bound_seconds: how long that feed may be silent, keepalives included.
+        tax_rates: consumption tax by country, in percent, from `TAX_RATES`.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class Store:
         catalog_feed: str,
         time_zone: str,
         feed_bound_seconds: float = FEED_BOUND_SECONDS,
+        tax_rates_by_country: str = "",
     ) -> None:
         self.pool, self.catalog_feed, self.time_zone = pool, catalog_feed, time_zone
+        self.tax_rates = tax_rates(tax_rates_by_country)
         self.feed_bound_seconds = feed_bound_seconds
         self._batcher: Batcher[DocumentQuery, FetchedRow | Exception | None] = Batcher(self._read)
 

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.whmcs.actions.call import Action, Call, escaped, money
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.billing import totals
-from sandbox.whmcs.install import CURRENCIES, CUSTOM_FIELDS, Install, page_of
+from sandbox.whmcs.install import CURRENCIES, CUSTOM_FIELDS, WHOLE, Install, page_of
 from sandbox.whmcs.memberships import clients_of, users_of
 from sandbox.whmcs.state import Client, User
 
@@ -148,9 +148,11 @@ def _stats(call: Call, client: Client) -> dict[str, Any]:
     }
 
 
-def shown(amount: Any) -> str:
-    """Return an amount as people read it."""
-    return f"¥{amount:,.0f} JPY"
+def shown(amount: Any, currency: str = "JPY") -> str:
+    """Return an amount as people read it, in the currency's own format."""
+    _, prefix, suffix, shape = CURRENCIES[currency]
+    sign = "-" if amount < 0 else ""
+    return f"{prefix}{sign}{abs(amount):,.{0 if shape == WHOLE else 2}f}{suffix}"
 
 
 def get_users(call: Call) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from sandbox.whmcs import cycles, forms
+from sandbox.whmcs import cycles, forms, prices
 from sandbox.whmcs.actions import promotions
 from sandbox.whmcs.actions.call import Action, Call, escaped, money
 from sandbox.whmcs.actions.client_reads import shown
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.billing import advance, new_invoice, service_items, totals
-from sandbox.whmcs.install import GATEWAYS, Install, page_of
+from sandbox.whmcs.install import CURRENCIES, GATEWAYS, Install, page_of
 from sandbox.whmcs.state import NO_DATE, Client
 from sandbox.whmcs.state_services import Order, Product, Service
 
@@ -37,7 +37,7 @@ def add_order(call: Call) -> dict[str, Any]:
     ]
     if not lines:
         raise Refused("No items added to cart so order cannot proceed")
-    drafts = [(product, _line(arrays, key, product)) for key, product in lines]
+    drafts = [(product, _line(arrays, key, product, client.currency)) for key, product in lines]
     ordernum = int(secrets.randbelow(9 * 10**9) + 10**9)
     order = Order(install.new_id("order"), ordernum, client.id, call.now, gateway, Decimal("0.00"))
     order.notes, order.promocode, order.ipaddress = params.text("notes"), params.text("promocode"), call.address
@@ -48,7 +48,9 @@ def add_order(call: Call) -> dict[str, Any]:
     prices = promotions.discounted(promotion, [(product, line.cycle, line.price) for product, line in drafts])
     for (product, line), (first, later) in zip(drafts, prices, strict=True):
         for _ in range(line.quantity):
-            _add_service(call, order, product, replace(line, price=first, later_price=later))
+            promoted = promotion.id if promotion is not None and first != line.price else 0
+            priced = replace(line, price=first + line.setup_fee, later_price=later, promoid=promoted)
+            _add_service(call, order, product, priced)
     install.orders[order.id] = order
     if not params.flag("noinvoice"):
         _invoice(call, order, client)
@@ -66,17 +68,20 @@ class _Line:
     cycle: str
     price: Decimal
     fields: dict[int, str]
+    setup_fee: Decimal
     later_price: Decimal = Decimal("0.00")
+    promoid: int = 0
 
 
-def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product) -> _Line:
+def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product, currency: str) -> _Line:
+    """Read one line. A cycle that is not offered becomes the first that is, and no override of a price includes the
+    set-up fee: nothing in the vendor's manual promises otherwise."""
     quantity = str(arrays["qty"].get(key, "1"))
     word = str(arrays["billingcycle"].get(key, "")) or ("onetime" if product.paytype == "onetime" else "monthly")
     cycle = cycles.shown(word)
     if cycle is None:
         raise Refused(f"Invalid Billing Cycle {word}")
-    if product.paytype == "onetime":
-        cycle = "One Time"
+    cycle = prices.first_offered(product, currency, cycle)
     override = str(arrays["priceoverride"].get(key, ""))
     if options := str(arrays["configoptions"].get(key, "")):
         forms.unserialized(options, "configoptions")
@@ -86,8 +91,11 @@ def _line(arrays: dict[str, dict[str, Any]], key: str, product: Product) -> _Lin
         min(MOST_OF_ONE, int(quantity)) if quantity.isdecimal() and int(quantity) else 1,
         str(arrays["domain"].get(key, "")),
         cycle,
-        Decimal(override) if override.replace(".", "", 1).isdecimal() else product.price,
+        Decimal(override)
+        if override.replace(".", "", 1).isdecimal()
+        else prices.amount(product, currency, cycle) or Decimal("0.00"),
         {int(number): str(value) for number, value in fields.items() if str(number).isdigit()},
+        prices.setup_fee(product, currency, cycle),
     )
 
 
@@ -107,6 +115,7 @@ def _add_service(call: Call, order: Order, product: Product, line: _Line) -> Non
         nextduedate=today if recurring else NO_DATE,
         nextinvoicedate=today,
         domain=line.domain,
+        promoid=line.promoid,
         customfields=line.fields,
     )
     call.install.services[service.id] = service
@@ -220,8 +229,8 @@ def _row(install: Install, order: Order) -> dict[str, Any]:
         "notes": escaped(order.notes),
         "paymentstatus": status,
         "name": escaped(f"{client.firstname} {client.lastname}"),
-        "currencyprefix": "¥",
-        "currencysuffix": " JPY",
+        "currencyprefix": CURRENCIES[client.currency][1],
+        "currencysuffix": CURRENCIES[client.currency][2],
         "lineitems": {"lineitem": [_item(install, service) for service in _services(install, order)]},
     }
 
@@ -235,7 +244,7 @@ def _item(install: Install, service: Service) -> dict[str, Any]:
         "product": f"{product.groupname} - {product.name}",
         "domain": service.domain,
         "billingcycle": service.billingcycle,
-        "amount": shown(service.firstpaymentamount),
+        "amount": shown(service.firstpaymentamount, install.clients[service.clientid].currency),
         "status": service.status,
     }
 

@@ -5,12 +5,12 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sandbox.whmcs import cycles
+from sandbox.whmcs import cycles, prices
 from sandbox.whmcs.actions.call import Action, Call
 from sandbox.whmcs.actions.client_reads import shown
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.billing import add_credit, new_invoice, take_effect
-from sandbox.whmcs.install import GATEWAYS, Install
+from sandbox.whmcs.install import CURRENCIES, GATEWAYS, WHOLE, Install
 from sandbox.whmcs.state import ZERO, Item
 from sandbox.whmcs.state_services import Order, Product, Service, Upgrade
 
@@ -57,7 +57,11 @@ def upgrade_product(call: Call) -> dict[str, Any]:
     if params.text("type") != "product" or product is None:
         raise Refused("Invalid Upgrade Type")
     cycle = cycles.shown(params.text("newproductbillingcycle")) or service.billingcycle
-    quote = _quote(call.today, service, product)
+    currency = install.clients[service.clientid].currency
+    new_price = prices.amount(product, currency, cycle)
+    if new_price is None:
+        raise Refused("Invalid Billing Cycle Requested")
+    quote = _quote(call.today, service, new_price, cycle, currency)
     answer = {
         "oldproductid": service.pid,
         "oldproductname": install.products[service.pid].name,
@@ -66,7 +70,7 @@ def upgrade_product(call: Call) -> dict[str, Any]:
         "daysuntilrenewal": quote.days,
         "totaldays": quote.total,
         "newproductbillingcycle": cycles.asked(cycle),
-        "price": shown(quote.price),
+        "price": shown(quote.price, currency),
         "upgradeinprogress": int(bool(pending)),
     }
     return answer if calculating else answer | _order(call, service, product, cycle, quote.price)
@@ -84,14 +88,18 @@ class _Quote:
     price: Decimal
 
 
-def _quote(today: date, service: Service, product: Product) -> _Quote:
-    """Return the difference for the days that are left of the present cycle."""
+def _quote(today: date, service: Service, new_price: Decimal, cycle: str, currency: str) -> _Quote:
+    """Return the difference for the days that are left of the present cycle, at the product's own price."""
     renewal = cycles.parse_date(service.nextduedate) or today
-    months = cycles.MONTHS.get(service.billingcycle, 1) or 1
-    total = (renewal - cycles.months_later(renewal, -months)).days
+    total, new_total = _days(renewal, service.billingcycle), _days(renewal, cycle)
     days = max(0, (renewal - today).days)
-    price = (product.price - service.recurringamount) * days / total
-    return _Quote(days, total, price.quantize(Decimal("1"), ROUND_HALF_UP).quantize(Decimal("0.01")))
+    price = new_price * days / new_total - service.recurringamount * days / total
+    unit = Decimal("1") if CURRENCIES[currency][3] == WHOLE else Decimal("0.01")
+    return _Quote(days, total, price.quantize(unit, ROUND_HALF_UP).quantize(Decimal("0.01")))
+
+
+def _days(renewal: date, cycle: str) -> int:
+    return (renewal - cycles.months_later(renewal, -(cycles.MONTHS.get(cycle, 1) or 1))).days
 
 
 def _order(call: Call, service: Service, product: Product, cycle: str, price: Decimal) -> dict[str, Any]:

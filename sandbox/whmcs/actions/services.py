@@ -1,11 +1,12 @@
 """Actions on the catalogue and on services, except upgrades and provisioning."""
 
+from decimal import Decimal
 from typing import Any
 
-from sandbox.whmcs import cycles
+from sandbox.whmcs import cycles, prices
 from sandbox.whmcs.actions.call import Action, Call, escaped, money
 from sandbox.whmcs.actions.errors import Refused
-from sandbox.whmcs.install import GATEWAYS, SERVICE_FIELDS, Install, page_of
+from sandbox.whmcs.install import CURRENCIES, GATEWAYS, SERVICE_FIELDS, Install, page_of
 from sandbox.whmcs.state_services import Addon, CancelRequest, Product, Service
 
 STATUSES = ("Pending", "Active", "Completed", "Suspended", "Terminated", "Cancelled", "Fraud")
@@ -36,11 +37,10 @@ def get_products(call: Call) -> dict[str, Any]:
 
 def _product(product: Product) -> dict[str, Any]:
     slug = product.name.lower().replace(" ", "-")
-    cycle_names = ("monthly", "quarterly", "semiannually", "annually", "biennially", "triennially")
-    prices: dict[str, str] = {f"{name[0]}setupfee": "0.00" for name in cycle_names} | dict.fromkeys(
-        cycle_names, "-1.00"
-    )
-    prices["monthly"] = money(product.price)
+    pricing = {
+        code: {"prefix": prefix, "suffix": suffix, **_texts(prices.row(product, code))}
+        for code, (_, prefix, suffix, _) in CURRENCIES.items()
+    }
     return {
         "pid": product.pid,
         "gid": product.gid,
@@ -53,10 +53,14 @@ def _product(product: Product) -> dict[str, Any]:
         "paytype": product.paytype,
         "allowqty": 0,
         "quantity_available": 0,
-        "pricing": {"JPY": {"prefix": "¥", "suffix": " JPY", **prices}},
+        "pricing": pricing,
         "customfields": {"customfield": []},
         "configoptions": {"configoption": []},
     }
+
+
+def _texts(row: dict[str, Decimal]) -> dict[str, str]:
+    return {name: money(amount) for name, amount in row.items()}
 
 
 def get_clients_products(call: Call) -> dict[str, Any]:
@@ -113,7 +117,7 @@ def _service(install: Install, service: Service) -> dict[str, Any]:
         "username": service.username,
         "password": service.password,
         "subscriptionid": "",
-        "promoid": 0,
+        "promoid": service.promoid,
         "overideautosuspend": "",
         "notes": service.notes,
         "diskusage": 0,
@@ -148,8 +152,9 @@ def update_client_product(call: Call) -> dict[str, Any]:
     service.pid = params.number("pid") or service.pid
     service.paymentmethod = params.text("paymentmethod") or service.paymentmethod
     service.billingcycle = cycles.shown(params.text("billingcycle")) or service.billingcycle
-    service.firstpaymentamount = params.money("firstpaymentamount", service.firstpaymentamount)
-    service.recurringamount = params.money("recurringamount", service.recurringamount)
+    for name in ("firstpaymentamount", "recurringamount"):
+        if name not in call.install.dialect.ignores:
+            setattr(service, name, params.money(name, getattr(service, name)))
     service.customfields |= fields
     call.fire("ServiceEdit", "service", service.id, service.clientid)
     return {"serviceid": str(service.id)}

@@ -39,7 +39,8 @@ def get_configuration_value(call: Call) -> dict[str, Any]:
         "dateformat": "DD/MM/YYYY",
         "companyname": "Sandbox Telecom",
         "version": call.install.version,
-        "taxtype": "Exclusive",
+        "taxtype": call.install.tax_type,
+        "taxenabled": "on" if call.install.tax_enabled else "",
     }
     if setting.lower() not in known:
         raise Refused("Invalid name for parameter setting")

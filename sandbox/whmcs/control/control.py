@@ -52,6 +52,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/access", "PUT", _access),
         route("/dialect", "PUT", _dialect),
         route("/gateways", "PUT", _gateways),
+        route("/tax", "PUT", _tax),
         route("/invoices/{id}/pay", "POST", _pay),
         route("/invoices/{id}/refund", "POST", _refund),
         route("/clients/{id}/pay-methods", "POST", _add_card),
@@ -114,6 +115,17 @@ async def _gateways(world: World, request: Request) -> Any:
     world.whmcs.gateways = {str(module): str(name) for module, name in (await body_of(request)).items()}
     world.whmcs.changed()
     return world.whmcs.gateways
+
+
+async def _tax(world: World, request: Request) -> Any:
+    """Set whether tax is on (`enabled`), and its `type`: Exclusive or Inclusive. No hook fires."""
+    body, install = await body_of(request), world.whmcs
+    kind = str(body.get("type", install.tax_type))
+    if kind not in ("Exclusive", "Inclusive"):
+        raise HTTPException(422, "type must be Exclusive or Inclusive.")
+    install.tax_type, install.tax_enabled = kind, bool(body.get("enabled", install.tax_enabled))
+    install.changed()
+    return {"type": install.tax_type, "enabled": install.tax_enabled}
 
 
 async def _refund(world: World, request: Request) -> Any:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.clock import Clock
-from sandbox.whmcs import billing, cycles
+from sandbox.whmcs import billing, cycles, prices
 from sandbox.whmcs.actions.clients import default_gateway, password_hash
 from sandbox.whmcs.control.staff import change
 from sandbox.whmcs.install import Install
@@ -53,16 +53,18 @@ def service(install: Install, clock: Clock, body: Body) -> Service:
     sold = _existing(install.products, body.pop("pid", 0), "product")
     today = clock.today()
     once = sold.paytype == "onetime"
-    due = "0000-00-00" if once else cycles.months_later(today, 1).isoformat()
+    cycle = prices.first_offered(sold, client.currency, str(body.get("billingcycle", "Monthly")))
+    price = prices.amount(sold, client.currency, cycle) or Decimal(0)
+    due = "0000-00-00" if once else cycles.months_later(today, cycles.MONTHS[cycle] or 1).isoformat()
     made = Service(
         id=install.new_id("service"),
         clientid=client.id,
         orderid=0,
         pid=sold.pid,
         regdate=today.isoformat(),
-        billingcycle="One Time" if once else "Monthly",
-        firstpaymentamount=sold.price,
-        recurringamount=Decimal(0) if once else sold.price,
+        billingcycle=cycle,
+        firstpaymentamount=price,
+        recurringamount=Decimal(0) if once else price,
         paymentmethod=default_gateway(client),
         nextduedate=due,
         nextinvoicedate=due,

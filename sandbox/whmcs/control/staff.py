@@ -7,10 +7,12 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.whmcs.billing import payments, settle
 from sandbox.whmcs.install import Install
+from sandbox.whmcs.prices import RECURRING
 from sandbox.whmcs.state import Invoice, Transaction
 
 FIXED = frozenset({"id", "pid", "items", "service_ids"})
 INVOICE_HOOKS = {"Unpaid": "InvoiceUnpaid", "Cancelled": "InvoiceCancelled", "Refunded": "InvoiceRefunded"}
+PRICE_NAMES = frozenset({*RECURRING, *(f"{word[0]}setupfee" for word in RECURRING)})
 HOOKS = {
     "clients": ("ClientEdit", "client", "id"),
     "services": ("ServiceEdit", "service", "clientid"),
@@ -48,6 +50,8 @@ def _fitting(record: Any, name: str, value: Any) -> Any:
     present = getattr(record, name)
     if isinstance(present, Decimal):
         return _money(name, value)
+    if name == "pricing":
+        return present | {currency: _prices(present.get(currency, {}), row) for currency, row in value.items()}
     if isinstance(present, dict):
         if not isinstance(value, dict) or not all(str(key).isdecimal() for key in value):
             raise ValueError(f"{name} is an object of field id and text.")
@@ -57,6 +61,13 @@ def _fitting(record: Any, name: str, value: Any) -> Any:
     if isinstance(present, int) and not str(value).isdecimal():
         raise ValueError(f"{name} is a number.")
     return int(value) if isinstance(present, int) else str(value)
+
+
+def _prices(present: dict[str, Decimal], row: Any) -> dict[str, Decimal]:
+    """Return a currency's prices with those of `row` in place of the present ones."""
+    if not isinstance(row, dict) or set(row) - PRICE_NAMES:
+        raise ValueError(f"pricing is an object of currency and prices by {', '.join(sorted(PRICE_NAMES))}.")
+    return present | {name: _money(name, amount) for name, amount in row.items()}
 
 
 def _money(name: str, value: Any) -> Decimal:

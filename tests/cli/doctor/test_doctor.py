@@ -92,6 +92,24 @@ async def test_products_that_cannot_be_sold_are_named(examined, sandbox: Sandbox
         (await sandbox.control.patch(path, json=whole)).raise_for_status()
 
 
+async def test_prices_and_tax_that_are_billed_otherwise_are_named(examined, sandbox: Sandbox):
+    _, found = examined(PUBLIC_URL="http://127.0.0.1:9")
+    assert (found["price book and WHMCS"]["status"], found["tax"]["status"]) == ("ok", "ok"), found
+    (await sandbox.control.patch("/whmcs/products/401", json={"price": "2600"})).raise_for_status()
+    (await sandbox.control.put("/whmcs/tax", json={"type": "Inclusive"})).raise_for_status()
+    status, found = examined(PUBLIC_URL="http://127.0.0.1:9")
+    said = "VPN-USA-SF is 2,500 JPY monthly in the price book; WHMCS's product 401 is 2,600 JPY."
+    assert (status, found["price book and WHMCS"]["detail"]) == (1, said)
+    assert "Pricing" in found["price book and WHMCS"]["advice"]
+    assert "inclusive" in found["tax"]["detail"]
+    (await sandbox.control.put("/whmcs/tax", json={"type": "Exclusive"})).raise_for_status()
+    _, found = examined(PUBLIC_URL="http://127.0.0.1:9", TAX_RATES="")
+    assert (found["tax"]["status"], "TAX_RATES" in found["tax"]["detail"]) == ("failed", True)
+    (await sandbox.control.put("/whmcs/access", json={"denied_actions": ["GetProducts"]})).raise_for_status()
+    _, found = examined(PUBLIC_URL="http://127.0.0.1:9")
+    assert "GetProducts" in found["price book and WHMCS"]["detail"]
+
+
 def test_no_secret_is_shown(environment, portal: type_of_portal, sandbox: Sandbox):
     secrets = [environment[name] for name in ("WHMCS_SECRET", "WHMCS_WEBHOOK_SECRETS", "FREEBIT_OEM_KEY", "WHM_TOKEN")]
     shown = portal("doctor")

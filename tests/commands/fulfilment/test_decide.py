@@ -35,7 +35,13 @@ async def test_the_queue_shows_step_error_and_every_attempt(desk: Any) -> None:
     [listed] = await overview.listed(desk.pool)
     assert (listed.order_id, listed.step, listed.account_id) == (order_id, "accept", actor.account_id)
     story = await overview.one(desk.pool, order_id)
-    assert [each.step for each in story.tried][:4] == ["check_payment", "announce", "whmcs_order", "payment"]
+    assert [each.step for each in story.tried][:5] == [
+        "check_payment",
+        "announce",
+        "whmcs_order",
+        "agreed_prices",
+        "payment",
+    ]
     assert story.tried[-1].outcome in ("retry", "pause")
     assert [(each.state, each.count) for each in await overview.counts(desk.pool)] == [(listed.state, 1)]
     with pytest.raises(NotFound):

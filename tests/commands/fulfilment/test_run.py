@@ -10,6 +10,7 @@ from app.commands.fulfilment.steps import STEPS
 
 LEARNED = {
     "whmcs_order": ("whmcs_order_id", "service_ids"),
+    "agreed_prices": (),
     "accept": (),
     "sim": ("sim_accepted_at", "sim_account"),
     "hosting": (),
@@ -162,7 +163,7 @@ async def test_a_kill_after_any_step_s_effect_repeats_nothing(desk: Any, categor
     await desk.hurry(order_id)
     ended = await desk.fulfil(order_id)
 
-    if category == "sim" and step in ("whmcs_order", "accept", "sim"):
+    if category == "sim" and step in ("whmcs_order", "agreed_prices", "accept", "sim"):
         # Freebit assigned the number, and the answer that named it is lost: staff look it up, nobody asks again.
         assert ended == "failed"
         assert (await desk.journal(order_id))["error_code"] == "SIM_OUTCOME_UNKNOWN"

@@ -15,6 +15,8 @@ from app.commands.subscriptions.change_plan import ChangePlan, NewPlan, change_p
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.follow import TRIES, follow
 from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewPlanChange, preview_plan_change
+from app.commands.subscriptions.service import find_own
+from app.commands.subscriptions.target_plan import target
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.money import Money
 from tests.commands.subscriptions.running_services import held, shown, someone_with, upgrades
@@ -76,7 +78,7 @@ async def test_the_price_is_the_billing_systems_and_asking_changes_nothing(desk:
     days = Decimal(price.days_left) / price.days_in_period
     assert (price.direction, price.takes_effect, price.in_progress) == ("upgrade", "when_paid", False)
     assert Decimal(price.due_now.amount) == round((3_800 - 800) * days)
-    assert (price.credit.amount, price.monthly) == ("0", Money("3800", "JPY"))
+    assert (price.credit.amount, price.price) == ("0", Money("3800", "JPY"))
     assert await held(desk, "services", service_id) == before
     assert await upgrades(desk, service_id) == []
 
@@ -162,11 +164,11 @@ async def test_a_plan_that_does_not_fit_is_refused_before_anything_is_asked(
 async def test_no_plan_is_an_upgrade_while_the_present_price_is_unknown(desk: Any) -> None:
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-PRO")
     await desk.pool.execute("UPDATE read_model.catalog SET whmcs_product_id = NULL WHERE sku = 'HOSTING-PRO'")
-    await desk.pool.execute("UPDATE read_model.subscriptions SET amount = NULL WHERE subscription_id = $1", service_id)
+    service = await find_own(desk.context, actor, service_id, live=True)
     with pytest.raises(RuleViolated) as refused:
-        await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC"))
+        await target(desk.context, msgspec.structs.replace(service, amount_known=False), "HOSTING-BASIC")
     assert refused.value.code == "plan_not_available"
-    assert await upgrades(desk, service_id) == []
+    assert (await target(desk.context, service, "HOSTING-BASIC"))[1] == "downgrade"
 
 
 async def test_another_price_than_the_one_agreed_to_orders_nothing(desk: Any) -> None:

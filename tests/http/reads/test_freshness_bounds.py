@@ -28,6 +28,7 @@ DOCUMENTED = {
     "service": 600,
     "pay_methods": 900,
     "gateways": 3_600,
+    "products": 3_600,
     "client": 1_800,
 }
 MARGIN_SECONDS = 20
@@ -80,6 +81,11 @@ CASES = {
         "/api/payment-methods", post("/whmcs/clients/{client}/pay-methods"), listed("payment_method_id")
     ),
     "gateways": Case("/api/payment-gateways", rename_gateways, listed("gateway")),
+    "products": Case(
+        "/api/public/services/vpn",
+        patch("/whmcs/products/401", price="-1"),
+        lambda answer: [each["orderable"] for each in answer["plans"]],
+    ),
     "client": Case(
         "/api/account/profile",
         patch("/whmcs/clients/{client}", firstname="Hanako"),
@@ -89,7 +95,10 @@ CASES = {
 
 
 @pytest.fixture
-async def ids(desk: Desk, hana: Actor) -> dict[str, str]:
+async def ids(request: pytest.FixtureRequest, desk: Desk, hana: Actor) -> dict[str, str]:
+    if request.node.callspec.params["resource"] == "products":
+        await desk.open()
+        await desk.pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ('/data/Portal__chn', now())")
     service = await desk.pool.fetchval("SELECT min(subscription_id) FROM read_model.subscriptions")
     return {"invoice": await desk.bill(hana), "service": service, "client": hana.whmcs_client_id}
 

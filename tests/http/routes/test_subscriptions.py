@@ -131,7 +131,7 @@ async def test_an_upgrade_is_priced_ordered_and_shows_with_its_invoice(
     price = await api.post(f"{path}/preview", json={"sku": sku}, headers=headers)
     assert price.status_code == 200, price.text
     direction = price.json()["direction"]
-    assert (direction, price.json()["monthly"]) == (chosen["direction"], chosen["monthly"])
+    assert (direction, price.json()["price"]) == (chosen["direction"], chosen["price"])
     other = "downgrade" if direction == "upgrade" else "upgrade"
     wrong = await api.post(f"{path}/{other}", json={"sku": sku}, headers=keyed(headers))
     assert (wrong.status_code, wrong.json()["code"]) == (422, "wrong_direction")

@@ -101,6 +101,7 @@ async def test_what_linked_customers_have_in_whmcs_is_read(desk: Desk, resources
 
 async def test_a_silent_change_in_whmcs_is_found_counted_and_healed(desk: Desk, run: Reconcile) -> None:
     actor = await desk.customer()
+    await desk.reread("products", "all")
     clean = [each async for each in run.whmcs()]
     await desk.settle()
     assert all(each.checked for each in clean if each.object not in ("service", "cancel_request")), clean

@@ -1,7 +1,8 @@
 """Follow changes of plan until the provider has applied them: a chore of the worker, a few changes at a time.
 
-A change is paid once the mirror shows that WHMCS bills the new product. Then it is applied at Freebit or WHM, which are
-read first, so that a repetition changes nothing. A permanent failure waits for staff.
+A change is paid once the mirror shows that WHMCS bills the new product. Then WHMCS is made to bill it at the agreed
+price, and it is applied at Freebit or WHM. All of them are read first, so that a repetition changes nothing. A
+permanent failure waits for staff.
 
 Reads: mirror.records. Reads and writes: portal.plan_changes, Freebit line, WHM account. Writes: ingest.inbox.
 """
@@ -13,6 +14,7 @@ import structlog
 from app.commands.execution.context import Context
 from app.commands.subscriptions.apply_plan import provide
 from app.commands.subscriptions.plan_changes import journal
+from app.commands.subscriptions.plan_changes.agreed_price import bill_agreed_price
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.outcome import resolve_unanswered
 from app.commands.subscriptions.service import find_any
@@ -76,6 +78,7 @@ async def _advance(ctx: Context, change: PlanChange) -> PlanChange:
         )
     if change.state == "awaiting_payment":
         return await _check_payment(ctx, change)
+    await bill_agreed_price(ctx, change)
     service = await find_any(ctx, change.subscription_id, live=True)
     if await provide(ctx, service, change.plan_code):
         return await journal.move(ctx.pool, change, "done")

@@ -8,6 +8,7 @@ Reads and writes: portal.plan_changes. Reads: read_model.upstreams.
 
 import hashlib
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -23,12 +24,14 @@ PlanChangeState = Literal["asked", "awaiting_payment", "providing", "done", "wit
 OPEN: tuple[PlanChangeState, ...] = ("asked", "awaiting_payment", "providing")
 _COLUMNS = (
     "change_id, account_id, subscription_id, whmcs_client_id, category, sku, product_id, product_name, plan_code, "
-    "state, whmcs_order_id, invoice_id, attempts, error_code, error_message, created_at, updated_at"
+    "agreed_amount, currency, billing_cycle, state, whmcs_order_id, invoice_id, attempts, error_code, error_message, "
+    "created_at, updated_at"
 )
 
 
 class PlanChange(Struct, frozen=True, kw_only=True):
-    """A change of plan as journaled."""
+    """A change of plan as journaled. `agreed_amount` is the price per period that the customer was shown, in
+    `currency`; changes of former releases have none."""
 
     change_id: UUID
     account_id: UUID
@@ -39,6 +42,9 @@ class PlanChange(Struct, frozen=True, kw_only=True):
     product_id: str
     product_name: str
     plan_code: str
+    agreed_amount: Decimal | None
+    currency: str | None
+    billing_cycle: str | None
     state: PlanChangeState
     whmcs_order_id: str | None
     invoice_id: str | None
@@ -75,8 +81,8 @@ async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: s
         pool,
         PlanChange,
         "INSERT INTO portal.plan_changes (change_id, account_id, subscription_id, whmcs_client_id, command_digest, "
-        "category, sku, product_id, product_name, plan_code, state) "
-        f"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'asked') RETURNING {_COLUMNS}",
+        "category, sku, product_id, product_name, plan_code, agreed_amount, currency, billing_cycle, state) "
+        f"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'asked') RETURNING {_COLUMNS}",
         uuid4(),
         service.account_id,
         service.subscription_id,
@@ -87,6 +93,9 @@ async def begin(pool: asyncpg.Pool, service: Service, plan: Plan, command_key: s
         plan.product_id,
         plan.name,
         plan.plan_code,
+        plan.price,
+        plan.currency,
+        plan.billing_cycle,
     )
     return begun
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from app.commands.execution.context import Context
 from app.commands.fulfilment.work import NOTHING_DONE
 from app.commands.subscriptions.plan_changes import journal
+from app.commands.subscriptions.plan_changes.agreed_price import try_to_bill_agreed_price
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.outcome import resolve_unanswered
 from app.commands.subscriptions.quote import fetch_quote, split, upgrade_request
@@ -25,15 +26,24 @@ from app.readmodels.plans import Direction, Plan
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
 
 
+class PeriodPrice(Struct, frozen=True):
+    """A price per billing cycle. Former releases stored neither currency nor cycle: a price in yen a month."""
+
+    amount: Decimal
+    currency: str | None
+    billing_cycle: str | None
+
+
 class AgreedTerms(Struct, frozen=True, kw_only=True):
-    """The terms that the customer agreed to. `due_now` and `credit` are binding if given; `monthly` is the highest
-    price per month."""
+    """The terms that the customer agreed to. `due_now`, `credit` and `price` are binding if given; `highest` is the
+    most that a period may cost."""
 
     sku: str
     direction: Direction
     due_now: Money | None = None
     credit: Money | None = None
-    monthly: Decimal | None = None
+    price: Money | None = None
+    highest: PeriodPrice | None = None
 
 
 async def order(ctx: Context, service: Service, terms: AgreedTerms, command_key: str) -> PlanChange:
@@ -47,7 +57,8 @@ async def order(ctx: Context, service: Service, terms: AgreedTerms, command_key:
     if earlier := await _find_earlier(ctx, service.subscription_id, command_key):
         return earlier
     plan, due_now = await acceptable(ctx, service, terms)
-    _refuse_other_price(service, terms, plan, due_now)
+    refuse_other_price(terms, plan)
+    _refuse_other_amount_due(service, terms, due_now)
     return await _send(ctx, service, plan, command_key)
 
 
@@ -106,19 +117,40 @@ async def _send(ctx: Context, service: Service, plan: Plan, command_key: str) ->
                 return settled
         raise
     state: journal.PlanChangeState = "awaiting_payment" if done.invoice_id else "providing"
-    return await journal.move(ctx.pool, change, state, whmcs_order_id=done.order_id, invoice_id=done.invoice_id)
+    moved = await journal.move(ctx.pool, change, state, whmcs_order_id=done.order_id, invoice_id=done.invoice_id)
+    if state == "providing":
+        await try_to_bill_agreed_price(ctx, moved)
+    return moved
 
 
-def _refuse_other_price(service: Service, terms: AgreedTerms, plan: Plan, quoted_now: Decimal) -> None:
-    """Refuse a price that differs from the agreed terms."""
+def refuse_other_price(terms: AgreedTerms, plan: Plan) -> None:
+    """Refuse a price per period that differs from the agreed one, or exceeds the highest.
+
+    Raises:
+        Conflict: `price_changed`.
+    """
+    price = money(plan.price, plan.currency)
+    if _normalised(terms.price) not in (None, price) or (terms.highest and _dearer(plan, terms.highest)):
+        raise _price_changed(f"{price.amount} {price.currency} per billing period")
+
+
+def _refuse_other_amount_due(service: Service, terms: AgreedTerms, quoted_now: Decimal) -> None:
     due_now, credit = (money(amount, service.amount.currency) for amount in split(quoted_now))
-    if terms.monthly is not None and plan.price > terms.monthly:
-        text = f"{plan.price} {plan.currency} a month"
-    elif _normalised(terms.due_now) in (None, due_now) and _normalised(terms.credit) in (None, credit):
+    if _normalised(terms.due_now) in (None, due_now) and _normalised(terms.credit) in (None, credit):
         return
-    else:
-        text = f"{due_now.amount} {due_now.currency}" if Decimal(due_now.amount) else f"a credit of {credit.amount}"
-    raise Conflict(f"The price has changed: {text}. Please review it and decide again.", code="price_changed")
+    is_due = Decimal(due_now.amount)
+    raise _price_changed(f"{due_now.amount} {due_now.currency}" if is_due else f"a credit of {credit.amount}")
+
+
+def _price_changed(price: str) -> Conflict:
+    return Conflict(f"The price has changed: {price}. Please review it and decide again.", code="price_changed")
+
+
+def _dearer(plan: Plan, highest: PeriodPrice) -> bool:
+    """Tell if the plan now costs more than agreed; a price in another currency or cycle is another price."""
+    other_currency = highest.currency is not None and highest.currency != plan.currency
+    other_cycle = highest.billing_cycle is not None and highest.billing_cycle != plan.billing_cycle
+    return other_currency or other_cycle or plan.price > highest.amount
 
 
 def _normalised(agreed: Money | None) -> Money | None:

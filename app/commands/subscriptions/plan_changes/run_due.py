@@ -19,7 +19,7 @@ from app.commands.execution.context import Actor, Context
 from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.follow import reason_for_staff
 from app.commands.subscriptions.plan_changes.journal import PlanChange
-from app.commands.subscriptions.plan_changes.order import AgreedTerms, order
+from app.commands.subscriptions.plan_changes.order import AgreedTerms, PeriodPrice, order
 from app.commands.subscriptions.plan_changes.outcome import read_back
 from app.commands.subscriptions.plan_changes.scheduled import Ending, ScheduledPlanChange
 from app.commands.subscriptions.plan_changes.scheduled_lists import overtaken
@@ -119,7 +119,8 @@ async def _order(ctx: Context, schedule: ScheduledPlanChange) -> PlanChange:
         return taken
     customer = Actor(role="customer", account_id=schedule.account_id)
     service = await find_own(ctx, customer, schedule.subscription_id, live=True)
-    terms = AgreedTerms(sku=schedule.sku, direction=schedule.direction, monthly=schedule.monthly)
+    highest = PeriodPrice(schedule.monthly, schedule.currency, schedule.billing_cycle)
+    terms = AgreedTerms(sku=schedule.sku, direction=schedule.direction, highest=highest)
     return await order(ctx, service, terms, key)
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from app.calendar import today, zone_of
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import scheduled
-from app.commands.subscriptions.plan_changes.order import AgreedTerms, acceptable
+from app.commands.subscriptions.plan_changes.order import AgreedTerms, acceptable, refuse_other_price
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import Service
 from app.errors import Conflict, InvalidRequest, RuleViolated, Violation
@@ -48,22 +48,23 @@ async def schedule(
     It must be a change that could be made now. The caller holds the service's lock.
 
     Raises:
-        InvalidRequest: `invalid_value`, a price was agreed to.
-        Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `cancellation_exists`.
+        InvalidRequest: `invalid_value`, an amount due at once was agreed to.
+        Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `cancellation_exists`, `price_changed`.
         RuleViolated: `plan_not_available`, `wrong_direction`.
     """
-    _refuse_prices(terms)
+    _refuse_amounts_due(terms)
     if await ctx.pool.fetchval(_IS_CANCELLED, service.account_id, service.subscription_id):
         raise Conflict("You asked to cancel this service, so its plan cannot be changed.", code="cancellation_exists")
     plan, _ = await acceptable(ctx, service, terms)
+    refuse_other_price(terms, plan)
     current = await scheduled.waiting_of(ctx.pool, service.subscription_id)
     if current is not None and (current.sku, current.effective_date) == (plan.sku, day):
         return current, None
     return await scheduled.replace(ctx, service, plan, terms.direction, (day, due_at), command_key)
 
 
-def _refuse_prices(terms: AgreedTerms) -> None:
-    """Refuse agreed prices, which are unknown for a future date."""
+def _refuse_amounts_due(terms: AgreedTerms) -> None:
+    """Refuse agreed amounts due at once, which are unknown for a future date."""
     sentence = "What is due on a future date is calculated on that day. Please omit it."
     problems = [
         Violation(name, "invalid_value", sentence) for name in ("due_now", "credit") if getattr(terms, name) is not None

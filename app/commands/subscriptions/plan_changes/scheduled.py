@@ -35,14 +35,16 @@ MAILS: dict[ScheduleState, mail_outbox.MailKind] = {
 
 COLUMNS = (
     "schedule_id, account_id, subscription_id, whmcs_client_id, present_name, sku, product_name, direction, monthly, "
+    "currency, billing_cycle, "
     "effective_date, due_at, state, invoice_id, attempts, error_code, error_message, reason, version, created_at, "
     "ended_at"
 )
 _VERSION = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _INSERT = f"""
 INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, command_digest,
-    present_name, sku, product_name, direction, monthly, effective_date, due_at, next_attempt_at, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, {_VERSION}) RETURNING {COLUMNS}
+    present_name, sku, product_name, direction, monthly, currency, billing_cycle, effective_date, due_at,
+    next_attempt_at, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, {_VERSION}) RETURNING {COLUMNS}
 """
 _END = f"""
 UPDATE portal.scheduled_changes SET state = $2, error_code = $3, error_message = $4, reason = $5, invoice_id = $6,
@@ -59,8 +61,9 @@ _USER = "SELECT user_id FROM portal.id_mappings WHERE account_id = $1"
 
 
 class ScheduledPlanChange(Struct, frozen=True, kw_only=True):
-    """A future-dated change. `present_name` is the plan that the service had, `monthly` the price of the new one when
-    it was chosen. `reason` is for the customer, `error_message` for staff."""
+    """A future-dated change. `present_name` is the plan that the service had, `monthly` the price of the new one per
+    `billing_cycle` when it was chosen; changes of former releases have no cycle. `reason` is for the customer,
+    `error_message` for staff."""
 
     schedule_id: UUID
     account_id: UUID
@@ -71,6 +74,8 @@ class ScheduledPlanChange(Struct, frozen=True, kw_only=True):
     product_name: str
     direction: Direction
     monthly: Decimal
+    currency: str | None
+    billing_cycle: str | None
     effective_date: date
     due_at: datetime
     state: ScheduleState
@@ -138,6 +143,8 @@ async def replace(
             plan.name,
             direction,
             plan.price,
+            plan.currency,
+            plan.billing_cycle,
             *day,
         )
         changes = [_change(each) for each in (ended, made) if each]

@@ -41,4 +41,7 @@ def _cheapest(installations: Sequence[Product]) -> list[Product]:
 
 
 def _sum(parts: Sequence[Product], *, once: bool) -> Decimal:
-    return sum((decimal(each.price.amount) for each in parts if (each.billing_cycle == ONETIME) is once), Decimal(0))
+    """Add up what is paid once, set-up fees included, or per period."""
+    fees = [each.setup_fee for each in parts if once and each.setup_fee]
+    prices = [each.price for each in parts if (each.billing_cycle == ONETIME) is once]
+    return sum((decimal(each.amount) for each in (*prices, *fees)), Decimal(0))
