@@ -410,11 +410,12 @@ async def test_a_change_cancelled_after_it_was_taken_up_is_not_made(desk: Any) -
 
 
 async def test_the_running_worker_makes_it(desk: Any) -> None:
-    from app.processes.chores import CHORES
+    from app.processes.clock import registry
 
     _, service_id = await business_to_basic(desk)
     await its_day(desk, service_id)
-    [chore] = [each for each in CHORES if each.name == "scheduled"]
-    await chore.run(desk.resources)
+    [job] = [each for each in registry.jobs(desk.resources.settings) if each.name == "scheduled"]
+    assert job.run is not None
+    await job.run(desk.resources)
     await WorkerJobs(desk.resources).sweep()
     assert (await row(desk, service_id))["state"] == "done"

@@ -1,0 +1,130 @@
+"""The list of clock jobs as staff see it, and what is wrong with one.
+
+Reads: portal.clock_jobs, portal.clock_runs, pg_locks.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from app.db import Db, rows
+from app.lock_numbers import LockSpace
+
+JobState = Literal["waiting", "running", "overdue", "hung", "failing", "withheld", "elsewhere"]
+HUNG_SECONDS = 60.0
+"""A run that exceeds its time is cancelled; one that is still there this much later hangs."""
+FAILING = 3
+"""Failures in a row after which a job counts as failing, though it is not overdue yet."""
+
+_JOBS = """
+SELECT j.name, j.about, j.cron, j.zone, j.owner, j.process, j.moves_money, j.grace_seconds, j.most_seconds,
+       j.next_run_at, greatest(j.next_run_at, j.not_before) AS next_try_at, j.runner,
+       CASE WHEN l.held THEN j.running_since END AS running_since, j.last_started_at, j.last_ended_at, j.last_done_at,
+       j.last_outcome, j.last_detail, j.last_seconds, j.failures, clock_timestamp() AS now
+FROM portal.clock_jobs j CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM pg_locks k WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2
+          AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND k.classid = $1::int::oid AND k.objid = hashtext(j.name)::oid) AS held
+) AS l
+ORDER BY j.owner, j.name
+"""
+_RUNS = """
+SELECT job, due_at, started_at, ended_at, outcome, detail, runner, requested_by
+FROM portal.clock_runs WHERE job = $1 ORDER BY id DESC LIMIT $2
+"""
+
+
+class ClockJob(Struct, frozen=True, kw_only=True):
+    """A job with its last and its next run.
+
+    `next_run_at` is in the past while the job is due and has not succeeded. `running_since` is set only while a
+    process holds the job's lock; `runner` is the last process that ran it.
+    """
+
+    name: str
+    about: str
+    cron: str
+    zone: str
+    owner: Literal["portal", "whmcs"]
+    process: str
+    moves_money: bool
+    grace_seconds: float
+    most_seconds: float
+    next_run_at: datetime | None
+    next_try_at: datetime | None
+    runner: str | None
+    running_since: datetime | None
+    last_started_at: datetime | None
+    last_ended_at: datetime | None
+    last_done_at: datetime | None
+    last_outcome: str | None
+    last_detail: str | None
+    last_seconds: float | None
+    failures: int
+    now: datetime
+
+    @property
+    def overdue_seconds(self) -> float:
+        """How long the job has been due beyond its grace; 0 while it runs, is withheld, or is on time."""
+        if self.next_run_at is None or self.running_since or self.last_outcome == "withheld":
+            return 0.0
+        late_seconds = (self.now - self.next_run_at).total_seconds()
+        return late_seconds if late_seconds > self.grace_seconds else 0.0
+
+    @property
+    def state(self) -> JobState:
+        """What is to be said about the job first."""
+        if self.running_since:
+            ran_seconds = (self.now - self.running_since).total_seconds()
+            return "hung" if ran_seconds > self.most_seconds + HUNG_SECONDS else "running"
+        if self.overdue_seconds:
+            return "overdue"
+        if self.last_outcome == "withheld":
+            return "withheld"
+        if self.failures >= FAILING:
+            return "failing"
+        return "waiting" if self.owner == "portal" else "elsewhere"
+
+    @property
+    def concern(self) -> str | None:
+        """One sentence about what is wrong; None if nothing is."""
+        last = f" The last run: {self.last_outcome}. {self.last_detail or ''}".rstrip() if self.last_outcome else ""
+        if self.state == "overdue":
+            never = "" if self.last_done_at else " It has never succeeded."
+            return f"{self.name} is overdue by {self.overdue_seconds:,.0f} s.{never}{last}"
+        if self.state == "hung":
+            return f"{self.name} hangs on {self.runner}: it may take {self.most_seconds:,.0f} s."
+        if self.state == "failing":
+            return f"{self.name} has failed {self.failures} times in a row.{last}"
+        return None
+
+
+class ClockRun(Struct, frozen=True, kw_only=True):
+    """One run of a job. `due_at` is when it should have begun."""
+
+    job: str
+    due_at: datetime | None
+    started_at: datetime
+    ended_at: datetime
+    outcome: str
+    detail: str | None
+    runner: str | None
+    requested_by: str | None
+
+
+async def listed(db: Db) -> list[ClockJob]:
+    """List all jobs by owner and name."""
+    return await rows(db, ClockJob, _JOBS, int(LockSpace.CHORE))
+
+
+async def runs_of(db: Db, name: str, limit: int) -> list[ClockRun]:
+    """List the recorded runs of a job, newest first."""
+    return await rows(db, ClockRun, _RUNS, name, limit)
+
+
+def concerns(jobs: Sequence[ClockJob]) -> list[str]:
+    """Return a sentence for every job with which something is wrong."""
+    return [each.concern for each in jobs if each.concern]
