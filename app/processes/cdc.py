@@ -22,7 +22,7 @@ from app.leases import Lost
 from app.logs import configure
 from app.pooler import refuse_transaction_pooler
 from app.processes.clock import canaries, registry
-from app.processes.clock.job import Job
+from app.processes.clock.job import ClockJob
 from app.processes.clock.runner import JobRunner
 from app.processes.sd_notify import READY, STOPPING, guarded, heartbeat, notify
 from app.resources import Resources, open_resources
@@ -119,7 +119,7 @@ async def _run_jobs(resources: Resources, changes: Listener) -> None:
     await JobRunner(resources, own, registry.registrations(resources.settings)).run_until_cancelled()
 
 
-def _with_alarm(job: Job, reopen: Alarm) -> Job:
+def _with_alarm(job: ClockJob, reopen: Alarm) -> ClockJob:
     if job.run is canaries.follow_change_events:
         return structs.replace(job, run=partial(canaries.follow_change_events, alarm=reopen))
     return job

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.db import Db, row, rows
 from app.settings import Automator, BillingTask
@@ -67,27 +67,37 @@ async def listed(db: Db) -> list[TaskState]:
     return await rows(db, TaskState, f"{_SELECT} ORDER BY task")
 
 
-def objection(state: TaskState | None, zone: str = "UTC") -> str | None:
+def updated(state: TaskState | None, observed: Observed) -> TaskState | None:
+    """Return what is known about a task after WHMCS said this just now; None if it was never recorded."""
+    if state is None:
+        return None
+    days = [day for day in (state.whmcs_did_on, observed.whmcs_did_on) if day]
+    return structs.replace(
+        state, whmcs_switch=observed.whmcs_switch, whmcs_did_on=max(days, default=None), age_seconds=0.0
+    )
+
+
+def objection(task: BillingTask, state: TaskState | None, zone: str) -> str | None:
     """Return why the portal may not do a task that is its own by setting; None if nothing objects.
 
     What is not known counts as done by WHMCS. The day of the hand-over proves nothing: WHMCS's run may have been
     earlier on it.
     """
     if state is None or state.automator != "portal":
-        return "Whether WHMCS does it too has not been checked since the setting changed."
+        return f"{task}: whether WHMCS does it too has not been checked since the setting changed."
     if state.age_seconds > MOST_AGE_SECONDS:
-        return f"{state.task}: WHMCS was last asked {state.age_seconds / 3_600:.0f} h ago whether it does it too."
+        return f"{task}: WHMCS was last asked {state.age_seconds / 3_600:.0f} h ago whether it does it too."
     if state.whmcs_switch == "on":
-        return f"{state.task}: both automate it. It is switched on in WHMCS."
+        return f"{task}: both automate it. It is switched on in WHMCS."
     if state.whmcs_switch == "unknown":
-        return f"{state.task}: WHMCS's setting cannot be read, so both may automate it."
+        return f"{task}: WHMCS's setting cannot be read, so both may automate it."
     handed_over_on = state.automator_since.astimezone(ZoneInfo(zone)).date()
     if state.whmcs_did_on and state.whmcs_did_on > handed_over_on:
-        return f"{state.task}: both automate it. WHMCS's daily run did it on {state.whmcs_did_on}."
+        return f"{task}: both automate it. WHMCS's daily run did it on {state.whmcs_did_on}."
     return None
 
 
 def conflicts(states: Sequence[TaskState], zone: str) -> list[str]:
     """Return the objections to all tasks that are the portal's."""
-    found = (objection(each, zone) for each in states if each.automator == "portal")
+    found = (objection(each.task, each, zone) for each in states if each.automator == "portal")
     return [each for each in found if each]

@@ -79,9 +79,6 @@ UPDATE portal.clock_jobs SET last_started_at = $2, last_ended_at = $2, last_done
     last_detail = $4, next_run_at = $5
 WHERE name = $1 AND owner = 'whmcs'
 """
-_REQUEST = """
-UPDATE portal.clock_jobs SET requested_at = clock_timestamp(), requested_by = $2 WHERE name = $1 RETURNING name
-"""
 
 
 class Registration(Struct, frozen=True):
@@ -193,8 +190,3 @@ async def note_observed(
 ) -> None:
     """Record what WHMCS said about a job of its own."""
     await db.execute(_OBSERVED, name, ran_at, outcome, detail[:MOST_DETAIL], next_run_at)
-
-
-async def request(db: Db, name: str, requested_by: str) -> None:
-    """Have a process run a job at its next look. Safe to repeat."""
-    await db.execute(_REQUEST, name, requested_by)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.db import Db, rows
 from app.lock_numbers import LockSpace
 
 JobState = Literal["waiting", "running", "overdue", "hung", "failing", "withheld", "elsewhere"]
+WHMCS_DAILY_RUN = "whmcs-daily-run"
+"""The row of WHMCS's own daily run."""
 HUNG_SECONDS = 60.0
 """A run that exceeds its time is cancelled; one that is still there this much later hangs."""
 FAILING = 3
@@ -37,7 +39,7 @@ FROM portal.clock_runs WHERE job = $1 ORDER BY id DESC LIMIT $2
 """
 
 
-class ClockJob(Struct, frozen=True, kw_only=True):
+class JobRow(Struct, frozen=True, kw_only=True):
     """A job with its last and its next run.
 
     `next_run_at` is in the past while the job is due and has not succeeded. `running_since` is set only while a
@@ -66,40 +68,17 @@ class ClockJob(Struct, frozen=True, kw_only=True):
     failures: int
     now: datetime
 
-    @property
-    def overdue_seconds(self) -> float:
-        """How long the job has been due beyond its grace; 0 while it runs, is withheld, or is on time."""
-        if self.next_run_at is None or self.running_since or self.last_outcome == "withheld":
-            return 0.0
-        late_seconds = (self.now - self.next_run_at).total_seconds()
-        return late_seconds if late_seconds > self.grace_seconds else 0.0
 
-    @property
-    def state(self) -> JobState:
-        """What is to be said about the job first."""
-        if self.running_since:
-            ran_seconds = (self.now - self.running_since).total_seconds()
-            return "hung" if ran_seconds > self.most_seconds + HUNG_SECONDS else "running"
-        if self.overdue_seconds:
-            return "overdue"
-        if self.last_outcome == "withheld":
-            return "withheld"
-        if self.failures >= FAILING:
-            return "failing"
-        return "waiting" if self.owner == "portal" else "elsewhere"
+class ListedJob(JobRow, frozen=True, kw_only=True):
+    """A job, and what is to be said about it.
 
-    @property
-    def concern(self) -> str | None:
-        """One sentence about what is wrong; None if nothing is."""
-        last = f" The last run: {self.last_outcome}. {self.last_detail or ''}".rstrip() if self.last_outcome else ""
-        if self.state == "overdue":
-            never = "" if self.last_done_at else " It has never succeeded."
-            return f"{self.name} is overdue by {self.overdue_seconds:,.0f} s.{never}{last}"
-        if self.state == "hung":
-            return f"{self.name} hangs on {self.runner}: it may take {self.most_seconds:,.0f} s."
-        if self.state == "failing":
-            return f"{self.name} has failed {self.failures} times in a row.{last}"
-        return None
+    `concern` is one sentence about what is wrong, or null. `overdue_seconds` is how long the job has been due beyond
+    its grace; 0 while it runs, is withheld, or is on time.
+    """
+
+    state: JobState
+    overdue_seconds: float
+    concern: str | None
 
 
 class ClockRun(Struct, frozen=True, kw_only=True):
@@ -115,9 +94,48 @@ class ClockRun(Struct, frozen=True, kw_only=True):
     requested_by: str | None
 
 
-async def listed(db: Db) -> list[ClockJob]:
+async def listed(db: Db) -> list[ListedJob]:
     """List all jobs by owner and name."""
-    return await rows(db, ClockJob, _JOBS, int(LockSpace.CHORE))
+    return [judged(each) for each in await rows(db, JobRow, _JOBS, int(LockSpace.CHORE))]
+
+
+def judged(row: JobRow) -> ListedJob:
+    """Add what is to be said about a job."""
+    state, late_seconds = _state(row), _overdue_seconds(row)
+    concern = _concern(row, state, late_seconds)
+    return ListedJob(**structs.asdict(row), state=state, overdue_seconds=late_seconds, concern=concern)
+
+
+def _overdue_seconds(row: JobRow) -> float:
+    if row.next_run_at is None or row.running_since or row.last_outcome == "withheld":
+        return 0.0
+    late_seconds = (row.now - row.next_run_at).total_seconds()
+    return late_seconds if late_seconds > row.grace_seconds else 0.0
+
+
+def _state(row: JobRow) -> JobState:
+    if row.running_since:
+        ran_seconds = (row.now - row.running_since).total_seconds()
+        return "hung" if ran_seconds > row.most_seconds + HUNG_SECONDS else "running"
+    if _overdue_seconds(row):
+        return "overdue"
+    if row.last_outcome == "withheld":
+        return "withheld"
+    if row.failures >= FAILING:
+        return "failing"
+    return "waiting" if row.owner == "portal" else "elsewhere"
+
+
+def _concern(row: JobRow, state: JobState, late_seconds: float) -> str | None:
+    last = f" The last run: {row.last_outcome}. {row.last_detail or ''}".rstrip() if row.last_outcome else ""
+    if state == "overdue":
+        never = "" if row.last_done_at else " It has never succeeded."
+        return f"{row.name} is overdue by {late_seconds:,.0f} s.{never}{last}"
+    if state == "hung":
+        return f"{row.name} hangs on {row.runner}: it may take {row.most_seconds:,.0f} s."
+    if state == "failing":
+        return f"{row.name} has failed {row.failures} times in a row.{last}"
+    return None
 
 
 async def runs_of(db: Db, name: str, limit: int) -> list[ClockRun]:
@@ -125,6 +143,6 @@ async def runs_of(db: Db, name: str, limit: int) -> list[ClockRun]:
     return await rows(db, ClockRun, _RUNS, name, limit)
 
 
-def concerns(jobs: Sequence[ClockJob]) -> list[str]:
+def concerns(jobs: Sequence[ListedJob]) -> list[str]:
     """Return a sentence for every job with which something is wrong."""
     return [each.concern for each in jobs if each.concern]

@@ -24,5 +24,6 @@ async def withhold(db: Db, settings: Settings, task: BillingTask | None) -> None
         return
     if settings.automator_of(task) != "portal":
         raise Withheld(f"WHMCS automates {task}: AUTOMATE_{task.upper()} is whmcs.")
-    if objection := billing_tasks.objection(await billing_tasks.of(db, task), settings.whmcs_time_zone):
+    state = await billing_tasks.of(db, task)
+    if objection := billing_tasks.objection(task, state, settings.whmcs_time_zone):
         raise Withheld(objection)

@@ -16,10 +16,9 @@ from app.integrations.whmcs.automation import SWITCHES
 from app.integrations.whmcs.client import WhmcsClient
 from app.schedule import billing_tasks, clock_jobs
 from app.schedule.billing_tasks import MOST_AGE_SECONDS, Observed, WhmcsSwitch
+from app.schedule.listing import WHMCS_DAILY_RUN
 from app.settings import BILLING_TASKS, BillingTask
 
-DAILY_RUN = "whmcs-daily-run"
-"""The row of WHMCS's daily run among the clock jobs."""
 PERIOD = timedelta(hours=24)
 GRACE_SECONDS = MOST_AGE_SECONDS - PERIOD.total_seconds()
 LOOK_BACK = timedelta(days=7)
@@ -28,7 +27,7 @@ MOST_CLOCK_DIFFERENCE = timedelta(minutes=70)
 at any time."""
 
 
-class Automation(Struct, frozen=True):
+class ObservedAutomation(Struct, frozen=True):
     """What WHMCS said. `clock_off` is set when its clock and `WHMCS_TIME_ZONE` do not fit together."""
 
     asked_at: datetime
@@ -50,7 +49,7 @@ class Automation(Struct, frozen=True):
         return None
 
 
-async def ask(whmcs: WhmcsClient, zone: str) -> Automation:
+async def ask(whmcs: WhmcsClient, zone: str) -> ObservedAutomation:
     """Read WHMCS's automation log and the switches of its tasks.
 
     Raises:
@@ -61,7 +60,7 @@ async def ask(whmcs: WhmcsClient, zone: str) -> Automation:
     difference = log.clock - now if log.clock else None
     clock_off = difference if difference and abs(difference) > MOST_CLOCK_DIFFERENCE else None
     tasks = [Observed(task, *await _of_task(whmcs, task, log.did)) for task in BILLING_TASKS]
-    return Automation(now, None if clock_off else log.last_run_at, tasks, clock_off)
+    return ObservedAutomation(now, None if clock_off else log.last_run_at, tasks, clock_off)
 
 
 async def _of_task(
@@ -88,6 +87,6 @@ async def watch_automation(ctx: Context) -> str:
     said = found.concern or f"WHMCS's daily run was at {found.last_run_at:%Y-%m-%d %H:%M} UTC."
     next_run_at = (found.last_run_at or datetime.fromtimestamp(0, UTC)) + PERIOD
     await clock_jobs.note_observed(
-        ctx.pool, DAILY_RUN, found.last_run_at, None if found.concern else "done", said, next_run_at
+        ctx.pool, WHMCS_DAILY_RUN, found.last_run_at, None if found.concern else "done", said, next_run_at
     )
     return said

@@ -50,7 +50,7 @@ class AutomationLog(Struct, frozen=True):
     did: Mapping[BillingTask, date] | None
 
 
-class Automation:
+class AutomationClient:
     """The calls about WHMCS's own automation."""
 
     def __init__(self, api: Api, zone: str) -> None:
@@ -85,10 +85,12 @@ class Automation:
 
 
 def _is_on(value: Any, *, amount: bool) -> bool | None:
+    if value is not None and not isinstance(value, str | int | float):
+        return None
     word = text(value).strip().lower()
     if amount and (money := parse.money(word)) is not None:
         return money != 0
-    return False if value is None or word in OFF else True if word in ON else None
+    return False if word in OFF else True if word in ON else None
 
 
 def _did(statistics: Any) -> dict[BillingTask, date] | None:

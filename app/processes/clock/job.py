@@ -27,7 +27,7 @@ class Unit(Struct, frozen=True):
     do: Callable[[], Awaitable[None]]
 
 
-class Job(Struct, frozen=True):
+class ClockJob(Struct, frozen=True):
     """A job by the clock. One of `run` and `units` is set, or neither where every process does it by itself.
 
     Attributes:
@@ -79,7 +79,7 @@ class Job(Struct, frozen=True):
             timing=self.when,
             zone=self.when.zone,
             owner="portal" if self.task is None else settings.automator_of(self.task),
-            process=self.process,
+            process=self.process if self.is_runnable else f"each {self.process}",
             moves_money=self.moves_money,
             most_seconds=self.most_seconds,
         )

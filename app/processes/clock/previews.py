@@ -10,7 +10,7 @@ from msgspec import structs
 from app.commands.billing.watch_automation import ask
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.ingest import retention
-from app.processes.clock.job import Job
+from app.processes.clock.job import ClockJob
 from app.projections import rebuild
 from app.projections.engine import fan_outs
 from app.projections.rebuild import requests
@@ -25,7 +25,7 @@ GROUP BY kind ORDER BY kind
 """
 
 
-def added(jobs: Sequence[Job]) -> list[Job]:
+def added(jobs: Sequence[ClockJob]) -> list[ClockJob]:
     """Add the previews to their jobs."""
     return [structs.replace(each, preview=PREVIEWS.get(each.name)) for each in jobs]
 

@@ -3,11 +3,12 @@
 What only keeps the buffers of one process (metrics, counters, sessions in use) is no job: nothing of it has to happen.
 """
 
-from app.commands.billing.watch_automation import DAILY_RUN, GRACE_SECONDS
+from app.commands.billing.watch_automation import GRACE_SECONDS
 from app.processes import chores
 from app.processes.clock import canaries, previews
-from app.processes.clock.job import Job
+from app.processes.clock.job import ClockJob
 from app.schedule.clock_jobs import Owner, Registration
+from app.schedule.listing import WHMCS_DAILY_RUN
 from app.schedule.timing import Cron, Every
 from app.settings import BILLING_TASKS, BillingTask, Settings
 
@@ -21,39 +22,43 @@ WHMCS_TASKS: dict[BillingTask, str] = {
     "termination": "Terminate services with invoices long overdue.",
 }
 WHMCS_ALONE = {
-    DAILY_RUN: "WHMCS's daily run: invoices, renewals, and the tasks that WHMCS automates.",
+    WHMCS_DAILY_RUN: "WHMCS's daily run: invoices, renewals, and the tasks that WHMCS automates.",
     "invoices": "Generate invoices and renewals.",
 }
 """What WHMCS's daily run does and the portal never does."""
 
 
-def jobs(settings: Settings) -> list[Job]:
+def jobs(settings: Settings) -> list[ClockJob]:
     """Return the jobs of this installation, whichever process runs them."""
     s, canary = settings, Every(settings.canary_seconds)
     found = [
-        Job("sweep", Every(s.sweep_seconds), "Find work whose wake-up was lost. Every worker does it by itself."),
-        Job("fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR),
-        Job("mail", Every(1), "Send the mails that are due.", chores.send_mail),
-        Job("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
-        Job("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),
-        Job("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
-        Job("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
-        Job("rebuild", Every(30), "Rebuild raised or requested read models.", chores.rebuild_raised, most_seconds=DAY),
-        Job("clean", Cron("*/10 * * * *"), "Delete what is no longer needed.", chores.clean),
-        Job("automation", Every(900), "Ask WHMCS about its own automation.", chores.watch_automation),
+        ClockJob("sweep", Every(s.sweep_seconds), "Find work whose wake-up was lost. Every worker does it by itself."),
+        ClockJob(
+            "fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR
+        ),
+        ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
+        ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
+        ClockJob("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),
+        ClockJob("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
+        ClockJob("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
+        ClockJob(
+            "rebuild", Every(30), "Rebuild raised or requested read models.", chores.rebuild_raised, most_seconds=DAY
+        ),
+        ClockJob("clean", Cron("*/10 * * * *"), "Delete what is no longer needed.", chores.clean),
+        ClockJob("automation", Every(900), "Ask WHMCS about its own automation.", chores.watch_automation),
     ]
     if s.case_sweep_seconds:
-        found.append(Job("cases", Every(s.case_sweep_seconds), "Read changed support cases.", chores.sweep_cases))
+        found.append(ClockJob("cases", Every(s.case_sweep_seconds), "Read changed support cases.", chores.sweep_cases))
     if s.reconcile_seconds:
         found.append(
-            Job("reconcile", Every(s.reconcile_seconds), "Compare upstreams with the mirror.", chores.reconcile)
+            ClockJob("reconcile", Every(s.reconcile_seconds), "Compare upstreams with the mirror.", chores.reconcile)
         )
     if s.salesforce_canary_account_id:
         about = "Follow a canary through Salesforce's change feed."
-        found.append(Job("canary-changes", canary, about, canaries.follow_change_events, process="cdc"))
+        found.append(ClockJob("canary-changes", canary, about, canaries.follow_change_events, process="cdc"))
     if s.whmcs_canary_client_id:
         about = "Follow a canary through WHMCS's webhooks."
-        found.append(Job("canary-webhooks", canary, about, canaries.follow_webhooks, process="cdc"))
+        found.append(ClockJob("canary-webhooks", canary, about, canaries.follow_webhooks, process="cdc"))
     return previews.added(found)
 
 

@@ -17,7 +17,7 @@ from app import leases, tasks
 from app.db import is_outage
 from app.errors import UpstreamError
 from app.lock_numbers import LockSpace
-from app.processes.clock.job import Job, Postponed
+from app.processes.clock.job import ClockJob, Postponed
 from app.processes.clock.units import do_units
 from app.resources import Resources
 from app.schedule import clock_jobs
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 class JobRunner:
     """Runs the jobs of one process: finds what is due twice a second, and registers all jobs every few minutes."""
 
-    def __init__(self, resources: Resources, jobs: Sequence[Job], registrations: Sequence[Registration]) -> None:
+    def __init__(self, resources: Resources, jobs: Sequence[ClockJob], registrations: Sequence[Registration]) -> None:
         self._resources, self._registrations = resources, registrations
         self._jobs = {each.name: each for each in jobs if each.is_runnable}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -69,7 +69,7 @@ class JobRunner:
     def _ended(self, name: str, _: asyncio.Task[None]) -> None:
         self._running.pop(name, None)
 
-    async def _start(self, job: Job) -> None:
+    async def _start(self, job: ClockJob) -> None:
         try:
             await run_job(self._resources, job)
         except Exception as error:  # nothing could be recorded; the job stays due
@@ -79,7 +79,7 @@ class JobRunner:
                 log.exception("job_not_recorded", job=job.name)
 
 
-async def run_job(resources: Resources, job: Job, *, forced_by: str | None = None) -> Ended | None:
+async def run_job(resources: Resources, job: ClockJob, *, forced_by: str | None = None) -> Ended | None:
     """Run a job once and record how it went; None if another process runs it, or if it is not due and not forced.
 
     Raises:
@@ -102,14 +102,14 @@ async def run_job(resources: Resources, job: Job, *, forced_by: str | None = Non
         return ended
 
 
-async def _give_back(held: leases.Held, job: Job) -> None:
+async def _give_back(held: leases.Held, job: ClockJob) -> None:
     """Leave the job to another process: this one is being stopped. If that fails, the run counts as interrupted."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(GIVE_BACK_SECONDS):
             await clock_jobs.give_back(held, job.name)
 
 
-async def _outcome(resources: Resources, job: Job, held: leases.Held) -> tuple[Outcome, str]:
+async def _outcome(resources: Resources, job: ClockJob, held: leases.Held) -> tuple[Outcome, str]:
     """Do the work of one run. Whatever it raises is its outcome, except the loss of the lock."""
     said: list[str] = []
 
@@ -140,7 +140,7 @@ async def _outcome(resources: Resources, job: Job, held: leases.Held) -> tuple[O
         return "failed", repr(error)
 
 
-async def _work(resources: Resources, job: Job) -> str | None:
+async def _work(resources: Resources, job: ClockJob) -> str | None:
     if job.moves_money:
         await withhold(resources.pool, resources.settings, job.task)
     if job.units is not None:

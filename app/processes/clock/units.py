@@ -5,14 +5,14 @@ from contextlib import aclosing
 import structlog
 
 from app.db import is_outage
-from app.processes.clock.job import Job, Unit
+from app.processes.clock.job import ClockJob, Unit
 from app.resources import Resources
 from app.schedule.withholding import Withheld, withhold
 
 log = structlog.get_logger()
 
 
-async def do_units(resources: Resources, job: Job) -> str:
+async def do_units(resources: Resources, job: ClockJob) -> str:
     """Do all units of work, one after another. A failing one is logged and does not stop the others.
 
     Raises:
@@ -33,7 +33,7 @@ async def do_units(resources: Resources, job: Job) -> str:
     return _counts(done, failed)
 
 
-async def _do(job: Job, unit: Unit) -> bool:
+async def _do(job: ClockJob, unit: Unit) -> bool:
     try:
         await unit.do()
         return True
@@ -48,7 +48,7 @@ def _counts(done: int, failed: int) -> str:
     return f"{done} done, {failed} failed" if failed else f"{done} done"
 
 
-async def preview(resources: Resources, job: Job) -> list[str] | None:
+async def preview(resources: Resources, job: ClockJob) -> list[str] | None:
     """Return what a run would do now, in sentences; None if the job has no preview. Changes nothing."""
     if job.units is not None:
         async with aclosing(job.units(resources)) as units:

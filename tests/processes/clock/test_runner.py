@@ -14,12 +14,12 @@ from app.audit import Operator
 from app.errors import UpstreamUnavailable
 from app.lock_numbers import LockSpace
 from app.processes.clock import units
-from app.processes.clock.job import Job, Postponed, Unit
+from app.processes.clock.job import ClockJob, Postponed, Unit
 from app.processes.clock.runner import JobRunner, run_job
 from app.resources import Resources
 from app.schedule import billing_tasks, clock_jobs, listing, money_stop
 from app.schedule.billing_tasks import Observed
-from app.schedule.listing import ClockJob
+from app.schedule.listing import ListedJob
 from app.schedule.timing import Cron, Every, Timing
 
 DAILY = Cron("0 3 * * *", "Asia/Tokyo")
@@ -28,17 +28,17 @@ NOBODY = Operator(name="aya")
 
 def job(
     run: Callable[[Resources], Awaitable[Any]] | None, name: str = "test", when: Timing = DAILY, **more: Any
-) -> Job:
-    return Job(name, when, "A test.", run, **more)
+) -> ClockJob:
+    return ClockJob(name, when, "A test.", run, **more)
 
 
-async def registered(resources: Resources, *jobs: Job, due: bool = True) -> None:
+async def registered(resources: Resources, *jobs: ClockJob, due: bool = True) -> None:
     await clock_jobs.register(resources.pool, [each.registration(resources.settings) for each in jobs])
     if due:
         await resources.pool.execute("UPDATE portal.clock_jobs SET next_run_at = now() - interval '1 second'")
 
 
-async def row_of(pool: asyncpg.Pool, name: str = "test") -> ClockJob:
+async def row_of(pool: asyncpg.Pool, name: str = "test") -> ListedJob:
     return next(each for each in await listing.listed(pool) if each.name == name)
 
 
@@ -280,7 +280,7 @@ async def test_a_job_that_no_release_registers_any_more_leaves_the_list(resource
     assert [each.name for each in await listing.listed(resources.pool)] == ["new"]
 
 
-def money(do: Callable[[int], Awaitable[None]], name: str = "captures", count: int = 3) -> Job:
+def money(do: Callable[[int], Awaitable[None]], name: str = "captures", count: int = 3) -> ClockJob:
     async def each(_: Resources) -> AsyncGenerator[Unit, None]:
         for number in range(count):
 
@@ -289,7 +289,9 @@ def money(do: Callable[[int], Awaitable[None]], name: str = "captures", count: i
 
             yield Unit(f"Would charge invoice {number}.", one)
 
-    return Job(name, DAILY, "A test.", units=each, moves_money=True, task="captures" if name == "captures" else None)
+    return ClockJob(
+        name, DAILY, "A test.", units=each, moves_money=True, task="captures" if name == "captures" else None
+    )
 
 
 def owned(resources: Resources) -> Resources:
@@ -415,4 +417,4 @@ async def test_a_dry_run_charges_nothing(resources: Resources) -> None:
 )
 def test_a_job_that_contradicts_itself_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"levies: "):
-        Job("levies", DAILY, "A test.", **more)
+        ClockJob("levies", DAILY, "A test.", **more)
