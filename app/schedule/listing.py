@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from app.db import Db, rows
+from app.errors import NotFound
 from app.lock_numbers import LockSpace
 
 JobState = Literal["waiting", "running", "overdue", "hung", "failing", "withheld", "elsewhere"]
@@ -139,8 +140,15 @@ def _concern(row: JobRow, state: JobState, late_seconds: float) -> str | None:
 
 
 async def runs_of(db: Db, name: str, limit: int) -> list[ClockRun]:
-    """List the recorded runs of a job, newest first."""
-    return await rows(db, ClockRun, _RUNS, name, limit)
+    """List the recorded runs of a job, newest first.
+
+    Raises:
+        NotFound: `no_job`.
+    """
+    found = await rows(db, ClockRun, _RUNS, name, limit)
+    if not found and not await db.fetchval("SELECT true FROM portal.clock_jobs WHERE name = $1", name):
+        raise NotFound("There is no job of this name.", code="no_job")
+    return found
 
 
 def concerns(jobs: Sequence[ListedJob]) -> list[str]:

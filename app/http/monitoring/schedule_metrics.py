@@ -38,11 +38,11 @@ async def schedule_text(pool: asyncpg.Pool, zone: str) -> bytes:
             raise
         return b""
     registry = CollectorRegistry()
-    registry.register(_Once(ScheduleMeasures(jobs, tasks, stopped, zone)))
+    registry.register(_ScheduleCollector(ScheduleMeasures(jobs, tasks, stopped, zone)))
     return generate_latest(registry)
 
 
-class _Once(Collector):
+class _ScheduleCollector(Collector):
     def __init__(self, measured: ScheduleMeasures) -> None:
         self._measured = measured
 

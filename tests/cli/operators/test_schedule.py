@@ -38,6 +38,8 @@ async def test_what_cannot_be_run_is_refused_with_its_reason(portal: Any, pool: 
     ):
         refused = portal("schedule", "run", name)
         assert (refused.returncode, reason in refused.stderr) == (2, True), refused.stderr
+    unknown = portal("schedule", "runs", "nonsense")
+    assert (unknown.returncode, "no_job" in unknown.stderr) == (1, True)
     async with leases.named(pool, LockSpace.CHORE, "clean") as held:
         assert held is not None
         refused = portal("schedule", "run", "clean")

@@ -17,7 +17,7 @@ from app.processes.clock import units
 from app.processes.clock.job import ClockJob, Postponed, Unit
 from app.processes.clock.runner import JobRunner, run_job
 from app.resources import Resources
-from app.schedule import billing_tasks, clock_jobs, listing, money_stop
+from app.schedule import billing_tasks, clock_jobs, listing, money_stop, requests
 from app.schedule.billing_tasks import Observed
 from app.schedule.listing import ListedJob
 from app.schedule.timing import Cron, Every, Timing
@@ -240,7 +240,7 @@ async def test_a_request_runs_a_job_out_of_its_time(resources: Resources) -> Non
     await runner.look()
     await asyncio.sleep(0.1)
     assert not ran.is_set()
-    await clock_jobs.request(resources.pool, "test", "aya")
+    await requests.request_run(resources.pool, NOBODY, "test")
     await runner.look()
     async with asyncio.timeout(5):
         await ran.wait()

@@ -52,7 +52,7 @@ async def list_schedule(context: AppContext) -> Response[bytes]:
 
 @get(
     "/api/admin/schedule/{name:str}/runs",
-    policy=Policy(roles=OPERATOR, asks_upstream=True),
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,)),
     summary="The runs of a job",
     tags=["Operators"],
     responses=answers(ClockRuns, "Recorded runs, newest first."),

@@ -47,6 +47,7 @@ async def test_a_run_is_requested_once_and_audited(
         refused = await api.post(f"/api/admin/schedule/{name}/run", headers=operator)
         assert (refused.status_code, refused.json()["code"]) == (status, code)
     assert (await api.get("/api/admin/schedule/clean/runs", headers=operator)).json() == {"items": []}
+    assert (await api.get("/api/admin/schedule/nothing/runs", headers=operator)).json()["code"] == "no_job"
     assert await pool.fetchval("SELECT count(*) FROM portal.audit WHERE action = 'schedule.run'") == 2
 
 
