@@ -34,11 +34,9 @@ ON CONFLICT (name) DO UPDATE SET
                        THEN excluded.next_run_at
                        ELSE least(j.next_run_at, excluded.next_run_at) END
 """
-_RETIRE = """
-DELETE FROM portal.clock_jobs
-WHERE registered_at < (SELECT max(registered_at) FROM portal.clock_jobs) - interval '1 day'
-"""
-"""Compared with other jobs, not with the clock: while no process runs at all, every job stays in the list."""
+_RETIRE = "DELETE FROM portal.clock_jobs WHERE registered_at < clock_timestamp() - interval '1 day'"
+"""Only a process that registers its jobs does this: while none runs, every job stays in the list. A day lets
+processes of two releases run side by side."""
 _DUE = """
 SELECT name FROM portal.clock_jobs
 WHERE name = ANY($1::text[]) AND owner = 'portal'

@@ -50,6 +50,12 @@ def test_every_hour_is_every_hour_while_the_clock_changes() -> None:
     assert runs(hourly, berlin(2026, 10, 25, 1, 30), 3) == autumn
 
 
+def test_every_half_hour_keeps_its_pace_in_the_hour_that_comes_twice() -> None:
+    often = Cron("*/30 * * * *", "Europe/Berlin")
+    found = ["10-25 02:30 +0200", "10-25 02:00 +0100", "10-25 02:30 +0100", "10-25 03:00 +0100"]
+    assert runs(often, berlin(2026, 10, 25, 2, 10), 4) == found
+
+
 def test_a_zone_whose_clock_moves_by_half_an_hour() -> None:
     hourly = Cron("0 * * * *", "Australia/Lord_Howe")
     start = datetime(2026, 4, 4, 14, 0, tzinfo=UTC)  # the clock goes back from 02:00 to 01:30
