@@ -8,12 +8,17 @@ environment. A bad or missing setting raises `SettingsError` with one sentence t
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
 from app.keyring import Keyring
+
+Automator = Literal["whmcs", "portal"]
+BillingTask = Literal["captures", "late_fees", "reminders", "suspension", "termination"]
+"""What WHMCS's daily run does with unpaid invoices, and the portal can do in its place."""
+BILLING_TASKS: tuple[BillingTask, ...] = get_args(BillingTask)
 
 SECRET_WORDS = ("SECRET", "KEY", "TOKEN", "PASSWORD")
 """A setting whose name contains one of these is never printed."""
@@ -256,6 +261,24 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 50.0
     whmcs_concurrency: Annotated[int, note("Concurrent WHMCS calls in one process.")] = 6
 
+    automate_captures: Annotated[
+        Automator,
+        note(
+            "Who charges due invoices: whmcs (its own daily run) or portal. Never both: switch it off in WHMCS first; "
+            "`portal doctor` checks."
+        ),
+    ] = "whmcs"
+    automate_late_fees: Annotated[Automator, note("Who adds late fees: whmcs or portal, as above.")] = "whmcs"
+    automate_reminders: Annotated[Automator, note("Who reminds of unpaid invoices: whmcs or portal, as above.")] = (
+        "whmcs"
+    )
+    automate_suspension: Annotated[Automator, note("Who suspends unpaid services: whmcs or portal, as above.")] = (
+        "whmcs"
+    )
+    automate_termination: Annotated[Automator, note("Who terminates unpaid services: whmcs or portal, as above.")] = (
+        "whmcs"
+    )
+
     freebit_url: Annotated[str, note("Freebit API base URL, up to and without /emptool/api.")]
     freebit_oem_id: Annotated[str, note("Freebit OEM id.")]
     freebit_oem_key: Annotated[str, note("Freebit OEM key.")]
@@ -323,6 +346,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def keyring(self) -> Keyring:
         """Both secrets, for sealing, signing and key derivation."""
         return Keyring(self.portal_secret, self.portal_secret_previous)
+
+    def automator_of(self, task: BillingTask) -> Automator:
+        """Return who automates a task of billing."""
+        found: Automator = getattr(self, f"automate_{task}")
+        return found
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -12,6 +12,7 @@ import click
 from app.cli.as_json import AS_JSON
 from app.cli.command_settings import load_settings
 from app.cli.doctor import doctor
+from app.cli.operators.automation import automation
 from app.cli.operators.backfill import backfill
 from app.cli.operators.dead_letters import dead_letters
 from app.cli.operators.end_sessions import end_sessions
@@ -23,6 +24,7 @@ from app.cli.operators.personal_data import erase_customer, export_customer
 from app.cli.operators.rebuild import rebuild
 from app.cli.operators.reconcile import reconcile
 from app.cli.operators.reseal import reseal
+from app.cli.operators.schedule import schedule
 from app.cli.operators.services import services
 from app.cli.operators.staff import forget_second_factor, staff
 
@@ -149,7 +151,7 @@ def migrate(direction: str, revision: str | None, runtime_role: str | None, as_j
 
 
 OPERATIONS: tuple[click.Command, ...] = (
-    *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services),
+    *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services, schedule, automation),
     *(staff, forget_second_factor, invite, export_customer, erase_customer, reseal, end_sessions),
 )
 """Operators' commands, each in a module of its own."""

@@ -5,7 +5,7 @@ days); one settled within the retention, so that an event the bus repeats within
 notice.
 
 Deletes from: ingest.inbox, ingest.notices, ingest.dead_letters, ingest.drift, portal.sessions, portal.link_tokens,
-portal.enrolments, portal.invitations, portal.mails, portal.captures.
+portal.enrolments, portal.invitations, portal.mails, portal.clock_runs, portal.captures.
 """
 
 import asyncio
@@ -59,6 +59,7 @@ RULES = (
     RetentionRule("portal.enrolments", "id", "expires_at", timedelta(days=2)),
     RetentionRule("portal.invitations", "id", "expires_at", timedelta(days=90)),
     RetentionRule("portal.mails", "id", "finished_at", timedelta(days=90)),
+    RetentionRule("portal.clock_runs", "id", "ended_at", timedelta(days=90)),
     RetentionRule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
 )
 """Every table but the inbox. Event streams resume from published notices for a day. Enrolments are kept two days:
@@ -84,6 +85,16 @@ async def clean(
     if deleted := {table: count for table, count in gone.items() if count}:
         log.info("retention_deleted", **{table.replace(".", "_"): count for table, count in deleted.items()})
     return gone
+
+
+async def expired(pool: asyncpg.Pool) -> dict[str, int]:
+    """Count the rows that a run would delete by `RULES`. The inbox, which is deleted by pages, is not counted."""
+    return {
+        rule.table: await pool.fetchval(
+            f"SELECT count(*) FROM {rule.table} WHERE {rule.column} < clock_timestamp() - $1::interval", rule.kept
+        )
+        for rule in RULES
+    }
 
 
 async def _repeat(step: Callable[[], Awaitable[int]], batch: int, ends_at: float) -> int:

@@ -3,22 +3,27 @@
 import asyncio
 import signal
 from datetime import datetime
+from functools import partial
 
 import structlog
 import uvloop
+from msgspec import structs
 
 from app import tasks
 from app.db import is_outage
 from app.ingest.catch_up.backfill import OBJECTS, Backfill
 from app.ingest.refetch.owners import EVERYBODYS, whmcs_hint
 from app.ingest.refetch.salesforce_window import resync
-from app.ingest.sources.canary import CanaryFollower, ChangeEvents, Webhooks, heard
+from app.ingest.sources.canary import Alarm, heard
 from app.ingest.sources.cdc_listener import Listener
 from app.ingest.sources.leader import lead
 from app.integrations.salesforce.events.pubsub import PubSubClient
 from app.leases import Lost
 from app.logs import configure
 from app.pooler import refuse_transaction_pooler
+from app.processes.clock import canaries, registry
+from app.processes.clock.job import ClockJob
+from app.processes.clock.runner import JobRunner
 from app.processes.sd_notify import READY, STOPPING, guarded, heartbeat, notify
 from app.resources import Resources, open_resources
 from app.settings import Settings
@@ -41,7 +46,7 @@ def run(settings: Settings) -> None:
 async def serve(settings: Settings) -> None:
     """Listen until SIGTERM or SIGINT."""
     await refuse_transaction_pooler(settings.database_url)
-    async with open_resources(settings, pool_size=4) as resources:
+    async with open_resources(settings, pool_size=8) as resources:
         pubsub = await PubSubClient.open(settings, resources.salesforce)
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,42 +99,27 @@ async def _follow(resources: Resources, pubsub: PubSubClient) -> None:
     changes = Listener(pool, inbox, pubsub, settings.salesforce_channel, catch_up, silence)
     eligibility = Listener(pool, inbox, pubsub, settings.salesforce_eligibility_topic, None, silence)
     work = [changes.listen_forever(), eligibility.listen_forever()]
-    if settings.salesforce_canary_account_id:
-        work.append(_run_canary(resources, changes))
-    else:
+    if not settings.salesforce_canary_account_id:
         await heard(pool, settings.salesforce_channel)
-    if settings.whmcs_canary_client_id:
-        work.append(_run_webhook_canary(resources))
+    work.append(_run_jobs(resources, changes))
     async with asyncio.TaskGroup() as group:
         for each in work:
             group.create_task(each)
 
 
-async def _run_canary(resources: Resources, changes: Listener) -> None:
-    """Run the change feed's canary for as long as this process leads."""
-    settings = resources.settings
-    path = ChangeEvents(
-        resources.pool, resources.salesforce, settings.salesforce_channel, settings.salesforce_canary_account_id
-    )
-    canary = CanaryFollower(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
+async def _run_jobs(resources: Resources, changes: Listener) -> None:
+    """Run the clock jobs of the listener for as long as this process leads. A lost canary has the feed reopened."""
 
-    async def alarm() -> None:
+    async def reopen() -> None:
         await changes.feed.report("stalled", "the canary did not come back")
         changes.renew()
 
-    await canary.run_forever(settings.canary_seconds, alarm)
+    everything = registry.jobs(resources.settings)
+    own = [_with_alarm(each, reopen) for each in everything if each.process == "cdc"]
+    await JobRunner(resources, own, registry.registrations(resources.settings)).run_until_cancelled()
 
 
-async def _run_webhook_canary(resources: Resources) -> None:
-    """Run the canary of WHMCS's hooks.
-
-    There is no connection to reopen: `portal lag` and `portal doctor` report a lost canary.
-    """
-    settings = resources.settings
-    path = Webhooks(resources.pool, resources.whmcs, settings.whmcs_canary_client_id)
-    canary = CanaryFollower(resources.pool, path, patience_seconds=settings.canary_patience_seconds)
-
-    async def alarm() -> None:
-        """Do nothing: the canary has recorded it already."""
-
-    await canary.run_forever(settings.canary_seconds, alarm)
+def _with_alarm(job: ClockJob, reopen: Alarm) -> ClockJob:
+    if job.run is canaries.follow_change_events:
+        return structs.replace(job, run=partial(canaries.follow_change_events, alarm=reopen))
+    return job

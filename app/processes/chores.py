@@ -1,17 +1,14 @@
-"""The worker's chores: periodic background work, each done by one worker at a time and throttled."""
+"""The work of the worker's clock jobs, one function each. `app/processes/clock/registry.py` says when they run."""
 
-import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from functools import partial
 from typing import Any
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 
-from app import leases
 from app.commands import mail_outbox
 from app.commands.account import report_to_salesforce
+from app.commands.billing import watch_automation as automation
 from app.commands.execution import ledger
 from app.commands.subscriptions.plan_changes.follow import follow
 from app.commands.subscriptions.plan_changes.run_due import make_due
@@ -22,8 +19,7 @@ from app.ingest.catch_up.reconcile import Reconcile
 from app.ingest.refetch import case_sweep, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.priority import background
-from app.lock_numbers import LockSpace
-from app.processes.compare_prices import compare_prices
+from app.processes.clock.job import Postponed
 from app.projections import rebuild
 from app.projections.engine import fan_outs
 from app.projections.projector import Projector
@@ -37,16 +33,6 @@ REBUILD_SHARE = 0.3
 """Maximum share of time for background work that no customer waits for."""
 
 log = structlog.get_logger()
-
-
-class Chore(Struct, frozen=True):
-    """A periodic task; `name` is also the name of its lock."""
-
-    name: str
-    every_seconds: float
-    run: Callable[[Resources], Awaitable[None]]
-    most_seconds: float = 900.0
-    """A run that takes longer counts as hung and is started again."""
 
 
 async def for_each(chore: str, members: Iterable[Any], work: Callable[[Any], Awaitable[None]]) -> None:
@@ -63,19 +49,21 @@ async def for_each(chore: str, members: Iterable[Any], work: Callable[[Any], Awa
             log.exception("chore_member_failed", chore=chore, member=str(member))
 
 
-async def clean(resources: Resources) -> None:
+async def clean(resources: Resources) -> str:
     """Delete what is no longer needed."""
+    gone: dict[str, int] = {}
 
     async def forget(what: str) -> None:
         if what == "ledger":
             await ledger.forget_old(resources.pool)
         else:
-            await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days)
+            gone.update(await retention.clean(resources.pool, inbox_days=resources.settings.inbox_retention_days))
 
     await for_each("clean", ("ledger", "retention"), forget)
+    return _counted(sum(gone.values()), "rows")
 
 
-async def rebuild_raised(resources: Resources) -> None:
+async def rebuild_raised(resources: Resources) -> str:
     """Rebuild read models whose projector version this release raised, or that an operator requested.
 
     Old generations are dropped afterwards.
@@ -92,54 +80,62 @@ async def rebuild_raised(resources: Resources) -> None:
     await for_each("rebuild", wanted, one)
     for dropped in await rebuild.drop_old(resources.pool, known):
         log.info("generation_dropped", generation=dropped)
+    return ", ".join(each.name for each in wanted)
 
 
-async def fan_out(resources: Resources) -> None:
+async def fan_out(resources: Resources) -> str:
     """Recompute the rows that refer to a changed record, where there are many."""
+    total = 0
     async for size in Pace(FANOUT_SHARE).paced(fan_outs.run(resources.pool, with_previous(resources.settings))):
+        total += size
         log.info("fanned_out", groups=size)
+    return _counted(total, "groups")
 
 
-async def follow_merges(resources: Resources) -> None:
+async def follow_merges(resources: Resources) -> str:
     """Request refetches for linked customers that disappeared upstream."""
     if asked := await merges.request(resources.pool, resources.inbox):
         log.info("customers_gone_upstream", asked=asked)
+    return _counted(asked, "customers")
 
 
-async def send_mail(resources: Resources) -> None:
+async def send_mail(resources: Resources) -> str:
     """Send the mails that are due."""
-    await mail_outbox.send_due(resources.pool, resources.settings)
+    return _counted(await mail_outbox.send_due(resources.pool, resources.settings), "mails")
 
 
-async def report_customers(resources: Resources) -> None:
+async def report_customers(resources: Resources) -> str:
     """Report new customers and sign-ins to Salesforce that were not reported at the time."""
-    await report_to_salesforce.report_pending(resources.pool, resources.salesforce)
+    return _counted(await report_to_salesforce.report_pending(resources.pool, resources.salesforce), "customers")
 
 
-async def sweep_cases(resources: Resources) -> None:
-    """Read the support cases that changed. If Salesforce is away, the next run makes up for it."""
-    try:
-        with background():
-            found = await case_sweep.sweep(resources.pool, resources.inbox, resources.salesforce)
-        if found:
-            log.info("cases_swept", changed=found)
-    except UpstreamError as error:
-        log.warning("case_sweep_postponed", error=str(error))
+async def sweep_cases(resources: Resources) -> str:
+    """Read the support cases that changed."""
+    with background():
+        found = await case_sweep.sweep(resources.pool, resources.inbox, resources.salesforce)
+    if found:
+        log.info("cases_swept", changed=found)
+    return _counted(found, "cases")
 
 
-async def follow_plans(resources: Resources) -> None:
+async def follow_plans(resources: Resources) -> str:
     """Apply paid changes of plan to the network or server."""
-    await follow(resources.context)
+    return _counted(await follow(resources.context), "changes")
 
 
-async def make_scheduled(resources: Resources) -> None:
+async def make_scheduled(resources: Resources) -> str:
     """Make the scheduled changes of plan that are due."""
-    await make_due(resources.context)
+    return _counted(await make_due(resources.context), "changes")
 
 
 async def reconcile(resources: Resources) -> None:
-    """Compare the upstreams with the mirror. If an upstream is away, the next run tries again."""
+    """Compare the upstreams with the mirror.
+
+    Raises:
+        Postponed: an upstream is away; the others were compared.
+    """
     run = Reconcile(resources.pool, resources.inbox, Upstreams(resources.salesforce, resources.whmcs))
+    away: list[str] = []
 
     async def compare(part: AsyncIterator[Any]) -> None:
         try:
@@ -147,53 +143,19 @@ async def reconcile(resources: Resources) -> None:
                 async for found in part:
                     log.info("reconciled", **structs.asdict(found))
         except UpstreamError as error:
-            log.warning("reconcile_postponed", error=str(error))
+            away.append(str(error))
 
     parts = (run.salesforce(), run.whmcs(resources.settings.reconcile_whmcs_clients))
     await for_each("reconcile", parts, compare)
+    if away:
+        raise Postponed("; ".join(away))
 
 
-CHORES = (
-    Chore("fanout", 1, fan_out, most_seconds=3_600),
-    Chore("clean", 600, clean),
-    Chore("mail", 1, send_mail),
-    Chore("salesforce", 60, report_customers),
-    Chore("merges", 10, follow_merges),
-    Chore("plans", 1, follow_plans),
-    Chore("scheduled", 5, make_scheduled),
-    Chore("prices", 60, compare_prices),
-    Chore("rebuild", 30, rebuild_raised, most_seconds=86_400),
-)
+async def watch_automation(resources: Resources) -> str:
+    """Ask WHMCS whether its own automation runs, and what it does."""
+    with background():
+        return await automation.watch_automation(resources.context)
 
 
-async def run_chores(resources: Resources) -> None:
-    """Run every chore at its own interval until cancelled."""
-    chores = [*CHORES]
-    if every_seconds := resources.settings.case_sweep_seconds:
-        chores.append(Chore("cases", every_seconds, sweep_cases))
-    if every_seconds := resources.settings.reconcile_seconds:
-        chores.append(Chore("reconcile", every_seconds, reconcile))
-    await asyncio.gather(*(_repeat(resources, chore) for chore in chores))
-
-
-async def _repeat(resources: Resources, chore: Chore) -> None:
-    """Run a chore for as long as the process lives.
-
-    Start after a random delay, so that a restarted worker drains the queue first.
-    """
-    await asyncio.sleep(chore.every_seconds * random.uniform(0.1, 0.3))
-    while True:
-        try:
-            await leases.alone(
-                resources.pool, LockSpace.CHORE, chore.name, partial(chore.run, resources), chore.most_seconds
-            )
-        except TimeoutError:
-            log.error("chore_hung", chore=chore.name, seconds=chore.most_seconds)
-        except leases.Lost as error:
-            log.warning("chore_given_up", chore=chore.name, error=str(error))
-        except Exception as error:
-            if is_outage(error):
-                log.error("chore_postponed", chore=chore.name, error=repr(error))
-            else:
-                log.exception("chore_failed", chore=chore.name)
-        await asyncio.sleep(chore.every_seconds * random.uniform(0.8, 1.2))
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count else ""

@@ -1,4 +1,4 @@
-"""A chore of the worker: compare the price book with the billing system's prices, for the metric of their drift.
+"""A clock job: compare the price book with the billing system's prices, for the metric of their drift.
 
 Reads: mirror.records, read_model.prices. Writes: ingest.progress.
 """
@@ -22,11 +22,11 @@ _OWN = "SELECT product_id, currency, billing_cycle, offered, amount, setup_fee F
 log = structlog.get_logger()
 
 
-async def compare_prices(resources: Resources) -> None:
+async def compare_prices(resources: Resources) -> str:
     """Compare, and store the counts; nothing is counted until both sides were read."""
     own = own_by_currency([dict(row) for row in await resources.pool.fetch(_OWN)])
     if not own:
-        return
+        return "WHMCS's prices were not read yet"
     products, entries = [await rows(resources.pool, Record, _RECORDS, name) for name in ("Product2", "PricebookEntry")]
     settings = resources.settings
     compared = list(
@@ -39,6 +39,8 @@ async def compare_prices(resources: Resources) -> None:
         )
     )
     found = counted(compared)
-    if differing := sum(each.differing for each in found):
+    differing = sum(each.differing for each in found)
+    if differing:
         log.warning("prices_differ", differing=differing, compared=len(compared))
     await progress.save(resources.pool, PRICE_DRIFT, {"counts": to_builtins(found)})
+    return f"{differing:,} prices differ" if differing else ""

@@ -31,12 +31,14 @@ from app.jobs import JOB_TIMEOUT_SECONDS, JobQueue
 from app.logs import configure
 from app.pooler import refuse_transaction_pooler
 from app.processes import gc_tuning
-from app.processes.chores import run_chores
+from app.processes.clock import registry
+from app.processes.clock.runner import RUNNER, JobRunner
 from app.processes.sd_notify import READY, STOPPING, guarded, heartbeat, notify
 from app.processes.sweep import OwnWork, isolated
 from app.projections.engine import publish, recompute
 from app.projections.registry import with_previous
 from app.resources import Resources, open_resources
+from app.schedule import clock_jobs
 from app.settings import Settings
 
 GRACE_SECONDS = 3
@@ -215,10 +217,27 @@ class WorkerJobs:
         A sweep that hangs ends the heartbeat. Without Redis there are no wake-ups, so it sweeps more often.
         """
         while True:
+            started = time.monotonic()
             await self.sweep(wait=False)
             heartbeat()
+            await self._note_sweep(time.monotonic() - started, every_seconds)
             alone = not self._resources.redis.breaker.closed
             await asyncio.sleep(min(every_seconds, ALONE_SECONDS) if alone else every_seconds)
+
+    async def _note_sweep(self, seconds: float, every_seconds: float) -> None:
+        """Record the sweep among the clock jobs, and how much of the work it starts keeps failing."""
+        failing = sum(count > 0 for count in self.own.failures.values())
+        detail = f"{failing} pieces of work fail" if failing else ""
+        noting = partial(
+            clock_jobs.note,
+            self._resources.pool,
+            "sweep",
+            RUNNER,
+            seconds=seconds,
+            detail=detail,
+            next_in_seconds=every_seconds,
+        )
+        await isolated("sweep", "note", noting, self.own.failures)
 
 
 def run(settings: Settings) -> None:
@@ -247,7 +266,7 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(work.keep_sweeping(settings.sweep_seconds)),
             asyncio.create_task(work.live.follow(resources.inbox.settled_signal)),
             asyncio.create_task(work.follow_commits()),
-            asyncio.create_task(run_chores(resources)),
+            asyncio.create_task(_clock_jobs(resources).run_until_cancelled()),
         ]
         gc_tuning.settle()
         with guarded(settings.watchdog_seconds):
@@ -265,6 +284,12 @@ async def serve(settings: Settings) -> None:
         with contextlib.suppress(Exception):  # otherwise another worker's sweep does it a little later
             async with asyncio.timeout(1):
                 await work.after_commit()
+
+
+def _clock_jobs(resources: Resources) -> JobRunner:
+    jobs = registry.jobs(resources.settings)
+    own = [each for each in jobs if each.process == "worker"]
+    return JobRunner(resources, own, registry.registrations(resources.settings))
 
 
 def _workers(settings: Settings, resources: Resources, work: WorkerJobs) -> list[Worker[Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.clock import Clock
 from sandbox.whmcs.actions.errors import Refused
+from sandbox.whmcs.automation import Automation
 from sandbox.whmcs.state import (
     Client,
     CreditEntry,
@@ -114,6 +115,7 @@ class Install:
     cancel_requests: dict[int, CancelRequest] = field(default_factory=dict)
     credits: dict[int, CreditEntry] = field(default_factory=dict)
     upgrades: dict[int, Upgrade] = field(default_factory=dict)
+    automation: Automation = field(default_factory=Automation)
     activity: list[LogEntry] = field(default_factory=list)
     tokens: dict[str, SsoToken] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)

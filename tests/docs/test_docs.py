@@ -34,7 +34,7 @@ KINDS = {"Before you upgrade", "Added", "Changed", "Deprecated", "Removed", "Fix
 def codes_in_source() -> set[str]:
     """Every stable code that the API can answer, as far as it is spelled as a literal."""
     found: set[str] = set()
-    for room in ("http", "commands", "inputs", "queries", "ingest", "integrations/whmcs"):
+    for room in ("http", "commands", "inputs", "queries", "ingest", "integrations/whmcs", "schedule"):
         for path in (ROOT / "app" / room).rglob("*.py"):
             found |= {next(filter(None, groups)) for groups in CODE.findall(path.read_text())}
     errors = re.findall(r'^    code = "([a-z_]+)"', (ROOT / "app" / "errors.py").read_text(), re.M)

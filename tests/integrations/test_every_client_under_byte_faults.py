@@ -181,6 +181,11 @@ WHMCS_ANSWERS: dict[str, dict[str, Any]] = {
         "orderid": 9,
         "invoiceid": 12,
     },
+    "GetAutomationLog": {
+        "currentDatetime": "2026-11-30 10:00:00",
+        "lastDailyCronInvocationTime": "2026-11-30 09:00:04",
+        "statistics": {"2026-11-30": {"AutoSuspensions": {"suspended": "2", "manual": "0"}}},
+    },
 }
 WHMCS_CALLS = {
     "client": Call(("1001",), ("GetClientsDetails",)),
@@ -223,6 +228,8 @@ WHMCS_CALLS = {
     "cancellations.request_cancellation": Call(("7", "Immediate", "r"), ("AddCancelRequest",), write=True),
     "cancellations.reason_of": Call(("7",), ("GetCancelledPackages",)),
     "cancellations.requests": Call((), ("GetCancelledPackages",)),
+    "automation_log": Call((date(2026, 11, 23),), ("GetAutomationLog",)),
+    "is_switched_on": Call(("suspension",), ("GetConfigurationValue",)),
     "upgrades.quote": Call((WISH,), ("UpgradeProduct",)),
     "upgrades.upgrade": Call((WISH,), ("UpgradeProduct",), write=True),
 }

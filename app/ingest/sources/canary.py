@@ -17,7 +17,6 @@ from typing import Protocol
 import asyncpg
 import structlog
 
-from app.errors import UpstreamError
 from app.ingest.sources import webhook_feed
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.salesforce.wire import ACCOUNT_CANARY
@@ -51,18 +50,18 @@ class CanaryFollower:
     def __init__(self, pool: asyncpg.Pool, path: CanaryPath, *, patience_seconds: float) -> None:
         self._pool, self._path, self._patience_seconds = pool, path, patience_seconds
 
-    async def run_forever(self, every_seconds: float, alarm: Alarm) -> None:
-        """Send a canary at an interval; call `alarm` when one does not return in time."""
-        while True:
-            try:
-                if await self.run_once() is None:
-                    log.error("feed_delivers_nothing", feed=self._path.feed, patience_seconds=self._patience_seconds)
-                    await alarm()
-            except UpstreamError as error:
-                log.warning("canary_not_sent", feed=self._path.feed, error=str(error))
-            except Exception as error:  # the watch of a feed must not end the feed
-                log.warning("canary_failed", feed=self._path.feed, error=repr(error))
-            await asyncio.sleep(every_seconds)
+    async def watch(self, alarm: Alarm) -> str:
+        """Send a canary and wait for it; call `alarm` when it does not return in time. Return what happened, in words.
+
+        Raises:
+            UpstreamError: it could not be sent, which says nothing about the feed.
+        """
+        took_seconds = await self.run_once()
+        if took_seconds is not None:
+            return f"back after {took_seconds:.1f} s"
+        log.error("feed_delivers_nothing", feed=self._path.feed, patience_seconds=self._patience_seconds)
+        await alarm()
+        return f"not back within {self._patience_seconds:g} s"
 
     async def run_once(self) -> float | None:
         """Send a canary and wait for it; return the seconds it took, None when it did not return.

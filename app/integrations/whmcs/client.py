@@ -13,6 +13,7 @@ from app.integrations.admission.upstream_admission import UpstreamAdmission
 from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api, required
+from app.integrations.whmcs.automation import AutomationClient
 from app.integrations.whmcs.faults import WHMCS, understood
 from app.integrations.whmcs.invoices import InvoiceClient
 from app.integrations.whmcs.lists import RecordList
@@ -52,6 +53,8 @@ class WhmcsClient:
         orders = OrderClient(self._api)
         self.find_order, self.add_order = orders.find, orders.add
         self.accept_order, self.cancel_order = orders.accept, orders.cancel
+        automation = AutomationClient(self._api, settings.whmcs_time_zone)
+        self.automation_log, self.is_switched_on = automation.log, automation.is_switched_on
         users = Users(self._api, settings.whmcs_customer_number_field_id)
         self.validate_login, self.clients_owned_by = users.validate_login, users.clients_owned_by
 

@@ -24,6 +24,15 @@ WHERE concat_ws(':', slice, object, record_id) <> ALL($1::text[]) ORDER BY reque
 log = structlog.get_logger()
 
 
+async def waiting(pool: asyncpg.Pool, limit: int) -> list[str]:
+    """List the queued fan-outs, as read model, object and record id."""
+    found = await pool.fetch(
+        "SELECT concat_ws(':', slice, object, record_id) AS name FROM ingest.fanouts ORDER BY requested_at LIMIT $1",
+        limit,
+    )
+    return [each["name"] for each in found]
+
+
 async def run(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> AsyncIterator[int]:
     """Process every queued fan-out; yield the size of each chunk. One worker at a time runs it. A fan-out that fails is
     skipped until the next run."""

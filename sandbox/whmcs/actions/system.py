@@ -41,10 +41,25 @@ def get_configuration_value(call: Call) -> dict[str, Any]:
         "version": call.install.version,
         "taxtype": call.install.tax_type,
         "taxenabled": "on" if call.install.tax_enabled else "",
+        **{name.lower(): value for name, value in call.install.automation.configuration.items()},
     }
     if setting.lower() not in known:
         raise Refused("Invalid name for parameter setting")
     return {"setting": setting, "value": known[setting.lower()]}
+
+
+def get_automation_log(call: Call) -> dict[str, Any]:
+    """GetAutomationLog: times are the server's, without a zone. A daily run that never was is an empty text."""
+    today = call.clock.today().isoformat()
+    first, last = call.params.text("startdate") or today, call.params.text("enddate") or today
+    automation = call.install.automation
+    return {
+        "currentDatetime": call.now,
+        "lastDailyCronInvocationTime": automation.ran_at(call.clock),
+        "startdate": f"{first} 00:00:00",
+        "enddate": f"{last} 23:59:59",
+        "statistics": automation.statistics(first, last),
+    }
 
 
 def get_currencies(call: Call) -> dict[str, Any]:
@@ -124,6 +139,7 @@ def _client_of(call: Call) -> int:
 ACTIONS: dict[str, Action] = {
     "WhmcsDetails": whmcs_details,
     "GetConfigurationValue": get_configuration_value,
+    "GetAutomationLog": get_automation_log,
     "GetCurrencies": get_currencies,
     "GetActivityLog": get_activity_log,
     "CreateSsoToken": create_sso_token,

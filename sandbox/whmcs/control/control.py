@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from sandbox.answers import ControlResponse
 from sandbox.ports import World
-from sandbox.whmcs import cron
+from sandbox.whmcs import cron, daily_run
 from sandbox.whmcs.actions.instruments import store_card
 from sandbox.whmcs.billing import receive, totals
 from sandbox.whmcs.control import tables
@@ -49,6 +49,8 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/webhooks", "GET", webhooks),
         route("/webhook-target", "PUT", target),
         route("/cron", "POST", _cron),
+        route("/daily-run", "POST", _daily_run),
+        route("/automation", "PUT", _automation),
         route("/access", "PUT", _access),
         route("/dialect", "PUT", _dialect),
         route("/gateways", "PUT", _gateways),
@@ -70,8 +72,34 @@ async def _cron(world: World, request: Request) -> Any:
     ended = cron.cancel(world.whmcs, world.clock)
     only = str(body.get("client_id") or 0)
     made = cron.generate(world.whmcs, world.clock, client_id=int(only) if only.isdecimal() else 0)
+    world.whmcs.automation.count(world.clock, "CreateInvoices", "invoice.created", len(made))
+    world.whmcs.automation.count(world.clock, "CancellationRequests", "cancellations", len(ended))
+    daily_run.note_run(world.whmcs, world.clock)
     invoices = [{"id": str(invoice.id), "client_id": str(invoice.userid)} for invoice in made]
     return {"invoices": invoices, "cancelled": [str(service.id) for service in ended]}
+
+
+async def _daily_run(world: World, request: Request) -> Any:
+    """Run everything that the installation's automation settings switch on."""
+    return daily_run.run(world.whmcs, world.clock)
+
+
+async def _automation(world: World, request: Request) -> Any:
+    """Change what WHMCS says of its automation.
+
+    `configuration`: settings by name. `by_itself`: whether the daily run happens. `last_run`: the server's time of it.
+    `planted`: anything in place of the statistics.
+    """
+    body, automation = await body_of(request), world.whmcs.automation
+    if unknown := sorted(set(body.get("configuration", {})) - set(automation.configuration)):
+        raise HTTPException(422, f"There is no setting {', '.join(unknown)}.")
+    automation.configuration |= body.pop("configuration", {})
+    if unknown := sorted(set(body) - {"by_itself", "last_run", "planted"}):
+        raise HTTPException(422, f"{', '.join(unknown)} cannot be changed.")
+    for name, value in body.items():
+        setattr(automation, name, value)
+    world.whmcs.changed()
+    return asdict(automation)
 
 
 async def _access(world: World, request: Request) -> Any:

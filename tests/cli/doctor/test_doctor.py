@@ -29,7 +29,8 @@ def test_without_an_api_the_org_and_the_engines_are_examined_all_the_same(examin
     status, found = examined(PUBLIC_URL="http://127.0.0.1:9")
     assert status == 1
     failed = [name for name, each in found.items() if each["status"] == "failed"]
-    assert failed == ["door", "feeds"]
+    assert failed == ["door", "jobs", "feeds"]
+    assert "portal worker" in found["jobs"]["advice"]
     assert "portal cdc" in found["feeds"]["advice"]
     assert "portal api" in found["door"]["advice"]
     assert (found["worker"]["status"], "door" in found["worker"]["detail"]) == ("skipped", True)

@@ -20,6 +20,8 @@ from app.commands.execution.context import Actor
 from app.commands.identity.sessions.session_store import open_session
 from app.http.app import build
 from app.http.policies.policy import ANYBODY, Policy
+from app.processes.clock import registry
+from app.schedule import clock_jobs
 from app.settings import Settings
 from tests.commands.conftest import Desk
 from tests.http.conftest import served
@@ -99,6 +101,7 @@ async def known_ids(desk: Desk, hana: Actor) -> dict[str, str]:
         "command_id": str(uuid4()),
         "case_id": "500000000000001AAA",
         "attachment_id": "068000000000001AAA",
+        "name": "clean",
     }
 
 
@@ -141,6 +144,7 @@ async def test_no_get_route_calls_an_upstream(
         short_timeouts.salesforce_channel,
     )
     await desk.pool.execute("UPDATE read_model.freshness SET verified_at = now() - interval '1 day'")
+    await clock_jobs.register(desk.pool, registry.registrations(short_timeouts))
     ids = await known_ids(desk, hana)
     async with api_of(upstreams.instead_of(short_timeouts), desk, hana) as (app, client, headers):
         templates = sorted(get_routes(app) - LIVE - STREAMS)

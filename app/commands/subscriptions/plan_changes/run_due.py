@@ -27,6 +27,7 @@ from app.commands.subscriptions.service import find_own
 from app.commands.subscriptions.service_lock import lock_service
 from app.db import is_outage
 from app.errors import Conflict, NotFound, Overloaded, PortalError, RuleViolated, UpstreamRejected
+from app.schedule import money_stop
 
 CONCURRENCY = 8
 MOST_PER_TASK = 50
@@ -68,6 +69,8 @@ async def make_due(ctx: Context) -> int:
 
 async def _work_off(ctx: Context) -> int:
     for number in range(MOST_PER_TASK):
+        if await money_stop.current(ctx.pool):
+            return number
         schedule = await scheduled.claim(ctx.pool, LEASE_SECONDS)
         if schedule is None:
             return number

@@ -46,6 +46,17 @@ async def listed(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
     )
 
 
+async def due(pool: asyncpg.Pool, limit: int) -> list[ScheduledPlanChange]:
+    """Return the changes that would be made now, the longest waiting first."""
+    return await rows(
+        pool,
+        ScheduledPlanChange,
+        f"SELECT {COLUMNS} FROM portal.scheduled_changes WHERE state = 'waiting' AND next_attempt_at <= now() "
+        "ORDER BY next_attempt_at LIMIT $1",
+        limit,
+    )
+
+
 async def counts(pool: asyncpg.Pool) -> dict[str, int]:
     """Count the waiting changes, those over an hour late, and those refused in the last day."""
     counted = await only_row(

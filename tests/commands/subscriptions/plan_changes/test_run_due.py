@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.audit import Operator
 from app.cli.stack.environment import of_sandbox
 from app.commands import mail_outbox
 from app.commands.subscriptions.cancel_subscription import Cancel, CancelSubscription, cancel_subscription
@@ -22,6 +23,7 @@ from app.commands.subscriptions.plan_changes.scheduled_lists import counts, list
 from app.commands.subscriptions.service_lock import lock_service
 from app.processes.worker import WorkerJobs
 from app.resources import open_resources
+from app.schedule import money_stop
 from tests.commands.conftest import Desk
 from tests.commands.subscriptions.plan_changes.scheduled_changes import its_day, on_its_day, plan, row, told
 from tests.commands.subscriptions.running_services import shown, upgrades
@@ -410,11 +412,23 @@ async def test_a_change_cancelled_after_it_was_taken_up_is_not_made(desk: Any) -
 
 
 async def test_the_running_worker_makes_it(desk: Any) -> None:
-    from app.processes.chores import CHORES
+    from app.processes.clock import registry
 
     _, service_id = await business_to_basic(desk)
     await its_day(desk, service_id)
-    [chore] = [each for each in CHORES if each.name == "scheduled"]
-    await chore.run(desk.resources)
+    [job] = [each for each in registry.jobs(desk.resources.settings) if each.name == "scheduled"]
+    assert job.run is not None
+    await job.run(desk.resources)
     await WorkerJobs(desk.resources).sweep()
+    assert (await row(desk, service_id))["state"] == "done"
+
+
+async def test_the_emergency_stop_holds_it_and_nothing_is_lost(desk: Any) -> None:
+    _, service_id = await business_to_basic(desk)
+    await its_day(desk, service_id)
+    await money_stop.stop(desk.pool, Operator(name="aya"), "double charges")
+    assert await make_due(desk.context) == 0
+    assert (await upgrades(desk, service_id), (await row(desk, service_id))["attempts"]) == ([], 0)
+    await money_stop.resume(desk.pool, Operator(name="aya"))
+    assert await make_due(desk.context) == 1
     assert (await row(desk, service_id))["state"] == "done"

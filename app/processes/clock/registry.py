@@ -1,0 +1,86 @@
+"""Every job that the portal runs by the clock: one line each.
+
+What only keeps the buffers of one process (metrics, counters, sessions in use) is no job: nothing of it has to happen.
+"""
+
+from app.commands.billing.watch_automation import GRACE_SECONDS
+from app.processes import chores
+from app.processes.clock import canaries, previews
+from app.processes.clock.job import ClockJob
+from app.processes.compare_prices import compare_prices
+from app.schedule.clock_jobs import Owner, Registration
+from app.schedule.listing import WHMCS_DAILY_RUN
+from app.schedule.timing import Cron, Every
+from app.settings import BILLING_TASKS, BillingTask, Settings
+
+HOUR = 3_600.0
+DAY = 24 * HOUR
+WHMCS_TASKS: dict[BillingTask, str] = {
+    "captures": "Charge due invoices.",
+    "late_fees": "Add late fees to overdue invoices.",
+    "reminders": "Remind customers of unpaid invoices.",
+    "suspension": "Suspend services with overdue invoices.",
+    "termination": "Terminate services with invoices long overdue.",
+}
+WHMCS_ALONE = {
+    WHMCS_DAILY_RUN: "WHMCS's daily run: invoices, renewals, and the tasks that WHMCS automates.",
+    "invoices": "Generate invoices and renewals.",
+}
+"""What WHMCS's daily run does and the portal never does."""
+
+
+def jobs(settings: Settings) -> list[ClockJob]:
+    """Return the jobs of this installation, whichever process runs them."""
+    s, canary = settings, Every(settings.canary_seconds)
+    found = [
+        ClockJob("sweep", Every(s.sweep_seconds), "Find work whose wake-up was lost. Every worker does it by itself."),
+        ClockJob(
+            "fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR
+        ),
+        ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
+        ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
+        ClockJob("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),
+        ClockJob("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
+        ClockJob("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
+        ClockJob(
+            "rebuild", Every(30), "Rebuild raised or requested read models.", chores.rebuild_raised, most_seconds=DAY
+        ),
+        ClockJob("prices", Every(60), "Compare the price book with WHMCS's own prices.", compare_prices),
+        ClockJob("clean", Cron("*/10 * * * *"), "Delete what is no longer needed.", chores.clean),
+        ClockJob("automation", Every(900), "Ask WHMCS about its own automation.", chores.watch_automation),
+    ]
+    if s.case_sweep_seconds:
+        found.append(ClockJob("cases", Every(s.case_sweep_seconds), "Read changed support cases.", chores.sweep_cases))
+    if s.reconcile_seconds:
+        found.append(
+            ClockJob("reconcile", Every(s.reconcile_seconds), "Compare upstreams with the mirror.", chores.reconcile)
+        )
+    if s.salesforce_canary_account_id:
+        about = "Follow a canary through Salesforce's change feed."
+        found.append(ClockJob("canary-changes", canary, about, canaries.follow_change_events, process="cdc"))
+    if s.whmcs_canary_client_id:
+        about = "Follow a canary through WHMCS's webhooks."
+        found.append(ClockJob("canary-webhooks", canary, about, canaries.follow_webhooks, process="cdc"))
+    return previews.added(found)
+
+
+def registrations(settings: Settings) -> list[Registration]:
+    """Return the rows of all jobs, and of what WHMCS runs by its own clock."""
+    own = [each.registration(settings) for each in jobs(settings)]
+    named = {each.name for each in own}
+    others = [_by_whmcs(settings, name, about, "whmcs") for name, about in WHMCS_ALONE.items()]
+    for task, about in WHMCS_TASKS.items():
+        if task not in named:
+            others.append(_by_whmcs(settings, task, about, settings.automator_of(task)))
+    return [*own, *others]
+
+
+def _by_whmcs(settings: Settings, name: str, about: str, owner: Owner) -> Registration:
+    zone = settings.whmcs_time_zone
+    return Registration(name, about, None, zone, owner, process="whmcs", grace_seconds=GRACE_SECONDS)
+
+
+def unclaimed(settings: Settings) -> list[BillingTask]:
+    """Return the tasks that a setting gives to the portal and that no job of this release does."""
+    claimed = {each.task for each in jobs(settings)}
+    return [task for task in BILLING_TASKS if settings.automator_of(task) == "portal" and task not in claimed]
