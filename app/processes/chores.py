@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from app import leases
 from app.commands import mail_outbox
-from app.commands.account import report_to_salesforce
+from app.commands.account import checked_address, report_to_salesforce
 from app.commands.execution import ledger
 from app.commands.subscriptions.plan_changes.follow import follow
 from app.commands.subscriptions.plan_changes.run_due import make_due
@@ -115,6 +115,12 @@ async def report_customers(resources: Resources) -> None:
     await report_to_salesforce.report_pending(resources.pool, resources.salesforce)
 
 
+async def record_checked_addresses(resources: Resources) -> None:
+    """Record the addresses whose availability staff confirmed without naming them."""
+    if done := await checked_address.record_missing(resources.pool, resources.inbox, resources.salesforce):
+        log.info("checked_addresses_recorded", accounts=done)
+
+
 async def sweep_cases(resources: Resources) -> None:
     """Read the support cases that changed. If Salesforce is away, the next run makes up for it."""
     try:
@@ -157,6 +163,7 @@ CHORES = (
     Chore("clean", 600, clean),
     Chore("mail", 1, send_mail),
     Chore("salesforce", 60, report_customers),
+    Chore("eligibility", 60, record_checked_addresses),
     Chore("merges", 10, follow_merges),
     Chore("plans", 1, follow_plans),
     Chore("scheduled", 5, make_scheduled),

@@ -20,6 +20,8 @@ OrderStatus = Literal[
     "rejected",
 ]
 """The statuses of an order that a customer sees."""
+CLOSED = ("active", "cancelled", "rejected")
+"""Statuses of an order that is no longer under way; any other is open."""
 
 STATUS_TEXTS = {
     "in_review": "We received your order and are reviewing it.",

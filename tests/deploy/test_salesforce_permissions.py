@@ -104,7 +104,7 @@ async def test_an_order_lives_its_whole_life(salesforce, client):
     )
     order_id = await orders.create(client, new)
     assert await orders.find(client, new.key) == order_id
-    assert order_id in await orders.open_internet_orders(client, account)
+    assert order_id in [each.order_id for each in await orders.open_orders(client, account)]
     assert (await orders.prices(client, [entry]))[entry].orderable
     order, (item,) = await orders.mirrored(client, order_id)
     assert order["Portal_Order_Key__c"] == new.key

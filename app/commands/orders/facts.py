@@ -1,7 +1,7 @@
 """The facts about an account that the order rules need: from the read models, or live if past their freshness bound.
 
-Reads: read_model.catalog, subscriptions, orders, eligibility, payment_methods, freshness, profiles; the marker that an
-account's orders were read; WHMCS if those are too old.
+Reads: read_model.catalog, payment_methods, freshness, profiles, and what the account's standing reads; WHMCS if those
+are too old.
 """
 
 from datetime import date, datetime
@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from app.clock import now
 from app.commands.execution.context import Actor, Context
@@ -18,12 +18,12 @@ from app.commands.orders.basket import Basket
 from app.db import only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.promotions import Promotion, promotion
+from app.ordering.standing import Standing
 from app.postal import Address
+from app.readmodels.account_standing import complete, standing_of, vpn_regions
 
 PAYMENT_METHODS_BOUND_SECONDS = 900
 ADDRESS_BOUND_SECONDS = 1_800
-OPEN = ("in_review", "approved", "activating", "awaiting_payment_method", "awaiting_payment", "paused")
-"""Customer statuses of orders that are in progress."""
 
 _PRODUCTS = """
 SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, orderable, pricebook_entry_id,
@@ -32,28 +32,10 @@ SELECT sku, name, category, item_class, billing_cycle, unit_price, currency, ord
 FROM read_model.catalog, LATERAL (SELECT convert_from(document, 'UTF8')::jsonb) AS said (d)
 WHERE sku = ANY($1::text[])
 """
-_ACCOUNT = """
-SELECT e.internet_status, e.internet_offering, p.document AS profile, p.as_of AS profile_as_of,
-       p.status AS client_status,
-       EXISTS (SELECT FROM read_model.freshness WHERE account_id = $1 AND resource = 'client_services')
-           AS services_known,
-       EXISTS (SELECT FROM mirror.records WHERE source = 'salesforce' AND object = 'account_history'
-               AND record_id = $3 AND NOT deleted) AS orders_known,
-       EXISTS (SELECT FROM read_model.payment_methods WHERE account_id = $1) AS has_payment_method,
+_AGES = """
+SELECT (SELECT as_of FROM read_model.profiles WHERE account_id = $1) AS profile_as_of,
        (SELECT verified_at FROM read_model.freshness WHERE account_id = $1 AND resource = 'pay_methods')
-           AS payment_methods_as_of,
-       EXISTS (SELECT FROM read_model.subscriptions s WHERE s.account_id = $1 AND s.category = 'sim'
-               AND s.status = 'active') AS has_active_sim,
-       EXISTS (SELECT FROM read_model.subscriptions s WHERE s.account_id = $1 AND s.category = 'internet'
-               AND s.status IN ('active', 'pending', 'suspended')) AS has_internet_service,
-       EXISTS (SELECT FROM read_model.orders o,
-                      jsonb_array_elements(convert_from(o.document, 'UTF8')::jsonb -> 'items') AS item
-               JOIN read_model.catalog c ON c.sku = item ->> 'sku'
-               WHERE o.account_id = $1 AND o.status = ANY($2::text[]) AND c.category = 'internet')
-           AS has_internet_order
-FROM (SELECT $1::uuid AS account_id) AS a
-LEFT JOIN read_model.eligibility e USING (account_id)
-LEFT JOIN read_model.profiles p USING (account_id)
+           AS payment_methods_as_of
 """
 
 
@@ -76,29 +58,14 @@ class OrderableProduct(Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = {}
 
 
-class OrderProfile(Struct, frozen=True):
-    """The part of the profile document that orders use."""
+class Facts(Standing, frozen=True, kw_only=True):
+    """The input of the order rules: the account's standing, with whatever was too old read from WHMCS.
 
-    address: Address
-
-
-class Facts(Struct, frozen=True, kw_only=True):
-    """The input of the order rules. `products` holds the products of the basket that the portal shows, by SKU.
-
-    A list that was never read must not count as empty: `services_known` and `orders_known` are false then.
-    `client_status` is WHMCS's word.
+    `products` holds the products of the basket that the portal shows, by SKU.
     """
 
     products: dict[str, OrderableProduct]
-    has_payment_method: bool
-    has_active_sim: bool
-    has_internet: bool
-    internet_status: str | None
-    internet_offering: str | None
-    services_known: bool
-    orders_known: bool
-    client_status: str
-    address: Address | None
+    vpn_regions: frozenset[str] = frozenset()
     promotion: Promotion | None = None
     today: date
 
@@ -112,19 +79,19 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
     """
     account_id = actor.account_id_or_refuse()
     rows = await ctx.pool.fetch(_PRODUCTS, [item.sku for item in basket.items])
-    row = await only_row(ctx.pool, _ACCOUNT, account_id, list(OPEN), actor.salesforce_account_id)
-    address, client_status = await _client(ctx, actor, row)
+    standing = await standing_of(ctx.pool, account_id)
+    ages = await only_row(ctx.pool, _AGES, account_id)
+    address, client_status = await _client(ctx, actor, standing, ages["profile_as_of"])
+    known = {
+        **asdict(standing),
+        "address": address,
+        "client_status": client_status,
+        "has_payment_method": await _has_payment_method(ctx, actor, standing, ages["payment_methods_as_of"]),
+    }
     return Facts(
+        **known,
         products={each["sku"]: _product(each) for each in rows},
-        has_payment_method=await _has_payment_method(ctx, actor, row),
-        has_active_sim=row["has_active_sim"],
-        has_internet=row["has_internet_service"] or row["has_internet_order"],
-        internet_status=row["internet_status"],
-        internet_offering=row["internet_offering"],
-        services_known=row["services_known"],
-        orders_known=row["orders_known"],
-        client_status=client_status,
-        address=address,
+        vpn_regions=await vpn_regions(ctx.pool),
         promotion=await promotion(ctx.whmcs, basket.promo_code) if basket.promo_code else None,
         today=datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date(),
     )
@@ -135,30 +102,25 @@ def _product(row: Any) -> OrderableProduct:
     return OrderableProduct(price=fields.pop("unit_price"), **fields)
 
 
-async def _has_payment_method(ctx: Context, actor: Actor, row: Any) -> bool:
+async def _has_payment_method(ctx: Context, actor: Actor, standing: Standing, as_of: datetime | None) -> bool:
     """Trust the read model if it is positive and fresh; otherwise read WHMCS, and queue a refetch if they differ."""
-    if row["has_payment_method"] and not _older(row["payment_methods_as_of"], PAYMENT_METHODS_BOUND_SECONDS):
+    if standing.has_payment_method and not _older(as_of, PAYMENT_METHODS_BOUND_SECONDS):
         return True
     found = bool(await ctx.whmcs.pay_methods(actor.whmcs_client_id))
-    if found != row["has_payment_method"]:
+    if found != bool(standing.has_payment_method):
         reason = f"order:{actor.request_id or actor.command_key}"
         await ctx.inbox.submit([whmcs_hint("pay_methods", actor.whmcs_client_id, reason)])
     return found
 
 
-async def _client(ctx: Context, actor: Actor, row: Any) -> tuple[Address | None, str]:
+async def _client(ctx: Context, actor: Actor, standing: Standing, as_of: datetime | None) -> tuple[Address | None, str]:
     """Return the billing address, never a stale one because the order takes a snapshot of it, and the client's status,
     which is valid as long as the address."""
-    if row["profile"] is not None and not _older(row["profile_as_of"], ADDRESS_BOUND_SECONDS):
-        address = _usable(msgspec.json.decode(row["profile"], type=OrderProfile).address)
-        return address, row["client_status"] or ""
+    if not _older(as_of, ADDRESS_BOUND_SECONDS):
+        return standing.address, standing.client_status
     data = (await ctx.whmcs.client(actor.whmcs_client_id)).data
-    address = _usable(Address(**{name: data.get(name) or "" for name in Address.__struct_fields__}))
+    address = complete(Address(**{name: data.get(name) or "" for name in Address.__struct_fields__}))
     return address, data.get("status") or ""
-
-
-def _usable(address: Address) -> Address | None:
-    return address if address.address1 and address.city and address.country else None
 
 
 def _older(as_of: datetime | None, bound_seconds: int) -> bool:
