@@ -141,7 +141,8 @@ async def test_cases_and_availability_checks_are_opened(client):
     assert await cases.content(version_id) == b"pixels"
     assert [each["Id"] for each in await cases.listed(account_id(5), limit=5)] == [case_id]
     await eligibility.request_check(client, account_id(5), "1-2-3 Minato", date(2030, 1, 1))
-    assert await eligibility.status(client, account_id(5)) == eligibility.PENDING
+    check = await eligibility.read_check(client, account_id(5))
+    assert (check.status, check.address) == (eligibility.PENDING, "1-2-3 Minato")
 
 
 @pytest.mark.parametrize("name", sorted(wire.FIELDS))
