@@ -12,7 +12,7 @@ from datetime import date
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from app.clock import now
 from app.commands.fulfilment.work import Pause, Work
@@ -27,7 +27,8 @@ from app.ordering.item import MADE_ONCE, Item
 from app.ordering.sim import wrong_eid, wrong_transfer
 from app.ordering.standing import Standing
 from app.postal import Address
-from app.readmodels.account_standing import standing_of, vpn_regions
+from app.readmodels.account_standing import complete, standing_of, vpn_regions
+from app.readmodels.profiles import profile_of
 
 CODES = {
     "account_closed": "ACCOUNT_CLOSED",
@@ -68,13 +69,22 @@ async def broken_rule(work: Work) -> Pause | None:
     pool, order = work.ctx.pool, work.order
     if several := _several(order):
         return several
-    standing = await standing_of(pool, work.job.account_id, ordered_before=order.order_id)
+    standing = await _standing(work)
     today = now().astimezone(ZoneInfo(work.ctx.settings.whmcs_time_zone)).date()
     broken: Iterator[Advice | Violation] = chain(
         _of_account(order, standing), _of_basket(order, standing, await vpn_regions(pool), today)
     )
     found = next(broken, None)
     return Pause(CODES[found.code], ADVICE + found.message) if found else None
+
+
+async def _standing(work: Work) -> Standing:
+    """Load the account's standing, with the client from WHMCS if it was never read."""
+    standing = await standing_of(work.ctx.pool, work.job.account_id, ordered_before=work.order.order_id)
+    if standing.client_status:
+        return standing
+    client = (await work.ctx.whmcs.client(work.whmcs_client_id)).data
+    return replace(standing, client_status=client.get("status") or "", address=complete(profile_of(client).address))
 
 
 def _several(order: LiveOrder) -> Pause | None:

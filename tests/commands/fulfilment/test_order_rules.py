@@ -169,6 +169,26 @@ async def test_an_order_that_the_read_model_has_not_heard_of_stands_in_the_way(d
     assert refused.value.code == "domain_taken"
 
 
+async def test_an_order_is_not_held_up_by_what_it_made_itself(desk: Any) -> None:
+    actor = await newcomer(desk)
+    order_id = await staff_order(desk, actor, *NET)
+    await desk.approve(order_id)
+    assert await desk.fulfil(order_id) == "done"
+    await desk.settle()
+    await desk.resources.salesforce.update("Order", order_id, {"Status": "Approved"})
+    await desk.pool.execute("UPDATE portal.fulfilments SET state = 'running', step = 'check_payment', attempt = 0")
+    await desk.hurry(order_id)
+    assert await desk.fulfil(order_id) == "done"
+
+
+async def test_a_client_that_was_never_read_is_read_now(desk: Any) -> None:
+    actor = await newcomer(desk)
+    order_id = await desk.place(actor, await desk.basket("vpn"))
+    await desk.pool.execute("DELETE FROM read_model.profiles")
+    await desk.approve(order_id)
+    assert await desk.fulfil(order_id) == "done"
+
+
 async def test_what_was_sent_to_billing_is_not_held_up_by_a_rule(desk: Any) -> None:
     actor = await newcomer(desk)
     order_id = await desk.ordered("vpn", actor)

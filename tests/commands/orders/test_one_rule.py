@@ -52,8 +52,10 @@ COVERED = {
     "apartment, no address": ("on file", {"Apartment 1G"}),
 }
 """Eligibility → the address and the lines that it allows; any other allows nothing."""
-SITUATIONS = ("nothing", "an open order", "a service", "a cancelled order", "an ended service")
-IN_THE_WAY = ("an open order", "a service")
+SITUATIONS = ("nothing", "an open order", "a service", "a suspended service", "a cancelled order", "an ended service")
+MOST = ("nothing", "an open order", "a service")
+"""Situations that are walked with every eligibility; the others with one."""
+IN_THE_WAY = ("an open order", "a service", "a suspended service")
 ADDRESSES: dict[str, dict[str, Any]] = {"on file": {}, "elsewhere": {"address": ELSEWHERE}}
 LINE = "INTERNET-SILVER-HOME-1G"
 INSTALLATION = "INTERNET-INSTALL-SINGLE"
@@ -81,11 +83,12 @@ class Walk:
                 await cancel_order(self.desk, order_id)
             self.leave = lambda: cancel_order(self.desk, order_id)
         elif "service" in situation:
-            service = {"clientid": self.actor.whmcs_client_id, "pid": 181}
+            status = "Suspended" if "suspended" in situation else "Active"
+            service = {"clientid": self.actor.whmcs_client_id, "pid": 181, "status": status}
             control = self.desk.sandbox.control
             service_id = (await control.post("/whmcs/services", json=service)).raise_for_status().json()["id"]
             self.leave = lambda: self.end(service_id)
-            await (self.leave() if "ended" in situation else self.services())
+            await (self.leave() if situation == "an ended service" else self.services())
 
     async def end(self, service_id: str) -> None:
         """End a service in WHMCS."""
@@ -173,7 +176,7 @@ async def test_catalog_check_and_order_agree_about_everything(walk: Walk) -> Non
     accepted = set()
     for situation in SITUATIONS:
         await walk.situated(situation)
-        for eligibility in ELIGIBILITIES if situation in ("nothing", *IN_THE_WAY) else ("1G, no address",):
+        for eligibility in ELIGIBILITIES if situation in MOST else ("1G, no address",):
             await walk.eligible(eligibility)
             shown = await walk.shown()
             for sku, address in itertools.product(walk.plans, ADDRESSES):
@@ -228,7 +231,7 @@ async def test_fulfilment_agrees_with_the_check(walk: Walk, eligibility: str) ->
         Snapshot(street="9-9-9 Minato", city="Yokohama", state="Kanagawa", postcode="231-0001", country="JP"),
     )
     await walk.eligible(eligibility)
-    for situation, address in itertools.product(("nothing", *IN_THE_WAY), ADDRESSES):
+    for situation, address in itertools.product(MOST, ADDRESSES):
         await walk.situated(situation)
         said = await walk.checked(walk.basket(LINE, address))
         await desk.sandbox.control.delete("/calls")
