@@ -26,7 +26,7 @@ CORES: dict[str, Core] = {
     ),
     "order rules": Core(
         ("app/commands/orders/rules.py", "app/ordering/availability.py", "app/ordering/composition.py"),
-        ("tests/commands/orders/test_rules.py", "tests/ordering"),
+        ("tests/commands/orders/test_rules.py", "tests/ordering/test_composition.py"),
     ),
     "invoice lines": Core(
         ("app/projections/parts/invoice_lines.py",), ("tests/projections/parts/test_invoice_lines.py",)
