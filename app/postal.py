@@ -41,7 +41,10 @@ PREFECTURES = {
 _KANJI = {**{name: name for name in PREFECTURES}, **{name[:-1]: name for name in PREFECTURES if name != "北海道"}}
 _ROMAJI = {name.lower(): name for name in PREFECTURES.values()}
 _SUFFIX = re.compile(r"[- ]?(to|do|fu|ken|prefecture|pref\.?)$")
+_PREFECTURE = re.compile("|".join(PREFECTURES))
 _JAPANESE_POSTCODE = re.compile(r"([0-9]{3})-?([0-9]{4})")
+LONGEST_LINE = 255
+"""What Salesforce keeps of an address in one line."""
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -82,6 +85,32 @@ def normalised(address: Address, *, within: str = "") -> tuple[Address, list[Vio
 
 
 _EMPTY = "Please fill this in."
+
+
+def in_one_line(address: Address) -> str:
+    """Write an address in one line in its usual spelling, as people read it to a carrier."""
+    usual, _ = normalised(address)
+    parts = (usual.postcode, usual.state, usual.city, usual.address1, usual.address2, usual.country)
+    return cut(", ".join(part for part in parts if part))
+
+
+def cut(line: str) -> str:
+    """Cut a line to what Salesforce keeps, which counts UTF-16 units."""
+    return line.encode("utf-16-le", "replace")[: 2 * LONGEST_LINE].decode("utf-16-le", "ignore")
+
+
+def same_place(one: str, other: str) -> bool:
+    """Return whether two written addresses are the same but for width, case, blanks and punctuation.
+
+    Numbers next to each other stay apart: `1-23` is not `12-3`. An empty address is no place.
+    """
+    return bool(_place(one)) and _place(one) == _place(other)
+
+
+def _place(line: str) -> str:
+    romaji = _PREFECTURE.sub(lambda found: PREFECTURES[found.group()], folded(line)).casefold()
+    tokens = re.findall(r"[0-9]+|[^\W0-9_]+", romaji)
+    return re.sub(r"(?<=[0-9]) (?=[0-9])", "-", " ".join(tokens)).replace(" ", "")
 
 
 def _tidy(value: str) -> str:

@@ -7,7 +7,7 @@ import structlog
 from msgspec import structs
 
 from app.commands import mail_outbox
-from app.commands.account import report_to_salesforce
+from app.commands.account import checked_address, report_to_salesforce
 from app.commands.billing import watch_automation as automation
 from app.commands.execution import ledger
 from app.commands.subscriptions.plan_changes.follow import follow
@@ -107,6 +107,12 @@ async def send_mail(resources: Resources) -> str:
 async def report_customers(resources: Resources) -> str:
     """Report new customers and sign-ins to Salesforce that were not reported at the time."""
     return _counted(await report_to_salesforce.report_pending(resources.pool, resources.salesforce), "customers")
+
+
+async def record_checked_addresses(resources: Resources) -> str:
+    """Record the addresses whose availability staff confirmed without naming them."""
+    done = await checked_address.record_missing(resources.pool, resources.inbox, resources.salesforce)
+    return _counted(done, "accounts")
 
 
 async def sweep_cases(resources: Resources) -> str:

@@ -5,19 +5,21 @@ Reads: salesforce Account. Writes: read_model.eligibility, document `eligibility
 
 import msgspec
 
+from app.projections.parts.fields import plain
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, status_from
 from app.settings import Settings
 
 STATUS = "Internet_Eligibility_Status__c"
+ADDRESS = "Internet_Eligibility_Address__c"
 
 
 def projector(settings: Settings) -> Projector:
     """Build the projector of eligibility."""
     return Projector(
         name="eligibility",
-        version=2,
+        version=3,
         source="salesforce",
         scope="owner",
         reads=("Account",),
@@ -34,7 +36,8 @@ def _project(group: Group) -> Projected:
     offering = str(record.data.get("Internet_Eligibility__c") or "").strip() or None
     known(STATUSES, record, STATUS)  # counts unknown values
     status = status_from(record.data.get(STATUS), offering)
-    internet = Internet(status, TEXTS[status], offering if status == "eligible" else None)
+    address = plain(record.data.get(ADDRESS)).strip() or None
+    internet = Internet(status, TEXTS[status], offering if status == "eligible" else None, address)
     body = msgspec.json.encode(Eligibility(internet))
     row = {
         "internet_status": status,

@@ -1,6 +1,6 @@
 """The catalog: the same for everyone, and as one account may order it.
 
-Reads: documents `catalog…`, read_model.subscriptions, read_model.eligibility and what `prices` and `slice_age` read.
+Reads: documents `catalog…`, what the account's standing reads, and what `prices` and `slice_age` read.
 """
 
 from collections.abc import Callable
@@ -9,18 +9,20 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, structs
 
-from app.db import only_row
-from app.errors import NotFound, NotReady
+from app.errors import Advice, NotFound, NotReady
+from app.ordering.availability import account_refusal, refusals, to_do_first
+from app.ordering.composition import can_be_completed
+from app.ordering.item import item_of
+from app.ordering.standing import Standing
+from app.postal import Address
 from app.queries.prices import Pricing, account_pricing, priced, priced_category, public_pricing, summary_of
 from app.queries.reading.own_price_age import own_price_sources
-from app.queries.reading.slice_age import feed_source, of_services_and_feed
+from app.queries.reading.slice_age import feed_source, of_what_may_be_ordered
 from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
 from app.readmodels import documents
+from app.readmodels.account_standing import standing_of
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
-from app.readmodels.services import ACTIVE_SIMS, HOLDS_INTERNET
 from app.readmodels.table import GLOBAL_ACCOUNT
-
-_HELD = f"SELECT {ACTIVE_SIMS} AS sims, {HOLDS_INTERNET} AS internet"
 
 
 class Availability(Struct, frozen=True):
@@ -39,7 +41,11 @@ class AccountProduct(Struct, frozen=True, kw_only=True):
 
 
 class AccountCategory(Struct, frozen=True, kw_only=True):
-    """A category as this account may order it."""
+    """A category as this account may order it.
+
+    The availability of Internet plans is for the billing address on file, `address`; orders for another address are
+    checked against the eligibility, which names its own. `to_do_first` is what must be added before any order.
+    """
 
     category: str
     name: str
@@ -49,6 +55,8 @@ class AccountCategory(Struct, frozen=True, kw_only=True):
     add_ons: list[Product]
     regions: list[str]
     bundles: list[Bundle]
+    address: Address | None
+    to_do_first: list[Advice]
 
 
 async def categories(store: Store) -> Answer:
@@ -95,54 +103,36 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     if found is None:
         raise NotReady
     base = priced_category(msgspec.json.decode(found["body"], type=Category), await account_pricing(store, account_id))
-    facts = await _facts(store, account_id)
-    family = {item.sku for item in base.plans if item.family_only}
-    plans = [AccountProduct(product=item, availability=_availability(item, facts)) for item in base.plans]
+    standing = await standing_of(store.pool, account_id)
+    hidden = {item.sku for item in base.plans if item.family_only and not standing.has_active_sim}
     body = msgspec.json.encode(
         AccountCategory(
             category=base.category,
             name=base.name,
-            plans=[plan for plan in plans if facts.has_sim or plan.product.sku not in family],
+            plans=[_shown(plan, base, standing) for plan in base.plans if plan.sku not in hidden],
             installations=base.installations,
             activation_fees=base.activation_fees,
             add_ons=base.add_ons,
             regions=base.regions,
-            bundles=[each for each in base.bundles if facts.has_sim or each.plan not in family],
+            bundles=[each for each in base.bundles if each.plan not in hidden],
+            address=standing.address,
+            to_do_first=to_do_first(standing),
         )
     )
-    services, feed, parked_at = await of_services_and_feed(store, account_id)
+    sources, parked_at = await of_what_may_be_ordered(store, account_id)
     parked = [each for each in (parked_at, found["parked_at"]) if each is not None]
-    sources = (feed, services, *await own_price_sources(store))
+    sources = (*sources, *await own_price_sources(store))
     return build_answer(body, etag_of(body, found["etag"]), *sources, parked_at=min(parked, default=None))
 
 
-class _Facts(Struct, frozen=True):
-    has_sim: bool
-    has_internet: bool
-    internet_status: str
-    offering: str | None
-
-
-async def _facts(store: Store, account_id: UUID) -> _Facts:
-    held = await only_row(store.pool, _HELD, account_id)
-    row = await store.pool.fetchrow(
-        "SELECT internet_status, internet_offering FROM read_model.eligibility WHERE account_id = $1", account_id
-    )
-    status, offering = (row["internet_status"], row["internet_offering"]) if row else ("not_requested", None)
-    return _Facts(held["sims"] > 0, held["internet"], status, offering)
-
-
-def _availability(item: Product, facts: _Facts) -> Availability:
-    if not item.orderable:
-        return Availability(False, "product_not_orderable", "This product cannot be ordered online.")
-    if item.category == "internet" and facts.has_internet:
-        return Availability(False, "duplicate_internet", "You already have an active Internet service.")
-    if item.category == "internet" and facts.internet_status != "eligible":
-        return Availability(False, "not_eligible", "Availability at your address must be confirmed first.")
-    offering = item.facts.get("internet_offering_type")
-    if offering and facts.offering and offering != facts.offering:
-        return Availability(False, "not_eligible", f"Your address can have {facts.offering}.")
-    return Availability(True)
+def _shown(plan: Product, category: Category, standing: Standing) -> AccountProduct:
+    """Show a plan with the first reason why the account cannot order it, by the rules that an order must keep."""
+    item, others = item_of(plan, plan.facts), [*category.installations, *category.activation_fees, *category.add_ons]
+    refused = account_refusal(standing) or next(refusals(item, standing, standing.address), None)
+    if refused is None and not can_be_completed(item, [item_of(other, other.facts) for other in others]):
+        refused = Advice("product_not_orderable", f"{plan.name} cannot be ordered at present.")
+    availability = Availability(False, refused.code, refused.message) if refused else Availability(True)
+    return AccountProduct(product=plan, availability=availability)
 
 
 def _priced_category(body: bytes, pricing: Pricing) -> Struct:

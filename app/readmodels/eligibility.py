@@ -1,4 +1,4 @@
-"""Eligibility of an account's address for Internet service, as staff determined it with the carrier."""
+"""Eligibility of one address of an account for Internet service, as staff determined it with the carrier."""
 
 from msgspec import Struct
 
@@ -53,11 +53,13 @@ TABLE = Table(
 
 
 class Internet(Struct, frozen=True):
-    """Internet eligibility. `offering` is the line available at the address, e.g. `Home 1G`."""
+    """Internet eligibility. `offering` is the line available at the address, e.g. `Home 1G`. `address` is the one that
+    the check is about, in one line; null while nobody has recorded it, and then it is the billing address on file."""
 
     status: str
     text: str
     offering: str | None
+    address: str | None = None
 
 
 class Eligibility(Struct, frozen=True):

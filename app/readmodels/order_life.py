@@ -72,6 +72,27 @@ PauseCode = Literal[
     "FREEBIT_REJECTED",
     "WHM_REJECTED",
     "INVOICE_NOT_PAYABLE",
+    "NOT_KNOWN_YET",
+    "PRODUCT_NOT_ORDERABLE",
+    "NOT_ELIGIBLE",
+    "DUPLICATE_INTERNET",
+    "SKU_REPEATED",
+    "QUANTITY_NOT_ONE",
+    "PLAN_REQUIRED",
+    "INTERNET_PLAN_REQUIRED",
+    "SIM_PLAN_REQUIRED",
+    "ONE_PLAN_ONLY",
+    "INSTALLATION_REQUIRED",
+    "ACTIVATION_FEE_REQUIRED",
+    "VPN_ACTIVATION_FEE_REQUIRED",
+    "REQUIRED_PRODUCT_MISSING",
+    "PRODUCTS_EXCLUDE_EACH_OTHER",
+    "VPN_REGION_REQUIRED",
+    "DOMAIN_REQUIRED",
+    "DOMAIN_INVALID",
+    "DOMAIN_TAKEN",
+    "EID_REQUIRED",
+    "MNP_DETAILS_REQUIRED",
     "PRODUCT_NOT_MAPPED",
     "PRODUCT_UNCLEAR",
     "QUANTITY_NOT_WHOLE",
@@ -119,6 +140,52 @@ _LINE_CHECKED = PauseReason(
     "wait",
 )
 
+_NOT_KNOWN = PauseReason(
+    "paused",
+    "account_being_read",
+    "Activation is paused while we look up your account. We continue by ourselves; you need not do anything.",
+    "wait",
+)
+_NOT_ELIGIBLE = PauseReason(
+    "paused",
+    "address_not_eligible",
+    "Activation is paused because Internet is not confirmed for the address of this order. Our staff are checking it; "
+    "you need not do anything.",
+    "wait",
+)
+_DUPLICATE = PauseReason(
+    "paused",
+    "duplicate_internet",
+    "Activation is paused because you already have an Internet service or an earlier order for one. "
+    "Please contact support.",
+    "contact_support",
+)
+_FAMILY = PauseReason(
+    "paused",
+    "no_active_sim",
+    "Activation is paused because this plan is for customers who have another active SIM. Please contact support.",
+    "contact_support",
+)
+_DOMAIN_TAKEN = PauseReason(
+    "paused",
+    "domain_taken",
+    "Activation is paused because you already host this domain with us. Please contact support to choose another one.",
+    "contact_support",
+)
+_EID = PauseReason(
+    "paused",
+    "eid_missing",
+    "Activation is paused because the EID of your phone is missing or wrong. Please send support its 32 digits.",
+    "contact_support",
+)
+_TRANSFER = PauseReason(
+    "paused",
+    "transfer_details_missing",
+    "Activation is paused because a detail of your number transfer is missing, or its reservation has expired. "
+    "Please contact support.",
+    "contact_support",
+)
+
 PAUSES: dict[PauseCode, PauseReason] = {
     "PAYMENT_METHOD_MISSING": PauseReason(
         "awaiting_payment_method", "payment_method_missing", _ADD_METHOD.text, _ADD_METHOD.next_step
@@ -156,6 +223,27 @@ PAUSES: dict[PauseCode, PauseReason] = {
         "Activation is paused because the invoice of this order can no longer be paid. Please contact support.",
         "contact_support",
     ),
+    "NOT_KNOWN_YET": _NOT_KNOWN,
+    "PRODUCT_NOT_ORDERABLE": _FAMILY,
+    "NOT_ELIGIBLE": _NOT_ELIGIBLE,
+    "DUPLICATE_INTERNET": _DUPLICATE,
+    "SKU_REPEATED": _DETAIL,
+    "QUANTITY_NOT_ONE": _DETAIL,
+    "PLAN_REQUIRED": _DETAIL,
+    "INTERNET_PLAN_REQUIRED": _DETAIL,
+    "SIM_PLAN_REQUIRED": _DETAIL,
+    "ONE_PLAN_ONLY": _DETAIL,
+    "INSTALLATION_REQUIRED": _DETAIL,
+    "ACTIVATION_FEE_REQUIRED": _DETAIL,
+    "VPN_ACTIVATION_FEE_REQUIRED": _DETAIL,
+    "REQUIRED_PRODUCT_MISSING": _DETAIL,
+    "PRODUCTS_EXCLUDE_EACH_OTHER": _DETAIL,
+    "VPN_REGION_REQUIRED": _DETAIL,
+    "DOMAIN_REQUIRED": _DETAIL,
+    "DOMAIN_INVALID": _DETAIL,
+    "DOMAIN_TAKEN": _DOMAIN_TAKEN,
+    "EID_REQUIRED": _EID,
+    "MNP_DETAILS_REQUIRED": _TRANSFER,
     "PRODUCT_NOT_MAPPED": CHECKED_BY_STAFF,
     "PRODUCT_UNCLEAR": CHECKED_BY_STAFF,
     "QUANTITY_NOT_WHOLE": _DETAIL,

@@ -104,7 +104,7 @@ async def test_an_order_lives_its_whole_life(salesforce, client):
     )
     order_id = await orders.create(client, new)
     assert await orders.find(client, new.key) == order_id
-    assert order_id in await orders.open_internet_orders(client, account)
+    assert order_id in [each.order_id for each in await orders.open_orders(client, account)]
     assert (await orders.prices(client, [entry]))[entry].orderable
     order, (item,) = await orders.mirrored(client, order_id)
     assert order["Portal_Order_Key__c"] == new.key
@@ -141,7 +141,8 @@ async def test_cases_and_availability_checks_are_opened(client):
     assert await cases.content(version_id) == b"pixels"
     assert [each["Id"] for each in await cases.listed(account_id(5), limit=5)] == [case_id]
     await eligibility.request_check(client, account_id(5), "1-2-3 Minato", date(2030, 1, 1))
-    assert await eligibility.status(client, account_id(5)) == eligibility.PENDING
+    check = await eligibility.read_check(client, account_id(5))
+    assert (check.status, check.address) == (eligibility.PENDING, "1-2-3 Minato")
 
 
 @pytest.mark.parametrize("name", sorted(wire.FIELDS))

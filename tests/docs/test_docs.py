@@ -16,7 +16,8 @@ WRITTEN = (
     r'\bcode(?:: str)?\s*=\s*"([a-z_]{4,})"',
     r'Violation\(\s*[^"()]*?f?"[^"]*",\s*"([a-z_]+)"',
     r'"([a-z_]+_required)",',
-    r'Unfit\(\s*"([a-z_]+)"',
+    r'(?:Unfit|Advice)\(\s*"([a-z_]+)"',
+    r'^    "[a-z]+": \((?:"[a-z_]+", )?"([a-z_]+)", "[A-Z]',
     r'^    \(r"[^"]+", "([a-z_]+)",',
 )
 """The ways in which the source writes a code."""
@@ -34,7 +35,7 @@ KINDS = {"Before you upgrade", "Added", "Changed", "Deprecated", "Removed", "Fix
 def codes_in_source() -> set[str]:
     """Every stable code that the API can answer, as far as it is spelled as a literal."""
     found: set[str] = set()
-    for room in ("http", "commands", "inputs", "queries", "ingest", "integrations/whmcs", "schedule"):
+    for room in ("http", "commands", "inputs", "queries", "ingest", "ordering", "schedule", "integrations/whmcs"):
         for path in (ROOT / "app" / room).rglob("*.py"):
             found |= {next(filter(None, groups)) for groups in CODE.findall(path.read_text())}
     errors = re.findall(r'^    code = "([a-z_]+)"', (ROOT / "app" / "errors.py").read_text(), re.M)

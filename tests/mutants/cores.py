@@ -24,7 +24,10 @@ CORES: dict[str, Core] = {
         ("app/ingest/apply/merging.py",),
         ("tests/ingest/apply/test_merging.py", "tests/ingest/apply/test_merge_laws.py"),
     ),
-    "order rules": Core(("app/commands/orders/rules.py",), ("tests/commands/orders/test_rules.py",)),
+    "order rules": Core(
+        ("app/commands/orders/rules.py", "app/ordering/availability.py", "app/ordering/composition.py"),
+        ("tests/commands/orders/test_rules.py", "tests/ordering/test_composition.py"),
+    ),
     "invoice lines": Core(
         ("app/projections/parts/invoice_lines.py",), ("tests/projections/parts/test_invoice_lines.py",)
     ),

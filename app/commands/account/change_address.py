@@ -2,17 +2,20 @@
 
 Salesforce keeps no address of a portal customer, only the copies that orders take.
 
-Writes: WHMCS client.
+Writes: WHMCS client; Salesforce Account, where staff confirmed availability without naming an address.
 """
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from app.commands.account import checked_address
 from app.commands.account.edit_client import edit
 from app.commands.execution import postal_addresses
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.postal import Address
+from app.readmodels.account_standing import complete, standing_of
+from app.readmodels.profiles import profile_of
 
 
 class ChangeAddress(Struct):
@@ -23,14 +26,26 @@ class ChangeAddress(Struct):
 
 
 async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> Done:
-    """Replace the billing address. Earlier orders keep the address they were placed with. Safe to repeat.
+    """Replace the billing address. Earlier orders keep the address they were placed with, and a confirmed availability
+    the address that was checked. Safe to repeat.
 
     Raises:
         RuleViolated: `address_invalid`.
         Outdated: `precondition_failed`.
     """
     address = postal_addresses.checked(Address(**asdict(request.address)))
+    await _keep_checked_address(ctx, actor)
     return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address))
+
+
+async def _keep_checked_address(ctx: Context, actor: Actor) -> None:
+    """Before the address on file changes, record that it is the one whose availability was confirmed."""
+    standing = await standing_of(ctx.pool, actor.account_id_or_refuse())
+    if standing.internet_status != "eligible" or standing.checked_address:
+        return
+    held = complete(profile_of((await ctx.whmcs.client(actor.whmcs_client_id)).data).address)
+    if held is not None:
+        await checked_address.record(ctx.inbox, ctx.salesforce, actor.salesforce_account_id, held)
 
 
 COMMAND = Command(change_address)

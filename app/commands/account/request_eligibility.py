@@ -9,12 +9,18 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
+from app import postal
 from app.clock import now
+from app.commands.execution import postal_addresses
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.errors import Conflict, RuleViolated
 from app.intake.words import folded
 from app.integrations.salesforce import eligibility, records
+from app.postal import Address
+from app.readmodels.account_standing import complete
 from app.readmodels.eligibility import STATUSES, status_from
 from app.readmodels.profiles import profile_of
 
@@ -22,41 +28,60 @@ TOKYO = ZoneInfo("Asia/Tokyo")
 
 
 class RequestEligibility(Struct, forbid_unknown_fields=True):
-    """An empty request: the check is for the address on file."""
+    """What to check: the address on file, or another one."""
+
+    address: SignUpAddress | None = None
+
+
+class RequestedCheck(Struct, frozen=True):
+    """The check that is under way, and its address in one line."""
+
+    requested_at: datetime
+    address: str
 
 
 async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligibility) -> Done:
-    """Open a check for the address on file.
+    """Open a check. The account has one result at a time: a check of another address replaces it.
 
     Raises:
-        RuleViolated: `address_required`.
-        Conflict: `already_eligible`, `request_in_progress`.
+        RuleViolated: `address_required`, `address_invalid`.
+        Conflict: `already_eligible`, `check_in_progress`, `request_in_progress`.
     """
     actor.account_id_or_refuse()
     account_id = actor.salesforce_account_id
     async with ctx.locks.exclusively("eligibility", account_id) as mine:
         if not mine:
             raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
-        word, offering = await eligibility.read_status(ctx.salesforce, account_id)
-        if status_from(word, offering) == "eligible":
-            raise Conflict("Internet is available at your address already.", code="already_eligible")
-        if STATUSES.get(folded(word)) != "checking":
-            await eligibility.request_check(
-                ctx.salesforce, account_id, await _address(ctx, actor), datetime.now(TOKYO).date()
-            )
+        wanted, on_file = await _addresses(ctx, actor, request)
+        check = await eligibility.read_check(ctx.salesforce, account_id)
+        is_same = postal.same_place(wanted, check.address or on_file)
+        if status_from(check.status, check.offering) == "eligible" and is_same:
+            raise Conflict("Internet is available at this address already.", code="already_eligible")
+        is_checking = STATUSES.get(folded(check.status)) == "checking"
+        if is_checking and not is_same:
+            sentence = "We are still checking another address. Please ask again once we have told you the result."
+            raise Conflict(sentence, code="check_in_progress")
+        if not is_checking:
+            await eligibility.request_check(ctx.salesforce, account_id, wanted, datetime.now(TOKYO).date())
         read_at = now()
         account = await ctx.salesforce.get("Account", account_id)
     submission = await ctx.inbox.submit([records.change("Account", account, origin="command", read_at=read_at)])
-    return Done({"requested_at": now()}, submission)
+    return Done(RequestedCheck(read_at, wanted), submission)
 
 
-async def _address(ctx: Context, actor: Actor) -> str:
-    """Read the address from WHMCS now, because an agent will call a carrier about it."""
-    address = profile_of((await ctx.whmcs.client(actor.whmcs_client_id)).data).address
-    lines = (address.postcode, address.state, address.city, address.address1, address.address2, address.country)
-    if not address.address1:
+async def _addresses(ctx: Context, actor: Actor, request: RequestEligibility) -> tuple[str, str]:
+    """Return the address to check, and the one on file, each in one line.
+
+    The one on file is read from WHMCS now, because an agent will call a carrier about it.
+    """
+    held = complete(profile_of((await ctx.whmcs.client(actor.whmcs_client_id)).data).address)
+    on_file = postal.in_one_line(held) if held else ""
+    if request.address is not None:
+        given = postal_addresses.checked(Address(**asdict(request.address)), within="address.")
+        return postal.in_one_line(given), on_file
+    if not on_file:
         raise RuleViolated("There is no address on file. Please enter one first.", code="address_required")
-    return "\n".join(line for line in lines if line)
+    return on_file, on_file
 
 
 COMMAND = Command(request_eligibility)

@@ -2,6 +2,7 @@
 
 from app.commands.fulfilment import billing_account
 from app.commands.fulfilment.obstacles import obstacle
+from app.commands.fulfilment.order_rules import broken_rule
 from app.commands.fulfilment.undo import FORMER_ORDERS
 from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.errors import UpstreamRejected
@@ -28,9 +29,9 @@ async def check_payment(work: Work) -> Outcome:
     """Require an open billing account and a payment method, read live because approval may come days after ordering.
     Staff may waive the payment method.
 
-    Before that, and before any effect, the order must be free of obstacles.
+    Before that, and before any effect, the order must be free of obstacles and keep the rules of orders.
     """
-    if stop := obstacle(work.order) or await billing_account.closed(work):
+    if stop := obstacle(work.order) or await billing_account.closed(work) or await broken_rule(work):
         return stop
     if work.job.facts.get("payment_waived") or await work.ctx.whmcs.pay_methods(work.whmcs_client_id):
         return Next()
@@ -47,7 +48,7 @@ async def whmcs_order(work: Work) -> Outcome:
         sent = work.seconds_since("add_order_sent_at")
         if sent is not None and sent < SETTLE_SECONDS:
             return Wait(SETTLE_SECONDS - sent)
-        if stop := obstacle(order):
+        if stop := obstacle(order) or await broken_rule(work):
             return stop
         unmapped = [line.sku for line in order.lines if not line.whmcs_product_id]
         if unmapped or not order.lines:

@@ -28,6 +28,7 @@ from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, Up
 from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import account_history_hint
 from app.integrations.salesforce import orders, records
+from app.ordering.hosting import as_dns
 
 DUPLICATE = "DUPLICATE_VALUE"
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
@@ -88,33 +89,40 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[
     found, prices, open_orders = await asyncio.gather(
         orders.find(ctx.salesforce, key),
         orders.prices(ctx.salesforce, [product.pricebook_entry_id for product in chosen]),
-        _open_internet_orders(ctx, actor, chosen),
+        _open_orders(ctx, actor, chosen),
     )
     if found is not None:
         return found, facts
-    if problems := _changed_in_salesforce(chosen, prices, open_orders):
+    if problems := [*_withdrawn(chosen, prices), *violations(basket, _ahead(facts, open_orders))]:
         await _refuse(ctx, actor, problems)
     return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
 
 
-async def _open_internet_orders(ctx: Context, actor: Actor, chosen: Sequence[OrderableProduct]) -> list[str]:
-    if not any(product.category == "internet" for product in chosen):
-        return []
-    return await orders.open_internet_orders(ctx.salesforce, actor.salesforce_account_id)
+async def _open_orders(ctx: Context, actor: Actor, chosen: Sequence[OrderableProduct]) -> Sequence[orders.OpenOrder]:
+    """Read the open orders from Salesforce, if any could stand in the way."""
+    if not {"internet", "hosting"} & {product.category for product in chosen}:
+        return ()
+    return await orders.open_orders(ctx.salesforce, actor.salesforce_account_id)
 
 
-def _changed_in_salesforce(
-    chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.Price], open_orders: Sequence[str]
-) -> list[Violation]:
-    """Return the violations by changes in Salesforce that have not reached the read model yet."""
+def _ahead(facts: Facts, open_orders: Sequence[orders.OpenOrder]) -> Facts:
+    """Add the open orders that have not reached the read model yet."""
+    domains = {as_dns(order.domain) for order in open_orders if order.domain}
+    return replace(
+        facts,
+        has_internet=facts.has_internet or any(order.is_internet for order in open_orders),
+        hosted_domains=facts.hosted_domains | domains,
+    )
+
+
+def _withdrawn(chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.Price]) -> list[Violation]:
+    """Return the violations by products whose withdrawal has not reached the read model yet."""
     problems = []
     for number, product in enumerate(chosen):
         price = prices.get(product.pricebook_entry_id)
         if price is None or not price.orderable:
             sentence = f"{product.name} was just withdrawn. Please choose another product."
             problems.append(Violation(f"items.{number}.sku", "product_not_orderable", sentence))
-    if open_orders:
-        problems.append(Violation("items", "duplicate_internet", "You already have an open order for Internet."))
     return problems
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from msgspec import Struct
 
 from app.commands.orders.facts import Facts, OrderableProduct
-from app.commands.orders.promotion_standing import Standing
+from app.commands.orders.promotion_history import PromotionHistory
 from app.intake.billing_cycles import UNKNOWN
 from app.intake.words import folded
 from app.integrations.whmcs.promotions import FREE_SETUP, KINDS, Promotion
@@ -27,11 +27,11 @@ class PromotionFinding(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What the conditions look at. `standing` is None where it could not be read."""
+    """What the conditions look at. `past` is None where it could not be read."""
 
     promotion: Promotion
     chosen: Sequence[OrderableProduct]
-    standing: Standing | None
+    past: PromotionHistory | None
     today: date
 
 
@@ -39,7 +39,7 @@ def findings(facts: Facts, chosen: Sequence[OrderableProduct]) -> list[Promotion
     """Return everything that keeps the promotion from certainly applying."""
     if facts.promotion is None:
         return [_no("there is no such promotion code. Please check its spelling or leave it out.")]
-    asked = Asked(facts.promotion, chosen, facts.standing, facts.today)
+    asked = Asked(facts.promotion, chosen, facts.promotion_history, facts.today)
     return [found for condition in CONDITIONS for found in condition(asked)]
 
 
@@ -83,7 +83,7 @@ def required_products(asked: Asked) -> Iterator[PromotionFinding]:
     promotion, wanted = asked.promotion, asked.promotion.required_ids
     if not wanted:
         return
-    owned = asked.standing.owned_product_ids if asked.standing and promotion.required_may_be_owned else None
+    owned = asked.past.owned_product_ids if asked.past and promotion.required_may_be_owned else None
     held = wanted & ({each.whmcs_product_id for each in asked.chosen} | (owned or frozenset()))
     if held == wanted:
         return
@@ -115,12 +115,12 @@ def existing_customers(asked: Asked) -> Iterator[PromotionFinding]:
 
 def once_per_customer(asked: Asked) -> Iterator[PromotionFinding]:
     """A code in an open order is used when that order is billed."""
-    only, standing = asked.promotion.once_per_customer, asked.standing
+    only, past = asked.promotion.once_per_customer, asked.past
     if only is False:
         return
-    code, history = folded(asked.promotion.code), standing and standing.history
+    code, history = folded(asked.promotion.code), past and past.history
     used = bool(history and code in history.codes_active)
-    taken = bool(history and code in history.codes_pending) or bool(standing and code in standing.codes_in_open_orders)
+    taken = bool(history and code in history.codes_pending) or bool(past and code in past.codes_in_open_orders)
     if only and used:
         yield _no("you have used this promotion already.")
     elif only and taken:
@@ -169,13 +169,13 @@ def _in_cycle(promotion: Promotion, product: OrderableProduct) -> bool:
 
 
 def _has_active_order(asked: Asked) -> bool:
-    history = asked.standing and asked.standing.history
+    history = asked.past and asked.past.history
     return bool(history and history.active)
 
 
 def _is_new(asked: Asked) -> bool:
     """Return whether the client certainly has neither order nor service: an imported service has no order."""
-    history = asked.standing and asked.standing.history
-    if asked.standing is None or not history or not history.complete:
+    history = asked.past and asked.past.history
+    if asked.past is None or not history or not history.complete:
         return False
-    return not history.active and not history.pending and asked.standing.owned_product_ids == frozenset()
+    return not history.active and not history.pending and asked.past.owned_product_ids == frozenset()

@@ -114,15 +114,21 @@ async def patch_profile(
     tags=["Account"],
     responses=answers(EligibilityAnswer, "The current state: being checked."),
 )
-async def ask_eligibility(request: AnyRequest, actor: Caller, account: OwnAccount, store: ReadStore) -> Response[bytes]:
-    """Request a check of the address on file. An agent asks the carrier, and the result appears in the eligibility.
-    Safe to repeat."""
-    checking = Eligibility(Internet("checking", TEXTS["checking"], None))
+async def ask_eligibility(
+    request: AnyRequest,
+    actor: Caller,
+    account: OwnAccount,
+    store: ReadStore,
+    data: JSONBody[RequestEligibility | None] = None,
+) -> Response[bytes]:
+    """Request a check of the address on file, or of the given one, whose result replaces that of any other address. An
+    agent asks the carrier, and the result appears in the eligibility. Safe to repeat."""
 
     async def render(done: Done) -> bytes:
+        checking = Eligibility(Internet("checking", TEXTS["checking"], None, done.result.address))
         return await _now(done, lambda: profiles.eligibility(store, account), checking)
 
-    return await run_command(request, actor, RequestEligibility(), render=render)
+    return await run_command(request, actor, data or RequestEligibility(), render=render)
 
 
 @post(

@@ -12,7 +12,7 @@ from app.errors import UpstreamNotFound
 from app.intake import parse
 from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
-from app.integrations.salesforce.orders import PORTING, Porting
+from app.integrations.salesforce.orders import ADDRESS, PORTING, Porting, Snapshot
 from app.integrations.salesforce.wire import FIELDS
 
 PROCESSED = "Processed"
@@ -28,7 +28,7 @@ NO_ERROR = {wire.ORDER_ERROR_CODE: None, wire.ORDER_ERROR_MESSAGE: None}
 READ = (
     *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS, wire.ORDER_INSTANT),
     *("SIM_Type__c", "EID__c", "SIM_Voice_Mail__c", "SIM_Call_Waiting__c", "Domain__c", "Promo_Code__c"),
-    *("MNP_Application__c", *PORTING.values()),
+    *("VPN_Region__c", "MNP_Application__c", *PORTING.values(), *ADDRESS.values()),
 )
 LINE = {
     "sku": "StockKeepingUnit",
@@ -41,7 +41,12 @@ LINE = {
     "sim_plan_type": "SIM_Plan_Type__c",
     "sim_plan_code": "SIM_Plan_Code__c",
     "provision_template": "Provision_Template__c",
+    "offering": "Internet_Offering_Type__c",
+    "region": "VPN_Region__c",
+    "requires": "Required_Products__c",
+    "excludes": "Mutually_Exclusive__c",
 }
+FAMILY = "SIM_Has_Family_Discount__c"
 
 
 class FulfilmentLine(Struct, frozen=True, kw_only=True):
@@ -61,6 +66,11 @@ class FulfilmentLine(Struct, frozen=True, kw_only=True):
     sim_plan_type: str
     sim_plan_code: str
     provision_template: str
+    offering: str = ""
+    region: str = ""
+    requires: str = ""
+    excludes: str = ""
+    is_family: bool = False
     quantity: int | None
     unit_price: Decimal | None
 
@@ -78,6 +88,8 @@ class LiveOrder(Struct, frozen=True, kw_only=True):
     voice_mail: bool
     call_waiting: bool
     domain: str
+    region: str = ""
+    address: Snapshot | None = None
     promo_code: str
     instant: bool
     porting: Porting | None
@@ -90,7 +102,7 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
     Raises:
         UpstreamNotFound: deleted.
     """
-    products = ", ".join(f"Product2.{field}" for field in LINE.values())
+    products = ", ".join(f"Product2.{field}" for field in (*LINE.values(), FAMILY))
     found, rows = await asyncio.gather(
         client.query(quote(f"SELECT {', '.join(READ)} FROM Order WHERE Id = {{}}", order_id)),
         client.query(
@@ -118,6 +130,8 @@ def _live(order: dict[str, Any], rows: Sequence[dict[str, Any]]) -> LiveOrder:
         voice_mail=bool(order.get("SIM_Voice_Mail__c")),
         call_waiting=bool(order.get("SIM_Call_Waiting__c")),
         domain=order.get("Domain__c") or "",
+        region=order.get("VPN_Region__c") or "",
+        address=Snapshot(**{name: str(order.get(field) or "") for name, field in ADDRESS.items()}),
         promo_code=order.get("Promo_Code__c") or "",
         instant=bool(order.get(wire.ORDER_INSTANT)),
         porting=porting if order.get("MNP_Application__c") else None,
@@ -129,7 +143,8 @@ def _line(row: dict[str, Any]) -> FulfilmentLine:
     product = row.get("Product2") or {}
     values = {name: _text(product.get(field)) for name, field in LINE.items()}
     quantity, price = parse.whole_number(row["Quantity"]), parse.money(row["UnitPrice"])
-    return FulfilmentLine(item_id=row["Id"], quantity=quantity, unit_price=price, **values)
+    is_family = bool(product.get(FAMILY))
+    return FulfilmentLine(item_id=row["Id"], quantity=quantity, unit_price=price, is_family=is_family, **values)
 
 
 async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:

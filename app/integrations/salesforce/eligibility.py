@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
+
 from app.errors import OutcomeUnknown
 from app.integrations.salesforce import faults, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
@@ -14,29 +16,40 @@ CLOSES_AFTER = timedelta(days=90)
 """Salesforce requires an expected closing date of an opportunity; agents set the real one."""
 
 
-async def read_status(client: SalesforceClient, account_id: str) -> tuple[str, str]:
-    """Read the current status and offering; empty if a check was never requested."""
+class AvailabilityCheck(Struct, frozen=True):
+    """The account's latest check, in Salesforce's words; all empty if none was requested. `address` is empty where
+    staff set the result without naming one."""
+
+    status: str
+    offering: str
+    address: str
+
+
+async def read_check(client: SalesforceClient, account_id: str) -> AvailabilityCheck:
+    """Read the account's latest check."""
     account = await client.get("Account", account_id)
-    return str(account.get(wire.ACCOUNT_ELIGIBILITY_STATUS) or ""), str(account.get(wire.ACCOUNT_OFFERING) or "")
+    names = (wire.ACCOUNT_ELIGIBILITY_STATUS, wire.ACCOUNT_OFFERING, wire.ACCOUNT_ELIGIBILITY_ADDRESS)
+    return AvailabilityCheck(*(str(account.get(name) or "") for name in names))
 
 
-async def status(client: SalesforceClient, account_id: str) -> str:
-    """Read the current status; empty if a check was never requested."""
-    return (await read_status(client, account_id))[0]
+async def record_address(client: SalesforceClient, account_id: str, address: str) -> None:
+    """Record the address that the present result is about."""
+    await client.update("Account", account_id, {wire.ACCOUNT_ELIGIBILITY_ADDRESS: address})
 
 
 async def request_check(client: SalesforceClient, account_id: str, address: str, today: date) -> None:
-    """Open the check, all or nothing. After an unknown outcome the account shows whether it was opened.
+    """Open the check of an address, all or nothing. After an unknown outcome the account shows whether it was opened.
 
     Raises:
         OutcomeUnknown: and the account does not show it; safe to repeat, because a repetition checks first.
     """
     parts = [*await _opportunity(client, account_id, today), _case(account_id, address)]
-    parts.append(_pending(account_id))
+    parts.append(_pending(account_id, address))
     try:
         await client.composite(parts)
     except OutcomeUnknown:
-        if await status(client, account_id) != PENDING:
+        held = await read_check(client, account_id)
+        if (held.status, held.address) != (PENDING, address):
             raise
 
 
@@ -73,10 +86,11 @@ def _case(account_id: str, address: str) -> Part:
     return Part("POST", "/sobjects/Case", "case", fields)
 
 
-def _pending(account_id: str) -> Part:
+def _pending(account_id: str, address: str) -> Part:
     fields = {
         wire.ACCOUNT_ELIGIBILITY_STATUS: PENDING,
         wire.ACCOUNT_ELIGIBILITY_ASKED_AT: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         wire.ACCOUNT_ELIGIBILITY_CASE: "@{case.id}",
+        wire.ACCOUNT_ELIGIBILITY_ADDRESS: address,
     }
     return Part("PATCH", f"/sobjects/Account/{account_id}", "account", fields)

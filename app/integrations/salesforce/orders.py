@@ -119,6 +119,14 @@ class NewOrder(Struct, frozen=True, kw_only=True):
     items: Sequence[NewItem]
 
 
+class OpenOrder(Struct, frozen=True):
+    """An order under way."""
+
+    order_id: str
+    is_internet: bool
+    domain: str
+
+
 class Price(Struct, frozen=True):
     """The present state of a price book entry."""
 
@@ -168,12 +176,12 @@ async def find(client: SalesforceClient, key: str) -> str | None:
         return str(rows[0]["Id"]) if rows else None
 
 
-async def open_internet_orders(client: SalesforceClient, account_id: str) -> list[str]:
-    """List the account's Internet orders that are neither refused nor finished."""
-    soql = "SELECT Id FROM Order WHERE AccountId = {} AND Order_Type__c = {} AND Status NOT IN {}"
-    rows = await client.query(quote(soql, account_id, INTERNET, list(CLOSED)))
+async def open_orders(client: SalesforceClient, account_id: str) -> list[OpenOrder]:
+    """List the account's orders that are neither refused nor finished."""
+    soql = "SELECT Id, Order_Type__c, Domain__c FROM Order WHERE AccountId = {} AND Status NOT IN {}"
+    rows = await client.query(quote(soql, account_id, list(CLOSED)))
     with faults.understood("query:Order"):
-        return [str(row["Id"]) for row in rows]
+        return [OpenOrder(row["Id"], row["Order_Type__c"] == INTERNET, row["Domain__c"] or "") for row in rows]
 
 
 async def prices(client: SalesforceClient, entry_ids: Sequence[str]) -> dict[str, Price]:

@@ -17,12 +17,15 @@ ACCOUNT_ELIGIBILITY_STATUS = "Internet_Eligibility_Status__c"
 ACCOUNT_OFFERING = "Internet_Eligibility__c"
 ACCOUNT_ELIGIBILITY_ASKED_AT = "Internet_Eligibility_Request_Date__c"
 ACCOUNT_ELIGIBILITY_CASE = "Internet_Eligibility_Case_Id__c"
+ACCOUNT_ELIGIBILITY_ADDRESS = "Internet_Eligibility_Address__c"
+"""The address that status and offering are about, in one line."""
 
 ACCOUNT_PERSONAL = (
     "Phone",
     "Fax",
     "Website",
     "Description",
+    ACCOUNT_ELIGIBILITY_ADDRESS,
     *(
         f"{kind}{part}"
         for kind in ("Billing", "Shipping")
@@ -65,6 +68,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         ACCOUNT_CANARY,
         ACCOUNT_OFFERING,
         ACCOUNT_ELIGIBILITY_STATUS,
+        ACCOUNT_ELIGIBILITY_ADDRESS,
     ),
     "Order": (
         *_SYSTEM,

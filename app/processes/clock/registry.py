@@ -40,6 +40,9 @@ def jobs(settings: Settings) -> list[ClockJob]:
         ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
         ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
         ClockJob("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),
+        ClockJob(
+            "eligibility", Every(60), "Record addresses that staff checked unnamed.", chores.record_checked_addresses
+        ),
         ClockJob("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
         ClockJob("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
         ClockJob(

@@ -3,6 +3,7 @@
 Reads: portal.id_mappings, read_model.freshness, account_versions, generations, feeds, upstreams, parked, profiles.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from app.queries.reading.unready import not_ready
 _FRESHNESS = """
 SELECT a.n, m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, e.silent_since, g.epoch,
        g.projector_version, coalesce(v.version, 0) AS version, p.country,
+       p.as_of AS profile_as_of,
        EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = $4 AND u.state <> 'closed') AS away,
        (SELECT min(k.parked_at) FROM read_model.parked k
         WHERE k.account_id = m.account_id AND k.source = $4) AS parked_at
@@ -78,8 +80,8 @@ async def of_salesforce(store: Store, account_id: UUID, slice_name: str) -> Slic
     return _freshness(row, feed_source(store, row, "account_history", row["salesforce_account_id"]))
 
 
-async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[AnswerSource, AnswerSource, datetime | None]:
-    """Read the freshness of an account's services and eligibility, which its catalog depends on.
+async def of_what_may_be_ordered(store: Store, account_id: UUID) -> tuple[Sequence[AnswerSource], datetime | None]:
+    """Read the freshness of what decides what an account may order: eligibility and orders, services, and the client.
 
     Raises:
         NotReady: there is no such account.
@@ -88,15 +90,12 @@ async def of_services_and_feed(store: Store, account_id: UUID) -> tuple[AnswerSo
     if row is None:
         raise NotReady
     feed = feed_source(store, row, "account_history", row["salesforce_account_id"])
-    verified_at = row["verified_at"]
-    services = AnswerSource(
-        "client_services",
-        row["whmcs_client_id"],
-        verified_at or feed.as_of,
-        verified=verified_at is not None,
-        away=row["away"],
-    )
-    return services, feed, row["parked_at"]
+    read_at = {"client_services": row["verified_at"], "client": row["profile_as_of"]}
+    of_whmcs = [
+        AnswerSource(resource, row["whmcs_client_id"], at or feed.as_of, verified=at is not None, away=row["away"])
+        for resource, at in read_at.items()
+    ]
+    return [feed, *of_whmcs], row["parked_at"]
 
 
 def feed_source(

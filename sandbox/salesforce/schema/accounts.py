@@ -19,6 +19,7 @@ _ELIGIBILITY = (
     Field("Internet_Eligibility_Checked_Date__c", "datetime"),
     area("Internet_Eligibility_Notes__c"),
     text("Internet_Eligibility_Case_Id__c", 18),
+    text("Internet_Eligibility_Address__c"),
     pick("Id_Verification_Status__c", "Not Submitted", "Submitted", "Verified", "Rejected"),
     Field("Id_Verification_Submitted_Date__c", "datetime"),
     Field("Id_Verification_Verified_Date__c", "datetime"),

@@ -75,9 +75,9 @@ async def test_an_unanswered_create_is_found_and_never_repeated(desk: Any) -> No
 
 
 async def test_another_address_is_snapshotted_and_marked(desk: Any) -> None:
-    actor = await desk.customer(internet="Home 1G")
+    actor = await desk.customer()
 
-    await desk.place(actor, await desk.basket("internet", address=ELSEWHERE))
+    await desk.place(actor, await desk.basket("vpn", address=ELSEWHERE))
 
     [order] = await desk.salesforce_orders(actor)
     assert (order["BillingStreet"], order["BillingCity"]) == ("9-9-9 Minato", "Yokohama")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.commands.orders.promotion_conditions import PromotionFinding, findings
-from app.commands.orders.promotion_standing import Standing
+from app.commands.orders.promotion_history import PromotionHistory
 from app.commands.orders.promotion_terms import describe_promotion
 from app.integrations.whmcs.promotions import OrderHistory, Promotion
 from tests.commands.orders.test_rules import FACTS, TODAY, product
@@ -25,18 +25,20 @@ NEW = OrderHistory(
     codes_ended=frozenset(),
     complete=True,
 )
-NOBODY = Standing(history=NEW, owned_product_ids=frozenset(), codes_in_open_orders=frozenset())
+NOBODY = PromotionHistory(history=NEW, owned_product_ids=frozenset(), codes_in_open_orders=frozenset())
 TOMORROW, YESTERDAY = TODAY + timedelta(days=1), TODAY - timedelta(days=1)
 
 
-def standing(*, owned: Any = frozenset(), codes: Any = frozenset(), **history: Any) -> Standing:
+def standing(*, owned: Any = frozenset(), codes: Any = frozenset(), **history: Any) -> PromotionHistory:
     found = msgspec.structs.replace(NEW, **history)
-    return Standing(history=found, owned_product_ids=owned, codes_in_open_orders=codes)
+    return PromotionHistory(history=found, owned_product_ids=owned, codes_in_open_orders=codes)
 
 
-def said(chosen: Any, asked: Standing | None = NOBODY, today: date = TODAY, **promotion: Any) -> list[PromotionFinding]:
+def said(
+    chosen: Any, asked: PromotionHistory | None = NOBODY, today: date = TODAY, **promotion: Any
+) -> list[PromotionFinding]:
     given = msgspec.structs.replace(TEN, **promotion)
-    return findings(msgspec.structs.replace(FACTS, promotion=given, standing=asked, today=today), chosen)
+    return findings(msgspec.structs.replace(FACTS, promotion=given, promotion_history=asked, today=today), chosen)
 
 
 def outcome(found: list[PromotionFinding]) -> str:
@@ -113,7 +115,9 @@ def test_the_order_decides_where_it_can(promotion: dict[str, Any], expected: str
         ("once_per_customer", None, "undecided"),
     ],
 )
-def test_the_customer_decides_where_that_is_known(condition: str, asked: Standing | None, expected: str) -> None:
+def test_the_customer_decides_where_that_is_known(
+    condition: str, asked: PromotionHistory | None, expected: str
+) -> None:
     assert outcome(said([HOST], asked, **{condition: True})) == expected
 
 
@@ -127,7 +131,7 @@ def test_the_customer_decides_where_that_is_known(condition: str, asked: Standin
     ],
 )
 def test_a_condition_that_cannot_be_read_holds_only_for_whom_it_does_not_matter(
-    condition: str, failing: Standing, holding: Standing
+    condition: str, failing: PromotionHistory, holding: PromotionHistory
 ) -> None:
     assert outcome(said([HOST], failing, **{condition: None})) == "undecided"
     assert outcome(said([HOST], holding, **{condition: None})) == "applies"

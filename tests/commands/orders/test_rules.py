@@ -65,11 +65,15 @@ CATALOG = {
         product("VPN-FRISCO", "vpn", facts={"vpn_region": "USA-SF"}),
         product("VPN-ANYWHERE", "vpn"),
         product("VPN-FEE", "vpn", "activation"),
-        product("HOST-BASIC", "hosting", whmcs_product_id="501", excludes=["HOST-PRO"]),
+        product("HOST-BASIC", "hosting", whmcs_product_id="501"),
         product("HOST-PRO", "hosting"),
         product("NET-PHONE", "internet", "add_on"),
         product("NET-PHONE-INSTALL", "internet", "installation", requires=["NET-PHONE"]),
         product("SIM-OLD", "sim", orderable=False),
+        product("SIM-MUTE", "sim", "add_on", excludes=["SIM-VOICEMAIL"]),
+        product("NET-GOLD-2", "internet", facts={"internet_offering_type": "Home 1G"}),
+        product("HOST-MAIL", "hosting", "add_on"),
+        product("PHONE-CASE", "other", "service"),
     )
 }
 FACTS = Facts(
@@ -83,6 +87,8 @@ FACTS = Facts(
     orders_known=True,
     client_status="Active",
     address=HOME,
+    hosted_domains=frozenset({"taken.jp", "xn--wgv71a119e.jp"}),
+    vpn_regions=frozenset({"UK-London", "USA-SF"}),
     today=TODAY,
 )
 INTERNET = ("NET-GOLD", "NET-INSTALL")
@@ -131,7 +137,26 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
         (basket("SIM-OLD", "SIM-FEE", configuration=ESIM), {}, "product_not_orderable"),
         (basket("SIM-5-FAMILY", "SIM-FEE", configuration=ESIM), {}, "product_not_orderable"),
         (basket("NET-INSTALL", address_confirmed=True), {}, "internet_plan_required"),
-        (basket("NET-GOLD", *INTERNET, address_confirmed=True), {}, "internet_plan_required"),
+        (basket("NET-GOLD", *INTERNET, address_confirmed=True), {}, "sku_repeated"),
+        (basket("SIM-5", "SIM-FEE", "SIM-FEE", configuration=ESIM), {}, "sku_repeated"),
+        (basket("NET-GOLD-2", *INTERNET, address_confirmed=True), {}, "one_plan_only"),
+        (basket("SIM-5", "SIM-5-FAMILY", "SIM-FEE", configuration=ESIM), {"has_active_sim": True}, "one_plan_only"),
+        (basket("HOST-BASIC", "HOST-PRO", configuration={"domain": "a.jp"}), {}, "one_plan_only"),
+        (basket("VPN-FEE", configuration={"vpn_region": "UK-London"}), {}, "plan_required"),
+        (basket("VPN-FEE"), {}, "plan_required"),
+        (basket("HOST-MAIL", configuration={"domain": "a.jp"}), {}, "plan_required"),
+        (basket("PHONE-CASE"), {}, "product_not_orderable"),
+        (basket("HOST-BASIC", configuration={"domain": "taken.jp"}), {}, "domain_taken"),
+        (basket("HOST-BASIC", configuration={"domain": "TAKEN.JP"}), {}, "domain_taken"),
+        (basket("HOST-BASIC", configuration={"domain": "日本語.jp"}), {}, "domain_taken"),
+        (basket(*INTERNET, address_confirmed=True, address=OTHER_HOME), {}, "not_eligible"),
+        (basket(*INTERNET, address_confirmed=True), {"checked_address": "106-0032, Tokyo, Minato-ku"}, "not_eligible"),
+        (basket(*INTERNET, address_confirmed=True), {"internet_status": "not_available"}, "not_eligible"),
+        (
+            basket("VPN-ANYWHERE", "VPN-FEE", configuration={"vpn_region": "Moon"}),
+            {"vpn_regions": frozenset()},
+            "vpn_region_required",
+        ),
         (basket("NET-GOLD", address_confirmed=True), {}, "installation_required"),
         (basket(*INTERNET), {}, "address_not_confirmed"),
         (basket(*INTERNET, address_confirmed=True), {"internet_status": "checking"}, "not_eligible"),
@@ -154,7 +179,11 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
             "postcode_invalid",
         ),
         (basket(*INTERNET, "NET-PHONE-INSTALL", address_confirmed=True), {}, "required_product_missing"),
-        (basket("HOST-BASIC", "HOST-PRO", configuration={"domain": "a.jp"}), {}, "products_exclude_each_other"),
+        (
+            basket("SIM-5", "SIM-FEE", "SIM-VOICEMAIL", "SIM-MUTE", configuration=ESIM),
+            {},
+            "products_exclude_each_other",
+        ),
         (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"client_status": "Closed"}, "account_closed"),
         (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"client_status": " inactive"}, "account_closed"),
         (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"client_status": "On Hold"}, "not_known_yet"),
@@ -194,7 +223,10 @@ FIELDS = {
     "required_product_missing": "items",
     "products_exclude_each_other": "items",
     "payment_method_missing": "payment_method",
+    **dict.fromkeys(("one_plan_only", "plan_required"), "items"),
     "product_not_orderable": r"items\.[02]\.sku",
+    "sku_repeated": r"items\.[12]\.sku",
+    "domain_taken": r"configuration\.domain",
     "address_not_confirmed": "address_confirmed",
     "sim_type_required": r"configuration\.sim_type",
     "eid_required": r"configuration\.eid",
@@ -222,20 +254,31 @@ FIELDS = {
             "Net-Gold is not available at your address.",
         ),
         (
-            basket("VPN-LONDON", "VPN-FRISCO", "VPN-FEE"),
+            basket("VPN-FRISCO", "VPN-FEE"),
             {},
-            "Please choose a VPN region. This plan has: UK-London, USA-SF.",
+            "Please choose a VPN region. This plan has: USA-SF.",
         ),
-        (basket("VPN-ANYWHERE", "VPN-FEE"), {}, "Please choose a VPN region."),
+        (basket("VPN-ANYWHERE", "VPN-FEE"), {}, "Please choose a VPN region. This plan has: UK-London, USA-SF."),
+        (basket("VPN-FEE"), {}, "Please choose a VPN plan: Vpn-Fee cannot be ordered alone."),
+        (
+            basket(*INTERNET, address_confirmed=True, address=OTHER_HOME),
+            {},
+            "We confirmed Internet for another address than this one. Please ask for a check of this address first.",
+        ),
+        (
+            basket(*INTERNET, address_confirmed=True),
+            {"internet_status": "checking"},
+            "We are still checking availability at your address. Please order as soon as it is confirmed.",
+        ),
         (
             basket(*INTERNET, "NET-PHONE-INSTALL", address_confirmed=True),
             {},
             "Net-Phone-Install can only be ordered together with NET-PHONE.",
         ),
         (
-            basket("HOST-BASIC", "HOST-PRO", configuration={"domain": "a.jp"}),
+            basket("SIM-5", "SIM-FEE", "SIM-VOICEMAIL", "SIM-MUTE", configuration=ESIM),
             {},
-            "Host-Basic cannot be ordered together with Host-Pro.",
+            "Sim-Mute cannot be ordered together with Sim-Voicemail.",
         ),
     ],
 )
@@ -243,8 +286,29 @@ def test_a_sentence_says_what_could_be_ordered_instead(wanted: Basket, facts: di
     assert [each.message for each in violations(wanted, msgspec.structs.replace(FACTS, **facts))] == [sentence]
 
 
-def test_a_plan_of_no_region_takes_any() -> None:
-    assert codes(basket("VPN-ANYWHERE", "VPN-FEE", configuration={"vpn_region": "Mars"})) == []
+def test_a_plan_of_no_region_takes_any_that_the_catalog_has() -> None:
+    anywhere = ("VPN-ANYWHERE", "VPN-FEE")
+    assert codes(basket(*anywhere, configuration={"vpn_region": "USA-SF"})) == []
+    assert codes(basket(*anywhere, configuration={"vpn_region": "Mars"})) == ["vpn_region_required"]
+    assert codes(basket(*anywhere), vpn_regions=frozenset()) == []
+
+
+def test_a_fee_alone_with_a_region_that_nobody_has_is_refused_for_both() -> None:
+    moon = basket("VPN-FEE", configuration={"vpn_region": "Moon"})
+    assert codes(moon) == ["plan_required", "vpn_region_required"]
+
+
+def test_an_order_for_the_checked_address_passes_wherever_the_bills_go() -> None:
+    checked = {"checked_address": "106-0032, Tokyo, Minato-ku, 6-10-1, JP"}
+    assert codes(basket(*INTERNET, address_confirmed=True, address=OTHER_HOME), **checked) == []
+    assert codes(basket(*INTERNET, address_confirmed=True), **checked) == ["not_eligible"]
+    spelled = {**OTHER_HOME, "state": "東京都", "address1": "６－１０－１"}
+    assert codes(basket(*INTERNET, address_confirmed=True, address=spelled), **checked) == []
+
+
+def test_other_categories_are_for_any_address() -> None:
+    elsewhere = basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "UK-London"}, address=OTHER_HOME)
+    assert codes(elsewhere, internet_status="not_requested") == []
 
 
 @pytest.mark.parametrize(
@@ -284,11 +348,11 @@ def test_every_violation_is_reported_not_only_the_first() -> None:
 
     assert found == [
         "payment_method_missing",
+        "not_eligible",
         "product_not_orderable",
         "installation_required",
-        "address_not_confirmed",
-        "not_eligible",
         "activation_fee_required",
+        "address_not_confirmed",
         "sim_type_required",
     ]
 

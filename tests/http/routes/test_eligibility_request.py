@@ -106,3 +106,69 @@ async def test_while_salesforce_is_down_nothing_is_half_asked(api: httpx.AsyncCl
     await sandbox.clear_faults()
     assert await checks(sandbox, customer) == []
     assert (await api.post(PATH, headers=headers)).status_code == 200
+
+
+ELSEWHERE = {
+    "address1": "９－９－９ Minato",
+    "city": "Yokohama",
+    "state": "神奈川県",
+    "postcode": "2310001",
+    "country": "JP",
+}
+
+
+async def test_the_check_names_its_address_here_and_in_salesforce(api: httpx.AsyncClient, sandbox: Any) -> None:
+    customer = customers(sandbox)[0]
+    headers = await linked(api, customer)
+    answer = await api.post(PATH, headers=headers)
+    held = (await account(sandbox, customer))["Internet_Eligibility_Address__c"]
+    assert customer["address"]["address1"] in held
+    assert answer.json()["internet"]["address"] == held
+
+
+async def test_another_address_is_asked_about_by_name_and_replaces_the_result(
+    api: httpx.AsyncClient, sandbox: Any
+) -> None:
+    customer = customers(sandbox)[0]
+    headers = await linked(api, customer)
+    await state(sandbox, customer, Internet_Eligibility_Status__c="Eligible", Internet_Eligibility__c="Home 1G")
+    answer = await api.post(PATH, headers=headers, json={"address": ELSEWHERE})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["internet"] == {
+        "status": "checking",
+        "text": "We are checking availability at your address.",
+        "offering": None,
+        "address": "231-0001, 神奈川県, Yokohama, 9-9-9 Minato, JP",
+    }
+    [case] = await checks(sandbox, customer)
+    assert "9-9-9 Minato" in case["Description"]
+
+
+async def test_one_address_is_checked_at_a_time(api: httpx.AsyncClient, sandbox: Any) -> None:
+    customer = customers(sandbox)[0]
+    headers = await linked(api, customer)
+    assert (await api.post(PATH, headers=headers)).status_code == 200
+    other = await api.post(PATH, headers=headers, json={"address": ELSEWHERE})
+    assert (other.status_code, other.json()["code"]) == (409, "check_in_progress")
+    assert len(await checks(sandbox, customer)) == 1
+
+
+async def test_an_address_that_was_confirmed_is_not_asked_about_again(api: httpx.AsyncClient, sandbox: Any) -> None:
+    customer = customers(sandbox)[0]
+    headers = await linked(api, customer)
+    assert (await api.post(PATH, headers=headers, json={"address": ELSEWHERE})).status_code == 200
+    await state(sandbox, customer, Internet_Eligibility_Status__c="Eligible", Internet_Eligibility__c="Home 1G")
+    spelled = {**ELSEWHERE, "address1": "9-9-9  MINATO", "state": "Kanagawa"}
+    again = await api.post(PATH, headers=headers, json={"address": spelled})
+    assert (again.status_code, again.json()["code"]) == (409, "already_eligible")
+    on_file = await api.post(PATH, headers=headers)
+    assert on_file.status_code == 200, "the address on file is another one"
+    assert len(await checks(sandbox, customer)) == 2
+
+
+async def test_an_address_that_is_none_is_refused(api: httpx.AsyncClient, sandbox: Any) -> None:
+    customer = customers(sandbox)[0]
+    headers = await linked(api, customer)
+    wrong = await api.post(PATH, headers=headers, json={"address": {**ELSEWHERE, "postcode": "12"}})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "address_invalid")
+    assert await checks(sandbox, customer) == []

@@ -16,6 +16,7 @@ from app.integrations.salesforce.activation import (
     CANCELLED,
     CREATED,
     FAILED,
+    FAMILY,
     PROCESSED,
     REJECTED,
 )
@@ -105,7 +106,7 @@ NEEDS: dict[str, Need] = {
         updates=True,
     ),
     "Product2": Need(
-        reads=frozenset((*FIELDS["Product2"], *LINE_FIELDS.values())),
+        reads=frozenset((*FIELDS["Product2"], *LINE_FIELDS.values(), FAMILY)),
         words={"Item_Class__c": ("Service", "Installation", "Add-on", "Activation")},
     ),
     "PricebookEntry": Need(reads=frozenset(FIELDS["PricebookEntry"]) - wire.MAY_LACK),

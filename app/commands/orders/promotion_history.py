@@ -25,7 +25,7 @@ SELECT ARRAY(SELECT convert_from(document, 'UTF8')::jsonb ->> 'promo_code' FROM 
 """
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class PromotionHistory(Struct, frozen=True, kw_only=True):
     """A customer as promotions see one. What is None is not known; codes are folded.
 
     `owned_product_ids` are products of active services and charges: WHMCS counts both.
@@ -36,9 +36,9 @@ class Standing(Struct, frozen=True, kw_only=True):
     codes_in_open_orders: frozenset[str]
 
 
-async def standing_for(
+async def history_for(
     ctx: Context, actor: Actor, promotion: Promotion, open_statuses: Collection[str], *, services_known: bool
-) -> Standing:
+) -> PromotionHistory:
     """Collect what the promotion's conditions need.
 
     Raises:
@@ -47,7 +47,7 @@ async def standing_for(
     account_id: UUID = actor.account_id_or_refuse()
     row = await only_row(ctx.pool, _STANDING, account_id, list(open_statuses))
     history = await order_history(ctx.whmcs, actor.whmcs_client_id) if promotion.depends_on_orders else None
-    return Standing(
+    return PromotionHistory(
         history=history,
         owned_product_ids=frozenset(each or "" for each in row["owned"]) if services_known else None,
         codes_in_open_orders=frozenset(folded(each) for each in row["codes"] if each),

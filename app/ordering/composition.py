@@ -1,0 +1,90 @@
+"""Whether the products of one basket belong together, whoever orders them: a customer here, or staff in Salesforce."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from app.errors import Violation
+from app.ordering.item import MADE_ONCE, Item
+
+NO_PLAN = {
+    "internet": ("internet_plan_required", "Please choose an Internet plan."),
+    "sim": ("sim_plan_required", "Please choose a SIM plan."),
+}
+"""Category → code and sentence for items without a plan; any other category has `plan_required`."""
+COMPANIONS = {
+    "internet": ("installation", "installation_required", "Please choose an installation option."),
+    "sim": ("activation", "activation_fee_required", "Please add the one-time SIM activation fee."),
+    "vpn": ("activation", "vpn_activation_fee_required", "Please add the one-time VPN activation fee."),
+}
+"""Category → the class of item that its plans come with, and code and sentence where it is missing."""
+
+
+def misfits(items: Sequence[Item]) -> Iterator[Violation]:
+    """Yield every violation by the products themselves."""
+    yield from _repeated(items)
+    for category in MADE_ONCE:
+        yield from _of_category(category, [item for item in items if item.category == category])
+    yield from _combinations({item.sku: item for item in items})
+
+
+def _repeated(items: Sequence[Item]) -> Iterator[Violation]:
+    for number, item in enumerate(items):
+        if any(item.sku == earlier.sku for earlier in items[:number]):
+            sentence = f"{item.name} is in the basket twice. Please leave one out."
+            yield Violation(f"items.{number}.sku", "sku_repeated", sentence)
+
+
+def _of_category(category: str, chosen: Sequence[Item]) -> Iterator[Violation]:
+    if not chosen:
+        return
+    name, plans = MADE_ONCE[category], {item.sku: item for item in chosen if item.is_plan}
+    if not plans:
+        only = f"Please choose a {name} plan: {chosen[0].name} cannot be ordered alone."
+        code, sentence = NO_PLAN.get(category, ("plan_required", only))
+        yield Violation("items", code, sentence)
+    if len(plans) > 1:
+        sentence = f"Please choose one {name} plan per order, and place another order for a second one."
+        yield Violation("items", "one_plan_only", sentence)
+    if (needed := COMPANIONS.get(category)) and not any(each.item_class == needed[0] for each in chosen):
+        yield Violation("items", needed[1], needed[2])
+
+
+def _combinations(chosen: dict[str, Item]) -> Iterator[Violation]:
+    for item in chosen.values():
+        for sku in item.requires:
+            if sku not in chosen:
+                sentence = f"{item.name} can only be ordered together with {sku}."
+                yield Violation("items", "required_product_missing", sentence)
+        for sku in item.excludes:
+            if sku in chosen:
+                sentence = f"{item.name} cannot be ordered together with {chosen[sku].name}."
+                yield Violation("items", "products_exclude_each_other", sentence)
+
+
+def wrong_region(items: Sequence[Item], region: str | None, regions: Collection[str]) -> Iterator[Violation]:
+    """Yield a violation if a VPN has no region, or one that its plan does not offer.
+
+    Args:
+        regions: every region of the catalog; a plan that names none offers them all.
+    """
+    vpn = [item for item in items if item.category == "vpn"]
+    plans = [item for item in vpn if item.is_plan]
+    offered = {item.region for item in plans if item.region} or set(regions)
+    is_missing = not region and bool(plans and offered)
+    if not vpn or not (is_missing or (region and region not in offered)):
+        return
+    sentence = f"Please choose a VPN region. This plan has: {', '.join(sorted(offered))}."
+    if not offered:
+        sentence = "There is no choice of a VPN region. Please leave it out."
+    yield Violation("configuration.vpn_region", "vpn_region_required", sentence)
+
+
+def can_be_completed(plan: Item, others: Sequence[Item]) -> bool:
+    """Return whether the catalog has what an order of the plan must come with."""
+    fitting = [item for item in others if item.orderable and _fit(plan, item)]
+    needed = COMPANIONS.get(plan.category)
+    required = set(plan.requires) - {item.sku for item in fitting}
+    return not required and (needed is None or any(item.item_class == needed[0] for item in fitting))
+
+
+def _fit(plan: Item, other: Item) -> bool:
+    return plan.sku not in other.excludes and other.sku not in plan.excludes

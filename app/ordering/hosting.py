@@ -1,0 +1,36 @@
+"""The main domain of a hosting order: given, valid, and not hosted already."""
+
+from collections.abc import Collection, Iterator
+
+from app.errors import Violation
+from app.inputs.domain import ascii_form
+from app.inputs.rule import Unfit
+
+FIELD = "configuration.domain"
+
+
+def wrong_domain(domain: str | None, hosted: Collection[str]) -> Iterator[Violation]:
+    """Yield a violation if a domain cannot become the main domain of a new hosting account.
+
+    Args:
+        hosted: the account's domains, as DNS spells them.
+    """
+    if not domain:
+        yield Violation(FIELD, "domain_required", "Please give the domain to host, e.g. example.jp.")
+        return
+    try:
+        plain = ascii_form(domain)
+    except Unfit as unfit:
+        yield Violation(FIELD, unfit.code, unfit.message)
+        return
+    if plain in hosted:
+        sentence = f"You already have web hosting, or an open order for it, for {domain}. Please give another domain."
+        yield Violation(FIELD, "domain_taken", sentence)
+
+
+def as_dns(domain: str) -> str:
+    """Spell a stored domain as DNS does, as far as possible."""
+    try:
+        return ascii_form(domain)
+    except Unfit:
+        return domain.strip().casefold()
