@@ -109,13 +109,19 @@ def history(settings: Settings) -> list[Change]:
     ]
 
 
+UNSTATED = frozenset({"version", "as_of", "approval", "approved_despite"})
+
+
 async def state(pool: asyncpg.Pool, settings: Settings) -> dict[str, Any]:
-    """Return every read-model row, without the counter of its recomputations."""
+    """Return every read-model row, without the counter of its recomputations, and without an order's last approval.
+
+    That is a step from one seen state to the next, and a state that comes late was never seen.
+    """
     found: dict[str, Any] = {}
     for module in SLICES:
         table = module.projector(settings).table
         rows = await pool.fetch(f"SELECT * FROM read_model.{table.name} ORDER BY {', '.join(table.keys)}")
-        found[table.name] = [{k: v for k, v in row.items() if k not in ("version", "as_of")} for row in rows]
+        found[table.name] = [{k: v for k, v in row.items() if k not in UNSTATED} for row in rows]
     documents = await pool.fetch(
         "SELECT account_id, name, etag, body FROM read_model.documents ORDER BY account_id, name"
     )

@@ -1,5 +1,7 @@
 """Fulfilment steps in WHMCS: check the payment method, add the order once, and accept it."""
 
+import asyncio
+
 from app.commands.fulfilment import billing_account
 from app.commands.fulfilment.obstacles import obstacle
 from app.commands.fulfilment.order_rules import broken_rule
@@ -31,9 +33,20 @@ async def check_payment(work: Work) -> Outcome:
 
     Before that, and before any effect, the order must be free of obstacles and keep the rules of orders.
     """
-    if stop := obstacle(work.order) or await billing_account.closed(work) or await broken_rule(work):
+    if stop := obstacle(work.order):
         return stop
-    if work.job.facts.get("payment_waived") or await work.ctx.whmcs.pay_methods(work.whmcs_client_id):
+    closed, methods = await asyncio.gather(
+        billing_account.closed(work), work.ctx.whmcs.pay_methods(work.whmcs_client_id), return_exceptions=True
+    )
+    if isinstance(closed, BaseException):
+        raise closed
+    if stop := closed or await broken_rule(work):
+        return stop
+    if work.job.facts.get("payment_waived"):
+        return Next()
+    if isinstance(methods, BaseException):
+        raise methods
+    if methods:
         return Next()
     return Pause(
         PAYMENT_METHOD_MISSING, "The customer has no payment method on file. Activation goes on when one is added."

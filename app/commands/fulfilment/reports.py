@@ -43,10 +43,11 @@ async def submit(ctx: Context, written: Awaitable[list[dict[str, Any]]]) -> None
     Raises:
         UpstreamError: it was not written, or may not have been.
     """
-    began = now()
+    began, changes = now(), []
     for number, order in enumerate(await written):
-        read_at = began + timedelta(microseconds=number)
-        await ctx.inbox.submit(records.changes("Order", [order], origin="command", read_at=read_at))
+        read_at = began + timedelta(microseconds=number)  # so that each state is a change of its own
+        changes += records.changes("Order", [order], origin="command", read_at=read_at)
+    await ctx.inbox.submit(changes)
 
 
 async def take_up(work: Work) -> None:
