@@ -48,9 +48,9 @@ class Walker(Struct, frozen=True):
     actor: Actor
     service_id: str
 
-    async def news(self) -> None:
-        """Let the portal read the service and the customer's invoices."""
-        hints = [("service", self.service_id), ("client_invoices", self.actor.whmcs_client_id)]
+    async def news(self, invoice_id: str | None = None) -> None:
+        """Let the portal read the service and an invoice."""
+        hints = [("service", self.service_id), *([("invoice", invoice_id)] if invoice_id else [])]
         await self.desk.resources.inbox.submit([self.desk.whmcs_news(*each) for each in hints])
         await self.desk.settle()
 
@@ -116,12 +116,12 @@ class Walker(Struct, frozen=True):
 
     async def pay(self, invoice_id: str) -> None:
         (await self.desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/pay", json={})).raise_for_status()
-        await self.follow()
+        await self.follow(invoice_id)
 
-    async def follow(self) -> None:
+    async def follow(self, invoice_id: str | None = None) -> None:
         """Let the worker follow the change until it is done."""
         for _ in range(10):
-            await self.news()
+            await self.news(invoice_id)
             await self.desk.pool.execute("UPDATE portal.plan_changes SET next_attempt_at = now()")
             await follow(self.desk.context)
             states = await self.desk.pool.fetch("SELECT DISTINCT state FROM portal.plan_changes")
