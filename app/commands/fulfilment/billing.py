@@ -40,8 +40,8 @@ async def check_payment(work: Work) -> Outcome:
     )
     if isinstance(closed, BaseException):
         raise closed
-    if stop := closed or await broken_rule(work):
-        return stop
+    if broken := closed or await broken_rule(work):
+        return broken
     if work.job.facts.get("payment_waived"):
         return Next()
     if isinstance(methods, BaseException):
