@@ -56,14 +56,21 @@ FOR_EVERYBODY = (*AREAS, "colleagues", "migration", "README")
 SOURCES = {
     "accounts": ("app/commands/account", "app/commands/identity/enrolment"),
     "catalog": ("app/queries/catalog.py", "app/commands/account/request_eligibility.py"),
-    "orders": ("app/commands/orders",),
+    "orders": ("app/commands/orders", "app/ordering"),
     "billing": ("app/commands/billing", "app/queries/invoices.py"),
     "subscriptions": ("app/commands/subscriptions",),
     "support": ("app/commands/support", "app/queries/cases.py"),
 }
 """Guide → the source whose codes it explains, all of them."""
 OF_OTHERS = {
-    "accounts": {"notification_not_found", "already_eligible", "address_required", "request_in_progress"},
+    "accounts": {
+        "notification_not_found",
+        "already_eligible",
+        "address_required",
+        "request_in_progress",
+        "check_in_progress",
+        "refresh_in_progress",
+    },
     "subscriptions": {
         "service_kind_wrong",
         "suspension_locked",
