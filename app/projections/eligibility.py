@@ -8,7 +8,7 @@ import msgspec
 from app.projections.parts.fields import plain
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Document, Group, Projected, Projector
-from app.readmodels.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, status_from
+from app.readmodels.ordering.eligibility import DOCUMENT, STATUSES, TABLE, TEXTS, Eligibility, Internet, status_from
 from app.settings import Settings
 
 STATUS = "Internet_Eligibility_Status__c"

@@ -19,7 +19,7 @@ from app.projections.parts.fields import added, day, instant, shown
 from app.projections.parts.offers import class_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
-from app.readmodels.order_life import CHECKED_BY_STAFF, STATES, OrderStatus, PauseReason, Words, pause_of
+from app.readmodels.ordering.order_life import CHECKED_BY_STAFF, STATES, OrderStatus, PauseReason, Words, pause_of
 from app.readmodels.orders import TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
 from app.readmodels.services import UNCLASSED, is_charge
 from app.settings import Settings

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 
 from app.events import Record
-from app.intake.billing_cycles import FREE, MONTHS, ONETIME
+from app.intake.billing_cycles import FREE, MONTHLY, MONTHS, ONETIME
 from app.projections.parts.fields import amount, plain
 from app.projections.projector import Document, Group, Projected, Projector
 from app.readmodels.pricing.prices import CYCLES, TABLE
 from app.readmodels.pricing.tax import DOCUMENT, TaxTreatment
 from app.settings import Settings
 
-PAID = {"recurring": tuple(MONTHS), "onetime": (ONETIME,), "free": (FREE,)}
+PAID = {"recurring": tuple(MONTHS), ONETIME: (ONETIME,), FREE: (FREE,)}
 """Way of paying → the billing cycles that it can have."""
 TAX_TYPES = {"exclusive": False, "inclusive": True}
 
@@ -79,7 +79,7 @@ def _price(prices: Any, currency: str, cycle: str) -> tuple[bool, Decimal | None
     """Return whether a price is known, and price and set-up fee if it is offered."""
     if cycle == FREE:
         return True, Decimal(0), Decimal(0)
-    word = "monthly" if cycle == ONETIME else cycle
+    word = MONTHLY if cycle == ONETIME else cycle
     stated = prices if isinstance(prices, Mapping) else {}
     price, fee = amount(stated.get(word), currency), amount(stated.get(f"{word[0]}setupfee"), currency)
     if price is not None and price < 0:

@@ -8,7 +8,7 @@ from app.projections.orders import PRODUCT_OF_ITEM, service_made, timeline
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
-from app.readmodels.order_life import PAUSES
+from app.readmodels.ordering.order_life import PAUSES
 from app.settings import Settings
 
 NOTIFYING = frozenset({"approved", "awaiting_payment_method", "awaiting_payment", "active", "cancelled", "rejected"})

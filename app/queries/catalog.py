@@ -20,8 +20,8 @@ from app.queries.reading.own_price_age import own_price_sources
 from app.queries.reading.slice_age import feed_source, of_what_may_be_ordered
 from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
 from app.readmodels import documents
-from app.readmodels.account_standing import standing_of
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
+from app.readmodels.ordering.account_standing import standing_of
 from app.readmodels.table import GLOBAL_ACCOUNT
 
 

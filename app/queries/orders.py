@@ -13,7 +13,7 @@ from app.queries.reading import detail, page
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_salesforce
 from app.queries.reading.store import Answer, Store, build_answer, etag_of
-from app.readmodels.order_life import OrderStatus
+from app.readmodels.ordering.order_life import OrderStatus
 
 LISTING = page.Listing("orders", "order_id", "text")
 ORDER = detail.Detail("orders", "order_id", "account_history", "order_not_found", "There is no such order.")

@@ -11,7 +11,7 @@ from app.queries.reading.slice_age import feed_source
 from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
 from app.queries.reading.unready import not_ready
 from app.readmodels import documents
-from app.readmodels.eligibility import DOCUMENT as ELIGIBILITY
+from app.readmodels.ordering.eligibility import DOCUMENT as ELIGIBILITY
 from app.readmodels.profiles import DOCUMENT as PROFILE
 from app.readmodels.profiles import Profile
 

@@ -11,11 +11,11 @@ from app.queries.plans import OtherPlans
 from app.queries.reading.links import Links
 from app.readmodels.catalog import Category, CategorySummary, Product
 from app.readmodels.charges import Charge
-from app.readmodels.eligibility import Eligibility
 from app.readmodels.freshness import StaleReason
 from app.readmodels.gateways import Gateway
 from app.readmodels.invoices import BillingAddress, Invoice, InvoiceSummary
 from app.readmodels.notifications import Notification
+from app.readmodels.ordering.eligibility import Eligibility
 from app.readmodels.orders import Order, OrderSummary
 from app.readmodels.payment_methods import PaymentMethod, PaymentMethodHint
 from app.readmodels.profiles import Profile

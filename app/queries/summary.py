@@ -17,7 +17,7 @@ from app.queries.reading import account_age
 from app.queries.reading.store import Answer, FetchedRow, Store, etag_of
 from app.readmodels.invoices import InvoiceSummary
 from app.readmodels.notifications import UNREAD
-from app.readmodels.order_life import CLOSED, NextStep
+from app.readmodels.ordering.order_life import CLOSED, NextStep
 from app.readmodels.orders import OrderSummary
 from app.readmodels.payment_methods import PaymentMethod
 from app.readmodels.subscriptions import Subscription

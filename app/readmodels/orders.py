@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
 from app.money import Money
-from app.readmodels.order_life import NextStep, OrderStatus
+from app.readmodels.ordering.order_life import NextStep, OrderStatus
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
 

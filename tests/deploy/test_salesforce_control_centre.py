@@ -12,7 +12,7 @@ from app.commands.fulfilment.reports import UNREPORTED
 from app.integrations.salesforce import wire
 from app.integrations.salesforce.activation import REACTIVATE
 from app.integrations.salesforce.org.needs import NEEDS
-from app.readmodels.order_life import PAUSES
+from app.readmodels.ordering.order_life import PAUSES
 from sandbox.salesforce.schema.objects import OBJECTS
 from tests.deploy import metadata
 from tests.deploy.metadata import SOURCE, every, flat, root, text

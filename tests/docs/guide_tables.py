@@ -23,8 +23,9 @@ from app.projections import orders as order_projection
 from app.projections.projector import Group, Projector
 from app.projections.registry import projectors
 from app.queries.catalog import Availability
-from app.readmodels import cases, eligibility, invoices, orders, subscriptions
+from app.readmodels import cases, invoices, orders, subscriptions
 from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, StaleReason
+from app.readmodels.ordering import eligibility
 from app.settings import Settings, load
 from tests.docs.resources_of import resources_of
 

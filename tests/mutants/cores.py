@@ -63,7 +63,7 @@ CORES: dict[str, Core] = {
         ("tests/intake/test_parse.py", "tests/intake/test_fields.py"),
     ),
     "text intake": Core(("app/intake/text.py",), ("tests/intake/test_text.py",)),
-    "eligibility words": Core(("app/readmodels/eligibility.py",), ("tests/projections/test_eligibility.py",)),
+    "eligibility words": Core(("app/readmodels/ordering/eligibility.py",), ("tests/projections/test_eligibility.py",)),
     "services": Core(("app/readmodels/services.py",), ("tests/readmodels/test_what_is_a_charge.py",)),
     "promotions": Core(
         ("app/commands/orders/promotion_conditions.py", "app/commands/orders/promotion_terms.py"),

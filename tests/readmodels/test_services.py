@@ -13,14 +13,14 @@ import msgspec
 import pytest
 
 from app.commands.billing import manage_payment_methods
-from app.commands.orders import facts
 from app.db import only_row
 from app.events import Record
 from app.projections import charges, subscriptions, timeline_subscriptions
 from app.projections.projector import Group, Projector
-from app.queries import catalog, summary
+from app.queries import summary
 from app.queries.reading.store import Store
 from app.readmodels import plans
+from app.readmodels.ordering.account_standing import standing_of
 from app.settings import Settings
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
@@ -168,16 +168,17 @@ async def verdicts(store: Store, case: Case) -> dict[str, Verdict]:
         account,
     )
     assert counts["services"] + counts["charges"] == 1, "everything that is billed is one or the other"
-    ordering = await only_row(pool, facts._ACCOUNT, account, list(facts.OPEN), str(account))
-    shop = await catalog._facts(store, account)
+    standing = await standing_of(pool, account)
     change = await only_row(pool, plans._ABOUT, account)
     needed = await pool.fetchval(manage_payment_methods._NEEDED, account, list(manage_payment_methods.SETTLED))
     screen = msgspec.json.decode((await summary.summary(store, account)).body)
     service = bool(counts["services"])
     return {
-        "tables": Verdict(service, ordering["has_internet_service"], change["sims"], needed),
-        "orders": Verdict(counts["told"], ordering["has_internet_service"], int(ordering["has_active_sim"]), needed),
-        "catalog": Verdict(bool(sum(screen["services"].values())), shop.has_internet, int(shop.has_sim), needed),
+        "tables": Verdict(service, standing.has_internet, change["sims"], needed),
+        "orders": Verdict(counts["told"], standing.has_internet, int(standing.has_active_sim), needed),
+        "summary": Verdict(
+            bool(sum(screen["services"].values())), standing.has_internet, int(standing.has_active_sim), needed
+        ),
     }
 
 
@@ -191,7 +192,10 @@ async def test_everybody_agrees_on_what_an_account_has(filled: Store, all_cases:
 
 COMPARED = re.compile(r"(?:category|status|item_class)\s*(?:=|<>|IN|NOT IN|IS)\s*'", re.I)
 OF_SERVICES = re.compile(r"[^;\"']*read_model\.subscriptions\b[^;\"]{0,160}")
-COUNTED = {"queries/summary.py": "the next renewal is of an active service"}
+COUNTED = {
+    "queries/summary.py": "the next renewal is of an active service",
+    "commands/orders/promotion_history.py": "WHMCS asks for active products, charges included",
+}
 """Modules that choose services by a state themselves, with the reason."""
 
 

@@ -14,7 +14,7 @@ from app.commands.execution import postal_addresses
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.postal import Address
-from app.readmodels.account_standing import complete, standing_of
+from app.readmodels.ordering.account_standing import complete, standing_of
 from app.readmodels.profiles import profile_of
 
 

@@ -17,8 +17,8 @@ from app.ingest.inbox.inbox import Inbox
 from app.integrations.salesforce import eligibility, records
 from app.integrations.salesforce.client import SalesforceClient
 from app.postal import Address
-from app.readmodels.account_standing import complete
-from app.readmodels.eligibility import status_from
+from app.readmodels.ordering.account_standing import complete
+from app.readmodels.ordering.eligibility import status_from
 from app.readmodels.profiles import Profile
 
 MOST_AT_ONCE = 50

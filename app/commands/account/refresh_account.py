@@ -3,7 +3,7 @@
 Reads of one list are made one after another, and each serves all requests that came before it began, so that any number
 of requests costs few reads, and none is answered with a read that began before it.
 
-Reads: read_model.upstreams. Reads and writes: ingest.inbox.
+Reads: read_model.upstreams, ingest.inbox. Appends to the inbox.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from app.errors import Conflict
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.ingest.inbox.isolation import Append, Woken
+from app.ingest.inbox.postpone import postpone
 from app.ingest.refetch.owners import account_history_hint, whmcs_hint
 
 Area = Literal["profile", "invoices", "payment_methods", "subscriptions", "orders", "eligibility", "cases"]
@@ -49,10 +50,6 @@ FROM (SELECT settled_at, next_attempt_at FROM ingest.inbox
       WHERE source = $1 AND object = $2 AND record_id = $3 AND kind = 'hint' AND event_id LIKE 'refresh:%'
       ORDER BY id DESC LIMIT $4) AS latest
 """
-_LATER = (
-    "UPDATE ingest.inbox SET next_attempt_at = clock_timestamp() + $3 * interval '1 second' "
-    "WHERE source = $1 AND event_id = $2"
-)
 _AWAY = "SELECT upstream FROM read_model.upstreams WHERE state <> 'closed'"
 
 
@@ -107,7 +104,7 @@ async def _submit(ctx: Context, hints: Sequence[Change]) -> int:
         number, woken = await append(connection, hints)
         for hint, seconds in zip(hints, delays, strict=True):
             if seconds > 0:
-                await connection.execute(_LATER, hint.source, hint.event_id, seconds)
+                await postpone(connection, hint, seconds)
         return number, woken
 
     number, woken = await inbox.storing(lambda: inbox.of_pool(ctx.pool), work)

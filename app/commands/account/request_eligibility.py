@@ -20,8 +20,8 @@ from app.errors import Conflict, RuleViolated
 from app.intake.words import folded
 from app.integrations.salesforce import eligibility, records
 from app.postal import Address
-from app.readmodels.account_standing import complete
-from app.readmodels.eligibility import STATUSES, status_from
+from app.readmodels.ordering.account_standing import complete
+from app.readmodels.ordering.eligibility import STATUSES, status_from
 from app.readmodels.profiles import profile_of
 
 TOKYO = ZoneInfo("Asia/Tokyo")

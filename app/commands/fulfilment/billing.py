@@ -12,7 +12,7 @@ from app.intake.billing_cycles import cycle_of
 from app.intake.words import folded
 from app.integrations.whmcs.client import NewServiceOrder, OrderLine, WhmcsOrder
 from app.readmodels.invoices import status_of
-from app.readmodels.order_life import PauseCode
+from app.readmodels.ordering.order_life import PauseCode
 
 PAYMENT_METHOD_MISSING: PauseCode = "PAYMENT_METHOD_MISSING"
 PRODUCT_NOT_MAPPED: PauseCode = "PRODUCT_NOT_MAPPED"

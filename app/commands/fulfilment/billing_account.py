@@ -3,7 +3,7 @@
 from app.commands.fulfilment.work import Fail, Pause, Work
 from app.errors import UpstreamNotFound
 from app.intake.words import folded
-from app.readmodels.order_life import PauseCode
+from app.readmodels.ordering.order_life import PauseCode
 from app.readmodels.profiles import CLOSED_CLIENTS
 
 CLOSED: PauseCode = "BILLING_ACCOUNT_CLOSED"

@@ -27,8 +27,8 @@ from app.ordering.item import MADE_ONCE, Item
 from app.ordering.sim import wrong_eid, wrong_transfer
 from app.ordering.standing import Standing
 from app.postal import Address
-from app.readmodels.account_standing import complete, standing_of, vpn_regions
-from app.readmodels.order_life import PauseCode
+from app.readmodels.ordering.account_standing import complete, standing_of, vpn_regions
+from app.readmodels.ordering.order_life import PauseCode
 from app.readmodels.profiles import profile_of
 
 CODES: dict[str, PauseCode] = {

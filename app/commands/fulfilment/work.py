@@ -12,7 +12,7 @@ from app.commands.execution.context import Context
 from app.errors import UpstreamAuthFailed, UpstreamRejected, UpstreamUnavailable
 from app.intake.words import folded
 from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
-from app.readmodels.order_life import PauseCode
+from app.readmodels.ordering.order_life import PauseCode
 from app.readmodels.services import CLASSES, PLAN
 
 TRIES = 3

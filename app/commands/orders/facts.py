@@ -23,8 +23,8 @@ from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs.promotions import Promotion, promotion
 from app.ordering.standing import Standing
 from app.postal import Address
-from app.readmodels.account_standing import complete, standing_of, vpn_regions
-from app.readmodels.order_life import OPEN
+from app.readmodels.ordering.account_standing import complete, standing_of, vpn_regions
+from app.readmodels.ordering.order_life import OPEN
 from app.readmodels.pricing.prices import BilledPrice, BookPrice, billed_price, own_prices, tax_treatment
 from app.readmodels.pricing.tax import UNKNOWN, tax_for, tax_rates
 from app.readmodels.pricing.terms import Terms

@@ -14,7 +14,7 @@ from app.commands.orders.mapping import ordered_address
 from app.ingest.inbox.pending import Pending
 from app.money import money
 from app.readmodels.documents import with_members
-from app.readmodels.order_life import STATES, OrderStatus
+from app.readmodels.ordering.order_life import STATES, OrderStatus
 from app.readmodels.orders import Order, OrderItem, OrderSummary, TimelineEntry
 
 STATUS: OrderStatus = "in_review"

@@ -29,7 +29,7 @@ from app.postal import Address
 from app.queries import profiles
 from app.queries.reading.store import Answer, with_age
 from app.queries.shapes import AddressAnswer, EligibilityAnswer, ProfileAnswer
-from app.readmodels.eligibility import TEXTS, Eligibility, Internet
+from app.readmodels.ordering.eligibility import TEXTS, Eligibility, Internet
 from app.readmodels.profiles import Profile
 
 T = TypeVar("T")

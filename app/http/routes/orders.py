@@ -16,7 +16,7 @@ from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy
 from app.queries import orders
 from app.queries.shapes import OrderAnswer, Orders
-from app.readmodels.order_life import OrderStatus
+from app.readmodels.ordering.order_life import OrderStatus
 
 
 @get(

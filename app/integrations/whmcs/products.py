@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import UpstreamAuthFailed, UpstreamRejected
+from app.intake.billing_cycles import MONTHS
 from app.intake.fields import Fields
 from app.intake.words import folded
 from app.integrations.error_translation import translates_errors
@@ -18,8 +19,7 @@ from app.integrations.whmcs.lists import RecordList
 from app.integrations.whmcs.records import WhmcsRecord
 from app.integrations.whmcs.wire import amount, known_id, text, yes_or_no
 
-CYCLES = ("monthly", "quarterly", "semiannually", "annually", "biennially", "triennially")
-PRICE_FIELDS = (*CYCLES, *(f"{word[0]}setupfee" for word in CYCLES))
+PRICE_FIELDS = (*MONTHS, *(f"{word[0]}setupfee" for word in MONTHS))
 INSTALLATION = "installation"
 """The id of the one record about tax."""
 

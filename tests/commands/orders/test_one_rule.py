@@ -13,6 +13,7 @@ import pytest
 
 from app.commands.execution.context import Actor
 from app.commands.fulfilment import overview
+from app.commands.fulfilment.order_rules import CODES
 from app.commands.orders.basket import Basket
 from app.commands.orders.check_order import check_order
 from app.commands.orders.place_order import place_order
@@ -221,7 +222,7 @@ async def test_a_client_that_is_not_active_is_shown_nothing_as_available(walk: W
     order_id = await staff_order(walk.desk, walk.actor, "VPN-GLOBAL", "VPN-ACTIVATION-FEE", vpn_region="Global")
     await walk.desk.approve(order_id)
     assert await walk.desk.fulfil(order_id) == "paused"
-    assert (await overview.one(walk.desk.pool, order_id)).fulfilment.error_code == code.upper()
+    assert (await overview.one(walk.desk.pool, order_id)).fulfilment.error_code == CODES[code]
 
 
 @pytest.mark.parametrize("eligibility", ["never asked", "1G, no address", "10G elsewhere", "apartment, no address"])

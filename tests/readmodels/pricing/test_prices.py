@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.readmodels.pricing.prices import BilledPrice, BookPrice, OwnPrice, billed_price, cycle
+from app.readmodels.pricing.prices import BilledPrice, BookPrice, OwnPrice, billed_price
 
 BOOK = BookPrice(amount=Decimal(1_500), currency="JPY", billing_cycle="monthly")
 OWN = OwnPrice(offered=True, amount=Decimal(1_800), setup_fee=Decimal(99))
@@ -38,21 +38,3 @@ ITS_OWN = BilledPrice(amount=Decimal(1_800), setup_fee=Decimal(99), agreed=False
 )
 def test_who_is_billed_what(own: OwnPrice | None, currency: str, billing_cycle: str, expected: Any) -> None:
     assert billed_price(BOOK, own, currency, billing_cycle) == expected
-
-
-@pytest.mark.parametrize(
-    ("spelled", "word"),
-    [
-        ("Semi-Annually", "semiannually"),
-        ("semi_annually", "semiannually"),
-        ("One Time", "onetime"),
-        ("One-Time", "onetime"),
-        ("Onetime", "onetime"),
-        ("Free Account", "free"),
-        ("free", "free"),
-        ("MONTHLY", "monthly"),
-        ("", ""),
-    ],
-)
-def test_a_cycle_has_one_word_however_it_is_spelled(spelled: str, word: str) -> None:
-    assert cycle(spelled) == word

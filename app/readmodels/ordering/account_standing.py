@@ -14,8 +14,8 @@ from app.db import only_row
 from app.ordering.hosting import as_dns
 from app.ordering.standing import Standing
 from app.postal import Address
-from app.readmodels.eligibility import Eligibility
-from app.readmodels.order_life import CLOSED
+from app.readmodels.ordering.eligibility import Eligibility
+from app.readmodels.ordering.order_life import CLOSED
 from app.readmodels.profiles import Profile
 from app.readmodels.services import ACTIVE_SIMS, ENDED, HOLDS_INTERNET, PLAN
 

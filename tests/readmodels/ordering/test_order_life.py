@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 import app
-from app.readmodels.order_life import (
+from app.readmodels.ordering.order_life import (
     CHECKED_BY_STAFF,
     CLOSED,
     OPEN,

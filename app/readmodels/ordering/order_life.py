@@ -175,7 +175,8 @@ _DOMAIN_TAKEN = PauseReason(
 _EID = PauseReason(
     "paused",
     "eid_missing",
-    "Activation is paused because the EID of your phone is missing or wrong. Please send support its 32 digits.",
+    "Activation is paused because the EID of your phone is missing or wrong. Please contact support and have its 32 "
+    "digits ready.",
     "contact_support",
 )
 _TRANSFER = PauseReason(
