@@ -50,7 +50,7 @@ from app.http.routes import (
     subscriptions,
     webhooks,
 )
-from app.http.routes.admin import fulfilments, projections
+from app.http.routes.admin import fulfilments, projections, providers
 from app.http.routes.admin import subscriptions as admin_subscriptions
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
 from app.http.routes.events import EventSources
@@ -85,6 +85,7 @@ ROUTES = (
     *projections.ROUTES,
     *fulfilments.ROUTES,
     *admin_subscriptions.ROUTES,
+    *providers.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
     *metrics.ROUTES,

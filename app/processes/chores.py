@@ -10,16 +10,18 @@ import structlog
 from msgspec import Struct, structs
 
 from app import leases
+from app.clock import now
 from app.commands import mail_outbox
 from app.commands.account import report_to_salesforce
 from app.commands.execution import ledger
+from app.commands.providers.follow import follow as follow_billing
 from app.commands.subscriptions.plan_changes.follow import follow
 from app.commands.subscriptions.plan_changes.run_due import make_due
 from app.db import is_outage
 from app.errors import UpstreamError
 from app.ingest import retention
 from app.ingest.catch_up.reconcile import Reconcile
-from app.ingest.refetch import case_sweep, merges
+from app.ingest.refetch import case_sweep, hosting_accounts, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.priority import background
 from app.lock_numbers import LockSpace
@@ -131,6 +133,16 @@ async def follow_plans(resources: Resources) -> None:
     await follow(resources.context)
 
 
+async def follow_providers(resources: Resources) -> None:
+    """Let providers follow what WHMCS says of the services that the portal provisioned."""
+    await follow_billing(resources.context)
+
+
+async def read_hosting(resources: Resources) -> None:
+    """Request a read of WHM's list of accounts."""
+    await resources.inbox.submit([hosting_accounts.list_hint(f"schedule:{now().isoformat()}")])
+
+
 async def make_scheduled(resources: Resources) -> None:
     """Make the scheduled changes of plan that are due."""
     await make_due(resources.context)
@@ -160,6 +172,7 @@ CHORES = (
     Chore("merges", 10, follow_merges),
     Chore("plans", 1, follow_plans),
     Chore("scheduled", 5, make_scheduled),
+    Chore("providers", 2, follow_providers),
     Chore("rebuild", 30, rebuild_raised, most_seconds=86_400),
 )
 
@@ -169,6 +182,8 @@ async def run_chores(resources: Resources) -> None:
     chores = [*CHORES]
     if every_seconds := resources.settings.case_sweep_seconds:
         chores.append(Chore("cases", every_seconds, sweep_cases))
+    if every_seconds := resources.settings.whm_sync_seconds:
+        chores.append(Chore("whm", every_seconds, read_hosting))
     if every_seconds := resources.settings.reconcile_seconds:
         chores.append(Chore("reconcile", every_seconds, reconcile))
     await asyncio.gather(*(_repeat(resources, chore) for chore in chores))

@@ -16,7 +16,7 @@ STATUS_TEXTS = {
     "pending": "Waiting to be set up.",
     "active": "Active.",
     "suspended": "Suspended. Please contact support to have it switched on again.",
-    "terminated": "Ended. What was stored with it was removed; to use it again, please order it anew.",
+    "terminated": "Ended. To use it again, please order it anew.",
     "cancelled": "Cancelled, as it was asked for.",
     "completed": "Completed.",
     "fraud": "Closed. Please contact support.",

@@ -27,6 +27,8 @@ from tests.fixtures.changes import (
     CLIENT,
     CLOSED,
     COMMENT,
+    FOLLOWED,
+    HOSTED,
     INVOICE,
     ORDER,
     PLANNED,
@@ -88,6 +90,10 @@ def history(settings: Settings) -> list[Change]:
         change("whmcs", "pay_method", "3", CARD, owner_id="1001"),
         change("whmcs", "pay_method", "4", CARD, owner_id="1001"),
         change("whmcs", "pay_method", "4", at=6000, kind="deleted"),
+        change("whm", "account", "cabc1234", HOSTED, owner_id="1001"),
+        change("whm", "account", "cabc1234", {**HOSTED, "suspended": "1"}, at=3000, owner_id="1001"),
+        change("whm", "account", "cxyz9876", {"service_id": "56", "absent": "1"}, owner_id="1001"),
+        change("whmcs", "provider_state", "55", FOLLOWED, owner_id="1001", parent_id="55"),
         change("whmcs", "gateway", "mailin", {"displayname": "Bank transfer"}),
     ]
 

@@ -20,6 +20,7 @@ from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import CHECK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
 from app.http.monitoring.process_metrics import ProcessMetrics
+from app.http.monitoring.provider_metrics import provider_metrics
 from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.metrics import Metrics, rendered
 from app.integrations.admission.admission import Admission
@@ -79,16 +80,17 @@ async def metrics_text(sources: MetricSources) -> bytes:
     Raises:
         Unavailable: the counts of the other processes cannot be read.
     """
-    redis, counted, measured, fulfilments = await asyncio.gather(
+    redis, counted, measured, fulfilments, followed = await asyncio.gather(
         within(CHECK_SECONDS, redis_state(sources.redis)),
         within(METRICS_SECONDS, sources.processes.counts()),
         within(METRICS_SECONDS, sources.measures.text()),
         within(METRICS_SECONDS, _fulfilments(sources.pool)),
+        within(METRICS_SECONDS, provider_metrics(sources.pool)),
     )
     if counted is None:
         raise Unavailable
     breakers = _breakers(sources.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
-    found = (measured if measured is not None else rendered(None)) + (fulfilments or b"")
+    found = (measured if measured is not None else rendered(None)) + (fulfilments or b"") + (followed or b"")
     return text_of(counted) + found + breakers
 
 
