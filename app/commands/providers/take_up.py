@@ -4,7 +4,7 @@ Only what the portal provisioned is taken up: a service of an order that the por
 that fulfilment chose or received. Where an order has two services of one kind, it is unclear which account is whose,
 and none is.
 
-Reads: portal.fulfilments, read_model.subscriptions. Writes: portal.provided_services.
+Reads: portal.fulfilments, portal.erasures, read_model.subscriptions. Writes: portal.provided_services.
 """
 
 import asyncpg
@@ -40,6 +40,11 @@ FROM read_model.subscriptions s
 WHERE s.subscription_id = p.subscription_id AND p.seen <> {SEEN}
 RETURNING p.subscription_id
 """
+_FORGET = """
+DELETE FROM portal.provided_services p USING portal.erasures e
+WHERE e.account_id = p.account_id AND p.remove_at IS NULL
+"""
+"""An erased customer's account that waits for its removal is remembered until it is removed."""
 LOOK_BACK_DAYS = 30
 """How long after its fulfilment a service is taken up. Its read model shows it within seconds."""
 
@@ -50,4 +55,5 @@ async def take_up(pool: asyncpg.Pool, box: Inbox) -> int:
     hosted = [each["account_name"] for each in new if each["provider"] == "whm"]
     await box.submit([hosting_accounts.hint_of(name, "provisioned") for name in hosted])
     changed = await pool.fetch(_CHANGED)
+    await pool.execute(_FORGET)
     return len(new) + len(changed)

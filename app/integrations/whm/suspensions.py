@@ -14,8 +14,8 @@ _MARK = re.compile(r"\[portal (\d+)\]")
 
 
 def marked(subscription_id: str, reason: str) -> str:
-    """Compose the reason under which the portal suspends the account of a service."""
-    plain = " ".join(scalar(reason).split())[:LONGEST_REASON]
+    """Compose the reason under which the portal suspends the account of a service. A mark within it is left out."""
+    plain = " ".join(_MARK.sub("", scalar(reason)).split())[:LONGEST_REASON]
     return f"{plain or 'Suspended in billing'} [portal {subscription_id}]"
 
 
