@@ -24,6 +24,12 @@ class Provided:
         """WHMCS sets the service to a status."""
         await self.billing(status=status, suspensionreason=reason)
 
+    async def gets_product(self, pid: object) -> None:
+        """Staff move the service to another product, without an upgrade."""
+        fields = {"serviceid": self.subscription_id, "pid": pid}
+        await self.desk.resources.whmcs.call("UpdateClientProduct", fields, write=True, timeout_seconds=30)
+        await self.desk.reread("service", self.subscription_id)
+
     async def follow(self, *, hurried: bool = True) -> None:
         """Run the process once, as if enough time had passed."""
         self.desk.let_in()

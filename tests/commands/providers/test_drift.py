@@ -133,7 +133,7 @@ async def test_an_account_never_read_is_unverified_and_old_news_is_stale(desk: A
 async def test_a_change_of_product_in_billing_changes_the_package_once(desk: Any) -> None:
     service = await provided(desk, "hosting")
     new = await another_product(service)
-    await service.billing(pid=int(new["pid"]))
+    await service.gets_product(new["pid"])
     await service.follow()
     await service.follow()
     assert (await service.account() or {})["plan"] == new["name"]
@@ -145,7 +145,7 @@ async def test_a_package_that_the_server_lacks_is_for_staff_until_it_is_there(de
     was, new = (await service.account() or {})["plan"], await another_product(service)
     path = f"/whmcs/products/{new['pid']}"
     (await desk.sandbox.control.patch(path, json={"name": "Hosting Void", "silent": True})).raise_for_status()
-    await service.billing(pid=int(new["pid"]))
+    await service.gets_product(new["pid"])
     await service.follow()
     assert (await service.journal())["task_code"] == "PACKAGE_MISSING"
     assert (await service.account() or {})["plan"] == was
