@@ -40,10 +40,12 @@ async def test_an_ended_service_is_switched_off_and_removed_only_after_its_grace
     assert (row["state"], row["actual"]) == ("following", "suspended")
     assert (row["remove_at"] - row["updated_at"]).days in (13, 14)
     assert await service.calls("whm", "removeacct") == 0
+    assert f"will be removed from {row['remove_at']:%Y-%m-%d} on" in await service.text()
     await service.grace_over()
     await service.follow()
     assert await service.account() is None
     row = await service.journal()
     assert (row["state"], row["actual"], row["remove_at"]) == ("settled", "removed", None)
+    assert "What was stored with it was removed" in await service.text()
     await service.follow()
     assert await service.calls("whm", "removeacct") == 1

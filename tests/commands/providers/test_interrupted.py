@@ -166,8 +166,7 @@ async def test_a_lenient_server_that_accepts_a_suspension_twice_is_no_trouble(de
 async def test_a_case_whose_answer_is_lost_is_opened_once(desk: Any) -> None:
     service = await provided(desk, "sim")
     await service.says("Suspended")
-    await desk.sandbox.fault("salesforce", "timeout_after_write", "create:Case", seconds=3)
-    await desk.sandbox.fault("salesforce", "timeout_after_write", "POST /sobjects/Case", seconds=3)
+    await desk.sandbox.fault("salesforce", "timeout_after_write", "sobjects.create:Case", seconds=3)
     await service.follow()
     await service.follow()
     assert len(await service.cases()) == 1
