@@ -13,7 +13,7 @@ from typing import Any, Literal, Required, Self, TypedDict, Unpack
 
 from msgspec import Struct
 
-ChangeSource = Literal["salesforce", "whmcs", "portal"]
+ChangeSource = Literal["salesforce", "whmcs", "whm", "portal"]
 ChangeKind = Literal["full", "partial", "deleted", "hint"]
 Origin = Literal["cdc", "webhook", "command", "backfill", "reconcile", "refetch", "portal"]
 
@@ -48,7 +48,7 @@ class Change(Struct, frozen=True, kw_only=True):
         version: milliseconds since the epoch. Salesforce: commit time or SystemModstamp. WHMCS: the instant at which
             the read began, because it has no usable modification time.
         occurred_at: the upstream's own time of the change, for measuring lag.
-        owner_id: the upstream's owner (Salesforce Account id, WHMCS client id) when the change names it.
+        owner_id: the upstream's owner (Salesforce Account id; WHMCS client id, also for WHM) when the change names it.
         parent_id: id of the parent record (an OrderItem's Order), when the change names it.
         read_at: start of the read that returned the whole record or proved its deletion; None for events. A read shows
             the state of that instant or a later one (`app/ingest/apply/merging.py`).

@@ -300,6 +300,29 @@ class Settings(Struct, frozen=True, kw_only=True):
     whm_timeout_seconds: Annotated[float, note("Timeout of a WHM write, in seconds; creations take a minute.")] = 120.0
     whm_read_timeout_seconds: Annotated[float, note("Timeout of a WHM read, in seconds.")] = 15.0
 
+    whm_sync_seconds: Annotated[
+        int, note("Interval at which the workers read WHM's list of accounts, in seconds; 0: never.")
+    ] = 300
+
+    provider_follow: Annotated[
+        bool,
+        note(
+            "Whether providers follow billing: WHM and Freebit are told what WHMCS says of services that the portal "
+            "provisioned. No stops all of it at once."
+        ),
+    ] = True
+    provider_removal_grace_days: Annotated[
+        float,
+        note(
+            "Days between the end of a service in WHMCS and the removal of its account or line, which cannot be "
+            "undone; negative: only staff remove."
+        ),
+    ] = 14.0
+    provider_removals_per_day: Annotated[
+        int,
+        Meta(ge=0, description="Services whose account or line is removed in 24 hours at most; the rest waits."),
+    ] = 20
+
     attachment_scanner: Annotated[
         str,
         Meta(

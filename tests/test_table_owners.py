@@ -46,6 +46,8 @@ OWNERS = {
     "portal.notification_reads": "app.commands.account",
     "portal.password_resets": "app.commands.identity",
     "portal.plan_changes": "app.commands.subscriptions",
+    "portal.provided_services": "app.commands.providers",
+    "portal.provider_steps": "app.commands.providers",
     "portal.provision_steps": "app.commands.fulfilment",
     "portal.recovery_codes": "app.commands.identity",
     "portal.scheduled_changes": "app.commands.subscriptions",

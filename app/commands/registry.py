@@ -37,6 +37,7 @@ from app.commands.identity.enrolment import (
 )
 from app.commands.identity.sessions import end_sessions, revoke_sessions
 from app.commands.orders import check_order, place_order
+from app.commands.providers import repair
 from app.commands.subscriptions import (
     cancel_scheduled_change,
     cancel_subscription,
@@ -78,6 +79,7 @@ MODULES: tuple[ModuleType, ...] = (
     revoke_sessions,
     check_order,
     place_order,
+    repair,
     cancel_scheduled_change,
     cancel_subscription,
     change_plan,

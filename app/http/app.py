@@ -53,7 +53,7 @@ from app.http.routes import (
     subscriptions,
     webhooks,
 )
-from app.http.routes.admin import fulfilments, projections, schedule
+from app.http.routes.admin import fulfilments, projections, providers, schedule
 from app.http.routes.admin import subscriptions as admin_subscriptions
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
 from app.http.routes.events import EventSources
@@ -90,6 +90,7 @@ ROUTES = (
     *projections.ROUTES,
     *fulfilments.ROUTES,
     *admin_subscriptions.ROUTES,
+    *providers.ROUTES,
     *schedule.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,

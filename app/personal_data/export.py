@@ -60,6 +60,11 @@ TABLES = {
         "portal.provision_steps",
         "order_id IN (SELECT f.order_id FROM portal.fulfilments f WHERE f.account_id = $3)",
     ),
+    "portal/provided_services": ("portal.provided_services", "account_id = $3"),
+    "portal/provider_steps": (
+        "portal.provider_steps",
+        "subscription_id IN (SELECT p.subscription_id FROM portal.provided_services p WHERE p.account_id = $3)",
+    ),
     "portal/notification_reads": ("portal.notification_reads", "account_id = $3"),
     "portal/plan_changes": ("portal.plan_changes", "account_id = $3"),
     "portal/scheduled_changes": ("portal.scheduled_changes", "account_id = $3"),

@@ -83,6 +83,7 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             ),
             ("UPDATE portal.plan_changes SET command_digest = '', error_message = NULL WHERE account_id = $1", None),
             (_SCHEDULED, None),
+            ("DELETE FROM portal.provided_services WHERE account_id = $1 AND remove_at IS NULL", None),
         ):
             await connection.execute(statement, value or subject.account_id)
         await connection.execute(

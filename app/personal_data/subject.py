@@ -37,13 +37,14 @@ class Subject(Struct, frozen=True, kw_only=True):
     @property
     def owners(self) -> list[tuple[str, str]]:
         """(source, owner id) of everything the customer owns or owned upstream."""
-        whmcs = [("whmcs", each) for each in (self.whmcs_client_id, *self.former_whmcs)]
+        clients = (self.whmcs_client_id, *self.former_whmcs)
+        whmcs = [(source, each) for each in clients for source in ("whmcs", "whm")]
         return [*whmcs, *(("salesforce", each) for each in (self.salesforce_account_id, *self.former_salesforce))]
 
     @property
     def owner_ids(self) -> list[str]:
         """The owner ids without their sources: a WHMCS id is never a Salesforce id."""
-        return [owner_id for _, owner_id in self.owners]
+        return list(dict.fromkeys(owner_id for _, owner_id in self.owners))
 
 
 _FORMER = """ARRAY(SELECT DISTINCT a.detail ->> 'was' FROM portal.audit a WHERE a.account_id = m.account_id

@@ -6,17 +6,19 @@ from typing import Any
 import structlog
 from msgspec import structs
 
+from app.clock import now
 from app.commands import mail_outbox
 from app.commands.account import checked_address, report_to_salesforce
 from app.commands.billing import watch_automation as automation
 from app.commands.execution import ledger
+from app.commands.providers.follow import follow as follow_billing
 from app.commands.subscriptions.plan_changes.follow import follow
 from app.commands.subscriptions.plan_changes.run_due import make_due
 from app.db import is_outage
 from app.errors import UpstreamError
 from app.ingest import retention
 from app.ingest.catch_up.reconcile import Reconcile
-from app.ingest.refetch import case_sweep, merges
+from app.ingest.refetch import case_sweep, hosting_accounts, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.priority import background
 from app.processes.clock.job import Postponed
@@ -127,6 +129,16 @@ async def sweep_cases(resources: Resources) -> str:
 async def follow_plans(resources: Resources) -> str:
     """Apply paid changes of plan to the network or server."""
     return _counted(await follow(resources.context), "changes")
+
+
+async def follow_providers(resources: Resources) -> None:
+    """Let providers follow what WHMCS says of the services that the portal provisioned."""
+    await follow_billing(resources.context)
+
+
+async def read_hosting(resources: Resources) -> None:
+    """Request a read of WHM's list of accounts."""
+    await resources.inbox.submit([hosting_accounts.list_hint(f"schedule:{now().isoformat()}")])
 
 
 async def make_scheduled(resources: Resources) -> str:

@@ -97,7 +97,7 @@ class WorkerJobs:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._upstreams = Upstreams(resources.salesforce, resources.whmcs)
+        self._upstreams = Upstreams(resources.salesforce, resources.whmcs, resources.whm)
         self._committed = asyncio.Event()
         self._project = partial(recompute.project, with_previous(resources.settings))
         self._context = resources.context

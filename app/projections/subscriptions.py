@@ -6,12 +6,12 @@ order rules, catalog, summary or lists.
 Amounts are in the client's currency. A plan change is pending until the service has the new product, or its invoice is
 cancelled. A future-dated one is the portal's own record; it is not shown for a service that is to end.
 
-Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change, client; refers to invoice, and to salesforce
-Product2. Writes: read_model.subscriptions.
+Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change, provider_state, client; refers to invoice, and
+to salesforce Product2. Writes: read_model.subscriptions.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -20,6 +20,7 @@ import msgspec
 from app.events import Record
 from app.inputs.domain import unicode_form
 from app.intake.billing_cycles import cycle_of
+from app.projections.parts import provider_sentences
 from app.projections.parts.categories import group_categories
 from app.projections.parts.fields import amount, day, plain, shown
 from app.projections.parts.services import PRODUCT_OF_SERVICE, ServiceKind, kind_of
@@ -64,7 +65,7 @@ def projector(settings: Settings) -> Projector:
         source="whmcs",
         scope="record",
         root="service",
-        reads=("service", "addon", "cancel_request", "upgrade", "scheduled_change"),
+        reads=("service", "addon", "cancel_request", "upgrade", "scheduled_change", "provider_state"),
         owner_context=("client",),
         lookups=(
             Lookup(target="invoice", referrer="upgrade", field="invoice_id"),
@@ -128,7 +129,7 @@ def _subscription(record: Record, group: Group, currency: str, kind: ServiceKind
         domain=None if line else unicode_form(domain) or None,
         line=line,
         status=status,
-        status_text=_text(status, plain(data.get("suspensionreason")), cancellation),
+        status_text=_text(status, plain(data.get("suspensionreason")), cancellation, group.of("provider_state")),
         billing_cycle=kind.billing_cycle,
         amount=shown(amount(data.get("recurringamount"), currency), currency),
         registered_on=day(data.get("regdate")),
@@ -183,11 +184,14 @@ def _scheduled(group: Group) -> ScheduledChange | None:
     )
 
 
-def _text(status: str, suspension_reason: str, cancellation: Cancellation | None) -> str:
+def _text(
+    status: str, suspension_reason: str, cancellation: Cancellation | None, provider_states: Sequence[Record]
+) -> str:
     """Describe the state in a sentence. The reason of a suspension is free text of staff."""
     reason = suspension_reason.lower()
     overdue = status == "suspended" and any(word in reason for word in ("overdue", "payment", "unpaid"))
-    text = OVERDUE_TEXT if overdue else STATUS_TEXTS[status]
+    usual = OVERDUE_TEXT if overdue else STATUS_TEXTS[status]
+    text = provider_sentences.sentence(status, usual, overdue, provider_states)
     if cancellation is None:
         return text
     if cancellation.ends_on is None:

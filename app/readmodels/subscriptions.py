@@ -18,7 +18,7 @@ STATUS_TEXTS = {
     "pending": "Waiting to be set up.",
     "active": "Active.",
     "suspended": "Suspended. Please contact support to have it switched on again.",
-    "terminated": "Ended. What was stored with it was removed; to use it again, please order it again.",
+    "terminated": "Ended. To use it again, please order it again.",
     "cancelled": "Cancelled, as it was asked for.",
     "completed": "Completed.",
     "fraud": "Closed. Please contact support.",

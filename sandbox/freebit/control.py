@@ -68,15 +68,17 @@ async def _change(world: World, request: Request) -> Any:
 
 
 async def _settings(world: World, request: Request) -> Any:
-    """Set `delay_seconds` of asynchronous work and `key_seconds`, the lifetime of an authKey."""
+    """Set `delay_seconds` of asynchronous work, `cancel_seconds` of a line's end, and `key_seconds` of keys."""
     freebit, body = world.freebit, await request.json()
     try:
         freebit.delay_seconds = float(body.get("delay_seconds", freebit.delay_seconds))
         freebit.key_seconds = float(body.get("key_seconds", freebit.key_seconds))
+        freebit.cancel_seconds = float(body.get("cancel_seconds", freebit.cancel_seconds))
     except (TypeError, ValueError) as error:
-        raise HTTPException(422, "delay_seconds and key_seconds are numbers.") from error
+        raise HTTPException(422, "delay_seconds, cancel_seconds and key_seconds are numbers.") from error
     freebit.changed()
-    return {"delay_seconds": freebit.delay_seconds, "key_seconds": freebit.key_seconds}
+    names = ("delay_seconds", "cancel_seconds", "key_seconds")
+    return {name: getattr(freebit, name) for name in names}
 
 
 async def _expire_keys(world: World, request: Request) -> Any:

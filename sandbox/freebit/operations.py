@@ -82,7 +82,8 @@ def cancel_account(freebit: Freebit, clock: Clock, body: Body) -> Body:
     if body.get("kind") != "MVNO":
         raise Refusal("400", "304", "kind must be MVNO")
     line = _unlocked(freebit, clock, checked_account(body))
-    line.cancel_at = _moment(clock, body.get("runDate"), "runDate", "305")
+    earliest = clock.now().timestamp() + freebit.cancel_seconds
+    line.cancel_at = max(_moment(clock, body.get("runDate"), "runDate", "305"), earliest)
     return {}
 
 

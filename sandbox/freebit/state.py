@@ -47,12 +47,14 @@ class Queued:
 
 @dataclass
 class Freebit:
-    """The whole service. `delay_seconds` is how long asynchronous work takes after it was accepted."""
+    """The whole service. `delay_seconds` is how long asynchronous work takes after it was accepted, `cancel_seconds`
+    how long the end of a line takes, which the vendor carries out within ten minutes."""
 
     oem_id: str = "PASI"
     oem_key: str = "sandboxOemKey0000000000000000000"
     key_seconds: float = 3_000.0
     delay_seconds: float = 1.0
+    cancel_seconds: float = 0.0
     auth_keys: dict[str, float] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     queued: dict[str, Queued] = field(default_factory=dict)

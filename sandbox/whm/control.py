@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,6 +26,8 @@ def routes(world: World) -> list[Route]:
 
     return [
         route("/accounts", "GET", _accounts),
+        route("/accounts/{user}", "PATCH", _change),
+        route("/accounts/{user}", "DELETE", _delete),
         route("/denied", "PUT", _denied),
         route("/server", "PATCH", _server),
     ]
@@ -44,9 +47,41 @@ async def _accounts(world: World, request: Request) -> Any:
     return {"total": len(rows), "records": rows}
 
 
+def _named(world: World, request: Request) -> Account:
+    account = world.whm.accounts.get(request.path_params["user"])
+    if account is None:
+        raise HTTPException(404, "There is no such account.")
+    return account
+
+
+async def _change(world: World, request: Request) -> Any:
+    """Change an account as somebody else on the server does: `suspendreason` suspends it (`locked`: only root may lift
+    that; empty resumes it), `plan`, `domain`, `owner`, `quota_mb`, `disk_used_mb`."""
+    account, body = _named(world, request), await request.json()
+    if "suspendreason" in body:
+        account.suspendreason = str(body["suspendreason"])
+        account.suspendtime = int(world.clock.now().timestamp()) if account.suspendreason else None
+        account.locked = bool(account.suspendreason) and bool(body.get("locked"))
+    for name in ("plan", "domain", "owner"):
+        setattr(account, name, str(body.get(name, getattr(account, name))))
+    for name in ("quota_mb", "disk_used_mb"):
+        if name in body:
+            setattr(account, name, int(body[name]))
+    world.whm.changed()
+    return _shown(account)
+
+
+async def _delete(world: World, request: Request) -> Any:
+    """Remove an account as somebody else on the server does."""
+    account = _named(world, request)
+    del world.whm.accounts[account.user]
+    world.whm.changed()
+    return _shown(account)
+
+
 async def _server(world: World, request: Request) -> Any:
     """Set what the server lacks and allows: `missing`, `limits`, `unreachable`, `delay_seconds`, `lag_seconds`,
-    `wordpress_set`, `wordpress_fails`. What is not named stays."""
+    `wordpress_set`, `wordpress_fails`, `pages`, `lenient`. What is not named stays."""
     body, whm = await request.json(), world.whm
     for name in ("missing", "unreachable"):
         if name in body:
@@ -54,6 +89,7 @@ async def _server(world: World, request: Request) -> Any:
     whm.limits = {str(name): int(most) for name, most in body.get("limits", whm.limits).items()}
     for name in ("delay_seconds", "lag_seconds"):
         setattr(whm, name, float(body.get(name, getattr(whm, name))))
+    whm.pages, whm.lenient = bool(body.get("pages", whm.pages)), bool(body.get("lenient", whm.lenient))
     whm.wordpress_set = [str(each) for each in body.get("wordpress_set", whm.wordpress_set)]
     whm.wordpress_fails = str(body.get("wordpress_fails", whm.wordpress_fails))
     whm.changed()
@@ -65,6 +101,8 @@ async def _server(world: World, request: Request) -> Any:
         "lag_seconds": whm.lag_seconds,
         "wordpress_set": whm.wordpress_set,
         "wordpress_fails": whm.wordpress_fails,
+        "pages": whm.pages,
+        "lenient": whm.lenient,
     }
 
 

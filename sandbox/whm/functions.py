@@ -70,13 +70,21 @@ def list_accounts(whm: Whm, clock: Clock, params: Params) -> Outcome:
     except re.error as error:
         raise Failed(f"Invalid search expression: {error}") from error
     rows = []
-    for account in whm.accounts.values():
+    for account in (each for each in whm.accounts.values() if _is_seen(whm, each)):
         value = str(getattr(account, kind, ""))
         if not search or (value == search if exact else pattern.search(value)):
             rows.append(_row(whm, account))
     wanted = {each for each in params.get("want", "").split(",") if each}
     rows = [{key: value for key, value in row.items() if not wanted or key in wanted} for row in rows]
-    return Outcome({"acct": rows})
+    return Outcome({"acct": _page(whm, params, rows)})
+
+
+def _page(whm: Whm, params: Params, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the requested part of a list; the first row is number 1."""
+    if params.get("api.chunk.enable") != "1" or not whm.pages:
+        return rows
+    size, start = int(params.get("api.chunk.size") or len(rows) or 1), int(params.get("api.chunk.start") or 1)
+    return rows[start - 1 : start - 1 + size]
 
 
 def account_summary(whm: Whm, clock: Clock, params: Params) -> Outcome:
@@ -93,6 +101,8 @@ def suspend(whm: Whm, clock: Clock, params: Params) -> Outcome:
     """suspendacct."""
     account = _account(whm, params.get("user", ""))
     if account.suspended:
+        if whm.lenient:
+            return Outcome(reason=f"{account.user}’s account has been suspended")
         raise Failed("The account is already suspended.")
     account.suspendreason = params.get("reason") or "Unknown"
     account.suspendtime, account.locked = int(clock.now().timestamp()), params.get("disallowun") == "1"
@@ -104,6 +114,8 @@ def unsuspend(whm: Whm, clock: Clock, params: Params) -> Outcome:
     """unsuspendacct: refused to a reseller when root locked it."""
     account = _account(whm, params.get("user", ""))
     if not account.suspended:
+        if whm.lenient:
+            return Outcome(reason=f"Unsuspending {account.user}’s account")
         raise Failed("The account is not suspended.")
     if account.locked and whm.user != "root":
         raise Failed("You do not have permission to unsuspend this account.")
@@ -125,9 +137,19 @@ def change_package(whm: Whm, clock: Clock, params: Params) -> Outcome:
     account, plan = _account(whm, params.get("user", "")), params.get("pkg", "")
     if plan not in whm.packages:
         raise Failed(f"Specified package “{plan}” does not exist.")
-    account.plan = plan
+    account.plan, account.quota_mb = plan, None
     whm.changed()
     return Outcome(reason=f"Account Upgrade/Downgrade Complete for {account.user}", raw="Changing package...Done\n")
+
+
+def edit_quota(whm: Whm, clock: Clock, params: Params) -> Outcome:
+    """editquota: in MB, 0 and `unlimited` for none; the next change of package drops it."""
+    account, quota = _account(whm, params.get("user", "")), params.get("quota", "")
+    if quota != "unlimited" and not quota.isdecimal():
+        raise Failed("Invalid quota.")
+    account.quota_mb = 0 if quota == "unlimited" else int(quota)
+    whm.changed()
+    return Outcome(reason=f"Set quota for {account.user}")
 
 
 def list_packages(whm: Whm, clock: Clock, params: Params) -> Outcome:
@@ -171,7 +193,16 @@ def version(whm: Whm, clock: Clock, params: Params) -> Outcome:
 def my_privileges(whm: Whm, clock: Clock, params: Params) -> Outcome:
     """myprivs: 1 for root, "1" for a reseller; what is not granted is 0, empty or absent."""
     granted: int | str = 1 if whm.user == "root" else "1"
-    names = ("create-acct", "suspend-acct", "list-accts", "kill-acct", "upgrade-account", "passwd", "cpanel-api")
+    names = (
+        "create-acct",
+        "suspend-acct",
+        "list-accts",
+        "kill-acct",
+        "upgrade-account",
+        "passwd",
+        "quota",
+        "cpanel-api",
+    )
     privileges = dict.fromkeys(names, granted) | {"create-user-session": granted, "all": 0, "edit-account": ""}
     return Outcome({"privileges": [privileges]})
 
@@ -180,12 +211,21 @@ def _account(whm: Whm, user: str) -> Account:
     account = whm.accounts.get(user)
     if account is None:
         raise Failed(xid(f"You do not have a user named “{user}”."))
+    if not _is_seen(whm, account):
+        raise Failed(f"You do not have access to an account named “{user}”.")
     return account
+
+
+def _is_seen(whm: Whm, account: Account) -> bool:
+    """Return whether the token may see an account: a reseller's sees only its own."""
+    return whm.user == "root" or account.owner == whm.user
 
 
 def _row(whm: Whm, account: Account) -> dict[str, Any]:
     started = datetime.fromtimestamp(account.unix_startdate, UTC)
     quota = whm.packages.get(account.plan, {}).get("QUOTA", "unlimited")
+    quota = quota if account.quota_mb is None else str(account.quota_mb)
+    used = sum(map(ord, account.user)) % 900 if account.disk_used_mb is None else account.disk_used_mb
     return {
         "user": account.user,
         "domain": account.domain,
@@ -202,7 +242,7 @@ def _row(whm: Whm, account: Account) -> dict[str, Any]:
         "suspendtime": account.suspendtime,
         "is_locked": int(account.locked),
         "disklimit": f"{quota}M" if quota.isdecimal() and quota != "0" else "unlimited",
-        "diskused": f"{sum(map(ord, account.user)) % 900}M",
+        "diskused": f"{used}M",
         "maxpop": "unlimited",
         "maxsql": "unlimited",
         "maxaddons": "*unknown*",
@@ -227,6 +267,7 @@ FUNCTIONS: dict[str, Function] = {
     "unsuspendacct": unsuspend,
     "removeacct": remove,
     "changepackage": change_package,
+    "editquota": edit_quota,
     "listpkgs": list_packages,
     "passwd": change_password,
     "create_user_session": create_session,

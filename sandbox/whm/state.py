@@ -8,6 +8,8 @@ from typing import Any
 class Account:
     """A hosting account. Its only key is the user name.
 
+    `quota_mb` replaces the package's quota until the package changes; `disk_used_mb` replaces a made-up usage.
+
     `databases` have their users, `database_users` and `mailboxes` their passwords. AutoSSL and the installation of
     WordPress complete at their time, which is None until they are requested.
     """
@@ -23,6 +25,8 @@ class Account:
     suspendreason: str = ""
     suspendtime: int | None = None
     locked: bool = False
+    quota_mb: int | None = None
+    disk_used_mb: int | None = None
     databases: dict[str, set[str]] = field(default_factory=dict)
     database_users: dict[str, str] = field(default_factory=dict)
     mailboxes: dict[str, str] = field(default_factory=dict)
@@ -44,7 +48,8 @@ class Whm:
     `missing` are features that no account has, `limits` how many databases and mailboxes one may have; `unreachable`
     are domains that do not lead here, so that AutoSSL has a problem with them. `delay_seconds` is how long AutoSSL and
     WP Toolkit are at work, `lag_seconds` how long WP Toolkit does not know of what it was asked for; `wordpress_set`
-    are the plugins it puts into every new site, `wordpress_fails` is why it makes none.
+    are the plugins it puts into every new site, `wordpress_fails` is why it makes none. Without `pages` the server
+    ignores requests for a part of a list; a `lenient` one accepts that an account is suspended or resumed twice.
     """
 
     user: str = "portal"
@@ -61,6 +66,8 @@ class Whm:
     lag_seconds: float = 0.0
     wordpress_set: list[str] = field(default_factory=lambda: ["wordfence", "wp-super-cache"])
     wordpress_fails: str = ""
+    pages: bool = True
+    lenient: bool = False
     revision: int = 0
 
     def changed(self) -> None:

@@ -1,6 +1,7 @@
 """Places that an erasure could easily forget: parked changes, journals, generations, late copies."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -177,3 +178,25 @@ async def test_no_copy_of_an_answer_outlives_its_customer(
     assert await leaks(resources, person) != []
     await erased(resources, subject)
     assert await leaks(resources, person) == []
+
+
+_PROVIDED = """
+INSERT INTO portal.provided_services (subscription_id, account_id, order_id, provider, account_name, state, seen,
+                                      remove_at)
+VALUES ($1, $2, 'o1', 'freebit', $1, 'settled', '', $3)
+"""
+
+
+async def test_services_are_not_followed_any_longer_except_to_remove_what_has_ended(
+    resources: Resources, subject: Subject
+) -> None:
+    """Else the account of an erased customer would stay at its provider for ever."""
+    await resources.pool.execute(_PROVIDED, "07000000001", subject.account_id, None)
+    await resources.pool.execute(_PROVIDED, "07000000002", subject.account_id, datetime(2026, 1, 1, tzinfo=UTC))
+    await resources.pool.execute(
+        "INSERT INTO portal.provider_steps (subscription_id, step, outcome) VALUES ('07000000001', 'cancel', 'begun')"
+    )
+    await erased(resources, subject)
+    rows = await resources.pool.fetch("SELECT subscription_id FROM portal.provided_services")
+    assert [row["subscription_id"] for row in rows] == ["07000000002"]
+    assert await resources.pool.fetchval("SELECT count(*) FROM portal.provider_steps") == 0

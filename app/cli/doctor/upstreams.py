@@ -9,6 +9,9 @@ from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
 from app.settings import Settings
 
+WHM_PRIVILEGES = frozenset({"create-acct", "list-accts", "suspend-acct", "kill-acct", "upgrade-account"})
+"""What the portal does in WHM. The names are not documented: a token that shows none of them is not judged."""
+
 
 async def whmcs(settings: Settings) -> Finding:
     """Check that the API answers, and has the gateway that orders are placed with."""
@@ -60,14 +63,21 @@ async def freebit(settings: Settings) -> Finding:
 
 
 async def whm(settings: Settings) -> Finding:
-    """Check that the API accepts our token."""
+    """Check that the API accepts our token, and that it may do what provisioning and following billing need."""
 
     async def look() -> str:
         client = await WhmClient.open(settings)
         try:
-            return f"WHM {await client.version()}"
+            version, granted = await client.version(), await client.privileges()
         finally:
             await client.close()
+        lacking = sorted(WHM_PRIVILEGES - granted)
+        if "all" not in granted and lacking and granted & WHM_PRIVILEGES:
+            raise Trouble(
+                f"the token seems to lack {', '.join(lacking)}",
+                "Grant them to the API token in WHM (Manage API Tokens), and to the reseller if it is one.",
+            )
+        return f"WHM {version}"
 
     return await checked("whm", "api", look, "Check WHM_USER and WHM_TOKEN; the token may have expired.")
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.commands.execution.context import Actor, Context
+from app.commands.execution.locks import LockAttempt
 from app.commands.subscriptions.service import find_own
 from app.errors import Conflict
 
@@ -27,7 +28,7 @@ async def lock_own_service(ctx: Context, actor: Actor, subscription_id: str) -> 
 
 
 @asynccontextmanager
-async def lock_service(ctx: Context, subscription_id: str) -> AsyncIterator[None]:
+async def lock_service(ctx: Context, subscription_id: str) -> AsyncIterator[LockAttempt]:
     """Hold the lock of a service of any account, for members of staff and workers.
 
     Raises:
@@ -38,4 +39,4 @@ async def lock_service(ctx: Context, subscription_id: str) -> AsyncIterator[None
         if not mine:
             sentence = "Another change of this service is in progress. Please try again in a moment."
             raise Conflict(sentence, code="subscription_busy", retry_after_seconds=2)
-        yield
+        yield mine

@@ -12,6 +12,7 @@ from app.commands.subscriptions.provider_accounts import hosting_account
 from app.commands.subscriptions.service import Service, refuse_unless
 from app.commands.subscriptions.service_lock import lock_service
 from app.commands.subscriptions.staff_view import ServiceView, of_kind, record_and_view
+from app.integrations.whm.suspensions import marked
 from app.integrations.whmcs import services as whmcs_services
 
 
@@ -27,7 +28,8 @@ async def suspend(ctx: Context, operator: Operator, subscription_id: str, reason
         account = await hosting_account(ctx, service)
         if not account.suspended:
             name = account.username
-            await write_and_confirm(lambda: ctx.whm.suspend(name, reason), lambda: _is_suspended(ctx, service))
+            shown = marked(subscription_id, reason)  # so that the portal may lift it again
+            await write_and_confirm(lambda: ctx.whm.suspend(name, shown), lambda: _is_suspended(ctx, service))
         await whmcs_services.set_status(ctx.whmcs, subscription_id, whmcs_services.SUSPENDED, reason)
         return await record_and_view(ctx, operator, "service.suspend", service, reason=reason)
 

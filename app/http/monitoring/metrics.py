@@ -20,6 +20,7 @@ from app.http.fast.layers import FastLayers
 from app.http.monitoring.health_checks import CHECK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
 from app.http.monitoring.process_metrics import ProcessMetrics
+from app.http.monitoring.provider_metrics import provider_metrics
 from app.http.monitoring.schedule_metrics import schedule_text
 from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.metrics import Metrics, rendered
@@ -81,17 +82,19 @@ async def metrics_text(sources: MetricSources) -> bytes:
     Raises:
         Unavailable: the counts of the other processes cannot be read.
     """
-    redis, counted, measured, fulfilments, jobs = await asyncio.gather(
+    redis, counted, measured, fulfilments, jobs, followed = await asyncio.gather(
         within(CHECK_SECONDS, redis_state(sources.redis)),
         within(METRICS_SECONDS, sources.processes.counts()),
         within(METRICS_SECONDS, sources.measures.text()),
         within(METRICS_SECONDS, _fulfilments(sources.pool)),
         within(METRICS_SECONDS, schedule_text(sources.pool, sources.whmcs_zone)),
+        within(METRICS_SECONDS, provider_metrics(sources.pool)),
     )
     if counted is None:
         raise Unavailable
     breakers = _breakers(sources.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
-    found = (measured if measured is not None else rendered(None)) + (fulfilments or b"") + (jobs or b"")
+    parts = (measured if measured is not None else rendered(None), fulfilments, jobs, followed)
+    found = b"".join(part or b"" for part in parts)
     return text_of(counted) + found + breakers
 
 

@@ -19,7 +19,7 @@ from app.errors import UpstreamNotFound, UpstreamRejected
 from app.events import Change
 from app.ingest.inbox import inbox
 from app.ingest.inbox.isolation import UNSTORABLE
-from app.ingest.refetch import absence, case_sweep, lists, merges
+from app.ingest.refetch import absence, case_sweep, hosting_accounts, lists, merges
 from app.ingest.refetch.salesforce_window import changed_since, deleted_since
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.salesforce import records as salesforce_records
@@ -191,6 +191,9 @@ FETCHERS: dict[tuple[str, str], Fetcher] = {
     ("salesforce", UNSTORABLE): unstorable,
     ("whmcs", UNSTORABLE): unstorable,
     ("portal", UNSTORABLE): unstorable,
+    ("whm", UNSTORABLE): unstorable,
+    ("whm", "account"): hosting_accounts.account,
+    ("whm", "accounts"): hosting_accounts.accounts,
     ("whmcs", "client"): client,
     ("whmcs", "merge"): merges.whmcs,
     ("whmcs", "invoice"): invoice,

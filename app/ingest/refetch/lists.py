@@ -53,11 +53,6 @@ class ListReading(Struct, frozen=True):
     unread: frozenset[str] = frozenset()
 
 
-class _Compared(Struct, frozen=True):
-    differing: list[Change]
-    unchanged: dict[str, str]
-
-
 async def whole(connection: Db, hint: Change, reads: Mapping[str, Read]) -> list[Change]:
     """Read the list named by `hint` and return its changes. `reads`: kind of member → function that reads all of that
     kind. The marker holds the ids of the kind read last."""
@@ -69,9 +64,8 @@ async def whole(connection: Db, hint: Change, reads: Mapping[str, Read]) -> list
         complete = complete and listed.complete
         ids = sorted(record.record_id for record in listed.records)
         found = [whmcs_records.change(each, origin="refetch", read_at=listed.read_at) for each in listed.records]
-        compared = await _compared(connection, found)
-        changes += compared.differing
-        unchanged[member] = compared.unchanged
+        differing_members, unchanged[member] = await compared(connection, found)
+        changes += differing_members
         changes += await _missing(connection, hint, member, listed, read)
     if not complete:
         log.warning("list_incomplete", object=hint.object, record_id=hint.record_id)
@@ -93,10 +87,10 @@ async def _listed(read: Read) -> ListReading:
 async def differing(connection: Db, found: Iterable[WhmcsRecord], read_at: datetime) -> list[Change]:
     """Return the members of a partial list that differ from the mirror."""
     changes = [whmcs_records.change(each, origin="refetch", read_at=read_at) for each in found]
-    return (await _compared(connection, changes)).differing
+    return (await compared(connection, changes))[0]
 
 
-async def _compared(connection: Db, changes: Sequence[Change]) -> _Compared:
+async def compared(connection: Db, changes: Sequence[Change]) -> tuple[list[Change], dict[str, str]]:
     """Split changes into those that differ from the mirror and digests of the rest. Erased data does not count."""
     held = await mirror.load(connection, {mirror.address(change) for change in changes})
     suspects = [change for change in changes if not _as_held(held, change)]
@@ -108,7 +102,7 @@ async def _compared(connection: Db, changes: Sequence[Change]) -> _Compared:
         for change in changes
         if (where := mirror.address(change)) not in out
     }
-    return _Compared(differing, unchanged)
+    return differing, unchanged
 
 
 def _as_held(held: Mapping[mirror.RecordAddress, Record], change: Change) -> bool:

@@ -28,6 +28,7 @@ ONE_BY_ONE = frozenset(
         *(("whmcs", name) for name in ("client", "invoice", "service")),
         *(("whmcs", name) for name in ("client_invoices", "client_services", "pay_methods")),
         *(("whmcs", name) for name in ("cancel_requests", "gateways", "products")),
+        *(("whm", name) for name in ("account", "accounts")),
     }
 )
 """(source, object) of records that are read by their own id."""

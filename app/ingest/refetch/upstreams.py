@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from app.errors import UpstreamError
 from app.integrations.salesforce.client import SalesforceClient
+from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
 
 AWAY_SECONDS = (1.0, 2.0)
@@ -35,8 +36,9 @@ class Pauses:
 
 
 class Upstreams(Struct, frozen=True):
-    """The two systems whose records are mirrored."""
+    """The systems whose records are mirrored. Without `whm`, hosting accounts are not read."""
 
     salesforce: SalesforceClient
     whmcs: WhmcsClient
+    whm: WhmClient | None = None
     pauses: Pauses = field(default_factory=Pauses)

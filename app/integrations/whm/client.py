@@ -5,29 +5,29 @@ states success. There is no idempotency key: check with `account` or `summary` b
 an unknown outcome.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from app.errors import UpstreamMalformed, UpstreamNotFound
 from app.intake import parse
-from app.intake.fields import Fields
 from app.intake.text import scalar
 from app.integrations.admission.admission import unshared
 from app.integrations.admission.upstream_admission import UpstreamAdmission
 from app.integrations.error_translation import translates_all_errors
 from app.integrations.forms import Forms
+from app.integrations.whm import records
 from app.integrations.whm.faults import WHM, uapi_understood, understood
-from app.integrations.whm.shapes import ControlPanelSession, HostingAccount, NewHostingAccount
+from app.integrations.whm.shapes import AccountList, ControlPanelSession, HostingAccount, NewHostingAccount
 from app.settings import Settings
 
 __all__ = ["ControlPanelSession", "HostingAccount", "NewHostingAccount", "WhmClient"]
 
 CONCURRENCY = 4
 CONTROL_PANEL = "cpaneld"
-MEGABYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
-_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([KMGT])")
+PAGE = 500
+MOST_PAGES = 200
+WANTED = "user,domain,plan,owner,suspended,suspendreason,is_locked,unix_startdate,disklimit"
 LAST_SECOND = 253_402_300_800
 """The end of the calendar, in epoch seconds."""
 
@@ -56,7 +56,7 @@ class WhmClient:
     async def account(self, username: str) -> HostingAccount | None:
         """Read the account with exactly this name; None if there is none."""
         search = {"searchtype": "user", "search": username, "searchmethod": "exact"}
-        return _named(username, await self._call("listaccts", search, write=False))
+        return records.named(username, await self._call("listaccts", search, write=False))
 
     async def summary(self, username: str) -> HostingAccount | None:
         """Read the account with its usage; None if there is none."""
@@ -64,7 +64,23 @@ class WhmClient:
             data = await self._call("accountsummary", {"user": username}, write=False)
         except UpstreamNotFound:
             return None
-        return _named(username, data)
+        return records.named(username, data)
+
+    async def accounts(self) -> AccountList:
+        """List the accounts that the token may see, page by page.
+
+        Servers that know no pages return everything each time, so the list ends with a page without a new name. Rows
+        may move between pages: absence from the list proves nothing about an account.
+        """
+        found: dict[str, HostingAccount] = {}
+        for page in range(MOST_PAGES):
+            window = {"api.chunk.enable": "1", "api.chunk.size": str(PAGE), "api.chunk.start": str(page * PAGE + 1)}
+            data = await self._call("listaccts", {"want": WANTED, **window}, write=False)
+            rows, known = records.rows(data), len(found)
+            found = {**records.all_of(rows), **found}
+            if len(rows) < PAGE or len(found) == known:
+                return AccountList(list(found.values()), complete=True)
+        return AccountList(list(found.values()), complete=False)
 
     async def create_account(self, new: NewHostingAccount) -> None:
         """Create an account with a package's limits; the password is generated and never shown."""
@@ -116,6 +132,18 @@ class WhmClient:
             raise UpstreamMalformed(WHM, "create_user_session", "success without expires")
         return ControlPanelSession(url, datetime.fromtimestamp(expires, UTC))
 
+    async def privileges(self) -> frozenset[str]:
+        """Read what the token may do, by WHM's names. A privilege is granted by 1 or "1"."""
+        found = (await self._call("myprivs", {}, write=False)).get("privileges")
+        rows = found if isinstance(found, list) else [found]
+        return frozenset(
+            str(name)
+            for row in rows
+            if isinstance(row, Mapping)
+            for name, granted in row.items()
+            if scalar(granted).strip() == "1"
+        )
+
     async def version(self) -> str:
         """Read WHM's version: the cheapest probe of address and token."""
         return scalar((await self._call("version", {}, write=False)).get("version"))
@@ -143,47 +171,3 @@ class WhmClient:
         async with self._admission.admitted(operation or function, key=f"{function} {params}"):
             answer = await self._forms.post(operation or function, url, form, write=write, timeout_seconds=seconds)
             return understood(function, answer, write, operation)
-
-
-def _named(username: str, data: Mapping[str, Any]) -> HostingAccount | None:
-    """Find the row of exactly this user: a search may return more, and another's account must not be used.
-
-    Raises:
-        UpstreamMalformed: there is no list, or a row lacks its user; either may hide the account.
-    """
-    rows = data.get("acct")
-    if not isinstance(rows, list):
-        raise UpstreamMalformed(WHM, "acct", "success without a list of accounts")
-    found = next((row for row in rows if isinstance(row, Mapping) and scalar(row.get("user")) == username), None)
-    if found is None and not all(isinstance(row, Mapping) and scalar(row.get("user")) for row in rows):
-        raise UpstreamMalformed(WHM, "acct", "an account without a user")
-    return None if found is None else _account(username, found)
-
-
-def _account(username: str, row: Mapping[str, Any]) -> HostingAccount:
-    fields = Fields(WHM, "account", username, row)
-    suspended = _yes(fields, "suspended")
-    return HostingAccount(
-        username=username,
-        domain=scalar(row.get("domain")),
-        plan=scalar(row.get("plan")),
-        owner=scalar(row.get("owner")),
-        suspended=suspended,
-        created_at=fields.whole_number("unix_startdate") or 0,
-        locked=_yes(fields, "is_locked"),
-        suspend_reason=scalar(row.get("suspendreason")) if suspended else "",
-        disk_used_megabytes=_megabytes(row.get("diskused")),
-        disk_limit_megabytes=_megabytes(row.get("disklimit")),
-    )
-
-
-def _yes(fields: Fields, name: str) -> bool:
-    """Parse a flag: 0 and 1, as numbers or texts, and true and false in newer functions."""
-    value = fields.values.get(name)
-    return value if isinstance(value, bool) else fields.whole_number(name) == 1
-
-
-def _megabytes(value: Any) -> int | None:
-    """Parse `500M`, `1.5G`; None for `unlimited`, `*unknown*` and anything else that is not a size."""
-    found = _SIZE.fullmatch(scalar(value).strip())
-    return round(float(found.group(1)) * MEGABYTES[found.group(2)]) if found else None

@@ -39,6 +39,7 @@ def jobs(settings: Settings) -> list[ClockJob]:
         ),
         ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
         ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
+        ClockJob("providers", Every(2), "Let providers follow billing.", chores.follow_providers),
         ClockJob("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),
         ClockJob(
             "eligibility", Every(60), "Record addresses that staff checked unnamed.", chores.record_checked_addresses
@@ -54,6 +55,8 @@ def jobs(settings: Settings) -> list[ClockJob]:
     ]
     if s.case_sweep_seconds:
         found.append(ClockJob("cases", Every(s.case_sweep_seconds), "Read changed support cases.", chores.sweep_cases))
+    if s.whm_sync_seconds:
+        found.append(ClockJob("whm", Every(s.whm_sync_seconds), "Read WHM's list of accounts.", chores.read_hosting))
     if s.reconcile_seconds:
         found.append(
             ClockJob("reconcile", Every(s.reconcile_seconds), "Compare upstreams with the mirror.", chores.reconcile)

@@ -29,8 +29,8 @@ class Moved(Exception):
     """A group moved to another account before the account was locked."""
 
 
-OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id"}
-"""Upstream → column of portal.id_mappings with its owner id."""
+OWNER_COLUMN = {"salesforce": "salesforce_account_id", "whmcs": "whmcs_client_id", "whm": "whmcs_client_id"}
+"""Upstream → column of portal.id_mappings with its owner id. A hosting account belongs to the client who is billed."""
 
 
 async def accounts_of(connection: Db, source: str, owner_ids: Iterable[str]) -> Accounts:
@@ -71,6 +71,7 @@ def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tupl
     if (record.source, record.object) == ("portal", "account"):
         yield f"salesforce:{record.data['salesforce_account_id']}", False
         yield f"whmcs:{record.data['whmcs_client_id']}", False
+        yield f"whm:{record.data['whmcs_client_id']}", False
     for projector in projectors:
         if projector.scope != "record":
             continue

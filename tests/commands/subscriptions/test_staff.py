@@ -42,7 +42,7 @@ async def finally_(do: Do) -> ServiceView:
 async def test_hosting_is_suspended_everywhere_and_the_customer_sees_why(desk: Any) -> None:
     _, service_id = await someone_with(desk, "hosting")
     await suspension.suspend(desk.context, AYA, service_id, "Overdue on Payment")
-    assert (await account_of(desk, service_id) or {})["suspendreason"] == "Overdue on Payment"
+    assert (await account_of(desk, service_id) or {})["suspendreason"] == f"Overdue on Payment [portal {service_id}]"
     assert (await held(desk, "services", service_id))["status"] == "Suspended"
     assert (await shown(desk, service_id))["status_text"].startswith("Suspended because a payment is overdue.")
     await suspension.suspend(desk.context, AYA, service_id, "Overdue on Payment")  # again is the same

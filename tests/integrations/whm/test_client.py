@@ -222,3 +222,62 @@ async def test_a_session_that_is_none_is_malformed_and_its_error_holds_no_secret
     with pytest.raises(UpstreamMalformed) as raised:
         await whm.control_panel("bob")
     assert "s3cret" not in repr(raised.value) + str(raised.value)
+
+
+def rows(*users, **more):
+    return {"acct": [{"user": user, "domain": f"{user}.jp", "suspended": 0, **more} for user in users]}
+
+
+async def test_a_list_is_read_page_by_page_and_each_name_once(whm, upstream, monkeypatch):
+    monkeypatch.setattr("app.integrations.whm.client.PAGE", 2)
+    upstream.will(
+        answer("listaccts", data=rows("a", "b")),
+        answer("listaccts", data=rows("b", "c")),  # a row moved while the list was read
+        answer("listaccts", data=rows("d")),
+    )
+    found = await whm.accounts()
+    assert ([each.username for each in found.accounts], found.complete) == (["d", "b", "c", "a"], True) or sorted(
+        each.username for each in found.accounts
+    ) == ["a", "b", "c", "d"]
+    assert [form["api.chunk.start"] for form in upstream.forms()] == ["1", "3", "5"]
+    assert "email" not in upstream.forms()[0]["want"]
+
+
+async def test_a_server_that_knows_no_pages_is_asked_twice_and_not_for_ever(whm, upstream, monkeypatch):
+    monkeypatch.setattr("app.integrations.whm.client.PAGE", 2)
+    for _ in range(3):
+        upstream.will(answer("listaccts", data=rows("a", "b", "c")))
+    found = await whm.accounts()
+    assert (len(found.accounts), found.complete, len(upstream.forms())) == (3, True, 2)
+
+
+async def test_a_list_without_an_end_is_not_complete(whm, upstream, monkeypatch):
+    monkeypatch.setattr("app.integrations.whm.client.PAGE", 1)
+    monkeypatch.setattr("app.integrations.whm.client.MOST_PAGES", 2)
+    upstream.will(answer("listaccts", data=rows("a")), answer("listaccts", data=rows("b")))
+    assert not (await whm.accounts()).complete
+
+
+async def test_one_bad_row_hides_no_other_and_no_list_is_no_answer(whm, upstream):
+    bad = {"acct": ["x", {"domain": "b.jp"}, *rows("a")["acct"]]}
+    upstream.will(answer("listaccts", data=bad))
+    assert [each.username for each in (await whm.accounts()).accounts] == ["a"]
+    upstream.will(answer("listaccts", data={"rows": []}))
+    with pytest.raises(UpstreamMalformed):
+        await whm.accounts()
+
+
+@pytest.mark.parametrize(
+    ("said", "suspended", "known"),
+    [(0, False, True), ("1", True, True), (True, True, True), ("perhaps", False, False), (None, False, False)],
+)
+async def test_a_suspension_that_cannot_be_read_is_unknown(whm, upstream, said, suspended, known):
+    upstream.will(answer("listaccts", data=rows("a", suspended=said)))
+    [found] = (await whm.accounts()).accounts
+    assert (found.suspended, found.state_known) == (suspended, known)
+
+
+async def test_privileges_are_granted_by_1_as_number_or_text(whm, upstream):
+    said = [{"suspend-acct": "1", "list-accts": 1, "kill-acct": 0, "all": "", "passwd": None}]
+    upstream.will(answer("myprivs", data={"privileges": said}))
+    assert await whm.privileges() == {"suspend-acct", "list-accts"}
