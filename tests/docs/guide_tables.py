@@ -38,7 +38,7 @@ NOT_ON_AN_ORDER = ("ORDER_NOT_APPROVED", *AFTERWARDS)
 """How codes begin that staff never find on an order."""
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end of \2 -->)", re.S)
-SYSTEMS = {"salesforce": "Salesforce", "whmcs": "WHMCS"}
+SYSTEMS = {"salesforce": "Salesforce", "whmcs": "WHMCS", "whm": "WHM"}
 UPSTREAMS = ("Salesforce", "WHMCS", "Freebit", "WHM")
 COPIES = {
     "catalog": "products and prices",

@@ -229,7 +229,7 @@ async def test_records_of_an_account_that_is_not_linked_wait_until_it_is(
     link = {"whmcs_client_id": "1001", "salesforce_account_id": "001A"}
     await feed([change("portal", "account", str(account_id), link, origin="portal", owner_id=str(account_id))])
     assert await pool.fetchval("SELECT count(*) FROM read_model.orders WHERE account_id = $1", account_id) == 1
-    assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE account_id = $1", account_id) == 1
+    assert await pool.fetchval("SELECT count(*) FROM read_model.invoices WHERE account_id = $1", account_id) == 2
 
 
 async def test_a_read_without_changes_raises_no_version_and_publishes_nothing(

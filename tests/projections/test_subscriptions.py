@@ -36,7 +36,7 @@ async def seen(pool: asyncpg.Pool) -> dict[str, Any]:
         ("Active", "", "Active."),
         ("Suspended", "Overdue on Payment", "Suspended because a payment is overdue. Pay the open invoice"),
         ("Suspended", "Spam", "Suspended. Please contact support"),
-        ("Terminated", "", "Ended. To use it again, please order it anew."),
+        ("Terminated", "", "Ended. To use it again, please order it again."),
         ("Cancelled", "", "Cancelled, as it was asked for."),
         ("Nonsense", "", "Please contact support about this service."),
     ],

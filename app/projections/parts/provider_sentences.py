@@ -11,8 +11,8 @@ from app.projections.parts.fields import plain
 
 ENDED = ("terminated", "cancelled")
 REMOVED = {
-    "whm": "What was stored with it was removed; to use it again, please order it anew.",
-    "freebit": "Its line was closed; to use a SIM again, please order it anew.",
+    "whm": "What was stored with it was removed; to use it again, please order it again.",
+    "freebit": "Its line was closed; to use a SIM again, please order it again.",
 }
 REMOVED_LATER = {
     "whm": "What is stored with it will be removed from {} on. If you still need it, please contact support before.",
