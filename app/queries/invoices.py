@@ -21,6 +21,7 @@ from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
+from app.readmodels.charges import SUBSCRIPTION_OF
 from app.readmodels.documents import with_members
 from app.readmodels.invoices import OPEN, BillingAddress, InvoiceContext, InvoiceStatus
 from app.readmodels.profiles import Profile
@@ -57,6 +58,11 @@ FROM read_model.invoices t LEFT JOIN read_model.profiles p ON p.account_id = t.a
 WHERE t.account_id = $1 AND t.invoice_id = $2 AND t.status <> 'draft'
 """
 _NO_CONTACT = "0"
+
+
+_BILLS = f"""string_to_array(subscription_ids, ' ') && (ARRAY[{{0}}::text] || ARRAY(
+    SELECT charge_id FROM read_model.charges WHERE account_id = ANY($1) AND {SUBSCRIPTION_OF} = {{0}}))"""
+"""An invoice bills a subscription also with a fee that was ordered with it."""
 
 
 class InvoiceFilter(Struct, frozen=True, kw_only=True):
@@ -104,7 +110,7 @@ def _where(wanted: InvoiceFilter, overdue: str) -> list[tuple[str, Any]]:
     if wanted.issued_to:
         where.append(("issued_on <= {}", wanted.issued_to))
     if wanted.subscription_id:
-        where.append(("string_to_array(subscription_ids, ' ') @> ARRAY[{}]", wanted.subscription_id))
+        where.append((_BILLS, wanted.subscription_id))
     return where
 
 

@@ -90,5 +90,6 @@ MIRRORED = {
     "client": lambda told: ("client", told[1]),
     "pay_method": lambda told: ("pay_methods", told[2]),
     "order": lambda told: ("client_services", told[2]),
+    "product": lambda told: ("products", "all"),
 }
 """Object of a notice → the record that the portal reads again. Tickets are none."""

@@ -307,9 +307,12 @@ WHM_DATA: dict[str, Any] = {
     "accountsummary": {"acct": [ACCOUNT]},
     "create_user_session": {"url": "https://h.example/cpsess", "expires": "1800000000"},
     "version": {"version": "11.120"},
+    "myprivs": {"privileges": [{"all": 1, "kill-acct": "0"}]},
 }
 WHM_CALLS = {
     "account": Call(("u1",), ("listaccts",)),
+    "accounts": Call((), ("listaccts",)),
+    "privileges": Call((), ("myprivs",)),
     "summary": Call(("u1",), ("accountsummary",)),
     "create_account": Call((NewHostingAccount("u1", "a.jp", "p", "a@a.jp"),), ("createacct",), write=True),
     "suspend": Call(("u1", "r"), ("suspendacct",), write=True),

@@ -114,6 +114,20 @@ async def test_a_line_that_bills_a_charge_is_no_service(store: Store, account: U
     assert [each["kind"] for each in said(after)["items"]][:4] == ["service", "charge", "service", "charge"]
 
 
+async def test_the_invoices_of_a_subscription_include_those_of_its_fees(
+    store: Store, account: UUID, feed: Feed
+) -> None:
+    for invoice_id, relid in (("71", "50"), ("72", "51"), ("73", "54"), ("74", "56")):
+        line = {"id": "1", "type": "Hosting", "relid": relid, "description": "", "amount": "1.00", "taxed": "1"}
+        await feed([change("whmcs", "invoice", invoice_id, {**INVOICE, "items": [line]}, owner_id="1001")])
+    billed = {}
+    for number in ("50", "53", "52"):
+        wanted = invoices.InvoiceFilter(subscription_id=number)
+        found = await invoices.list_invoices(store, account, Page(10), lambda after: after, wanted)
+        billed[number] = {each["invoice_id"] for each in said(found)["items"]}
+    assert billed == {"50": {"71", "72"}, "53": {"73"}, "52": set()}
+
+
 async def test_the_history_names_no_charge_as_a_service(store: Store, account: UUID, feed: Feed) -> None:
     await store.pool.execute("UPDATE portal.id_mappings SET linked_at = '2025-01-01'")
     lines = [{"id": "1", "type": "Hosting", "relid": relid, "amount": "1.00"} for relid in ("50", "51", "54")]

@@ -9,7 +9,8 @@ import pytest
 
 from app.commands.execution.context import Actor
 from app.commands.subscriptions.change_plan import ChangePlan, NewPlan, change_plan
-from app.readmodels.plans import plans_for
+from app.queries import plans
+from app.queries.reading.store import Store
 from tests.commands.conftest import Desk
 from tests.commands.subscriptions.running_services import someone_with
 from tests.http.logged_in import api, desk, short_timeouts
@@ -59,11 +60,12 @@ async def lines(api: httpx.AsyncClient, invoice_id: str) -> dict[str, dict[str, 
 
 async def upgraded(desk: Desk, hana: Actor, sim: str) -> str:
     """Order a dearer plan through the portal; the invoice."""
-    row = await desk.pool.fetchrow("SELECT product_id FROM read_model.subscriptions WHERE subscription_id = $1", sim)
     assert hana.account_id is not None
-    plans = await plans_for(desk.pool, hana.account_id, "sim", row["product_id"])
-    dearest = max(plans.others, key=lambda each: each.price)
-    await change_plan(desk.context, hana, ChangePlan(sim, "upgrade", NewPlan(sku=dearest.sku)))
+    offered = msgspec.json.decode(
+        (await plans.plans(Store(desk.pool, "feed", "Asia/Tokyo"), hana.account_id, sim)).body
+    )
+    dearest = max(offered["items"], key=lambda each: float(each["price"]["amount"]))
+    await change_plan(desk.context, hana, ChangePlan(sim, "upgrade", NewPlan(sku=dearest["sku"])))
     await desk.settle()
     return str(await desk.pool.fetchval("SELECT invoice_id FROM portal.plan_changes WHERE subscription_id = $1", sim))
 
