@@ -2,7 +2,7 @@
 
 Prices and directions are those of what will be billed: in the service's own currency and billing cycle.
 
-Reads: read_model.catalog, prices, subscriptions, eligibility.
+Reads: read_model.catalog, prices, subscriptions.
 """
 
 from decimal import Decimal
@@ -24,12 +24,10 @@ FROM read_model.catalog c LEFT JOIN read_model.prices p ON p.account_id = c.acco
      AND (p.product_id, p.currency, p.billing_cycle) = (c.whmcs_product_id, $2, $3)
 WHERE c.category = $1 AND c.item_class = '{PLAN}' AND c.whmcs_product_id IS NOT NULL AND c.billing_cycle = '{MONTHLY}'
 """
-_ABOUT = f"""
-SELECT (SELECT internet_offering FROM read_model.eligibility WHERE account_id = $1) AS offering,
-       {ACTIVE_SIMS} AS sims
-"""
+_ABOUT = f"SELECT {ACTIVE_SIMS} AS sims"
 SAME = ("sim_plan_type", "internet_offering_type")
-"""Facts that a change of plan cannot change: a data SIM makes no calls, and a line keeps its fibre."""
+"""Facts that a change of plan cannot change: a data SIM makes no calls, and a line keeps its fibre. That the line runs
+proves that its address can have it, whatever a later check of availability says."""
 
 
 class BilledService(Struct, frozen=True, kw_only=True):
@@ -104,10 +102,7 @@ def _fits(wanted: Any, present: Any, about: Any) -> bool:
     facts = present["facts"] if present is not None else {}
     if any(wanted["facts"].get(fact) != facts.get(fact) for fact in SAME):
         return False
-    if wanted["facts"].get("sim_has_family_discount") and about["sims"] < 2:
-        return False
-    offering = wanted["facts"].get("internet_offering_type")
-    return not offering or about["offering"] in (None, offering)
+    return not wanted["facts"].get("sim_has_family_discount") or about["sims"] >= 2
 
 
 def _plan(row: Any, service: BilledService) -> Plan | None:

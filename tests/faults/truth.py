@@ -107,7 +107,8 @@ async def _everything(running: Resources, fresh: asyncpg.Pool, unreadable: list[
     clients = await running.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")
     hints = [whmcs_hint(resource, row["id"], "truth") for row in clients for resource in WHMCS_RESOURCES]
     async with fresh.acquire() as connection:
-        for hint in [*hints, whmcs_hint("gateways", "all", "truth")]:
+        lists = [whmcs_hint(name, "all", "truth") for name in ("gateways", "products")]
+        for hint in [*hints, *lists]:
             try:
                 changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
             except Exception as error:
@@ -142,17 +143,24 @@ KEYS = (
     "order_id",
     "invoice_id",
     "subscription_id",
+    "charge_id",
+    "price_id",
+    "account_name",
     "payment_method_id",
     "gateway",
     "resource",
 )
 
 
+BY_EVENTS = frozenset({"approval", "approved_despite"})
+"""What only an observer of the events can know."""
+
+
 def _said(row: Any) -> dict[str, Any]:
     return {
         name: _seen_once(msgspec.json.decode(value)) if isinstance(value, bytes) else value
         for name, value in row.items()
-        if name not in AGES and not (name == "at" and row["kind"] in BY_DAY)
+        if name not in AGES | BY_EVENTS and not (name == "at" and row["kind"] in BY_DAY)
     }
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from app.commands.execution.context import Actor, Context
 from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.intake import parse
+from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money
 from app.readmodels.services import provided_as
@@ -114,7 +115,7 @@ def as_read(service: Service, record: WhmcsRecord) -> Service:
         domain=data.get("domain") or "",
         status=data["status"],
         product_id=data["pid"],
-        billing_cycle=(data.get("billingcycle") or "").lower().replace(" ", "_").replace("-", "_"),
+        billing_cycle=cycle_of(data.get("billingcycle")),
         amount=money(paid, service.amount.currency),
         amount_known=paid is not None,
         payment_method=data.get("paymentmethod") or "",

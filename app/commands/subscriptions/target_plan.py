@@ -1,6 +1,6 @@
 """The plan that a service is to be changed to, if it is available for the service.
 
-Reads: read_model.catalog, prices, subscriptions, eligibility.
+Reads: read_model.catalog, prices, subscriptions.
 """
 
 from decimal import Decimal

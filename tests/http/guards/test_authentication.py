@@ -10,7 +10,7 @@ import pytest
 from litestar import Litestar
 
 from app.http.answering.session_cookie import COOKIE
-from app.readmodels.catalog import public_document
+from app.readmodels.catalog import CATEGORIES, Category, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
 from app.settings import Settings
 
@@ -93,11 +93,16 @@ async def test_public_bytes_are_the_same_for_everyone(
     await add_customer("hana")
     session = await log_in(api, "hana")
     await pool.execute("INSERT INTO read_model.feeds VALUES ('/data/Portal__chn', now())")
-    await pool.execute(
-        "INSERT INTO read_model.documents VALUES ($1, $2, 1, '\"tag\"', '{\"items\":[]}', now(), 'catalog', 1)",
-        GLOBAL_ACCOUNT,
-        public_document(),
-    )
+    for name in CATEGORIES:
+        empty = Category(
+            category=name, name=name, plans=[], installations=[], activation_fees=[], add_ons=[], regions=[]
+        )
+        await pool.execute(
+            "INSERT INTO read_model.documents VALUES ($1, $2, 1, '\"tag\"', $3, now(), 'catalog', 1)",
+            GLOBAL_ACCOUNT,
+            public_document(name),
+            msgspec.json.encode(empty),
+        )
     seen = await pool.fetchval("SELECT last_seen_at FROM portal.sessions")
     plain = await api.get("/api/public/services")
     for headers in (bearer(session), {"cookie": f"{COOKIE}={session['token']}"}, {"authorization": "Bearer wrong"}):

@@ -233,7 +233,8 @@ async def test_a_payment_link_may_name_a_gateway_and_nothing_else(api: httpx.Asy
     assert (await api.post(path, json={"gateway": "banktransfer"})).status_code == 200
     problem(await api.post(path, json={"gateway": "shells"}), 422, "gateway_unknown")
     problem(await api.post(path, json={"gateway": 7}), 400, "invalid_request")
-    problem(await api.post(path, json={"return_url": "https://elsewhere.example"}), 400, "unknown_field")
+    problem(await api.post(path, json={"destination": "clientarea.php"}), 400, "unknown_field")
+    problem(await api.post(path, json={"return_url": "https://elsewhere.example"}), 422, "return_url_not_allowed")
 
 
 async def test_an_invoice_that_only_the_body_names_may_be_absent_and_the_document_says_so(

@@ -96,7 +96,7 @@ async def test_a_record_held_deleted_that_lives_is_drift_and_heals(sandbox: Any,
 
 def test_what_can_be_read_again_is_what_has_a_fetcher() -> None:
     asked_otherwise = {("salesforce", "merge"), ("salesforce", "undecodable"), ("whmcs", "merge")}
-    asked_otherwise |= {(source, "unstorable") for source in ("salesforce", "whmcs", "portal")}
+    asked_otherwise |= {(source, "unstorable") for source in ("salesforce", "whmcs", "portal", "whm")}
     assert FETCHERS.keys() - asked_otherwise == rereads.ONE_BY_ONE
 
 

@@ -1,6 +1,7 @@
 """Every price shown is the price billed: over all plans, billing cycles and currencies of the sandbox, up, down and on
 a day to come, and also where WHMCS's own prices differ from the price book's."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -120,7 +121,8 @@ class Walker(Struct, frozen=True):
 
     async def follow(self, invoice_id: str | None = None) -> None:
         """Let the worker follow the change until it is done."""
-        for _ in range(10):
+        for _ in range(100):
+            await asyncio.sleep(0.05)  # Freebit does one thing at a time with a line
             await self.news(invoice_id)
             await self.desk.pool.execute("UPDATE portal.plan_changes SET next_attempt_at = now()")
             await follow(self.desk.context)
