@@ -10,7 +10,7 @@ import pytest
 from app.commands.registry import COMMANDS
 from tests.http.conftest import PASSWORD
 
-FREE = {"check_order", "check_customer_number", "preview_plan_change", "read_usage"}
+FREE = {"check_order", "check_customer_number", "preview_plan_change", "read_usage", "refresh_account"}
 """They change nothing."""
 
 
