@@ -32,8 +32,13 @@ __all__ = ["desk", "hana", "short_timeouts"]
 LIVE = {"/api/cases", "/api/cases/{case_id:str}", "/api/cases/{case_id:str}/attachments/{attachment_id:str}"}
 """Support cases are read live from Salesforce: the one named exception among the GET routes."""
 STREAMS = {"/api/events"}
-NOTHING_YET = {"/api/admin/fulfilments/{order_id:str}", "/api/commands/{command_id:str}"}
-"""Looked up, and answered 404: the test's customer has no order under way and no command in the ledger."""
+NOTHING_YET = {
+    "/api/admin/fulfilments/{order_id:str}",
+    "/api/admin/providers/{subscription_id:str}",
+    "/api/commands/{command_id:str}",
+}
+"""Looked up, and answered 404: the test's customer has no order under way, no service that the portal provisioned, and
+no command in the ledger."""
 OPEN = Policy(roles=ANYBODY, limit="public")
 QUIET_SECONDS = 0.3
 """What an answer sets off in the background calls within this, or never."""
