@@ -4,7 +4,7 @@ Reads and writes: portal.*, mirror.records, ingest.inbox, ingest.dead_letters, r
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -44,51 +44,20 @@ WHERE account_id = $1
 _ENROLMENT_MAILS = "DELETE FROM portal.mails m USING portal.enrolments e WHERE e.id = m.about AND {}"
 """These mails went to a mailbox on file, which may differ from the user's."""
 
+_ORDERS = "SELECT order_id FROM portal.fulfilments WHERE account_id = $1"
+
 PersonalDataStep = Callable[[Resources, Subject], Awaitable[Any]]
 
 
 async def sign_in(resources: Resources, subject: Subject) -> None:
     """Erase every way to log in, and what the portal itself recorded about the customer."""
-    number = subject.customer_number
     async with resources.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, subject.user_id)
-        for statement, value in (
-            ("DELETE FROM portal.sessions WHERE user_id = $1", subject.user_id),
-            ("DELETE FROM portal.totp WHERE user_id = $1", subject.user_id),
-            ("DELETE FROM portal.recovery_codes WHERE user_id = $1", subject.user_id),
-            ("DELETE FROM portal.password_resets WHERE user_id = $1", subject.user_id),
-            ("DELETE FROM portal.sign_in_codes WHERE user_id = $1", subject.user_id),
-            ("DELETE FROM portal.mails WHERE lower(recipient) = lower($1)", subject.email),
-            ("DELETE FROM portal.mails WHERE about = $1", None),
-            (_ENROLMENT_MAILS.format("e.whmcs_client_ids @> ARRAY[$1]"), subject.whmcs_client_id),
-            (_ENROLMENT_MAILS.format("e.purpose = 'sign_up' AND e.subject = upper($1)"), number),
-            ("DELETE FROM portal.enrolments WHERE whmcs_client_ids @> ARRAY[$1]", subject.whmcs_client_id),
-            ("DELETE FROM portal.enrolments WHERE purpose = 'sign_up' AND subject = upper($1)", number),
-            ("DELETE FROM portal.invitations WHERE customer_number = $1", number),
-            ("DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", subject.whmcs_client_id),
-            ("UPDATE portal.signups SET email = '' WHERE customer_number = $1", number),
-            ("DELETE FROM portal.commands WHERE account_id = $1", subject.account_id),
-            ("DELETE FROM portal.captures WHERE account_id = $1", subject.account_id),
-            ("DELETE FROM portal.notification_reads WHERE account_id = $1", subject.account_id),
-            (_FULFILMENTS, None),
-            (
-                "UPDATE portal.fulfilment_steps SET detail = '{}' WHERE order_id IN (SELECT order_id FROM "
-                "portal.fulfilments WHERE account_id = $1)",
-                None,
-            ),
-            (
-                "DELETE FROM portal.provision_steps WHERE order_id IN (SELECT order_id FROM portal.fulfilments "
-                "WHERE account_id = $1)",
-                None,
-            ),
-            ("UPDATE portal.plan_changes SET command_digest = '', error_message = NULL WHERE account_id = $1", None),
-            (_SCHEDULED, None),
-            ("DELETE FROM portal.provided_services WHERE account_id = $1 AND remove_at IS NULL", None),
-        ):
-            await connection.execute(statement, value or subject.account_id)
+        for statement, value in (*_of_the_login(subject), *_of_the_account(subject)):
+            await connection.execute(statement, value)
         await connection.execute(
             "SELECT portal.forget_addresses($1, $2, $3, $4)",
-            *(subject.user_id, subject.account_id, number, subject.whmcs_client_id),
+            *(subject.user_id, subject.account_id, subject.customer_number, subject.whmcs_client_id),
         )
         await connection.execute(
             "UPDATE portal.users SET email = $2, first_name = '', last_name = '', password_hash = 'erased' "
@@ -96,6 +65,41 @@ async def sign_in(resources: Resources, subject: Subject) -> None:
             subject.user_id,
             NOBODY.format(subject.user_id),
         )
+
+
+def _of_the_login(subject: Subject) -> Iterator[tuple[str, object]]:
+    """Yield the statements that erase ways to log in and to sign up, each with its parameter."""
+    number, client_id = subject.customer_number, subject.whmcs_client_id
+    yield "DELETE FROM portal.sessions WHERE user_id = $1", subject.user_id
+    yield "DELETE FROM portal.totp WHERE user_id = $1", subject.user_id
+    yield "DELETE FROM portal.recovery_codes WHERE user_id = $1", subject.user_id
+    yield "DELETE FROM portal.password_resets WHERE user_id = $1", subject.user_id
+    yield "DELETE FROM portal.sign_in_codes WHERE user_id = $1", subject.user_id
+    yield "DELETE FROM portal.mails WHERE lower(recipient) = lower($1)", subject.email
+    yield "DELETE FROM portal.mails WHERE about = $1", subject.account_id
+    yield _ENROLMENT_MAILS.format("e.whmcs_client_ids @> ARRAY[$1]"), client_id
+    yield _ENROLMENT_MAILS.format("e.purpose = 'sign_up' AND e.subject = upper($1)"), number
+    yield "DELETE FROM portal.enrolments WHERE whmcs_client_ids @> ARRAY[$1]", client_id
+    yield "DELETE FROM portal.enrolments WHERE purpose = 'sign_up' AND subject = upper($1)", number
+    yield "DELETE FROM portal.invitations WHERE customer_number = $1", number
+    yield "DELETE FROM portal.link_tokens WHERE whmcs_client_id = $1", client_id
+    yield "UPDATE portal.signups SET email = '' WHERE customer_number = $1", number
+
+
+def _of_the_account(subject: Subject) -> Iterator[tuple[str, object]]:
+    """Yield the statements that erase what was recorded under the account, each with its parameter."""
+    for statement in (
+        "DELETE FROM portal.commands WHERE account_id = $1",
+        "DELETE FROM portal.captures WHERE account_id = $1",
+        "DELETE FROM portal.notification_reads WHERE account_id = $1",
+        _FULFILMENTS,
+        f"UPDATE portal.fulfilment_steps SET detail = '{{}}' WHERE order_id IN ({_ORDERS})",
+        f"DELETE FROM portal.provision_steps WHERE order_id IN ({_ORDERS})",
+        "UPDATE portal.plan_changes SET command_digest = '', error_message = NULL WHERE account_id = $1",
+        _SCHEDULED,
+        "DELETE FROM portal.provided_services WHERE account_id = $1 AND remove_at IS NULL",
+    ):
+        yield statement, subject.account_id
 
 
 async def quiet(resources: Resources, subject: Subject) -> None:

@@ -134,53 +134,49 @@ async def _write_parts(connection: Db, projector: Projector, generation: int, co
     return _groups(projector, written)
 
 
+_NEW_DOCUMENTS = """
+SELECT g.n FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS g (account_id, name, etag, n)
+LEFT JOIN LATERAL (SELECT d.etag FROM read_model.documents d WHERE d.account_id = g.account_id
+    AND d.name = g.name AND d.generation = $4 OFFSET 0) AS former ON true
+WHERE former.etag IS DISTINCT FROM g.etag
+"""
+_WITHDRAW = """
+UPDATE read_model.documents d SET body = '', etag = '', version = g.version
+FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS g (account_id, item_id, version)
+WHERE d.slice = $4 AND d.generation = $5 AND d.account_id = g.account_id AND d.item_id = g.item_id
+    AND d.body <> '' AND NOT ((d.account_id, d.name) IN (SELECT * FROM unnest($6::uuid[], $7::text[])))
+RETURNING d.account_id, d.item_id
+"""
+_STORE_DOCUMENT = """
+INSERT INTO read_model.documents (account_id, name, slice, generation, item_id, version, etag, body, as_of)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (account_id, name, generation) DO UPDATE SET version = excluded.version, etag = excluded.etag,
+    body = excluded.body, as_of = excluded.as_of, item_id = excluded.item_id
+"""
+
+
 async def _write_documents(connection: Db, projector: Projector, generation: int, computed: Computed) -> set[RowKey]:
     """Write documents; return the groups with a changed one.
 
     Documents no longer yielded become empty, so that every copy of them is overwritten.
     """
-    ready = computed.documents
+    ready, versions = computed.documents, computed.versions
+    accounts, names = [each.account_id for each in ready], [each.document.name for each in ready]
     etags = [etag(each.document.body, projector.version) for each in ready]
-    new = await connection.fetch(
-        "SELECT g.n FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS g (account_id, name, etag, n) "
-        "LEFT JOIN LATERAL (SELECT d.etag FROM read_model.documents d WHERE d.account_id = g.account_id "
-        "AND d.name = g.name AND d.generation = $4 OFFSET 0) AS former ON true "
-        "WHERE former.etag IS DISTINCT FROM g.etag",
-        [each.account_id for each in ready],
-        [each.document.name for each in ready],
-        etags,
-        generation,
-    )
+    new = await connection.fetch(_NEW_DOCUMENTS, accounts, names, etags, generation)
     withdrawn = await connection.fetch(
-        "UPDATE read_model.documents d SET body = '', etag = '', version = g.version "
-        "FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS g (account_id, item_id, version) "
-        "WHERE d.slice = $4 AND d.generation = $5 AND d.account_id = g.account_id AND d.item_id = g.item_id "
-        "AND d.body <> '' AND NOT ((d.account_id, d.name) IN (SELECT * FROM unnest($6::uuid[], $7::text[]))) "
-        "RETURNING d.account_id, d.item_id",
+        _WITHDRAW,
         [account for account, _ in computed.kept],
         [item_id for _, item_id in computed.kept],
-        [computed.versions.get(account, 0) for account, _ in computed.kept],
-        projector.name,
-        generation,
-        [each.account_id for each in ready],
-        [each.document.name for each in ready],
+        [versions.get(account, 0) for account, _ in computed.kept],
+        *(projector.name, generation, accounts, names),
     )
     await connection.executemany(
-        "INSERT INTO read_model.documents (account_id, name, slice, generation, item_id, version, etag, body, as_of) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-        "ON CONFLICT (account_id, name, generation) DO UPDATE SET version = excluded.version, etag = excluded.etag, "
-        "body = excluded.body, as_of = excluded.as_of, item_id = excluded.item_id",
+        _STORE_DOCUMENT,
         [
             (
-                each.account_id,
-                each.document.name,
-                projector.name,
-                generation,
-                each.item_id,
-                computed.versions.get(each.account_id, 0),
-                tag,
-                each.document.body,
-                each.as_of,
+                *(each.account_id, each.document.name, projector.name, generation, each.item_id),
+                *(versions.get(each.account_id, 0), tag, each.document.body, each.as_of),
             )
             for each, tag in zip(ready, etags, strict=True)
         ],

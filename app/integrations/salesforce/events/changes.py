@@ -77,7 +77,7 @@ def _told(
 ) -> tuple[datetime | None, ChangeKind, dict[str, Any]]:
     """Return the commit time and the changed data; a hint if either cannot be read."""
     try:
-        committed = _committed(header, received_at)
+        committed = _instant(header["commitTimestamp"], received_at)
         kind = KINDS.get(header["changeType"], "hint")
         data = _body(schema, payload, kind, header) if kind in ("full", "partial") else {}
         if not _unreadable(schema, header, data):
@@ -86,21 +86,21 @@ def _told(
     except Exception:  # whatever an unexpected bitmap, timestamp or type raises
         unreadable.note("salesforce", str(header["entityName"]), "event", str(header["recordIds"])[:60])
         try:
-            return _committed(header, received_at), "hint", {}
+            return _instant(header["commitTimestamp"], received_at), "hint", {}
         except Exception:
             return None, "hint", {}
 
 
-def _committed(header: Mapping[str, Any], received_at: datetime) -> datetime:
-    """Return the time of commit. One in the future would make every later event of the record look older, forever."""
-    at = _instant(header["commitTimestamp"])
+def _instant(milliseconds: Any, received_at: datetime) -> datetime:
+    """Read a time of the event. One in the future would make every later event of the record look older, forever.
+
+    Raises:
+        Exception: it is no time, or more than `MOST_AHEAD` in the future.
+    """
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
     if at > received_at + MOST_AHEAD:
-        raise ValueError("committed in the future")
+        raise ValueError("a time in the future")
     return at
-
-
-def _instant(milliseconds: Any) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _record_id(named: str) -> str:
@@ -120,8 +120,8 @@ def _platform_event(event_id: str, payload: Mapping[str, Any], received_at: date
     if not is_id(account_id):
         raise ValueError("an account id that is none")
     try:
-        occurred_at = _instant(payload["CreatedDate"])
-    except Exception:  # absent, or beyond the calendar
+        occurred_at = _instant(payload["CreatedDate"], received_at)
+    except Exception:  # absent, in the future, or beyond the calendar
         occurred_at = received_at
     return [
         Change.hint(

@@ -227,6 +227,12 @@ def test_the_eligibility_event_is_a_hint_for_its_account():
     assert (change.object, change.record_id, change.owner_id, change.kind) == ("Account", "001A", "001A", "hint")
 
 
+@pytest.mark.parametrize("created", [4_102_444_800_000, 10**18, None, "soon"])
+def test_an_eligibility_event_of_no_possible_time_occurred_when_it_came(created):
+    (change,) = changes_of("event-2", {"fields": []}, {"CreatedDate": created, "Account_Id__c": "001A"}, NOW)
+    assert change.occurred_at == NOW
+
+
 def test_an_entity_that_is_not_mirrored_yields_nothing():
     payload = {"ChangeEventHeader": {"entityName": "Lead"}}
     assert changes_of("event-3", {"fields": []}, payload, NOW) == []
