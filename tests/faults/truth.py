@@ -15,6 +15,7 @@ from app.events import Change
 from app.ingest.apply import drain
 from app.ingest.catch_up.backfill import OBJECTS
 from app.ingest.inbox.inbox import Inbox, open_shards
+from app.ingest.refetch import hosting_accounts
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.refetch.upstreams import Upstreams
@@ -64,8 +65,10 @@ def compared(wanted: Held, found: Held) -> list[str]:
 
 
 async def _project(running: Resources, fresh: asyncpg.Pool, unreadable: list[str] | None) -> None:
-    for table in ("users", "id_mappings"):
+    for table in ("users", "id_mappings", "provided_services"):
         rows = await running.pool.fetch(f"SELECT * FROM portal.{table}")
+        if not rows:
+            continue
         names = list(rows[0].keys())
         slots = ", ".join(f"${n}" for n in range(1, len(names) + 1))
         values = [tuple(row.values()) for row in rows]
@@ -103,12 +106,14 @@ async def _everything(running: Resources, fresh: asyncpg.Pool, unreadable: list[
     for name in OBJECTS:
         rows = await running.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name}")
         found.append([records.change(name, row, origin="backfill", read_at=read_at) for row in rows])
-    upstreams = Upstreams(running.salesforce, running.whmcs)
+    upstreams = Upstreams(running.salesforce, running.whmcs, running.whm)
     clients = await running.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")
     hints = [whmcs_hint(resource, row["id"], "truth") for row in clients for resource in WHMCS_RESOURCES]
     async with fresh.acquire() as connection:
         lists = [whmcs_hint(name, "all", "truth") for name in ("gateways", "products")]
-        for hint in [*hints, *lists]:
+        hosted = await running.pool.fetch("SELECT account_name FROM portal.provided_services WHERE provider = 'whm'")
+        accounts = [hosting_accounts.hint_of(row["account_name"], "truth") for row in hosted]
+        for hint in [*hints, *lists, *accounts]:
             try:
                 changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
             except Exception as error:
