@@ -19,7 +19,7 @@ from benchmarks.harness.report import Result
 
 ACCOUNTS, MIXED_ACCOUNTS, GROWN = 500, 10_000, (1_000, 100_000, 1_000_000)
 SECONDS, MIXED_SECONDS, WARM_UP_SECONDS, WRITES_A_SECOND = 3.0, 15.0, 10.0, 200
-LIST, CATALOG = "/api/invoices", "/api/public/services"
+LIST, CATALOG = "/api/invoices", "/api/public/services/sim"
 BARS = {"memory": 2.0, "Redis": 1.2, "Postgres": 0.3, "catalog": 1.7}
 PEER_BARS = {"NestJS": 8.0, "FastAPI": 4.0, "Fastify": 1.5}
 P99_BAR, MIXED_BAR, GROWTH_BAR = 2.0, 0.6, 1.2

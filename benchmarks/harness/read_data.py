@@ -13,13 +13,14 @@ import asyncpg
 import msgspec
 
 from app.money import money
-from app.readmodels.catalog import public_document
+from app.readmodels.catalog import Category, Product, public_document
 from app.readmodels.table import GLOBAL_ACCOUNT
 from benchmarks.harness import setup
 
 FEED = "/data/Portal__chn"
 TOTAL = msgspec.to_builtins(money("4048.00", "JPY"))
-CATALOG_BYTES = 8_000
+CATALOG_PLANS = 20
+"""Plans of the catalog's category, which make its answer about 8 KB."""
 
 
 def token_of(number: int) -> str:
@@ -48,12 +49,35 @@ async def fill(pool: asyncpg.Pool, accounts: int, invoices: int = 25) -> list[UU
         "INSERT INTO read_model.documents (account_id, name, version, etag, body, as_of, slice, generation) "
         "VALUES ($1, $2, 1, '\"1\"', $3, $4, 'catalog', 1)",
         GLOBAL_ACCOUNT,
-        public_document(),
-        msgspec.json.encode({"items": [{"category": "sim", "text": "x" * CATALOG_BYTES}]}),
+        public_document("sim"),
+        msgspec.json.encode(_catalog()),
         verified_at,
     )
     await pool.execute("VACUUM ANALYZE", timeout=setup.FILL_SECONDS)
     return ids
+
+
+def _catalog() -> Category:
+    """Return the category that the benchmark asks for."""
+    plans = [
+        Product(
+            sku=f"SIM-{number}",
+            name=f"SIM {number} GB",
+            description="Data only, delivered as an eSIM.",
+            category="sim",
+            item_class="plan",
+            billing_cycle="monthly",
+            price=money("1500.00", "JPY"),
+            orderable=True,
+            is_default=False,
+            family_only=False,
+            facts={},
+        )
+        for number in range(1, CATALOG_PLANS + 1)
+    ]
+    return Category(
+        category="sim", name="SIM", plans=plans, installations=[], activation_fees=[], add_ons=[], regions=[]
+    )
 
 
 async def _sessions(pool: asyncpg.Pool, accounts: int) -> None:
