@@ -132,12 +132,15 @@ def _taxed(bundle: Bundle, tax: Tax) -> Bundle:
 def left_out(category: Category, pricing: Pricing) -> Advice | None:
     """Return why products of a category are not shown to an account, if some are not."""
     if not pricing.known:
-        return Advice(CURRENCY_UNKNOWN.code, CURRENCY_UNKNOWN.message)
+        return Advice("not_known_yet", CURRENCY_UNKNOWN.message)
     products = (*category.plans, *category.installations, *category.activation_fees, *category.add_ons)
     if all(priced(each, pricing) for each in products):
         return None
-    sentence = f"Some products have no price in {pricing.terms.currency}, in which you are billed, and are not shown."
-    return Advice("no_price", f"{sentence} Please ask support if you want one.")
+    return Advice(
+        "product_not_orderable",
+        f"Some products have no price in {pricing.terms.currency}, in which you are billed, and are not shown. "
+        "Please ask support if you want one.",
+    )
 
 
 def summary_of(category: Category, tax: Tax) -> CategorySummary:

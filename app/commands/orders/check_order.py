@@ -82,11 +82,14 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
 def _unknown(facts: Facts, chosen: Sequence[OrderableProduct]) -> Advice | None:
     """Return why the price of the basket is unknown."""
     if facts.terms.currency is None:
-        return Advice("billing_currency_unknown", CURRENCY_UNKNOWN.message)
+        return Advice("not_known_yet", CURRENCY_UNKNOWN.message)
     unpriced = [each.name for each in chosen if not each.is_priced]
     if unpriced:
-        sentence = f"{unpriced[0]} has no price in {facts.terms.currency}, in which you are billed."
-        return Advice("no_price", f"{sentence} Please leave it out, or ask support.")
+        return Advice(
+            "product_not_orderable",
+            f"{unpriced[0]} has no price in {facts.terms.currency}, in which you are billed. "
+            "Please leave it out, or ask support.",
+        )
     return None
 
 
