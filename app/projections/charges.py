@@ -11,17 +11,17 @@ import msgspec
 from app.events import Record
 from app.intake.billing_cycles import MONTHS
 from app.projections.parts.categories import group_categories
-from app.projections.parts.fields import amount, day, plain, shown
+from app.projections.parts.fields import day, plain, shown
 from app.projections.parts.services import PRODUCT_OF_SERVICE, kind_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Projected, Projector
-from app.projections.subscriptions import STATUSES, currency_for
+from app.projections.subscriptions import STATUSES, amount_in, currency_for
 from app.readmodels.charges import TABLE, Charge
 from app.settings import Settings
 
 
 def projector(settings: Settings) -> Projector:
-    """Build the projector of charges. Until the client record arrives, amounts are in the org's currency.
+    """Build the projector of charges. Amounts are unknown until the client's currency is known.
 
     Raises:
         SettingsError: `WHMCS_GROUP_CATEGORIES` names an unknown category.
@@ -29,12 +29,12 @@ def projector(settings: Settings) -> Projector:
     categories = group_categories(settings.whmcs_group_categories)
 
     def project(group: Group) -> Projected:
-        found = [_row(each, group, settings.salesforce_currency, categories) for each in group.of("service")]
+        found = [_row(each, group, categories) for each in group.of("service")]
         return Projected(rows=[row for row in found if row is not None])
 
     return Projector(
         name="charges",
-        version=1,
+        version=2,
         source="whmcs",
         scope="record",
         root="service",
@@ -46,13 +46,13 @@ def projector(settings: Settings) -> Projector:
     )
 
 
-def _row(record: Record, group: Group, fallback: str, categories: Mapping[str, str]) -> dict[str, Any] | None:
+def _row(record: Record, group: Group, categories: Mapping[str, str]) -> dict[str, Any] | None:
     kind = kind_of(record, group, categories)
     if not kind.is_charge:
         return None
-    data, currency = record.data, currency_for(record, group, fallback)
+    data, currency = record.data, currency_for(record, group)
     price = "recurringamount" if kind.billing_cycle in MONTHS else "firstpaymentamount"
-    value = amount(data.get(price), currency)
+    value = amount_in(data.get(price), currency)
     charge = Charge(
         charge_id=record.record_id,
         name=plain(data.get("name")),

@@ -17,10 +17,19 @@ from app.intake.fields import Fields
 from app.intake.words import folded
 from app.projections.parts.fields import added, day, instant, shown
 from app.projections.parts.offers import class_of
+from app.projections.parts.order_prices import OrderTerms, line_total, order_terms, price_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
 from app.readmodels.ordering.order_life import CHECKED_BY_STAFF, STATES, OrderStatus, PauseReason, Words, pause_of
-from app.readmodels.orders import TABLE, Order, OrderItem, OrderReason, OrderSummary, TimelineEntry
+from app.readmodels.orders import (
+    PRICE_UNREADABLE,
+    TABLE,
+    Order,
+    OrderItem,
+    OrderReason,
+    OrderSummary,
+    TimelineEntry,
+)
 from app.readmodels.services import UNCLASSED, is_charge
 from app.settings import Settings
 
@@ -58,7 +67,7 @@ PRODUCT_OF_ITEM = Lookup(target="Product2", referrer="OrderItem", field="Product
 
 
 def projector(settings: Settings) -> Projector:
-    """Build the projector of orders, in the org's currency."""
+    """Build the projector of orders. Where an order says no currency, it is the org's."""
 
     def project(group: Group) -> Projected:
         roots = group.of("Order")
@@ -66,7 +75,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="orders",
-        version=4,
+        version=5,
         source="salesforce",
         scope="record",
         root="Order",
@@ -112,11 +121,12 @@ def words_of(order: dict[str, Any], status: OrderStatus) -> tuple[Words, str | N
     return Words(pause.text, pause.next_step), pause.code
 
 
-def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
+def _row(root: Record, group: Group, org_currency: str) -> dict[str, Any]:
     data, status, stages = root.data, customer_status(root.data), in_order(group.of("OrderStage"))
+    terms = order_terms(root, group.of("OrderItem"), org_currency)
     words, reason = words_of(data, status)
     known(REVIEWS, root, "Status")  # counts unknown values
-    items = [_item(item, group, currency) for item in group.of("OrderItem")]
+    items = [_item(item, group, terms, org_currency) for item in group.of("OrderItem")]
     total = added([None if item.total is None else Decimal(item.total.amount) for item in items])
     order = Order(
         order_id=root.record_id,
@@ -129,7 +139,10 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         reason=OrderReason(reason, words.text) if reason else None,
         placed_at=instant(data.get("CreatedDate")),
         effective_date=day(data.get("EffectiveDate")),
-        total=shown(total, currency),
+        total=shown(total, terms.currency),
+        total_unknown=PRICE_UNREADABLE if total is None else None,
+        billing_currency=terms.billing_currency,
+        tax=terms.tax,
         items=items,
         address={name: data.get(field) for name, field in ADDRESS.items()},
         address_changed=bool(data.get("Address_Changed__c")),
@@ -145,7 +158,8 @@ def _row(root: Record, group: Group, currency: str) -> dict[str, Any]:
         "placed_at": order.placed_at,
         "effective_date": order.effective_date,
         "total_amount": total,
-        "currency": currency,
+        "currency": terms.currency,
+        "billing_currency": terms.billing_currency,
         "item_count": len(items),
         "whmcs_order_id": data.get("WHMCS_Order_ID__c"),
         "error_code": data.get("Activation_Error_Code__c"),
@@ -162,21 +176,21 @@ def _summary(order: Order) -> OrderSummary:
     return OrderSummary(**same, item_count=len(order.items))
 
 
-def _item(item: Record, group: Group, currency: str) -> OrderItem:
+def _item(item: Record, group: Group, terms: OrderTerms, org_currency: str) -> OrderItem:
     data = item.data
     product = group.context.get(("Product2", data.get("Product2Id") or ""))
     facts = product.data if product else {}
-    fields = Fields("salesforce", "OrderItem", item.record_id, data)
-    quantity, price = _quantity(fields), fields.money("UnitPrice")
-    total = None if price is None or quantity is None else price * quantity
+    quantity = _quantity(Fields("salesforce", "OrderItem", item.record_id, data))
+    price = price_of(item, terms, org_currency)
     return OrderItem(
         order_item_id=item.record_id,
         sku=facts.get("StockKeepingUnit"),
         name=facts.get("Name") or data.get("Description") or "",
         billing_cycle=cycle_of(facts.get("Billing_Cycle__c")),
         quantity=_shown_quantity(quantity),
-        unit_price=shown(price, currency),
-        total=shown(total, currency),
+        unit_price=shown(price.amount, terms.currency) if price else None,
+        setup_fee=shown(price.setup_fee, terms.currency) if price and price.setup_fee else None,
+        total=shown(line_total(price, quantity), terms.currency),
         subscription_id=service_made(item, group),
         item_class=class_of(product) if product else UNCLASSED,
     )

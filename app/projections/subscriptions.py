@@ -3,8 +3,9 @@
 A fee (activation, installation) is a service to WHMCS, active until it is closed. Here it is a charge, and so not in
 order rules, catalog, summary or lists.
 
-Amounts are in the client's currency. A plan change is pending until the service has the new product, or its invoice is
-cancelled. A future-dated one is the portal's own record; it is not shown for a service that is to end.
+Amounts are in the client's currency, and unknown until that is known. A plan change is pending until the service has
+the new product, or its invoice is cancelled. A future-dated one is the portal's own record; it is not shown for a
+service that is to end.
 
 Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change, provider_state, client; refers to invoice, and
 to salesforce Product2. Writes: read_model.subscriptions.
@@ -13,6 +14,7 @@ to salesforce Product2. Writes: read_model.subscriptions.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -26,6 +28,7 @@ from app.projections.parts.fields import amount, day, plain, shown
 from app.projections.parts.services import PRODUCT_OF_SERVICE, ServiceKind, kind_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
+from app.readmodels.pricing.prices import currency_code
 from app.readmodels.services import RUNNING
 from app.readmodels.subscriptions import (
     OVERDUE_TEXT,
@@ -47,7 +50,7 @@ _LINE = re.compile(r"[0-9]{10,14}")
 
 
 def projector(settings: Settings) -> Projector:
-    """Build the projector of subscriptions. Until the client record arrives, amounts are in the org's currency.
+    """Build the projector of subscriptions.
 
     Raises:
         SettingsError: `WHMCS_GROUP_CATEGORIES` names an unknown category.
@@ -55,13 +58,12 @@ def projector(settings: Settings) -> Projector:
     categories = group_categories(settings.whmcs_group_categories)
 
     def project(group: Group) -> Projected:
-        currency = settings.salesforce_currency
-        found = [_row(record, group, currency, categories) for record in group.of("service")]
+        found = [_row(record, group, categories) for record in group.of("service")]
         return Projected(rows=[row for row in found if row is not None])
 
     return Projector(
         name="subscriptions",
-        version=6,
+        version=7,
         source="whmcs",
         scope="record",
         root="service",
@@ -76,17 +78,22 @@ def projector(settings: Settings) -> Projector:
     )
 
 
-def currency_for(record: Record, group: Group, fallback: str) -> str:
-    """Return the currency of the client, who has one."""
+def currency_for(record: Record, group: Group) -> str:
+    """Return the currency of the client; empty while that is unknown."""
     client = group.context.get(("client", record.owner_id or ""))
-    return (client.data.get("currency_code") if client else None) or fallback
+    return currency_code(plain(client.data.get("currency_code"))) if client else ""
 
 
-def _row(record: Record, group: Group, fallback: str, categories: Mapping[str, str]) -> dict[str, Any] | None:
+def amount_in(value: Any, currency: str) -> Decimal | None:
+    """Parse an amount of a service; None if it is unreadable, or in an unknown currency."""
+    return amount(value, currency) if currency else None
+
+
+def _row(record: Record, group: Group, categories: Mapping[str, str]) -> dict[str, Any] | None:
     kind = kind_of(record, group, categories)
     if kind.is_charge:
         return None
-    data, currency = record.data, currency_for(record, group, fallback)
+    data, currency = record.data, currency_for(record, group)
     subscription = _subscription(record, group, currency, kind)
     cancellation, body = subscription.cancellation, msgspec.json.encode(subscription)
     return {
@@ -99,7 +106,7 @@ def _row(record: Record, group: Group, fallback: str, categories: Mapping[str, s
         "status": subscription.status,
         "upstream_status": plain(data.get("status")),
         "billing_cycle": subscription.billing_cycle,
-        "amount": amount(data.get("recurringamount"), currency),
+        "amount": amount_in(data.get("recurringamount"), currency),
         "currency": currency,
         "registered_on": subscription.registered_on,
         "next_due_on": subscription.next_due_on,
@@ -131,7 +138,7 @@ def _subscription(record: Record, group: Group, currency: str, kind: ServiceKind
         status=status,
         status_text=_text(status, plain(data.get("suspensionreason")), cancellation, group.of("provider_state")),
         billing_cycle=kind.billing_cycle,
-        amount=shown(amount(data.get("recurringamount"), currency), currency),
+        amount=shown(amount_in(data.get("recurringamount"), currency), currency),
         registered_on=day(data.get("regdate")),
         next_due_on=due,
         addons=[_addon(addon, currency) for addon in group.of("addon")],
@@ -207,6 +214,6 @@ def _addon(record: Record, currency: str) -> Addon:
         name=plain(data.get("name")),
         status=status if status in STATUS_TEXTS else "unknown",
         billing_cycle=cycle_of(data.get("billingcycle")),
-        amount=shown(amount(data.get("recurringamount"), currency), currency),
+        amount=shown(amount_in(data.get("recurringamount"), currency), currency),
         next_due_on=day(data.get("nextduedate")),
     )

@@ -15,7 +15,7 @@ from app.ordering.composition import can_be_completed
 from app.ordering.item import item_of
 from app.ordering.standing import Standing
 from app.postal import Address
-from app.queries.prices import Pricing, account_pricing, priced, priced_category, public_pricing, summary_of
+from app.queries.prices import Pricing, account_pricing, left_out, priced, priced_category, public_pricing, summary_of
 from app.queries.reading.own_price_age import own_price_sources
 from app.queries.reading.slice_age import feed_source, of_what_may_be_ordered
 from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
@@ -44,7 +44,8 @@ class AccountCategory(Struct, frozen=True, kw_only=True):
     """A category as this account may order it.
 
     The availability of Internet plans is for the billing address on file, `address`; orders for another address are
-    checked against the eligibility, which names its own. `to_do_first` is what must be added before any order.
+    checked against the eligibility, which names its own. `to_do_first` is what must be added before any order, and
+    `left_out` says why products are missing that have no price in the currency that the account is billed in.
     """
 
     category: str
@@ -57,6 +58,7 @@ class AccountCategory(Struct, frozen=True, kw_only=True):
     bundles: list[Bundle]
     address: Address | None
     to_do_first: list[Advice]
+    left_out: Advice | None = None
 
 
 async def categories(store: Store) -> Answer:
@@ -102,7 +104,8 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     found = await _document(store, account_document(name))
     if found is None:
         raise NotReady
-    base = priced_category(msgspec.json.decode(found["body"], type=Category), await account_pricing(store, account_id))
+    whole, pricing = msgspec.json.decode(found["body"], type=Category), await account_pricing(store, account_id)
+    base = priced_category(whole, pricing)
     standing = await standing_of(store.pool, account_id)
     hidden = {item.sku for item in base.plans if item.family_only and not standing.has_active_sim}
     body = msgspec.json.encode(
@@ -117,6 +120,7 @@ async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
             bundles=[each for each in base.bundles if each.plan not in hidden],
             address=standing.address,
             to_do_first=to_do_first(standing),
+            left_out=left_out(whole, pricing),
         )
     )
     sources, parked_at = await of_what_may_be_ordered(store, account_id)

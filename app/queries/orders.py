@@ -1,19 +1,24 @@
 """An account's orders, including pending ones.
 
-Reads: read_model.orders, read_model.pending and what `slice_age` and `links` read. As fresh as the change feed's last
-answer.
+Prices are shown only in the currency that the account is billed in, or was when they were agreed.
+
+Reads: read_model.orders, read_model.pending, profiles and what `slice_age` and `links` read. As fresh as the change
+feed's last answer.
 """
 
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from app.errors import NotFound
+from app.queries.order_prices import as_billed
 from app.queries.reading import detail, page
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_salesforce
 from app.queries.reading.store import Answer, Store, build_answer, etag_of
 from app.readmodels.ordering.order_life import OrderStatus
+from app.readmodels.orders import Order, OrderSummary
 
 LISTING = page.Listing("orders", "order_id", "text")
 ORDER = detail.Detail("orders", "order_id", "account_history", "order_not_found", "There is no such order.")
@@ -26,7 +31,8 @@ async def list_orders(
     where = [("status = {}", status)] if status else []
     freshness = await of_salesforce(store, account_id, "orders")
     pending = await _pending(store, account_id) if status in (None, "in_review") and not which.after else []
-    return await page.answer(store, account_id, LISTING, freshness, which, cursor, where, pending)
+    render = partial(as_billed, shape=OrderSummary, currency=freshness.currency)
+    return await page.answer(store, account_id, LISTING, freshness, which, cursor, where, pending, render)
 
 
 async def order(store: Store, account_id: UUID, order_id: str) -> Answer:
@@ -43,7 +49,8 @@ async def _order(store: Store, account_id: UUID, order_id: str) -> Answer:
     row = await detail.row_of(store, account_id, ORDER, order_id)
     if row is not None:
         source = msgspec.structs.replace(freshness.source, as_of=max(row["as_of"], freshness.source.as_of))
-        return build_answer(row["document"], etag_of(row["document"]), source, parked_at=row["parked_at"])
+        body = as_billed(row["document"], Order, freshness.currency)
+        return build_answer(body, etag_of(body), source, parked_at=row["parked_at"])
     document = await store.pool.fetchval(
         "SELECT document FROM read_model.pending WHERE account_id = $1 AND slice = 'orders' AND item_id = $2",
         account_id,

@@ -10,10 +10,12 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.errors import NotReady
+from app.errors import Advice, NotReady
 from app.money import Money, decimal, money
 from app.queries.reading.store import Store
+from app.queries.reading.unready import not_ready
 from app.readmodels.catalog import Bundle, Category, CategorySummary, Product
+from app.readmodels.orders import CURRENCY_UNKNOWN
 from app.readmodels.pricing.bundles import bundles
 from app.readmodels.pricing.prices import BilledPrice, BookPrice, OwnPrice, billed_price
 from app.readmodels.pricing.tax import Tax
@@ -32,12 +34,16 @@ SELECT NOT EXISTS (SELECT FROM read_model.catalog WHERE account_id = $1 AND uppe
        OR EXISTS (SELECT FROM read_model.prices WHERE account_id = $1)
 """
 
+_PROFILE = "SELECT EXISTS (SELECT FROM read_model.profiles WHERE account_id = $1)"
+
 
 class Pricing(Struct, frozen=True):
-    """What prices depend on: the terms, and the billing system's own prices by SKU in their currency."""
+    """What prices depend on: the terms, and the billing system's own prices by SKU in their currency. `known` is false
+    for an account whose currency is unknown: it has no prices."""
 
     terms: Terms
     own: Mapping[str, OwnPrice]
+    known: bool = True
 
 
 async def public_pricing(store: Store) -> Pricing:
@@ -50,10 +56,15 @@ async def account_pricing(store: Store, account_id: UUID) -> Pricing:
     """Return the pricing of an account.
 
     Raises:
-        NotReady: it is billed in a currency of the billing system, whose prices were never read.
+        NotReady: its billing client was never read, or it is billed in a currency of the billing system, whose prices
+            were never read.
     """
     terms = await terms_of(store.pool, store.tax_rates, account_id)
-    if terms.currency and not await store.pool.fetchval(_KNOWN, GLOBAL_ACCOUNT, terms.currency):
+    if not terms.currency:
+        if not await store.pool.fetchval(_PROFILE, account_id):
+            raise await not_ready(store, account_id, "whmcs", "client")
+        return Pricing(terms, {}, known=False)
+    if not await store.pool.fetchval(_KNOWN, GLOBAL_ACCOUNT, terms.currency):
         raise NotReady
     return Pricing(terms, await _own(store, terms.currency))
 
@@ -66,8 +77,10 @@ async def _own(store: Store, currency: str | None) -> Mapping[str, OwnPrice]:
 
 
 def priced(product: Product, pricing: Pricing) -> Product | None:
-    """Price a product. One that is not offered in the price book's currency cannot be ordered; one without a price in
-    another currency is none for that account."""
+    """Price a product. Without a known currency there is no price. One that is not offered in the price book's currency
+    cannot be ordered; one without a price in another currency is none for that account."""
+    if not pricing.known:
+        return None
     book = BookPrice(
         amount=decimal(product.price.amount), currency=product.price.currency, billing_cycle=product.billing_cycle
     )
@@ -113,6 +126,20 @@ def _taxed(bundle: Bundle, tax: Tax) -> Bundle:
         one_time_with_tax=with_tax(bundle.one_time, tax),
         tax=tax.word,
         tax_rate=tax.shown_rate,
+    )
+
+
+def left_out(category: Category, pricing: Pricing) -> Advice | None:
+    """Return why products of a category are not shown to an account, if some are not."""
+    if not pricing.known:
+        return Advice("not_known_yet", CURRENCY_UNKNOWN.message)
+    products = (*category.plans, *category.installations, *category.activation_fees, *category.add_ons)
+    if all(priced(each, pricing) for each in products):
+        return None
+    return Advice(
+        "product_not_orderable",
+        f"Some products have no price in {pricing.terms.currency}, in which you are billed, and are not shown. "
+        "Please ask support if you want one.",
     )
 
 

@@ -1,7 +1,7 @@
 """The first screen of an account in one statement.
 
-Reads: read_model.invoices, subscriptions, orders, pending, payment_methods, timeline; portal.notification_reads; and
-what `account_age` reads.
+Reads: read_model.invoices, subscriptions, orders, pending, profiles, payment_methods, timeline;
+portal.notification_reads; and what `account_age` reads.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ import msgspec
 
 from app.calendar import today
 from app.money import money
+from app.queries.order_prices import priced_for
 from app.queries.reading import account_age
 from app.queries.reading.store import Answer, FetchedRow, Store, etag_of
 from app.readmodels.invoices import InvoiceSummary
@@ -42,6 +43,7 @@ AND NOT EXISTS (SELECT FROM read_model.orders o WHERE o.account_id = $1 AND o.or
 """
 _SUMMARY = f"""
 SELECT {account_age.COLUMNS},
+       (SELECT currency FROM read_model.profiles WHERE account_id = $1) AS currency,
        ARRAY(SELECT summary FROM read_model.invoices WHERE {_OWED} ORDER BY due_on, sort_id) AS owed,
        ARRAY(SELECT status || ' ' || count(*) FROM read_model.subscriptions WHERE account_id = $1 GROUP BY status
              ORDER BY status) AS services,
@@ -74,7 +76,8 @@ async def summary(store: Store, account_id: UUID) -> Answer:
 def _summary(row: FetchedRow, day: date) -> Summary:
     unpaid = [msgspec.json.decode(each, type=InvoiceSummary) for each in row["owed"]]
     overdue = [each for each in unpaid if each.due_on and each.status == "unpaid" and each.due_on < day]
-    orders = [msgspec.json.decode(each, type=OrderSummary) for each in row["orders"][:MOST_SHOWN]]
+    placed = [msgspec.json.decode(each, type=OrderSummary) for each in row["orders"][:MOST_SHOWN]]
+    orders = [priced_for(each, row["currency"]) for each in placed]
     methods = [msgspec.json.decode(each, type=PaymentMethod) for each in row["methods"]]
     return Summary(
         open=_owed(unpaid),

@@ -8,6 +8,7 @@ from msgspec import Struct
 from app.intake.billing_cycles import CycleWord
 from app.money import Money
 from app.readmodels.ordering.order_life import NextStep, OrderStatus
+from app.readmodels.pricing.tax import TaxWord
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
 
@@ -25,6 +26,7 @@ TABLE = Table(
         "effective_date": "date",
         "total_amount": "numeric",
         "currency": "text",
+        "billing_currency": "text",
         "item_count": "int",
         "whmcs_order_id": "text",
         "error_code": "text",
@@ -43,7 +45,8 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     """An order line.
 
     `subscription_id` appears once fulfilment has created the service; a fee creates none. `quantity` is an integer
-    unless staff entered another number, and null if it cannot be read.
+    unless staff entered another number, and null if it cannot be read. `total` is for all pieces, with their
+    `setup_fee`s, which are billed once.
     """
 
     order_item_id: str
@@ -55,6 +58,7 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     total: Money | None
     subscription_id: str | None
     item_class: ClassWord = UNCLASSED
+    setup_fee: Money | None = None
 
 
 class OrderReason(Struct, frozen=True):
@@ -62,6 +66,20 @@ class OrderReason(Struct, frozen=True):
 
     code: str
     message: str
+
+
+PRICE_UNREADABLE = OrderReason(
+    "price_unreadable", "We cannot read every price of this order. Please contact support if it matters to you now."
+)
+OTHER_CURRENCY = OrderReason(
+    "billed_in_another_currency",
+    "This order has no price in the currency that you are billed in. Its invoice will show the price.",
+)
+CURRENCY_UNKNOWN = OrderReason(
+    "billing_currency_unknown",
+    "We do not know yet in which currency you are billed, and are looking it up. Please try again in a moment.",
+)
+"""Reasons why an order shows no price."""
 
 
 class TimelineEntry(Struct, frozen=True):
@@ -74,7 +92,10 @@ class TimelineEntry(Struct, frozen=True):
 
 
 class OrderSummary(Struct, frozen=True, kw_only=True):
-    """An order in a list. `next_step` is what the customer does next; rows of an earlier release lack it."""
+    """An order in a list. `next_step` is what the customer does next; rows of an earlier release lack it.
+
+    Prices are those of an `Order`.
+    """
 
     order_id: str
     order_number: str | None
@@ -84,12 +105,17 @@ class OrderSummary(Struct, frozen=True, kw_only=True):
     placed_at: datetime | None
     total: Money | None
     item_count: int
+    billing_currency: str | None = None
+    total_unknown: OrderReason | None = None
 
 
 class Order(Struct, frozen=True, kw_only=True):
     """An order in full. `next_step` is what the customer does next.
 
-    Prices exclude consumption tax; one that cannot be read is null, and so is a sum with it.
+    Prices are those agreed when the order was placed, in the `billing_currency` of that time, and `tax` says whether
+    they contain consumption tax. `billing_currency` is null where nothing was recorded, as on orders that staff made:
+    their prices count for customers who are billed in the price book's currency. A price that was not agreed in the
+    customer's currency, or cannot be read, is null, and so is a sum with it; `total_unknown` says why.
     """
 
     order_id: str
@@ -103,9 +129,11 @@ class Order(Struct, frozen=True, kw_only=True):
     placed_at: datetime | None
     effective_date: date | None
     total: Money | None
-    tax: str = "excluded"
+    tax: TaxWord = "excluded"
     items: list[OrderItem]
     address: dict[str, Any]
     address_changed: bool
     promo_code: str | None = None
     timeline: list[TimelineEntry]
+    billing_currency: str | None = None
+    total_unknown: OrderReason | None = None

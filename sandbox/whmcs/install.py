@@ -30,6 +30,8 @@ SERVICE_FIELDS = {301: "OpportunityId"}
 GATEWAYS = {"mailin": "Mail In Payment", "stripe": "Credit Card", "banktransfer": "Bank Transfer"}
 CURRENCIES = {"JPY": (1, "¥", " JPY", 4), "USD": (2, "$", " USD", 2)}
 """Code → id, prefix, suffix, format."""
+RATES = {"JPY": Decimal("1.00000"), "USD": Decimal("0.00667")}
+"""Code → units of it for one of the base currency. Prices are set by hand; only amounts without a currency convert."""
 WHOLE = 4
 """The format of a currency without decimals."""
 CARD_GATEWAY = "stripe"

@@ -59,7 +59,8 @@ def record(object_name: str, data: dict[str, Any], record_id: str = "77", source
 
 
 def projected(module: Any, settings: Settings, *records: Record) -> Projected:
-    group = Group(account_id=UUID(int=1), item_id=records[0].record_id, records=list(records), context={})
+    client = {("client", "1001"): record("client", CLIENT, "1001")}
+    group = Group(account_id=UUID(int=1), item_id=records[0].record_id, records=list(records), context=client)
     found = module.projector(settings).project(group)
     assert isinstance(found, Projected)
     return found

@@ -119,7 +119,45 @@ def test_what_an_order_comes_to_is_what_its_lines_come_to(settings: Settings) ->
     assert order.total.amount == "1000"
 
 
-def test_three_decimals_are_kept(settings: Settings) -> None:
+def test_a_price_is_what_whmcs_can_bill_in_the_currencys_own_decimals(settings: Settings) -> None:
     dinars = msgspec.structs.replace(settings, salesforce_currency="KWD")
     order = shown(dinars, {"Quantity": 1.0, "UnitPrice": 1.505})
-    assert (order.total.amount, order.items[0].unit_price.amount) == ("1.505", "1.505")
+    assert (order.total.amount, order.items[0].unit_price.amount) == ("1.510", "1.510")
+
+
+BOOKED = {"Quantity": 2.0, "UnitPrice": 2700.0}
+DOLLARS = {**BOOKED, "Billed_Price__c": 18.0, "Billed_Setup_Fee__c": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "item", "price", "fee", "total"),
+    [
+        ("USD", DOLLARS, ("18.00", "USD"), "5.00", "46.00"),
+        (" usd ", DOLLARS, ("18.00", "USD"), "5.00", "46.00"),
+        ("USD", {**DOLLARS, "Billed_Setup_Fee__c": None}, ("18.00", "USD"), None, "36.00"),
+        ("USD", {**DOLLARS, "Billed_Setup_Fee__c": "tbd"}, None, None, None),
+        ("USD", BOOKED, None, None, None),
+        ("JPY", DOLLARS, ("2700", "JPY"), None, "5400"),
+        ("JPY", {**DOLLARS, "CurrencyIsoCode": "USD", "Billed_Price__c": None}, None, None, None),
+        ("USD", {**BOOKED, "CurrencyIsoCode": "usd", "UnitPrice": 19.999}, ("20.00", "USD"), None, "40.00"),
+        ("VND", {**BOOKED, "Billed_Price__c": 450_000.4}, ("450000", "VND"), None, "900000"),
+        ("KWD", {**BOOKED, "Billed_Price__c": 5.125}, ("5.130", "KWD"), None, "10.260"),
+        (None, DOLLARS, ("2700", "JPY"), None, "5400"),
+        (None, {**BOOKED, "CurrencyIsoCode": "USD"}, ("2700.00", "USD"), None, "5400.00"),
+    ],
+)
+def test_an_order_costs_what_was_agreed_in_the_currency_that_it_records(
+    settings: Settings, recorded: Any, item: Any, price: Any, fee: Any, total: Any
+) -> None:
+    order = shown(settings, item, Billing_Currency__c=recorded)
+    [line] = order.items
+    found = line.unit_price and (line.unit_price.amount, line.unit_price.currency)
+    assert (found, line.setup_fee and line.setup_fee.amount, line.total and line.total.amount) == (price, fee, total)
+    assert order.total == line.total
+    assert order.billing_currency == (recorded.strip().upper() if recorded else None)
+    assert (order.total_unknown.code if order.total_unknown else None) == (None if total else "price_unreadable")
+
+
+@pytest.mark.parametrize(("included", "tax"), [(True, "included"), (False, "excluded"), (None, "excluded")])
+def test_an_order_says_whether_its_prices_contained_tax(settings: Settings, included: Any, tax: str) -> None:
+    assert shown(settings, BOOKED, Billing_Tax_Included__c=included).tax == tax

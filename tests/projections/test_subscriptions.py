@@ -127,7 +127,8 @@ async def test_a_client_and_an_invoice_of_one_number_are_not_taken_for_each_othe
 
 
 async def test_add_ons_and_the_line_are_part_of_it(pool: asyncpg.Pool, account: UUID, feed: Feed) -> None:
-    await feed([change("whmcs", "addon", "7", ADDON, **PART), service()])
+    client = change("whmcs", "client", "1001", CLIENT, **OWNED)
+    await feed([client, change("whmcs", "addon", "7", ADDON, **PART), service()])
     found = await seen(pool)
     assert (found["line"], found["domain"]) == ("08012345678", None)
     [addon] = found["addons"]
@@ -159,3 +160,20 @@ async def test_whatever_else_it_is_billed_by_a_service_is_one(
 ) -> None:
     await feed([service(billingcycle=cycle)])
     assert await pool.fetchval("SELECT count(*) FROM read_model.subscriptions") == 1
+
+
+@pytest.mark.parametrize("client", [None, {**CLIENT, "currency_code": ""}, {**CLIENT, "currency_code": None}])
+async def test_an_amount_is_unknown_until_the_clients_currency_is_known(
+    pool: asyncpg.Pool, account: UUID, feed: Feed, client: dict[str, Any] | None
+) -> None:
+    known = [change("whmcs", "client", "1001", client, **OWNED)] if client else []
+    fee = change("whmcs", "service", "58", {**SERVICE, "billingcycle": "One Time", "firstpaymentamount": "10"}, **OWNED)
+    await feed([*known, change("whmcs", "addon", "7", ADDON, **PART), service(), fee])
+    found = await seen(pool)
+    assert (found["amount"], found["addons"][0]["amount"]) == (None, None)
+    tables = ("subscriptions", "charges")
+    rows = [await pool.fetchrow(f"SELECT amount, currency FROM read_model.{table}") for table in tables]
+    assert [tuple(row) for row in rows] == [(None, ""), (None, "")]
+    await feed([change("whmcs", "client", "1001", {**CLIENT, "currency_code": "usd"}, at=100, **OWNED)])
+    assert (await seen(pool))["amount"] == {"amount": "1480.00", "currency": "USD"}
+    assert await pool.fetchval("SELECT currency FROM read_model.charges") == "USD"

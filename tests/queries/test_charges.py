@@ -14,7 +14,7 @@ from app.events import Change
 from app.queries import charges, invoices, notifications, subscriptions, summary, timeline
 from app.queries.reading.page import Page
 from app.queries.reading.store import Store
-from tests.fixtures.changes import INVOICE, PRODUCT, SERVICE, T0, change
+from tests.fixtures.changes import CLIENT, INVOICE, PRODUCT, SERVICE, T0, change
 from tests.projections.conftest import account, feed
 
 __all__ = ["account", "feed"]
@@ -45,6 +45,7 @@ async def store(pool: asyncpg.Pool, account: UUID, feed: Feed) -> Store:
     await pool.execute("INSERT INTO read_model.feeds (feed, as_of) VALUES ($1, now())", FEED)
     now = int(time.time() * 1000) - T0
     await feed([change("whmcs", name, "1001", {"ids": []}, at=now, owner_id="1001") for name in summary.RESOURCES])
+    await feed([change("whmcs", "client", "1001", CLIENT, owner_id="1001")])
     for pid, category, item_class, cycle in PRODUCTS:
         fields = {"Product2Categories1__c": category, "Item_Class__c": item_class, "Billing_Cycle__c": cycle}
         await feed([change("salesforce", "Product2", f"01t{pid}", {**PRODUCT, **fields, "WH_Product_ID__c": pid})])

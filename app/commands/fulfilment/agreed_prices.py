@@ -1,31 +1,32 @@
 """Fulfilment step in WHMCS: the new services are billed at the prices of the order.
 
-AddOrder gets these prices, but WHMCS may add a set-up fee, or bill another cycle than was ordered. Each service is read
-back, corrected and read again. A bill that exists already is only compared, because its lines must not be rewritten.
+AddOrder gets these prices, but WHMCS may add another set-up fee, or bill another cycle than was ordered. Each service
+is read back, corrected and read again. A bill that exists already is only compared, because its lines must not be
+rewritten.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from app.commands.execution.agreed_amounts import AgreedAmounts, bill_as_agreed, is_as_agreed
-from app.commands.fulfilment.billing import is_in_book_currency
+from app.commands.fulfilment.agreed_terms import PRICE_NOT_AGREED, AgreedPrices, agreed_terms
 from app.commands.fulfilment.work import Fail, Next, Outcome, Work
 from app.errors import Conflict
 from app.intake import parse
 from app.intake.billing_cycles import FREE, ONETIME, cycle_of
 from app.integrations.salesforce.activation import FulfilmentLine
 from app.integrations.whmcs.client import WhmcsRecord
-
-PRICE_NOT_AGREED: Final = "PRICE_NOT_AGREED"
+from app.readmodels.pricing.agreed import AgreedPrice
 
 
 async def agreed_prices(work: Work) -> Outcome:
-    """Have every service of the order billed as ordered; WHMCS has its own prices for clients in another currency."""
-    if not await is_in_book_currency(work):
-        return Next()
+    """Have every service of the order billed as agreed."""
+    prices = await agreed_terms(work)
+    if isinstance(prices, Fail):
+        return prices
     services = [await work.ctx.whmcs.service(each) for each in work.job.facts["service_ids"]]
-    paired = _paired(services, work.order.lines)
+    paired = _paired(services, work.order.lines, prices)
     if paired is None:
         return Fail(
             PRICE_NOT_AGREED, f"WHMCS order {work.job.facts['whmcs_order_id']} has other products than ordered."
@@ -41,21 +42,20 @@ async def agreed_prices(work: Work) -> Outcome:
     return await _compare_invoice(work, paired)
 
 
-Paired = Sequence[tuple[WhmcsRecord, FulfilmentLine, Decimal]]
+Paired = Sequence[tuple[WhmcsRecord, FulfilmentLine, AgreedPrice]]
 """Each service with its line of the order and its price."""
 
 
-def _paired(services: Sequence[WhmcsRecord], lines: Sequence[FulfilmentLine]) -> Paired | None:
+def _paired(services: Sequence[WhmcsRecord], lines: Sequence[FulfilmentLine], prices: AgreedPrices) -> Paired | None:
     """Pair the services with the lines they come from, by product; None if they are not those ordered.
 
     Several pieces of a line are several services, or one at their sum.
     """
     pieces = len(services) != len(lines)
     open_lines = [
-        (line, price if pieces else price * quantity)
+        (line, prices[line.item_id] if pieces else _of_all(prices[line.item_id], line.quantity or 0))
         for line in lines
-        for quantity, price in [(line.quantity or 0, line.unit_price or Decimal(0))]
-        for _ in range(quantity if pieces else 1)
+        for _ in range((line.quantity or 0) if pieces else 1)
     ]
     found = []
     for service in services:
@@ -66,9 +66,17 @@ def _paired(services: Sequence[WhmcsRecord], lines: Sequence[FulfilmentLine]) ->
     return None if open_lines else found
 
 
-def _agreed(work: Work, line: FulfilmentLine, price: Decimal) -> AgreedAmounts:
+def _of_all(price: AgreedPrice, quantity: int) -> AgreedPrice:
+    return AgreedPrice(amount=price.amount * quantity, setup_fee=price.setup_fee * quantity)
+
+
+def _agreed(work: Work, line: FulfilmentLine, price: AgreedPrice) -> AgreedAmounts:
     once = cycle_of(line.billing_cycle or "") in (ONETIME, FREE)
-    return AgreedAmounts(recurring=None if once else price, first_payment=price, discounted=bool(work.order.promo_code))
+    return AgreedAmounts(
+        recurring=None if once else price.amount,
+        first_payment=price.amount + price.setup_fee,
+        discounted=bool(work.order.promo_code),
+    )
 
 
 async def _compare_invoice(work: Work, paired: Paired) -> Outcome:
@@ -78,9 +86,10 @@ async def _compare_invoice(work: Work, paired: Paired) -> Outcome:
         return Next()
     items = (await work.ctx.whmcs.invoice(invoice_id)).data["items"]
     for service, line, price in paired:
-        asked = _asked(items, service.record_id)
-        if not is_as_agreed(asked, price, or_lower=True):
-            return Fail(PRICE_NOT_AGREED, f"Invoice {invoice_id} asks {asked} for {line.sku}; {price} was agreed.")
+        asked, agreed = _asked(items, service.record_id), price.amount + price.setup_fee
+        if not is_as_agreed(asked, agreed, or_lower=True):
+            stated = f"{agreed} {work.order.billing_currency}".rstrip()
+            return Fail(PRICE_NOT_AGREED, f"Invoice {invoice_id} asks {asked} for {line.sku}; {stated} was agreed.")
     return Next()
 
 

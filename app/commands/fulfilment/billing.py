@@ -3,6 +3,7 @@
 import asyncio
 
 from app.commands.fulfilment import billing_account
+from app.commands.fulfilment.agreed_terms import AgreedPrices, agreed_terms
 from app.commands.fulfilment.obstacles import obstacle
 from app.commands.fulfilment.order_rules import broken_rule
 from app.commands.fulfilment.undo import FORMER_ORDERS
@@ -66,9 +67,12 @@ async def whmcs_order(work: Work) -> Outcome:
         unmapped = [line.sku for line in order.lines if not line.whmcs_product_id]
         if unmapped or not order.lines:
             return Fail(PRODUCT_NOT_MAPPED, f"No WHMCS product for: {', '.join(unmapped) or 'an order without items'}.")
+        prices = await agreed_terms(work)
+        if isinstance(prices, Fail):
+            return prices
         await work.remember(add_order_sent_at=stamp())
         try:
-            found = await ctx.whmcs.add_order(_new_order(work, priced=await is_in_book_currency(work)))
+            found = await ctx.whmcs.add_order(_new_order(work, prices))
         except NOTHING_DONE:
             await work.remember(add_order_sent_at=None)
             raise
@@ -89,22 +93,14 @@ async def _found(work: Work) -> WhmcsOrder | None:
     return await work.ctx.whmcs.find_order(work.whmcs_client_id, work.order.order_id, former)
 
 
-async def is_in_book_currency(work: Work) -> bool:
-    """Tell if the client is billed in the price book's currency; WHMCS has its own prices in any other."""
-    currency = await work.ctx.pool.fetchval(
-        "SELECT currency FROM read_model.profiles WHERE account_id = $1", work.job.account_id
-    )
-    return bool(currency == work.ctx.settings.salesforce_currency)
-
-
-def _new_order(work: Work, *, priced: bool) -> NewServiceOrder:
+def _new_order(work: Work, prices: AgreedPrices) -> NewServiceOrder:
     lines = [
         OrderLine(
             pid=line.whmcs_product_id,
             billing_cycle=cycle_of(line.billing_cycle),
             qty=line.quantity or 0,
             domain=work.order.domain if folded(line.category) == "hosting" else "",
-            price=line.unit_price if priced else None,
+            price=prices[line.item_id].amount,
         )
         for line in work.order.lines
     ]

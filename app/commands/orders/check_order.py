@@ -1,19 +1,21 @@
 """Check a basket without ordering it: the rules that it violates, and its price."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
 
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
-from app.commands.orders.facts import OrderableProduct, facts_for
+from app.commands.orders.facts import Facts, OrderableProduct, facts_for
 from app.commands.orders.promotion_conditions import findings
 from app.commands.orders.promotion_terms import describe_promotion
 from app.commands.orders.rules import violations
-from app.errors import Violation
+from app.errors import Advice, Violation
 from app.intake.billing_cycles import ONETIME
 from app.money import Money, money
+from app.readmodels.orders import CURRENCY_UNKNOWN
+from app.readmodels.pricing.prices import same_currency
 from app.readmodels.pricing.tax import UNKNOWN, Tax, TaxWord
 
 
@@ -37,15 +39,17 @@ class CheckedOrder(Struct, frozen=True, kw_only=True):
 
     `promotion` describes the discount of the code; the total is without it, because only billing can calculate it.
     `promotion_undecided` names what billing decides when it applies the code: without anything there, it applies.
-    `tax` says whether the sums that are not `_with_tax` contain the tax.
+    `tax` says whether the sums that are not `_with_tax` contain the tax. `total` is null where a product has no price
+    in the currency that the account is billed in: `total_unknown` says why.
     """
 
     ok: bool
     violations: list[Violation]
-    total: Totals
+    total: Totals | None
     promotion: str | None
     promotion_undecided: list[str]
     tax: TaxWord = "excluded"
+    total_unknown: Advice | None = None
 
 
 async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
@@ -57,8 +61,9 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     facts = await facts_for(ctx, actor, request)
     found = violations(request, facts)
     chosen = [facts.products[item.sku] for item in request.items if item.sku in facts.products]
-    currency = facts.terms.currency or ctx.settings.salesforce_currency
-    total = totals((each for each in chosen if each.is_priced), currency, facts.terms.tax)
+    currency, unknown = facts.terms.currency, _unknown(facts, chosen)
+    total = totals(chosen, currency, facts.terms.tax) if currency and not unknown else None
+    book = ctx.settings.salesforce_currency
     given = None if any(each.field == "promo_code" for each in found) else facts.promotion
     undecided = [each.text for each in findings(facts, chosen)] if given else []
     return Done(
@@ -66,11 +71,26 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
             ok=not found,
             violations=found,
             total=total,
-            promotion=describe_promotion(given, currency, chosen),
+            promotion=describe_promotion(given, book if same_currency(currency, book) else None, chosen),
             promotion_undecided=undecided,
             tax=facts.terms.tax.word,
+            total_unknown=unknown,
         )
     )
+
+
+def _unknown(facts: Facts, chosen: Sequence[OrderableProduct]) -> Advice | None:
+    """Return why the price of the basket is unknown."""
+    if facts.terms.currency is None:
+        return Advice("not_known_yet", CURRENCY_UNKNOWN.message)
+    unpriced = [each.name for each in chosen if not each.is_priced]
+    if unpriced:
+        return Advice(
+            "product_not_orderable",
+            f"{unpriced[0]} has no price in {facts.terms.currency}, in which you are billed. "
+            "Please leave it out, or ask support.",
+        )
+    return None
 
 
 def totals(products: Iterable[OrderableProduct], currency: str, tax: Tax = UNKNOWN) -> Totals:

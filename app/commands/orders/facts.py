@@ -25,7 +25,7 @@ from app.ordering.standing import Standing
 from app.postal import Address
 from app.readmodels.ordering.account_standing import complete, standing_of, vpn_regions
 from app.readmodels.ordering.order_life import OPEN
-from app.readmodels.pricing.prices import BilledPrice, BookPrice, billed_price, own_prices, tax_treatment
+from app.readmodels.pricing.prices import BilledPrice, BookPrice, billed_price, currency_code, own_prices, tax_treatment
 from app.readmodels.pricing.tax import UNKNOWN, tax_for, tax_rates
 from app.readmodels.pricing.terms import Terms
 
@@ -134,9 +134,10 @@ async def billed_products(
     db: Db, products: Mapping[str, OrderableProduct], currency: str | None
 ) -> dict[str, OrderableProduct]:
     """Price products as somebody is billed who pays in this currency; without a price they are not orderable."""
-    if currency is None:
+    if not currency_code(currency):
         return {sku: replace(each, is_priced=False, orderable=False) for sku, each in products.items()}
     numbers = [each.whmcs_product_id for each in products.values() if each.whmcs_product_id]
+    currency = currency_code(currency)
     own = await own_prices(db, currency, numbers)
     found = {}
     for sku, each in products.items():
@@ -174,12 +175,12 @@ async def _client(ctx: Context, actor: Actor, standing: Standing, row: Any) -> O
     if not _older(row["profile_as_of"], ADDRESS_BOUND_SECONDS):
         tax = tax_for(treatment, rates, row["country"], row["tax_exempt"])
         return OrderingClient(
-            standing.address, standing.client_status, Terms(currency=row["currency"] or None, tax=tax)
+            standing.address, standing.client_status, Terms(currency=currency_code(row["currency"]) or None, tax=tax)
         )
     data = (await ctx.whmcs.client(actor.whmcs_client_id)).data
     address = Address(**{name: data.get(name) or "" for name in Address.__struct_fields__})
     tax = tax_for(treatment, rates, address.country, data.get("taxexempt"))
-    terms = Terms(currency=data.get("currency_code") or None, tax=tax)
+    terms = Terms(currency=currency_code(data.get("currency_code")) or None, tax=tax)
     return OrderingClient(complete(address), data.get("status") or "", terms)
 
 

@@ -4,6 +4,8 @@ It has the read model's shape with `pending: true`; what only Salesforce knows (
 empty.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from app.clock import now
@@ -12,18 +14,18 @@ from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
 from app.ingest.inbox.pending import Pending
-from app.money import money
+from app.money import Money, money
 from app.readmodels.documents import with_members
 from app.readmodels.ordering.order_life import STATES, OrderStatus
-from app.readmodels.orders import Order, OrderItem, OrderSummary, TimelineEntry
+from app.readmodels.orders import CURRENCY_UNKNOWN, Order, OrderItem, OrderSummary, TimelineEntry
 
 STATUS: OrderStatus = "in_review"
 REVIEW_STATUS = "Pending Review"
 PENDING = b'"pending":true'
 
 
-def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, currency: str) -> Pending:
-    """Build the pending entry for an order that was just placed, with the catalog's prices."""
+def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts) -> Pending:
+    """Build the pending entry for an order that was just placed, with the prices that were agreed."""
     at, words = now(), STATES[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
     address = msgspec.to_builtins(ordered_address(basket) or facts.address)
@@ -38,8 +40,11 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
         reason=None,
         placed_at=at,
         effective_date=facts.today,
-        total=money(sum(product.price for product in chosen), currency),
-        items=[_item(product, currency) for product in chosen],
+        total=_sum(chosen),
+        total_unknown=None if _sum(chosen) else CURRENCY_UNKNOWN,
+        billing_currency=facts.terms.currency,
+        tax=facts.terms.tax.word,
+        items=[_item(product) for product in chosen],
         address={
             "street": " ".join(filter(None, (address.get("address1"), address.get("address2")))),
             **{name: address.get(name) for name in ("city", "state", "postcode", "country")},
@@ -61,15 +66,24 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
     )
 
 
-def _item(product: OrderableProduct, currency: str) -> OrderItem:
+def _sum(chosen: Sequence[OrderableProduct]) -> Money | None:
+    """Add up the prices; None if one is unknown."""
+    if not chosen or not all(each.is_priced for each in chosen):
+        return None
+    return money(sum(each.price + each.setup_fee for each in chosen), chosen[0].currency)
+
+
+def _item(product: OrderableProduct) -> OrderItem:
+    fee, is_priced, currency = product.setup_fee, product.is_priced, product.currency
     return OrderItem(
         order_item_id="",
         sku=product.sku,
         name=product.name,
         billing_cycle=product.billing_cycle,
         quantity=1,
-        unit_price=money(product.price, currency),
-        total=money(product.price, currency),
+        unit_price=money(product.price, currency) if is_priced else None,
+        setup_fee=money(fee, currency) if is_priced and fee else None,
+        total=money(product.price + fee, currency) if is_priced else None,
         subscription_id=None,
     )
 

@@ -1,5 +1,7 @@
 """Place an order: check the rules, snapshot the address, and create order and items in one Salesforce transaction.
 
+It records what is agreed: the prices in the currency that the customer is billed in.
+
 The order carries an external id made of account and idempotency key, so that neither a retry nor a time-out after the
 write creates a second one. Staff review it there.
 
@@ -19,6 +21,7 @@ from msgspec.structs import replace
 from app.clock import now
 from app.commands.execution import refusals
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.orders.agreed_terms import agreed_products, new_items, with_agreed
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct, facts_for
 from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
@@ -73,14 +76,13 @@ async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
                 retry_after_seconds=2,
             )
         order_id, facts = await _place(ctx, actor, request, key)
-        currency = facts.terms.currency or ctx.settings.salesforce_currency
-        pending = pending_order(actor, order_id, request, facts, currency)
+        pending = pending_order(actor, order_id, request, facts)
         submission = await _read_back(ctx, actor, order_id, pending)
     return Done(PlacedOrder(order_id), submission, target=order_id)
 
 
 async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[str, Facts]:
-    """Find the order under this key, or create it if no rule is violated."""
+    """Find the order under this key, or create it if no rule is violated; return it with what was agreed."""
     facts = await facts_for(ctx, actor, basket)
     if problems := violations(basket, facts):
         # A repetition may violate rules only because its first run succeeded.
@@ -95,7 +97,9 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[
         return found, facts
     if problems := [*_withdrawn(chosen, prices), *violations(basket, _ahead(facts, open_orders))]:
         await _refuse(ctx, actor, problems)
-    return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
+    agreed = agreed_products(chosen, prices, ctx.settings.salesforce_currency)
+    new = _new_order(ctx, actor, basket, facts, agreed, prices, key)
+    return await _create(ctx, key, new), with_agreed(facts, agreed)
 
 
 async def _open_orders(ctx: Context, actor: Actor, chosen: Sequence[OrderableProduct]) -> Sequence[orders.OpenOrder]:
@@ -140,31 +144,27 @@ def _new_order(
     actor: Actor,
     basket: Basket,
     facts: Facts,
-    chosen: Sequence[OrderableProduct],
+    agreed: Sequence[OrderableProduct],
     prices: Mapping[str, orders.Price],
     key: str,
 ) -> orders.NewOrder:
     address = ordered_address(basket) or facts.address
     assert address is not None, "ensured by the address rule"
+    assert facts.terms.currency is not None, "without a currency no product can be ordered"
     return orders.NewOrder(
         key=key,
         account_id=actor.salesforce_account_id,
         pricebook_id=ctx.settings.salesforce_pricebook_id,
         effective_on=facts.today,
-        order_type=order_type(chosen),
+        order_type=order_type(agreed),
         address=snapshot(address),
         address_changed=facts.address is None or _normal(address) != _normal(facts.address),
-        choices=replace(choices(basket.configuration, chosen), promo_code=basket.promo_code),
+        choices=replace(choices(basket.configuration, agreed), promo_code=basket.promo_code),
         porting=porting(basket.configuration.mnp),
-        instant=all(product.instant for product in chosen),
-        items=[
-            orders.NewItem(
-                pricebook_entry_id=product.pricebook_entry_id,
-                quantity=1,
-                unit_price=prices[product.pricebook_entry_id].unit_price,
-            )
-            for product in chosen
-        ],
+        instant=all(product.instant for product in agreed),
+        billing_currency=facts.terms.currency,
+        tax_included=facts.terms.tax.included,
+        items=new_items(agreed, prices, ctx.settings.salesforce_currency),
     )
 
 

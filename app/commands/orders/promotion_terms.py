@@ -7,13 +7,22 @@ from app.commands.orders.promotion_conditions import matching
 from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, PRICE_OVERRIDE, Promotion
 
 
-def describe_promotion(given: Promotion | None, currency: str, chosen: Sequence[OrderableProduct] = ()) -> str | None:
-    """Describe a promotion and the bills and products that it is for; None without one."""
+def describe_promotion(
+    given: Promotion | None, currency: str | None, chosen: Sequence[OrderableProduct] = ()
+) -> str | None:
+    """Describe a promotion and the bills and products that it is for; None without one.
+
+    `currency` is that of its amounts, None for a customer who is billed in another one: WHMCS keeps one amount for all
+    currencies, and converts it when it bills.
+    """
     if given is None:
         return None
     value, when = f"{given.value.normalize():f}", f"{_bills(given)}{_products(given, chosen)}"
     if given.kind == PERCENTAGE:
         return f"{given.code}: {value} % off {when}."
+    if given.kind in (FIXED, PRICE_OVERRIDE) and currency is None:
+        what = "an amount off" if given.kind == FIXED else "a special price on"
+        return f"{given.code}: {what} {when}. Billing converts it to your currency."
     if given.kind == FIXED:
         return f"{given.code}: {value} {currency} off {when}."
     if given.kind == PRICE_OVERRIDE:

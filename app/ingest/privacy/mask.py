@@ -11,7 +11,7 @@ HARMLESS = re.compile(
     r"id|ids|relid|refundid|\w+_ids?|\w+Id|WHMCS_\w+_ID__c|\w*[Ss]tatus(__c)?|\w+Error_Code__c"
     r"|date|datepaid|last_capture_attempt|\w*duedate|regdate|\w+Date|SystemModstamp"
     r"|(sub)?total|TotalAmount|tax2?|taxrate2?|taxed|ccgateway|credit|balance|\w*amount(in|out)?|UnitPrice|currency(_?code)?"
-    r"|[Qq]uantity|billingcycle|type|object|schema_id|error"
+    r"|Billed_\w+__c|Billing_(Currency|Tax_Included)__c|CurrencyIsoCode|[Qq]uantity|billingcycle|type|object|schema_id|error"
 )
 """Field names whose values are not personal."""
 _EMAIL = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")

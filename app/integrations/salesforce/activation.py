@@ -1,7 +1,7 @@
 """The activation of an order in Salesforce: what fulfilment reads from an order and writes back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from app.errors import UpstreamNotFound
 from app.intake import parse
-from app.integrations.salesforce import faults, wire
+from app.integrations.salesforce import faults, orders, wire
 from app.integrations.salesforce.client import Part, SalesforceClient, quote
 from app.integrations.salesforce.orders import ADDRESS, PORTING, Porting, Snapshot
 from app.integrations.salesforce.wire import FIELDS
@@ -28,8 +28,10 @@ NO_ERROR = {wire.ORDER_ERROR_CODE: None, wire.ORDER_ERROR_MESSAGE: None}
 READ = (
     *("Id", "AccountId", "Status", wire.ORDER_ACTIVATION, wire.ORDER_ERROR_CODE, wire.ORDER_WHMCS, wire.ORDER_INSTANT),
     *("SIM_Type__c", "EID__c", "SIM_Voice_Mail__c", "SIM_Call_Waiting__c", "Domain__c", "Promo_Code__c"),
+    wire.ORDER_BILLING_CURRENCY,
     *("VPN_Region__c", "MNP_Application__c", *PORTING.values(), *ADDRESS.values()),
 )
+READ_ITEM = ("Id", "Quantity", "UnitPrice", wire.ITEM_BILLED_PRICE, wire.ITEM_BILLED_SETUP_FEE, wire.CURRENCY)
 LINE = {
     "sku": "StockKeepingUnit",
     "name": "Name",
@@ -52,7 +54,9 @@ FAMILY = "SIM_Has_Family_Discount__c"
 class FulfilmentLine(Struct, frozen=True, kw_only=True):
     """An item of an order in fulfilment, with its product's provisioning data.
 
-    A quantity that is not an integer and a price that cannot be read are None.
+    A quantity that is not an integer and a price that cannot be read are None. `currency` is that of `unit_price`, None
+    in an org that has only one. `billed_price` and `billed_setup_fee` are as Salesforce holds them, in the order's
+    billing currency.
     """
 
     item_id: str
@@ -73,6 +77,9 @@ class FulfilmentLine(Struct, frozen=True, kw_only=True):
     is_family: bool = False
     quantity: int | None
     unit_price: Decimal | None
+    currency: str | None = None
+    billed_price: Any = None
+    billed_setup_fee: Any = None
 
 
 class LiveOrder(Struct, frozen=True, kw_only=True):
@@ -91,6 +98,7 @@ class LiveOrder(Struct, frozen=True, kw_only=True):
     region: str = ""
     address: Snapshot | None = None
     promo_code: str
+    billing_currency: str = ""
     instant: bool
     porting: Porting | None
     lines: tuple[FulfilmentLine, ...]
@@ -107,7 +115,7 @@ async def live(client: SalesforceClient, order_id: str) -> LiveOrder:
         client.query(quote(f"SELECT {', '.join(READ)} FROM Order WHERE Id = {{}}", order_id)),
         client.query(
             quote(
-                f"SELECT Id, Quantity, UnitPrice, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id
+                f"SELECT {', '.join(READ_ITEM)}, {products} FROM OrderItem WHERE OrderId = {{}} ORDER BY Id", order_id
             )
         ),
     )
@@ -133,6 +141,7 @@ def _live(order: dict[str, Any], rows: Sequence[dict[str, Any]]) -> LiveOrder:
         region=order.get("VPN_Region__c") or "",
         address=Snapshot(**{name: str(order.get(field) or "") for name, field in ADDRESS.items()}),
         promo_code=order.get("Promo_Code__c") or "",
+        billing_currency=order.get(wire.ORDER_BILLING_CURRENCY) or "",
         instant=bool(order.get(wire.ORDER_INSTANT)),
         porting=porting if order.get("MNP_Application__c") else None,
         lines=tuple(_line(row) for row in rows),
@@ -144,7 +153,16 @@ def _line(row: dict[str, Any]) -> FulfilmentLine:
     values = {name: _text(product.get(field)) for name, field in LINE.items()}
     quantity, price = parse.whole_number(row["Quantity"]), parse.money(row["UnitPrice"])
     is_family = bool(product.get(FAMILY))
-    return FulfilmentLine(item_id=row["Id"], quantity=quantity, unit_price=price, is_family=is_family, **values)
+    return FulfilmentLine(
+        item_id=row["Id"],
+        quantity=quantity,
+        unit_price=price,
+        currency=row.get(wire.CURRENCY),
+        billed_price=row.get(wire.ITEM_BILLED_PRICE),
+        billed_setup_fee=row.get(wire.ITEM_BILLED_SETUP_FEE),
+        is_family=is_family,
+        **values,
+    )
 
 
 async def assigned_sim(client: SalesforceClient, order_id: str) -> str | None:
@@ -198,6 +216,18 @@ async def _written(client: SalesforceClient, order_id: str, *updates: dict[str, 
     for number, fields in enumerate(updates):
         parts += [Part("PATCH", path, f"write{number}", fields), Part("GET", path + read, f"read{number}")]
     return [result.body for result in (await client.composite(parts))[1::2]]
+
+
+async def record_prices(
+    client: SalesforceClient, order_id: str, currency: str, prices: Mapping[str, tuple[Decimal, Decimal]]
+) -> None:
+    """Record the currency that an order is billed in, and by item price and set-up fee; safe to repeat."""
+    parts = [
+        Part("PATCH", f"/sobjects/OrderItem/{item_id}", f"item{number}", orders.billed(price, setup_fee))
+        for number, (item_id, (price, setup_fee)) in enumerate(prices.items())
+    ]
+    fields = {wire.ORDER_BILLING_CURRENCY: currency}
+    await client.composite([*parts, Part("PATCH", f"/sobjects/Order/{order_id}", "order", fields)])
 
 
 async def complete(

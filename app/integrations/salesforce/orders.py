@@ -93,17 +93,21 @@ class Choices(Struct, frozen=True, kw_only=True):
 
 
 class NewItem(Struct, frozen=True, kw_only=True):
-    """A line of a new order."""
+    """A line of a new order. `billed_price` and `billed_setup_fee` are in the order's billing currency; None if that is
+    the price book's."""
 
     pricebook_entry_id: str
     quantity: int
     unit_price: Decimal
+    billed_price: Decimal | None = None
+    billed_setup_fee: Decimal | None = None
 
 
 class NewOrder(Struct, frozen=True, kw_only=True):
     """An order to create. `key` is the portal's external id: two orders never share one.
 
-    An `instant` order is approved as it is placed, without a review by staff.
+    An `instant` order is approved as it is placed, without a review by staff. Without a `billing_currency` it does not
+    say what was agreed.
     """
 
     key: str
@@ -117,6 +121,8 @@ class NewOrder(Struct, frozen=True, kw_only=True):
     porting: Porting | None
     instant: bool
     items: Sequence[NewItem]
+    billing_currency: str = ""
+    tax_included: bool = False
 
 
 class OpenOrder(Struct, frozen=True):
@@ -151,6 +157,8 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
         wire.ORDER_ADDRESS_CHANGED: new.address_changed,
         "MNP_Application__c": new.porting is not None,
         wire.ORDER_INSTANT: new.instant,
+        wire.ORDER_BILLING_CURRENCY: new.billing_currency or None,
+        wire.ORDER_TAX_INCLUDED: new.tax_included,
         **_fields(new.address, ADDRESS),
         **_fields(new.choices, CHOICES),
         **(_fields(new.porting, PORTING) if new.porting else {}),
@@ -162,11 +170,19 @@ async def create(client: SalesforceClient, new: NewOrder) -> str:
             "PricebookEntryId": item.pricebook_entry_id,
             "Quantity": item.quantity,
             "UnitPrice": float(item.unit_price),  # as JSON spells a number; nothing is computed with it
+            **billed(item.billed_price, item.billed_setup_fee),
         }
         parts.append(Part("POST", "/sobjects/OrderItem", f"item{number}", line))
     if new.instant:
         parts.append(Part("PATCH", "/sobjects/Order/@{order.id}", "approved", {"Status": APPROVED}))
     return faults.new_id((await client.composite(parts))[0].body, "composite:order")
+
+
+def billed(price: Decimal | None, setup_fee: Decimal | None) -> dict[str, float]:
+    """Return a line's fields for its price in the billing currency; none without one."""
+    if price is None:
+        return {}
+    return {wire.ITEM_BILLED_PRICE: float(price), wire.ITEM_BILLED_SETUP_FEE: float(setup_fee or 0)}
 
 
 async def find(client: SalesforceClient, key: str) -> str | None:

@@ -46,6 +46,12 @@ ORDER_LAST_ATTEMPT = "Activation_Last_Attempt_At__c"
 ORDER_ADDRESS_CHANGED = "Address_Changed__c"
 ORDER_WHMCS = "WHMCS_Order_ID__c"
 ORDER_INSTANT = "Portal_Instant__c"
+ORDER_BILLING_CURRENCY = "Billing_Currency__c"
+"""The currency in which the order was agreed to be billed; empty on orders that the portal did not price."""
+ORDER_TAX_INCLUDED = "Billing_Tax_Included__c"
+ITEM_BILLED_PRICE = "Billed_Price__c"
+"""The price of one in the billing currency, where `UnitPrice` is in another."""
+ITEM_BILLED_SETUP_FEE = "Billed_Setup_Fee__c"
 ITEM_SERVICE = "WHMCS_Service_ID__c"
 
 CASE_ORIGIN = "Portal Website"
@@ -91,6 +97,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
         ORDER_LAST_ATTEMPT,
         ORDER_ADDRESS_CHANGED,
         ORDER_WHMCS,
+        ORDER_BILLING_CURRENCY,
+        ORDER_TAX_INCLUDED,
         "SIM_Type__c",
         "EID__c",
         "VPN_Region__c",
@@ -112,6 +120,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "UnitPrice",
         "Description",
         ITEM_SERVICE,
+        ITEM_BILLED_PRICE,
+        ITEM_BILLED_SETUP_FEE,
+        CURRENCY,
     ),
     "Product2": (
         *_SYSTEM,

@@ -63,11 +63,13 @@ async def answer(
     cursor: Cursor,
     where: Sequence[tuple[str, Any]] = (),
     first: Sequence[bytes] = (),
+    render: Callable[[bytes], bytes] | None = None,
 ) -> Answer:
     """Return a page, or only its validator when the caller holds that: then the list is not read.
 
     `where` holds (condition with `{}` for its parameter, value); conditions are literals of the calling query. `first`
-    are items that come before all others on the first page.
+    are items that come before all others on the first page. `render` turns stored items into what the account may be
+    shown, by what the revision of the read model covers.
     """
     age = freshness.age
     filters = [f"{condition}={value}" for condition, value in where]
@@ -76,7 +78,8 @@ async def answer(
         return Answer(b"", age.etag(etag), age.as_of, age.stale_reason, (freshness.source,))
     items, after = await _fetch(store, account_id, listing, page, where)
     token = msgspec.json.encode(cursor(after) if after is not None else None)
-    shown = items if page.after else [*first, *items]
+    shown = [render(item) for item in items] if render else items
+    shown = shown if page.after else [*first, *shown]
     body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + b"}"
     return build_answer(body, etag, freshness.source, parked_at=freshness.parked_at)
 

@@ -15,7 +15,7 @@ from app.queries.reading.unready import not_ready
 
 _FRESHNESS = """
 SELECT a.n, m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, e.silent_since, g.epoch,
-       g.projector_version, coalesce(v.version, 0) AS version, p.country,
+       g.projector_version, coalesce(v.version, 0) AS version, p.country, p.currency,
        p.as_of AS profile_as_of,
        EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = $4 AND u.state <> 'closed') AS away,
        (SELECT min(k.parked_at) FROM read_model.parked k
@@ -38,6 +38,7 @@ class SliceAge(Struct, frozen=True):
         revision: changes whenever any list of the read model may differ, without reading a list.
         parked_at: the time since when a change of the account's could not be applied.
         country: country of the billing address, if known.
+        currency: the currency that the account is billed in, if known.
     """
 
     source: AnswerSource
@@ -45,6 +46,7 @@ class SliceAge(Struct, frozen=True):
     parked_at: datetime | None
     whmcs_client_id: str
     country: str | None
+    currency: str | None = None
 
     @property
     def age(self) -> Age:
@@ -120,5 +122,5 @@ def feed_source(
 
 def _freshness(row: FetchedRow, source: AnswerSource) -> SliceAge:
     revision = tuple(int(str(row[name])) for name in ("version", "epoch", "projector_version"))
-    ids = str(row["whmcs_client_id"]), row["country"]
+    ids = str(row["whmcs_client_id"]), row["country"], row["currency"] or None
     return SliceAge(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from app.db import Db
 from app.intake.billing_cycles import FREE, MONTHS, ONETIME, UNKNOWN, cycle_of
+from app.money import exponent, rounded
 from app.readmodels.pricing.tax import DOCUMENT, TaxTreatment
 from app.readmodels.table import GLOBAL_ACCOUNT, Table
 
@@ -29,6 +30,8 @@ TABLE = Table(
         "as_of": "timestamptz",
     },
 )
+BILLED_DECIMALS = 2
+"""WHMCS stores two decimals of every currency."""
 CYCLES = (*MONTHS, ONETIME, FREE)
 """Billing cycles that may have a price."""
 
@@ -84,16 +87,23 @@ def billed_price(book: BookPrice, own: OwnPrice | None, currency: str, billing_c
     wanted = cycle_of(billing_cycle)
     if wanted == UNKNOWN:
         return "unknown"
-    if _currency(currency) == _currency(book.currency) and wanted == cycle_of(book.billing_cycle):
-        return BilledPrice(amount=book.amount, agreed=True)
+    if same_currency(currency, book.currency) and wanted == cycle_of(book.billing_cycle):
+        return BilledPrice(amount=billable(book.amount, currency), agreed=True)
     if own is None or own.amount is None:
         return "unknown"
-    return BilledPrice(amount=own.amount, setup_fee=own.setup_fee or Decimal(0), agreed=False)
+    fee = billable(own.setup_fee or Decimal(0), currency)
+    return BilledPrice(amount=billable(own.amount, currency), setup_fee=fee, agreed=False)
+
+
+def billable(amount: Decimal, currency: str) -> Decimal:
+    """Round an amount to what can be billed: whole units of the smallest coin, of at most two decimals."""
+    found = rounded(amount, currency)
+    return found if exponent(currency) <= BILLED_DECIMALS else rounded(found, "")
 
 
 async def own_prices(db: Db, currency: str, product_ids: Sequence[str] | None = None) -> OwnPrices:
     """Read the billing system's prices in a currency, of these products or of all."""
-    rows = await db.fetch(_PRICES, GLOBAL_ACCOUNT, _currency(currency), product_ids)
+    rows = await db.fetch(_PRICES, GLOBAL_ACCOUNT, currency_code(currency), product_ids)
     return {
         (row["product_id"], row["billing_cycle"]): OwnPrice(
             offered=row["offered"], amount=row["amount"], setup_fee=row["setup_fee"]
@@ -108,5 +118,11 @@ async def tax_treatment(db: Db) -> TaxTreatment | None:
     return None if body is None else msgspec.json.decode(body, type=TaxTreatment)
 
 
-def _currency(code: str) -> str:
-    return code.strip().upper()
+def currency_code(stated: str | None) -> str:
+    """Normalise a currency as an upstream spells it, such as `usd `; empty if there is none."""
+    return (stated or "").strip().upper()
+
+
+def same_currency(one: str | None, other: str | None) -> bool:
+    """Tell if both are one currency. An unknown one is no other's."""
+    return bool(currency_code(one)) and currency_code(one) == currency_code(other)

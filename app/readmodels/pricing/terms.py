@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.db import Db
-from app.readmodels.pricing.prices import tax_treatment
+from app.readmodels.pricing.prices import currency_code, tax_treatment
 from app.readmodels.pricing.tax import Tax, TaxRates, public_tax, tax_for
 
 _PROFILE = "SELECT currency, country, tax_exempt FROM read_model.profiles WHERE account_id = $1"
@@ -28,7 +28,7 @@ async def terms_of(db: Db, rates: TaxRates, account_id: UUID) -> Terms:
     if profile is None:
         return Terms(currency=None, tax=tax_for(treatment, rates, None, exempt=None))
     return Terms(
-        currency=profile["currency"] or None,
+        currency=currency_code(profile["currency"]) or None,
         tax=tax_for(treatment, rates, profile["country"], profile["tax_exempt"]),
     )
 

@@ -77,6 +77,10 @@ def create_order_item(work: Work, row: Row) -> None:
         raise _integrity(message, "PricebookEntryId")
     if not entry.get("IsActive"):
         raise _integrity("The price book entry is inactive.", "PricebookEntryId")
+    if "CurrencyIsoCode" in row and "CurrencyIsoCode" in work.org.objects["Order"].by_name:
+        if entry["CurrencyIsoCode"] != order.get("CurrencyIsoCode"):
+            raise _integrity("The currency of the order and of the price book entry must match.", "CurrencyIsoCode")
+        row["CurrencyIsoCode"] = entry["CurrencyIsoCode"]
     row |= {"Product2Id": entry["Product2Id"], "ListPrice": entry["UnitPrice"]}
     row["OrderItemNumber"] = f"{work.org.next_number('OrderItemNumber'):010d}"
     if row.get("UnitPrice") is None:

@@ -100,6 +100,8 @@ _ACTIVATION = (
     text("Activation_Error_Message__c"),
     Field("Activation_Last_Attempt_At__c", "datetime"),
     text("WHMCS_Order_ID__c", 40),
+    text("Billing_Currency__c", 3),
+    check("Billing_Tax_Included__c"),
 )
 
 _CHOICES = (
@@ -189,6 +191,8 @@ ORDER_ITEM = SObject(
         text("OrderItemNumber", 30, writable=False),
         pick("Billing_Cycle__c", "Monthly", "Onetime"),
         text("WHMCS_Service_ID__c", 40),
+        Field("Billed_Price__c", "double"),
+        Field("Billed_Setup_Fee__c", "double"),
         *system(owner=False),
     ),
 )

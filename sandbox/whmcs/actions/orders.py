@@ -45,7 +45,8 @@ def add_order(call: Call) -> dict[str, Any]:
     promotion = promotions.valid(install, client, order.promocode, call.today.isoformat(), ordered)
     if promotion is not None:
         promotion.uses += 1
-    prices = promotions.discounted(promotion, [(product, line.cycle, line.price) for product, line in drafts])
+    priced_lines = [(product, line.cycle, line.price) for product, line in drafts]
+    prices = promotions.discounted(promotion, priced_lines, client.currency)
     for (product, line), (first, later) in zip(drafts, prices, strict=True):
         for _ in range(line.quantity):
             promoted = promotion.id if promotion is not None and first != line.price else 0

@@ -9,7 +9,8 @@ from typing import Any
 
 from sandbox.whmcs import cycles
 from sandbox.whmcs.actions.call import Action, Call, money
-from sandbox.whmcs.install import Install
+from sandbox.whmcs.install import RATES, Install
+from sandbox.whmcs.prices import BASE
 from sandbox.whmcs.state import NO_DATE, Client
 from sandbox.whmcs.state_services import Product, Promotion
 
@@ -54,9 +55,10 @@ def _has_required(install: Install, client: Client, each: Promotion, ordered: Co
 
 
 def discounted(
-    promotion: Promotion | None, lines: Sequence[tuple[Product, str, Decimal]]
+    promotion: Promotion | None, lines: Sequence[tuple[Product, str, Decimal]], currency: str = BASE
 ) -> list[tuple[Decimal, Decimal]]:
-    """Return the first and every further payment of each line: product, cycle as answers have it, and price."""
+    """Return the first and every further payment of each line: product, cycle as answers have it, and price in the
+    client's currency."""
     found, left = [], len(lines)
     for product, cycle, price in lines:
         matches = promotion is not None and left > 0 and _matches(promotion, product, cycle)
@@ -64,7 +66,7 @@ def discounted(
             found.append((price, price))
             continue
         left = 0 if promotion.applyonce else left
-        less = _less(promotion, price)
+        less = _less(promotion, price, currency)
         found.append((less, less if promotion.recurring else price))
     return found
 
@@ -74,11 +76,13 @@ def _matches(promotion: Promotion, product: Product, cycle: str) -> bool:
     return (not promotion.appliesto or product.pid in promotion.appliesto) and (not offered or cycle in offered)
 
 
-def _less(promotion: Promotion, price: Decimal) -> Decimal:
+def _less(promotion: Promotion, price: Decimal, currency: str) -> Decimal:
+    """Apply a promotion to a price. A promotion has one amount, in the base currency, which is converted."""
+    value = promotion.value * RATES[currency]
     prices: Mapping[str, Decimal] = {
         PERCENTAGE: price - price * promotion.value / 100,
-        FIXED: price - promotion.value,
-        PRICE_OVERRIDE: promotion.value,
+        FIXED: price - value,
+        PRICE_OVERRIDE: value,
     }
     return max(prices.get(promotion.type, price), Decimal("0.00")).quantize(Decimal("0.01"))
 

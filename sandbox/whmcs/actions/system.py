@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.whmcs.actions.call import Action, Call
 from sandbox.whmcs.actions.errors import Refused
-from sandbox.whmcs.install import CURRENCIES, page_of
+from sandbox.whmcs.install import CURRENCIES, RATES, page_of
 from sandbox.whmcs.memberships import clients_of
 from sandbox.whmcs.state import SsoToken
 
@@ -65,7 +65,7 @@ def get_automation_log(call: Call) -> dict[str, Any]:
 def get_currencies(call: Call) -> dict[str, Any]:
     """GetCurrencies."""
     rows = [
-        {"id": number, "code": code, "prefix": prefix, "suffix": suffix, "format": shape, "rate": "1.00000"}
+        {"id": number, "code": code, "prefix": prefix, "suffix": suffix, "format": shape, "rate": f"{RATES[code]:f}"}
         for code, (number, prefix, suffix, shape) in CURRENCIES.items()
     ]
     return {"totalresults": len(rows), "currencies": {"currency": rows}}

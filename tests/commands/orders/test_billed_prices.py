@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.commands.execution.context import Actor
-from app.commands.orders.check_order import CheckedOrder, check_order
+from app.commands.orders.check_order import CheckedOrder, Totals, check_order
 from app.commands.orders.place_order import place_order
 from app.errors import RuleViolated
 from app.queries import catalog
@@ -47,6 +47,13 @@ async def checked(desk: Desk, actor: Actor, basket: Any) -> CheckedOrder:
     return found
 
 
+async def total_of(desk: Desk, actor: Actor, basket: Any) -> Totals:
+    """Return the price of a basket that has one."""
+    total = (await checked(desk, actor, basket)).total
+    assert total is not None
+    return total
+
+
 @pytest.mark.parametrize(
     ("currency", "category"),
     [(currency, each) for currency in ("JPY", "USD") for each in CATEGORIES if (currency, each) != ("USD", "internet")],
@@ -55,7 +62,7 @@ async def test_an_order_is_billed_at_the_sums_of_its_check(desk: Desk, currency:
     await reprice(desk, price="777", pricing={"JPY": {"msetupfee": "99"}})
     actor = await customer(desk, currency)
     basket = await desk.basket(category)
-    total = (await checked(desk, actor, basket)).total
+    total = await total_of(desk, actor, basket)
     assert total.monthly.currency == currency
     order_id = await desk.place(actor, basket)
     await desk.approve(order_id)
@@ -86,7 +93,7 @@ async def test_the_catalog_of_an_account_shows_what_a_basket_of_each_product_cos
         found = msgspec.json.decode(answer.body, type=AccountCategory)
         plans = [each.product for each in found.plans]
         for product in (*plans, *found.installations, *found.activation_fees, *found.add_ons):
-            total = (await checked(desk, actor, await desk.basket("vpn", items=[{"sku": product.sku}]))).total
+            total = await total_of(desk, actor, await desk.basket("vpn", items=[{"sku": product.sku}]))
             once = product.billing_cycle == "onetime"
             assert (total.one_time if once else total.monthly) == product.price or product.setup_fee
             fee = Decimal(product.setup_fee.amount) if product.setup_fee else Decimal(0)
@@ -99,7 +106,7 @@ async def test_the_catalog_of_an_account_shows_what_a_basket_of_each_product_cos
         for bundle in found.bundles:
             skus = [{"sku": sku} for sku in (bundle.plan, *bundle.activation_fees)]
             if not bundle.installations:
-                total = (await checked(desk, actor, await desk.basket("vpn", items=skus))).total
+                total = await total_of(desk, actor, await desk.basket("vpn", items=skus))
                 assert (bundle.monthly, bundle.one_time) == (total.monthly, total.one_time)
                 assert bundle.one_time_with_tax == total.one_time_with_tax
     assert seen > (30 if currency == "JPY" else 20)
@@ -138,10 +145,13 @@ async def test_in_a_currency_without_prices_nothing_is_shown_or_ordered(desk: De
     await reprice(desk)
     actor = await customer(desk, "USD")
     answer = await catalog.account_category(store_of(desk), actor.account_id_or_refuse(), "internet")
-    assert msgspec.json.decode(answer.body, type=AccountCategory).plans == []
+    shop = msgspec.json.decode(answer.body, type=AccountCategory)
+    assert (shop.plans, shop.left_out and shop.left_out.code) == ([], "product_not_orderable")
     found = await checked(desk, actor, await desk.basket("internet"))
     assert "product_not_orderable" in {each.code for each in found.violations}
-    assert (found.total.monthly.amount, found.total.monthly.currency) == ("0.00", "USD")
+    assert (found.total, found.total_unknown and found.total_unknown.code) == (None, "product_not_orderable")
+    assert found.total_unknown is not None
+    assert "has no price in USD" in found.total_unknown.message
 
 
 async def test_another_cycle_than_ordered_stops_the_order_for_staff(desk: Desk) -> None:

@@ -187,6 +187,7 @@ async def test_a_check_orders_nothing_and_prices_everything(desk: Any) -> None:
 
     assert done.result.ok
     assert done.result.violations == []
+    assert done.result.total is not None
     assert float(done.result.total.monthly.amount) > 0
     assert float(done.result.total.one_time.amount) > 0
     assert await desk.salesforce_orders(actor) == []

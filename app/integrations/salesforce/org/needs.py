@@ -82,6 +82,7 @@ NEEDS: dict[str, Need] = {
                     wire.ORDER_WHMCS,
                 ),
                 *(wire.ORDER_ERROR_CODE, wire.ORDER_ERROR_MESSAGE, wire.ORDER_LAST_ATTEMPT),
+                *(wire.ORDER_BILLING_CURRENCY, wire.ORDER_TAX_INCLUDED),
                 *(*ADDRESS.values(), *CHOICES.values(), *PORTING.values()),
             }
         ),
@@ -100,8 +101,13 @@ NEEDS: dict[str, Need] = {
         limits=LIMITS["Order"],
     ),
     "OrderItem": Need(
-        reads=frozenset(FIELDS["OrderItem"]),
-        writes=frozenset({"OrderId", "PricebookEntryId", "Quantity", "UnitPrice", wire.ITEM_SERVICE}),
+        reads=frozenset(FIELDS["OrderItem"]) - wire.MAY_LACK,
+        writes=frozenset(
+            {
+                *("OrderId", "PricebookEntryId", "Quantity", "UnitPrice"),
+                *(wire.ITEM_SERVICE, wire.ITEM_BILLED_PRICE, wire.ITEM_BILLED_SETUP_FEE),
+            }
+        ),
         creates=True,
         updates=True,
     ),

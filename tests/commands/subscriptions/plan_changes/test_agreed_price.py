@@ -58,6 +58,24 @@ async def test_a_price_that_was_not_taken_goes_to_staff_and_on_once_it_is(desk: 
     assert Decimal((await held(desk, "services", service_id))["recurringamount"]) == 800
 
 
+async def test_a_price_that_was_agreed_in_another_currency_is_never_set(desk: Any) -> None:
+    await reprice(desk, "501", "1100")
+    actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
+    await change_plan(desk.context, actor, wish(service_id, "HOSTING-BASIC", "downgrade"))
+    [change] = await journal.of_service(desk.pool, service_id)
+    for currency, amount in (("USD", "5.33"), ("JPY", "1100")):
+        await desk.sandbox.control.patch(f"/whmcs/clients/{actor.whmcs_client_id}", json={"currency": currency})
+        await desk.sandbox.control.patch(f"/whmcs/services/{service_id}", json={"recurringamount": amount})
+        if currency == "JPY":
+            await bill_agreed_price(desk.context, change)
+            continue
+        with pytest.raises(Conflict) as refused:
+            await bill_agreed_price(desk.context, change)
+        assert (refused.value.code, "billed in USD" in refused.value.detail) == ("price_not_set", True)
+        assert Decimal((await held(desk, "services", service_id))["recurringamount"]) == Decimal("5.33")
+    assert Decimal((await held(desk, "services", service_id))["recurringamount"]) == 800
+
+
 async def test_a_promotion_on_the_service_stays_where_it_makes_the_plan_cheaper(desk: Any) -> None:
     await reprice(desk, "501", "700")
     actor, service_id = await on_plan(desk, "hosting", "HOSTING-BUSINESS")
