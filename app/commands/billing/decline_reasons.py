@@ -1,45 +1,61 @@
-"""The reasons for a declined charge. WHMCS rarely gives one, but it knows when a card expires."""
+"""What a customer is told about a declined charge: never more than is known, and never what only the bank may say."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping
 
-from app.errors import PaymentRefused, UpstreamRejected
-from app.integrations.whmcs.faults import CARD_INVALID, GATEWAY_ERROR, INSUFFICIENT_FUNDS
-from app.integrations.whmcs.records import WhmcsRecord
+from app.commands.billing.decline_kinds import DeclineReason
+from app.errors import PaymentRefused
 
-REASONS = {
-    INSUFFICIENT_FUNDS: (
+BLOCKED = (
+    "card_blocked",
+    "Your bank does not accept payments with this card any more, so nothing was charged. Please add another card, or "
+    "ask your bank.",
+)
+REASONS: Mapping[str, tuple[str, str]] = {
+    "insufficient_funds": (
         "insufficient_funds",
         "Your bank declined the payment because there are not enough funds. Nothing was charged. Please use another "
         "payment method, or try again later.",
     ),
-    CARD_INVALID: (
-        "card_invalid",
-        "Your card was not accepted, so nothing was charged. Please check or replace it under payment methods.",
+    "issuer_unavailable": (
+        "issuer_unavailable",
+        "Your bank could not be reached, so nothing was charged. Please try again later.",
     ),
-    GATEWAY_ERROR: (
+    "payment_gateway_error": (
         "payment_gateway_error",
         "The payment service could not take the payment, so nothing was charged. Please try again later.",
     ),
+    "limit_reached": (
+        "limit_reached",
+        "Your card has reached a limit that your bank sets, so nothing was charged. Please use another payment method, "
+        "or try again later.",
+    ),
+    "card_expired": (
+        "card_expired",
+        "Your card has expired, so nothing was charged. Please add a new one.",
+    ),
+    "card_invalid": (
+        "card_invalid",
+        "Your card was not accepted, so nothing was charged. Please check or replace it under payment methods.",
+    ),
+    "card_blocked": BLOCKED,
+    "do_not_retry": BLOCKED,
+    "authentication_required": (
+        "authentication_required",
+        "Your bank wants you to confirm this payment yourself, so nothing was charged. Please pay on the payment page.",
+    ),
 }
-"""WHMCS's reason → code and sentence."""
+"""Reason → code and sentence. That a card was reported stolen is the bank's to say, and never ours."""
 EXPIRED = "Your card ending in {last_four} has expired, so nothing was charged. Please add a new one."
 
 
-def refusal(error: UpstreamRejected, methods: Sequence[WhmcsRecord], today: date) -> PaymentRefused:
+def told(reason: str, card_last_four: str | None = None) -> tuple[str, str]:
+    """Return the code and the sentence for a reason; those of a plain decline for an unknown one."""
+    if reason == "card_expired" and card_last_four:
+        return reason, EXPIRED.format(last_four=card_last_four)
+    return REASONS.get(reason, (PaymentRefused.code, PaymentRefused.detail))
+
+
+def refusal(reason: DeclineReason, card_last_four: str | None = None) -> PaymentRefused:
     """Return the error that tells the customer why the charge was declined."""
-    reason = error.vendor_code
-    if reason not in (INSUFFICIENT_FUNDS, GATEWAY_ERROR) and methods and all(_expired(each, today) for each in methods):
-        sentence = EXPIRED.format(last_four=methods[0].data.get("card_last_four"))
-        return PaymentRefused(sentence, code="card_expired")
-    if reason in REASONS:
-        code, sentence = REASONS[reason]
-        return PaymentRefused(sentence, code=code)
-    return PaymentRefused()
-
-
-def _expired(method: WhmcsRecord, today: date) -> bool:
-    """Tell if the expiry, `MM/YY`, has passed; a method without one never expires."""
-    month, _, year = (method.data.get("expiry_date") or "").partition("/")
-    dated = month.isdecimal() and year.isdecimal()
-    return dated and (2000 + int(year) % 100, int(month)) < (today.year, today.month)
+    code, sentence = told(reason, card_last_four)
+    return PaymentRefused(sentence, code=code)
