@@ -17,6 +17,9 @@ CREATE TABLE portal.capture_attempts (
     decline_code text,
     decline_text text,
     gateway_entry_id bigint,
+    transaction_id text,
+    before jsonb,
+    looked_at timestamptz,
     resolved_by text,
     evidence text,
     CHECK ((outcome IS NULL) = (ended_at IS NULL)),
@@ -39,6 +42,12 @@ COMMENT ON COLUMN portal.capture_attempts.decline_text IS 'The gateway''s text f
 
 COMMENT ON COLUMN portal.capture_attempts.gateway_entry_id IS 'The entry of WHMCS''s gateway log that told the reason, so that no later attempt is explained by it.';
 
+COMMENT ON COLUMN portal.capture_attempts.transaction_id IS 'The payment in WHMCS that this attempt made, once it is known.';
+
+COMMENT ON COLUMN portal.capture_attempts.before IS 'What WHMCS showed before the charge was sent: the time of the last attempt, and the ids of the payments. Null: not recorded.';
+
+COMMENT ON COLUMN portal.capture_attempts.resolved_by IS 'Who stated the outcome of an attempt in doubt; null where WHMCS showed it.';
+
 COMMENT ON COLUMN portal.capture_attempts.evidence IS 'What ended a doubt: what WHMCS showed, or what staff stated.';
 
 CREATE INDEX capture_attempts_invoice ON portal.capture_attempts (invoice_id, attempt_id);
@@ -46,6 +55,8 @@ CREATE INDEX capture_attempts_invoice ON portal.capture_attempts (invoice_id, at
 CREATE INDEX capture_attempts_account ON portal.capture_attempts (account_id, sent_at);
 
 CREATE INDEX capture_attempts_doubt ON portal.capture_attempts (sent_at) WHERE outcome IS NULL;
+
+CREATE INDEX capture_attempts_stated ON portal.capture_attempts (invoice_id) WHERE outcome = 'charged' AND resolved_by IS NOT NULL;
 
 CREATE INDEX capture_attempts_ended ON portal.capture_attempts (ended_at) WHERE outcome IS NOT NULL;
 

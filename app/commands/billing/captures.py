@@ -15,13 +15,13 @@ from typing import Literal
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 
-from app.commands.billing.decline_kinds import Decline, DeclineKind
-from app.db import row, rows
+from app.commands.billing.decline_kinds import Decline
+from app.db import Db, row, rows
+from app.readmodels.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason
 
-SETTLE_SECONDS = 300
-"""Longer than PHP, the web server and the gateway let a charge run."""
 Initiator = Literal["customer", "staff", "dunning"]
 Outcome = Literal["charged", "declined", "not_charged"]
 
@@ -37,8 +37,8 @@ ON CONFLICT (invoice_id) DO UPDATE SET account_id = excluded.account_id, command
 """
 _ATTEMPT = """
 INSERT INTO portal.capture_attempts
-    (invoice_id, account_id, command_key, initiator, amount, currency, pay_method_id, card_type, card_last_four)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    (invoice_id, account_id, command_key, initiator, amount, currency, pay_method_id, card_type, card_last_four, before)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 _CHARGED = "UPDATE portal.captures SET charged_at = clock_timestamp() WHERE invoice_id = $1 AND charged_at IS NULL"
 _FORGET = "DELETE FROM portal.captures WHERE invoice_id = $1"
@@ -58,10 +58,19 @@ UPDATE portal.capture_attempts SET decline_kind = $2, decline_reason = $3, decli
 _WITHDRAW = f"DELETE FROM portal.capture_attempts WHERE attempt_id = {_LAST_DOUBT}"
 _COLUMNS = """attempt_id, invoice_id, account_id, command_key, initiator, amount, currency, pay_method_id, card_type,
     card_last_four, sent_at, outcome, ended_at, decline_kind, decline_reason, decline_code, decline_text,
-    gateway_entry_id, resolved_by, evidence"""
+    gateway_entry_id, before, transaction_id, looked_at, resolved_by, evidence"""
 _OF_INVOICE = f"""
 SELECT {_COLUMNS} FROM portal.capture_attempts WHERE invoice_id = $1 ORDER BY attempt_id DESC LIMIT $2
 """
+_STATED = """
+SELECT EXISTS (SELECT FROM portal.capture_attempts
+    WHERE invoice_id = $1 AND outcome = 'charged' AND resolved_by IS NOT NULL AND transaction_id IS NULL)
+"""
+_BY_KEY = f"""
+SELECT {_COLUMNS} FROM portal.capture_attempts WHERE invoice_id = $1 AND command_key = $2
+ORDER BY attempt_id DESC LIMIT 1
+"""
+_ONE = f"SELECT {_COLUMNS} FROM portal.capture_attempts WHERE attempt_id = $1"
 _IN_DOUBT = f"""
 SELECT {_COLUMNS} FROM portal.capture_attempts WHERE invoice_id = $1 AND outcome IS NULL ORDER BY attempt_id
 """
@@ -76,6 +85,13 @@ class Capture(Struct, frozen=True):
     open_for_seconds: float
 
 
+class Before(Struct, frozen=True):
+    """What WHMCS showed of the invoice before the charge: its time of the last attempt, and the ids of the payments."""
+
+    tried_at: str | None
+    payment_ids: list[str]
+
+
 class NewAttempt(Struct, frozen=True, kw_only=True):
     """A charge that is about to be sent. The method is the one that WHMCS charges, as far as that is known."""
 
@@ -88,6 +104,7 @@ class NewAttempt(Struct, frozen=True, kw_only=True):
     pay_method_id: str | None = None
     card_type: str | None = None
     card_last_four: str | None = None
+    before: Before | None = None
 
 
 class Attempt(NewAttempt, frozen=True, kw_only=True):
@@ -98,10 +115,12 @@ class Attempt(NewAttempt, frozen=True, kw_only=True):
     outcome: Outcome | None
     ended_at: datetime | None
     decline_kind: DeclineKind | None
-    decline_reason: str | None
+    decline_reason: DeclineReason | None
     decline_code: str | None
     decline_text: str | None
     gateway_entry_id: int | None
+    transaction_id: str | None
+    looked_at: datetime | None
     resolved_by: str | None
     evidence: str | None
 
@@ -121,14 +140,29 @@ async def in_doubt(pool: asyncpg.Pool, invoice_id: str) -> Sequence[Attempt]:
     return await rows(pool, Attempt, _IN_DOUBT, invoice_id)
 
 
+async def is_stated_charged(pool: asyncpg.Pool, invoice_id: str) -> bool:
+    """Tell if staff stated that an attempt charged the invoice, and named no payment in WHMCS for it."""
+    return bool(await pool.fetchval(_STATED, invoice_id))
+
+
+async def by_key(pool: asyncpg.Pool, invoice_id: str, command_key: str) -> Attempt | None:
+    """Return the newest attempt of a request."""
+    return await row(pool, Attempt, _BY_KEY, invoice_id, command_key)
+
+
+async def one(db: Db, attempt_id: int) -> Attempt | None:
+    """Return one attempt."""
+    return await row(db, Attempt, _ONE, attempt_id)
+
+
 async def record_sent(pool: asyncpg.Pool, attempt: NewAttempt) -> None:
     """Record durably that a charge is about to be sent."""
     a = attempt
-    method = (a.pay_method_id, a.card_type, a.card_last_four)
+    more = (a.pay_method_id, a.card_type, a.card_last_four, msgspec.to_builtins(a.before))
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(_SEND, a.invoice_id, a.account_id, a.command_key, a.amount)
         await connection.execute(
-            _ATTEMPT, a.invoice_id, a.account_id, a.command_key, a.initiator, a.amount, a.currency, *method
+            _ATTEMPT, a.invoice_id, a.account_id, a.command_key, a.initiator, a.amount, a.currency, *more
         )
 
 

@@ -20,6 +20,7 @@ from app.commands.billing.chargeable_methods import chargeable_methods, charged_
 from app.commands.billing.decline_kinds import classified
 from app.commands.billing.decline_reasons import refusal
 from app.commands.billing.declines import Refused, explain
+from app.commands.billing.doubtful_captures import resolve, shown
 from app.commands.billing.payable_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
 from app.commands.execution.context import Actor, Context, Done
 from app.concurrency_limit import ConcurrencyLimit
@@ -93,9 +94,15 @@ async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str, initi
     sent = await captures.last(ctx.pool, invoice_id)
     if sent and sent.command_key == actor.command_key and present.status in ACCEPTED:
         return await _accepted(ctx, invoice_id, money(sent.amount, currency), present)
+    if initiator != "customer" and (done := await captures.by_key(ctx.pool, invoice_id, actor.command_key)):
+        if done.outcome == "declined":
+            raise refusal(done.decline_reason or "", done.card_last_four)
+        if done.outcome == "charged":
+            return Done(PaidInvoice(invoice_id=invoice_id, status="paid", amount=money(done.amount, currency)))
     await refuse_unpayable(ctx, [OpenInvoice(invoice_id, present.status)])
-    if initiator != "customer" and await captures.in_doubt(ctx.pool, invoice_id):
-        raise Conflict(IN_DOUBT, code="payment_in_doubt")
+    for each in await captures.in_doubt(ctx.pool, invoice_id):
+        if await resolve(ctx, each, present.record) is None and initiator != "customer":
+            raise Conflict(IN_DOUBT, code="payment_in_doubt")
     methods = await chargeable_methods(ctx, actor, present.record)
     amount = parse.money(present.record.data["balance"])
     if amount is None:
@@ -107,6 +114,7 @@ async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str, initi
         initiator=initiator,
         amount=amount,
         currency=currency,
+        before=shown(present.record),
         **charged_first(ctx.settings, methods),
     )
     await captures.record_sent(ctx.pool, attempt)

@@ -5,37 +5,11 @@ nothing (`card_declined`, `generic_decline`, `do_not_honor`), is unknown, and ne
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 from msgspec import Struct
 
-DeclineKind = Literal["hard", "soft", "unknown"]
-DeclineReason = Literal[
-    "",
-    "insufficient_funds",
-    "issuer_unavailable",
-    "payment_gateway_error",
-    "limit_reached",
-    "card_expired",
-    "card_invalid",
-    "card_blocked",
-    "do_not_retry",
-    "authentication_required",
-]
-"""The portal's words for reasons; empty: unknown."""
+from app.readmodels.payment_attempts import KINDS, DeclineKind, DeclineReason
 
-KINDS: Mapping[DeclineReason, DeclineKind] = {
-    "": "unknown",
-    "insufficient_funds": "soft",
-    "issuer_unavailable": "soft",
-    "payment_gateway_error": "soft",
-    "limit_reached": "soft",
-    "card_expired": "hard",
-    "card_invalid": "hard",
-    "card_blocked": "hard",
-    "do_not_retry": "hard",
-    "authentication_required": "hard",
-}
 CODES: Mapping[DeclineReason, str] = {
     "insufficient_funds": """
         insufficient_funds not_sufficient_funds nsf 51 5120 payer_cannot_pay insufficient_balance

@@ -12,12 +12,13 @@ import msgspec
 import structlog
 from msgspec import Struct, structs
 
-from app.commands.billing.decline_kinds import KINDS, Decline, classified
+from app.commands.billing.decline_kinds import Decline, classified
 from app.commands.execution.context import Context
 from app.errors import UpstreamError
 from app.integrations.whmcs.decline_texts import GatewayWords, without
 from app.integrations.whmcs.gateway_log import GatewayEntry
 from app.integrations.whmcs.records import WhmcsRecord
+from app.readmodels.payment_attempts import KINDS
 from app.readmodels.profiles import Profile
 
 LOG_SECONDS = 10.0
@@ -42,9 +43,8 @@ async def explain(ctx: Context, refused: Refused, methods: Sequence[WhmcsRecord]
     """Return why a charge was declined. Whatever cannot be found out is unknown, and never an error of WHMCS."""
     personal = await _personal_words(ctx, refused.account_id)
     found = classified(refused.answer.codes, without(refused.answer.text, personal))
-    if not found.reason and (entry := await _entry(ctx, refused)):
-        logged = classified(entry.words.codes, without(entry.words.text, personal))
-        found = structs.replace(logged, text=logged.text or found.text, entry_id=entry.entry_id)
+    if not found.reason and (told := await logged(ctx, refused)):
+        found = structs.replace(told, text=told.text or found.text)
     if not found.reason and methods and all(has_expired(each, today) for each in methods):
         return structs.replace(found, kind=KINDS["card_expired"], reason="card_expired")
     return found
@@ -63,8 +63,12 @@ async def _personal_words(ctx: Context, account_id: UUID) -> list[str]:
     ]
 
 
-async def _entry(ctx: Context, refused: Refused) -> GatewayEntry | None:
-    """Return the entry of this attempt; None if the log cannot be read or has none."""
+async def logged(ctx: Context, refused: Refused, *, only_declines: bool = False) -> Decline | None:
+    """Return what the gateway's log says of a charge; None if it cannot be read, or has nothing of it.
+
+    Args:
+        only_declines: whether an entry must say that the gateway declined, rather than only not say that it accepted.
+    """
     if not ctx.settings.whmcs_gateway_log or refused.tried_at is None:
         return None
     try:
@@ -73,10 +77,21 @@ async def _entry(ctx: Context, refused: Refused) -> GatewayEntry | None:
     except (UpstreamError, TimeoutError) as error:
         log.warning("gateway_log_not_read", invoice_id=refused.invoice_id, error=type(error).__name__)
         return None
-    explained = await ctx.pool.fetchval(_EXPLAINED, refused.invoice_id)
-    since = refused.tried_at - BEFORE
+    entry = await _newest(ctx, refused.invoice_id, entries, refused.tried_at - BEFORE)
+    if entry is None or entry.accepted or (only_declines and entry.accepted is None):
+        return None
+    words = entry.words
+    found = classified(words.codes, without(words.text, await _personal_words(ctx, refused.account_id)))
+    return structs.replace(found, entry_id=entry.entry_id)
+
+
+async def _newest(
+    ctx: Context, invoice_id: str, entries: Sequence[GatewayEntry], since: datetime
+) -> GatewayEntry | None:
+    """Return the newest entry since a time that no earlier attempt was explained by."""
+    explained = await ctx.pool.fetchval(_EXPLAINED, invoice_id)
     fitting = (each for each in entries if each.entry_id > explained and each.at is not None and each.at >= since)
-    return next((each for each in fitting if "succe" not in each.result.lower()), None)
+    return next(fitting, None)
 
 
 def has_expired(method: WhmcsRecord, today: date) -> bool:

@@ -4,6 +4,7 @@ No action of WHMCS returns its gateway log. `deploy/whmcs/portalgatewaylog.php` 
 leave out.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ from app.integrations.whmcs.faults import WHMCS, understood
 from app.integrations.whmcs.wire import as_list, identifier, text
 
 ACTION = "PortalGatewayLog"
+_ACCEPTED = re.compile(r"\s*(succe|approved|captured|paid)", re.I)
+_DECLINED = re.compile(r"declin|fail|unsucc|error|invalid|refus|reject", re.I)
 
 
 class GatewayEntry(Struct, frozen=True):
@@ -28,6 +31,13 @@ class GatewayEntry(Struct, frozen=True):
     at: datetime | None
     result: str
     words: GatewayWords
+
+    @property
+    def accepted(self) -> bool | None:
+        """Whether the gateway took the money; None if the result says neither, as `Pending` does."""
+        if _ACCEPTED.match(self.result):
+            return True
+        return False if _DECLINED.search(self.result) else None
 
 
 @translates_all_errors(WHMCS)

@@ -25,6 +25,7 @@ from app.errors import (
     RuleViolated,
 )
 from app.money import Money
+from app.readmodels.payment_attempts import SETTLE_SECONDS
 
 FAULTS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -122,9 +123,7 @@ async def test_whatever_happens_to_the_charge_it_is_made_once(desk: Any, hana: A
     await desk.sandbox.clear_faults()
     desk.let_in()
     await asyncio.sleep(FAULTS[name].get("seconds", 0))
-    await desk.pool.execute(
-        "UPDATE portal.captures SET sent_at = sent_at - $1 * interval '1 second'", captures.SETTLE_SECONDS
-    )
+    await desk.pool.execute("UPDATE portal.captures SET sent_at = sent_at - $1 * interval '1 second'", SETTLE_SECONDS)
     found = await outcome(desk, again(hana), invoice_id)
     if isinstance(found, PortalError):
         assert [each.code for each in found.errors] == ["invoice_paid"]
@@ -143,7 +142,7 @@ async def test_while_the_outcome_of_a_charge_is_unknown_there_is_no_other_charge
     for actor in (hana, again(hana)):
         refused = await refusal(desk, actor, invoice_id)
         assert refused.code == "payment_in_progress"
-        assert 0 < (refused.retry_after_seconds or 0) <= captures.SETTLE_SECONDS
+        assert 0 < (refused.retry_after_seconds or 0) <= SETTLE_SECONDS
     with pytest.raises(Conflict) as no_link:
         await create_payment_link(desk.context, again(hana), PayInvoice(invoice_id))
     assert no_link.value.code == "payment_in_progress"
