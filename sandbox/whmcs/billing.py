@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from sandbox.clock import Clock
 from sandbox.whmcs import prices
 from sandbox.whmcs.cycles import MONTHS, months_later, parse_date
+from sandbox.whmcs.endings import resume_paid
 from sandbox.whmcs.gateway import Decline, written
 from sandbox.whmcs.install import CARD_GATEWAY, TAX_PERCENT, Install
 from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Item, PayMethod, Transaction
@@ -143,6 +144,8 @@ def settle(install: Install, clock: Clock, invoice: Invoice, paid_at: str) -> No
         service = install.services.get(item.relid) if item.type == "Hosting" else None
         if service is not None and service.nextinvoicedate != NO_DATE:
             service.nextduedate = service.nextinvoicedate
+        if service is not None:
+            resume_paid(install, clock, service)
     for upgrade in install.upgrades.values():
         if upgrade.invoiceid == invoice.id and upgrade.status == "Pending":
             take_effect(install, clock, upgrade.id)
@@ -167,6 +170,15 @@ def add_credit(
     install.credits[entry.id] = entry
     install.clients[client_id].credit += amount
     install.changed()
+
+
+def apply_credit(install: Install, clock: Clock, invoice: Invoice, amount: Decimal) -> None:
+    """Pay an invoice, or a part of it, with its client's credit. Hooks see it only when it pays the invoice."""
+    add_credit(install, clock, invoice.userid, -amount, f"Credit Applied to Invoice #{invoice.id}", invoice.id)
+    invoice.credit += amount
+    invoice.updated_at = str(clock.local())
+    if totals(install, invoice).balance <= ZERO:
+        settle(install, clock, invoice, str(clock.local()))
 
 
 def charge_card(

@@ -14,6 +14,7 @@ from sandbox.whmcs.automation import Automation
 from sandbox.whmcs.gateway import Gateway
 from sandbox.whmcs.state import (
     Client,
+    ClientGroup,
     CreditEntry,
     Invoice,
     LogEntry,
@@ -40,6 +41,7 @@ MOST_LOGGED = 5_000
 
 FIRST_IDS = {
     "client": 3_001,
+    "client_group": 1,
     "user": 8_001,
     "service": 20_001,
     "invoice": 60_001,
@@ -79,6 +81,9 @@ class Dialect:
     two_factor_off: Any = False
     """Of `twoFactorEnabled`."""
 
+    pending_stops_suspension: bool = True
+    """Whether the daily run spares services whose invoice is `Payment Pending`; no page of the vendor says."""
+
     ignores: tuple[str, ...] = ()
     """Fields of UpdateClientProduct that a hook of this installation overrules without saying so."""
 
@@ -98,6 +103,7 @@ class Install:
     dialect: Dialect = field(default_factory=Dialect)
     clients: dict[int, Client] = field(default_factory=dict)
     users: dict[int, User] = field(default_factory=dict)
+    client_groups: dict[int, ClientGroup] = field(default_factory=dict)
     memberships: dict[int, set[int]] = field(default_factory=dict)
     """User → the clients that it may log in for without owning them."""
 
@@ -143,6 +149,7 @@ class Install:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill in what a snapshot of an earlier release lacks."""
         self.__dict__.update({**Install().__dict__, **state})
+        self.next_ids = FIRST_IDS | self.next_ids
 
     def new_id(self, series: str) -> int:
         """Return the next number of a table."""

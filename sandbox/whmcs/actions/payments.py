@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.whmcs.actions.call import Action, Call, money
 from sandbox.whmcs.actions.errors import Refused
-from sandbox.whmcs.billing import add_credit, charge_card, pay_methods, receive, settle, totals
+from sandbox.whmcs.billing import add_credit, apply_credit, charge_card, pay_methods, receive, totals
 from sandbox.whmcs.gateway import sentence
 from sandbox.whmcs.install import CARD_GATEWAY
 from sandbox.whmcs.state import ZERO
@@ -82,7 +82,7 @@ def add_credit_action(call: Call) -> dict[str, Any]:
     return {"newbalance": money(client.credit)}
 
 
-def apply_credit(call: Call) -> dict[str, Any]:
+def apply_credit_action(call: Call) -> dict[str, Any]:
     """ApplyCredit: visible to hooks only when it pays the invoice."""
     install = call.install
     invoice = install.invoice(call.params.number("invoiceid"))
@@ -97,11 +97,7 @@ def apply_credit(call: Call) -> dict[str, Any]:
         raise Refused("Amount Exceeds Invoice Balance")
     if amount <= ZERO:
         raise Refused("Credit Amount to apply must be greater than zero")
-    add_credit(install, call.clock, client.id, -amount, f"Credit Applied to Invoice #{invoice.id}", invoice.id)
-    invoice.credit += amount
-    invoice.updated_at = call.now
-    if totals(install, invoice).balance <= ZERO:
-        settle(install, call.clock, invoice, call.now)
+    apply_credit(install, call.clock, invoice, amount)
     paid = "true" if invoice.status == "Paid" else "false"
     return {"invoiceid": invoice.id, "amount": money(amount), "invoicepaid": paid}
 
@@ -111,5 +107,5 @@ ACTIONS: dict[str, Action] = {
     "CapturePayment": capture_payment,
     "PortalGatewayLog": portal_gateway_log,
     "AddCredit": add_credit_action,
-    "ApplyCredit": apply_credit,
+    "ApplyCredit": apply_credit_action,
 }

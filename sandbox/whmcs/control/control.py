@@ -88,14 +88,15 @@ async def _daily_run(world: World, request: Request) -> Any:
 async def _automation(world: World, request: Request) -> Any:
     """Change what WHMCS says of its automation.
 
-    `configuration`: settings by name. `by_itself`: whether the daily run happens. `last_run`: the server's time of it.
-    `planted`: anything in place of the statistics.
+    `configuration`: settings by name. `by_itself`: whether the daily run happens. `with_clock`: whether it really runs
+    whenever the sandbox's clock passes nine. `last_run`: the server's time of it. `planted`: anything in place of the
+    statistics.
     """
     body, automation = await body_of(request), world.whmcs.automation
     if unknown := sorted(set(body.get("configuration", {})) - set(automation.configuration)):
         raise HTTPException(422, f"There is no setting {', '.join(unknown)}.")
     automation.configuration |= body.pop("configuration", {})
-    if unknown := sorted(set(body) - {"by_itself", "last_run", "planted"}):
+    if unknown := sorted(set(body) - {"by_itself", "last_run", "planted", "with_clock"}):
         raise HTTPException(422, f"{', '.join(unknown)} cannot be changed.")
     for name, value in body.items():
         setattr(automation, name, value)

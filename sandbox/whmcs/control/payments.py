@@ -1,4 +1,4 @@
-"""The control surface of the card gateway: which charges it declines, and who can read its log."""
+"""The control surface of payments: declines of the card gateway, its log, pending payments, groups of clients."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,8 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from sandbox.ports import World
-from sandbox.whmcs.control.tables import Handler, body_of
+from sandbox.whmcs.billing import receive, totals
+from sandbox.whmcs.control.tables import Handler, body_of, record_of, shown
 from sandbox.whmcs.gateway import SENTENCES, TELLS, Decline
+from sandbox.whmcs.state import ClientGroup
 
 FIELDS = {"code", "client_id", "pay_method_id", "count", "tells", "text"}
 
@@ -58,6 +60,36 @@ async def card_gateway(world: World, request: Request) -> Any:
     return {"readable": gateway.readable, "pending": gateway.pending}
 
 
+async def confirm(world: World, request: Request) -> Any:
+    """Confirm (`accepted`: true) or refuse the payment of a `Payment Pending` invoice, as the bank does."""
+    body, invoice = await body_of(request), record_of(world.whmcs, "invoices", request)
+    if invoice.status != "Payment Pending":
+        raise HTTPException(409, "The invoice is not Payment Pending.")
+    install, balance = world.whmcs, totals(world.whmcs, invoice).balance
+    with install.hooks_off(bool(body.get("silent"))):
+        if body.get("accepted", True):
+            receive(install, world.clock, invoice, balance, gateway=invoice.paymentmethod, transid=f"bank_{invoice.id}")
+        else:
+            invoice.status, invoice.updated_at = "Unpaid", str(world.clock.local())
+            install.fire(world.clock, "InvoiceUnpaid", "invoice", invoice.id, invoice.userid)
+    return shown(install, invoice)
+
+
+async def client_group(world: World, request: Request) -> Any:
+    """Create a group of clients: `groupname`, `susptermexempt`, `separateinvoices`. Clients name it by `groupid`."""
+    body, install = await body_of(request), world.whmcs
+    number = install.new_id("client_group")
+    made = ClientGroup(
+        number,
+        str(body.get("groupname", f"Group {number}")),
+        bool(body.get("susptermexempt")),
+        bool(body.get("separateinvoices")),
+    )
+    install.client_groups[number] = made
+    install.changed()
+    return shown(install, made)
+
+
 async def log(world: World, request: Request) -> Any:
     """Return the gateway log, newest first."""
     return [asdict(each) for each in reversed(world.whmcs.gateway.log)]
@@ -76,4 +108,6 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/declines", "DELETE", clear_declines),
     ("/card-gateway", "PUT", card_gateway),
     ("/gateway-log", "GET", log),
+    ("/invoices/{id}/confirm", "POST", confirm),
+    ("/client-groups", "POST", client_group),
 )

@@ -24,7 +24,7 @@ GATEWAY_TEXTS = [
     "[cardnum] => 4242424242424242\n[message] => 42\u200b42 4242 4242 4242 was refused\n[name] => A. Person",
     "[x] => y\n" * 5_000,
     "{" * 5_000,
-    "\x00\ud83d",
+    "\x00\x1b[2J\u202e",
 ]
 
 
