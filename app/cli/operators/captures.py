@@ -14,7 +14,7 @@ from app.cli.operate import operate, operator
 from app.commands.billing import captures_by_staff
 from app.commands.billing.capture_looks import look_at_capture
 from app.commands.billing.captures import Attempt
-from app.commands.billing.captures_by_staff import Retry, Statement
+from app.commands.billing.captures_by_staff import CaptureRetry, CaptureStatement
 from app.queries import payment_attempts
 from app.queries.payment_attempts import CaptureAttempt
 from app.resources import Resources
@@ -49,7 +49,7 @@ def retry(invoice_id: str, reason: str, key: str | None, as_json: bool) -> None:
 
     While an earlier attempt is in doubt, nothing is charged. Exit status 1 if nothing was charged.
     """
-    wanted = Retry(invoice_id=invoice_id, reason=reason, key=key or uuid4().hex)
+    wanted = CaptureRetry(invoice_id=invoice_id, reason=reason, key=key or uuid4().hex)
     _show(lambda r: captures_by_staff.retry_capture(r.context, operator(), wanted), as_json)
 
 
@@ -72,7 +72,7 @@ def state(attempt_id: int, outcome: str, evidence: str, transaction_id: str | No
 
     Stated as charged without a payment in WHMCS, the invoice is not charged again: book the payment in WHMCS.
     """
-    stated = Statement(
+    stated = CaptureStatement(
         outcome="charged" if outcome == "charged" else "not_charged", evidence=evidence, transaction_id=transaction_id
     )
     _show(lambda r: captures_by_staff.state_capture(r.context, operator(), attempt_id, stated), as_json)

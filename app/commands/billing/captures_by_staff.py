@@ -13,13 +13,13 @@ from app.commands.billing import captures, doubtful_captures
 from app.commands.billing.capture_looks import in_hand, live, one
 from app.commands.billing.captures import Attempt
 from app.commands.billing.charge_invoice import charge_invoice
-from app.commands.billing.doubtful_captures import Finding, shown
+from app.commands.billing.doubtful_captures import FoundOutcome, shown
 from app.commands.billing.payable_invoices import in_progress
 from app.commands.execution.context import Actor, Context, StaffCommand
 from app.errors import Conflict, NotFound, PortalError, RuleViolated, Violation
-from app.integrations.whmcs import decline_texts
+from app.integrations.whmcs.charging import decline_texts
 from app.integrations.whmcs.records import WhmcsRecord
-from app.readmodels.payment_attempts import SETTLE_SECONDS
+from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
 
 _PAYER = """
 SELECT i.account_id, m.whmcs_client_id FROM read_model.invoices i
@@ -28,7 +28,7 @@ JOIN portal.id_mappings m USING (account_id) WHERE i.invoice_id = $1 AND i.statu
 SHOWN = "WHMCS shows what came of this attempt. Look at the invoice before you do anything about it."
 
 
-class Retry(Struct, frozen=True, kw_only=True):
+class CaptureRetry(Struct, frozen=True, kw_only=True):
     """An invoice to charge, why, and the key of this request: with the same key nothing is charged again.
 
     `account_id`, if given, must be the invoice's.
@@ -40,7 +40,7 @@ class Retry(Struct, frozen=True, kw_only=True):
     account_id: UUID | None = None
 
 
-class Statement(Struct, frozen=True, kw_only=True):
+class CaptureStatement(Struct, frozen=True, kw_only=True):
     """What came of an attempt, what shows it, and the payment in WHMCS if it charged and is booked there."""
 
     outcome: Literal["charged", "not_charged"]
@@ -48,7 +48,7 @@ class Statement(Struct, frozen=True, kw_only=True):
     transaction_id: str | None = None
 
 
-async def retry_capture(ctx: Context, operator: Operator, request: Retry) -> Attempt:
+async def retry_capture(ctx: Context, operator: Operator, request: CaptureRetry) -> Attempt:
     """Charge an invoice to the method on file, as its customer would; return the attempt.
 
     Raises:
@@ -67,7 +67,7 @@ async def retry_capture(ctx: Context, operator: Operator, request: Retry) -> Att
     return found
 
 
-async def _payer(ctx: Context, request: Retry, operator: Operator) -> Actor:
+async def _payer(ctx: Context, request: CaptureRetry, operator: Operator) -> Actor:
     found = await ctx.pool.fetchrow(_PAYER, request.invoice_id)
     if found is None or request.account_id not in (None, found["account_id"]):
         raise NotFound("Invoice not found.", code="invoice_not_found")
@@ -80,7 +80,7 @@ async def _payer(ctx: Context, request: Retry, operator: Operator) -> Actor:
     )
 
 
-async def state_capture(ctx: Context, operator: Operator, attempt_id: int, statement: Statement) -> Attempt:
+async def state_capture(ctx: Context, operator: Operator, attempt_id: int, statement: CaptureStatement) -> Attempt:
     """State what came of an attempt in doubt. What WHMCS shows counts more than what staff state.
 
     Stated as charged without a payment in WHMCS, its invoice is charged by nobody any more. A statement can be replaced
@@ -112,7 +112,7 @@ async def _present(ctx: Context, attempt: Attempt) -> WhmcsRecord | None:
 
 
 async def _record(
-    ctx: Context, operator: Operator, attempt: Attempt, statement: Statement, payment_ids: list[str]
+    ctx: Context, operator: Operator, attempt: Attempt, statement: CaptureStatement, payment_ids: list[str]
 ) -> None:
     if statement.transaction_id and (statement.outcome != "charged" or statement.transaction_id not in payment_ids):
         sentence = "The invoice has no such payment in WHMCS. Name one of its payments, or none."
@@ -120,7 +120,9 @@ async def _record(
         raise RuleViolated(sentence, code="transaction_unknown", errors=[violation])
     by = operator.name or str(operator.user_id)
     evidence = decline_texts.read(statement.evidence).text
-    found = Finding(outcome=statement.outcome, evidence=evidence, transaction_id=statement.transaction_id, stated_by=by)
+    found = FoundOutcome(
+        outcome=statement.outcome, evidence=evidence, transaction_id=statement.transaction_id, stated_by=by
+    )
     if not await doubtful_captures.end(ctx.pool, attempt, found):
         raise Conflict(SHOWN, code="capture_not_in_doubt")
     result = {"result": statement.outcome, "evidence": evidence}

@@ -38,7 +38,7 @@ from app.errors import (
 )
 from app.ingest.refetch.owners import whmcs_hint
 from app.intake import parse
-from app.integrations.whmcs.decline_texts import GatewayWords
+from app.integrations.whmcs.charging.decline_texts import GatewayWords
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money

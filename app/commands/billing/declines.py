@@ -15,10 +15,10 @@ from msgspec import Struct, structs
 from app.commands.billing.decline_kinds import Decline, classified
 from app.commands.execution.context import Context
 from app.errors import UpstreamError
-from app.integrations.whmcs.decline_texts import GatewayWords, without
-from app.integrations.whmcs.gateway_log import GatewayEntry
+from app.integrations.whmcs.charging.decline_texts import GatewayWords, without
+from app.integrations.whmcs.charging.gateway_log import GatewayEntry
 from app.integrations.whmcs.records import WhmcsRecord
-from app.readmodels.payment_attempts import KINDS
+from app.readmodels.charging.payment_attempts import KINDS
 from app.readmodels.profiles import Profile
 
 LOG_SECONDS = 10.0

@@ -17,9 +17,9 @@ from app.commands.billing.decline_kinds import Decline
 from app.commands.billing.declines import Refused, logged
 from app.commands.execution.context import Context
 from app.intake import parse
-from app.integrations.whmcs.decline_texts import GatewayWords
+from app.integrations.whmcs.charging.decline_texts import GatewayWords
 from app.integrations.whmcs.records import WhmcsRecord
-from app.readmodels.payment_attempts import SETTLE_SECONDS
+from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
 
 _TAKEN = "SELECT transaction_id FROM portal.capture_attempts WHERE invoice_id = $1 AND transaction_id IS NOT NULL"
 _END = """
@@ -39,7 +39,7 @@ SELECT sent_at < clock_timestamp() - $2 * interval '1 second' FROM portal.captur
 """
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class FoundOutcome(Struct, frozen=True, kw_only=True):
     """What came of an attempt, and what shows it. `decline` belongs to a declined one."""
 
     outcome: Outcome
@@ -77,7 +77,7 @@ async def note_look(pool: asyncpg.Pool, attempt_id: int) -> None:
     await pool.execute(_LOOKED, attempt_id)
 
 
-async def end(pool: asyncpg.Pool, attempt: Attempt, found: Finding) -> bool:
+async def end(pool: asyncpg.Pool, attempt: Attempt, found: FoundOutcome) -> bool:
     """Record the outcome of an attempt, and that its charge is under way no more. False: WHMCS showed it already."""
     d = found.decline
     declined = (d.kind, d.reason, d.code, d.text, d.entry_id) if d else (None,) * 5
@@ -90,17 +90,17 @@ async def end(pool: asyncpg.Pool, attempt: Attempt, found: Finding) -> bool:
     return ended is not None
 
 
-async def _judge(ctx: Context, attempt: Attempt, invoice: WhmcsRecord) -> Finding | None:
+async def _judge(ctx: Context, attempt: Attempt, invoice: WhmcsRecord) -> FoundOutcome | None:
     before, now = attempt.before, shown(invoice)
     if before is None:
         return None
     if paid := await _payment_of(ctx.pool, attempt, before, invoice):
         evidence = f"WHMCS booked payment {paid.get('id')} ({paid.get('gateway')}, {paid.get('transid')})."
-        return Finding(outcome="charged", evidence=evidence, transaction_id=str(paid.get("id")))
+        return FoundOutcome(outcome="charged", evidence=evidence, transaction_id=str(paid.get("id")))
     if not await is_settled(ctx.pool, attempt):
         return None
     if now == before:
-        return Finding(outcome="not_charged", evidence="WHMCS made no attempt, and booked no payment.")
+        return FoundOutcome(outcome="not_charged", evidence="WHMCS made no attempt, and booked no payment.")
     return await _declined(ctx, attempt, now) if now.tried_at != before.tried_at else None
 
 
@@ -118,14 +118,16 @@ async def _payment_of(
     return None
 
 
-async def _declined(ctx: Context, attempt: Attempt, now: Before) -> Finding | None:
+async def _declined(ctx: Context, attempt: Attempt, now: Before) -> FoundOutcome | None:
     """Return the decline that the gateway's log has of the attempt that WHMCS made last."""
     tried_at = parse.instant(now.tried_at, ZoneInfo(ctx.settings.whmcs_time_zone))
     refused = Refused(attempt.account_id, attempt.invoice_id, GatewayWords((), ""), tried_at)
     decline = await logged(ctx, refused, only_declines=True)
     if decline is None:
         return None
-    return Finding(outcome="declined", evidence=f"Entry {decline.entry_id} of WHMCS's gateway log.", decline=decline)
+    return FoundOutcome(
+        outcome="declined", evidence=f"Entry {decline.entry_id} of WHMCS's gateway log.", decline=decline
+    )
 
 
 def _payments(invoice: WhmcsRecord) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.automation import AutomationClient
-from app.integrations.whmcs.decline_texts import GatewayWords, read
+from app.integrations.whmcs.charging.decline_texts import GatewayWords, read
+from app.integrations.whmcs.charging.gateway_log import GatewayLog
 from app.integrations.whmcs.faults import WHMCS, understood
-from app.integrations.whmcs.gateway_log import GatewayLog
 from app.integrations.whmcs.invoices import InvoiceClient
 from app.integrations.whmcs.lists import RecordList
 from app.integrations.whmcs.orders import OrderClient

@@ -11,13 +11,13 @@ from app.audit import Operator
 from app.commands.billing import captures
 from app.commands.billing.capture_looks import look_at_capture, look_at_due
 from app.commands.billing.captures import Attempt
-from app.commands.billing.captures_by_staff import Retry, Statement, retry_capture, state_capture
+from app.commands.billing.captures_by_staff import CaptureRetry, CaptureStatement, retry_capture, state_capture
 from app.commands.billing.create_payment_link import PayInvoice, create_payment_link
 from app.commands.billing.pay_invoice import pay_invoice
 from app.commands.execution.context import Actor
 from app.errors import Conflict, NotFound, OutcomeUnknown, PaymentRefused, PortalError, RuleViolated
 from app.queries import payment_attempts
-from app.readmodels.payment_attempts import SETTLE_SECONDS
+from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
 
 AYA = Operator(name="aya")
 SEEN = "Stripe's list of payments"
@@ -52,7 +52,7 @@ async def grow_old(desk: Any) -> None:
 
 
 async def retry(desk: Any, invoice_id: str, key: str = "", **more: Any) -> Attempt:
-    wanted = Retry(invoice_id=invoice_id, reason="asked by phone", key=key or uuid4().hex, **more)
+    wanted = CaptureRetry(invoice_id=invoice_id, reason="asked by phone", key=key or uuid4().hex, **more)
     return await retry_capture(desk.context, AYA, wanted)
 
 
@@ -63,7 +63,7 @@ async def refusal(work: Any) -> str:
 
 
 async def state(desk: Any, attempt: Attempt, outcome: Any, evidence: str = SEEN, payment: str | None = None) -> Attempt:
-    statement = Statement(outcome=outcome, evidence=evidence, transaction_id=payment)
+    statement = CaptureStatement(outcome=outcome, evidence=evidence, transaction_id=payment)
     return await state_capture(desk.context, AYA, attempt.attempt_id, statement)
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from app.commands.billing import captures_by_staff
 from app.commands.billing.capture_looks import look_at_capture
-from app.commands.billing.captures_by_staff import Retry, Statement
+from app.commands.billing.captures_by_staff import CaptureRetry, CaptureStatement
 from app.errors import Conflict, NotFound, OutcomeUnknown, PaymentRefused, RuleViolated
 from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
@@ -81,7 +81,7 @@ async def list_captures(
 )
 async def retry_capture(actor: Caller, context: AppContext, data: JSONBody[RetryCapture]) -> Response[bytes]:
     """Charge an invoice to the payment method on file. While an earlier attempt is in doubt, nothing is charged."""
-    wanted = Retry(invoice_id=data.invoice_id, reason=data.reason, key=data.key, account_id=data.account_id)
+    wanted = CaptureRetry(invoice_id=data.invoice_id, reason=data.reason, key=data.key, account_id=data.account_id)
     done = await captures_by_staff.retry_capture(context, operator_of(actor), wanted)
     return unstored(payment_attempts.for_staff(done))
 
@@ -116,7 +116,7 @@ async def state(
 
     Stated as charged without a payment in WHMCS, the invoice is not charged again: book the payment in WHMCS.
     """
-    statement = Statement(outcome=data.outcome, evidence=data.evidence, transaction_id=data.transaction_id)
+    statement = CaptureStatement(outcome=data.outcome, evidence=data.evidence, transaction_id=data.transaction_id)
     done = await captures_by_staff.state_capture(context, operator_of(actor), attempt_id, statement)
     return unstored(payment_attempts.for_staff(done))
 

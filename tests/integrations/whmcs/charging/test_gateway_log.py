@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.integrations.whmcs.gateway_log import GatewayLog
-from tests.deploy.conftest import HOST, WHMCS
+from app.integrations.whmcs.charging.gateway_log import GatewayLog
+from tests.deploy.conftest import HOST, WHMCS, php
+
+__all__ = ["php"]
 
 CARD = "4242 4242 4242 4242"
 ATTEMPT = {

@@ -15,7 +15,7 @@ from msgspec import Struct
 from app.intake import parse
 from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs.api import Api
-from app.integrations.whmcs.decline_texts import GatewayWords, read
+from app.integrations.whmcs.charging.decline_texts import GatewayWords, read
 from app.integrations.whmcs.faults import WHMCS, understood
 from app.integrations.whmcs.wire import as_list, identifier, text
 
