@@ -18,6 +18,7 @@ from sandbox.freebit import control as freebit_control
 from sandbox.postbox import Postbox
 from sandbox.salesforce.control import control as salesforce_control
 from sandbox.whm import control as whm_control
+from sandbox.whmcs import daily_run
 from sandbox.whmcs.control import control as whmcs_control
 from sandbox.whmcs.hooks import Delivery
 from sandbox.world import World
@@ -77,14 +78,20 @@ async def _clock(world: World, request: Request) -> Any:
 
 
 async def _set_clock(world: World, request: Request) -> Any:
-    """Set the clock: `offset_seconds` from the machine's time, or `advance_seconds` from its present offset."""
+    """Set the clock: `offset_seconds` from the machine's time, or `advance_seconds` from its present offset.
+
+    With `with_clock` of WHMCS's automation, its daily run happens at every nine o'clock that passes.
+    """
     body = await request.json()
     try:
-        offset = float(body.get("offset_seconds", world.clock.offset_seconds))
-        world.clock.offset_seconds = offset + float(body.get("advance_seconds", 0))
+        offset = float(body.get("offset_seconds", world.clock.offset_seconds)) + float(body.get("advance_seconds", 0))
     except (TypeError, ValueError) as error:
         raise HTTPException(422, "offset_seconds and advance_seconds are numbers of seconds.") from error
-    return await _clock(world, request)
+    ran = 0
+    if world.whmcs.automation.with_clock and offset > world.clock.offset_seconds:
+        ran = daily_run.run_until(world.whmcs, world.clock, offset)
+    world.clock.offset_seconds = offset
+    return {**await _clock(world, request), "daily_runs": ran}
 
 
 async def _faults(world: World, request: Request) -> Any:

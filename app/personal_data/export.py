@@ -51,6 +51,7 @@ TABLES = {
     ),
     "portal/commands": ("portal.commands", "account_id = $3"),
     "portal/captures": ("portal.captures", "account_id = $3"),
+    "portal/capture_attempts": ("portal.capture_attempts", "account_id = $3"),
     "portal/fulfilments": ("portal.fulfilments", "account_id = $3"),
     "portal/fulfilment_steps": (
         "portal.fulfilment_steps",

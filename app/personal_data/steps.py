@@ -91,6 +91,7 @@ def _of_the_account(subject: Subject) -> Iterator[tuple[str, object]]:
     for statement in (
         "DELETE FROM portal.commands WHERE account_id = $1",
         "DELETE FROM portal.captures WHERE account_id = $1",
+        "DELETE FROM portal.capture_attempts WHERE account_id = $1",
         "DELETE FROM portal.notification_reads WHERE account_id = $1",
         _FULFILMENTS,
         f"UPDATE portal.fulfilment_steps SET detail = '{{}}' WHERE order_id IN ({_ORDERS})",

@@ -16,6 +16,10 @@ CONFIGURATION = {
     "SendReminder": "",
     "SendInvoiceReminderDays": "7",
     "SendFirstOverdueInvoiceReminder": "1",
+    "SendSecondOverdueInvoiceReminder": "3",
+    "SendThirdOverdueInvoiceReminder": "5",
+    "AutoUnsuspend": "",
+    "NoAutoApplyCredit": "on",
     "InvoiceLateFeeAmount": "0.00",
     "LateFeeType": "Percentage",
     "AddLateFeeDays": "5",
@@ -27,13 +31,20 @@ CONFIGURATION = {
 
 @dataclass
 class Automation:
-    """`by_itself`: the daily run happens at nine, with no effect but its time. `planted` replaces the statistics."""
+    """`by_itself`: the daily run happens at nine, with no effect but its time. `with_clock`: it really runs when the
+    sandbox's clock is moved past nine. `planted` replaces the statistics."""
 
     configuration: dict[str, str] = field(default_factory=lambda: dict(CONFIGURATION))
     by_itself: bool = True
+    with_clock: bool = False
     last_run: str = NEVER
     counters: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     planted: Any = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fill in the settings that a snapshot of an earlier release lacks."""
+        self.__dict__.update({**Automation().__dict__, **state})
+        self.configuration = CONFIGURATION | self.configuration
 
     def is_on(self, setting: str) -> bool:
         """Return whether a setting is switched on."""

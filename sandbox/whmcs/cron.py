@@ -6,10 +6,10 @@ from datetime import date
 
 from sandbox.clock import Clock
 from sandbox.whmcs.actions.clients import default_gateway
-from sandbox.whmcs.billing import advance, new_invoice, service_items
+from sandbox.whmcs.billing import advance, apply_credit, new_invoice, service_items, totals
 from sandbox.whmcs.cycles import parse_date
 from sandbox.whmcs.install import Install
-from sandbox.whmcs.state import Invoice, Item
+from sandbox.whmcs.state import ZERO, Invoice, Item
 from sandbox.whmcs.state_services import Service
 
 
@@ -44,6 +44,8 @@ def generate(install: Install, clock: Clock, *, client_id: int = 0, service_ids:
         install.log(clock, f"Created Invoice - Invoice ID: {invoice.id}", owner)
         install.fire(clock, "InvoiceCreation", "invoice", invoice.id, owner)
         install.fire(clock, "InvoiceCreated", "invoice", invoice.id, owner)
+        if client.credit > ZERO and not install.automation.is_on("NoAutoApplyCredit"):
+            apply_credit(install, clock, invoice, min(client.credit, totals(install, invoice).balance))
         made.append(invoice)
     if made and any(_due(install, clock.today(), client_id, service_ids)):
         made += generate(install, clock, client_id=client_id, service_ids=service_ids)

@@ -4,21 +4,28 @@ It follows the installation's settings, and counts what it did in the automation
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from sandbox.clock import Clock
 from sandbox.whmcs import cron
+from sandbox.whmcs.automation import DAILY_HOUR
 from sandbox.whmcs.billing import charge_card, pay_methods, totals
 from sandbox.whmcs.cycles import parse_date
+from sandbox.whmcs.endings import end_overdue
 from sandbox.whmcs.install import CARD_GATEWAY, Install
 from sandbox.whmcs.state import Invoice, Item
-from sandbox.whmcs.state_services import Service
 
 LATE_FEE = "LateFee"
-HOOKS = {"Suspended": "Suspend", "Terminated": "Terminate"}
-NOT_RECURRING = ("One Time", "Free Account")
+REMINDERS = {
+    "unpaid": ("SendInvoiceReminderDays", -1, "Invoice Payment Reminder"),
+    "overdue.first": ("SendFirstOverdueInvoiceReminder", 1, "First Invoice Overdue Notice"),
+    "overdue.second": ("SendSecondOverdueInvoiceReminder", 1, "Second Invoice Overdue Notice"),
+    "overdue.third": ("SendThirdOverdueInvoiceReminder", 1, "Third Invoice Overdue Notice"),
+}
+"""Counter → setting of its days, before (-1) or after the due date, name of the mail."""
+MOST_DAYS = 1_000
 
 
 def run(install: Install, clock: Clock) -> dict[str, Any]:
@@ -28,10 +35,10 @@ def run(install: Install, clock: Clock) -> dict[str, Any]:
         ("CreateInvoices", "invoice.created"): len(cron.generate(install, clock)),
         ("AddLateFees", "invoice.latefees"): _add_late_fees(install, clock),
         **_capture(install, clock),
-        ("InvoiceReminders", "overdue.first"): _remind(install, clock),
+        **_remind(install, clock),
         ("CancellationRequests", "cancellations"): len(cron.cancel(install, clock)),
-        ("AutoSuspensions", "suspended"): _end(install, clock, "AutoSuspension", "Suspended"),
-        ("AutoTerminations", "terminations"): _end(install, clock, "AutoTermination", "Terminated"),
+        ("AutoSuspensions", "suspended"): end_overdue(install, clock, "AutoSuspension", "Suspended"),
+        ("AutoTerminations", "terminations"): end_overdue(install, clock, "AutoTermination", "Terminated"),
     }
     for (task, counter), number in made.items():
         automation.count(clock, task, counter, number)
@@ -59,7 +66,7 @@ def _add_late_fees(install: Install, clock: Clock) -> int:
     if not amount:
         return 0
     for invoice in _unpaid(install, clock.today() - automation.days("AddLateFeeDays")):
-        if any(item.type == LATE_FEE for item in invoice.items):
+        if any(item.type == LATE_FEE for item in invoice.items) or install.clients[invoice.userid].latefeeoveride:
             continue
         percent = automation.configuration["LateFeeType"] == "Percentage"
         fee = (totals(install, invoice).subtotal * amount / 100).quantize(Decimal("0.01")) if percent else amount
@@ -74,48 +81,41 @@ def _capture(install: Install, clock: Clock) -> dict[tuple[str, str], int]:
     automation = install.automation
     counted = {True: 0, False: 0}
     for invoice in _unpaid(install, clock.today() + automation.days("CCProcessDaysBefore")):
-        cards = pay_methods(install, invoice.userid) if invoice.paymentmethod == CARD_GATEWAY else []
+        charges = invoice.paymentmethod == CARD_GATEWAY and not install.clients[invoice.userid].disableautocc
+        cards = pay_methods(install, invoice.userid) if charges else []
         tried_on = parse_date(invoice.last_capture_attempt)
         if not cards or tried_on == clock.today() or (tried_on and automation.is_on("CCAttemptOnlyOnce")):
             continue
-        counted[charge_card(install, clock, invoice, cards[0].card_last_four, f"cron_{invoice.id}")] += 1
+        counted[charge_card(install, clock, invoice, cards[0], f"cron_{invoice.id}") is None] += 1
     return {
         ("ProcessCreditCardPayments", "captured"): counted[True],
         ("ProcessCreditCardPayments", "failures"): counted[False],
     }
 
 
-def _remind(install: Install, clock: Clock) -> int:
-    automation, count = install.automation, 0
-    if not automation.is_on("SendReminder"):
-        return 0
-    overdue_on = clock.today() - automation.days("SendFirstOverdueInvoiceReminder")
-    for invoice in _unpaid(install, overdue_on):
-        if parse_date(invoice.duedate) == overdue_on:
-            install.log(clock, f"Email Sent (First Invoice Overdue Notice) - Invoice ID: {invoice.id}", invoice.userid)
-            count += 1
-    return count
+def _remind(install: Install, clock: Clock) -> dict[tuple[str, str], int]:
+    """Remind of unpaid invoices on the days of the settings; 0 days is never."""
+    automation, counted = install.automation, dict.fromkeys(REMINDERS, 0)
+    for counter, (setting, direction, mail) in REMINDERS.items():
+        days = automation.days(setting)
+        due_on = clock.today() - direction * days
+        for invoice in _unpaid(install, due_on) if automation.is_on("SendReminder") and days else ():
+            if parse_date(invoice.duedate) != due_on or install.clients[invoice.userid].overideduenotices:
+                continue
+            install.log(clock, f"Email Sent ({mail}) - Invoice ID: {invoice.id}", invoice.userid)
+            counted[counter] += 1
+    return {("InvoiceReminders", counter): number for counter, number in counted.items()}
 
 
-def _end(install: Install, clock: Clock, setting: str, status: str) -> int:
-    """Suspend or terminate services whose next due date is too long ago."""
-    automation, count = install.automation, 0
-    if not automation.is_on(setting):
-        return 0
-    last_due = clock.today() - automation.days(f"{setting}Days")
-    for service in install.services.values():
-        due = parse_date(service.nextduedate)
-        if due is None or due > last_due or service.billingcycle in NOT_RECURRING or not _may_end(service, status):
-            continue
-        service.status = status
-        if status == "Suspended":
-            service.suspensionreason = "Overdue on Payment"
-        else:
-            service.terminationdate = clock.today().isoformat()
-        install.fire(clock, f"AfterModule{HOOKS[status]}", "service", service.id, service.clientid)
-        count += 1
-    return count
-
-
-def _may_end(service: Service, status: str) -> bool:
-    return service.status == "Active" or (status == "Terminated" and service.status == "Suspended")
+def run_until(install: Install, clock: Clock, offset_seconds: float) -> int:
+    """Move the clock on, and run at every nine o'clock on the way; return how often."""
+    until = clock.local() + timedelta(seconds=offset_seconds - clock.offset_seconds)
+    nine = datetime.combine(clock.today(), time(DAILY_HOUR))
+    nine += timedelta(days=nine <= clock.local())
+    ran = 0
+    while nine <= until and ran < MOST_DAYS:
+        clock.offset_seconds += (nine - clock.local()).total_seconds()
+        run(install, clock)
+        nine, ran = nine + timedelta(days=1), ran + 1
+    clock.offset_seconds = offset_seconds
+    return ran

@@ -11,8 +11,10 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.automation import Automation
+from sandbox.whmcs.gateway import Gateway
 from sandbox.whmcs.state import (
     Client,
+    ClientGroup,
     CreditEntry,
     Invoice,
     LogEntry,
@@ -41,6 +43,7 @@ MOST_LOGGED = 5_000
 
 FIRST_IDS = {
     "client": 3_001,
+    "client_group": 1,
     "user": 8_001,
     "service": 20_001,
     "invoice": 60_001,
@@ -80,6 +83,9 @@ class Dialect:
     two_factor_off: Any = False
     """Of `twoFactorEnabled`."""
 
+    pending_stops_suspension: bool = True
+    """Whether the daily run spares services whose invoice is `Payment Pending`; no page of the vendor says."""
+
     ignores: tuple[str, ...] = ()
     """Fields of UpdateClientProduct that a hook of this installation overrules without saying so."""
 
@@ -99,6 +105,7 @@ class Install:
     dialect: Dialect = field(default_factory=Dialect)
     clients: dict[int, Client] = field(default_factory=dict)
     users: dict[int, User] = field(default_factory=dict)
+    client_groups: dict[int, ClientGroup] = field(default_factory=dict)
     memberships: dict[int, set[int]] = field(default_factory=dict)
     """User → the clients that it may log in for without owning them."""
 
@@ -118,6 +125,7 @@ class Install:
     credits: dict[int, CreditEntry] = field(default_factory=dict)
     upgrades: dict[int, Upgrade] = field(default_factory=dict)
     automation: Automation = field(default_factory=Automation)
+    gateway: Gateway = field(default_factory=Gateway)
     activity: list[LogEntry] = field(default_factory=list)
     tokens: dict[str, SsoToken] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
@@ -143,6 +151,7 @@ class Install:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill in what a snapshot of an earlier release lacks."""
         self.__dict__.update({**Install().__dict__, **state})
+        self.next_ids = FIRST_IDS | self.next_ids
 
     def new_id(self, series: str) -> int:
         """Return the next number of a table."""

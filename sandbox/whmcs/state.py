@@ -51,8 +51,24 @@ class Client:
     billingcid: int = 0
     """The contact that invoices are addressed to; 0 for the client itself."""
 
+    groupid: int = 0
+    latefeeoveride: bool = False
+    overideduenotices: bool = False
+    disableautocc: bool = False
     allow_single_sign_on: bool = True
     customfields: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass
+class ClientGroup:
+    """A group of clients. WHMCS's daily run neither suspends nor terminates the services of an exempt one."""
+
+    id: int
+    groupname: str
+    susptermexempt: bool = False
+    separateinvoices: bool = False
+    discountpercent: Decimal = ZERO
+    groupcolour: str = "#ffffff"
 
 
 @dataclass

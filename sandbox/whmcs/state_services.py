@@ -52,6 +52,10 @@ class Service:
     username: str = ""
     password: str = ""
     suspensionreason: str = ""
+    overideautosuspend: bool = False
+    overidesuspenduntil: str = NO_DATE
+    """The day before which WHMCS's daily run does not suspend it, if `overideautosuspend` says so."""
+
     notes: str = ""
     qty: int = 1
     terminationdate: str = NO_DATE

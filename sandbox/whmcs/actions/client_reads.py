@@ -51,7 +51,7 @@ def _row(client: Client) -> dict[str, Any]:
         "companyname": escaped(client.companyname),
         "email": client.email,
         "datecreated": client.datecreated,
-        "groupid": 0,
+        "groupid": client.groupid,
         "status": client.status,
     }
 
@@ -97,7 +97,7 @@ def _details(install: Install, client: Client) -> dict[str, Any]:
         "currency": CURRENCIES[client.currency][0],
         "currency_code": client.currency,
         "defaultgateway": client.defaultgateway,
-        "groupid": 0,
+        "groupid": client.groupid,
         "status": client.status,
         "credit": money(client.credit),
         "taxexempt": client.taxexempt,

@@ -118,7 +118,8 @@ def _service(install: Install, service: Service) -> dict[str, Any]:
         "password": service.password,
         "subscriptionid": "",
         "promoid": service.promoid,
-        "overideautosuspend": "",
+        "overideautosuspend": "on" if service.overideautosuspend else "",
+        "overidesuspenduntil": service.overidesuspenduntil,
         "notes": service.notes,
         "diskusage": 0,
         "disklimit": 0,
@@ -148,6 +149,9 @@ def update_client_product(call: Call) -> dict[str, Any]:
     for name in params.array("unset").values():
         if str(name) in TEXTS:
             setattr(service, TEXTS[str(name)], "")
+    if params.given("overideautosuspend"):
+        service.overideautosuspend = params.text("overideautosuspend").lower() in ("on", "1", "true")
+    service.overidesuspenduntil = params.text("overidesuspenduntil") or service.overidesuspenduntil
     service.status = status or service.status
     service.pid = params.number("pid") or service.pid
     service.paymentmethod = params.text("paymentmethod") or service.paymentmethod

@@ -4,7 +4,7 @@ import re
 import secrets
 from typing import Any
 
-from sandbox.whmcs.actions.call import Action, Call
+from sandbox.whmcs.actions.call import Action, Call, escaped
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.install import CURRENCIES, RATES, page_of
 from sandbox.whmcs.memberships import clients_of
@@ -69,6 +69,22 @@ def get_currencies(call: Call) -> dict[str, Any]:
         for code, (number, prefix, suffix, shape) in CURRENCIES.items()
     ]
     return {"totalresults": len(rows), "currencies": {"currency": rows}}
+
+
+def get_client_groups(call: Call) -> dict[str, Any]:
+    """GetClientGroups."""
+    rows = [
+        {
+            "id": each.id,
+            "groupname": escaped(each.groupname),
+            "groupcolour": each.groupcolour,
+            "discountpercent": f"{each.discountpercent:.2f}",
+            "susptermexempt": "on" if each.susptermexempt else "",
+            "separateinvoices": "on" if each.separateinvoices else "",
+        }
+        for each in call.install.client_groups.values()
+    ]
+    return {"totalresults": len(rows), "groups": {"group": rows}}
 
 
 def get_activity_log(call: Call) -> dict[str, Any]:
@@ -141,6 +157,7 @@ ACTIONS: dict[str, Action] = {
     "GetConfigurationValue": get_configuration_value,
     "GetAutomationLog": get_automation_log,
     "GetCurrencies": get_currencies,
+    "GetClientGroups": get_client_groups,
     "GetActivityLog": get_activity_log,
     "CreateSsoToken": create_sso_token,
 }

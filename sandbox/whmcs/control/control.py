@@ -14,7 +14,7 @@ from sandbox.ports import World
 from sandbox.whmcs import cron, daily_run
 from sandbox.whmcs.actions.instruments import store_card
 from sandbox.whmcs.billing import receive, totals
-from sandbox.whmcs.control import tables
+from sandbox.whmcs.control import payments, tables
 from sandbox.whmcs.control.staff import refund
 from sandbox.whmcs.control.tables import Handler, body_of, record_of, shown
 from sandbox.whmcs.hooks import Delivery
@@ -62,6 +62,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/services/{id}/addons", "POST", _add_addon),
         route("/invoices/{id}/lines", "POST", _add_line),
         route("/return-origins", "PUT", _return_origins),
+        *(route(*each) for each in payments.ROUTES),
         *(route(*each) for each in tables.ROUTES),
     ]
 
@@ -87,14 +88,15 @@ async def _daily_run(world: World, request: Request) -> Any:
 async def _automation(world: World, request: Request) -> Any:
     """Change what WHMCS says of its automation.
 
-    `configuration`: settings by name. `by_itself`: whether the daily run happens. `last_run`: the server's time of it.
-    `planted`: anything in place of the statistics.
+    `configuration`: settings by name. `by_itself`: whether the daily run happens. `with_clock`: whether it really runs
+    whenever the sandbox's clock passes nine. `last_run`: the server's time of it. `planted`: anything in place of the
+    statistics.
     """
     body, automation = await body_of(request), world.whmcs.automation
     if unknown := sorted(set(body.get("configuration", {})) - set(automation.configuration)):
         raise HTTPException(422, f"There is no setting {', '.join(unknown)}.")
     automation.configuration |= body.pop("configuration", {})
-    if unknown := sorted(set(body) - {"by_itself", "last_run", "planted"}):
+    if unknown := sorted(set(body) - {"by_itself", "last_run", "planted", "with_clock"}):
         raise HTTPException(422, f"{', '.join(unknown)} cannot be changed.")
     for name, value in body.items():
         setattr(automation, name, value)
