@@ -44,6 +44,7 @@ def jobs(settings: Settings) -> list[ClockJob]:
         ClockJob(
             "eligibility", Every(60), "Record addresses that staff checked unnamed.", chores.record_checked_addresses
         ),
+        ClockJob("dunning-news", Every(2), "Show customers what dunning did.", chores.show_dunning),
         ClockJob("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
         ClockJob("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
         ClockJob(

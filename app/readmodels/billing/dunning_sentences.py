@@ -1,0 +1,88 @@
+"""What customers read about an unpaid invoice: why the charge failed, what follows, and what to do.
+
+Only what the portal does itself is promised. Where WHMCS charges or suspends, the facts have no such date, and no
+sentence speaks of it.
+"""
+
+from collections.abc import Iterator
+
+from app.readmodels.billing.dunning import DECLINED, DECLINES, HARD, DunningFacts, PayStep, ToldStep
+
+PAUSED = (
+    "We have paused the collection of invoice {number}{until}. Meanwhile we neither charge it nor suspend anything. "
+    "You can still pay it."
+)
+SUSPENDED = "{subject} suspended because invoice {number} is unpaid. Pay it and it is switched on again."
+ANY_TIME = "Unless it is paid, what it bills can be suspended at any time."
+ON_A_DAY = "Unless it is paid, what it bills is suspended on {}."
+PAY = "Please pay it, or add another payment method."
+NEW_CARD = "Please add a new payment method, or pay the invoice now."
+
+
+def of_invoice(facts: DunningFacts, number: str) -> str:
+    """Describe the dunning of an invoice."""
+    return " ".join(_sentences(facts, number, "What it bills was"))
+
+
+def of_service(facts: DunningFacts, number: str) -> str:
+    """Describe the dunning of an invoice next to one of the services that it bills."""
+    return " ".join(_sentences(facts, number, "This was"))
+
+
+def of_step(step: ToldStep, number: str, most: int | None) -> str:
+    """Describe a step in the account's history, as it was when it was taken."""
+    return " ".join(_of_step(step, number, most))
+
+
+def why(code: str | None) -> str | None:
+    """Return why a charge was declined; None if none was."""
+    return None if code is None else DECLINES.get(code, DECLINED)
+
+
+def next_steps(facts: DunningFacts) -> list[PayStep]:
+    """Return what helps, the best first."""
+    if facts.status in ("paused", "suspended"):
+        return ["pay_invoice"]
+    return (
+        ["add_payment_method", "pay_invoice"] if facts.decline_code in HARD else ["pay_invoice", "add_payment_method"]
+    )
+
+
+def _sentences(facts: DunningFacts, number: str, subject: str) -> Iterator[str]:
+    if facts.status == "paused":
+        until = f" until {facts.paused_until}" if facts.paused_until else ""
+        yield PAUSED.format(number=number, until=until)
+        return
+    if facts.status == "suspended":
+        yield SUSPENDED.format(subject=subject, number=number)
+        return
+    yield f"Invoice {number} is unpaid."
+    if reason := why(facts.decline_code):
+        yield reason
+    yield from _follows(facts)
+    yield NEW_CARD if facts.decline_code in HARD else PAY
+
+
+def _follows(facts: DunningFacts) -> Iterator[str]:
+    if facts.next_attempt_on and facts.attempts is not None and facts.max_attempts is not None:
+        yield f"We try again on {facts.next_attempt_on} (attempt {facts.attempts + 1} of {facts.max_attempts})."
+    elif facts.status == "grace" and facts.max_attempts is not None:
+        yield "We do not try to charge it again."
+    if facts.suspension_due:
+        yield ANY_TIME
+    elif facts.suspend_on:
+        yield ON_A_DAY.format(facts.suspend_on)
+
+
+def _of_step(step: ToldStep, number: str, most: int | None) -> Iterator[str]:
+    if step.step == "payment_failed":
+        of = f" (attempt {step.number} of {most})" if step.number and most is not None else ""
+        yield f"We could not charge your payment method for invoice {number}{of}."
+        if step.next_attempt_on:
+            yield f"We try again on {step.next_attempt_on}."
+        yield NEW_CARD if step.decline_code in HARD else "Please pay it, or update your payment method."
+    elif step.step == "new_card_needed":
+        yield f"Your payment method cannot be charged for invoice {number}. {NEW_CARD}"
+    else:
+        yield f"Invoice {number} is still unpaid."
+        yield ON_A_DAY.format(step.suspend_on) if step.suspend_on else "Please pay it."
