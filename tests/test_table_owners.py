@@ -33,7 +33,7 @@ OWNERS = {
     "portal.clock_jobs": "app.schedule",
     "portal.clock_runs": "app.schedule",
     "portal.commands": "app.commands.execution",
-    "portal.dunning_news": "app.commands.billing",
+    "portal.dunning_news": "app.commands.dunning",
     "portal.enrolments": "app.commands.identity",
     "portal.erased_owners": "app.ingest.privacy",
     "portal.erasures": "app.personal_data",

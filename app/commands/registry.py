@@ -15,6 +15,7 @@ from app.commands.account import (
     request_eligibility,
 )
 from app.commands.billing import create_payment_link, create_payment_methods_link, manage_payment_methods, pay_invoice
+from app.commands.dunning.staff import holds
 from app.commands.execution.context import Command, StaffCommand
 from app.commands.fulfilment import decide
 from app.commands.identity import (
@@ -61,6 +62,7 @@ MODULES: tuple[ModuleType, ...] = (
     manage_payment_methods,
     pay_invoice,
     decide,
+    holds,
     change_password,
     change_second_factor,
     log_in,

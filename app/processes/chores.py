@@ -10,7 +10,7 @@ from app.clock import now
 from app.commands import mail_outbox
 from app.commands.account import checked_address, report_to_salesforce
 from app.commands.billing import watch_automation as automation
-from app.commands.billing.dunning.announce import announce_due
+from app.commands.dunning.shown.announce import announce_due
 from app.commands.execution import ledger
 from app.commands.providers.follow import follow as follow_billing
 from app.commands.subscriptions.plan_changes.follow import follow

@@ -21,7 +21,7 @@ DUNNING = frozenset(
     {
         *("invoice_number", "attempts", "max_attempts", "next_attempt_at", "next_attempt_on", "suspend_on"),
         *("suspended_at", "decline_code", "paused_until", "service_suspended_at", "service_resumed_at"),
-        *("step", "number", "at"),
+        *("round", "step", "number", "at"),
     }
 )
 

@@ -22,12 +22,11 @@ from app.readmodels.billing.dunning import DunningFacts, ToldStep
 DECLINED = "charge_failed"
 KINDS: Mapping[str, str] = {
     "payment_failed": DECLINED,
+    "new_method_failed": DECLINED,
     "new_card_needed": "payment_method_needed",
     "suspension_announced": "suspension_announced",
 }
 """Step of the journal → kind of entry. Other steps are told by what they change."""
-KEY = "dunning:{}"
-FIRST = KEY.format(0)
 SAME_ATTEMPT = timedelta(minutes=15)
 """Most time between a repeated charge by WHMCS's clock and its step by ours."""
 SAME_FIRST_ATTEMPT = timedelta(hours=36)
@@ -46,7 +45,7 @@ def told(facts: DunningFacts | None, declined: Sequence[TimelineEvent], number: 
         match = _same(step, left)
         if match is not None:
             left.remove(match)
-            event = _merged(event, match)
+            event = _merged(step, event, match)
         yield event
     yield from left
 
@@ -68,7 +67,7 @@ def _event(step: ToldStep, number: str, most: int | None) -> TimelineEvent:
         kind=KINDS[step.step],
         at=step.at,
         text=dunning_sentences.of_step(step, number, most),
-        dedup_key=KEY.format(step.number),
+        dedup_key=f"dunning:{step.round}:{step.step}:{step.number}",
         notifies=True,
         reason=dunning_sentences.why(step.decline_code),
     )
@@ -76,15 +75,20 @@ def _event(step: ToldStep, number: str, most: int | None) -> TimelineEvent:
 
 def _same(step: ToldStep, declined: Sequence[TimelineEvent]) -> TimelineEvent | None:
     """Return the attempt that this step is about: the nearest one, if it is near enough."""
-    if step.step != "payment_failed":
+    if KINDS[step.step] != DECLINED:
         return None
-    most = SAME_FIRST_ATTEMPT if step.number == 0 else SAME_ATTEMPT
+    most = SAME_FIRST_ATTEMPT if _is_first(step) else SAME_ATTEMPT
     near = [(abs(each.at - step.at), each) for each in declined if each.at is not None]
     near = [(apart, each) for apart, each in near if apart <= most]
     return min(near, key=lambda found: found[0])[1] if near else None
 
 
-def _merged(event: TimelineEvent, attempt: TimelineEvent) -> TimelineEvent:
-    """Say in one entry what both say, under the key of the attempt that was told first."""
-    key = {"at": attempt.at, "dedup_key": attempt.dedup_key} if event.dedup_key == FIRST else {}
-    return structs.replace(event, reason=event.reason or attempt.reason, **key)
+def _is_first(step: ToldStep) -> bool:
+    """Return whether the step is the charge on the due date."""
+    return step.step == "payment_failed" and step.number == 0
+
+
+def _merged(step: ToldStep, event: TimelineEvent, attempt: TimelineEvent) -> TimelineEvent:
+    """Say in one entry what both say, under the key of whichever was told first."""
+    merged = structs.replace(event, reason=event.reason or attempt.reason)
+    return structs.replace(merged, at=attempt.at, dedup_key=attempt.dedup_key) if _is_first(step) else merged

@@ -34,8 +34,9 @@ DECLINED = "Your payment method was declined, and the bank did not say why."
 
 
 class ToldStep(Struct, frozen=True, kw_only=True):
-    """A step of dunning that the customer is told: `step` and `number` are those of the journal."""
+    """A step of dunning that the customer is told: `round`, `step` and `number` are those of the journal."""
 
+    round: int = 0
     step: str
     number: int
     at: datetime
@@ -50,7 +51,7 @@ class DunningFacts(Struct, frozen=True, kw_only=True):
     Attributes:
         invoice_number: the number that is printed on it, as it was known.
         status: `ended` when nothing more follows, or nothing of it is the portal's to say.
-        attempts: repeated charges that were made, of at most `max_attempts`; null where WHMCS charges.
+        attempts: planned attempts whose day has passed, of at most `max_attempts`; null where WHMCS charges.
         next_attempt_on: the day of `next_attempt_at` where the customer lives.
         suspend_on: null where nothing will be suspended, or WHMCS suspends.
         suspension_due: the day has passed, and the suspension may come at any time.
@@ -92,8 +93,8 @@ class Dunning(Struct, frozen=True, kw_only=True):
             suspension comes next), suspended, or paused (by staff: nothing is charged or suspended).
         text: all of it in sentences.
         next_steps: what helps, the best first.
-        attempt: how many times the charge was repeated, of at most `max_attempts`; null where the billing system
-            charges.
+        attempt: how many of the planned attempts to charge it again have passed, of `max_attempts`; null where the
+            billing system charges.
         next_attempt_at: when it is repeated next; null if it is not.
         suspends_on: the day on which services are suspended unless the invoice is paid; null if they are not.
         paused_until: the last day of the pause; null for one without an end.

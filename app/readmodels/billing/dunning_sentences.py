@@ -81,6 +81,8 @@ def _of_step(step: ToldStep, number: str, most: int | None) -> Iterator[str]:
         if step.next_attempt_on:
             yield f"We try again on {step.next_attempt_on}."
         yield NEW_CARD if step.decline_code in HARD else "Please pay it, or update your payment method."
+    elif step.step == "new_method_failed":
+        yield f"Your new payment method could not be charged for invoice {number}. {NEW_CARD}"
     elif step.step == "new_card_needed":
         yield f"Your payment method cannot be charged for invoice {number}. {NEW_CARD}"
     else:

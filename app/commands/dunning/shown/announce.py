@@ -21,8 +21,8 @@ from msgspec import Struct
 from app import clock
 from app.calendar import zone_of
 from app.commands import mail_outbox
-from app.commands.billing.dunning import facts as told
-from app.commands.billing.dunning.facts import HoldInForce, JournalRow, Surroundings
+from app.commands.dunning.shown import facts as told
+from app.commands.dunning.shown.facts import HoldInForce, JournalRow, Surroundings
 from app.commands.execution.context import Context
 from app.db import Db, is_outage, row
 from app.events import Change, milliseconds
@@ -33,7 +33,10 @@ from app.settings import Settings
 
 BATCH = 200
 MOST_STEPS = 50
-MAILED = ("payment_failed", "new_card_needed", "suspension_announced", "suspended", "restored")
+MAILED = (
+    *("payment_failed", "new_method_failed", "new_card_needed"),
+    *("suspension_announced", "suspended", "restored"),
+)
 """Steps that the customer is told by mail as well."""
 
 _DUE = """
@@ -58,7 +61,8 @@ WHERE lifted_at IS NULL AND (until IS NULL OR until >= $3)
 ORDER BY until DESC NULLS FIRST LIMIT 1
 """
 _STEPS = """
-SELECT * FROM (SELECT id, step, number, at, detail, notice_id FROM portal.dunning_steps WHERE whmcs_invoice_id = $1
+SELECT * FROM (SELECT id, round, step, number, at, detail, notice_id FROM portal.dunning_steps
+               WHERE whmcs_invoice_id = $1
                ORDER BY id DESC LIMIT $2) AS newest ORDER BY id
 """
 _SUSPENSIONS = """

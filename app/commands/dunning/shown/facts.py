@@ -27,7 +27,7 @@ class JournalRow(Struct, frozen=True, kw_only=True):
     account_id: str
     whmcs_client_id: int
     state: str
-    attempts: int
+    slot: int
     max_attempts: int
     next_attempt_at: datetime | None
     suspend_on: date | None
@@ -82,7 +82,7 @@ def facts_of(
         invoice_id=str(row.whmcs_invoice_id),
         invoice_number=around.invoice_number,
         status=status,
-        attempts=row.attempts if around.charges else None,
+        attempts=row.slot if around.charges else None,
         max_attempts=row.max_attempts if around.charges else None,
         next_attempt_at=attempt_at,
         next_attempt_on=attempt_at.astimezone(around.customer_zone).date() if attempt_at else None,
@@ -109,13 +109,13 @@ def of_service(facts: DunningFacts, billed: bool, suspension: Mapping[str, Any] 
 def told_step(found: Mapping[str, Any], around: Surroundings) -> ToldStep:
     """Read a step of the journal; a detail that is missing or cannot be read is left out."""
     detail = found["detail"]
-    attempt_at = parse.instant(detail.get("next_attempt_at"))
     return ToldStep(
+        round=found["round"],
         step=found["step"],
         number=found["number"],
         at=found["at"],
         decline_code=_decline(detail.get("decline_kind"), detail.get("decline_code")),
-        next_attempt_on=attempt_at.astimezone(around.customer_zone).date() if attempt_at and around.charges else None,
+        next_attempt_on=parse.day(detail.get("next_attempt_on")) if around.charges else None,
         suspend_on=parse.day(detail.get("suspend_on")) if around.suspends else None,
     )
 
