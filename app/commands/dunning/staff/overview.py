@@ -33,8 +33,8 @@ ORDER BY h.until DESC NULLS FIRST LIMIT 1
 """
 _SELECT = f"""
 SELECT d.whmcs_invoice_id, d.account_id, d.whmcs_client_id, d.state, d.slot, d.attempts, d.max_attempts,
-       d.next_attempt_at, d.suspend_on, d.suspended_at, d.last_decline_kind, d.last_decline_code, d.ended_reason, d.due_on,
-       d.subscription_ids, d.started_at, d.updated_at, d.ended_at, i.balance, i.currency,
+       d.next_attempt_at, d.suspend_on, d.suspended_at, d.last_decline_kind, d.last_decline_code, d.ended_reason,
+       d.due_on, d.subscription_ids, d.started_at, d.updated_at, d.ended_at, i.balance, i.currency,
        h.reason AS hold_reason, h.until AS hold_until
 FROM portal.dunning d
 LEFT JOIN read_model.invoices i ON i.invoice_id = d.whmcs_invoice_id::text AND i.account_id::text = d.account_id

@@ -10,6 +10,7 @@ DEFAULTS: dict[str, Any] = {
     "whmcs_client_id": 1001,
     "state": "trying",
     "slot": 0,
+    "next_step_at": None,
     "max_attempts": 3,
     "next_attempt_at": None,
     "suspend_on": None,
