@@ -100,6 +100,7 @@ def _of_the_account(subject: Subject) -> Iterator[tuple[str, object]]:
         "DELETE FROM portal.commands WHERE account_id = $1",
         "DELETE FROM portal.captures WHERE account_id = $1",
         _DUNNING,
+        "UPDATE portal.dunning_news SET facts = '{}' WHERE account_id = $1::uuid::text",
         "UPDATE portal.dunning_steps SET detail = '{}' WHERE account_id = $1::uuid::text",
         "UPDATE portal.dunning_holds SET reason = '' WHERE account_id = $1::uuid::text",
         "DELETE FROM portal.notification_reads WHERE account_id = $1",

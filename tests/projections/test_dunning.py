@@ -14,7 +14,7 @@ from app.projections.engine import fan_outs, referrers
 from app.projections.registry import projectors
 from app.readmodels.billing.dunning import Dunning, most_urgent
 from app.settings import Settings
-from tests.fixtures.changes import INVOICE, SERVICE, change
+from tests.fixtures.changes import FOLLOWED, INVOICE, SERVICE, change
 
 Feed = Callable[[Sequence[Change]], Awaitable[None]]
 OWNED = {"owner_id": "1001"}
@@ -125,7 +125,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     (
         {**NO_TRY, "status": "suspended", "suspend_on": None, "suspended_at": "2026-02-10T01:00:00+00:00"},
-        "What it bills was suspended because invoice 77 is unpaid. Pay it and it is switched on again.",
+        "What it bills is suspended because invoice 77 is unpaid. Pay it and it is switched on again.",
         ["pay_invoice"],
     ),
     (
@@ -209,9 +209,42 @@ async def test_only_the_service_that_was_suspended_says_so(pool: asyncpg.Pool, a
     await feed([service(status="Suspended"), service("56"), invoice()])
     await feed([of_service(**gone, service_suspended_at="2026-02-10T01:00:00+00:00"), of_service(number="56", **gone)])
     assert (await on_service(pool))["text"] == (
-        "This was suspended because invoice 77 is unpaid. Pay it and it is switched on again."
+        "This is suspended because invoice 77 is unpaid. Pay it and it is switched on again."
     )
     assert await on_service(pool, "56") is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "actual", "text"),
+    [
+        ("whm", "suspended", "This is suspended because invoice 77 is unpaid. Pay it and it is switched on again."),
+        ("whm", "active", "Invoice 77 is unpaid, so this is being suspended. Pay it and it stays on."),
+        ("whm", None, "Invoice 77 is unpaid, so this is being suspended. Pay it and it stays on."),
+        (
+            *("freebit", "active"),
+            "Invoice 77 is unpaid. Your SIM still works; please pay the invoice so that it stays on.",
+        ),
+    ],
+)
+async def test_a_suspension_is_told_of_a_provided_service_once_its_provider_confirmed_it(
+    pool: asyncpg.Pool, account: UUID, feed: Feed, provider: str, actual: str | None, text: str
+) -> None:
+    gone = {**NO_TRY, "status": "suspended", "suspend_on": None, "suspended_at": "2026-02-10T01:00:00+00:00"}
+    state = {**FOLLOWED, "type": provider, "desired_status": "suspended", "actual_status": actual}
+    followed = change("whmcs", "provider_state", "55", state, parent_id="55", **OWNED)
+    suspended = of_service(**gone, service_suspended_at="2026-02-10T01:00:00+00:00")
+    await feed([service(status="Suspended"), invoice(), followed, suspended])
+    assert (await on_service(pool))["text"] == text
+
+
+async def test_a_charge_that_was_not_tried_before_is_not_tried_again(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    await feed([invoice(), dunning(attempts=0, decline_code=None, suspend_on=None)])
+    assert (await on_invoice(pool))["text"] == (
+        "Invoice 77 is unpaid. We charge your payment method on 2026-01-18 (attempt 1 of 3). Please pay it, or add "
+        "another payment method."
+    )
 
 
 @pytest.mark.parametrize("status", ["Terminated", "Cancelled"])

@@ -18,7 +18,7 @@ from app.settings import Settings
 SUBJECTS = {
     "trying": "We could not charge invoice {}",
     "grace": "Invoice {} is unpaid, and your service will be suspended",
-    "suspended": "Your service was suspended: invoice {} is unpaid",
+    "suspended": "Invoice {} is unpaid, and what it bills is suspended",
 }
 RESTORED = "Your service is switched on again"
 _ABOUT = """
@@ -33,7 +33,7 @@ WHERE s.notice_id = $1
 async def write(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
     """Write the mail about a step; None if it is not true any more: the invoice is paid, paused, or further along."""
     found = await connection.fetchrow(_ABOUT, about)
-    if found is None:
+    if found is None or found["facts"] is None:
         return None
     facts = msgspec.convert(found["facts"], DunningFacts)
     number = said(facts.invoice_number or facts.invoice_id)

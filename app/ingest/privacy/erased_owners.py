@@ -20,7 +20,7 @@ ChangeT = TypeVar("ChangeT", Change, Record)
 DUNNING = frozenset(
     {
         *("invoice_number", "attempts", "max_attempts", "next_attempt_at", "next_attempt_on", "suspend_on"),
-        *("suspended_at", "decline_code", "paused_until", "service_suspended_at", "service_resumed_at"),
+        *("suspended_at", "paused_until", "service_suspended_at", "service_resumed_at"),
         *("round", "step", "number", "at"),
     }
 )

@@ -59,8 +59,16 @@ def of_service(group: Group) -> Dunning | None:
             continue
         if facts.status == "suspended" and not is_suspended(facts):
             continue
-        found.append(_shown(facts, dunning_sentences.of_service(facts, number_of(invoice))))
+        found.append(_shown(facts, dunning_sentences.of_service(facts, number_of(invoice), *_at_provider(group))))
     return most_urgent(found)
+
+
+def _at_provider(group: Group) -> tuple[str, bool]:
+    """Return the provider of a service and whether it has suspended it; of others' services WHMCS's word is enough."""
+    states = group.of("provider_state")
+    if not states:
+        return "", True
+    return plain(states[0].data.get("type")), plain(states[0].data.get("actual_status")) == "suspended"
 
 
 def is_suspended(facts: DunningFacts) -> bool:

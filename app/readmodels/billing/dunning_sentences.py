@@ -12,7 +12,11 @@ PAUSED = (
     "We have paused the collection of invoice {number}{until}. Meanwhile we neither charge it nor suspend anything. "
     "You can still pay it."
 )
-SUSPENDED = "{subject} suspended because invoice {number} is unpaid. Pay it and it is switched on again."
+SUSPENDED = "{subject} is suspended because invoice {number} is unpaid. Pay it and it is switched on again."
+BEING_SUSPENDED = "Invoice {number} is unpaid, so this is being suspended. Pay it and it stays on."
+LINE_GOES_ON = "Invoice {number} is unpaid. Your SIM still works; please pay the invoice so that it stays on."
+AGAIN = "We try again on {} (attempt {} of {})."
+AT_FIRST = "We charge your payment method on {} (attempt {} of {})."
 ANY_TIME = "Unless it is paid, what it bills can be suspended at any time."
 ON_A_DAY = "Unless it is paid, what it bills is suspended on {}."
 PAY = "Please pay it, or add another payment method."
@@ -21,12 +25,18 @@ NEW_CARD = "Please add a new payment method, or pay the invoice now."
 
 def of_invoice(facts: DunningFacts, number: str) -> str:
     """Describe the dunning of an invoice."""
-    return " ".join(_sentences(facts, number, "What it bills was"))
+    return " ".join(_sentences(facts, number, "What it bills"))
 
 
-def of_service(facts: DunningFacts, number: str) -> str:
-    """Describe the dunning of an invoice next to one of the services that it bills."""
-    return " ".join(_sentences(facts, number, "This was"))
+def of_service(facts: DunningFacts, number: str, provider: str = "", confirmed: bool = True) -> str:
+    """Describe the dunning of an invoice next to one of the services that it bills.
+
+    Of a service that the portal provisioned, `confirmed` says whether its provider has suspended it. `freebit` cannot
+    suspend a line.
+    """
+    if facts.status == "suspended" and not confirmed:
+        return (LINE_GOES_ON if provider == "freebit" else BEING_SUSPENDED).format(number=number)
+    return " ".join(_sentences(facts, number, "This"))
 
 
 def of_step(step: ToldStep, number: str, most: int | None) -> str:
@@ -36,7 +46,7 @@ def of_step(step: ToldStep, number: str, most: int | None) -> str:
 
 def why(code: str | None) -> str | None:
     """Return why a charge was declined; None if none was."""
-    return None if code is None else DECLINES.get(code, DECLINED)
+    return DECLINES.get(code, DECLINED) if code else None
 
 
 def next_steps(facts: DunningFacts) -> list[PayStep]:
@@ -65,7 +75,8 @@ def _sentences(facts: DunningFacts, number: str, subject: str) -> Iterator[str]:
 
 def _follows(facts: DunningFacts) -> Iterator[str]:
     if facts.next_attempt_on and facts.attempts is not None and facts.max_attempts is not None:
-        yield f"We try again on {facts.next_attempt_on} (attempt {facts.attempts + 1} of {facts.max_attempts})."
+        sentence = AGAIN if facts.decline_code else AT_FIRST
+        yield sentence.format(facts.next_attempt_on, facts.attempts + 1, facts.max_attempts)
     elif facts.status == "grace" and facts.max_attempts is not None:
         yield "We do not try to charge it again."
     if facts.suspension_due:

@@ -89,7 +89,7 @@ def facts_of(
         suspend_on=None if overdue else suspend_on,
         suspension_due=overdue,
         suspended_at=row.suspended_at if status == "suspended" else None,
-        decline_code=_decline(row.last_decline_kind, row.last_decline_code),
+        decline_code=None if status == "ended" else _decline(row.last_decline_kind, row.last_decline_code),
         paused_until=pause.until if status == "paused" and pause else None,
         steps=list(steps),
     )
