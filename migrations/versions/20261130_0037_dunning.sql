@@ -20,6 +20,8 @@ CREATE TABLE portal.dunning (
     methods_refused text[] NOT NULL DEFAULT '{}',
     subscription_ids text[] NOT NULL DEFAULT '{}',
     adopted_by text,
+    round integer NOT NULL DEFAULT 0,
+    looked_at timestamptz,
     version bigint NOT NULL DEFAULT 0,
     started_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -40,6 +42,10 @@ COMMENT ON COLUMN portal.dunning.slot IS 'Days of the schedule that have passed,
 
 COMMENT ON COLUMN portal.dunning.next_step_at IS 'When the process looks at the row again.';
 
+COMMENT ON COLUMN portal.dunning.round IS 'How often dunning of this invoice began again, for example after staff had moved its due date.';
+
+COMMENT ON COLUMN portal.dunning.looked_at IS 'When the invoice was last read from WHMCS because the read models said that something had changed.';
+
 COMMENT ON COLUMN portal.dunning.grace_seen IS 'Days of grace on which the process was at work. A day that it missed counts for the customer.';
 
 CREATE INDEX dunning_due ON portal.dunning (next_step_at) WHERE ended_at IS NULL;
@@ -50,16 +56,17 @@ CREATE TABLE portal.dunning_steps (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     whmcs_invoice_id bigint NOT NULL REFERENCES portal.dunning (whmcs_invoice_id) ON DELETE CASCADE,
     account_id text NOT NULL,
+    round integer NOT NULL DEFAULT 0,
     step text NOT NULL,
     number integer NOT NULL DEFAULT 0,
     at timestamptz NOT NULL DEFAULT now(),
     detail jsonb NOT NULL DEFAULT '{}',
-    UNIQUE (whmcs_invoice_id, step, number)
+    UNIQUE (whmcs_invoice_id, round, step, number)
 );
 
 COMMENT ON TABLE portal.dunning_steps IS 'What the customer is told of dunning, each step once, written in the commit of its decision.';
 
-COMMENT ON COLUMN portal.dunning_steps.step IS 'payment_failed, new_card_needed, suspension_announced, suspended, restored, settled, abandoned. number tells repetitions apart: of payment_failed it is the attempt, 0 for the charge on the due date.';
+COMMENT ON COLUMN portal.dunning_steps.step IS 'payment_failed, new_method_failed, new_card_needed, suspension_announced, suspended, restored, settled, abandoned. number tells repetitions apart: of payment_failed it is the attempt, 0 for the charge on the due date.';
 
 CREATE INDEX dunning_steps_account ON portal.dunning_steps (account_id, at);
 
@@ -88,11 +95,14 @@ CREATE TABLE portal.dunning_suspensions (
     begun_at timestamptz NOT NULL DEFAULT now(),
     suspended_at timestamptz,
     ended_at timestamptz,
+    not_before timestamptz,
     outcome text CHECK (outcome IN ('restored', 'left')),
     PRIMARY KEY (whmcs_invoice_id, subscription_id)
 );
 
 COMMENT ON TABLE portal.dunning_suspensions IS 'Services that dunning suspended, each written before WHMCS is told. Only these are restored by a payment.';
+
+COMMENT ON COLUMN portal.dunning_suspensions.not_before IS 'When restoring is tried again after it failed.';
 
 COMMENT ON COLUMN portal.dunning_suspensions.outcome IS 'restored, or left as staff have changed it meanwhile.';
 
