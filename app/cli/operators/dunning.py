@@ -77,7 +77,10 @@ def show(invoice_id: int, as_json: bool) -> None:
 @REASON
 @AS_JSON
 def hold(invoice_id: int | None, account: UUID | None, until: datetime, reason: str, as_json: bool) -> None:
-    """Pause an invoice, or with --account all of an account, until a day: no charge, no suspension."""
+    """Pause an invoice, or with --account all of an account, until a day: no charge, no suspension.
+
+    What dunning suspended comes back within seconds.
+    """
     _checked(invoice_id, account, reason)
     last: date = until.date()
 
@@ -144,7 +147,7 @@ def _tell(changed: list[Hold], as_json: bool) -> None:
             click.echo(f"{what} is not held any more; dunning goes on within an hour.")
         else:
             until = f"until {each.until}" if each.until else "for good"
-            click.echo(f"{what} is held {until}. What is suspended already stays so until it is paid.")
+            click.echo(f"{what} is held {until}: no charge, no suspension, and what dunning suspended comes back.")
 
 
 def _table(found: list[DunnedInvoice]) -> Table:

@@ -39,7 +39,9 @@ async def write(connection: Db, settings: Settings, user: Any, about: UUID | Non
     number = said(facts.invoice_number or facts.invoice_id)
     where = f"Invoices and payment methods are in the portal:\n\n{settings.public_url}\n"
     if found["step"] == "restored":
-        text = f"Invoice {number} is settled, and what it bills is switched on again. Thank you."
+        text = f"What invoice {number} bills is switched on again."
+        if facts.status == "ended":
+            text = f"Invoice {number} is settled, and what it bills is switched on again. Thank you."
         return Mail(user["email"], RESTORED, f"{text}\n\n{where}")
     if facts.status not in SUBJECTS or not found["owed"]:
         return None

@@ -42,6 +42,7 @@ MAILED = (
 _DUE = """
 SELECT d.whmcs_invoice_id FROM portal.dunning d LEFT JOIN portal.dunning_news n USING (whmcs_invoice_id)
 WHERE (n.whmcs_invoice_id IS NULL OR n.seen_at <> d.updated_at OR n.recheck_at <= $1
+       OR n.mailed_step < (SELECT max(s.id) FROM portal.dunning_steps s WHERE s.whmcs_invoice_id = d.whmcs_invoice_id)
        OR (d.ended_at IS NULL AND n.automators <> $2))
   AND (d.ended_at IS NULL OR d.updated_at > $1 - interval '30 days') AND d.whmcs_invoice_id <> ALL($3::bigint[])
 ORDER BY d.updated_at LIMIT $4
@@ -57,7 +58,7 @@ SELECT (SELECT nullif(i.invoice_number, '') FROM read_model.invoices i
 _PAUSE = """
 SELECT until FROM portal.dunning_holds
 WHERE lifted_at IS NULL AND (until IS NULL OR until >= $3)
-  AND (whmcs_invoice_id = $1 OR (whmcs_invoice_id IS NULL AND account_id = $2))
+  AND account_id = $2 AND (whmcs_invoice_id IS NULL OR whmcs_invoice_id = $1)
 ORDER BY until DESC NULLS FIRST LIMIT 1
 """
 _STEPS = """
@@ -177,7 +178,7 @@ async def _services(connection: Db, journal: JournalRow, facts: DunningFacts, la
     suspended = {each["subscription_id"]: dict(each) for each in found}
     billed = set(journal.subscription_ids)
     return {
-        number: told.of_service(facts, number in billed, suspended.get(number))
+        number: told.of_service(facts, number in billed, suspended.get(number), journal.ended_at)
         for number in sorted(billed | suspended.keys() | set(last.subscription_ids))
     }
 

@@ -95,13 +95,18 @@ def facts_of(
     )
 
 
-def of_service(facts: DunningFacts, billed: bool, suspension: Mapping[str, Any] | None) -> DunningFacts:
-    """Return the facts as they are shown of one service: `billed` by the invoice, with what dunning did to it."""
+def of_service(
+    facts: DunningFacts, billed: bool, suspension: Mapping[str, Any] | None, ended_at: datetime | None = None
+) -> DunningFacts:
+    """Return the facts as they are shown of one service: `billed` by the invoice, with what dunning did to it.
+
+    `ended_at` is when the dunning of the invoice ended; what is suspended after that is not its doing.
+    """
     return structs.replace(
         facts,
         status=facts.status if billed else "ended",
         service_suspended_at=suspension["suspended_at"] if suspension else None,
-        service_resumed_at=suspension["ended_at"] if suspension else None,
+        service_resumed_at=(suspension["ended_at"] or ended_at) if suspension else None,
         steps=[],
     )
 
@@ -133,10 +138,10 @@ def recheck_at(facts: DunningFacts, around: Surroundings) -> datetime | None:
 def _status(row: JournalRow, pause: HoldInForce | None, around: Surroundings) -> FactsStatus:
     if row.ended_at is not None or not (around.charges or around.suspends):
         return "ended"
-    if row.state == "suspended":
-        return "suspended" if around.suspends else "ended"
     if pause is not None:
         return "paused"
+    if row.state == "suspended":
+        return "suspended" if around.suspends else "ended"
     return "grace" if row.state == "grace" else "trying" if row.state == "trying" else "ended"
 
 

@@ -1,8 +1,8 @@
 """Holds: staff pause the dunning of an invoice or of an account until a day, or for good.
 
-While a hold is in force nothing is charged by itself and nothing is suspended; customers can still pay. What is
-suspended already stays so until it is paid. A hold for good is forgiveness of the dunning, not of the debt: the invoice
-stays as WHMCS has it.
+While a hold is in force nothing is charged by itself and nothing is suspended, and what dunning suspended comes back;
+customers can still pay. A hold for good is forgiveness of the dunning, not of the debt: the invoice stays as WHMCS has
+it.
 
 Reads: portal.dunning, id_mappings; read_model.invoices. Writes: portal.dunning_holds, portal.audit, and what `announce`
 writes.

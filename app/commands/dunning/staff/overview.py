@@ -28,7 +28,7 @@ UNRESTORED = "interval '10 minutes'"
 _HOLD = """
 SELECT h.until, h.reason FROM portal.dunning_holds h
 WHERE h.lifted_at IS NULL AND (h.until IS NULL OR h.until >= $1)
-  AND (h.whmcs_invoice_id = d.whmcs_invoice_id OR (h.whmcs_invoice_id IS NULL AND h.account_id = d.account_id))
+  AND h.account_id = d.account_id AND (h.whmcs_invoice_id IS NULL OR h.whmcs_invoice_id = d.whmcs_invoice_id)
 ORDER BY h.until DESC NULLS FIRST LIMIT 1
 """
 _SELECT = f"""

@@ -97,7 +97,10 @@ async def get_dunning(context: AppContext, invoice_id: InvoiceNumber) -> Respons
 async def hold(
     actor: Caller, context: AppContext, invoice_id: InvoiceNumber, data: JSONBody[PlaceHold]
 ) -> Response[bytes]:
-    """Neither charge the invoice nor suspend anything for it up to and including a day. Replaces an earlier hold."""
+    """Neither charge the invoice nor suspend anything for it up to and including a day. Replaces an earlier hold.
+
+    What dunning suspended comes back within seconds.
+    """
     target = await holds.target_of_invoice(context.pool, invoice_id)
     return unstored(await holds.hold(context, operator_of(actor), target, data.reason, data.until))
 

@@ -111,9 +111,9 @@ def test_a_hold_takes_every_promise_back(row: JournalRow, until: date | None) ->
     )
 
 
-def test_a_hold_does_not_hide_that_a_service_is_suspended() -> None:
+def test_a_hold_brings_back_what_was_suspended() -> None:
     found = facts(SUSPENDED, HoldInForce(None))
-    assert (found.status, found.suspended_at) == ("suspended", SUSPENDED.suspended_at)
+    assert (found.status, found.suspended_at) == ("paused", None)
 
 
 @pytest.mark.parametrize("state", ["settled", "abandoned", "trying", "suspended"])
@@ -160,6 +160,7 @@ def test_it_is_looked_at_again_when_a_promise_would_have_passed(row: JournalRow,
 def test_a_service_that_is_not_billed_any_more_is_not_threatened() -> None:
     assert of_service(facts(), False, None).status == "ended"
     suspension = {"suspended_at": NOW, "ended_at": None}
+    assert of_service(facts(SUSPENDED), True, suspension, NOW).service_resumed_at == NOW
     found = of_service(facts(SUSPENDED), True, suspension)
     assert (found.status, found.service_suspended_at, found.service_resumed_at, found.steps) == (
         *("suspended", NOW, None),
