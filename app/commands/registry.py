@@ -14,7 +14,14 @@ from app.commands.account import (
     refresh_account,
     request_eligibility,
 )
-from app.commands.billing import create_payment_link, create_payment_methods_link, manage_payment_methods, pay_invoice
+from app.commands.billing import (
+    capture_looks,
+    captures_by_staff,
+    create_payment_link,
+    create_payment_methods_link,
+    manage_payment_methods,
+    pay_invoice,
+)
 from app.commands.execution.context import Command, StaffCommand
 from app.commands.fulfilment import decide
 from app.commands.identity import (
@@ -60,6 +67,8 @@ MODULES: tuple[ModuleType, ...] = (
     create_payment_methods_link,
     manage_payment_methods,
     pay_invoice,
+    capture_looks,
+    captures_by_staff,
     decide,
     change_password,
     change_second_factor,

@@ -17,6 +17,7 @@ from app.http.answering.handler_types import Injected
 from app.http.answering.problems import Unavailable
 from app.http.answering.single_flight import SingleFlight
 from app.http.fast.layers import FastLayers
+from app.http.monitoring.capture_metrics import capture_metrics
 from app.http.monitoring.health_checks import CHECK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
 from app.http.monitoring.process_metrics import ProcessMetrics
@@ -88,7 +89,7 @@ async def metrics_text(sources: MetricSources) -> bytes:
         within(METRICS_SECONDS, sources.measures.text()),
         within(METRICS_SECONDS, _fulfilments(sources.pool)),
         within(METRICS_SECONDS, schedule_text(sources.pool, sources.whmcs_zone)),
-        within(METRICS_SECONDS, provider_metrics(sources.pool)),
+        within(METRICS_SECONDS, _of_billing(sources.pool)),
     )
     if counted is None:
         raise Unavailable
@@ -96,6 +97,10 @@ async def metrics_text(sources: MetricSources) -> bytes:
     parts = (measured if measured is not None else rendered(None), fulfilments, jobs, followed)
     found = b"".join(part or b"" for part in parts)
     return text_of(counted) + found + breakers
+
+
+async def _of_billing(pool: asyncpg.Pool) -> bytes:
+    return await provider_metrics(pool) + await capture_metrics(pool)
 
 
 def own_counts(layers: FastLayers) -> list[Family]:
